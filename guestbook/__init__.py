@@ -1,0 +1,33 @@
+"""A guestbook whose webhooks are never lost."""
+
+from collections.abc import Mapping
+
+import click
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from guestbook import cli, database, settings, web
+from guestbook.version import VERSION
+
+__version__ = VERSION
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+    """Make the application from the environment, or from the given one.
+
+    Raises ClickException, which Flask's command line shows as one line, when a setting is wrong.
+    """
+    try:
+        read = settings.load(environ)
+    except settings.SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    app = Flask(__name__, instance_path=str(read.data_dir))
+    app.secret_key = read.secret_key
+    app.config["GUESTBOOK"] = read
+    if read.trusted_proxies:
+        hops = read.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
+    database.init_app(app, read)
+    web.register(app)
+    cli.register(app)
+    return app

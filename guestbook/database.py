@@ -1,0 +1,188 @@
+"""The database: how its connections are set up, the type of its times, its tables from schema.sql."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+
+from guestbook import clock
+from guestbook.settings import Settings
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
+LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
+READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime in Python, `2026-01-31T23:59:59.123Z` in the table."""
+
+    impl = String(24)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:  # noqa: ARG002  SQLAlchemy's signature
+        """Turn a datetime into the table's text."""
+        return None if value is None else clock.to_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        """Turn the table's text into a datetime."""
+        return None if value is None else clock.from_text(value)
+
+
+class Json(TypeDecorator[dict[str, str]]):
+    """A flat object of names and values in Python, JSON text in the table."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, str] | None, dialect: Any) -> str | None:  # noqa: ARG002
+        """Turn a dict into the table's text."""
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:  # noqa: ARG002
+        """Turn the table's text into a dict."""
+        return None if value is None else json.loads(value)
+
+
+class Base(DeclarativeBase):
+    """What all models share."""
+
+    registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the app its engine, set up for the database that the settings name."""
+    url = make_url(settings.database_url)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url.difference_update_query(["journal_mode"])
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    db.init_app(app)
+    with app.app_context():
+        set_up(db.engine, str(url.query.get("journal_mode", "wal")))
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return the keywords of `create_engine` for the database of the settings."""
+    if settings.on_sqlite:
+        return {"connect_args": {"isolation_level": None, "timeout": READERS_WAIT / 1000}}
+    # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
+    options: dict[str, Any] = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True}
+    driver = settings.database_url.partition(":")[0]
+    if driver.endswith("pymysql"):
+        options["connect_args"] = {"charset": "utf8mb4", "connect_timeout": 10}
+    else:
+        options["connect_args"] = {"connect_timeout": 10}
+    return options
+
+
+def set_up(engine: Engine, journal: str = "wal") -> None:
+    """Hang the pragmas and the kinds of BEGIN on an SQLite engine; other engines need nothing."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal))
+        event.listen(engine, "begin", _begin)
+
+
+@contextmanager
+def writing(session: Session | None = None) -> Iterator[Session]:
+    """Give a session whose transaction writes; commit at the end, roll back on an error."""
+    session = session or db.session()
+    session.rollback()  # a read before this may have opened a transaction that cannot be upgraded
+    try:
+        session.connection(execution_options={"writes": True})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """Give a connection whose transaction writes; commit at the end, roll back on an error."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+def create_tables(engine: Engine) -> None:
+    """Run schema.sql, which may be run again."""
+    with write(engine) as connection:
+        for statement in statements(SCHEMA.read_text()):
+            connection.exec_driver_sql(statement)
+
+
+def statements(sql: str) -> list[str]:
+    """Split schema.sql into its statements; comments are left out, for psycopg refuses lone ones."""
+    bare = "\n".join(line.partition("--")[0].rstrip() for line in sql.splitlines())
+    return [part.strip() for part in bare.split(";") if part.strip()]
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database cannot be reached or used now, so that trying later is right."""
+    return isinstance(error, OperationalError)
+
+
+def journal_mode(engine: Engine) -> str | None:
+    """Return SQLite's journal mode in force (`wal` is not to be had on some network drives), else None."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with engine.connect() as connection:
+        return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+
+
+def _set_pragmas(connection: sqlite3.Connection, journal: str) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # what the visitor was told is stored survives a power cut
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
+        _set_journal(connection, journal)
+
+
+def _set_journal(connection: sqlite3.Connection, journal: str) -> None:
+    """Ask for a journal mode; where the file system has no WAL, SQLite keeps its own, and both work."""
+    try:
+        connection.execute(f"PRAGMA journal_mode = {'DELETE' if journal == 'delete' else 'WAL'}")
+    except sqlite3.OperationalError:
+        return  # somebody is writing just now; the next connection asks again
+
+
+def _begin(connection: Connection) -> None:
+    """Start a transaction: writers take the lock at once, readers never do.
+
+    A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it.
+    """
+    if not connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, sqlite3.Connection)
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        _begin_immediate(connection)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    deadline = time.monotonic() + LOCK_WAIT
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, sqlite3.Connection)
+    while True:
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+            time.sleep(LOCK_POLL)

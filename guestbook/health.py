@@ -1,0 +1,49 @@
+"""Is cron alive, and is anything waiting that should have gone? For /healthz and `status`."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from guestbook.models import Delivery, Pass, Webhook
+
+STALE = timedelta(minutes=15)  # the slowest cron that hosts offer
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Ages in seconds; None when there has been no pass, or nothing is due."""
+
+    last_pass_age: float | None
+    oldest_due_age: float | None
+
+    @property
+    def is_well(self) -> bool:
+        """False when something is due and cron has not come for a quarter of an hour."""
+        if self.oldest_due_age is None or self.oldest_due_age < STALE.total_seconds():
+            return True
+        return self.last_pass_age is not None and self.last_pass_age < STALE.total_seconds()
+
+
+def read(session: Session, now: datetime) -> Health:
+    """Look at the last pass and at the oldest delivery that is due to a webhook that may be sent to."""
+    last = session.scalar(select(func.max(Pass.started_at)))
+    return Health(_age(last, now), _age(oldest_due(session, now), now))
+
+
+def oldest_due(session: Session, now: datetime) -> datetime | None:
+    """Return the due time of the delivery that has waited longest; disabled and paused webhooks aside."""
+    first = (
+        select(Delivery.due_at)
+        .where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= now)
+        .order_by(Delivery.due_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    open_now = Webhook.disabled_at.is_(None) & (Webhook.paused_until.is_(None) | (Webhook.paused_until <= now))
+    return min((due for due in session.scalars(select(first).where(open_now)) if due), default=None)
+
+
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else max(0.0, (now - moment).total_seconds())

@@ -1,0 +1,42 @@
+"""What a visitor wrote."""
+
+from datetime import datetime
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook import clock, ids
+from guestbook.database import db
+
+STATUSES = ("published", "held", "spam", "trash")
+
+
+class Comment(db.Model):
+    """One signature in the book."""
+
+    __tablename__ = "comments"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    name: Mapped[str] = mapped_column(String(80))
+    website: Mapped[str | None] = mapped_column(String(500))
+    message: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(9))
+    reason: Mapped[str | None] = mapped_column(String(200))
+    form_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    def url(self, base_url: str) -> str:
+        """Return the absolute permalink."""
+        return f"{base_url}/comments/{self.id}"
+
+    def public(self, base_url: str) -> dict[str, str | None]:
+        """Return what anybody may know of it: never an address, its hash, or a user agent."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "website": self.website,
+            "message": self.message,
+            "status": self.status,
+            "url": self.url(base_url),
+            "created_at": clock.to_text(self.created_at),
+        }

@@ -1,0 +1,64 @@
+"""Deliveries, the rows of the outbox, and the attempts made for them."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook.database import db
+
+STATUSES = ("new", "processed", "failed")
+
+
+class Delivery(db.Model):
+    """One event on its way to one webhook."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(32))
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    comment_id: Mapped[str | None] = mapped_column(ForeignKey("comments.id", ondelete="SET NULL"))
+    event: Mapped[str] = mapped_column(String(60))
+    payload: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(9))
+    attempts: Mapped[int]
+    claims: Mapped[int]
+    schedule_start: Mapped[int]
+    due_at: Mapped[datetime | None]
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    last_status_code: Mapped[int | None]
+    last_error: Mapped[str | None] = mapped_column(String(300))
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a pass has it in hand at this moment."""
+        return self.claimed_by is not None and self.due_at is not None and self.due_at > now
+
+    def redeliver(self, now: datetime) -> None:
+        """Make it due at once, with the whole retry schedule before it again: a person asked."""
+        self.status = "new"
+        self.due_at = now
+        self.claimed_by = None
+        self.finished_at = None
+        self.schedule_start = self.attempts
+
+
+class Attempt(db.Model):
+    """One HTTP request made for a delivery."""
+
+    __tablename__ = "attempts"
+
+    delivery_id: Mapped[str] = mapped_column(
+        ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    triggered_by: Mapped[str] = mapped_column(String(12))
+    started_at: Mapped[datetime]
+    milliseconds: Mapped[int]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(String(300))
+    request_headers: Mapped[dict[str, str]]
+    response_headers: Mapped[dict[str, str] | None]
+    response_body: Mapped[str | None] = mapped_column(Text)

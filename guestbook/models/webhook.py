@@ -1,0 +1,89 @@
+"""A webhook: somebody's URL that wants our events, and how it has been doing."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook import clock, ids, schedule, signing
+from guestbook.database import db
+
+EVENTS = (
+    "comment.created",
+    "comment.published",
+    "comment.deleted",
+    "comment.replied",
+    "webhook.disabled",
+    "ping",
+)
+PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
+DISABLE_AFTER = 10  # failures in a row …
+DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
+OVERLAP = timedelta(hours=24)  # for which the old secret still signs after a rotation
+
+
+class Webhook(db.Model):
+    """One receiver of events."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    name: Mapped[str] = mapped_column(String(80))
+    url: Mapped[str] = mapped_column(String(2000))
+    format: Mapped[str] = mapped_column(String(20), default="json")
+    events: Mapped[str] = mapped_column(String(500))
+    headers: Mapped[dict[str, str]]
+    secret: Mapped[str] = mapped_column(String(100), default=signing.new_secret)
+    previous_secret: Mapped[str | None] = mapped_column(String(100))
+    previous_secret_expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None] = mapped_column(String(10))
+    paused_until: Mapped[datetime | None]
+    failures_in_a_row: Mapped[int] = mapped_column(default=0)
+    unreachable_in_a_row: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
+
+    def wants(self, event: str) -> bool:
+        """Whether its filter names the event."""
+        return event in self.events.split()
+
+    def enable(self) -> None:
+        """Let its deliveries go out again, with a clean record."""
+        self.disabled_at = self.disabled_reason = None
+        self.note_success()
+
+    def disable(self, now: datetime, reason: str) -> None:
+        """Stop sending; the reason is `by_hand`, `failing` or `gone`. Its deliveries wait."""
+        if self.disabled_at is None:
+            self.disabled_at, self.disabled_reason = now, reason
+
+    def rotate_secret(self, now: datetime, overlap: timedelta = OVERLAP) -> None:
+        """Take a new secret; the old one signs beside it until the overlap is over."""
+        self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
+        self.secret = signing.new_secret()
+
+    def note_success(self) -> None:
+        """Forget all failures: it is well."""
+        self.failures_in_a_row = self.unreachable_in_a_row = 0
+        self.failing_since = self.paused_until = None
+
+    def note_failure(self, now: datetime, *, unreachable: bool, pause: float) -> None:
+        """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it asked for.
+
+        Disables the webhook as `failing` when it has had no success for five days.
+        """
+        self.failures_in_a_row += 1
+        self.unreachable_in_a_row = self.unreachable_in_a_row + 1 if unreachable else 0
+        self.failing_since = self.failing_since or now
+        self.paused_until = self._pause_end(now, pause)
+        if self.failures_in_a_row >= DISABLE_AFTER and now - self.failing_since >= DISABLE_AFTER_TIME:
+            self.disable(now, "failing")
+
+    def _pause_end(self, now: datetime, pause: float) -> datetime | None:
+        ends = [now + timedelta(seconds=min(pause, schedule.RETRY_AFTER_CAP))] if pause else []
+        if self.unreachable_in_a_row >= PAUSE_AFTER:
+            ends.append(schedule.pause_until(now, self.unreachable_in_a_row - PAUSE_AFTER))
+        if self.paused_until and self.paused_until > now:
+            ends.append(self.paused_until)
+        return max(ends, default=None)

@@ -1,0 +1,59 @@
+"""When to try again: the retry schedule, its jitter, and what a receiver asks for. Pure."""
+
+import math
+import random
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+JITTER = 0.2  # of the delay, either way, so that a receiver's recovery is not met by a herd
+RETRY_AFTER_CAP = 24 * 3600.0  # seconds
+PAUSE_FIRST = 30.0  # seconds until the first probe of an unreachable webhook
+PAUSE_CAP = 3600.0  # seconds
+
+
+def next_due(
+    schedule: tuple[float, ...], made: int, now: datetime, *, at_least: float = 0, luck: float | None = None
+) -> datetime | None:
+    """Return when the attempt after `made` ones is due, or None when the schedule is used up.
+
+    `at_least` is the receiver's Retry-After in seconds: a floor, laid after the jitter.
+    `luck` from -1 to 1 picks the jitter; by default it is drawn.
+    """
+    if made >= len(schedule):
+        return None
+    delay = max(_jittered(schedule[made], luck), min(at_least, RETRY_AFTER_CAP))
+    return now + timedelta(seconds=delay)
+
+
+def longest_wait(schedule: tuple[float, ...]) -> timedelta:
+    """Return how far in the future an unclaimed row may rightly be due."""
+    return timedelta(seconds=max(RETRY_AFTER_CAP, max(schedule) * (1 + JITTER)))
+
+
+def pause_until(now: datetime, pauses: int, luck: float | None = None) -> datetime:
+    """Return when to probe a webhook that has been paused `pauses` times in a row: waits double up to a cap."""
+    wait = min(PAUSE_FIRST * 2.0 ** min(pauses, 20), PAUSE_CAP)
+    return now + timedelta(seconds=_jittered(wait, luck))
+
+
+def retry_after(text: str | None, now: datetime) -> float:
+    """Return the seconds a `Retry-After` asks for (RFC 9110 section 10.2.3; float seconds too), 0 for nonsense."""
+    if not text:
+        return 0.0
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = _seconds_to(text, now)
+    return min(seconds, RETRY_AFTER_CAP) if seconds > 0 and not math.isnan(seconds) else 0.0
+
+
+def _seconds_to(http_date: str, now: datetime) -> float:
+    try:
+        moment = parsedate_to_datetime(http_date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return 0.0
+
+
+def _jittered(seconds: float, luck: float | None) -> float:
+    return seconds * (1 + JITTER * (random.uniform(-1, 1) if luck is None else luck))

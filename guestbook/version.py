@@ -1,0 +1,3 @@
+"""The version that receivers see in the User-Agent."""
+
+VERSION = "0.1.0"

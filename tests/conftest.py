@@ -1,0 +1,110 @@
+"""Fixtures that all tests share: a database of each kind, an app on it, a receiver, a place for the rest."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+from sqlalchemy import Engine
+
+import guestbook
+from guestbook import database
+from guestbook.database import db
+from tests import databases
+
+REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
+NEEDS = {
+    "postgresql": lambda: databases.is_up("postgresql"),
+    "mariadb": lambda: databases.is_up("mariadb"),
+    "chromium": lambda: Path("/usr/bin/chromium").exists(),
+    "php": lambda: shutil.which("php") is not None,
+    "node": lambda: shutil.which("node") is not None,
+    "sqlite3": lambda: shutil.which("sqlite3") is not None,
+    "psql": lambda: shutil.which("psql") is not None and databases.is_up("postgresql"),
+    "mariadb-client": lambda: shutil.which("mariadb") is not None and databases.is_up("mariadb"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _skip_by_name(request: pytest.FixtureRequest) -> None:
+    for marker in request.node.iter_markers("needs"):
+        need(marker.args[0])
+
+
+def need(name: str) -> None:
+    """Skip the test by the name of what is not here; with GUESTBOOK_TEST_REQUIRE=all that is a failure."""
+    if NEEDS[name]():
+        return
+    if REQUIRED == "all":
+        pytest.fail(f"{name} is required but not here")
+    pytest.skip(f"needs {name}")
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of a book in a folder of its own, on the database the whole suite runs on."""
+    with databases.fresh(databases.default_mode(), tmp_path) as url:
+        yield settings_for(tmp_path, url)
+
+
+@pytest.fixture(params=databases.MODES)
+def each_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The same once for each of the four database modes."""
+    if request.param in ("postgresql", "mariadb"):
+        need(request.param)
+    with databases.fresh(request.param, tmp_path) as url:
+        yield settings_for(tmp_path, url)
+
+
+def settings_for(tmp_path: Path, url: str) -> dict[str, str]:
+    return {
+        "GUESTBOOK_DATA_DIR": str(tmp_path),
+        "GUESTBOOK_DATABASE_URL": url,
+        "GUESTBOOK_SECRET_KEY": "a secret key for tests alone",
+        "GUESTBOOK_BASE_URL": "https://book.example",
+        "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
+
+
+@pytest.fixture
+def app(environ: dict[str, str]) -> Iterator[Flask]:
+    yield from _app(environ)
+
+
+@pytest.fixture
+def each_app(each_environ: dict[str, str]) -> Iterator[Flask]:
+    yield from _app(each_environ)
+
+
+def _app(environ: dict[str, str]) -> Iterator[Flask]:
+    app = guestbook.create_app(environ)
+    app.testing = True
+    with app.app_context():
+        database.create_tables(db.engine)
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def engine(app: Flask) -> Engine:  # noqa: ARG001  it lives in the app's context
+    return db.engine
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    return app.test_cli_runner()
+
+
+def run(*command: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end and give back what it printed."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]

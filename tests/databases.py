@@ -1,0 +1,63 @@
+"""A fresh database of each kind for a test, gone at its end."""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+
+MODES = ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
+SERVERS = {
+    "postgresql": os.environ.get(
+        "GUESTBOOK_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+    ),
+    "mariadb": os.environ.get("GUESTBOOK_TEST_MARIADB", "mysql+pymysql://root@127.0.0.1:3306/mysql"),
+}
+
+
+def default_mode() -> str:
+    """The mode that GUESTBOOK_TEST_DATABASE_URL asks the whole suite to run on."""
+    driver = os.environ.get("GUESTBOOK_TEST_DATABASE_URL", "sqlite").partition(":")[0]
+    return {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mariadb"}.get(driver, "sqlite-wal")
+
+
+@cache
+def is_up(mode: str) -> bool:
+    """Whether the server answers at its port."""
+    url = make_url(server(mode))
+    try:
+        socket.create_connection((url.host, url.port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def server(mode: str) -> str:
+    """The URL of a database from which others can be made."""
+    asked = os.environ.get("GUESTBOOK_TEST_DATABASE_URL")
+    return asked if asked and default_mode() == mode else SERVERS[mode]
+
+
+@contextmanager
+def fresh(mode: str, folder: Path) -> Iterator[str]:
+    """Give the URL of an empty database of that mode."""
+    if mode.startswith("sqlite"):
+        query = "?journal_mode=delete" if mode == "sqlite-journal" else ""
+        yield f"sqlite:///{folder / 'guestbook.db'}{query}"
+        return
+    name = f"guestbook_{secrets.token_hex(6)}"
+    admin = create_engine(server(mode), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server(mode)).set(database=name).render_as_string(hide_password=False)
+    finally:
+        force = " WITH (FORCE)" if mode == "postgresql" else ""
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
+        admin.dispose()
+
