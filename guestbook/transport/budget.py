@@ -121,13 +121,13 @@ class BudgetTLSSocket(ssl.SSLSocket):
         except TimeoutError:
             raise budget.expired() from None
 
-    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+    def read(self, length: int = 1024, buffer: Any = None) -> Any:
         budget = _armed(self)
         try:
-            result = super().read(len, buffer)
+            result: Any = super().read(length, buffer)
         except TimeoutError:
             raise budget.expired() from None
-        budget.take(result if isinstance(result, int) else result.__len__())
+        budget.take(len(result) if buffer is None else result)
         return result
 
 

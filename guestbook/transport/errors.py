@@ -16,8 +16,8 @@ SENTENCES = {
     "connection_lost": "The receiver closed the connection without a complete answer.",
     "response_too_large": "The answer was too large before its body began.",
     "bad_response": "The answer was not valid HTTP.",
-    "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only the hosts "
-    "on PythonAnywhere’s list; ask them to add this one, or use a paid account.",
+    "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only "
+    "the hosts on PythonAnywhere’s list: ask them to add this one, or use a paid account.",
     "proxy_failed": "The outbound proxy did not do its work.",
 }
 

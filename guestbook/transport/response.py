@@ -3,6 +3,7 @@
 import http.client
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from guestbook.transport import budget
 from guestbook.transport.errors import TransportError
@@ -50,6 +51,8 @@ class Response(http.client.HTTPResponse):
     """
 
     fields: Headers
+    pool: Any = None
+    connection: Any = None
     whole = False  # the body was read to its end
 
     def begin(self) -> None:
@@ -72,6 +75,14 @@ class Response(http.client.HTTPResponse):
             note = "body_broken"
         self.whole = note is None
         return b"".join(parts)[:BODY_LIMIT], note
+
+    def settle(self) -> None:
+        """Give the connection back when it can carry another request, else close it."""
+        self.close()
+        if self.whole and not self.will_close:
+            self.pool._put_conn(self.connection)
+        else:
+            self.connection.close()
 
     def _read_head(self) -> tuple[int, int, Headers]:
         line = self._read_line()
@@ -108,7 +119,7 @@ class Response(http.client.HTTPResponse):
         self.chunked = get("transfer-encoding", "").lower() == "chunked"
         self.chunk_left = None
         self.length = None if self.chunked else _length(get("content-length", ""))
-        if self.status in (204, 304):
+        if self.status in (SWITCHING_PROTOCOLS, 204, 304):
             self.chunked, self.length = False, 0
         tokens = get("connection", "").lower()
         self.will_close = (

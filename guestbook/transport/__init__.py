@@ -1,0 +1,110 @@
+"""One POST to a stranger's URL, safely: judged addresses, one deadline, bounded bytes, no surprises."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from urllib3 import HTTPConnectionPool, Timeout
+
+from guestbook.transport import budget, dial
+from guestbook.transport.adapter import Adapter, Post
+from guestbook.transport.addresses import Judge
+from guestbook.transport.checks import check_headers, check_url
+from guestbook.transport.errors import SENTENCES, TransportError
+from guestbook.transport.response import BODY_LIMIT, Response
+
+__all__ = [
+    "BODY_LIMIT",
+    "SENTENCES",
+    "Answer",
+    "Transport",
+    "TransportError",
+    "check_headers",
+    "check_url",
+]
+
+TARGETS = 256  # URLs whose way is remembered
+OURS = frozenset(("host", "content-length", "transfer-encoding", "connection"))  # frame the request
+NO_TIMEOUT: Any = Timeout(None)  # of urllib3's: the budget has the only one
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver answered."""
+
+    status: int
+    headers: Mapping[str, str]  # as received, at most 16 KiB, looked up in any case
+    body: bytes  # at most BODY_LIMIT, not decompressed
+    note: str | None  # why the body ends early: body_cut (too much), body_timeout, body_broken
+
+
+class Target(NamedTuple):
+    """A URL taken apart, once."""
+
+    pool: HTTPConnectionPool
+    host: str  # for the Host header
+    line: str  # what stands in the request line
+
+
+class Transport:
+    """Sends POSTs from any number of threads, over connections that it keeps alive between them."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 15.0,  # seconds, for everything in an attempt
+        allow_networks: Sequence[IPv4Network | IPv6Network] = (),
+        proxy: str | None = None,
+        require_https: bool = False,
+        ca_file: str | None = None,
+    ) -> None:
+        dial.limit_resolver()
+        self._timeout = timeout
+        self._judge = Judge(allow_networks)
+        self._proxied = proxy is not None
+        self._require_https = require_https
+        self._adapter = Adapter(proxy, ca_file)
+        self._targets: dict[str, Target] = {}
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one request with these headers plus Host and Content-Length; raises TransportError."""
+        token = budget.current.set(budget.Budget(self._timeout, self._judge))
+        try:
+            response = self._send(self._targets.get(url) or self._target(url), headers, body)
+            try:
+                content, note = response.read_body()
+            finally:
+                response.settle()
+        finally:
+            budget.current.reset(token)
+        return Answer(response.status, response.fields, content, note)
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._targets.clear()
+        self._adapter.close()
+
+    def _send(self, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
+        if not OURS.isdisjoint([name.lower() for name in headers]):
+            raise TransportError("bad_header")
+        complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
+        request = Post(target.pool, target.line, complete, body)
+        return cast(Response, self._adapter.send(request, stream=True, timeout=NO_TIMEOUT).raw)
+
+    def _target(self, url: str) -> Target:
+        try:
+            normal = check_url(url, require_https=self._require_https)
+        except ValueError as error:
+            raise TransportError("bad_url", str(error)) from None
+        parts = urlsplit(normal)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
+        forwarded = self._proxied and parts.scheme == "http"
+        line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
+        target = Target(self._adapter.pool_for(parts.scheme, host, port), parts.netloc, line)
+        while len(self._targets) >= TARGETS:
+            self._targets.pop(next(iter(self._targets)), None)
+        self._targets[url] = target
+        return target

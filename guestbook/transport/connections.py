@@ -1,0 +1,182 @@
+"""Our connections and pools: urllib3's, except that they judge addresses, have a budget and send once."""
+
+import contextlib
+import re
+import socket
+import ssl
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from guestbook.transport import budget, dial
+from guestbook.transport.errors import TransportError
+from guestbook.transport.response import Response
+
+TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d+)")
+HEADER_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*\r\n)*")  # RFC 9110 section 5
+
+
+class _Exchanging:
+    """What our connections do over HTTP and HTTPS alike."""
+
+    sock: Any
+
+    def exchange(self, message: bytes) -> Response:
+        """Send one request and read the head of its answer; raises TransportError."""
+        attempt = budget.current.get()
+        attempt.stage = budget.SENDING
+        # A receiver may answer and close before it has read all: then its answer counts.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.sock.sendall(message)
+        attempt.stage = budget.WAITING
+        response = Response(self.sock, method="POST")
+        try:
+            response.begin()
+        except OSError as error:
+            response.close()
+            raise attempt.error("connection_lost", error.strerror or "") from None
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+
+class _Handshaking:
+    """What our connections do over HTTPS, through a proxy or not."""
+
+    def connect(self: Any) -> None:
+        """Connect and shake hands; raises TransportError."""
+        try:
+            HTTPSConnection.connect(self)
+        except ssl.SSLCertVerificationError as error:
+            raise _tls_failed(error.verify_message) from None
+        except ssl.SSLError as error:
+            raise _tls_failed((error.reason or "").replace("_", " ").lower()) from None
+        except OSError as error:
+            raise _tls_failed(error.strerror or "connection lost") from None
+
+
+class GuardedConnection(_Exchanging, HTTPConnection):
+    """A connection to an address that was judged; `host` stays the name."""
+
+    def _new_conn(self) -> socket.socket:
+        return dial.dial(self.host, self.port)
+
+
+class GuardedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
+    """The same over TLS: SNI and the certificate are about the name."""
+
+    def _new_conn(self) -> socket.socket:
+        return dial.dial(self.host, self.port)
+
+
+class ProxiedConnection(_Exchanging, HTTPConnection):
+    """A connection to the operator's proxy, which resolves the names: there is nothing to judge."""
+
+    def _new_conn(self) -> socket.socket:
+        return dial.dial_proxy(self.host, self.port)
+
+
+class ProxiedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
+    """A tunnel through the proxy: SNI and the certificate are about the receiver's name."""
+
+    def _new_conn(self) -> socket.socket:
+        return dial.dial_proxy(self.host, self.port)
+
+    def _tunnel(self) -> None:
+        attempt = budget.current.get()
+        try:
+            super()._tunnel()
+        except OSError as error:
+            status = TUNNEL_STATUS.search(str(error))
+            reason = "proxy_refused" if status and status[1] == "403" else "proxy_failed"
+            raise TransportError(reason, f"it answered {status[1]}" if status else "") from None
+        except Exception:  # what it answered was not HTTP, or the budget is spent
+            raise TransportError("proxy_failed") from None
+        attempt.sent = False  # CONNECT is not yet the request
+        attempt.stage = budget.HANDSHAKING
+
+
+class _Posting:
+    """What our pools do over HTTP and HTTPS alike."""
+
+    def urlopen(
+        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
+    ) -> Any:
+        """Exchange one request for one answer: nothing is sent twice, nothing is followed."""
+        message = _message(method, url, headers, body)
+        connection = self._get_conn()
+        try:
+            if connection.is_closed:
+                self.open(connection)
+            response = connection.exchange(message)
+        except BaseException:
+            connection.close()
+            raise
+        response.pool, response.connection = self, connection
+        return response
+
+    def open(self, connection: Any) -> None:
+        """Make the connection."""
+        connection.connect()
+
+
+class _Proxied(_Posting):
+    """What the pools of ways through a proxy do besides."""
+
+    def urlopen(
+        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
+    ) -> Any:
+        """A proxy that sees the request wants its own headers in it."""
+        extra = {} if self.tunnels else self.proxy_headers
+        return _Posting.urlopen(self, method, url, body, {**headers, **extra})
+
+    def open(self: Any, connection: Any) -> None:
+        """Make the connection, and the tunnel that HTTPS needs."""
+        if self.tunnels:
+            self._prepare_proxy(connection)
+        else:
+            connection.connect()
+
+    @property
+    def tunnels(self: Any) -> bool:
+        """Whether the pool leads to the receiver, not just to the proxy."""
+        return (self.host, self.port) != (self.proxy.host, self.proxy.port)
+
+
+class GuardedPool(_Posting, HTTPConnectionPool):
+    """Connections to one host over HTTP."""
+
+    ConnectionCls = GuardedConnection
+
+
+class GuardedTLSPool(_Posting, HTTPSConnectionPool):
+    """Connections to one host over HTTPS."""
+
+    ConnectionCls = GuardedTLSConnection
+
+
+class ProxiedPool(_Proxied, HTTPConnectionPool):
+    """Connections to the proxy for all hosts over HTTP."""
+
+    ConnectionCls = ProxiedConnection
+
+
+class ProxiedTLSPool(_Proxied, HTTPSConnectionPool):
+    """Tunnels through the proxy to one host over HTTPS."""
+
+    ConnectionCls = ProxiedTLSConnection
+
+
+def _message(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
+    """Return the request in one piece, so in one system call and one packet; raises TransportError."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if not HEADER_LINES.fullmatch(lines) or lines.count("\n") != len(headers):
+        raise TransportError("bad_header")
+    return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
+
+
+def _tls_failed(detail: str) -> TransportError:
+    attempt = budget.current.get()
+    return attempt.error("proxy_failed" if attempt.stage == budget.AT_PROXY else "tls_failed", detail)

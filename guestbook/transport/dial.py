@@ -1,0 +1,106 @@
+"""Making a connection: resolve once, judge every answer, connect to what was judged, judge the peer again."""
+
+import errno
+import os
+import socket
+from ipaddress import ip_address
+from typing import Any
+
+from guestbook.transport import budget
+from guestbook.transport.budget import Budget, BudgetSocket
+from guestbook.transport.errors import TransportError
+
+TRIES = 3  # addresses of a name that are tried
+LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+SocketAddress = tuple[socket.AddressFamily, Any]
+
+
+def dial(host: str, port: int) -> BudgetSocket:
+    """Return a socket that is connected to an admitted address of the host; raises TransportError."""
+    attempt = budget.current.get()
+    attempt.stage = budget.CONNECTING
+    addresses = _resolve(attempt, host, port)
+    for _, address in addresses:
+        _judge(attempt, address)
+    sock = _connect_first(attempt, addresses[:TRIES])
+    try:
+        _judge(attempt, sock.getpeername())
+    except TransportError:
+        sock.close()
+        raise
+    except OSError:  # closed again before it could be asked
+        sock.close()
+        raise attempt.error("connect_failed") from None
+    attempt.stage = budget.HANDSHAKING  # if there is one
+    return sock
+
+
+def dial_proxy(host: str, port: int) -> BudgetSocket:
+    """Return a socket that is connected to the operator's proxy, wherever that is."""
+    attempt = budget.current.get()
+    attempt.stage = budget.AT_PROXY
+    try:
+        return _connect_first(attempt, _resolve(attempt, host, port)[:TRIES])
+    except TransportError as error:
+        raise attempt.error("proxy_failed", error.detail) from None
+
+
+def limit_resolver() -> None:
+    """Let glibc give up on a dead name server after 2 seconds: getaddrinfo itself takes no time-out."""
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+
+
+def _resolve(attempt: Budget, host: str, port: int) -> list[SocketAddress]:
+    attempt.left()
+    literal = _literal(host)
+    if literal:  # judged without asking anybody, whatever its zone
+        _judge(attempt, (literal,))
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        missing = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
+        raise attempt.error("name_not_found" if missing else "name_lookup_failed") from None
+    except (OSError, ValueError):  # an empty or over-long label is a UnicodeError
+        raise attempt.error("name_not_found") from None
+    if not answers:
+        raise attempt.error("name_not_found")
+    return [(family, address) for family, _, _, _, address in answers]
+
+
+def _literal(host: str) -> str | None:
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def _judge(attempt: Budget, address: Any) -> None:
+    if not attempt.judge.admits(address[0]):
+        raise attempt.error("private_address", address[0])
+
+
+def _connect_first(attempt: Budget, addresses: list[SocketAddress]) -> BudgetSocket:
+    """Connect to the first address that answers; each has its share of the time that is left."""
+    failure = attempt.error("connect_failed")
+    for index, (family, address) in enumerate(addresses):
+        seconds = attempt.left() / (len(addresses) - index)
+        try:
+            return _connect(family, address, seconds)
+        except TimeoutError:
+            failure = attempt.error("connect_timeout")
+        except OSError as error:
+            reason = "out_of_sockets" if error.errno in LOCAL_ERRORS else "connect_failed"
+            failure = attempt.error(reason, error.strerror or "")
+    raise failure
+
+
+def _connect(family: socket.AddressFamily, address: Any, seconds: float) -> BudgetSocket:
+    sock = BudgetSocket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.reach(address, seconds)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
