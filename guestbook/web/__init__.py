@@ -1,0 +1,14 @@
+"""The doors: what a browser, a reader or a monitor can ask for."""
+
+from flask import Flask
+
+from guestbook.web import errors, guard, health, public, show
+
+
+def register(app: Flask) -> None:
+    """Give the app its pages, its error pages and the headers of every answer."""
+    guard.init_app(app)
+    show.init_app(app)
+    errors.init_app(app)
+    app.register_blueprint(public.pages)
+    app.register_blueprint(health.pages)

@@ -1,0 +1,59 @@
+"""What stands at every door: the headers of each answer, and how much may come in."""
+
+import io
+
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+BODY_LIMIT = 64 * 1024  # bytes; 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
+YEAR = 365 * 24 * 3600  # seconds
+
+HEADERS = {
+    # Nothing of ours is inline and nothing runs, so a comment that slips through as markup stays dead.
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Limit what comes in, and put the headers on all that goes out, error pages and files included."""
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    app.before_request(refuse_long_body)
+    app.after_request(add_headers)
+
+
+def refuse_long_body() -> None:
+    """Refuse a body without Content-Length that is too long; Werkzeug cuts it at the limit and goes on."""
+    limit = request.max_content_length
+    if request.content_length is not None or "wsgi.input_terminated" not in request.environ or limit is None:
+        return
+    body = _read(request.environ["wsgi.input"], limit + 1)
+    if len(body) > limit:
+        abort(RequestEntityTooLarge.code)
+    request.environ["wsgi.input"] = io.BytesIO(body)
+
+
+def add_headers(response: Response) -> Response:
+    """Add what the view has not set itself."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
+        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    # A page may be kept for the Back button, but is asked for again before it is shown as new.
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+def _read(stream: io.RawIOBase, size: int) -> bytes:
+    """Read up to so many bytes; a dechunking stream gives less than was asked for."""
+    body = b""
+    while len(body) < size and (part := stream.read(size - len(body))):
+        body += part
+    return body

@@ -1,0 +1,103 @@
+"""The book as everybody sees it, and the form."""
+
+import re
+
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from guestbook import book, draft, spam
+from guestbook.database import db, writing
+from guestbook.draft import Draft
+from guestbook.models import Comment
+from guestbook.web import forms
+from guestbook.web.forms import Form, FormError
+
+pages = Blueprint("public", __name__)
+
+ID = re.compile(r"[0-9a-f]{32}")
+TRAP = "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
+WAITING = "waiting"  # in place of an id, for what is not shown yet
+BLANK = Draft("", None, "", {})
+AWAY = "The book cannot be reached at the moment, so nothing was stored. Please send it again in a minute."
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """Show a page of the book; the first one has the form."""
+    before = request.args.get("before")
+    if before is not None and not ID.fullmatch(before):
+        abort(404)
+    page = book.page(db.session(), before)
+    return render_template(
+        "book.html",
+        page=page,
+        before=before,
+        signed=_find(request.args.get("signed", "")),
+        waiting=request.args.get("signed") == WAITING,
+        draft=BLANK,
+        token=forms.token(),
+    )
+
+
+@pages.post("/comments")
+def sign() -> ResponseReturnValue:
+    """Sign the book; what is wrong comes back with its reason and with the text."""
+    entry = draft.read(request.form)
+    try:
+        form = forms.read(request.form.get("token", ""))
+    except FormError as error:
+        # Who had an old form open has long read it: sending it again at once is no sign of a program.
+        fresh = forms.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
+        return _form_again(entry, fresh, str(error)), 422
+    if entry.errors:
+        return _form_again(entry, request.form["token"]), 422
+    try:
+        comment = _store(entry, form)
+    except OperationalError:
+        current_app.logger.exception("A comment could not be stored: the database is away.")
+        return _form_again(entry, request.form["token"], AWAY), 503
+    return redirect(_where_to_look(comment), 303)
+
+
+@pages.get("/comments/<comment_id>")
+def comment(comment_id: str) -> ResponseReturnValue:
+    """Show one comment at its own address."""
+    found = _find(comment_id)
+    if found is None:
+        abort(404)
+    response = current_app.make_response(render_template("comment.html", comment=found))
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+def _find(comment_id: str) -> Comment | None:
+    return book.find(db.session(), comment_id) if ID.fullmatch(comment_id) else None
+
+
+def _store(entry: Draft, form: Form) -> Comment:
+    """Store the comment, or give back the one that this form and this text have made already."""
+    key = form.key(entry)
+    verdict = spam.verdict(entry, trap=request.form.get(TRAP, ""), age=form.age)
+    settings = current_app.config["GUESTBOOK"]
+    try:
+        with writing() as session:
+            first = book.signed_with(session, key)
+            return first or book.sign(session, entry, verdict, form_key=key, settings=settings)
+    except IntegrityError:  # the second click of two was stored in between
+        first = book.signed_with(db.session(), key)
+        if first is None:
+            raise
+        return first
+
+
+def _where_to_look(comment: Comment) -> str:
+    """Return where its writer sees it. Spam is answered like a held one, so a program learns nothing."""
+    if comment.status == "published":
+        return url_for("public.index", signed=comment.id, _anchor=f"c-{comment.id}")
+    return url_for("public.index", signed=WAITING, _anchor="thanks")
+
+
+def _form_again(entry: Draft, token: str, notice: str | None = None) -> str:
+    """Show the form alone: it needs no database, and the reasons are not lost among the comments."""
+    return render_template("sign.html", draft=entry, token=token, notice=notice)

@@ -1,0 +1,53 @@
+"""What templates use to show a comment, and the names that every page needs."""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, current_app, url_for
+from jinja2.utils import urlize
+from markupsafe import Markup
+
+from guestbook import book, clock, draft
+
+REL = "nofollow noopener ugc"
+STATIC = Path(__file__).parent.parent / "static"
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates their filters and names."""
+    app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text)
+    app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(names)
+
+
+def names() -> dict[str, str]:
+    """Return what every page says: the book's title, and the address that canonical links start with."""
+    return {"title_of_book": book.TITLE, "base_url": current_app.config["GUESTBOOK"].base_url}
+
+
+def prose(text: str) -> Markup:
+    """Escape the text and make links of the addresses in it; line breaks are the stylesheet's work."""
+    return Markup(urlize(text, rel=REL))
+
+
+def weblink(url: str | None) -> str | None:
+    """Return the website if it may be linked: escaping alone lets `javascript:` by."""
+    return url if url and draft.website_error(url) is None else None
+
+
+def day(when: datetime) -> str:
+    """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
+    return f"{when.day} {when:%B %Y}"
+
+
+def asset(name: str) -> str:
+    """Return the address of a file of ours, which changes with its content so that browsers may keep it."""
+    return url_for("static", filename=name, v=_fingerprint(name))
+
+
+@cache
+def _fingerprint(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
