@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -144,7 +144,7 @@ def journal_mode(engine: Engine) -> str | None:
 def _set_pragmas(connection: sqlite3.Connection, journal: str) -> None:
     connection.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")  # what the visitor was told is stored survives a power cut
+    connection.execute("PRAGMA synchronous = FULL")  # what is stored survives a power cut
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
         _set_journal(connection, journal)
 
@@ -165,22 +165,19 @@ def _begin(connection: Connection) -> None:
     if not connection.get_execution_options().get("writes"):
         connection.exec_driver_sql("BEGIN")
         return
-    raw = connection.connection.dbapi_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
     raw.execute("PRAGMA busy_timeout = 0")
     try:
-        _begin_immediate(connection)
+        _begin_immediate(raw)
     finally:
         raw.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin_immediate(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + LOCK_WAIT
-    raw = connection.connection.dbapi_connection
-    assert isinstance(raw, sqlite3.Connection)
     while True:
         try:
-            raw.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:

@@ -41,7 +41,8 @@ def oldest_due(session: Session, now: datetime) -> datetime | None:
         .limit(1)
         .scalar_subquery()
     )
-    open_now = Webhook.disabled_at.is_(None) & (Webhook.paused_until.is_(None) | (Webhook.paused_until <= now))
+    unpaused = Webhook.paused_until.is_(None) | (Webhook.paused_until <= now)
+    open_now = Webhook.disabled_at.is_(None) & unpaused
     return min((due for due in session.scalars(select(first).where(open_now)) if due), default=None)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session
 
 from guestbook import clock, formats, ids
@@ -31,7 +31,9 @@ def publish(
     """
     query = select(Webhook.id, Webhook.format, Webhook.events)
     wanted = [
-        row for row in connection.execute(query) if event in row.events.split() and row.id != leave_out
+        (row.id, row.format)
+        for row in connection.execute(query)
+        if event in row.events.split() and row.id != leave_out
     ]
     return _store(connection, event, data, settings, wanted, comment_id)
 
@@ -39,8 +41,7 @@ def publish(
 def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
     """Store the test delivery for one webhook, whatever its filter, and return the event's id."""
     data = {"webhook": {"id": webhook.id, "name": webhook.name}}
-    row = connection.execute(select(Webhook.id, Webhook.format).where(Webhook.id == webhook.id)).one()
-    return _store(connection, "ping", data, settings, [row], None)
+    return _store(connection, "ping", data, settings, [(webhook.id, webhook.format)], None)
 
 
 def redeliver(session: Session, deliveries: Sequence[Delivery], now: datetime) -> list[Delivery]:
@@ -57,7 +58,7 @@ def _store(
     event: str,
     data: dict[str, Any],
     settings: Settings,
-    webhooks: Sequence[Row[Any]],
+    webhooks: Sequence[tuple[str, str]],
     comment_id: str | None,
 ) -> str:
     now, event_id = clock.now(), ids.new()
@@ -66,10 +67,10 @@ def _store(
         {
             "id": ids.new(),
             "event_id": event_id,
-            "webhook_id": webhook.id,
+            "webhook_id": webhook_id,
             "comment_id": comment_id,
             "event": event,
-            "payload": formats.render(webhook.format, event, now, data),
+            "payload": formats.render(format_name, event, now, data),
             "status": "new",
             "attempts": 0,
             "claims": 0,
@@ -77,7 +78,7 @@ def _store(
             "due_at": now + timedelta(seconds=settings.retry_schedule[0]),
             "created_at": now,
         }
-        for webhook in webhooks
+        for webhook_id, format_name in webhooks
     ]
     if rows:
         connection.execute(insert(Delivery), rows)

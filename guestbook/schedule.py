@@ -31,13 +31,13 @@ def longest_wait(schedule: tuple[float, ...]) -> timedelta:
 
 
 def pause_until(now: datetime, pauses: int, luck: float | None = None) -> datetime:
-    """Return when to probe a webhook that has been paused `pauses` times in a row: waits double up to a cap."""
+    """Return when to probe a webhook paused `pauses` times in a row: waits double up to a cap."""
     wait = min(PAUSE_FIRST * 2.0 ** min(pauses, 20), PAUSE_CAP)
     return now + timedelta(seconds=_jittered(wait, luck))
 
 
 def retry_after(text: str | None, now: datetime) -> float:
-    """Return the seconds a `Retry-After` asks for (RFC 9110 section 10.2.3; float seconds too), 0 for nonsense."""
+    """Return the seconds a `Retry-After` asks for (RFC 9110 section 10.2.3, or float seconds), else 0."""
     if not text:
         return 0.0
     try:

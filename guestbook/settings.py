@@ -163,7 +163,8 @@ def _read_key(path: Path, name: str) -> str:
     try:
         return _secret(path.read_text().strip() or "-")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{name} is {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{name} is {str(path)!r}: {why}.") from None
 
 
 def _secret(text: str) -> str:

@@ -33,9 +33,8 @@ def signed_content(event_id: str, timestamp: int, body: bytes) -> bytes:
 def standard(keys: tuple[bytes, ...], event_id: str, timestamp: int, body: bytes) -> str:
     """Return the value of `webhook-signature`: one `v1,<base64>` for each key that is valid now."""
     content = signed_content(event_id, timestamp, body)
-    return " ".join(
-        "v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False).decode() for key in keys
-    )
+    digests = (hmac.digest(key, content, "sha256") for key in keys)
+    return " ".join("v1," + binascii.b2a_base64(digest, newline=False).decode() for digest in digests)
 
 
 def hub(secret: bytes, body: bytes) -> str:

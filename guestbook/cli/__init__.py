@@ -2,6 +2,19 @@
 
 from flask import Flask
 
+from guestbook.cli import comments, deliveries, passes, setup, status, webhooks
+
 
 def register(app: Flask) -> None:
     """Hang the commands on the app."""
+    for command in (
+        setup.init_db,
+        passes.cron,
+        passes.deliver,
+        passes.prune,
+        status.status,
+        webhooks.webhooks,
+        deliveries.deliveries,
+        comments.comments,
+    ):
+        app.cli.add_command(command)

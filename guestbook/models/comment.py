@@ -6,12 +6,12 @@ from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids
-from guestbook.database import db
+from guestbook.database import Base
 
 STATUSES = ("published", "held", "spam", "trash")
 
 
-class Comment(db.Model):
+class Comment(Base):
     """One signature in the book."""
 
     __tablename__ = "comments"

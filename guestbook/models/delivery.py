@@ -1,16 +1,17 @@
 """Deliveries, the rows of the outbox, and the attempts made for them."""
 
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.database import db
+from guestbook.database import Base
 
 STATUSES = ("new", "processed", "failed")
 
 
-class Delivery(db.Model):
+class Delivery(Base):
     """One event on its way to one webhook."""
 
     __tablename__ = "deliveries"
@@ -45,7 +46,7 @@ class Delivery(db.Model):
         self.schedule_start = self.attempts
 
 
-class Attempt(db.Model):
+class Attempt(Base):
     """One HTTP request made for a delivery."""
 
     __tablename__ = "attempts"
@@ -62,3 +63,7 @@ class Attempt(db.Model):
     request_headers: Mapped[dict[str, str]]
     response_headers: Mapped[dict[str, str] | None]
     response_body: Mapped[str | None] = mapped_column(Text)
+
+
+DELIVERIES = cast(Table, Delivery.__table__)  # SQLAlchemy types it more widely
+ATTEMPTS = cast(Table, Attempt.__table__)

@@ -1,14 +1,15 @@
 """When cron last came and what it did."""
 
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import String
+from sqlalchemy import String, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.database import db
+from guestbook.database import Base
 
 
-class Pass(db.Model):
+class Pass(Base):
     """One run of the cron command."""
 
     __tablename__ = "passes"
@@ -20,3 +21,6 @@ class Pass(db.Model):
     processed: Mapped[int]
     retried: Mapped[int]
     failed: Mapped[int]
+
+
+PASSES = cast(Table, Pass.__table__)  # SQLAlchemy types it more widely

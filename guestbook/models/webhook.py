@@ -6,7 +6,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, schedule, signing
-from guestbook.database import db
+from guestbook.database import Base
 
 EVENTS = (
     "comment.created",
@@ -22,7 +22,7 @@ DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
 OVERLAP = timedelta(hours=24)  # for which the old secret still signs after a rotation
 
 
-class Webhook(db.Model):
+class Webhook(Base):
     """One receiver of events."""
 
     __tablename__ = "webhooks"
@@ -50,8 +50,8 @@ class Webhook(db.Model):
 
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""
-        self.disabled_at = self.disabled_reason = None
-        self.note_success()
+        self.disabled_at = self.disabled_reason = self.paused_until = None
+        self._forget_failures()
 
     def disable(self, now: datetime, reason: str) -> None:
         """Stop sending; the reason is `by_hand`, `failing` or `gone`. Its deliveries wait."""
@@ -64,9 +64,10 @@ class Webhook(db.Model):
         self.secret = signing.new_secret()
 
     def note_success(self) -> None:
-        """Forget all failures: it is well."""
-        self.failures_in_a_row = self.unreachable_in_a_row = 0
-        self.failing_since = self.paused_until = None
+        """Forget the failures and reopen; a pause that the receiver asked for itself goes on."""
+        if self.unreachable_in_a_row >= PAUSE_AFTER:
+            self.paused_until = None
+        self._forget_failures()
 
     def note_failure(self, now: datetime, *, unreachable: bool, pause: float) -> None:
         """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it asked for.
@@ -79,6 +80,10 @@ class Webhook(db.Model):
         self.paused_until = self._pause_end(now, pause)
         if self.failures_in_a_row >= DISABLE_AFTER and now - self.failing_since >= DISABLE_AFTER_TIME:
             self.disable(now, "failing")
+
+    def _forget_failures(self) -> None:
+        self.failures_in_a_row = self.unreachable_in_a_row = 0
+        self.failing_since = None
 
     def _pause_end(self, now: datetime, pause: float) -> datetime | None:
         ends = [now + timedelta(seconds=min(pause, schedule.RETRY_AFTER_CAP))] if pause else []

@@ -1,0 +1,117 @@
+"""What crontab runs. These commands print nothing when all is well."""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import click
+from sqlalchemy import func, select
+
+from guestbook import clock, passes, retention
+from guestbook.cli import show
+from guestbook.database import db
+from guestbook.models import Delivery, Webhook
+from guestbook.record import Tally
+
+NO_LIMIT = 10**9  # seconds
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option(
+                "--max-seconds",
+                type=click.FloatRange(0.1, 86400),
+                default=50,
+                show_default=True,
+                help="Start nothing new after so many seconds.",
+            ),
+            click.option(
+                "--stay",
+                is_flag=True,
+                help="Wait for more until --max-seconds are over: deliveries go out at once.",
+            ),
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1, 256),
+                default=32,
+                show_default=True,
+                help="Requests at once; at most a quarter of them to one webhook.",
+            ),
+            click.option("-v", "--verbose", is_flag=True, help="Tell what happens to each delivery."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_options
+@show.command
+def cron(max_seconds: float, stay: bool, concurrency: int, verbose: bool) -> None:
+    """Do all that is due: send webhooks, then tidy up. Crontab runs this.
+
+    A second one beside a running one ends at once. Silence means that all is well.
+    """
+    _run(passes.Options(max_seconds, stay, concurrency), verbose)
+
+
+@click.command()
+@_options
+@show.command
+def deliver(max_seconds: float, stay: bool, concurrency: int, verbose: bool) -> None:
+    """Send the deliveries that are due, and nothing else."""
+    _run(passes.Options(max_seconds, stay, concurrency, housekeeping=False), verbose)
+
+
+@click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Tell how much was removed.")
+@show.command
+def prune(verbose: bool) -> None:
+    """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
+    removed = retention.prune(db.engine, show.settings(), until=time.monotonic() + NO_LIMIT)
+    if verbose:
+        click.echo(f"Removed {removed} rows.")
+
+
+def _run(options: passes.Options, verbose: bool) -> None:
+    narrate = (lambda line: click.echo(show.safe(line))) if verbose else lambda _line: None
+    with ExitStack() as stack:
+        after_tick = _progress(stack) if sys.stderr.isatty() and not verbose and not options.stay else None
+        tally = passes.run(db.engine, show.settings(), options, narrate=narrate, after_tick=after_tick)
+    if tally is None:
+        narrate("Another pass is running; it does the work.")
+        return
+    narrate(f"Processed {tally.processed}, to be retried {tally.retried}, given up {tally.failed}.")
+    _complain(tally)
+
+
+def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
+    """Return what moves a bar on the terminal, or None where there is too little to do."""
+    open_now = select(Webhook.id).where(Webhook.disabled_at.is_(None))
+    due = select(func.count()).where(Delivery.due_at <= clock.now(), Delivery.webhook_id.in_(open_now))
+    length = db.session.scalar(due) or 0
+    db.session.rollback()
+    if length < 20:
+        return None
+    bar: Any = stack.enter_context(click.progressbar(length=length, label="Sending", file=sys.stderr))
+
+    def move(tally: Tally) -> None:
+        bar.update(tally.processed + tally.retried + tally.failed - bar.pos)
+
+    return move
+
+
+def _complain(tally: Tally) -> None:
+    """Print the lines that cron mails to the owner: one a webhook, however many deliveries it cost."""
+    for name, count in sorted(tally.given_up.items()):
+        noun = "1 delivery was" if count == 1 else f"{count} deliveries were"
+        click.echo(
+            f"guestbook: {noun} given up for webhook {show.safe(name)}. "
+            "See: flask --app guestbook deliveries list --status failed",
+            err=True,
+        )
+    for line in tally.disabled:
+        click.echo(f"guestbook: {show.safe(line)}.", err=True)

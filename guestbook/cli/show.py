@@ -1,0 +1,127 @@
+"""What the commands share: finding a row by its id, JSON, tables, errors in one sentence."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from guestbook import clock
+from guestbook.database import Base, db
+from guestbook.settings import Settings
+
+AWAY = 75  # EX_TEMPFAIL of sysexits.h: cron may try again later
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M", bound=Base)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Run in the app's context and turn a database that is away into one line and exit code 75."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*args, **options)
+        except DBAPIError as error:
+            if _narrating():
+                raise
+            give_up(error)
+
+    return with_appcontext(run)
+
+
+def give_up(error: DBAPIError) -> NoReturn:
+    """End with the sentence that fits the database's error."""
+    reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    if "no such table" in reason or "does not exist" in reason or "doesn't exist" in reason:
+        click.echo("The tables are missing. Make them with: flask --app guestbook init-db", err=True)
+        sys.exit(1 if isinstance(error, ProgrammingError | OperationalError) else AWAY)
+    click.echo(f"The database cannot be used now: {reason}", err=True)
+    sys.exit(AWAY)
+
+
+def _narrating() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.params.get("verbose"))
+
+
+def settings() -> Settings:
+    """Return the settings that the app has read."""
+    read: Settings = current_app.config["GUESTBOOK"]
+    return read
+
+
+def find(model: type[M], short_id: str) -> M:
+    """Return the row whose id begins so; refuse what fits none or several."""
+    noun = model.__name__.lower()
+    columns: Any = model
+    start = short_id.strip().lower()
+    if not start or not start.isascii() or not start.isalnum() or len(start) > 32:
+        raise click.ClickException(f"{short_id!r} is no id of a {noun}.")
+    query = select(model).where(columns.id >= start, columns.id < start + "g").limit(2)
+    rows = db.session.scalars(query).all()
+    if not rows:
+        raise click.ClickException(f"There is no {noun} {short_id}.")
+    if len(rows) > 1:
+        raise click.ClickException(f"More than one {noun} begins with {short_id}; give more of the id.")
+    return rows[0]
+
+
+def document(row: Base, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a row as a JSON object with keys named like the columns."""
+    names = [column.key for column in row.__table__.columns if column.key not in leave_out]
+    return {name: _plain(getattr(row, name)) for name in names}
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """Print rows under headings, as wide as they are; or the sentence for none."""
+    lines = [tuple(headings), *(tuple(_cell(value) for value in row) for row in rows)]
+    if len(lines) == 1:
+        click.echo(empty)
+        return
+    widths = [max(len(line[place]) for line in lines) for place in range(len(headings))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print names and values, one a line."""
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        click.echo(f"{name.ljust(width)}  {_cell(value)}")
+
+
+def safe(text: str) -> str:
+    """Return text that a stranger wrote without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return the text in one line, cut with an ellipsis."""
+    line = " ".join(safe(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _plain(value: object) -> object:
+    return clock.to_text(value) if isinstance(value, datetime) else value
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    return safe(clock.to_text(value) if isinstance(value, datetime) else str(value))

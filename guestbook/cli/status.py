@@ -1,0 +1,69 @@
+"""How the book is doing, in plain words."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+from sqlalchemy import func, select
+
+from guestbook import clock, database, health
+from guestbook.cli import show
+from guestbook.database import db
+from guestbook.models import Comment, Delivery, Pass, Webhook
+from guestbook.version import VERSION
+
+
+@click.command()
+@show.as_json
+@show.command
+def status(as_json: bool) -> None:
+    """Say whether cron comes, what waits and what failed."""
+    facts = _facts(clock.now())
+    if as_json:
+        show.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
+        return
+    show.print_fields(facts)
+    if facts["last pass"] is None:
+        click.echo("\nCron has never come. See crontab.example for the one line that it needs.")
+    elif not facts["well"]:
+        click.echo("\nDeliveries are due and cron has not come for a quarter of an hour.")
+
+
+def _facts(now: datetime) -> dict[str, Any]:
+    last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
+    state = health.read(db.session(), now)
+    return {
+        "version": VERSION,
+        "data folder": str(show.settings().data_dir),
+        "database": db.engine.url.render_as_string(hide_password=True),
+        "journal mode": database.journal_mode(db.engine),
+        "comments": _counts(Comment),
+        "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
+        "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
+        "paused webhooks": _count(Webhook.paused_until > now),
+        "deliveries": _counts(Delivery),
+        "oldest due seconds": _whole(state.oldest_due_age),
+        "last pass": clock.to_text(last.started_at) if last else None,
+        "last pass did": _did(last),
+        "well": state.is_well,
+    }
+
+
+def _counts(model: type[Comment] | type[Delivery]) -> str:
+    rows = db.session.execute(select(model.status, func.count()).group_by(model.status)).all()
+    return ", ".join(f"{count} {name}" for name, count in rows) or "none"
+
+
+def _count(condition: Any) -> int:
+    return db.session.scalar(select(func.count()).select_from(Webhook).where(condition)) or 0
+
+
+def _did(last: Pass | None) -> str | None:
+    if last is None:
+        return None
+    text = f"{last.processed} processed, {last.retried} to be retried, {last.failed} given up"
+    return text if last.finished_at else text + " (running, or killed)"
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)

@@ -1,0 +1,191 @@
+"""The webhooks from the shell."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+from sqlalchemy import func, select
+
+from guestbook import clock, desk
+from guestbook.cli import show
+from guestbook.database import db, writing
+from guestbook.formats import FORMATS
+from guestbook.models import Delivery, Webhook
+from guestbook.models.webhook import EVENTS
+
+SECRETS = ("secret", "previous_secret")
+
+event_option = click.option(
+    "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
+)
+header_option = click.option(
+    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send this header too (repeatable)."
+)
+format_option = click.option(
+    "--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."
+)
+
+
+@click.group()
+def webhooks() -> None:
+    """Manage the URLs that are told of events."""
+
+
+@webhooks.command()
+@click.argument("url")
+@click.option("--name", help="What you call it; by default the URL's host.")
+@format_option
+@event_option
+@header_option
+@click.option("--disabled", is_flag=True, help="Do not send yet; deliveries wait until it is enabled.")
+@show.as_json
+@show.command
+def add(as_json: bool, disabled: bool, **fields: Any) -> None:
+    """Tell URL of events (comment.created unless --event names others), and print its secret."""
+    with writing() as session:
+        webhook = desk.add(session, _fields(fields), show.settings())
+        if disabled:
+            webhook.disable(clock.now(), "by_hand")
+            session.flush()
+        facts = show.document(webhook)
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"Added webhook {facts['id']} for {facts['events']}.")
+    click.echo(f"Its secret, which the receiver needs to verify: {facts['secret']}")
+    click.echo(f"Try it: flask --app guestbook webhooks test {facts['id']}")
+
+
+@webhooks.command("list")
+@show.as_json
+@show.command
+def list_(as_json: bool) -> None:
+    """List the webhooks and how they are doing."""
+    rows = db.session.scalars(select(Webhook).order_by(Webhook.id)).all()
+    if as_json:
+        show.print_json([show.document(row, leave_out=SECRETS) for row in rows])
+        return
+    show.print_table(
+        ("ID", "NAME", "STATE", "EVENTS", "URL"),
+        [(row.id, row.name, desk.state(row, clock.now()), row.events, row.url) for row in rows],
+        "No webhooks yet. Add one: flask --app guestbook webhooks add URL",
+    )
+
+
+@webhooks.command("show")
+@click.argument("id_", metavar="ID")
+@show.as_json
+@show.command
+def show_(id_: str, as_json: bool) -> None:
+    """Show one webhook, with its secret and what waits for it."""
+    row = show.find(Webhook, id_)
+    if as_json:
+        show.print_json(show.document(row))
+        return
+    query = select(Delivery.status, func.count()).where(Delivery.webhook_id == row.id)
+    rows = db.session.execute(query.group_by(Delivery.status))
+    counts = ", ".join(f"{count} {name}" for name, count in rows)
+    headers = "; ".join(f"{name}: {value}" for name, value in row.headers.items())
+    shown = {**show.document(row), "headers": headers, "state": desk.state(row, clock.now())}
+    show.print_fields({**shown, "deliveries": counts or "none"})
+
+
+@webhooks.command()
+@click.argument("id_", metavar="ID")
+@click.option("--url", help="Send to this URL from now on; waiting deliveries too.")
+@click.option("--name", help="What you call it.")
+@format_option
+@event_option
+@header_option
+@click.option("--no-headers", is_flag=True, help="Send no headers of its own any more.")
+@show.command
+def update(id_: str, no_headers: bool, **fields: Any) -> None:
+    """Change a webhook; what is not named stays. --event and --header replace the whole list."""
+    wanted = {**_fields(fields), **({"headers": ()} if no_headers else {})}
+    if not wanted:
+        raise click.UsageError("Say what to change: see flask --app guestbook webhooks update --help")
+    with writing() as session:
+        webhook = show.find(Webhook, id_)
+        desk.update(session, webhook, wanted, show.settings())
+    click.echo(f"Updated webhook {webhook.id}.")
+
+
+@webhooks.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def enable(id_: str) -> None:
+    """Send to it again; its waiting deliveries go out with the next pass."""
+    with writing():
+        webhook = show.find(Webhook, id_)
+        webhook.enable()
+    click.echo(f"Enabled webhook {webhook.id}.")
+
+
+@webhooks.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def disable(id_: str) -> None:
+    """Send nothing more to it; its deliveries wait."""
+    with writing():
+        webhook = show.find(Webhook, id_)
+        webhook.disable(clock.now(), "by_hand")
+    click.echo(f"Disabled webhook {webhook.id}.")
+
+
+@webhooks.command("rotate-secret")
+@click.argument("id_", metavar="ID")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0, 24 * 30),
+    default=24,
+    show_default=True,
+    help="For how long the old secret signs beside the new one.",
+)
+@show.as_json
+@show.command
+def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
+    """Make a new secret and print it; for a while both sign, so that no delivery is refused."""
+    with writing() as session:
+        webhook = show.find(Webhook, id_)
+        webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
+        session.flush()
+        facts = show.document(webhook)
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"The new secret: {facts['secret']}")
+    click.echo(f"The old one signs beside it until {facts['previous_secret_expires_at']}.")
+
+
+@webhooks.command()
+@click.argument("id_", metavar="ID")
+@show.as_json
+@show.command
+def test(id_: str, as_json: bool) -> None:
+    """Queue a `ping` for it: the next pass sends it like any other delivery."""
+    with writing() as session:
+        webhook = show.find(Webhook, id_)
+        delivery = desk.ping(session, webhook, show.settings())
+        facts, waits = show.document(delivery), webhook.disabled_at is not None
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"Queued delivery {facts['id']}. Send it now: flask --app guestbook cron -v")
+    if waits:
+        click.echo("The webhook is disabled: the ping waits until it is enabled.")
+
+
+@webhooks.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def delete(id_: str) -> None:
+    """Remove a webhook for good, with all its deliveries, sent or not."""
+    webhook = show.find(Webhook, id_)
+    row_id = webhook.id
+    count = desk.delete(db.engine, row_id)
+    click.echo(f"Deleted webhook {row_id} and {count} deliver{'y' if count == 1 else 'ies'}.")
+
+
+def _fields(options: dict[str, Any]) -> dict[str, Any]:
+    """Keep what was given, under the names that the desk knows."""
+    return {name: value for name, value in options.items() if value not in (None, ())}

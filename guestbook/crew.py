@@ -1,0 +1,212 @@
+"""The sender threads and the lanes they take work from: one lane per webhook, under one lock.
+
+The threads touch no database. They take errands straight from the lanes, without a hand-off
+through the main thread, and leave what came of them in one list that the main thread collects.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+START_CAP = 2  # requests at once to a webhook that has shown nothing yet; each success allows one more
+START_DEPTH = 16  # rows claimed ahead for such a webhook
+MOST_DEPTH = 512
+MOST_QUEUED = 4096  # rows claimed ahead for all webhooks
+MOST_UNSAVED = 256  # sent and not yet recorded: what a kill can make us send twice
+PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
+
+
+class Result(Protocol):
+    """What a lane has to know of an attempt."""
+
+    unreachable: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver has it."""
+
+    @property
+    def hold(self) -> bool:
+        """Whether the receiver asked to be left alone."""
+
+
+E = TypeVar("E")
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(slots=True, eq=False)
+class Lane(Generic[E]):
+    """The work that waits for one webhook, and how much of it may be under way at once."""
+
+    errands: deque[E] = field(default_factory=deque)
+    cap: int = START_CAP
+    in_flight: int = 0
+    unreachable: int = 0
+    held: bool = False
+    ready: bool = False
+    done: int = 0  # since the last look at its depth
+    depth: int = START_DEPTH
+
+    def may_go(self) -> bool:
+        """Whether a thread may take an errand from here now."""
+        return bool(self.errands) and self.in_flight < self.cap and not self.held
+
+    def note(self, result: Result, most: int) -> None:
+        """Learn from a result before the database does: a bad lane must not cost a second time-out."""
+        self.in_flight -= 1
+        self.done += 1
+        if result.ok:
+            self.cap, self.unreachable = min(self.cap + 1, most), 0
+        else:
+            self.cap = 1
+            self.unreachable = self.unreachable + 1 if result.unreachable else 0
+        self.held = self.held or result.hold or self.unreachable >= PAUSE_AFTER
+
+    def room(self) -> int:
+        """Return how many more rows to claim for it: twice what it did since the last look."""
+        self.depth = min(max(2 * self.done + 2 * self.cap, self.depth // 2), MOST_DEPTH)
+        self.done = 0
+        room = self.depth - len(self.errands)
+        return room if room >= self.depth // 2 else 0
+
+
+class Crew(Generic[E, R]):
+    """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook."""
+
+    def __init__(self, work: Callable[[E], R], size: int) -> None:
+        self._work = work
+        self._size = size
+        self._most = max(1, size // 4)
+        self._lanes: dict[str, Lane[E]] = {}
+        self._ready: deque[Lane[E]] = deque()
+        self._results: list[R] = []
+        self._lock = threading.Lock()
+        self._wanted = threading.Condition(self._lock)
+        self._finished = threading.Condition(self._lock)
+        self._threads = 0
+        self._idle = 0
+        self._in_flight = 0
+        self._queued = 0
+
+    def load(self, key: str, errands: Iterable[E], *, unreachable: int) -> None:
+        """Put claimed work into a lane; one that had to be paused is probed with a single request."""
+        with self._lock:
+            lane = self._lanes.get(key) or self._open(key, unreachable)
+            if lane.held:  # its pause is over: one request probes it
+                lane.held, lane.cap, lane.unreachable = False, 1, min(unreachable, PAUSE_AFTER - 1)
+            before = len(lane.errands)
+            lane.errands.extend(errands)
+            self._queued += len(lane.errands) - before
+            self._offer(lane)
+            self._call_threads()
+
+    def rooms(self, keys: Iterable[str]) -> dict[str, int]:
+        """Return for each lane how many rows to claim; new lanes start small."""
+        with self._lock:
+            spare = MOST_QUEUED - self._queued
+            rooms = {}
+            for key in keys:
+                lane = self._lanes.get(key)
+                rooms[key] = min(lane.room() if lane else START_DEPTH, max(spare, 0))
+                spare -= rooms[key]
+            return rooms
+
+    def collect(self) -> list[R]:
+        """Take the results so far."""
+        with self._lock:
+            results, self._results = self._results, []
+            if len(results) + self._in_flight >= MOST_UNSAVED:
+                self._wanted.notify(self._size)
+            return results
+
+    def take_back(self, *, held_only: bool) -> list[E]:
+        """Take out what no thread has started: of the lanes on hold, or of all."""
+        with self._lock:
+            back: list[E] = []
+            for lane in self._lanes.values():
+                if lane.held or not held_only:
+                    back.extend(lane.errands)
+                    lane.errands.clear()
+            self._queued -= len(back)
+            return back
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is a result to collect, so many seconds at the most."""
+        with self._lock:
+            if not self._results:
+                self._finished.wait(seconds)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits, is under way, or is to be collected."""
+        with self._lock:
+            return bool(self._queued or self._in_flight or self._results)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a request is under way or a result is to be collected."""
+        with self._lock:
+            return bool(self._in_flight or self._results)
+
+    def _open(self, key: str, unreachable: int) -> Lane[E]:
+        cap = 1 if unreachable else min(START_CAP, self._most)
+        lane = self._lanes[key] = Lane(cap=cap, unreachable=min(unreachable, PAUSE_AFTER - 1))
+        return lane
+
+    def _offer(self, lane: Lane[E]) -> None:
+        if not lane.ready and lane.may_go():
+            lane.ready = True
+            self._ready.append(lane)
+
+    def _call_threads(self) -> None:
+        missing = min(self._queued - self._idle, self._size - self._threads)
+        for _ in range(missing):
+            self._threads += 1
+            threading.Thread(target=self._run, daemon=True, name=f"sender-{self._threads}").start()
+        self._wanted.notify(min(self._queued, self._size))
+
+    def _run(self) -> None:
+        lane, errand = self._next()
+        while True:
+            result = self._work(errand)
+            lane, errand = self._next(lane, result)
+
+    def _next(self, lane: Lane[E] | None = None, result: R | None = None) -> tuple[Lane[E], E]:
+        """Hand in a result and take the next errand, under the lock once."""
+        with self._lock:
+            if lane is not None and result is not None:
+                self._hand_in(lane, result)
+            while True:
+                taken = self._take()
+                if taken is not None:
+                    return taken
+                self._idle += 1
+                self._wanted.wait()
+                self._idle -= 1
+
+    def _hand_in(self, lane: Lane[E], result: R) -> None:
+        lane.note(result, self._most)
+        self._in_flight -= 1
+        self._results.append(result)
+        if len(self._results) == 1:
+            self._finished.notify()
+        self._offer(lane)
+        if self._idle and len(self._ready) > 1:
+            self._wanted.notify()  # this thread takes one itself
+
+    def _take(self) -> tuple[Lane[E], E] | None:
+        if self._in_flight + len(self._results) >= MOST_UNSAVED:
+            return None
+        while self._ready:
+            lane = self._ready.popleft()
+            lane.ready = False
+            if lane.may_go():
+                errand = lane.errands.popleft()
+                lane.in_flight += 1
+                self._in_flight += 1
+                self._queued -= 1
+                self._offer(lane)
+                return lane, errand
+        return None

@@ -1,0 +1,193 @@
+"""Send what is due: ticks of one write transaction each, between which the crew sends.
+
+The main thread alone owns the database. A tick records what finished, claims what is next and
+keeps the webhooks' health, all in one transaction, so that the web gets its turn in between.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Text, select, type_coerce
+from sqlalchemy.exc import DBAPIError
+
+from guestbook import clock, database, ids, queue, record, sender
+from guestbook.crew import Crew
+from guestbook.models import DELIVERIES, Delivery, Webhook
+from guestbook.models.webhook import PAUSE_AFTER
+from guestbook.record import Tally
+from guestbook.sender import Errand, Outcome, Receiver
+from guestbook.settings import Settings
+from guestbook.transport import Transport
+from guestbook.watch import Watch
+
+TICK = 0.03  # seconds between two write transactions: less starves the web on SQLite
+PROBE = 0.25  # seconds between two looks for new work while requests are under way
+TRIES = 6  # of a tick whose transaction lost against another
+
+
+class Dispatch:
+    """One drain of the outbox."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        concurrency: int,
+        narrate: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._transport = Transport(
+            timeout=settings.timeout,
+            allow_networks=settings.allow_networks,
+            proxy=settings.outbound_proxy,
+            require_https=settings.require_https_webhooks,
+        )
+        one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
+        self._crew: Crew[Errand, Outcome] = Crew(one.attempt, concurrency)
+        self._lease = 2 * settings.timeout + 30
+        self._name = ids.new()
+        self._ticks = 0
+        self._receivers: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
+        self._unsaved: list[Outcome] = []
+        self.tally = Tally(narrate)
+
+    def run(
+        self, *, until: float, stay: bool, stop: Event, after_tick: Callable[[], None] | None = None
+    ) -> Tally:
+        """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
+
+        When it ends nothing is left leased, unless the database is away: then the leases run out.
+        """
+        try:
+            with Watch(self._engine) as watch:
+                while not stop.is_set() and time.monotonic() < until:
+                    self._tick(watch, claiming=True)
+                    if after_tick:
+                        after_tick()
+                    if self._crew.busy or self._unsaved:
+                        self._let_the_crew_work(stop)
+                    elif watch.anything_due(clock.now()):
+                        stop.wait(TICK)  # another pass has it in hand
+                    elif stay:
+                        watch.rest(until, stop)
+                    else:
+                        break
+            self._wind_up()
+        finally:
+            self._transport.close()
+        return self.tally
+
+    def _let_the_crew_work(self, stop: Event) -> None:
+        stop.wait(TICK)
+        if not stop.is_set():
+            self._crew.wait(PROBE)
+
+    def _wind_up(self) -> None:
+        """Give back at once what has not started, let finish what has, record it."""
+        back = [Outcome(errand) for errand in self._crew.take_back(held_only=False)]
+        self._unsaved.extend(back)
+        self._tick(None, claiming=False)
+        while self._crew.under_way:
+            self._crew.wait(PROBE)
+            self._tick(None, claiming=False)
+
+    def _tick(self, watch: Watch | None, *, claiming: bool) -> None:
+        self._unsaved.extend(self._crew.collect())
+        self._unsaved.extend(Outcome(errand) for errand in self._crew.take_back(held_only=True))
+        if not self._unsaved and not (claiming and watch and watch.anything_due(clock.now())):
+            return  # an idle look takes no write lock
+        claimed = self._settle(claiming)
+        self._unsaved.clear()
+        for row, errands in claimed:
+            self._crew.load(row.id, errands, unreachable=row.unreachable_in_a_row)
+
+    def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[Errand]]]:
+        """Run the tick's transaction; again when another transaction had to win."""
+        for number in range(TRIES):
+            tally = Tally(self.tally.narrate)
+            try:
+                with database.write(self._engine) as connection:
+                    record.outcomes(connection, self._unsaved, self._settings, tally)
+                    claimed = self._claim(connection) if claiming else []
+            except DBAPIError as error:
+                if error.connection_invalidated or number == TRIES - 1:
+                    raise
+                time.sleep(0.02 * 2**number)
+            else:
+                self.tally.add(tally)
+                return claimed
+        raise AssertionError("the last try returns or raises")
+
+    def _claim(self, connection: Connection) -> list[tuple[Row[Any], list[Errand]]]:
+        now = clock.now()
+        self._ticks += 1
+        token = f"{self._name}.{self._ticks}"
+        webhooks = connection.execute(_open_webhooks(now)).all()
+        first = self._ticks % len(webhooks) if webhooks else 0  # nobody is always the first to be served
+        rooms = self._crew.rooms([row.id for row in webhooks])
+        lease_end = time.monotonic() + self._lease
+        claimed, taken = [], []
+        for row in (*webhooks[first:], *webhooks[:first]):
+            limit = rooms[row.id] if row.unreachable_in_a_row < PAUSE_AFTER else min(1, rooms[row.id])
+            if limit:
+                among = DELIVERIES.c.webhook_id == row.id
+                due = queue.claim(connection, DELIVERIES, among, now=now, limit=limit)
+                taken += [delivery.id for delivery in due]
+                to = self._receiver(row, now)
+                claimed.append((row, [_errand(delivery, token, lease_end, to) for delivery in due]))
+        until = now + timedelta(seconds=self._lease)
+        queue.lease(connection, DELIVERIES, taken, now=now, until=until, token=token)
+        return claimed
+
+    def _receiver(self, row: Row[Any], now: Any) -> Receiver:
+        expires = row.previous_secret_expires_at
+        previous = row.previous_secret if expires and expires > now else None
+        key = (row.name, row.url, row.headers, row.secret, previous)
+        known = self._receivers.get(row.id)
+        if known is None or known[0] != key:
+            known = self._receivers[row.id] = (key, sender.receiver(row.id, *key))
+        return known[1]
+
+
+def _open_webhooks(now: Any) -> Any:
+    """Select the webhooks that may be sent to and have something due."""
+    due = (
+        select(Delivery.id)
+        .where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= now)
+        .limit(1)
+        .exists()
+    )
+    return select(
+        Webhook.id,
+        Webhook.name,
+        Webhook.url,
+        type_coerce(Webhook.headers, Text).label("headers"),
+        Webhook.secret,
+        Webhook.previous_secret,
+        Webhook.previous_secret_expires_at,
+        Webhook.unreachable_in_a_row,
+    ).where(
+        Webhook.disabled_at.is_(None),
+        Webhook.paused_until.is_(None) | (Webhook.paused_until <= now),
+        due,
+    )
+
+
+def _errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand:
+    return Errand(
+        id=row.id,
+        event_id=row.event_id,
+        event=row.event,
+        body=row.payload.encode(),
+        attempts=row.attempts,
+        schedule_start=row.schedule_start,
+        due_at=row.due_at,
+        token=token,
+        lease_end=lease_end,
+        receiver=to,
+    )

@@ -1,0 +1,189 @@
+"""A pass: one run of the cron command, from its lock to its last line."""
+
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event, current_thread, main_thread
+from types import FrameType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, or_, select, update
+
+from guestbook import clock, database, ids, queue, retention, schedule
+from guestbook.dispatch import Dispatch
+from guestbook.models import DELIVERIES, Delivery, Pass, Webhook
+from guestbook.record import Tally
+from guestbook.settings import Settings
+
+PRUNE_FOR = 1.0  # seconds that a pass spends on retention
+STRANGE_GAP = timedelta(days=1)  # since the last pass: the clock may have jumped, so nothing is thrown away
+CLOCK_SLACK = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks of a pass."""
+
+    max_seconds: float = 50
+    stay: bool = False
+    concurrency: int = 32
+    housekeeping: bool = True  # False for `deliver`, the outbox alone
+
+
+def run(
+    engine: Engine,
+    settings: Settings,
+    options: Options,
+    *,
+    narrate: Callable[[str], None] = lambda _line: None,
+    after_tick: Callable[[Tally], None] | None = None,
+) -> Tally | None:
+    """Do everything that is due; None when another pass holds the lock."""
+    until = time.monotonic() + options.max_seconds
+    with _lock(settings.data_dir / "pass.lock") as held, _stop_on_signals() as stop, _one_core():
+        if not held:
+            return None
+        previous = _repair(engine, settings)
+        number = _begin(engine)
+        dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
+        tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
+        tally = dispatch.run(until=until, stay=options.stay, stop=stop, after_tick=tick)
+        if options.housekeeping and not stop.is_set() and _may_prune(previous):
+            retention.prune(engine, settings, until=min(until, time.monotonic() + PRUNE_FOR))
+        _end(engine, number, tally)
+        return tally
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Say whether we alone hold the file. The kernel lets go of it on any death, so it is never stale.
+
+    It only saves work: that no delivery is sent twice rests on the leases.
+    """
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Event]:
+    """Give an event that SIGTERM and SIGINT set; a second signal ends the process by the default way."""
+    stop = Event()
+    if current_thread() is not main_thread():
+        yield stop
+        return
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep this pass on one core where the system can: handing the GIL between cores costs 30 to 40 %."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _repair(engine: Engine, settings: Settings) -> datetime | None:
+    """Mend due times that a clock jump has left far in the future; return when the last pass started."""
+    now = clock.now()
+    with engine.connect() as connection:
+        previous = connection.scalar(select(func.max(Pass.started_at)))
+        went_back = previous is not None and previous > now + CLOCK_SLACK
+        limits = _limits(settings, now, went_back)
+        strange = connection.execute(_strange(limits)).first()
+    if strange or went_back:
+        with database.write(engine) as connection:
+            _mend(connection, limits, now, went_back)
+    return None if went_back else previous
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    leased: datetime
+    waiting: datetime
+    paused: datetime
+
+
+def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
+    """Return the latest moments that a lease, a retry and a pause can rightly name."""
+    lease = now + timedelta(seconds=2 * settings.timeout + 30)
+    if went_back:
+        return _Limits(lease, now, now)
+    farthest = now + schedule.longest_wait(settings.retry_schedule)
+    return _Limits(lease, farthest, farthest)
+
+
+def _strange(limits: _Limits) -> Any:
+    """Select a webhook that has a row or a pause beyond the limits; by the index, webhook by webhook."""
+    mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
+    leased = mine.where(Delivery.due_at > limits.leased + queue.SKEW, Delivery.claimed_by.is_not(None))
+    waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW)
+    return select(Webhook.id).where(
+        or_(leased.exists(), waiting.exists(), Webhook.paused_until > limits.paused + queue.SKEW)
+    )
+
+
+def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool) -> None:
+    for webhook_id in connection.scalars(select(Webhook.id)).all():
+        mine = DELIVERIES.c.webhook_id == webhook_id
+        leased = mine & DELIVERIES.c.claimed_by.is_not(None)
+        queue.repair(connection, DELIVERIES, leased, now=now, farthest=limits.leased)
+        waiting = mine & DELIVERIES.c.claimed_by.is_(None)
+        queue.repair(connection, DELIVERIES, waiting, now=now, farthest=limits.waiting)
+    paused = Webhook.paused_until > limits.paused + queue.SKEW
+    connection.execute(update(Webhook).where(paused).values(paused_until=None))
+    if went_back:  # or each coming pass would take the old ones for a sign of another jump
+        connection.execute(update(Pass).where(Pass.started_at > now).values(started_at=now))
+
+
+def _may_prune(previous: datetime | None) -> bool:
+    return previous is not None and clock.now() - previous < STRANGE_GAP
+
+
+def _begin(engine: Engine) -> str:
+    number = ids.new()
+    with database.write(engine) as connection:
+        connection.execute(
+            insert(Pass).values(
+                id=number,
+                started_at=clock.now(),
+                host=socket.gethostname()[:100],
+                processed=0,
+                retried=0,
+                failed=0,
+            )
+        )
+    return number
+
+
+def _end(engine: Engine, number: str, tally: Tally) -> None:
+    done = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
+    with database.write(engine) as connection:
+        connection.execute(update(Pass).where(Pass.id == number).values(finished_at=clock.now(), **done))

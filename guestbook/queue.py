@@ -1,0 +1,96 @@
+"""The queue in a table: claim, acknowledge, release, repair. The lease is the due time itself.
+
+A claim moves `due_at` to the end of its lease and signs it with a token; a process that dies
+leaves rows that come due again by themselves, and an acknowledgement counts only under its token.
+All functions work in the caller's write transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, select, update
+
+SKEW = timedelta(seconds=60)  # by which the clocks of two hosts may differ
+
+
+def claim(
+    connection: Connection,
+    table: Table,
+    among: ColumnElement[bool],
+    *,
+    now: datetime,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Lock and return up to `limit` due rows among those; nobody else gets them before `lease` is called."""
+    query = (
+        select(table)
+        .where(among, table.c.due_at <= now)
+        .order_by(table.c.due_at, table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)  # SQLite has no such words: there the writer is alone
+    )
+    return connection.execute(query).all()
+
+
+def lease(
+    connection: Connection, table: Table, ids: Sequence[str], *, now: datetime, until: datetime, token: str
+) -> int:
+    """Sign the rows with the token until that time; return how many, all of `ids` in the same transaction."""
+    change = (
+        update(table)
+        .where(table.c.id.in_(ids), table.c.status == "new", table.c.due_at <= now)
+        .values(due_at=until, claimed_by=token, claims=table.c.claims + 1)
+    )
+    return connection.execute(change).rowcount if ids else 0
+
+
+def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
+    """Return the ids, out of a dict of ids and tokens, whose lease is still ours, and lock these rows."""
+    query = (
+        select(table.c.id, table.c.claimed_by)
+        .where(table.c.id.in_(list(tokens)), table.c.status == "new")
+        .order_by(table.c.id)
+        .with_for_update()
+    )
+    return {row.id for row in connection.execute(query) if row.claimed_by == tokens[row.id]}
+
+
+def finish(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
+    """Make rows that are owned final after an attempt."""
+    change = update(table).where(table.c.id.in_(ids), table.c.status == "new")
+    connection.execute(
+        change.values(
+            status=status, due_at=None, claimed_by=None, attempts=table.c.attempts + 1, **values
+        )
+    )
+
+
+def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Give rows that are owned their next due time after an attempt.
+
+    Each dict has `row_id`, `due_at`, `last_status_code` and `last_error`.
+    """
+    change = update(table).where(table.c.id == bindparam("row_id"), table.c.status == "new")
+    connection.execute(change.values(claimed_by=None, attempts=table.c.attempts + 1), rows)
+
+
+def release(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Give back rows that nothing was sent for; each dict has `row_id`, `token` and the `due_at` it had."""
+    change = update(table).where(
+        table.c.id == bindparam("row_id"),
+        table.c.claimed_by == bindparam("token"),
+        table.c.status == "new",
+    )
+    connection.execute(change.values(claimed_by=None, due_at=bindparam("due_at")), rows)
+
+
+def repair(
+    connection: Connection, table: Table, among: ColumnElement[bool], *, now: datetime, farthest: datetime
+) -> int:
+    """Make rows due now whose due time lies beyond what any wait or lease can explain; return how many.
+
+    A clock that ran ahead and was put right leaves such rows.
+    """
+    change = update(table).where(among, table.c.due_at > farthest + SKEW)
+    return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount

@@ -1,0 +1,179 @@
+"""One attempt: sign, POST, and say what came of it. Runs in the sender threads, without a database."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from guestbook import answers, clock, signing
+from guestbook.transport import Answer, TransportError
+from guestbook.version import VERSION
+
+MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
+ERROR_LIMIT = 300  # characters
+HIDDEN = "(hidden)"
+
+
+class Post(Protocol):
+    """What `transport.Transport` offers."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Make one request; raise TransportError when there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What a sender has to know of a webhook."""
+
+    webhook_id: str
+    name: str
+    url: str
+    headers: dict[str, str]
+    keys: tuple[bytes, ...]
+    secret: bytes
+    shown_headers: dict[str, str]
+    fault: str | None = None  # why nothing can be sent: a row that somebody edited by hand
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A claimed delivery as plain values."""
+
+    id: str
+    event_id: str
+    event: str
+    body: bytes
+    attempts: int
+    schedule_start: int
+    due_at: datetime  # before the claim
+    token: str
+    lease_end: float  # on the monotonic clock
+    receiver: Receiver
+
+    @property
+    def triggered_by(self) -> str:
+        """Return what the next attempt is owed to."""
+        if self.event == "ping" and self.attempts == 0:
+            return "test"
+        return "redelivery" if 0 < self.attempts == self.schedule_start else "schedule"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an errand."""
+
+    errand: Errand
+    started_at: datetime | None = None  # None: the lease was too short to start, nothing was sent
+    milliseconds: int = 0
+    status_code: int | None = None
+    error: str | None = None
+    unreachable: bool = False
+    meaning: answers.Meaning = answers.RETRY
+    request_headers: dict[str, str] = field(default_factory=dict)
+    response_headers: dict[str, str] | None = None
+    response_body: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver has it."""
+        return self.meaning.ok
+
+    @property
+    def hold(self) -> bool:
+        """Whether the rest of this webhook's work must wait."""
+        return self.meaning.pause > 0 or self.meaning.gone
+
+
+def receiver(
+    webhook_id: str, name: str, url: str, headers: str, secret: str, previous: str | None
+) -> Receiver:
+    """Make a receiver from the values of a row; what is wrong with them becomes its fault."""
+    fault = None
+    own: dict[str, str] = {}
+    keys: tuple[bytes, ...] = ()
+    try:
+        own = {str(name): str(value) for name, value in json.loads(headers).items()}
+        keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
+    except (ValueError, AttributeError) as error:
+        fault = f"The webhook cannot be used as it is stored: {error}."
+    shown = dict.fromkeys(own, HIDDEN)
+    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, fault)
+
+
+class Sender:
+    """Makes attempts; one for all threads."""
+
+    def __init__(self, transport: Post, *, timeout: float, base_url: str) -> None:
+        self._transport = transport
+        self._needs = timeout + MARGIN
+        self._agent = f"guestbook/{VERSION} (+{base_url})"
+
+    def attempt(self, errand: Errand) -> Outcome:
+        """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
+        if errand.lease_end - time.monotonic() < self._needs:
+            return Outcome(errand)
+        started_at, start = clock.now(), time.monotonic()
+        outcome = Outcome(errand, started_at)
+        try:
+            self._post(errand, outcome)
+        except TransportError as error:
+            outcome.error, outcome.unreachable = str(error)[:ERROR_LIMIT], error.unreachable
+        except Exception as error:  # a fault of ours or of the row must not end the thread
+            outcome.error = f"The request could not be made ({type(error).__name__})."
+        outcome.milliseconds = round((time.monotonic() - start) * 1000)
+        return outcome
+
+    def _post(self, errand: Errand, outcome: Outcome) -> None:
+        to = errand.receiver
+        shown = self._plain_headers(errand, int(time.time()))
+        outcome.request_headers = {**shown, **to.shown_headers}
+        if to.fault:
+            outcome.error = to.fault
+            return
+        headers = {**shown, **self._signatures(errand, int(shown["webhook-timestamp"])), **to.headers}
+        _read(self._transport.post(to.url, headers, errand.body), outcome)
+
+    def _plain_headers(self, errand: Errand, timestamp: int) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": self._agent,
+            "X-Guestbook-Event": errand.event,
+            "X-Guestbook-Attempt": str(errand.attempts + 1),
+            "webhook-id": errand.event_id,
+            "webhook-timestamp": str(timestamp),
+        }
+
+    def _signatures(self, errand: Errand, timestamp: int) -> dict[str, str]:
+        to = errand.receiver
+        return {
+            "webhook-signature": signing.standard(to.keys, errand.event_id, timestamp, errand.body),
+            "X-Hub-Signature-256": signing.hub(to.secret, errand.body),
+        }
+
+
+def _read(answer: Answer, outcome: Outcome) -> None:
+    outcome.status_code = answer.status
+    outcome.meaning = answers.read(answer.status, answer.headers, clock.now())
+    if not outcome.ok:
+        outcome.error = f"The receiver answered {answer.status}."
+    elif answer.note:
+        outcome.error = f"Delivered; the rest of the answer was left unread ({answer.note})."
+    outcome.response_headers = {name: _storable(value) for name, value in answer.headers.items()}
+    outcome.response_body = _as_text(answer.body)
+
+
+def _as_text(body: bytes) -> str:
+    """Return the body as text, or say that it is binary."""
+    if b"\0" not in body:
+        try:
+            return body.decode()
+        except UnicodeDecodeError as error:
+            if error.start >= len(body) - 3:  # 16 KiB may end within a character
+                return body[: error.start].decode()
+    return f"(binary, {len(body)} bytes, begins {body[:64].hex(' ')})"
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode(errors="replace").decode()

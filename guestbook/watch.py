@@ -1,0 +1,72 @@
+"""Look for work without writing: is anything due, has anybody written, when is the next one due?"""
+
+import time
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from guestbook import clock
+from guestbook.models import Delivery, Webhook
+
+SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
+SERVER_POLL = 0.1  # seconds; one look is a query over the network
+
+
+class Watch:
+    """One connection that only reads. Use it as a context manager."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connect()
+        self._is_file = engine.dialect.name == "sqlite"
+        self._version = self._data_version()
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def anything_due(self, now: datetime) -> bool:
+        """Whether a delivery is due to a webhook that may be sent to."""
+        next_due = self.next_due()
+        return next_due is not None and next_due <= now
+
+    def next_due(self) -> datetime | None:
+        """Return when the next delivery may be sent, or None when none waits."""
+        self._version = self._data_version()
+        rows = self._connection.execute(_FIRST_DUE).all()
+        self._connection.rollback()
+        moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
+        return min(moments, default=None)
+
+    def rest(self, until: float, stop: Event) -> None:
+        """Wait until something may be due, that moment of the monotonic clock has come, or stop is set."""
+        now = clock.now()
+        next_due = self.next_due()
+        wake = until if next_due is None else time.monotonic() + (next_due - now) / timedelta(seconds=1)
+        if self._is_file:
+            while time.monotonic() < min(wake, until) and not stop.wait(SQLITE_POLL):
+                if self._data_version() != self._version:
+                    return
+        else:
+            stop.wait(max(0.0, min(wake - time.monotonic(), until - time.monotonic(), SERVER_POLL)))
+
+    def _data_version(self) -> Any:
+        """Return SQLite's number that changes when another connection has committed (0 elsewhere)."""
+        if not self._is_file:
+            return 0
+        raw: Any = self._connection.connection.dbapi_connection
+        return raw.execute("PRAGMA data_version").fetchone()[0]
+
+
+_FIRST_DUE = select(
+    select(Delivery.due_at)
+    .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
+    .order_by(Delivery.due_at)
+    .limit(1)
+    .scalar_subquery()
+    .label("due_at"),
+    Webhook.paused_until,
+).where(Webhook.disabled_at.is_(None))
