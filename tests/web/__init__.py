@@ -1,0 +1,1 @@
+"""The doors, asked as a visitor asks them."""

@@ -1,0 +1,57 @@
+"""An app without a context around the test, so that each request has its own session, as in life."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook import clock, database
+from guestbook.database import db
+from tests.web.visitor import Visitor
+
+
+@pytest.fixture
+def app(environ: dict[str, str]) -> Iterator[Flask]:
+    yield from running(environ)
+
+
+@pytest.fixture
+def each_app(each_environ: dict[str, str]) -> Iterator[Flask]:
+    yield from running(each_environ)
+
+
+def running(environ: dict[str, str]) -> Iterator[Flask]:
+    app = guestbook.create_app(environ)
+    app.testing = True
+    with app.app_context():
+        database.create_tables(db.engine)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    return Visitor(app)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> "Later":
+    return Later(monkeypatch)
+
+
+class Later:
+    """Turns the clock of the app."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = timedelta()
+        self.real = clock.now
+        monkeypatch.setattr(clock, "now", self.now)
+
+    def __call__(self, seconds: float) -> None:
+        self.ahead += timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return self.real() + self.ahead

@@ -1,0 +1,161 @@
+"""What goes wrong is answered by us: with a page for people, with JSON for programs, never with a trace."""
+
+import http.client
+import io
+import threading
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+import guestbook
+from guestbook.web import guard
+from tests.web.visitor import GREETING, Visitor, by_class, parse, stored, text
+
+AWAY = {"GUESTBOOK_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
+
+
+def shown(visitor: Visitor, method: str, url: str, **how: object) -> tuple[int, str]:
+    response = visitor.open(method, url, **how)
+    page = parse(response)
+    assert response.content_type == "text/html; charset=utf-8"
+    assert [link.attrib["href"] for link in by_class(page, "button")] == ["/"]
+    return response.status_code, text(page.find(".//h1"))
+
+
+@pytest.mark.parametrize(
+    "url", ["/nowhere", "/comments/", "/static/nothing.css", "/comments/a/b", "/%00", "/%FF"]
+)
+def test_a_page_that_is_not_there_says_so(visitor: Visitor, url: str) -> None:
+    assert shown(visitor, "GET", url) == (404, "There is no such page")
+
+
+@pytest.mark.parametrize(
+    ("method", "url"), [("GET", "/comments"), ("DELETE", "/"), ("PROPFIND", "/"), ("POST", "/")]
+)
+def test_a_method_that_is_not_for_this_address_says_so(visitor: Visitor, method: str, url: str) -> None:
+    assert shown(visitor, method, url) == (405, "That cannot be done here")
+    assert "OPTIONS" in visitor.open(method, url).headers["Allow"]
+
+
+def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
+    status, title = shown(visitor, "POST", "/comments", data={"message": "x" * guard.BODY_LIMIT})
+    assert (status, title) == (413, "That is more than the book can take")
+    assert stored(app) == []
+
+
+def test_the_longest_message_of_the_largest_characters_fits(app: Flask, visitor: Visitor) -> None:
+    assert visitor.sign(message="😀" * 4000).status_code == 303
+    assert stored(app)[0].message == "😀" * 4000
+
+
+@pytest.mark.parametrize(("extra", "status"), [(0, 422), (1, 413)])
+def test_a_body_of_unknown_length_is_measured(visitor: Visitor, extra: int, status: int) -> None:
+    response = visitor.client.post(
+        "/comments",
+        input_stream=io.BytesIO(b"name=" + b"x" * (guard.BODY_LIMIT - 5 + extra)),
+        content_type="application/x-www-form-urlencoded",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert response.status_code == status
+
+
+@pytest.fixture
+def port(app: Flask) -> Iterator[int]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("size", "status"), [(60_000, 422), (70_000, 413)])
+def test_a_chunked_body_is_measured_by_a_real_server(port: int, size: int, status: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    parts = iter([b"message=", *[b"x" * 1000] * (size // 1000)])
+    connection.request("POST", "/comments", parts, headers, encode_chunked=True)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    assert response.status == status
+    assert (b"x" * size in body) == (status == 422)  # all of the text came back, or none of it
+
+
+@pytest.fixture
+def broken(app: Flask) -> Visitor:
+    """An app with a mistake in it, running as it would for visitors."""
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    for url in ("/broken", "/api/broken"):
+        app.add_url_rule(url, url, lambda: str(1 / 0))
+    return Visitor(app)
+
+
+def test_a_mistake_of_ours_shows_a_page_and_goes_to_the_log(
+    broken: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert shown(broken, "GET", "/broken") == (500, "Something broke on our side")
+    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError" not in broken.get("/broken").text
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "code"),
+    [
+        ("GET", "/api/nowhere", 404, "not_found"),
+        ("POST", "/healthz", 405, "method_not_allowed"),
+        ("GET", "/api/broken", 500, "internal_server_error"),
+    ],
+)
+def test_programs_get_one_shape_of_error(
+    broken: Visitor, method: str, url: str, status: int, code: str
+) -> None:
+    response = broken.open(method, url)
+    assert (response.status_code, response.content_type) == (status, "application/json")
+    assert response.get_json()["error"]["code"] == code
+    assert response.get_json()["error"]["message"]
+
+
+def test_when_the_database_is_away_readers_are_asked_to_come_back(environ: dict[str, str]) -> None:
+    visitor = Visitor(guestbook.create_app(environ | AWAY))
+    assert shown(visitor, "GET", "/") == (503, "The book cannot be reached")
+    assert visitor.get("/").headers["Retry-After"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"name": "Ada", "message": "Hello"}'),
+        ("text/plain", b"hello"),
+        ("multipart/form-data", b"no boundary"),
+        ("multipart/form-data; boundary=b", b"--b\r\nnot a part"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n"),
+        ("multipart/form-data; boundary=" + "b" * 500, b"--" + b"b" * 500),
+        ("application/x-www-form-urlencoded; charset=nonsense", b"name=%ff%fe&message=%00&token=%ed%a0%80"),
+        ("application/x-www-form-urlencoded", b"&&&===&%%%&name"),
+        ("nonsense", b"\xff\xfe"),
+        ("", b""),
+    ],
+)
+def test_a_body_that_is_no_form_is_the_sender_s_mistake(
+    visitor: Visitor, content_type: str, body: bytes
+) -> None:
+    response = visitor.client.post("/comments", data=body, content_type=content_type)
+    assert 400 <= response.status_code < 500
+    parse(response)
+
+
+def test_a_file_in_place_of_text_counts_as_nothing_typed(app: Flask, visitor: Visitor) -> None:
+    form = visitor.form() | GREETING | {"name": (io.BytesIO(b"Ada"), "ada.txt")}
+    response = visitor.client.post("/comments", data=form, content_type="multipart/form-data")
+    assert response.status_code == 422
+    assert stored(app) == []
+
+
+def test_of_fields_sent_twice_the_first_counts(app: Flask, visitor: Visitor) -> None:
+    form = visitor.form() | GREETING | {"name": ["Ada", "Grace"]}
+    assert visitor.client.post("/comments", data=form).status_code == 303
+    assert stored(app)[0].name == "Ada"

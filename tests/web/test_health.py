@@ -1,0 +1,67 @@
+"""A monitor learns whether the database is there and whether cron comes."""
+
+from datetime import timedelta
+
+from flask import Flask
+
+import guestbook
+from guestbook import clock, ids
+from guestbook.database import writing
+from guestbook.models import Delivery, Pass, Webhook
+from tests.web.test_errors import AWAY
+from tests.web.visitor import Visitor
+
+
+def test_a_book_with_nothing_due_is_well_without_any_pass(visitor: Visitor) -> None:
+    response = visitor.get("/healthz")
+    assert response.status_code == 200
+    assert response.get_json() == {"status": "ok", "last_pass_age": None, "oldest_due_age": None}
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_something_due_and_no_pass_for_long_is_not_well(app: Flask, visitor: Visitor) -> None:
+    with app.app_context():
+        owe(minutes=20)
+    response = visitor.get("/healthz")
+    assert response.status_code == 503
+    assert response.get_json()["status"] == "cron is late"
+    assert 1200 <= response.get_json()["oldest_due_age"] < 1260
+
+
+def test_it_is_well_again_when_cron_has_come(app: Flask, visitor: Visitor) -> None:
+    with app.app_context():
+        owe(minutes=20)
+        with writing() as session:
+            now = clock.now()
+            session.add(
+                Pass(
+                    id=ids.new(),
+                    started_at=now,
+                    finished_at=now,
+                    host="here",
+                    processed=0,
+                    retried=0,
+                    failed=0,
+                )
+            )
+    response = visitor.get("/healthz")
+    assert response.status_code == 200
+    assert 0 <= response.get_json()["last_pass_age"] < 60
+
+
+def test_without_the_database_it_is_not_well(environ: dict[str, str]) -> None:
+    response = Visitor(guestbook.create_app(environ | AWAY)).get("/healthz")
+    assert response.status_code == 503
+    assert response.get_json()["error"]["code"] == "service_unavailable"
+
+
+def owe(minutes: float) -> None:
+    """Store a delivery that was due so long ago."""
+    due = clock.now() - timedelta(minutes=minutes)
+    with writing() as session:
+        webhook = Webhook(name="w", url="http://127.0.0.1/", events="ping", headers={})
+        session.add(webhook)
+        session.flush()
+        owed = {"event": "ping", "payload": "{}", "status": "new", "due_at": due, "created_at": due}
+        counts = {"attempts": 0, "claims": 0, "schedule_start": 0}
+        session.add(Delivery(id=ids.new(), event_id=ids.new(), webhook_id=webhook.id, **owed, **counts))

@@ -1,0 +1,164 @@
+"""Hostile text stays text."""
+
+from urllib.parse import quote_from_bytes
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from guestbook import draft
+from tests.web.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
+
+ONE_APP = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+TYPED = st.text(st.characters(), max_size=60)  # surrogates and controls included
+MARKUP = st.text(st.sampled_from("<>&\"'/={}%#!-[]()a:; \n\0\u202e\ufeff\ud800é"), max_size=60)
+OURS = ("/", "#")
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</p></article></ol></main></body></html>",
+    "<!-- ",
+    "]]>",
+    "&lt;b&gt; &amp; &#0;",
+    "{{ 7*7 }} {% raw %} {# x #} ${7*7} #{7*7}",
+    "'; DROP TABLE comments; --",
+    "%s %(name)s {0} %00",
+    "x" * 4000,
+    "=cmd|'/c calc'!A1",
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_markup_and_templates_are_shown_as_they_were_typed(
+    app: Flask, visitor: Visitor, hostile: str
+) -> None:
+    assert visitor.sign(name=hostile[:80], message=hostile).status_code == 303
+    [comment] = stored(app)
+    for url in ("/", f"/comments/{comment.id}", f"/?signed={comment.id}"):
+        page = visitor.page(url)
+        assert messages(page) == [hostile.strip()]
+        assert text(by_class(page, "name")[0]) == hostile[:80].strip()
+        assert not page.findall(".//script") + page.findall(".//ol//img") + page.findall(".//b")
+
+
+def test_what_reorders_text_and_towers_of_marks_are_gone(app: Flask, visitor: Visitor) -> None:
+    visitor.sign(name="Ada\u202e adA", message="Z" + "\u0335\u0336\u0337" * 50 + "\0\u2066go")
+    [comment] = stored(app)
+    assert comment.name == "Ada adA"
+    assert comment.message == "Z\u0335\u0336\u0337\u0335go"
+
+
+def test_a_form_with_broken_bytes_is_read_as_far_as_it_can_be(app: Flask, visitor: Visitor) -> None:
+    token = visitor.form()["token"]
+    body = f"token={token}&name=A%ED%A0%80da&message=%FFHello%00%0D%0Athere".encode()
+    answer = visitor.client.post("/comments", data=body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 303
+    assert stored(app)[0].message == "%FFHello\nthere"
+
+
+@pytest.mark.parametrize(
+    "website",
+    [
+        "javascript:alert(1)",
+        "JAVASCRIPT:alert(1)",
+        "data:text/html,x",
+        "//evil.example",
+        "x",
+        "https://a@b.c",
+    ],
+)
+def test_a_bad_website_that_got_into_the_table_is_still_no_link(
+    app: Flask, visitor: Visitor, website: str
+) -> None:
+    add(app, ["Hello"], website=website)
+    page = visitor.page()
+    assert not by_class(page, "name")[0].findall(".//a")
+
+
+def test_every_link_that_leads_away_says_what_it_is(app: Flask, visitor: Visitor) -> None:
+    add(app, ["See https://a.example/?q=1&r=2, www.b.example and third.com"], website="https://d.example/")
+    away = [link for link in visitor.page().findall(".//a") if not link.attrib["href"].startswith(OURS)]
+    assert [link.attrib["href"] for link in away] == [
+        "https://a.example/?q=1&r=2",
+        "https://www.b.example",
+        "https://third.com",
+        "https://d.example/",
+    ]
+    for link in away:
+        assert {"nofollow", "ugc", "noopener"} <= set(link.attrib["rel"].split())
+        assert "target" not in link.attrib
+
+
+@pytest.mark.parametrize(
+    "message", ["javascript:alert(1)", "http://a@b.example", 'http://a.example/"onclick="x']
+)
+def test_text_like_a_bad_address_becomes_no_bad_link(app: Flask, visitor: Visitor, message: str) -> None:
+    add(app, [message])
+    page = visitor.page()
+    assert messages(page) == [message]
+    for link in by_class(page, "message")[0].findall(".//a"):
+        assert set(link.attrib) == {"href", "rel"}
+        assert link.attrib["href"].startswith(("https://", "http://a.example/"))
+
+
+@given(name=TYPED | MARKUP, website=TYPED | MARKUP, message=TYPED | MARKUP)
+@example(name="a", website="", message="\r")
+@example(name="\ufffe", website="http://a.b/\u200d", message="<\ufdd0>")
+@settings(parent=ONE_APP, max_examples=150)
+def test_any_form_is_stored_and_shown_as_text_or_comes_back(
+    app: Flask, name: str, website: str, message: str
+) -> None:
+    visitor = Visitor(app)
+    typed = {"token": visitor.form()["token"], "name": name, "website": website, "message": message}
+    before = len(stored(app))
+    answer = visitor.client.post(
+        "/comments", data=encoded(typed), content_type="application/x-www-form-urlencoded"
+    )
+    if answer.status_code == 422:
+        assert len(stored(app)) == before
+        assert by_class(parse(answer), "reason")
+        return
+    assert answer.status_code == 303
+    comment = stored(app)[-1]
+    page = visitor.page(f"/comments/{comment.id}")
+    assert messages(page) == [comment.message]
+    assert text(by_class(page, "name")[0]) == comment.name
+    for link in page.findall(".//a"):
+        href = link.attrib["href"]
+        assert href.startswith(OURS) or draft.website_error(href) is None or href.startswith("mailto:")
+
+
+def encoded(form: dict[str, str]) -> str:
+    """Encode as a browser does, but let half characters through, as a program may."""
+    return "&".join(
+        f"{field}={quote_from_bytes(value.encode('utf-8', 'surrogatepass'))}" for field, value in form.items()
+    )
+
+
+@given(body=st.binary(max_size=300), kind=st.sampled_from(["x-www-form-urlencoded", "json", "octet-stream"]))
+@settings(parent=ONE_APP)
+def test_no_bytes_break_the_form(app: Flask, body: bytes, kind: str) -> None:
+    response = Visitor(app).client.post("/comments", data=body, content_type=f"application/{kind}")
+    assert 400 <= response.status_code < 500
+    parse(response)
+
+
+@given(query=st.binary(max_size=80))
+@settings(parent=ONE_APP)
+def test_no_address_breaks_the_book(app: Flask, query: bytes) -> None:
+    for field in ("before", "signed", "v"):
+        response = Visitor(app).get(f"/?{field}={quote_from_bytes(query)}")
+        assert response.status_code in (200, 404)
+        parse(response)
+
+
+def test_an_answer_with_reasons_escapes_what_was_typed(visitor: Visitor) -> None:
+    hostile = '"><script>alert(1)</script>'
+    page = parse(visitor.sign(name=hostile * 9, website=hostile, message=""))
+    assert fields(page)["name"] == hostile * 9
+    assert fields(page)["website"] == hostile
+    assert not page.findall(".//script")
+    assert GREETING["message"] not in text(page)

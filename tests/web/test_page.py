@@ -1,0 +1,174 @@
+"""The book as a reader sees it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+
+from tests.web.visitor import Visitor, add, by_class, messages, stored, text
+
+
+def test_an_empty_book_invites_to_open_it(visitor: Visitor) -> None:
+    page = visitor.page()
+    assert "still empty" in text(by_class(page, "empty")[0])
+    assert not page.findall(".//nav")
+
+
+def test_the_newest_comment_comes_first(app: Flask, visitor: Visitor) -> None:
+    add(app, ["first", "second", "third"])
+    assert messages(visitor.page()) == ["third", "second", "first"]
+
+
+def test_exactly_a_page_of_comments_has_no_older_ones(app: Flask, visitor: Visitor) -> None:
+    add(app, map(str, range(20)))
+    assert not visitor.page().findall(".//nav")
+
+
+def test_the_links_lead_through_the_whole_book_and_back(app: Flask, visitor: Visitor) -> None:
+    add(app, map(str, range(45)))
+    url, seen = "/", []
+    for length in (20, 20, 5):
+        page = visitor.page(url)
+        assert len(messages(page)) == length
+        seen += messages(page)
+        url = next((link.attrib["href"] for link in page.findall(".//nav/a[@rel='next']")), "")
+    assert seen == [str(number) for number in reversed(range(45))]
+    assert url == ""
+    first = page.find(".//nav/a[@rel='first']")
+    assert first is not None
+    assert messages(visitor.page(first.attrib["href"])) == seen[:20]
+
+
+def test_an_older_page_leads_to_the_form_on_the_first(app: Flask, visitor: Visitor) -> None:
+    page = visitor.page("/?before=" + add(app, ["first", "second"])[-1])
+    assert messages(page) == ["first"]
+    assert not page.findall(".//form")
+    assert [link.attrib["href"] for link in by_class(page, "button")] == ["/#sign"]
+
+
+@pytest.mark.parametrize("before", ["0" * 32, "f" * 32])
+def test_an_id_that_no_comment_has_is_a_place_between_two(app: Flask, visitor: Visitor, before: str) -> None:
+    add(app, ["only"])
+    page = visitor.page(f"/?before={before}")
+    assert messages(page) == (["only"] if before[0] == "f" else [])
+    assert before[0] == "f" or "nothing older" in text(by_class(page, "empty")[0])
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "1",
+        "x" * 32,
+        "F" * 32,
+        "0" * 33,
+        "1" * 60_000,
+        "%00" * 32,
+        "%ED%A0%80",
+        "%FF" * 32,
+        "%D9%A1" * 32,
+        "0" * 32 + "%0A",
+    ],
+    ids=lambda before: before[:20],
+)
+def test_a_place_that_is_none_is_not_found(visitor: Visitor, before: str) -> None:
+    assert visitor.get(f"/?before={before}").status_code == 404
+    assert visitor.get(f"/comments/{before or 'x'}").status_code == 404
+
+
+def test_a_comment_has_a_page_of_its_own(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello\nthere"], name="Grace")
+    page = visitor.page(f"/comments/{comment_id}")
+    assert messages(page) == ["Hello\nthere"]
+    assert text(page.find(".//h1")) == "Grace wrote"
+    assert text(page.find(".//title")) == "Grace · Guestbook"
+
+
+def test_absolute_links_come_from_the_setting_and_never_from_the_host_header(
+    app: Flask, visitor: Visitor
+) -> None:
+    [comment_id] = add(app, ["Hello"])
+    for url, address in (("/", "/"), (f"/comments/{comment_id}", f"/comments/{comment_id}")):
+        html = visitor.get(url, headers={"Host": "evil.example"}).text
+        assert f'<link rel="canonical" href="https://book.example{address}">' in html
+        assert "evil.example" not in html
+
+
+def test_a_comment_tells_its_time_for_people_and_for_programs(app: Flask, visitor: Visitor) -> None:
+    add(app, ["Hello"], created_at=datetime(2026, 3, 5, 23, 59, 59, 123000, UTC))
+    time = visitor.page().find(".//time")
+    assert text(time) == "5 March 2026"
+    assert time is not None
+    assert time.attrib["datetime"] == "2026-03-05T23:59:59.123Z"
+
+
+@pytest.mark.parametrize("status", ["held", "spam", "trash"])
+def test_what_is_not_published_is_nowhere_to_be_seen(app: Flask, visitor: Visitor, status: str) -> None:
+    [hidden] = add(app, ["you must not read this"], name="Mallory", status=status, reason="because")
+    add(app, ["fine"])
+    for url in ("/", f"/?signed={hidden}", f"/?before={'f' * 32}", f"/comments/{hidden}", "/healthz"):
+        answer = visitor.get(url).text
+        assert "must not read" not in answer
+        assert "Mallory" not in answer
+        assert "because" not in answer
+    assert visitor.get(f"/comments/{hidden}").status_code == 404
+
+
+def test_user_text_sets_its_own_direction(app: Flask, visitor: Visitor) -> None:
+    add(app, ["שלום"], name="דוד")
+    page = visitor.page()
+    assert by_class(page, "message")[0].attrib["dir"] == "auto"
+    assert by_class(page, "name")[0].attrib["dir"] == "auto"
+
+
+def test_the_page_has_its_landmarks_and_a_way_past_them(app: Flask, visitor: Visitor) -> None:
+    add(app, ["one", "two"])
+    page = visitor.page()
+    skip = by_class(page, "skip")[0]
+    assert page.find(f".//main[@id='{skip.attrib['href'].removeprefix('#')}']") is not None
+    assert [len(page.findall(f".//{tag}")) for tag in ("h1", "main", "body/header", "ol")] == [1, 1, 1, 1]
+    assert len(page.findall(".//ol/li/article")) == 2
+    identities = [element.attrib["id"] for element in page.iter() if "id" in element.attrib]
+    assert len(identities) == len(set(identities))
+
+
+def test_every_field_has_a_label_and_every_reference_its_target(visitor: Visitor) -> None:
+    page = visitor.page()
+    labels = {label.attrib["for"]: text(label) for label in page.findall(".//label")}
+    for field in page.findall(".//form//*[@name]"):
+        if field.attrib.get("type") != "hidden":
+            assert labels[field.attrib["id"]]
+        for name in field.attrib.get("aria-describedby", "").split():
+            assert page.find(f".//*[@id='{name}']") is not None
+    assert labels["name"] == "Name required"
+    assert labels["website"] == "Website optional"
+
+
+def test_browsers_may_fill_in_what_they_know_and_never_the_trap(visitor: Visitor) -> None:
+    page = visitor.page()
+    known = {
+        field.attrib["name"]: field.attrib.get("autocomplete") for field in page.findall(".//form//input")
+    }
+    assert known == {"name": "name", "website": "url", "subject": "off", "token": None}
+    trap = page.find(".//input[@name='subject']")
+    assert trap is not None
+    assert trap.attrib["tabindex"] == "-1"
+    assert by_class(page, "aside")[0].attrib["aria-hidden"] == "true"
+
+
+def test_reading_sets_no_cookie_and_changes_nothing(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"])
+    for url in ("/", f"/comments/{comment_id}", f"/?signed={comment_id}", "/?signed=waiting", "/nowhere"):
+        for response in (visitor.get(url), visitor.client.head(url)):
+            assert "Set-Cookie" not in response.headers
+            assert "Cookie" not in response.headers.get("Vary", "")
+    assert len(stored(app)) == 1
+
+
+def test_a_comment_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"])
+    etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
+    again = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})
+    assert (again.status_code, again.data) == (304, b"")
+    other = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": '"else"'})
+    assert other.status_code == 200

@@ -1,0 +1,207 @@
+"""Somebody signs the book: once, with the reasons beside what is wrong, and never in vain."""
+
+import threading
+
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook.web import forms
+from tests.web.conftest import Later
+from tests.web.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
+
+
+def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: Visitor) -> None:
+    answer = visitor.sign(name="Grace", website="example.org", message="Hello\r\nthere")
+    [comment] = stored(app)
+    assert (comment.name, comment.website, comment.message, comment.status) == (
+        "Grace",
+        "https://example.org",
+        "Hello\nthere",
+        "published",
+    )
+    assert (answer.status_code, answer.location) == (303, f"/?signed={comment.id}#c-{comment.id}")
+    page = visitor.page(answer.location)
+    assert page.find(f".//article[@id='c-{comment.id}']") is not None
+    assert "Thank you, Grace!" in text(by_class(page, "thanks")[0])
+
+
+def test_signing_sets_no_cookie(visitor: Visitor) -> None:
+    assert "Set-Cookie" not in visitor.sign().headers
+    assert "Set-Cookie" not in visitor.sign(name="").headers
+
+
+def test_what_is_wrong_comes_back_beside_its_field_with_the_text(app: Flask, visitor: Visitor) -> None:
+    answer = visitor.sign(name=" ", website="javascript:alert(1)", message="x" * 4001)
+    assert answer.status_code == 422
+    assert stored(app) == []
+    page = parse(answer)
+    sent = fields(page)
+    assert (sent["website"], sent["message"]) == ("javascript:alert(1)", "x" * 4001)
+    for name in ("name", "website", "message"):
+        field = page.find(f".//*[@id='{name}']")
+        assert field is not None
+        assert field.attrib["aria-invalid"] == "true"
+        assert f"{name}-reason" in field.attrib["aria-describedby"].split()
+        assert page.find(f".//*[@id='{name}-reason']") is not None
+        assert page.find(f".//*[@class='summary']//a[@href='#{name}']") is not None
+    assert "autofocus" in by_class(page, "summary")[0].attrib
+
+
+def test_only_the_wrong_field_is_marked_wrong(visitor: Visitor) -> None:
+    page = parse(visitor.sign(name=""))
+    assert [element.attrib["id"] for element in page.iter() if "aria-invalid" in element.attrib] == ["name"]
+    assert not by_class(visitor.page(), "summary")
+
+
+def test_a_mended_form_is_taken_even_at_once_and_with_a_link(
+    app: Flask, visitor: Visitor, later: Later
+) -> None:
+    form = visitor.form()
+    later(10)
+    again = visitor.send(form | {"name": "", "message": "See https://example.org"})
+    later(1)
+    answer = visitor.send(fields(parse(again)) | {"name": "Ada"})
+    assert answer.status_code == 303
+    assert [comment.status for comment in stored(app)] == ["published"]
+
+
+def test_a_first_line_that_is_empty_or_a_textarea_s_end_come_back_as_typed(visitor: Visitor) -> None:
+    message = "</textarea><b>bold</b>\n\n&amp; <!-- done"
+    page = parse(visitor.sign(name="", message=f"\n{message}"))
+    assert fields(page)["message"] == message
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b", "\0", "é", "x" * 5000, "W10.AAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+def test_a_form_that_is_not_ours_comes_back_with_a_good_one(app: Flask, visitor: Visitor, token: str) -> None:
+    answer = visitor.send(GREETING | {"token": token})
+    assert answer.status_code == 422
+    assert stored(app) == []
+    page = parse(answer)
+    assert "did not arrive whole" in text(by_class(page, "summary")[0])
+    assert visitor.send(fields(page)).status_code == 303
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+def test_a_form_without_any_token_comes_back_too(visitor: Visitor) -> None:
+    assert visitor.send(GREETING).status_code == 422
+
+
+def test_a_token_signed_with_another_key_is_refused(
+    app: Flask, visitor: Visitor, environ: dict[str, str]
+) -> None:
+    foreign = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "somebody else's secret key"})
+    with foreign.app_context():
+        token = forms.token()
+    assert visitor.send(GREETING | {"token": token}).status_code == 422
+    assert stored(app) == []
+
+
+def test_a_form_may_be_open_for_a_day(visitor: Visitor, later: Later) -> None:
+    form = visitor.form() | GREETING
+    later(24 * 3600 - 5)
+    assert visitor.send(form).status_code == 303
+
+
+def test_a_form_open_for_longer_comes_back_and_is_taken_at_once(
+    app: Flask, visitor: Visitor, later: Later
+) -> None:
+    form = visitor.form() | GREETING | {"message": "See https://example.org"}
+    later(24 * 3600 + 1)
+    answer = visitor.send(form)
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert "more than a day" in text(by_class(page, "summary")[0])
+    assert visitor.send(fields(page)).status_code == 303
+    assert [comment.status for comment in stored(app)] == ["published"]
+
+
+def test_a_clock_set_back_does_not_turn_a_visitor_away(app: Flask, visitor: Visitor, later: Later) -> None:
+    form = visitor.form() | GREETING
+    later(-3600)
+    assert visitor.send(form).status_code == 303
+    assert [comment.status for comment in stored(app)] == ["published"]
+
+
+def test_the_same_form_sent_twice_is_one_comment_with_one_answer(app: Flask, visitor: Visitor) -> None:
+    form = visitor.form() | GREETING
+    first, second = visitor.send(form), visitor.send(form)
+    assert first.status_code == second.status_code == 303
+    assert first.location == second.location
+    assert len(stored(app)) == 1
+
+
+def test_going_back_and_writing_something_else_is_another_comment(app: Flask, visitor: Visitor) -> None:
+    form = visitor.form() | GREETING
+    visitor.send(form)
+    visitor.send(form | {"message": "Hello again"})
+    assert [comment.message for comment in stored(app)] == ["Hello", "Hello again"]
+
+
+def test_the_same_words_in_a_new_form_are_another_comment(app: Flask, visitor: Visitor) -> None:
+    visitor.sign()
+    visitor.sign()
+    assert len(stored(app)) == 2
+
+
+def test_two_clicks_in_the_same_moment_are_one_comment_on_every_database(each_app: Flask) -> None:
+    for number in range(10):
+        form = Visitor(each_app).form() | GREETING | {"message": f"Hello {number}"}
+        barrier = threading.Barrier(2)
+        answers: list[tuple[int, str | None]] = []
+
+        def click(form: dict[str, str] = form, barrier: threading.Barrier = barrier) -> None:
+            visitor = Visitor(each_app)
+            barrier.wait(10)
+            answer = visitor.send(form)
+            answers.append((answer.status_code, answer.location))  # noqa: B023  joined below
+
+        threads = [threading.Thread(target=click) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        newest = stored(each_app)[-1].id
+        assert answers == [(303, f"/?signed={newest}#c-{newest}")] * 2
+    assert len(stored(each_app)) == 10
+
+
+def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visitor, later: Later) -> None:
+    form = visitor.form() | GREETING | {"message": "http://a.example " * 4}
+    later(10)
+    answer = visitor.send(form)
+    assert [comment.status for comment in stored(app)] == ["held"]
+    assert (answer.status_code, answer.location) == (303, "/?signed=waiting#thanks")
+    page = visitor.page(answer.location)
+    assert "The owner reads it first" in text(by_class(page, "thanks")[0])
+    assert messages(page) == []
+
+
+def test_spam_is_answered_exactly_like_a_held_comment(app: Flask, visitor: Visitor, later: Later) -> None:
+    form = visitor.form() | GREETING | {"message": "http://a.example " * 4}
+    later(10)
+    held = visitor.send(form)
+    trapped = visitor.sign(subject="Cheap watches")
+    quick = visitor.sign(message="http://a.example")
+    assert [comment.status for comment in stored(app)] == ["held", "spam", "spam"]
+    assert all(comment.reason for comment in stored(app))
+    assert {(answer.status_code, answer.location) for answer in (held, trapped, quick)} == {
+        (303, "/?signed=waiting#thanks")
+    }
+
+
+def test_quick_without_a_link_is_a_browser_that_fills_in_forms(app: Flask, visitor: Visitor) -> None:
+    visitor.sign()
+    assert [comment.status for comment in stored(app)] == ["published"]
+
+
+def test_when_the_database_is_away_the_text_comes_back(environ: dict[str, str]) -> None:
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+    app = guestbook.create_app(environ | {"GUESTBOOK_DATABASE_URL": nowhere})
+    with app.app_context():
+        token = forms.token()
+    answer = Visitor(app).send(GREETING | {"message": "Please keep me", "token": token})
+    assert answer.status_code == 503
+    page = parse(answer)
+    assert "cannot be reached" in text(by_class(page, "summary")[0])
+    assert fields(page) == GREETING | {"message": "Please keep me", "subject": "", "token": token}

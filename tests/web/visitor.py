@@ -1,0 +1,90 @@
+"""Somebody who reads the book and fills in its form, and a strict eye for what comes back."""
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element
+
+import html5lib
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from guestbook.database import db, writing
+from guestbook.models import Comment
+
+GREETING = {"name": "Ada", "website": "", "message": "Hello"}
+
+
+class Visitor:
+    """A browser without scripts: it opens pages, and sends the form with all its hidden fields."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.client = app.test_client()
+
+    def get(self, url: str, **how: object) -> TestResponse:
+        return self.open("GET", url, **how)
+
+    def open(self, method: str, url: str, **how: object) -> TestResponse:
+        """Send a request and read all of the answer, so that no file stays open behind it."""
+        return self.client.open(url, method=method, buffered=True, **how)  # type: ignore[arg-type]
+
+    def page(self, url: str = "/") -> Element:
+        """Open a page that must be there."""
+        response = self.get(url)
+        assert response.status_code == 200, response.status
+        return parse(response)
+
+    def form(self, url: str = "/") -> dict[str, str]:
+        return fields(self.page(url))
+
+    def send(self, form: dict[str, str]) -> TestResponse:
+        return self.client.post("/comments", data=form)
+
+    def sign(self, **typed: str) -> TestResponse:
+        """Open the book, fill in the form and send it."""
+        return self.send(self.form() | GREETING | typed)
+
+
+def parse(response: TestResponse) -> Element:
+    """Read a page; html5lib raises on every error that the HTML standard names."""
+    root: Element = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(response.text)
+    return root
+
+
+def fields(page: Element) -> dict[str, str]:
+    """What a browser would send of the form on that page."""
+    sent = {field.attrib["name"]: field.attrib.get("value", "") for field in page.findall(".//form//input")}
+    return sent | {area.attrib["name"]: area.text or "" for area in page.findall(".//form//textarea")}
+
+
+def text(element: Element | None) -> str:
+    assert element is not None
+    return "".join(element.itertext())
+
+
+def by_class(page: Element, name: str) -> list[Element]:
+    return [element for element in page.iter() if name in element.attrib.get("class", "").split()]
+
+
+def messages(page: Element) -> list[str]:
+    return [text(element) for element in by_class(page, "message")]
+
+
+def stored(app: Flask) -> list[Comment]:
+    """All comments, oldest first, whatever their status."""
+    with app.app_context():
+        return list(db.session.scalars(select(Comment).order_by(Comment.id)))
+
+
+def add(app: Flask, messages: Iterable[str], **columns: object) -> list[str]:
+    """Write comments into the table and give back their ids, oldest first."""
+    with app.app_context():
+        rows = [
+            Comment(**{"name": "Ada", "message": message, "status": "published"} | columns)
+            for message in messages
+        ]
+        with writing() as session:
+            for row in rows:
+                session.add(row)
+                session.flush()
+            return [row.id for row in rows]
