@@ -77,7 +77,10 @@ def prune(verbose: bool) -> None:
 
 
 def _run(options: passes.Options, verbose: bool) -> None:
-    narrate = (lambda line: click.echo(show.safe(line))) if verbose else lambda _line: None
+    def narrate(line: str) -> None:
+        if verbose:
+            click.echo(show.safe(line))
+
     with ExitStack() as stack:
         after_tick = _progress(stack) if sys.stderr.isatty() and not verbose and not options.stay else None
         tally = passes.run(db.engine, show.settings(), options, narrate=narrate, after_tick=after_tick)
@@ -96,7 +99,8 @@ def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
     db.session.rollback()
     if length < 20:
         return None
-    bar: Any = stack.enter_context(click.progressbar(length=length, label="Sending", file=sys.stderr))
+    bar: Any = click.progressbar(range(length), label="Sending", file=sys.stderr)
+    stack.enter_context(bar)
 
     def move(tally: Tally) -> None:
         bar.update(tally.processed + tally.retried + tally.failed - bar.pos)

@@ -1,0 +1,1 @@
+"""The scripts; those in Python are packages here."""

@@ -1,0 +1,1 @@
+"""Benchmarks. Machines are noisy: each compares within one run and gives medians and ratios."""

@@ -1,0 +1,74 @@
+"""A throwaway book for a benchmark, with webhooks and deliveries in it."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import create_engine, make_url, text
+
+import guestbook
+from guestbook import clock, database, outbox
+from guestbook.database import db
+from guestbook.models import Comment, Webhook
+
+MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
+
+
+@contextmanager
+def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
+    """Give an app on an empty SQLite file, or on a new database of that server's."""
+    with tempfile.TemporaryDirectory() as folder, _database(server, Path(folder)) as url:
+        environ = {
+            "GUESTBOOK_DATA_DIR": folder,
+            "GUESTBOOK_DATABASE_URL": url,
+            "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+            **{f"GUESTBOOK_{name}": value for name, value in settings.items()},
+        }
+        app = guestbook.create_app(environ)
+        app.config["ENVIRON"] = environ
+        with app.app_context():
+            database.create_tables(db.engine)
+            yield app
+            db.session.remove()
+            db.engine.dispose()
+
+
+@contextmanager
+def _database(server: str | None, folder: Path) -> Iterator[str]:
+    if server is None:
+        yield f"sqlite:///{folder / 'guestbook.db'}"
+        return
+    name = f"guestbook_bench_{secrets.token_hex(4)}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}"))
+        admin.dispose()
+
+
+def add_webhooks(ports: list[int], events: str = "comment.created") -> None:
+    """Add a webhook for each port on this machine."""
+    with database.writing() as session:
+        for number, port in enumerate(ports):
+            url = f"http://127.0.0.1:{port}/hooks/{number}"
+            session.add(Webhook(name=f"sink {number}", url=url, events=events, headers={}))
+
+
+def fill(app: Flask, events: int) -> None:
+    """Publish so many events to all webhooks, some at a time."""
+    settings = app.config["GUESTBOOK"]
+    comment = Comment(name="Ada", website=None, message=MESSAGE, status="published")
+    for start in range(0, events, 500):
+        with database.writing() as session:
+            for _ in range(min(500, events - start)):
+                comment.id = secrets.token_hex(16)
+                comment.created_at = clock.now()
+                data = {"comment": comment.public(settings.base_url)}
+                outbox.publish(session.connection(), "comment.created", data, settings)
