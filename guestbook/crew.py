@@ -14,7 +14,7 @@ START_CAP = 2  # requests at once to a webhook that has shown nothing yet; each 
 START_DEPTH = 16  # rows claimed ahead for such a webhook
 MOST_DEPTH = 512
 MOST_QUEUED = 4096  # rows claimed ahead for all webhooks
-MOST_UNSAVED = 256  # sent and not yet recorded: what a kill can make us send twice
+MOST_UNSAVED = 384  # sent and not yet recorded: what a kill can make us send twice
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 
 
@@ -45,6 +45,7 @@ class Lane(Generic[E]):
     in_flight: int = 0
     unreachable: int = 0
     held: bool = False
+    told: bool = False  # whether what put it on hold was collected, so that the database knows of it
     ready: bool = False
     done: int = 0  # since the last look at its depth
     depth: int = START_DEPTH
@@ -62,10 +63,13 @@ class Lane(Generic[E]):
         else:
             self.cap = 1
             self.unreachable = self.unreachable + 1 if result.unreachable else 0
-        self.held = self.held or result.hold or self.unreachable >= PAUSE_AFTER
+        if result.hold or self.unreachable >= PAUSE_AFTER:
+            self.held, self.told = True, False
 
     def room(self) -> int:
         """Return how many more rows to claim for it: twice what it did since the last look."""
+        if self.held and not self.told:
+            return 0  # the database would still give some
         self.depth = min(max(2 * self.done + 2 * self.cap, self.depth // 2), MOST_DEPTH)
         self.done = 0
         room = self.depth - len(self.errands)
@@ -94,7 +98,7 @@ class Crew(Generic[E, R]):
         """Put claimed work into a lane; one that had to be paused is probed with a single request."""
         with self._lock:
             lane = self._lanes.get(key) or self._open(key, unreachable)
-            if lane.held:  # its pause is over: one request probes it
+            if lane.held and lane.told:  # its pause is over: one request probes it
                 lane.held, lane.cap, lane.unreachable = False, 1, min(unreachable, PAUSE_AFTER - 1)
             before = len(lane.errands)
             lane.errands.extend(errands)
@@ -117,6 +121,8 @@ class Crew(Generic[E, R]):
         """Take the results so far."""
         with self._lock:
             results, self._results = self._results, []
+            for lane in self._lanes.values():
+                lane.told = lane.held
             if len(results) + self._in_flight >= MOST_UNSAVED:
                 self._wanted.notify(self._size)
             return results
@@ -193,8 +199,6 @@ class Crew(Generic[E, R]):
         if len(self._results) == 1:
             self._finished.notify()
         self._offer(lane)
-        if self._idle and len(self._ready) > 1:
-            self._wanted.notify()  # this thread takes one itself
 
     def _take(self) -> tuple[Lane[E], E] | None:
         if self._in_flight + len(self._results) >= MOST_UNSAVED:
@@ -208,5 +212,7 @@ class Crew(Generic[E, R]):
                 self._in_flight += 1
                 self._queued -= 1
                 self._offer(lane)
+                if self._ready and self._idle:
+                    self._wanted.notify()  # one wakes the next, as long as there is work
                 return lane, errand
         return None

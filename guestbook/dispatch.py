@@ -7,7 +7,6 @@ keeps the webhooks' health, all in one transaction, so that the web gets its tur
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from threading import Event
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Text, select, type_coerce
@@ -21,9 +20,9 @@ from guestbook.record import Tally
 from guestbook.sender import Errand, Outcome, Receiver
 from guestbook.settings import Settings
 from guestbook.transport import Transport
-from guestbook.watch import Watch
+from guestbook.watch import Stop, Watch
 
-TICK = 0.03  # seconds between two write transactions: less starves the web on SQLite
+TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
 TRIES = 6  # of a tick whose transaction lost against another
 
@@ -57,7 +56,7 @@ class Dispatch:
         self.tally = Tally(narrate)
 
     def run(
-        self, *, until: float, stay: bool, stop: Event, after_tick: Callable[[], None] | None = None
+        self, *, until: float, stay: bool, stop: Stop, after_tick: Callable[[], None] | None = None
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
 
@@ -82,7 +81,7 @@ class Dispatch:
             self._transport.close()
         return self.tally
 
-    def _let_the_crew_work(self, stop: Event) -> None:
+    def _let_the_crew_work(self, stop: Stop) -> None:
         stop.wait(TICK)
         if not stop.is_set():
             self._crew.wait(PROBE)

@@ -2,7 +2,10 @@
 
 import click
 
+from scripts.benchmarks.claim import claim
 from scripts.benchmarks.deliver import deliver
+from scripts.benchmarks.latency import latency
+from scripts.benchmarks.web import web
 
 
 @click.group()
@@ -10,7 +13,10 @@ def bench() -> None:
     """Measure the guestbook on this machine, against loopback only."""
 
 
+bench.add_command(claim)
 bench.add_command(deliver)
+bench.add_command(latency)
+bench.add_command(web)
 
 if __name__ == "__main__":
     bench()

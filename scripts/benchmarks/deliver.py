@@ -36,7 +36,9 @@ def deliver(
     _print(results, count)
     if delay:
         rate = count / statistics.median(one["seconds"] for one in results["pass"])
-        click.echo(f"threads ÷ latency = {concurrency / delay:,.0f}/s, of which {rate * delay / concurrency:.0%}")
+        click.echo(
+            f"threads ÷ latency = {concurrency / delay:,.0f}/s, of which {rate * delay / concurrency:.0%}"
+        )
 
 
 def _drain(count: int, ports: list[int], concurrency: int, server: str | None) -> Figures:
@@ -59,7 +61,9 @@ def _run(kind: str, *numbers: int, environ: dict[str, str] | None = None) -> Fig
 
 def _print(results: dict[str, list[Figures]], count: int) -> None:
     click.echo(f"{'':<10} {'per second':>10} {'CPU ms each':>12} {'peak MB':>8}   ratio to session, urllib3")
-    rates = {kind: count / statistics.median(one["seconds"] for one in some) for kind, some in results.items()}
+    rates = {
+        kind: count / statistics.median(one["seconds"] for one in some) for kind, some in results.items()
+    }
     for kind, some in results.items():
         cpu = statistics.median(one["cpu"] for one in some) / count * 1000
         peak = statistics.median(one["mb"] for one in some)

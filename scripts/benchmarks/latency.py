@@ -1,0 +1,104 @@
+"""From signing to receipt with `--stay`, and what an idle pass costs."""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+
+from guestbook import book
+from guestbook.database import writing
+from guestbook.draft import Draft
+from guestbook.spam import Verdict
+from scripts.benchmarks import books, sink
+
+
+@click.command()
+@click.option("--count", default=60, show_default=True, help="Comments to sign.")
+@click.option("--every", default=0.3, show_default=True, help="Seconds between two.")
+@click.option("--database", "server", help="URL of a server to use instead of SQLite.")
+def latency(count: int, every: float, server: str | None) -> None:
+    """Sign comments beside a waiting pass; print how long until the receiver has them, and the idle cost."""
+    arrived: dict[str, float] = {}
+    with _receiver(arrived) as port, books.fresh(server) as app:
+        books.add_webhooks([port])
+        with _staying(app) as process:
+            _until(lambda: bool(_sign(app)) and len(arrived) > 0)
+            before = _cpu(process)
+            time.sleep(5)
+            idle = (_cpu(process) - before) / 5
+            waits = [_wait(app, arrived, every) for _ in range(count)]
+    waits.sort()
+    click.echo(
+        f"signed to received: median {statistics.median(waits):.1f} ms, p90 {waits[count * 9 // 10]:.1f} ms"
+    )
+    click.echo(f"idle: {idle:.1%} of a core")
+
+
+def _sign(app: Flask) -> str:
+    draft = Draft(name="Ada", website=None, message=books.MESSAGE, errors={})
+    with writing() as session:
+        settings = app.config["GUESTBOOK"]
+        return book.sign(session, draft, Verdict("published", None), form_key=None, settings=settings).id
+
+
+def _wait(app: Flask, arrived: dict[str, float], every: float) -> float:
+    time.sleep(every)
+    start = time.perf_counter()
+    comment_id = _sign(app)
+    _until(lambda: comment_id in arrived)
+    return (arrived[comment_id] - start) * 1000
+
+
+def _until(done: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        if time.monotonic() > deadline:
+            raise click.ClickException("The delivery did not arrive within 20 seconds.")
+        time.sleep(0.001)
+
+
+@contextmanager
+def _receiver(arrived: dict[str, float]) -> Iterator[int]:
+    """Give the port of a receiver in a thread of this process, whose clock the signer shares."""
+    loop = asyncio.new_event_loop()
+
+    class Count:
+        value = 0
+
+    def note(body: bytes) -> None:
+        arrived[json.loads(body)["data"]["comment"]["id"]] = time.perf_counter()
+
+    server = loop.run_until_complete(
+        loop.create_server(lambda: sink.Sink(Count(), 0.0, note), "127.0.0.1", 0)
+    )
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    yield server.sockets[0].getsockname()[1]
+    loop.call_soon_threadsafe(loop.stop)
+
+
+@contextmanager
+def _staying(app: Flask) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "flask", "--app", "guestbook", "cron", "--stay", "--max-seconds", "600"]
+    process = subprocess.Popen(command, env={**os.environ, **app.config["ENVIRON"]})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _cpu(process: "subprocess.Popen[bytes]") -> float:
+    """Return the CPU seconds that a process has used (Linux's /proc/PID/stat, fields 14 and 15)."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
