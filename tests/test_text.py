@@ -44,8 +44,9 @@ def test_a_letter_and_its_accent_become_one_character_even_with_a_gap_between_th
     assert clean_text("e\u200b\u0301") == "é"
 
 
-def test_a_tower_of_marks_keeps_four() -> None:
-    cleaned = clean_text("q" + "\u0315\u0316\u0317" * 40)
+@pytest.mark.parametrize("marks", ["\u0315\u0316\u0317" * 40, "\u0301" * 5, "\u0344" * 4])
+def test_a_tower_of_marks_keeps_four(marks: str) -> None:
+    cleaned = clean_text("q" + marks)
     assert cleaned[0] == "q"
     assert len(cleaned) == 5
 
@@ -115,4 +116,4 @@ def test_what_is_left_can_be_stored_and_is_never_longer_than_it_must(text: str) 
 def test_a_body_as_long_as_allowed_is_cleaned_in_a_moment(part: str) -> None:
     start = time.process_time()
     clean_line(part * (64 * 1024 // len(part.encode())) + "x")
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 0.4  # seconds

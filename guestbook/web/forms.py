@@ -35,7 +35,7 @@ class Form:
     """A form that was handed out."""
 
     nonce: str
-    age: float  # seconds
+    age: float | None  # seconds; None when the clock was set back since
 
     def key(self, draft: Draft) -> str:
         """Return what the same content from the same form has in common; other content is another comment."""
@@ -58,7 +58,7 @@ def read(text: str) -> Form:
     age = clock.now().timestamp() - made / 1000
     if age > OLDEST:
         raise FormError("expired")
-    return Form(nonce, max(0.0, age))
+    return Form(nonce, age if age >= 0 else None)
 
 
 def _serializer() -> URLSafeSerializer:

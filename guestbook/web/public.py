@@ -54,8 +54,8 @@ def sign() -> ResponseReturnValue:
         return _form_again(entry, request.form["token"]), 422
     try:
         comment = _store(entry, form)
-    except OperationalError:
-        current_app.logger.exception("A comment could not be stored: the database is away.")
+    except OperationalError as error:
+        current_app.logger.error("A comment could not be stored, the database is away: %s", error.orig)
         return _form_again(entry, request.form["token"], AWAY), 503
     return redirect(_where_to_look(comment), 303)
 
@@ -82,9 +82,8 @@ def _store(entry: Draft, form: Form) -> Comment:
     settings = current_app.config["GUESTBOOK"]
     try:
         with writing() as session:
-            first = book.signed_with(session, key)
-            return first or book.sign(session, entry, verdict, form_key=key, settings=settings)
-    except IntegrityError:  # the second click of two was stored in between
+            return book.sign(session, entry, verdict, form_key=key, settings=settings)
+    except IntegrityError:  # the key is unique: this is the second click of two
         first = book.signed_with(db.session(), key)
         if first is None:
             raise

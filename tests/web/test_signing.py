@@ -117,7 +117,7 @@ def test_a_form_open_for_longer_comes_back_and_is_taken_at_once(
 
 
 def test_a_clock_set_back_does_not_turn_a_visitor_away(app: Flask, visitor: Visitor, later: Later) -> None:
-    form = visitor.form() | GREETING
+    form = visitor.form() | GREETING | {"message": "See https://example.org"}
     later(-3600)
     assert visitor.send(form).status_code == 303
     assert [comment.status for comment in stored(app)] == ["published"]
@@ -173,7 +173,7 @@ def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visit
     assert [comment.status for comment in stored(app)] == ["held"]
     assert (answer.status_code, answer.location) == (303, "/?signed=waiting#thanks")
     page = visitor.page(answer.location)
-    assert "The owner reads it first" in text(by_class(page, "thanks")[0])
+    assert "The owner looks at it before" in text(by_class(page, "thanks")[0])
     assert messages(page) == []
 
 
