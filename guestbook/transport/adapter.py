@@ -12,6 +12,7 @@ from urllib3 import HTTPConnectionPool, ProxyManager
 
 from guestbook.transport.budget import BudgetTLSSocket
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool, ProxiedPool, ProxiedTLSPool
+from guestbook.transport.errors import TransportError
 from guestbook.transport.response import Response
 
 HOSTS = 128  # hosts whose idle connections are kept
@@ -56,12 +57,7 @@ class Adapter(HTTPAdapter):
         """Return the one context of all connections: a pass over HTTP alone never loads its CAs."""
         with self._lock:
             if self._context is None:
-                # Not ssl.create_default_context, which would obey SSLKEYLOGFILE.
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                context.minimum_version = ssl.TLSVersion.TLSv1_2
-                context.load_verify_locations(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
-                context.sslsocket_class = BudgetTLSSocket
-                self._context = context
+                self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> HTTPConnectionPool:
@@ -84,3 +80,14 @@ class Adapter(HTTPAdapter):
         manager = cast(ProxyManager, self.proxy_manager_for(proxy, **options))
         manager.pool_classes_by_scheme = {"http": ProxiedPool, "https": ProxiedTLSPool}
         return manager
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not create_default_context: it obeys SSLKEYLOGFILE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = BudgetTLSSocket
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:
+        raise TransportError("no_authorities", error.strerror or "") from None
+    return context

@@ -14,6 +14,9 @@ VALUE_LIMIT = 1024  # characters
 
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
 HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
+IPV6_NETLOC = re.compile(
+    r"\[([0-9A-Fa-f:.]+)(?:%(?:25)?([0-9A-Za-z._-]{1,32}))?\](?::.*)?"
+)  # zones: RFC 6874
 KEPT = "!$%&'()*+,/:;=?@~[]"  # stands in a path or query as it is; letters, digits and -._ always do
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -110,8 +113,8 @@ def _host(parts: SplitResult) -> str:
     host = parts.hostname
     if not host:
         raise ValueError("The URL has no host.")
-    if "[" in parts.netloc:
-        return _ipv6_host(host)
+    if "[" in parts.netloc or "]" in parts.netloc:
+        return _ipv6_host(parts.netloc)
     if not host.isascii():
         host = _idn_host(host)
     if not HOST.fullmatch(host):
@@ -119,11 +122,11 @@ def _host(parts: SplitResult) -> str:
     return host
 
 
-def _ipv6_host(host: str) -> str:
-    address, _, zone = host.partition("%")
-    zone = zone.removeprefix("25")  # RFC 6874
-    if zone and not re.fullmatch(r"[a-z0-9._-]{1,32}", zone):
-        raise ValueError("The URL’s host is not valid.")
+def _ipv6_host(netloc: str) -> str:
+    match = IPV6_NETLOC.fullmatch(netloc)
+    if not match:
+        raise ValueError("The URL’s host is not a valid IPv6 address.")
+    address, zone = match.groups()
     try:
         return f"[{IPv6Address(address)}%25{zone}]" if zone else f"[{IPv6Address(address)}]"
     except ValueError:

@@ -25,21 +25,17 @@ class _Exchanging:
     def exchange(self, message: bytes) -> Response:
         """Send one request and read the head of its answer; raises TransportError."""
         attempt = budget.current.get()
-        attempt.stage = budget.SENDING
-        # A receiver may answer and close before it has read all: then its answer counts.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.sock.sendall(message)
-        attempt.stage = budget.WAITING
-        response = Response(self.sock, method="POST")
         try:
-            response.begin()
+            attempt.stage = budget.SENDING
+            # A receiver may answer and close before it has read all: then its answer counts.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.sock.sendall(message)
+            attempt.stage = budget.WAITING
+            return _first_answer(self.sock)
+        except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
+            raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
-            response.close()
             raise attempt.error("connection_lost", error.strerror or "") from None
-        except BaseException:
-            response.close()
-            raise
-        return response
 
 
 class _Handshaking:
@@ -52,7 +48,7 @@ class _Handshaking:
         except ssl.SSLCertVerificationError as error:
             raise _tls_failed(error.verify_message) from None
         except ssl.SSLError as error:
-            raise _tls_failed((error.reason or "").replace("_", " ").lower()) from None
+            raise _tls_failed(_tls_reason(error)) from None
         except OSError as error:
             raise _tls_failed(error.strerror or "connection lost") from None
 
@@ -177,6 +173,20 @@ def _message(method: str, target: str, headers: dict[str, str], body: bytes) -> 
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
 
 
+def _first_answer(sock: socket.socket) -> Response:
+    response = Response(sock, method="POST")
+    try:
+        response.begin()
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
 def _tls_failed(detail: str) -> TransportError:
     attempt = budget.current.get()
     return attempt.error("proxy_failed" if attempt.stage == budget.AT_PROXY else "tls_failed", detail)
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    return (error.reason or "").replace("_", " ").lower()

@@ -20,6 +20,9 @@ def dial(host: str, port: int) -> BudgetSocket:
     """Return a socket that is connected to an admitted address of the host; raises TransportError."""
     attempt = budget.current.get()
     attempt.stage = budget.CONNECTING
+    literal = _literal(host)
+    if literal:  # whatever its zone, nobody need be asked
+        _judge(attempt, (literal,))
     addresses = _resolve(attempt, host, port)
     for _, address in addresses:
         _judge(attempt, address)
@@ -53,9 +56,6 @@ def limit_resolver() -> None:
 
 def _resolve(attempt: Budget, host: str, port: int) -> list[SocketAddress]:
     attempt.left()
-    literal = _literal(host)
-    if literal:  # judged without asking anybody, whatever its zone
-        _judge(attempt, (literal,))
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

@@ -9,6 +9,7 @@ SENTENCES = {
     "connect_failed": "The connection could not be made.",
     "connect_timeout": "The connection was not made in time.",
     "out_of_sockets": "This machine has no free sockets left.",
+    "no_authorities": "The file of certificate authorities on this machine cannot be read.",
     "tls_failed": "The TLS connection could not be made or its certificate is not valid.",
     "tls_timeout": "The TLS handshake did not end in time.",
     "send_timeout": "The receiver did not take the whole request in time.",

@@ -24,6 +24,9 @@ class Headers(Mapping[str, str]):
         self._fields: dict[str, tuple[str, str]] = {}
 
     def add(self, name: str, value: str) -> None:
+        """Add a line; one without a name is left out."""
+        if not name:
+            return
         key = name.lower()
         if key in self._fields:
             name, earlier = self._fields[key]
@@ -57,11 +60,9 @@ class Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read status lines and headers up to the final answer; raises TransportError."""
-        status, minor, self.fields = self._read_head()
-        while status < 200 and status != SWITCHING_PROTOCOLS:
-            status, minor, self.fields = self._read_head()
-        self.code = self.status = status
-        self.version = 11 if minor else 10
+        self._read_head()
+        while self.status < 200 and self.status != SWITCHING_PROTOCOLS:
+            self._read_head()
         self._frame()
 
     def read_body(self) -> tuple[bytes, str | None]:
@@ -84,28 +85,31 @@ class Response(http.client.HTTPResponse):
         else:
             self.connection.close()
 
-    def _read_head(self) -> tuple[int, int, Headers]:
+    def _read_head(self) -> None:
         line = self._read_line()
         match = STATUS_LINE.fullmatch(line)
         if not match:
             raise budget.current.get().error("bad_response", "no HTTP/1 status line")
-        size, headers, name, value = len(line), Headers(), "", ""
+        self.version = 10 if match[1] == b"0" else 11
+        self.code = self.status = int(match[2])
+        self.fields = self._read_headers(HEAD_LIMIT - len(line))
+
+    def _read_headers(self, room: int) -> Headers:
+        headers, name, value = Headers(), "", ""
         while (line := self._read_line()) not in (b"\r\n", b"\n"):
-            size += len(line)
-            if size > HEAD_LIMIT:
+            room -= len(line)
+            if room < 0:
                 raise budget.current.get().error("response_too_large")
             text = line.decode("iso-8859-1")
             if text[0] in " \t":  # a folded line, RFC 9112 section 5.2
                 value = f"{value} {text.strip()}"
                 continue
-            if name:
-                headers.add(name, value)
-            # A line without a colon is left out: the status has decided, and sending again would not mend it.
+            headers.add(name, value)
+            # Without a colon it is no header; the status has decided, and to send again would mend nothing.
             name, colon, value = text.partition(":")
             name, value = name.strip() if colon else "", value.strip()
-        if name:
-            headers.add(name, value)
-        return int(match[2]), int(match[1]), headers
+        headers.add(name, value)
+        return headers
 
     def _read_line(self) -> bytes:
         line = self.fp.readline()  # the budget bounds it
@@ -116,9 +120,10 @@ class Response(http.client.HTTPResponse):
     def _frame(self) -> None:
         """Find out where the body ends, RFC 9112 section 6.3; what is unclear ends with the connection."""
         get = self.fields.get
-        self.chunked = get("transfer-encoding", "").lower() == "chunked"
+        coding = get("transfer-encoding", "").lower()
+        self.chunked = coding.rpartition(",")[2].strip() == "chunked"
         self.chunk_left = None
-        self.length = None if self.chunked else _length(get("content-length", ""))
+        self.length = None if coding else _length(get("content-length", ""))
         if self.status in (SWITCHING_PROTOCOLS, 204, 304):
             self.chunked, self.length = False, 0
         tokens = get("connection", "").lower()

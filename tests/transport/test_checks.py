@@ -1,0 +1,251 @@
+"""What people may type as a webhook's URL and headers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guestbook.transport import Transport, TransportError, check_headers, check_url
+
+GOOD_URLS = [
+    ("https://example.com", "https://example.com/"),
+    ("https://example.com/", "https://example.com/"),
+    ("HTTPS://Example.COM/Hook", "https://example.com/Hook"),
+    ("http://example.com:80/", "http://example.com/"),
+    ("https://example.com:443/", "https://example.com/"),
+    ("https://example.com:80/", "https://example.com:80/"),
+    ("https://example.com:/", "https://example.com/"),
+    ("https://example.com:08443/", "https://example.com:8443/"),
+    ("https://example.com:65535/", "https://example.com:65535/"),
+    ("https://example.com./", "https://example.com./"),
+    ("https://under_score.example.com/", "https://under_score.example.com/"),
+    ("https://localhost:5000/x", "https://localhost:5000/x"),
+    ("http://127.1/", "http://127.1/"),
+    ("https://example.com?a=b", "https://example.com/?a=b"),
+    ("https://example.com/a%20b?c=%C3%BC&d=/?;@:[]", "https://example.com/a%20b?c=%C3%BC&d=/?;@:[]"),
+    ("https://example.com/ü?ö=ß", "https://example.com/%C3%BC?%C3%B6=%C3%9F"),
+    ('https://example.com/"<>^`{|}', "https://example.com/%22%3C%3E%5E%60%7B%7C%7D"),
+    ("https://example.com//a/../b", "https://example.com//a/../b"),
+    ("https://Bücher.example/", "https://xn--bcher-kva.example/"),
+    ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"),
+    ("https://例え.テスト/", "https://xn--r8jz45g.xn--zckzah/"),
+    ("https://example。com/", "https://example.com/"),
+    ("https://exa\u200bmple.com/", "https://example.com/"),
+    ("https://[2001:DB8::0:1]/", "https://[2001:db8::1]/"),
+    ("https://[::1]:8443/", "https://[::1]:8443/"),
+    ("http://[fe80::1%25eth0]/", "http://[fe80::1%25eth0]/"),
+    ("http://[fe80::1%eth0]/", "http://[fe80::1%25eth0]/"),
+    (
+        "https://discord.com/api/webhooks/1/a-B_c?wait=true",
+        "https://discord.com/api/webhooks/1/a-B_c?wait=true",
+    ),
+    ("https://example.com/" + "a" * 1980, "https://example.com/" + "a" * 1980),
+]
+
+BAD_URLS = [
+    ("", "missing"),
+    ("example.com", "start with"),
+    ("//example.com/", "start with"),
+    ("/hook", "start with"),
+    ("ftp://example.com/", "start with"),
+    ("file:///etc/passwd", "start with"),
+    ("javascript:alert(1)", "start with"),
+    ("gopher://example.com/", "start with"),
+    ("https:example.com", "no host"),
+    ("https://", "no host"),
+    ("https:///hook", "no host"),
+    ("https://:443/", "no host"),
+    ("https://?a=b", "no host"),
+    ("https://user@example.com/", "user name"),
+    ("https://user:secret@example.com/", "user name"),
+    ("https://@example.com/", "user name"),
+    ("https://example.com@127.0.0.1/", "user name"),
+    ("https://example.com/#top", "fragment"),
+    ("https://example.com/#", "fragment"),
+    (" https://example.com/", "spaces"),
+    ("https://example.com/ ", "spaces"),
+    ("https://example.com/a b", "spaces"),
+    ("https://example.com/\r\nX-A: b", "spaces"),
+    ("https://exa\tmple.com/", "spaces"),
+    ("https://example.com/\0", "spaces"),
+    ("https://example.com/\x7f", "spaces"),
+    ("https://example.com/\x85", "spaces"),
+    ("https://example.com/\u2028", "spaces"),
+    ("https://example.com/\u00a0", "spaces"),
+    ("https://example.com\\@127.0.0.1/", "backslashes"),
+    ("https://example.com:0/", "port"),
+    ("https://example.com:65536/", "port"),
+    ("https://example.com:-1/", "port"),
+    ("https://example.com:http/", "port"),
+    ("https://example.com:٤٤٣/", "port"),
+    ("https://example.com:" + "9" * 1000 + "/", "port"),
+    ("https://exa%6dple.com/", "host"),
+    ("https://exam$ple.com/", "host"),
+    ("https://a..b/", "host"),
+    ("https://.example.com/", "host"),
+    ("https://example.com../", "host"),
+    ("https://-/", "host"),
+    ("https://" + "a" * 64 + ".com/", "host"),
+    ("https://" + "a." * 126 + "example/", "host"),
+    ("https://[::1/", "host"),
+    ("https://::1/", "host"),
+    ("https://[::1]x/", "host"),
+    ("https://x[::1]/", "host"),
+    ("https://[v1.x]/", "host"),
+    ("https://[1.2.3.4]/", "host"),
+    ("https://[::12345]/", "host"),
+    ("https://[fe80::1%25]]/", "host"),
+    ("https://[fe80::1%25a b]/", "spaces"),
+    ("https://[fe80::1%25$]/", "host"),
+    ("https://\u2603\ufe0f\u0301.example/", "domain name"),
+    ("https://ex℀mple.com/", "host"),
+    ("https://" + "ü" * 64 + ".com/", "domain name"),
+    ("https://\ud800.com/", "domain name"),
+    ("https://example.com/\ud800", "encoded"),
+    ("https://example.com/?\udfff", "encoded"),
+    ("https://example.com/" + "a" * 1981, "longer"),
+    ("https://example.com/" + "ü" * 400, "encoded"),
+]
+
+
+@pytest.mark.parametrize(("typed", "normal"), GOOD_URLS)
+def test_a_good_url_is_brought_into_its_normal_form(typed: str, normal: str) -> None:
+    assert check_url(typed) == normal
+    assert check_url(normal) == normal
+
+
+@pytest.mark.parametrize(("typed", "word"), BAD_URLS)
+def test_a_bad_url_is_refused_with_a_sentence(typed: str, word: str) -> None:
+    with pytest.raises(ValueError, match=word) as caught:
+        check_url(typed)
+    _is_a_sentence(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("typed", "_"), BAD_URLS)
+def test_a_bad_url_is_an_outcome_of_its_post(typed: str, _: str) -> None:
+    transport = Transport()
+    with pytest.raises(TransportError) as caught:
+        transport.post(typed, {}, b"{}")
+    assert (caught.value.reason, caught.value.sent, caught.value.unreachable) == ("bad_url", False, False)
+    transport.close()
+
+
+def test_https_can_be_required() -> None:
+    assert check_url("https://example.com/", require_https=True) == "https://example.com/"
+    with pytest.raises(ValueError, match="https://"):
+        check_url("http://example.com/", require_https=True)
+    transport = Transport(require_https=True)
+    with pytest.raises(TransportError, match="https://"):
+        transport.post("http://example.com/", {}, b"{}")
+    transport.close()
+
+
+@given(st.text())
+def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
+    for url in (
+        text,
+        f"https://{text}",
+        f"http://{text}/x",
+        f"https://example.com/{text}",
+        f"https://[{text}]/",
+    ):
+        _url_or_sentence(url)
+
+
+@given(st.text(alphabet="[]:@/?#.%\\-_1ax٣ü\ud800\u200d。㎏ "))
+def test_no_delimiters_raise_anything_but_a_sentence(text: str) -> None:
+    for url in (f"https://{text}", f"http://a{text}", f"https://[::1]{text}", f"https://[::1%25{text}]/"):
+        _url_or_sentence(url)
+
+
+def _url_or_sentence(url: str) -> None:
+    try:
+        normal = check_url(url)
+    except ValueError as error:
+        _is_a_sentence(error)
+    else:
+        assert normal.isascii()
+        assert check_url(normal) == normal
+
+
+def _is_a_sentence(error: ValueError) -> None:
+    assert type(error) is ValueError
+    assert str(error)[0].isupper() or str(error)[0] in "'\""
+    assert str(error).endswith(".")
+
+
+GOOD_HEADERS = [
+    {},
+    {"Authorization": "Bearer abc.def"},
+    {"X-Api-Key": "k", "x-other": "v"},
+    {"X-Empty": ""},
+    {"Cookie": "a=b; c=d"},
+    {"Accept": "application/json"},
+    {"X-Webhook-Token": "t"},
+    {"Webhook": "w"},
+    {"!#$%&'*+-.^_`|~09azAZ": "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ x"},
+    {"X" * 64: "y" * 1024},
+    {f"X-{n}": "v" for n in range(10)},
+]
+
+BAD_HEADERS = [
+    ({f"X-{n}": "v" for n in range(11)}, "at most 10"),
+    ({"": "v"}, "name"),
+    ({" ": "v"}, "name"),
+    ({"X A": "v"}, "name"),
+    ({"X:": "v"}, "name"),
+    ({"X-Ü": "v"}, "name"),
+    ({"X-A\r\nX-B": "v"}, "name"),
+    ({"X-A\n": "v"}, "name"),
+    ({"(X)": "v"}, "name"),
+    ({"X" * 65: "v"}, "64"),
+    ({"X-A": "y" * 1025}, "1024"),
+    ({"X-A": "a\r\nX-B: c"}, "printable"),
+    ({"X-A": "a\nb"}, "printable"),
+    ({"X-A": "a\n"}, "printable"),
+    ({"X-A": "a\0b"}, "printable"),
+    ({"X-A": "a\x1bb"}, "printable"),
+    ({"X-A": "a\x7fb"}, "printable"),
+    ({"X-A": "a\tb"}, "printable"),
+    ({"X-A": "ü"}, "printable"),
+    ({"X-A": "\u20ac"}, "printable"),
+    ({"X-A": "\ud800"}, "printable"),
+    ({"X-A": "1", "x-a": "2"}, "twice"),
+    ({"X-A": "1", " X-A": "2"}, "twice"),
+    *(
+        ({name: "v"}, "itself")
+        for name in (
+            *("Host", "HOST", "Content-Length", "Transfer-Encoding", "Connection", "Content-Type"),
+            *("User-Agent", "Expect", "TE", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Authorization"),
+            *("proxy-connection", "webhook-id", "Webhook-Timestamp", "WEBHOOK-SIGNATURE", "webhook-"),
+            *("X-Guestbook-Event", "x-guestbook-anything", "X-Hub-Signature", "X-Hub-Signature-256"),
+            *("Accept-Encoding", "Content-Encoding", "HTTP2-Settings", "Date", "Via", " Host "),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("headers", GOOD_HEADERS)
+def test_good_headers_are_given_back(headers: dict[str, str]) -> None:
+    assert check_headers(headers) == headers
+
+
+def test_blanks_around_a_header_are_left_out() -> None:
+    assert check_headers({" X-A ": " \tv w "}) == {"X-A": "v w"}
+
+
+@pytest.mark.parametrize(("headers", "word"), BAD_HEADERS)
+def test_a_bad_header_is_refused_with_a_sentence(headers: dict[str, str], word: str) -> None:
+    with pytest.raises(ValueError, match=word) as caught:
+        check_headers(headers)
+    _is_a_sentence(caught.value)
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=12))
+def test_no_headers_raise_anything_but_a_sentence(headers: dict[str, str]) -> None:
+    try:
+        checked = check_headers(headers)
+    except ValueError as error:
+        _is_a_sentence(error)
+    else:
+        assert check_headers(checked) == checked

@@ -1,0 +1,185 @@
+"""The operator's proxy: it resolves the names, it may refuse, and its outage is nobody else's fault."""
+
+import base64
+import contextlib
+import socket
+import threading
+import time
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import trustme
+
+from guestbook.transport import Transport, TransportError
+from tests.transport import receivers
+from tests.transport.receivers import OK, Receiver, read_request, server_context
+
+
+def failure(transport: Transport, url: str) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        transport.post(url, {}, b"{}")
+    return caught.value
+
+
+class Proxy(Receiver):
+    """A proxy on loopback: CONNECT leads to the receiver whatever the name, all else is answered itself."""
+
+    def __init__(self, receiver: Receiver | None = None, status: bytes = b"200 Established") -> None:
+        self.receiver = receiver
+        self.status = status
+        super().__init__(self.serve)
+
+    def serve(self, conn: socket.socket) -> None:
+        while request := read_request(conn):
+            self.requests.append(request)
+            if not request.startswith(b"CONNECT "):
+                conn.sendall(OK)
+                continue
+            conn.sendall(b"HTTP/1.1 " + self.status + b"\r\nX-Proxy: p\r\n\r\n")
+            if self.receiver:
+                with socket.create_connection(("127.0.0.1", self.receiver.port)) as onward:
+                    pipe(conn, onward)
+            return
+
+
+def pipe(left: socket.socket, right: socket.socket) -> None:
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    back = threading.Thread(target=copy, args=(right, left))
+    back.start()
+    copy(left, right)
+    back.join()
+
+
+def test_a_proxy_gets_the_whole_url_and_resolves_the_name() -> None:
+    with Proxy() as proxy:
+        transport = Transport(timeout=2, proxy=f"http://127.0.0.1:{proxy.port}")
+        for _ in range(2):
+            assert transport.post("http://hook.invalid/x?y", {"X-A": "b"}, b"{}").status == 200
+        transport.close()
+        assert proxy.connections == 1
+    assert proxy.requests[0] == (
+        b"POST http://hook.invalid/x?y HTTP/1.1\r\n"
+        b"Host: hook.invalid\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}"
+    )
+
+
+def test_a_proxy_gets_its_credentials_and_errors_do_not() -> None:
+    with Proxy(status=b"407 Who Are You") as proxy:
+        transport = Transport(timeout=2, proxy=f"http://me:s3cret@127.0.0.1:{proxy.port}")
+        assert transport.post("http://hook.invalid/", {}, b"{}").status == 200
+        error = failure(transport, "https://hook.invalid/")
+        transport.close()
+    expected = b"Proxy-Authorization: Basic " + base64.b64encode(b"me:s3cret")
+    assert [expected in request for request in proxy.requests] == [True, True]
+    assert (error.reason, error.detail) == ("proxy_failed", "it answered 407")
+    assert "s3cret" not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(b"403 Forbidden", "proxy_refused"), (b"502 Bad Gateway", "proxy_failed"), (b"503 No", "proxy_failed")],
+)
+def test_a_tunnel_that_is_refused_says_so(status: bytes, reason: str) -> None:
+    with Proxy(status=status) as proxy:
+        transport = Transport(timeout=2, proxy=f"http://127.0.0.1:{proxy.port}")
+        error = failure(transport, "https://hook.invalid/secret")
+        transport.close()
+    assert (error.reason, error.sent, error.unreachable) == (reason, False, False)
+    assert proxy.requests[0].startswith(b"CONNECT hook.invalid:443 HTTP/1.")
+    assert ("PythonAnywhere" in str(error)) is (reason == "proxy_refused")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_away_is_not_charged_to_the_webhook(scheme: str) -> None:
+    with receivers.nobody() as url:
+        transport = Transport(timeout=2, proxy=url.removesuffix("/hook").replace("//", "//me:s3cret@"))
+        error = failure(transport, f"{scheme}://hook.invalid/")
+        transport.close()
+    assert (error.reason, error.sent, error.unreachable) == ("proxy_failed", False, False)
+    assert "s3cret" not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize("behave", [receivers.silent, receivers.drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")])
+def test_a_proxy_that_stalls_before_the_tunnel_is_its_own_failure(behave: receivers.Behaviour) -> None:
+    with Receiver(behave) as proxy:
+        transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
+        start = time.monotonic()
+        error = failure(transport, "https://hook.invalid/")
+        assert time.monotonic() - start < 0.8
+        transport.close()
+    assert (error.reason, error.sent) == ("proxy_failed", False)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return authority
+
+
+def test_a_tunnel_carries_tls_and_is_used_again(authority: trustme.CA, tmp_path: Path) -> None:
+    names: list[str | None] = []
+    tls = server_context(authority.issue_cert("hook.invalid"))
+    tls.sni_callback = lambda _, name, __: names.append(name)
+    with Receiver(tls=tls) as receiver, Proxy(receiver) as proxy:
+        transport = Transport(
+            timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
+        )
+        for _ in range(2):
+            assert transport.post("https://hook.invalid/x", {"X-A": "b"}, b"{}").status == 200
+        transport.close()
+        assert proxy.connections == receiver.connections == 1
+    assert names == ["hook.invalid"]
+    assert receiver.requests[0] == (
+        b"POST /x HTTP/1.1\r\nHost: hook.invalid\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}"
+    )
+
+
+def test_a_certificate_for_another_name_is_refused_inside_a_tunnel(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    tls = server_context(authority.issue_cert("other.invalid"))
+    with Receiver(tls=tls) as receiver, Proxy(receiver) as proxy:
+        transport = Transport(
+            timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
+        )
+        error = failure(transport, "https://hook.invalid/x")
+        transport.close()
+    assert (error.reason, error.sent, error.unreachable) == ("tls_failed", False, True)
+    assert receiver.requests == []
+
+
+def test_a_receiver_that_stalls_inside_a_tunnel_is_charged_to_itself() -> None:
+    with Receiver(receivers.silent) as receiver, Proxy(receiver) as proxy:
+        transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
+        error = failure(transport, "https://hook.invalid/x")
+        transport.close()
+    assert (error.reason, error.sent, error.unreachable) == ("tls_timeout", False, True)
+
+
+def test_a_proxy_may_itself_be_reached_over_tls(authority: trustme.CA, tmp_path: Path) -> None:
+    tls = server_context(authority.issue_cert("127.0.0.1"))
+    with Receiver(tls=tls) as proxy:
+        transport = Transport(
+            timeout=2, proxy=f"https://me:s3cret@127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
+        )
+        assert transport.post("http://hook.invalid/x", {}, b"{}").status == 200
+        transport.close()
+    assert proxy.requests[0].startswith(b"POST http://hook.invalid/x HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic " in proxy.requests[0]
+
+
+def test_allowed_networks_and_the_judge_play_no_part() -> None:
+    with Proxy() as proxy:
+        transport = Transport(
+            timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", allow_networks=[ip_network("10.0.0.0/8")]
+        )
+        assert transport.post("http://127.0.0.1/x", {}, b"{}").status == 200
+        transport.close()

@@ -1,0 +1,250 @@
+"""TLS: the certificate must be valid for the name in the URL, and the receiver is told that name."""
+
+import contextlib
+import datetime
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from guestbook.transport import Transport, TransportError
+from tests.transport.receivers import (
+    OK,
+    Behaviour,
+    Receiver,
+    drip,
+    flood,
+    hold,
+    read_request,
+    server_context,
+    silent,
+)
+
+LOOPBACK = [ip_network("127.0.0.0/8")]
+NAME = "hook.example"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def transport(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Transport]:
+    """A transport that trusts the authority; every name is this machine's."""
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    monkeypatch.setattr(socket, "getaddrinfo", _here)
+    transport = Transport(timeout=2, allow_networks=LOOPBACK, ca_file=str(ca_file))
+    yield transport
+    transport.close()
+
+
+def _here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+
+def refusal(transport: Transport, certificate: trustme.LeafCert, host: str = NAME) -> TransportError:
+    with Receiver(tls=server_context(certificate)) as receiver, pytest.raises(TransportError) as caught:
+        transport.post(f"https://{host}:{receiver.port}/secret", {}, b"{}")
+    assert receiver.requests == []
+    assert "secret" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("host", [NAME, NAME.upper(), NAME + "."])
+def test_a_good_certificate_is_accepted_and_the_receiver_is_told_the_name(
+    host: str, transport: Transport, authority: trustme.CA
+) -> None:
+    names: list[str | None] = []
+    tls = server_context(authority.issue_cert(NAME))
+    tls.sni_callback = lambda _, name, __: names.append(name)
+    with Receiver(tls=tls) as receiver:
+        answer = transport.post(f"https://{host}:{receiver.port}/hook", {}, b"{}")
+    assert (answer.status, answer.body, answer.note) == (200, b"ok", None)
+    assert names == [NAME]
+    assert f"Host: {host.lower()}:{receiver.port}\r\n".encode() in receiver.requests[0]
+
+
+def test_an_international_name_is_told_in_its_ascii_form(transport: Transport, authority: trustme.CA) -> None:
+    names: list[str | None] = []
+    tls = server_context(authority.issue_cert("xn--bcher-kva.example"))
+    tls.sni_callback = lambda _, name, __: names.append(name)
+    with Receiver(tls=tls) as receiver:
+        assert transport.post(f"https://Bücher.example:{receiver.port}/", {}, b"{}").status == 200
+    assert names == ["xn--bcher-kva.example"]
+
+
+def test_a_certificate_for_the_ip_address_in_the_url_is_accepted(
+    transport: Transport, authority: trustme.CA
+) -> None:
+    with Receiver(tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
+        assert transport.post(receiver.url, {}, b"{}").status == 200
+
+
+def test_the_connection_is_reused(transport: Transport, authority: trustme.CA) -> None:
+    with Receiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
+        for _ in range(3):
+            assert transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}").status == 200
+        assert (receiver.connections, len(receiver.requests)) == (1, 3)
+
+
+def test_a_certificate_for_another_name_is_refused(transport: Transport, authority: trustme.CA) -> None:
+    error = refusal(transport, authority.issue_cert("other.example"))
+    assert (error.reason, error.sent, error.unreachable) == ("tls_failed", False, True)
+    assert NAME in error.detail
+
+
+def test_a_certificate_for_the_name_is_refused_for_the_address(
+    transport: Transport, authority: trustme.CA
+) -> None:
+    assert refusal(transport, authority.issue_cert(NAME), "127.0.0.1").reason == "tls_failed"
+
+
+def test_an_expired_certificate_is_refused(transport: Transport, authority: trustme.CA) -> None:
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    error = refusal(transport, authority.issue_cert(NAME, not_after=yesterday))
+    assert (error.reason, error.sent) == ("tls_failed", False)
+    assert "expired" in error.detail
+
+
+def test_a_certificate_that_is_not_yet_valid_is_refused(transport: Transport, authority: trustme.CA) -> None:
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    error = refusal(transport, authority.issue_cert(NAME, not_before=tomorrow))
+    assert error.reason == "tls_failed"
+    assert "not yet valid" in error.detail
+
+
+def test_a_certificate_of_a_stranger_is_refused(transport: Transport) -> None:
+    error = refusal(transport, trustme.CA().issue_cert(NAME))
+    assert (error.reason, error.sent) == ("tls_failed", False)
+    assert "issuer" in error.detail
+
+
+def test_a_self_signed_certificate_is_refused(transport: Transport, tmp_path: Path) -> None:
+    """An authority's own certificate, used as a receiver's, is signed by itself."""
+    stranger = trustme.CA()
+    chain = tmp_path / "self.pem"
+    stranger.cert_pem.write_to_path(str(chain))
+    stranger.private_key_pem.write_to_path(str(chain), append=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(chain)
+    with Receiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+        transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
+    assert caught.value.reason == "tls_failed"
+    assert "self" in caught.value.detail
+
+
+def test_without_an_authority_of_our_own_only_the_public_ones_count(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", _here)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    transport = Transport(timeout=2, allow_networks=LOOPBACK)
+    assert refusal(transport, authority.issue_cert(NAME)).reason == "tls_failed"
+    transport.close()
+
+
+def test_ssl_cert_file_names_the_authorities(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", _here)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    transport = Transport(timeout=2, allow_networks=LOOPBACK)
+    with Receiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
+        assert transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}").status == 200
+    transport.close()
+
+
+def test_a_file_of_authorities_that_cannot_be_read_is_an_error_of_the_attempt() -> None:
+    transport = Transport(timeout=2, ca_file="/does/not/exist")
+    with pytest.raises(TransportError) as caught:
+        transport.post("https://hook.example/", {}, b"{}")
+    assert (caught.value.reason, caught.value.sent) == ("no_authorities", False)
+    assert not caught.value.unreachable
+    transport.close()
+
+
+def test_old_versions_of_tls_are_refused(transport: Transport, authority: trustme.CA) -> None:
+    tls = server_context(authority.issue_cert(NAME))
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        tls.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    with Receiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+        transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
+    assert caught.value.reason == "tls_failed"
+
+
+def test_a_handshake_that_never_ends_is_ended() -> None:
+    transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
+    with Receiver(silent) as receiver, pytest.raises(TransportError) as caught:
+        transport.post(f"https://127.0.0.1:{receiver.port}/", {}, b"{}")
+    assert (caught.value.reason, caught.value.sent) == ("tls_timeout", False)
+    transport.close()
+
+
+def test_a_receiver_that_wants_our_certificate_is_told_from_a_broken_one(
+    transport: Transport, authority: trustme.CA
+) -> None:
+    """Under TLS 1.3 it says so only after our handshake has ended."""
+    tls = server_context(authority.issue_cert(NAME))
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+    with Receiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+        transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
+    assert caught.value.reason in ("tls_failed", "connection_lost")  # its alert may overtake our request
+
+
+@pytest.mark.parametrize(
+    ("behave", "expected"),
+    [
+        (hold(), "timeout"),
+        (drip(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "timeout"),
+        (drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), (200, "body_timeout")),
+        (flood(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "response_too_large"),
+        (flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), (200, "body_cut")),
+    ],
+    ids=["stalls", "drips headers", "drips its body", "sends endless headers", "sends an endless body"],
+)
+def test_the_budget_holds_inside_tls_when_the_receiver(
+    behave: Behaviour, expected: Any, authority: trustme.CA, tmp_path: Path
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    transport = Transport(timeout=0.5, allow_networks=LOOPBACK, ca_file=str(tmp_path / "ca.pem"))
+    with Receiver(behave, tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
+        assert _outcome(lambda: transport.post(receiver.url, {}, b"{}")) == expected
+    transport.close()
+
+
+def test_a_large_request_goes_through_tls_whole(transport: Transport, authority: trustme.CA) -> None:
+    body = bytes(range(256)) * 4096
+    with Receiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
+        assert transport.post(f"https://{NAME}:{receiver.port}/", {}, body).status == 200
+    assert receiver.requests[0].endswith(b"\r\n\r\n" + body)
+
+
+def test_an_end_without_close_notify_is_an_end(transport: Transport, authority: trustme.CA) -> None:
+    def behave(conn: socket.socket) -> None:
+        read_request(conn)
+        conn.sendall(OK.replace(b"Content-Length: 2", b"Connection: close"))
+        with contextlib.suppress(OSError):
+            conn.shutdown(socket.SHUT_RDWR)
+
+    with Receiver(behave, tls=server_context(authority.issue_cert(NAME))) as receiver:
+        answer = transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
+    assert (answer.body, answer.note) == (b"ok", None)
+
+
+def _outcome(post: Callable[[], Any]) -> Any:
+    try:
+        answer = post()
+    except TransportError as error:
+        return error.reason
+    return answer.status, answer.note

@@ -1,0 +1,354 @@
+"""The normal course: what stands on the wire, what comes back, what is kept between two POSTs."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestbook.transport import BODY_LIMIT, SENTENCES, Answer, Transport, TransportError
+from guestbook.transport.errors import UNREACHABLE
+from tests.transport import receivers
+from tests.transport.receivers import OK, Receiver, hold, read_request, say
+
+LOOPBACK = [ip_network("127.0.0.0/8")]
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport(timeout=2, allow_networks=LOOPBACK)
+    yield transport
+    transport.close()
+
+
+def failure(transport: Transport, url: str, headers: dict[str, str] | None = None) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        transport.post(url, headers or {}, b"{}")
+    return caught.value
+
+
+def test_the_request_has_the_given_headers_and_no_others(transport: Transport) -> None:
+    with Receiver() as receiver:
+        transport.post(
+            f"{receiver.url}?a=%20b&c", {"Content-Type": "application/json", "x-A": "b c"}, b'{"a": 1}'
+        )
+    assert receiver.requests == [
+        b"POST /hook?a=%20b&c HTTP/1.1\r\n"
+        b"Host: 127.0.0.1:" + str(receiver.port).encode() + b"\r\n"
+        b"Content-Type: application/json\r\n"
+        b"x-A: b c\r\n"
+        b"Content-Length: 8\r\n"
+        b"\r\n"
+        b'{"a": 1}'
+    ]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\0\xff\r\n\r\n", bytes(range(256)) * 8192], ids=["no", "odd", "large"]
+)
+def test_the_body_arrives_byte_for_byte(body: bytes, transport: Transport) -> None:
+    with Receiver() as receiver:
+        assert transport.post(receiver.url, {}, body).status == 200
+    head, _, received = receiver.requests[0].partition(b"\r\n\r\n")
+    assert received == body
+    assert f"Content-Length: {len(body)}".encode() in head
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-A": "b\r\nX-C: d"},
+        {"X-A": "b\nX-C: d"},
+        {"X-A": "b\r\n\r\nGET / HTTP/1.1\r\n"},
+        {"X-A\r\nX-C": "b"},
+        {"X-A: b\r\nX-C": "d"},
+        {"X A": "b"},
+        {"": "b"},
+        {"X-A": "\0"},
+        {"X-A": "ü"},
+        {"X-A": "\ud800"},
+        {"Host": "other.example"},
+        {"host": "other.example"},
+        {"Content-Length": "0"},
+        {"Transfer-Encoding": "chunked"},
+        {"Connection": "close"},
+    ],
+)
+def test_a_header_that_would_break_the_request_is_never_sent(
+    headers: dict[str, str], transport: Transport
+) -> None:
+    with Receiver() as receiver:
+        error = failure(transport, receiver.url, headers)
+        assert (error.reason, error.sent, error.unreachable) == ("bad_header", False, False)
+        assert receiver.connections == 0
+
+
+def test_the_answer_says_what_was_received(transport: Transport) -> None:
+    head = b"HTTP/1.1 410 Gone\r\nServer: x\r\nX-A: b\r\nx-a:  c \r\nX-Fold: d\r\n e\r\n"
+    with Receiver(say(head, b"Content-Length: 3\r\n\r\n\0\xff!")) as receiver:
+        answer = transport.post(receiver.url, {}, b"{}")
+    assert answer == Answer(410, answer.headers, b"\0\xff!", None)
+    assert dict(answer.headers) == {"Server": "x", "X-A": "b, c", "X-Fold": "d e", "Content-Length": "3"}
+    assert answer.headers["SERVER"] == answer.headers["server"] == "x"
+    assert "x-fold" in answer.headers
+    assert answer.headers.get("missing") is None
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 404, 429, 500, 503])
+def test_every_status_is_an_answer(status: int, transport: Transport) -> None:
+    with Receiver(say(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)) as receiver:
+        assert transport.post(receiver.url, {}, b"{}").status == status
+
+
+def test_early_hints_are_not_the_answer(transport: Transport) -> None:
+    hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    with Receiver(hold(hints, OK)) as receiver:
+        answer = transport.post(receiver.url, {}, b"{}")
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert "link" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("size", "note"),
+    [(0, None), (1, None), (BODY_LIMIT, None), (BODY_LIMIT + 1, "body_cut"), (60_000, "body_cut")],
+)
+@pytest.mark.parametrize("framing", ["length", "chunks", "end"])
+def test_a_body_is_kept_up_to_its_limit(
+    framing: str, size: int, note: str | None, transport: Transport
+) -> None:
+    with Receiver(say(b"HTTP/1.1 200 OK\r\n", framed(framing, b"x" * size))) as receiver:
+        answer = transport.post(receiver.url, {}, b"{}")
+    assert (answer.body, answer.note) == (b"x" * min(size, BODY_LIMIT), note)
+
+
+def framed(framing: str, body: bytes) -> bytes:
+    if framing == "length":
+        return b"Content-Length: %d\r\n\r\n" % len(body) + body
+    if framing == "end":
+        return b"Connection: close\r\n\r\n" + body
+    parts = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+    chunks = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(part), part) for part in parts)
+    return b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: t\r\n\r\n"
+
+
+def test_a_compressed_body_is_kept_as_it_came(transport: Transport) -> None:
+    said = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
+    with Receiver(say(said)) as receiver:
+        assert transport.post(receiver.url, {}, b"{}").body == b"\x1f\x8b\x08\x00"
+
+
+def test_a_connection_is_used_again(transport: Transport) -> None:
+    with Receiver() as receiver:
+        for path in ("/a", "/b", "/a"):
+            transport.post(f"http://127.0.0.1:{receiver.port}{path}", {}, b"{}")
+        assert (receiver.connections, len(receiver.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 17000\r\n\r\n" + b"x" * 17000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ],
+    ids=["close", "HTTP/1.0", "cut", "two lengths", "broken"],
+)
+def test_a_connection_that_cannot_be_used_again_is_not(said: bytes, transport: Transport) -> None:
+    def behave(conn: socket.socket) -> None:
+        while read_request(conn):
+            conn.sendall(said)
+            if b"Content-Length: 1\r\n" in said:
+                conn.shutdown(socket.SHUT_WR)
+
+    with Receiver(behave) as receiver:
+        for _ in range(2):
+            assert transport.post(receiver.url, {}, b"{}").status == 200
+        assert receiver.connections == 2
+
+
+def test_a_connection_of_http_1_0_that_is_kept_alive_is_used_again(transport: Transport) -> None:
+    def behave(conn: socket.socket) -> None:
+        while read_request(conn):
+            conn.sendall(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n")
+
+    with Receiver(behave) as receiver:
+        for _ in range(2):
+            assert transport.post(receiver.url, {}, b"{}").status == 200
+        assert receiver.connections == 1
+
+
+def test_a_connection_that_was_closed_meanwhile_is_noticed_before_it_is_used(transport: Transport) -> None:
+    hung_up = threading.Semaphore(0)
+
+    def behave(conn: socket.socket) -> None:
+        read_request(conn)
+        conn.sendall(OK)  # it does not say that it will hang up
+        conn.shutdown(socket.SHUT_WR)
+        hung_up.release()
+        receivers.wait_for_hang_up(conn)
+
+    with Receiver(behave) as receiver:
+        for _ in range(5):
+            assert transport.post(receiver.url, {}, b"{}").status == 200
+            assert hung_up.acquire(timeout=5)
+        assert receiver.connections == 5
+
+
+def test_a_connection_that_dies_in_use_is_an_error_and_nothing_is_sent_twice(transport: Transport) -> None:
+    requests: list[bytes] = []
+
+    def behave(conn: socket.socket) -> None:
+        requests.append(read_request(conn))
+        conn.sendall(OK)
+        requests.append(read_request(conn))
+
+    with Receiver(behave) as receiver:
+        assert transport.post(receiver.url, {}, b"first").status == 200
+        with pytest.raises(TransportError) as caught:
+            transport.post(receiver.url, {}, b"second")
+        assert receiver.connections == 1
+    error = caught.value
+    assert (error.reason, error.sent, error.unreachable) == ("connection_lost", True, False)
+    assert [request.rpartition(b"\r\n")[2] for request in requests] == [b"first", b"second"]
+
+
+def test_a_receiver_that_answers_before_it_has_read_all_is_heard(transport: Transport) -> None:
+    def behave(conn: socket.socket) -> None:
+        conn.recv(10)
+        conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        conn.shutdown(socket.SHUT_WR)
+        receivers.wait_for_hang_up(conn)
+
+    with Receiver(behave) as receiver:
+        assert transport.post(receiver.url, {}, bytes(1_000_000)).status == 413
+
+
+def test_a_port_where_nobody_listens_is_unreachable(transport: Transport) -> None:
+    with receivers.nobody() as url:
+        error = failure(transport, url)
+    assert (error.reason, error.sent, error.unreachable) == ("connect_failed", False, True)
+
+
+def test_each_address_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first address is a listener whose backlog is full, which on Linux swallows connections."""
+    transport = Transport(timeout=2, allow_networks=LOOPBACK)
+    with Receiver() as receiver, _full_backlog(receiver.port) as deaf:
+        addresses = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, receiver.port)) for host in (deaf, "127.0.0.1")
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        start = time.monotonic()
+        assert transport.post(f"http://hook.example:{receiver.port}/", {}, b"{}").status == 200
+        assert time.monotonic() - start < 1.5
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses[:1])
+        error = failure(transport, f"http://deaf.example:{receiver.port}/")
+    transport.close()
+    assert (error.reason, error.sent, error.unreachable) == ("connect_timeout", False, True)
+
+
+@contextlib.contextmanager
+def _full_backlog(port: int) -> Iterator[str]:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.2", port))
+        listener.listen(0)
+        for _ in range(20):
+            caller = stack.enter_context(socket.socket())
+            caller.settimeout(0.1)
+            try:
+                caller.connect(("127.0.0.2", port))
+            except TimeoutError:
+                break
+        else:
+            pytest.skip("this kernel's backlog never fills")
+        yield "127.0.0.2"
+
+
+def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
+    transport = Transport(timeout=2, allow_networks=LOOPBACK)
+    answers: list[int] = []
+
+    def behave(conn: socket.socket) -> None:
+        while request := read_request(conn):
+            if b"stuck" in request:
+                receivers.wait_for_hang_up(conn)
+            conn.sendall(OK)
+
+    def post(number: int) -> None:
+        for _ in range(20):
+            answers.append(transport.post(f"http://127.0.0.1:{receiver.port}/{number}", {}, b"{}").status)
+
+    with Receiver(behave) as receiver:
+        stuck = threading.Thread(target=failure, args=(transport, f"http://127.0.0.1:{receiver.port}/stuck"))
+        threads = [threading.Thread(target=post, args=(number,)) for number in range(16)]
+        for thread in (stuck, *threads):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert stuck.is_alive()
+        assert answers == [200] * 320
+        assert receiver.connections <= 17
+        stuck.join()
+    transport.close()
+
+
+def test_more_urls_than_are_remembered_are_reached_all(transport: Transport) -> None:
+    with Receiver() as receiver:
+        for number in range(600):
+            assert transport.post(f"http://127.0.0.1:{receiver.port}/{number}", {}, b"{}").status == 200
+        assert receiver.connections == 1
+
+
+def test_more_hosts_than_are_remembered_leave_no_connections_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    transport = Transport(timeout=2, allow_networks=LOOPBACK)
+    before = _open_files()
+    with Receiver() as receiver:
+        for number in range(500):
+            transport.post(f"http://h{number}.example:{receiver.port}/", {}, b"{}")
+        assert receiver.connections == 500
+        assert _open_files() - before < 800  # each connection that is kept has two ends here
+        transport.close()
+    assert _open_files() <= before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:
+    with Receiver() as receiver:
+        transport.post(receiver.url, {}, b"{}")
+    assert transport._adapter._context is None
+
+
+def test_a_dead_name_server_is_given_up_soon() -> None:
+    code = "import os, guestbook.transport as t; t.Transport(); print(os.environ['RES_OPTIONS'])"
+    environ = {name: value for name, value in os.environ.items() if name != "RES_OPTIONS"}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert run.stdout == "timeout:2 attempts:1\n"
+
+
+def test_every_reason_has_a_sentence_that_hides_the_secret_parts_of_the_url() -> None:
+    assert set(SENTENCES) >= UNREACHABLE
+    for reason, sentence in SENTENCES.items():
+        assert str(TransportError(reason)) == sentence
+        assert str(TransportError(reason, "because")) == f"{sentence} (because)"
+        assert sentence.endswith(".")
+        assert not isinstance(TransportError(reason), OSError)
