@@ -6,7 +6,8 @@ through the main thread, and leave what came of them in one list that the main t
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -93,6 +94,7 @@ class Crew(Generic[E, R]):
         self._idle = 0
         self._in_flight = 0
         self._queued = 0
+        self._still = False
 
     def load(self, key: str, errands: Iterable[E], *, unreachable: int) -> None:
         """Put claimed work into a lane; one that had to be paused is probed with a single request."""
@@ -116,6 +118,18 @@ class Crew(Generic[E, R]):
                 rooms[key] = min(lane.room() if lane else START_DEPTH, max(spare, 0))
                 spare -= rooms[key]
             return rooms
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Start nothing meanwhile: a transaction among busy threads waits for the GIL, holding its lock."""
+        with self._lock:
+            self._still = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._still = False
+                self._wanted.notify(min(self._queued, self._size))
 
     def collect(self) -> list[R]:
         """Take the results so far."""
@@ -201,7 +215,7 @@ class Crew(Generic[E, R]):
         self._offer(lane)
 
     def _take(self) -> tuple[Lane[E], E] | None:
-        if self._in_flight + len(self._results) >= MOST_UNSAVED:
+        if self._still or self._in_flight + len(self._results) >= MOST_UNSAVED:
             return None
         while self._ready:
             lane = self._ready.popleft()

@@ -100,10 +100,11 @@ class Dispatch:
         self._unsaved.extend(Outcome(errand) for errand in self._crew.take_back(held_only=True))
         if not self._unsaved and not (claiming and watch and watch.anything_due(clock.now())):
             return  # an idle look takes no write lock
-        claimed = self._settle(claiming)
-        self._unsaved.clear()
-        for row, errands in claimed:
-            self._crew.load(row.id, errands, unreachable=row.unreachable_in_a_row)
+        with self._crew.still():
+            claimed = self._settle(claiming)
+            self._unsaved.clear()
+            for row, errands in claimed:
+                self._crew.load(row.id, errands, unreachable=row.unreachable_in_a_row)
 
     def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[Errand]]]:
         """Run the tick's transaction; again when another transaction had to win."""
