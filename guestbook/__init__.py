@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import click
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -15,12 +14,13 @@ __version__ = VERSION
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """Make the application from the environment, or from the given one.
 
-    Raises ClickException, which Flask's command line shows as one line, when a setting is wrong.
+    A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
+    where another exception would be a traceback.
     """
     try:
         read = settings.load(environ)
     except settings.SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        raise SystemExit(f"Error: {error}") from None
     app = Flask(__name__, instance_path=str(read.data_dir))
     app.secret_key = read.secret_key
     app.config["GUESTBOOK"] = read

@@ -16,5 +16,6 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Return the aware datetime behind the text of `to_text`."""
-    return datetime.fromisoformat(text)
+    """Return the aware datetime behind the text of `to_text`; what names no zone, typed by hand, is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

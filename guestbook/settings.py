@@ -1,13 +1,14 @@
 """Every GUESTBOOK_ setting: its type, its default, its meaning."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import make_url
@@ -18,6 +19,10 @@ TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRETS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY")  # their values appear in no message
 DRIVERS = ("sqlite", "postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql")
+MOST_STEPS = 50  # of the retry schedule
+LONGEST_STEP = 30 * 86400  # seconds
+NO_BLANKS = re.compile(r"[\x21-\x7e]+")
+NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
@@ -50,10 +55,7 @@ class Settings:
         return self.database_url.startswith("sqlite")
 
 
-NAMES = {
-    PREFIX + field.upper()
-    for field in (*Settings.__dataclass_fields__, "secret_key_file")
-}
+NAMES = {PREFIX + field.upper() for field in (*Settings.__dataclass_fields__, "secret_key_file")}
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -62,7 +64,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Raises SettingsError with one line that names what is wrong.
     """
     outer = _outer_values(os.environ if environ is None else environ)
-    data_dir = _data_dir(outer)
+    data_dir = _made_dir(_data_dir(outer))
     values = {**_dotenv(data_dir / ".env"), **outer}
     _refuse_unknown(values)
     read = _Reader(values)
@@ -126,6 +128,19 @@ def _data_dir(values: Mapping[str, str]) -> Path:
     return CHECKOUT / "instance"
 
 
+def _made_dir(path: Path) -> Path:
+    """Make the data folder where it is missing, for nobody but its owner: it will hold secrets."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise SettingsError(f"{PREFIX}DATA_DIR is {path}: that is no folder.") from None
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR is {path}: {error.strerror}.") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SettingsError(f"{PREFIX}DATA_DIR is {path}: this user may not write there.")
+    return path
+
+
 def _secret_key(read: _Reader, data_dir: Path) -> str:
     key = read("SECRET_KEY", "", _secret)
     path = read("SECRET_KEY_FILE", "", Path)
@@ -137,7 +152,6 @@ def _secret_key(read: _Reader, data_dir: Path) -> str:
 def _made_key(path: Path) -> str:
     """Read the data folder's key; the first start writes one that only its owner can read."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
         if not path.exists():
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -176,7 +190,7 @@ def _secret(text: str) -> str:
 def _database_url(text: str) -> str:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a ValueError would quote the password
         raise ValueError("it is no database URL, such as postgresql+psycopg://user@host/name") from None
     if url.drivername not in DRIVERS:
         raise ValueError(f"the database must be one of {', '.join(DRIVERS)}")
@@ -186,16 +200,28 @@ def _database_url(text: str) -> str:
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    parts = _web_address(text)
+    if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("it must be an address like https://example.org/guestbook")
     return text.rstrip("/")
 
 
 def _proxy(text: str) -> str | None:
-    if text and (urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname):
+    if text and _web_address(text) is None:
         raise ValueError("it must be an address like http://proxy.example:3128")
     return text or None
+
+
+def _web_address(text: str) -> SplitResult | None:
+    """Take apart an address that a header can carry; None when it is none."""
+    if not NO_BLANKS.fullmatch(text):
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its words would quote a proxy's password
+        return None
+    return parts if usable else None
 
 
 def _whole_number(low: int, high: int) -> Callable[[str], int]:
@@ -209,22 +235,21 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
 
 def _seconds(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = -1
-        if not low <= number <= high:
-            raise ValueError(f"it must be a number of seconds from {low:g} to {high:g}")
-        return number
+        if not (NUMBER.fullmatch(text) and low <= float(text) <= high):
+            raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")
+        return float(text)
 
     return parse
 
 
 def _schedule(text: str) -> tuple[float, ...]:
-    steps = tuple(_seconds(0, 30 * 86400)(step.strip()) for step in text.split(","))
-    if len(steps) > 50:
-        raise ValueError("it may have at most 50 steps")
-    return steps
+    steps = [step.strip() for step in text.split(",")]
+    good = [NUMBER.fullmatch(step) and float(step) <= LONGEST_STEP for step in steps]
+    if len(steps) > MOST_STEPS or not all(good):
+        raise ValueError(
+            f"it must be 1 to {MOST_STEPS} numbers of seconds up to {LONGEST_STEP}, with commas between them"
+        )
+    return tuple(map(float, steps))
 
 
 def _true_or_false(text: str) -> bool:
