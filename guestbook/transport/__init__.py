@@ -6,7 +6,9 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from requests import RequestException
 from urllib3 import HTTPConnectionPool, Timeout
+from urllib3.exceptions import HTTPError
 
 from guestbook.transport import budget, dial
 from guestbook.transport.adapter import Adapter, Post
@@ -70,20 +72,24 @@ class Transport:
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one request with these headers plus Host and Content-Length; raises TransportError."""
-        token = budget.current.set(budget.Budget(self._timeout, self._judge))
+        attempt = budget.Budget(self._timeout, self._judge)
+        token = budget.current.set(attempt)
         try:
             response = self._send(self._targets.get(url) or self._target(url), headers, body)
             try:
                 content, note = response.read_body()
             finally:
                 response.settle()
+        except (RequestException, HTTPError):  # our own errors are not of theirs: the pool was closed
+            raise attempt.error("closed") from None
         finally:
             budget.current.reset(token)
         return Answer(response.status, response.fields, content, note)
 
     def close(self) -> None:
-        """Close all idle connections."""
-        self._targets.clear()
+        """Close all connections: idle ones now, busy ones at the end of their attempt."""
+        while self._targets:
+            self._targets.popitem()[1].pool.close()
         self._adapter.close()
 
     def _send(self, target: Target, headers: Mapping[str, str], body: bytes) -> Response:

@@ -1,6 +1,7 @@
 """Why a POST failed: one exception, one word for the program, one sentence for people."""
 
 SENTENCES = {
+    "closed": "The sender was closed before the request was sent.",
     "bad_url": "The URL cannot be used.",
     "bad_header": "A header cannot be sent.",
     "private_address": "The host has a private or reserved address, so nothing was sent.",

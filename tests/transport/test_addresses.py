@@ -290,8 +290,6 @@ def test_proxies_and_netrc_in_the_environment_change_nothing(
         monkeypatch.setenv("CURL_CA_BUNDLE", "/does/not/exist")
         transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.0/8")])
         assert transport.post(receiver.url, {}, b"{}").status == 200
-        with pytest.raises(TransportError, match="TLS"):
-            transport.post(f"https://127.0.0.1:{receiver.port}/", {}, b"{}")
         transport.close()
         assert canary.connections == 0
         assert b"authorization" not in receiver.requests[0].lower()

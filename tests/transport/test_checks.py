@@ -1,5 +1,8 @@
 """What people may type as a webhook's URL and headers."""
 
+import socket
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,6 +159,22 @@ def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
 def test_no_delimiters_raise_anything_but_a_sentence(text: str) -> None:
     for url in (f"https://{text}", f"http://a{text}", f"https://[::1]{text}", f"https://[::1%25{text}]/"):
         _url_or_sentence(url)
+
+
+@given(st.text(), st.text(alphabet="[]:@/?%.-_1ax٣ü"))
+def test_whatever_the_url_its_post_has_an_outcome(text: str, host: str) -> None:
+    transport = Transport(timeout=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", _at_home)
+        for url in (text, f"http://{host}", f"https://[::1%25{host}]/", f"http://a.example/{text}"):
+            with pytest.raises(TransportError) as caught:
+                transport.post(url, {}, b"{}")
+            assert caught.value.reason in ("bad_url", "private_address")
+    transport.close()
+
+
+def _at_home(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
 
 def _url_or_sentence(url: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from guestbook.transport import BODY_LIMIT, SENTENCES, Answer, Transport, TransportError
+from guestbook.transport.budget import BudgetSocket
 from guestbook.transport.errors import UNREACHABLE
 from tests.transport import receivers
 from tests.transport.receivers import OK, Receiver, hold, read_request, say
@@ -329,6 +330,39 @@ def test_more_hosts_than_are_remembered_leave_no_connections_behind(
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_post_that_is_overtaken_by_the_closing_is_an_outcome(transport: Transport) -> None:
+    with Receiver() as receiver:
+        transport.post(receiver.url, {}, b"{}")
+        transport._targets[receiver.url].pool.close()  # as close does, while another thread is about to post
+        error = failure(transport, receiver.url)
+        assert len(receiver.requests) == 1
+    assert (error.reason, error.sent, error.unreachable) == ("closed", False, False)
+
+
+def test_closing_hangs_up(transport: Transport) -> None:
+    hung_up = threading.Event()
+
+    def behave(conn: socket.socket) -> None:
+        while read_request(conn):
+            conn.sendall(OK)
+        hung_up.set()
+
+    with Receiver(behave) as receiver:
+        transport.post(receiver.url, {}, b"{}")
+        assert not hung_up.is_set()
+        transport.close()
+        assert hung_up.wait(5)
+
+
+def test_a_socket_with_a_budget_does_nothing_outside_of_an_attempt() -> None:
+    left, right = socket.socketpair()
+    with left, right, BudgetSocket(fileno=left.detach()) as sock:
+        right.sendall(b"x")
+        for act in (lambda: sock.recv(1), lambda: sock.recv_into(bytearray(1)), lambda: sock.sendall(b"x")):
+            with pytest.raises(LookupError):
+                act()
 
 
 def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:
