@@ -101,7 +101,11 @@ class Dispatch:
         if not self._unsaved and not (claiming and watch and watch.anything_due(clock.now())):
             return  # an idle look takes no write lock
         with self._crew.still():
-            claimed = self._settle(claiming)
+            try:
+                claimed = self._settle(claiming)
+            except BaseException:
+                self._crew.take_back(held_only=False)  # nothing is sent that could not be recorded
+                raise
             self._unsaved.clear()
             for row, errands in claimed:
                 self._crew.load(row.id, errands, unreachable=row.unreachable_in_a_row)

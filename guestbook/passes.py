@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event, current_thread, main_thread
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -21,6 +21,7 @@ from guestbook.dispatch import Dispatch
 from guestbook.models import DELIVERIES, Delivery, Pass, Webhook
 from guestbook.record import Tally
 from guestbook.settings import Settings
+from guestbook.watch import Stop
 
 PRUNE_FOR = 1.0  # seconds that a pass spends on retention
 STRANGE_GAP = timedelta(days=1)  # since the last pass: the clock may have jumped, so nothing is thrown away
@@ -67,6 +68,7 @@ def _lock(path: Path) -> Iterator[bool]:
 
     It only saves work: that no delivery is sent twice rests on the leases.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,16 +79,16 @@ def _lock(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[Event]:
-    """Give an event that SIGTERM and SIGINT set; a second signal ends the process by the default way."""
-    stop = Event()
+def _stop_on_signals() -> Iterator[Stop]:
+    """Give a wish that SIGTERM and SIGINT set; a second signal ends the process by the default way."""
+    stop = Stop()
     if current_thread() is not main_thread():
         yield stop
         return
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        stop.set()
         signal.signal(number, signal.SIG_DFL)
+        stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from guestbook import clock, outbox, queue, schedule
 from guestbook.models import ATTEMPTS, DELIVERIES, Webhook
@@ -146,6 +146,7 @@ def _record_health(
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.hold for one in some)]
     unwell = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)
     query = select(Webhook).where(or_(Webhook.id.in_(bad), unwell)).order_by(Webhook.id)
+    query = query.options(defer(Webhook.headers))  # unreadable ones are the attempt's fault, not the pass's
     with Session(connection, join_transaction_mode="rollback_only") as session:
         for webhook in session.scalars(query.with_for_update()):
             was_disabled = webhook.disabled_at

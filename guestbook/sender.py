@@ -94,10 +94,15 @@ def receiver(
     own: dict[str, str] = {}
     keys: tuple[bytes, ...] = ()
     try:
-        own = {str(name): str(value) for name, value in json.loads(headers).items()}
+        own = {str(key): str(value) for key, value in json.loads(headers).items()}
+    except (ValueError, AttributeError, RecursionError):
+        fault = "Nothing was sent: the webhook's stored headers are no JSON object of names and values."
+    try:
         keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
-    except (ValueError, AttributeError) as error:
-        fault = f"The webhook cannot be used as it is stored: {error}."
+    except ValueError:
+        fault = (
+            "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
+        )
     shown = dict.fromkeys(own, HIDDEN)
     return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, fault)
 
@@ -130,7 +135,7 @@ class Sender:
         shown = self._plain_headers(errand, int(time.time()))
         outcome.request_headers = {**shown, **to.shown_headers}
         if to.fault:
-            outcome.error = to.fault
+            outcome.error = to.fault[:ERROR_LIMIT]
             return
         headers = {**shown, **self._signatures(errand, int(shown["webhook-timestamp"])), **to.headers}
         _read(self._transport.post(to.url, headers, errand.body), outcome)
@@ -160,7 +165,7 @@ def _read(answer: Answer, outcome: Outcome) -> None:
         outcome.error = f"The receiver answered {answer.status}."
     elif answer.note:
         outcome.error = f"Delivered; the rest of the answer was left unread ({answer.note})."
-    outcome.response_headers = {name: _storable(value) for name, value in answer.headers.items()}
+    outcome.response_headers = {_storable(name): _storable(text) for name, text in answer.headers.items()}
     outcome.response_body = _as_text(answer.body)
 
 
@@ -170,10 +175,11 @@ def _as_text(body: bytes) -> str:
         try:
             return body.decode()
         except UnicodeDecodeError as error:
-            if error.start >= len(body) - 3:  # 16 KiB may end within a character
+            if error.reason == "unexpected end of data":  # 16 KiB may end within a character
                 return body[: error.start].decode()
     return f"(binary, {len(body)} bytes, begins {body[:64].hex(' ')})"
 
 
 def _storable(text: str) -> str:
-    return text.replace("\0", "").encode(errors="replace").decode()
+    """Return a header without controls: as JSON they are six times as long, too much for MariaDB's TEXT."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

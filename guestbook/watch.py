@@ -2,7 +2,6 @@
 
 import time
 from datetime import datetime, timedelta
-from threading import Event
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -12,6 +11,31 @@ from guestbook.models import Delivery, Webhook
 
 SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
 SERVER_POLL = 0.1  # seconds; one look is a query over the network
+
+
+class Stop:
+    """The wish that a pass ends, which a signal's handler may set at any moment.
+
+    Not threading.Event: its lock may be held by the very code that the handler interrupted, and then
+    `set` would wait for itself for ever.
+    """
+
+    def __init__(self) -> None:
+        self._wished = False
+
+    def set(self) -> None:
+        """Ask for the end."""
+        self._wished = True
+
+    def is_set(self) -> bool:
+        """Whether the end was asked for."""
+        return self._wished
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so long (a signal does not cut it short, so keep it short); return `is_set`."""
+        if not self._wished:
+            time.sleep(seconds)
+        return self._wished
 
 
 class Watch:
@@ -41,7 +65,7 @@ class Watch:
         moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
         return min(moments, default=None)
 
-    def rest(self, until: float, stop: Event) -> None:
+    def rest(self, until: float, stop: Stop) -> None:
         """Wait until something may be due, that moment of the monotonic clock has come, or stop is set."""
         now = clock.now()
         next_due = self.next_due()

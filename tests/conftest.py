@@ -15,6 +15,9 @@ import guestbook
 from guestbook import database
 from guestbook.database import db
 from tests import databases
+from tests.chaos.book import Book
+from tests.chaos.forks import Forks, open_forks
+from tests.receiver import Receiver
 
 REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
 NEEDS = {
@@ -88,6 +91,35 @@ def _app(environ: dict[str, str]) -> Iterator[Flask]:
         yield app
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def book(app: Flask) -> Book:
+    return Book(app)
+
+
+@pytest.fixture
+def each_book(each_app: Flask) -> Book:
+    return Book(each_app)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def _forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with open_forks(tmp_path_factory.mktemp("forks")) as forks:
+        yield forks
+
+
+@pytest.fixture
+def forks(_forks: Forks) -> Iterator[Forks]:
+    """Starts commands as forked processes; those that still run when the test is over are killed."""
+    yield _forks
+    _forks.ask(do="end")
 
 
 @pytest.fixture

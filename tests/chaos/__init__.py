@@ -1,0 +1,1 @@
+"""Crashes and races, with real processes and real signals."""

@@ -1,0 +1,110 @@
+"""The points at which a forked command kills itself, by SIGKILL, in the middle of its work."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from sqlalchemy import Engine, event
+
+from guestbook import queue, record, retention
+from guestbook.crew import Crew
+from guestbook.dispatch import Dispatch
+from guestbook.record import Tally
+
+BITE = 5  # rows that a prune removes at once here
+
+
+def die() -> NoReturn:
+    """Be gone, with nothing flushed, closed or rolled back."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives SIGKILL")
+
+
+def before_claim_commits() -> None:
+    """Die when the rows are signed and nothing is committed."""
+    lease = queue.lease
+
+    def lease_and_die(*values: Any, **options: Any) -> int:
+        if lease(*values, **options):
+            die()
+        return 0
+
+    queue.lease = lease_and_die
+
+
+def after_claim() -> None:
+    """Die when the claim is committed and no thread has it yet."""
+    load = Crew.load
+
+    def die_with_work(self: Any, key: str, errands: Iterable[Any], **options: Any) -> None:
+        if work := list(errands):
+            die()
+        load(self, key, work, **options)
+
+    Crew.load = die_with_work  # type: ignore[method-assign]
+
+
+def after_post() -> None:
+    """Die when the receiver has answered and no transaction has begun to say so."""
+    settle = Dispatch._settle
+
+    def die_with_results(self: Any, claiming: bool) -> Any:
+        if any(outcome.started_at for outcome in self._unsaved):
+            die()
+        return settle(self, claiming)
+
+    Dispatch._settle = die_with_results  # type: ignore[method-assign]
+
+
+def inside_acknowledgement() -> None:
+    """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
+    record._record_health = lambda *_: die()
+
+
+def after_acknowledgement() -> None:
+    """Die right after the acknowledgement's commit."""
+    add = Tally.add
+
+    def add_and_die(self: Tally, other: Tally) -> None:
+        add(self, other)
+        if other.processed:
+            die()
+
+    Tally.add = add_and_die  # type: ignore[method-assign]
+
+
+def between_bites_of_prune() -> None:
+    """Die when the first bite is committed."""
+
+    class Clock:
+        monotonic = staticmethod(retention.time.monotonic)
+        sleep = staticmethod(lambda _seconds: die())
+
+    retention.BITE = BITE
+    retention.time = Clock  # type: ignore[assignment]
+
+
+def inside_prune() -> None:
+    """Die when a bite's rows are deleted in the transaction."""
+    retention.BITE = BITE
+
+    def die_after_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM deliveries"):
+            die()
+
+    event.listen(Engine, "after_cursor_execute", die_after_delete)
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    function.__name__: function
+    for function in (
+        before_claim_commits,
+        after_claim,
+        after_post,
+        inside_acknowledgement,
+        after_acknowledgement,
+        between_bites_of_prune,
+        inside_prune,
+    )
+}
