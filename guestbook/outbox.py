@@ -46,7 +46,11 @@ def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
 
 def redeliver(session: Session, deliveries: Sequence[Delivery], now: datetime) -> list[Delivery]:
     """Make them due at once and return them; those that a pass has in hand just now are left alone."""
-    free = [delivery for delivery in deliveries if not delivery.is_leased(now)]
+    row_ids = [delivery.id for delivery in deliveries]
+    query = select(Delivery).where(Delivery.id.in_(row_ids)).order_by(Delivery.id).with_for_update()
+    # Read again under the lock: a pass may have taken one since, and would then send it beside the next one.
+    rows = session.scalars(query.execution_options(populate_existing=True))
+    free = [delivery for delivery in rows if not delivery.is_leased(now)]
     for delivery in free:
         delivery.redeliver(now)
     session.flush()
@@ -63,6 +67,7 @@ def _store(
 ) -> str:
     now, event_id = clock.now(), ids.new()
     data = {**data, "guestbook": {"title": TITLE, "url": settings.base_url}}
+    due_at = now + timedelta(seconds=settings.retry_schedule[0])
     rows = [
         {
             "id": ids.new(),
@@ -70,16 +75,27 @@ def _store(
             "webhook_id": webhook_id,
             "comment_id": comment_id,
             "event": event,
-            "payload": formats.render(format_name, event, now, data),
-            "status": "new",
             "attempts": 0,
             "claims": 0,
             "schedule_start": 0,
-            "due_at": now + timedelta(seconds=settings.retry_schedule[0]),
             "created_at": now,
+            **_fate(format_name, event, now, data, due_at),
         }
         for webhook_id, format_name in webhooks
     ]
     if rows:
         connection.execute(insert(Delivery), rows)
     return event_id
+
+
+def _fate(
+    format_name: str, event: str, now: datetime, data: dict[str, Any], due_at: datetime
+) -> dict[str, Any]:
+    """Return the columns of a delivery that is due; or failed, when its format cannot make a body."""
+    try:
+        payload = formats.render(format_name, event, now, data)
+    except Exception as error:  # a format's mistake must not cost the visitor's comment
+        why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
+        payload = formats.render("json", event, now, data)
+        return {"payload": payload, "status": "failed", "due_at": None, "finished_at": now, "last_error": why}
+    return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
