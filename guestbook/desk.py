@@ -11,6 +11,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook import clock, database, outbox, retention, text, transport
+from guestbook.formats import FORMATS
 from guestbook.models import DELIVERIES, Delivery, Webhook
 from guestbook.models.webhook import EVENTS
 from guestbook.settings import Settings
@@ -26,7 +27,8 @@ class Refused(click.ClickException):
 def add(session: Session, fields: Mapping[str, Any], settings: Settings) -> Webhook:
     """Add a webhook from `url` and, where given, `name`, `format_name`, `events` and `headers`."""
     url = _url(fields["url"], settings)
-    webhook = Webhook(url=url, name=urlsplit(url).hostname, format="json", events="", headers={})
+    host = urlsplit(url).hostname or ""
+    webhook = Webhook(url=url, name=host[:NAME_LIMIT], format="json", events="", headers={})
     update(session, webhook, {"events": DEFAULT_EVENTS, **fields}, settings)
     return webhook
 
@@ -34,16 +36,16 @@ def add(session: Session, fields: Mapping[str, Any], settings: Settings) -> Webh
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the named fields, all or, when one is wrong, none."""
     changes: dict[str, Any] = {}
-    if "url" in fields:
-        changes["url"] = _url(fields["url"], settings)
+    url = _url(fields["url"], settings) if "url" in fields else webhook.url
     if "name" in fields:
         changes["name"] = _name(fields["name"])
     if "format_name" in fields:
-        changes["format"] = fields["format_name"]
+        changes["format"] = _format(fields["format_name"])
     if "events" in fields:
         changes["events"] = _events(fields["events"])
     if "headers" in fields:
         changes["headers"] = _headers(fields["headers"])
+    webhook.move(url)
     for name, value in changes.items():
         setattr(webhook, name, value)
     session.add(webhook)
@@ -94,6 +96,12 @@ def _name(value: str) -> str:
     name = text.clean_line(value)
     if not name or len(name) > NAME_LIMIT:
         raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.")
+    return name
+
+
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise Refused(f"There is no format {name!r}. The formats are {', '.join(FORMATS)}.")
     return name
 
 

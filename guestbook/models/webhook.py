@@ -58,6 +58,12 @@ class Webhook(Base):
         if self.disabled_at is None:
             self.disabled_at, self.disabled_reason = now, reason
 
+    def move(self, url: str) -> None:
+        """Send to another URL from now on; what the old one did is no reason to wait."""
+        if url != self.url:
+            self.url, self.paused_until = url, None
+            self._forget_failures()
+
     def rotate_secret(self, now: datetime, overlap: timedelta = OVERLAP) -> None:
         """Take a new secret; the old one signs beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
