@@ -1,6 +1,7 @@
 """The database: how its connections are set up, the type of its times, its tables from schema.sql."""
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, cast
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 from guestbook import clock
@@ -21,6 +22,8 @@ from guestbook.settings import Settings
 SCHEMA = Path(__file__).with_name("schema.sql")
 LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
+NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' doesn't exist")
+UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
 
 
@@ -50,8 +53,13 @@ class Json(TypeDecorator[dict[str, str]]):
         return None if value is None else json.dumps(value, ensure_ascii=False)
 
     def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:  # noqa: ARG002
-        """Turn the table's text into a dict."""
-        return None if value is None else json.loads(value)
+        """Turn the table's text into a dict; what somebody broke by hand is still there to be seen."""
+        if value is None:
+            return None
+        try:
+            return {str(name): str(text) for name, text in json.loads(value).items()}
+        except (ValueError, AttributeError, RecursionError):
+            return {UNREADABLE: value}
 
 
 class Base(DeclarativeBase):
@@ -128,9 +136,9 @@ def statements(sql: str) -> list[str]:
     return [part.strip() for part in bare.split(";") if part.strip()]
 
 
-def is_away(error: Exception) -> bool:
-    """Whether the database cannot be reached or used now, so that trying later is right."""
-    return isinstance(error, OperationalError)
+def lacks_tables(error: DBAPIError) -> bool:
+    """Whether it failed because schema.sql was not run; a missing database or user is another thing."""
+    return NO_TABLE.search(str(error.orig)) is not None
 
 
 def journal_mode(engine: Engine) -> str | None:

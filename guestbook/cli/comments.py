@@ -45,6 +45,7 @@ def list_(status: str | None, limit: int, as_json: bool) -> None:
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good, and tell the webhooks that want `comment.deleted`."""
     with writing() as session:
-        for comment in [show.find(Comment, short_id) for short_id in ids]:
+        found = dict.fromkeys(show.find(Comment, short_id) for short_id in ids)
+        for comment in found:
             book.delete(session, comment, show.settings())
-    click.echo(f"Deleted {len(ids)} comment{'s' if len(ids) > 1 else ''}.")
+    click.echo(f"Deleted {len(found)} comment{'s' if len(found) > 1 else ''}.")

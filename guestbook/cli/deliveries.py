@@ -109,7 +109,7 @@ def redeliver(
 
 def _redeliver_ids(ids: tuple[str, ...], dry_run: bool) -> None:
     with writing() as session:
-        rows = [show.find(Delivery, short_id) for short_id in dict.fromkeys(ids)]
+        rows = list(dict.fromkeys(show.find(Delivery, short_id) for short_id in ids))
         free = [] if dry_run else outbox.redeliver(session, rows, clock.now())
     if dry_run:
         click.echo(f"Would redeliver {_number(len(rows))}.")
@@ -134,17 +134,16 @@ def _redeliver_failed(webhook_id: str | None, since: datetime | None, dry_run: b
 
 def _in_bites(query: Select[str]) -> int:
     """Redeliver what the query finds, some at a time, so that visitors can write in between."""
-    count = 0
+    count, last = 0, ""
     while True:
         with writing() as session:
-            rows = session.scalars(select(Delivery).where(Delivery.id.in_(_some(query)))).all()
+            # By id: one that a pass gives up again meanwhile must not come round a second time.
+            row_ids = session.scalars(query.where(Delivery.id > last).order_by(Delivery.id).limit(BITE)).all()
+            rows = session.scalars(select(Delivery).where(Delivery.id.in_(row_ids))).all()
             count += len(outbox.redeliver(session, rows, clock.now()))
-        if len(rows) < BITE:
+        if len(row_ids) < BITE:
             return count
-
-
-def _some(query: Select[str]) -> list[str]:
-    return list(db.session.scalars(query.order_by(Delivery.id).limit(BITE)))
+        last = row_ids[-1]
 
 
 def _answer(row: Delivery) -> object:

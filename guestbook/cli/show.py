@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,12 +12,13 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
-from guestbook import clock
+from guestbook import clock, database
 from guestbook.database import Base, db
 from guestbook.settings import Settings
 
+UNSEEN = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes only what lies below the blank; terminals obey more
 AWAY = 75  # EX_TEMPFAIL of sysexits.h: cron may try again later
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,12 +44,18 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 def give_up(error: DBAPIError) -> NoReturn:
     """End with the sentence that fits the database's error."""
-    reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-    if "no such table" in reason or "does not exist" in reason or "doesn't exist" in reason:
+    if database.lacks_tables(error):
         click.echo("The tables are missing. Make them with: flask --app guestbook init-db", err=True)
-        sys.exit(1 if isinstance(error, ProgrammingError | OperationalError) else AWAY)
-    click.echo(f"The database cannot be used now: {reason}", err=True)
+        sys.exit(1)
+    click.echo(f"The database cannot be used now: {safe(_reason(error))}", err=True)
     sys.exit(AWAY)
+
+
+def _reason(error: DBAPIError) -> str:
+    """Return the first line of the driver's words; PyMySQL puts a number before them."""
+    said = error.orig.args[-1] if error.orig and error.orig.args else ""
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines else type(error.orig).__name__
 
 
 def _narrating() -> bool:
@@ -85,7 +93,7 @@ def document(row: Base, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(UNSEEN.sub(_escape, json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
@@ -115,6 +123,11 @@ def shorten(text: str, limit: int) -> str:
     """Return the text in one line, cut with an ellipsis."""
     line = " ".join(safe(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _escape(match: re.Match[str]) -> str:
+    letter = match[0]
+    return letter if letter.isprintable() else json.dumps(letter)[1:-1]
 
 
 def _plain(value: object) -> object:

@@ -22,7 +22,7 @@ def status(as_json: bool) -> None:
     if as_json:
         show.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
         return
-    show.print_fields(facts)
+    show.print_fields({name: _in_words(value) for name, value in facts.items()})
     if facts["last pass"] is None:
         click.echo("\nCron has never come. See crontab.example for the one line that it needs.")
     elif not facts["well"]:
@@ -49,9 +49,15 @@ def _facts(now: datetime) -> dict[str, Any]:
     }
 
 
-def _counts(model: type[Comment] | type[Delivery]) -> str:
-    rows = db.session.execute(select(model.status, func.count()).group_by(model.status)).all()
-    return ", ".join(f"{count} {name}" for name, count in rows) or "none"
+def _counts(model: type[Comment] | type[Delivery]) -> dict[str, int]:
+    rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
+    return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items()) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 def _count(condition: Any) -> int:

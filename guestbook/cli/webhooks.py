@@ -154,7 +154,10 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
         show.print_json(facts)
         return
     click.echo(f"The new secret: {facts['secret']}")
-    click.echo(f"The old one signs beside it until {facts['previous_secret_expires_at']}.")
+    if overlap_hours:
+        click.echo(f"The old one signs beside it until {facts['previous_secret_expires_at']}.")
+    else:
+        click.echo("The old one signs no more.")
 
 
 @webhooks.command()
