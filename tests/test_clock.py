@@ -1,0 +1,59 @@
+"""One clock: aware, in UTC, cut to milliseconds, and its text sorts like the time it tells."""
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guestbook import clock
+
+MOMENTS = st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+
+
+def test_now_is_aware_and_holds_whole_milliseconds() -> None:
+    moments = [clock.now() for _ in range(50)]
+    assert all(moment.tzinfo is UTC and moment.microsecond % 1000 == 0 for moment in moments)
+    assert abs(moments[-1] - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_moment_is_written_with_milliseconds_and_a_z() -> None:
+    moment = datetime(2026, 1, 31, 23, 59, 59, 123_999, UTC)
+    assert clock.to_text(moment) == "2026-01-31T23:59:59.123Z"
+
+
+def test_another_zone_is_written_in_utc() -> None:
+    moment = datetime(2026, 2, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert clock.to_text(moment) == "2026-01-31T23:00:00.000Z"
+
+
+def test_what_somebody_typed_without_a_zone_is_taken_for_utc() -> None:
+    assert clock.from_text("2026-01-31 23:59:59") == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@given(MOMENTS)
+def test_a_moment_survives_its_text(moment: datetime) -> None:
+    text = clock.to_text(moment)
+    assert len(text) == 24
+    assert clock.from_text(text) == moment
+
+
+@given(MOMENTS, MOMENTS)
+def test_the_texts_sort_like_the_moments(one: datetime, other: datetime) -> None:
+    assert (clock.to_text(one) < clock.to_text(other)) == (one < other)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
+def test_the_zone_of_the_process_has_no_effect(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2026, 7, 31, 23, 59, 59, 123_000, UTC)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        assert time.localtime(0).tm_gmtoff != 0
+        assert clock.to_text(moment) == "2026-07-31T23:59:59.123Z"
+        assert clock.from_text("2026-07-31T23:59:59.123Z") == moment
+        assert abs(clock.now().timestamp() - time.time()) < 5
+    time.tzset()
