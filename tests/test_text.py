@@ -89,6 +89,11 @@ def test_what_nobody_can_see_is_empty(blank: str) -> None:
     assert clean_line(blank) == ""
 
 
+def test_a_joiner_with_nothing_to_join_is_dropped() -> None:
+    assert clean_text("\u200dAda\u200d\n \u200cKing \u200d\n\u200d\u200dof\u200c\u200c") == "Ada\nKing\nof"
+    assert clean_line("\u200dAda\u200d") == "Ada"
+
+
 def test_a_line_has_one_space_between_its_words_and_none_around() -> None:
     assert clean_line("  Ada \u00a0\n King\tof  Lovelace ") == "Ada King of Lovelace"
 
