@@ -37,7 +37,9 @@ def test_the_library_of_the_standard_computes_the_same(body: bytes, key: bytes) 
     body = body.decode("latin-1").encode()
     verifier = Verifier("whsec_" + base64.b64encode(key).decode())
     moment = datetime.fromtimestamp(TIMESTAMP, UTC)
-    assert verifier.sign(EVENT_ID, moment, body.decode()) == signing.standard((key,), EVENT_ID, TIMESTAMP, body)
+    assert verifier.sign(EVENT_ID, moment, body.decode()) == signing.standard(
+        (key,), EVENT_ID, TIMESTAMP, body
+    )
 
 
 def test_a_new_secret_is_what_the_standard_asks_for_and_never_the_same() -> None:
