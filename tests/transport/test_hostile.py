@@ -87,6 +87,7 @@ CASES = [
     ),
     Case("sends one endless header", flood(STATUS + b"X-A: ", b"b"), "response_too_large"),
     Case("sends an endless folded header", flood(STATUS + b"X-A: b\r\n", b" b\r\n"), "response_too_large"),
+    Case("sends 20 kB of headers", say(STATUS, b"X-A: b\r\n" * 2500, b"\r\n"), "response_too_large"),
     Case("sends endless 100s", flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "response_too_large"),
     Case("sends endless 103s", flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), "response_too_large"),
     Case("sends endless blank lines", flood(b"", b"\r\n"), "bad_response"),

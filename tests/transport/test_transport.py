@@ -234,6 +234,15 @@ def test_a_receiver_that_answers_before_it_has_read_all_is_heard(transport: Tran
         assert transport.post(receiver.url, {}, bytes(1_000_000)).status == 413
 
 
+def test_a_receiver_that_answers_and_hangs_up_before_it_has_read_all_is_heard(transport: Transport) -> None:
+    def behave(conn: socket.socket) -> None:
+        conn.recv(10)
+        conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")  # and closes: a reset
+
+    with Receiver(behave) as receiver:
+        assert transport.post(receiver.url, {}, bytes(16_000_000)).status == 413
+
+
 def test_a_port_where_nobody_listens_is_unreachable(transport: Transport) -> None:
     with receivers.nobody() as url:
         error = failure(transport, url)
