@@ -1,6 +1,5 @@
 """Every setting, good and bad: one line that names it, and no secret in that line."""
 
-import os
 import stat
 import subprocess
 import sys
