@@ -1,0 +1,117 @@
+"""Rows for tests: webhooks, comments and deliveries as the book makes them, and a pass that sends them."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import insert, select
+
+from guestbook import book, clock, database, ids, passes
+from guestbook.database import db
+from guestbook.draft import Draft
+from guestbook.models import DELIVERIES, Attempt, Comment, Delivery, Webhook
+from guestbook.record import Tally
+from guestbook.settings import Settings
+from guestbook.spam import Verdict
+
+PUBLISHED = Verdict("published", None)
+OPTIONS = passes.Options(max_seconds=20, concurrency=8)
+
+
+def settings() -> Settings:
+    """Return the settings of the app around the test."""
+    read: Settings = current_app.config["GUESTBOOK"]
+    return read
+
+
+def webhook(url: str = "https://receiver.example/hook", **values: Any) -> str:
+    """Store a webhook and return its id."""
+    row = Webhook(**{"name": "one", "url": url, "events": "comment.created", "headers": {}, **values})
+    with database.writing() as session:
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def sign(message: str = "Hello", name: str = "Ada", verdict: Verdict = PUBLISHED) -> str:
+    """Sign the book, with all that follows from it, and return the comment's id."""
+    return sign_draft(Draft(name, None, message, {}), verdict)
+
+
+def sign_draft(draft: Draft, verdict: Verdict = PUBLISHED) -> str:
+    """The same from a draft."""
+    with database.writing() as session:
+        return book.sign(session, draft, verdict, form_key=None, settings=settings()).id
+
+
+def delivery(webhook_id: str, **values: Any) -> str:
+    """Store a delivery that is due now, or as the values say, and return its id."""
+    now = clock.now()
+    row = {
+        "id": ids.new(),
+        "event_id": ids.new(),
+        "webhook_id": webhook_id,
+        "event": "comment.created",
+        "payload": "{}",
+        "status": "new",
+        "attempts": 0,
+        "claims": 0,
+        "schedule_start": 0,
+        "due_at": now,
+        "created_at": now,
+        **values,
+    }
+    if row["status"] != "new":
+        row |= {"due_at": None, "finished_at": values.get("finished_at", now)}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(DELIVERIES).values(**row))
+    return str(row["id"])
+
+
+def run_pass(**options: Any) -> Tally:
+    """Run one pass in this process."""
+    db.session.rollback()
+    tally = passes.run(db.engine, settings(), OPTIONS, **options)
+    assert tally is not None
+    return tally
+
+
+def all_due() -> None:
+    """Let the time come for all that waits."""
+    past = clock.now() - timedelta(seconds=1)
+    with database.write(db.engine) as connection:
+        connection.execute(DELIVERIES.update().where(DELIVERIES.c.status == "new").values(due_at=past))
+        connection.execute(Webhook.__table__.update().values(paused_until=None))  # type: ignore[attr-defined]
+
+
+def deliveries() -> list[Delivery]:
+    """Return all deliveries, oldest first, as they are now."""
+    return _now(select(Delivery).order_by(Delivery.id))
+
+
+def one() -> Delivery:
+    """Return the only delivery."""
+    [row] = deliveries()
+    return row
+
+
+def attempts(delivery_id: str | None = None) -> list[Attempt]:
+    """Return the attempts of a delivery, or all."""
+    db.session.rollback()
+    query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)
+    return list(db.session.scalars(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query))
+
+
+def the(model: type[Webhook] | type[Comment] | type[Delivery], row_id: str) -> Any:
+    """Return a row as it is now."""
+    [row] = _now(select(model).where(model.id == row_id))
+    return row
+
+
+def _now(query: Any) -> list[Any]:
+    """Return rows as they are now, and keep no transaction open: it would stop writers of a journal."""
+    db.session.rollback()
+    rows = list(db.session.scalars(query))
+    db.session.expunge_all()
+    db.session.rollback()
+    return rows

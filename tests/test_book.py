@@ -1,0 +1,163 @@
+"""The book: a comment and its deliveries are one; a page is twenty, by keyset; what is deleted is told."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from guestbook import book, database, outbox
+from guestbook.database import db
+from guestbook.draft import Draft
+from guestbook.models import Comment, Delivery
+from guestbook.spam import Verdict
+from tests import stock
+
+HELD = Verdict("held", "It holds 9 links.")
+SPAM = Verdict("spam", "The hidden field was filled in.")
+DRAFT = Draft("Ada", None, "Hello", {})
+
+
+def count(model: type[Comment] | type[Delivery]) -> int | None:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(model))
+
+
+def events() -> list[str]:
+    return [row.event for row in stock.deliveries()]
+
+
+def test_a_comment_and_its_deliveries_commit_together(each_app: Flask) -> None:  # noqa: ARG001
+    stock.webhook()
+    stock.webhook(name="two")
+    comment_id = stock.sign()
+    assert [row.comment_id for row in stock.deliveries()] == [comment_id] * 2
+    assert len({row.event_id for row in stock.deliveries()}) == 1
+    assert len({row.payload for row in stock.deliveries()}) == 1
+
+
+def sign_and_stumble_after_all() -> None:
+    with database.writing() as session:
+        book.sign(session, DRAFT, stock.PUBLISHED, form_key=None, settings=stock.settings())
+        raise ZeroDivisionError
+
+
+def sign_and_stumble_in_between() -> None:
+    """Let the database refuse a delivery, because its webhook is not there."""
+    with database.writing() as session:
+        book.sign(session, DRAFT, stock.PUBLISHED, form_key=None, settings=stock.settings())
+        outbox._store(session.connection(), "ping", {}, stock.settings(), [("nobody", "json")], None)
+
+
+@pytest.mark.parametrize("stumble", [sign_and_stumble_after_all, sign_and_stumble_in_between])
+def test_an_error_in_between_leaves_neither(each_app: Flask, stumble: Callable[[], None]) -> None:  # noqa: ARG001
+    stock.webhook()
+    with pytest.raises((ZeroDivisionError, IntegrityError)):
+        stumble()
+    assert (count(Comment), count(Delivery)) == (0, 0)
+    stock.sign()
+    assert (count(Comment), count(Delivery)) == (1, 1)
+
+
+def test_nothing_is_seen_before_the_commit(each_app: Flask) -> None:  # noqa: ARG001
+    stock.webhook()
+    if db.engine.dialect.name == "sqlite" and database.journal_mode(db.engine) == "delete":
+        pytest.skip("a rollback journal lets nobody read beside a commit")
+    with database.writing() as session:
+        book.sign(session, DRAFT, stock.PUBLISHED, form_key=None, settings=stock.settings())
+        with Session(db.engine) as other:
+            assert other.scalars(select(Comment)).all() == []
+            assert other.scalars(select(Delivery)).all() == []
+    assert (count(Comment), count(Delivery)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (stock.PUBLISHED, ["comment.created", "comment.published"]),
+        (HELD, ["comment.created"]),
+        (SPAM, []),
+    ],
+)
+def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_it(
+    app: Flask,  # noqa: ARG001
+    verdict: Verdict,
+    told: list[str],
+) -> None:
+    stock.webhook(events="comment.created comment.published comment.deleted")
+    comment = stock.the(Comment, stock.sign(verdict=verdict))
+    assert events() == told
+    assert (comment.status, comment.reason) == (verdict.status, verdict.reason)
+    for row in stock.deliveries():
+        assert json.loads(row.payload)["data"]["comment"]["status"] == verdict.status
+
+
+def test_why_it_was_held_is_not_told(app: Flask) -> None:  # noqa: ARG001
+    stock.webhook()
+    stock.sign(verdict=HELD)
+    assert "links" not in stock.one().payload
+
+
+@pytest.mark.parametrize(("verdict", "told"), [(stock.PUBLISHED, True), (HELD, True), (SPAM, False)])
+def test_who_was_told_of_a_comment_is_told_of_its_end(app: Flask, verdict: Verdict, told: bool) -> None:  # noqa: ARG001
+    stock.webhook(events="comment.deleted")
+    comment_id = stock.sign(verdict=verdict)
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), stock.settings())
+    assert count(Comment) == 0
+    assert events() == (["comment.deleted"] if told else [])
+    for row in stock.deliveries():
+        assert row.comment_id is None
+        assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id
+
+
+def test_deliveries_outlive_their_comment(each_app: Flask) -> None:  # noqa: ARG001
+    stock.webhook()
+    comment_id = stock.sign()
+    payload = stock.one().payload
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), stock.settings())
+    row = stock.one()
+    assert (row.status, row.comment_id, row.payload) == ("new", None, payload)
+
+
+def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends(each_app: Flask) -> None:  # noqa: ARG001
+    made = [stock.sign(str(number)) for number in range(45)]
+    pages, before = [], None
+    while True:
+        page = book.page(db.session(), before)
+        pages.append([row.id for row in page.comments])
+        if page.older is None:
+            break
+        before = page.older
+    assert [len(page) for page in pages] == [20, 20, 5]
+    assert [row_id for page in pages for row_id in page] == made[::-1]
+
+
+def test_a_last_page_that_is_full_has_none_after_it(app: Flask) -> None:  # noqa: ARG001
+    for number in range(20):
+        stock.sign(str(number))
+    assert book.page(db.session()).older is None
+
+
+@pytest.mark.parametrize("status", ["held", "spam", "trash"])
+def test_only_the_published_are_shown(app: Flask, status: str) -> None:  # noqa: ARG001
+    hidden = stock.sign(verdict=Verdict(status, None))
+    shown = stock.sign()
+    assert [row.id for row in book.page(db.session()).comments] == [shown]
+    assert book.find(db.session(), hidden) is None
+    found = book.find(db.session(), shown)
+    assert found
+    assert found.id == shown
+
+
+def test_a_form_is_known_by_its_key_whatever_became_of_its_comment(app: Flask) -> None:  # noqa: ARG001
+    with database.writing() as session:
+        made = book.sign(session, DRAFT, SPAM, form_key="k" * 64, settings=stock.settings()).id
+    found = book.signed_with(db.session(), "k" * 64)
+    assert found
+    assert found.id == made
+    assert book.signed_with(db.session(), "l" * 64) is None

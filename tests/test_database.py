@@ -1,0 +1,299 @@
+"""The database: pragmas on every connection, BEGIN IMMEDIATE for writers and never for readers."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+import guestbook
+from guestbook import database
+from guestbook.database import db
+from guestbook.models import Comment, Webhook
+from tests import stock
+from tests.conftest import settings_for
+from tests.databases import default_mode
+
+PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": database.READERS_WAIT}
+on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Engine]:
+    yield from on_file(tmp_path, "")
+
+
+@pytest.fixture
+def journal_book(tmp_path: Path) -> Iterator[Engine]:
+    yield from on_file(tmp_path, "?journal_mode=delete")
+
+
+def on_file(folder: Path, query: str) -> Iterator[Engine]:
+    app = guestbook.create_app(settings_for(folder, f"sqlite:///{folder / 'book.db'}{query}"))
+    with app.app_context():
+        database.create_tables(db.engine)
+        yield db.engine
+        db.session.remove()
+        db.engine.dispose()
+
+
+@contextmanager
+def begins() -> Iterator[list[str]]:
+    """Collect the statements that begin transactions, as SQLite itself gets them."""
+    seen: list[str] = []
+
+    def trace(raw: sqlite3.Connection, *_: object) -> None:
+        raw.set_trace_callback(lambda sql: seen.append(sql) if sql.startswith("BEGIN") else None)
+
+    db.engine.dispose()
+    event.listen(db.engine, "connect", trace)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "connect", trace)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_the_pragmas_are_in_force_on_every_connection(book: Engine) -> None:
+    connections = [book.connect() for _ in range(4)]
+    for connection in connections:
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
+        assert found == PRAGMAS
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        connection.close()
+
+
+def test_the_pragmas_are_in_force_in_the_session_and_after_writing(book: Engine) -> None:  # noqa: ARG001
+    for _ in range(2):
+        found = {name: db.session.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS}
+        assert found == PRAGMAS
+        with database.writing() as session:
+            session.execute(text("UPDATE webhooks SET name = name"))
+    with database.write(db.engine) as connection:
+        assert {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS} == PRAGMAS
+
+
+def test_a_thread_gets_them_too(book: Engine) -> None:
+    found: list[object] = []
+
+    def look() -> None:
+        with book.connect() as connection:
+            found.extend(connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == list(PRAGMAS.values())
+
+
+def test_readers_never_take_the_lock_and_writers_take_it_at_once(book: Engine) -> None:
+    with begins() as seen:
+        with book.connect() as connection:
+            connection.execute(select(Comment.id)).all()
+        with database.write(book) as connection:
+            connection.execute(select(Comment.id)).all()
+        with book.connect() as connection:
+            connection.execute(select(Comment.id)).all()
+    assert seen == ["BEGIN", "BEGIN IMMEDIATE", "BEGIN"]
+
+
+def test_the_session_of_a_request_is_a_reader_until_it_is_writing(book: Engine) -> None:  # noqa: ARG001
+    with begins() as seen:
+        db.session.scalars(select(Webhook)).all()
+        with database.writing() as session:
+            session.scalars(select(Webhook)).all()
+        db.session.scalars(select(Webhook)).all()
+        db.session.rollback()
+        with pytest.raises(ZeroDivisionError), database.writing():
+            raise ZeroDivisionError
+        db.session.scalars(select(Webhook)).all()
+    assert seen == ["BEGIN", "BEGIN IMMEDIATE", "BEGIN", "BEGIN IMMEDIATE", "BEGIN"]
+
+
+def test_the_tables_are_made_by_a_writer(book: Engine) -> None:
+    with begins() as seen:
+        database.create_tables(book)
+    assert seen == ["BEGIN IMMEDIATE"]
+
+
+def test_a_reader_sees_its_snapshot_while_a_writer_writes(book: Engine) -> None:
+    with book.connect() as reader:
+        assert reader.execute(select(Comment.id)).all() == []
+        with database.writing() as session:
+            session.add(Comment(name="Ada", message="Hello", status="published"))
+        assert reader.execute(select(Comment.id)).all() == []
+        reader.rollback()
+        assert len(reader.execute(select(Comment.id)).all()) == 1
+
+
+@pytest.mark.parametrize("kind", ["book", "journal_book"])
+def test_two_writers_take_turns_and_lose_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    engine: Engine = request.getfixturevalue(kind)
+    hook = stock.webhook(failures_in_a_row=0)
+
+    def count_up() -> None:
+        for _ in range(25):
+            with database.write(engine) as connection:
+                [seen] = connection.execute(select(Webhook.failures_in_a_row)).scalars()
+                table = Webhook.__table__
+                connection.execute(table.update().values(failures_in_a_row=seen + 1))  # type: ignore[attr-defined]
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stock.the(Webhook, hook).failures_in_a_row == 100
+
+
+def test_a_writer_whose_turn_never_comes_says_so(book: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOCK_WAIT", 0.05)
+    with database.write(book), pytest.raises(OperationalError, match="locked"), database.write(book):
+        pass
+    with database.write(book) as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == database.READERS_WAIT
+
+
+def test_an_error_leaves_nothing_and_the_lock_free(book: Engine) -> None:
+    def write_and_stumble() -> None:
+        with database.writing() as session:
+            session.add(Comment(name="Ada", message="Hello", status="published"))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_stumble()
+    with database.write(book) as connection:
+        assert connection.execute(select(Comment.id)).all() == []
+
+
+def test_a_rollback_journal_is_kept_where_it_is_asked_for(journal_book: Engine) -> None:
+    assert database.journal_mode(journal_book) == "delete"
+    with journal_book.connect() as connection:
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
+    assert found == PRAGMAS
+    stock.webhook()
+    stock.sign()
+    assert len(stock.deliveries()) == 1
+    assert not list(Path(journal_book.url.database or "").parent.glob("*-wal"))
+
+
+def test_a_book_whose_mode_cannot_be_changed_now_is_used_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "book.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.commit()
+        other.execute("BEGIN EXCLUSIVE")
+        raw = sqlite3.connect(path, isolation_level=None)
+        raw.execute("PRAGMA busy_timeout = 0")
+        database._set_journal(raw, "wal")
+        other.rollback()
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        raw.close()
+    other.close()
+
+
+def test_a_database_without_a_wal_works_and_says_so() -> None:
+    engine = create_engine("sqlite://", connect_args={"isolation_level": None})
+    database.set_up(engine)  # one in memory has none to be had
+    database.create_tables(engine)
+    assert database.journal_mode(engine) == "memory"
+    with database.write(engine) as connection:
+        connection.execute(text("INSERT INTO passes VALUES ('1', 'a', 'b', 'c', 0, 0, 0)"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM passes")).scalar() == 1
+    engine.dispose()
+
+
+def test_the_tables_may_be_made_again_and_keep_their_rows(each_app: Flask) -> None:  # noqa: ARG001
+    stock.webhook()
+    database.create_tables(db.engine)
+    assert len(db.session.scalars(select(Webhook)).all()) == 1
+    db.session.rollback()
+    found = set(inspect(db.engine).get_table_names())
+    assert found >= {"comments", "webhooks", "deliveries", "attempts", "passes"}
+
+
+def test_a_time_comes_back_as_it_went_in(each_app: Flask) -> None:  # noqa: ARG001
+    moment = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
+    hook = stock.webhook(created_at=moment, paused_until=None)
+    row = stock.the(Webhook, hook)
+    assert (row.created_at, row.paused_until) == (moment, None)
+    raw = db.session.execute(text("SELECT created_at FROM webhooks")).scalar()
+    assert raw == "2026-01-31T23:59:59.123Z"
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ('{"X-Token": "ä"}', {"X-Token": "ä"}),
+        ('{"X-Number": 1}', {"X-Number": "1"}),
+        ("nonsense", {database.UNREADABLE: "nonsense"}),
+        ("[]", {database.UNREADABLE: "[]"}),
+        ("[" * 50_000, {database.UNREADABLE: "[" * 50_000}),
+    ],
+)
+def test_headers_that_somebody_broke_by_hand_can_still_be_seen(
+    stored: str,
+    read: dict[str, str],
+    app: Flask,  # noqa: ARG001
+) -> None:
+    hook = stock.webhook()
+    with database.writing() as session:
+        session.execute(text("UPDATE webhooks SET headers = :stored"), {"stored": stored})
+    assert stock.the(Webhook, hook).headers == read
+
+
+def test_a_table_that_is_missing_is_told_from_a_database_that_is(each_environ: dict[str, str]) -> None:
+    app = guestbook.create_app(each_environ)
+    with app.app_context():
+        with pytest.raises(DBAPIError) as caught:
+            db.session.scalars(select(Comment)).all()
+        assert database.lacks_tables(caught.value)
+        db.session.remove()
+        db.engine.dispose()
+    if not app.config["GUESTBOOK"].on_sqlite:
+        gone = db_engine_for(each_environ["GUESTBOOK_DATABASE_URL"] + "_gone")
+        with pytest.raises(DBAPIError) as caught:
+            gone.connect()
+        assert not database.lacks_tables(caught.value)
+
+
+def db_engine_for(url: str) -> Engine:
+    return create_engine(url)
+
+
+def test_the_statements_of_the_schema_hold_no_comments() -> None:
+    sql = database.SCHEMA.read_text()
+    parts = database.statements(sql)
+    assert len(parts) == sum(line.startswith("CREATE ") for line in sql.splitlines())
+    assert all(part.startswith("CREATE ") and "--" not in part for part in parts)
+
+
+@on_sqlite
+def test_a_process_that_starts_while_another_writes_waits_for_its_turn(app: Flask, tmp_path: Path) -> None:
+    code = (
+        "import guestbook; from guestbook import database; from guestbook.database import db\n"
+        f"app = guestbook.create_app({settings_for(tmp_path, app.config['GUESTBOOK'].database_url)!r})\n"
+        "with app.app_context():\n"
+        "    print('ready', flush=True)\n"
+        "    with database.write(db.engine) as c: c.exec_driver_sql(\"UPDATE webhooks SET name = 'two'\")\n"
+    )
+    hook = stock.webhook()
+    with database.write(db.engine) as connection:
+        other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert other.stdout
+        assert other.stdout.readline() == b"ready\n"
+        connection.execute(select(Webhook.id)).all()
+        assert other.poll() is None
+    assert other.communicate(timeout=30) == (b"", b"")
+    assert stock.the(Webhook, hook).name == "two"
