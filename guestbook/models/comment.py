@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids
@@ -15,6 +15,11 @@ class Comment(Base):
     """One signature in the book."""
 
     __tablename__ = "comments"
+    __table_args__ = (
+        UniqueConstraint("form_key", name="comments_form_key"),
+        CheckConstraint(f"status IN {STATUSES}", name="comments_status"),
+        Index("comments_by_status", "status", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
     name: Mapped[str] = mapped_column(String(80))
@@ -22,7 +27,7 @@ class Comment(Base):
     message: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(9))
     reason: Mapped[str | None] = mapped_column(String(200))
-    form_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
     def url(self, base_url: str) -> str:

@@ -3,23 +3,38 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ForeignKey, String, Table, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.database import Base
 
 STATUSES = ("new", "processed", "failed")
+TRIGGERS = ("schedule", "redelivery", "test")
 
 
 class Delivery(Base):
     """One event on its way to one webhook."""
 
     __tablename__ = "deliveries"
+    __table_args__ = (
+        CheckConstraint(f"status IN {STATUSES}", name="deliveries_status"),
+        CheckConstraint("(status = 'new') = (due_at IS NOT NULL)", name="deliveries_due"),
+        CheckConstraint("claimed_by IS NULL OR status = 'new'", name="deliveries_lease"),
+        CheckConstraint("attempts <= claims", name="deliveries_attempts"),
+        Index("deliveries_by_due", "webhook_id", "due_at", "id"),
+        Index("deliveries_by_status", "status", "id"),
+        Index("deliveries_by_comment", "comment_id"),
+        Index("deliveries_by_finish", "status", "finished_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     event_id: Mapped[str] = mapped_column(String(32))
-    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
-    comment_id: Mapped[str | None] = mapped_column(ForeignKey("comments.id", ondelete="SET NULL"))
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", name="deliveries_webhook", ondelete="CASCADE")
+    )
+    comment_id: Mapped[str | None] = mapped_column(
+        ForeignKey("comments.id", name="deliveries_comment", ondelete="SET NULL")
+    )
     event: Mapped[str] = mapped_column(String(60))
     payload: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(9))
@@ -50,9 +65,10 @@ class Attempt(Base):
     """One HTTP request made for a delivery."""
 
     __tablename__ = "attempts"
+    __table_args__ = (CheckConstraint(f"triggered_by IN {TRIGGERS}", name="attempts_triggered_by"),)
 
     delivery_id: Mapped[str] = mapped_column(
-        ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True
+        ForeignKey("deliveries.id", name="attempts_delivery", ondelete="CASCADE"), primary_key=True
     )
     number: Mapped[int] = mapped_column(primary_key=True)
     triggered_by: Mapped[str] = mapped_column(String(12))

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import String
+from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, schedule, signing
@@ -16,6 +16,7 @@ EVENTS = (
     "webhook.disabled",
     "ping",
 )
+DISABLED_REASONS = ("by_hand", "failing", "gone")
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 DISABLE_AFTER = 10  # failures in a row …
 DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
@@ -26,6 +27,10 @@ class Webhook(Base):
     """One receiver of events."""
 
     __tablename__ = "webhooks"
+    __table_args__ = (
+        CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", name="webhooks_disabled"),
+        CheckConstraint(f"disabled_reason IN {DISABLED_REASONS}", name="webhooks_disabled_reason"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
     name: Mapped[str] = mapped_column(String(80))
