@@ -123,9 +123,9 @@ class Receiver:
         """Give these answers at that path, one after the other; the last one stays."""
         self._answers[path] = list(answers)
 
-    def release(self, answer: Answer = OK) -> None:
-        """Answer all requests that hang."""
-        self._loop.call_soon_threadsafe(self._release, answer)
+    def release(self, answer: Answer = OK, most: int | None = None) -> None:
+        """Answer all requests that hang, or so many of them, the oldest first."""
+        self._loop.call_soon_threadsafe(self._release, answer, most)
 
     def at(self, path: str) -> list[Request]:
         """Return the requests to a path."""
@@ -168,8 +168,9 @@ class Receiver:
         while self._connections:
             await asyncio.sleep(0.001)
 
-    def _release(self, answer: Answer) -> None:
-        hanging, self._hanging = self._hanging, []
+    def _release(self, answer: Answer, most: int | None) -> None:
+        hanging = self._hanging[:most]
+        del self._hanging[: len(hanging)]
         for connection in hanging:
             connection.reply(answer)
 

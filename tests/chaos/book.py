@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from guestbook import book, clock, database, outbox
 from guestbook.database import db
@@ -14,6 +15,8 @@ from guestbook.draft import Draft
 from guestbook.models import ATTEMPTS, DELIVERIES, PASSES, Delivery, Webhook
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
+
+DEADLOCKS = 20  # in a row, after which something else is wrong
 
 
 class Book:
@@ -88,6 +91,11 @@ class Book:
         with self.engine.connect() as connection:
             return connection.execute(query).all()
 
+    def passes(self) -> Sequence[Row[Any]]:
+        """Return all passes, oldest first."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(PASSES).order_by(PASSES.c.id)).all()
+
     def webhook_row(self, webhook_id: str) -> Row[Any]:
         """Return a webhook's values as they are in the table now."""
         with self.engine.connect() as connection:
@@ -97,12 +105,13 @@ class Book:
         """Return how many deliveries have which status."""
         with self.engine.connect() as connection:
             query = select(Delivery.status, func.count()).group_by(Delivery.status)
-            return Counter({status: count for status, count in connection.execute(query)})
+            return Counter(dict(connection.execute(query).all()))
 
     def leased(self) -> int:
-        """Return how many deliveries somebody has in hand, or died with."""
+        """Return how many deliveries are under a lease that has not run out."""
         with self.engine.connect() as connection:
-            query = select(func.count()).where(DELIVERIES.c.claimed_by.is_not(None))
+            still = DELIVERIES.c.claimed_by.is_not(None) & (DELIVERIES.c.due_at > clock.now())
+            query = select(func.count()).where(still)
             return connection.scalar(query) or 0
 
     # --- turn its time
@@ -110,8 +119,18 @@ class Book:
     def expire(self, holder: str = "") -> int:
         """Do to the leases (of one pass) what time would do: they have run out. Return how many."""
         mine = DELIVERIES.c.claimed_by.like(f"{holder}%")
-        with database.write(self.engine) as connection:
-            return connection.execute(update(DELIVERIES).where(mine).values(due_at=clock.now())).rowcount
+        with self.engine.connect() as connection:  # by id, so that no row of the living is locked on the way
+            row_ids = connection.scalars(select(DELIVERIES.c.id).where(mine)).all()
+        these = DELIVERIES.c.id.in_(row_ids) & mine
+        for _ in range(DEADLOCKS):
+            try:
+                with database.write(self.engine) as connection:
+                    change = update(DELIVERIES).where(these).values(due_at=clock.now())
+                    return connection.execute(change).rowcount
+            except OperationalError as error:  # MariaDB's index locks: 1213, try restarting transaction
+                if "Deadlock" not in str(error.orig):
+                    raise
+        raise AssertionError("one deadlock after the other")
 
     def unpause(self, webhook_id: str) -> None:
         """Let a pause be over, as time would."""
