@@ -18,6 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 from guestbook import clock
 from guestbook.settings import Settings
+from guestbook.turns import Turns
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
@@ -68,6 +69,7 @@ class Base(DeclarativeBase):
     registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
 
 
+_turns = Turns()
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 
 
@@ -107,19 +109,24 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     """Give a session whose transaction writes; commit at the end, roll back on an error."""
     session = session or db.session()
     session.rollback()  # a read before this may have opened a transaction that cannot be upgraded
-    try:
-        session.connection(execution_options={"writes": True})
-        yield session
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+    with _turn(session.get_bind().dialect.name):
+        try:
+            session.connection(execution_options={"writes": True})
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
 
 
 @contextmanager
 def write(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose transaction writes; commit at the end, roll back on an error."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with (
+        _turn(engine.dialect.name),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 
@@ -147,6 +154,22 @@ def journal_mode(engine: Engine) -> str | None:
         return None
     with engine.connect() as connection:
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+
+
+@contextmanager
+def _turn(dialect: str) -> Iterator[None]:
+    """Hold this process's turn to write; servers have queues of their own."""
+    if dialect != "sqlite":
+        yield
+        return
+    try:
+        _turns.take(LOCK_WAIT)
+    except TimeoutError as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+    try:
+        yield
+    finally:
+        _turns.pass_on()
 
 
 def _set_pragmas(connection: sqlite3.Connection, journal: str) -> None:

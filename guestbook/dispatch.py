@@ -23,6 +23,7 @@ from guestbook.transport import Transport
 from guestbook.watch import Stop, Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
+STEP_BACK = 0.05  # seconds more while visitors are writing to the same file
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
 TRIES = 6  # of a tick whose transaction lost against another
 
@@ -69,7 +70,7 @@ class Dispatch:
                     if after_tick:
                         after_tick()
                     if self._crew.busy or self._unsaved:
-                        self._let_the_crew_work(stop)
+                        self._let_the_crew_work(watch, stop)
                     elif watch.anything_due(clock.now()):
                         stop.wait(TICK)  # another pass has it in hand
                     elif stay:
@@ -81,8 +82,11 @@ class Dispatch:
             self._transport.close()
         return self.tally
 
-    def _let_the_crew_work(self, stop: Stop) -> None:
+    def _let_the_crew_work(self, watch: Watch, stop: Stop) -> None:
+        watch.mark()
         stop.wait(TICK)
+        if watch.others_wrote():
+            stop.wait(STEP_BACK)
         if not stop.is_set():
             self._crew.wait(PROBE)
 

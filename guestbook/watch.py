@@ -44,7 +44,7 @@ class Watch:
     def __init__(self, engine: Engine) -> None:
         self._connection = engine.connect()
         self._is_file = engine.dialect.name == "sqlite"
-        self._version = self._data_version()
+        self._version = self._mark = self._data_version()
 
     def __enter__(self) -> "Watch":
         return self
@@ -64,6 +64,14 @@ class Watch:
         self._connection.rollback()
         moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
         return min(moments, default=None)
+
+    def mark(self) -> None:
+        """Remember the file as it is now, after a write of our own."""
+        self._mark = self._data_version()
+
+    def others_wrote(self) -> bool:
+        """Whether somebody has written to the SQLite file since `mark`; a server's writers need no care."""
+        return bool(self._data_version() != self._mark)
 
     def rest(self, until: float, stop: Stop) -> None:
         """Wait until something may be due, that moment of the monotonic clock has come, or stop is set."""

@@ -21,7 +21,7 @@ Times = list[float]
 
 
 @click.command()
-@click.option("--backlog", default=40_000, show_default=True, help="Deliveries that the pass has to drain.")
+@click.option("--backlog", default=120_000, show_default=True, help="Deliveries that the pass has to drain.")
 @click.option("--posts", default=200, show_default=True, help="Comments of one poster at 40 a second.")
 @click.option("--at-once", default=8, show_default=True, help="Posters at once, as fast as they can.")
 def web(backlog: int, posts: int, at_once: int) -> None:
@@ -31,6 +31,7 @@ def web(backlog: int, posts: int, at_once: int) -> None:
         books.fill(app, backlog // 8)
         with _serving(app) as site:
             _report("alone, one poster at 40/s", _post(site, posts, every=0.025))
+            _report(f"alone, {at_once} at once", _at_once(site, at_once, posts // 4))
             with _draining(app):
                 _report("beside a pass, one poster at 40/s", _post(site, posts, every=0.025))
                 _report(f"beside a pass, {at_once} at once", _at_once(site, at_once, posts // 4))
