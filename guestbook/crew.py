@@ -13,8 +13,8 @@ from typing import Generic, Protocol, TypeVar
 
 START_CAP = 2  # requests at once to a webhook that has shown nothing yet; each success allows one more
 START_DEPTH = 16  # rows claimed ahead for such a webhook
-MOST_DEPTH = 512
-MOST_QUEUED = 4096  # rows claimed ahead for all webhooks
+MOST_DEPTH = 384
+MOST_QUEUED = 1536  # rows claimed ahead for all webhooks
 MOST_UNSAVED = 384  # sent and not yet recorded: what a kill can make us send twice
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 
