@@ -97,9 +97,8 @@ def one() -> Delivery:
 
 def attempts(delivery_id: str | None = None) -> list[Attempt]:
     """Return the attempts of a delivery, or all."""
-    db.session.rollback()
     query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)
-    return list(db.session.scalars(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query))
+    return _now(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query)
 
 
 def the(model: type[Webhook] | type[Comment] | type[Delivery], row_id: str) -> Any:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -30,7 +29,8 @@ def events() -> list[str]:
     return [row.event for row in stock.deliveries()]
 
 
-def test_a_comment_and_its_deliveries_commit_together(each_app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("each_app")
+def test_a_comment_and_its_deliveries_commit_together() -> None:
     stock.webhook()
     stock.webhook(name="two")
     comment_id = stock.sign()
@@ -52,8 +52,9 @@ def sign_and_stumble_in_between() -> None:
         outbox._store(session.connection(), "ping", {}, stock.settings(), [("nobody", "json")], None)
 
 
+@pytest.mark.usefixtures("each_app")
 @pytest.mark.parametrize("stumble", [sign_and_stumble_after_all, sign_and_stumble_in_between])
-def test_an_error_in_between_leaves_neither(each_app: Flask, stumble: Callable[[], None]) -> None:  # noqa: ARG001
+def test_an_error_in_between_leaves_neither(stumble: Callable[[], None]) -> None:
     stock.webhook()
     with pytest.raises((ZeroDivisionError, IntegrityError)):
         stumble()
@@ -62,10 +63,9 @@ def test_an_error_in_between_leaves_neither(each_app: Flask, stumble: Callable[[
     assert (count(Comment), count(Delivery)) == (1, 1)
 
 
-def test_nothing_is_seen_before_the_commit(each_app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("each_app")
+def test_nothing_is_seen_before_the_commit() -> None:
     stock.webhook()
-    if db.engine.dialect.name == "sqlite" and database.journal_mode(db.engine) == "delete":
-        pytest.skip("a rollback journal lets nobody read beside a commit")
     with database.writing() as session:
         book.sign(session, DRAFT, stock.PUBLISHED, form_key=None, settings=stock.settings())
         with Session(db.engine) as other:
@@ -74,6 +74,7 @@ def test_nothing_is_seen_before_the_commit(each_app: Flask) -> None:  # noqa: AR
     assert (count(Comment), count(Delivery)) == (1, 1)
 
 
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
     ("verdict", "told"),
     [
@@ -83,9 +84,7 @@ def test_nothing_is_seen_before_the_commit(each_app: Flask) -> None:  # noqa: AR
     ],
 )
 def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_it(
-    app: Flask,  # noqa: ARG001
-    verdict: Verdict,
-    told: list[str],
+    verdict: Verdict, told: list[str]
 ) -> None:
     stock.webhook(events="comment.created comment.published comment.deleted")
     comment = stock.the(Comment, stock.sign(verdict=verdict))
@@ -95,14 +94,16 @@ def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_
         assert json.loads(row.payload)["data"]["comment"]["status"] == verdict.status
 
 
-def test_why_it_was_held_is_not_told(app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("app")
+def test_why_it_was_held_is_not_told() -> None:
     stock.webhook()
     stock.sign(verdict=HELD)
     assert "links" not in stock.one().payload
 
 
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("verdict", "told"), [(stock.PUBLISHED, True), (HELD, True), (SPAM, False)])
-def test_who_was_told_of_a_comment_is_told_of_its_end(app: Flask, verdict: Verdict, told: bool) -> None:  # noqa: ARG001
+def test_who_was_told_of_a_comment_is_told_of_its_end(verdict: Verdict, told: bool) -> None:
     stock.webhook(events="comment.deleted")
     comment_id = stock.sign(verdict=verdict)
     with database.writing() as session:
@@ -114,7 +115,8 @@ def test_who_was_told_of_a_comment_is_told_of_its_end(app: Flask, verdict: Verdi
         assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id
 
 
-def test_deliveries_outlive_their_comment(each_app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("each_app")
+def test_deliveries_outlive_their_comment() -> None:
     stock.webhook()
     comment_id = stock.sign()
     payload = stock.one().payload
@@ -124,7 +126,8 @@ def test_deliveries_outlive_their_comment(each_app: Flask) -> None:  # noqa: ARG
     assert (row.status, row.comment_id, row.payload) == ("new", None, payload)
 
 
-def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends(each_app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("each_app")
+def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None:
     made = [stock.sign(str(number)) for number in range(45)]
     pages, before = [], None
     while True:
@@ -137,14 +140,16 @@ def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends(each_app:
     assert [row_id for page in pages for row_id in page] == made[::-1]
 
 
-def test_a_last_page_that_is_full_has_none_after_it(app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("app")
+def test_a_last_page_that_is_full_has_none_after_it() -> None:
     for number in range(20):
         stock.sign(str(number))
     assert book.page(db.session()).older is None
 
 
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
-def test_only_the_published_are_shown(app: Flask, status: str) -> None:  # noqa: ARG001
+def test_only_the_published_are_shown(status: str) -> None:
     hidden = stock.sign(verdict=Verdict(status, None))
     shown = stock.sign()
     assert [row.id for row in book.page(db.session()).comments] == [shown]
@@ -154,7 +159,8 @@ def test_only_the_published_are_shown(app: Flask, status: str) -> None:  # noqa:
     assert found.id == shown
 
 
-def test_a_form_is_known_by_its_key_whatever_became_of_its_comment(app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("app")
+def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
     with database.writing() as session:
         made = book.sign(session, DRAFT, SPAM, form_key="k" * 64, settings=stock.settings()).id
     found = book.signed_with(db.session(), "k" * 64)

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
 
 from guestbook import draft, formats
 from guestbook.models import Comment
@@ -25,7 +24,8 @@ def test_an_unknown_format_is_an_error() -> None:
         formats.render("semaphore", "comment.created", MOMENT, {})
 
 
-def test_a_published_comment_is_told_as_the_contract_shows(app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("app")
+def test_a_published_comment_is_told_as_the_contract_shows() -> None:
     stock.webhook(events="comment.published")
     comment_id = stock.sign("Hello <b>")
     row = stock.one()
@@ -46,8 +46,9 @@ def test_a_published_comment_is_told_as_the_contract_shows(app: Flask) -> None: 
     }
 
 
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("letter", ["🎈", '"', "\\", "\n.", "é", "<"])
-def test_the_largest_comment_stays_under_20_kb(letter: str, app: Flask) -> None:  # noqa: ARG001
+def test_the_largest_comment_stays_under_20_kb(letter: str) -> None:
     message = (letter * draft.MESSAGE_LIMIT)[: draft.MESSAGE_LIMIT]
     form = {
         "name": "🎈" * draft.NAME_LIMIT,

@@ -80,7 +80,8 @@ def test_nobody_else_gets_what_is_leased_until_the_lease_is_over(hook: str) -> N
     assert stock.one().claims == 2
 
 
-def test_an_empty_claim_leases_nothing(hook: str) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("hook")
+def test_an_empty_claim_leases_nothing() -> None:
     assert take("me") == []
 
 

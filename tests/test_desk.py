@@ -1,0 +1,185 @@
+"""The desk: what is wrong with a webhook is refused in a sentence, and then nothing has changed."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook import clock, database, desk
+from guestbook.database import db
+from guestbook.desk import Refused
+from guestbook.models import Attempt, Delivery, Webhook
+from tests import stock
+
+URL = "https://receiver.example/hook"
+
+
+@pytest.fixture(autouse=True)
+def _app(app: Flask) -> None:
+    pass
+
+
+def add(**fields: Any) -> Webhook:
+    with database.writing() as session:
+        row_id = desk.add(session, {"url": URL, **fields}, stock.settings()).id
+    found: Webhook = stock.the(Webhook, row_id)
+    return found
+
+
+def refusal(**fields: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        add(**fields)
+    assert db.session.scalars(select(Webhook)).all() == []
+    return caught.value.format_message()
+
+
+def update(row: Webhook, **fields: Any) -> Webhook:
+    with database.writing() as session:
+        desk.update(session, session.get_one(Webhook, row.id), fields, stock.settings())
+    found: Webhook = stock.the(Webhook, row.id)
+    return found
+
+
+def test_a_url_alone_gets_what_most_people_want() -> None:
+    row = add()
+    assert (row.url, row.name, row.format, row.events, row.headers) == (
+        URL, "receiver.example", "json", "comment.created", {},
+    )  # fmt: skip
+    assert row.secret.startswith("whsec_")
+    assert row.disabled_at is None
+
+
+def test_everything_may_be_given() -> None:
+    row = add(
+        name="  My   chat ", format_name="json", events=("ping", "comment.deleted", "ping"),
+        headers=("X-Token: a:b", "Authorization:Bearer x"),
+    )  # fmt: skip
+    assert (row.name, row.events) == ("My chat", "ping comment.deleted")
+    assert row.headers == {"X-Token": "a:b", "Authorization": "Bearer x"}
+
+
+def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
+    host = ".".join(["a" * 60] * 4)
+    assert add(url=f"https://{host}/").name == host[:80]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"url": ""}, "The URL is missing."),
+        ({"url": "receiver.example"}, "The URL must start with https:// or http://."),
+        ({"url": "https://u:p@receiver.example/"}, "The URL must not contain a user name or password"),
+        ({"name": " "}, "The name must have 1 to 80 characters."),
+        ({"name": "x" * 81}, "The name must have 1 to 80 characters."),
+        ({"name": "\u202e\u200b"}, "The name must have 1 to 80 characters."),
+        ({"format_name": "xml"}, "There is no format 'xml'. The formats are json"),
+        ({"events": ("comment",)}, "There is no event 'comment'. The events are comment.created, "),
+        ({"headers": ("X-Token",)}, "The header 'X-Token' needs the form 'Name: value'."),
+        ({"headers": ("X-T: a", "x-t: b")}, "A header is named twice."),
+        ({"headers": (": a",)}, "'' is not a header’s name."),
+        ({"headers": ("X: a\nHost: b",)}, "The value of X must consist of printable ASCII characters."),
+        ({"headers": ("webhook-id: 1",)}, "The header webhook-id is set by the guestbook itself."),
+        ({"headers": tuple(f"X-{n}: a" for n in range(11))}, "There may be at most 10 headers."),
+    ],
+)
+def test_what_is_wrong_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
+    assert refusal(**fields).startswith(sentence)
+
+
+def test_http_is_refused_where_https_is_required() -> None:
+    strict = replace(stock.settings(), require_https_webhooks=True)
+    with pytest.raises(Refused, match="must start with https://"), database.writing() as session:
+        desk.add(session, {"url": "http://receiver.example/"}, strict)
+
+
+def test_an_update_changes_what_is_named_and_nothing_else() -> None:
+    row = add(name="one", headers=("X-Token: a",))
+    changed = update(row, name="two", events=("ping",))
+    assert (changed.name, changed.events, changed.headers) == ("two", "ping", {"X-Token": "a"})
+    assert (changed.url, changed.secret, changed.created_at) == (row.url, row.secret, row.created_at)
+    assert update(row, headers=()).headers == {}
+
+
+def test_an_update_with_one_wrong_field_changes_nothing() -> None:
+    row = add(name="one")
+    with pytest.raises(Refused):
+        update(row, url="https://new.example/", name="two", events=("nothing",))
+    found = stock.the(Webhook, row.id)
+    assert (found.url, found.name, found.events) == (URL, "one", "comment.created")
+
+
+def test_a_new_url_ends_a_pause() -> None:
+    row = stock.webhook(paused_until=clock.now(), failures_in_a_row=7, unreachable_in_a_row=7)
+    with database.writing() as session:
+        desk.update(session, session.get_one(Webhook, row), {"url": URL + "/2"}, stock.settings())
+    found = stock.the(Webhook, row)
+    assert (found.paused_until, found.failures_in_a_row, found.unreachable_in_a_row) == (None, 0, 0)
+
+
+def test_a_ping_is_a_delivery_to_this_webhook_whatever_its_filter() -> None:
+    row = stock.webhook(events="comment.deleted")
+    stock.webhook(events="ping")
+    with database.writing() as session:
+        desk.ping(session, session.get_one(Webhook, row), stock.settings())
+    delivery = stock.one()
+    assert (delivery.webhook_id, delivery.event, delivery.status) == (row, "ping", "new")
+
+
+@pytest.mark.usefixtures("each_app")
+def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
+    row, other = stock.webhook(), stock.webhook()
+    many = [stock.delivery(row, status="processed") for _ in range(3)]
+    stock.delivery(row)
+    kept = stock.delivery(other)
+    with database.writing() as session:
+        session.add(
+            Attempt(
+                delivery_id=many[0],
+                number=1,
+                triggered_by="schedule",
+                started_at=clock.now(),
+                milliseconds=1,
+                request_headers={},
+            )
+        )
+    assert desk.delete(db.engine, row) == 4
+    assert [delivery.id for delivery in stock.deliveries()] == [kept]
+    assert stock.attempts() == []
+    assert stock.the(Webhook, other)
+    assert db.session.get(Webhook, row) is None
+
+
+def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.retention, "BITE", 2)
+    row = stock.webhook()
+    for _ in range(5):
+        stock.delivery(row)
+    assert desk.delete(db.engine, row) == 5
+    assert db.session.scalars(select(Delivery)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "well"),
+        ({"failing_since": True}, "failing since "),
+        ({"paused_until": True, "failing_since": True}, "paused until "),
+        ({"disabled_reason": "by_hand", "paused_until": True}, "disabled by hand"),
+        ({"disabled_reason": "failing"}, "disabled: no success for days"),
+        ({"disabled_reason": "gone"}, "disabled: the receiver said it is gone"),
+    ],
+)
+def test_the_state_is_told_in_words(values: dict[str, Any], words: str) -> None:
+    now = clock.now()
+    later = now + timedelta(hours=1)
+    row = Webhook(**{name: later if value is True else value for name, value in values.items()})
+    row.disabled_at = now if row.disabled_reason else None
+    assert desk.state(row, now).startswith(words)
+
+
+def test_a_pause_that_is_over_is_no_state() -> None:
+    now = clock.now()
+    assert desk.state(Webhook(paused_until=now), now) == "well"

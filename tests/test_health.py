@@ -1,0 +1,83 @@
+"""Health: something is due and cron has not come for a quarter of an hour."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from guestbook import clock, database, health, ids
+from guestbook.database import db
+from guestbook.health import Health
+from guestbook.models import PASSES
+from tests import stock
+
+MINUTE = timedelta(minutes=1)
+
+
+def came(ago: timedelta) -> None:
+    """Let a pass have come so long ago."""
+    done = {"processed": 0, "retried": 0, "failed": 0}
+    with database.write(db.engine) as connection:
+        row = {"id": ids.new(), "started_at": clock.now() - ago, "host": "here", **done}
+        connection.execute(insert(PASSES).values(**row))
+
+
+def read() -> Health:
+    db.session.rollback()
+    return health.read(db.session(), clock.now())
+
+
+@pytest.mark.parametrize(
+    ("last_pass", "oldest_due", "well"),
+    [
+        (None, None, True),
+        (10**6, None, True),
+        (None, 899, True),
+        (None, 900, False),
+        (899, 10**6, True),
+        (900, 10**6, False),
+        (900, 899, True),
+    ],
+)
+def test_it_is_well_unless_something_waits_and_cron_does_not_come(
+    last_pass: float | None, oldest_due: float | None, well: bool
+) -> None:
+    assert Health(last_pass, oldest_due).is_well is well
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_new_book_is_well() -> None:
+    assert read() == Health(None, None)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_it_tells_the_ages_of_the_last_pass_and_of_what_waits_longest() -> None:
+    hook, other = stock.webhook(), stock.webhook()
+    came(40 * MINUTE)
+    came(20 * MINUTE)
+    for webhook_id, minutes in ((hook, 10), (other, 30), (other, -30)):
+        stock.delivery(webhook_id, due_at=clock.now() - minutes * MINUTE)
+    stock.delivery(hook, status="failed", created_at=clock.now() - 90 * MINUTE)
+    state = read()
+    assert state.last_pass_age == pytest.approx(20 * 60, abs=10)
+    assert state.oldest_due_age == pytest.approx(30 * 60, abs=10)
+    assert not state.is_well
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_waits_for_a_disabled_or_paused_webhook_does_not_count() -> None:
+    now = clock.now()
+    disabled = stock.webhook(disabled_at=now, disabled_reason="by_hand")
+    paused = stock.webhook(paused_until=now + MINUTE)
+    for hook in (disabled, paused):
+        stock.delivery(hook, due_at=now - 60 * MINUTE)
+    assert read().oldest_due_age is None
+    over = stock.webhook(paused_until=now - MINUTE)
+    stock.delivery(over, due_at=now - 30 * MINUTE)
+    assert read().oldest_due_age == pytest.approx(30 * 60, abs=10)
+
+
+@pytest.mark.usefixtures("app")
+def test_a_pass_that_a_clock_put_in_the_future_has_no_negative_age() -> None:
+    came(-20 * MINUTE)
+    assert read().last_pass_age == 0

@@ -1,0 +1,235 @@
+"""The outbox: who gets an event, what is fixed when it is stored, and what a redelivery does."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook import clock, database, outbox
+from guestbook.database import db
+from guestbook.models import Comment, Delivery, Webhook
+from tests import stock
+from tests.receiver import Answer, Receiver
+
+HOUR = timedelta(hours=1)
+FAILING = Answer(500)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def publish(event: str = "comment.created", leave_out: str | None = None) -> str:
+    with database.write(db.engine) as connection:
+        return outbox.publish(connection, event, {"n": 1}, stock.settings(), leave_out=leave_out)
+
+
+def redeliver(*row_ids: str) -> list[str]:
+    with database.writing() as session:
+        rows = [session.get_one(Delivery, row_id) for row_id in row_ids]
+        return [row.id for row in outbox.redeliver(session, rows, clock.now())]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_those_get_an_event_whose_filter_names_it() -> None:
+    wants = {stock.webhook(), stock.webhook(events="ping comment.created")}
+    stock.webhook(events="comment.deleted")
+    stock.webhook(events="comment.create")
+    stock.webhook(events="")
+    event_id = publish()
+    assert {row.webhook_id for row in stock.deliveries()} == wants
+    assert {row.event_id for row in stock.deliveries()} == {event_id}
+    assert len({row.id for row in stock.deliveries()} | {event_id}) == 3
+
+
+@pytest.mark.usefixtures("app")
+def test_disabled_webhooks_get_it_too_and_who_is_left_out_does_not() -> None:
+    disabled = stock.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+    publish(leave_out=stock.webhook())
+    assert [row.webhook_id for row in stock.deliveries()] == [disabled]
+
+
+@pytest.mark.usefixtures("app")
+def test_an_event_that_nobody_wants_is_stored_nowhere() -> None:
+    publish()
+    assert stock.deliveries() == []
+
+
+def test_a_new_delivery_is_due_at_the_first_step_of_the_schedule(app: Flask) -> None:
+    stock.webhook()
+    later = replace(stock.settings(), retry_schedule=(60.0, 5.0))
+    app.config["GUESTBOOK"] = later
+    publish()
+    row = stock.one()
+    assert row.due_at == row.created_at + timedelta(seconds=60)
+    assert (row.status, row.attempts, row.claims, row.claimed_by, row.finished_at) == (
+        "new",
+        0,
+        0,
+        None,
+        None,
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_the_payload_tells_of_the_book() -> None:
+    stock.webhook()
+    publish()
+    row = stock.one()
+    assert json.loads(row.payload) == {
+        "type": "comment.created",
+        "timestamp": clock.to_text(row.created_at),
+        "data": {"n": 1, "guestbook": {"title": "Guestbook", "url": "https://book.example"}},
+    }
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_format_that_fails_costs_its_delivery_and_nothing_else() -> None:
+    good, bad = stock.webhook(), stock.webhook(format="semaphore")
+    comment_id = stock.sign()
+    assert stock.the(Comment, comment_id).message == "Hello"
+    rows = {row.webhook_id: row for row in stock.deliveries()}
+    assert rows[good].status == "new"
+    row = rows[bad]
+    assert (row.status, row.due_at, row.attempts, row.comment_id) == ("failed", None, 0, comment_id)
+    assert row.finished_at is not None
+    assert row.last_error == "The format semaphore failed (KeyError), so nothing was sent; kept as json."
+    assert row.payload == rows[good].payload
+
+
+@pytest.mark.usefixtures("app")
+def test_the_bytes_the_id_and_the_time_of_an_event_stay_the_same_in_all_attempts(receiver: Receiver) -> None:
+    hook = stock.webhook(receiver.url("/hook"))
+    receiver.answer("/hook", FAILING, FAILING, Answer(200))
+    stock.sign("Grüße 🎈")
+    payload = stock.one().payload
+    for _ in range(2):
+        stock.run_pass()
+        stock.all_due()
+    with database.writing() as session:
+        session.get_one(Webhook, hook).format = "other"
+    stock.run_pass()
+    redeliver(stock.one().id)
+    stock.run_pass()
+    requests = receiver.at("/hook")
+    assert [request.headers["x-guestbook-attempt"] for request in requests] == ["1", "2", "3", "4"]
+    assert {request.body for request in requests} == {payload.encode()}
+    assert {request.event_id for request in requests} == {stock.one().event_id}
+
+
+@pytest.mark.usefixtures("app")
+def test_a_redelivery_while_a_retry_is_pending_replaces_it(receiver: Receiver) -> None:
+    stock.webhook(receiver.url("/hook"))
+    receiver.answer("/hook", FAILING, Answer(200))
+    stock.sign()
+    stock.run_pass()
+    assert stock.one().status == "new"
+    assert redeliver(stock.one().id) == [stock.one().id]
+    stock.run_pass()
+    stock.all_due()
+    stock.run_pass()
+    assert len(receiver.requests) == 2
+    assert [row.triggered_by for row in stock.attempts()] == ["schedule", "redelivery"]
+    assert stock.one().status == "processed"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_processed_one_is_sent_again_with_an_attempt_marked_so(receiver: Receiver) -> None:
+    stock.webhook(receiver.url("/hook"))
+    stock.sign()
+    stock.run_pass()
+    before = stock.one()
+    redeliver(before.id)
+    stock.run_pass()
+    after = stock.one()
+    assert [(row.number, row.triggered_by) for row in stock.attempts()] == [
+        (1, "schedule"),
+        (2, "redelivery"),
+    ]
+    assert (after.status, after.attempts, after.payload) == ("processed", 2, before.payload)
+
+
+def test_a_failed_one_gets_the_whole_schedule_again(app: Flask, receiver: Receiver) -> None:
+    app.config["GUESTBOOK"] = replace(stock.settings(), retry_schedule=(0.0, 300.0))
+    stock.webhook(receiver.url("/hook"))
+    receiver.answer("/hook", FAILING)
+    stock.sign()
+    for _ in range(3):
+        stock.run_pass()
+        stock.all_due()
+    assert (stock.one().status, len(receiver.requests)) == ("failed", 2)
+    redeliver(stock.one().id)
+    for _ in range(3):
+        stock.run_pass()
+        stock.all_due()
+    assert (stock.one().status, len(receiver.requests)) == ("failed", 4)
+    made = [(row.number, row.triggered_by) for row in stock.attempts()]
+    assert made == [(1, "schedule"), (2, "schedule"), (3, "redelivery"), (4, "schedule")]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_a_pass_has_in_hand_is_left_alone() -> None:
+    now = clock.now()
+    hook = stock.webhook()
+    leased = stock.delivery(hook, claimed_by="a pass", claims=1, due_at=now + HOUR)
+    left_behind = stock.delivery(hook, claimed_by="a killed pass", claims=1, due_at=now - HOUR)
+    assert redeliver(leased, left_behind) == [left_behind]
+    assert stock.the(Delivery, leased).claimed_by == "a pass"
+    assert stock.the(Delivery, left_behind).claimed_by is None
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_a_pass_took_after_the_look_is_left_alone_too() -> None:
+    row_id = stock.delivery(stock.webhook())
+    seen = stock.the(Delivery, row_id)
+    with database.write(db.engine) as connection:
+        lease = {"claimed_by": "a pass", "claims": 1, "due_at": clock.now() + HOUR}
+        connection.execute(Delivery.__table__.update().values(**lease))  # type: ignore[attr-defined]
+    with database.writing() as session:
+        assert outbox.redeliver(session, [seen], clock.now()) == []
+    assert stock.the(Delivery, row_id).claimed_by == "a pass"
+
+
+@pytest.mark.usefixtures("app")
+def test_deliveries_of_a_disabled_webhook_wait_and_go_when_it_is_enabled(receiver: Receiver) -> None:
+    hook = stock.webhook(receiver.url("/hook"))
+    stock.sign("before")
+    with database.writing() as session:
+        session.get_one(Webhook, hook).disable(clock.now(), "by_hand")
+    stock.sign("after")
+    redeliver(stock.deliveries()[0].id)
+    stock.run_pass()
+    assert receiver.requests == []
+    assert [row.status for row in stock.deliveries()] == ["new", "new"]
+    with database.writing() as session:
+        session.get_one(Webhook, hook).enable()
+    stock.run_pass()
+    assert len(receiver.requests) == 2
+    assert [row.status for row in stock.deliveries()] == ["processed", "processed"]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_ping_is_marked_as_a_test(receiver: Receiver) -> None:
+    hook = stock.webhook(receiver.url("/hook"), events="comment.deleted")
+    with database.writing() as session:
+        event_id = outbox.ping(session.connection(), session.get_one(Webhook, hook), stock.settings())
+    stock.run_pass()
+    [request] = receiver.requests
+    assert (request.headers["x-guestbook-event"], request.event_id) == ("ping", event_id)
+    assert request.json["data"]["webhook"] == {"id": hook, "name": "one"}
+    assert [row.triggered_by for row in stock.attempts()] == ["test"]
+
+
+@pytest.mark.usefixtures("app")
+def test_no_payload_holds_more_of_a_visitor_than_the_page() -> None:
+    stock.webhook(events="comment.created comment.published comment.deleted")
+    stock.sign()
+    for row in db.session.scalars(select(Delivery)):
+        comment = json.loads(row.payload)["data"]["comment"]
+        assert set(comment) == {"id", "name", "website", "message", "status", "url", "created_at"}
