@@ -141,6 +141,14 @@ class Crew(Generic[E, R]):
                 self._wanted.notify(self._size)
             return results
 
+    def hold_all_but(self, keys: Iterable[str]) -> None:
+        """Start nothing more for other lanes: the database knows why, they are disabled, paused or gone."""
+        kept = set(keys)
+        with self._lock:
+            for key, lane in self._lanes.items():
+                if key not in kept:
+                    lane.held = lane.told = True
+
     def take_back(self, *, held_only: bool) -> list[E]:
         """Take out what no thread has started: of the lanes on hold, or of all."""
         with self._lock:

@@ -135,6 +135,7 @@ class Dispatch:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"
+        self._crew.hold_all_but(connection.scalars(select(Webhook.id).where(*_open(now))))
         webhooks = connection.execute(_open_webhooks(now)).all()
         first = self._ticks % len(webhooks) if webhooks else 0  # nobody is always the first to be served
         rooms = self._crew.rooms([row.id for row in webhooks])
@@ -179,11 +180,11 @@ def _open_webhooks(now: Any) -> Any:
         Webhook.previous_secret,
         Webhook.previous_secret_expires_at,
         Webhook.unreachable_in_a_row,
-    ).where(
-        Webhook.disabled_at.is_(None),
-        Webhook.paused_until.is_(None) | (Webhook.paused_until <= now),
-        due,
-    )
+    ).where(*_open(now), due)
+
+
+def _open(now: Any) -> tuple[Any, ...]:
+    return Webhook.disabled_at.is_(None), Webhook.paused_until.is_(None) | (Webhook.paused_until <= now)
 
 
 def _errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand:
