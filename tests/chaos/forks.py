@@ -32,6 +32,10 @@ class Command:
         """Ask it to end, by SIGTERM."""
         os.kill(self.pid, signal.SIGTERM)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it any signal."""
+        os.kill(self.pid, number)
+
     def wait(self, seconds: float = 60) -> int:
         """Wait for its end and return its exit code, minus the signal's number when one ended it."""
         code = self.forks.ask(do="wait", pid=self.pid, seconds=seconds)["exit"]
