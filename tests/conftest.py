@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,7 @@ NEEDS = {
     "sqlite3": lambda: shutil.which("sqlite3") is not None,
     "psql": lambda: shutil.which("psql") is not None and databases.is_up("postgresql"),
     "mariadb-client": lambda: shutil.which("mariadb") is not None and databases.is_up("mariadb"),
+    "packages": lambda: packages_can_be_had(),
 }
 
 
@@ -45,6 +48,13 @@ def need(name: str) -> None:
     if REQUIRED == "all":
         pytest.fail(f"{name} is required but not here")
     pytest.skip(f"needs {name}")
+
+
+def packages_can_be_had() -> bool:
+    """Whether pip finds packages here, from the network or from where it is told to look."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = ["download", "--quiet", "--no-deps", "--dest", folder, "waitress"]
+        return run(sys.executable, "-m", "pip", *asked).returncode == 0
 
 
 @pytest.fixture
