@@ -29,7 +29,8 @@ def publish(
     transaction commits, so an event is stored with what caused it or not at all.
     `leave_out` is the id of a webhook that is not told.
     """
-    query = select(Webhook.id, Webhook.format, Webhook.events)
+    # In the order in which a pass locks them: on MariaDB the rows' foreign keys lock the webhooks too.
+    query = select(Webhook.id, Webhook.format, Webhook.events).order_by(Webhook.id)
     wanted = [
         (row.id, row.format)
         for row in connection.execute(query)

@@ -148,7 +148,8 @@ def _record_health(
     query = select(Webhook).where(or_(Webhook.id.in_(bad), unwell)).order_by(Webhook.id)
     query = query.options(defer(Webhook.headers))  # unreadable ones are the attempt's fault, not the pass's
     with Session(connection, join_transaction_mode="rollback_only") as session:
-        for webhook in session.scalars(query.with_for_update()):
+        # As an UPDATE locks: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
+        for webhook in session.scalars(query.with_for_update(key_share=True)):
             was_disabled = webhook.disabled_at
             _judge(webhook, by_webhook[webhook.id], now)
             if webhook.disabled_at and not was_disabled:

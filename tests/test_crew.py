@@ -33,7 +33,7 @@ UNREACHABLE = Result("", ok=False, unreachable=True)
 
 @dataclass
 class Work:
-    """Errands are names; those that begin with `slow` wait until they are let go."""
+    """Errands are names; those that begin with `slow` wait for `go`, those with `first` for `first`."""
 
     started: list[str] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
@@ -41,6 +41,7 @@ class Work:
     results: dict[str, Result] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     go: threading.Event = field(default_factory=threading.Event)
+    first: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, errand: str) -> Result:
         lane = errand.rpartition("-")[0]
@@ -48,8 +49,8 @@ class Work:
             self.started.append(errand)
             self.under_way[lane] += 1
             self.most[lane] = max(self.most[lane], self.under_way[lane])
-        if errand.startswith("slow"):
-            self.go.wait(20)
+        if errand.startswith(("slow", "first")):
+            (self.go if errand.startswith("slow") else self.first).wait(20)
         with self.lock:
             self.under_way[lane] -= 1
         return replace(self.results.get(lane, OK), errand=errand)
@@ -60,6 +61,7 @@ def work() -> Iterator[Work]:
     work = Work()
     yield work
     work.go.set()
+    work.first.set()
 
 
 @pytest.fixture
@@ -115,9 +117,10 @@ def test_a_new_lane_starts_with_two_at_once(crew: Crew[str, Result], work: Work)
 def test_each_success_allows_one_more_at_once_without_any_further_call(
     crew: Crew[str, Result], work: Work
 ) -> None:
-    quick = ["slo-0", "slo-1"]
-    crew.load("a", [*quick, *names("slow", 14)], unreachable=0)
-    stays(lambda: work.under_way["slow"], START_CAP + len(quick))
+    crew.load("a", [*names("first", 2), *names("slow", 14)], unreachable=0)
+    stays(lambda: work.under_way["first"], START_CAP)  # and all other threads have found nothing to do
+    work.first.set()
+    stays(lambda: work.under_way["slow"], START_CAP + 2)
 
 
 def test_never_more_than_a_quarter_of_the_threads_are_at_one_lane(
