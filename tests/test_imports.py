@@ -26,7 +26,7 @@ FLOORS = (
     ("database",),
     ("transport", "formats", "answers", "spam"),
     ("signing", "schedule", "draft", "settings"),
-    ("text", "clock", "ids", "version"),
+    ("text", "clock", "ids", "turns", "version"),
 )
 PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats")
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
