@@ -165,11 +165,12 @@ class Dispatch:
 
 def _open_webhooks(now: Any) -> Any:
     """Select the webhooks that may be sent to and have something due."""
-    due = (
-        select(Delivery.id)
-        .where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= now)
+    first_due = (  # not EXISTS: under a generic plan PostgreSQL would answer that by reading the whole table
+        select(Delivery.due_at)
+        .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
+        .order_by(Delivery.due_at)
         .limit(1)
-        .exists()
+        .scalar_subquery()
     )
     return select(
         Webhook.id,
@@ -180,7 +181,7 @@ def _open_webhooks(now: Any) -> Any:
         Webhook.previous_secret,
         Webhook.previous_secret_expires_at,
         Webhook.unreachable_in_a_row,
-    ).where(*_open(now), due)
+    ).where(*_open(now), first_due <= now)
 
 
 def _open(now: Any) -> tuple[Any, ...]:
