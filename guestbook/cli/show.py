@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:
+        if not _narrating():  # the pool logs the traceback of a lost connection besides raising it
+            logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         try:
             return function(*args, **options)
         except DBAPIError as error:
