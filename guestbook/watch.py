@@ -1,10 +1,12 @@
 """Look for work without writing: is anything due, has anybody written, when is the next one due?"""
 
+import sqlite3
 import time
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 
 from guestbook import clock
 from guestbook.models import Delivery, Webhook
@@ -90,7 +92,10 @@ class Watch:
         if not self._is_file:
             return 0
         raw: Any = self._connection.connection.dbapi_connection
-        return raw.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            return raw.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:  # who asks past SQLAlchemy has to name the error as it would
+            raise OperationalError("PRAGMA data_version", None, error) from error
 
 
 _FIRST_DUE = select(

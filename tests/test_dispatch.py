@@ -2,14 +2,17 @@
 
 import json
 import os
+import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, update
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from guestbook import clock, database
 from guestbook.dispatch import Dispatch
@@ -55,8 +58,7 @@ def test_two_hanging_webhooks_of_twenty_do_not_hold_up_the_other_eighteen(
     while min(len(receiver.at(path)) for path in fast) < 120:
         receiver.wait_for(len(receiver.requests) + 1, seconds=4)
     beside = _seconds_for(receiver, fast, 60)
-    running.terminate()
-    assert running.wait(10) == 0
+    running.kill()
     assert beside < 2 * alone
     assert max(receiver.most_at_once(path) for path in fast) <= CAP
     assert max(receiver.most_at_once(path) for path in ("/hangs1", "/hangs2")) <= 2
@@ -179,6 +181,20 @@ def test_a_webhook_that_is_unusable_as_stored_costs_only_its_own_deliveries(
     book.check()
 
 
+def test_what_could_not_be_recorded_is_followed_by_no_further_request(book: Book, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(delay=0.05))
+    book.webhook(receiver.url())
+    book.publish(200)
+    dispatch = Dispatch(book.engine, book.settings, concurrency=CONCURRENCY)
+    with book.engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE attempts")
+        connection.commit()
+    with pytest.raises(DBAPIError):
+        dispatch.run(until=time.monotonic() + 20, stay=False, stop=Stop())
+    assert dispatch._crew.take_back(held_only=False) == []
+    assert len(receiver.requests) <= 2 * CAP
+
+
 # --- what it costs
 
 
@@ -215,13 +231,25 @@ def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
         assert time.monotonic() - began < 2
 
 
+@pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
+def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
+    """In rollback-journal mode even a look at the file's version must wait for a writer that commits."""
+    path = str(each_book.engine.url.database)
+    with Watch(each_book.engine) as watch, closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        watch._connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        watch._connection.rollback()
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OperationalError, match="locked"):
+            watch.mark()
+
+
 @pytest.mark.timeout(200)
 def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
     book: Book, environ: dict[str, str], forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """20,000 rows, or as many as GUESTBOOK_TEST_BACKLOG says: 100000 by hand."""
     rows, webhooks = int(os.environ.get("GUESTBOOK_TEST_BACKLOG", "20000")), 8
-    book.note_pass()  # or this one would not tidy up
+    book.note_passes()  # or this one would not tidy up
     with in_a_process(tmp_path / "log") as base_url:
         for number in range(webhooks):
             book.stock(book.webhook(f"{base_url}/{number}"), rows // webhooks)

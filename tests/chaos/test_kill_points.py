@@ -90,6 +90,7 @@ def test_a_prune_that_is_killed_has_removed_whole_bites_and_the_next_goes_on(
 ) -> None:
     book.webhook(receiver.url())
     book.publish(3 * BITE)
+    book.note_passes()
     forks.run(each_environ, "cron")
     with database.write(book.engine) as connection:
         connection.execute(update(DELIVERIES).values(finished_at=clock.now() - OLD))

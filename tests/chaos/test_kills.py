@@ -24,7 +24,7 @@ WEBHOOKS = 4
 EVENTS_AHEAD = 40  # that wait before each kill, for each webhook
 LATENCY = (0.005, 0.03)  # seconds
 FAILING = 0.03  # of the answers are 500
-LONGEST_LIFE = 0.25  # seconds at work before the kill
+LONGEST_LIFE = 0.15  # seconds at work before the kill
 MOST_SECONDS = 100  # for the kills of one mode, on a machine that is busy with other things too
 
 
