@@ -24,7 +24,7 @@ from guestbook.settings import Settings
 from guestbook.watch import Stop
 
 PRUNE_FOR = 1.0  # seconds that a pass spends on retention
-STRANGE_GAP = timedelta(days=1)  # since the last pass: the clock may have jumped, so nothing is thrown away
+STEADY_FOR = timedelta(days=2)  # without a gap as long in its passes, until a clock is believed
 CLOCK_SLACK = timedelta(seconds=60)
 
 
@@ -56,7 +56,7 @@ def run(
         dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
         tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
         tally = dispatch.run(until=until, stay=options.stay, stop=stop, after_tick=tick)
-        if options.housekeeping and not stop.is_set() and _may_prune(previous):
+        if options.housekeeping and not stop.is_set() and _may_prune(engine, previous):
             retention.prune(engine, settings, until=min(until, time.monotonic() + PRUNE_FOR))
         _end(engine, number, tally)
         return tally
@@ -129,27 +129,30 @@ def _repair(engine: Engine, settings: Settings) -> datetime | None:
 @dataclass(frozen=True, slots=True)
 class _Limits:
     leased: datetime
+    untried: datetime
     waiting: datetime
     paused: datetime
 
 
 def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
-    """Return the latest moments that a lease, a retry and a pause can rightly name."""
+    """Return the latest moments that a lease, a first attempt, a retry and a pause can rightly name."""
     lease = now + timedelta(seconds=2 * settings.timeout + 30)
     if went_back:
-        return _Limits(lease, now, now)
+        return _Limits(lease, now, now, now)
     farthest = now + schedule.longest_wait(settings.retry_schedule)
-    return _Limits(lease, farthest, farthest)
+    return _Limits(lease, now + timedelta(seconds=settings.retry_schedule[0]), farthest, farthest)
 
 
 def _strange(limits: _Limits) -> Any:
     """Select a webhook that has a row or a pause beyond the limits; by the index, webhook by webhook."""
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
     leased = mine.where(Delivery.due_at > limits.leased + queue.SKEW, Delivery.claimed_by.is_not(None))
-    waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW)
-    return select(Webhook.id).where(
-        or_(leased.exists(), waiting.exists(), Webhook.paused_until > limits.paused + queue.SKEW)
+    untried = mine.where(
+        Delivery.due_at > limits.untried + queue.SKEW, Delivery.claimed_by.is_(None), Delivery.attempts == 0
     )
+    waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW)
+    paused = Webhook.paused_until > limits.paused + queue.SKEW
+    return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
 
 
 def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool) -> None:
@@ -158,6 +161,8 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
         leased = mine & DELIVERIES.c.claimed_by.is_not(None)
         queue.repair(connection, DELIVERIES, leased, now=now, farthest=limits.leased)
         waiting = mine & DELIVERIES.c.claimed_by.is_(None)
+        untried = waiting & (DELIVERIES.c.attempts == 0)
+        queue.repair(connection, DELIVERIES, untried, now=now, farthest=limits.untried)
         queue.repair(connection, DELIVERIES, waiting, now=now, farthest=limits.waiting)
     paused = Webhook.paused_until > limits.paused + queue.SKEW
     connection.execute(update(Webhook).where(paused).values(paused_until=None))
@@ -165,8 +170,14 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
         connection.execute(update(Pass).where(Pass.started_at > now).values(started_at=now))
 
 
-def _may_prune(previous: datetime | None) -> bool:
-    return previous is not None and clock.now() - previous < STRANGE_GAP
+def _may_prune(engine: Engine, previous: datetime | None) -> bool:
+    """Whether passes have come for two days by this clock: one that jumped makes everything look old."""
+    now = clock.now()
+    if previous is None or now - previous >= STEADY_FOR:
+        return False
+    earlier = Pass.started_at.between(now - 2 * STEADY_FOR, now - STEADY_FOR)
+    with engine.connect() as connection:
+        return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
 
 
 def _begin(engine: Engine) -> str:

@@ -1,0 +1,177 @@
+"""The clock jumps, as on hosts without a battery: a pass mends what that left, and throws nothing away."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook import clock, database
+from guestbook.models import Webhook
+from tests import stock
+from tests.receiver import Answer, Receiver
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+class Turned:
+    """The clock, so far ahead of the real one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.by = timedelta()
+        self._real = clock.now
+        monkeypatch.setattr(clock, "now", self.now)
+
+    def now(self) -> datetime:
+        return self._real() + self.by
+
+
+@pytest.fixture
+def turned(monkeypatch: pytest.MonkeyPatch) -> Turned:
+    return Turned(monkeypatch)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
+    return stock.webhook(receiver.url("/hook"))
+
+
+@pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
+def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
+    hook: str,  # noqa: ARG001
+    receiver: Receiver,
+    turned: Turned,
+    ahead: timedelta,
+) -> None:
+    receiver.answer("/hook", Answer(500), Answer(200))
+    turned.by = ahead
+    stock.sign()
+    stock.run_pass()
+    assert stock.one().status == "new"
+    turned.by = timedelta()
+    stock.run_pass()
+    assert (stock.one().status, len(receiver.requests)) == ("processed", 2)
+
+
+@pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
+def test_a_comment_that_was_written_while_the_clock_was_ahead_goes_out_in_the_next_pass(
+    hook: str,  # noqa: ARG001
+    turned: Turned,
+    ahead: timedelta,
+) -> None:
+    turned.by = ahead
+    stock.sign()
+    turned.by = timedelta()
+    stock.run_pass()
+    assert stock.one().status == "processed"
+
+
+def test_a_lease_that_a_killed_pass_took_while_the_clock_was_ahead_is_mended(
+    hook: str, turned: Turned
+) -> None:
+    row_id = stock.delivery(hook, claimed_by="a killed pass", claims=1, due_at=clock.now() + HOUR)
+    stock.run_pass()
+    assert stock.one().status == "processed"
+    assert stock.one().id == row_id
+    assert turned.by == timedelta()
+
+
+def test_a_pause_beyond_all_reason_is_lifted(hook: str, turned: Turned) -> None:
+    stock.sign()
+    with database.writing() as session:
+        session.get_one(Webhook, hook).paused_until = turned.now() + 30 * DAY
+    stock.run_pass()
+    assert stock.one().status == "processed"
+
+
+def test_waits_that_are_right_are_left_alone(hook: str, receiver: Receiver, turned: Turned) -> None:
+    rows = [
+        stock.delivery(hook, due_at=turned.now() + hours * HOUR, attempts=3, claims=3) for hours in (1, 20)
+    ]
+    before = {row.id: row.due_at for row in stock.deliveries()}
+    stock.run_pass()
+    stock.run_pass()
+    assert {row.id: row.due_at for row in stock.deliveries()} == before
+    assert set(before) == set(rows)
+    assert receiver.requests == []
+
+
+def test_after_a_jump_back_the_passes_that_follow_leave_waits_alone(
+    hook: str,  # noqa: ARG001
+    receiver: Receiver,
+    turned: Turned,
+) -> None:
+    receiver.answer("/hook", Answer(500))
+    turned.by = 3 * HOUR
+    stock.sign()
+    stock.run_pass()
+    turned.by = timedelta()
+    for _ in range(3):
+        stock.run_pass()
+    assert len(receiver.requests) == 2
+    assert stock.one().attempts == 2
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_jump_forward_gives_up_and_prunes_nothing_en_masse(
+    app: Flask, hook: str, receiver: Receiver, turned: Turned, passes: int
+) -> None:
+    app.config["GUESTBOOK"] = replace(stock.settings(), retry_schedule=(0.0, 3600.0, 3600.0, 3600.0, 3600.0))
+    for number in range(20):
+        stock.delivery(hook, status="processed" if number % 2 else "failed")
+    receiver.answer("/hook", Answer(500))
+    for _ in range(5):
+        stock.sign()
+    stock.run_pass()
+    turned.by = 200 * DAY
+    for _ in range(passes):
+        stock.run_pass()
+    assert len(stock.deliveries()) == 25
+    waiting = [row for row in stock.deliveries() if row.status == "new"]
+    assert [row.attempts for row in waiting] == [2] * 5
+
+
+def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned_again(
+    hook: str, turned: Turned
+) -> None:
+    stock.delivery(hook, status="processed")
+    stock.run_pass()
+    turned.by = 200 * DAY
+    for hours in range(0, 60, 12):
+        turned.by = 200 * DAY + hours * HOUR
+        stock.run_pass()
+    assert stock.deliveries() == []
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+def test_the_zone_of_the_process_has_no_effect(
+    hook: str,  # noqa: ARG001
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+) -> None:
+    receiver.answer("/hook", Answer(500), Answer(200))
+    with monkeypatch.context() as patch:
+        stock.sign()
+        patch.setenv("TZ", zone)
+        time.tzset()
+        stock.run_pass()
+        row = stock.one()
+        assert row.due_at is not None
+        assert timedelta(seconds=3) < row.due_at - clock.now() < timedelta(seconds=7)
+        assert row.payload.count(f"{row.created_at:%Y-%m-%dT%H}") >= 1
+    time.tzset()
+    stock.run_pass()
+    assert len(receiver.requests) == 1
+    stock.all_due()
+    stock.run_pass()
+    assert stock.one().status == "processed"
