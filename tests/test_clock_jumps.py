@@ -45,12 +45,10 @@ def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
     return stock.webhook(receiver.url("/hook"))
 
 
+@pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
 def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
-    hook: str,  # noqa: ARG001
-    receiver: Receiver,
-    turned: Turned,
-    ahead: timedelta,
+    receiver: Receiver, turned: Turned, ahead: timedelta
 ) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
     turned.by = ahead
@@ -62,11 +60,10 @@ def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
     assert (stock.one().status, len(receiver.requests)) == ("processed", 2)
 
 
+@pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
 def test_a_comment_that_was_written_while_the_clock_was_ahead_goes_out_in_the_next_pass(
-    hook: str,  # noqa: ARG001
-    turned: Turned,
-    ahead: timedelta,
+    turned: Turned, ahead: timedelta
 ) -> None:
     turned.by = ahead
     stock.sign()
@@ -105,10 +102,9 @@ def test_waits_that_are_right_are_left_alone(hook: str, receiver: Receiver, turn
     assert receiver.requests == []
 
 
+@pytest.mark.usefixtures("hook")
 def test_after_a_jump_back_the_passes_that_follow_leave_waits_alone(
-    hook: str,  # noqa: ARG001
-    receiver: Receiver,
-    turned: Turned,
+    receiver: Receiver, turned: Turned
 ) -> None:
     receiver.answer("/hook", Answer(500))
     turned.by = 3 * HOUR
@@ -152,12 +148,10 @@ def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned_again(
     assert stock.deliveries() == []
 
 
+@pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
 def test_the_zone_of_the_process_has_no_effect(
-    hook: str,  # noqa: ARG001
-    receiver: Receiver,
-    monkeypatch: pytest.MonkeyPatch,
-    zone: str,
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, zone: str
 ) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
     with monkeypatch.context() as patch:

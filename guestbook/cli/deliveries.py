@@ -1,5 +1,6 @@
 """The deliveries from the shell."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -117,6 +118,7 @@ def _redeliver_ids(ids: tuple[str, ...], dry_run: bool) -> None:
     click.echo(f"Will redeliver {_number(len(free))} with the next pass.")
     if len(free) < len(rows):
         click.echo(f"Left alone, because a pass is sending it now: {_number(len(rows) - len(free))}.")
+    _tell_who_must_be_enabled(row.webhook_id for row in free)
 
 
 def _redeliver_failed(webhook_id: str | None, since: datetime | None, dry_run: bool) -> None:
@@ -129,7 +131,15 @@ def _redeliver_failed(webhook_id: str | None, since: datetime | None, dry_run: b
         count = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
         click.echo(f"Would redeliver {_number(count)}.")
         return
+    webhooks = db.session.scalars(query.with_only_columns(Delivery.webhook_id).distinct()).all()
     click.echo(f"Will redeliver {_number(_in_bites(query))} with the next pass.")
+    _tell_who_must_be_enabled(webhooks)
+
+
+def _tell_who_must_be_enabled(webhook_ids: Iterable[str]) -> None:
+    query = select(Webhook.name).where(Webhook.id.in_(set(webhook_ids)), Webhook.disabled_at.is_not(None))
+    for name in db.session.scalars(query):
+        click.echo(f"The webhook {show.safe(name)} is disabled: what is for it waits until it is enabled.")
 
 
 def _in_bites(query: Select[str]) -> int:

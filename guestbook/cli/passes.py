@@ -73,7 +73,7 @@ def prune(verbose: bool) -> None:
     """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
     removed = retention.prune(db.engine, show.settings(), until=time.monotonic() + NO_LIMIT)
     if verbose:
-        click.echo(f"Removed {removed} rows.")
+        click.echo(f"Removed {removed} row{'' if removed == 1 else 's'}.")
 
 
 def _run(options: passes.Options, verbose: bool) -> None:

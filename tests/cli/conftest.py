@@ -1,0 +1,69 @@
+"""A shell for the tests: commands in this process, and in processes of their own."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from guestbook.database import db
+from tests.conftest import run
+
+FLASK = str(Path(sys.executable).with_name("flask"))
+Process = Callable[..., tuple[int, str, str]]
+
+
+@dataclass
+class Shell:
+    """Runs commands of the app."""
+
+    runner: FlaskCliRunner
+
+    def __call__(self, *arguments: str) -> str:
+        """Run a command that does what it is asked, and return what it prints."""
+        result = self.result(*arguments)
+        assert (result.exit_code, result.stderr) == (0, ""), result.output
+        return result.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """Run it with --json and return the one document."""
+        return json.loads(self(*arguments, "--json"))
+
+    def refused(self, *arguments: str, code: int = 1) -> str:
+        """Run a command that is refused, and return what it says."""
+        result = self.result(*arguments)
+        assert (result.exit_code, result.stdout) == (code, ""), result.output
+        return result.stderr
+
+    def result(self, *arguments: str) -> Result:
+        """Run a command."""
+        db.session.remove()
+        result = self.runner.invoke(args=list(arguments))
+        db.session.remove()
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result
+
+
+@pytest.fixture
+def shell(app: Flask) -> Shell:
+    return Shell(app.test_cli_runner())
+
+
+@pytest.fixture
+def process(environ: dict[str, str]) -> Process:
+    """Run a command in a process of its own; settings may be added. Returns code, stdout, stderr."""
+
+    def run_it(*arguments: str, **settings: str) -> tuple[int, str, str]:
+        added = {f"GUESTBOOK_{name}": value for name, value in settings.items()}
+        env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environ, **added}
+        done = run(FLASK, "--app", "guestbook", *arguments, env=env)
+        return done.returncode, done.stdout, done.stderr
+
+    return run_it

@@ -1,0 +1,74 @@
+"""comments: list, delete."""
+
+import json
+
+import pytest
+
+from guestbook.models import Comment
+from guestbook.spam import Verdict
+from tests import stock
+from tests.cli.conftest import Shell
+
+COLUMNS = {"id", "name", "website", "message", "status", "reason", "created_at"}
+HELD = Verdict("held", "It holds 9 links.")
+
+
+def test_an_empty_list_says_so(shell: Shell) -> None:
+    assert shell("comments", "list") == "No comments yet.\n"
+    assert shell.json("comments", "list") == []
+
+
+def test_the_list_is_newest_first_in_one_line_each(shell: Shell) -> None:
+    old, new = stock.sign("Hello\n\nagain"), stock.sign("x" * 100, verdict=HELD)
+    lines = shell("comments", "list").splitlines()
+    assert lines[0].split() == ["ID", "WHEN", "STATUS", "NAME", "MESSAGE"]
+    assert lines[1].startswith(new)
+    assert lines[1].endswith("x…")
+    assert " held " in lines[1]
+    assert lines[2].startswith(old)
+    assert lines[2].endswith("Hello again")
+    rows = shell.json("comments", "list")
+    assert [set(row) for row in rows] == [COLUMNS, COLUMNS]
+    assert rows[0]["reason"] == "It holds 9 links."
+
+
+def test_the_list_can_be_narrowed(shell: Shell) -> None:
+    held = stock.sign(verdict=HELD)
+    stock.sign()
+    assert [row["id"] for row in shell.json("comments", "list", "--status", "held")] == [held]
+    assert len(shell.json("comments", "list", "--limit", "1")) == 1
+    for wrong in (("--status", "new"), ("--limit", "0")):
+        assert "Usage: " in shell.refused("comments", "list", *wrong, code=2)
+
+
+def test_what_somebody_wrote_is_inert_on_a_terminal(shell: Shell) -> None:
+    hostile = "\x1b[2Ja\x9b31m\u202eb\x7f"
+    stock.sign(hostile, name=hostile)
+    for said in (shell("comments", "list"), shell("comments", "list", "--json")):
+        assert all(letter.isprintable() or letter == "\n" for letter in said)
+    assert shell.json("comments", "list")[0]["message"] == hostile
+
+
+def test_delete_removes_and_tells(shell: Shell) -> None:
+    stock.webhook(events="comment.deleted")
+    one, two, three = (stock.sign(str(number)) for number in range(3))
+    assert shell("comments", "delete", one[:31], one, two) == "Deleted 2 comments.\n"
+    assert [row["id"] for row in shell.json("comments", "list")] == [three]
+    told = [json.loads(row.payload)["data"]["comment"]["id"] for row in stock.deliveries()]
+    assert sorted(told) == sorted([one, two])
+    assert shell("comments", "delete", three) == "Deleted 1 comment.\n"
+
+
+def test_delete_with_one_id_that_is_none_deletes_nothing(shell: Shell) -> None:
+    key = stock.sign()
+    assert shell.refused("comments", "delete", key, "0000") == "Error: There is no comment 0000.\n"
+    assert stock.the(Comment, key)
+
+
+@pytest.mark.parametrize("key", ["", "%", "x'", "\x1b"])
+def test_what_is_no_id_is_refused(shell: Shell, key: str) -> None:
+    assert shell.refused("comments", "delete", "--", key) == f"Error: {key!r} is no id of a comment.\n"
+
+
+def test_delete_wants_an_id(shell: Shell) -> None:
+    assert "Usage: " in shell.refused("comments", "delete", code=2)

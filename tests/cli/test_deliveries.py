@@ -1,0 +1,197 @@
+"""deliveries: list, show, redeliver."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from guestbook import clock, database
+from guestbook.cli import deliveries as command
+from guestbook.database import db
+from guestbook.models import ATTEMPTS, Delivery
+from tests import stock
+from tests.cli.conftest import Shell
+
+HOUR = timedelta(hours=1)
+COLUMNS = {
+    "id", "event_id", "webhook_id", "comment_id", "event", "payload", "status", "attempts", "claims",
+    "schedule_start", "due_at", "claimed_by", "created_at", "finished_at", "last_status_code", "last_error",
+}  # fmt: skip
+
+
+@pytest.fixture
+def hook(shell: Shell) -> str:  # noqa: ARG001
+    return stock.webhook(name="Chat")
+
+
+def attempt(delivery_id: str, **values: Any) -> None:
+    row = {
+        "delivery_id": delivery_id, "number": 1, "triggered_by": "schedule", "started_at": clock.now(),
+        "milliseconds": 12, "status_code": 500, "error": "The receiver answered 500.",
+        "request_headers": {"webhook-id": "x"}, "response_headers": {"Server": "s"}, "response_body": "oops",
+        **values,
+    }  # fmt: skip
+    with database.write(db.engine) as connection:
+        connection.execute(insert(ATTEMPTS).values(**row))
+
+
+def test_an_empty_list_says_so(shell: Shell) -> None:
+    assert shell("deliveries", "list") == "No deliveries yet.\n"
+    assert shell.json("deliveries", "list") == []
+
+
+def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) -> None:
+    old = stock.delivery(hook, status="failed", last_error="The receiver answered 500.", last_status_code=500)
+    new = stock.delivery(hook, status="processed", last_status_code=202)
+    lines = shell("deliveries", "list").splitlines()
+    assert lines[0].split() == ["ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST", "ANSWER"]
+    assert lines[1].split() == [new, "comment.created", "Chat", "processed", "0", "-", "202"]
+    assert lines[2].startswith(old)
+    assert lines[2].endswith("The receiver answered 500.")
+    assert [row["id"] for row in shell.json("deliveries", "list")] == [new, old]
+    assert set(shell.json("deliveries", "list")[0]) == COLUMNS - {"payload"}
+
+
+def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
+    other = stock.webhook()
+    mine = [stock.delivery(hook, status=status) for status in ("new", "failed", "processed", "failed")]
+    stock.delivery(other, status="failed")
+
+    def ids(*options: str) -> list[str]:
+        return [row["id"] for row in shell.json("deliveries", "list", *options)]
+
+    assert ids("--status", "failed", "--webhook", hook) == [mine[3], mine[1]]
+    assert ids("--webhook", hook, "--limit", "2") == [mine[3], mine[2]]
+    assert len(ids("--status", "failed")) == 3
+    assert "There is no webhook 0123." in shell.refused("deliveries", "list", "--webhook", "0123")
+    for wrong in (("--status", "sent"), ("--limit", "0"), ("--limit", "ten"), ("--limit", "10001")):
+        assert "Usage: " in shell.refused("deliveries", "list", *wrong, code=2)
+
+
+def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> None:
+    key = stock.delivery(hook, attempts=2, claims=2)
+    attempt(key)
+    attempt(key, number=2, triggered_by="redelivery", status_code=None, response_body=None, error="Lost.")
+    said = shell("deliveries", "show", key[:31])
+    assert "\nAttempt 1 (schedule)\n" in said
+    assert "\nAttempt 2 (redelivery)\n" in said
+    assert "oops" in said
+    assert "payload" in said
+    document = shell.json("deliveries", "show", key)
+    assert set(document) == COLUMNS | {"attempts_made"}
+    assert [made["number"] for made in document["attempts_made"]] == [1, 2]
+    assert document["attempts_made"][0]["response_headers"] == {"Server": "s"}
+    assert document["attempts_made"][0]["request_headers"] == {"webhook-id": "x"}
+
+
+HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline 🎈"
+
+
+def test_what_a_receiver_answers_is_inert_on_a_terminal(shell: Shell, hook: str) -> None:
+    key = stock.delivery(hook, attempts=1, claims=1, last_error=HOSTILE)
+    attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
+    for arguments in (("show", key), ("list",), ("show", key, "--json"), ("list", "--json")):
+        said = shell("deliveries", *arguments)
+        assert all(letter.isprintable() or letter == "\n" for letter in said)
+        assert "🎈" in said
+    document = shell.json("deliveries", "show", key)
+    assert document["attempts_made"][0]["response_body"] == HOSTILE
+
+
+def test_redeliver_makes_them_due_again(shell: Shell, hook: str) -> None:
+    one, two = stock.delivery(hook, status="failed"), stock.delivery(hook, status="processed")
+    assert shell("deliveries", "redeliver", one[:31]) == "Will redeliver 1 delivery with the next pass.\n"
+    assert shell("deliveries", "redeliver", one, two, two) == (
+        "Will redeliver 2 deliveries with the next pass.\n"
+    )
+    assert {row.status for row in stock.deliveries()} == {"new"}
+
+
+def test_redeliver_with_one_id_that_is_none_does_nothing(shell: Shell, hook: str) -> None:
+    one = stock.delivery(hook, status="failed")
+    assert "There is no delivery 0000." in shell.refused("deliveries", "redeliver", one, "0000")
+    assert stock.one().status == "failed"
+
+
+def test_redeliver_leaves_alone_what_a_pass_is_sending(shell: Shell, hook: str) -> None:
+    one = stock.delivery(hook, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
+    said = shell("deliveries", "redeliver", one)
+    assert said.splitlines() == [
+        "Will redeliver 0 deliveries with the next pass.",
+        "Left alone, because a pass is sending it now: 1 delivery.",
+    ]
+
+
+def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> None:
+    hook = stock.webhook(name="Chat", disabled_at=clock.now(), disabled_reason="gone")
+    stock.delivery(hook, status="failed")
+    note = "The webhook Chat is disabled: what is for it waits until it is enabled."
+    assert note in shell("deliveries", "redeliver", stock.one().id).splitlines()
+    stock.delivery(hook, status="failed")
+    assert note in shell("deliveries", "redeliver", "--failed").splitlines()
+
+
+def test_redeliver_failed_takes_those_and_can_be_narrowed(
+    shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "BITE", 2)
+    other, now = stock.webhook(), clock.now()
+    for hours in range(5):
+        stock.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)
+    stock.delivery(other, status="failed")
+    stock.delivery(hook, status="processed")
+
+    def would(*options: str) -> str:
+        return shell("deliveries", "redeliver", "--failed", "--dry-run", *options)
+
+    assert would() == "Would redeliver 6 deliveries.\n"
+    assert would("--webhook", other) == "Would redeliver 1 delivery.\n"
+    assert would("--webhook", hook, "--since", "3h") == "Would redeliver 3 deliveries.\n"
+    assert would("--since", clock.to_text(now - HOUR)) == "Would redeliver 2 deliveries.\n"
+    assert {row.status for row in stock.deliveries()} == {"failed", "processed"}
+    said = shell("deliveries", "redeliver", "--failed", "--webhook", hook)
+    assert said == "Will redeliver 5 deliveries with the next pass.\n"
+    assert sorted(row.status for row in stock.deliveries()) == ["failed"] + ["new"] * 5 + ["processed"]
+
+
+def test_a_dry_run_of_ids_changes_nothing(shell: Shell, hook: str) -> None:
+    key = stock.delivery(hook, status="failed")
+    assert shell("deliveries", "redeliver", key, "--dry-run") == "Would redeliver 1 delivery.\n"
+    assert stock.one().status == "failed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("0123", "--failed"),
+        ("0123", "--since", "1h"),
+        ("0123", "--webhook", "01"),
+        ("--failed", "--since", "yesterday"),
+        ("--failed", "--since", "99999999999d"),
+        ("--failed", "--since", "-1h"),
+        ("--failed", "--since", ""),
+    ],
+)
+def test_redeliver_wants_ids_or_failed(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert "Usage: " in shell.refused("deliveries", "redeliver", *arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T23:59:59Z", datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2026-01-31T23:59:59+02:00", datetime(2026, 1, 31, 21, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_in_utc_unless_it_names_a_zone(typed: str, meant: datetime) -> None:
+    assert command._moment(None, None, typed) == meant  # type: ignore[arg-type]
+
+
+def test_the_json_is_one_document(shell: Shell, hook: str) -> None:
+    stock.delivery(hook, payload=json.dumps({"name": "Zoë"}))
+    assert json.loads(shell.json("deliveries", "show", stock.one().id)["payload"]) == {"name": "Zoë"}
+    assert db.session.get(Delivery, "0") is None

@@ -1,0 +1,92 @@
+"""status: whether cron comes, what waits and what failed, in plain words."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from guestbook import clock, database, ids
+from guestbook.database import db
+from guestbook.models import PASSES
+from guestbook.version import VERSION
+from tests import stock
+from tests.cli.conftest import Process, Shell
+
+FACTS = {
+    "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
+    "paused_webhooks", "deliveries", "oldest_due_seconds", "last_pass", "last_pass_did", "well",
+}  # fmt: skip
+MINUTE = timedelta(minutes=1)
+
+
+def came(ago: timedelta, *, ended: bool = True) -> None:
+    started = clock.now() - ago
+    row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 3, "retried": 2, "failed": 1}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(PASSES).values(**row, finished_at=started if ended else None))
+
+
+def fact(said: str, name: str) -> str:
+    found = re.search(rf"^{name} +(.*)$", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
+def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
+    said = shell("status")
+    assert fact(said, "version") == VERSION
+    assert fact(said, "comments") == fact(said, "deliveries") == "none"
+    assert fact(said, "last pass") == "-"
+    assert fact(said, "well") == "yes"
+    assert said.endswith("\nCron has never come. See crontab.example for the one line that it needs.\n")
+
+
+def test_it_counts_what_there_is(shell: Shell) -> None:
+    hook = stock.webhook(events="comment.created")
+    stock.webhook(events="ping", disabled_at=clock.now(), disabled_reason="gone")
+    stock.webhook(events="ping", paused_until=clock.now() + MINUTE)
+    stock.sign()
+    stock.delivery(hook, status="failed")
+    came(MINUTE)
+    said = shell("status")
+    assert fact(said, "comments") == "1 published"
+    assert set(fact(said, "deliveries").split(", ")) == {"1 new", "1 failed"}
+    assert [fact(said, f"{kind}webhooks") for kind in ("", "disabled ", "paused ")] == ["3", "1", "1"]
+    assert fact(said, "last pass did") == "3 processed, 2 to be retried, 1 given up"
+    assert "Cron has never come" not in said
+
+
+def test_the_json_has_numbers(shell: Shell) -> None:
+    stock.webhook()
+    stock.sign()
+    facts = shell.json("status")
+    assert set(facts) == FACTS
+    assert (facts["comments"], facts["deliveries"]) == ({"published": 1}, {"new": 1})
+    assert (facts["webhooks"], facts["well"], facts["last_pass"]) == (1, True, None)
+    assert facts["oldest_due_seconds"] in (0, 1)
+
+
+@pytest.mark.parametrize(("minutes", "well"), [(14, "yes"), (16, "no")])
+def test_it_says_when_cron_has_not_come_though_something_waits(shell: Shell, minutes: int, well: str) -> None:
+    stock.delivery(stock.webhook(), due_at=clock.now() - 60 * MINUTE)
+    came(minutes * MINUTE)
+    said = shell("status")
+    assert fact(said, "well") == well
+    late = "Deliveries are due and cron has not come for a quarter of an hour." in said
+    assert late == (well == "no")
+
+
+def test_a_pass_without_an_end_is_told_so(shell: Shell) -> None:
+    came(MINUTE, ended=False)
+    assert fact(shell("status"), "last pass did").endswith("(running, or killed)")
+
+
+@pytest.mark.parametrize(("query", "mode"), [("", "wal"), ("?journal_mode=delete", "delete")])
+def test_it_says_which_journal_is_in_force(
+    process: Process, environ: dict[str, str], query: str, mode: str
+) -> None:
+    url = f"sqlite:///{environ['GUESTBOOK_DATA_DIR']}/other.db{query}"
+    assert process("init-db", DATABASE_URL=url)[0] == 0
+    code, said, _ = process("status", DATABASE_URL=url)
+    assert (code, fact(said, "journal mode")) == (0, mode)

@@ -1,0 +1,200 @@
+"""webhooks: add, list, show, update, enable, disable, rotate-secret, test, delete."""
+
+import re
+
+import pytest
+from sqlalchemy import text
+
+from guestbook import clock, database
+from guestbook.database import db
+from guestbook.models import Webhook
+from tests import stock
+from tests.cli.conftest import Shell
+
+URL = "https://receiver.example/hook"
+COLUMNS = {
+    "id", "name", "url", "format", "events", "headers", "secret", "previous_secret",
+    "previous_secret_expires_at", "created_at", "disabled_at", "disabled_reason", "paused_until",
+    "failures_in_a_row", "unreachable_in_a_row", "failing_since",
+}  # fmt: skip
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def added(shell: Shell, *options: str) -> str:
+    return str(shell.json("webhooks", "add", URL, *options)["id"])
+
+
+def test_add_prints_the_secret_and_what_to_do_next(shell: Shell) -> None:
+    said = shell("webhooks", "add", URL)
+    [row] = shell.json("webhooks", "list")
+    assert f"Added webhook {row['id']} for comment.created." in said
+    assert stock.the(Webhook, row["id"]).secret in said
+    assert f"flask --app guestbook webhooks test {row['id']}" in said
+
+
+def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
+    row = shell.json(
+        "webhooks", "add", URL, "--name", "Chat", "--format", "json", "--event", "comment.deleted",
+        "--event", "ping", "--header", "X-Token: a:b", "--header", "X-Other: c", "--disabled",
+    )  # fmt: skip
+    assert set(row) == COLUMNS
+    assert (row["name"], row["url"], row["format"]) == ("Chat", URL, "json")
+    assert (row["events"], row["headers"]) == ("comment.deleted ping", {"X-Token": "a:b", "X-Other": "c"})
+    assert row["disabled_reason"] == "by_hand"
+    assert TIME.fullmatch(row["created_at"])
+    assert TIME.fullmatch(row["disabled_at"])
+    assert row["secret"].startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((URL, "--event", "comment"), "Error: There is no event 'comment'. The events are "),
+        ((URL, "--header", "X-Token"), "Error: The header 'X-Token' needs the form 'Name: value'."),
+        ((URL, "--header", "Host: x"), "Error: The header Host is set by the guestbook itself."),
+        ((URL, "--name", ""), "Error: The name must have 1 to 80 characters."),
+        (("receiver.example",), "Error: The URL must start with https:// or http://."),
+        (("",), "Error: The URL is missing."),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line(
+    shell: Shell, arguments: tuple[str, ...], sentence: str
+) -> None:
+    said = shell.refused("webhooks", "add", *arguments)
+    assert said.startswith(sentence)
+    assert said.count("\n") == 1
+    assert shell.json("webhooks", "list") == []
+
+
+@pytest.mark.parametrize("arguments", [(), (URL, "--format", "xml"), (URL, "--colour"), (URL, URL)])
+def test_what_is_no_command_is_a_usage_error(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert "Usage: " in shell.refused("webhooks", "add", *arguments, code=2)
+
+
+def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
+    assert shell("webhooks", "list") == ("No webhooks yet. Add one: flask --app guestbook webhooks add URL\n")
+    assert shell.json("webhooks", "list") == []
+
+
+def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
+    key = added(shell, "--name", "Chat")
+    lines = shell("webhooks", "list").splitlines()
+    assert lines[0].split() == ["ID", "NAME", "STATE", "EVENTS", "URL"]
+    assert lines[1].split() == [key, "Chat", "well", "comment.created", URL]
+    [row] = shell.json("webhooks", "list")
+    assert set(row) == COLUMNS - {"secret", "previous_secret"}
+    assert "whsec_" not in "".join(lines)
+
+
+def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
+    key = added(shell, "--header", "X-Token: a")
+    stock.delivery(key)
+    stock.delivery(key, status="failed")
+    stock.delivery(key)
+    said = shell("webhooks", "show", key)
+    assert re.search(r"^deliveries +1 failed, 2 new$|^deliveries +2 new, 1 failed$", said, re.MULTILINE)
+    assert re.search(r"^headers +X-Token: a$", said, re.MULTILINE)
+    assert re.search(r"^secret +whsec_\S+$", said, re.MULTILINE)
+    assert re.search(r"^paused_until +-$", said, re.MULTILINE)
+    assert set(shell.json("webhooks", "show", key)) == COLUMNS
+
+
+def test_an_id_may_be_cut_as_long_as_it_fits_one(shell: Shell) -> None:
+    first = stock.webhook(id="aaaa" + "0" * 28)
+    second = stock.webhook(id="aaab" + "0" * 28)
+    assert shell.json("webhooks", "show", "aaaa")["id"] == first
+    assert shell.json("webhooks", "show", " AAAB0 ")["id"] == second
+    assert shell.refused("webhooks", "show", "aaa") == (
+        "Error: More than one webhook begins with aaa; give more of the id.\n"
+    )
+    assert shell.refused("webhooks", "show", "f") == "Error: There is no webhook f.\n"
+
+
+@pytest.mark.parametrize("key", ["", "%", "'", "a_b", "a" * 33, "é", "\x1b[31m", "../x"])
+@pytest.mark.parametrize("command", ["show", "enable", "disable", "test", "delete", "rotate-secret"])
+def test_what_is_no_id_is_refused_by_every_command(shell: Shell, command: str, key: str) -> None:
+    said = shell.refused("webhooks", command, "--", key)
+    assert said == f"Error: {key!r} is no id of a webhook.\n"
+
+
+def test_update_changes_what_is_named(shell: Shell) -> None:
+    key = added(shell, "--header", "X-Token: a")
+    said = shell("webhooks", "update", key[:-1], "--name", "New", "--event", "ping", "--url", URL + "/2")
+    assert said == f"Updated webhook {key}.\n"
+    row = shell.json("webhooks", "show", key)
+    assert (row["name"], row["events"], row["url"]) == ("New", "ping", URL + "/2")
+    assert row["headers"] == {"X-Token": "a"}
+    shell("webhooks", "update", key, "--header", "X-Other: b")
+    assert shell.json("webhooks", "show", key)["headers"] == {"X-Other": "b"}
+    shell("webhooks", "update", key, "--no-headers")
+    assert shell.json("webhooks", "show", key)["headers"] == {}
+
+
+def test_update_without_a_change_says_how_to_name_one(shell: Shell) -> None:
+    said = shell.refused("webhooks", "update", added(shell), code=2)
+    assert "Say what to change: see flask --app guestbook webhooks update --help" in said
+
+
+def test_update_refuses_the_whole_when_a_part_is_wrong(shell: Shell) -> None:
+    key = added(shell)
+    said = shell.refused("webhooks", "update", key, "--name", "New", "--url", "ftp://x")
+    assert said == "Error: The URL must start with https:// or http://.\n"
+    assert shell.json("webhooks", "show", key)["name"] == "receiver.example"
+
+
+def test_headers_broken_by_hand_are_shown_and_can_be_mended(shell: Shell) -> None:
+    key = added(shell)
+    with database.writing() as session:
+        session.execute(text("UPDATE webhooks SET headers = 'nonsense'"))
+    assert shell.json("webhooks", "list")[0]["headers"] == {"(not JSON)": "nonsense"}
+    assert "(not JSON): nonsense" in shell("webhooks", "show", key)
+    shell("webhooks", "update", key, "--no-headers")
+    assert shell.json("webhooks", "show", key)["headers"] == {}
+
+
+def test_disable_and_enable(shell: Shell) -> None:
+    key = added(shell)
+    assert shell("webhooks", "disable", key[:31]) == f"Disabled webhook {key}.\n"
+    assert "disabled by hand" in shell("webhooks", "list")
+    assert shell("webhooks", "enable", key) == f"Enabled webhook {key}.\n"
+    row = shell.json("webhooks", "show", key)
+    assert (row["disabled_at"], row["disabled_reason"]) == (None, None)
+
+
+def test_rotate_prints_the_new_secret_and_until_when_the_old_one_signs(shell: Shell) -> None:
+    key = added(shell)
+    old = shell.json("webhooks", "show", key)["secret"]
+    said = shell("webhooks", "rotate-secret", key)
+    row = shell.json("webhooks", "show", key)
+    assert (row["previous_secret"], row["secret"] in said, old in said) == (old, True, False)
+    assert f"The old one signs beside it until {row['previous_secret_expires_at']}." in said
+    hours = (clock.from_text(row["previous_secret_expires_at"]) - clock.now()).total_seconds() / 3600
+    assert 23.9 < hours <= 24
+
+
+def test_rotate_may_end_the_old_secret_at_once(shell: Shell) -> None:
+    key = added(shell)
+    assert "The old one signs no more." in shell("webhooks", "rotate-secret", key, "--overlap-hours", "0")
+    row = shell.json("webhooks", "rotate-secret", key, "--overlap-hours", "1")
+    assert set(row) == COLUMNS
+    assert "Usage: " in shell.refused("webhooks", "rotate-secret", key, "--overlap-hours", "-1", code=2)
+
+
+def test_test_queues_a_ping(shell: Shell) -> None:
+    key = added(shell)
+    said = shell("webhooks", "test", key)
+    row = stock.one()
+    assert said == f"Queued delivery {row.id}. Send it now: flask --app guestbook cron -v\n"
+    assert (row.event, row.status, row.webhook_id) == ("ping", "new", key)
+    shell("webhooks", "disable", key)
+    assert "The webhook is disabled: the ping waits until it is enabled." in shell("webhooks", "test", key)
+    assert shell.json("webhooks", "test", key)["event"] == "ping"
+
+
+def test_delete_says_how_much_went(shell: Shell) -> None:
+    key, other = added(shell), added(shell)
+    stock.delivery(key)
+    assert shell("webhooks", "delete", other) == f"Deleted webhook {other} and 0 deliveries.\n"
+    assert shell("webhooks", "delete", key[:31]) == f"Deleted webhook {key} and 1 delivery.\n"
+    assert shell.json("webhooks", "list") == stock.deliveries() == []
+    db.session.rollback()
