@@ -68,7 +68,6 @@ def _lock(path: Path) -> Iterator[bool]:
 
     It only saves work: that no delivery is sent twice rests on the leases.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
