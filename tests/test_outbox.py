@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from guestbook import clock, database, outbox
 from guestbook.database import db
-from guestbook.models import Comment, Delivery, Webhook
+from guestbook.models import DELIVERIES, Comment, Delivery, Webhook
 from tests import stock
 from tests.receiver import Answer, Receiver
 
@@ -185,13 +185,14 @@ def test_what_a_pass_has_in_hand_is_left_alone() -> None:
 
 
 @pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 def test_what_a_pass_took_after_the_look_is_left_alone_too() -> None:
     row_id = stock.delivery(stock.webhook())
-    seen = stock.the(Delivery, row_id)
-    with database.write(db.engine) as connection:
-        lease = {"claimed_by": "a pass", "claims": 1, "due_at": clock.now() + HOUR}
-        connection.execute(Delivery.__table__.update().values(**lease))  # type: ignore[attr-defined]
     with database.writing() as session:
+        seen = session.get_one(Delivery, row_id)
+        with database.write(db.engine) as connection:
+            lease = {"claimed_by": "a pass", "claims": 1, "due_at": clock.now() + HOUR}
+            connection.execute(DELIVERIES.update().values(**lease))
         assert outbox.redeliver(session, [seen], clock.now()) == []
     assert stock.the(Delivery, row_id).claimed_by == "a pass"
 
