@@ -252,25 +252,23 @@ def test_the_first_start_makes_a_key_that_only_its_owner_reads_and_the_next_keep
     assert [path.name for path in folder.iterdir()] == ["secret_key"]
 
 
-def test_processes_that_start_at_once_agree_on_one_key(folder: Path) -> None:
+def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     code = (
-        "import sys; from guestbook import settings; print('ready', flush=True); sys.stdin.readline();"
-        f"print(settings.load({{'GUESTBOOK_DATA_DIR': {str(folder)!r}}}).secret_key)"
+        "import sys; from guestbook import settings; print('ready', flush=True); sys.stdin.readline()\n"
+        "for number in range(200):\n"
+        f"    folder = {str(tmp_path)!r} + f'/book{{number}}'\n"
+        "    print(settings.load({'GUESTBOOK_DATA_DIR': folder}).secret_key)\n"
     )
     command = [sys.executable, "-c", code]
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    assert {process.stdout.readline() for process in started} == {"ready\n"}
     for process in started:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    keys = {process.communicate(timeout=60)[0].strip() for process in started}
-    assert keys == {(folder / "secret_key").read_text()}
-    assert [path.name for path in folder.iterdir()] == ["secret_key"]
+    keys = {process.communicate(timeout=60)[0] for process in started}
+    assert keys == {"".join(f"{(tmp_path / f'book{n}/secret_key').read_text()}\n" for n in range(200))}
+    assert [path.name for path in (tmp_path / "book0").iterdir()] == ["secret_key"]
 
 
 def test_a_key_of_a_file_elsewhere_is_read(folder: Path, tmp_path: Path) -> None:
