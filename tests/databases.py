@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, make_url, text
 
 MODES = ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
+PORTS = {"postgresql": 5432, "mariadb": 3306}  # where a URL names none
 SERVERS = {
     "postgresql": os.environ.get(
         "GUESTBOOK_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -30,7 +31,7 @@ def is_up(mode: str) -> bool:
     """Whether the server answers at its port."""
     url = make_url(server(mode))
     try:
-        socket.create_connection((url.host, url.port), timeout=2).close()
+        socket.create_connection((url.host, url.port or PORTS[mode]), timeout=2).close()
     except OSError:
         return False
     return True

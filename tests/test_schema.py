@@ -70,11 +70,12 @@ def test_schema_sql_loads_twice_through_the_database_s_own_program(program: str,
 def load(program: str, url: str) -> None:
     """Feed the file to the program, which must not complain and must stop at the first error."""
     to = make_url(url)
+    port = str(to.port or databases.PORTS.get({"psql": "postgresql"}.get(program, program)))
     where = ["-h", str(to.host), "-U" if program == "psql" else "-u", str(to.username)]
     command = {
         "sqlite3": ["sqlite3", "-bail", str(to.database)],
-        "psql": ["psql", "-q", "-w", "-v", "ON_ERROR_STOP=1", *where, "-p", str(to.port), str(to.database)],
-        "mariadb": ["mariadb", "--skip-ssl", *where, "-P", str(to.port), str(to.database)],
+        "psql": ["psql", "-q", "-w", "-v", "ON_ERROR_STOP=1", *where, "-p", port, str(to.database)],
+        "mariadb": ["mariadb", "--skip-ssl", *where, "-P", port, str(to.database)],
     }[program]
     password = {"PGPASSWORD": to.password or "", "MYSQL_PWD": to.password or ""}
     quiet = {"PGOPTIONS": "-c client_min_messages=warning"}  # without notices of tables that are there
