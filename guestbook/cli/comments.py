@@ -43,7 +43,10 @@ def list_(status: str | None, limit: int, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @show.command
 def delete(ids: tuple[str, ...]) -> None:
-    """Delete comments for good, and tell the webhooks that want `comment.deleted`."""
+    """Delete comments for good.
+
+    The webhooks that want `comment.deleted` are told.
+    """
     with writing() as session:
         found = dict.fromkeys(show.find(Comment, short_id) for short_id in ids)
         for comment in found:

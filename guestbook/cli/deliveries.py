@@ -67,7 +67,7 @@ def list_(status: str | None, webhook_id: str | None, limit: int, as_json: bool)
 @show.as_json
 @show.command
 def show_(id_: str, as_json: bool) -> None:
-    """Show one delivery: its payload and every attempt with the answer."""
+    """Show one, with every attempt and answer."""
     row = show.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
@@ -83,7 +83,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @deliveries.command()
-@click.argument("ids", nargs=-1, metavar="ID...")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--failed", is_flag=True, help="All that were given up.")
 @click.option("--webhook", "webhook_id", metavar="ID", help="With --failed: only those of one webhook.")
 @click.option(
@@ -97,7 +97,10 @@ def show_(id_: str, as_json: bool) -> None:
 def redeliver(
     ids: tuple[str, ...], failed: bool, webhook_id: str | None, since: datetime | None, dry_run: bool
 ) -> None:
-    """Make deliveries due again: the same id and payload, with the next pass."""
+    """Make deliveries due again.
+
+    The next pass sends them, with the same id and payload. Give ids, or --failed.
+    """
     if bool(ids) == failed:
         raise click.UsageError("Give ids, or --failed for all that were given up.")
     if not failed and (webhook_id or since):

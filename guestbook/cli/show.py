@@ -138,6 +138,8 @@ def _plain(value: object) -> object:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        value = "; ".join(f"{name}: {text}" for name, text in value.items())
     if value is None or value == "":
         return "-"
     return safe(clock.to_text(value) if isinstance(value, datetime) else str(value))

@@ -41,7 +41,10 @@ def webhooks() -> None:
 @show.as_json
 @show.command
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
-    """Tell URL of events (comment.created unless --event names others), and print its secret."""
+    """Tell URL of events, and print its secret.
+
+    It gets comment.created, unless --event names others.
+    """
     with writing() as session:
         webhook = desk.add(session, _fields(fields), show.settings())
         if disabled:
@@ -77,7 +80,7 @@ def list_(as_json: bool) -> None:
 @show.as_json
 @show.command
 def show_(id_: str, as_json: bool) -> None:
-    """Show one webhook, with its secret and what waits for it."""
+    """Show one, its secret and what waits for it."""
     row = show.find(Webhook, id_)
     if as_json:
         show.print_json(show.document(row))
@@ -85,8 +88,7 @@ def show_(id_: str, as_json: bool) -> None:
     query = select(Delivery.status, func.count()).where(Delivery.webhook_id == row.id)
     rows = db.session.execute(query.group_by(Delivery.status))
     counts = ", ".join(f"{count} {name}" for name, count in rows)
-    headers = "; ".join(f"{name}: {value}" for name, value in row.headers.items())
-    shown = {**show.document(row), "headers": headers, "state": desk.state(row, clock.now())}
+    shown = {**show.document(row), "state": desk.state(row, clock.now())}
     show.print_fields({**shown, "deliveries": counts or "none"})
 
 
@@ -114,7 +116,10 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
 @click.argument("id_", metavar="ID")
 @show.command
 def enable(id_: str) -> None:
-    """Send to it again; its waiting deliveries go out with the next pass."""
+    """Send to it again.
+
+    Its waiting deliveries go out with the next pass.
+    """
     with writing():
         webhook = show.find(Webhook, id_)
         webhook.enable()
@@ -144,7 +149,10 @@ def disable(id_: str) -> None:
 @show.as_json
 @show.command
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
-    """Make a new secret and print it; for a while both sign, so that no delivery is refused."""
+    """Make a new secret and print it.
+
+    For a while both the old and the new one sign, so that no delivery is refused.
+    """
     with writing() as session:
         webhook = show.find(Webhook, id_)
         webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
@@ -165,7 +173,10 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
 @show.as_json
 @show.command
 def test(id_: str, as_json: bool) -> None:
-    """Queue a `ping` for it: the next pass sends it like any other delivery."""
+    """Queue a `ping` for it.
+
+    The next pass sends it like any other delivery.
+    """
     with writing() as session:
         webhook = show.find(Webhook, id_)
         delivery = desk.ping(session, webhook, show.settings())
@@ -182,7 +193,10 @@ def test(id_: str, as_json: bool) -> None:
 @click.argument("id_", metavar="ID")
 @show.command
 def delete(id_: str) -> None:
-    """Remove a webhook for good, with all its deliveries, sent or not."""
+    """Remove a webhook and all its deliveries.
+
+    They go for good, sent or not. To keep them, disable it instead.
+    """
     webhook = show.find(Webhook, id_)
     row_id = webhook.id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written

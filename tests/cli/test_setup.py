@@ -152,6 +152,13 @@ def test_every_command_and_every_option_has_help(app: Flask) -> None:
             assert not isinstance(option, click.Option) or option.help, (path, option.name)
 
 
+def test_no_help_in_a_list_of_commands_is_cut_short(app: Flask) -> None:
+    for path, command in everything(app.cli):
+        if isinstance(command, click.Group):
+            said = app.test_cli_runner().invoke(args=[*path, "--help"]).output
+            assert "..." not in said.partition("Commands:")[2], said
+
+
 def test_every_list_and_show_takes_json(app: Flask) -> None:
     for path, command in everything(app.cli):
         if path[-1] in ("list", "show"):
