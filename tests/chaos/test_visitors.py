@@ -1,9 +1,16 @@
 """Visitors sign while a pass is busy with webhooks that fail: neither costs the other anything."""
 
 import threading
+import time
 from typing import Any
 
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+
 from guestbook import database, outbox
+from guestbook.dispatch import Dispatch
+from guestbook.watch import Stop
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks
 from tests.receiver import Answer, Receiver
@@ -11,6 +18,7 @@ from tests.receiver import Answer, Receiver
 WEBHOOKS = 8
 VISITORS = 4
 COMMENTS = 40  # of each
+DATA: dict[str, Any] = {"comment": {"message": "Hello"}}
 
 
 def test_no_event_is_refused_while_a_pass_records_the_health_of_failing_webhooks(
@@ -33,15 +41,43 @@ def test_no_event_is_refused_while_a_pass_records_the_health_of_failing_webhooks
     each_book.check()
 
 
+@pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
+def test_a_visitor_who_comes_just_before_a_tick_commits_need_not_wait_for_it(
+    each_book: Book, receiver: Receiver
+) -> None:
+    """On PostgreSQL; SQLite has one writer at a time, and MariaDB's foreign keys lock more."""
+    receiver.answer("/", Answer(500))
+    each_book.webhook(receiver.url())
+    each_book.publish()
+    refused: list[Exception] = []
+    visits: list[int] = []
+
+    def visit(_connection: Connection) -> None:
+        if visits or not receiver.requests:
+            return
+        visits.append(1)
+        try:
+            with each_book.engine.connect() as visitor, visitor.begin():
+                visitor.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
+                outbox.publish(visitor, "comment.created", DATA, each_book.settings)
+        except DBAPIError as error:
+            refused.append(error)
+
+    event.listen(each_book.engine, "commit", visit)
+    dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
+    dispatch.run(until=time.monotonic() + 10, stay=False, stop=Stop())
+    assert visits == [1]
+    assert refused == []
+
+
 def _publish_in_threads(book: Book) -> list[Exception]:
     errors: list[Exception] = []
-    data: dict[str, Any] = {"comment": {"message": "Hello"}}
 
     def visit() -> None:
         for _ in range(COMMENTS):
             try:
                 with database.write(book.engine) as connection:
-                    outbox.publish(connection, "comment.created", data, book.settings)
+                    outbox.publish(connection, "comment.created", DATA, book.settings)
             except Exception as error:
                 errors.append(error)
 
