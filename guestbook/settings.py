@@ -169,8 +169,11 @@ def _keep_first(fresh: Path, path: Path) -> None:
         path.hardlink_to(fresh)
     except FileExistsError:
         pass
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            fresh.replace(path)
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)
 
 
 def _read_key(path: Path, name: str) -> str:

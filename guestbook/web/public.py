@@ -10,6 +10,7 @@ from guestbook import book, draft, spam
 from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.models import Comment
+from guestbook.spam import Verdict
 from guestbook.web import forms
 from guestbook.web.forms import Form, FormError
 
@@ -79,15 +80,16 @@ def _store(entry: Draft, form: Form) -> Comment:
     """Store the comment, or give back the one that this form and this text have made already."""
     key = form.key(entry)
     verdict = spam.verdict(entry, trap=request.form.get(TRAP, ""), age=form.age)
-    settings = current_app.config["GUESTBOOK"]
     try:
-        with writing() as session:
-            return book.sign(session, entry, verdict, form_key=key, settings=settings)
-    except IntegrityError:  # the key is unique: this is the second click of two
-        first = book.signed_with(db.session(), key)
-        if first is None:
-            raise
-        return first
+        return _sign(entry, verdict, key)
+    except IntegrityError:
+        # The key is unique: this is the second click of two. Or the owner has just deleted a webhook.
+        return book.signed_with(db.session(), key) or _sign(entry, verdict, key)
+
+
+def _sign(entry: Draft, verdict: Verdict, key: str) -> Comment:
+    with writing() as session:
+        return book.sign(session, entry, verdict, form_key=key, settings=current_app.config["GUESTBOOK"])
 
 
 def _where_to_look(comment: Comment) -> str:
