@@ -26,8 +26,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -300,14 +300,6 @@ def read_log(log: Path) -> list[Line]:
         return []
     rows = (line.split("\t") for line in log.read_text().splitlines(keepends=True) if line.endswith("\n"))
     return [Line(path, event_id, int(status), float(at)) for path, event_id, status, at in rows]
-
-
-def by_path(lines: Sequence[Line]) -> dict[str, Counter[str]]:
-    """Return for each path how often each event arrived there."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for line in lines:
-        counts[line.path][line.event_id] += 1
-    return dict(counts)
 
 
 def main() -> None:
