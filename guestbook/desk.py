@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import click
 from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
@@ -20,7 +19,7 @@ DEFAULT_EVENTS = ("comment.created",)
 NAME_LIMIT = 80
 
 
-class Refused(click.ClickException):
+class Refused(Exception):
     """What was asked cannot be done; the sentence says what and why."""
 
 

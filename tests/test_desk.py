@@ -33,7 +33,7 @@ def refusal(**fields: Any) -> str:
     with pytest.raises(Refused) as caught:
         add(**fields)
     assert db.session.scalars(select(Webhook)).all() == []
-    return caught.value.format_message()
+    return str(caught.value)
 
 
 def update(row: Webhook, **fields: Any) -> Webhook:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import click
@@ -23,7 +23,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.option(
                 "--max-seconds",
-                type=click.FloatRange(0.1, 86400),
+                type=show.FiniteRange(0.1, 86400),
                 default=50,
                 show_default=True,
                 help="Start nothing new after so many seconds.",
@@ -79,7 +79,8 @@ def prune(verbose: bool) -> None:
 def _run(options: passes.Options, verbose: bool) -> None:
     def narrate(line: str) -> None:
         if verbose:
-            click.echo(show.safe(line))
+            with suppress(OSError):  # a full disk or a closed pipe must not stop the sending
+                click.echo(show.safe(line))
 
     with ExitStack() as stack:
         after_tick = _progress(stack) if sys.stderr.isatty() and not verbose and not options.stay else None
@@ -117,5 +118,7 @@ def _complain(tally: Tally) -> None:
             "See: flask --app guestbook deliveries list --status failed",
             err=True,
         )
+    if tally.fault:
+        click.echo(f"guestbook: the pass ended early, and what is due waits. {tally.fault}", err=True)
     for line in tally.disabled:
         click.echo(f"guestbook: {show.safe(line)}.", err=True)

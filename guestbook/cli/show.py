@@ -3,8 +3,10 @@
 import functools
 import json
 import logging
+import math
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -17,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook import clock, database
 from guestbook.database import Base, db
+from guestbook.desk import Refused
 from guestbook.settings import Settings
 
 UNSEEN = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes only what lies below the blank; terminals obey more
@@ -28,8 +31,19 @@ M = TypeVar("M", bound=Base)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
+class FiniteRange(click.FloatRange):
+    """A number within limits. Click's own lets `nan` by, which is neither below nor above any limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Turn the option's text into a number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Run in the app's context and turn a database that is away into one line and exit code 75."""
+    """Run in the app's context; end with one line and 1 when refused, 75 when the database is away."""
 
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:
@@ -37,9 +51,11 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         try:
             return function(*args, **options)
+        except Refused as error:
+            raise click.ClickException(str(error)) from None
         except DBAPIError as error:
             if _narrating():
-                raise
+                traceback.print_exc()
             give_up(error)
 
     return with_appcontext(run)

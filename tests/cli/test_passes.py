@@ -91,6 +91,8 @@ def test_prune_prints_how_much_it_removed_only_when_asked(shell: Shell) -> None:
     [
         ("cron", "--max-seconds", "0"),
         ("cron", "--max-seconds", "soon"),
+        ("cron", "--max-seconds", "nan"),
+        ("deliver", "--max-seconds", "inf"),
         ("cron", "--concurrency", "0"),
         ("deliver", "--concurrency", "257"),
         ("cron", "now"),

@@ -69,6 +69,14 @@ def test_a_database_that_is_away_ends_with_75_and_one_line_without_its_password(
         assert "Traceback" not in result.stderr
 
 
+def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path: Path) -> None:
+    app = guestbook.create_app(settings_for(tmp_path, AWAY["postgresql"]))
+    result = app.test_cli_runner().invoke(args=["cron", "-v"])
+    assert (result.exit_code, result.stdout) == (75, "")
+    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert result.stderr.splitlines()[-1].startswith("The database cannot be used now: ")
+
+
 def test_it_is_so_for_a_process_too(process: Process) -> None:
     code, said, complaint = process("cron", DATABASE_URL=AWAY["postgresql"])
     assert (code, said) == (75, "")
