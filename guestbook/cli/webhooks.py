@@ -103,7 +103,11 @@ def show_(id_: str, as_json: bool) -> None:
 @show.command
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
     """Change a webhook; what is not named stays. --event and --header replace the whole list."""
-    wanted = {**_fields(fields), **({"headers": ()} if no_headers else {})}
+    wanted = _fields(fields)
+    if no_headers and "headers" in wanted:
+        raise click.UsageError("--header replaces all headers, so --no-headers beside it is too much.")
+    if no_headers:
+        wanted["headers"] = ()
     if not wanted:
         raise click.UsageError("Say what to change: see flask --app guestbook webhooks update --help")
     with writing() as session:
@@ -141,7 +145,7 @@ def disable(id_: str) -> None:
 @click.argument("id_", metavar="ID")
 @click.option(
     "--overlap-hours",
-    type=click.FloatRange(0, 24 * 30),
+    type=show.FiniteRange(0, 24 * 30),
     default=24,
     show_default=True,
     help="For how long the old secret signs beside the new one.",

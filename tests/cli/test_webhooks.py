@@ -135,6 +135,13 @@ def test_update_without_a_change_says_how_to_name_one(shell: Shell) -> None:
     assert "Say what to change: see flask --app guestbook webhooks update --help" in said
 
 
+def test_update_does_not_guess_whether_headers_are_wanted(shell: Shell) -> None:
+    key = added(shell)
+    both = ("webhooks", "update", key, "--no-headers", "--header", "A: b")
+    assert "--header replaces all headers" in shell.refused(*both, code=2)
+    assert shell.json("webhooks", "show", key)["headers"] == {}
+
+
 def test_update_refuses_the_whole_when_a_part_is_wrong(shell: Shell) -> None:
     key = added(shell)
     said = shell.refused("webhooks", "update", key, "--name", "New", "--url", "ftp://x")
@@ -177,7 +184,10 @@ def test_rotate_may_end_the_old_secret_at_once(shell: Shell) -> None:
     assert "The old one signs no more." in shell("webhooks", "rotate-secret", key, "--overlap-hours", "0")
     row = shell.json("webhooks", "rotate-secret", key, "--overlap-hours", "1")
     assert set(row) == COLUMNS
-    assert "Usage: " in shell.refused("webhooks", "rotate-secret", key, "--overlap-hours", "-1", code=2)
+    for hours in ("-1", "nan", "inf"):
+        said = shell.refused("webhooks", "rotate-secret", key, "--overlap-hours", hours, code=2)
+        assert "Usage: " in said
+        assert "Invalid value for '--overlap-hours'" in said
 
 
 def test_test_queues_a_ping(shell: Shell) -> None:
