@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.models import Delivery, Pass, Webhook
@@ -13,23 +13,31 @@ STALE = timedelta(minutes=15)  # the slowest cron that hosts offer
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Ages in seconds; None when there has been no pass, or nothing is due."""
+    """Seconds since a pass last came to its end, and since the oldest due time; None without any."""
 
     last_pass_age: float | None
     oldest_due_age: float | None
 
     @property
     def is_well(self) -> bool:
-        """False when something is due and cron has not come for a quarter of an hour."""
+        """False when something has been due, and no pass has ended, for a quarter of an hour.
+
+        A start proves nothing: a pass that always crashes starts every minute.
+        """
         if self.oldest_due_age is None or self.oldest_due_age < STALE.total_seconds():
             return True
         return self.last_pass_age is not None and self.last_pass_age < STALE.total_seconds()
 
 
 def read(session: Session, now: datetime) -> Health:
-    """Look at the last pass and at the oldest delivery that is due to a webhook that may be sent to."""
-    last = session.scalar(select(func.max(Pass.started_at)))
-    return Health(_age(last, now), _age(oldest_due(session, now), now))
+    """Look at the last pass that ended and at the oldest delivery that may be sent and is due."""
+    return Health(_age(last_end(session, now), now), _age(oldest_due(session, now), now))
+
+
+def last_end(session: Session, now: datetime) -> datetime | None:
+    """Return when a pass last ended; an end in the future, from before a clock jump, does not count."""
+    ended = select(Pass.finished_at).where(Pass.finished_at <= now)
+    return session.scalar(ended.order_by(Pass.started_at.desc()).limit(1))
 
 
 def oldest_due(session: Session, now: datetime) -> datetime | None:

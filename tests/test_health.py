@@ -1,4 +1,4 @@
-"""Health: something is due and cron has not come for a quarter of an hour."""
+"""Health: something has been due for a quarter of an hour, and no pass has ended."""
 
 from datetime import timedelta
 
@@ -14,12 +14,14 @@ from tests import stock
 MINUTE = timedelta(minutes=1)
 
 
-def came(ago: timedelta) -> None:
+def came(ago: timedelta, *, ended: bool = True) -> None:
     """Let a pass have come so long ago."""
+    db.session.rollback()
+    started = clock.now() - ago
     done = {"processed": 0, "retried": 0, "failed": 0}
     with database.write(db.engine) as connection:
-        row = {"id": ids.new(), "started_at": clock.now() - ago, "host": "here", **done}
-        connection.execute(insert(PASSES).values(**row))
+        row = {"id": ids.new(), "started_at": started, "host": "here", **done}
+        connection.execute(insert(PASSES).values(**row, finished_at=started if ended else None))
 
 
 def read() -> Health:
@@ -78,6 +80,25 @@ def test_what_waits_for_a_disabled_or_paused_webhook_does_not_count() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_pass_that_a_clock_put_in_the_future_has_no_negative_age() -> None:
+def test_a_pass_that_a_clock_put_in_the_future_does_not_count() -> None:
+    came(30 * MINUTE)
     came(-20 * MINUTE)
-    assert read().last_pass_age == 0
+    assert read().last_pass_age == pytest.approx(30 * 60, abs=10)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_passes_that_start_and_never_end_are_no_sign_of_life() -> None:
+    stock.delivery(stock.webhook(), due_at=clock.now() - 20 * MINUTE)
+    came(16 * MINUTE)
+    for minutes in range(15):
+        came(minutes * MINUTE, ended=False)
+    assert not read().is_well
+    came(timedelta())
+    assert read().is_well
+
+
+@pytest.mark.usefixtures("app")
+def test_a_long_pass_that_still_runs_is_well_while_nothing_waits_long() -> None:
+    came(600 * MINUTE, ended=False)
+    stock.delivery(stock.webhook(), due_at=clock.now() - 14 * MINUTE)
+    assert read().is_well

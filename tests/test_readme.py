@@ -259,6 +259,12 @@ def test_the_line_for_cron_is_that_of_the_example() -> None:
     assert line in (ROOT / "crontab.example").read_text()
 
 
+def test_a_server_that_the_readme_starts_listens_on_this_machine_alone() -> None:
+    commands = re.findall(r"waitress-serve [^`]+", README)
+    assert commands
+    assert all(" --listen 127.0.0.1:" in command for command in commands)
+
+
 def test_the_version_is_this_one() -> None:
     assert re.findall(r"guestbook/(\d+\.\d+\.\d+)", README) == [VERSION]
     assert f"## Unreleased: {VERSION}" in (ROOT / "CHANGELOG.md").read_text()

@@ -26,7 +26,7 @@ def status(as_json: bool) -> None:
     if facts["last pass"] is None:
         click.echo("\nCron has never come. See crontab.example for the one line that it needs.")
     elif not facts["well"]:
-        click.echo("\nDeliveries are due and cron has not come for a quarter of an hour.")
+        click.echo("\nDeliveries are due, and no pass of cron has come to its end for a quarter of an hour.")
 
 
 def _facts(now: datetime) -> dict[str, Any]:

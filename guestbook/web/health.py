@@ -11,7 +11,7 @@ pages = Blueprint("health", __name__)
 
 @pages.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Tell the ages, in seconds, of the last pass and of the delivery that has been due longest."""
+    """Tell the ages, in seconds, since a pass last ended and of the delivery due longest."""
     read = health.read(db.session(), clock.now())
     answer = jsonify(
         status="ok" if read.is_well else "cron is late",

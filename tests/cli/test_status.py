@@ -73,7 +73,7 @@ def test_it_says_when_cron_has_not_come_though_something_waits(shell: Shell, min
     came(minutes * MINUTE)
     said = shell("status")
     assert fact(said, "well") == well
-    late = "Deliveries are due and cron has not come for a quarter of an hour." in said
+    late = "no pass of cron has come to its end for a quarter of an hour." in said
     assert late == (well == "no")
 
 
