@@ -13,7 +13,8 @@ from typing import Any, cast
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 from guestbook import clock
@@ -146,6 +147,13 @@ def statements(sql: str) -> list[str]:
 def lacks_tables(error: DBAPIError) -> bool:
     """Whether it failed because schema.sql was not run; a missing database or user is another thing."""
     return NO_TABLE.search(str(error.orig)) is not None
+
+
+def is_away(error: SQLAlchemyError) -> bool:
+    """Whether the database cannot be used now: no connection, no turn to write, or no tables yet."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return True
+    return isinstance(error, DBAPIError) and lacks_tables(error)
 
 
 def journal_mode(engine: Engine) -> str | None:

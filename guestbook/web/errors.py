@@ -1,10 +1,13 @@
 """Answers for what went wrong: a page in the book's own dress, or JSON where programs ask."""
 
 from flask import Flask, Response, current_app, jsonify, render_template, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
+from guestbook import database
+
 PROGRAMS = ("/api/", "/healthz")
+RETRY_AFTER = 60  # seconds
 
 SENTENCES = {
     400: ("That did not arrive whole", "Nothing was stored. Going back and trying again may help."),
@@ -22,7 +25,7 @@ SENTENCES = {
 def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not, ourselves."""
     app.register_error_handler(HTTPException, answer)
-    app.register_error_handler(OperationalError, answer_away)
+    app.register_error_handler(SQLAlchemyError, answer_away)
 
 
 def answer(error: HTTPException) -> Response:
@@ -41,7 +44,9 @@ def answer(error: HTTPException) -> Response:
     return response
 
 
-def answer_away(error: OperationalError) -> Response:
-    """Answer 503 when the database is away; the log has the reason."""
-    current_app.logger.error("The database is away: %s", error.orig)
-    return answer(ServiceUnavailable(retry_after=60))
+def answer_away(error: SQLAlchemyError) -> Response:
+    """Answer 503 when the database is away; the log has the reason. Anything else is a mistake of ours."""
+    if not database.is_away(error):
+        raise error
+    current_app.logger.error("The database is away: %s", getattr(error, "orig", error))
+    return answer(ServiceUnavailable(retry_after=RETRY_AFTER))

@@ -4,14 +4,14 @@ import re
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from guestbook import book, draft, spam
+from guestbook import book, database, draft, spam
 from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.models import Comment
 from guestbook.spam import Verdict
-from guestbook.web import forms
+from guestbook.web import errors, forms
 from guestbook.web.forms import Form, FormError
 
 pages = Blueprint("public", __name__)
@@ -55,9 +55,12 @@ def sign() -> ResponseReturnValue:
         return _form_again(entry, request.form["token"]), 422
     try:
         comment = _store(entry, form)
-    except OperationalError as error:
-        current_app.logger.error("A comment could not be stored, the database is away: %s", error.orig)
-        return _form_again(entry, request.form["token"], AWAY), 503
+    except SQLAlchemyError as error:
+        if not database.is_away(error):
+            raise
+        reason = getattr(error, "orig", error)
+        current_app.logger.error("A comment could not be stored, the database is away: %s", reason)
+        return _form_again(entry, request.form["token"], AWAY), 503, {"Retry-After": str(errors.RETRY_AFTER)}
     return redirect(_where_to_look(comment), 303)
 
 

@@ -10,6 +10,9 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 import guestbook
+from guestbook import database
+from guestbook.database import db
+from guestbook.models import Comment
 from guestbook.web import guard
 from tests.web.visitor import GREETING, Visitor, by_class, parse, stored, text
 
@@ -123,6 +126,33 @@ def test_when_the_database_is_away_readers_are_asked_to_come_back(environ: dict[
     visitor = Visitor(guestbook.create_app(environ | AWAY))
     assert shown(visitor, "GET", "/") == (503, "The book cannot be reached")
     assert visitor.get("/").headers["Retry-After"] == "60"
+
+
+def test_a_book_whose_tables_nobody_has_made_is_away_too(each_environ: dict[str, str]) -> None:
+    app = guestbook.create_app(each_environ)
+    visitor = Visitor(app)
+    assert shown(visitor, "GET", "/") == (503, "The book cannot be reached")
+    assert visitor.get("/healthz").status_code == 503
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_mistake_in_our_sql_is_no_database_that_is_away(broken: Visitor) -> None:
+    broken.app.add_url_rule("/value", "/value", lambda: db.session.get_one(Comment, "nobody").name)
+    assert shown(broken, "GET", "/value") == (500, "Something broke on our side")
+
+
+def test_a_pool_without_a_free_connection_is_away_for_a_moment(environ: dict[str, str]) -> None:
+    app = guestbook.create_app(environ)
+    with app.app_context():
+        database.create_tables(db.engine)
+        pool = db.engine.pool
+        pool._timeout = 0.1  # type: ignore[attr-defined]  # seconds instead of thirty
+        held = [db.engine.connect() for _ in range(pool.size() + pool._max_overflow)]  # type: ignore[attr-defined]
+        assert shown(Visitor(app), "GET", "/") == (503, "The book cannot be reached")
+        for connection in held:
+            connection.close()
+        db.engine.dispose()
 
 
 @pytest.mark.parametrize(
