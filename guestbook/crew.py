@@ -8,73 +8,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-START_CAP = 2  # requests at once to a webhook that has shown nothing yet; each success allows one more
-START_DEPTH = 16  # rows claimed ahead for such a webhook
-MOST_DEPTH = 384
+from guestbook.lanes import START_CAP, START_DEPTH, Lane, Result
+from guestbook.schedule import PAUSE_AFTER
+
 MOST_QUEUED = 1536  # rows claimed ahead for all webhooks
+STACK = 1024 * 1024  # bytes for each thread; the usual 8 MiB are too many where memory is limited
 MOST_UNSAVED = 384  # sent and not yet recorded: what a kill can make us send twice
-PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
-
-
-class Result(Protocol):
-    """What a lane has to know of an attempt."""
-
-    unreachable: bool
-
-    @property
-    def ok(self) -> bool:
-        """Whether the receiver has it."""
-
-    @property
-    def hold(self) -> bool:
-        """Whether the receiver asked to be left alone."""
 
 
 E = TypeVar("E")
 R = TypeVar("R", bound=Result)
-
-
-@dataclass(slots=True, eq=False)
-class Lane(Generic[E]):
-    """The work that waits for one webhook, and how much of it may be under way at once."""
-
-    errands: deque[E] = field(default_factory=deque)
-    cap: int = START_CAP
-    in_flight: int = 0
-    unreachable: int = 0
-    held: bool = False
-    told: bool = False  # whether what put it on hold was collected, so that the database knows of it
-    ready: bool = False
-    done: int = 0  # since the last look at its depth
-    depth: int = START_DEPTH
-
-    def may_go(self) -> bool:
-        """Whether a thread may take an errand from here now."""
-        return bool(self.errands) and self.in_flight < self.cap and not self.held
-
-    def note(self, result: Result, most: int) -> None:
-        """Learn from a result before the database does: a bad lane must not cost a second time-out."""
-        self.in_flight -= 1
-        self.done += 1
-        if result.ok:
-            self.cap, self.unreachable = min(self.cap + 1, most), 0
-        else:
-            self.cap = 1
-            self.unreachable = self.unreachable + 1 if result.unreachable else 0
-        if result.hold or self.unreachable >= PAUSE_AFTER:
-            self.held, self.told = True, False
-
-    def room(self) -> int:
-        """Return how many more rows to claim for it: twice what it did since the last look."""
-        if self.held and not self.told:
-            return 0  # the database would still give some
-        self.depth = min(max(2 * self.done + 2 * self.cap, self.depth // 2), MOST_DEPTH)
-        self.done = 0
-        room = self.depth - len(self.errands)
-        return room if room >= self.depth // 2 else 0
 
 
 class Crew(Generic[E, R]):
@@ -149,6 +94,12 @@ class Crew(Generic[E, R]):
                 if key not in kept:
                     lane.held = lane.told = True
 
+    def change(self, key: str, renew: Callable[[E], E]) -> None:
+        """Renew what waits in a lane: its webhook has another URL, secret or header now."""
+        with self._lock:
+            if lane := self._lanes.get(key):
+                lane.errands = deque(map(renew, lane.errands))
+
     def take_back(self, *, held_only: bool) -> list[E]:
         """Take out what no thread has started: of the lanes on hold, or of all."""
         with self._lock:
@@ -165,6 +116,12 @@ class Crew(Generic[E, R]):
         with self._lock:
             if not self._results:
                 self._finished.wait(seconds)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the host has not allowed a single thread."""
+        with self._lock:
+            return self._size == 0
 
     @property
     def busy(self) -> bool:
@@ -191,8 +148,10 @@ class Crew(Generic[E, R]):
     def _call_threads(self) -> None:
         missing = min(self._queued - self._idle, self._size - self._threads)
         for _ in range(missing):
+            if not _start(self._run, f"sender-{self._threads + 1}"):
+                self._size = self._threads  # the host allows no more: fewer do the work too
+                break
             self._threads += 1
-            threading.Thread(target=self._run, daemon=True, name=f"sender-{self._threads}").start()
         self._wanted.notify(min(self._queued, self._size))
 
     def _run(self) -> None:
@@ -238,3 +197,14 @@ class Crew(Generic[E, R]):
                     self._wanted.notify()  # one wakes the next, as long as there is work
                 return lane, errand
         return None
+
+
+def _start(work: Callable[[], None], name: str) -> bool:
+    before = threading.stack_size(STACK)
+    try:
+        threading.Thread(target=work, daemon=True, name=name).start()
+    except RuntimeError:
+        return False
+    finally:
+        threading.stack_size(before)
+    return True

@@ -52,7 +52,7 @@ class Json(TypeDecorator[dict[str, str]]):
 
     def process_bind_param(self, value: dict[str, str] | None, dialect: Any) -> str | None:  # noqa: ARG002
         """Turn a dict into the table's text."""
-        return None if value is None else json.dumps(value, ensure_ascii=False)
+        return None if value is None else json.dumps(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:  # noqa: ARG002
         """Turn the table's text into a dict; what somebody broke by hand is still there to be seen."""

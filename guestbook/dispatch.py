@@ -6,6 +6,7 @@ keeps the webhooks' health, all in one transaction, so that the web gets its tur
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,17 +16,17 @@ from sqlalchemy.exc import DBAPIError
 from guestbook import clock, database, ids, queue, record, sender
 from guestbook.crew import Crew
 from guestbook.models import DELIVERIES, Delivery, Webhook
-from guestbook.models.webhook import PAUSE_AFTER
 from guestbook.record import Tally
+from guestbook.schedule import PAUSE_AFTER
 from guestbook.sender import Errand, Outcome, Receiver
 from guestbook.settings import Settings
 from guestbook.transport import Transport
 from guestbook.watch import Stop, Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
-STEP_BACK = 0.05  # seconds more while visitors are writing to the same file
+STEP_BACK = 0.03  # seconds more while visitors are writing to the same file
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
-TRIES = 6  # of a tick whose transaction lost against another
+PATIENCE = 10.0  # seconds for a tick whose transaction lost against another, or whose connection broke
 
 
 class Dispatch:
@@ -54,7 +55,9 @@ class Dispatch:
         self._ticks = 0
         self._receivers: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
         self._unsaved: list[Outcome] = []
-        self.tally = Tally(narrate)
+        self._narrate = narrate
+        self._lost = False
+        self.tally = Tally()
 
     def run(
         self, *, until: float, stay: bool, stop: Stop, after_tick: Callable[[], None] | None = None
@@ -65,22 +68,30 @@ class Dispatch:
         """
         try:
             with Watch(self._engine) as watch:
-                while not stop.is_set() and time.monotonic() < until:
-                    self._tick(watch, claiming=True)
-                    if after_tick:
-                        after_tick()
-                    if self._crew.busy or self._unsaved:
-                        self._let_the_crew_work(watch, stop)
-                    elif watch.anything_due(clock.now()):
-                        stop.wait(TICK)  # another pass has it in hand
-                    elif stay:
-                        watch.rest(until, stop)
-                    else:
-                        break
-            self._wind_up()
+                self._loop(watch, until, stay, stop, after_tick)
         finally:
-            self._transport.close()
+            try:
+                if not self._lost:
+                    self._wind_up()
+            finally:
+                self._transport.close()
         return self.tally
+
+    def _loop(
+        self, watch: Watch, until: float, stay: bool, stop: Stop, after_tick: Callable[[], None] | None
+    ) -> None:
+        while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
+            self._tick(watch, claiming=True)
+            if after_tick:
+                after_tick()
+            if self._crew.busy or self._unsaved:
+                self._let_the_crew_work(watch, stop)
+            elif watch.anything_due(clock.now()):
+                stop.wait(TICK)  # another pass has it in hand
+            elif stay:
+                watch.rest(until, stop)
+            else:
+                break
 
     def _let_the_crew_work(self, watch: Watch, stop: Stop) -> None:
         watch.mark()
@@ -108,28 +119,37 @@ class Dispatch:
             try:
                 claimed = self._settle(claiming)
             except BaseException:
+                self._lost = True
                 self._crew.take_back(held_only=False)  # nothing is sent that could not be recorded
                 raise
             self._unsaved.clear()
             for row, errands in claimed:
                 self._crew.load(row.id, errands, unreachable=row.unreachable_in_a_row)
+        if self._crew.stuck:
+            self.tally.fault = "This host allows no thread to be started."
 
     def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[Errand]]]:
-        """Run the tick's transaction; again when another transaction had to win."""
-        for number in range(TRIES):
-            tally = Tally(self.tally.narrate)
+        """Run the tick's transaction; again when another had to win or the connection broke.
+
+        A commit that the server made and could not confirm is safe to repeat: the rows are not ours any more.
+        """
+        give_up, wait = time.monotonic() + PATIENCE, 0.02
+        while True:
+            tally = Tally()
             try:
                 with database.write(self._engine) as connection:
                     record.outcomes(connection, self._unsaved, self._settings, tally)
                     claimed = self._claim(connection) if claiming else []
-            except DBAPIError as error:
-                if error.connection_invalidated or number == TRIES - 1:
+            except DBAPIError:
+                if time.monotonic() + wait > give_up:
                     raise
-                time.sleep(0.02 * 2**number)
+                time.sleep(wait)
+                wait = min(2 * wait, 1.0)
             else:
                 self.tally.add(tally)
+                for line in tally.story:
+                    self._narrate(line)
                 return claimed
-        raise AssertionError("the last try returns or raises")
 
     def _claim(self, connection: Connection) -> list[tuple[Row[Any], list[Errand]]]:
         now = clock.now()
@@ -160,6 +180,7 @@ class Dispatch:
         known = self._receivers.get(row.id)
         if known is None or known[0] != key:
             known = self._receivers[row.id] = (key, sender.receiver(row.id, *key))
+            self._crew.change(row.id, lambda errand: replace(errand, receiver=known[1]))
         return known[1]
 
 
@@ -193,7 +214,7 @@ def _errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand
         id=row.id,
         event_id=row.event_id,
         event=row.event,
-        body=row.payload.encode(),
+        body=row.payload.encode() if isinstance(row.payload, str) else bytes(row.payload),
         attempts=row.attempts,
         schedule_start=row.schedule_start,
         due_at=row.due_at,

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,8 +73,10 @@ def _lock(path: Path) -> Iterator[bool]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
-        else:
-            yield True
+            return
+        except OSError:  # some network drives have no locks
+            pass
+        yield True
 
 
 @contextmanager
@@ -104,18 +106,21 @@ def _one_core() -> Iterator[None]:
         yield
         return
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
+    with suppress(OSError):  # some hosts forbid it
+        os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        with suppress(OSError):
+            os.sched_setaffinity(0, cores)
 
 
 def _repair(engine: Engine, settings: Settings) -> datetime | None:
     """Mend due times that a clock jump has left far in the future; return when the last pass started."""
     now = clock.now()
     with engine.connect() as connection:
-        previous = connection.scalar(select(func.max(Pass.started_at)))
+        # Of this host: another one's clock may be ahead of ours for ever.
+        previous = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == _host()))
         went_back = previous is not None and previous > now + CLOCK_SLACK
         limits = _limits(settings, now, went_back)
         strange = connection.execute(_strange(limits)).first()
@@ -166,7 +171,8 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
     paused = Webhook.paused_until > limits.paused + queue.SKEW
     connection.execute(update(Webhook).where(paused).values(paused_until=None))
     if went_back:  # or each coming pass would take the old ones for a sign of another jump
-        connection.execute(update(Pass).where(Pass.started_at > now).values(started_at=now))
+        mine = Pass.host == _host()
+        connection.execute(update(Pass).where(Pass.started_at > now, mine).values(started_at=now))
 
 
 def _may_prune(engine: Engine, previous: datetime | None) -> bool:
@@ -186,7 +192,7 @@ def _begin(engine: Engine) -> str:
             insert(Pass).values(
                 id=number,
                 started_at=clock.now(),
-                host=socket.gethostname()[:100],
+                host=_host(),
                 processed=0,
                 retried=0,
                 failed=0,
@@ -199,3 +205,7 @@ def _end(engine: Engine, number: str, tally: Tally) -> None:
     done = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
     with database.write(engine) as connection:
         connection.execute(update(Pass).where(Pass.id == number).values(finished_at=clock.now(), **done))
+
+
+def _host() -> str:
+    return socket.gethostname()[:100]

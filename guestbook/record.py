@@ -1,7 +1,7 @@
 """Write down what came of a tick's attempts: the deliveries, the attempts, the webhooks' health."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,12 +19,13 @@ from guestbook.settings import Settings
 class Tally:
     """What a pass has done, and the lines that its owner must read."""
 
-    narrate: Callable[[str], None]
     processed: int = 0
     retried: int = 0
     late: int = 0  # acknowledgements whose lease had gone to somebody else
-    given_up: Counter[str] = field(default_factory=Counter)  # by the webhook's name
+    given_up: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the webhook's name and id
     disabled: list[str] = field(default_factory=list)
+    fault: str | None = None  # of our own machine or proxy, which ended the pass
+    story: list[str] = field(default_factory=list)  # a line for each attempt, to be told after the commit
 
     @property
     def failed(self) -> int:
@@ -38,6 +39,7 @@ class Tally:
         self.late += other.late
         self.given_up += other.given_up
         self.disabled += other.disabled
+        self.fault = self.fault or other.fault
 
 
 def outcomes(connection: Connection, results: Sequence[Outcome], settings: Settings, tally: Tally) -> None:
@@ -46,6 +48,7 @@ def outcomes(connection: Connection, results: Sequence[Outcome], settings: Setti
         return
     now = clock.now()
     _release(connection, [result for result in results if result.started_at is None])
+    tally.fault = next((result.error for result in results if result.fault), None)
     sent = [result for result in results if result.started_at is not None]
     ours = queue.owned(connection, DELIVERIES, {result.errand.id: result.errand.token for result in sent})
     kept = [result for result in sent if result.errand.id in ours]
@@ -113,10 +116,10 @@ def _count(result: Outcome, due_at: datetime | None, tally: Tally) -> None:
         tally.retried += 1
         fate = f"will be retried at {clock.to_text(due_at)}"
     else:
-        tally.given_up[errand.receiver.name] += 1
+        tally.given_up[errand.receiver.name, errand.receiver.webhook_id] += 1
         fate = "given up"
     why = "" if result.ok else f" {result.error}"
-    tally.narrate(
+    tally.story.append(
         f"{errand.id} {errand.event} to {errand.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
     )
 

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 JITTER = 0.2  # of the delay, either way, so that a receiver's recovery is not met by a herd
 RETRY_AFTER_CAP = 24 * 3600.0  # seconds
+PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 PAUSE_FIRST = 30.0  # seconds until the first probe of an unreachable webhook
 PAUSE_CAP = 3600.0  # seconds
 

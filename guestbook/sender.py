@@ -70,6 +70,7 @@ class Outcome:
     status_code: int | None = None
     error: str | None = None
     unreachable: bool = False
+    fault: bool = False  # of our own machine or proxy: nothing was sent, and the receiver is not to blame
     meaning: answers.Meaning = answers.RETRY
     request_headers: dict[str, str] = field(default_factory=dict)
     response_headers: dict[str, str] | None = None
@@ -83,7 +84,7 @@ class Outcome:
     @property
     def hold(self) -> bool:
         """Whether the rest of this webhook's work must wait."""
-        return self.meaning.pause > 0 or self.meaning.gone
+        return self.fault or self.meaning.pause > 0 or self.meaning.gone
 
 
 def receiver(
@@ -124,6 +125,8 @@ class Sender:
         try:
             self._post(errand, outcome)
         except TransportError as error:
+            if error.is_ours:
+                return Outcome(errand, error=str(error), fault=True)
             outcome.error, outcome.unreachable = str(error)[:ERROR_LIMIT], error.unreachable
         except Exception as error:  # a fault of ours or of the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from guestbook.crew import MOST_QUEUED, MOST_UNSAVED, PAUSE_AFTER, START_CAP, START_DEPTH, Crew
+from guestbook.crew import MOST_QUEUED, MOST_UNSAVED, Crew
+from guestbook.lanes import START_CAP, START_DEPTH
+from guestbook.schedule import PAUSE_AFTER
 
 SIZE = 32
 MOST = SIZE // 4

@@ -24,7 +24,7 @@ FLOORS = (
     ("health",),
     ("models",),
     ("database",),
-    ("transport", "formats", "answers", "spam"),
+    ("transport", "formats", "answers", "spam", "lanes"),
     ("signing", "schedule", "draft", "settings"),
     ("text", "clock", "ids", "turns", "version"),
 )

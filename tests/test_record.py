@@ -107,14 +107,15 @@ def test_a_failure_waits_for_the_next_step_of_the_schedule(hook: str, receiver: 
     assert webhook.failing_since is not None
 
 
-@pytest.mark.usefixtures("hook")
-def test_a_schedule_that_is_used_up_ends_as_failed_and_is_told(app: Flask, receiver: Receiver) -> None:
+def test_a_schedule_that_is_used_up_ends_as_failed_and_is_told(
+    app: Flask, hook: str, receiver: Receiver
+) -> None:
     app.config["GUESTBOOK"] = replace(stock.settings(), retry_schedule=(0.0,))
     receiver.answer("/hook", Answer(500))
     stock.sign()
     tally = stock.run_pass()
     assert stock.one().status == "failed"
-    assert (tally.failed, dict(tally.given_up)) == (1, {"one": 1})
+    assert (tally.failed, dict(tally.given_up)) == (1, {("one", hook): 1})
 
 
 @pytest.mark.usefixtures("hook")

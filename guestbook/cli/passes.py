@@ -111,11 +111,11 @@ def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
 
 def _complain(tally: Tally) -> None:
     """Print the lines that cron mails to the owner: one a webhook, however many deliveries it cost."""
-    for name, count in sorted(tally.given_up.items()):
+    for (name, webhook_id), count in sorted(tally.given_up.items()):
         noun = "1 delivery was" if count == 1 else f"{count} deliveries were"
         click.echo(
             f"guestbook: {noun} given up for webhook {show.safe(name)}. "
-            "See: flask --app guestbook deliveries list --status failed",
+            f"See: flask --app guestbook deliveries list --status failed --webhook {webhook_id}",
             err=True,
         )
     if tally.fault:

@@ -17,7 +17,6 @@ EVENTS = (
     "ping",
 )
 DISABLED_REASONS = ("by_hand", "failing", "gone")
-PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 DISABLE_AFTER = 10  # failures in a row …
 DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
 OVERLAP = timedelta(hours=24)  # for which the old secret still signs after a rotation
@@ -49,10 +48,6 @@ class Webhook(Base):
     unreachable_in_a_row: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None]
 
-    def wants(self, event: str) -> bool:
-        """Whether its filter names the event."""
-        return event in self.events.split()
-
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""
         self.disabled_at = self.disabled_reason = self.paused_until = None
@@ -76,7 +71,7 @@ class Webhook(Base):
 
     def note_success(self) -> None:
         """Forget the failures and reopen; a pause that the receiver asked for itself goes on."""
-        if self.unreachable_in_a_row >= PAUSE_AFTER:
+        if self.unreachable_in_a_row >= schedule.PAUSE_AFTER:
             self.paused_until = None
         self._forget_failures()
 
@@ -98,8 +93,8 @@ class Webhook(Base):
 
     def _pause_end(self, now: datetime, pause: float) -> datetime | None:
         ends = [now + timedelta(seconds=min(pause, schedule.RETRY_AFTER_CAP))] if pause else []
-        if self.unreachable_in_a_row >= PAUSE_AFTER:
-            ends.append(schedule.pause_until(now, self.unreachable_in_a_row - PAUSE_AFTER))
+        if self.unreachable_in_a_row >= schedule.PAUSE_AFTER:
+            ends.append(schedule.pause_until(now, self.unreachable_in_a_row - schedule.PAUSE_AFTER))
         if self.paused_until and self.paused_until > now:
             ends.append(self.paused_until)
         return max(ends, default=None)

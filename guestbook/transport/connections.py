@@ -86,9 +86,12 @@ class ProxiedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
             super()._tunnel()
         except OSError as error:
             status = TUNNEL_STATUS.search(str(error))
-            reason = "proxy_refused" if status and status[1] == "403" else "proxy_failed"
+            reason = "proxy_failed" if not status or status[1] == "407" else "proxy_gave_up"
+            reason = "proxy_refused" if status and status[1] == "403" else reason
             raise TransportError(reason, f"it answered {status[1]}" if status else "") from None
-        except Exception:  # what it answered was not HTTP, or the budget is spent
+        except TransportError:  # it may wait in vain for the receiver
+            raise TransportError("proxy_gave_up", "it did not answer in time") from None
+        except Exception:  # what it answered was not HTTP
             raise TransportError("proxy_failed") from None
         attempt.sent = False  # CONNECT is not yet the request
         attempt.stage = budget.HANDSHAKING

@@ -21,6 +21,7 @@ SENTENCES = {
     "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only "
     "the hosts on PythonAnywhere’s list: ask them to add this one, or use a paid account.",
     "proxy_failed": "The outbound proxy did not do its work.",
+    "proxy_gave_up": "The outbound proxy could not reach the host.",
 }
 
 # The receiver could not be reached or did not answer in time: five in a row pause its webhook.
@@ -34,8 +35,13 @@ UNREACHABLE = frozenset(
         "tls_timeout",
         "send_timeout",
         "timeout",
+        "proxy_gave_up",
     )
 )
+
+
+# This machine's own trouble, or its proxy's: no receiver is to blame, and none can be reached.
+OURS = frozenset(("closed", "out_of_sockets", "no_authorities", "proxy_failed"))
 
 
 class TransportError(Exception):
@@ -55,6 +61,11 @@ class TransportError(Exception):
     def unreachable(self) -> bool:
         """Whether this counts for the pause of the webhook."""
         return self.reason in UNREACHABLE
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether no receiver is to blame."""
+        return self.reason in OURS
 
     def __str__(self) -> str:
         sentence = SENTENCES[self.reason]

@@ -44,7 +44,7 @@ def test_verbose_tells_what_happens_to_each(shell: Shell, receiver: Receiver) ->
 def test_what_was_given_up_is_told_in_one_line_a_webhook_without_secrets(
     shell: Shell, receiver: Receiver
 ) -> None:
-    stock.webhook(receiver.url("/hook?token=hunter2"), name="Chat", headers={"X-Token": "hunter2"})
+    hook = stock.webhook(receiver.url("/hook?token=hunter2"), name="Chat", headers={"X-Token": "hunter2"})
     receiver.answer("/hook?token=hunter2", Answer(400, headers={"webhook-delivery": "abort-message"}))
     for _ in range(3):
         stock.sign()
@@ -52,7 +52,7 @@ def test_what_was_given_up_is_told_in_one_line_a_webhook_without_secrets(
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == (
         "guestbook: 3 deliveries were given up for webhook Chat. "
-        "See: flask --app guestbook deliveries list --status failed\n"
+        f"See: flask --app guestbook deliveries list --status failed --webhook {hook}\n"
     )
 
 

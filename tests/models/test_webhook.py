@@ -6,7 +6,8 @@ import pytest
 
 from guestbook import signing
 from guestbook.models import Webhook
-from guestbook.models.webhook import DISABLE_AFTER, DISABLE_AFTER_TIME, PAUSE_AFTER
+from guestbook.models.webhook import DISABLE_AFTER, DISABLE_AFTER_TIME
+from guestbook.schedule import PAUSE_AFTER
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -26,13 +27,6 @@ def webhook() -> Webhook:
 
 def fail(webhook: Webhook, now: datetime = NOW, *, unreachable: bool = False, pause: float = 0) -> None:
     webhook.note_failure(now, unreachable=unreachable, pause=pause)
-
-
-def test_it_wants_the_events_that_its_filter_names_whole(webhook: Webhook) -> None:
-    assert webhook.wants("comment.created")
-    assert not webhook.wants("comment")
-    assert not webhook.wants("comment.created ping")
-    assert not webhook.wants("")
 
 
 def test_five_unreachable_in_a_row_pause_it_and_four_do_not(webhook: Webhook) -> None:

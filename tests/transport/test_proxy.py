@@ -84,14 +84,19 @@ def test_a_proxy_gets_its_credentials_and_errors_do_not() -> None:
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(b"403 Forbidden", "proxy_refused"), (b"502 Bad Gateway", "proxy_failed"), (b"503 No", "proxy_failed")],
+    [
+        (b"403 Forbidden", "proxy_refused"),
+        (b"502 Bad Gateway", "proxy_gave_up"),
+        (b"503 No", "proxy_gave_up"),
+    ],
 )
 def test_a_tunnel_that_is_refused_says_so(status: bytes, reason: str) -> None:
     with Proxy(status=status) as proxy:
         transport = Transport(timeout=2, proxy=f"http://127.0.0.1:{proxy.port}")
         error = failure(transport, "https://hook.invalid/secret")
         transport.close()
-    assert (error.reason, error.sent, error.unreachable) == (reason, False, False)
+    assert (error.reason, error.sent) == (reason, False)
+    assert (error.unreachable, error.is_ours) == (reason == "proxy_gave_up", False)
     assert proxy.requests[0].startswith(b"CONNECT hook.invalid:443 HTTP/1.")
     assert ("PythonAnywhere" in str(error)) is (reason == "proxy_refused")
 
@@ -103,18 +108,21 @@ def test_a_proxy_that_is_away_is_not_charged_to_the_webhook(scheme: str) -> None
         error = failure(transport, f"{scheme}://hook.invalid/")
         transport.close()
     assert (error.reason, error.sent, error.unreachable) == ("proxy_failed", False, False)
+    assert error.is_ours
     assert "s3cret" not in f"{error} {error!r}"
 
 
 @pytest.mark.parametrize("behave", [receivers.silent, receivers.drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")])
-def test_a_proxy_that_stalls_before_the_tunnel_is_its_own_failure(behave: receivers.Behaviour) -> None:
+def test_a_proxy_that_stalls_before_the_tunnel_may_wait_for_the_receiver(
+    behave: receivers.Behaviour,
+) -> None:
     with Receiver(behave) as proxy:
         transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
         start = time.monotonic()
         error = failure(transport, "https://hook.invalid/")
         assert time.monotonic() - start < 0.8
         transport.close()
-    assert (error.reason, error.sent) == ("proxy_failed", False)
+    assert (error.reason, error.sent, error.is_ours) == ("proxy_gave_up", False, False)
 
 
 @pytest.fixture
