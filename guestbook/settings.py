@@ -1,31 +1,24 @@
 """Every GUESTBOOK_ setting: its type, its default, its meaning."""
 
 import os
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
+
+from guestbook import parsers
 
 PREFIX = "GUESTBOOK_"
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
+RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRETS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY")  # their values appear in no message
-DRIVERS = ("sqlite", "postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql")
-MOST_STEPS = 50  # of the retry schedule
-LONGEST_STEP = 30 * 86400  # seconds
-NO_BLANKS = re.compile(r"[\x21-\x7e]+")
-NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 
 T = TypeVar("T")
-Network = IPv4Network | IPv6Network
 
 
 class SettingsError(Exception):
@@ -41,7 +34,7 @@ class Settings:
     secret_key: str
     base_url: str
     trusted_proxies: int
-    allow_networks: tuple[Network, ...]
+    allow_networks: tuple[parsers.Network, ...]
     require_https_webhooks: bool
     retry_schedule: tuple[float, ...]  # seconds before attempt 1, 2, …
     timeout: float  # seconds, for a whole attempt
@@ -70,18 +63,23 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     read = _Reader(values)
     return Settings(
         data_dir=data_dir,
-        database_url=read("DATABASE_URL", f"sqlite:///{data_dir / 'guestbook.db'}", _database_url),
+        database_url=read("DATABASE_URL", _default_database(data_dir), parsers.database_url),
         secret_key=_secret_key(read, data_dir),
-        base_url=read("BASE_URL", "http://127.0.0.1:5000", _base_url),
-        trusted_proxies=read("TRUSTED_PROXIES", "0", _whole_number(0, 10)),
-        allow_networks=read("ALLOW_NETWORKS", "", _networks),
-        require_https_webhooks=read("REQUIRE_HTTPS_WEBHOOKS", "false", _true_or_false),
-        retry_schedule=read("RETRY_SCHEDULE", "0,5,300,1800,7200,18000,36000,50400,72000,86400", _schedule),
-        timeout=read("TIMEOUT", "15", _seconds(0.1, 300)),
-        outbound_proxy=read("OUTBOUND_PROXY", "", _proxy),
-        keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", _whole_number(0, 36500)),
-        keep_failed_days=read("KEEP_FAILED_DAYS", "90", _whole_number(0, 36500)),
+        base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
+        trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),
+        allow_networks=read("ALLOW_NETWORKS", "", parsers.networks),
+        require_https_webhooks=read("REQUIRE_HTTPS_WEBHOOKS", "false", parsers.true_or_false),
+        retry_schedule=read("RETRY_SCHEDULE", RETRY_SCHEDULE, parsers.schedule),
+        timeout=read("TIMEOUT", "15", parsers.seconds(0.1, 300)),
+        outbound_proxy=read("OUTBOUND_PROXY", "", parsers.proxy),
+        keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
+        keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
     )
+
+
+def _default_database(data_dir: Path) -> str:
+    """Return the URL of the data folder's file; a path may have signs that mean something in a URL."""
+    return URL.create("sqlite", database=str(data_dir / "guestbook.db")).render_as_string()
 
 
 class _Reader:
@@ -100,8 +98,15 @@ class _Reader:
 
 
 def _outer_values(environ: Mapping[str, str]) -> dict[str, str]:
-    values = {**_dotenv(Path(".env")), **environ}
+    values = {**_working_dotenv(), **environ}
     return {name: value for name, value in values.items() if name.startswith(PREFIX)}
+
+
+def _working_dotenv() -> dict[str, str]:
+    """Read `./.env` where this user may: cron starts anywhere, also in a folder that is closed to it."""
+    if not os.access(".env", os.R_OK):
+        return {}
+    return _dotenv(Path(".env"))
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -121,7 +126,10 @@ def _refuse_unknown(values: Mapping[str, str]) -> None:
 def _data_dir(values: Mapping[str, str]) -> Path:
     named = values.get(PREFIX + "DATA_DIR", "").strip()
     if named:
-        return Path(named).expanduser().resolve()
+        try:
+            return Path(named).expanduser().resolve()
+        except (RuntimeError, OSError, ValueError) as error:
+            raise SettingsError(f"{PREFIX}DATA_DIR is {named!r}: {str(error).rstrip('.')}.") from None
     if not (CHECKOUT / "setup.cfg").is_file():
         # An installed package would keep the book inside its virtualenv, which people delete.
         raise SettingsError(f"{PREFIX}DATA_DIR is not set: name the folder that keeps the guestbook's data.")
@@ -142,7 +150,7 @@ def _made_dir(path: Path) -> Path:
 
 
 def _secret_key(read: _Reader, data_dir: Path) -> str:
-    key = read("SECRET_KEY", "", _secret)
+    key = read("SECRET_KEY", "", parsers.secret)
     path = read("SECRET_KEY_FILE", "", Path)
     if key or str(path) != ".":
         return key or _read_key(path, f"{PREFIX}SECRET_KEY_FILE")
@@ -178,88 +186,7 @@ def _keep_first(fresh: Path, path: Path) -> None:
 
 def _read_key(path: Path, name: str) -> str:
     try:
-        return _secret(path.read_text().strip() or "-")
+        return parsers.secret(path.read_text().strip() or "-")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"{name} is {str(path)!r}: {why}.") from None
-
-
-def _secret(text: str) -> str:
-    if text and len(text) < 16:
-        raise ValueError("a secret key needs at least 16 characters")
-    return text
-
-
-def _database_url(text: str) -> str:
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):  # a ValueError would quote the password
-        raise ValueError("it is no database URL, such as postgresql+psycopg://user@host/name") from None
-    if url.drivername not in DRIVERS:
-        raise ValueError(f"the database must be one of {', '.join(DRIVERS)}")
-    if url.query.get("journal_mode", "wal") not in ("wal", "delete"):
-        raise ValueError("journal_mode must be wal or delete")
-    return text
-
-
-def _base_url(text: str) -> str:
-    parts = _web_address(text)
-    if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("it must be an address like https://example.org/guestbook")
-    return text.rstrip("/")
-
-
-def _proxy(text: str) -> str | None:
-    if text and _web_address(text) is None:
-        raise ValueError("it must be an address like http://proxy.example:3128")
-    return text or None
-
-
-def _web_address(text: str) -> SplitResult | None:
-    """Take apart an address that a header can carry; None when it is none."""
-    if not NO_BLANKS.fullmatch(text):
-        return None
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # its words would quote a proxy's password
-        return None
-    return parts if usable else None
-
-
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 9):
-            raise ValueError(f"it must be a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _seconds(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        if not (NUMBER.fullmatch(text) and low <= float(text) <= high):
-            raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")
-        return float(text)
-
-    return parse
-
-
-def _schedule(text: str) -> tuple[float, ...]:
-    steps = [step.strip() for step in text.split(",")]
-    good = [NUMBER.fullmatch(step) and float(step) <= LONGEST_STEP for step in steps]
-    if len(steps) > MOST_STEPS or not all(good):
-        raise ValueError(
-            f"it must be 1 to {MOST_STEPS} numbers of seconds up to {LONGEST_STEP}, with commas between them"
-        )
-    return tuple(map(float, steps))
-
-
-def _true_or_false(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("it must be true or false")
-    return text == "true"
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())

@@ -26,7 +26,7 @@ FLOORS = (
     ("database",),
     ("transport", "formats", "answers", "spam", "lanes"),
     ("signing", "schedule", "draft", "settings"),
-    ("text", "clock", "ids", "turns", "version"),
+    ("text", "clock", "ids", "turns", "parsers", "version"),
 )
 PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats")
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import guestbook
-from guestbook import settings
+from guestbook import database, settings
+from guestbook.database import db
 from guestbook.settings import Settings, SettingsError
 
 KEY = "a secret key for tests alone"
@@ -24,6 +25,8 @@ GOOD: dict[str, list[tuple[str, object]]] = {
         ),
         ("mysql+pymysql://me@127.0.0.1/book", "mysql+pymysql://me@127.0.0.1/book"),
         ("mariadb+pymysql://me@127.0.0.1/book", "mariadb+pymysql://me@127.0.0.1/book"),
+        ("postgresql+psycopg://me@db/book?sslmode=require", "postgresql+psycopg://me@db/book?sslmode=require"),
+        ("mysql+pymysql://me@db/book?read_timeout=30", "mysql+pymysql://me@db/book?read_timeout=30"),
     ],
     "SECRET_KEY": [("0123456789abcdef", "0123456789abcdef")],
     "BASE_URL": [
@@ -53,6 +56,12 @@ BAD = {
         "postgresql+psycopg://me:hunter2",
         "postgresql+psycopg://me@db.example:hunter2/book",
         "sqlite:///book.db?journal_mode=hunter2",
+        "sqlite:///book.db?timeout=hunter2",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql+psycopg://me:hunter2@db.example/book?foo=1",
+        "mysql+pymysql://me:hunter2@db.example/book?foo=1",
+        "mysql+pymysql://me:hunter2@db.example/book?read_timeout=soon",
     ],
     "SECRET_KEY": ["hunter2"],
     "BASE_URL": [
@@ -212,6 +221,45 @@ def test_a_home_folder_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch: 
     assert load(Path("~/book")).data_dir == tmp_path / "book"
 
 
+@pytest.mark.parametrize("name", ["~nosuchuser/book", "a\0b"])
+def test_a_data_folder_that_can_be_nowhere_is_named(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"GUESTBOOK_DATA_DIR": name})
+    assert str(caught.value).startswith(f"GUESTBOOK_DATA_DIR is {name!r}: ")
+
+
+def test_a_data_folder_may_have_signs_that_mean_something_in_a_url(tmp_path: Path) -> None:
+    folder = tmp_path / "my?book#1 100%41"
+    app = guestbook.create_app(environment(folder, {}))
+    with app.app_context():
+        database.create_tables(db.engine)
+        db.engine.dispose()
+    assert (folder / "guestbook.db").exists()
+    assert list(tmp_path.glob("*.db")) == []
+
+
+@pytest.mark.parametrize("closed", ["cwd", "cwd/.env"])
+def test_a_file_in_the_working_directory_that_this_user_may_not_read_is_not_there(
+    closed: str, folder: Path, tmp_path: Path
+) -> None:
+    Path(".env").write_text("GUESTBOOK_TIMEOUT=wrong\n")
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    for parent in folder.parents[:3]:  # pytest's folders are closed to others
+        parent.chmod(0o755)
+    (tmp_path / closed).chmod(0)
+    done = as_nobody(f"print(settings.load({environment(folder, {})!r}).timeout)")
+    (tmp_path / closed).chmod(0o700)
+    assert (done.stdout, done.stderr) == ("15.0\n", "")
+
+
+def as_nobody(code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code on the settings as a user whom file modes stop: root may read and write anywhere."""
+    become = "import os\nif os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+    command = [sys.executable, "-c", f"from guestbook import settings\n{become}{code}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
 def test_a_new_data_folder_is_its_owners_alone(folder: Path) -> None:
     load(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -233,14 +281,9 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_data_folder_that_may_not_be_written_is_named(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o555)
-    code = (
-        "import os; from guestbook import settings\n"
-        "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)  # root may write anywhere\n"
-        f"settings.load({environment(folder, {})!r})"
-    )
     for parent in folder.parents[:3]:  # pytest's folders are closed to others
         parent.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = as_nobody(f"settings.load({environment(folder, {})!r})")
     assert f"GUESTBOOK_DATA_DIR is {folder}: this user may not write there." in done.stderr
 
 

@@ -1,0 +1,134 @@
+"""From the text of a setting to its value; ValueError says what would be right."""
+
+import re
+from collections.abc import Callable
+from inspect import signature
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+EXTRAS = {  # by driver, what pip must be asked for
+    "sqlite": "",
+    "postgresql+psycopg": "postgres",
+    "mysql+pymysql": "mariadb",
+    "mariadb+pymysql": "mariadb",
+}
+MOST_STEPS = 50  # of the retry schedule
+LONGEST_STEP = 30 * 86400  # seconds
+NO_BLANKS = re.compile(r"[\x21-\x7e]+")
+NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+
+Network = IPv4Network | IPv6Network
+
+
+def secret(text: str) -> str:
+    """A key that nobody guesses."""
+    if text and len(text) < 16:
+        raise ValueError("a secret key needs at least 16 characters")
+    return text
+
+
+def database_url(text: str) -> str:
+    """A database that the web server and cron can share, and whose driver is here and knows the options."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # a ValueError would quote the password
+        raise ValueError("it is no database URL, such as postgresql+psycopg://user@host/name") from None
+    if url.drivername not in EXTRAS:
+        raise ValueError(f"the database must be one of {', '.join(EXTRAS)}")
+    if url.drivername == "sqlite" and ":memory:" in (url.database or ":memory:"):
+        raise ValueError("a database in memory is lost with its process: name a file, as in sqlite:////path/book.db")
+    if url.query.get("journal_mode", "wal") not in ("wal", "delete"):
+        raise ValueError("journal_mode must be wal or delete")
+    _ask_driver(url.difference_update_query(["journal_mode"]))
+    return text
+
+
+def _ask_driver(url: URL) -> None:
+    """Refuse what only the first connection would find: a missing driver, an option it does not know."""
+    dialect: Any = url.get_dialect()
+    try:
+        driver: Any = dialect.import_dbapi()
+        _, options = dialect(dbapi=driver).create_connect_args(url)
+        if url.drivername.endswith("psycopg"):
+            driver.conninfo.make_conninfo("", **dict.fromkeys(url.query, ""))
+        elif url.drivername.endswith("pymysql"):
+            signature(driver.connect).bind(**options)
+    except ModuleNotFoundError:
+        extra = EXTRAS[url.drivername]
+        raise ValueError(f"its driver is not installed: pip install 'guestbook[{extra}]'") from None
+    except Exception:  # each driver has its own, and their words may quote the password
+        raise ValueError("an option behind its question mark is unknown or has a wrong value") from None
+
+
+def base_url(text: str) -> str:
+    """Where the book is seen from outside, without a slash at its end."""
+    parts = _web_address(text)
+    if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("it must be an address like https://example.org/guestbook")
+    return text.rstrip("/")
+
+
+def proxy(text: str) -> str | None:
+    """A proxy, or None for none."""
+    if text and _web_address(text) is None:
+        raise ValueError("it must be an address like http://proxy.example:3128")
+    return text or None
+
+
+def _web_address(text: str) -> SplitResult | None:
+    """Take apart an address that a header can carry; None when it is none."""
+    if not NO_BLANKS.fullmatch(text):
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its words would quote a proxy's password
+        return None
+    return parts if usable else None
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers within limits."""
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 9):
+            raise ValueError(f"it must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of seconds within limits."""
+    def parse(text: str) -> float:
+        if not (NUMBER.fullmatch(text) and low <= float(text) <= high):
+            raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")
+        return float(text)
+
+    return parse
+
+
+def schedule(text: str) -> tuple[float, ...]:
+    """Seconds with commas between them."""
+    steps = [step.strip() for step in text.split(",")]
+    good = [NUMBER.fullmatch(step) and float(step) <= LONGEST_STEP for step in steps]
+    if len(steps) > MOST_STEPS or not all(good):
+        raise ValueError(
+            f"it must be 1 to {MOST_STEPS} numbers of seconds up to {LONGEST_STEP}, with commas between them"
+        )
+    return tuple(map(float, steps))
+
+
+def true_or_false(text: str) -> bool:
+    """One of the two words."""
+    if text not in ("true", "false"):
+        raise ValueError("it must be true or false")
+    return text == "true"
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Networks in CIDR notation with commas between them."""
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
