@@ -1,12 +1,13 @@
 """The database: how its connections are set up, the type of its times, its tables from schema.sql."""
 
 import json
+import os
 import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from guestbook.settings import Settings
 from guestbook.turns import Turns
 
 SCHEMA = Path(__file__).with_name("schema.sql")
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # one garbled row must not stop the pass for all
 LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
 NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' doesn't exist")
@@ -40,8 +42,11 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else clock.to_text(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        """Turn the table's text into a datetime."""
-        return None if value is None else clock.from_text(value)
+        """Turn the table's text into a datetime; a garbled one, which only a hand can have written, is long ago."""
+        try:
+            return None if value is None else clock.from_text(value)
+        except ValueError:
+            return LONG_AGO
 
 
 class Json(TypeDecorator[dict[str, str]]):
@@ -101,6 +106,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 def set_up(engine: Engine, journal: str = "wal") -> None:
     """Hang the pragmas and the kinds of BEGIN on an SQLite engine; other engines need nothing."""
     if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", lambda _dialect, _record, names, _options: _make_private(names[0]))
         event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal))
         event.listen(engine, "begin", _begin)
 
@@ -178,6 +184,17 @@ def _turn(dialect: str) -> Iterator[None]:
         yield
     finally:
         _turns.pass_on()
+
+
+def _make_private(name: str) -> None:
+    """Make a new file before SQLite would, for its owner alone: it will hold the webhooks' secrets.
+
+    What SQLite puts beside it gets the same mode. One that is there is not opened, for closing it again
+    would let go of the locks that this process holds on it.
+    """
+    if not name.startswith((":memory:", "file:")):
+        with suppress(OSError):  # it is there, or cannot be made, which SQLite says better
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _set_pragmas(connection: sqlite3.Connection, journal: str) -> None:

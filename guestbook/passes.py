@@ -119,9 +119,10 @@ def _repair(engine: Engine, settings: Settings) -> datetime | None:
     """Mend due times that a clock jump has left far in the future; return when the last pass started."""
     now = clock.now()
     with engine.connect() as connection:
-        # Of this host: another one's clock may be ahead of ours for ever.
-        previous = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == _host()))
-        went_back = previous is not None and previous > now + CLOCK_SLACK
+        previous = connection.scalar(select(func.max(Pass.started_at)))
+        # Only this host's passes tell of its clock: another's may be ahead of ours for ever.
+        ours = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == _host()))
+        went_back = ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(settings, now, went_back)
         strange = connection.execute(_strange(limits)).first()
     if strange or went_back:
