@@ -1,6 +1,7 @@
 """The database: pragmas on every connection, BEGIN IMMEDIATE for writers and never for readers."""
 
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -202,6 +203,21 @@ def test_a_book_whose_mode_cannot_be_changed_now_is_used_as_it_is(tmp_path: Path
     other.close()
 
 
+@pytest.mark.usefixtures("book")
+def test_a_new_file_and_those_beside_it_are_their_owner_s_alone(tmp_path: Path) -> None:
+    stock.webhook()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("book.db*")}
+    assert modes == dict.fromkeys(("book.db", "book.db-wal", "book.db-shm"), 0o600)
+
+
+def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "book.db"
+    path.touch()
+    path.chmod(0o640)
+    for _ in on_file(tmp_path, ""):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 def test_a_database_without_a_wal_works_and_says_so() -> None:
     engine = create_engine("sqlite://", connect_args={"isolation_level": None})
     database.set_up(engine)  # one in memory has none to be had
@@ -212,6 +228,7 @@ def test_a_database_without_a_wal_works_and_says_so() -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM passes")).scalar() == 1
     engine.dispose()
+    assert not Path(":memory:").exists()
 
 
 @pytest.mark.usefixtures("each_app")
