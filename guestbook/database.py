@@ -42,7 +42,7 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else clock.to_text(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        """Turn the table's text into a datetime; a garbled one, which only a hand can have written, is long ago."""
+        """Turn the table's text into a datetime; what somebody garbled by hand is long ago."""
         try:
             return None if value is None else clock.from_text(value)
         except ValueError:

@@ -1,9 +1,10 @@
 """What crontab runs. These commands print nothing when all is well."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -79,8 +80,10 @@ def prune(verbose: bool) -> None:
 def _run(options: passes.Options, verbose: bool) -> None:
     def narrate(line: str) -> None:
         if verbose:
-            with suppress(OSError):  # a full disk or a closed pipe must not stop the sending
+            try:
                 click.echo(show.safe(line))
+            except OSError:  # a full disk or a closed pipe must not stop the sending
+                _be_silent()
 
     with ExitStack() as stack:
         after_tick = _progress(stack) if sys.stderr.isatty() and not verbose and not options.stay else None
@@ -90,6 +93,12 @@ def _run(options: passes.Options, verbose: bool) -> None:
         return
     narrate(f"Processed {tally.processed}, to be retried {tally.retried}, given up {tally.failed}.")
     _complain(tally)
+
+
+def _be_silent() -> None:
+    """Lead what is still to be printed, and what Python would flush at its end, to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
