@@ -52,13 +52,9 @@ NAMES = {PREFIX + field.upper() for field in (*Settings.__dataclass_fields__, "s
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from the environment, `./.env` and the data folder's `.env`, in this order.
-
-    Raises SettingsError with one line that names what is wrong.
-    """
-    outer = _outer_values(os.environ if environ is None else environ)
-    data_dir = _made_dir(_data_dir(outer))
-    values = {**_dotenv(data_dir / ".env"), **outer}
+    """Read the settings; raises SettingsError with one line that names what is wrong."""
+    values = given(environ)
+    data_dir = Path(values[PREFIX + "DATA_DIR"])
     _refuse_unknown(values)
     read = _Reader(values)
     return Settings(
@@ -75,6 +71,16 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
     )
+
+
+def given(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what is set in the environment, `./.env` and the data folder's `.env`, in this order.
+
+    The data folder is made where it is missing, and is always among it; scripts/run asks for the names.
+    """
+    outer = _outer_values(os.environ if environ is None else environ)
+    data_dir = _made_dir(_data_dir(outer))
+    return {**_dotenv(data_dir / ".env"), **outer, PREFIX + "DATA_DIR": str(data_dir)}
 
 
 def _default_database(data_dir: Path) -> str:

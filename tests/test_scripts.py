@@ -154,6 +154,15 @@ def test_what_env_files_say_is_stronger_than_what_run_would_choose(checkout: Pat
         assert receiver.requests == []
 
 
+def test_a_data_folder_that_env_names_is_asked_too(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "my data").mkdir()
+    (checkout / ".env").write_text(f"GUESTBOOK_DATA_DIR='{tmp_path}/my data'\n")
+    (tmp_path / "my data/.env").write_text("export GUESTBOOK_BASE_URL='https://book.example'\n")
+    with running(checkout) as (_, address):
+        assert '<link rel="canonical" href="https://book.example/">' in outside.fetch(address)[1]
+    assert not (checkout / "instance").exists()
+
+
 @pytest.mark.parametrize("port", ["taken", "http", "70000"])
 def test_a_port_that_cannot_be_had_gets_a_sentence(checkout: Path, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
