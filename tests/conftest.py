@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,21 +86,27 @@ def settings_for(tmp_path: Path, url: str) -> dict[str, str]:
 
 @pytest.fixture
 def app(environ: dict[str, str]) -> Iterator[Flask]:
-    yield from _app(environ)
+    with running(environ) as app, app.app_context():
+        yield app
+        db.session.remove()
 
 
 @pytest.fixture
 def each_app(each_environ: dict[str, str]) -> Iterator[Flask]:
-    yield from _app(each_environ)
+    with running(each_environ) as app, app.app_context():
+        yield app
+        db.session.remove()
 
 
-def _app(environ: dict[str, str]) -> Iterator[Flask]:
+@contextmanager
+def running(environ: dict[str, str]) -> Iterator[Flask]:
+    """Give an app with its tables, and close its connections in the end."""
     app = guestbook.create_app(environ)
     app.testing = True
     with app.app_context():
         database.create_tables(db.engine)
-        yield app
-        db.session.remove()
+    yield app
+    with app.app_context():
         db.engine.dispose()
 
 

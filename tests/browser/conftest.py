@@ -8,9 +8,7 @@ import waitress
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-import guestbook
-from guestbook import database
-from guestbook.database import db
+from tests.conftest import running
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -25,12 +23,8 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def app(environ: dict[str, str]) -> Iterator[Flask]:
-    app = guestbook.create_app(environ)
-    with app.app_context():
-        database.create_tables(db.engine)
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with running(environ) as app:
+        yield app
 
 
 @pytest.fixture

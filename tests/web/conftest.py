@@ -6,30 +6,21 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 
-import guestbook
-from guestbook import clock, database
-from guestbook.database import db
+from guestbook import clock
+from tests.conftest import running
 from tests.web.visitor import Visitor
 
 
 @pytest.fixture
 def app(environ: dict[str, str]) -> Iterator[Flask]:
-    yield from running(environ)
+    with running(environ) as app:
+        yield app
 
 
 @pytest.fixture
 def each_app(each_environ: dict[str, str]) -> Iterator[Flask]:
-    yield from running(each_environ)
-
-
-def running(environ: dict[str, str]) -> Iterator[Flask]:
-    app = guestbook.create_app(environ)
-    app.testing = True
-    with app.app_context():
-        database.create_tables(db.engine)
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with running(each_environ) as app:
+        yield app
 
 
 @pytest.fixture
