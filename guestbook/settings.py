@@ -120,6 +120,8 @@ def _dotenv(path: Path) -> dict[str, str]:
         values = dotenv_values(path) if path.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.") from None
+    if any("\0" in (value or "") for value in values.values()):
+        raise SettingsError(f"{path} cannot be read: a value has a NUL byte.")
     return {name: value or "" for name, value in values.items() if name.startswith(PREFIX)}
 
 

@@ -163,6 +163,13 @@ def test_a_data_folder_that_env_names_is_asked_too(checkout: Path, tmp_path: Pat
     assert not (checkout / "instance").exists()
 
 
+def test_what_another_program_keeps_in_the_folder_above_does_not_matter(checkout: Path) -> None:
+    (checkout.parent / ".env").write_bytes(b"GUESTBOOK_COLOUR=blue\nOTHER=\xff\n")
+    with running(checkout) as (script, _):
+        outside.wait_for(lambda: script.members("-m flask"), 10, script.output)
+        assert "Unknown setting" not in script.output()
+
+
 @pytest.mark.parametrize("port", ["taken", "http", "70000"])
 def test_a_port_that_cannot_be_had_gets_a_sentence(checkout: Path, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -208,9 +208,10 @@ def test_an_unknown_name_in_a_file_is_refused_too(where: str, folder: Path) -> N
     assert refusal(folder).startswith("Unknown setting GUESTBOOK_COLOUR.")
 
 
-def test_a_file_that_is_no_text_is_refused_in_one_line(folder: Path) -> None:
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"1\0"])
+def test_a_file_that_is_no_text_is_refused_in_one_line(value: bytes, folder: Path) -> None:
     folder.mkdir()
-    (folder / ".env").write_bytes(b"GUESTBOOK_TIMEOUT=\xff\xfe\n")
+    (folder / ".env").write_bytes(b"GUESTBOOK_TIMEOUT=" + value + b"\n")
     sentence = refusal(folder)
     assert sentence.startswith(f"{folder}/.env cannot be read: ")
     assert "\n" not in sentence
