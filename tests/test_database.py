@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, create_engine, event, inspect, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 import guestbook
 from guestbook import database
@@ -282,6 +282,13 @@ def test_a_table_that_is_missing_is_told_from_a_database_that_is(each_environ: d
         with pytest.raises(DBAPIError) as caught:
             gone.connect()
         assert not database.lacks_tables(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "away"), [(InterfaceError, True), (OperationalError, True), (IntegrityError, False)]
+)
+def test_a_lost_connection_is_told_from_a_rule_that_was_broken(kind: type[DBAPIError], away: bool) -> None:
+    assert database.is_away(kind("SELECT 1", None, Exception("the driver's words"))) is away
 
 
 def db_engine_for(url: str) -> Engine:
