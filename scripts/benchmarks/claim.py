@@ -16,18 +16,19 @@ CHUNK = 10_000
 
 @click.command()
 @click.option("--final", default=1_000_000, show_default=True, help="Processed deliveries in the table.")
+@click.option("--rows", default=100, show_default=True, help="Due deliveries that one claim takes.")
 @click.option("--database", "server", help="URL of a server to use instead of SQLite.")
-def claim(final: int, server: str | None) -> None:
-    """Claim 100 of 1,000 due deliveries in an empty table and in one with many processed rows."""
+def claim(final: int, rows: int, server: str | None) -> None:
+    """Claim some of 1,000 due deliveries in an empty table and in one with many processed rows."""
     with books.fresh(server) as app:
         books.add_webhooks([9])
         books.fill(app, 1000)
-        _measure("0")
+        _measure(rows, 0)
         _add_final(final)
-        _measure(f"{final:,}")
+        _measure(rows, final)
 
 
-def _measure(rows: str) -> None:
+def _measure(rows: int, final: int) -> None:
     times = []
     for _ in range(30):
         now, start = clock.now(), time.perf_counter()
@@ -37,13 +38,13 @@ def _measure(rows: str) -> None:
         ):
             among = DELIVERIES.c.webhook_id == connection.scalar(db.select(DELIVERIES.c.webhook_id).limit(1))
             claimed = time.perf_counter()
-            due = queue.claim(connection, DELIVERIES, among, now=now, limit=100)
+            due = queue.claim(connection, DELIVERIES, among, now=now, limit=rows)
             row_ids = [row.id for row in due]
             queue.lease(connection, DELIVERIES, row_ids, now=now, until=now, token="bench")
             times.append((time.perf_counter() - claimed) * 1000)
-            assert len(row_ids) == 100, start
+            assert len(row_ids) == rows, start
             transaction.rollback()
-    click.echo(f"{rows:>10} processed rows: claim of 100 in {statistics.median(times):.2f} ms (median of 30)")
+    click.echo(f"{final:>10,} processed rows: claim of {rows} in {statistics.median(times):.2f} ms (median of 30)")
 
 
 def _add_final(count: int) -> None:
