@@ -44,7 +44,9 @@ def _measure(rows: int, final: int) -> None:
             times.append((time.perf_counter() - claimed) * 1000)
             assert len(row_ids) == rows, start
             transaction.rollback()
-    click.echo(f"{final:>10,} processed rows: claim of {rows} in {statistics.median(times):.2f} ms (median of 30)")
+    click.echo(
+        f"{final:>10,} processed rows: claim of {rows} in {statistics.median(times):.2f} ms (median of 30)"
+    )
 
 
 def _add_final(count: int) -> None:
