@@ -12,7 +12,7 @@ from guestbook.outbox import TITLE
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
 
-__all__ = ["TITLE", "Page", "delete", "find", "page", "sign", "signed_with"]
+__all__ = ["TITLE", "Page", "delete", "find", "move", "page", "sign", "signed_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,33 @@ def sign(
     )
     session.add(comment)
     session.flush()
-    if comment.status != "spam":
+    if comment.is_known:
         _tell(session, "comment.created", comment, settings)
     if comment.status == "published":
         _tell(session, "comment.published", comment, settings)
     return comment
 
 
+def move(session: Session, comment: Comment, status: str, settings: Settings) -> None:
+    """Publish a comment, hold it, throw it away or mark it as spam; receivers are told what changes for them.
+
+    `comment.created` when it was taken for spam and nobody has heard of it, `comment.published` when it
+    becomes visible, `comment.deleted` when it leaves the book for the trash or the spam.
+    """
+    was, was_known = comment.status, comment.is_known
+    comment.status = status
+    session.flush()
+    if was == "spam" and comment.is_known:
+        _tell(session, "comment.created", comment, settings)
+    if status == "published" != was:
+        _tell(session, "comment.published", comment, settings)
+    if was_known and not comment.is_known:
+        _tell(session, "comment.deleted", comment, settings)
+
+
 def delete(session: Session, comment: Comment, settings: Settings) -> None:
-    """Remove a comment for good; who was told of it is told of its end."""
-    if comment.status != "spam":
+    """Remove a comment for good; who was told of it and not yet of its end is told now."""
+    if comment.is_known:
         _tell(session, "comment.deleted", comment, settings)
     session.delete(comment)
     session.flush()

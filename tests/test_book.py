@@ -167,3 +167,49 @@ def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
     assert found
     assert found.id == made
     assert book.signed_with(db.session(), "l" * 64) is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "to", "told"),
+    [
+        (HELD, "published", ["comment.published"]),
+        (HELD, "held", []),
+        (HELD, "spam", ["comment.deleted"]),
+        (HELD, "trash", ["comment.deleted"]),
+        (SPAM, "published", ["comment.created", "comment.published"]),
+        (SPAM, "held", ["comment.created"]),
+        (SPAM, "trash", []),
+        (stock.PUBLISHED, "published", []),
+        (stock.PUBLISHED, "held", []),
+        (stock.PUBLISHED, "spam", ["comment.deleted"]),
+        (stock.PUBLISHED, "trash", ["comment.deleted"]),
+    ],
+)
+@pytest.mark.usefixtures("app")
+def test_a_move_tells_what_changes_for_the_receivers(verdict: Verdict, to: str, told: list[str]) -> None:
+    comment_id = stock.sign(verdict=verdict)
+    stock.webhook(events="comment.created comment.published comment.deleted")
+    move(comment_id, to)
+    assert events() == told
+    assert stock.the(Comment, comment_id).status == to
+
+
+@pytest.mark.usefixtures("app")
+def test_the_end_of_a_comment_is_told_once() -> None:
+    stock.webhook(events="comment.deleted")
+    comment_id = stock.sign()
+    move(comment_id, "trash")
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), stock.settings())
+    assert events() == ["comment.deleted"]
+
+
+@pytest.mark.usefixtures("app")
+def test_what_was_suspicious_goes_back_to_where_it_waited() -> None:
+    held, fine = stock.sign(verdict=HELD), stock.sign()
+    assert [stock.the(Comment, one).home for one in (held, fine)] == ["held", "published"]
+
+
+def move(comment_id: str, to: str) -> None:
+    with database.writing() as session:
+        book.move(session, session.get_one(Comment, comment_id), to, stock.settings())

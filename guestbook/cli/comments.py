@@ -9,10 +9,12 @@ from guestbook.database import db, writing
 from guestbook.models import Comment
 from guestbook.models.comment import STATUSES
 
+several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+
 
 @click.group()
 def comments() -> None:
-    """List and delete comments."""
+    """List comments, decide what stands in the book, delete."""
 
 
 @comments.command("list")
@@ -40,7 +42,47 @@ def list_(status: str | None, limit: int, as_json: bool) -> None:
 
 
 @comments.command()
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@several
+@show.command
+def approve(ids: tuple[str, ...]) -> None:
+    """Publish comments that were held, or taken for spam by mistake."""
+    _move(ids, "published", "Published")
+
+
+@comments.command()
+@several
+@show.command
+def hold(ids: tuple[str, ...]) -> None:
+    """Take comments off the page until you decide."""
+    _move(ids, "held", "Held")
+
+
+@comments.command()
+@several
+@show.command
+def spam(ids: tuple[str, ...]) -> None:
+    """Mark comments as spam."""
+    _move(ids, "spam", "Marked as spam")
+
+
+@comments.command()
+@several
+@show.command
+def trash(ids: tuple[str, ...]) -> None:
+    """Take comments out of the book; `restore` brings them back."""
+    _move(ids, "trash", "Threw away")
+
+
+@comments.command()
+@several
+@show.command
+def restore(ids: tuple[str, ...]) -> None:
+    """Bring comments back from the trash or the spam: onto the page, or held if suspicious."""
+    _move(ids, None, "Restored")
+
+
+@comments.command()
+@several
 @show.command
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good.
@@ -48,7 +90,23 @@ def delete(ids: tuple[str, ...]) -> None:
     The webhooks that want `comment.deleted` are told.
     """
     with writing() as session:
-        found = dict.fromkeys(show.find(Comment, short_id) for short_id in ids)
+        found = _find(ids)
         for comment in found:
             book.delete(session, comment, show.settings())
-    click.echo(f"Deleted {len(found)} comment{'s' if len(found) > 1 else ''}.")
+    _say("Deleted", found)
+
+
+def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
+    with writing() as session:
+        found = _find(ids)
+        for comment in found:
+            book.move(session, comment, status or comment.home, show.settings())
+    _say(did, found)
+
+
+def _find(ids: tuple[str, ...]) -> list[Comment]:
+    return list(dict.fromkeys(show.find(Comment, short_id) for short_id in ids))
+
+
+def _say(did: str, found: list[Comment]) -> None:
+    click.echo(f"{did} {len(found)} comment{'s' if len(found) > 1 else ''}.")

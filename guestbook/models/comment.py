@@ -30,6 +30,16 @@ class Comment(Base):
     form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it stands in the book or waits to: its receivers have heard of it."""
+        return self.status in ("published", "held")
+
+    @property
+    def home(self) -> str:
+        """Return the status that it goes back to: published, or held where it was suspicious."""
+        return "held" if self.reason else "published"
+
     def url(self, base_url: str) -> str:
         """Return the absolute permalink."""
         return f"{base_url}/comments/{self.id}"

@@ -1,8 +1,9 @@
-"""comments: list, delete."""
+"""comments: list, approve, hold, spam, trash, restore, delete."""
 
 import json
 
 import pytest
+from flask import Flask
 
 from guestbook.models import Comment
 from guestbook.spam import Verdict
@@ -72,3 +73,31 @@ def test_what_is_no_id_is_refused(shell: Shell, key: str) -> None:
 
 def test_delete_wants_an_id(shell: Shell) -> None:
     assert "Usage: " in shell.refused("comments", "delete", code=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "status"),
+    [
+        ("approve", "Published", "published"),
+        ("hold", "Held", "held"),
+        ("spam", "Marked as spam", "spam"),
+        ("trash", "Threw away", "trash"),
+        ("restore", "Restored", "held"),
+    ],
+)
+def test_comments_are_moved_by_command(shell: Shell, command: str, said: str, status: str) -> None:
+    one, two = stock.sign(verdict=HELD), stock.sign(verdict=HELD)
+    assert shell("comments", command, one, two[:31], one) == f"{said} 2 comments.\n"
+    assert {row["status"] for row in shell.json("comments", "list")} == {status}
+    assert shell("comments", command, one) == f"{said} 1 comment.\n"
+    assert shell.refused("comments", command, "zz") == "Error: There is no comment zz.\n"
+    assert "Usage: " in shell.refused("comments", command, code=2)
+
+
+def test_a_held_comment_is_on_the_page_once_it_is_approved(app: Flask, shell: Shell) -> None:
+    comment_id = stock.sign("Do publish me", verdict=HELD)
+    assert b"Do publish me" not in app.test_client().get("/").data
+    shell("comments", "approve", comment_id)
+    assert b"Do publish me" in app.test_client().get("/").data
+    shell("comments", "trash", comment_id)
+    assert b"Do publish me" not in app.test_client().get("/").data
