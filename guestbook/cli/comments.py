@@ -77,7 +77,10 @@ def trash(ids: tuple[str, ...]) -> None:
 @several
 @show.command
 def restore(ids: tuple[str, ...]) -> None:
-    """Bring comments back from the trash or the spam: onto the page, or held if suspicious."""
+    """Bring comments back from the trash or the spam.
+
+    They go onto the page again, or are held where they were suspicious.
+    """
     _move(ids, None, "Restored")
 
 
