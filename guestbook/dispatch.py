@@ -24,7 +24,7 @@ from guestbook.transport import Transport
 from guestbook.watch import Stop, Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
-STEP_BACK = 0.03  # seconds more while visitors are writing to the same file
+STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
 PATIENCE = 10.0  # seconds for a tick whose transaction lost against another, or whose connection broke
 
@@ -57,6 +57,7 @@ class Dispatch:
         self._unsaved: list[Outcome] = []
         self._narrate = narrate
         self._lost = False
+        self._held = 0.0  # seconds for which the last tick held the lock
         self.tally = Tally()
 
     def run(
@@ -97,7 +98,7 @@ class Dispatch:
         watch.mark()
         stop.wait(TICK)
         if watch.others_wrote():
-            stop.wait(STEP_BACK)
+            stop.wait(STEP_BACK * self._held)
         if not stop.is_set():
             self._crew.wait(PROBE)
 
@@ -138,6 +139,7 @@ class Dispatch:
             tally = Tally()
             try:
                 with database.write(self._engine) as connection:
+                    began = time.monotonic()
                     record.outcomes(connection, self._unsaved, self._settings, tally)
                     claimed = self._claim(connection) if claiming else []
             except DBAPIError:
@@ -146,6 +148,7 @@ class Dispatch:
                 time.sleep(wait)
                 wait = min(2 * wait, 1.0)
             else:
+                self._held = time.monotonic() - began
                 self.tally.add(tally)
                 for line in tally.story:
                     self._narrate(line)
