@@ -94,13 +94,10 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     if settings.on_sqlite:
         return {"connect_args": {"isolation_level": None, "timeout": READERS_WAIT / 1000}}
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
-    options: dict[str, Any] = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True}
-    driver = settings.database_url.partition(":")[0]
-    if driver.endswith("pymysql"):
-        options["connect_args"] = {"charset": "utf8mb4", "connect_timeout": 10}
-    else:
-        options["connect_args"] = {"connect_timeout": 10}
-    return options
+    connect_args: dict[str, Any] = {"connect_timeout": 10}
+    if settings.database_url.partition(":")[0].endswith("pymysql"):
+        connect_args["charset"] = "utf8mb4"
+    return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args}
 
 
 def set_up(engine: Engine, journal: str = "wal") -> None:

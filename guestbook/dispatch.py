@@ -7,15 +7,14 @@ keeps the webhooks' health, all in one transaction, so that the web gets its tur
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Text, select, type_coerce
 from sqlalchemy.exc import DBAPIError
 
-from guestbook import clock, database, ids, queue, record, sender
+from guestbook import clock, database, ids, queue, record, schedule, sender
 from guestbook.crew import Crew
-from guestbook.models import DELIVERIES, Delivery, Webhook
+from guestbook.models import DELIVERIES, FIRST_DUE, Webhook
 from guestbook.record import Tally
 from guestbook.schedule import PAUSE_AFTER
 from guestbook.sender import Errand, Outcome, Receiver
@@ -50,7 +49,7 @@ class Dispatch:
         )
         one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
         self._crew: Crew[Errand, Outcome] = Crew(one.attempt, concurrency)
-        self._lease = 2 * settings.timeout + 30
+        self._lease = schedule.lease(settings.timeout)
         self._name = ids.new()
         self._ticks = 0
         self._receivers: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
@@ -158,11 +157,11 @@ class Dispatch:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"
-        self._crew.hold_all_but(connection.scalars(select(Webhook.id).where(*_open(now))))
+        self._crew.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
         webhooks = connection.execute(_open_webhooks(now)).all()
         first = self._ticks % len(webhooks) if webhooks else 0  # nobody is always the first to be served
         rooms = self._crew.rooms([row.id for row in webhooks])
-        lease_end = time.monotonic() + self._lease
+        lease_end = time.monotonic() + self._lease.total_seconds()
         claimed, taken = [], []
         for row in (*webhooks[first:], *webhooks[:first]):
             limit = rooms[row.id] if row.unreachable_in_a_row < PAUSE_AFTER else min(1, rooms[row.id])
@@ -172,8 +171,7 @@ class Dispatch:
                 taken += [delivery.id for delivery in due]
                 to = self._receiver(row, now)
                 claimed.append((row, [_errand(delivery, token, lease_end, to) for delivery in due]))
-        until = now + timedelta(seconds=self._lease)
-        queue.lease(connection, DELIVERIES, taken, now=now, until=until, token=token)
+        queue.lease(connection, DELIVERIES, taken, now=now, until=now + self._lease, token=token)
         return claimed
 
     def _receiver(self, row: Row[Any], now: Any) -> Receiver:
@@ -189,13 +187,6 @@ class Dispatch:
 
 def _open_webhooks(now: Any) -> Any:
     """Select the webhooks that may be sent to and have something due."""
-    first_due = (  # not EXISTS: under a generic plan PostgreSQL would answer that by reading the whole table
-        select(Delivery.due_at)
-        .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
-        .order_by(Delivery.due_at)
-        .limit(1)
-        .scalar_subquery()
-    )
     return select(
         Webhook.id,
         Webhook.name,
@@ -205,11 +196,7 @@ def _open_webhooks(now: Any) -> Any:
         Webhook.previous_secret,
         Webhook.previous_secret_expires_at,
         Webhook.unreachable_in_a_row,
-    ).where(*_open(now), first_due <= now)
-
-
-def _open(now: Any) -> tuple[Any, ...]:
-    return Webhook.disabled_at.is_(None), Webhook.paused_until.is_(None) | (Webhook.paused_until <= now)
+    ).where(Webhook.open_at(now), now >= FIRST_DUE)
 
 
 def _errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand:

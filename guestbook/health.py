@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.models import Delivery, Pass, Webhook
+from guestbook.models import FIRST_DUE, Pass, Webhook
 
 STALE = timedelta(minutes=15)  # the slowest cron that hosts offer
 
@@ -42,16 +42,8 @@ def last_end(session: Session, now: datetime) -> datetime | None:
 
 def oldest_due(session: Session, now: datetime) -> datetime | None:
     """Return the due time of the delivery that has waited longest; disabled and paused webhooks aside."""
-    first = (
-        select(Delivery.due_at)
-        .where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= now)
-        .order_by(Delivery.due_at)
-        .limit(1)
-        .scalar_subquery()
-    )
-    unpaused = Webhook.paused_until.is_(None) | (Webhook.paused_until <= now)
-    open_now = Webhook.disabled_at.is_(None) & unpaused
-    return min((due for due in session.scalars(select(first).where(open_now)) if due), default=None)
+    moments = session.scalars(select(FIRST_DUE).where(Webhook.open_at(now), now >= FIRST_DUE))
+    return min((due for due in moments if due), default=None)
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:

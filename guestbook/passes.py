@@ -141,7 +141,7 @@ class _Limits:
 
 def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
     """Return the latest moments that a lease, a first attempt, a retry and a pause can rightly name."""
-    lease = now + timedelta(seconds=2 * settings.timeout + 30)
+    lease = now + schedule.lease(settings.timeout)
     if went_back:
         return _Limits(lease, now, now, now)
     farthest = now + schedule.longest_wait(settings.retry_schedule)

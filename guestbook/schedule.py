@@ -31,6 +31,11 @@ def longest_wait(schedule: tuple[float, ...]) -> timedelta:
     return timedelta(seconds=max(RETRY_AFTER_CAP, max(schedule) * (1 + JITTER)))
 
 
+def lease(timeout: float) -> timedelta:
+    """Return for how long a claim holds a row: time to wait its turn and to be sent within the time-out."""
+    return timedelta(seconds=2 * timeout + 30)
+
+
 def pause_until(now: datetime, pauses: int, luck: float | None = None) -> datetime:
     """Return when to probe a webhook paused `pauses` times in a row: waits double up to a cap."""
     wait = min(PAUSE_FIRST * 2.0 ** min(pauses, 20), PAUSE_CAP)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
 from guestbook import clock
-from guestbook.models import Delivery, Webhook
+from guestbook.models import FIRST_DUE, Webhook
 
 SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
 SERVER_POLL = 0.1  # seconds; one look is a query over the network
@@ -62,7 +62,7 @@ class Watch:
     def next_due(self) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
         self._version = self._data_version()
-        rows = self._connection.execute(_FIRST_DUE).all()
+        rows = self._connection.execute(_WAITING).all()
         self._connection.rollback()
         moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
         return min(moments, default=None)
@@ -98,12 +98,4 @@ class Watch:
             raise OperationalError("PRAGMA data_version", None, error) from error
 
 
-_FIRST_DUE = select(
-    select(Delivery.due_at)
-    .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
-    .order_by(Delivery.due_at)
-    .limit(1)
-    .scalar_subquery()
-    .label("due_at"),
-    Webhook.paused_until,
-).where(Webhook.disabled_at.is_(None))
+_WAITING = select(FIRST_DUE.label("due_at"), Webhook.paused_until).where(Webhook.disabled_at.is_(None))

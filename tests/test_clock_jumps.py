@@ -1,7 +1,6 @@
 """The clock jumps, as on hosts without a battery: a pass mends what that left, and throws nothing away."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -32,12 +31,6 @@ class Turned:
 @pytest.fixture
 def turned(monkeypatch: pytest.MonkeyPatch) -> Turned:
     return Turned(monkeypatch)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

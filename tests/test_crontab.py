@@ -49,12 +49,6 @@ def app(tmp_path: Path) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
 def test_the_first_line_is_the_one_that_everybody_needs() -> None:
     assert SCHEDULED.search(text)
     assert commands[0] == f"{PLACEHOLDER}/bin/flask --app guestbook cron"

@@ -24,12 +24,6 @@ def environ(each_environ: dict[str, str]) -> dict[str, str]:
     return {**each_environ, "GUESTBOOK_RETRY_SCHEDULE": "0,0,0"}
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
 @contextmanager
 def serving(environ: dict[str, str], folder: Path) -> Iterator[str]:
     """Serve the book as scripts/run does; give its address."""

@@ -1,7 +1,6 @@
 """The outbox: who gets an event, what is fixed when it is stored, and what a redelivery does."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,12 +16,6 @@ from tests.receiver import Answer, Receiver
 
 HOUR = timedelta(hours=1)
 FAILING = Answer(500)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 def publish(event: str = "comment.created", leave_out: str | None = None) -> str:

@@ -1,6 +1,5 @@
 """What comes of a pass is written down: the delivery, its attempts, the webhook's health."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -20,12 +19,6 @@ from tests.receiver import Answer, Receiver
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

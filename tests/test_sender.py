@@ -20,12 +20,6 @@ LIMIT = 16 * 1024
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
 def send(receiver: Receiver) -> Iterator["Send"]:
     transport = Transport(timeout=3, allow_networks=(ip_network("127.0.0.0/8"),))
     yield Send(Sender(transport, timeout=3, base_url="https://book.example"), receiver)

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.database import Base
+from guestbook.models.webhook import Webhook
 
 STATUSES = ("new", "processed", "failed")
 TRIGGERS = ("schedule", "redelivery", "test")
@@ -83,3 +84,13 @@ class Attempt(Base):
 
 DELIVERIES = cast(Table, Delivery.__table__)  # SQLAlchemy types it more widely
 ATTEMPTS = cast(Table, Attempt.__table__)
+
+# The first due time of the webhook that a query is about. A webhook's rows lie in its order in the index; not
+# EXISTS, which PostgreSQL under a generic plan would answer by reading the whole table.
+FIRST_DUE = (
+    select(Delivery.due_at)
+    .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
+    .order_by(Delivery.due_at)
+    .limit(1)
+    .scalar_subquery()
+)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import CheckConstraint, ColumnElement, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, schedule, signing
@@ -47,6 +47,11 @@ class Webhook(Base):
     failures_in_a_row: Mapped[int] = mapped_column(default=0)
     unreachable_in_a_row: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None]
+
+    @classmethod
+    def open_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for webhooks that may be sent to: neither disabled nor paused."""
+        return cls.disabled_at.is_(None) & (cls.paused_until.is_(None) | (cls.paused_until <= now))
 
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""

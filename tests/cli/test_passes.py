@@ -1,6 +1,5 @@
 """cron, deliver, prune: silent when all is well, one line for what their owner must know."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,12 +8,6 @@ from guestbook import clock
 from tests import stock
 from tests.cli.conftest import Process, Shell
 from tests.receiver import Answer, Receiver
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.mark.parametrize("command", ["cron", "deliver"])
