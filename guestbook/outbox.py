@@ -69,6 +69,7 @@ def _store(
     now, event_id = clock.now(), ids.new()
     data = {**data, "guestbook": {"title": TITLE, "url": settings.base_url}}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
+    fates = {name: _fate(name, event, now, data, due_at) for name in {name for _, name in webhooks}}
     rows = [
         {
             "id": ids.new(),
@@ -80,7 +81,7 @@ def _store(
             "claims": 0,
             "schedule_start": 0,
             "created_at": now,
-            **_fate(format_name, event, now, data, due_at),
+            **fates[format_name],
         }
         for webhook_id, format_name in webhooks
     ]

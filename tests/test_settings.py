@@ -305,7 +305,7 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    started = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    started = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]  # pipes in a dict
     assert {process.stdout.readline() for process in started} == {"ready\n"}
     for process in started:
         process.stdin.write("go\n")

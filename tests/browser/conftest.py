@@ -52,7 +52,7 @@ def open_book(browser: Browser, address: str) -> Iterator[Open]:
     complaints: list[str] = []
 
     def open_book(**options: object) -> Page:
-        contexts.append(browser.new_context(**options))  # type: ignore[arg-type]
+        contexts.append(browser.new_context(**options))  # type: ignore[arg-type]  # passed on
         page = contexts[-1].new_page()
         page.set_default_timeout(10_000)
         page.on("console", lambda message: complaints.append(message.text))

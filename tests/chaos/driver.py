@@ -18,7 +18,7 @@ import flask.cli
 import requests  # noqa: F401  so that no child has to import it
 
 import guestbook
-from guestbook import passes  # noqa: F401
+from guestbook import passes  # noqa: F401  likewise
 from guestbook.dispatch import Dispatch
 from tests.chaos import points
 

@@ -101,7 +101,7 @@ def open_forks(folder: Path) -> Iterator[Forks]:
     """Start the forking process; when it is told to end, it takes its children along."""
     command = [sys.executable, "-m", "tests.chaos.driver"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]  # pipes in a dict
         yield Forks(process, folder)
         process.stdin.close()
         assert process.wait(10) == 0

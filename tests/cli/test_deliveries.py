@@ -189,7 +189,7 @@ def test_redeliver_wants_ids_or_failed(shell: Shell, arguments: tuple[str, ...])
     ],
 )
 def test_a_time_is_in_utc_unless_it_names_a_zone(typed: str, meant: datetime) -> None:
-    assert command._moment(None, None, typed) == meant  # type: ignore[arg-type]
+    assert command._moment(None, None, typed) == meant  # type: ignore[arg-type]  # it uses neither
 
 
 def test_the_json_is_one_document(shell: Shell, hook: str) -> None:

@@ -48,7 +48,7 @@ def test_redirects_refusals_and_not_modified_have_them_too(app: Flask, visitor: 
 
 
 def assert_guarded(headers: object) -> None:
-    sent = dict(headers)  # type: ignore[call-overload]
+    sent = dict(headers)  # type: ignore[call-overload]  # WSGI's pairs
     policy = dict(part.strip().split(" ", 1) for part in sent["Content-Security-Policy"].split(";"))
     assert policy == {
         "default-src": "'none'",

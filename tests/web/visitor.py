@@ -26,7 +26,7 @@ class Visitor:
 
     def open(self, method: str, url: str, **how: object) -> TestResponse:
         """Send a request and read all of the answer, so that no file stays open behind it."""
-        return self.client.open(url, method=method, buffered=True, **how)  # type: ignore[arg-type]
+        return self.client.open(url, method=method, buffered=True, **how)  # type: ignore[arg-type]  # passed on
 
     def page(self, url: str = "/") -> Element:
         """Open a page that must be there."""
