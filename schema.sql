@@ -26,6 +26,15 @@ CREATE TABLE IF NOT EXISTS comments (
 
 CREATE INDEX IF NOT EXISTS comments_by_status ON comments (status, id);
 
+-- What the owner answered to a comment; it stands under it.
+CREATE TABLE IF NOT EXISTS replies (
+    comment_id VARCHAR(32) NOT NULL,
+    message TEXT NOT NULL,
+    created_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (comment_id),
+    CONSTRAINT replies_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
 -- Somebody's URL that wants our events.
 CREATE TABLE IF NOT EXISTS webhooks (
     id VARCHAR(32) NOT NULL,
@@ -80,6 +89,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (webhook_id, due_at, id);
 CREATE INDEX IF NOT EXISTS deliveries_by_status ON deliveries (status, id);
 CREATE INDEX IF NOT EXISTS deliveries_by_comment ON deliveries (comment_id);
+-- The desk lists one webhook's, newest first.
+CREATE INDEX IF NOT EXISTS deliveries_by_webhook ON deliveries (webhook_id, id);
 -- Retention asks for final rows by age.
 CREATE INDEX IF NOT EXISTS deliveries_by_finish ON deliveries (status, finished_at);
 
@@ -113,3 +124,46 @@ CREATE TABLE IF NOT EXISTS passes (
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
 CREATE INDEX IF NOT EXISTS passes_by_start ON passes (started_at);
+
+-- What became of the deliveries of a day that is over, so that a chart of the month need not count them again.
+CREATE TABLE IF NOT EXISTS days (
+    day VARCHAR(10) NOT NULL,       -- 2026-01-31, in UTC
+    processed INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    PRIMARY KEY (day)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- What the owner has set at the desk: the book's title and the like, and the scrypt hash of the password.
+CREATE TABLE IF NOT EXISTS settings (
+    name VARCHAR(40) NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (name)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Browsers that are logged in. To log out is to lose the row, so that a copied cookie is worth nothing.
+CREATE TABLE IF NOT EXISTS sessions (
+    id VARCHAR(64) NOT NULL,        -- SHA-256 of what the cookie holds, which is stored nowhere
+    browser VARCHAR(200) NOT NULL,  -- its user agent, by which the owner tells them apart
+    created_at VARCHAR(24) NOT NULL,
+    expires_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Keys to the API, for programs.
+CREATE TABLE IF NOT EXISTS tokens (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    hash VARCHAR(64) NOT NULL,      -- SHA-256 of the token, which is shown once
+    created_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT tokens_hash UNIQUE (hash)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- How often something was done lately, such as a wrong password from one network.
+CREATE TABLE IF NOT EXISTS limits (
+    who VARCHAR(64) NOT NULL,       -- a keyed hash: no address of anybody is stored
+    hits INTEGER NOT NULL,
+    since VARCHAR(24) NOT NULL,
+    last_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (who)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;

@@ -18,7 +18,8 @@ from tests import databases
 from tests.conftest import need
 
 SQL = SCHEMA.read_text()
-TABLES = {"comments", "webhooks", "deliveries", "attempts", "passes"}
+TABLES = {"comments", "replies", "webhooks", "deliveries", "attempts", "passes", "days"}
+TABLES |= {"settings", "sessions", "tokens", "limits"}
 COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token
 
 SECRET = {"GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}

@@ -1,8 +1,9 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.models.comment import Comment
+from guestbook.models.comment import Comment, Reply
 from guestbook.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
-from guestbook.models.passes import PASSES, Pass
+from guestbook.models.login import Limit, Login, Setting, Token
+from guestbook.models.passes import PASSES, Day, Pass
 from guestbook.models.webhook import Webhook
 
 __all__ = [
@@ -12,7 +13,13 @@ __all__ = [
     "PASSES",
     "Attempt",
     "Comment",
+    "Day",
     "Delivery",
+    "Limit",
+    "Login",
     "Pass",
+    "Reply",
+    "Setting",
+    "Token",
     "Webhook",
 ]

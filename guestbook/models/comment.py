@@ -2,13 +2,29 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from guestbook import clock, ids
 from guestbook.database import Base
 
 STATUSES = ("published", "held", "spam", "trash")
+
+
+class Reply(Base):
+    """What the owner answered to a comment."""
+
+    __tablename__ = "replies"
+
+    comment_id: Mapped[str] = mapped_column(
+        ForeignKey("comments.id", name="replies_comment", ondelete="CASCADE"), primary_key=True
+    )
+    message: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    def public(self) -> dict[str, str]:
+        """Return what anybody may know of it."""
+        return {"message": self.message, "created_at": clock.to_text(self.created_at)}
 
 
 class Comment(Base):
@@ -29,6 +45,8 @@ class Comment(Base):
     reason: Mapped[str | None] = mapped_column(String(200))
     form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    # Read with the comments, in one query for all of them, so that no template has to ask.
+    reply: Mapped[Reply | None] = relationship(lazy="selectin", cascade="all, delete-orphan", passive_deletes=True)
 
     @property
     def is_known(self) -> bool:

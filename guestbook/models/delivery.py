@@ -25,6 +25,7 @@ class Delivery(Base):
         Index("deliveries_by_due", "webhook_id", "due_at", "id"),
         Index("deliveries_by_status", "status", "id"),
         Index("deliveries_by_comment", "comment_id"),
+        Index("deliveries_by_webhook", "webhook_id", "id"),
         Index("deliveries_by_finish", "status", "finished_at"),
     )
 

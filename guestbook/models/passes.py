@@ -1,4 +1,4 @@
-"""When cron last came and what it did."""
+"""When cron last came and what it did, and what became of each day's deliveries."""
 
 from datetime import datetime
 from typing import cast
@@ -21,6 +21,16 @@ class Pass(Base):
     host: Mapped[str] = mapped_column(String(100))
     processed: Mapped[int]
     retried: Mapped[int]
+    failed: Mapped[int]
+
+
+class Day(Base):
+    """What became of the deliveries of a day that is over."""
+
+    __tablename__ = "days"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # 2026-01-31, in UTC
+    processed: Mapped[int]
     failed: Mapped[int]
 
 
