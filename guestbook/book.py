@@ -8,11 +8,8 @@ from sqlalchemy.orm import Session
 from guestbook import outbox
 from guestbook.draft import Draft
 from guestbook.models import Comment
-from guestbook.outbox import TITLE
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
-
-__all__ = ["TITLE", "Page", "delete", "find", "move", "page", "sign", "signed_with"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,11 @@ from guestbook import clock, database, outbox, retention, text, transport
 from guestbook.formats import FORMATS
 from guestbook.models import DELIVERIES, Delivery, Webhook
 from guestbook.models.webhook import EVENTS
+from guestbook.refusal import Refused
 from guestbook.settings import Settings
 
 DEFAULT_EVENTS = ("comment.created",)
 NAME_LIMIT = 80
-
-
-class Refused(Exception):
-    """What was asked cannot be done; the sentence says what and why."""
 
 
 def add(session: Session, fields: Mapping[str, Any], settings: Settings) -> Webhook:
@@ -88,26 +85,27 @@ def _url(value: str, settings: Settings) -> str:
     try:
         return transport.check_url(value, require_https=settings.require_https_webhooks)
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), field="url") from None
 
 
 def _name(value: str) -> str:
     name = text.clean_line(value)
     if not name or len(name) > NAME_LIMIT:
-        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.")
+        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
     return name
 
 
 def _format(name: str) -> str:
     if name not in FORMATS:
-        raise Refused(f"There is no format {name!r}. The formats are {', '.join(FORMATS)}.")
+        raise Refused(f"There is no format {name!r}. The formats are {', '.join(FORMATS)}.", field="format")
     return name
 
 
 def _events(names: Sequence[str]) -> str:
     for name in names:
         if name not in EVENTS:
-            raise Refused(f"There is no event {name!r}. The events are {', '.join(EVENTS)}.")
+            known = ", ".join(EVENTS)
+            raise Refused(f"There is no event {name!r}. The events are {known}.", field="events")
     return " ".join(dict.fromkeys(names))
 
 
@@ -116,11 +114,11 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon:
-            raise Refused(f"The header {name!r} needs the form 'Name: value'.")
+            raise Refused(f"The header {name!r} needs the form 'Name: value'.", field="headers")
         pairs.append((name.strip(), value.strip()))
     if len({name.lower() for name, _ in pairs}) < len(pairs):
-        raise Refused("A header is named twice.")
+        raise Refused("A header is named twice.", field="headers")
     try:
         return transport.check_headers(dict(pairs))
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), field="headers") from None

@@ -2,6 +2,9 @@
 
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new() -> str:
@@ -14,3 +17,16 @@ def new() -> str:
     fraction = rest * 4096 // 1_000_000
     tail = secrets.randbits(62) | 0b10 << 62
     return f"{milliseconds << 16 | 0x7000 | fraction:016x}{tail:016x}"
+
+
+def first_of(moment: datetime) -> str:
+    """Return what all ids made at that moment or later are not below, so that time is a range of ids."""
+    return f"{max(0, (moment - EPOCH) // timedelta(milliseconds=1)):012x}".ljust(32, "0")
+
+
+def moment_of(row_id: str) -> datetime:
+    """Return when an id was made, in UTC; of a foreign one, some time in the past."""
+    try:
+        return EPOCH + timedelta(milliseconds=int(row_id[:12], 16))
+    except (ValueError, OverflowError):
+        return EPOCH

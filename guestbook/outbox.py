@@ -7,11 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session
 
-from guestbook import clock, formats, ids
+from guestbook import clock, formats, ids, preferences
 from guestbook.models import Delivery, Webhook
 from guestbook.settings import Settings
-
-TITLE = "Guestbook"
 
 
 def publish(
@@ -67,7 +65,10 @@ def _store(
     comment_id: str | None,
 ) -> str:
     now, event_id = clock.now(), ids.new()
-    data = {**data, "guestbook": {"title": TITLE, "url": settings.base_url}}
+    if not webhooks:
+        return event_id
+    title = preferences.read(connection).title
+    data = {**data, "guestbook": {"title": title, "url": settings.base_url}}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
     fates = {name: _fate(name, event, now, data, due_at) for name in {name for _, name in webhooks}}
     rows = [
@@ -85,8 +86,7 @@ def _store(
         }
         for webhook_id, format_name in webhooks
     ]
-    if rows:
-        connection.execute(insert(Delivery), rows)
+    connection.execute(insert(Delivery), rows)
     return event_id
 
 

@@ -26,16 +26,19 @@ class Verdict:
     reason: str | None
 
 
-def verdict(draft: Draft, *, trap: str, age: float | None) -> Verdict:
+def verdict(draft: Draft, *, trap: str, age: float | None, moderation: str = "suspicious") -> Verdict:
     """Judge a draft by the hidden field's content and the form's age in seconds, None when nobody knows it.
 
-    Quick alone is no crime: browsers fill in forms, and a greeting is short.
+    Quick alone is no crime: browsers fill in forms, and a greeting is short. `moderation` says who waits for
+    the owner: `off` nobody, `suspicious`, or `all`. What programs write is spam under each of them.
     """
     links = len(LINK.findall(draft.message))
     if trap:
         return Verdict("spam", "The hidden field was filled in, which people cannot see.")
     if links and age is not None and age < QUICKEST_PERSON:
         return Verdict("spam", f"It holds a link and was written in {age:.1f} seconds.")
-    if links > MOST_LINKS:
+    if moderation == "all":
+        return Verdict("held", "You look at every comment before it appears.")
+    if links > MOST_LINKS and moderation != "off":
         return Verdict("held", f"It holds {links} links; more than {MOST_LINKS} wait for your approval.")
     return Verdict("published", None)

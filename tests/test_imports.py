@@ -16,17 +16,17 @@ FLOORS = (
     ("__init__",),
     ("web", "cli"),
     ("passes",),
-    ("book", "desk"),
+    ("book", "desk", "login", "tokens", "figures"),
     ("dispatch",),
     ("record", "retention", "watch"),
     ("outbox",),
     ("queue", "sender", "crew"),
-    ("health",),
+    ("health", "preferences", "throttle", "browse"),
     ("models",),
     ("database",),
-    ("transport", "formats", "answers", "spam", "lanes"),
+    ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings"),
-    ("text", "clock", "ids", "turns", "parsers", "version"),
+    ("text", "clock", "ids", "turns", "parsers", "refusal", "version"),
 )
 PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats")
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook import clock, database
 from guestbook.database import Base, db
-from guestbook.desk import Refused
+from guestbook.refusal import Refused
 from guestbook.settings import Settings
 
 UNSEEN = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes only what lies below the blank; terminals obey more

@@ -46,7 +46,9 @@ class Comment(Base):
     form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     # Read with the comments, in one query for all of them, so that no template has to ask.
-    reply: Mapped[Reply | None] = relationship(lazy="selectin", cascade="all, delete-orphan", passive_deletes=True)
+    reply: Mapped[Reply | None] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
+    )
 
     @property
     def is_known(self) -> bool:

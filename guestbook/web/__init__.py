@@ -1,8 +1,8 @@
-"""The doors: what a browser, a reader or a monitor can ask for."""
+"""The doors: what a visitor, the owner or a monitor can ask for."""
 
 from flask import Flask
 
-from guestbook.web import errors, guard, health, public, show
+from guestbook.web import admin, errors, guard, health, public, show
 
 
 def register(app: Flask) -> None:
@@ -12,3 +12,4 @@ def register(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(public.pages)
     app.register_blueprint(health.pages)
+    admin.register(app)

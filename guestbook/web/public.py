@@ -11,7 +11,7 @@ from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.models import Comment
 from guestbook.spam import Verdict
-from guestbook.web import errors, forms
+from guestbook.web import errors, forms, show
 from guestbook.web.forms import Form, FormError
 
 pages = Blueprint("public", __name__)
@@ -29,7 +29,7 @@ def index() -> ResponseReturnValue:
     before = request.args.get("before")
     if before is not None and not ID.fullmatch(before):
         abort(404)
-    page = book.page(db.session(), before)
+    page = book.page(db.session(), before, show.settings_of_book().per_page)
     return render_template(
         "book.html",
         page=page,
@@ -82,7 +82,8 @@ def _find(comment_id: str) -> Comment | None:
 def _store(entry: Draft, form: Form) -> Comment:
     """Store the comment, or give back the one that this form and this text have made already."""
     key = form.key(entry)
-    verdict = spam.verdict(entry, trap=request.form.get(TRAP, ""), age=form.age)
+    moderation = show.settings_of_book().moderation
+    verdict = spam.verdict(entry, trap=request.form.get(TRAP, ""), age=form.age, moderation=moderation)
     try:
         return _sign(entry, verdict, key)
     except IntegrityError:

@@ -4,28 +4,53 @@ import hashlib
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app, g, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup
+from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook import book, clock, draft
+from guestbook import clock, draft, preferences
+from guestbook.database import db
+from guestbook.preferences import Preferences
 
 REL = "nofollow noopener ugc"
+DAY = 86400  # seconds
+STEPS = (
+    (DAY * 365, "year"),
+    (DAY * 30, "month"),
+    (DAY, "day"),
+    (3600, "hour"),
+    (60, "minute"),
+    (1, "second"),
+)
 STATIC = Path(__file__).parent.parent / "static"
 
 
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
-    app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text)
+    app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text, ago=ago)
     app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(names)
 
 
-def names() -> dict[str, str]:
-    """Return what every page says: the book's title, and the address that canonical links start with."""
-    return {"title_of_book": book.TITLE, "base_url": current_app.config["GUESTBOOK"].base_url}
+def names() -> dict[str, Any]:
+    """Return what every page says: the owner's settings, and the address that canonical links start with."""
+    return {"book": settings_of_book(), "base_url": current_app.config["GUESTBOOK"].base_url}
+
+
+def settings_of_book() -> Preferences:
+    """Return what the owner has set, read once a request; without the database, as it is at the start."""
+    if "preferences" not in g:
+        try:
+            g.preferences = preferences.read(db.session())
+        except SQLAlchemyError:  # an error page must not need what is away
+            db.session.rollback()
+            g.preferences = Preferences()
+    read: Preferences = g.preferences
+    return read
 
 
 def prose(text: str) -> Markup:
@@ -41,6 +66,17 @@ def weblink(url: str | None) -> str | None:
 def day(when: datetime) -> str:
     """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
     return f"{when.day} {when:%B %Y}"
+
+
+def ago(when: datetime) -> str:
+    """Return `5 minutes ago`, `in 2 hours` or `just now`."""
+    seconds = (clock.now() - when).total_seconds()
+    for size, unit in STEPS:
+        if abs(seconds) >= size:
+            count = int(abs(seconds) // size)
+            words = f"{count} {unit}{'s' if count > 1 else ''}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return "just now"
 
 
 def asset(name: str) -> str:

@@ -1,0 +1,124 @@
+"""Look through the deliveries and the comments: filters, and pages by keyset that do not slow down with age.
+
+What an index answers, status, webhook and time, costs nothing more in a book of years. For the rest, an event
+or a word, a page looks at some thousand rows and says how far back it has come.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+
+from guestbook import ids
+from guestbook.models import Comment, Delivery
+
+LOOK = 5000  # rows that one page looks at
+COUNT = 10_000  # rows that are counted before it is "more than"
+
+M = TypeVar("M", Comment, Delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """Some rows, newest first, and where the next page goes on."""
+
+    rows: list[M]
+    older: str | None  # the id before which there may be more; None at the end
+    looked_to: datetime | None = None  # how far back it looked, where that is why the page is not full
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Which deliveries; None is all."""
+
+    status: str | None = None
+    webhook_id: str | None = None
+    event: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None  # in the payload or in what was said of the last attempt
+
+    def fast(self) -> ColumnElement[bool]:
+        """Return the conditions that one index answers. Failed and waiting ones are few."""
+        conditions = [Delivery.id >= ids.first_of(self.since)] if self.since else []
+        if self.until:
+            conditions.append(Delivery.id < ids.first_of(self.until))
+        if self._by_status:
+            conditions.append(Delivery.status == self.status)
+        elif self.webhook_id:
+            conditions.append(Delivery.webhook_id == self.webhook_id)
+        return and_(True, *conditions)
+
+    def slow(self) -> list[ColumnElement[bool]]:
+        """Return the conditions for which rows must be looked at."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.webhook_id and self._by_status:
+            conditions.append(Delivery.webhook_id == self.webhook_id)
+        if self.status and not self._by_status:
+            conditions.append(Delivery.status == self.status)
+        if self.event:
+            conditions.append(Delivery.event == self.event)
+        if self.text:
+            conditions.append(_has(self.text, Delivery.payload, Delivery.last_error))
+        return conditions
+
+    @property
+    def _by_status(self) -> bool:
+        return self.status is not None and (self.status != "processed" or self.webhook_id is None)
+
+
+def deliveries(
+    session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
+) -> Page[Delivery]:
+    """Return a page of deliveries, without their payloads."""
+    query = select(Delivery).where(wanted.fast()).options(defer(Delivery.payload))
+    return _page(session, Delivery, query, wanted.slow(), before, limit)
+
+
+def comments(
+    session: Session, status: str | None, words: str | None = None, before: str | None = None, limit: int = 50
+) -> Page[Comment]:
+    """Return a page of comments of that status, or of all, that have the words somewhere."""
+    query = select(Comment).where(Comment.status == status) if status else select(Comment)
+    slow = [_has(words, Comment.name, Comment.message, Comment.website)] if words else []
+    return _page(session, Comment, query, slow, before, limit)
+
+
+def count(session: Session, wanted: Deliveries) -> int:
+    """Return how many deliveries those are, however long it takes: a person is about to act on them."""
+    query = select(func.count()).select_from(Delivery).where(wanted.fast(), *wanted.slow())
+    return session.scalar(query) or 0
+
+
+def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
+    """Return how many rows those are, at most one more than `COUNT`: by an index it takes a millisecond."""
+    some = select(model.id).where(condition).limit(COUNT + 1).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _page(
+    session: Session,
+    model: type[M],
+    query: Select[M],
+    slow: list[ColumnElement[bool]],
+    before: str | None,
+    limit: int,
+) -> Page[M]:
+    query = query.order_by(model.id.desc())
+    if before:
+        query = query.where(model.id < before)
+    edge = session.scalar(query.with_only_columns(model.id).offset(LOOK - 1).limit(1)) if slow else None
+    if edge:
+        query = query.where(model.id >= edge)
+    rows = list(session.scalars(query.where(*slow).limit(limit + 1)))
+    if len(rows) > limit:
+        return Page(rows[:limit], rows[limit - 1].id)
+    return Page(rows, edge, ids.moment_of(edge) if edge else None)
+
+
+def _has(
+    words: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
+) -> ColumnElement[bool]:
+    return or_(*(column.icontains(words, autoescape=True) for column in columns))

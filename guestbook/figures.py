@@ -1,0 +1,1 @@
+"""How the book is doing, in numbers: what waits, what failed, deliveries by hour and day, each webhook."""

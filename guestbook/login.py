@@ -1,0 +1,141 @@
+"""The owner's login: the password, and the browsers that are logged in."""
+
+import hashlib
+import secrets
+import threading
+import unicodedata
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from guestbook import clock, throttle
+from guestbook.database import writing
+from guestbook.models import Login, Setting
+from guestbook.refusal import Refused
+from guestbook.settings import Settings
+
+LASTS = timedelta(days=14)
+SHORTEST, LONGEST = 10, 1000  # characters of a password
+BROWSER_LIMIT = 200  # characters, as in schema.sql
+FREE_TRIES = 5  # wrong passwords from one network before it has to wait
+UNDER_ATTACK = 30  # wrong passwords from all networks in an hour, from which on strangers have fewer of them
+FREE_UNDER_ATTACK = 1
+HOUR = timedelta(hours=1)
+
+_one_at_a_time = threading.Lock()  # scrypt takes 32 MB, and a small host has no room for many of them
+
+
+class WrongPassword(Refused):
+    """The password is not the owner's."""
+
+
+class TooManyTries(Refused):
+    """This network has to wait for so many `seconds` before it may try again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(1, round(seconds))
+        unit = f"{self.seconds} seconds" if self.seconds < 90 else f"{round(self.seconds / 60)} minutes"
+        super().__init__(
+            f"There were too many wrong passwords. Please wait {'a second' if self.seconds == 1 else unit}."
+        )
+
+
+def has_password(session: Session) -> bool:
+    """Whether the owner has set one; nobody can log in before."""
+    return _hash(session) is not None
+
+
+def set_password(session: Session, password: str) -> None:
+    """Set the owner's password, and log out everywhere; raises Refused when it is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise Refused(f"The password must have at least {SHORTEST} characters.", field="password")
+    value = generate_password_hash(_normal(password), method="scrypt")
+    session.merge(Setting(name="password", value=value))
+    log_out_everywhere(session)
+
+
+def log_in(password: str, *, address: str | None, browser: str, settings: Settings) -> str:
+    """Return the value of a new login's cookie; raises WrongPassword or TooManyTries.
+
+    Each try is counted before the password is looked at, so that many at once gain nothing. No try from
+    elsewhere makes the owner wait who types the right password: under attack a network that is new still has
+    its first one. The transactions are its own, for scrypt takes long.
+    """
+    confirm(password, address=address, settings=settings)
+    with writing() as session:
+        return _open(session, browser)
+
+
+def confirm(password: str, *, address: str | None, settings: Settings) -> None:
+    """See that this is the owner's password; raises WrongPassword or TooManyTries."""
+    everybody = throttle.who(settings.secret_key, "login")
+    network = throttle.who(settings.secret_key, "login", address or "")
+    now = clock.now()
+    with writing() as session:
+        attacked = throttle.count(session, everybody, now, within=HOUR) >= UNDER_ATTACK
+        wait = throttle.knock(session, network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES)
+        stored = _hash(session)
+    if wait:
+        raise TooManyTries(wait)
+    right = _is_right(stored, password)
+    with writing() as session:
+        if right:
+            throttle.forget(session, network)
+        else:
+            throttle.take(session, everybody, clock.now(), most=UNDER_ATTACK, within=HOUR)
+    if not right:
+        raise WrongPassword("This is not the password.", field="password")
+
+
+def find(session: Session, value: str) -> Login | None:
+    """Return the login behind a cookie's value, unless it is over."""
+    row = session.get(Login, _digest(value))
+    return row if row and clock.now() < row.expires_at else None
+
+
+def log_out(session: Session, value: str) -> None:
+    """End one login: the cookie is worth nothing from now on, wherever it was copied to."""
+    session.execute(delete(Login).where(Login.id == _digest(value)))
+
+
+def log_out_everywhere(session: Session) -> None:
+    """End all logins."""
+    session.execute(delete(Login))
+
+
+def logins(session: Session) -> list[Login]:
+    """Return the browsers that are logged in, the latest first."""
+    query = select(Login).where(Login.expires_at > clock.now()).order_by(Login.created_at.desc())
+    return list(session.scalars(query))
+
+
+def _open(session: Session, browser: str) -> str:
+    value, now = secrets.token_urlsafe(32), clock.now()
+    shown = browser.encode("ascii", "replace").decode()[:BROWSER_LIMIT]
+    session.add(Login(id=_digest(value), browser=shown, created_at=now, expires_at=now + LASTS))
+    return value
+
+
+def _hash(session: Session) -> str | None:
+    return session.scalar(select(Setting.value).where(Setting.name == "password"))
+
+
+def _is_right(stored: str | None, password: str) -> bool:
+    if stored is None or len(password) > LONGEST:
+        return False
+    with _one_at_a_time:
+        try:
+            return check_password_hash(stored, _normal(password))
+        except ValueError:  # a hash that somebody broke by hand
+            return False
+
+
+def _normal(password: str) -> str:
+    """Return the password as every keyboard makes it, and half a character, which is no text, as `?`."""
+    return unicodedata.normalize("NFC", password).encode(errors="replace").decode()
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()

@@ -1,0 +1,18 @@
+"""What was asked cannot be done: one sentence for people, and the fields it is about."""
+
+from collections.abc import Mapping
+
+
+class Refused(Exception):
+    """The sentence says what and why; `fields` has one for each wrong field, where it is about fields."""
+
+    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.fields: dict[str, str] = {field: sentence} if field else {}
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> "Refused":
+        """Return one that is about several fields, given as field → sentence."""
+        refused = cls(" ".join(fields.values()))
+        refused.fields = dict(fields)
+        return refused

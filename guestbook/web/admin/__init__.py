@@ -1,0 +1,40 @@
+"""The owner's desk in the browser. Nothing here answers without a login, and nothing changes by a GET."""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask
+
+from guestbook.settings import Settings
+from guestbook.web.admin import account, dashboard, doorman, entrance
+
+PLACE = "/admin"
+NOUNS = (entrance, dashboard, account)
+
+
+def register(app: Flask) -> None:
+    """Give the app the desk, behind its doorman."""
+    _set_up_cookie(app, app.config["GUESTBOOK"])
+    doorman.csrf.init_app(app)
+    desk = Blueprint("admin", __name__, url_prefix=PLACE)
+    desk.before_request(doorman.admit)
+    desk.after_request(doorman.add_headers)
+    desk.context_processor(doorman.names)
+    for noun in NOUNS:
+        desk.register_blueprint(noun.pages)
+    app.register_blueprint(desk)
+
+
+def _set_up_cookie(app: Flask, settings: Settings) -> None:
+    """Keep the cookie to the desk: who reads the book gets none."""
+    base = urlsplit(settings.base_url)
+    app.config.update(
+        SESSION_COOKIE_NAME="guestbook_desk",
+        SESSION_COOKIE_PATH=base.path + PLACE,
+        SESSION_COOKIE_SECURE=base.scheme == "https",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=doorman.COOKIE_LASTS,
+        WTF_CSRF_CHECK_DEFAULT=False,  # the doorman checks; the book's own form needs no cookie
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,  # some browsers send no Referer; the token is proof enough
+    )

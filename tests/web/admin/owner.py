@@ -1,0 +1,40 @@
+"""The owner in a browser without scripts."""
+
+from xml.etree.ElementTree import Element
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from guestbook import login
+from guestbook.database import writing
+from tests.web import visitor
+from tests.web.visitor import Visitor
+
+PASSWORD = "correct horse battery staple"
+
+
+class Owner(Visitor):
+    """A visitor who knows the password, and sends forms as a browser would: with the key of the page."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app)
+        with app.app_context(), writing() as session:
+            login.set_password(session, PASSWORD)
+
+    def log_in(self, password: str = PASSWORD, **how: object) -> TestResponse:
+        return self.post("/admin/login", {"password": password}, "/admin/login", **how)
+
+    def post(
+        self, url: str, data: dict[str, object] | None = None, on: str = "/admin/account/", **how: object
+    ) -> TestResponse:
+        """Send a form to `url` with the key that the page `on` gives out, and follow nothing."""
+        return self.open("POST", url, data={"csrf_token": self.key(on), **(data or {})}, **how)
+
+    def key(self, on: str = "/admin/account/") -> str:
+        return visitor.fields(self.page(on))["csrf_token"]
+
+    def does(self, url: str, data: dict[str, object] | None = None, **how: object) -> Element:
+        """Send a form that must be taken, and return the page that it leads to."""
+        answer = self.post(url, data, **how)
+        assert answer.status_code == 303, (answer.status, answer.text)
+        return self.page(answer.headers["Location"])
