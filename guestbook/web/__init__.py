@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from guestbook.web import admin, errors, guard, health, public, show
+from guestbook.web import admin, api, errors, guard, health, public, show
 
 
 def register(app: Flask) -> None:
@@ -13,3 +13,4 @@ def register(app: Flask) -> None:
     app.register_blueprint(public.pages)
     app.register_blueprint(health.pages)
     admin.register(app)
+    api.register(app)

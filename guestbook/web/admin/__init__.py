@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask
 
 from guestbook.settings import Settings
-from guestbook.web.admin import account, dashboard, doorman, entrance
+from guestbook.web.admin import account, book, comments, dashboard, deliveries, doorman, entrance, webhooks
 
 PLACE = "/admin"
-NOUNS = (entrance, dashboard, account)
+NOUNS = (entrance, dashboard, comments, webhooks, deliveries, book, account)
 
 
 def register(app: Flask) -> None:

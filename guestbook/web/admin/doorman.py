@@ -21,6 +21,10 @@ POLICY = (
 )
 ROOMS = (
     ("Overview", "dashboard"),
+    ("Comments", "comments"),
+    ("Webhooks", "webhooks"),
+    ("Deliveries", "deliveries"),
+    ("Settings", "book"),
     ("Account", "account"),
 )
 
