@@ -1,15 +1,25 @@
-"""The book: sign it, read it, delete from it. A comment and its events share one transaction."""
+"""The book: sign it, read it, moderate, answer. A comment and its events share one transaction."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook import outbox
+from guestbook import clock, outbox
 from guestbook.draft import Draft
-from guestbook.models import Comment
+from guestbook.models import Comment, Reply
+from guestbook.refusal import Refused
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
+from guestbook.text import clean_text
+
+REPLY_LIMIT = 4000  # characters
+# Bytes of a comment and its reply as JSON. With what stands around them the payload of a webhook stays under
+# 20 kB, which 4,000 emoji fill alone; so the longest comments leave less room for the reply than that.
+REPLIED_LIMIT = 19_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,15 @@ def sign(
     return comment
 
 
+def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
+    """Return those of the comments that are there, kept from others until the caller's transaction ends.
+
+    So the second of two clicks finds what the first one did, and tells nobody again.
+    """
+    query = select(Comment).where(Comment.id.in_(comment_ids)).order_by(Comment.id).with_for_update()
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
 def move(session: Session, comment: Comment, status: str, settings: Settings) -> None:
     """Publish a comment, hold it, throw it away or mark it as spam; receivers are told what changes for them.
 
@@ -78,6 +97,42 @@ def move(session: Session, comment: Comment, status: str, settings: Settings) ->
         _tell(session, "comment.deleted", comment, settings)
 
 
+def restore(session: Session, comment: Comment, settings: Settings) -> None:
+    """Bring a comment back from the trash or the spam, to where it was; another one stays where it is."""
+    if not comment.is_known:
+        move(session, comment, comment.home, settings)
+
+
+def edit(session: Session, comment: Comment, draft: Draft) -> None:
+    """Correct name, website and message; raises Refused with a sentence for each wrong field.
+
+    A correction makes no event: receivers hear of what becomes of a comment, not of its commas.
+    """
+    if draft.errors:
+        raise Refused.of(draft.errors)
+    comment.name, comment.website, comment.message = draft.name, draft.website, draft.message
+    session.flush()
+
+
+def reply(session: Session, comment: Comment, message: str, settings: Settings) -> None:
+    """Answer a comment, change the answer or, with an empty one, take it away; raises Refused.
+
+    `comment.replied` tells of a new answer and of a changed one, if receivers know the comment.
+    """
+    message = clean_text(message)
+    if message == (comment.reply.message if comment.reply else ""):
+        return
+    if not message:
+        comment.reply = None
+    else:
+        answer = Reply(comment_id=comment.id, message=message, created_at=clock.now())
+        _check_reply(comment, answer, settings)
+        comment.reply = session.merge(answer)
+    session.flush()
+    if comment.is_known and comment.reply:
+        _tell(session, "comment.replied", comment, settings, reply=comment.reply.public())
+
+
 def delete(session: Session, comment: Comment, settings: Settings) -> None:
     """Remove a comment for good; who was told of it and not yet of its end is told now."""
     if comment.is_known:
@@ -86,6 +141,20 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     session.flush()
 
 
-def _tell(session: Session, event: str, comment: Comment, settings: Settings) -> None:
-    data = {"comment": comment.public(settings.base_url)}
+def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
+    length = len(answer.message)
+    if length > REPLY_LIMIT:
+        sentence = f"Your answer has {length:,} characters. Please use at most {REPLY_LIMIT:,}."
+        raise Refused(sentence, field="reply")
+    told = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
+    excess = len(told.encode()) - REPLIED_LIMIT
+    if excess > 0:
+        sentence = (
+            f"The comment is very long. For a webhook with both, take about {excess:,} letters out of this."
+        )
+        raise Refused(sentence, field="reply")
+
+
+def _tell(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> None:
+    data = {"comment": comment.public(settings.base_url), **more}
     outbox.publish(session.connection(), event, data, settings, comment_id=comment.id)
