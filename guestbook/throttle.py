@@ -4,11 +4,13 @@ Whoever is counted is known by a keyed hash of the network alone, so no visitor'
 """
 
 import hmac
+import re
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from guestbook.models import Limit
@@ -17,11 +19,12 @@ FORGET_AFTER = timedelta(days=1)
 FIRST_WAIT = 1.0  # seconds after the first wrong try that was one too many; it doubles with each further one
 LONGEST_WAIT = 900.0  # seconds
 IPV6_NETWORK = 64  # bits; whoever has one address of such a network has them all
+WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
 
 def who(secret_key: str, what: str, address: str | None = None) -> str:
     """Return the name under which an address's network is counted for `what`; everybody's without one."""
-    subject = f"{what} {_network(address) if address is not None else 'everybody'}"
+    subject = what if address is None else f"{what} {_network(address)}"
     return hmac.new(secret_key.encode(), subject.encode(), "sha256").hexdigest()
 
 
@@ -51,13 +54,12 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
     row = _row(session, name, now)
     if now - row.last_at >= FORGET_AFTER:
         row.hits = 0
-    last = min(row.last_at, now)  # a clock that ran ahead and was put right must not make it wait for years
-    left = (last + timedelta(seconds=_wait(row.hits, free)) - now).total_seconds()
-    if left > 0:
-        return left
-    row.hits, row.last_at = row.hits + 1, now
+    row.last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
+    left = (row.last_at + timedelta(seconds=_wait(row.hits, free)) - now).total_seconds()
+    if left <= 0:
+        row.hits, row.last_at = row.hits + 1, now
     session.flush()
-    return 0.0
+    return max(0.0, left)
 
 
 def forget(session: Session, name: str) -> None:
@@ -72,23 +74,28 @@ def _wait(tries: int, free: int) -> float:
 def _row(session: Session, name: str, now: datetime) -> Limit:
     """Return the row under a lock; a new one where there is none, be it another process that makes it."""
     row = session.get(Limit, name, with_for_update=True, populate_existing=True)
-    if row is not None:
-        return row
-    try:
-        with session.begin_nested():
-            row = Limit(who=name, hits=0, since=now, last_at=now)
-            session.add(row)
-        return row
-    except IntegrityError:
-        return session.get_one(Limit, name, with_for_update=True, populate_existing=True)
+    if row is None:
+        session.execute(_insert(session, who=name, hits=0, since=now, last_at=now))
+        row = session.get_one(Limit, name, with_for_update=True, populate_existing=True)
+    return row
+
+
+def _insert(session: Session, **values: object) -> Any:
+    """Return an INSERT that lets a row be that is there; two that failed would deadlock on MariaDB."""
+    dialect = session.get_bind().dialect.name
+    if dialect in ("mysql", "mariadb"):
+        return mysql.insert(Limit).values(**values).on_duplicate_key_update(who=values["who"])
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(Limit).values(**values).on_conflict_do_nothing()
 
 
 def _network(address: str) -> str:
     """Return the address, or of one in IPv6 its /64; what is no address, such as a socket's name, as is."""
+    bare = WITH_PORT.fullmatch(address)
     try:
-        ip = ip_address(address.partition("%")[0])
+        ip = ip_address((bare[1] or bare[2] if bare else address).partition("%")[0])
     except ValueError:
         return address
-    if isinstance(ip, IPv6Address):
-        return str(ip.ipv4_mapped or int(ip) >> (128 - IPV6_NETWORK))
-    return str(ip)
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or f"{int(ip) >> (128 - IPV6_NETWORK):x}/{IPV6_NETWORK}")

@@ -6,7 +6,7 @@ import secrets
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook import text
+from guestbook import ids, text
 from guestbook.models import Token
 from guestbook.refusal import Refused
 
@@ -14,13 +14,16 @@ PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
 NAME_LIMIT = 80  # characters, as in schema.sql
 
 
-def add(session: Session, name: str) -> tuple[Token, str]:
-    """Add one and return it with its value, which nobody can read again; raises Refused for a bad name."""
+def add(session: Session, name: str, *, token_id: str | None = None) -> tuple[Token, str]:
+    """Add one and return it with its value, which nobody can read again; raises Refused for a bad name.
+
+    A form brings the id, so that sending it twice makes no second token but an IntegrityError.
+    """
     name = text.clean_line(name)
     if not name or len(name) > NAME_LIMIT:
         raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
     value = PREFIX + secrets.token_urlsafe(32)
-    token = Token(name=name, hash=_digest(value))
+    token = Token(id=token_id or ids.new(), name=name, hash=_digest(value))
     session.add(token)
     session.flush()
     return token, value
