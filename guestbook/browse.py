@@ -12,10 +12,12 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from guestbook import ids
-from guestbook.models import Comment, Delivery
+from guestbook.models import Comment, Delivery, Webhook
+from guestbook.text import clean_line
 
 LOOK = 5000  # rows that one page looks at
 COUNT = 10_000  # rows that are counted before it is "more than"
+LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery)
 
@@ -64,6 +66,10 @@ class Deliveries:
             conditions.append(_has(self.text, Delivery.payload, Delivery.last_error))
         return conditions
 
+    def condition(self) -> ColumnElement[bool]:
+        """Return all conditions as one."""
+        return and_(self.fast(), *self.slow())
+
     @property
     def _by_status(self) -> bool:
         return self.status is not None and (self.status != "processed" or self.webhook_id is None)
@@ -80,10 +86,22 @@ def deliveries(
 def comments(
     session: Session, status: str | None, words: str | None = None, before: str | None = None, limit: int = 50
 ) -> Page[Comment]:
-    """Return a page of comments of that status, or of all, that have the words somewhere."""
+    """Return a page of comments of that status, or of all, that have each of the words somewhere."""
     query = select(Comment).where(Comment.status == status) if status else select(Comment)
-    slow = [_has(words, Comment.name, Comment.message, Comment.website)] if words else []
+    wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
+    slow = [_has(word, Comment.name, Comment.message, Comment.website) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)
+
+
+def of_comment(session: Session, comment_id: str, limit: int = 20) -> list[tuple[Delivery, str]]:
+    """Return the latest deliveries that tell of a comment, each with the name of its webhook."""
+    query = (
+        select(Delivery, Webhook.name)
+        .join(Webhook, Webhook.id == Delivery.webhook_id)
+        .where(Delivery.comment_id == comment_id)
+        .options(defer(Delivery.payload))
+    )
+    return [(row, name) for row, name in session.execute(query.order_by(Delivery.id.desc()).limit(limit))]
 
 
 def count(session: Session, wanted: Deliveries) -> int:
