@@ -7,7 +7,6 @@ from flask import Blueprint, Flask
 from guestbook.settings import Settings
 from guestbook.web.admin import account, book, comments, dashboard, deliveries, doorman, entrance, webhooks
 
-PLACE = "/admin"
 NOUNS = (entrance, dashboard, comments, webhooks, deliveries, book, account)
 
 
@@ -15,9 +14,9 @@ def register(app: Flask) -> None:
     """Give the app the desk, behind its doorman."""
     _set_up_cookie(app, app.config["GUESTBOOK"])
     doorman.csrf.init_app(app)
-    desk = Blueprint("admin", __name__, url_prefix=PLACE)
+    app.after_request(doorman.add_headers)  # of the app, for a 404 is in no blueprint
+    desk = Blueprint("admin", __name__, url_prefix=doorman.PLACE)
     desk.before_request(doorman.admit)
-    desk.after_request(doorman.add_headers)
     desk.context_processor(doorman.names)
     for noun in NOUNS:
         desk.register_blueprint(noun.pages)
@@ -29,7 +28,7 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
     base = urlsplit(settings.base_url)
     app.config.update(
         SESSION_COOKIE_NAME="guestbook_desk",
-        SESSION_COOKIE_PATH=base.path + PLACE,
+        SESSION_COOKIE_PATH=base.path + doorman.PLACE,
         SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,

@@ -1,19 +1,59 @@
-"""The owner's password, logged-in browsers and API tokens."""
+"""The owner's password, the browsers that are logged in, and the tokens of programs."""
 
-from flask import Blueprint, render_template
+from typing import Any
+
+from flask import Blueprint, g, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
 
-from guestbook import login
+from guestbook import ids, login, tokens
 from guestbook.database import db, writing
+from guestbook.login import TooManyTries, WrongPassword
+from guestbook.models import Token
+from guestbook.refusal import Refused
 from guestbook.web.admin import actions, doorman
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
+HERE = "admin.account.index"
+# What a user agent has in it → what people call that; the first that fits, for most claim to be others too.
+BROWSERS = {
+    "Edg": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox",
+    "FxiOS": "Firefox", "Chrome": "Chrome", "CriOS": "Chrome", "Safari": "Safari",
+}  # fmt: skip
+SYSTEMS = {
+    "iPhone": "an iPhone", "iPad": "an iPad", "Android": "Android", "Windows": "Windows", "CrOS": "ChromeOS",
+    "Mac": "a Mac", "Linux": "Linux",
+}  # fmt: skip
+
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """Show the browsers that are logged in."""
-    return render_template("admin/account.html", logins=login.logins(db.session()))
+    """Show where the owner is logged in, and the tokens."""
+    return _page()
+
+
+@pages.post("/password")
+def change_password() -> ResponseReturnValue:
+    """Set another password; this browser stays logged in, all others do not."""
+    try:
+        value = _changed(**{name: request.form.get(name, "") for name in ("old", "password", "again")})
+    except TooManyTries as error:
+        return _page(old=str(error)), 429, {"Retry-After": str(error.seconds)}
+    except WrongPassword as error:
+        return _page(old=str(error)), 422
+    except Refused as error:
+        return _page(**error.fields), 422
+    doorman.let_in(value)
+    return actions.done("The password is changed, and every other browser is logged out.", HERE)
+
+
+@pages.post("/logout-browser")
+def log_out_browser() -> ResponseReturnValue:
+    """Log out another browser."""
+    with writing() as session:
+        login.log_out_one(session, request.form.get("browser", ""))
+    return actions.done("That browser is logged out.", HERE)
 
 
 @pages.post("/logout-everywhere")
@@ -23,3 +63,61 @@ def log_out_everywhere() -> ResponseReturnValue:
     with writing() as session:
         login.log_out_everywhere(session)
     return actions.done("You are logged out everywhere.", "admin.entrance.log_in")
+
+
+@pages.post("/tokens")
+def add_token() -> ResponseReturnValue:
+    """Add a token and show it in this answer, the only place where it ever stands.
+
+    It is no redirect, which would have to carry the token. The form brings the id of what it makes, so that
+    loading the answer anew adds no second one.
+    """
+    token_id = request.form.get("id", "")
+    try:
+        with writing() as session:
+            known = token_id if actions.ID.fullmatch(token_id) else None
+            token, value = tokens.add(session, request.form.get("name", ""), token_id=known)
+            name = token.name
+    except Refused as error:
+        return _page(**error.fields), 422
+    except IntegrityError:
+        return actions.done(
+            "This token was added already, and is shown only once. If you have not kept it, revoke it.", HERE
+        )
+    return render_template("admin/token.html", name=name, value=value)
+
+
+@pages.post("/tokens/<token_id>/revoke")
+def revoke_token(token_id: str) -> ResponseReturnValue:
+    """Revoke a token."""
+    with writing() as session:
+        token = actions.find(Token, token_id)
+        name = token.name
+        tokens.revoke(session, token)
+    return actions.done(f"The token {name} opens nothing any more.", HERE)
+
+
+def _changed(old: str, password: str, again: str) -> str:
+    """Change the password and return the value of the new cookie; raises what there is to say."""
+    if password != again:
+        raise Refused("The two are not the same.", field="again")
+    login.confirm(old, address=doorman.address(), settings=actions.settings())
+    with writing() as session:
+        return login.change_password(session, password, browser=doorman.browser())
+
+
+def _page(**reasons: str) -> str:
+    session = db.session()
+    facts: dict[str, Any] = {"logins": login.logins(session), "tokens": tokens.all_of(session)}
+    return render_template(
+        "admin/account.html", **facts, this=g.login.id, reasons=reasons, called=_called, new_id=ids.new()
+    )
+
+
+def _called(agent: str) -> str:
+    """Return what people call a browser: `Firefox on Linux`."""
+    browser = next((name for sign, name in BROWSERS.items() if sign in agent), None)
+    system = next((name for sign, name in SYSTEMS.items() if sign in agent), None)
+    if browser is None:
+        return agent.split(" ")[0][:40] or "A browser without a name"
+    return f"{browser} on {system}" if system else browser

@@ -12,6 +12,7 @@ from guestbook.models import Login
 from guestbook.version import VERSION
 
 COOKIE_LASTS = login.LASTS
+PLACE = "/admin"
 ENTRANCE = "admin.entrance."  # what begins so needs no login
 VALUE = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
 # As for the book, and a script of our own that makes some things quicker and none possible.
@@ -43,7 +44,9 @@ def admit() -> ResponseReturnValue | None:
 
 
 def add_headers(response: Response) -> Response:
-    """Let nobody keep a page of the desk: what is on it is the owner's alone."""
+    """Let nobody keep a page of the desk, be it one of an error: what is on it is the owner's alone."""
+    if not f"{request.path}/".startswith(f"{PLACE}/"):
+        return response
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Referrer-Policy"] = "same-origin"
@@ -73,6 +76,11 @@ def see_off() -> str | None:
 def address() -> str | None:
     """Return whose tries at a password are counted together."""
     return request.remote_addr
+
+
+def browser() -> str:
+    """Return what the browser calls itself."""
+    return request.headers.get("User-Agent", "")
 
 
 def _login() -> Login | None:

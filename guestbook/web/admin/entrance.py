@@ -2,17 +2,24 @@
 
 import re
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
 
 from guestbook import login
-from guestbook.database import db, writing
+from guestbook.database import writing
 from guestbook.login import TooManyTries, WrongPassword
+from guestbook.web import errors
 from guestbook.web.admin import actions, doorman
 
 pages = Blueprint("entrance", __name__)
 
-INSIDE = re.compile(r"/admin(?:/[\w/.-]*)?(?:\?[\w&=%+.:,-]*)?", re.ASCII)  # never another site
+# Never another site, nor by way of dots another page of this one.
+INSIDE = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]*)?", re.ASCII)
+NEXT_LIMIT = 2000  # characters
+TOO_OLD = "This page was too old. Please type the password once more."
+NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies here, then try again."
+NOT_HERE = "Your browser did not send our cookie back, for it goes to {} alone. Please open the desk there."
 
 
 @pages.get("/login")
@@ -30,13 +37,14 @@ def check() -> ResponseReturnValue:
         value = login.log_in(
             request.form.get("password", ""),
             address=doorman.address(),
-            browser=request.headers.get("User-Agent", ""),
+            browser=doorman.browser(),
             settings=actions.settings(),
         )
     except TooManyTries as error:
         return _form(str(error)), 429, {"Retry-After": str(error.seconds)}
     except WrongPassword as error:
         return _form(str(error)), 422
+    _end_login()
     doorman.let_in(value)
     return redirect(_wanted(), 303)
 
@@ -44,23 +52,36 @@ def check() -> ResponseReturnValue:
 @pages.post("/logout")
 def log_out() -> ResponseReturnValue:
     """Log this browser out."""
+    _end_login()
+    return actions.done("You are logged out.", "admin.entrance.log_in")
+
+
+@pages.errorhandler(CSRFError)
+def explain(error: CSRFError) -> ResponseReturnValue:
+    """Say why nobody can log in like this, or at least give out a fresh form."""
+    if request.endpoint != "admin.entrance.check":
+        return errors.answer(error)
+    if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
+        return _form(TOO_OLD), 400
+    base_url = actions.settings().base_url
+    at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
+    return _form(NO_COOKIE if at_home else NOT_HERE.format(f"{base_url}{doorman.PLACE}/")), 400
+
+
+def _end_login() -> None:
+    """End the login of this browser, where there is one: a copy of its cookie is worth nothing then."""
     value = doorman.see_off()
     if value is not None:
         with writing() as session:
             login.log_out(session, value)
-    return actions.done("You are logged out.", "admin.entrance.log_in")
 
 
 def _form(reason: str | None = None) -> str:
-    return render_template(
-        "admin/login.html",
-        reason=reason,
-        next=request.values.get("next", ""),
-        has_password=login.has_password(db.session()),
-    )
+    return render_template("admin/login.html", reason=reason, next=request.values.get("next", ""))
 
 
 def _wanted() -> str:
     """Return the page of the desk that was asked for before the login, else its first one."""
     path = request.values.get("next", "")
-    return request.script_root + path if INSIDE.fullmatch(path) else url_for("admin.dashboard.index")
+    inside = len(path) <= NEXT_LIMIT and INSIDE.fullmatch(path)
+    return request.script_root + path if inside else url_for("admin.dashboard.index")
