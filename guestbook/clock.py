@@ -1,6 +1,16 @@
 """The time, in one place so that a test can turn it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+STEPS = (
+    (86400 * 365, "year"),
+    (86400 * 30, "month"),
+    (86400, "day"),
+    (3600, "hour"),
+    (60, "minute"),
+    (1, "second"),
+)  # seconds
 
 
 def now() -> datetime:
@@ -19,3 +29,27 @@ def from_text(text: str) -> datetime:
     """Return the aware datetime behind the text of `to_text`; what names no zone, typed by hand, is UTC."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def typed(text: str) -> datetime:
+    """Read `2026-01-31`, `2026-01-31T23:59`, or `90m`, `6h`, `2d` ago; in UTC unless it names a zone.
+
+    Raises ValueError for anything else.
+    """
+    try:
+        if text[-1:] in UNITS and text[:-1].isascii() and text[:-1].isdigit():
+            return now() - timedelta(**{UNITS[text[-1]]: int(text[:-1][:9])})
+        return from_text(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time such as 2026-01-31, 90m, 6h or 2d.") from None
+
+
+def ago(moment: datetime) -> str:
+    """Return `5 minutes ago`, `in 2 hours` or `just now`."""
+    seconds = (now() - moment).total_seconds()
+    for size, unit in STEPS:
+        if abs(seconds) >= size:
+            count = int(abs(seconds) // size)
+            words = f"{count} {unit}{'s' if count > 1 else ''}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return "just now"

@@ -57,3 +57,31 @@ def test_the_zone_of_the_process_has_no_effect(zone: str, monkeypatch: pytest.Mo
         assert clock.from_text("2026-07-31T23:59:59.123Z") == moment
         assert abs(clock.now().timestamp() - time.time()) < 5
     time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T23:59", datetime(2026, 1, 31, 23, 59, tzinfo=UTC)),
+        ("2026-01-31T23:59:59Z", datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2026-01-31T23:59:59+02:00", datetime(2026, 1, 31, 21, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_time_that_somebody_typed_is_in_utc_unless_it_names_a_zone(text: str, meant: datetime) -> None:
+    assert clock.typed(text) == meant
+    assert clock.typed(text).tzinfo is UTC
+
+
+@pytest.mark.parametrize(("text", "ago"), [("90m", 90 * 60), ("6h", 6 * 3600), ("2d", 2 * 86400)])
+def test_so_long_ago_can_be_typed(text: str, ago: int) -> None:
+    assert abs(clock.now() - timedelta(seconds=ago) - clock.typed(text)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "d", "-1h", "1w", "٣d", "99999999999d", "0001-01-01T00:00+14:00", "2026-02-30", "\ud800", "0\0"],
+)
+def test_what_is_no_time_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time such as 2026-01-31, 90m, 6h or 2d"):
+        clock.typed(text)

@@ -16,7 +16,7 @@ FLOORS = (
     ("__init__",),
     ("web", "cli"),
     ("passes",),
-    ("book", "desk", "login", "tokens", "figures"),
+    ("book", "desk", "redelivery", "login", "tokens", "figures"),
     ("dispatch",),
     ("record", "retention", "watch"),
     ("outbox",),
@@ -28,7 +28,7 @@ FLOORS = (
     ("signing", "schedule", "draft", "settings"),
     ("text", "clock", "ids", "turns", "parsers", "refusal", "version"),
 )
-PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats")
+PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats", "explain")
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 
 

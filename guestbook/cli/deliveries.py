@@ -1,32 +1,23 @@
 """The deliveries from the shell."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import click
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, select
 
-from guestbook import clock, outbox
+from guestbook import browse, clock, redelivery
 from guestbook.cli import show
-from guestbook.database import db, writing
+from guestbook.database import db
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.delivery import STATUSES
 
-BITE = 500  # rows made due again in one transaction
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
 
 def _moment(_context: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
-    """Read `2026-01-31`, `2026-01-31T23:59:59Z`, or `90m`, `6h`, `2d` ago; in UTC unless it names a zone."""
-    if value is None:
-        return None
+    """Read a time as people type it."""
     try:
-        if value[-1:] in UNITS and value[:-1].isascii() and value[:-1].isdigit():
-            return clock.now() - timedelta(**{UNITS[value[-1]]: int(value[:-1][:9])})
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(f"{value!r} is no time such as 2026-01-31, 90m, 6h or 2d.") from None
+        return None if value is None else clock.typed(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.group()
@@ -42,12 +33,7 @@ def deliveries() -> None:
 @show.command
 def list_(status: str | None, webhook_id: str | None, limit: int, as_json: bool) -> None:
     """List deliveries, newest first."""
-    query = select(Delivery).order_by(Delivery.id.desc()).limit(limit)
-    if status:
-        query = query.where(Delivery.status == status)
-    if webhook_id:
-        query = query.where(Delivery.webhook_id == show.find(Webhook, webhook_id).id)
-    rows = db.session.scalars(query).all()
+    rows = _newest(browse.Deliveries(status=status, webhook_id=_webhook(webhook_id)), limit)
     if as_json:
         show.print_json([show.document(row, leave_out=("payload",)) for row in rows])
         return
@@ -106,57 +92,39 @@ def redeliver(
     if not failed and (webhook_id or since):
         raise click.UsageError("--webhook and --since go with --failed.")
     if failed:
-        _redeliver_failed(webhook_id, since, dry_run)
+        wanted = browse.Deliveries(status="failed", webhook_id=_webhook(webhook_id), since=since)
+        _redeliver(wanted.condition(), dry_run)
     else:
-        _redeliver_ids(ids, dry_run)
+        _redeliver(Delivery.id.in_([show.find(Delivery, short_id).id for short_id in ids]), dry_run)
 
 
-def _redeliver_ids(ids: tuple[str, ...], dry_run: bool) -> None:
-    with writing() as session:
-        rows = list(dict.fromkeys(show.find(Delivery, short_id) for short_id in ids))
-        free = [] if dry_run else outbox.redeliver(session, rows, clock.now())
+def _redeliver(which: ColumnElement[bool], dry_run: bool) -> None:
+    parts = redelivery.forecast(db.session(), which, clock.now())
     if dry_run:
-        click.echo(f"Would redeliver {_number(len(rows))}.")
-        return
-    click.echo(f"Will redeliver {_number(len(free))} with the next pass.")
-    if len(free) < len(rows):
-        click.echo(f"Left alone, because a pass is sending it now: {_number(len(rows) - len(free))}.")
-    _tell_who_must_be_enabled(row.webhook_id for row in free)
+        click.echo(f"Would redeliver {_number(redelivery.total(parts))}.")
+    else:
+        click.echo(f"Will redeliver {_number(redelivery.run(which))} with the next pass.")
+    if in_hand := sum(part.in_hand for part in parts):
+        click.echo(f"Left alone, because a pass is sending it now: {_number(in_hand)}.")
+    for part in parts:
+        if part.disabled and part.count:
+            click.echo(
+                f"The webhook {show.safe(part.name)} is disabled: what is for it waits until it is enabled."
+            )
 
 
-def _redeliver_failed(webhook_id: str | None, since: datetime | None, dry_run: bool) -> None:
-    query = select(Delivery.id).where(Delivery.status == "failed")
-    if webhook_id:
-        query = query.where(Delivery.webhook_id == show.find(Webhook, webhook_id).id)
-    if since:
-        query = query.where(Delivery.created_at >= since)
-    if dry_run:
-        count = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
-        click.echo(f"Would redeliver {_number(count)}.")
-        return
-    webhooks = db.session.scalars(query.with_only_columns(Delivery.webhook_id).distinct()).all()
-    click.echo(f"Will redeliver {_number(_in_bites(query))} with the next pass.")
-    _tell_who_must_be_enabled(webhooks)
+def _newest(wanted: browse.Deliveries, limit: int) -> list[Delivery]:
+    """Return so many; a page may have looked far back and found few."""
+    page = browse.deliveries(db.session(), wanted, limit=limit)
+    rows = page.rows
+    while page.older and len(rows) < limit:
+        page = browse.deliveries(db.session(), wanted, page.older, limit - len(rows))
+        rows += page.rows
+    return rows
 
 
-def _tell_who_must_be_enabled(webhook_ids: Iterable[str]) -> None:
-    query = select(Webhook.name).where(Webhook.id.in_(set(webhook_ids)), Webhook.disabled_at.is_not(None))
-    for name in db.session.scalars(query):
-        click.echo(f"The webhook {show.safe(name)} is disabled: what is for it waits until it is enabled.")
-
-
-def _in_bites(query: Select[str]) -> int:
-    """Redeliver what the query finds, some at a time, so that visitors can write in between."""
-    count, last = 0, ""
-    while True:
-        with writing() as session:
-            # By id: one that a pass gives up again meanwhile must not come round a second time.
-            row_ids = session.scalars(query.where(Delivery.id > last).order_by(Delivery.id).limit(BITE)).all()
-            rows = session.scalars(select(Delivery).where(Delivery.id.in_(row_ids))).all()
-            count += len(outbox.redeliver(session, rows, clock.now()))
-        if len(row_ids) < BITE:
-            return count
-        last = row_ids[-1]
+def _webhook(short_id: str | None) -> str | None:
+    return None if short_id is None else show.find(Webhook, short_id).id
 
 
 def _answer(row: Delivery) -> object:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, Table, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.database import Base
@@ -50,9 +50,21 @@ class Delivery(Base):
     last_status_code: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(300))
 
+    @property
+    def body(self) -> bytes:
+        """Return the exact bytes that are sent."""
+        # SQLite gives back bytes where somebody stored such by hand.
+        payload: str | bytes = self.payload
+        return payload if isinstance(payload, bytes) else payload.encode()
+
     def is_leased(self, now: datetime) -> bool:
         """Whether a pass has it in hand at this moment."""
         return self.claimed_by is not None and self.due_at is not None and self.due_at > now
+
+    @classmethod
+    def leased_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for those that a pass has in hand."""
+        return cls.claimed_by.is_not(None) & (cls.due_at > now)
 
     def redeliver(self, now: datetime) -> None:
         """Make it due at once, with the whole retry schedule before it again: a person asked."""

@@ -1,14 +1,13 @@
 """deliveries: list, show, redeliver."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from guestbook import clock, database
-from guestbook.cli import deliveries as command
+from guestbook import clock, database, redelivery
 from guestbook.database import db
 from guestbook.models import ATTEMPTS, Delivery
 from tests import stock
@@ -66,6 +65,7 @@ def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
     assert ids("--webhook", hook, "--limit", "2") == [mine[3], mine[2]]
     assert len(ids("--status", "failed")) == 3
     assert "There is no webhook 0123." in shell.refused("deliveries", "list", "--webhook", "0123")
+    assert "'' is no id of a webhook." in shell.refused("deliveries", "list", "--webhook", "")
     for wrong in (("--status", "sent"), ("--limit", "0"), ("--limit", "ten"), ("--limit", "10001")):
         assert "Usage: " in shell.refused("deliveries", "list", *wrong, code=2)
 
@@ -137,7 +137,7 @@ def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> 
 def test_redeliver_failed_takes_those_and_can_be_narrowed(
     shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "BITE", 2)
+    monkeypatch.setattr(redelivery, "BITE", 2)
     other, now = stock.webhook(), clock.now()
     for hours in range(5):
         stock.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)
@@ -178,18 +178,6 @@ def test_a_dry_run_of_ids_changes_nothing(shell: Shell, hook: str) -> None:
 )
 def test_redeliver_wants_ids_or_failed(shell: Shell, arguments: tuple[str, ...]) -> None:
     assert "Usage: " in shell.refused("deliveries", "redeliver", *arguments, code=2)
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
-        ("2026-01-31T23:59:59Z", datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)),
-        ("2026-01-31T23:59:59+02:00", datetime(2026, 1, 31, 21, 59, 59, tzinfo=UTC)),
-    ],
-)
-def test_a_time_is_in_utc_unless_it_names_a_zone(typed: str, meant: datetime) -> None:
-    assert command._moment(None, None, typed) == meant  # type: ignore[arg-type]  # it uses neither
 
 
 def test_the_json_is_one_document(shell: Shell, hook: str) -> None:
