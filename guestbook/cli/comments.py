@@ -1,9 +1,13 @@
 """The comments from the shell."""
 
-import click
-from sqlalchemy import select
+import sys
+from collections.abc import Sequence
+from typing import Any
 
-from guestbook import book
+import click
+from sqlalchemy.orm import Session
+
+from guestbook import book, browse
 from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.models import Comment
@@ -14,22 +18,20 @@ several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 @click.group()
 def comments() -> None:
-    """List comments, decide what stands in the book, delete."""
+    """List comments, decide what stands in the book, answer, delete."""
 
 
 @comments.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
+@click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
 @show.as_json
 @show.command
-def list_(status: str | None, limit: int, as_json: bool) -> None:
+def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    query = select(Comment).order_by(Comment.id.desc()).limit(limit)
-    if status:
-        query = query.where(Comment.status == status)
-    rows = db.session.scalars(query).all()
+    rows = _newest(status, search, limit)
     if as_json:
-        show.print_json([show.document(row, leave_out=("form_key",)) for row in rows])
+        show.print_json([_document(row) for row in rows])
         return
     show.print_table(
         ("ID", "WHEN", "STATUS", "NAME", "MESSAGE"),
@@ -37,7 +39,7 @@ def list_(status: str | None, limit: int, as_json: bool) -> None:
             (row.id, row.created_at, row.status, show.shorten(row.name, 24), show.shorten(row.message, 60))
             for row in rows
         ],
-        "No comments yet.",
+        "There is no such comment." if status or search else "No comments yet.",
     )
 
 
@@ -85,6 +87,25 @@ def restore(ids: tuple[str, ...]) -> None:
 
 
 @comments.command()
+@click.argument("short_id", metavar="ID")
+@click.argument("text", required=False)
+@click.option("--remove", is_flag=True, help="Take the answer away.")
+@show.command
+def reply(short_id: str, text: str | None, remove: bool) -> None:
+    """Answer a comment; the answer stands under it, in place of an earlier one.
+
+    A TEXT of - reads it from standard input.
+    """
+    message = sys.stdin.read() if text == "-" else text or ""
+    if remove == bool(message.strip()):
+        raise click.UsageError("Give the text of the answer, or --remove to take it away.")
+    with writing() as session:
+        for comment in _locked(session, [short_id]):
+            book.reply(session, comment, message, show.settings())
+    click.echo("Removed the answer." if remove else "Answered.")
+
+
+@comments.command()
 @several
 @show.command
 def delete(ids: tuple[str, ...]) -> None:
@@ -93,22 +114,40 @@ def delete(ids: tuple[str, ...]) -> None:
     The webhooks that want `comment.deleted` are told.
     """
     with writing() as session:
-        found = _find(ids)
+        found = _locked(session, ids)
         for comment in found:
             book.delete(session, comment, show.settings())
     _say("Deleted", found)
 
 
+def _newest(status: str | None, search: str | None, limit: int) -> list[Comment]:
+    """Return so many, however far a search has to look back."""
+    page = browse.comments(db.session(), status, search, None, limit)
+    rows = page.rows
+    while page.older and len(rows) < limit:
+        page = browse.comments(db.session(), status, search, page.older, limit - len(rows))
+        rows += page.rows
+    return rows
+
+
+def _document(row: Comment) -> dict[str, Any]:
+    reply = row.reply.public() if row.reply else None
+    return {**show.document(row, leave_out=("form_key",)), "reply": reply}
+
+
 def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
     with writing() as session:
-        found = _find(ids)
+        found = _locked(session, ids)
         for comment in found:
-            book.move(session, comment, status or comment.home, show.settings())
+            if status:
+                book.move(session, comment, status, show.settings())
+            else:
+                book.restore(session, comment, show.settings())
     _say(did, found)
 
 
-def _find(ids: tuple[str, ...]) -> list[Comment]:
-    return list(dict.fromkeys(show.find(Comment, short_id) for short_id in ids))
+def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
+    return book.lock(session, [show.find(Comment, short_id).id for short_id in ids])
 
 
 def _say(did: str, found: list[Comment]) -> None:

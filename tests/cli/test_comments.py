@@ -1,16 +1,17 @@
-"""comments: list, approve, hold, spam, trash, restore, delete."""
+"""comments: list, approve, hold, spam, trash, restore, reply, delete."""
 
 import json
 
 import pytest
 from flask import Flask
 
+from guestbook import book, browse
 from guestbook.models import Comment
 from guestbook.spam import Verdict
 from tests import stock
 from tests.cli.conftest import Shell
 
-COLUMNS = {"id", "name", "website", "message", "status", "reason", "created_at"}
+COLUMNS = {"id", "name", "website", "message", "status", "reason", "created_at", "reply"}
 HELD = Verdict("held", "It holds 9 links.")
 
 
@@ -40,6 +41,23 @@ def test_the_list_can_be_narrowed(shell: Shell) -> None:
     assert len(shell.json("comments", "list", "--limit", "1")) == 1
     for wrong in (("--status", "new"), ("--limit", "0")):
         assert "Usage: " in shell.refused("comments", "list", *wrong, code=2)
+
+
+def test_the_list_can_be_searched(shell: Shell) -> None:
+    stock.sign("Hello")
+    one, two = stock.sign("100% good"), stock.sign("good", name="100% Ada")
+    found = shell.json("comments", "list", "--search", "100% GOOD")
+    assert [row["id"] for row in found] == [two, one]
+    assert shell.json("comments", "list", "--search", "good", "--status", "spam") == []
+    assert shell("comments", "list", "--search", "nothing") == "There is no such comment.\n"
+
+
+def test_a_search_looks_back_until_it_has_enough(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse, "LOOK", 2)
+    made = [stock.sign("needle" if number % 3 == 0 else "hay") for number in range(10)]
+    for limit, wanted in ((50, [9, 6, 3, 0]), (3, [9, 6, 3])):
+        found = shell.json("comments", "list", "--search", "needle", "--limit", str(limit))
+        assert [row["id"] for row in found] == [made[number] for number in wanted]
 
 
 def test_what_somebody_wrote_is_inert_on_a_terminal(shell: Shell) -> None:
@@ -101,3 +119,50 @@ def test_a_held_comment_is_on_the_page_once_it_is_approved(app: Flask, shell: Sh
     assert b"Do publish me" in app.test_client().get("/").data
     shell("comments", "trash", comment_id)
     assert b"Do publish me" not in app.test_client().get("/").data
+
+
+def test_a_restore_leaves_alone_what_is_in_the_book(shell: Shell) -> None:
+    approved = stock.sign(verdict=HELD)
+    shell("comments", "approve", approved)
+    assert shell("comments", "restore", approved) == "Restored 1 comment.\n"
+    assert stock.the(Comment, approved).status == "published"
+
+
+def reply_to(shell: Shell, comment_id: str) -> str | None:
+    [row] = [row for row in shell.json("comments", "list") if row["id"] == comment_id]
+    return str(row["reply"]["message"]) if row["reply"] else None
+
+
+def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> None:
+    comment_id = stock.sign()
+    stock.webhook(events="comment.replied")
+    assert reply_to(shell, comment_id) is None
+    assert shell("comments", "reply", comment_id[:31], "Thank you") == "Answered.\n"
+    assert reply_to(shell, comment_id) == "Thank you"
+    assert shell("comments", "reply", comment_id, "Thanks") == "Answered.\n"
+    assert reply_to(shell, comment_id) == "Thanks"
+    assert shell("comments", "reply", comment_id, "--remove") == "Removed the answer.\n"
+    assert reply_to(shell, comment_id) is None
+    told = [json.loads(row.payload)["data"]["reply"]["message"] for row in stock.deliveries()]
+    assert told == ["Thank you", "Thanks"]
+
+
+def test_reply_reads_standard_input(app: Flask, shell: Shell) -> None:
+    comment_id = stock.sign()
+    said = app.test_cli_runner().invoke(args=["comments", "reply", comment_id, "-"], input="Two\nlines\n")
+    assert (said.exit_code, said.output) == (0, "Answered.\n")
+    assert reply_to(shell, comment_id) == "Two\nlines"
+
+
+@pytest.mark.parametrize("wrong", [(), ("",), (" ",), ("Text", "--remove")])
+def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[str, ...]) -> None:
+    comment_id = stock.sign()
+    shell("comments", "reply", comment_id, "Hello")
+    assert "or --remove" in shell.refused("comments", "reply", comment_id, *wrong, code=2)
+    assert reply_to(shell, comment_id) == "Hello"
+
+
+def test_reply_refuses_what_is_too_long_and_what_answers_nothing(shell: Shell) -> None:
+    comment_id = stock.sign()
+    assert "4,001 characters" in shell.refused("comments", "reply", comment_id, "x" * (book.REPLY_LIMIT + 1))
+    assert shell.refused("comments", "reply", "zz", "Hello") == "Error: There is no comment zz.\n"
