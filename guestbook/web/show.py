@@ -16,21 +16,12 @@ from guestbook.database import db
 from guestbook.preferences import Preferences
 
 REL = "nofollow noopener ugc"
-DAY = 86400  # seconds
-STEPS = (
-    (DAY * 365, "year"),
-    (DAY * 30, "month"),
-    (DAY, "day"),
-    (3600, "hour"),
-    (60, "minute"),
-    (1, "second"),
-)
 STATIC = Path(__file__).parent.parent / "static"
 
 
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
-    app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text, ago=ago)
+    app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text, ago=clock.ago)
     app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(names)
@@ -66,17 +57,6 @@ def weblink(url: str | None) -> str | None:
 def day(when: datetime) -> str:
     """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
     return f"{when.day} {when:%B %Y}"
-
-
-def ago(when: datetime) -> str:
-    """Return `5 minutes ago`, `in 2 hours` or `just now`."""
-    seconds = (clock.now() - when).total_seconds()
-    for size, unit in STEPS:
-        if abs(seconds) >= size:
-            count = int(abs(seconds) // size)
-            words = f"{count} {unit}{'s' if count > 1 else ''}"
-            return f"{words} ago" if seconds > 0 else f"in {words}"
-    return "just now"
 
 
 def asset(name: str) -> str:
