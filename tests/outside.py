@@ -127,14 +127,20 @@ class _Unfollowed(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Unfollowed())
+def browser(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _Unfollowed(), *handlers)
 
 
-def fetch(url: str, form: dict[str, str] | None = None) -> tuple[int, str]:
+_opener = browser()
+
+
+def fetch(
+    url: str, form: dict[str, str] | None = None, opener: urllib.request.OpenerDirector = _opener
+) -> tuple[int, str]:
     """Return status and text; with a form it is a POST. Redirects are not followed."""
     data = urlencode(form).encode() if form is not None else None
     try:
-        with _opener.open(url, data, timeout=20) as response:
+        with opener.open(url, data, timeout=20) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -153,3 +159,11 @@ def sign(base_url: str, **typed: str) -> int:
     page = html5lib.parse(fetch(base_url)[1], namespaceHTMLElements=False)
     form = visitor.fields(page) | visitor.GREETING | typed
     return fetch(f"{base_url}/comments", form)[0]
+
+
+def log_in(base_url: str, password: str) -> int:
+    """Log in at the desk with a browser of its own, which keeps cookies; return the status."""
+    own = browser(urllib.request.HTTPCookieProcessor())
+    page = html5lib.parse(fetch(f"{base_url}/admin/login", opener=own)[1], namespaceHTMLElements=False)
+    form = visitor.fields(page) | {"password": password}
+    return fetch(f"{base_url}/admin/login", form, own)[0]

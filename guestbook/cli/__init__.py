@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from guestbook.cli import comments, deliveries, passes, setup, status, webhooks
+from guestbook.cli import admin, comments, deliveries, passes, setup, status, tokens, webhooks
 
 
 def register(app: Flask) -> None:
@@ -16,5 +16,7 @@ def register(app: Flask) -> None:
         webhooks.webhooks,
         deliveries.deliveries,
         comments.comments,
+        admin.admin,
+        tokens.tokens,
     ):
         app.cli.add_command(command)

@@ -1,0 +1,60 @@
+"""The tokens of the API from the shell."""
+
+import click
+
+from guestbook import tokens as keys
+from guestbook.cli import show
+from guestbook.database import db, writing
+from guestbook.models import Token
+
+
+@click.group()
+def tokens() -> None:
+    """Manage the keys that programs need for the API."""
+
+
+@tokens.command()
+@click.argument("name")
+@show.as_json
+@show.command
+def add(name: str, as_json: bool) -> None:
+    """Add a token for a program, and print it.
+
+    NAME is for you, so that you know later which one to revoke.
+    """
+    with writing() as session:
+        token, value = keys.add(session, name)
+        facts = {**show.document(token, leave_out=("hash",)), "token": value}
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"Added token {facts['id']}. This is shown only now, so keep it well:")
+    click.echo(value)
+
+
+@tokens.command("list")
+@show.as_json
+@show.command
+def list_(as_json: bool) -> None:
+    """List the tokens by name; none of them can be read again."""
+    rows = keys.all_of(db.session())
+    if as_json:
+        show.print_json([show.document(row, leave_out=("hash",)) for row in rows])
+        return
+    show.print_table(
+        ("ID", "ADDED", "NAME"),
+        [(row.id, row.created_at, row.name) for row in rows],
+        "No tokens yet. Add one: flask --app guestbook tokens add NAME",
+    )
+
+
+@tokens.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def revoke(id_: str) -> None:
+    """Revoke a token: what it opened is closed at once."""
+    with writing() as session:
+        token = show.find(Token, id_)
+        row_id = token.id
+        keys.revoke(session, token)
+    click.echo(f"Revoked token {row_id}.")

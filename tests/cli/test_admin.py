@@ -1,0 +1,148 @@
+"""admin set-password."""
+
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from guestbook import login
+from guestbook.database import db, writing
+from guestbook.models import Login
+from tests import stock
+from tests.cli.conftest import FLASK, Shell
+
+PASSWORD = "correct horse battery"
+MADE = re.compile(r"[a-z]{5}(-[a-z]{5}){4}\n")
+
+
+def piped(runner: FlaskCliRunner, typed: str | bytes, *options: str) -> tuple[int, str, str]:
+    result = runner.invoke(args=["admin", "set-password", *options], input=typed)
+    db.session.remove()
+    return result.exit_code, result.stdout, result.stderr
+
+
+def opens(password: str) -> bool:
+    """Whether the owner gets in with it, from a network that has not tried before."""
+    address = f"192.0.2.{os.urandom(1)[0]}"
+    try:
+        login.log_in(password, address=address, browser="", settings=stock.settings())
+    except login.WrongPassword:
+        return False
+    return True
+
+
+def logins() -> int:
+    db.session.rollback()
+    return len(login.logins(db.session()))
+
+
+@pytest.fixture(autouse=True)
+def _context(app: Flask) -> None:
+    """The app's context is around each test."""
+    assert app
+
+
+@pytest.mark.parametrize("typed", [PASSWORD, PASSWORD + "\n", PASSWORD + "\r\n", PASSWORD + "\nand more\n"])
+def test_the_first_line_that_is_piped_in_is_the_password(runner: FlaskCliRunner, typed: str) -> None:
+    said = "The password is set. Who was logged in has to log in again.\n"
+    assert piped(runner, typed) == (0, said, "")
+    assert opens(PASSWORD)
+
+
+def test_blanks_at_its_ends_belong_to_it(runner: FlaskCliRunner) -> None:
+    assert piped(runner, f"  {PASSWORD} \n")[0] == 0
+    assert opens(f"  {PASSWORD} ")
+    assert not opens(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("", "No password came in. Run this on a terminal, pipe the password in, or say --random."),
+        ("\n", "The password must have 10 to 1,000 characters."),
+        ("nine char\n", "The password must have 10 to 1,000 characters."),
+        ("x" * 1001, "The password must have 10 to 1,000 characters."),
+        ("é" * 100_000, "The password must have 10 to 1,000 characters."),
+        (b"pass\xe9 in Latin-1\n", "The password must be text in UTF-8."),
+    ],
+)
+def test_what_will_not_do_gets_one_sentence_and_changes_nothing(
+    runner: FlaskCliRunner, typed: str | bytes, sentence: str
+) -> None:
+    assert piped(runner, PASSWORD)[0] == 0
+    assert opens(PASSWORD)
+    assert piped(runner, typed) == (1, "", f"Error: {sentence}\n")
+    assert logins() == 1
+    assert opens(PASSWORD)
+
+
+@pytest.mark.parametrize("password", ["x" * 10, "x" * 1000, "\0" * 10, "😀" * 1000, "пароль на русском"])
+def test_what_keyboards_make_will_do(runner: FlaskCliRunner, password: str) -> None:
+    assert piped(runner, password)[0] == 0
+    assert opens(password)
+
+
+def test_it_ends_all_logins(runner: FlaskCliRunner) -> None:
+    piped(runner, PASSWORD)
+    assert opens(PASSWORD)
+    assert opens(PASSWORD)
+    assert logins() == 2
+    piped(runner, PASSWORD)
+    assert logins() == 0
+
+
+def test_random_prints_the_password_and_nothing_else(runner: FlaskCliRunner) -> None:
+    code, made, said = piped(runner, "", "--random")
+    assert (code, said) == (0, "The password is set. Who was logged in has to log in again.\n")
+    assert MADE.fullmatch(made)
+    assert opens(made.strip())
+    assert piped(runner, "", "--random")[1] != made
+
+
+def test_a_random_password_has_seventy_bits_at_least() -> None:
+    letters = len(login.CONSONANTS) ** 3 * len(login.VOWELS) ** 2
+    assert letters**login.WORDS > 2**70
+    assert len({login.random_password() for _ in range(100)}) == 100
+
+
+def test_once_sets_the_first_password_and_no_other(shell: Shell) -> None:
+    made = shell("admin", "set-password", "--random", "--once")
+    assert MADE.fullmatch(made)
+    assert opens(made.strip())
+    assert shell("admin", "set-password", "--random", "--once") == ""
+    assert shell("admin", "set-password", "--once") == ""
+    assert logins() == 1
+
+
+def test_a_terminal_is_asked_twice_and_shows_nothing(environ: dict[str, str]) -> None:
+    leader, terminal = pty.openpty()
+    command = [FLASK, "--app", "guestbook", "admin", "set-password"]
+    settings = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environ}
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env=settings, start_new_session=True
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        for prompt in (b"New password: ", b"Once more: "):
+            while prompt not in shown:
+                shown += os.read(leader, 1000)
+            os.write(leader, PASSWORD.encode() + b"\n")
+        while b"log in again" not in shown:
+            shown += os.read(leader, 1000)
+        assert process.wait(20) == 0
+    os.close(leader)
+    assert PASSWORD.encode() not in shown
+    assert opens(PASSWORD)
+
+
+def test_no_hash_of_it_is_anything_like_it(runner: FlaskCliRunner) -> None:
+    piped(runner, PASSWORD)
+    with writing() as session:
+        stored = session.execute(db.text("SELECT value FROM settings WHERE name = 'password'")).scalar_one()
+        assert session.query(Login).count() == 0
+    assert stored.startswith("scrypt:")
+    assert PASSWORD not in stored

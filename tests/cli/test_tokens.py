@@ -1,0 +1,64 @@
+"""tokens: add, list, revoke."""
+
+import re
+
+import pytest
+
+from guestbook import tokens
+from guestbook.database import db
+from tests.cli.conftest import Shell
+from tests.cli.test_webhooks import TIME
+
+VALUE = re.compile(r"^gbk_[\w-]{43}$", re.MULTILINE)
+
+
+def opens(value: str) -> bool:
+    return tokens.find(db.session(), value) is not None
+
+
+def test_add_prints_the_token_and_no_command_prints_it_again(shell: Shell) -> None:
+    said = shell("tokens", "add", "Backup")
+    [value] = VALUE.findall(said)
+    assert opens(value)
+    [row] = shell.json("tokens", "list")
+    assert f"Added token {row['id']}." in said
+    assert set(row) == {"id", "name", "created_at"}
+    assert row["name"] == "Backup"
+    assert TIME.fullmatch(row["created_at"])
+    assert "gbk_" not in shell("tokens", "list")
+
+
+def test_add_gives_the_same_as_json(shell: Shell) -> None:
+    row = shell.json("tokens", "add", "Backup")
+    assert set(row) == {"id", "name", "created_at", "token"}
+    assert opens(row["token"])
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\u200b", "x" * 81])
+def test_a_name_that_says_nothing_or_too_much_is_refused(shell: Shell, name: str) -> None:
+    said = shell.refused("tokens", "add", name)
+    assert said == "Error: The name must have 1 to 80 characters.\n"
+    assert shell.json("tokens", "list") == []
+
+
+def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
+    assert shell("tokens", "list") == "No tokens yet. Add one: flask --app guestbook tokens add NAME\n"
+
+
+def test_a_token_that_is_revoked_opens_nothing_and_the_others_do(shell: Shell) -> None:
+    first, second = (shell.json("tokens", "add", name) for name in ("One", "Two"))
+    assert shell("tokens", "revoke", first["id"]) == f"Revoked token {first['id']}.\n"
+    db.session.rollback()
+    assert (opens(first["token"]), opens(second["token"])) == (False, True)
+    assert shell.refused("tokens", "revoke", first["id"]) == f"Error: There is no token {first['id']}.\n"
+
+
+@pytest.mark.parametrize("key", ["", "%", "a" * 33, "é", "../x"])
+def test_what_is_no_id_is_refused(shell: Shell, key: str) -> None:
+    assert shell.refused("tokens", "revoke", "--", key) == f"Error: {key!r} is no id of a token.\n"
+
+
+def test_an_id_may_be_cut_short(shell: Shell) -> None:
+    row = shell.json("tokens", "add", "One")
+    assert row["id"] in shell("tokens", "revoke", row["id"][:20])
+    assert shell.json("tokens", "list") == []
