@@ -1,7 +1,6 @@
 """The desk: manage webhooks. Commands and buttons call these; what is wrong is refused in one sentence."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,9 +8,9 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, outbox, retention, text, transport
+from guestbook import clock, database, ids, outbox, retention, text, transport
 from guestbook.formats import FORMATS
-from guestbook.models import DELIVERIES, Delivery, Webhook
+from guestbook.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS
 from guestbook.refusal import Refused
 from guestbook.settings import Settings
@@ -20,29 +19,34 @@ DEFAULT_EVENTS = ("comment.created",)
 NAME_LIMIT = 80
 
 
-def add(session: Session, fields: Mapping[str, Any], settings: Settings) -> Webhook:
-    """Add a webhook from `url` and, where given, `name`, `format_name`, `events` and `headers`."""
-    url = _url(fields["url"], settings)
-    host = urlsplit(url).hostname or ""
-    webhook = Webhook(url=url, name=host[:NAME_LIMIT], format="json", events="", headers={})
-    update(session, webhook, {"events": DEFAULT_EVENTS, **fields}, settings)
+def add(
+    session: Session,
+    fields: Mapping[str, Any],
+    settings: Settings,
+    *,
+    row_id: str | None = None,
+    disabled: bool = False,
+) -> Webhook:
+    """Add a webhook from `url` and, where given, `name`, `format_name`, `events` and `headers`.
+
+    One that is `disabled` is not sent to yet: its deliveries wait.
+    """
+    values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings)
+    host = urlsplit(values["url"]).hostname or ""
+    values = {"name": host[:NAME_LIMIT], "format": "json", "headers": {}, **values}
+    webhook = Webhook(id=row_id or ids.new(), **values)
+    if disabled:
+        webhook.disable(clock.now(), "by_hand")
+    session.add(webhook)
+    session.flush()
     return webhook
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the named fields, all or, when one is wrong, none."""
-    changes: dict[str, Any] = {}
-    url = _url(fields["url"], settings) if "url" in fields else webhook.url
-    if "name" in fields:
-        changes["name"] = _name(fields["name"])
-    if "format_name" in fields:
-        changes["format"] = _format(fields["format_name"])
-    if "events" in fields:
-        changes["events"] = _events(fields["events"])
-    if "headers" in fields:
-        changes["headers"] = _headers(fields["headers"])
-    webhook.move(url)
-    for name, value in changes.items():
+    values = _checked(fields, settings)
+    webhook.move(values.pop("url", webhook.url))
+    for name, value in values.items():
         setattr(webhook, name, value)
     session.add(webhook)
     session.flush()
@@ -66,19 +70,32 @@ def delete(engine: Engine, webhook_id: str) -> int:
     return count + left
 
 
-def state(webhook: Webhook, now: datetime) -> str:
-    """Say in words how it is doing."""
-    if webhook.disabled_at:
-        return {
-            "by_hand": "disabled by hand",
-            "failing": "disabled: no success for days",
-            "gone": "disabled: the receiver said it is gone",
-        }[webhook.disabled_reason or "by_hand"]
-    if webhook.paused_until and webhook.paused_until > now:
-        return f"paused until {clock.to_text(webhook.paused_until)}"
-    if webhook.failing_since:
-        return f"failing since {clock.to_text(webhook.failing_since)}"
-    return "well"
+def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:
+    """Return the latest attempt that was made for a delivery."""
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id)
+    return session.scalars(query.order_by(Attempt.number.desc()).limit(1)).first()
+
+
+def _checked(fields: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
+    checks: dict[str, tuple[str, Callable[[Any], Any]]] = {
+        "url": ("url", lambda value: _url(value, settings)),
+        "name": ("name", _name),
+        "format_name": ("format", _format),
+        "events": ("events", _events),
+        "headers": ("headers", _headers),
+    }
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, (column, check) in checks.items():
+        try:
+            if name in fields:
+                values[column] = check(fields[name])
+        except Refused as error:
+            wrong |= error.fields
+    if wrong:
+        raise Refused.of(wrong)
+    return values
 
 
 def _url(value: str, settings: Settings) -> str:
@@ -102,6 +119,8 @@ def _format(name: str) -> str:
 
 
 def _events(names: Sequence[str]) -> str:
+    if not names:
+        raise Refused("Choose at least one event, or nothing will ever be sent.", field="events")
     for name in names:
         if name not in EVENTS:
             known = ", ".join(EVENTS)

@@ -85,3 +85,15 @@ def test_so_long_ago_can_be_typed(text: str, ago: int) -> None:
 def test_what_is_no_time_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="is no time such as 2026-01-31, 90m, 6h or 2d"):
         clock.typed(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "just now"), (-0.4, "just now"), (1.5, "1 second ago"), (59.5, "59 seconds ago"),
+        (60.5, "1 minute ago"), (-300.5, "in 5 minutes"), (7200.5, "2 hours ago"), (-86400.5, "in 1 day"),
+        (40 * 86400, "1 month ago"), (-800 * 86400, "in 2 years"),
+    ],
+)  # fmt: skip
+def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
+    assert clock.ago(clock.now() - timedelta(seconds=seconds)) == words

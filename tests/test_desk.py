@@ -1,7 +1,6 @@
 """The desk: what is wrong with a webhook is refused in a sentence, and then nothing has changed."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -43,6 +42,17 @@ def update(row: Webhook, **fields: Any) -> Webhook:
     return found
 
 
+def attempt(delivery_id: str, number: int) -> Attempt:
+    return Attempt(
+        delivery_id=delivery_id,
+        number=number,
+        triggered_by="schedule",
+        started_at=clock.now(),
+        milliseconds=1,
+        request_headers={},
+    )
+
+
 def test_a_url_alone_gets_what_most_people_want() -> None:
     row = add()
     assert (row.url, row.name, row.format, row.events, row.headers) == (
@@ -77,6 +87,7 @@ def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
         ({"name": "\u202e\u200b"}, "The name must have 1 to 80 characters."),
         ({"format_name": "xml"}, "There is no format 'xml'. The formats are json"),
         ({"events": ("comment",)}, "There is no event 'comment'. The events are comment.created, "),
+        ({"events": ()}, "Choose at least one event"),
         ({"headers": ("X-Token",)}, "The header 'X-Token' needs the form 'Name: value'."),
         ({"headers": ("X-T: a", "x-t: b")}, "A header is named twice."),
         ({"headers": (": a",)}, "'' is not a header’s name."),
@@ -87,6 +98,25 @@ def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
 )
 def test_what_is_wrong_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
     assert refusal(**fields).startswith(sentence)
+
+
+def test_each_wrong_field_gets_its_sentence() -> None:
+    with pytest.raises(Refused) as caught:
+        add(url="", name="", format_name="xml", events=(), headers=("X",))
+    assert list(caught.value.fields) == ["url", "name", "format", "events", "headers"]
+    assert caught.value.fields["url"] == "The URL is missing."
+    assert str(caught.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
+
+
+def test_what_comes_without_a_url_is_refused_too() -> None:
+    with pytest.raises(Refused, match="The URL is missing"), database.writing() as session:
+        desk.add(session, {"name": "one"}, stock.settings())
+
+
+def test_one_may_be_added_that_is_not_sent_to_yet() -> None:
+    with database.writing() as session:
+        row_id = desk.add(session, {"url": URL}, stock.settings(), disabled=True).id
+    assert stock.the(Webhook, row_id).disabled_reason == "by_hand"
 
 
 def test_http_is_refused_where_https_is_required() -> None:
@@ -128,6 +158,17 @@ def test_a_ping_is_a_delivery_to_this_webhook_whatever_its_filter() -> None:
     assert (delivery.webhook_id, delivery.event, delivery.status) == (row, "ping", "new")
 
 
+def test_the_last_attempt_is_the_one_with_the_highest_number() -> None:
+    delivery_id = stock.delivery(stock.webhook())
+    assert desk.last_attempt(db.session(), stock.one()) is None
+    with database.writing() as session:
+        for number in (2, 10, 1):
+            session.add(attempt(delivery_id, number))
+    found = desk.last_attempt(db.session(), stock.one())
+    assert found is not None
+    assert found.number == 10
+
+
 @pytest.mark.usefixtures("each_app")
 def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
     row, other = stock.webhook(), stock.webhook()
@@ -135,16 +176,7 @@ def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
     stock.delivery(row)
     kept = stock.delivery(other)
     with database.writing() as session:
-        session.add(
-            Attempt(
-                delivery_id=many[0],
-                number=1,
-                triggered_by="schedule",
-                started_at=clock.now(),
-                milliseconds=1,
-                request_headers={},
-            )
-        )
+        session.add(attempt(many[0], 1))
     assert desk.delete(db.engine, row) == 4
     assert [delivery.id for delivery in stock.deliveries()] == [kept]
     assert stock.attempts() == []
@@ -159,27 +191,3 @@ def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
         stock.delivery(row)
     assert desk.delete(db.engine, row) == 5
     assert db.session.scalars(select(Delivery)).all() == []
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({}, "well"),
-        ({"failing_since": True}, "failing since "),
-        ({"paused_until": True, "failing_since": True}, "paused until "),
-        ({"disabled_reason": "by_hand", "paused_until": True}, "disabled by hand"),
-        ({"disabled_reason": "failing"}, "disabled: no success for days"),
-        ({"disabled_reason": "gone"}, "disabled: the receiver said it is gone"),
-    ],
-)
-def test_the_state_is_told_in_words(values: dict[str, Any], words: str) -> None:
-    now = clock.now()
-    later = now + timedelta(hours=1)
-    row = Webhook(**{name: later if value is True else value for name, value in values.items()})
-    row.disabled_at = now if row.disabled_reason else None
-    assert desk.state(row, now).startswith(words)
-
-
-def test_a_pause_that_is_over_is_no_state() -> None:
-    now = clock.now()
-    assert desk.state(Webhook(paused_until=now), now) == "well"

@@ -16,7 +16,7 @@ FLOORS = (
     ("__init__",),
     ("web", "cli"),
     ("passes",),
-    ("book", "desk", "redelivery", "login", "tokens", "figures"),
+    ("book", "desk", "standing", "redelivery", "login", "tokens", "figures"),
     ("dispatch",),
     ("record", "retention", "watch"),
     ("outbox",),

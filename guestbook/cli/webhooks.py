@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import clock, desk
+from guestbook import clock, desk, standing
 from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
@@ -46,10 +46,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     It gets comment.created, unless --event names others.
     """
     with writing() as session:
-        webhook = desk.add(session, _fields(fields), show.settings())
-        if disabled:
-            webhook.disable(clock.now(), "by_hand")
-            session.flush()
+        webhook = desk.add(session, _fields(fields), show.settings(), disabled=disabled)
         facts = show.document(webhook)
     if as_json:
         show.print_json(facts)
@@ -70,7 +67,7 @@ def list_(as_json: bool) -> None:
         return
     show.print_table(
         ("ID", "NAME", "STATE", "EVENTS", "URL"),
-        [(row.id, row.name, desk.state(row, clock.now()), row.events, row.url) for row in rows],
+        [(row.id, row.name, standing.in_short(row, clock.now()), row.events, row.url) for row in rows],
         "No webhooks yet. Add one: flask --app guestbook webhooks add URL",
     )
 
@@ -88,7 +85,7 @@ def show_(id_: str, as_json: bool) -> None:
     query = select(Delivery.status, func.count()).where(Delivery.webhook_id == row.id)
     rows = db.session.execute(query.group_by(Delivery.status))
     counts = ", ".join(f"{count} {name}" for name, count in rows)
-    shown = {**show.document(row), "state": desk.state(row, clock.now())}
+    shown = {**show.document(row), "state": standing.in_short(row, clock.now())}
     show.print_fields({**shown, "deliveries": counts or "none"})
 
 
@@ -184,13 +181,13 @@ def test(id_: str, as_json: bool) -> None:
     with writing() as session:
         webhook = show.find(Webhook, id_)
         delivery = desk.ping(session, webhook, show.settings())
-        facts, waits = show.document(delivery), webhook.disabled_at is not None
+        facts, hindrance = show.document(delivery), standing.hindrance(webhook, clock.now())
     if as_json:
         show.print_json(facts)
         return
     click.echo(f"Queued delivery {facts['id']}. Send it now: flask --app guestbook cron -v")
-    if waits:
-        click.echo("The webhook is disabled: the ping waits until it is enabled.")
+    if hindrance:
+        click.echo(hindrance)
 
 
 @webhooks.command()
