@@ -137,7 +137,7 @@ def logins(session: Session) -> list[Login]:
 
 def _open(session: Session, browser: str) -> str:
     value, now = secrets.token_urlsafe(32), clock.now()
-    shown = browser.encode("ascii", "replace").decode()[:BROWSER_LIMIT]
+    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in browser[:BROWSER_LIMIT])
     session.add(Login(id=_digest(value), browser=shown, created_at=now, expires_at=now + LASTS))
     return value
 
@@ -148,12 +148,12 @@ def _hash(session: Session, *, lock: bool = False) -> str | None:
 
 
 def _is_right(stored: str, password: str) -> bool:
-    if len(password) > LONGEST:
+    if len(password) > LONGEST or not _is_text(password):
         return False
     with _one_at_a_time:
         try:
             return check_password_hash(stored, _normal(password))
-        except ValueError:  # half a character, which no password has; or a hash that somebody broke by hand
+        except ValueError:  # a hash that somebody broke by hand
             return False
 
 
@@ -161,9 +161,14 @@ def _checked(password: str) -> str:
     """Return it as `_normal`; raises Refused."""
     if len(password) > LONGEST or len(_normal(password)) < SHORTEST:
         raise Refused(f"The password must have {SHORTEST} to {LONGEST:,} characters.", field="password")
-    if any("\ud800" <= letter <= "\udfff" for letter in password):
-        raise Refused("The password must be text in UTF-8.", field="password")
+    if not _is_text(password):
+        raise Refused("The password must be text in UTF-8, without NUL.", field="password")
     return _normal(password)
+
+
+def _is_text(password: str) -> bool:
+    """Whether it has no half characters, and no NUL: to HMAC, and so to scrypt, `x` and `x\\0` are one."""
+    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in password)
 
 
 def _normal(password: str) -> str:

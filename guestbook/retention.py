@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Engine, Table, and_, delete, select
 
-from guestbook import clock, database
-from guestbook.models import DELIVERIES, PASSES, Webhook
+from guestbook import clock, database, throttle
+from guestbook.models import DELIVERIES, LIMITS, LOGINS, PASSES, Webhook
 from guestbook.settings import Settings
 
 BITE = 500  # rows in one transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
@@ -15,9 +15,9 @@ KEEP_PASSES = timedelta(days=30)
 
 
 def prune(engine: Engine, settings: Settings, *, until: float) -> int:
-    """Remove old deliveries with their attempts, and old passes; stop at that moment of the monotonic clock.
+    """Remove old deliveries with their attempts, and what is over; stop when the monotonic clock is there.
 
-    Returns how many rows of deliveries and passes went. Deliveries that wait for a disabled webhook
+    Returns how many rows went, attempts not counted. Deliveries that wait for a disabled webhook
     go when they are as old as failed ones may become; all other waiting ones stay.
     """
     now = clock.now()
@@ -34,12 +34,13 @@ def prune(engine: Engine, settings: Settings, *, until: float) -> int:
 
 def bite(engine: Engine, table: Table, condition: ColumnElement[bool]) -> int:
     """Remove up to 500 rows of those; return how many were found."""
-    old = select(table.c.id).where(condition).limit(BITE)
+    [key] = table.primary_key.columns
+    old = select(key).where(condition).limit(BITE)
     with engine.connect() as connection:  # the look takes no write lock: most times nothing is old
         row_ids = connection.scalars(old).all()
     if row_ids:
         with database.write(engine) as connection:
-            connection.execute(delete(table).where(table.c.id.in_(row_ids), condition))
+            connection.execute(delete(table).where(key.in_(row_ids), condition))
     return len(row_ids)
 
 
@@ -53,4 +54,6 @@ def _conditions(settings: Settings, now: datetime) -> list[tuple[Table, ColumnEl
         (DELIVERIES, and_(rows.status == "failed", rows.finished_at < keep_failed)),
         (DELIVERIES, and_(rows.status == "new", rows.created_at < keep_failed, waits_in_vain)),
         (PASSES, PASSES.c.started_at < now - KEEP_PASSES),
+        (LOGINS, LOGINS.c.expires_at < now),
+        (LIMITS, LIMITS.c.last_at < now - throttle.FORGET_AFTER),
     ]

@@ -10,7 +10,7 @@ from sqlalchemy import event, func, insert, select
 
 from guestbook import clock, database, ids, retention
 from guestbook.database import db
-from guestbook.models import ATTEMPTS, PASSES, Delivery, Pass
+from guestbook.models import ATTEMPTS, PASSES, Delivery, Limit, Login, Pass
 from tests import stock
 
 DAY = timedelta(days=1)
@@ -72,6 +72,17 @@ def test_what_waits_for_a_disabled_webhook_goes_when_it_is_as_old_as_failed_ones
     stock.delivery(disabled, created_at=now - 91 * DAY)
     assert prune() == 1
     assert left() == kept
+
+
+@pytest.mark.usefixtures("each_app")
+def test_logins_that_are_over_go_and_limits_that_nobody_has_met_for_a_day() -> None:
+    now = clock.now()
+    with database.writing() as session:
+        for hours in (-1, 1):
+            session.add(Login(id=f"{hours}", browser="", created_at=now, expires_at=now + hours * HOUR))
+            session.add(Limit(who=f"{hours}", hits=9, since=now - 9 * DAY, last_at=now - DAY + hours * HOUR))
+    assert prune() == 2
+    assert list(db.session.scalars(select(Login.id))) == list(db.session.scalars(select(Limit.who))) == ["1"]
 
 
 @pytest.mark.usefixtures("app")

@@ -2,7 +2,7 @@
 
 from guestbook.models.comment import Comment, Reply
 from guestbook.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
-from guestbook.models.login import Limit, Login, Setting, Token
+from guestbook.models.login import LIMITS, LOGINS, Limit, Login, Setting, Token
 from guestbook.models.passes import PASSES, Day, Pass
 from guestbook.models.webhook import Webhook
 
@@ -10,6 +10,8 @@ __all__ = [
     "ATTEMPTS",
     "DELIVERIES",
     "FIRST_DUE",
+    "LIMITS",
+    "LOGINS",
     "PASSES",
     "Attempt",
     "Comment",

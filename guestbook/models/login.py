@@ -1,8 +1,9 @@
 """Who may come to the desk: logged-in browsers, tokens of programs, and how often somebody knocked."""
 
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy import String, Table, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids
@@ -50,3 +51,7 @@ class Setting(Base):
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
+
+
+LOGINS = cast(Table, Login.__table__)  # SQLAlchemy types it more widely
+LIMITS = cast(Table, Limit.__table__)

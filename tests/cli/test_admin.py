@@ -67,7 +67,8 @@ def test_blanks_at_its_ends_belong_to_it(runner: FlaskCliRunner) -> None:
         ("nine char\n", "The password must have 10 to 1,000 characters."),
         ("x" * 1001, "The password must have 10 to 1,000 characters."),
         ("é" * 100_000, "The password must have 10 to 1,000 characters."),
-        (b"pass\xe9 in Latin-1\n", "The password must be text in UTF-8."),
+        (b"pass\xe9 in Latin-1\n", "The password must be text in UTF-8, without NUL."),
+        ("\0" * 10, "The password must be text in UTF-8, without NUL."),
     ],
 )
 def test_what_will_not_do_gets_one_sentence_and_changes_nothing(
@@ -80,7 +81,7 @@ def test_what_will_not_do_gets_one_sentence_and_changes_nothing(
     assert opens(PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["x" * 10, "x" * 1000, "\0" * 10, "😀" * 1000, "пароль на русском"])
+@pytest.mark.parametrize("password", ["x" * 10, "x" * 1000, "😀" * 1000, "пароль на русском"])
 def test_what_keyboards_make_will_do(runner: FlaskCliRunner, password: str) -> None:
     assert piped(runner, password)[0] == 0
     assert opens(password)

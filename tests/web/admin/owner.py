@@ -3,14 +3,16 @@
 from xml.etree.ElementTree import Element
 
 from flask import Flask
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from guestbook import login
 from guestbook.database import writing
+from guestbook.models import Setting
 from tests.web import visitor
 from tests.web.visitor import Visitor
 
 PASSWORD = "correct horse battery staple"
+QUICK = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")  # as set_password stores it, but at once
 
 
 class Owner(Visitor):
@@ -19,7 +21,7 @@ class Owner(Visitor):
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
         with app.app_context(), writing() as session:
-            login.set_password(session, PASSWORD)
+            session.merge(Setting(name="password", value=QUICK))
 
     def log_in(self, password: str = PASSWORD, **how: object) -> TestResponse:
         return self.post("/admin/login", {"password": password}, "/admin/login", **how)
