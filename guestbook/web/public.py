@@ -4,15 +4,15 @@ import re
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook import book, database, draft, spam
-from guestbook.database import db, writing
+from guestbook.database import db
 from guestbook.draft import Draft
 from guestbook.models import Comment
-from guestbook.spam import Verdict
-from guestbook.web import errors, forms, show
+from guestbook.web import errors, forms, intake, show
 from guestbook.web.forms import Form, FormError
+from guestbook.web.intake import TooMany
 
 pages = Blueprint("public", __name__)
 
@@ -55,6 +55,8 @@ def sign() -> ResponseReturnValue:
         return _form_again(entry, request.form["token"]), 422
     try:
         comment = _store(entry, form)
+    except TooMany as error:
+        return _form_again(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
     except SQLAlchemyError as error:
         if not database.is_away(error):
             raise
@@ -80,20 +82,8 @@ def _find(comment_id: str) -> Comment | None:
 
 
 def _store(entry: Draft, form: Form) -> Comment:
-    """Store the comment, or give back the one that this form and this text have made already."""
-    key = form.key(entry)
-    moderation = show.settings_of_book().moderation
-    verdict = spam.verdict(entry, trap=request.form.get(TRAP, ""), age=form.age, moderation=moderation)
-    try:
-        return _sign(entry, verdict, key)
-    except IntegrityError:
-        # The key is unique: this is the second click of two. Or the owner has just deleted a webhook.
-        return book.signed_with(db.session(), key) or _sign(entry, verdict, key)
-
-
-def _sign(entry: Draft, verdict: Verdict, key: str) -> Comment:
-    with writing() as session:
-        return book.sign(session, entry, verdict, form_key=key, settings=current_app.config["GUESTBOOK"])
+    trap = request.form.get(TRAP, "")
+    return intake.take(entry, trap=trap, age=form.age, form_key=form.key(entry))
 
 
 def _where_to_look(comment: Comment) -> str:

@@ -8,7 +8,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from guestbook import draft
-from tests.web.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
+from tests.web.visitor import (
+    GREETING,
+    Visitor,
+    add,
+    by_class,
+    fields,
+    let_write,
+    messages,
+    parse,
+    stored,
+    text,
+)
 
 ONE_APP = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 TYPED = st.text(st.characters(), max_size=60)  # surrogates and controls included
@@ -111,6 +122,7 @@ def test_text_like_a_bad_address_becomes_no_bad_link(app: Flask, visitor: Visito
 def test_any_form_is_stored_and_shown_as_text_or_comes_back(
     app: Flask, name: str, website: str, message: str
 ) -> None:
+    let_write(app)
     visitor = Visitor(app)
     typed = {"token": visitor.form()["token"], "name": name, "website": website, "message": message}
     before = len(stored(app))

@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from guestbook import preferences
 from guestbook.database import db, writing
 from guestbook.models import Comment
 
@@ -37,12 +38,18 @@ class Visitor:
     def form(self, url: str = "/") -> dict[str, str]:
         return fields(self.page(url))
 
-    def send(self, form: dict[str, str]) -> TestResponse:
-        return self.client.post("/comments", data=form)
+    def send(self, form: dict[str, str], environ: dict[str, str] | None = None) -> TestResponse:
+        return self.client.post("/comments", data=form, environ_overrides=environ)
 
     def sign(self, **typed: str) -> TestResponse:
         """Open the book, fill in the form and send it."""
         return self.send(self.form() | GREETING | typed)
+
+
+def let_write(app: Flask, rate: int = 10_000) -> None:
+    """Let one network write so many comments in ten minutes."""
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"rate": str(rate)})
 
 
 def parse(response: TestResponse) -> Element:
