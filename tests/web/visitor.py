@@ -60,7 +60,8 @@ def parse(response: TestResponse) -> Element:
 
 def fields(page: Element) -> dict[str, str]:
     """What a browser would send of the form on that page."""
-    sent = {field.attrib["name"]: field.attrib.get("value", "") for field in page.findall(".//form//input")}
+    inputs = page.findall(".//form//input[@name]")
+    sent = {field.attrib["name"]: field.attrib.get("value", "") for field in inputs}
     return sent | {area.attrib["name"]: area.text or "" for area in page.findall(".//form//textarea")}
 
 

@@ -1,12 +1,239 @@
 """The comments at the desk: decide what stands in the book, edit, answer."""
 
-from flask import Blueprint, render_template
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import select, true
+from sqlalchemy.orm import Session
+
+from guestbook import book, browse, draft
+from guestbook.database import db, writing
+from guestbook.draft import Draft
+from guestbook.models import Comment
+from guestbook.refusal import Refused
+from guestbook.text import clean_line
+from guestbook.web.admin import actions
 
 pages = Blueprint("comments", __name__, url_prefix="/comments")
+
+TABS = ("published", "held", "spam", "trash", "all")
+MOST = 200  # comments that one request acts on
+
+MOVES = {"publish": "published", "hold": "held", "spam": "spam", "trash": "trash"}
+LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
+SENSIBLE = {  # what there is to do with a comment of each status; the rest would change nothing
+    "published": ("hold", "spam", "trash"),
+    "held": ("publish", "spam", "trash"),
+    "spam": ("publish", "restore", "trash"),
+    "trash": ("restore",),
+    "all": tuple(LABELS),
+}
+DONE = {
+    "publish": "Published",
+    "hold": "Held",
+    "spam": "Marked as spam",
+    "trash": "Threw away",
+    "restore": "Restored",
+    "delete": "Deleted",
+}
+NOW = {
+    "published": "is published",
+    "held": "is held until you decide",
+    "spam": "is marked as spam",
+    "trash": "is in the trash",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The part of the list that the owner looks at; it goes along with each button, to come back to."""
+
+    status: str  # "" is the one that needs the owner most
+    words: str
+    before: str | None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return what leads there, in an address or in a form."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """List them."""
-    return render_template("admin/comments.html")
+    """List the comments of a tab, or those that have the words."""
+    return _list(_place(request.args))
+
+
+@pages.get("/<comment_id>")
+def show(comment_id: str) -> ResponseReturnValue:
+    """Show one, with all that is known of it."""
+    return _page(actions.find(Comment, comment_id))
+
+
+@pages.post("/<comment_id>")
+def edit(comment_id: str) -> ResponseReturnValue:
+    """Correct what its writer got wrong."""
+    entry = draft.read(request.form)
+    try:
+        with writing() as session:
+            book.edit(session, _lock(session, comment_id), entry)
+    except Refused as refused:
+        return _page(actions.find(Comment, comment_id), entry=entry, reasons=refused.fields), 422
+    return actions.done("The comment is changed.", "admin.comments.show", comment_id=comment_id)
+
+
+@pages.post("/<comment_id>/reply")
+def reply(comment_id: str) -> ResponseReturnValue:
+    """Answer it, change the answer, or take it away."""
+    answer = request.form.get("reply", "")
+    try:
+        with writing() as session:
+            comment = _lock(session, comment_id)
+            book.reply(session, comment, answer, actions.settings())
+            sentence = "Your answer is kept." if comment.reply else "There is no answer to this comment now."
+    except Refused as refused:
+        return _page(actions.find(Comment, comment_id), answer=answer, reasons=refused.fields), 422
+    return actions.done(sentence, "admin.comments.show", comment_id=comment_id)
+
+
+@pages.post("/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
+def move(comment_id: str, action: str) -> ResponseReturnValue:
+    """Publish it, hold it, throw it out or bring it back."""
+    is_from_list, place = "status" in request.form, _place(request.form)
+    with writing() as session:
+        comment = _lock(session, comment_id)
+        _do(session, comment, action)
+        sentence = f"The comment by {comment.name} {NOW[comment.status]}."
+    if is_from_list:
+        return actions.done(sentence, "admin.comments.index", **place.values)
+    return actions.done(sentence, "admin.comments.show", comment_id=comment_id)
+
+
+@pages.get("/<comment_id>/delete")
+def ask(comment_id: str) -> ResponseReturnValue:
+    """Ask whether it shall be gone for good."""
+    target = url_for("admin.comments.delete", comment_id=comment_id)
+    return _ask([actions.find(Comment, comment_id)], _place(request.args), target)
+
+
+@pages.post("/<comment_id>/delete")
+def delete(comment_id: str) -> ResponseReturnValue:
+    """Remove it for good."""
+    place = _place(request.form)
+    with writing() as session:
+        comment = _lock(session, comment_id)
+        sentence = f"The comment by {comment.name} is deleted."
+        _do(session, comment, "delete")
+    return actions.done(sentence, "admin.comments.index", **place.values)
+
+
+@pages.post("/bulk")
+def bulk() -> ResponseReturnValue:
+    """Do the same with all that are ticked; before it deletes, it asks."""
+    place = _place(request.form)
+    chosen = list(dict.fromkeys(request.form.getlist("id")))
+    action = request.form.get("action", "")
+    if notice := _objection(chosen, action):
+        return _list(place, notice), 422
+    if action == "delete" and "sure" not in request.form:
+        query = select(Comment).where(Comment.id.in_(_ids(chosen))).order_by(Comment.id.desc())
+        return _ask(db.session.scalars(query).all(), place, url_for("admin.comments.bulk"))
+    with writing() as session:
+        found = book.lock(session, _ids(chosen))
+        for comment in found:
+            _do(session, comment, action)
+    return actions.done(_count(DONE[action], len(found), len(chosen)), "admin.comments.index", **place.values)
+
+
+def _place(values: Mapping[str, str]) -> Place:
+    status, before = values.get("status", ""), values.get("before") or None
+    if status not in ("", *TABS) or (before and not actions.ID.fullmatch(before)):
+        abort(404)
+    return Place(status, clean_line(values.get("words", "")[: browse.LETTERS]), before)
+
+
+def _list(place: Place, notice: str | None = None) -> str:
+    session = db.session()
+    counts = {
+        tab: browse.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
+        for tab in TABS
+    }
+    if not place.status:
+        place = replace(place, status="held" if counts["held"] else "published")
+    status = None if place.status == "all" else place.status
+    return render_template(
+        "admin/comments.html",
+        page=browse.comments(session, status, place.words, place.before),
+        place=place,
+        counts=counts,
+        most=browse.COUNT,
+        labels=LABELS,
+        sensible=SENSIBLE,
+        notice=notice,
+    )
+
+
+def _page(
+    comment: Comment,
+    *,
+    entry: Draft | None = None,
+    answer: str | None = None,
+    reasons: Mapping[str, str] | None = None,
+) -> str:
+    """Show a comment; what was typed and refused comes back with the reasons."""
+    kept = comment.reply.message if comment.reply else ""
+    return render_template(
+        "admin/comment.html",
+        comment=comment,
+        entry=entry or Draft(comment.name, comment.website, comment.message, {}),
+        answer=kept if answer is None else answer,
+        reasons=reasons or {},
+        told=browse.of_comment(db.session(), comment.id),
+        labels=LABELS,
+        sensible=SENSIBLE[comment.status],
+        reply_limit=book.REPLY_LIMIT,
+    )
+
+
+def _ask(comments: Sequence[Comment], place: Place, target: str) -> str:
+    """Show what would be deleted, and the button at `target` that does it."""
+    return render_template("admin/comments_delete.html", comments=comments, place=place, target=target)
+
+
+def _objection(chosen: Sequence[str], action: str) -> str | None:
+    if action not in DONE:
+        return "Nothing was changed. Please choose what to do with the comments that are ticked."
+    if not chosen:
+        return "Nothing was changed. Please tick the comments first."
+    if len(chosen) > MOST:
+        return (
+            f"Nothing was changed. Those are {len(chosen):,} comments; please take at most {MOST} at a time."
+        )
+    return None
+
+
+def _lock(session: Session, comment_id: str) -> Comment:
+    found = book.lock(session, _ids([comment_id]))
+    return found[0] if found else abort(404)
+
+
+def _ids(texts: Sequence[str]) -> list[str]:
+    return [text for text in texts if actions.ID.fullmatch(text)]
+
+
+def _do(session: Session, comment: Comment, action: str) -> None:
+    if action == "delete":
+        book.delete(session, comment, actions.settings())
+    elif action == "restore":
+        book.restore(session, comment, actions.settings())
+    else:
+        book.move(session, comment, MOVES[action], actions.settings())
+
+
+def _count(did: str, count: int, asked: int) -> str:
+    """Say how many it was, and that others had gone meanwhile."""
+    sentence = f"{did} {count} comment{'' if count == 1 else 's'}."
+    gone = asked - count
+    return f"{sentence} {gone} {'was' if gone == 1 else 'were'} not there any more." if gone else sentence
