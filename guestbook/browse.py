@@ -84,10 +84,17 @@ def deliveries(
 
 
 def comments(
-    session: Session, status: str | None, words: str | None = None, before: str | None = None, limit: int = 50
+    session: Session,
+    status: str | None,
+    words: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+    after: str | None = None,
 ) -> Page[Comment]:
     """Return a page of comments of that status, or of all, that have each of the words somewhere."""
     query = select(Comment).where(Comment.status == status) if status else select(Comment)
+    if after:
+        query = query.where(Comment.id > after)
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
     slow = [_has(word, Comment.name, Comment.message, Comment.website) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)

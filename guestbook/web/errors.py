@@ -1,11 +1,14 @@
 """Answers for what went wrong: a page in the book's own dress, or JSON where programs ask."""
 
-from flask import Flask, Response, current_app, jsonify, render_template, request
+from collections.abc import Mapping
+
+from flask import Flask, Response, current_app, json, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from guestbook import database
+from guestbook.refusal import Refused
 
 PROGRAMS = ("/api/", "/healthz")
 RETRY_AFTER = 60  # seconds
@@ -30,6 +33,30 @@ STALE = (
     "Nothing was changed. Go back, load it anew and send it again; your browser must accept our cookie.",
 )
 
+# What stays the same, so that a program may decide by it.
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "content_too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    500: "internal_server_error",
+    503: "service_unavailable",
+}
+TO_PROGRAMS = {
+    400: "This request could not be read. Nothing was changed.",
+    404: "There is nothing at this address.",
+    405: "This method is not for this address; the header Allow names those that are.",
+    413: "This is more than the book takes at once. Nothing was changed.",
+    500: "Something broke on our side. It was written down for the owner.",
+    503: "The book cannot be reached at the moment. Please try again in a minute.",
+}
+
 
 def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not, ourselves."""
@@ -42,16 +69,34 @@ def answer(error: HTTPException) -> Response:
     response = current_app.make_response(error.get_response())
     if response.status_code < 400:
         return response
-    title, sentence = _words(error, response.status_code)
     if request.path.startswith(PROGRAMS):
-        code = error.name.lower().replace(" ", "_")
-        response.data = jsonify(error={"code": code, "message": f"{title}. {sentence}"}).data
-        response.content_type = "application/json"
-    else:
-        at_desk = request.path.startswith("/admin")
-        response.data = render_template("error.html", title=title, sentence=sentence, at_desk=at_desk)
-        response.content_type = "text/html; charset=utf-8"
+        return _as_json(response, _to_program(error, response.status_code))
+    title, sentence = _words(error, response.status_code)
+    at_desk = request.path.startswith("/admin")
+    response.data = render_template("error.html", title=title, sentence=sentence, at_desk=at_desk)
+    response.content_type = "text/html; charset=utf-8"
     return response
+
+
+def refuse(error: Refused, status: int = 422) -> Response:
+    """Answer a program that what it sent is refused, with a sentence for each field that is wrong."""
+    return _as_json(Response(status=status), str(error), error.fields)
+
+
+def _as_json(response: Response, message: str, fields: Mapping[str, str] | None = None) -> Response:
+    status = response.status_code
+    told: dict[str, object] = {"code": CODES.get(status, f"http_{status}"), "message": message}
+    if fields:
+        told["fields"] = fields
+    response.data = json.dumps({"error": told})
+    response.content_type = "application/json"
+    return response
+
+
+def _to_program(error: HTTPException, status: int) -> str:
+    """Return what the view has said itself, else our sentence for that status."""
+    said = error.description if error.description != type(error).description else None
+    return said or TO_PROGRAMS.get(status) or error.name
 
 
 def _words(error: HTTPException, status: int) -> tuple[str, str]:

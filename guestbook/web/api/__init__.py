@@ -1,11 +1,21 @@
-"""The API, for programs: JSON in, JSON out, under /api/v1."""
+"""The API, for programs: JSON in, JSON out, under /api/v1, as its document says."""
 
 from flask import Blueprint, Flask
 
-PLACE = "/api/v1"
+from guestbook.refusal import Refused
+from guestbook.web import errors
+from guestbook.web.api import about, comments, deliveries, document, keys, webhooks
+
+NOUNS = (about, comments, webhooks, deliveries)
 
 
 def register(app: Flask) -> None:
     """Give the app its API."""
-    api = Blueprint("api", __name__, url_prefix=PLACE)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
+    api = Blueprint("api", __name__, url_prefix=document.PLACE)
+    api.before_request(keys.admit)
+    api.after_request(keys.add_headers)
+    api.register_error_handler(Refused, errors.refuse)
+    for noun in NOUNS:
+        api.register_blueprint(noun.calls)
     app.register_blueprint(api)

@@ -1,0 +1,200 @@
+"""The API's OpenAPI document, by which programs learn what they may ask, and requests are read."""
+
+from typing import Any
+
+from guestbook.models import comment as comments
+from guestbook.models import delivery as deliveries
+from guestbook.models import webhook as webhooks
+from guestbook.version import VERSION
+from guestbook.web.api import schemas
+from guestbook.web.api.schemas import Schema, one_of, ref
+
+PLACE = "/api/v1"
+JSON = "application/json"
+PAGE = range(1, 101)  # rows of one answer
+TOKEN: list[Any] = [{"token": []}]
+ANYBODY_OR_TOKEN: list[Any] = [{}, {"token": []}]
+ABOUT = (
+    "Everybody may read what is published and write a comment. The rest needs a token, sent as "
+    "`Authorization: Bearer gbk_…`; the owner makes one at the desk. "
+    "Times are in UTC; lists are newest first, and `next` is the address of their next page."
+)
+WRONG = {
+    400: "The body is no JSON, or an object in it has a name twice.",
+    401: "The token is missing or wrong.",
+    403: "The book is closed for new comments.",
+    404: "There is nothing with this id, or nothing that you may see.",
+    409: "A pass is sending it at this moment.",
+    413: "The body is too long.",
+    415: "The body is not declared as application/json.",
+    422: "Something in the request is wrong; `fields` has a sentence for each field.",
+    429: "This network has written too many comments; `Retry-After` says for how many seconds it must wait.",
+    503: "The database cannot be reached at the moment.",
+}
+BODY_ERRORS = (400, 413, 415, 422)
+
+
+def build(server: str) -> dict[str, Any]:
+    """Return the whole document; `server` is the absolute address of the API."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Guestbook", "version": VERSION, "description": ABOUT},
+        "servers": [{"url": server}],
+        "paths": PATHS,
+        "components": {
+            "schemas": schemas.REQUESTS | schemas.ANSWERS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def operation(path: str, method: str) -> dict[str, Any]:
+    """Return what the document says of a method at a path such as `/comments/{comment_id}`."""
+    found: dict[str, Any] = PATHS[path][method.lower()]
+    return found
+
+
+def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
+    """Return the schema of an operation's body, and whether there must be one."""
+    body = operation["requestBody"]
+    name = body["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
+    return schemas.REQUESTS[name], body["required"]
+
+
+def _operation(
+    summary: str,
+    good: dict[int, str | None],
+    *wrong: int,
+    body: str | None = None,
+    optional: bool = False,
+    query: tuple[dict[str, Any], ...] = (),
+    security: list[Any] = TOKEN,
+    headers: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Describe an operation: its answers with their schemas, the errors it may make, its body and query."""
+    answers = {
+        str(status): _answer(schema, headers if status == 201 else ()) for status, schema in good.items()
+    }
+    errors = {*wrong, 503, *(BODY_ERRORS if body else ()), *((422,) if query else ())}
+    errors |= {401} if security else set()
+    told: dict[str, Any] = {"summary": summary, "security": security, "responses": answers}
+    answers.update({str(status): _error(status) for status in sorted(errors)})
+    if query:
+        told["parameters"] = list(query)
+    if body:
+        told["requestBody"] = {"required": not optional, "content": {JSON: {"schema": ref(body)}}}
+    return told
+
+
+def _answer(schema: str | None, headers: tuple[str, ...]) -> dict[str, Any]:
+    if schema is None:
+        return {"description": "Done."}
+    told: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": ref(schema)}}}
+    if headers:
+        told["headers"] = {name: {"required": True, "schema": schemas.TEXT} for name in headers}
+    return told
+
+
+def _error(status: int) -> dict[str, Any]:
+    told = {"description": WRONG[status], "content": {JSON: {"schema": ref("Error")}}}
+    if status == 429:
+        told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+    return told
+
+
+def _in_query(name: str, schema: Schema, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": schemas.ID}
+
+
+def _limit(default: int) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": PAGE[0], "maximum": PAGE[-1], "default": default}
+    return _in_query("limit", schema, "How many at most.")
+
+
+BEFORE = _in_query("before", schemas.ID, "Only those older than the one with this id.")
+COMMENTS_ASKED = (
+    _limit(20),
+    BEFORE,
+    _in_query("after", schemas.ID, "Only those newer than the one with this id."),
+    _in_query(
+        "status",
+        one_of("all", *comments.STATUSES, default="published"),
+        "Others than published need a token.",
+    ),
+)
+DELIVERIES_ASKED = (
+    _limit(20),
+    BEFORE,
+    _in_query("status", one_of(*deliveries.STATUSES), "Only those."),
+    _in_query("webhook", schemas.ID, "Only those to the webhook with this id."),
+    _in_query("event", one_of(*webhooks.EVENTS), "Only those of this event."),
+    _in_query("since", schemas.TIME, "Only those made at this moment or later."),
+    _in_query("until", schemas.TIME, "Only those made before this moment."),
+)
+
+PATHS: dict[str, dict[str, Any]] = {
+    "/openapi.json": {"get": _operation("This document", {200: "Document"}, security=[])},
+    "/comments": {
+        "get": _operation(
+            "List comments", {200: "Comments"}, query=COMMENTS_ASKED, security=ANYBODY_OR_TOKEN
+        ),
+        "post": _operation(
+            "Write a comment: 201 when it is in the book, 202 when the owner looks at it first",
+            {201: "Comment", 202: "Comment"},
+            403,
+            429,
+            body="NewComment",
+            security=[],
+            headers=("Location",),
+        ),
+    },
+    "/comments/{comment_id}": {
+        "parameters": [_in_path("comment_id")],
+        "get": _operation("Show a comment", {200: "Comment"}, 404, security=ANYBODY_OR_TOKEN),
+        "patch": _operation(
+            "Correct a comment, move it, answer it", {200: "Comment"}, 404, body="CommentChanges"
+        ),
+        "delete": _operation("Delete a comment for good", {204: None}, 404),
+    },
+    "/webhooks": {
+        "get": _operation("List the webhooks", {200: "Webhooks"}),
+        "post": _operation(
+            "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook", headers=("Location",)
+        ),
+    },
+    "/webhooks/{webhook_id}": {
+        "parameters": [_in_path("webhook_id")],
+        "get": _operation("Show a webhook", {200: "Webhook"}, 404),
+        "patch": _operation(
+            "Change a webhook; what is not named stays", {200: "Webhook"}, 404, body="WebhookChanges"
+        ),
+        "delete": _operation("Delete a webhook with all its deliveries", {204: None}, 404),
+    },
+    "/webhooks/{webhook_id}/test": {
+        "parameters": [_in_path("webhook_id")],
+        "post": _operation("Send it a ping with the next pass", {202: "Delivery"}, 404),
+    },
+    "/webhooks/{webhook_id}/rotate-secret": {
+        "parameters": [_in_path("webhook_id")],
+        "post": _operation(
+            "Give it a new secret; for some hours both sign",
+            {200: "WebhookWithSecret"},
+            404,
+            body="Rotation",
+            optional=True,
+        ),
+    },
+    "/deliveries": {"get": _operation("List deliveries", {200: "Deliveries"}, query=DELIVERIES_ASKED)},
+    "/deliveries/{delivery_id}": {
+        "parameters": [_in_path("delivery_id")],
+        "get": _operation("Show a delivery with its attempts", {200: "DeliveryWithAttempts"}, 404),
+    },
+    "/deliveries/{delivery_id}/redeliver": {
+        "parameters": [_in_path("delivery_id")],
+        "post": _operation("Send it again with the next pass", {202: "Delivery"}, 404, 409),
+    },
+}

@@ -1,0 +1,197 @@
+"""The shapes of what is asked and answered, as JSON Schema; the document shows them."""
+
+from typing import Any
+
+from guestbook import book, desk, draft
+from guestbook.formats import FORMATS
+from guestbook.models import comment as comments
+from guestbook.models import delivery as deliveries
+from guestbook.models import webhook as webhooks
+from guestbook.transport import checks
+from guestbook.web.api import patterns
+from guestbook.web.errors import CODES
+
+Schema = dict[str, Any]
+
+MOST_OVERLAP = 24 * 30  # hours for which an old secret may sign beside the new one
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer", "minimum": 0}
+ID: Schema = {"type": "string", "pattern": patterns.ID}
+TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
+HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
+NAME: Schema = {"type": "string", "pattern": patterns.VISIBLE, "maxLength": draft.NAME_LIMIT}
+MESSAGE: Schema = {"type": "string", "pattern": patterns.VISIBLE, "maxLength": draft.MESSAGE_LIMIT}
+
+
+def one_of(*values: str, **more: object) -> Schema:
+    """Return the schema of a text that is one of those."""
+    return {"type": "string", "enum": list(values), **more}
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema of the same or null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+    """Return the schema of an object with exactly those properties, all there but the optional ones."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def request(properties: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
+    """Return the schema of an object with some of those properties."""
+    shape: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
+    return {**shape, "required": list(required)} if required else shape
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to the schema of that name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def list_of(key: str, name: str) -> Schema:
+    """Return the schema of a page of a list."""
+    following = {"type": ["string", "null"], "description": "The address of the next page; null on the last."}
+    return answer({key: {"type": "array", "items": ref(name)}, "next": following})
+
+
+WEBSITE: Schema = or_null(
+    {"type": "string", "pattern": patterns.WEBSITE, "maxLength": draft.WEBSITE_LIMIT - 8}
+)
+EVENTS: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
+OWN_HEADERS: Schema = {
+    "type": "object",
+    "description": "All headers of its own that the webhook sends. The values are shown as (hidden) later. "
+    "Of names that differ in case alone the last one counts.",
+    "propertyNames": {"type": "string", "pattern": patterns.HEADER_NAME, "maxLength": checks.NAME_LIMIT},
+    "additionalProperties": {
+        "type": "string",
+        "pattern": patterns.HEADER_VALUE,
+        "maxLength": checks.VALUE_LIMIT,
+    },
+    "maxProperties": checks.HEADERS_LIMIT,
+}
+WEBHOOK_FIELDS: Schema = {
+    "url": {
+        "type": "string",
+        "pattern": patterns.WEBHOOK,
+        "maxLength": checks.URL_LIMIT - 1,  # for the / that comes behind a mere host
+        "examples": ["https://example.org/hook"],
+    },
+    "name": {"type": "string", "pattern": patterns.VISIBLE, "maxLength": desk.NAME_LIMIT},
+    "format": one_of(*FORMATS),
+    "events": {**EVENTS, "minItems": 1, "uniqueItems": True},
+    "headers": OWN_HEADERS,
+    "disabled": {"type": "boolean", "description": "Send nothing; what is for it waits until it is enabled."},
+}
+
+REQUESTS: dict[str, Schema] = {
+    "NewComment": request(
+        {"name": NAME, "website": WEBSITE, "message": MESSAGE}, required=("name", "message")
+    ),
+    "CommentChanges": request(
+        {
+            "status": one_of(*comments.STATUSES),
+            "name": NAME,
+            "website": WEBSITE,
+            "message": MESSAGE,
+            "reply": {
+                "type": ["string", "null"],
+                "maxLength": book.REPLY_LIMIT,
+                "description": "What the owner answers; null or an empty text takes the answer away.",
+            },
+        },
+        minProperties=1,
+    ),
+    "NewWebhook": request(WEBHOOK_FIELDS, required=("url",)),
+    "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
+    "Rotation": request(
+        {"overlap_hours": {"type": "number", "minimum": 0, "maximum": MOST_OVERLAP, "default": 24}}
+    ),
+}
+
+COMMENT: Schema = {
+    "id": ID,
+    "name": TEXT,
+    "website": or_null(TEXT),
+    "message": TEXT,
+    "status": one_of(*comments.STATUSES),
+    "url": TEXT,
+    "created_at": TIME,
+    "reply": {
+        "description": "What the owner answered.",
+        "oneOf": [answer({"message": TEXT, "created_at": TIME}), {"type": "null"}],
+    },
+    "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},
+}
+WEBHOOK: Schema = {
+    "id": ID,
+    "name": TEXT,
+    "url": TEXT,
+    "format": TEXT,
+    "events": EVENTS,
+    "headers": {**HEADERS, "description": "Its own headers; their values are not shown."},
+    "state": {**TEXT, "description": "How it is doing, in words for people."},
+    "created_at": TIME,
+    "previous_secret_expires_at": or_null(TIME),
+    "disabled_at": or_null(TIME),
+    "disabled_reason": {"enum": [*webhooks.DISABLED_REASONS, None]},
+    "paused_until": or_null(TIME),
+    "failures_in_a_row": NUMBER,
+    "unreachable_in_a_row": NUMBER,
+    "failing_since": or_null(TIME),
+}
+SECRET: Schema = {
+    "secret": {**TEXT, "description": "What the receiver verifies with. It is shown in this answer only."}
+}
+DELIVERY: Schema = {
+    "id": ID,
+    "event_id": ID,
+    "webhook_id": ID,
+    "comment_id": or_null(ID),
+    "event": TEXT,
+    "status": one_of(*deliveries.STATUSES),
+    "attempts": {**NUMBER, "description": "How many requests were made."},
+    "due_at": or_null(TIME),
+    "created_at": TIME,
+    "finished_at": or_null(TIME),
+    "last_status_code": or_null({"type": "integer"}),
+    "last_error": or_null(TEXT),
+}
+ATTEMPT: Schema = {
+    "number": NUMBER,
+    "triggered_by": one_of(*deliveries.TRIGGERS),
+    "started_at": TIME,
+    "milliseconds": NUMBER,
+    "status_code": or_null({"type": "integer"}),
+    "error": or_null(TEXT),
+    "request_headers": HEADERS,
+    "response_headers": or_null(HEADERS),
+    "response_body": {**or_null(TEXT), "description": "Its first 16 KiB."},
+}
+ERROR: Schema = {
+    "code": one_of(*CODES.values()),
+    "message": TEXT,
+    "fields": {**HEADERS, "description": "A sentence for each field that is wrong."},
+}
+
+ANSWERS: dict[str, Schema] = {
+    "Document": {"type": "object"},
+    "Comment": answer(COMMENT, optional=("reason",)),
+    "Comments": list_of("comments", "Comment"),
+    "Webhook": answer(WEBHOOK),
+    "WebhookWithSecret": answer(WEBHOOK | SECRET),
+    "Webhooks": answer({"webhooks": {"type": "array", "items": ref("Webhook")}}),
+    "Delivery": answer(DELIVERY),
+    "DeliveryWithAttempts": answer(
+        DELIVERY
+        | {
+            "payload": {**TEXT, "description": "The exact body of each attempt."},
+            "attempts_made": {"type": "array", "items": ref("Attempt")},
+        }
+    ),
+    "Deliveries": list_of("deliveries", "Delivery"),
+    "Attempt": answer(ATTEMPT),
+    "Error": answer({"error": answer(ERROR, optional=("fields",))}),
+}

@@ -1,0 +1,64 @@
+"""Rows as the API shows them: keys named like the columns, times as text, and no secret."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import current_app
+
+from guestbook import clock, standing
+from guestbook.database import Base
+from guestbook.models import Attempt, Comment, Delivery, Webhook
+from guestbook.sender import HIDDEN
+from guestbook.web.api import document, schemas
+
+Shape = dict[str, Any]
+
+
+def address(path: str) -> str:
+    """Return the absolute address of a path of the API."""
+    return f"{current_app.config['GUESTBOOK'].base_url}{document.PLACE}{path}"
+
+
+def comment(row: Comment, *, with_reason: bool = False) -> Shape:
+    """Return a comment; why it was held is for the owner's programs."""
+    shown: Shape = row.public(current_app.config["GUESTBOOK"].base_url)
+    shown["reply"] = row.reply.public() if row.reply else None
+    return shown | {"reason": row.reason} if with_reason else shown
+
+
+def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
+    """Return a webhook; its secret only where it is new, and the values of its headers never."""
+    more = {
+        "events": row.events.split(),
+        "headers": dict.fromkeys(row.headers, HIDDEN),
+        "state": standing.in_short(row, clock.now()),
+    }
+    shown = _row(row, schemas.WEBHOOK, more)
+    return shown | {"secret": row.secret} if with_secret else shown
+
+
+def delivery(row: Delivery) -> Shape:
+    """Return a delivery as a list shows it."""
+    return _row(row, schemas.DELIVERY, {})
+
+
+def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
+    """Return a delivery with its exact body and all that was tried."""
+    made = [_row(attempt, schemas.ATTEMPT, {}) for attempt in attempts]
+    return delivery(row) | {"payload": row.payload, "attempts_made": made}
+
+
+def page(key: str, path: str, asked: Shape, rows: list[Shape], older: str | None) -> Shape:
+    """Return a page of a list with the address of the next one, which asks for the same otherwise."""
+    following = f"{address(path)}?{urlencode(asked | {'before': older})}" if older else None
+    return {key: rows, "next": following}
+
+
+def _row(row: Base, properties: Shape, more: Shape) -> Shape:
+    return {name: more[name] if name in more else _plain(getattr(row, name)) for name in properties}
+
+
+def _plain(value: object) -> object:
+    return clock.to_text(value) if isinstance(value, datetime) else value

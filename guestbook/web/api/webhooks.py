@@ -1,0 +1,107 @@
+"""The webhooks: add, change, try, give a new secret, delete."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from guestbook import clock, desk
+from guestbook.database import db, writing
+from guestbook.models import Webhook
+from guestbook.refusal import Refused
+from guestbook.sender import HIDDEN
+from guestbook.web.admin.actions import find, settings
+from guestbook.web.api import asked, shapes
+
+calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """List all of them."""
+    rows = db.session.scalars(select(Webhook).order_by(Webhook.id.desc()))
+    return {"webhooks": [shapes.webhook(row) for row in rows]}
+
+
+@calls.post("")
+def add() -> ResponseReturnValue:
+    """Add one, and show its secret this once."""
+    fields = asked.body()
+    with writing() as session:
+        webhook = desk.add(session, _fields(fields), settings())
+        _turn(webhook, fields)
+        shown = shapes.webhook(webhook, with_secret=True)
+    return shown, 201, {"Location": shapes.address(f"/webhooks/{shown['id']}")}
+
+
+@calls.get("/<webhook_id>")
+def one(webhook_id: str) -> ResponseReturnValue:
+    """Show one."""
+    return shapes.webhook(find(Webhook, webhook_id))
+
+
+@calls.patch("/<webhook_id>")
+def change(webhook_id: str) -> ResponseReturnValue:
+    """Change what is named; `events` and `headers` replace all that were there."""
+    changes = asked.body()
+    with writing() as session:
+        webhook = find(Webhook, webhook_id)
+        desk.update(session, webhook, _fields(changes), settings())
+        _turn(webhook, changes)
+        return shapes.webhook(webhook)
+
+
+@calls.delete("/<webhook_id>")
+def delete(webhook_id: str) -> ResponseReturnValue:
+    """Delete one with all its deliveries."""
+    row_id = find(Webhook, webhook_id).id
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    desk.delete(db.engine, row_id)
+    return "", 204
+
+
+@calls.post("/<webhook_id>/test")
+def test(webhook_id: str) -> ResponseReturnValue:
+    """Send it a ping with the next pass; the delivery shows what came of it."""
+    with writing() as session:
+        return shapes.delivery(desk.ping(session, find(Webhook, webhook_id), settings())), 202
+
+
+@calls.post("/<webhook_id>/rotate-secret")
+def rotate_secret(webhook_id: str) -> ResponseReturnValue:
+    """Give it a new secret, and show it this once."""
+    hours = asked.body().get("overlap_hours", 24)
+    with writing():
+        webhook = find(Webhook, webhook_id)
+        webhook.rotate_secret(clock.now(), timedelta(hours=hours))
+        return shapes.webhook(webhook, with_secret=True)
+
+
+def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields under the names that the desk knows."""
+    fields = {name: value for name, value in asked_for.items() if name != "disabled"}
+    if "format" in fields:
+        fields["format_name"] = fields.pop("format")
+    if "headers" in fields:
+        fields["headers"] = [f"{name}: {value}" for name, value in _own(fields["headers"]).items()]
+    return fields
+
+
+def _own(headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers without those that come again in another case; refuse our own mask as a value."""
+    if HIDDEN in headers.values():
+        raise Refused(
+            f"{HIDDEN} stands for a value that is not shown; send the value itself.", field="headers"
+        )
+    last = {name.lower(): name for name in headers}
+    return {name: headers[name] for name in last.values()}
+
+
+def _turn(webhook: Webhook, fields: dict[str, Any]) -> None:
+    """Enable or disable it, where that is asked for."""
+    if fields.get("disabled") is True:
+        webhook.disable(clock.now(), "by_hand")
+    elif fields.get("disabled") is False and webhook.disabled_at:
+        webhook.enable()

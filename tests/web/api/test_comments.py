@@ -1,0 +1,284 @@
+"""The comments by the API: anybody reads and writes, the owner's programs decide."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook import preferences
+from guestbook.database import writing
+from tests import stock
+from tests.web.api.program import NOBODY, Program
+from tests.web.conftest import Later
+from tests.web.visitor import add, let_write, stored
+
+GREETING = {"name": "Ada", "message": "Hello"}
+LINKS = "http://a.example " * 4
+PRIVATE = {"reason", "form_key", "email", "ip"}
+
+
+def ids(answer: Any) -> list[str]:
+    return [comment["id"] for comment in answer["comments"]]
+
+
+def events(app: Flask) -> list[str]:
+    with app.app_context():
+        return [row.event for row in stock.deliveries()]
+
+
+@pytest.fixture
+def told(app: Flask) -> None:
+    """A receiver that hears of everything."""
+    with app.app_context():
+        stock.webhook(events="comment.created comment.published comment.deleted comment.replied")
+
+
+def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: Program) -> None:
+    answer = anybody.ask(
+        "POST", "/comments", {**GREETING, "website": "example.org", "message": "Hi\r\nthere"}
+    )
+    [row] = stored(app)
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"https://book.example/api/v1/comments/{row.id}"
+    assert answer.get_json() == {
+        "id": row.id,
+        "name": "Ada",
+        "website": "https://example.org",
+        "message": "Hi\nthere",
+        "status": "published",
+        "url": f"https://book.example/comments/{row.id}",
+        "created_at": answer.get_json()["created_at"],
+        "reply": None,
+    }
+    assert anybody.get(f"/comments/{row.id}") == answer.get_json()
+    assert anybody.get("/comments") == {"comments": [answer.get_json()], "next": None}
+
+
+@pytest.mark.usefixtures("told")
+def test_a_comment_by_the_api_makes_the_same_events_as_one_by_the_form(app: Flask, anybody: Program) -> None:
+    anybody.post("/comments", GREETING)
+    assert events(app) == ["comment.created", "comment.published"]
+
+
+@pytest.mark.parametrize("website", [None, ""])
+def test_a_website_may_be_left_out_in_several_ways(anybody: Program, website: str | None) -> None:
+    assert anybody.post("/comments", {**GREETING, "website": website})["website"] is None
+
+
+def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(
+    app: Flask, anybody: Program, program: Program
+) -> None:
+    shown = anybody.post("/comments", {**GREETING, "message": LINKS}, 202)
+    [row] = stored(app)
+    assert (row.status, shown["status"]) == ("held", "held")
+    assert not PRIVATE & set(shown)
+    assert anybody.get("/comments")["comments"] == []
+    anybody.get(f"/comments/{row.id}", 404)
+    assert "links" in program.get(f"/comments/{row.id}")["reason"]
+
+
+@pytest.mark.parametrize("status", ["held", "spam", "trash"])
+def test_what_is_not_published_is_for_tokens_alone(
+    app: Flask, anybody: Program, program: Program, status: str
+) -> None:
+    [row_id] = add(app, ["Secret"], status=status, reason="Because.")
+    anybody.get(f"/comments/{row_id}", 404)
+    anybody.get(f"/comments?status={status}", 401)
+    anybody.get("/comments?status=all", 401)
+    assert ids(program.get("/comments")) == []
+    assert ids(program.get(f"/comments?status={status}")) == [row_id]
+    assert ids(program.get("/comments?status=all")) == [row_id]
+    assert program.get(f"/comments/{row_id}")["reason"] == "Because."
+
+
+def test_no_answer_to_anybody_holds_what_is_private(app: Flask, anybody: Program) -> None:
+    [row_id] = add(app, ["Hello"], form_key="k" * 64, reason="Because.")
+    for path in ("/comments", f"/comments/{row_id}", "/comments?status=published"):
+        said = json.dumps(anybody.get(path))
+        assert "Because" not in said
+        assert "kkk" not in said
+
+
+def test_pages_lead_to_the_end_newest_first(app: Flask, anybody: Program) -> None:
+    row_ids = add(app, [str(number) for number in range(7)])
+    seen: list[str] = []
+    following: str | None = "/comments?limit=3"
+    while following:
+        page = anybody.get(following)
+        seen += ids(page)
+        following = page["next"]
+        assert following is None or following.startswith("https://book.example/api/v1/comments?")
+    assert seen == row_ids[::-1]
+
+
+def test_a_program_asks_for_what_is_new_since_it_last_came(app: Flask, program: Program) -> None:
+    row_ids = add(app, [str(number) for number in range(6)])
+    first = program.get(f"/comments?after={row_ids[1]}&limit=3&status=all")
+    assert ids(first) == row_ids[:2:-1]
+    second = program.get(first["next"])
+    assert (ids(second), second["next"]) == ([row_ids[2]], None)
+    assert program.get(f"/comments?after={row_ids[-1]}") == {"comments": [], "next": None}
+
+
+def test_without_a_limit_there_are_twenty(app: Flask, anybody: Program) -> None:
+    add(app, ["Hello"] * 101)
+    assert len(anybody.get("/comments")["comments"]) == 20
+    assert len(anybody.get("/comments?limit=100")["comments"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=" + "9" * 5000, "limit"),
+        ("limit=%D9%A1", "limit"),
+        ("limit=1e1", "limit"),
+        ("limit=", "limit"),
+        ("limit=1&limit=1", "limit"),
+        ("before=x", "before"),
+        ("before=" + NOBODY + "%0A", "before"),
+        ("after=%00", "after"),
+        ("status=new", "status"),
+        ("page=2", "page"),
+    ],
+)
+def test_a_query_that_is_wrong_is_refused_by_name(anybody: Program, query: str, field: str) -> None:
+    assert list(anybody.refused("GET", f"/comments?{query}")) == [field]
+
+
+def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Program) -> None:
+    wrong = {"name": "\u200b", "website": "javascript:alert(1)", "message": "x" * 4001, "e-mail": "a@b.c"}
+    fields = anybody.refused("POST", "/comments", wrong)
+    assert fields == {
+        "name": "Please write something that can be seen.",
+        "website": "Only addresses that start with http:// or https:// can be linked.",
+        "message": "This has 4,001 characters. Please use at most 4,000.",
+        "e-mail": "There is no such field. Known are name, website, message.",
+    }
+    assert stored(app) == []
+
+
+def test_what_is_missing_or_of_another_type_is_said_too(anybody: Program) -> None:
+    assert anybody.refused("POST", "/comments", {}) == {
+        "name": "This is missing.",
+        "message": "This is missing.",
+    }
+    assert anybody.refused("POST", "/comments", {"name": 5, "message": ["a"]}) == {
+        "name": "This must be text.",
+        "message": "This must be text.",
+    }
+
+
+@pytest.mark.parametrize("message", ["\ud800", "\0", "\u202e", "\u0301"])
+def test_text_that_nobody_would_see_is_refused_not_stored(app: Flask, anybody: Program, message: str) -> None:
+    assert list(anybody.refused("POST", "/comments", {**GREETING, "message": message})) == ["message"]
+    assert stored(app) == []
+
+
+def test_half_characters_and_nul_are_left_out(anybody: Program) -> None:
+    assert anybody.post("/comments", {"name": "A\ud800d\0a", "message": "Hi\ud83d!"})["name"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    "website",
+    [
+        "example.org",
+        "https://example.org:8080/a_b/?q=1#top",
+        "http://a-b.example",
+        "müller.example/straße",
+        "https://пример.испытание/путь",
+        "HTTPS://例え.テスト",
+        "日本語ドメイン.example",
+    ],
+)
+def test_websites_are_taken_as_the_form_takes_them(anybody: Program, website: str) -> None:
+    shown = anybody.post("/comments", {**GREETING, "website": website})["website"]
+    assert shown.lower().removeprefix("https://") == website.lower().removeprefix("https://")
+
+
+def test_a_closed_book_takes_no_comment(app: Flask, anybody: Program, program: Program) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"closed": "yes"})
+    for one in (anybody, program):
+        assert "closed" in one.post("/comments", GREETING, 403)["error"]["message"]
+    assert stored(app) == []
+
+
+def test_the_limit_is_the_same_for_the_form_and_the_api(app: Flask, anybody: Program, later: Later) -> None:
+    let_write(app, 2)
+    for _ in range(2):
+        anybody.post("/comments", GREETING)
+    later(360)
+    answer = anybody.ask("POST", "/comments", GREETING)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "240")
+    assert answer.get_json()["error"]["code"] == "too_many_requests"
+    assert len(stored(app)) == 2
+    later(241)
+    anybody.post("/comments", GREETING)
+
+
+@pytest.mark.usefixtures("told")
+def test_publishing_what_was_held_tells_receivers_of_it_as_it_is_then(app: Flask, program: Program) -> None:
+    row_id = program.post("/comments", {**GREETING, "message": LINKS}, 202)["id"]
+    changes = {"status": "published", "message": "Hello without links", "reply": "Welcome!"}
+    shown = program.patch(f"/comments/{row_id}", changes)
+    assert (shown["status"], shown["message"]) == ("published", "Hello without links")
+    assert shown["reply"]["message"] == "Welcome!"
+    assert events(app) == ["comment.created", "comment.published", "comment.replied"]
+    with app.app_context():
+        assert "Hello without links" in stock.deliveries()[1].payload
+
+
+def test_a_change_leaves_alone_what_it_does_not_name(program: Program) -> None:
+    row_id = program.post("/comments", {**GREETING, "website": "example.org"})["id"]
+    assert program.patch(f"/comments/{row_id}", {"name": "Grace"})["website"] == "https://example.org"
+    assert program.patch(f"/comments/{row_id}", {"website": None})["name"] == "Grace"
+    assert program.get(f"/comments/{row_id}")["website"] is None
+
+
+def test_an_answer_is_shown_to_everybody_and_can_be_taken_away(anybody: Program, program: Program) -> None:
+    row_id = anybody.post("/comments", GREETING)["id"]
+    program.patch(f"/comments/{row_id}", {"reply": "Thank you"})
+    assert anybody.get(f"/comments/{row_id}")["reply"]["message"] == "Thank you"
+    assert anybody.get("/comments")["comments"][0]["reply"]["message"] == "Thank you"
+    program.patch(f"/comments/{row_id}", {"reply": None})
+    assert anybody.get(f"/comments/{row_id}")["reply"] is None
+
+
+def test_a_change_that_is_wrong_in_one_thing_changes_nothing(app: Flask, program: Program) -> None:
+    row_id = program.post("/comments", {**GREETING, "message": "😀" * 4000})["id"]
+    long = {"status": "trash", "message": "x" * 4000, "name": "Grace", "website": None, "reply": "😀" * 4000}
+    assert list(program.refused("PATCH", f"/comments/{row_id}", long)) == ["reply"]
+    assert list(program.refused("PATCH", f"/comments/{row_id}", {"status": "gone"})) == ["status"]
+    program.patch(f"/comments/{row_id}", {}, 422)
+    assert [(row.status, row.message) for row in stored(app)] == [("published", "😀" * 4000)]
+
+
+@pytest.mark.usefixtures("told")
+def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(app: Flask, program: Program) -> None:
+    row_id = program.post("/comments", GREETING)["id"]
+    program.delete(f"/comments/{row_id}")
+    assert stored(app) == []
+    assert events(app)[-1] == "comment.deleted"
+    program.delete(f"/comments/{row_id}", 404)
+    program.patch(f"/comments/{row_id}", {"name": "Ada"}, 404)
+
+
+def test_any_website_may_read_what_is_public_and_nothing_else(anybody: Program, program: Program) -> None:
+    row_id = program.post("/comments", GREETING)["id"]
+    for path in ("/comments", f"/comments/{row_id}", "/openapi.json"):
+        headers = anybody.ask("GET", path).headers
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert "no-store" not in headers["Cache-Control"]
+    private = [
+        program.ask("GET", "/comments"),
+        program.ask("GET", "/webhooks"),
+        anybody.ask("GET", "/webhooks"),
+    ]
+    for answer in [*private, anybody.ask("POST", "/comments", GREETING), anybody.ask("OPTIONS", "/webhooks")]:
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert answer.headers["Cache-Control"] == "no-store"
