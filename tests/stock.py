@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from guestbook import book, clock, database, ids, passes
 from guestbook.database import db
 from guestbook.draft import Draft
-from guestbook.models import DELIVERIES, Attempt, Comment, Delivery, Webhook
+from guestbook.models import ATTEMPTS, DELIVERIES, Attempt, Comment, Delivery, Webhook
 from guestbook.record import Tally
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
@@ -67,6 +67,25 @@ def delivery(webhook_id: str, **values: Any) -> str:
     with database.write(db.engine) as connection:
         connection.execute(insert(DELIVERIES).values(**row))
     return str(row["id"])
+
+
+def attempt(delivery_id: str, **values: Any) -> None:
+    """Store an attempt that the receiver answered with 500, or as the values say."""
+    row = {
+        "delivery_id": delivery_id,
+        "number": 1,
+        "triggered_by": "schedule",
+        "started_at": clock.now(),
+        "milliseconds": 12,
+        "status_code": 500,
+        "error": "The receiver answered 500.",
+        "request_headers": {"webhook-id": "x"},
+        "response_headers": {"Server": "s"},
+        "response_body": "oops",
+        **values,
+    }
+    with database.write(db.engine) as connection:
+        connection.execute(insert(ATTEMPTS).values(**row))
 
 
 def run_pass(**options: Any) -> Tally:

@@ -11,7 +11,7 @@ from jinja2.utils import urlize
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook import clock, draft, preferences
+from guestbook import clock, draft, preferences, text
 from guestbook.database import db
 from guestbook.preferences import Preferences
 
@@ -22,6 +22,7 @@ STATIC = Path(__file__).parent.parent / "static"
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
     app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text, ago=clock.ago)
+    app.jinja_env.filters.update(visible=visible)
     app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(names)
@@ -52,6 +53,11 @@ def prose(text: str) -> Markup:
 def weblink(url: str | None) -> str | None:
     """Return the website if it may be linked: escaping alone lets `javascript:` by."""
     return url if url and draft.website_error(url) is None else None
+
+
+def visible(words: str) -> str:
+    r"""Return foreign text with what hides, reorders or breaks written out, such as `\u{202e}`."""
+    return text.UNWANTED.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", words.replace("\r\n", "\n"))
 
 
 def day(when: datetime) -> str:

@@ -2,14 +2,12 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
-from guestbook import clock, database, redelivery
+from guestbook import clock, redelivery
 from guestbook.database import db
-from guestbook.models import ATTEMPTS, Delivery
+from guestbook.models import Delivery
 from tests import stock
 from tests.cli.conftest import Shell
 
@@ -23,17 +21,6 @@ COLUMNS = {
 @pytest.fixture
 def hook(shell: Shell) -> str:  # noqa: ARG001
     return stock.webhook(name="Chat")
-
-
-def attempt(delivery_id: str, **values: Any) -> None:
-    row = {
-        "delivery_id": delivery_id, "number": 1, "triggered_by": "schedule", "started_at": clock.now(),
-        "milliseconds": 12, "status_code": 500, "error": "The receiver answered 500.",
-        "request_headers": {"webhook-id": "x"}, "response_headers": {"Server": "s"}, "response_body": "oops",
-        **values,
-    }  # fmt: skip
-    with database.write(db.engine) as connection:
-        connection.execute(insert(ATTEMPTS).values(**row))
 
 
 def test_an_empty_list_says_so(shell: Shell) -> None:
@@ -72,8 +59,8 @@ def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
 
 def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> None:
     key = stock.delivery(hook, attempts=2, claims=2)
-    attempt(key)
-    attempt(key, number=2, triggered_by="redelivery", status_code=None, response_body=None, error="Lost.")
+    stock.attempt(key)
+    stock.attempt(key, number=2, triggered_by="redelivery", status_code=None, error="Lost.")
     said = shell("deliveries", "show", key[:31])
     assert "\nAttempt 1 (schedule)\n" in said
     assert "\nAttempt 2 (redelivery)\n" in said
@@ -92,7 +79,7 @@ HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline 🎈"
 
 def test_what_a_receiver_answers_is_inert_on_a_terminal(shell: Shell, hook: str) -> None:
     key = stock.delivery(hook, attempts=1, claims=1, last_error=HOSTILE)
-    attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
+    stock.attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
     for arguments in (("show", key), ("list",), ("show", key, "--json"), ("list", "--json")):
         said = shell("deliveries", *arguments)
         assert all(letter.isprintable() or letter == "\n" for letter in said)

@@ -1,12 +1,211 @@
 """The deliveries at the desk: what was sent, what waits, what failed; send again."""
 
-from flask import Blueprint, render_template
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from guestbook import browse, clock, outbox, redelivery
+from guestbook.database import db, writing
+from guestbook.models import Attempt, Delivery, Webhook
+from guestbook.models.delivery import STATUSES
+from guestbook.models.webhook import EVENTS
+from guestbook.refusal import Refused
+from guestbook.web.admin import actions, explanation, meant
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
+
+ATTEMPTS = 20  # on a page; each may hold 16 KiB
+SOON = timedelta(minutes=1)  # for which a page waits that looks for the result by itself
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """List them."""
-    return render_template("admin/deliveries.html")
+    """List them, newest first, those that the filters ask for."""
+    before = request.args.get("before")
+    if before is not None and not actions.ID.fullmatch(before):
+        abort(404)
+    webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
+    try:
+        wanted, reasons = meant.filtered(), {}
+        page = browse.deliveries(db.session(), wanted, before)
+    except Refused as error:
+        wanted, reasons = browse.Deliveries(), error.fields
+        page = browse.Page([], None)
+    return render_template(
+        "admin/deliveries.html",
+        page=page,
+        wanted=wanted,
+        reasons=reasons,
+        webhooks=webhooks,
+        choices=_choices(webhooks.values()),
+        outlook=_outlook_in_short,
+        newest=_address() if before else None,
+        older=_address(page.older) if page.older else None,
+        now=clock.now(),
+    ), 422 if reasons else 200
+
+
+@pages.get("/<delivery_id>")
+def show(delivery_id: str) -> ResponseReturnValue:
+    """Show one, with what was sent and every answer."""
+    delivery = actions.find(Delivery, delivery_id)
+    webhook = actions.find(Webhook, delivery.webhook_id)
+    attempts, earlier = _attempts(delivery, request.args.get("before"))
+    return render_template(
+        "admin/delivery.html",
+        delivery=delivery,
+        webhook=webhook,
+        payload=_pretty(delivery.body.decode(errors="replace")),
+        attempts=attempts,
+        earlier=earlier,
+        outlook=_outlook(delivery, webhook, clock.now()),
+        is_live=_is_live(delivery, webhook, clock.now()),
+    )
+
+
+@pages.get("/<delivery_id>/payload")
+def payload(delivery_id: str) -> ResponseReturnValue:
+    """Give the exact bytes that are sent, to be saved: no browser shall take them for a page."""
+    delivery = actions.find(Delivery, delivery_id)
+    response = Response(delivery.body, mimetype="application/octet-stream")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{delivery.id}.json")
+    return response
+
+
+@pages.get("/<delivery_id>/explain")
+def explain(delivery_id: str) -> ResponseReturnValue:
+    """Show step by step how its signature is made, and programs that verify it."""
+    delivery = actions.find(Delivery, delivery_id)
+    webhook = actions.find(Webhook, delivery.webhook_id)
+    number = request.args.get("attempt")
+    attempt = _attempt(delivery, number) if number is not None else _last_attempt(delivery)
+    return render_template(
+        "admin/explain.html",
+        delivery=delivery,
+        webhook=webhook,
+        attempt=attempt,
+        it=explanation.of(delivery, webhook, attempt, clock.now()),
+    )
+
+
+@pages.post("/<delivery_id>/redeliver")
+def redeliver(delivery_id: str) -> ResponseReturnValue:
+    """Make one due at once."""
+    with writing() as session:
+        delivery = actions.find(Delivery, delivery_id)
+        was_new = delivery.status == "new"
+        is_free = bool(outbox.redeliver(session, [delivery], clock.now()))
+        is_disabled = actions.find(Webhook, delivery.webhook_id).disabled_at is not None
+    told = _told(is_free, was_new, is_disabled)
+    return actions.done(told, "admin.deliveries.show", delivery_id=delivery_id)
+
+
+@pages.get("/redeliver")
+def ask() -> ResponseReturnValue:
+    """Say how many it would be, before anything happens."""
+    try:
+        which, fields = meant.chosen()
+    except Refused as error:
+        return render_template("admin/redeliver.html", reason=str(error)), 422
+    parts = redelivery.forecast(db.session(), which, clock.now())
+    return render_template(
+        "admin/redeliver.html", parts=parts, total=redelivery.total(parts), fields=fields
+    )
+
+
+@pages.post("/redeliver")
+def redeliver_many() -> ResponseReturnValue:
+    """Make many due at once."""
+    try:
+        which, _ = meant.chosen()
+    except Refused as error:
+        return render_template("admin/redeliver.html", reason=str(error)), 422
+    count = redelivery.run(which)
+    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
+    return actions.done(f"{number} due again and will go out with the next pass.", "admin.deliveries.index")
+
+
+def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
+    """Return what the filters can be set to, as values and words."""
+    return {
+        "status": list(zip(STATUSES, STATUSES, strict=True)),
+        "webhook": [(webhook.id, webhook.name) for webhook in webhooks],
+        "event": list(zip(EVENTS, EVENTS, strict=True)),
+    }
+
+
+def _address(before: str | None = None) -> str:
+    """Return the address of this list, with the same filters, from its start or from there on."""
+    kept = {name: value for name in meant.FILTERS if (value := request.args.get(name))}
+    return url_for("admin.deliveries.index", before=before, **kept)  # type: ignore[arg-type]  # as in actions
+
+
+def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
+    """Return some attempts, the last first, and the number before which there are more."""
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
+    if before is not None:
+        query = query.where(Attempt.number < _number(before))
+    rows = list(db.session.scalars(query.limit(ATTEMPTS + 1)))
+    return rows[:ATTEMPTS], rows[ATTEMPTS - 1].number if len(rows) > ATTEMPTS else None
+
+
+def _attempt(delivery: Delivery, number: str) -> Attempt:
+    return db.session.get(Attempt, (delivery.id, _number(number))) or abort(404)
+
+
+def _last_attempt(delivery: Delivery) -> Attempt | None:
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
+    return db.session.scalar(query.limit(1))
+
+
+def _number(typed: str) -> int:
+    return int(typed) if re.fullmatch("[0-9]{1,9}", typed) else abort(404)
+
+
+def _outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
+    """Say when it goes out next, in short and, after a comma, in full."""
+    if delivery.due_at is None:
+        return ""
+    if delivery.is_leased(now):
+        return "a pass is sending it now"
+    if webhook.disabled_at:
+        return "waits, for the webhook is disabled"
+    if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
+        return f"{clock.ago(webhook.paused_until)}, for the webhook is paused until then"
+    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, goes out with the next pass"
+
+
+def _outlook_in_short(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
+    return _outlook(delivery, webhook, now).partition(",")[0]
+
+
+def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
+    """Whether the result may be here within a minute."""
+    if delivery.due_at is None or webhook.disabled_at:
+        return False
+    until = webhook.paused_until or now
+    return delivery.is_leased(now) or max(delivery.due_at, until) <= now + SOON
+
+
+def _pretty(body: str) -> str:
+    """Return JSON with its lines indented; what is none, or cannot be shown, as it is."""
+    try:
+        shown = json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+        shown.encode()
+    except (ValueError, RecursionError):
+        return body
+    return shown
+
+
+def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:
+    if not is_free:
+        return "A pass is sending it just now, so it was left alone. Look again in a moment."
+    if is_disabled:
+        return "It is due again, and waits until its webhook is enabled."
+    in_place = " It takes the place of the attempt that it waited for." if was_new else ""
+    return f"It is due again and will go out with the next pass.{in_place}"

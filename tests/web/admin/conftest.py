@@ -1,9 +1,15 @@
 """The owner, logged in."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from flask import Flask
 
+from tests import stock
 from tests.web.admin.owner import Owner
+
+Store = Callable[..., str]
 
 
 @pytest.fixture
@@ -11,3 +17,25 @@ def owner(app: Flask) -> Owner:
     owner = Owner(app)
     assert owner.log_in().status_code == 303
     return owner
+
+
+@pytest.fixture
+def hook(app: Flask) -> str:
+    """A webhook named Chat."""
+    with app.app_context():
+        return stock.webhook(name="Chat")
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    """Store a delivery, with its first attempt where `attempt` gives values for it; return its id."""
+
+    def store(webhook_id: str, attempt: dict[str, Any] | None = None, **values: Any) -> str:
+        with app.app_context():
+            made = {} if attempt is None else {"attempts": 1, "claims": 1}
+            delivery_id = stock.delivery(webhook_id, **{**made, **values})
+            if attempt is not None:
+                stock.attempt(delivery_id, **attempt)
+            return delivery_id
+
+    return store

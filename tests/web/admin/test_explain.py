@@ -1,0 +1,188 @@
+"""Explain this delivery: it shows what was sent, its programs work, and it holds no secret."""
+
+import html
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+from flask import Flask
+from standardwebhooks import Webhook as Verifier
+
+from guestbook import clock, signing
+from guestbook.database import db, writing
+from guestbook.models import Webhook
+from tests import stock
+from tests.conftest import need
+from tests.receiver import Answer, Receiver, Request
+from tests.web.admin.conftest import Store
+from tests.web.admin.owner import Owner
+from tests.web.visitor import text
+
+LIST = "/admin/deliveries/"
+HOUR = timedelta(hours=1)
+MESSAGE = "it's \"quoted\" \\ #{x} $y ?> </pre> 🎈\n\nשלום"
+
+
+@pytest.fixture
+def sent(app: Flask, receiver: Receiver) -> tuple[str, list[Request]]:
+    """A delivery that was sent twice, and what the receiver got."""
+    receiver.answer("/", Answer(500), Answer(200))
+    with app.app_context():
+        stock.webhook(receiver.url())
+        stock.sign(MESSAGE)
+        stock.run_pass()
+        stock.all_due()
+        stock.run_pass()
+        return stock.one().id, receiver.requests
+
+
+def change(app: Flask, **values: Any) -> Webhook:
+    """Change the only webhook, and return it."""
+    with app.app_context():
+        with writing() as session:
+            [webhook] = session.query(Webhook)
+            for name, value in values.items():
+                setattr(webhook, name, value)
+            row_id = webhook.id
+        row: Webhook = stock.the(Webhook, row_id)
+        return row
+
+
+def shown(page: Element) -> list[str]:
+    return [text(pre) for pre in page.findall(".//pre")]
+
+
+def test_the_steps_lead_to_the_headers_that_were_sent(owner: Owner, sent: tuple[str, list[Request]]) -> None:
+    key, requests = sent
+    for number, request in enumerate(requests, 1):
+        page = owner.page(f"{LIST}{key}/explain?attempt={number}")
+        steps = shown(page)
+        stamp, body = request.headers["webhook-timestamp"], request.body.decode()
+        assert steps[0] == body
+        assert steps[1] == f"{request.event_id}.{stamp}.{body}"
+        assert f"webhook-signature: {request.headers['webhook-signature']}" in steps
+        assert f"X-Hub-Signature-256: {request.headers['x-hub-signature-256']}" in steps
+        assert f"{len(request.body)} bytes" in text(page)
+        assert f"attempt {number} of" in text(page)
+
+
+def test_it_explains_the_last_attempt_unless_another_is_asked_for(
+    owner: Owner, sent: tuple[str, list[Request]]
+) -> None:
+    key, _ = sent
+    assert "attempt 2 of" in text(owner.page(f"{LIST}{key}/explain"))
+    for wrong in ("0", "3", "x", "", "-1", "1" * 30, "²"):
+        assert owner.get(f"{LIST}{key}/explain?attempt={wrong}").status_code == 404
+
+
+def test_what_was_never_sent_is_explained_as_if_it_were_sent_now(
+    owner: Owner, app: Flask, hook: str, store: Store
+) -> None:
+    key = store(hook, payload="{}")
+    page = owner.page(f"{LIST}{key}/explain")
+    assert "were it sent just now" in text(page)
+    event_id, stamp, _ = shown(page)[1].split(".")
+    assert abs(int(stamp) - clock.now().timestamp()) < 60
+    [header] = [line for line in shown(page) if line.startswith("webhook-signature: ")]
+    signature = header.partition(" ")[2]
+    sent = {"webhook-id": event_id, "webhook-timestamp": stamp, "webhook-signature": signature}
+    Verifier(change(app).secret).verify("{}", sent)
+
+
+def test_an_attempt_without_a_stamp_of_its_own_has_its_start(owner: Owner, hook: str, store: Store) -> None:
+    moment = clock.now() - HOUR
+    for stamp in ("soon", "9" * 5000):
+        key = store(hook, {"started_at": moment, "request_headers": {"webhook-timestamp": stamp}})
+        assert f".{int(moment.timestamp())}.{{}}" in shown(owner.page(f"{LIST}{key}/explain"))[1]
+
+
+def test_no_secret_is_on_the_page(owner: Owner, app: Flask, sent: tuple[str, list[Request]]) -> None:
+    key, _ = sent
+    old = change(app).secret
+    new = signing.new_secret()
+    change(app, previous_secret=old, secret=new, previous_secret_expires_at=clock.now())
+    said = html.unescape(owner.get(f"{LIST}{key}/explain").text)
+    assert "whsec_••••••••" in said
+    assert "32 bytes" in said
+    for secret in (old, new):
+        assert secret.removeprefix("whsec_").rstrip("=") not in said
+        assert signing.key_of(secret).hex() not in said
+
+
+@pytest.mark.parametrize(("ends", "word"), [(20 * HOUR, "signs"), (-HOUR / 60, "signed")])
+def test_when_the_secret_was_rotated_since_it_says_so_and_shows_both(
+    owner: Owner, app: Flask, hook: str, store: Store, ends: timedelta, word: str
+) -> None:
+    sent = {"webhook-timestamp": "1764000000"}
+    key = store(hook, {"started_at": clock.now() - HOUR, "request_headers": sent})
+    old, new = change(app).secret, signing.new_secret()
+    change(app, previous_secret=old, secret=new, previous_secret_expires_at=clock.now() + ends)
+    page = owner.page(f"{LIST}{key}/explain")
+    assert f"the one before it {word} beside it until" in " ".join(text(page).split())
+    assert "what was sent then was signed with the secret of that time" in " ".join(text(page).split())
+    event_id = shown(page)[1].split(".")[0]
+    keys = (signing.key_of(new), signing.key_of(old))
+    expected = signing.standard(keys, event_id, 1764000000, b"{}")
+    assert f"webhook-signature: {expected}" in shown(page)
+
+
+def test_a_rotation_that_was_over_before_plays_no_part(
+    owner: Owner, app: Flask, hook: str, store: Store
+) -> None:
+    key = store(hook, {"started_at": clock.now() - HOUR})
+    ended = clock.now() - 2 * HOUR
+    change(app, previous_secret=signing.new_secret(), previous_secret_expires_at=ended)
+    page = owner.page(f"{LIST}{key}/explain")
+    assert "rotated" not in text(page)
+    [header] = [line for line in shown(page) if line.startswith("webhook-signature: ")]
+    assert header.count("v1,") == 1
+
+
+def test_a_secret_that_is_none_gets_a_sentence(owner: Owner, app: Flask, hook: str, store: Store) -> None:
+    key = store(hook)
+    change(app, secret="typed by hand")
+    page = owner.page(f"{LIST}{key}/explain")
+    assert "nothing can be signed. Rotate its secret." in " ".join(text(page).split())
+    assert shown(page) == []
+
+
+@pytest.mark.parametrize("language", ["python", "php", "node", "ruby"])
+def test_a_program_copied_from_the_page_verifies_what_was_sent(
+    owner: Owner, app: Flask, sent: tuple[str, list[Request]], tmp_path: Path, language: str
+) -> None:
+    if language != "python":
+        need(language)
+    key, [_, request] = sent
+    page = owner.page(f"{LIST}{key}/explain")
+    [pre] = page.findall(f".//pre[@id='program-{language}']")
+    [button] = page.findall(f".//button[@data-copy='program-{language}']")
+    assert "hidden" in button.attrib
+    assert request.headers["webhook-signature"] in text(pre)
+    program = tmp_path / "program.js"
+    program.write_text(text(pre), encoding="utf-8")
+    for secret, answer in ((change(app).secret, (0, "valid\n")), (signing.new_secret(), (1, "not valid\n"))):
+        done = subprocess.run(
+            [sys.executable if language == "python" else language, program],
+            env={"PATH": os.environ["PATH"], "WEBHOOK_SECRET": secret},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == answer
+
+
+def test_bytes_that_somebody_stored_by_hand_are_shown_too(
+    owner: Owner, app: Flask, hook: str, store: Store
+) -> None:
+    key = store(hook)
+    with app.app_context():
+        if db.engine.dialect.name != "sqlite":
+            return  # the others take no bytes for text
+        with writing() as session:
+            session.connection().exec_driver_sql("UPDATE deliveries SET payload = x'7bff7d'")
+    assert "{\ufffd}" in text(owner.page(LIST + key))
+    assert "3 bytes" in text(owner.page(f"{LIST}{key}/explain"))
+    assert owner.get(f"{LIST}{key}/payload").data == b"{\xff}"
