@@ -1,12 +1,253 @@
 """The webhooks at the desk: add, change, try, and see how they are doing."""
 
-from flask import Blueprint, render_template
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
+
+from guestbook import browse, clock, desk, health, ids, login, standing, text
+from guestbook.browse import Deliveries
+from guestbook.database import db, writing
+from guestbook.formats import FORMATS
+from guestbook.login import TooManyTries, WrongPassword
+from guestbook.models import Attempt, Delivery, Webhook
+from guestbook.refusal import Refused
+from guestbook.web.admin import actions, doorman, sealed
+from guestbook.web.admin.webhook_form import EVENTS, Typed
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+
+LATEST = 20  # deliveries on a webhook's page
+EXCERPT = 500  # characters of the answer to a ping
+CRON_IS_LATE = timedelta(minutes=2)
+SHOWN = "secret of a webhook"  # what `sealed` seals it for
+OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A ping on its way, or back."""
+
+    delivery: Delivery
+    attempt: Attempt | None  # the latest one
+    answer: str  # its beginning
+    wait: str  # why it has not gone yet, or when it will
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """List them."""
-    return render_template("admin/webhooks.html")
+    """List them, and how they are doing."""
+    return render_template("admin/webhooks.html", standings=standing.all_of(db.session(), clock.now()))
+
+
+@pages.get("/new")
+def new() -> ResponseReturnValue:
+    """Show the form for another one."""
+    return _form(Typed(key=ids.new()))
+
+
+@pages.post("/")
+def add() -> ResponseReturnValue:
+    """Add one, and show its secret."""
+    typed = Typed.read()
+    try:
+        return _add(typed)
+    except Refused as error:
+        return _form(typed, error), 422
+    except IntegrityError:
+        return _add(typed)  # the second click of two, a moment behind the first: now it finds the webhook
+
+
+@pages.get("/<webhook_id>")
+def show(webhook_id: str) -> ResponseReturnValue:
+    """Show one: how it is doing, its latest deliveries, what can be done."""
+    webhook = actions.find(Webhook, webhook_id)
+    session, now = db.session(), clock.now()
+    overlap_end = webhook.previous_secret_expires_at if webhook.previous_secret else None
+    return render_template(
+        "admin/webhook.html",
+        standing=standing.of(session, webhook, now),
+        deliveries=browse.deliveries(session, Deliveries(webhook_id=webhook.id), limit=LATEST).rows,
+        ping=_ping(webhook, now),
+        secret=_just_made(webhook),
+        overlap_end=overlap_end if overlap_end and overlap_end > now else None,
+        overlaps=OVERLAPS,
+        mark=_mark(webhook),
+    )
+
+
+@pages.get("/<webhook_id>/edit")
+def edit(webhook_id: str) -> ResponseReturnValue:
+    """Show the form with what is set."""
+    webhook = actions.find(Webhook, webhook_id)
+    return _form(Typed.of(webhook), webhook=webhook)
+
+
+@pages.post("/<webhook_id>")
+def change(webhook_id: str) -> ResponseReturnValue:
+    """Change it as the form says."""
+    typed = Typed.read()
+    try:
+        with writing() as session:
+            webhook = actions.find(Webhook, webhook_id)
+            desk.update(session, webhook, typed.fields(), actions.settings())
+    except Refused as error:
+        return _form(typed, error, actions.find(Webhook, webhook_id)), 422
+    return actions.done("The webhook is changed.", "admin.webhooks.show", webhook_id=webhook_id)
+
+
+@pages.post("/<webhook_id>/enable")
+def enable(webhook_id: str) -> ResponseReturnValue:
+    """Send to it again, also before a pause is over."""
+    with writing():
+        actions.find(Webhook, webhook_id).enable()
+    sentence = "The webhook is enabled. What waits for it goes out with the next pass of cron."
+    return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
+
+
+@pages.post("/<webhook_id>/disable")
+def disable(webhook_id: str) -> ResponseReturnValue:
+    """Send nothing more to it."""
+    with writing():
+        actions.find(Webhook, webhook_id).disable(clock.now(), "by_hand")
+    sentence = "The webhook is disabled. Its deliveries wait until it is enabled again."
+    return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
+
+
+@pages.post("/<webhook_id>/ping")
+def ping(webhook_id: str) -> ResponseReturnValue:
+    """Queue a ping, and show what becomes of it."""
+    with writing() as session:
+        webhook = actions.find(Webhook, webhook_id)
+        delivery_id = desk.ping(session, webhook, actions.settings()).id
+    return redirect(url_for(".show", webhook_id=webhook_id, ping=delivery_id, _anchor="ping"), 303)
+
+
+@pages.post("/<webhook_id>/rotate")
+def rotate(webhook_id: str) -> ResponseReturnValue:
+    """Make a new secret, and show it. The second click of two would end the one that the receiver has."""
+    overlap = request.form.get("hours", "")
+    if overlap not in OVERLAPS:
+        abort(422, "Nothing was changed. Choose one of the times for which the old secret may go on signing.")
+    with writing() as session:
+        webhook = actions.find(Webhook, webhook_id)
+        session.refresh(webhook, with_for_update={"key_share": True})
+        if request.form.get("replaces") != _mark(webhook):
+            sentence = "The secret had been replaced before, so this time nothing was changed."
+            return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
+        webhook.rotate_secret(clock.now(), timedelta(hours=int(overlap)))
+        shown = sealed.seal(SHOWN, _mark(webhook))
+    return actions.done("There is a new secret.", "admin.webhooks.show", webhook_id=webhook_id, shown=shown)
+
+
+@pages.get("/<webhook_id>/secret")
+def secret(webhook_id: str) -> ResponseReturnValue:
+    """Ask for the password before the secret is shown."""
+    return _secret(webhook_id)
+
+
+@pages.post("/<webhook_id>/secret")
+def reveal(webhook_id: str) -> ResponseReturnValue:
+    """Show the secret to who knows the password.
+
+    It is the answer itself, without a redirect: nothing was changed that could happen twice, and a page to be
+    led to would have to show the secret to a browser that did not say the password.
+    """
+    actions.find(Webhook, webhook_id)  # before a try is counted
+    try:
+        password = request.form.get("password", "")
+        login.confirm(password, address=doorman.address(), settings=actions.settings())
+    except TooManyTries as error:
+        return _secret(webhook_id, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
+    except WrongPassword as error:
+        return _secret(webhook_id, reason=str(error)), 422
+    return _secret(webhook_id, may_see=True)
+
+
+@pages.get("/<webhook_id>/delete")
+def before_delete(webhook_id: str) -> ResponseReturnValue:
+    """Say what goes with it."""
+    webhook = actions.find(Webhook, webhook_id)
+    count = browse.count(db.session(), Deliveries(webhook_id=webhook.id))
+    return render_template("admin/webhook_delete.html", webhook=webhook, count=count)
+
+
+@pages.post("/<webhook_id>/delete")
+def delete(webhook_id: str) -> ResponseReturnValue:
+    """Delete it with all its deliveries."""
+    name = actions.find(Webhook, webhook_id).name
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    count = desk.delete(db.engine, webhook_id)
+    sentence = f"“{name}” is deleted, and {count} deliver{'y' if count == 1 else 'ies'} with it."
+    return actions.done(sentence, "admin.webhooks.index")
+
+
+def _form(typed: Typed, error: Refused | None = None, webhook: Webhook | None = None) -> str:
+    return render_template(
+        "admin/webhook_form.html",
+        typed=typed,
+        reasons=error.fields if error else {},
+        webhook=webhook,
+        events=EVENTS,
+        formats=list(FORMATS),
+    )
+
+
+def _secret(webhook_id: str, **shown: object) -> str:
+    webhook = actions.find(Webhook, webhook_id)
+    return render_template("admin/webhook_secret.html", webhook=webhook, **shown)
+
+
+def _add(typed: Typed) -> ResponseReturnValue:
+    """Add it, unless this very form has done so before; its key is the webhook's id."""
+    with writing() as session:
+        webhook = session.get(Webhook, typed.key)
+        sentence = "This form was sent before; here is the webhook that it added."
+        if webhook is None:
+            fields, settings = typed.fields(), actions.settings()
+            if not typed.name:
+                del fields["name"]  # the desk calls it as its host
+            webhook = desk.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
+            sentence = "The webhook is added. Give its secret to the receiver, then send a ping."
+        is_fresh = clock.now() - webhook.created_at < timedelta(seconds=sealed.MAX_AGE)
+        shown = sealed.seal(SHOWN, _mark(webhook)) if is_fresh else None
+    return actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)
+
+
+def _mark(webhook: Webhook) -> str:
+    """Return what names this secret of this webhook without telling it."""
+    key, message = actions.settings().secret_key, f"{webhook.id} {webhook.secret}"
+    return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
+
+
+def _just_made(webhook: Webhook) -> str | None:
+    """Return the secret where the address proves that this login has just made it."""
+    shown = request.args.get("shown")
+    return webhook.secret if shown and sealed.unseal(SHOWN, shown) == _mark(webhook) else None
+
+
+def _ping(webhook: Webhook, now: datetime) -> Ping | None:
+    """Return the ping that the address names."""
+    session, delivery_id = db.session(), request.args.get("ping", "")
+    delivery = session.get(Delivery, delivery_id) if actions.ID.fullmatch(delivery_id) else None
+    if delivery is None or delivery.webhook_id != webhook.id:
+        return None
+    attempt = desk.last_attempt(session, delivery)
+    answer = text.clean_text(attempt.response_body or "")[:EXCERPT] if attempt else ""
+    return Ping(delivery, attempt, answer, _wait(webhook, delivery, now))
+
+
+def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
+    if hindrance := standing.hindrance(webhook, now):
+        return hindrance
+    last = health.last_end(db.session(), now)
+    if last is None:
+        return "Cron has never come, so nothing is sent yet. The Overview says what to do."
+    if now - last > CRON_IS_LATE:
+        return f"Cron last came {clock.ago(last)}. The ping goes out when it comes again."
+    if delivery.attempts and delivery.due_at:
+        return f"The next attempt is due {clock.ago(delivery.due_at)}."
+    return "It goes out with the next pass of cron, usually within a minute."

@@ -1,0 +1,223 @@
+"""A webhook's secret: shown once when it is made, later to who says the password, and nowhere else."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook import clock
+from guestbook.models import Webhook
+from tests import stock
+from tests.web.admin.owner import PASSWORD, Owner
+from tests.web.admin.test_webhooks import PLACE, URL, form, part, stored, value
+from tests.web.conftest import Later
+from tests.web.visitor import parse, text
+
+
+def add(owner: Owner) -> tuple[str, str]:
+    """Add a webhook; return its id and the page that shows its secret."""
+    place = owner.post(PLACE, form(owner, url=URL)).headers["Location"]
+    return place.partition("?")[0].rpartition("/")[2], place
+
+
+def rotate(owner: Owner, row_id: str, hours: str = "24") -> str:
+    """Make a new secret; return the page that shows it."""
+    sent = {"hours": hours, "replaces": value(owner.page(PLACE + row_id), "replaces")}
+    answer = owner.post(f"{PLACE}{row_id}/rotate", sent)
+    assert answer.status_code == 303
+    return str(answer.headers["Location"])
+
+
+def shows(owner: Owner, place: str, secret: str) -> bool:
+    """Whether the secret stands on the page, where it must stand in its own place."""
+    page = owner.page(place)
+    found = page.find(".//*[@id='secret']")
+    assert (secret in text(page)) == (found is not None and text(found) == secret)
+    return found is not None
+
+
+def test_it_is_shown_once_it_is_made(owner: Owner) -> None:
+    row_id, place = add(owner)
+    secret = stored(owner, row_id).secret
+    assert shows(owner, place, secret)
+    assert "It is shown only now." in text(owner.page(place))
+    [button] = [one for one in owner.page(place).iter("button") if one.attrib.get("data-copy") == "secret"]
+    assert "hidden" in button.attrib, "without a script it could not copy"
+    assert not shows(owner, PLACE + row_id, secret)
+
+
+def test_the_address_that_shows_it_does_not_hold_it(owner: Owner) -> None:
+    row_id, place = add(owner)
+    assert stored(owner, row_id).secret.removeprefix("whsec_") not in place
+    assert "whsec" not in place
+
+
+def test_two_minutes_later_it_is_not_shown(owner: Owner, later: Later) -> None:
+    row_id, place = add(owner)
+    secret = stored(owner, row_id).secret
+    later(110)
+    assert shows(owner, place, secret)
+    later(12)
+    assert not shows(owner, place, secret)
+
+
+def test_after_a_logout_it_is_not_shown(owner: Owner) -> None:
+    row_id, place = add(owner)
+    owner.does("/admin/logout")
+    assert owner.get(place).status_code == 303
+    owner.log_in()
+    assert not shows(owner, place, stored(owner, row_id).secret)
+
+
+def test_another_browser_of_the_owner_is_not_shown_it(app: Flask, owner: Owner) -> None:
+    row_id, place = add(owner)
+    other = Owner.__new__(Owner)  # the password is set
+    other.app, other.client = app, app.test_client()
+    other.log_in()
+    assert not shows(other, place, stored(owner, row_id).secret)
+
+
+def test_the_address_opens_no_other_webhook(owner: Owner) -> None:
+    (one, place), (other, _) = add(owner), add(owner)
+    assert not shows(owner, place.replace(one, other), stored(owner, other).secret)
+
+
+def test_the_address_opens_no_later_secret(owner: Owner) -> None:
+    row_id, place = add(owner)
+    newer = rotate(owner, row_id)
+    secret = stored(owner, row_id).secret
+    assert not shows(owner, place, secret)
+    assert shows(owner, newer, secret)
+
+
+@pytest.mark.parametrize("shown", ["", "x", "W10.x", "%00", "%ff", "\u202e", "x" * 5000])
+def test_no_other_address_shows_it(owner: Owner, shown: str) -> None:
+    row_id, _ = add(owner)
+    assert not shows(owner, f"{PLACE}{row_id}?shown={shown}", stored(owner, row_id).secret)
+
+
+def test_the_second_click_of_two_shows_it_too_while_it_is_new(owner: Owner, later: Later) -> None:
+    sent = form(owner)
+    row_id = owner.post(PLACE, sent).headers["Location"].partition("?")[0].rpartition("/")[2]
+    secret = stored(owner, row_id).secret
+    assert shows(owner, owner.post(PLACE, sent).headers["Location"], secret)
+    later(121)
+    assert not shows(owner, owner.post(PLACE, sent).headers["Location"], secret)
+
+
+def test_it_stands_on_no_other_page_and_in_no_cookie_and_no_log(
+    owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    row_id, _ = add(owner)
+    owner.open("GET", rotate(owner, row_id))
+    row = stored(owner, row_id)
+    assert row.previous_secret is not None
+    pages = ("", "/edit", "/secret", "/delete")
+    for url in (PLACE, "/admin/", "/admin/deliveries/", *(PLACE + row_id + page for page in pages)):
+        answer = owner.get(url)
+        seen = answer.text + str(answer.headers) + caplog.text
+        assert row.secret not in seen
+        assert row.previous_secret not in seen
+        assert "whsec_" not in seen
+
+
+def test_who_says_the_password_sees_it(owner: Owner) -> None:
+    row_id, _ = add(owner)
+    secret = stored(owner, row_id).secret
+    page = owner.page(f"{PLACE}{row_id}/secret")
+    assert page.find(".//input[@name='password']").attrib["autocomplete"] == "current-password"  # type: ignore[union-attr]
+    answer = owner.post(f"{PLACE}{row_id}/secret", {"password": PASSWORD})
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert text(parse(answer).find(".//*[@id='secret']")) == secret
+    assert not shows(owner, f"{PLACE}{row_id}/secret", secret)
+
+
+@pytest.mark.parametrize("password", ["", "wrong", PASSWORD.upper(), "x" * 2000])
+def test_a_wrong_password_does_not_show_it(owner: Owner, password: str) -> None:
+    row_id, _ = add(owner)
+    answer = owner.post(f"{PLACE}{row_id}/secret", {"password": password})
+    assert answer.status_code == 422
+    assert part(parse(answer), "password-reason") == "This is not the password."
+    assert value(parse(answer), "password") == ""
+    assert "whsec_" not in answer.text
+
+
+def test_too_many_wrong_passwords_have_to_wait(owner: Owner, later: Later) -> None:
+    row_id, _ = add(owner)
+    place = f"{PLACE}{row_id}/secret"
+    statuses = [owner.post(place, {"password": "wrong"}).status_code for _ in range(6)]
+    assert statuses == [422] * 5 + [429]
+    answer = owner.post(place, {"password": PASSWORD})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert "There were too many wrong passwords." in part(parse(answer), "password-reason")
+    assert "whsec_" not in answer.text
+    later(60)
+    assert owner.post(place, {"password": PASSWORD}).status_code == 200
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [("1", 3600), ("24", 86400), ("72", 259200), ("168", 604800)])
+def test_the_old_one_signs_until_the_overlap_is_over(
+    owner: Owner, later: Later, hours: str, seconds: float
+) -> None:
+    row_id, _ = add(owner)
+    before = stored(owner, row_id)
+    place = rotate(owner, row_id, hours)
+    row = stored(owner, row_id)
+    assert row.secret != before.secret
+    assert row.previous_secret == before.secret
+    assert row.previous_secret_expires_at is not None
+    assert abs(row.previous_secret_expires_at - clock.now() - timedelta(seconds=seconds)) < timedelta(
+        seconds=9
+    )
+    assert shows(owner, place, row.secret)
+    sentence = f"The old one signs beside it until {clock.to_text(row.previous_secret_expires_at)} (in "
+    assert sentence in text(owner.page(place))
+    later(seconds - 60)
+    assert sentence in text(owner.page(PLACE + row_id))
+    later(61)
+    assert "The old one signs" not in text(owner.page(PLACE + row_id))
+
+
+def test_without_an_overlap_the_old_one_signs_no_more(owner: Owner) -> None:
+    row_id, _ = add(owner)
+    assert "The old one signs" not in text(owner.page(rotate(owner, row_id, "0")))
+
+
+def test_an_overlap_of_a_day_is_offered_first(owner: Owner) -> None:
+    row_id, _ = add(owner)
+    options = owner.page(PLACE + row_id).findall(".//select[@id='hours']/option")
+    assert [one.attrib["value"] for one in options] == ["0", "1", "24", "72", "168"]
+    assert [one.attrib["value"] for one in options if "selected" in one.attrib] == ["24"]
+
+
+@pytest.mark.parametrize("hours", ["", "2", "-1", "nan", "1e9", "٢", "24 "])
+def test_no_other_overlap_is_taken(owner: Owner, hours: str) -> None:
+    row_id, _ = add(owner)
+    before = stored(owner, row_id)
+    sent = {"hours": hours, "replaces": value(owner.page(PLACE + row_id), "replaces")}
+    assert owner.post(f"{PLACE}{row_id}/rotate", sent).status_code == 422
+    assert stored(owner, row_id).secret == before.secret
+
+
+def test_the_second_click_of_two_does_not_end_the_secret_that_the_receiver_has(owner: Owner) -> None:
+    row_id, _ = add(owner)
+    old = stored(owner, row_id).secret
+    sent = {"hours": "24", "replaces": value(owner.page(PLACE + row_id), "replaces")}
+    owner.does(f"{PLACE}{row_id}/rotate", sent)
+    new = stored(owner, row_id).secret
+    page = owner.does(f"{PLACE}{row_id}/rotate", sent)
+    assert "The secret had been replaced before, so this time nothing was changed." in text(page)
+    assert new not in text(page)
+    row: Webhook = stored(owner, row_id)
+    assert (row.secret, row.previous_secret) == (new, old)
+
+
+def test_what_a_page_says_of_the_secret_does_not_tell_it(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        one, other = (stock.webhook(secret="whsec_" + "A" * 32) for _ in range(2))
+    marks = [value(owner.page(PLACE + row_id), "replaces") for row_id in (one, other)]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", mark) for mark in marks)
+    assert marks[0] != marks[1], "two webhooks with one secret do not look alike"
