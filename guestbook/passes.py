@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, or_, select, update
 
-from guestbook import clock, database, ids, queue, retention, schedule
+from guestbook import clock, database, figures, ids, queue, retention, schedule
 from guestbook.dispatch import Dispatch
 from guestbook.models import DELIVERIES, Delivery, Pass, Webhook
 from guestbook.record import Tally
@@ -57,6 +57,7 @@ def run(
         tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
         tally = dispatch.run(until=until, stay=options.stay, stop=stop, after_tick=tick)
         if options.housekeeping and not stop.is_set() and _may_prune(engine, previous):
+            figures.settle(engine, settings, clock.now())  # before the rows that it counts go
             retention.prune(engine, settings, until=min(until, time.monotonic() + PRUNE_FOR))
         _end(engine, number, tally)
         return tally

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import clock, passes, retention
+from guestbook import clock, figures, passes, retention
 from guestbook.cli import show
 from guestbook.database import db
 from guestbook.models import Delivery, Webhook
@@ -72,6 +72,7 @@ def deliver(max_seconds: float, stay: bool, concurrency: int, verbose: bool) -> 
 @show.command
 def prune(verbose: bool) -> None:
     """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
+    figures.settle(db.engine, show.settings(), clock.now())
     removed = retention.prune(db.engine, show.settings(), until=time.monotonic() + NO_LIMIT)
     if verbose:
         click.echo(f"Removed {removed} row{'' if removed == 1 else 's'}.")

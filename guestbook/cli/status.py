@@ -23,10 +23,10 @@ def status(as_json: bool) -> None:
         show.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
         return
     show.print_fields({name: _in_words(value) for name, value in facts.items()})
-    if facts["last pass"] is None:
-        click.echo("\nCron has never come. See crontab.example for the one line that it needs.")
-    elif not facts["well"]:
-        click.echo("\nDeliveries are due, and no pass of cron has come to its end for a quarter of an hour.")
+    cron = health.cron(db.session(), clock.now())
+    click.echo(f"\n{cron.sentence}")
+    if cron.advice:
+        click.echo(f"{cron.advice}\n\n    {health.crontab_line(show.settings())}")
 
 
 def _facts(now: datetime) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _facts(now: datetime) -> dict[str, Any]:
         "deliveries": _counts(Delivery),
         "oldest due seconds": _whole(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
-        "last pass did": _did(last),
+        "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
         "well": state.is_well,
     }
 
@@ -62,13 +62,6 @@ def _in_words(value: Any) -> Any:
 
 def _count(condition: Any) -> int:
     return db.session.scalar(select(func.count()).select_from(Webhook).where(condition)) or 0
-
-
-def _did(last: Pass | None) -> str | None:
-    if last is None:
-        return None
-    text = f"{last.processed} processed, {last.retried} to be retried, {last.failed} given up"
-    return text if last.finished_at else text + " (running, or killed)"
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from guestbook import clock, database, ids
+from guestbook import clock, database, health, ids
 from guestbook.database import db
 from guestbook.models import PASSES
 from guestbook.version import VERSION
@@ -39,7 +39,8 @@ def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
     assert fact(said, "comments") == fact(said, "deliveries") == "none"
     assert fact(said, "last pass") == "-"
     assert fact(said, "well") == "yes"
-    assert said.endswith("\nCron has never come. See crontab.example for the one line that it needs.\n")
+    assert "\nCron has never come, so nothing is sent.\n" in said
+    assert said.endswith(f"    {health.crontab_line(stock.settings())}\n")
 
 
 def test_it_counts_what_there_is(shell: Shell) -> None:
@@ -53,8 +54,8 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
     assert fact(said, "comments") == "1 published"
     assert set(fact(said, "deliveries").split(", ")) == {"1 new", "1 failed"}
     assert [fact(said, f"{kind}webhooks") for kind in ("", "disabled ", "paused ")] == ["3", "1", "1"]
-    assert fact(said, "last pass did") == "3 processed, 2 to be retried, 1 given up"
-    assert "Cron has never come" not in said
+    assert fact(said, "last pass did") == "3 delivered, 2 to be retried, 1 given up"
+    assert said.endswith("\nA pass ended 1 minute ago after 0.0 seconds: 3 delivered, 2 to be retried, 1 given up.\n")
 
 
 def test_the_json_has_numbers(shell: Shell) -> None:
