@@ -1,13 +1,213 @@
-"""The account page."""
+"""The account page: the password, the browsers that are logged in, the tokens of programs."""
 
-from tests.web.admin.owner import Owner
-from tests.web.visitor import text
+import re
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook import ids, tokens
+from guestbook.database import db
+from guestbook.models import Token
+from tests.web.admin.owner import PASSWORD, Owner
+from tests.web.visitor import by_class, fields, parse, text
+
+PAGE = "/admin/account/"
+NEW = "a new password"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
+EDGE = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0"
+)
 
 
-def test_it_says_where_the_owner_is_logged_in(owner: Owner) -> None:
-    assert "Werkzeug" in text(owner.page("/admin/account/"))
+def logged_in(app: Flask, browser: str) -> Owner:
+    owner = Owner(app)
+    assert owner.log_in(headers={"User-Agent": browser}).status_code == 303
+    return owner
 
 
-def test_log_out_everywhere_ends_this_login_too(owner: Owner) -> None:
+def stays(owner: Owner) -> bool:
+    return owner.get(PAGE).status_code == 200
+
+
+def reasons(answer: object) -> dict[str, str]:
+    """Field → what is wrong with it."""
+    return {
+        element.attrib["id"].removesuffix("-reason"): text(element)
+        for element in by_class(parse(answer), "reason")  # type: ignore[arg-type]
+    }
+
+
+# --- the password
+
+
+def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | None = None) -> object:
+    data: dict[str, object] = {
+        "old": old,
+        "password": password,
+        "again": password if again is None else again,
+    }
+    return owner.post("/admin/account/password", data)
+
+
+def test_the_password_is_changed_and_whoever_else_is_logged_in_is_not_any_more(
+    app: Flask, owner: Owner
+) -> None:
+    other, before = logged_in(app, FIREFOX), owner.client.get_cookie("guestbook_desk", path="/admin")
+    page = owner.does("/admin/account/password", {"old": PASSWORD, "password": NEW, "again": NEW})
+    assert "The password is changed, and every other browser is logged out." in text(page)
+    assert not stays(other)
+    after = owner.client.get_cookie("guestbook_desk", path="/admin")
+    assert before
+    assert after
+    assert before.value != after.value
+    other.client.set_cookie("guestbook_desk", before.value, path="/admin")
+    assert not stays(other), "the cookie from before is dead, wherever it was copied to"
+    assert other.log_in().status_code == 422
+    assert other.log_in(NEW).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "sentence"),
+    [
+        ({"old": "wrong"}, "old", "This is not the password."),
+        ({"again": NEW + "x"}, "again", "The two are not the same."),
+        ({"password": "nine char"}, "password", "The password must have 10 to 1,000 characters."),
+        ({"password": "x" * 1001}, "password", "The password must have 10 to 1,000 characters."),
+        ({"password": "\0" * 10}, "password", "The password must be text in UTF-8, without NUL."),
+    ],
+)
+def test_what_will_not_do_comes_back_with_its_reason_and_changes_nothing(
+    app: Flask, owner: Owner, typed: dict[str, str], field: str, sentence: str
+) -> None:
+    answer = change(owner, **typed)
+    assert answer.status_code == 422  # type: ignore[attr-defined]
+    assert reasons(answer) == {field: sentence}
+    sent = fields(parse(answer))  # type: ignore[arg-type]
+    assert sent["old"] == sent["password"] == sent["again"] == "", "no password stands in a page"
+    assert stays(owner)
+    assert logged_in(app, FIREFOX)
+
+
+def test_a_thief_of_a_cookie_has_to_guess_the_password_as_slowly_as_everybody(owner: Owner) -> None:
+    statuses = [change(owner, old="wrong").status_code for _ in range(6)]  # type: ignore[attr-defined]
+    assert statuses == [422] * 5 + [429]
+    answer = change(owner)
+    assert "Retry-After" in answer.headers  # type: ignore[attr-defined]
+    assert "Please wait" in reasons(answer)["old"]
+
+
+def test_a_form_that_lacks_its_fields_is_no_error_of_ours(owner: Owner) -> None:
+    assert owner.post("/admin/account/password").status_code == 422
+    assert owner.post("/admin/account/tokens").status_code == 422
+    assert owner.post("/admin/account/logout-browser").status_code == 303
+    assert stays(owner)
+
+
+# --- browsers
+
+
+def test_it_says_in_words_where_the_owner_is_logged_in_and_which_one_this_is(app: Flask) -> None:
+    for browser in (FIREFOX, SAFARI, "curl/8.9.1 <script>", ""):
+        logged_in(app, browser)
+    page = logged_in(app, EDGE).page(PAGE)
+    rows = [" ".join(text(row).split()) for row in page.findall(".//tbody/tr/th")]
+    assert rows == [
+        "Edge on Windows this one", "A browser without a name", "curl/8.9.1", "Safari on an iPhone",
+        "Firefox on Linux",
+    ]  # fmt: skip
+
+
+def test_another_browser_can_be_logged_out(app: Flask, owner: Owner) -> None:
+    other, third = logged_in(app, FIREFOX), logged_in(app, SAFARI)
+    sent = [
+        fields_of(form)["browser"]
+        for form in owner.page(PAGE).iter("form")
+        if form.attrib["action"].endswith("/logout-browser")
+    ]
+    assert len(sent) == 2, "not this one, for which there is Log out"
+    assert "That browser is logged out." in text(
+        owner.does("/admin/account/logout-browser", {"browser": sent[1]})
+    )
+    assert [stays(one) for one in (owner, other, third)] == [True, False, True]
+    for nobody in ("", "x", "é\0", "' OR 1=1"):
+        owner.does("/admin/account/logout-browser", {"browser": nobody})
+    assert [stays(one) for one in (owner, third)] == [True, True]
+
+
+def fields_of(form: object) -> dict[str, str]:
+    return {one.attrib["name"]: one.attrib.get("value", "") for one in form.iter("input")}  # type: ignore[attr-defined]
+
+
+def test_log_out_everywhere_ends_this_login_too(app: Flask, owner: Owner) -> None:
+    other = logged_in(app, FIREFOX)
     assert "logged out everywhere" in text(owner.does("/admin/account/logout-everywhere"))
-    assert owner.get("/admin/account/").status_code == 303
+    assert [stays(one) for one in (owner, other)] == [False, False]
+
+
+# --- tokens
+
+
+def names(app: Flask) -> list[str]:
+    with app.app_context():
+        return [token.name for token in db.session.scalars(select(Token).order_by(Token.id))]
+
+
+def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask, owner: Owner) -> None:
+    answer = owner.post("/admin/account/tokens", {"name": " My  backup ", "id": ids.new()})
+    assert answer.status_code == 200
+    [value] = set(re.findall(r"gbk_[\w-]{43}", answer.text))
+    assert text(parse(answer).find(".//code[@id='token']")) == value
+    with app.app_context():
+        token = tokens.find(db.session(), value)
+        assert token is not None
+        assert token.name == "My backup"
+        assert value not in repr(vars(token))
+    page = owner.page(PAGE)
+    assert "My backup" in text(page)
+    assert "gbk_" not in text(page)
+    assert "My backup opens nothing any more" in text(owner.does(f"/admin/account/tokens/{token.id}/revoke"))
+    with app.app_context():
+        assert tokens.find(db.session(), value) is None
+
+
+def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask, owner: Owner) -> None:
+    form = fields(owner.page(PAGE)) | {"name": "Backup"}
+    first = owner.open("POST", "/admin/account/tokens", data=form)
+    assert "gbk_" in first.text
+    again = owner.open("POST", "/admin/account/tokens", data=form)
+    assert again.status_code == 303
+    page = owner.get(PAGE).text
+    assert "This token was added already" in page
+    assert "gbk_" not in page
+    assert names(app) == ["Backup"]
+    other = fields(owner.page(PAGE)) | {"name": "Another"}
+    assert owner.open("POST", "/admin/account/tokens", data=other).status_code == 200
+    assert names(app) == ["Backup", "Another"]
+
+
+@pytest.mark.parametrize("token_id", ["", "x", "A" * 32, "0" * 33, "é"])
+def test_an_id_that_is_none_of_ours_is_not_taken(app: Flask, owner: Owner, token_id: str) -> None:
+    for name in ("One", "Two"):
+        assert owner.post("/admin/account/tokens", {"name": name, "id": token_id}).status_code == 200
+    assert names(app) == ["One", "Two"]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b\0", "x" * 81])
+def test_a_token_needs_a_name(app: Flask, owner: Owner, name: str) -> None:
+    answer = owner.post("/admin/account/tokens", {"name": name})
+    assert answer.status_code == 422
+    assert reasons(answer) == {"name": "The name must have 1 to 80 characters."}
+    assert names(app) == []
+
+
+def test_a_hostile_name_is_text(owner: Owner) -> None:
+    name = "<b>{{ 7 * 7 }}</b> \u202eevil"
+    answer = owner.post("/admin/account/tokens", {"name": name})
+    for page in (parse(answer), owner.page(PAGE)):
+        assert "<b>{{ 7 * 7 }}</b> evil" in text(page)

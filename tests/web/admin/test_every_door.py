@@ -125,10 +125,10 @@ def forged(app: Flask) -> Visitor:
 
 def made_up(app: Flask) -> Visitor:
     """As if somebody had the secret key, but no login."""
-    visitor = Visitor(app)
-    with visitor.client.session_transaction("/admin/") as session:
-        session[doorman.VALUE] = "x" * 43
-    return visitor
+    owner = logged_in(app)
+    with owner.client.session_transaction("/admin/") as session:
+        session[doorman.VALUE] = session[doorman.VALUE][:-2] + "xx"
+    return owner
 
 
 def over(app: Flask) -> Visitor:
@@ -141,6 +141,7 @@ def over(app: Flask) -> Visitor:
 def logged_out(app: Flask) -> Visitor:
     owner = logged_in(app)
     copy = cookie_of(owner)
+    assert with_cookie(app, copy).get("/admin/").status_code == 200
     assert owner.post("/admin/logout").status_code == 303
     return with_cookie(app, copy)
 
