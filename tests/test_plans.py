@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import event
 
 import guestbook
-from guestbook import book, clock, database, dispatch, health, queue, retention
+from guestbook import book, browse, clock, database, dispatch, health, queue, retention
 from guestbook.database import db
 from guestbook.models import DELIVERIES
 from guestbook.watch import Watch
@@ -29,6 +29,8 @@ NUMBERS = {
 }
 ID = {"sqlite": "printf('%032d', i)", "postgresql": "lpad(i::text, 32, '0')", "mysql": "lpad(i, 32, '0')"}
 LONG_AGO = "2026-01-01T00:00:00.000Z"
+MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
+BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
 Question = Callable[[str], object]
 
 
@@ -121,6 +123,46 @@ def old_deliveries(_: str) -> object:
         return connection.execute(table.select().where(processed).limit(retention.BITE)).all()
 
 
+def older_deliveries(_: str) -> object:
+    return listed(browse.Deliveries(), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_status(_: str) -> object:
+    return listed(browse.Deliveries(status="failed"), f"{FINAL // 2:032d}")
+
+
+def most_deliveries_by_status(_: str) -> object:
+    return listed(browse.Deliveries(status="processed"), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_webhook(webhook_id: str) -> object:
+    return listed(browse.Deliveries(webhook_id=webhook_id), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_time(_: str) -> object:
+    return listed(browse.Deliveries(since=MOMENT, until=MOMENT + timedelta(days=1)))
+
+
+def deliveries_by_status_and_time(_: str) -> object:
+    return listed(browse.Deliveries(status="new", since=MOMENT))
+
+
+def deliveries_by_webhook_and_time(webhook_id: str) -> object:
+    return listed(browse.Deliveries(webhook_id=webhook_id, since=MOMENT))
+
+
+def deliveries_by_event(_: str) -> object:
+    return listed(browse.Deliveries(event="comment.created"), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_words(webhook_id: str) -> object:
+    return listed(browse.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
+
+
+def listed(wanted: browse.Deliveries, before: str | None = None) -> object:
+    return browse.deliveries(db.session(), wanted, before).rows
+
+
 QUESTIONS: dict[Question, tuple[str, str]] = {
     claim: ("deliveries", "deliveries_by_due"),
     first_due: ("deliveries", "deliveries_by_due"),
@@ -130,6 +172,15 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
     later_page: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
     failed_deliveries: ("deliveries", "deliveries_by_status"),
     old_deliveries: ("deliveries", "deliveries_by_finish"),
+    older_deliveries: ("deliveries", BY_ID),
+    deliveries_by_status: ("deliveries", "deliveries_by_status"),
+    most_deliveries_by_status: ("deliveries", f"deliveries_by_status|{BY_ID}"),
+    deliveries_by_webhook: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    deliveries_by_time: ("deliveries", BY_ID),
+    deliveries_by_status_and_time: ("deliveries", f"deliveries_by_status|{BY_ID}"),
+    deliveries_by_webhook_and_time: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    deliveries_by_event: ("deliveries", BY_ID),
+    deliveries_by_words: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
 }
 
 
@@ -206,7 +257,11 @@ def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", [claim, first_due, open_webhooks, oldest_due, first_page, later_page],
+    "question",
+    [
+        claim, first_due, open_webhooks, oldest_due, first_page, later_page,
+        older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
+    ],
     ids=lambda question: question.__name__,
 )  # fmt: skip
 def test_it_does_in_a_generic_plan_too(question: Question, hook: str) -> None:
