@@ -1,0 +1,132 @@
+"""The deliveries by the API: look through them, see one, send it again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook import clock
+from guestbook.models import Delivery
+from tests import stock
+from tests.receiver import Answer, Receiver
+from tests.web.api.program import NOBODY, Program
+
+DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def rows(app: Flask) -> dict[str, str]:
+    """Four deliveries of two webhooks, made an hour after another."""
+    with app.app_context():
+        one, two = stock.webhook(), stock.webhook()
+        return {
+            "first": stock.delivery(one, created_at=DAY, status="processed"),
+            "second": stock.delivery(one, created_at=DAY + timedelta(hours=1), status="failed", event="ping"),
+            "third": stock.delivery(two, created_at=DAY + timedelta(hours=2), status="failed"),
+            "fourth": stock.delivery(two, created_at=DAY + timedelta(hours=3)),
+            "one": one,
+            "two": two,
+        }
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", "fourth third second first"),
+        ("status=failed", "third second"),
+        ("status=new", "fourth"),
+        ("webhook=one", "second first"),
+        ("webhook=one&status=processed", "first"),
+        ("event=ping", "second"),
+        ("since=2026-01-31T13:00:00Z", "fourth third second"),
+        ("until=2026-01-31T13:00:00.000Z", "first"),
+        ("since=2026-01-31T14:00:00%2B01:00&until=2026-01-31t14:00:00.001z", "third second"),
+        ("since=9999-12-31T23:59:59Z", ""),
+        ("since=0001-01-01T00:00:00%2B23:59", "fourth third second first"),
+        (f"webhook={NOBODY}", ""),
+        ("before=third", "second first"),
+    ],
+)
+def test_they_are_found_by_what_they_are(
+    program: Program, rows: dict[str, str], query: str, names: str
+) -> None:
+    for name, row_id in rows.items():
+        query = query.replace(f"={name}", f"={row_id}")
+    found = program.get(f"/deliveries?{query}")
+    assert [row["id"] for row in found["deliveries"]] == [rows[name] for name in names.split()]
+    assert found["next"] is None
+
+
+@pytest.mark.usefixtures("rows")
+def test_pages_keep_to_what_was_asked(program: Program) -> None:
+    page = program.get("/deliveries?limit=1&status=failed&since=2026-01-31T00:00:00%2B01:00")
+    following = program.get(page["next"])
+    assert page["deliveries"][0]["id"] > following["deliveries"][0]["id"]
+    assert following["deliveries"][0]["status"] == "failed"
+    assert following["next"] is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=sent",
+        "webhook=1",
+        "event=comment.*",
+        "since=yesterday",
+        "since=2026-01-31",
+        "since=2026-02-30T00:00:00Z",
+        "since=2026-01-31T00:00:00",
+        "until=2026-01-31T25:00:00Z",
+        "until=%D9%A2026-01-31T00:00:00Z",
+        "limit=1000",
+        "before=%00",
+        "text=a",
+    ],
+)
+def test_a_query_that_is_wrong_is_refused_by_name(program: Program, query: str) -> None:
+    assert list(program.refused("GET", f"/deliveries?{query}")) == [query.partition("=")[0]]
+
+
+def test_a_list_has_no_payloads_and_one_has_its_exact_body(app: Flask, program: Program) -> None:
+    payload = '{"a":  "ü\\u0000😀"}'
+    with app.app_context():
+        row_id = stock.delivery(stock.webhook(), payload=payload)
+    assert "payload" not in program.get("/deliveries")["deliveries"][0]
+    shown = program.get(f"/deliveries/{row_id}")
+    assert (shown["payload"], shown["attempts_made"]) == (payload, [])
+
+
+def test_a_failure_says_why_and_is_sent_again(app: Flask, program: Program, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(500, body=b"<b>no</b>"), Answer(200))
+    with app.app_context():
+        stock.webhook(receiver.url())
+        stock.sign()
+        stock.run_pass()
+        [row] = stock.deliveries()
+    seen = program.get(f"/deliveries/{row.id}")
+    assert (seen["status"], seen["attempts"], seen["last_status_code"]) == ("new", 1, 500)
+    assert seen["attempts_made"][0]["response_body"] == "<b>no</b>"
+    again = program.post(f"/deliveries/{row.id}/redeliver", status=202)
+    assert again["due_at"] < seen["due_at"]
+    with app.app_context():
+        stock.run_pass()
+    seen = program.get(f"/deliveries/{row.id}")
+    assert (seen["status"], seen["due_at"]) == ("processed", None)
+    assert [attempt["triggered_by"] for attempt in seen["attempts_made"]] == ["schedule", "redelivery"]
+    first, second = receiver.requests
+    assert (first.event_id, first.body) == (second.event_id, second.body)
+
+
+def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program) -> None:
+    soon = clock.now() + timedelta(seconds=30)
+    with app.app_context():
+        row_id = stock.delivery(stock.webhook(), claimed_by="a pass", due_at=soon, claims=1)
+        answer = program.ask("POST", f"/deliveries/{row_id}/redeliver")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "conflict")
+        assert stock.the(Delivery, row_id).claimed_by == "a pass"
+
+
+def test_an_id_of_nobody_is_not_found(program: Program) -> None:
+    for row_id in (NOBODY, "x", "%00"):
+        program.get(f"/deliveries/{row_id}", 404)
+        program.post(f"/deliveries/{row_id}/redeliver", status=404)

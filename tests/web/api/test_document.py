@@ -1,0 +1,107 @@
+"""The document says what the API does: no address more, none less, and each in the words of JSON Schema."""
+
+import re
+import subprocess
+import sys
+import unicodedata
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+
+from guestbook import draft, text, transport
+from guestbook.web.api import document, patterns, schemas
+from tests.web.api.program import Program
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+def read(anybody: Program) -> dict[str, Any]:
+    found: dict[str, Any] = anybody.get("/openapi.json")
+    return found
+
+
+def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, read: dict[str, Any]) -> None:
+    served = {
+        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(document.PLACE)), method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    told = {(path, method) for path, item in read["paths"].items() for method in METHODS & set(item)}
+    assert served == told
+
+
+def test_it_names_the_address_that_the_settings_name(read: dict[str, Any]) -> None:
+    assert read["servers"] == [{"url": "https://book.example/api/v1"}]
+
+
+def test_each_schema_is_one_and_each_reference_leads_somewhere(read: dict[str, Any]) -> None:
+    for schema in read["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for found in re.findall(r"#/components/schemas/(\w+)", str(read)):
+        assert found in read["components"]["schemas"]
+
+
+def test_every_operation_has_a_summary_and_says_who_may(read: dict[str, Any]) -> None:
+    for item in read["paths"].values():
+        for method in METHODS & set(item):
+            assert item[method]["summary"]
+            assert "401" in item[method]["responses"] or item[method]["security"] == []
+
+
+def test_every_pattern_has_a_sentence() -> None:
+    for pattern in re.findall(r"'pattern': ('.*?'|\".*?\"), ", str(schemas.REQUESTS)):
+        assert patterns.reason(eval(pattern), "x")  # the text of a string of ours
+
+
+def test_every_rule_of_a_request_has_a_sentence() -> None:
+    from guestbook.web.api.asked import SENTENCES
+
+    said = {"type", "enum", "pattern", "required", "additionalProperties", "properties", "items", *SENTENCES}
+    silent = {"description", "examples", "default", "propertyNames"}
+    rules = {rule for schema in schemas.REQUESTS.values() for rule in _rules(schema)}
+    rules |= {rule for path in document.PATHS.values() for rule in _rules_of_query(path)}
+    assert rules <= said | silent
+
+
+def _rules(schema: dict[str, Any]) -> set[str]:
+    rules = set(schema)
+    inner = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("propertyNames")]
+    for one in [*inner, schema.get("additionalProperties")]:
+        rules |= _rules(one) if isinstance(one, dict) else set()
+    return rules
+
+
+def _rules_of_query(path: dict[str, Any]) -> set[str]:
+    asked = path.get("get", {}).get("parameters", [])
+    return {rule for one in asked for rule in _rules(one["schema"])}
+
+
+def test_letters_of_a_website_are_letters_that_the_form_takes() -> None:
+    letters = [chr(number) for number in range(0x10000) if re.fullmatch(patterns.LETTER, chr(number))]
+    assert len(letters) > 30_000
+    assert [one for one in letters if draft.website_error(f"https://{one}.example")] == []
+    assert [one for one in letters if text.clean_line(one) != one] == []
+
+
+def test_what_counts_as_seen_is_seen_by_the_book_too() -> None:
+    looked_at = map(chr, (*range(0x10000), *range(0xE0000, 0xE1000)))
+    unseen = [one for one in looked_at if not re.search(patterns.VISIBLE, one)]
+    assert len(unseen) > 4_000
+    assert [one for one in unseen if text.clean_line(one) and unicodedata.category(one) != "Cn"] == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a", "https://a_b.example:1/?q=[1]", "http://[::]/", "HTTP://A:65535"]
+)
+def test_what_the_pattern_of_a_webhook_takes_the_desk_takes(url: str) -> None:
+    assert re.search(patterns.WEBHOOK, url)
+    transport.check_url(url)
+
+
+def test_commands_start_without_the_library_that_reads_requests() -> None:
+    code = "import sys, guestbook; sys.exit('jsonschema' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

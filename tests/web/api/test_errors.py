@@ -1,0 +1,215 @@
+"""Whatever goes wrong under /api/ is answered in one shape, and a stranger's bytes are never our mistake."""
+
+import json
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+import guestbook
+from guestbook import tokens
+from guestbook.database import writing
+from guestbook.models import Token
+from guestbook.web.errors import CODES
+from tests.web.admin.owner import Owner
+from tests.web.api.program import NOBODY, Program
+from tests.web.visitor import stored
+
+AWAY = {"GUESTBOOK_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
+JSON = "application/json"
+
+
+def shape(answer: TestResponse) -> tuple[int, str]:
+    """Check that an answer has the shape of all errors, and return its status and code."""
+    assert answer.content_type == JSON
+    [error] = answer.get_json().values()
+    assert set(error) <= {"code", "message", "fields"}
+    assert error["message"]
+    assert error["code"] == CODES[answer.status_code]
+    return answer.status_code, error["code"]
+
+
+def send(program: Program, body: bytes, content_type: str | None = JSON) -> TestResponse:
+    return program.ask("POST", "/comments", data=body, content_type=content_type)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "", "/comments/", "/webhooks/a/b/c", "/%FF", "/comments/%00"])
+def test_what_is_not_there(anybody: Program, path: str) -> None:
+    assert shape(anybody.ask("GET", path)) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/comments", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("PUT", f"/webhooks/{NOBODY}", {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH"}),
+        ("GET", f"/deliveries/{NOBODY}/redeliver", {"OPTIONS", "POST"}),
+        ("TRACE", "/openapi.json", {"GET", "HEAD", "OPTIONS"}),
+        ("PROPFIND", "/deliveries", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_method_that_is_not_for_this_address(
+    anybody: Program, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = anybody.ask(method, path)
+    assert shape(answer) == (405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer x y",
+        "Basic eDp5",
+        "Bearer \u00e9",
+        "Bearer gbk_" + "x" * 9000,
+    ],
+)
+def test_without_a_good_token_there_is_a_challenge(anybody: Program, authorization: str) -> None:
+    answer = anybody.ask("GET", "/webhooks", headers={"Authorization": authorization})
+    assert shape(answer) == (401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
+def test_the_scheme_may_be_written_in_any_case(anybody: Program, program: Program, scheme: str) -> None:
+    token = program.headers["Authorization"].partition(" ")[2]
+    answer = anybody.ask("GET", "/webhooks", headers={"Authorization": f"{scheme} {token}"})
+    assert answer.status_code == 200
+
+
+def test_a_wrong_token_is_refused_where_none_is_needed_too(anybody: Program) -> None:
+    assert anybody.ask("GET", "/comments", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert anybody.ask("GET", "/comments", headers={"Authorization": "Basic eDp5"}).status_code == 200
+
+
+def test_a_token_that_was_revoked_opens_nothing(app: Flask, program: Program) -> None:
+    program.get("/webhooks")
+    with app.app_context(), writing() as session:
+        tokens.revoke(session, session.query(Token).one())
+    program.get("/webhooks", 401)
+
+
+def test_the_owner_s_cookie_opens_nothing(app: Flask) -> None:
+    owner = Owner(app)
+    owner.log_in()
+    assert owner.get("/admin/account/").status_code == 200
+    cookie = owner.client.get_cookie("guestbook_desk", path="/admin")
+    assert cookie
+    answer = owner.get("/api/v1/webhooks", headers={"Cookie": f"guestbook_desk={cookie.value}"})
+    assert shape(answer) == (401, "unauthorized")
+
+
+def test_every_address_but_the_public_ones_is_closed_without_a_token(app: Flask, anybody: Program) -> None:
+    opened = set()
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("api."):
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            url = rule.rule.replace("<", "").replace(">", "").removeprefix("/api/v1")
+            if anybody.ask(method, url).status_code != 401:
+                opened.add((method, url))
+    assert opened == {
+        ("GET", "/openapi.json"),
+        ("GET", "/comments"),
+        ("POST", "/comments"),
+        ("GET", "/comments/comment_id"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property name"),
+        (b'{"name": "Ada",}', "no JSON"),
+        (b"[" * 60_000, "too deep"),
+        (b'{"a":' * 12_000, "too deep"),
+        (b'{"name": NaN}', "NaN"),
+        (b'{"name": -Infinity}', "Infinity"),
+        (b'{"name": ' + b"9" * 50_000 + b"}", "digits"),
+        (b'{"name": "\xff"}', "utf-8"),
+        (b"\xef\xbb\xbf{}", "no JSON"),
+        ('{"name": "Ada"}'.encode("utf-16"), "utf-8"),
+        (b'{"name": "Ada", "name": "Bob"}', "twice"),
+        (b'{"name": "Ada", "message": "a\nb"}', "control character"),
+    ],
+)
+def test_a_body_that_is_no_json(app: Flask, anybody: Program, body: bytes, said: str) -> None:
+    answer = send(anybody, body)
+    assert shape(answer) == (400, "bad_request")
+    assert said in answer.get_json()["error"]["message"]
+    assert stored(app) == []
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"5", b"true", b"1e999"])
+def test_json_that_is_no_object(anybody: Program, body: bytes) -> None:
+    answer = send(anybody, body)
+    assert shape(answer) == (422, "invalid")
+    assert answer.get_json()["error"]["message"] == "This must be an object."
+
+
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "nonsense"])
+def test_a_body_that_is_not_declared_as_json(anybody: Program, kind: str | None) -> None:
+    assert shape(send(anybody, b'{"name": "Ada", "message": "Hello"}', kind)) == (
+        415,
+        "unsupported_media_type",
+    )
+
+
+def test_json_may_name_its_charset(anybody: Program) -> None:
+    body = '{"name": "Zoë", "message": "Hello"}'.encode()
+    assert send(anybody, body, "application/json; charset=utf-8").get_json()["name"] == "Zoë"
+
+
+def test_too_much(anybody: Program) -> None:
+    assert shape(send(anybody, b" " * 65_537)) == (413, "content_too_large")
+
+
+@pytest.mark.parametrize("name", ["\ud800", "\0", "x" * 5000, "</script>", "constructor", "__proto__"])
+def test_hostile_names_of_fields_are_refused_by_name_and_not_echoed_in_full(
+    anybody: Program, name: str
+) -> None:
+    answer = anybody.ask("POST", "/comments", {"name": "Ada", "message": "Hello", name: {"a": [1]}})
+    assert shape(answer) == (422, "invalid")
+    assert list(answer.get_json()["error"]["fields"]) == [name if len(name) < 60 else name[:60] + "…"]
+
+
+def test_many_wrong_fields_make_no_long_answer(anybody: Program) -> None:
+    answer = anybody.ask("POST", "/comments", {str(number): number for number in range(4000)})
+    assert shape(answer) == (422, "invalid")
+    assert len(answer.data) < 5000
+
+
+def test_a_long_text_that_almost_fits_a_pattern_costs_no_time(program: Program) -> None:
+    for url in ("https://" + "a-" * 30_000, "https://" + "a." * 30_000, "a" * 60_000 + "!"):
+        assert shape(program.ask("POST", "/webhooks", {"url": url})) == (422, "invalid")
+        assert shape(program.ask("POST", "/comments", {"website": url})) == (422, "invalid")
+
+
+def test_a_mistake_of_ours(app: Flask, anybody: Program, caplog: pytest.LogCaptureFixture) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.add_url_rule("/api/v1/broken", "broken", lambda: str(1 / 0))
+    assert shape(anybody.ask("GET", "/broken")) == (500, "internal_server_error")
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_database_that_is_away(environ: dict[str, str]) -> None:
+    app = guestbook.create_app(environ | AWAY)
+    for one in (Program(app), Program(app, "gbk_any")):
+        answer = one.ask("GET", "/comments")
+        assert shape(answer) == (503, "service_unavailable")
+        assert answer.headers["Retry-After"] == "60"
+    assert shape(Program(app).ask("POST", "/comments", {"name": "Ada", "message": "Hi"}))[0] == 503
+
+
+def test_nothing_of_what_was_sent_comes_back_as_markup(anybody: Program) -> None:
+    answer = anybody.ask("GET", "/comments?<script>alert(1)</script>=1")
+    assert shape(answer) == (422, "invalid")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert json.loads(answer.data)["error"]["fields"]

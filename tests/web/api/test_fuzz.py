@@ -1,0 +1,52 @@
+"""Schemathesis reads the document, asks all that it allows and much that it does not: it finds nothing."""
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import waitress
+
+from tests.conftest import run, running
+from tests.web.api.program import new_token
+from tests.web.visitor import let_write
+
+EXAMPLES = 4  # of each kind for each call; some thousand take minutes
+COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
+OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
+
+
+@pytest.fixture
+def served(environ: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Give the address of a book on a real server, and a token."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
+            let_write(app)
+            server = waitress.create_server(app, sockets=[listening], threads=2)
+            thread = threading.Thread(target=server.run)
+            thread.start()
+            yield address, new_token(app)
+            server.trigger.pull_trigger(server.close)
+            thread.join(10)
+
+
+def finds(folder: Path, address: str, *options: str) -> str:
+    """Run it with all its checks, and return what it prints; nothing is to be found."""
+    tool = run(*COMMAND, f"{address}/api/v1/openapi.json", *OPTIONS, *options, cwd=folder)
+    assert tool.returncode == 0, tool.stdout + tool.stderr
+    return tool.stdout
+
+
+def test_with_a_token(served: tuple[str, str], tmp_path: Path) -> None:
+    address, token = served
+    printed = finds(tmp_path, address, "-H", f"Authorization: Bearer {token}")
+    assert "Tested: 15" in printed
+
+
+def test_without_one(served: tuple[str, str], tmp_path: Path) -> None:
+    printed = finds(tmp_path, served[0], "--phases", "coverage,fuzzing", "--include-path-regex", "^/comments")
+    assert "Tested: 5" in printed

@@ -1,0 +1,202 @@
+"""The webhooks by the API: all that the desk can do, and no secret but where it is new."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from standardwebhooks import Webhook as Verifier
+
+from guestbook.models import Webhook
+from tests import stock
+from tests.receiver import Receiver
+from tests.web.api.program import NOBODY, Program
+
+URL = "https://receiver.example/hook"
+
+
+def stored(app: Flask, webhook_id: str) -> Webhook:
+    with app.app_context():
+        row: Webhook = stock.the(Webhook, webhook_id)
+        return row
+
+
+def test_a_receiver_is_added_tried_and_seen_to_work(app: Flask, program: Program, receiver: Receiver) -> None:
+    webhook = program.post("/webhooks", {"url": receiver.url(), "headers": {"X-Key": "open sesame"}})
+    ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
+    assert (ping["event"], ping["status"], ping["attempts"]) == ("ping", "new", 0)
+    with app.app_context():
+        stock.run_pass()
+    [request] = receiver.requests
+    assert request.headers["x-key"] == "open sesame"
+    Verifier(webhook["secret"]).verify(request.body, request.headers)
+    seen = program.get(f"/deliveries/{ping['id']}")
+    assert (seen["status"], seen["last_status_code"]) == ("processed", 200)
+    assert seen["payload"].encode() == request.body
+    [attempt] = seen["attempts_made"]
+    assert (attempt["number"], attempt["status_code"]) == (1, 200)
+    assert attempt["request_headers"]["X-Key"] == "(hidden)"
+    assert "open sesame" not in json.dumps(seen)
+
+
+def test_an_added_one_has_what_was_given_and_is_found_at_its_address(program: Program) -> None:
+    given = {
+        "url": "HTTPS://Receiver.Example",
+        "name": "  Chat ",
+        "format": "json",
+        "events": ["comment.deleted", "ping"],
+        "headers": {"Authorization": "Bearer x"},
+        "disabled": True,
+    }
+    answer = program.ask("POST", "/webhooks", given)
+    webhook = answer.get_json()
+    assert answer.status_code == 201
+    assert webhook["url"] == "https://receiver.example/"
+    assert (webhook["name"], webhook["events"]) == ("Chat", ["comment.deleted", "ping"])
+    assert webhook["headers"] == {"Authorization": "(hidden)"}
+    assert (webhook["disabled_reason"], webhook["state"]) == ("by_hand", "disabled by hand")
+    secret = webhook.pop("secret")
+    assert secret.startswith("whsec_")
+    path = answer.headers["Location"].removeprefix("https://book.example/api/v1")
+    assert program.get(path) == webhook
+
+
+def test_with_a_url_alone_the_rest_is_as_usual(program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": URL})
+    assert (webhook["name"], webhook["events"]) == ("receiver.example", ["comment.created"])
+    assert (webhook["format"], webhook["headers"], webhook["disabled_at"]) == ("json", {}, None)
+
+
+def test_secrets_are_in_no_other_answer(app: Flask, program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": URL, "headers": {"X-Key": "open sesame"}})
+    first, place = webhook["secret"], f"/webhooks/{webhook['id']}"
+    second = program.post(f"{place}/rotate-secret", {"overlap_hours": 2}, 200)["secret"]
+    ping = program.post(f"{place}/test", status=202)
+    answers: list[Any] = [
+        program.get("/webhooks"),
+        program.get(place),
+        program.patch(place, {"name": "Two"}),
+        ping,
+        program.get("/deliveries"),
+        program.get(f"/deliveries/{ping['id']}"),
+    ]
+    said = json.dumps(answers)
+    assert first != second == stored(app, webhook["id"]).secret
+    assert not [secret for secret in (first, second, "open sesame") if secret in said]
+
+
+def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(app: Flask, program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": URL})
+    place = f"/webhooks/{webhook['id']}/rotate-secret"
+    turned = program.post(place, status=200)
+    row = stored(app, webhook["id"])
+    assert (row.previous_secret, row.secret) == (webhook["secret"], turned["secret"])
+    assert turned["previous_secret_expires_at"] > webhook["created_at"]
+    assert program.post(place, {"overlap_hours": 0}, 200)["secret"] != turned["secret"]
+    for wrong in (-1, 720.5, 1e300, "2", None, True):
+        assert list(program.refused("POST", place, {"overlap_hours": wrong})) == ["overlap_hours"]
+
+
+def test_a_change_leaves_alone_what_it_does_not_name(app: Flask, program: Program) -> None:
+    given = {"url": URL, "events": ["ping"], "headers": {"X-A": "1", "X-B": "2"}}
+    place = f"/webhooks/{program.post('/webhooks', given)['id']}"
+    assert program.patch(place, {"name": "Ops"})["headers"] == {"X-A": "(hidden)", "X-B": "(hidden)"}
+    changed = program.patch(place, {"headers": {"X-C": "3"}, "events": ["comment.created", "ping"]})
+    assert (changed["name"], changed["headers"]) == ("Ops", {"X-C": "(hidden)"})
+    assert changed["events"] == ["comment.created", "ping"]
+    assert stored(app, changed["id"]).headers == {"X-C": "3"}
+    assert program.patch(place, {"headers": {}})["headers"] == {}
+
+
+def test_of_headers_that_differ_in_case_alone_the_last_one_counts(app: Flask, program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": URL, "headers": {"x-key": "1", "X-Key": "2"}})
+    assert stored(app, webhook["id"]).headers == {"X-Key": "2"}
+
+
+def test_the_mask_of_a_header_is_not_taken_for_its_value(app: Flask, program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": URL, "headers": {"X-Key": "open sesame"}})
+    place = f"/webhooks/{webhook['id']}"
+    assert list(program.refused("PATCH", place, {"headers": program.get(place)["headers"]})) == ["headers"]
+    assert stored(app, webhook["id"]).headers == {"X-Key": "open sesame"}
+
+
+def test_disabled_and_enabled_again(app: Flask, program: Program) -> None:
+    place = f"/webhooks/{program.post('/webhooks', {'url': URL})['id']}"
+    disabled = program.patch(place, {"disabled": True})
+    assert (disabled["disabled_reason"], program.patch(place, {"disabled": True})) == ("by_hand", disabled)
+    with app.app_context():
+        stock.sign()
+        stock.run_pass()
+        assert stock.one().attempts == 0
+    assert program.patch(place, {"disabled": False})["disabled_at"] is None
+
+
+def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, program: Program) -> None:
+    with app.app_context():
+        row_id = stock.webhook(failures_in_a_row=4)
+    assert program.patch(f"/webhooks/{row_id}", {"disabled": False})["failures_in_a_row"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "word"),
+    [
+        ({"url": "http://user:pass@a.example/"}, "url", "user name"),
+        ({"url": "https://a.example/#part"}, "url", "fragment"),
+        ({"url": "ftp://a.example/"}, "url", "https://"),
+        ({"url": "https://a.example:99999/"}, "url", "port"),
+        ({"url": "https://a.example/\ud800"}, "url", "cannot be encoded"),
+        ({"url": "https://müller.example/"}, "url", "xn--"),
+        ({"url": ""}, "url", "missing"),
+        ({"url": "https://a.example/" + "x" * 2000}, "url", "2,018 characters"),
+        ({"url": None}, "url", "text"),
+        ({"headers": {"Host": "a"}}, "headers", "Host"),
+        ({"headers": {"Webhook-Id": "a"}}, "headers", "Webhook-Id"),
+        ({"headers": {"A: B": "a"}}, "headers", "A: B"),
+        ({"headers": {"X-A": "a\r\nX-B: c"}}, "headers", "ASCII"),
+        ({"headers": {"X-A": "é"}}, "headers", "ASCII"),
+        ({"headers": {"X-A": 5}}, "headers", "text"),
+        ({"headers": {f"X-{number}": "a" for number in range(11)}}, "headers", "10"),
+        ({"headers": ["X-A: a"]}, "headers", "an object"),
+        ({"events": []}, "events", "at least one"),
+        ({"events": ["comment.*"]}, "events", "comment.created"),
+        ({"events": ["ping", "ping"]}, "events", "once"),
+        ({"events": "ping"}, "events", "a list"),
+        ({"format": "xml"}, "format", "json"),
+        ({"name": " "}, "name", "seen"),
+        ({"name": "x" * 81}, "name", "81 characters"),
+        ({"disabled": "true"}, "disabled", "true or false"),
+        ({"secret": "mine"}, "secret", "no such field"),
+        ({"id": NOBODY}, "id", "no such field"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
+    program: Program, changes: dict[str, object], field: str, word: str
+) -> None:
+    webhook = program.post("/webhooks", {"url": URL})
+    before = program.get(f"/webhooks/{webhook['id']}")
+    for method, path in (("PATCH", f"/webhooks/{webhook['id']}"), ("POST", "/webhooks")):
+        fields = program.refused(method, path, {"url": "https://other.example/", **changes})
+        assert list(fields) == [field]
+        assert word in fields[field]
+    assert program.get("/webhooks")["webhooks"] == [before]
+
+
+def test_ipv6_receivers_have_brackets(program: Program) -> None:
+    for host in ("[::1]", "[2001:db8::a:1]", "[1:2:3:4:5:6:7:8]"):
+        assert program.post("/webhooks", {"url": f"http://{host}:9000/"})["url"] == f"http://{host}:9000/"
+
+
+def test_a_deleted_one_takes_its_deliveries_along(program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": URL})
+    ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
+    program.delete(f"/webhooks/{webhook['id']}")
+    assert program.get("/webhooks") == {"webhooks": []}
+    program.get(f"/deliveries/{ping['id']}", 404)
+
+
+@pytest.mark.parametrize("row_id", [NOBODY, "x", "%00", NOBODY + "%0A", NOBODY.upper() + "A"])
+def test_an_id_of_nobody_is_not_found(program: Program, row_id: str) -> None:
+    for method, tail in (("GET", ""), ("DELETE", ""), ("POST", "/test"), ("POST", "/rotate-secret")):
+        answer = program.ask(method, f"/webhooks/{row_id}{tail}")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "not_found")
+    assert program.ask("PATCH", f"/webhooks/{row_id}", {"name": "a"}).status_code == 404
