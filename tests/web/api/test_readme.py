@@ -1,0 +1,30 @@
+"""The README's calls of the API work as they stand there."""
+
+import json
+import shlex
+
+from guestbook.preferences import Preferences
+from tests.test_readme import blocks, section
+from tests.web.api.program import Program
+
+STATUSES = [200, 201, 200, 201, 200]
+
+
+def test_each_line_of_curl_works(program: Program) -> None:
+    said = section("The API")
+    [settings, *lines] = blocks(said, "sh")[0].splitlines()
+    assert settings == "API=http://127.0.0.1:5000/api/v1 AUTH='Authorization: Bearer gbk_…'"
+    assert [call(program, line) for line in lines] == STATUSES
+
+
+def call(program: Program, line: str) -> int:
+    """Make the request that curl would: its address, `-H "$AUTH"` and `--json`."""
+    [curl, url, *options] = shlex.split(line)
+    assert curl == "curl"
+    body = json.loads(options[options.index("--json") + 1]) if "--json" in options else None
+    asking = program if "$AUTH" in options else Program(program.app)
+    return asking.ask("POST" if body else "GET", url.removeprefix("$API"), body).status_code
+
+
+def test_it_says_how_much_one_network_may_write() -> None:
+    assert f"may write {Preferences().rate} comments in ten minutes" in section("The API")
