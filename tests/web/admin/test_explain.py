@@ -147,7 +147,7 @@ def test_a_secret_that_is_none_gets_a_sentence(owner: Owner, app: Flask, hook: s
     key = store(hook)
     change(app, secret="typed by hand")
     page = owner.page(f"{LIST}{key}/explain")
-    assert "nothing can be signed. Rotate its secret." in " ".join(text(page).split())
+    assert "nothing can be signed. Rotate its secret on its page." in " ".join(text(page).split())
     assert shown(page) == []
 
 
