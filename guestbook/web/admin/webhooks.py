@@ -211,7 +211,8 @@ def _add(typed: Typed) -> ResponseReturnValue:
             if not typed.name:
                 del fields["name"]  # the desk calls it as its host
             webhook = desk.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
-            sentence = "The webhook is added. Give its secret to the receiver, then send a ping."
+            then = "enable it" if typed.disabled else "send a ping"
+            sentence = f"The webhook is added. Give its secret to the receiver, then {then}."
         is_fresh = clock.now() - webhook.created_at < timedelta(seconds=sealed.MAX_AGE)
         shown = sealed.seal(SHOWN, _mark(webhook)) if is_fresh else None
     return actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)

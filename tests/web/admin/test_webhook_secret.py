@@ -72,8 +72,7 @@ def test_after_a_logout_it_is_not_shown(owner: Owner) -> None:
 
 def test_another_browser_of_the_owner_is_not_shown_it(app: Flask, owner: Owner) -> None:
     row_id, place = add(owner)
-    other = Owner.__new__(Owner)  # the password is set
-    other.app, other.client = app, app.test_client()
+    other = Owner(app)
     other.log_in()
     assert not shows(other, place, stored(owner, row_id).secret)
 
