@@ -1,0 +1,172 @@
+"""One comment at the desk: its page, its buttons and what each of them tells, edit, answer, delete."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+
+from tests import stock
+from tests.web.admin.owner import Owner
+from tests.web.admin.test_comments import DESK, MOVES, NOBODY, answer, events, listen, notice, status
+from tests.web.visitor import add, by_class, fields, messages, parse, stored, text
+
+
+def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], website="https://ada.example", reason="It holds 9 links.")
+    listen(app)
+    answer(app, comment_id, "Thank you")
+    page = owner.page(DESK + comment_id)
+    said = text(page)
+    for word in (
+        "Ada",
+        "published",
+        "Hello",
+        "Thank you",
+        "https://ada.example",
+        "It holds 9 links.",
+        comment_id,
+    ):
+        assert word in said
+    links = {link.attrib["href"] for link in page.findall(".//a")}
+    with app.app_context():
+        delivery = stock.one()
+    assert {f"/comments/{comment_id}", f"/admin/deliveries/{delivery.id}"} <= links
+    assert "comment.replied" in said
+    assert "Slack" in said
+    form = fields(page)
+    assert (form["name"], form["website"]) == ("Ada", "https://ada.example")
+
+
+def test_what_is_not_published_has_no_link_into_the_book(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], status="held")
+    links = {link.attrib["href"] for link in owner.page(DESK + comment_id).findall(".//a")}
+    assert f"/comments/{comment_id}" not in links
+
+
+def test_a_comment_that_is_not_there_is_404(owner: Owner) -> None:
+    key = owner.key()
+    for wrong in (NOBODY, "x", "A" * 32, "%00", "1" * 33, "bulk"):
+        for end in ("", "/delete"):
+            assert owner.get(f"{DESK}{wrong}{end}").status_code == 404
+        for end in ("/reply", "/publish", "/hold", "/spam", "/trash", "/restore", "/delete", "/burn"):
+            data = {"csrf_token": key, "reply": "x"}
+            assert owner.open("POST", f"{DESK}{wrong}{end}", data=data).status_code == 404
+    data = {"csrf_token": key, "name": "Ada", "message": "Hello"}
+    assert owner.open("POST", f"{DESK}{NOBODY}", data=data).status_code == 404
+
+
+@pytest.mark.parametrize(("was", "action", "becomes", "told"), MOVES)
+def test_each_button_makes_exactly_its_events_and_a_second_click_none(
+    app: Flask, owner: Owner, was: str, action: str, becomes: str, told: list[str]
+) -> None:
+    [comment_id] = add(app, ["Shy words"], status=was)
+    listen(app)
+    key = owner.key()
+    for _ in range(2):
+        answered = owner.open("POST", f"{DESK}{comment_id}/{action}", data={"csrf_token": key})
+        assert (answered.status_code, answered.headers["Location"]) == (303, DESK + comment_id)
+    assert status(app, comment_id) == becomes
+    assert events(app) == told
+    assert messages(owner.page("/")) == (["Shy words"] if becomes == "published" else [])
+    assert owner.get(f"/comments/{comment_id}").status_code == (200 if becomes == "published" else 404)
+
+
+def test_what_was_suspicious_is_held_again_when_it_is_restored(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], status="spam", reason="It holds a link.")
+    assert "is held" in notice(owner.does(f"{DESK}{comment_id}/restore"))
+    assert status(app, comment_id) == "held"
+
+
+def test_a_press_on_every_button_of_the_list_is_taken(app: Flask, owner: Owner) -> None:
+    for name in ("published", "held", "spam", "trash"):
+        add(app, ["Hello"], status=name)
+    buttons = owner.page(DESK + "?status=all").findall(".//button[@formaction]")
+    assert len(buttons) == 10
+    for button in buttons:
+        assert owner.post(button.attrib["formaction"]).status_code == 303
+
+
+def test_after_a_button_of_the_list_the_owner_is_where_they_were(app: Flask, owner: Owner) -> None:
+    [comment_id, edge] = add(app, ["needle & thread", "hay"], status="held")
+    form = fields(owner.page(f"{DESK}?status=held&words=needle+%26&before={edge}"))
+    answered = owner.post(f"{DESK}{comment_id}/publish", {**form})
+    place = urlsplit(answered.headers["Location"])
+    assert (place.netloc, place.path) == ("", DESK)
+    assert parse_qs(place.query) == {"status": ["held"], "words": ["needle &"], "before": [edge]}
+    assert notice(owner.page(answered.headers["Location"])) == "The comment by Ada is published."
+
+
+def test_a_place_that_is_none_leads_nowhere_and_changes_nothing(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], status="held")
+    for place in ({"status": "//evil.example"}, {"status": "held", "before": "//evil.example"}):
+        for url in (f"{comment_id}/publish", f"{comment_id}/delete", "bulk"):
+            answered = owner.post(DESK + url, {"id": comment_id, "action": "publish", **place})
+            assert answered.status_code == 404
+    assert status(app, comment_id) == "held"
+
+
+def test_words_that_look_like_an_address_stay_words(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], status="held")
+    typed = {"status": "held", "words": "//evil.example\r\nX: y"}
+    place = urlsplit(owner.post(f"{DESK}{comment_id}/hold", {**typed}).headers["Location"])
+    assert (place.scheme, place.netloc, place.path) == ("", "", DESK)
+
+
+def test_an_edit_is_stored_and_tells_nobody(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Helo"])
+    listen(app)
+    page = owner.does(DESK + comment_id, {"name": "Ada L.", "website": "ada.example", "message": "Hello"})
+    assert notice(page) == "The comment is changed."
+    [row] = stored(app)
+    assert (row.name, row.website, row.message) == ("Ada L.", "https://ada.example", "Hello")
+    assert events(app) == []
+
+
+def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"])
+    typed = {"name": "", "website": "javascript:alert(1)", "message": "<b>" * 2000}
+    answered = owner.post(DESK + comment_id, {**typed})
+    assert answered.status_code == 422
+    page = parse(answered)
+    form = fields(page)
+    assert {name: form[name].strip() for name in typed} == typed
+    reasons = {one.attrib["id"] for one in by_class(page, "reason")}
+    assert reasons == {"name-reason", "website-reason", "message-reason"}
+    assert stored(app)[0].message == "Hello"
+
+
+def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"])
+    listen(app)
+    url = f"{DESK}{comment_id}/reply"
+    assert notice(owner.does(url, {"reply": "Thank you"})) == "Your answer is kept."
+    owner.does(url, {"reply": "Thank you"})
+    assert fields(owner.page(DESK + comment_id))["reply"].strip() == "Thank you"
+    assert "Thank you" in text(by_class(owner.page(DESK), "reply")[0])
+    assert "no answer" in notice(owner.does(url, {"reply": " "}))
+    assert events(app) == ["comment.replied"]
+    assert not by_class(owner.page("/"), "reply")
+
+
+def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"])
+    answer(app, comment_id, "Thank you")
+    answered = owner.post(f"{DESK}{comment_id}/reply", {"reply": "x" * 4001})
+    assert answered.status_code == 422
+    page = parse(answered)
+    assert fields(page)["reply"].strip() == "x" * 4001
+    assert [one.attrib["id"] for one in by_class(page, "reason")] == ["reply-reason"]
+    assert "Thank you" in text(by_class(page, "reply")[0])
+
+
+def test_one_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"])
+    answer(app, comment_id, "Thank you")
+    listen(app)
+    page = owner.page(f"{DESK}{comment_id}/delete?status=published&words=hell")
+    [form] = page.findall(".//main//form")
+    assert form.attrib["action"] == f"{DESK}{comment_id}/delete"
+    answered = owner.post(form.attrib["action"], {**fields(page)})
+    assert answered.headers["Location"] == f"{DESK}?status=published&words=hell"
+    assert (stored(app), events(app)) == ([], ["comment.deleted"])
+    assert owner.post(form.attrib["action"]).status_code == 404
