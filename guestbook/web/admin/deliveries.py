@@ -29,13 +29,13 @@ def index() -> ResponseReturnValue:
     before = request.args.get("before")
     if before is not None and not actions.ID.fullmatch(before):
         abort(404)
-    webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
     try:
         wanted, reasons = meant.filtered(), {}
         page = browse.deliveries(db.session(), wanted, before)
     except Refused as error:
         wanted, reasons = browse.Deliveries(), error.fields
         page = browse.Page([], None)
+    webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
     return render_template(
         "admin/deliveries.html",
         page=page,
@@ -193,13 +193,11 @@ def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
 
 
 def _pretty(body: str) -> str:
-    """Return JSON with its lines indented; what is none, or cannot be shown, as it is."""
+    """Return JSON with its lines indented, and what is none as it is."""
     try:
-        shown = json.dumps(json.loads(body), ensure_ascii=False, indent=2)
-        shown.encode()
+        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return body
-    return shown
 
 
 def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:
