@@ -67,11 +67,13 @@ def show(webhook_id: str) -> ResponseReturnValue:
     webhook = actions.find(Webhook, webhook_id)
     session, now = db.session(), clock.now()
     overlap_end = webhook.previous_secret_expires_at if webhook.previous_secret else None
+    sent = _ping(webhook, now)
+    latest = browse.deliveries(session, Deliveries(webhook_id=webhook.id), limit=LATEST).rows
     return render_template(
         "admin/webhook.html",
         standing=standing.of(session, webhook, now),
-        deliveries=browse.deliveries(session, Deliveries(webhook_id=webhook.id), limit=LATEST).rows,
-        ping=_ping(webhook, now),
+        deliveries=[row for row in latest if sent is None or row is not sent.delivery],
+        ping=sent,
         secret=_just_made(webhook),
         overlap_end=overlap_end if overlap_end and overlap_end > now else None,
         overlaps=OVERLAPS,

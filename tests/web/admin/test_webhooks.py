@@ -314,6 +314,20 @@ def test_a_ping_goes_through_queue_and_sender_and_its_answer_is_shown(
     assert "Look again" not in text(done)
 
 
+def test_what_the_page_says_beside_a_ping_does_not_grow_old(app: Flask, owner: Owner) -> None:
+    row_id = store(app)
+    place = pinged(owner, row_id)
+    page = owner.page(place)
+    assert "data-live" in page.find(".//*[@id='health']").attrib  # type: ignore[union-attr]
+    assert page.find(".//table") is None, "the ping stands above, where a script looks after it"
+    with app.app_context():
+        older = stock.delivery(row_id, status="processed")
+    [link] = owner.page(place).findall(".//tbody//a")
+    assert link.attrib["href"] == f"/admin/deliveries/{older}"
+    assert len(owner.page(PLACE + row_id).findall(".//tbody/tr")) == 2
+    assert "data-live" not in owner.page(PLACE + row_id).find(".//*[@id='health']").attrib  # type: ignore[union-attr]
+
+
 def test_a_ping_that_failed_says_why_and_when_it_is_tried_again(
     app: Flask, owner: Owner, receiver: Receiver
 ) -> None:
