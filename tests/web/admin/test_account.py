@@ -58,10 +58,12 @@ def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | 
 def test_the_password_is_changed_and_whoever_else_is_logged_in_is_not_any_more(
     app: Flask, owner: Owner
 ) -> None:
-    other, before = logged_in(app, FIREFOX), owner.client.get_cookie("guestbook_desk", path="/admin")
+    other, key = logged_in(app, FIREFOX), owner.key()
+    before = owner.client.get_cookie("guestbook_desk", path="/admin")
     page = owner.does("/admin/account/password", {"old": PASSWORD, "password": NEW, "again": NEW})
     assert "The password is changed, and every other browser is logged out." in text(page)
     assert not stays(other)
+    assert owner.open("POST", "/admin/logout", data={"csrf_token": key}).status_code == 400, "a new key too"
     after = owner.client.get_cookie("guestbook_desk", path="/admin")
     assert before
     assert after
