@@ -49,6 +49,11 @@ def read(source: Session | Connection) -> Preferences:
     return Preferences(**kept)
 
 
+def typed(kept: Preferences) -> dict[str, str]:
+    """Return them as a form shows them and sends them back."""
+    return {name: _text(getattr(kept, name)) for name in NAMES}
+
+
 def save(session: Session, changes: Mapping[str, str]) -> None:
     """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
 

@@ -20,6 +20,7 @@ ID = re.compile(r"[0-9a-f]{32}")
 TRAP = "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
 WAITING = "waiting"  # in place of an id, for what is not shown yet
 BLANK = Draft("", None, "", {})
+CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
 AWAY = "The book cannot be reached at the moment, so nothing was stored. Please send it again in a minute."
 
 
@@ -45,6 +46,8 @@ def index() -> ResponseReturnValue:
 def sign() -> ResponseReturnValue:
     """Sign the book; what is wrong comes back with its reason and with the text."""
     entry = draft.read(request.form)
+    if show.settings_of_book().closed:
+        return _form_again(entry, request.form.get("token", ""), CLOSED), 403
     try:
         form = forms.read(request.form.get("token", ""))
     except FormError as error:

@@ -1,12 +1,57 @@
 """The settings of the book at the desk: its title and words, who is published at once, how it looks."""
 
-from flask import Blueprint, render_template
+from collections.abc import Mapping
+
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
+
+from guestbook import preferences, text
+from guestbook.database import writing
+from guestbook.refusal import Refused
+from guestbook.web import show
+from guestbook.web.admin import actions
 
 pages = Blueprint("book", __name__, url_prefix="/book")
+
+LABELS = {
+    "title": "Title",
+    "welcome": "Welcome",
+    "prompt": "Words above the form",
+    "per_page": "Comments on a page",
+    "theme": "Theme",
+    "moderation": "Who waits for you",
+    "rate": "Most comments from one network",
+    "closed": "Closed",
+}
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show the settings."""
-    return render_template("admin/book.html")
+    return _form(preferences.typed(show.settings_of_book()))
+
+
+@pages.post("/")
+def save() -> ResponseReturnValue:
+    """Set all of them."""
+    typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.NAMES}
+    typed["closed"] = "yes" if "closed" in request.form else "no"  # a box that is not ticked is not sent
+    try:
+        _save(typed)
+    except Refused as error:
+        return _form(typed, error.fields), 422
+    return actions.done("The settings are saved.", "admin.book.index")
+
+
+def _save(typed: Mapping[str, str]) -> None:
+    try:
+        with writing() as session:
+            preferences.save(session, typed)
+    except IntegrityError:  # the first of two clicks made the rows just now; they are there to be changed
+        with writing() as session:
+            preferences.save(session, typed)
+
+
+def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
+    return render_template("admin/book.html", values=values, reasons=reasons or {}, labels=LABELS)

@@ -1,0 +1,154 @@
+"""What the owner has set shows on the page: title, welcome, prompt, how many comments, closed, theme."""
+
+import json
+
+import pytest
+from flask import Flask
+
+from guestbook import preferences
+from guestbook.database import db, writing
+from tests import stock
+from tests.web.conftest import Later
+from tests.web.test_hostile import HOSTILE
+from tests.web.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
+
+CLOSED = "The book is closed for new comments."
+
+
+def set_(app: Flask, **changes: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
+def test_the_title_is_on_the_page_in_the_tab_and_on_every_page(app: Flask, visitor: Visitor) -> None:
+    set_(app, title="Our island")
+    [comment_id] = add(app, ["Hello"])
+    assert text(visitor.page().find(".//h1")) == "Our island"
+    for url, title in (("/", "Our island"), (f"/comments/{comment_id}", "Ada · Our island")):
+        assert text(visitor.page(url).find(".//title")) == title
+    assert "Our island" in text(parse(visitor.get("/nowhere")).find(".//header"))
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_hostile_words_are_only_words(app: Flask, visitor: Visitor, words: str) -> None:
+    plain = visitor.page()
+    set_(app, title=words[:80], welcome=words[:1000], prompt=words[:1000])
+    with app.app_context():
+        kept = preferences.read(db.session())
+    page = visitor.page()
+    assert text(page.find(".//title")) == text(page.find(".//h1")) == kept.title
+    assert text(by_class(page, "lead")[0]) == kept.welcome
+    assert text(by_class(page, "prompt")[0]) == kept.prompt
+    added = [element.tag for element in page.iter()]
+    assert sorted(added) == sorted([element.tag for element in plain.iter()] + ["p"])
+    assert "jump" in {element.attrib.get("class") for element in page.iter()}
+
+
+def test_a_hostile_title_goes_into_payloads_as_it_is(app: Flask, visitor: Visitor) -> None:
+    title = '"}</script>{{ 7*7 }}\\'
+    set_(app, title=title)
+    with app.app_context():
+        stock.webhook()
+    visitor.sign()
+    with app.app_context():
+        payload = stock.one().payload
+    assert json.loads(payload)["data"]["guestbook"]["title"] == title
+
+
+def test_welcome_and_prompt_may_be_empty(app: Flask, visitor: Visitor) -> None:
+    set_(app, welcome="", prompt="")
+    page = visitor.page()
+    assert by_class(page, "lead") == by_class(page, "prompt") == []
+
+
+def test_lines_stay_lines_and_text_sets_its_own_direction(app: Flask, visitor: Visitor) -> None:
+    set_(app, welcome="One\nTwo", prompt="שלום\nOne")
+    page = visitor.page()
+    assert text(by_class(page, "lead")[0]) == "One\nTwo"
+    for name in ("lead", "prompt"):
+        assert by_class(page, name)[0].attrib["dir"] == "auto"
+
+
+def test_the_prompt_stands_above_the_form_that_comes_back_too(app: Flask, visitor: Visitor) -> None:
+    set_(app, prompt="Where are you from?")
+    answer = visitor.sign(name="")
+    assert answer.status_code == 422
+    assert text(by_class(parse(answer), "prompt")[0]) == "Where are you from?"
+
+
+def test_as_many_comments_as_the_owner_wants_stand_on_a_page(app: Flask, visitor: Visitor) -> None:
+    add(app, map(str, range(5)))
+    set_(app, per_page="2")
+    page = visitor.page()
+    assert messages(page) == ["4", "3"]
+    older = page.find(".//nav/a[@rel='next']")
+    assert older is not None
+    assert messages(visitor.page(older.attrib["href"])) == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("theme", "given", "scheme"),
+    [("auto", None, "light dark"), ("light", "light", "light"), ("dark", "dark", "dark")],
+)
+def test_the_theme_is_the_owners(
+    app: Flask, visitor: Visitor, theme: str, given: str | None, scheme: str
+) -> None:
+    set_(app, theme=theme)
+    page = visitor.page()
+    assert page.attrib.get("data-theme") == given
+    meta = page.find(".//meta[@name='color-scheme']")
+    assert meta is not None
+    assert meta.attrib["content"] == scheme
+
+
+def test_a_closed_book_has_a_sentence_instead_of_the_form_and_the_way_to_it(
+    app: Flask, visitor: Visitor
+) -> None:
+    set_(app, closed="yes", prompt="Where are you from?")
+    page = visitor.page()
+    assert text(by_class(page, "closed")[0]) == CLOSED
+    assert not page.findall(".//form")
+    assert by_class(page, "button") == by_class(page, "jump") == by_class(page, "prompt") == []
+    assert "Why not you" not in text(page)
+    [first, *_] = add(app, ["first", "second"])
+    assert messages(visitor.page()) == ["second", "first"]
+    assert by_class(visitor.page(f"/?before={first}"), "button") == []
+
+
+def test_what_is_sent_to_a_closed_book_comes_back_and_is_not_stored(app: Flask, visitor: Visitor) -> None:
+    form = visitor.form()
+    set_(app, closed="yes")
+    answer = visitor.send(form | GREETING | {"message": "I wrote\nfor hours"})
+    assert answer.status_code == 403
+    page = parse(answer)
+    assert text(by_class(page, "summary")[0]).strip().startswith(CLOSED)
+    assert fields(page)["message"].strip() == "I wrote\nfor hours"
+    assert by_class(page, "button") == []
+    assert stored(app) == []
+    set_(app, closed="no")
+    assert visitor.send(fields(page)).status_code == 303
+    assert [comment.message for comment in stored(app)] == ["I wrote\nfor hours"]
+
+
+@pytest.mark.parametrize("form", [{}, {"token": "x" * 5000}, {"name": "<b>", "message": "\ud800"}])
+def test_a_closed_book_refuses_what_is_not_even_a_form(
+    app: Flask, visitor: Visitor, form: dict[str, str]
+) -> None:
+    set_(app, closed="yes")
+    answer = visitor.client.post("/comments", data={k: v.encode("utf-8", "replace") for k, v in form.items()})
+    assert answer.status_code == 403
+    parse(answer)
+
+
+@pytest.mark.parametrize(
+    ("moderation", "links", "status"),
+    [("off", 5, "published"), ("suspicious", 5, "held"), ("suspicious", 0, "published"), ("all", 0, "held")],
+)
+def test_who_waits_is_what_the_owner_has_chosen(
+    app: Flask, visitor: Visitor, moderation: str, links: int, status: str, later: Later
+) -> None:
+    set_(app, moderation=moderation)
+    form = visitor.form()
+    later(10)
+    visitor.send(form | GREETING | {"message": "Hi " + "https://a.example/ " * links})
+    assert [comment.status for comment in stored(app)] == [status]
