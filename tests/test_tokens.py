@@ -1,0 +1,65 @@
+"""Tokens: random, kept as hashes alone, gone when they are revoked."""
+
+import hashlib
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from guestbook import ids, tokens
+from guestbook.database import db, writing
+from guestbook.models import Token
+from guestbook.refusal import Refused
+
+
+@pytest.fixture(autouse=True)
+def _context(each_app: Flask) -> None:
+    """The app's context is around each test, on each database."""
+    assert each_app
+
+
+def add(name: str = "Backup", token_id: str | None = None) -> tuple[str, str]:
+    with writing() as session:
+        token, value = tokens.add(session, name, token_id=token_id)
+        return token.id, value
+
+
+def found(value: str) -> str | None:
+    db.session.rollback()
+    token = tokens.find(db.session(), value)
+    return token.id if token else None
+
+
+def test_a_token_is_found_by_its_value_and_by_nothing_else() -> None:
+    token_id, value = add()
+    assert value.startswith("gbk_")
+    assert found(value) == token_id
+    stored = db.session.execute(text("SELECT hash FROM tokens")).scalar_one()
+    assert stored == hashlib.sha256(value.encode()).hexdigest()
+    for other in ("", value.upper(), value + " ", value + "\0", value[:-1], stored, token_id, "é", "\ud800"):
+        assert found(other) is None
+
+
+def test_a_revoked_one_is_nothing_and_the_others_stay() -> None:
+    (first, gone), (second, kept) = add(), add()
+    assert [token.id for token in tokens.all_of(db.session())] == [first, second]
+    with writing() as session:
+        tokens.revoke(session, session.get_one(Token, first))
+    assert (found(gone), found(kept)) == (None, second)
+
+
+def test_a_form_that_is_sent_twice_makes_one() -> None:
+    token_id = ids.new()
+    assert add(token_id=token_id)[0] == token_id
+    with pytest.raises(IntegrityError):
+        add(token_id=token_id)
+    assert len(tokens.all_of(db.session())) == 1
+
+
+@pytest.mark.parametrize("name", ["", " \u200b", "\ud800", "x" * 81])
+def test_a_name_that_says_nothing_or_too_much_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match="The name must have 1 to 80 characters"):
+        add(name)
+    assert tokens.all_of(db.session()) == []
+    assert found(add("😀" * 80)[1])
