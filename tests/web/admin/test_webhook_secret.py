@@ -9,8 +9,8 @@ from flask import Flask
 from guestbook import clock
 from guestbook.models import Webhook
 from tests import stock
+from tests.web.admin.hooks import PLACE, URL, form, part, stored, value
 from tests.web.admin.owner import PASSWORD, Owner
-from tests.web.admin.test_webhooks import PLACE, URL, form, part, stored, value
 from tests.web.conftest import Later
 from tests.web.visitor import parse, text
 
@@ -90,10 +90,10 @@ def test_the_address_opens_no_later_secret(owner: Owner) -> None:
     assert shows(owner, newer, secret)
 
 
-@pytest.mark.parametrize("shown", ["", "x", "W10.x", "%00", "%ff", "\u202e", "x" * 5000])
-def test_no_other_address_shows_it(owner: Owner, shown: str) -> None:
+def test_no_other_address_shows_it(owner: Owner) -> None:
     row_id, _ = add(owner)
-    assert not shows(owner, f"{PLACE}{row_id}?shown={shown}", stored(owner, row_id).secret)
+    for shown in ("", "x", "W10.x", "%00", "%ff", "\u202e", "x" * 5000):
+        assert not shows(owner, f"{PLACE}{row_id}?shown={shown}", stored(owner, row_id).secret), shown
 
 
 def test_the_second_click_of_two_shows_it_too_while_it_is_new(owner: Owner, later: Later) -> None:
@@ -134,14 +134,14 @@ def test_who_says_the_password_sees_it(owner: Owner) -> None:
     assert not shows(owner, f"{PLACE}{row_id}/secret", secret)
 
 
-@pytest.mark.parametrize("password", ["", "wrong", PASSWORD.upper(), "x" * 2000])
-def test_a_wrong_password_does_not_show_it(owner: Owner, password: str) -> None:
+def test_a_wrong_password_does_not_show_it(owner: Owner) -> None:
     row_id, _ = add(owner)
-    answer = owner.post(f"{PLACE}{row_id}/secret", {"password": password})
-    assert answer.status_code == 422
-    assert part(parse(answer), "password-reason") == "This is not the password."
-    assert value(parse(answer), "password") == ""
-    assert "whsec_" not in answer.text
+    for password in ("", "wrong", PASSWORD.upper(), "x" * 2000):
+        answer = owner.post(f"{PLACE}{row_id}/secret", {"password": password})
+        assert answer.status_code == 422
+        assert part(parse(answer), "password-reason") == "This is not the password."
+        assert value(parse(answer), "password") == ""
+        assert "whsec_" not in answer.text
 
 
 def test_too_many_wrong_passwords_have_to_wait(owner: Owner, later: Later) -> None:
@@ -157,7 +157,7 @@ def test_too_many_wrong_passwords_have_to_wait(owner: Owner, later: Later) -> No
     assert owner.post(place, {"password": PASSWORD}).status_code == 200
 
 
-@pytest.mark.parametrize(("hours", "seconds"), [("1", 3600), ("24", 86400), ("72", 259200), ("168", 604800)])
+@pytest.mark.parametrize(("hours", "seconds"), [("1", 3600), ("168", 604800)])
 def test_the_old_one_signs_until_the_overlap_is_over(
     owner: Owner, later: Later, hours: str, seconds: float
 ) -> None:
@@ -192,13 +192,13 @@ def test_an_overlap_of_a_day_is_offered_first(owner: Owner) -> None:
     assert [one.attrib["value"] for one in options if "selected" in one.attrib] == ["24"]
 
 
-@pytest.mark.parametrize("hours", ["", "2", "-1", "nan", "1e9", "٢", "24 "])
-def test_no_other_overlap_is_taken(owner: Owner, hours: str) -> None:
+def test_no_other_overlap_is_taken(owner: Owner) -> None:
     row_id, _ = add(owner)
     before = stored(owner, row_id)
-    sent = {"hours": hours, "replaces": value(owner.page(PLACE + row_id), "replaces")}
-    assert owner.post(f"{PLACE}{row_id}/rotate", sent).status_code == 422
-    assert stored(owner, row_id).secret == before.secret
+    for hours in ("", "2", "-1", "nan", "1e9", "٢", "24 "):
+        sent = {"hours": hours, "replaces": value(owner.page(PLACE + row_id), "replaces")}
+        assert owner.post(f"{PLACE}{row_id}/rotate", sent).status_code == 422, hours
+        assert stored(owner, row_id).secret == before.secret
 
 
 def test_the_second_click_of_two_does_not_end_the_secret_that_the_receiver_has(owner: Owner) -> None:

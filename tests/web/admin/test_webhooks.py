@@ -4,67 +4,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
 
 from guestbook import browse, clock, database
-from guestbook.database import db
-from guestbook.models import Pass, Webhook
-from guestbook.models.webhook import EVENTS
+from guestbook.models import Pass
 from tests import stock
 from tests.receiver import Answer, Receiver
+from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, value
 from tests.web.admin.owner import Owner
-from tests.web.visitor import by_class, parse, text
+from tests.web.visitor import by_class, text
 
-PLACE = "/admin/webhooks/"
-URL = "https://receiver.example/hook"
 UNKNOWN = "0" * 32
-
-
-def form(owner: Owner, **typed: Any) -> dict[str, Any]:
-    """What the form for another one sends when only the URL was typed, and what else is given."""
-    page = owner.page(PLACE + "new")
-    key = page.find(".//input[@name='key']")
-    assert key is not None
-    sent = {"key": key.attrib["value"], "url": URL, "name": "", "format": "json", "events": ticked(page)}
-    return {**sent, "headers": "", **typed}
-
-
-def added(owner: Owner, **typed: Any) -> str:
-    answer = owner.post(PLACE, form(owner, **typed))
-    assert answer.status_code == 303, answer.text
-    return str(answer.headers["Location"].partition("?")[0].rpartition("/")[2])
-
-
-def ticked(page: Element) -> list[str]:
-    boxes = page.findall(".//input[@name='events']")
-    return [box.attrib["value"] for box in boxes if "checked" in box.attrib]
-
-
-def value(page: Element, name: str) -> str:
-    """What stands in a field of that name."""
-    area = page.find(f".//textarea[@name='{name}']")
-    if area is not None:
-        return area.text or ""
-    return page.find(f".//input[@name='{name}']").attrib["value"]  # type: ignore[union-attr]  # it is there
-
-
-def part(page: Element, name: str) -> str:
-    """The text of the element with that id."""
-    return " ".join(text(page.find(f".//*[@id='{name}']")).split())
-
-
-def stored(owner: Owner, webhook_id: str) -> Webhook:
-    with owner.app.app_context():
-        found: Webhook = stock.the(Webhook, webhook_id)
-        return found
-
-
-def store(app: Flask, **values: Any) -> str:
-    with app.app_context():
-        return stock.webhook(**values)
 
 
 def came(app: Flask, seconds_ago: float) -> None:
@@ -103,95 +55,6 @@ def test_an_empty_list_explains_what_a_webhook_is_and_offers_one(owner: Owner) -
     assert (text(offer), offer.attrib["href"]) == ("Add a webhook", PLACE + "new")
 
 
-def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:
-    page = owner.page(PLACE + "new")
-    assert ticked(page) == ["comment.created"]
-    assert [box.attrib["value"] for box in page.findall(".//input[@name='events']")] == list(EVENTS)
-    assert "checked" not in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
-
-
-def test_a_webhook_is_added_as_typed(owner: Owner) -> None:
-    headers = "Authorization: Bearer geheim\r\n\r\n X-Token : a:b\r\n"
-    events = ["comment.deleted", "webhook.disabled"]
-    page = owner.does(PLACE, form(owner, name="My  chat", events=events, headers=headers))
-    assert text(page.find(".//h1")) == "My chat"
-    assert URL in text(page)
-    assert "comment.deleted, webhook.disabled" in text(page)
-    assert "Authorization: (hidden), X-Token: (hidden)" in text(page)
-    assert "geheim" not in text(page)
-
-
-def test_a_url_alone_is_enough(owner: Owner) -> None:
-    row = stored(owner, added(owner))
-    assert (row.url, row.name, row.format, row.events, row.headers, row.disabled_at) == (
-        URL, "receiver.example", "json", "comment.created", {}, None,
-    )  # fmt: skip
-
-
-def test_one_may_be_added_that_is_not_sent_to_yet(owner: Owner) -> None:
-    page = owner.does(PLACE, form(owner, disabled="on"))
-    assert text(by_class(page, "badge")[0]) == "disabled"
-    assert "Disabled by hand just now. Nothing waits for it." in text(page)
-
-
-@pytest.mark.parametrize(
-    ("name", "typed", "reason"),
-    [
-        ("url", "", "The URL is missing."),
-        ("url", "javascript:alert(1)", "The URL must start with https:// or http://."),
-        ("url", 'https://u:p@receiver.example/"<b>', "The URL must not contain a user name or password"),
-        ("name", "x" * 81, "The name must have 1 to 80 characters."),
-        ("headers", "no colon <b>", "The header 'no colon <b>' needs the form 'Name: value'."),
-        ("headers", "Host: x", "The header Host is set by the guestbook itself."),
-        ("headers", "X-A: 1\nx-a: 2", "A header is named twice."),
-        ("format", "<b>", "There is no format '<b>'. The formats are json"),
-        ("events", [], "Choose at least one event, or nothing will ever be sent."),
-        ("events", ["<b>"], "There is no event '<b>'."),
-    ],
-)
-def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(
-    owner: Owner, name: str, typed: str | list[str], reason: str
-) -> None:
-    sent = form(owner, name="Chat", headers="X-Token: a", events=["comment.deleted"], disabled="on")
-    answer = owner.post(PLACE, sent | {name: typed})
-    assert answer.status_code == 422
-    page = parse(answer)
-    assert part(page, f"{name}-reason").startswith(reason)
-    assert "aria-describedby" in page.find(f".//*[@id='{name}']").attrib  # type: ignore[union-attr]
-    assert len(by_class(page, "reason")) == 1
-    for field in {"url", "name", "headers", "key"}:
-        assert value(page, field) == (sent | {name: typed})[field]
-    assert ticked(page) == ([] if name == "events" else ["comment.deleted"])
-    assert "checked" in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
-    assert "A webhook is an address" in text(owner.page(PLACE)), "nothing was added"
-
-
-def test_all_that_is_wrong_is_said_at_once(owner: Owner) -> None:
-    page = parse(owner.post(PLACE, form(owner, url="", events=[], headers="?")))
-    links = [link.attrib["href"] for link in by_class(page, "summary")[0].findall(".//a")]
-    assert links == ["#url", "#events", "#headers"]
-
-
-def test_the_second_click_of_two_adds_nothing(owner: Owner) -> None:
-    sent = form(owner)
-    first, second = owner.post(PLACE, sent), owner.post(PLACE, sent)
-    assert first.headers["Location"].partition("?")[0] == second.headers["Location"].partition("?")[0]
-    assert "This form was sent before" in text(owner.page(second.headers["Location"]))
-    assert len(owner.page(PLACE).findall(".//tbody/tr")) == 1
-
-
-@pytest.mark.parametrize("key", ["", "x", "../../etc", "F" * 32])
-def test_a_form_without_its_key_adds_one_all_the_same(owner: Owner, key: str) -> None:
-    assert stored(owner, added(owner, key=key)).url == URL
-
-
-def test_a_url_or_a_header_that_was_copied_with_invisible_characters_is_the_one_that_is_seen(
-    owner: Owner,
-) -> None:
-    row = stored(owner, added(owner, url=f" \ufeff{URL}\u200b ", headers="X-Token: a\u200bb\0"))
-    assert (row.url, row.headers) == (URL, {"X-Token": "ab"})
-
-
 def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     ago = clock.now() - timedelta(hours=3)
     store(app, name="Well")
@@ -221,35 +84,6 @@ def test_a_number_that_was_not_counted_to_its_end_says_so(
         for _ in range(4):
             stock.delivery(row)
     assert "more than 2" in text(owner.page(PLACE).find(".//tbody"))
-
-
-def test_the_form_for_changes_loses_nothing_that_is_not_changed(owner: Owner) -> None:
-    row_id = added(owner, name="Chat", headers="X-Token: a:b\nX-Two: ", events=list(EVENTS))
-    before = stored(owner, row_id)
-    page = owner.page(f"{PLACE}{row_id}/edit")
-    sent = {name: value(page, name) for name in ("url", "name", "headers")}
-    after = owner.does(PLACE + row_id, {**sent, "events": ticked(page), "format": "json"})
-    assert "The webhook is changed." in text(after)
-    row = stored(owner, row_id)
-    assert (row.name, row.url, row.events, row.headers, row.secret, row.created_at) == (
-        before.name, before.url, before.events, before.headers, before.secret, before.created_at,
-    )  # fmt: skip
-    assert row.headers == {"X-Token": "a:b", "X-Two": ""}
-
-
-def test_a_webhook_is_changed_as_typed_or_not_at_all(owner: Owner) -> None:
-    row_id = added(owner, name="Chat", headers="X-Token: a")
-    changes = {"url": URL + "/2", "name": "Two", "format": "json", "events": ["ping"], "headers": ""}
-    answer = owner.post(PLACE + row_id, changes | {"name": " "})
-    assert answer.status_code == 422
-    page = parse(answer)
-    assert part(page, "name-reason") == "The name must have 1 to 80 characters."
-    assert (value(page, "url"), ticked(page)) == (URL + "/2", ["ping"])
-    assert text(page.find(".//h1")) == "Edit Chat"
-    assert stored(owner, row_id).url == URL
-    owner.does(PLACE + row_id, changes)
-    row = stored(owner, row_id)
-    assert (row.url, row.name, row.events, row.headers) == (URL + "/2", "Two", "ping", {})
 
 
 def test_a_webhook_is_disabled_and_enabled(app: Flask, owner: Owner) -> None:
@@ -391,13 +225,13 @@ def test_a_webhook_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: 
         assert [delivery.id for delivery in stock.deliveries()] == [kept]
 
 
-@pytest.mark.parametrize("row_id", [UNKNOWN, "x", "F" * 32, "0" * 31, "%00", "0" * 32 + "%0A"])
-def test_what_is_not_there_is_not_found(owner: Owner, row_id: str) -> None:
-    for page in ("", "/edit", "/secret", "/delete"):
-        assert owner.get(PLACE + row_id + page).status_code == 404
+def test_what_is_not_there_is_not_found(owner: Owner) -> None:
     key = {"csrf_token": owner.key(), "password": "x", "hours": "24", "url": URL}
-    for action in ("", "/enable", "/disable", "/ping", "/rotate", "/secret", "/delete"):
-        assert owner.open("POST", PLACE + row_id + action, data=key).status_code == 404
+    for row_id in (UNKNOWN, "x", "F" * 32, "0" * 31, "%00", UNKNOWN + "%0A"):
+        for page in ("", "/edit", "/secret", "/delete"):
+            assert owner.get(PLACE + row_id + page).status_code == 404, (row_id, page)
+        for action in ("", "/enable", "/disable", "/ping", "/rotate", "/secret", "/delete"):
+            assert owner.open("POST", PLACE + row_id + action, data=key).status_code == 404, (row_id, action)
 
 
 HOSTILE = "</title><script>alert(1)</script>{{7*7}}\"'><img src=x onerror=alert(1)> مرحبا"
@@ -421,14 +255,6 @@ def test_hostile_names_urls_and_headers_are_inert_on_every_page(app: Flask, owne
         assert not [link for link in page.iter("a") if link.attrib["href"].startswith("javascript")]
         assert HOSTILE[:80] in text(page)
         assert "49" not in text(page.find(".//main"))
-
-
-def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Owner) -> None:
-    row_id = store(app)
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql("UPDATE webhooks SET headers = '[\"geheim\"'")
-    assert "geheim" not in text(owner.page(PLACE + row_id))
-    assert '(not JSON): ["geheim"' in value(owner.page(f"{PLACE}{row_id}/edit"), "headers")
 
 
 def test_every_database_takes_it(each_app: Flask) -> None:

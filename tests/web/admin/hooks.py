@@ -1,0 +1,58 @@
+"""Webhooks and their form, as the tests of the desk fill it in and read it."""
+
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from flask import Flask
+
+from guestbook.models import Webhook
+from tests import stock
+from tests.web.admin.owner import Owner
+from tests.web.visitor import text
+
+PLACE = "/admin/webhooks/"
+URL = "https://receiver.example/hook"
+
+
+def form(owner: Owner, **typed: Any) -> dict[str, Any]:
+    """What the form for another one sends when only the URL was typed, and what else is given."""
+    page = owner.page(PLACE + "new")
+    key = page.find(".//input[@name='key']")
+    assert key is not None
+    sent = {"key": key.attrib["value"], "url": URL, "name": "", "format": "json", "events": ticked(page)}
+    return {**sent, "headers": "", **typed}
+
+
+def added(owner: Owner, **typed: Any) -> str:
+    answer = owner.post(PLACE, form(owner, **typed))
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["Location"].partition("?")[0].rpartition("/")[2])
+
+
+def ticked(page: Element) -> list[str]:
+    boxes = page.findall(".//input[@name='events']")
+    return [box.attrib["value"] for box in boxes if "checked" in box.attrib]
+
+
+def value(page: Element, name: str) -> str:
+    """What stands in a field of that name."""
+    area = page.find(f".//textarea[@name='{name}']")
+    if area is not None:
+        return area.text or ""
+    return page.find(f".//input[@name='{name}']").attrib["value"]  # type: ignore[union-attr]  # it is there
+
+
+def part(page: Element, name: str) -> str:
+    """The text of the element with that id."""
+    return " ".join(text(page.find(f".//*[@id='{name}']")).split())
+
+
+def stored(owner: Owner, webhook_id: str) -> Webhook:
+    with owner.app.app_context():
+        found: Webhook = stock.the(Webhook, webhook_id)
+        return found
+
+
+def store(app: Flask, **values: Any) -> str:
+    with app.app_context():
+        return stock.webhook(**values)

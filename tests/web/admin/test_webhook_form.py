@@ -1,0 +1,137 @@
+"""The form of a webhook: it begins well, says all that is wrong, and loses nothing."""
+
+import pytest
+from flask import Flask
+
+from guestbook import database
+from guestbook.database import db
+from guestbook.models.webhook import EVENTS
+from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, ticked, value
+from tests.web.admin.owner import Owner
+from tests.web.visitor import by_class, parse, text
+
+
+def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:
+    page = owner.page(PLACE + "new")
+    assert ticked(page) == ["comment.created"]
+    assert [box.attrib["value"] for box in page.findall(".//input[@name='events']")] == list(EVENTS)
+    assert "checked" not in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
+
+
+def test_a_webhook_is_added_as_typed(owner: Owner) -> None:
+    headers = "Authorization: Bearer geheim\r\n\r\n X-Token : a:b\r\n"
+    events = ["comment.deleted", "webhook.disabled"]
+    page = owner.does(PLACE, form(owner, name="My  chat", events=events, headers=headers))
+    assert text(page.find(".//h1")) == "My chat"
+    assert URL in text(page)
+    assert "comment.deleted, webhook.disabled" in text(page)
+    assert "Authorization: (hidden), X-Token: (hidden)" in text(page)
+    assert "geheim" not in text(page)
+
+
+def test_a_url_alone_is_enough(owner: Owner) -> None:
+    row = stored(owner, added(owner))
+    assert (row.url, row.name, row.format, row.events, row.headers, row.disabled_at) == (
+        URL, "receiver.example", "json", "comment.created", {}, None,
+    )  # fmt: skip
+
+
+def test_one_may_be_added_that_is_not_sent_to_yet(owner: Owner) -> None:
+    page = owner.does(PLACE, form(owner, disabled="on"))
+    assert text(by_class(page, "badge")[0]) == "disabled"
+    assert "Disabled by hand just now. Nothing waits for it." in text(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "reason"),
+    [
+        ("url", "", "The URL is missing."),
+        ("url", "javascript:alert(1)", "The URL must start with https:// or http://."),
+        ("url", 'https://u:p@receiver.example/"<b>', "The URL must not contain a user name or password"),
+        ("name", "x" * 81, "The name must have 1 to 80 characters."),
+        ("headers", "no colon <b>", "The header 'no colon <b>' needs the form 'Name: value'."),
+        ("headers", "Host: x", "The header Host is set by the guestbook itself."),
+        ("headers", "X-A: 1\nx-a: 2", "A header is named twice."),
+        ("format", "<b>", "There is no format '<b>'. The formats are json"),
+        ("events", [], "Choose at least one event, or nothing will ever be sent."),
+        ("events", ["<b>"], "There is no event '<b>'."),
+    ],
+)
+def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(
+    owner: Owner, name: str, typed: str | list[str], reason: str
+) -> None:
+    sent = form(owner, name="Chat", headers="X-Token: a", events=["comment.deleted"], disabled="on")
+    answer = owner.post(PLACE, sent | {name: typed})
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert part(page, f"{name}-reason").startswith(reason)
+    assert "aria-describedby" in page.find(f".//*[@id='{name}']").attrib  # type: ignore[union-attr]
+    assert len(by_class(page, "reason")) == 1
+    for field in {"url", "name", "headers", "key"}:
+        assert value(page, field) == (sent | {name: typed})[field]
+    assert ticked(page) == ([] if name == "events" else ["comment.deleted"])
+    assert "checked" in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
+    assert "A webhook is an address" in text(owner.page(PLACE)), "nothing was added"
+
+
+def test_all_that_is_wrong_is_said_at_once(owner: Owner) -> None:
+    page = parse(owner.post(PLACE, form(owner, url="", events=[], headers="?")))
+    links = [link.attrib["href"] for link in by_class(page, "summary")[0].findall(".//a")]
+    assert links == ["#url", "#events", "#headers"]
+
+
+def test_the_second_click_of_two_adds_nothing(owner: Owner) -> None:
+    sent = form(owner)
+    first, second = owner.post(PLACE, sent), owner.post(PLACE, sent)
+    assert first.headers["Location"].partition("?")[0] == second.headers["Location"].partition("?")[0]
+    assert "This form was sent before" in text(owner.page(second.headers["Location"]))
+    assert len(owner.page(PLACE).findall(".//tbody/tr")) == 1
+
+
+def test_a_form_without_its_key_adds_one_all_the_same(owner: Owner) -> None:
+    for key in ("", "x", "../../etc", "F" * 32):
+        assert stored(owner, added(owner, key=key)).url == URL
+
+
+def test_a_url_or_a_header_that_was_copied_with_invisible_characters_is_the_one_that_is_seen(
+    owner: Owner,
+) -> None:
+    row = stored(owner, added(owner, url=f" \ufeff{URL}\u200b ", headers="X-Token: a\u200bb\0"))
+    assert (row.url, row.headers) == (URL, {"X-Token": "ab"})
+
+
+def test_the_form_for_changes_loses_nothing_that_is_not_changed(owner: Owner) -> None:
+    row_id = added(owner, name="Chat", headers="X-Token: a:b\nX-Two: ", events=list(EVENTS))
+    before = stored(owner, row_id)
+    page = owner.page(f"{PLACE}{row_id}/edit")
+    sent = {name: value(page, name) for name in ("url", "name", "headers")}
+    after = owner.does(PLACE + row_id, {**sent, "events": ticked(page), "format": "json"})
+    assert "The webhook is changed." in text(after)
+    row = stored(owner, row_id)
+    assert (row.name, row.url, row.events, row.headers, row.secret, row.created_at) == (
+        before.name, before.url, before.events, before.headers, before.secret, before.created_at,
+    )  # fmt: skip
+    assert row.headers == {"X-Token": "a:b", "X-Two": ""}
+
+
+def test_a_webhook_is_changed_as_typed_or_not_at_all(owner: Owner) -> None:
+    row_id = added(owner, name="Chat", headers="X-Token: a")
+    changes = {"url": URL + "/2", "name": "Two", "format": "json", "events": ["ping"], "headers": ""}
+    answer = owner.post(PLACE + row_id, changes | {"name": " "})
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert part(page, "name-reason") == "The name must have 1 to 80 characters."
+    assert (value(page, "url"), ticked(page)) == (URL + "/2", ["ping"])
+    assert text(page.find(".//h1")) == "Edit Chat"
+    assert stored(owner, row_id).url == URL
+    owner.does(PLACE + row_id, changes)
+    row = stored(owner, row_id)
+    assert (row.url, row.name, row.events, row.headers) == (URL + "/2", "Two", "ping", {})
+
+
+def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Owner) -> None:
+    row_id = store(app)
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.exec_driver_sql("UPDATE webhooks SET headers = '[\"geheim\"'")
+    assert "geheim" not in text(owner.page(PLACE + row_id))
+    assert '(not JSON): ["geheim"' in value(owner.page(f"{PLACE}{row_id}/edit"), "headers")
