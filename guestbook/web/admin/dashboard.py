@@ -3,10 +3,53 @@
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from guestbook import browse, clock, figures, health, standing
+from guestbook.database import db
+from guestbook.figures import Overview
+from guestbook.health import Cron
+from guestbook.web.admin import actions, chart
+
 pages = Blueprint("dashboard", __name__)
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
-    return render_template("admin/dashboard.html")
+    session, now = db.session(), clock.now()
+    overview, cron = figures.overview(session, now), health.cron(session, now)
+    return render_template(
+        "admin/dashboard.html",
+        overview=overview,
+        cron=cron,
+        crontab_line=health.crontab_line(actions.settings()),
+        data_dir=actions.settings().data_dir,
+        steps=_steps(overview, cron),
+        waits=_waits(overview),
+        hours=chart.draw(overview.hours, chart.hour, every=6),
+        days=chart.draw(overview.days, chart.day, every=6),
+        words={doing.webhook.id: standing.word(doing.webhook, now) for doing in overview.webhooks},
+        count=_count,
+    )
+
+
+def _steps(overview: Overview, cron: Cron) -> dict[str, bool]:
+    """Return what a new book needs, and whether it is done."""
+    return {
+        "webhook": bool(overview.webhooks),
+        "cron": cron.word != "never",
+        "comment": overview.has_comments,
+    }
+
+
+def _waits(overview: Overview) -> dict[str, int]:
+    """Return how many deliveries are due now, later, and not before their webhook is enabled."""
+    enabled = [doing for doing in overview.webhooks if not doing.webhook.disabled_at]
+    due = sum(doing.due for doing in enabled)
+    waiting = sum(doing.waiting for doing in enabled)
+    disabled = sum(doing.waiting for doing in overview.webhooks) - waiting
+    return {"due": due, "later": waiting - due, "disabled": disabled}
+
+
+def _count(number: int) -> str:
+    """Return a count that was not counted to its end as `10,000+`."""
+    return f"{number:,}" if number <= browse.COUNT else f"{browse.COUNT:,}+"

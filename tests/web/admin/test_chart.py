@@ -1,0 +1,61 @@
+"""Charts: every number is there, whatever the numbers are."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from guestbook.figures import Bar
+from guestbook.web.admin import chart
+
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def bar(processed: int = 0, failed: int = 0, new: int = 0) -> Bar:
+    return Bar(NOON, processed, failed, new)
+
+
+@pytest.mark.parametrize(
+    ("highest", "scale"),
+    [
+        (0, 2),
+        (1, 2),
+        (2, 2),
+        (3, 4),
+        (5, 6),
+        (10, 10),
+        (11, 20),
+        (101, 200),
+        (1523, 2000),
+        (10**7 + 1, 2 * 10**7),
+    ],
+)
+def test_the_scale_is_easy_to_read_and_to_halve(highest: int, scale: int) -> None:
+    drawn = chart.draw([bar(highest)], chart.hour, 1)
+    assert (drawn.highest, drawn.scale) == (highest, scale)
+
+
+def test_parts_stand_on_each_other_and_fill_the_bar() -> None:
+    [column] = chart.draw([bar(50, 10, 40)], chart.hour, 1).columns
+    assert [part.status for part in column.parts] == ["processed", "new", "failed"]
+    assert [part.height for part in column.parts] == [50, 40, 10]
+    assert [part.top for part in column.parts] == [50, 10, 0]
+
+
+def test_one_failure_among_a_thousand_is_seen() -> None:
+    [column] = chart.draw([bar(1000, 1)], chart.hour, 1).columns
+    assert column.parts[-1].status == "failed"
+    assert column.parts[-1].height == chart.LEAST
+
+
+def test_a_bar_is_said_in_words() -> None:
+    full, empty = chart.draw([bar(1200, 0, 3), bar()], chart.hour, 1).columns
+    assert full.words == "12:00: 1,200 delivered, 3 waiting"
+    assert (empty.words, empty.parts) == ("12:00: none", [])
+
+
+def test_the_axis_names_each_so_many_th_bar() -> None:
+    bars = [Bar(NOON + timedelta(days=number), 1, 0) for number in range(30)]
+    drawn = chart.draw(bars, chart.day, 6)
+    assert drawn.marks == ["5 Mar", "11 Mar", "17 Mar", "23 Mar", "29 Mar"]
+    assert [column.left for column in drawn.columns[:2]] == [1, 11]
+    assert (drawn.width, drawn.said) == (300, "30 delivered, 0 waiting, 0 failed")

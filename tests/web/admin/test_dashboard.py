@@ -1,0 +1,227 @@
+"""The desk's first page: is cron alive, what waits, what failed, and how the webhooks do."""
+
+import re
+import sys
+from datetime import timedelta
+from itertools import pairwise
+from xml.etree.ElementTree import Element
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert
+
+from guestbook import browse, clock, database, figures, health, ids
+from guestbook.database import db
+from guestbook.models import PASSES
+from tests import stock
+from tests.web.admin.owner import Owner
+from tests.web.visitor import add, by_class, text
+
+URL = "/admin/"
+SVG = "{http://www.w3.org/2000/svg}"
+MINUTE = timedelta(minutes=1)
+
+
+def came(app: Flask, ago: timedelta = MINUTE, *, ended: bool = True, **did: int) -> None:
+    """Let a pass have come so long ago."""
+    started = clock.now() - ago
+    row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 0, "retried": 0, "failed": 0}
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.execute(insert(PASSES).values(**row | did, finished_at=started if ended else None))
+
+
+def used(app: Flask) -> str:
+    """Let the book be in use: a webhook, a comment, cron has come."""
+    came(app)
+    add(app, ["Hello"])
+    with app.app_context():
+        return stock.webhook(name="Chat")
+
+
+def tiles(page: Element) -> list[str]:
+    [row] = by_class(page, "tiles")
+    return [" ".join(text(tile).split()) for tile in row.findall("li")]
+
+
+def section(page: Element, name: str) -> Element | None:
+    return page.find(f".//section[@aria-labelledby='{name}']")
+
+
+def words(element: Element | None) -> str:
+    return " ".join(text(element).split())
+
+
+def test_a_new_book_shows_three_steps_and_no_empty_charts(owner: Owner) -> None:
+    page = owner.page(URL)
+    steps = by_class(page, "steps")[0].findall("li")
+    assert [words(step.find("h3")) for step in steps] == ["Add a webhook", "Let cron come", "Sign the book"]
+    links = [link.attrib["href"] for step in steps for link in step.iter("a")]
+    assert links == ["/admin/webhooks/new", "/#sign"]
+    assert not page.findall(f".//{SVG}svg")
+    assert not page.findall(".//table")
+    assert [tile[0] for tile in tiles(page)] == ["0", "0", "0"]
+
+
+def test_the_step_for_cron_has_the_line_of_this_installation(app: Flask, owner: Owner) -> None:
+    line = text(owner.page(URL).find(".//pre"))
+    assert line == health.crontab_line(app.config["GUESTBOOK"])
+    assert f"{sys.prefix}/bin/flask --app guestbook cron" in line
+
+
+def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        stock.webhook()
+    assert [words(step) for step in by_class(owner.page(URL), "done")] == ["Add a webhook done"]
+    add(app, ["Hello"], status="spam")
+    assert len(by_class(owner.page(URL), "done")) == 2
+    came(app)
+    assert by_class(owner.page(URL), "steps") == []
+
+
+def test_cron_is_told_in_plain_words(app: Flask, owner: Owner) -> None:
+    came(app, timedelta(seconds=59), processed=12, retried=1)
+    said = words(section(owner.page(URL), "cron"))
+    assert re.match(r"Cron well A pass ended .+ ago after 0.0 seconds: 12 delivered, 1 to be retried.$", said)
+
+
+def test_a_pass_that_runs_just_now_is_told(app: Flask, owner: Owner) -> None:
+    came(app)
+    came(app, timedelta(), ended=False)
+    assert words(section(owner.page(URL), "cron")).startswith("Cron running A pass is at work; it began")
+
+
+def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) -> None:
+    hook = used(app)
+    came(app, -MINUTE)
+    with app.app_context():
+        stock.delivery(hook, due_at=clock.now() - 20 * MINUTE)
+        with database.write(db.engine) as connection:
+            connection.execute(PASSES.delete())
+    came(app, 30 * MINUTE)
+    cron = section(owner.page(URL), "cron")
+    assert "Cron late Deliveries are due" in words(cron)
+    assert cron is not None
+    assert text(cron.find(".//pre")) == health.crontab_line(app.config["GUESTBOOK"])
+
+
+def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, owner: Owner) -> None:
+    hook = used(app)
+    add(app, ["one", "two"], status="held")
+    with app.app_context():
+        disabled = stock.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+        stock.delivery(hook, due_at=clock.now() - MINUTE)
+        stock.delivery(hook, due_at=clock.now() + 60 * MINUTE)
+        stock.delivery(disabled)
+        for _ in range(4):
+            stock.delivery(hook, status="failed")
+    page = owner.page(URL)
+    assert tiles(page)[0] == "3 waiting 1 due now, 1 later, 1 for disabled webhooks."
+    assert tiles(page)[1].startswith("4 failed")
+    assert tiles(page)[2].startswith("2 to look at")
+    links = [link.attrib["href"] for link in by_class(page, "tiles")[0].iter("a")]
+    assert links == [
+        "/admin/deliveries/?status=new",
+        "/admin/deliveries/?status=failed",
+        "/admin/comments/?status=held",
+    ]
+    assert all(owner.get(link).status_code == 200 for link in links)
+
+
+def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = used(app)
+    with app.app_context():
+        for _ in range(3):
+            stock.delivery(hook, status="failed")
+    monkeypatch.setattr(browse, "COUNT", 2)
+    assert tiles(owner.page(URL))[1].startswith("2+ failed")
+
+
+def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, owner: Owner) -> None:
+    hook = used(app)
+    with app.app_context():
+        for status in ("processed", "processed", "failed", "new"):
+            stock.delivery(hook, status=status)
+    page = owner.page(URL)
+    charts = by_class(page, "chart")
+    assert len(charts) == 2
+    for chart, bars in zip(charts, (24, 30), strict=True):
+        [svg] = chart.findall(f".//{SVG}svg")
+        assert svg.attrib["role"] == "img"
+        named = [page.find(f".//*[@id='{name}']") for name in svg.attrib["aria-labelledby"].split()]
+        assert "UTC" in text(named[0])
+        assert text(named[1]).startswith("2 delivered, 1 waiting, 1 failed.")
+        drawn = [rect.attrib["class"] for rect in svg.iter(f"{SVG}rect") if rect.attrib["class"] != "reach"]
+        assert drawn == ["processed", "new", "failed"]
+        rows = [[text(cell) for cell in row] for row in chart.findall(".//details//tr")]
+        assert rows[0][1:] == ["Delivered", "Waiting", "Failed"]
+        assert len(rows) == bars + 1
+        assert rows[1][1:] == ["2", "1", "1"]
+        assert {cell for row in rows[2:] for cell in row[1:]} == {"0"}
+    assert "style" not in {name for element in page.iter() for name in element.attrib}
+
+
+def test_each_webhook_has_its_health_success_and_time(app: Flask, owner: Owner) -> None:
+    hook = used(app)
+    with app.app_context():
+        for number, error in enumerate((None, None, "No.")):
+            delivery = stock.delivery(hook, status="failed" if error else "processed")
+            stock.attempt(delivery, milliseconds=(number + 1) * 1000, error=error)
+        stock.webhook(name="Off", disabled_at=clock.now(), disabled_reason="gone")
+        stock.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
+    rows = owner.page(URL).findall(".//section[@aria-labelledby='webhooks']//tbody/tr")
+    assert [[words(cell) for cell in row] for row in rows] == [
+        ["Chat", "well", "66 % of 3", "2,000 ms", "0"],
+        ["Off", "disabled", "no attempt yet", "–", "0"],
+        ["Ill", "failing", "no attempt yet", "–", "0"],
+    ]
+    link = rows[0].find(".//a")
+    assert link is not None
+    assert link.attrib["href"] == f"/admin/webhooks/{hook}"
+
+
+def test_more_webhooks_than_fit_lead_to_the_list(
+    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used(app)
+    monkeypatch.setattr(figures, "WEBHOOKS", 1)
+    with app.app_context():
+        stock.delivery(stock.webhook())
+    page = owner.page(URL)
+    assert "All webhooks" in words(section(page, "webhooks"))
+    assert tiles(page)[0] == "1 waiting To be sent now or later."
+
+
+def test_the_newest_comments_and_what_was_given_up_lead_on(app: Flask, owner: Owner) -> None:
+    hook = used(app)
+    with app.app_context():
+        delivery = stock.delivery(hook, status="failed", last_error="The receiver answered 500.")
+    page = owner.page(URL)
+    assert words(section(page, "given-up")).endswith("The receiver answered 500.")
+    assert "Hello" in words(section(page, "newest"))
+    links = [link.attrib["href"] for part in by_class(page, "list") for link in part.iter("a")]
+    assert links[1] == f"/admin/deliveries/{delivery}"
+    assert all(owner.get(link).status_code == 200 for link in links)
+
+
+def test_hostile_names_and_answers_are_only_text(app: Flask, owner: Owner) -> None:
+    bad = "</title></svg><script>alert(1)</script>{{ 7*7 }}\u202e"
+    used(app)
+    add(app, [bad], name=bad)
+    with app.app_context():
+        hook = stock.webhook(name=bad[:80])
+        stock.delivery(hook, status="failed", last_error=bad)
+    page = owner.page(URL)
+    assert len(page.findall(".//script")) == 1  # our own
+    assert "alert(1)" in words(section(page, "newest"))
+    assert "49" not in words(section(page, "newest"))
+
+
+def test_headings_come_in_order_and_ids_are_unique(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        stock.delivery(stock.webhook(), status="failed")
+    page = owner.page(URL)
+    levels = [int(element.tag[1]) for element in page.iter() if re.fullmatch("h[1-6]", str(element.tag))]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    names = [element.attrib["id"] for element in page.iter() if "id" in element.attrib]
+    assert len(names) == len(set(names))
