@@ -1,4 +1,4 @@
-"""How long pages take in a book with years of rows: the book's own and those of the desk."""
+"""How long pages take in a book with a million deliveries: those of the book and of the desk."""
 
 import contextvars
 import re

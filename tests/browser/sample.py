@@ -1,0 +1,138 @@
+"""A book in which much has happened, some of it hostile, for tests that look at every page."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import timedelta
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from guestbook import book, clock, desk, preferences, tokens
+from guestbook.database import db, writing
+from guestbook.models import Comment, Webhook
+from tests import stock
+from tests.receiver import Answer, Receiver
+from tests.web import visitor
+
+Rows = dict[str, list[str]]  # by the name of the variable in an address
+
+HOSTILE = "</textarea></pre></td></title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
+MESSAGES = (
+    "What a lovely little book! We came by on the way to the lighthouse and stayed for tea.",
+    "שלום! היה לנו נחמד מאוד",
+    "Have a look at https://pictures.example/" + "holiday" * 40 + "\n\nGreetings 🌊🐚👩‍👩‍👧‍👦",
+    "W" * 900,
+    HOSTILE,
+)
+NAMES = ("Grace Hopper", "דוד בן־גוריון", "👩‍🚀 Zoë", "N" * 80, '"><b onclick="alert(3)">Bobby</b>')
+BROKEN = Answer(
+    500, body=b"<h1>Oops</h1><script>alert(4)</script>" + b"x" * 500, headers={"Server": "<b>nginx</b>"}
+)
+
+
+def fill(app: Flask, receiver: Receiver) -> Rows:
+    """Fill the book and let two passes of cron come; return ids of rows that differ in how they look."""
+    receiver.answer("/broken/" + "path/" * 60, BROKEN)
+    with app.app_context():
+        webhooks = _add_webhooks(receiver)
+        _look_back(webhooks[0])
+        comments = _sign(app)
+        stock.run_pass()
+        _moderate(comments)
+        _set_up()
+        stock.run_pass()
+        deliveries = _deliveries(webhooks)
+    return {
+        "webhook_id": webhooks,
+        "comment_id": comments[:1],
+        "held": comments[1:],
+        "delivery_id": deliveries,
+    }
+
+
+def addresses(app: Flask, rows: Rows) -> Iterator[str]:
+    """Return where each page is that a GET opens: what stands in the addresses' variables are those rows."""
+    for rule in app.url_map.iter_rules():
+        if "GET" in (rule.methods or ()) and rule.endpoint != "static":
+            yield from _filled(rule, rows)
+
+
+def _filled(rule: Rule, rows: Rows) -> Iterator[str]:
+    names = sorted(rule.arguments)
+    for values in itertools.product(*(rows[name] for name in names)):
+        built = rule.build(dict(zip(names, values, strict=True)))
+        assert built
+        yield built[1]
+
+
+def _add_webhooks(receiver: Receiver) -> list[str]:
+    events = "comment.created comment.published comment.deleted comment.replied"
+    stock.webhook(receiver.url("/gone"), name="Chat of the harbour office", events="webhook.disabled")
+    return [
+        stock.webhook(
+            receiver.url("/hook"), name="Chat", events=events, headers={"Authorization": "Bearer 1"}
+        ),
+        stock.webhook(receiver.url("/broken/" + "path/" * 60), name="דוד " + "N" * 76, events=events),
+        stock.webhook(
+            receiver.url("/off"),
+            name=HOSTILE[:80],
+            disabled_at=clock.now() - timedelta(days=3),
+            disabled_reason="failing",
+        ),
+    ]
+
+
+def _look_back(webhook_id: str) -> None:
+    """Let there be deliveries of some days and hours ago, for the charts."""
+    for hours in (1, 2, 3, 7, 30, 31, 100, 400):
+        made = clock.now() - timedelta(hours=hours)
+        status = "failed" if hours % 3 == 1 else "processed"
+        stock.delivery(
+            webhook_id, status=status, created_at=made, attempts=0, last_error="Too long ago. " * 15
+        )
+
+
+def _sign(app: Flask) -> list[str]:
+    visitor.add(app, [f"Hello {number}" for number in range(21)])
+    for name, message in zip(NAMES, MESSAGES, strict=True):
+        stock.sign(message, name)
+    comments = [comment for comment in visitor.stored(app) if not comment.message.startswith("Hello")]
+    held = visitor.add(
+        app,
+        [HOSTILE],
+        name=NAMES[4],
+        status="held",
+        reason="It has many links. " * 9,
+        website="javascript:alert(5)",
+    )
+    visitor.add(app, ["Buy now"], status="spam", reason="It was written in less than a second.")
+    visitor.add(app, ["Never mind"], status="trash")
+    return [comments[-1].id, *held]
+
+
+def _moderate(comments: list[str]) -> None:
+    with writing() as session:
+        answered = session.get_one(Comment, comments[0])
+        book.reply(session, answered, f"Thank you, come again! {HOSTILE}", stock.settings())
+
+
+def _set_up() -> None:
+    with writing() as session:
+        preferences.save(
+            session, {"title": "The lighthouse’s guestbook 🗼", "prompt": "Be kind.\n" + "W" * 300}
+        )
+        tokens.add(session, HOSTILE[:80])
+
+
+def _deliveries(webhooks: list[str]) -> list[str]:
+    """Return one that was delivered, one that waits for its retry, and one that was never tried."""
+    with writing() as session:
+        desk.ping(session, session.get_one(Webhook, webhooks[0]), stock.settings())
+    found = [
+        next(
+            row.id for row in reversed(stock.deliveries()) if row.webhook_id == webhook_id and row.comment_id
+        )
+        for webhook_id in webhooks
+    ]
+    db.session.rollback()
+    return found
