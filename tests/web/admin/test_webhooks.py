@@ -1,5 +1,6 @@
 """The webhooks at the desk: all that a person does with them, in a browser without scripts."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -7,9 +8,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from guestbook import browse, clock, database
-from guestbook.models import Pass
+from guestbook.database import db
+from guestbook.models import Pass, Webhook
 from tests import stock
 from tests.receiver import Answer, Receiver
 from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, value
@@ -275,3 +278,18 @@ def test_two_clicks_at_the_same_moment_are_one_on_every_database(each_app: Flask
     old = stored(owner, row_id).secret
     at_once(owner, first + "/rotate", {"hours": "24", "replaces": value(owner.page(first), "replaces")})
     assert stored(owner, row_id).previous_secret == old
+
+
+def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) -> None:
+    owner = Owner(each_app)
+    owner.log_in()
+    row_id = added(owner)
+    mark, key = value(owner.page(PLACE + row_id), "replaces"), owner.key()
+    sent = {"hours": "24", "replaces": mark, "csrf_token": key}
+    with ThreadPoolExecutor(1) as pool, each_app.app_context():
+        with database.write(db.engine) as connection:
+            connection.execute(update(Webhook).values(secret="whsec_" + "A" * 32))
+            rotating = pool.submit(owner.open, "POST", f"{PLACE}{row_id}/rotate", data=sent)
+            time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
+        assert rotating.result().status_code == 303
+    assert stored(owner, row_id).secret == "whsec_" + "A" * 32
