@@ -92,9 +92,9 @@ def restore(ids: tuple[str, ...]) -> None:
 @click.option("--remove", is_flag=True, help="Take the answer away.")
 @show.command
 def reply(short_id: str, text: str | None, remove: bool) -> None:
-    """Answer a comment; the answer stands under it, in place of an earlier one.
+    """Answer a comment, in place of an earlier answer.
 
-    A TEXT of - reads it from standard input.
+    It stands under the comment. A TEXT of - reads it from standard input.
     """
     message = sys.stdin.read() if text == "-" else text or ""
     if remove == bool(message.strip()):
