@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from typing import Any, NoReturn
 
 from flask import request
@@ -113,15 +114,20 @@ def _check(value: object, schema: Schema) -> None:
 
 
 def _errors(value: object, schema: Schema) -> Iterable[Any]:
+    validator, formats = _reader()
+    errors: Iterable[Any] = validator(schema, format_checker=formats).iter_errors(value)
+    return errors
+
+
+@cache
+def _reader() -> tuple[Any, Any]:
     # Imported when the first program asks: it would make each start of a command noticeably slower.
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.validators import extend
 
     formats = FormatChecker(formats=())
     formats.checks("date-time", raises=(ValueError, OverflowError))(_is_moment)
-    strict = extend(Draft202012Validator, {"pattern": _look})
-    errors: Iterable[Any] = strict(schema, format_checker=formats).iter_errors(value)
-    return errors
+    return extend(Draft202012Validator, {"pattern": _look}), formats
 
 
 def _look(_validator: object, pattern: str, text: object, _schema: Schema) -> Iterator[Exception]:

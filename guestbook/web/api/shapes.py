@@ -47,7 +47,7 @@ def delivery(row: Delivery) -> Shape:
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
     """Return a delivery with its exact body and all that was tried."""
     made = [_row(attempt, schemas.ATTEMPT, {}) for attempt in attempts]
-    return delivery(row) | {"payload": row.payload, "attempts_made": made}
+    return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
 
 
 def page(key: str, path: str, asked: Shape, rows: list[Shape], older: str | None) -> Shape:
