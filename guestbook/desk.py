@@ -133,7 +133,7 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon:
-            raise Refused(f"The header {name!r} needs the form 'Name: value'.", field="headers")
+            raise Refused(f"The header {name[:40]!r} needs the form 'Name: value'.", field="headers")
         pairs.append((name.strip(), value.strip()))
     if len({name.lower() for name, _ in pairs}) < len(pairs):
         raise Refused("A header is named twice.", field="headers")
