@@ -27,6 +27,7 @@ pytestmark = pytest.mark.needs("chromium")
 SCREENSHOTS = os.environ.get("GUESTBOOK_TEST_SCREENSHOTS")  # a folder for them
 LOOKS = [("light", DESKTOP), ("dark", PHONE)]
 MORE_LOOKS = [("dark", DESKTOP), ("light", PHONE)]  # for the screenshots
+WIDTHS = (320, 390, 768, 1280)
 
 # What the routes do not tell, and its status; {name} is the first of the sample's rows.
 MORE = {
@@ -63,7 +64,7 @@ class Inspector:
         self.page = page
         self.wrong: list[str] = []
         self._count = 0
-        self._sent: set[str] = set()  # the endpoints of forms that were sent wrong
+        self.sent: set[str] = set()  # the endpoints of forms that were sent wrong
         self._routes = app.url_map.bind("")
 
     def open(self, address: str, status: int = 200) -> None:
@@ -76,8 +77,8 @@ class Inspector:
         self.look(response, address, status)
         for number, action in enumerate(self.page.eval_on_selector_all(FORMS, ACTIONS)):
             endpoint, _ = self._routes.match(urlsplit(action).path, "POST")
-            if endpoint not in self._sent:
-                self._sent.add(endpoint)
+            if endpoint not in self.sent:
+                self.sent.add(endpoint)
                 self.page.goto(address)
                 self.look(self._send_nonsense(number), f"{address} {endpoint}", 422)
 
@@ -102,10 +103,12 @@ class Inspector:
         for scheme, size in LOOKS:
             self._show(scheme, size, name)
             self.wrong += [f"{name} ({scheme}): {said}" for said in self._violations()]
-            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                self.wrong.append(f"{name}: scrolls sideways at {size['width']} pixels")
         for scheme, size in MORE_LOOKS if SCREENSHOTS else ():
             self._show(scheme, size, name)
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 800})
+            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                self.wrong.append(f"{name}: scrolls sideways at {width} pixels")
 
     def _send_nonsense(self, number: int) -> Response:
         form = self.page.locator(FORMS).nth(number)
@@ -145,6 +148,7 @@ def test_every_page_is_accessible_valid_and_fits(
         inspector.open(address, (more | UNASKED).get(address, 200))
     inspector.send("/admin/account/", "What it is for", "A robot")
     inspector.send(f"/admin/webhooks/{first['webhook_id']}/secret", "Your password", PASSWORD)
+    assert {"public.sign", "admin.entrance.check", "admin.webhooks.add", "admin.book.save"} < inspector.sent
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
