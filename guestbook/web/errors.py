@@ -25,6 +25,7 @@ SENTENCES = {
         "That is more than the book can take",
         "Nothing was stored. Your browser's Back button brings your text back, so that you can shorten it.",
     ),
+    422: ("That cannot be taken as it is", "Nothing was changed. Go back, load the page anew and try again."),
     500: ("Something broke on our side", "It was written down for the owner. Please try again in a moment."),
     503: ("The book cannot be reached", "It is only for a moment, we hope. Please try again in a minute."),
 }
@@ -95,14 +96,19 @@ def _as_json(response: Response, message: str, fields: Mapping[str, str] | None 
 
 def _to_program(error: HTTPException, status: int) -> str:
     """Return what the view has said itself, else our sentence for that status."""
-    said = error.description if error.description != type(error).description else None
-    return said or TO_PROGRAMS.get(status) or error.name
+    return _said(error) or TO_PROGRAMS.get(status) or error.name
+
+
+def _said(error: HTTPException) -> str | None:
+    """Return what a view of ours has said itself, in place of Werkzeug's words for that status."""
+    return error.description if error.description != type(error).description else None
 
 
 def _words(error: HTTPException, status: int) -> tuple[str, str]:
     if isinstance(error, CSRFError):
         return STALE
-    return SENTENCES.get(status) or (error.name, error.description or "")
+    title, sentence = SENTENCES.get(status) or (error.name, error.description or "")
+    return title, _said(error) or sentence
 
 
 def answer_away(error: SQLAlchemyError) -> Response:
