@@ -246,10 +246,10 @@ def _ping(webhook: Webhook, now: datetime) -> Ping | None:
 def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
     if hindrance := standing.hindrance(webhook, now):
         return hindrance
-    last = health.last_end(db.session(), now)
-    if last is None:
+    cron, last = health.cron(db.session(), now), health.last_end(db.session(), now)
+    if cron.word == "never":
         return "Cron has never come, so nothing is sent yet. The Overview says what to do."
-    if now - last > CRON_IS_LATE:
+    if last and cron.word != "running" and now - last > CRON_IS_LATE:
         return f"Cron last came {clock.ago(last)}. The ping goes out when it comes again."
     if delivery.attempts and delivery.due_at:
         return f"The next attempt is due {clock.ago(delivery.due_at)}."

@@ -151,6 +151,15 @@ def test_a_ping_goes_through_queue_and_sender_and_its_answer_is_shown(
     assert "Look again" not in text(done)
 
 
+def test_beside_a_ping_a_first_pass_that_is_at_work_counts_as_cron(app: Flask, owner: Owner) -> None:
+    with app.app_context(), database.writing() as session:
+        numbers = {"processed": 0, "retried": 0, "failed": 0}
+        session.add(Pass(id=UNKNOWN, started_at=clock.now(), finished_at=None, host="here", **numbers))
+    page = owner.page(pinged(owner, store(app)))
+    assert "Cron has never come" not in text(page)
+    assert "It goes out with the next pass of cron" in part(page, "ping-result")
+
+
 def test_what_the_page_says_beside_a_ping_does_not_grow_old(app: Flask, owner: Owner) -> None:
     row_id = store(app)
     place = pinged(owner, row_id)
