@@ -11,6 +11,7 @@ from guestbook import database
 from guestbook.refusal import Refused
 
 PROGRAMS = ("/api/", "/healthz")
+DESK = "/admin"
 RETRY_AFTER = 60  # seconds
 
 SENTENCES = {
@@ -73,8 +74,7 @@ def answer(error: HTTPException) -> Response:
     if request.path.startswith(PROGRAMS):
         return _as_json(response, _to_program(error, response.status_code))
     title, sentence = _words(error, response.status_code)
-    at_desk = request.path.startswith("/admin")
-    response.data = render_template("error.html", title=title, sentence=sentence, at_desk=at_desk)
+    response.data = render_template("error.html", title=title, sentence=sentence, at_desk=at_desk())
     response.content_type = "text/html; charset=utf-8"
     return response
 
@@ -82,6 +82,11 @@ def answer(error: HTTPException) -> Response:
 def refuse(error: Refused, status: int = 422) -> Response:
     """Answer a program that what it sent is refused, with a sentence for each field that is wrong."""
     return _as_json(Response(status=status), str(error), error.fields)
+
+
+def at_desk() -> bool:
+    """Whether the address is one of the desk, be there a page or not."""
+    return f"{request.path}/".startswith(f"{DESK}/")
 
 
 def _as_json(response: Response, message: str, fields: Mapping[str, str] | None = None) -> Response:

@@ -42,6 +42,19 @@ def test_a_method_that_is_not_for_this_address_says_so(visitor: Visitor, method:
     assert "OPTIONS" in visitor.open(method, url).headers["Allow"]
 
 
+def test_an_error_of_the_desk_does_not_say_that_there_is_no_cookie(visitor: Visitor) -> None:
+    page = parse(visitor.open("GET", "/admin/nowhere"))
+    assert [link.attrib["href"] for link in by_class(page, "button")] == ["/admin/"]
+    assert text(page.find(".//footer")).strip() == "Guestbook"
+
+
+@pytest.mark.parametrize("url", ["/administrator", "/admin-x/"])
+def test_what_only_begins_like_the_desk_leads_to_the_book(visitor: Visitor, url: str) -> None:
+    page = parse(visitor.open("GET", url))
+    assert [link.attrib["href"] for link in by_class(page, "button")] == ["/"]
+    assert "sets no cookies" in text(page.find(".//footer"))
+
+
 def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
     status, title = shown(visitor, "POST", "/comments", data={"message": "x" * guard.BODY_LIMIT})
     assert (status, title) == (413, "That is more than the book can take")

@@ -10,9 +10,10 @@ from guestbook import login
 from guestbook.database import db
 from guestbook.models import Login
 from guestbook.version import VERSION
+from guestbook.web import errors
 
 COOKIE_LASTS = login.LASTS
-PLACE = "/admin"
+PLACE = errors.DESK
 ENTRANCE = "admin.entrance."  # what begins so needs no login
 VALUE = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
 # As for the book, and a script of our own that makes some things quicker and none possible.
@@ -45,7 +46,7 @@ def admit() -> ResponseReturnValue | None:
 
 def add_headers(response: Response) -> Response:
     """Let nobody keep a page of the desk, be it one of an error: what is on it is the owner's alone."""
-    if not f"{request.path}/".startswith(f"{PLACE}/"):
+    if not errors.at_desk():
         return response
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = POLICY
