@@ -120,6 +120,13 @@ def test_the_two_doors_do_not_know_each_other() -> None:
     assert not faults({"guestbook.cli.status": "from guestbook.cli import show"})
 
 
+def test_the_desk_and_the_api_do_not_know_each_other() -> None:
+    desk, api = "guestbook.web.admin", "guestbook.web.api"
+    for mine, other in ((desk, api), (api, desk)):
+        ours = [source for module, source in sources().items() if module.startswith(mine)]
+        assert not [name for source in ours for name in imports(source) if name.startswith(other)]
+
+
 def roots_of(name: str) -> set[str]:
     """The packages that a room imports from."""
     mine = [source for module, source in sources().items() if room(module) == name]

@@ -3,7 +3,7 @@
 import math
 from datetime import timedelta
 
-from flask import current_app, request
+from flask import request
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,7 @@ from guestbook.models import Comment
 from guestbook.refusal import Refused
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
-from guestbook.web import show
+from guestbook.web import common, show
 
 RATE_TIME = timedelta(minutes=10)  # in which one network may write as many comments as the owner has set
 
@@ -46,7 +46,7 @@ def take(entry: Draft, *, trap: str, age: float | None, form_key: str | None) ->
 
 
 def _store(entry: Draft, verdict: Verdict, form_key: str | None) -> Comment:
-    settings: Settings = current_app.config["GUESTBOOK"]
+    settings = common.settings()
     with writing() as session:
         _count(session, settings)
         return book.sign(session, entry, verdict, form_key=form_key, settings=settings)

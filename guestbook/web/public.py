@@ -1,7 +1,5 @@
 """The book as everybody sees it, and the form."""
 
-import re
-
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,13 +8,12 @@ from guestbook import book, database, draft, spam
 from guestbook.database import db
 from guestbook.draft import Draft
 from guestbook.models import Comment
-from guestbook.web import errors, forms, intake, show
+from guestbook.web import common, errors, forms, intake, show
 from guestbook.web.forms import Form, FormError
 from guestbook.web.intake import TooMany
 
 pages = Blueprint("public", __name__)
 
-ID = re.compile(r"[0-9a-f]{32}")
 TRAP = "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
 WAITING = "waiting"  # in place of an id, for what is not shown yet
 BLANK = Draft("", None, "", {})
@@ -28,7 +25,7 @@ AWAY = "The book cannot be reached at the moment, so nothing was stored. Please 
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     before = request.args.get("before")
-    if before is not None and not ID.fullmatch(before):
+    if before is not None and not common.ID.fullmatch(before):
         abort(404)
     page = book.page(db.session(), before, show.settings_of_book().per_page)
     return render_template(
@@ -81,7 +78,7 @@ def comment(comment_id: str) -> ResponseReturnValue:
 
 
 def _find(comment_id: str) -> Comment | None:
-    return book.find(db.session(), comment_id) if ID.fullmatch(comment_id) else None
+    return book.find(db.session(), comment_id) if common.ID.fullmatch(comment_id) else None
 
 
 def _store(entry: Draft, form: Form) -> Comment:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, g, url_for
+from flask import Flask, g, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from guestbook import clock, draft, preferences, text
 from guestbook.database import db
 from guestbook.preferences import Preferences
+from guestbook.web import common
 
 REL = "nofollow noopener ugc"
 STATIC = Path(__file__).parent.parent / "static"
@@ -30,7 +31,7 @@ def init_app(app: Flask) -> None:
 
 def names() -> dict[str, Any]:
     """Return what every page says: the owner's settings, and the address that canonical links start with."""
-    return {"book": settings_of_book(), "base_url": current_app.config["GUESTBOOK"].base_url}
+    return {"book": settings_of_book(), "base_url": common.settings().base_url}
 
 
 def settings_of_book() -> Preferences:

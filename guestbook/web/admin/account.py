@@ -11,6 +11,7 @@ from guestbook.database import db, writing
 from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import Token
 from guestbook.refusal import Refused
+from guestbook.web import common
 from guestbook.web.admin import actions, doorman
 
 pages = Blueprint("account", __name__, url_prefix="/account")
@@ -75,7 +76,7 @@ def add_token() -> ResponseReturnValue:
     token_id = request.form.get("id", "")
     try:
         with writing() as session:
-            known = token_id if actions.ID.fullmatch(token_id) else None
+            known = token_id if common.ID.fullmatch(token_id) else None
             token, value = tokens.add(session, request.form.get("name", ""), token_id=known)
             name = token.name
     except Refused as error:
@@ -91,7 +92,7 @@ def add_token() -> ResponseReturnValue:
 def revoke_token(token_id: str) -> ResponseReturnValue:
     """Revoke a token."""
     with writing() as session:
-        token = actions.find(Token, token_id)
+        token = common.find(Token, token_id)
         name = token.name
         tokens.revoke(session, token)
     return actions.done(f"The token {name} opens nothing any more.", HERE)
@@ -101,7 +102,7 @@ def _changed(old: str, password: str, again: str) -> str:
     """Change the password and return the value of the new cookie; raises what there is to say."""
     if password != again:
         raise Refused("The two are not the same.", field="again")
-    login.confirm(old, address=doorman.address(), settings=actions.settings())
+    login.confirm(old, address=doorman.address(), settings=common.settings())
     with writing() as session:
         return login.change_password(session, password, browser=doorman.browser())
 

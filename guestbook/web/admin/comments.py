@@ -14,6 +14,7 @@ from guestbook.draft import Draft
 from guestbook.models import Comment
 from guestbook.refusal import Refused
 from guestbook.text import clean_line
+from guestbook.web import common
 from guestbook.web.admin import actions
 
 pages = Blueprint("comments", __name__, url_prefix="/comments")
@@ -69,7 +70,7 @@ def index() -> ResponseReturnValue:
 @pages.get("/<comment_id>")
 def show(comment_id: str) -> ResponseReturnValue:
     """Show one, with all that is known of it."""
-    return _page(actions.find(Comment, comment_id))
+    return _page(common.find(Comment, comment_id))
 
 
 @pages.post("/<comment_id>")
@@ -80,7 +81,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
         with writing() as session:
             book.edit(session, _lock(session, comment_id), entry)
     except Refused as refused:
-        return _page(actions.find(Comment, comment_id), entry=entry, reasons=refused.fields), 422
+        return _page(common.find(Comment, comment_id), entry=entry, reasons=refused.fields), 422
     return actions.done("The comment is changed.", "admin.comments.show", comment_id=comment_id)
 
 
@@ -91,10 +92,10 @@ def reply(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = _lock(session, comment_id)
-            book.reply(session, comment, answer, actions.settings())
+            book.reply(session, comment, answer, common.settings())
             sentence = "Your answer is kept." if comment.reply else "There is no answer to this comment now."
     except Refused as refused:
-        return _page(actions.find(Comment, comment_id), answer=answer, reasons=refused.fields), 422
+        return _page(common.find(Comment, comment_id), answer=answer, reasons=refused.fields), 422
     return actions.done(sentence, "admin.comments.show", comment_id=comment_id)
 
 
@@ -115,7 +116,7 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
 def ask(comment_id: str) -> ResponseReturnValue:
     """Ask whether it shall be gone for good."""
     target = url_for("admin.comments.delete", comment_id=comment_id)
-    return _ask([actions.find(Comment, comment_id)], _place(request.args), target)
+    return _ask([common.find(Comment, comment_id)], _place(request.args), target)
 
 
 @pages.post("/<comment_id>/delete")
@@ -149,7 +150,7 @@ def bulk() -> ResponseReturnValue:
 
 def _place(values: Mapping[str, str]) -> Place:
     status, before = values.get("status", ""), values.get("before") or None
-    if status not in ("", *TABS) or (before and not actions.ID.fullmatch(before)):
+    if status not in ("", *TABS) or (before and not common.ID.fullmatch(before)):
         abort(404)
     return Place(status, clean_line(values.get("words", "")[: browse.LETTERS]), before)
 
@@ -220,16 +221,16 @@ def _lock(session: Session, comment_id: str) -> Comment:
 
 
 def _ids(texts: Sequence[str]) -> list[str]:
-    return [text for text in texts if actions.ID.fullmatch(text)]
+    return [text for text in texts if common.ID.fullmatch(text)]
 
 
 def _do(session: Session, comment: Comment, action: str) -> None:
     if action == "delete":
-        book.delete(session, comment, actions.settings())
+        book.delete(session, comment, common.settings())
     elif action == "restore":
-        book.restore(session, comment, actions.settings())
+        book.restore(session, comment, common.settings())
     else:
-        book.move(session, comment, MOVES[action], actions.settings())
+        book.move(session, comment, MOVES[action], common.settings())
 
 
 def _count(did: str, count: int, asked: int) -> str:

@@ -7,7 +7,8 @@ from guestbook import browse, clock, figures, health, standing
 from guestbook.database import db
 from guestbook.figures import Overview
 from guestbook.health import Cron
-from guestbook.web.admin import actions, chart
+from guestbook.web import common
+from guestbook.web.admin import chart
 
 pages = Blueprint("dashboard", __name__)
 
@@ -21,8 +22,8 @@ def index() -> ResponseReturnValue:
         "admin/dashboard.html",
         overview=overview,
         cron=cron,
-        crontab_line=health.crontab_line(actions.settings()),
-        data_dir=actions.settings().data_dir,
+        crontab_line=health.crontab_line(common.settings()),
+        data_dir=common.settings().data_dir,
         steps=_steps(overview, cron),
         waits=_waits(overview),
         hours=chart.draw(overview.hours, chart.hour, every=6),

@@ -9,12 +9,13 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import browse, clock, outbox, redelivery
+from guestbook import browse, clock, desk, outbox, redelivery
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.delivery import STATUSES
 from guestbook.models.webhook import EVENTS
 from guestbook.refusal import Refused
+from guestbook.web import common
 from guestbook.web.admin import actions, explanation, meant
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
@@ -27,7 +28,7 @@ SOON = timedelta(minutes=1)  # for which a page waits that looks for the result 
 def index() -> ResponseReturnValue:
     """List them, newest first, those that the filters ask for."""
     before = request.args.get("before")
-    if before is not None and not actions.ID.fullmatch(before):
+    if before is not None and not common.ID.fullmatch(before):
         abort(404)
     try:
         wanted, reasons = meant.filtered(), {}
@@ -53,8 +54,8 @@ def index() -> ResponseReturnValue:
 @pages.get("/<delivery_id>")
 def show(delivery_id: str) -> ResponseReturnValue:
     """Show one, with what was sent and every answer."""
-    delivery = actions.find(Delivery, delivery_id)
-    webhook = actions.find(Webhook, delivery.webhook_id)
+    delivery = common.find(Delivery, delivery_id)
+    webhook = common.find(Webhook, delivery.webhook_id)
     attempts, earlier = _attempts(delivery, request.args.get("before"))
     return render_template(
         "admin/delivery.html",
@@ -71,7 +72,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
 @pages.get("/<delivery_id>/payload")
 def payload(delivery_id: str) -> ResponseReturnValue:
     """Give the exact bytes that are sent, to be saved: no browser shall take them for a page."""
-    delivery = actions.find(Delivery, delivery_id)
+    delivery = common.find(Delivery, delivery_id)
     response = Response(delivery.body, mimetype="application/octet-stream")
     response.headers.set("Content-Disposition", "attachment", filename=f"{delivery.id}.json")
     return response
@@ -80,10 +81,10 @@ def payload(delivery_id: str) -> ResponseReturnValue:
 @pages.get("/<delivery_id>/explain")
 def explain(delivery_id: str) -> ResponseReturnValue:
     """Show step by step how its signature is made, and programs that verify it."""
-    delivery = actions.find(Delivery, delivery_id)
-    webhook = actions.find(Webhook, delivery.webhook_id)
+    delivery = common.find(Delivery, delivery_id)
+    webhook = common.find(Webhook, delivery.webhook_id)
     number = request.args.get("attempt")
-    attempt = _attempt(delivery, number) if number is not None else _last_attempt(delivery)
+    attempt = _attempt(delivery, number) if number is not None else desk.last_attempt(db.session(), delivery)
     return render_template(
         "admin/explain.html",
         delivery=delivery,
@@ -97,10 +98,10 @@ def explain(delivery_id: str) -> ResponseReturnValue:
 def redeliver(delivery_id: str) -> ResponseReturnValue:
     """Make one due at once."""
     with writing() as session:
-        delivery = actions.find(Delivery, delivery_id)
+        delivery = common.find(Delivery, delivery_id)
         was_new = delivery.status == "new"
         is_free = bool(outbox.redeliver(session, [delivery], clock.now()))
-        is_disabled = actions.find(Webhook, delivery.webhook_id).disabled_at is not None
+        is_disabled = common.find(Webhook, delivery.webhook_id).disabled_at is not None
     told = _told(is_free, was_new, is_disabled)
     return actions.done(told, "admin.deliveries.show", delivery_id=delivery_id)
 
@@ -113,9 +114,7 @@ def ask() -> ResponseReturnValue:
     except Refused as error:
         return render_template("admin/redeliver.html", reason=str(error)), 422
     parts = redelivery.forecast(db.session(), which, clock.now())
-    return render_template(
-        "admin/redeliver.html", parts=parts, total=redelivery.total(parts), fields=fields
-    )
+    return render_template("admin/redeliver.html", parts=parts, total=redelivery.total(parts), fields=fields)
 
 
 @pages.post("/redeliver")
@@ -156,11 +155,6 @@ def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], in
 
 def _attempt(delivery: Delivery, number: str) -> Attempt:
     return db.session.get(Attempt, (delivery.id, _number(number))) or abort(404)
-
-
-def _last_attempt(delivery: Delivery) -> Attempt | None:
-    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
-    return db.session.scalar(query.limit(1))
 
 
 def _number(typed: str) -> int:

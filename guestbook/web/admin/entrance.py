@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from guestbook import login
 from guestbook.database import writing
 from guestbook.login import TooManyTries, WrongPassword
-from guestbook.web import errors
+from guestbook.web import common, errors
 from guestbook.web.admin import actions, doorman
 
 pages = Blueprint("entrance", __name__)
@@ -38,7 +38,7 @@ def check() -> ResponseReturnValue:
             request.form.get("password", ""),
             address=doorman.address(),
             browser=doorman.browser(),
-            settings=actions.settings(),
+            settings=common.settings(),
         )
     except TooManyTries as error:
         return _form(str(error)), 429, {"Retry-After": str(error.seconds)}
@@ -63,7 +63,7 @@ def explain(error: CSRFError) -> ResponseReturnValue:
         return errors.answer(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(TOO_OLD), 400
-    base_url = actions.settings().base_url
+    base_url = common.settings().base_url
     at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
     return _form(NO_COOKIE if at_home else NOT_HERE.format(f"{base_url}{doorman.PLACE}/")), 400
 

@@ -12,7 +12,7 @@ from guestbook.models import Delivery, Webhook
 from guestbook.models.delivery import STATUSES
 from guestbook.models.webhook import EVENTS
 from guestbook.refusal import Refused
-from guestbook.web.admin import actions
+from guestbook.web import common
 
 MOST_IDS = 500  # in one request
 LIMIT = 200  # characters of a filter that are read
@@ -42,7 +42,7 @@ def chosen() -> tuple[ColumnElement[bool], list[tuple[str, str]]]:
         raise Refused("Tick the deliveries that are to be redelivered first.")
     if len(row_ids) > MOST_IDS:
         raise Refused(f"{len(row_ids)} deliveries were ticked; at most {MOST_IDS} can be at once.")
-    if not all(map(actions.ID.fullmatch, row_ids)):
+    if not all(map(common.ID.fullmatch, row_ids)):
         abort(404)
     return Delivery.id.in_(row_ids), [("id", row_id) for row_id in row_ids]
 
@@ -68,7 +68,7 @@ def _status(typed: str) -> str:
 
 
 def _webhook(typed: str) -> str:
-    if not actions.ID.fullmatch(typed) or db.session.get(Webhook, typed) is None:
+    if not common.ID.fullmatch(typed) or db.session.get(Webhook, typed) is None:
         raise ValueError("There is no such webhook any more.")
     return typed
 

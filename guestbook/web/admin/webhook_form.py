@@ -9,7 +9,7 @@ from flask import request
 from guestbook import desk, ids
 from guestbook.models import Webhook
 from guestbook.text import clean_line, clean_text
-from guestbook.web.admin import actions
+from guestbook.web import common
 
 EVENTS = {  # and when each happens
     "comment.created": "somebody signed the book, and it is no spam",
@@ -39,7 +39,7 @@ class Typed:
         sent = request.form
         key = sent.get("key", "")
         return cls(
-            key=key if actions.ID.fullmatch(key) else ids.new(),
+            key=key if common.ID.fullmatch(key) else ids.new(),
             url=clean_line(sent.get("url", "")),
             name=clean_line(sent.get("name", "")),
             format=sent.get("format", ""),

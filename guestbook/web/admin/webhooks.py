@@ -15,6 +15,7 @@ from guestbook.formats import FORMATS
 from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.refusal import Refused
+from guestbook.web import common
 from guestbook.web.admin import actions, doorman, sealed
 from guestbook.web.admin.webhook_form import EVENTS, Typed
 
@@ -64,7 +65,7 @@ def add() -> ResponseReturnValue:
 @pages.get("/<webhook_id>")
 def show(webhook_id: str) -> ResponseReturnValue:
     """Show one: how it is doing, its latest deliveries, what can be done."""
-    webhook = actions.find(Webhook, webhook_id)
+    webhook = common.find(Webhook, webhook_id)
     session, now = db.session(), clock.now()
     overlap_end = webhook.previous_secret_expires_at if webhook.previous_secret else None
     sent = _ping(webhook, now)
@@ -84,7 +85,7 @@ def show(webhook_id: str) -> ResponseReturnValue:
 @pages.get("/<webhook_id>/edit")
 def edit(webhook_id: str) -> ResponseReturnValue:
     """Show the form with what is set."""
-    webhook = actions.find(Webhook, webhook_id)
+    webhook = common.find(Webhook, webhook_id)
     return _form(Typed.of(webhook), webhook=webhook)
 
 
@@ -94,10 +95,10 @@ def change(webhook_id: str) -> ResponseReturnValue:
     typed = Typed.read()
     try:
         with writing() as session:
-            webhook = actions.find(Webhook, webhook_id)
-            desk.update(session, webhook, typed.fields(), actions.settings())
+            webhook = common.find(Webhook, webhook_id)
+            desk.update(session, webhook, typed.fields(), common.settings())
     except Refused as error:
-        return _form(typed, error, actions.find(Webhook, webhook_id)), 422
+        return _form(typed, error, common.find(Webhook, webhook_id)), 422
     return actions.done("The webhook is changed.", "admin.webhooks.show", webhook_id=webhook_id)
 
 
@@ -105,7 +106,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
 def enable(webhook_id: str) -> ResponseReturnValue:
     """Send to it again, also before a pause is over."""
     with writing():
-        actions.find(Webhook, webhook_id).enable()
+        common.find(Webhook, webhook_id).enable()
     sentence = "The webhook is enabled. What waits for it goes out with the next pass of cron."
     return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
 
@@ -114,7 +115,7 @@ def enable(webhook_id: str) -> ResponseReturnValue:
 def disable(webhook_id: str) -> ResponseReturnValue:
     """Send nothing more to it."""
     with writing():
-        actions.find(Webhook, webhook_id).disable(clock.now(), "by_hand")
+        common.find(Webhook, webhook_id).disable(clock.now(), "by_hand")
     sentence = "The webhook is disabled. Its deliveries wait until it is enabled again."
     return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
 
@@ -123,8 +124,8 @@ def disable(webhook_id: str) -> ResponseReturnValue:
 def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show what becomes of it."""
     with writing() as session:
-        webhook = actions.find(Webhook, webhook_id)
-        delivery_id = desk.ping(session, webhook, actions.settings()).id
+        webhook = common.find(Webhook, webhook_id)
+        delivery_id = desk.ping(session, webhook, common.settings()).id
     return redirect(url_for(".show", webhook_id=webhook_id, ping=delivery_id, _anchor="ping"), 303)
 
 
@@ -135,7 +136,7 @@ def rotate(webhook_id: str) -> ResponseReturnValue:
     if overlap not in OVERLAPS:
         abort(422, "Nothing was changed. Choose one of the times for which the old secret may go on signing.")
     with writing() as session:
-        webhook = actions.find(Webhook, webhook_id)
+        webhook = common.find(Webhook, webhook_id)
         session.refresh(webhook, with_for_update={"key_share": True})
         if request.form.get("replaces") != _mark(webhook):
             sentence = "The secret had been replaced before, so this time nothing was changed."
@@ -158,10 +159,10 @@ def reveal(webhook_id: str) -> ResponseReturnValue:
     It is the answer itself, without a redirect: nothing was changed that could happen twice, and a page to be
     led to would have to show the secret to a browser that did not say the password.
     """
-    actions.find(Webhook, webhook_id)  # before a try is counted
+    common.find(Webhook, webhook_id)  # before a try is counted
     try:
         password = request.form.get("password", "")
-        login.confirm(password, address=doorman.address(), settings=actions.settings())
+        login.confirm(password, address=doorman.address(), settings=common.settings())
     except TooManyTries as error:
         return _secret(webhook_id, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
     except WrongPassword as error:
@@ -172,7 +173,7 @@ def reveal(webhook_id: str) -> ResponseReturnValue:
 @pages.get("/<webhook_id>/delete")
 def before_delete(webhook_id: str) -> ResponseReturnValue:
     """Say what goes with it."""
-    webhook = actions.find(Webhook, webhook_id)
+    webhook = common.find(Webhook, webhook_id)
     count = browse.count(db.session(), Deliveries(webhook_id=webhook.id))
     return render_template("admin/webhook_delete.html", webhook=webhook, count=count)
 
@@ -180,7 +181,7 @@ def before_delete(webhook_id: str) -> ResponseReturnValue:
 @pages.post("/<webhook_id>/delete")
 def delete(webhook_id: str) -> ResponseReturnValue:
     """Delete it with all its deliveries."""
-    name = actions.find(Webhook, webhook_id).name
+    name = common.find(Webhook, webhook_id).name
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = desk.delete(db.engine, webhook_id)
     sentence = f"“{name}” is deleted, and {count} deliver{'y' if count == 1 else 'ies'} with it."
@@ -199,7 +200,7 @@ def _form(typed: Typed, error: Refused | None = None, webhook: Webhook | None = 
 
 
 def _secret(webhook_id: str, **shown: object) -> str:
-    webhook = actions.find(Webhook, webhook_id)
+    webhook = common.find(Webhook, webhook_id)
     return render_template("admin/webhook_secret.html", webhook=webhook, **shown)
 
 
@@ -209,7 +210,7 @@ def _add(typed: Typed) -> ResponseReturnValue:
         webhook = session.get(Webhook, typed.key)
         sentence = "This form was sent before; here is the webhook that it added."
         if webhook is None:
-            fields, settings = typed.fields(), actions.settings()
+            fields, settings = typed.fields(), common.settings()
             if not typed.name:
                 del fields["name"]  # the desk calls it as its host
             webhook = desk.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
@@ -222,7 +223,7 @@ def _add(typed: Typed) -> ResponseReturnValue:
 
 def _mark(webhook: Webhook) -> str:
     """Return what names this secret of this webhook without telling it."""
-    key, message = actions.settings().secret_key, f"{webhook.id} {webhook.secret}"
+    key, message = common.settings().secret_key, f"{webhook.id} {webhook.secret}"
     return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
 
 
@@ -235,7 +236,7 @@ def _just_made(webhook: Webhook) -> str | None:
 def _ping(webhook: Webhook, now: datetime) -> Ping | None:
     """Return the ping that the address names."""
     session, delivery_id = db.session(), request.args.get("ping", "")
-    delivery = session.get(Delivery, delivery_id) if actions.ID.fullmatch(delivery_id) else None
+    delivery = session.get(Delivery, delivery_id) if common.ID.fullmatch(delivery_id) else None
     if delivery is None or delivery.webhook_id != webhook.id:
         return None
     attempt = desk.last_attempt(session, delivery)

@@ -11,8 +11,8 @@ from guestbook.database import db, writing
 from guestbook.models import Comment
 from guestbook.refusal import Refused
 from guestbook.web import errors, intake, show
-from guestbook.web.admin.actions import find, settings
 from guestbook.web.api import asked, keys, shapes
+from guestbook.web.common import find, settings
 
 calls = Blueprint("comments", __name__, url_prefix="/comments")
 

@@ -8,8 +8,8 @@ from werkzeug.exceptions import Conflict
 from guestbook import browse, clock, outbox
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery
-from guestbook.web.admin.actions import find
 from guestbook.web.api import asked, shapes
+from guestbook.web.common import find
 
 calls = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 

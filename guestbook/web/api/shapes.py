@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import current_app
-
 from guestbook import clock, standing
 from guestbook.database import Base
 from guestbook.models import Attempt, Comment, Delivery, Webhook
 from guestbook.sender import HIDDEN
+from guestbook.web import common
 from guestbook.web.api import document, schemas
 
 Shape = dict[str, Any]
@@ -18,12 +17,12 @@ Shape = dict[str, Any]
 
 def address(path: str) -> str:
     """Return the absolute address of a path of the API."""
-    return f"{current_app.config['GUESTBOOK'].base_url}{document.PLACE}{path}"
+    return f"{common.settings().base_url}{document.PLACE}{path}"
 
 
 def comment(row: Comment, *, with_reason: bool = False) -> Shape:
     """Return a comment; why it was held is for the owner's programs."""
-    shown: Shape = row.public(current_app.config["GUESTBOOK"].base_url)
+    shown: Shape = row.public(common.settings().base_url)
     shown["reply"] = row.reply.public() if row.reply else None
     return shown | {"reason": row.reason} if with_reason else shown
 

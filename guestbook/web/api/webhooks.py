@@ -12,8 +12,8 @@ from guestbook.database import db, writing
 from guestbook.models import Webhook
 from guestbook.refusal import Refused
 from guestbook.sender import HIDDEN
-from guestbook.web.admin.actions import find, settings
 from guestbook.web.api import asked, shapes
+from guestbook.web.common import find, settings
 
 calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 

@@ -1,0 +1,24 @@
+"""What the book, the desk and the API share: the rows that addresses name, and the settings."""
+
+import re
+from typing import TypeVar
+
+from flask import abort, current_app
+
+from guestbook.database import Base, db
+from guestbook.settings import Settings
+
+ID = re.compile(r"[0-9a-f]{32}")
+M = TypeVar("M", bound=Base)
+
+
+def find(model: type[M], row_id: str) -> M:
+    """Return the row with that id; 404 when there is none."""
+    row = db.session.get(model, row_id) if ID.fullmatch(row_id) else None
+    return row if row is not None else abort(404)
+
+
+def settings() -> Settings:
+    """Return the settings that the app has read."""
+    read: Settings = current_app.config["GUESTBOOK"]
+    return read
