@@ -194,8 +194,8 @@ def test_a_delivery_tells_all_that_is_known(owner: Owner, app: Flask, receiver: 
     page = owner.page(LIST + key)
     said = " ".join(text(page).split())
     for fact in (
-        "Chat", event_id, "processed", "Hello 🎈", "Owed to the schedule", "oops", "taken", "Server theirs",
-        "X-Guestbook-Attempt 2", "The receiver answered 500.", "Signatures are not stored",
+        "Chat", event_id, "processed", "Hello 🎈", "Triggered by the schedule", "oops", "taken",
+        "Server theirs", "X-Guestbook-Attempt 2", "The receiver answered 500.", "Signatures are not stored",
     ):  # fmt: skip
         assert fact in said, fact
     assert said.index("Attempt 2") < said.index("Attempt 1")
