@@ -13,6 +13,7 @@ from guestbook.formats import FORMATS
 from guestbook.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS
 from guestbook.refusal import Refused
+from guestbook.sender import HIDDEN
 from guestbook.settings import Settings
 
 DEFAULT_EVENTS = ("comment.created",)
@@ -31,7 +32,7 @@ def add(
 
     One that is `disabled` is not sent to yet: its deliveries wait.
     """
-    values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings)
+    values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings, {})
     host = urlsplit(values["url"]).hostname or ""
     values = {"name": host[:NAME_LIMIT], "format": "json", "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
@@ -43,8 +44,8 @@ def add(
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
-    """Change the named fields, all or, when one is wrong, none."""
-    values = _checked(fields, settings)
+    """Change the named fields, all or, when one is wrong, none; a `(hidden)` header keeps its value."""
+    values = _checked(fields, settings, webhook.headers)
     webhook.move(values.pop("url", webhook.url))
     for name, value in values.items():
         setattr(webhook, name, value)
@@ -76,14 +77,14 @@ def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:
     return session.scalars(query.order_by(Attempt.number.desc()).limit(1)).first()
 
 
-def _checked(fields: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
     checks: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "url": ("url", lambda value: _url(value, settings)),
         "name": ("name", _name),
         "format_name": ("format", _format),
         "events": ("events", _events),
-        "headers": ("headers", _headers),
+        "headers": ("headers", lambda value: _headers(value, old_headers)),
     }
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
@@ -128,13 +129,18 @@ def _events(names: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(names))
 
 
-def _headers(lines: Sequence[str]) -> dict[str, str]:
+def _headers(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
+    known = {name.lower(): value for name, value in old.items()}
     pairs = []
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon:
             raise Refused(f"The header {name[:40]!r} needs the form 'Name: value'.", field="headers")
-        pairs.append((name.strip(), value.strip()))
+        name, value = name.strip(), value.strip()
+        if value == HIDDEN and name.lower() not in known:
+            sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
+            raise Refused(sentence, field="headers")
+        pairs.append((name, known[name.lower()] if value == HIDDEN else value))
     if len({name.lower() for name, _ in pairs}) < len(pairs):
         raise Refused("A header is named twice.", field="headers")
     try:

@@ -125,7 +125,7 @@ def _complain(tally: Tally) -> None:
         noun = "1 delivery was" if count == 1 else f"{count} deliveries were"
         click.echo(
             f"guestbook: {noun} given up for webhook {show.safe(name)}. "
-            f"See: flask --app guestbook deliveries list --status failed --webhook {webhook_id}",
+            f"See: {show.typed(f'deliveries list --status failed --webhook {webhook_id}')}",
             err=True,
         )
     if tally.fault:

@@ -5,10 +5,13 @@ import json
 import logging
 import math
 import re
+import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
@@ -64,7 +67,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 def give_up(error: DBAPIError) -> NoReturn:
     """End with the sentence that fits the database's error."""
     if database.lacks_tables(error):
-        click.echo("The tables are missing. Make them with: flask --app guestbook init-db", err=True)
+        click.echo(f"The tables are missing. Make them with: {typed('init-db')}", err=True)
         sys.exit(1)
     click.echo(f"The database cannot be used now: {safe(_reason(error))}", err=True)
     sys.exit(AWAY)
@@ -80,6 +83,13 @@ def _reason(error: DBAPIError) -> str:
 def _narrating() -> bool:
     context = click.get_current_context(silent=True)
     return bool(context and context.params.get("verbose"))
+
+
+def typed(words: str) -> str:
+    """Return a command as it works where this one was typed: `flask` alone is often not on the path."""
+    flask = sys.argv[0] if Path(sys.argv[0]).name == "flask" else "flask"
+    short = "flask" if shutil.which("flask") == flask else shlex.quote(flask)
+    return f"{short} --app guestbook {words}"
 
 
 def settings() -> Settings:

@@ -44,7 +44,7 @@ def list_(as_json: bool) -> None:
     show.print_table(
         ("ID", "ADDED", "NAME"),
         [(row.id, row.created_at, row.name) for row in rows],
-        "No tokens yet. Add one: flask --app guestbook tokens add NAME",
+        f"No tokens yet. Add one: {show.typed('tokens add NAME')}",
     )
 
 

@@ -53,7 +53,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         return
     click.echo(f"Added webhook {facts['id']} for {facts['events']}.")
     click.echo(f"Its secret, which the receiver needs to verify: {facts['secret']}")
-    click.echo(f"Try it: flask --app guestbook webhooks test {facts['id']}")
+    click.echo(f"Try it: {show.typed('webhooks test ' + facts['id'])}")
 
 
 @webhooks.command("list")
@@ -68,7 +68,7 @@ def list_(as_json: bool) -> None:
     show.print_table(
         ("ID", "NAME", "STATE", "EVENTS", "URL"),
         [(row.id, row.name, standing.in_short(row, clock.now()), row.events, row.url) for row in rows],
-        "No webhooks yet. Add one: flask --app guestbook webhooks add URL",
+        f"No webhooks yet. Add one: {show.typed('webhooks add URL')}",
     )
 
 
@@ -106,7 +106,7 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
     if no_headers:
         wanted["headers"] = ()
     if not wanted:
-        raise click.UsageError("Say what to change: see flask --app guestbook webhooks update --help")
+        raise click.UsageError(f"Say what to change: see {show.typed('webhooks update --help')}")
     with writing() as session:
         webhook = show.find(Webhook, id_)
         desk.update(session, webhook, wanted, show.settings())
@@ -185,7 +185,7 @@ def test(id_: str, as_json: bool) -> None:
     if as_json:
         show.print_json(facts)
         return
-    click.echo(f"Queued delivery {facts['id']}. Send it now: flask --app guestbook cron -v")
+    click.echo(f"Queued delivery {facts['id']}. Send it now: {show.typed('cron -v')}")
     if hindrance:
         click.echo(hindrance)
 

@@ -93,7 +93,8 @@ def reply(comment_id: str) -> ResponseReturnValue:
         with writing() as session:
             comment = _lock(session, comment_id)
             book.reply(session, comment, answer, common.settings())
-            sentence = "Your answer is kept." if comment.reply else "There is no answer to this comment now."
+            answered = comment.reply is not None
+            sentence = "Your answer stands in the book." if answered else "The comment has no answer now."
     except Refused as refused:
         return _page(common.find(Comment, comment_id), answer=answer, reasons=refused.fields), 422
     return actions.done(sentence, "admin.comments.show", comment_id=comment_id)

@@ -7,7 +7,9 @@ from typing import Any, Self
 from flask import request
 
 from guestbook import desk, ids
+from guestbook.database import UNREADABLE
 from guestbook.models import Webhook
+from guestbook.sender import HIDDEN
 from guestbook.text import clean_line, clean_text
 from guestbook.web import common
 
@@ -56,7 +58,7 @@ class Typed:
             name=webhook.name,
             format=webhook.format,
             events=webhook.events.split(),
-            headers="\n".join(f"{name}: {value}" for name, value in webhook.headers.items()),
+            headers="\n".join(f"{name}: {_shown(name, value)}" for name, value in webhook.headers.items()),
         )
 
     def fields(self) -> dict[str, Any]:
@@ -68,3 +70,8 @@ class Typed:
             "events": self.events,
             "headers": [line for line in self.headers.splitlines() if line.strip()],
         }
+
+
+def _shown(name: str, value: str) -> str:
+    """Return what the form shows for a header: its value may be a password, unless somebody has broken it."""
+    return value if name == UNREADABLE else HIDDEN

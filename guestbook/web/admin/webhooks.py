@@ -143,7 +143,8 @@ def rotate(webhook_id: str) -> ResponseReturnValue:
             return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
         webhook.rotate_secret(clock.now(), timedelta(hours=int(overlap)))
         shown = sealed.seal(SHOWN, _mark(webhook))
-    return actions.done("There is a new secret.", "admin.webhooks.show", webhook_id=webhook_id, shown=shown)
+    sentence = "There is a new secret. Give it to the receiver."
+    return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id, shown=shown)
 
 
 @pages.get("/<webhook_id>/secret")

@@ -139,7 +139,7 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
     [comment_id] = add(app, ["Hello"])
     listen(app)
     url = f"{DESK}{comment_id}/reply"
-    assert notice(owner.does(url, {"reply": "Thank you"})) == "Your answer is kept."
+    assert notice(owner.does(url, {"reply": "Thank you"})) == "Your answer stands in the book."
     owner.does(url, {"reply": "Thank you"})
     assert fields(owner.page(DESK + comment_id))["reply"].strip() == "Thank you"
     assert "Thank you" in text(by_class(owner.page(DESK), "reply")[0])

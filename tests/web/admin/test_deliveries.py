@@ -46,7 +46,7 @@ def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str, store: 
     assert listed(owner) == [new, old]
     rows = [" ".join(text(row).split()) for row in owner.page(LIST).findall(".//tbody/tr")]
     assert rows[0].endswith("ping Chat new 0 none yet in 5 hours")
-    assert rows[1].endswith("comment.created Chat failed 10 The receiver answered 500. no more")
+    assert rows[1].endswith("comment.created Chat failed 10 The receiver answered 500. –")
 
 
 def test_each_filter_narrows_the_list_and_two_do_so_together(owner: Owner, app: Flask, store: Store) -> None:

@@ -129,6 +129,17 @@ def test_a_webhook_is_changed_as_typed_or_not_at_all(owner: Owner) -> None:
     assert (row.url, row.name, row.events, row.headers) == (URL + "/2", "Two", "ping", {})
 
 
+def test_the_form_shows_no_value_of_a_header_and_keeps_what_it_hides(owner: Owner) -> None:
+    row_id = added(owner, headers="Authorization: Bearer geheim\nX-Old: 1")
+    page = owner.page(f"{PLACE}{row_id}/edit")
+    assert value(page, "headers") == "Authorization: (hidden)\nX-Old: (hidden)"
+    owner.does(PLACE + row_id, form(owner, name="n", headers="authorization: (hidden)\nX-New: 2"))
+    assert stored(owner, row_id).headers == {"authorization": "Bearer geheim", "X-New": "2"}
+    answer = owner.post(PLACE + row_id, form(owner, name="n", headers="X-Else: (hidden)"))
+    assert answer.status_code == 422
+    assert "stands for a value that is not shown" in answer.text
+
+
 def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Owner) -> None:
     row_id = store(app)
     with app.app_context(), database.write(db.engine) as connection:
