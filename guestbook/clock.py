@@ -26,9 +26,15 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Return the aware datetime behind the text of `to_text`; what names no zone, typed by hand, is UTC."""
+    """Return the aware datetime behind the text of `to_text`; what names no zone, typed by hand, is UTC.
+
+    Raises ValueError, also for a moment that in UTC lies beyond the years 1 to 9999.
+    """
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
 
 
 def typed(text: str) -> datetime:

@@ -2,14 +2,15 @@
 
 import json
 import os
+import random
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -27,8 +28,13 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # one garbled row must not stop the
 LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
 NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' doesn't exist")
+TIMES = 3  # that what had to yield to another transaction is done again
+YIELDED = ("40P01", "40001", 1213, 1205)  # a deadlock or a wait too long: PostgreSQL's and MariaDB's codes
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
+
+
+T = TypeVar("T")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -150,6 +156,26 @@ def statements(sql: str) -> list[str]:
 def lacks_tables(error: DBAPIError) -> bool:
     """Whether it failed because schema.sql was not run; a missing database or user is another thing."""
     return NO_TABLE.search(str(error.orig)) is not None
+
+
+def had_to_yield(error: SQLAlchemyError) -> bool:
+    """Whether two transactions waited for each other and the server ended this one: done again, it works."""
+    said = getattr(error, "orig", None)
+    code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
+    return code in YIELDED
+
+
+def again(do: Callable[[], T]) -> T:
+    """Do what uses the session, and once more for each time that it had to yield, three times at the most."""
+    for _ in range(TIMES):
+        try:
+            return do()
+        except SQLAlchemyError as error:
+            if not had_to_yield(error):
+                raise
+            db.session.rollback()
+            time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
+    return do()
 
 
 def is_away(error: SQLAlchemyError) -> bool:

@@ -60,8 +60,13 @@ def set_password(session: Session, password: str) -> None:
     log_out_everywhere(session)
 
 
-def change_password(session: Session, password: str, *, browser: str) -> str:
-    """The same for somebody who stays logged in; returns the value of the new login's cookie."""
+def change_password(session: Session, password: str, *, known: str, browser: str) -> str:
+    """The same for somebody who stays logged in; returns the value of the new login's cookie.
+
+    `known` is the hash that `confirm` returned: raises WrongPassword when another was set since.
+    """
+    if _hash(session, lock=True) != known:
+        raise WrongPassword(WRONG, field="password")
     set_password(session, password)
     return _open(session, browser)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session
 
-from guestbook import clock, formats, ids, preferences
+from guestbook import clock, formats, ids, preferences, queue
 from guestbook.models import Delivery, Webhook
 from guestbook.settings import Settings
 
@@ -28,7 +28,10 @@ def publish(
     `leave_out` is the id of a webhook that is not told.
     """
     # In the order in which a pass locks them: on MariaDB the rows' foreign keys lock the webhooks too.
+    # All of them at the first event of a transaction, or a second event would go back to one with a lower id
+    # and deadlock with that pass; and under a lock none is deleted before its delivery refers to it.
     query = select(Webhook.id, Webhook.format, Webhook.events).order_by(Webhook.id)
+    query = query.with_for_update(read=True, key_share=True)
     wanted = [
         (row.id, row.format)
         for row in connection.execute(query)
@@ -48,6 +51,8 @@ def redeliver(session: Session, deliveries: Sequence[Delivery], now: datetime) -
     row_ids = [delivery.id for delivery in deliveries]
     query = select(Delivery).where(Delivery.id.in_(row_ids)).order_by(Delivery.id).with_for_update()
     # Read again under the lock: a pass may have taken one since, and would then send it beside the next one.
+    for dialect in ("mysql", "mariadb"):
+        query = query.with_hint(Delivery, queue.BY_ID, dialect)
     rows = session.scalars(query.execution_options(populate_existing=True))
     free = [delivery for delivery in rows if not delivery.is_leased(now)]
     for delivery in free:

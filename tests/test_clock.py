@@ -34,6 +34,12 @@ def test_what_somebody_typed_without_a_zone_is_taken_for_utc() -> None:
     assert clock.from_text("2026-01-31 23:59:59") == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:00", "soon", ""])
+def test_what_is_no_moment_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        clock.from_text(text)
+
+
 @given(MOMENTS)
 def test_a_moment_survives_its_text(moment: datetime) -> None:
     text = clock.to_text(moment)

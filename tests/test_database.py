@@ -6,21 +6,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, create_engine, event, inspect, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import database
 from guestbook.database import db
 from guestbook.models import Comment, Webhook
-from tests import stock
-from tests.conftest import settings_for
+from tests import databases, stock
+from tests.conftest import need, running, settings_for
 from tests.databases import default_mode
 
 PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": database.READERS_WAIT}
@@ -320,3 +321,30 @@ def test_a_process_that_starts_while_another_writes_waits_for_its_turn(app: Flas
         assert other.poll() is None
     assert other.communicate(timeout=30) == (b"", b"")
     assert stock.the(Webhook, hook).name == "two"
+
+
+@pytest.mark.parametrize("mode", databases.SERVERS)
+def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_path: Path) -> None:
+    need(mode)
+    with (
+        databases.fresh(mode, tmp_path) as url,
+        running(settings_for(tmp_path, url)) as app,
+        app.app_context(),
+    ):
+        rows = [stock.webhook(), stock.webhook()]
+        both_have_one = threading.Barrier(2, timeout=10)
+
+        def take(order: list[str], engine: Engine = db.engine) -> SQLAlchemyError | None:
+            try:
+                with database.write(engine) as connection:
+                    lock = select(Webhook.id).where(Webhook.id == bindparam("id")).with_for_update()
+                    connection.execute(lock, {"id": order[0]}).all()
+                    both_have_one.wait()
+                    connection.execute(lock, {"id": order[1]}).all()
+            except SQLAlchemyError as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(2) as pool:
+            errors = [error for error in pool.map(take, [rows, rows[::-1]]) if error]
+        assert [database.had_to_yield(error) for error in errors] == [True]

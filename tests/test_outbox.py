@@ -1,14 +1,15 @@
 """The outbox: who gets an event, what is fixed when it is stored, and what a redelivery does."""
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from guestbook import clock, database, outbox
+from guestbook import clock, database, desk, outbox, preferences
 from guestbook.database import db
 from guestbook.models import DELIVERIES, Comment, Delivery, Webhook
 from tests import stock
@@ -227,3 +228,22 @@ def test_no_payload_holds_more_of_a_visitor_than_the_page() -> None:
     for row in db.session.scalars(select(Delivery)):
         comment = json.loads(row.payload)["data"]["comment"]
         assert set(comment) == {"id", "name", "website", "message", "status", "url", "created_at"}
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_webhook_that_is_deleted_meanwhile_costs_nobody_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    row_id, engine = stock.webhook(), db.engine
+    with ThreadPoolExecutor(1) as pool:
+        deleting: list[Future[int]] = []
+        read = preferences.read
+
+        def read_slowly(source: Connection) -> preferences.Preferences:
+            """As between the look at the webhooks and the storing of their deliveries."""
+            deleting.append(pool.submit(desk.delete, engine, row_id))
+            wait(deleting, timeout=0.5)
+            return read(source)
+
+        monkeypatch.setattr(preferences, "read", read_slowly)
+        publish()
+        assert [one.result(timeout=20) for one in deleting]
+    assert db.session.scalars(select(Delivery)).all() == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import requests
 from flask import Flask
 from standardwebhooks.webhooks import Webhook
 
@@ -20,6 +21,7 @@ from guestbook.models import Comment
 from guestbook.models.webhook import EVENTS
 from guestbook.version import VERSION
 from tests import outside
+from tests.conftest import running
 from tests.outside import ROOT
 from tests.test_imports import FLOORS
 
@@ -263,6 +265,29 @@ def test_a_server_that_the_readme_starts_listens_on_this_machine_alone() -> None
     commands = re.findall(r"waitress-serve [^`]+", README)
     assert commands
     assert all(" --listen 127.0.0.1:" in command for command in commands)
+
+
+def test_behind_a_proxy_the_server_of_the_readme_tells_its_visitors_apart(environ: dict[str, str]) -> None:
+    (command,) = re.findall(r"waitress-serve (.+--call .+)", README)
+    port = str(outside.free_port())
+    serve = [sys.executable, "-m", "waitress", *command.replace(":8080", f":{port}").split()]
+    desk = f"http://127.0.0.1:{port}/admin/login"
+    proxied = outside.clean_environ(**environ, GUESTBOOK_TRUSTED_PROXIES="1")
+    with (
+        outside.started(serve, cwd=ROOT, env=proxied) as server,
+        running(environ),
+        requests.Session() as browser,
+    ):
+        outside.wait_for(lambda: outside.answers(f"http://127.0.0.1:{port}"), 20, server.output)
+        browser.headers["X-Forwarded-Proto"] = "https"
+        for number in range(7):
+            browser.headers["X-Forwarded-For"] = f"198.51.100.{number}"
+            page = browser.get(desk).text
+            key = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', page)[0]
+            cookie = "; ".join(f"{one.name}={one.value}" for one in browser.cookies)  # secure ones too
+            sent = {"csrf_token": key, "password": "wrong"}
+            answer = browser.post(desk, sent, headers={"Cookie": cookie, "Referer": desk})
+            assert answer.status_code == 422, answer.text
 
 
 def test_the_version_is_this_one() -> None:

@@ -18,6 +18,13 @@ def find(model: type[M], row_id: str) -> M:
     return row if row is not None else abort(404)
 
 
+def hold(model: type[M], row_id: str) -> M:
+    """Return it under a lock, so that nobody deletes it before it is changed; 404 when there is none."""
+    lock = {"key_share": True}
+    row = db.session.get(model, row_id, with_for_update=lock) if ID.fullmatch(row_id) else None
+    return row if row is not None else abort(404)
+
+
 def settings() -> Settings:
     """Return the settings that the app has read."""
     read: Settings = current_app.config["GUESTBOOK"]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from flask import Flask, Response, current_app, json, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
@@ -63,7 +64,7 @@ TO_PROGRAMS = {
 def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not, ourselves."""
     app.register_error_handler(HTTPException, answer)
-    app.register_error_handler(SQLAlchemyError, answer_away)
+    app.register_error_handler(SQLAlchemyError, answer_database)
 
 
 def answer(error: HTTPException) -> Response:
@@ -77,6 +78,24 @@ def answer(error: HTTPException) -> Response:
     response.data = render_template("error.html", title=title, sentence=sentence, at_desk=at_desk())
     response.content_type = "text/html; charset=utf-8"
     return response
+
+
+def answer_database(error: SQLAlchemyError) -> ResponseReturnValue:
+    """Do again what had to yield to another; answer 503 when the database is away (the log has why).
+
+    What had to yield was undone as a whole, so that nothing of it happens twice.
+    """
+    if database.had_to_yield(error):
+        try:
+            return database.again(current_app.dispatch_request)
+        except HTTPException as refusal:
+            return answer(refusal)
+        except SQLAlchemyError as last:
+            error = last
+    if not database.is_away(error):
+        raise error
+    current_app.logger.error("The database is away: %s", getattr(error, "orig", error))
+    return answer(ServiceUnavailable(retry_after=RETRY_AFTER))
 
 
 def refuse(error: Refused, status: int = 422) -> Response:
@@ -114,11 +133,3 @@ def _words(error: HTTPException, status: int) -> tuple[str, str]:
         return STALE
     title, sentence = SENTENCES.get(status) or (error.name, error.description or "")
     return title, _said(error) or sentence
-
-
-def answer_away(error: SQLAlchemyError) -> Response:
-    """Answer 503 when the database is away; the log has the reason. Anything else is a mistake of ours."""
-    if not database.is_away(error):
-        raise error
-    current_app.logger.error("The database is away: %s", getattr(error, "orig", error))
-    return answer(ServiceUnavailable(retry_after=RETRY_AFTER))

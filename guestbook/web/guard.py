@@ -1,6 +1,8 @@
 """What stands at every door: the headers of each answer, and how much may come in."""
 
 import io
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -46,9 +48,17 @@ def add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    if response.status_code == HTTPStatus.PERMANENT_REDIRECT:  # Flask's own, to the address with a slash
+        response.location = _without_host(response.location or "")
     # A page may be kept for the Back button, but is asked for again before it is shown as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
+
+
+def _without_host(url: str) -> str:
+    """Return an address on this site; Flask has made the host from the request, where a stranger chose it."""
+    path = urlunsplit(("", "", *urlsplit(url)[2:]))
+    return url if path.startswith("//") else path
 
 
 def _read(stream: io.RawIOBase, size: int) -> bytes:

@@ -54,7 +54,7 @@ def sign() -> ResponseReturnValue:
     if entry.errors:
         return _form_again(entry, request.form["token"]), 422
     try:
-        comment = _store(entry, form)
+        comment = database.again(lambda: _store(entry, form))
     except TooMany as error:
         return _form_again(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
     except SQLAlchemyError as error:

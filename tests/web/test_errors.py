@@ -5,8 +5,10 @@ import io
 import threading
 from collections.abc import Iterator
 
+import pymysql
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 import guestbook
@@ -202,3 +204,23 @@ def test_of_fields_sent_twice_the_first_counts(app: Flask, visitor: Visitor) -> 
     form = visitor.form() | GREETING | {"name": ["Ada", "Grace"]}
     assert visitor.client.post("/comments", data=form).status_code == 303
     assert stored(app)[0].name == "Ada"
+
+
+def test_a_redirect_names_no_host_that_a_stranger_chose(visitor: Visitor) -> None:
+    answer = visitor.get("/admin/comments?status=spam", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/admin/comments/?status=spam")
+
+
+@pytest.mark.parametrize("code", [1213, 1205])
+@pytest.mark.parametrize(("times", "status"), [(1, 200), (4, 200), (5, 503)])
+def test_what_had_to_yield_to_another_is_done_again(app: Flask, code: int, times: int, status: int) -> None:
+    yields = [OperationalError("UPDATE", None, pymysql.OperationalError(code, "Deadlock found"))] * times
+
+    def act() -> str:
+        if yields:
+            raise yields.pop()
+        return "done"
+
+    app.add_url_rule("/act", "act", act, methods=["POST"])
+    assert Visitor(app).open("POST", "/act").status_code == status
+    assert yields == []

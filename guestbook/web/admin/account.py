@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, g, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
 from guestbook import ids, login, tokens
@@ -52,8 +53,10 @@ def change_password() -> ResponseReturnValue:
 @pages.post("/logout-browser")
 def log_out_browser() -> ResponseReturnValue:
     """Log out another browser."""
-    with writing() as session:
-        login.log_out_one(session, request.form.get("browser", ""))
+    login_id = request.form.get("browser", "")
+    if "\0" not in login_id:  # PostgreSQL refuses one, and no login has it
+        with writing() as session:
+            login.log_out_one(session, login_id)
     return actions.done("That browser is logged out.", HERE)
 
 
@@ -102,17 +105,23 @@ def _changed(old: str, password: str, again: str) -> str:
     """Change the password and return the value of the new cookie; raises what there is to say."""
     if password != again:
         raise Refused("The two are not the same.", field="again")
-    login.confirm(old, address=doorman.address(), settings=common.settings())
+    known = login.confirm(old, address=doorman.address(), settings=common.settings())
     with writing() as session:
-        return login.change_password(session, password, browser=doorman.browser())
+        return login.change_password(session, password, known=known, browser=doorman.browser())
 
 
 def _page(**reasons: str) -> str:
     session = db.session()
     facts: dict[str, Any] = {"logins": login.logins(session), "tokens": tokens.all_of(session)}
     return render_template(
-        "admin/account.html", **facts, this=g.login.id, reasons=reasons, called=_called, new_id=ids.new()
+        "admin/account.html", **facts, this=_this(), reasons=reasons, called=_called, new_id=ids.new()
     )
+
+
+def _this() -> str:
+    """Return the id of this browser's login, also when it has ended just now."""
+    identity = inspect(g.login).identity
+    return str(identity[0])
 
 
 def _called(agent: str) -> str:

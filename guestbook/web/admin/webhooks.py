@@ -95,7 +95,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
     typed = Typed.read()
     try:
         with writing() as session:
-            webhook = common.find(Webhook, webhook_id)
+            webhook = common.hold(Webhook, webhook_id)
             desk.update(session, webhook, typed.fields(), common.settings())
     except Refused as error:
         return _form(typed, error, common.find(Webhook, webhook_id)), 422
@@ -106,7 +106,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
 def enable(webhook_id: str) -> ResponseReturnValue:
     """Send to it again, also before a pause is over."""
     with writing():
-        common.find(Webhook, webhook_id).enable()
+        common.hold(Webhook, webhook_id).enable()
     sentence = "The webhook is enabled. What waits for it goes out with the next pass of cron."
     return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
 
@@ -115,7 +115,7 @@ def enable(webhook_id: str) -> ResponseReturnValue:
 def disable(webhook_id: str) -> ResponseReturnValue:
     """Send nothing more to it."""
     with writing():
-        common.find(Webhook, webhook_id).disable(clock.now(), "by_hand")
+        common.hold(Webhook, webhook_id).disable(clock.now(), "by_hand")
     sentence = "The webhook is disabled. Its deliveries wait until it is enabled again."
     return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
 
@@ -124,7 +124,7 @@ def disable(webhook_id: str) -> ResponseReturnValue:
 def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show what becomes of it."""
     with writing() as session:
-        webhook = common.find(Webhook, webhook_id)
+        webhook = common.hold(Webhook, webhook_id)
         delivery_id = desk.ping(session, webhook, common.settings()).id
     return redirect(url_for(".show", webhook_id=webhook_id, ping=delivery_id, _anchor="ping"), 303)
 

@@ -18,6 +18,7 @@ INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 MOMENT = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )  # RFC 3339
+TOO_DEEP = "The body holds lists or objects too deep in one another."
 MOST_NAMED = 5  # fields that are refused by name
 KINDS = {
     "string": "text",
@@ -71,7 +72,10 @@ def body() -> dict[str, Any]:
     if request.mimetype != document.JSON:
         raise UnsupportedMediaType("Please send JSON, and the header Content-Type: application/json.")
     found = _parse(sent)
-    _check(found, schema)
+    try:
+        _check(found, schema)
+    except RecursionError:  # lists that are compared go deeper than lists that are read
+        raise BadRequest(TOO_DEEP) from None
     assert isinstance(found, dict)
     return found
 
@@ -85,7 +89,7 @@ def _parse(sent: bytes) -> object:
     try:
         return json.loads(sent.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
     except RecursionError:
-        raise BadRequest("The body holds lists or objects too deep in one another.") from None
+        raise BadRequest(TOO_DEEP) from None
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise BadRequest(f"The body is no JSON that can be read: {error}.") from None
 

@@ -11,7 +11,7 @@ from guestbook import clock, desk
 from guestbook.database import db, writing
 from guestbook.models import Webhook
 from guestbook.web.api import asked, shapes
-from guestbook.web.common import find, settings
+from guestbook.web.common import find, hold, settings
 
 calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -45,7 +45,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
     """Change what is named; `events` and `headers` replace all that were there."""
     changes = asked.body()
     with writing() as session:
-        webhook = find(Webhook, webhook_id)
+        webhook = hold(Webhook, webhook_id)
         desk.update(session, webhook, _fields(changes), settings())
         _turn(webhook, changes)
         return shapes.webhook(webhook)
@@ -64,7 +64,7 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 def test(webhook_id: str) -> ResponseReturnValue:
     """Send it a ping with the next pass; the delivery shows what came of it."""
     with writing() as session:
-        return shapes.delivery(desk.ping(session, find(Webhook, webhook_id), settings())), 202
+        return shapes.delivery(desk.ping(session, hold(Webhook, webhook_id), settings())), 202
 
 
 @calls.post("/<webhook_id>/rotate-secret")
@@ -72,7 +72,7 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
     """Give it a new secret, and show it this once."""
     hours = asked.body().get("overlap_hours", 24)
     with writing():
-        webhook = find(Webhook, webhook_id)
+        webhook = hold(Webhook, webhook_id)
         webhook.rotate_secret(clock.now(), timedelta(hours=hours))
         return shapes.webhook(webhook, with_secret=True)
 

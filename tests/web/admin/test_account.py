@@ -1,13 +1,14 @@
 """The account page: the password, the browsers that are logged in, the tokens of programs."""
 
 import re
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook import ids, tokens
-from guestbook.database import db
+from guestbook import ids, login, tokens
+from guestbook.database import db, writing
 from guestbook.models import Token
 from tests.web.admin.owner import PASSWORD, Owner
 from tests.web.visitor import by_class, fields, parse, text
@@ -213,3 +214,27 @@ def test_a_hostile_name_is_text(owner: Owner) -> None:
     answer = owner.post("/admin/account/tokens", {"name": name})
     for page in (parse(answer), owner.page(PAGE)):
         assert "<b>{{ 7 * 7 }}</b> evil" in text(page)
+
+
+def test_a_browser_of_no_possible_name_is_no_mistake_of_ours(each_app: Flask) -> None:
+    owner = logged_in(each_app, FIREFOX)
+    assert owner.post(PAGE + "logout-browser", {"browser": "\0"}).status_code == 303
+    assert owner.get(PAGE).status_code == 200
+
+
+def test_who_confirmed_a_password_that_was_replaced_meanwhile_is_late(
+    owner: Owner, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirm = login.confirm
+
+    def slowly(*args: Any, **options: Any) -> str:
+        known = confirm(*args, **options)
+        with writing() as session:
+            login.set_password(session, "set at that very moment")
+        return known
+
+    monkeypatch.setattr(login, "confirm", slowly)
+    answer = owner.post(PAGE + "password", {"old": PASSWORD, "password": NEW, "again": NEW})
+    assert answer.status_code == 422
+    monkeypatch.undo()
+    assert Owner(app).log_in(NEW).status_code == 422
