@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from guestbook.models import Limit
 
 FORGET_AFTER = timedelta(days=1)
+SKEW = timedelta(seconds=60)  # by which another may be ahead: who waits for the row has looked at the clock
 FIRST_WAIT = 1.0  # seconds after the first wrong try that was one too many; it doubles with each further one
 LONGEST_WAIT = 900.0  # seconds
 IPV6_NETWORK = 64  # bits; whoever has one address of such a network has them all
@@ -31,7 +32,7 @@ def who(secret_key: str, what: str, address: str | None = None) -> str:
 def take(session: Session, name: str, now: datetime, *, most: int, within: timedelta) -> float:
     """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
     row = _row(session, name, now)
-    if not now - within < row.since <= now:
+    if not now - within < row.since <= now + SKEW:
         row.hits, row.since = 0, now
     if row.hits >= most:
         return max(1.0, (row.since + within - now).total_seconds())
@@ -43,7 +44,7 @@ def take(session: Session, name: str, now: datetime, *, most: int, within: timed
 def count(session: Session, name: str, now: datetime, *, within: timedelta) -> int:
     """Return how often `take` has counted since its present stretch of that time began."""
     row = session.get(Limit, name)
-    return row.hits if row and now - within < row.since <= now else 0
+    return row.hits if row and now - within < row.since <= now + SKEW else 0
 
 
 def knock(session: Session, name: str, now: datetime, *, free: int) -> float:

@@ -104,6 +104,11 @@ def test_what_a_clock_that_ran_ahead_has_counted_does_not_hold_for_ever() -> Non
     assert [take(0), take(0), take(0)] == [0, 0, 3600]
 
 
+def test_who_looked_at_the_clock_before_another_and_came_after_is_counted_too() -> None:
+    assert [take(2), take(0), take(1)] == [0, 0, 3601]
+    assert count(1) == 2
+
+
 def test_everybody_is_counted_apart() -> None:
     for _ in range(4):
         knock(0)

@@ -1,21 +1,13 @@
 """Somebody signs the book: once, with the reasons beside what is wrong, and never in vain."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, delete, event
-from sqlalchemy.exc import IntegrityError
 
 import guestbook
-from guestbook import database
 from guestbook.database import db
-from guestbook.models import Webhook
 from guestbook.web import forms
-from tests import databases, stock
-from tests.conftest import need, running, settings_for
 from tests.web.conftest import Later
 from tests.web.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
 
@@ -173,34 +165,6 @@ def test_two_clicks_in_the_same_moment_are_one_comment_on_every_database(each_ap
         newest = stored(each_app)[-1].id
         assert answers == [(303, f"/?signed={newest}#c-{newest}")] * 2
     assert len(stored(each_app)) == 10
-
-
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    """An app on a database where others write while it writes."""
-    need(request.param)
-    with databases.fresh(request.param, tmp_path) as url, running(settings_for(tmp_path, url)) as app:
-        yield app
-
-
-def test_a_webhook_that_is_deleted_in_the_same_moment_costs_no_comment(server_app: Flask) -> None:
-    with server_app.app_context():
-        goes, stays = stock.webhook(), stock.webhook()
-        engine = db.engine
-    refused: list[BaseException] = []
-
-    def delete_it(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("INSERT INTO deliveries") and not refused:
-            with database.write(connection.engine) as other:
-                other.execute(delete(Webhook).where(Webhook.id == goes))
-
-    event.listen(engine, "before_cursor_execute", delete_it)
-    event.listen(engine, "handle_error", lambda context: refused.append(context.sqlalchemy_exception))
-    assert Visitor(server_app).sign().status_code == 303
-    assert [type(error) for error in refused] == [IntegrityError]
-    assert [comment.message for comment in stored(server_app)] == ["Hello"]
-    with server_app.app_context():
-        assert [row.webhook_id for row in stock.deliveries()] == [stays]
 
 
 def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visitor, later: Later) -> None:
