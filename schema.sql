@@ -167,3 +167,118 @@ CREATE TABLE IF NOT EXISTS limits (
     last_at VARCHAR(24) NOT NULL,
     PRIMARY KEY (who)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Somebody who sends webhooks to us, and what we do with them.
+CREATE TABLE IF NOT EXISTS sources (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    token VARCHAR(64) NOT NULL,     -- the last part of the URL that we give away: /hooks/<token>
+    verify VARCHAR(10) NOT NULL,
+    header VARCHAR(64),             -- which header brings the secret, where that is all the proof there is
+    secret VARCHAR(200),
+    previous_secret VARCHAR(200),
+    previous_secret_expires_at VARCHAR(24),
+    action VARCHAR(10) NOT NULL,
+    template TEXT,                  -- Jinja, from an event to a comment
+    relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of the comments that it makes
+    created_at VARCHAR(24) NOT NULL,
+    disabled_at VARCHAR(24),
+    PRIMARY KEY (id),
+    CONSTRAINT sources_token UNIQUE (token),
+    CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'token', 'none')),
+    CONSTRAINT sources_action CHECK (action IN ('log', 'comment', 'forward')),
+    CONSTRAINT sources_secret CHECK ((verify = 'none') = (secret IS NULL))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- One webhook that was sent to us: the inbox.
+CREATE TABLE IF NOT EXISTS inbound_events (
+    id VARCHAR(32) NOT NULL,
+    source_id VARCHAR(32) NOT NULL,
+    external_id VARCHAR(200),       -- the sender's own id, once it is known that the sender wrote it
+    event VARCHAR(100),
+    sender VARCHAR(200),
+    headers TEXT NOT NULL,          -- those that we keep, a JSON object of names and values
+    payload TEXT /*!(4000000)*/ NOT NULL, -- the body, byte for byte: UTF-8 text, or base64 of what is none
+    encoding VARCHAR(6) NOT NULL,   -- which of the two
+    status VARCHAR(9) NOT NULL,
+    attempts INTEGER NOT NULL,      -- times a pass has come to an end with it
+    claims INTEGER NOT NULL,
+    due_at VARCHAR(24),
+    claimed_by VARCHAR(64),
+    error VARCHAR(500),             -- why it failed
+    note VARCHAR(500),              -- what was done with it
+    comment_id VARCHAR(32),         -- the comment that it became
+    received_at VARCHAR(24) NOT NULL,
+    processed_at VARCHAR(24),
+    PRIMARY KEY (id),
+    CONSTRAINT inbound_events_once UNIQUE (source_id, external_id),
+    CONSTRAINT inbound_events_source FOREIGN KEY (source_id) REFERENCES sources (id) ON DELETE CASCADE,
+    CONSTRAINT inbound_events_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE SET NULL,
+    CONSTRAINT inbound_events_encoding CHECK (encoding IN ('text', 'base64')),
+    CONSTRAINT inbound_events_status CHECK (status IN ('new', 'processed', 'failed')),
+    CONSTRAINT inbound_events_due CHECK ((status = 'new') = (due_at IS NOT NULL)),
+    CONSTRAINT inbound_events_lease CHECK (claimed_by IS NULL OR status = 'new'),
+    CONSTRAINT inbound_events_attempts CHECK (attempts <= claims)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- As for the deliveries: the claim, the desk's lists, and retention.
+CREATE INDEX IF NOT EXISTS inbound_events_by_due ON inbound_events (source_id, due_at, id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_status ON inbound_events (status, id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_source ON inbound_events (source_id, id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_comment ON inbound_events (comment_id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_end ON inbound_events (status, processed_at);
+
+-- Where a comment came from that no visitor wrote here.
+CREATE TABLE IF NOT EXISTS origins (
+    comment_id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- the source's, as it stands under the comment
+    url VARCHAR(500),               -- the comment's place in another book: there it is once, so here too
+    told_at VARCHAR(24),            -- when our own webhooks were told of it; null when they are not to hear of it
+    PRIMARY KEY (comment_id),
+    CONSTRAINT origins_url UNIQUE (url),
+    CONSTRAINT origins_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- The template of a webhook whose format is one of its own.
+CREATE TABLE IF NOT EXISTS templates (
+    webhook_id VARCHAR(32) NOT NULL,
+    text TEXT NOT NULL,             -- Jinja, from an event to the JSON that its receiver wants
+    PRIMARY KEY (webhook_id),
+    CONSTRAINT templates_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- A catch-all URL that shows what arrived: /bin/<token>.
+CREATE TABLE IF NOT EXISTS bins (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    token VARCHAR(64) NOT NULL,
+    answer_status INTEGER NOT NULL,
+    answer_body TEXT NOT NULL,
+    answer_type VARCHAR(100) NOT NULL,
+    delay_milliseconds INTEGER NOT NULL, -- before it answers, at most 5,000
+    failures_left INTEGER NOT NULL, -- so many requests are answered with 500 before that
+    created_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT bins_token UNIQUE (token)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- One request that a bin has caught.
+CREATE TABLE IF NOT EXISTS bin_requests (
+    id VARCHAR(32) NOT NULL,
+    bin_id VARCHAR(32) NOT NULL,
+    method VARCHAR(20) NOT NULL,
+    path TEXT NOT NULL,             -- what follows the token
+    query TEXT NOT NULL,            -- as it stood in the request line
+    headers TEXT /*!(4000000)*/ NOT NULL, -- a JSON list of [name, value], in the order in which they came
+    body TEXT /*!(4000000)*/ NOT NULL, -- the first 256 kB; UTF-8 text, or base64 of what is none
+    encoding VARCHAR(6) NOT NULL,   -- which of the two
+    size INTEGER NOT NULL,          -- bytes that came
+    answered INTEGER NOT NULL,      -- the status that was answered
+    received_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT bin_requests_bin FOREIGN KEY (bin_id) REFERENCES bins (id) ON DELETE CASCADE,
+    CONSTRAINT bin_requests_encoding CHECK (encoding IN ('text', 'base64'))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS bin_requests_by_bin ON bin_requests (bin_id, id);
+CREATE INDEX IF NOT EXISTS bin_requests_by_age ON bin_requests (received_at);

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook import clock, outbox
 from guestbook.draft import Draft
-from guestbook.models import Comment, Reply
+from guestbook.models import Comment, Origin, Reply
 from guestbook.refusal import Refused
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
@@ -51,9 +51,18 @@ def signed_with(session: Session, form_key: str) -> Comment | None:
 
 
 def sign(
-    session: Session, draft: Draft, verdict: Verdict, *, form_key: str | None, settings: Settings
+    session: Session,
+    draft: Draft,
+    verdict: Verdict,
+    *,
+    form_key: str | None,
+    settings: Settings,
+    origin: Origin | None = None,
 ) -> Comment:
-    """Add a comment and the deliveries of its events; the caller's transaction commits both or neither."""
+    """Add a comment and the deliveries of its events; the caller's transaction commits both or neither.
+
+    One that a webhook brought has an `origin`, which says whether our own webhooks are to hear of it.
+    """
     comment = Comment(
         name=draft.name,
         website=draft.website,
@@ -61,6 +70,7 @@ def sign(
         status=verdict.status,
         reason=verdict.reason,
         form_key=form_key,
+        origin=origin,
     )
     session.add(comment)
     session.flush()
@@ -156,5 +166,7 @@ def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
 
 
 def _tell(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> None:
+    if not comment.is_told:
+        return
     data = {"comment": comment.public(settings.base_url), **more}
     outbox.publish(session.connection(), event, data, settings, comment_id=comment.id)

@@ -31,6 +31,7 @@ NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' does
 TIMES = 3  # that what had to yield to another transaction is done again
 YIELDED = ("40P01", "40001", 1213, 1205)  # a deadlock or a wait too long: PostgreSQL's and MariaDB's codes
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
+LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # where TEXT alone ends at 64 KiB
 READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
 
 

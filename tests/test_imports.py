@@ -25,10 +25,10 @@ FLOORS = (
     ("models",),
     ("database",),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
-    ("signing", "schedule", "draft", "settings"),
-    ("text", "clock", "ids", "turns", "parsers", "refusal", "version"),
+    ("signing", "schedule", "draft", "settings", "sandbox"),
+    ("raw", "text", "clock", "ids", "turns", "parsers", "refusal", "version"),
 )
-PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats", "explain")
+PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats", "explain", "sandbox", "raw")
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 
 

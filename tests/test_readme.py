@@ -112,7 +112,7 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
 
 
 def test_the_events_are_those_that_are_sent() -> None:
-    assert set(re.findall(r"`((?:comment|webhook)\.\w+|ping)`", README)) == set(EVENTS)
+    assert set(re.findall(r"`((?:comment|webhook|inbound)\.\w+|ping)`", README)) == set(EVENTS)
 
 
 def test_the_example_has_the_shape_of_what_is_sent() -> None:

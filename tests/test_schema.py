@@ -20,6 +20,7 @@ from tests.conftest import need
 SQL = SCHEMA.read_text()
 TABLES = {"comments", "replies", "webhooks", "deliveries", "attempts", "passes", "days"}
 TABLES |= {"settings", "sessions", "tokens", "limits"}
+TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_requests"}
 COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token
 
 SECRET = {"GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}

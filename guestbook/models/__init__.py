@@ -1,27 +1,39 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.models.comment import Comment, Reply
+from guestbook.models.bin import BIN_REQUESTS, Bin, BinRequest
+from guestbook.models.comment import Comment, Origin, Reply
 from guestbook.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
 from guestbook.models.login import LIMITS, LOGINS, Limit, Login, Setting, Token
 from guestbook.models.passes import PASSES, Day, Pass
-from guestbook.models.webhook import Webhook
+from guestbook.models.source import FIRST_INBOUND_DUE, INBOUND, SOURCES, InboundEvent, Source
+from guestbook.models.webhook import Template, Webhook
 
 __all__ = [
     "ATTEMPTS",
+    "BIN_REQUESTS",
     "DELIVERIES",
     "FIRST_DUE",
+    "FIRST_INBOUND_DUE",
+    "INBOUND",
     "LIMITS",
     "LOGINS",
     "PASSES",
+    "SOURCES",
     "Attempt",
+    "Bin",
+    "BinRequest",
     "Comment",
     "Day",
     "Delivery",
+    "InboundEvent",
     "Limit",
     "Login",
+    "Origin",
     "Pass",
     "Reply",
     "Setting",
+    "Source",
+    "Template",
     "Token",
     "Webhook",
 ]

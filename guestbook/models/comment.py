@@ -1,6 +1,7 @@
 """What a visitor wrote."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -27,6 +28,24 @@ class Reply(Base):
         return {"message": self.message, "created_at": clock.to_text(self.created_at)}
 
 
+class Origin(Base):
+    """Where a comment came from that no visitor wrote here."""
+
+    __tablename__ = "origins"
+    __table_args__ = (UniqueConstraint("url", name="origins_url"),)
+
+    comment_id: Mapped[str] = mapped_column(
+        ForeignKey("comments.id", name="origins_comment", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(80))
+    url: Mapped[str | None] = mapped_column(String(500))
+    told_at: Mapped[datetime | None]
+
+    def public(self) -> dict[str, str | None]:
+        """Return what anybody may know of it."""
+        return {"name": self.name, "url": self.url}
+
+
 class Comment(Base):
     """One signature in the book."""
 
@@ -49,6 +68,9 @@ class Comment(Base):
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
     )
+    origin: Mapped[Origin | None] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
+    )
 
     @property
     def is_known(self) -> bool:
@@ -64,9 +86,17 @@ class Comment(Base):
         """Return the absolute permalink."""
         return f"{base_url}/comments/{self.id}"
 
-    def public(self, base_url: str) -> dict[str, str | None]:
-        """Return what anybody may know of it: never an address, its hash, or a user agent."""
-        return {
+    @property
+    def is_told(self) -> bool:
+        """Whether our webhooks hear of it: what a webhook brought might otherwise go in circles."""
+        return self.origin is None or self.origin.told_at is not None
+
+    def public(self, base_url: str) -> dict[str, Any]:
+        """Return what anybody may know of it: never an address, its hash, or a user agent.
+
+        What came from elsewhere says so under `origin`, by which another book knows what it has already.
+        """
+        public: dict[str, Any] = {
             "id": self.id,
             "name": self.name,
             "website": self.website,
@@ -75,3 +105,4 @@ class Comment(Base):
             "url": self.url(base_url),
             "created_at": clock.to_text(self.created_at),
         }
+        return public | ({"origin": self.origin.public()} if self.origin else {})

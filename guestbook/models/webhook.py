@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, ColumnElement, String
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, schedule, signing
@@ -13,6 +13,7 @@ EVENTS = (
     "comment.published",
     "comment.deleted",
     "comment.replied",
+    "inbound.received",
     "webhook.disabled",
     "ping",
 )
@@ -103,3 +104,14 @@ class Webhook(Base):
         if self.paused_until and self.paused_until > now:
             ends.append(self.paused_until)
         return max(ends, default=None)
+
+
+class Template(Base):
+    """The template of a webhook whose format is `template`."""
+
+    __tablename__ = "templates"
+
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", name="templates_webhook", ondelete="CASCADE"), primary_key=True
+    )
+    text: Mapped[str] = mapped_column(Text)

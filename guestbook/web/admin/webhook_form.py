@@ -18,6 +18,7 @@ EVENTS = {  # and when each happens
     "comment.published": "a comment became visible",
     "comment.deleted": "a comment was taken out of the book",
     "comment.replied": "you answered a comment",
+    "inbound.received": "a source of yours that forwards was sent a webhook",
     "webhook.disabled": "another webhook was disabled, for it failed for days or its receiver is gone",
     "ping": "the test; “Send a ping” reaches this webhook without it too",
 }

@@ -123,6 +123,10 @@ COMMENT: Schema = {
         "description": "What the owner answered.",
         "oneOf": [answer({"message": TEXT, "created_at": TIME}), {"type": "null"}],
     },
+    "origin": {
+        **answer({"name": TEXT, "url": or_null(TEXT)}),
+        "description": "Whence it came, and its address in another book; missing where a visitor wrote it.",
+    },
     "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},
 }
 WEBHOOK: Schema = {
@@ -178,7 +182,7 @@ ERROR: Schema = {
 
 ANSWERS: dict[str, Schema] = {
     "Document": {"type": "object"},
-    "Comment": answer(COMMENT, optional=("reason",)),
+    "Comment": answer(COMMENT, optional=("origin", "reason")),
     "Comments": list_of("comments", "Comment"),
     "Webhook": answer(WEBHOOK),
     "WebhookWithSecret": answer(WEBHOOK | SECRET),
