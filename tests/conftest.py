@@ -20,6 +20,7 @@ from guestbook.database import db
 from tests import databases
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks, open_forks
+from tests.foreign import npm
 from tests.receiver import Receiver
 
 REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
@@ -34,6 +35,9 @@ NEEDS = {
     "psql": lambda: shutil.which("psql") is not None and databases.is_up("postgresql"),
     "mariadb-client": lambda: shutil.which("mariadb") is not None and databases.is_up("mariadb"),
     "packages": lambda: packages_can_be_had(),
+    "webhook": lambda: shutil.which("webhook") is not None,
+    "npm-packages": lambda: npm.installed() is not None,
+    "octokit": lambda: npm.examples() is not None,
 }
 
 

@@ -1,0 +1,1 @@
+"""Programs and packages of others: they understand us, and we understand them."""
