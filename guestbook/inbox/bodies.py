@@ -17,7 +17,8 @@ MOST_FIELDS = 1000  # of a form
 # U+FFFD: no database takes it as it is.
 HALF = re.compile("[\ud800-\udfff]")
 MAY_HOLD_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
-WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}  # some send deflate without zlib's header
+# Some send deflate without zlib's header.
+WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 
 class BodyFault(Exception):
@@ -25,7 +26,7 @@ class BodyFault(Exception):
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> object:
-    """Read JSON, a form, or text, as `content-type` says and as it looks; raises BodyFault and nothing else."""
+    """Read JSON, a form or text, as `content-type` says and as it looks; raises BodyFault alone."""
     text = _text(_unpacked(headers.get("content-encoding", ""), body))
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.endswith(("/json", "+json")):
@@ -84,7 +85,7 @@ def _json(text: str) -> object:
 
 
 def _form(text: str) -> object:
-    """Return name → text, of a name that comes twice the last; GitHub's and Slack's hold JSON in `payload`."""
+    """Return name → text, the last of a name; or the JSON in `payload`, which GitHub and Slack send."""
     try:
         fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:

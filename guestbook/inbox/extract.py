@@ -11,7 +11,7 @@ EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.
 # Headers that name the event. Gitea and Forgejo send GitHub's too, and mean the same.
 EVENT_HEADERS = ("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event")
 # An id is there to drop what came before, so only such headers count as are new with each delivery and the
-# same in all attempts at it. GitLab's Idempotency-Key is; its X-Gitlab-Event-UUID is shared by several events.
+# same in all attempts at it. GitLab's Idempotency-Key is; X-Gitlab-Event-UUID is shared by several events.
 ID_HEADERS = (
     *("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"),
     *("webhook-id", "svix-id", "idempotency-key"),

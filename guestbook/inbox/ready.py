@@ -1,7 +1,7 @@
 """Ready-made templates, which turn what comes into comments: a repository's life, or another guestbook. Pure.
 
-A template gets `event`, `action`, `payload`, `sender` and `source`; it may set `name` and `website`, and its text
-becomes the message. No text, no comment. Gitea and Forgejo send the same fields as GitHub.
+A template gets `event`, `action`, `payload`, `sender` and `source`; it may set `name` and `website`, and its
+text becomes the message. No text, no comment. Gitea and Forgejo send the same fields as GitHub.
 """
 
 _WHO = """\
@@ -62,8 +62,8 @@ _STAR = """\
 """
 
 _GUESTBOOK = """\
-{% if payload.type == "comment.published" %}
 {% set comment = (payload.data or {}).comment or {} %}
+{% if payload.type in ("comment.created", "comment.published") and comment.status == "published" %}
 {% set name = comment.name or source %}
 {% set website = comment.website or "" %}
 {{ comment.message }}
