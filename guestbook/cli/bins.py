@@ -1,0 +1,131 @@
+"""The bins from the shell."""
+
+from typing import Any
+
+import click
+from sqlalchemy import func, select
+
+from guestbook import catching
+from guestbook.cli import show
+from guestbook.database import db, writing
+from guestbook.models import Bin, BinRequest
+
+LATEST = 20  # requests that are shown
+AS_BYTES = ("headers", "body", "encoding")  # shown as what they mean
+
+
+@click.group()
+def bins() -> None:
+    """Manage catch-all URLs that show what is sent to them."""
+
+
+@bins.command()
+@click.argument("name", required=False)
+@click.option("--status", help="The status it answers, 200 by default.")
+@click.option("--body", help="The text it answers; none by default.")
+@click.option("--type", help=f"The content type of that: {', '.join(catching.TYPES)}.")
+@click.option("--delay", metavar="SECONDS", help="Wait so long before it answers, at most 5.")
+@click.option("--fail", metavar="TIMES", help="Answer so many requests with 500 first, then as it is set.")
+@show.as_json
+@show.command
+def add(as_json: bool, **fields: Any) -> None:
+    """Make a bin and print its URL, which takes any request from anybody."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    with writing() as session:
+        facts = _document(catching.add(session, given))
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"Added bin {facts['id']}. Send something to it:")
+    click.echo(facts["url"])
+    click.echo(f"See what came: {show.typed('bins show ' + facts['id'])}")
+
+
+@bins.command("list")
+@show.as_json
+@show.command
+def list_(as_json: bool) -> None:
+    """List the bins and how much they hold."""
+    rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
+    query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
+    counts: dict[str, int] = dict(db.session.execute(query).tuples().all())
+    if as_json:
+        show.print_json([{**_document(row), "requests": counts.get(row.id, 0)} for row in rows])
+        return
+    show.print_table(
+        ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
+        [(row.id, row.name, counts.get(row.id, 0), row.answer_status, _url(row)) for row in rows],
+        f"No bins yet. Add one: {show.typed('bins add')}",
+    )
+
+
+@bins.command("show")
+@click.argument("id_", metavar="ID")
+@show.as_json
+@show.command
+def show_(id_: str, as_json: bool) -> None:
+    """Show one and its latest requests, the newest first."""
+    row = show.find(Bin, id_)
+    caught = catching.latest(db.session(), row.id, LATEST)
+    if as_json:
+        show.print_json({**_document(row), "requests": [_request(one) for one in caught]})
+        return
+    show.print_fields(_document(row))
+    click.echo()
+    show.print_table(
+        ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY"),
+        [
+            (one.received_at, one.method, _address(one), one.size, one.answered, _excerpt(one))
+            for one in caught
+        ],
+        "Nothing has come yet.",
+    )
+
+
+@bins.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def clear(id_: str) -> None:
+    """Remove what a bin has caught and keep the bin."""
+    with writing() as session:
+        row_id = show.find(Bin, id_).id
+        count = catching.clear(session, row_id)
+    click.echo(f"Removed {_requests(count)} from bin {row_id}.")
+
+
+@bins.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def delete(id_: str) -> None:
+    """Remove a bin and what it has caught; its URL is dead from then on."""
+    with writing() as session:
+        row = show.find(Bin, id_)
+        row_id = row.id
+        count = catching.delete(session, row)
+    click.echo(f"Deleted bin {row_id} and {_requests(count)}.")
+
+
+def _document(row: Bin) -> dict[str, Any]:
+    return {**show.document(row), "url": _url(row)}
+
+
+def _request(row: BinRequest) -> dict[str, Any]:
+    """Return a request as JSON: the headers as a list of pairs; the body as text, or base64 with its name."""
+    facts = show.document(row, leave_out=AS_BYTES)
+    return {**facts, "headers": row.pairs, "body": row.body, "encoding": row.encoding}
+
+
+def _url(row: Bin) -> str:
+    return row.url(show.settings().base_url)
+
+
+def _address(row: BinRequest) -> str:
+    return show.shorten(f"{row.path}?{row.query}" if row.query else row.path, 60)
+
+
+def _excerpt(row: BinRequest) -> str:
+    return show.shorten(row.kept[:400].decode(errors="replace"), 60)
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"

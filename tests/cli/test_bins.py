@@ -1,0 +1,119 @@
+"""bins: add, list, show, clear, delete."""
+
+import re
+from typing import Any
+
+import pytest
+
+from guestbook import catching, clock
+from guestbook.catching import Caught
+from guestbook.database import writing
+from tests.cli.conftest import Shell
+
+COLUMNS = {
+    "id", "name", "token", "answer_status", "answer_body", "answer_type", "delay_milliseconds",
+    "failures_left", "created_at", "url",
+}  # fmt: skip
+SENT = b'{"a": "\x1b[31m"}'
+
+
+def added(shell: Shell, *options: str) -> Any:
+    return shell.json("bins", "add", *options)
+
+
+def send(row: Any, body: bytes = SENT) -> None:
+    caught = Caught("PUT", "/a", "b=1", [("Host", "x"), ("X-A", "1")], body, clock.now())
+    with writing() as session:
+        assert catching.catch(session, row["id"], caught)
+
+
+def test_add_prints_the_url_and_where_to_see_what_came(shell: Shell) -> None:
+    said = shell("bins", "add", "Mine")
+    [row] = shell.json("bins", "list")
+    assert row["name"] == "Mine"
+    assert re.search("^https://book[.]example/bin/[0-9A-Za-z_-]{24}$", said, re.MULTILINE)
+    assert row["url"] in said.splitlines()
+    assert f"flask --app guestbook bins show {row['id']}" in said
+
+
+def test_add_takes_everything_that_a_bin_has(shell: Shell) -> None:
+    row = added(
+        shell, "--status", "503", "--body", "Not now", "--type", "application/json", "--delay", "0.5",
+        "--fail", "3",
+    )  # fmt: skip
+    assert set(row) == COLUMNS
+    assert (row["name"], row["answer_status"], row["answer_body"]) == ("bin", 503, "Not now")
+    assert (row["answer_type"], row["delay_milliseconds"]) == ("application/json; charset=utf-8", 500)
+    assert row["failures_left"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--status", "99"), "Error: The status must be a number from 200 to 599."),
+        (("--delay", "6"), "Error: The delay must be 0 to 5 seconds."),
+        (("--fail", "x"), "Error: The failures must be a number from 0 to 1,000."),
+        (("--type", "text/html"), "Error: The content type must be one of text/plain, "),
+        (("",), "Error: The name must have 1 to 80 characters."),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line(shell: Shell, options: tuple[str, ...], sentence: str) -> None:
+    said = shell.refused("bins", "add", *options)
+    assert said.startswith(sentence)
+    assert said.count("\n") == 1
+    assert shell.json("bins", "list") == []
+
+
+def test_list_says_how_to_begin_and_then_how_much_each_holds(shell: Shell) -> None:
+    assert "flask --app guestbook bins add" in shell("bins", "list")
+    one, other = added(shell, "One"), added(shell, "Other")
+    send(one)
+    send(one)
+    rows = shell.json("bins", "list")
+    assert [(row["id"], row["requests"]) for row in rows] == [(one["id"], 2), (other["id"], 0)]
+    assert set(rows[0]) == COLUMNS | {"requests"}
+    assert one["url"] in shell("bins", "list")
+
+
+def test_show_lists_the_latest_first_and_nothing_that_a_terminal_obeys(shell: Shell) -> None:
+    row = added(shell)
+    assert "Nothing has come yet." in shell("bins", "show", row["id"])
+    send(row)
+    send(row, b"\0\xff")
+    said = shell("bins", "show", row["id"])
+    assert re.search(r"PUT +/a\?b=1 +2 +200 .*\n.*PUT +/a\?b=1 +14 +200 +\{", said)
+    assert "\x1b" not in said
+
+
+def test_show_as_json_has_each_request_whole(shell: Shell) -> None:
+    row = added(shell)
+    send(row)
+    send(row, b"\0\xff")
+    shown = shell.json("bins", "show", row["id"][:20])
+    assert set(shown) == COLUMNS | {"requests"}
+    binary, text = shown["requests"]
+    assert (text["method"], text["path"], text["query"], text["size"]) == ("PUT", "/a", "b=1", len(SENT))
+    assert text["headers"] == [["Host", "x"], ["X-A", "1"]]
+    assert (text["body"], text["encoding"]) == (SENT.decode(), "text")
+    assert (binary["body"], binary["encoding"]) == ("AP8=", "base64")
+    assert text["bin_id"] == row["id"]
+
+
+def test_clear_empties_one_bin_and_keeps_it(shell: Shell) -> None:
+    one, other = added(shell), added(shell)
+    for row in (one, one, other):
+        send(row)
+    assert shell("bins", "clear", one["id"]) == f"Removed 2 requests from bin {one['id']}.\n"
+    assert [row["requests"] for row in shell.json("bins", "list")] == [0, 1]
+
+
+def test_delete_removes_a_bin_with_what_it_caught(shell: Shell) -> None:
+    one, other = added(shell), added(shell)
+    send(one)
+    assert shell("bins", "delete", one["id"]) == f"Deleted bin {one['id']} and 1 request.\n"
+    assert [row["id"] for row in shell.json("bins", "list")] == [other["id"]]
+
+
+@pytest.mark.parametrize("command", ["show", "clear", "delete"])
+def test_a_bin_that_is_not_there_is_said_in_one_line(shell: Shell, command: str) -> None:
+    assert shell.refused("bins", command, "abc") == "Error: There is no bin abc.\n"
