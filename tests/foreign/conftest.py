@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
+from tests.chaos.book import Book
 from tests.conftest import need
 from tests.foreign import npm
+from tests.foreign.door import Door
 
 
 @pytest.fixture
@@ -20,3 +23,8 @@ def packages() -> Path:
     folder = npm.installed()
     assert folder
     return folder
+
+
+@pytest.fixture
+def door(book: Book, client: FlaskClient) -> Door:
+    return Door(book, client)

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 FOLDER = Path(sys.prefix) / "npm"
 EXAMPLES = "node_modules/@octokit/webhooks-examples/api.github.com/index.json"
 INSTALL = ("npm", "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund")
-IMPATIENT = ("--prefer-offline", "--fetch-retries=1", "--fetch-timeout=20000")
+IMPATIENT = ("--prefer-offline", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
 
 
 @cache

@@ -17,7 +17,7 @@ from tests import outside
 from tests.chaos.book import Book
 from tests.receiver import Receiver
 
-MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\u2028\nשלום \"it's\" \\ $(id)"
+MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\u2028\nשלום 'x' \\ $(id)"
 SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
 
 
