@@ -177,7 +177,7 @@ class Dispatch:
     def _receiver(self, row: Row[Any], now: Any) -> Receiver:
         expires = row.previous_secret_expires_at
         previous = row.previous_secret if expires and expires > now else None
-        key = (row.name, row.url, row.headers, row.secret, previous)
+        key = (row.name, row.url, row.headers, row.secret, previous, row.format)
         known = self._receivers.get(row.id)
         if known is None or known[0] != key:
             known = self._receivers[row.id] = (key, sender.receiver(row.id, *key))
@@ -195,6 +195,7 @@ def _open_webhooks(now: Any) -> Any:
         Webhook.secret,
         Webhook.previous_secret,
         Webhook.previous_secret_expires_at,
+        Webhook.format,
         Webhook.unreachable_in_a_row,
     ).where(Webhook.open_at(now), now >= FIRST_DUE)
 

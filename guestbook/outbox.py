@@ -2,14 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session
 
 from guestbook import clock, formats, ids, preferences, queue
+from guestbook.formats import FormatFault
 from guestbook.models import Delivery, Webhook
+from guestbook.models.webhook import Template
 from guestbook.settings import Settings
+
+REASON_LIMIT = 250  # characters of what is wrong with a format, kept with the delivery
+
+
+class Body(NamedTuple):
+    """What a body depends on beside the event; webhooks that agree in it are told the same."""
+
+    format: str
+    url: str  # "" where the format does not read it
+    template: str | None
 
 
 def publish(
@@ -30,20 +42,17 @@ def publish(
     # In the order in which a pass locks them: on MariaDB the rows' foreign keys lock the webhooks too.
     # All of them at the first event of a transaction, or a second event would go back to one with a lower id
     # and deadlock with that pass; and under a lock none is deleted before its delivery refers to it.
-    query = select(Webhook.id, Webhook.format, Webhook.events).order_by(Webhook.id)
+    query = select(Webhook.id, Webhook.format, Webhook.url, Webhook.events).order_by(Webhook.id)
     query = query.with_for_update(read=True, key_share=True)
-    wanted = [
-        (row.id, row.format)
-        for row in connection.execute(query)
-        if event in row.events.split() and row.id != leave_out
-    ]
-    return _store(connection, event, data, settings, wanted, comment_id)
+    rows = connection.execute(query)
+    wanted = [row for row in rows if event in row.events.split() and row.id != leave_out]
+    return _store(connection, event, data, settings, _bodies(connection, wanted), comment_id)
 
 
 def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
     """Store the test delivery for one webhook, whatever its filter, and return the event's id."""
     data = {"webhook": {"id": webhook.id, "name": webhook.name}}
-    return _store(connection, "ping", data, settings, [(webhook.id, webhook.format)], None)
+    return _store(connection, "ping", data, settings, _bodies(connection, [webhook]), None)
 
 
 def redeliver(session: Session, deliveries: Sequence[Delivery], now: datetime) -> list[Delivery]:
@@ -61,21 +70,38 @@ def redeliver(session: Session, deliveries: Sequence[Delivery], now: datetime) -
     return free
 
 
+def _bodies(connection: Connection, webhooks: Sequence[Any]) -> dict[str, Body]:
+    """Return for each webhook, or row of one, what its body depends on."""
+    templated = [webhook.id for webhook in webhooks if webhook.format == "template"]
+    texts: dict[str, str] = {}
+    if templated:
+        query = select(Template.webhook_id, Template.text).where(Template.webhook_id.in_(templated))
+        texts = {row.webhook_id: row.text for row in connection.execute(query)}
+    return {
+        webhook.id: Body(
+            webhook.format,
+            webhook.url if webhook.format in formats.ADDRESSED else "",
+            texts.get(webhook.id),
+        )
+        for webhook in webhooks
+    }
+
+
 def _store(
     connection: Connection,
     event: str,
     data: dict[str, Any],
     settings: Settings,
-    webhooks: Sequence[tuple[str, str]],
+    bodies: dict[str, Body],
     comment_id: str | None,
 ) -> str:
     now, event_id = clock.now(), ids.new()
-    if not webhooks:
+    if not bodies:
         return event_id
     title = preferences.read(connection).title
     data = {**data, "guestbook": {"title": title, "url": settings.base_url}}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
-    fates = {name: _fate(name, event, now, data, due_at) for name in {name for _, name in webhooks}}
+    fates = {body: _fate(body, event, now, data, due_at) for body in set(bodies.values())}
     rows = [
         {
             "id": ids.new(),
@@ -87,22 +113,31 @@ def _store(
             "claims": 0,
             "schedule_start": 0,
             "created_at": now,
-            **fates[format_name],
+            **fates[body],
         }
-        for webhook_id, format_name in webhooks
+        for webhook_id, body in bodies.items()
     ]
     connection.execute(insert(Delivery), rows)
     return event_id
 
 
-def _fate(
-    format_name: str, event: str, now: datetime, data: dict[str, Any], due_at: datetime
-) -> dict[str, Any]:
+def _fate(body: Body, event: str, now: datetime, data: dict[str, Any], due_at: datetime) -> dict[str, Any]:
     """Return the columns of a delivery that is due; or failed, when its format cannot make a body."""
     try:
-        payload = formats.render(format_name, event, now, data)
+        payload = formats.render(body.format, event, now, data, url=body.url, template=body.template)
     except Exception as error:  # a format's mistake must not cost the visitor's comment
-        why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
         payload = formats.render("json", event, now, data)
-        return {"payload": payload, "status": "failed", "due_at": None, "finished_at": now, "last_error": why}
+        return {
+            "payload": payload,
+            "status": "failed",
+            "due_at": None,
+            "finished_at": now,
+            "last_error": _why(body.format, error),
+        }
     return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
+
+
+def _why(format_name: str, error: Exception) -> str:
+    if isinstance(error, FormatFault):
+        return f"{str(error)[:REASON_LIMIT]} Nothing was sent; kept as json."
+    return f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."

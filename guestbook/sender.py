@@ -35,6 +35,7 @@ class Receiver:
     secret: bytes
     shown_headers: dict[str, str]
     fault: str | None = None  # why nothing can be sent: a row that somebody edited by hand
+    read: answers.Reader = answers.read  # how its service answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,13 @@ class Outcome:
 
 
 def receiver(
-    webhook_id: str, name: str, url: str, headers: str, secret: str, previous: str | None
+    webhook_id: str,
+    name: str,
+    url: str,
+    headers: str,
+    secret: str,
+    previous: str | None,
+    format_name: str = "json",
 ) -> Receiver:
     """Make a receiver from the values of a row; what is wrong with them becomes its fault."""
     fault = None
@@ -105,7 +112,8 @@ def receiver(
             "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
         )
     shown = dict.fromkeys(own, HIDDEN)
-    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, fault)
+    read = answers.reader(format_name)
+    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, fault, read)
 
 
 class Sender:
@@ -141,7 +149,7 @@ class Sender:
             outcome.error = to.fault[:ERROR_LIMIT]
             return
         headers = {**shown, **self._signatures(errand, int(shown["webhook-timestamp"])), **to.headers}
-        _read(self._transport.post(to.url, headers, errand.body), outcome)
+        _read(self._transport.post(to.url, headers, errand.body), outcome, to.read)
 
     def _plain_headers(self, errand: Errand, timestamp: int) -> dict[str, str]:
         return {
@@ -161,11 +169,11 @@ class Sender:
         }
 
 
-def _read(answer: Answer, outcome: Outcome) -> None:
+def _read(answer: Answer, outcome: Outcome, read: answers.Reader) -> None:
     outcome.status_code = answer.status
-    outcome.meaning = answers.read(answer.status, answer.headers, clock.now())
+    outcome.meaning = read(answer.status, answer.headers, clock.now(), answer.body)
     if not outcome.ok:
-        outcome.error = f"The receiver answered {answer.status}."
+        outcome.error = f"The receiver answered {answer.status}{outcome.meaning.but}."
     elif answer.note:
         outcome.error = f"Delivered; the rest of the answer was left unread ({answer.note})."
     outcome.response_headers = {_storable(name): _storable(text) for name, text in answer.headers.items()}

@@ -1,13 +1,12 @@
 """The format `json`: the body that Standard Webhooks 1.0.0 recommends."""
 
 import json
-from datetime import datetime
-from typing import Any
 
 from guestbook import clock
+from guestbook.formats.told import Told
 
 
-def render(event: str, moment: datetime, data: dict[str, Any]) -> str:
+def render(told: Told) -> str:
     """Return `{"type", "timestamp", "data"}`; the timestamp is when the event happened."""
-    body = {"type": event, "timestamp": clock.to_text(moment), "data": data}
+    body = {"type": told.event, "timestamp": clock.to_text(told.moment), "data": told.data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
