@@ -33,14 +33,14 @@ class Unproven(Exception):
     """A sentence for the owner: why there is nothing that could be compared."""
 
 
-def header(headers: Mapping[str, str], name: str) -> str:
-    """Return a header that must be there; raises Unproven."""
+def header(headers: Mapping[str, str], name: str, *, leads: bool = True) -> str:
+    """Return a header that must be there; raises Unproven, with a hint where it is the one that leads."""
     value = headers.get(name.lower(), "").strip()
     if value:
         return value
     if name.lower() in headers:
         raise Unproven(f"The header {name} is empty.")
-    raise Unproven(f"There is no header {name}.{_hint(headers, name)}")
+    raise Unproven(f"There is no header {name}.{_hint(headers, name) if leads else ''}")
 
 
 def github(headers: Mapping[str, str], body: bytes) -> Claim:
@@ -60,14 +60,16 @@ def standard(headers: Mapping[str, str], body: bytes) -> Claim:
     prefix = "svix" if "svix-signature" in headers and "webhook-signature" not in headers else "webhook"
     name = f"{prefix}-signature"
     listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
-    event_id = header(headers, f"{prefix}-id")
-    timestamp = header(headers, f"{prefix}-timestamp")
+    event_id = header(headers, f"{prefix}-id", leads=False)
+    timestamp = header(headers, f"{prefix}-timestamp", leads=False)
     seconds = _seconds(timestamp, f"{prefix}-timestamp")
     signatures = _of_version("v1", [one.rstrip(",").partition(",") for one in listed])
     if not signatures and any(one.startswith("v1a,") for one in listed):
-        raise Unproven(f"{name} was made with a public key (v1a), which is not supported: use a secret.")
+        raise Unproven(
+            f"The header {name} was made with a public key (v1a), which is not supported: use a secret."
+        )
     if not signatures:
-        raise Unproven(f"{name} holds no signature of version 1, such as v1,K5oZ…")
+        raise Unproven(f"The header {name} holds no signature of version 1, such as v1,K5oZ…")
     seen = (("Header", f"{name}, {_counted(signatures)}"), ("Id", event_id))
     content = b".".join((as_bytes(event_id), as_bytes(timestamp), body))
     return Claim(name, content, signatures, seconds, seen)
@@ -80,9 +82,10 @@ def stripe(headers: Mapping[str, str], body: bytes) -> Claim:
     fields = [one.strip().partition("=") for one in listed]
     timestamps, signatures = set(_of_version("t", fields)), _of_version("v1", fields)
     if len(timestamps) != 1:
-        raise Unproven(f"{name} holds {'more than one' if timestamps else 'no'} timestamp (t=…).")
+        count = "more than one" if timestamps else "no"
+        raise Unproven(f"The header {name} holds {count} timestamp (t=…).")
     if not signatures:
-        raise Unproven(f"{name} holds no signature of version 1 (v1=…).")
+        raise Unproven(f"The header {name} holds no signature of version 1 (v1=…).")
     timestamp = timestamps.pop()
     content = b".".join((as_bytes(timestamp), body))
     seen = (("Header", f"{name}, {_counted(signatures)}"),)
@@ -93,7 +96,7 @@ def slack(headers: Mapping[str, str], body: bytes) -> Claim:
     """Read as Slack says in "Verifying requests from Slack"."""
     name, beside = LEADS["slack"], "X-Slack-Request-Timestamp"
     signature = _only(header(headers, name), name, "v0=")
-    timestamp = header(headers, beside)
+    timestamp = header(headers, beside, leads=False)
     content = b":".join((b"v0", as_bytes(timestamp), body))
     seen = (("Header", f"{name} and {beside}"),)
     return Claim(name, content, (signature,), _seconds(timestamp, beside), seen)
@@ -122,7 +125,7 @@ def _only(value: str, name: str, prefix: str) -> str:
     if "," in value:
         raise Unproven(f"The header {name} came more than once.")
     if not value.startswith(prefix):
-        raise Unproven(f"{name} does not start with {prefix}")
+        raise Unproven(f"The header {name} does not start with {prefix}")
     return value.removeprefix(prefix)
 
 

@@ -123,11 +123,12 @@ def _base64_signer(secret: str) -> Signer:
 
 
 def _standard_key(secret: str) -> bytes:
-    """Take a key of any length, with whsec_ or without: what the sender gave out is what it signs with."""
+    """Take a key of any length, with whsec_ and padding or without: the sender takes what it gave out."""
     if secret.startswith("whpk_"):
         raise Unproven("This source's secret is a public key (whpk_…), which is not supported: use a secret.")
+    text = as_bytes(secret.removeprefix(signing.PREFIX))
     try:
-        key = base64.b64decode(as_bytes(secret.removeprefix(signing.PREFIX)), validate=True)
+        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:
         key = b""
     if not key:
