@@ -30,6 +30,7 @@ LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up 
 NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' doesn't exist")
 TIMES = 3  # that what had to yield to another transaction is done again
 YIELDED = ("40P01", "40001", 1213, 1205)  # a deadlock or a wait too long: PostgreSQL's and MariaDB's codes
+PATIENCE = 10.0  # seconds for a transaction that lost against another, or whose connection broke
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # where TEXT alone ends at 64 KiB
 READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
@@ -177,6 +178,24 @@ def again(do: Callable[[], T]) -> T:
             db.session.rollback()
             time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
     return do()
+
+
+def insist(engine: Engine, do: Callable[[Connection], T]) -> T:
+    """Do it in a write transaction, and again when another had to win or the connection broke.
+
+    A commit that the server made and could not confirm is done again too, so whatever it does must be safe to
+    repeat. Gives up after ten seconds.
+    """
+    give_up, wait = time.monotonic() + PATIENCE, 0.02
+    while True:
+        try:
+            with write(engine) as connection:
+                return do(connection)
+        except DBAPIError:
+            if time.monotonic() + wait > give_up:
+                raise
+            time.sleep(wait)
+            wait = min(2 * wait, 1.0)
 
 
 def is_away(error: SQLAlchemyError) -> bool:

@@ -7,10 +7,10 @@ keeps the webhooks' health, all in one transaction, so that the web gets its tur
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Text, select, type_coerce
-from sqlalchemy.exc import DBAPIError
 
 from guestbook import clock, database, ids, queue, record, schedule, sender
 from guestbook.crew import Crew
@@ -25,7 +25,6 @@ from guestbook.watch import Stop, Watch
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
 STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
-PATIENCE = 10.0  # seconds for a tick whose transaction lost against another, or whose connection broke
 
 
 class Dispatch:
@@ -60,15 +59,22 @@ class Dispatch:
         self.tally = Tally()
 
     def run(
-        self, *, until: float, stay: bool, stop: Stop, after_tick: Callable[[], None] | None = None
+        self,
+        *,
+        until: float,
+        stay: bool,
+        stop: Stop,
+        after_tick: Callable[[], None] | None = None,
+        beside: Callable[[], bool] = lambda: False,
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
 
-        When it ends nothing is left leased, unless the database is away: then the leases run out.
+        `beside` is other work of the main thread, done once a tick; it says whether there was any. In the end
+        nothing is left leased, unless the database is away: then the leases run out.
         """
         try:
             with Watch(self._engine) as watch:
-                self._loop(watch, until, stay, stop, after_tick)
+                self._loop(watch, until, stay, stop, after_tick, beside)
         finally:
             try:
                 if not self._lost:
@@ -78,16 +84,23 @@ class Dispatch:
         return self.tally
 
     def _loop(
-        self, watch: Watch, until: float, stay: bool, stop: Stop, after_tick: Callable[[], None] | None
+        self,
+        watch: Watch,
+        until: float,
+        stay: bool,
+        stop: Stop,
+        after_tick: Callable[[], None] | None,
+        beside: Callable[[], bool],
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
+            worked = beside()
             self._tick(watch, claiming=True)
             if after_tick:
                 after_tick()
             if self._crew.busy or self._unsaved:
                 self._let_the_crew_work(watch, stop)
-            elif watch.anything_due(clock.now()):
-                stop.wait(TICK)  # another pass has it in hand
+            elif worked or watch.anything_due(clock.now()):
+                stop.wait(TICK)  # there may be more; or another pass has it in hand
             elif stay:
                 watch.rest(until, stop)
             else:
@@ -129,29 +142,21 @@ class Dispatch:
             self.tally.fault = "This host allows no thread to be started."
 
     def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[Errand]]]:
-        """Run the tick's transaction; again when another had to win or the connection broke.
+        """Run the tick's transaction. It is safe to repeat: what it has recorded is not ours any more."""
+        tally, claimed, began = database.insist(self._engine, partial(self._write, claiming))
+        self._held = time.monotonic() - began
+        self.tally.add(tally)
+        for line in tally.story:
+            self._narrate(line)
+        return claimed
 
-        A commit that the server made and could not confirm is safe to repeat: the rows are not ours any more.
-        """
-        give_up, wait = time.monotonic() + PATIENCE, 0.02
-        while True:
-            tally = Tally()
-            try:
-                with database.write(self._engine) as connection:
-                    began = time.monotonic()
-                    record.outcomes(connection, self._unsaved, self._settings, tally)
-                    claimed = self._claim(connection) if claiming else []
-            except DBAPIError:
-                if time.monotonic() + wait > give_up:
-                    raise
-                time.sleep(wait)
-                wait = min(2 * wait, 1.0)
-            else:
-                self._held = time.monotonic() - began
-                self.tally.add(tally)
-                for line in tally.story:
-                    self._narrate(line)
-                return claimed
+    def _write(
+        self, claiming: bool, connection: Connection
+    ) -> tuple[Tally, list[tuple[Row[Any], list[Errand]]], float]:
+        tally, began = Tally(), time.monotonic()
+        record.outcomes(connection, self._unsaved, self._settings, tally)
+        claimed = self._claim(connection) if claiming else []
+        return tally, claimed, began
 
     def _claim(self, connection: Connection) -> list[tuple[Row[Any], list[Errand]]]:
         now = clock.now()

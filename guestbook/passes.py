@@ -18,7 +18,9 @@ from sqlalchemy import Connection, Engine, func, insert, or_, select, update
 
 from guestbook import clock, database, figures, ids, queue, retention, schedule
 from guestbook.dispatch import Dispatch
-from guestbook.models import DELIVERIES, Delivery, Pass, Webhook
+from guestbook.inbox import worker
+from guestbook.inbox.worker import Counts, Inbox
+from guestbook.models import DELIVERIES, INBOUND, Delivery, InboundEvent, Pass, Source, Webhook
 from guestbook.record import Tally
 from guestbook.settings import Settings
 from guestbook.watch import Stop
@@ -35,7 +37,17 @@ class Options:
     max_seconds: float = 50
     stay: bool = False
     concurrency: int = 32
-    housekeeping: bool = True  # False for `deliver`, the outbox alone
+    inbox: bool = True
+    outbox: bool = True
+    housekeeping: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a pass has done in its two halves."""
+
+    outbox: Tally
+    inbox: Counts
 
 
 def run(
@@ -45,7 +57,7 @@ def run(
     *,
     narrate: Callable[[str], None] = lambda _line: None,
     after_tick: Callable[[Tally], None] | None = None,
-) -> Tally | None:
+) -> Report | None:
     """Do everything that is due; None when another pass holds the lock."""
     until = time.monotonic() + options.max_seconds
     with _lock(settings.data_dir / "pass.lock") as held, _stop_on_signals() as stop, _one_core():
@@ -53,14 +65,19 @@ def run(
             return None
         previous = _repair(engine, settings)
         number = _begin(engine)
+        inbox = Inbox(engine, settings, narrate=narrate)
+        if options.inbox:
+            inbox.drain(until=until, stop=stop)
         dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
-        tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
-        tally = dispatch.run(until=until, stay=options.stay, stop=stop, after_tick=tick)
+        if options.outbox:
+            tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
+            beside = inbox.work if options.inbox else lambda: False
+            dispatch.run(until=until, stay=options.stay, stop=stop, after_tick=tick, beside=beside)
         if options.housekeeping and not stop.is_set() and _may_prune(engine, previous):
             figures.settle(engine, settings, clock.now())  # before the rows that it counts go
             retention.prune(engine, settings, until=min(until, time.monotonic() + PRUNE_FOR))
-        _end(engine, number, tally)
-        return tally
+        _end(engine, number, dispatch.tally)
+        return Report(dispatch.tally, inbox.counts)
 
 
 @contextmanager
@@ -125,7 +142,7 @@ def _repair(engine: Engine, settings: Settings) -> datetime | None:
         ours = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == _host()))
         went_back = ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(settings, now, went_back)
-        strange = connection.execute(_strange(limits)).first()
+        strange = connection.execute(_strange(limits)).first() or connection.execute(_odd(now)).first()
     if strange or went_back:
         with database.write(engine) as connection:
             _mend(connection, limits, now, went_back)
@@ -161,6 +178,13 @@ def _strange(limits: _Limits) -> Any:
     return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
 
 
+def _odd(now: datetime) -> Any:
+    """Select a source that has an inbound event beyond any lease: those are due at once, or not at all."""
+    beyond = InboundEvent.due_at > now + worker.LEASE + queue.SKEW
+    mine = select(InboundEvent.id).where(InboundEvent.source_id == Source.id, beyond)
+    return select(Source.id).where(mine.exists())
+
+
 def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool) -> None:
     for webhook_id in connection.scalars(select(Webhook.id)).all():
         mine = DELIVERIES.c.webhook_id == webhook_id
@@ -170,6 +194,9 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
         untried = waiting & (DELIVERIES.c.attempts == 0)
         queue.repair(connection, DELIVERIES, untried, now=now, farthest=limits.untried)
         queue.repair(connection, DELIVERIES, waiting, now=now, farthest=limits.waiting)
+    for source_id in connection.scalars(select(Source.id)).all():
+        mine = INBOUND.c.source_id == source_id
+        queue.repair(connection, INBOUND, mine, now=now, farthest=now + worker.LEASE)
     paused = Webhook.paused_until > limits.paused + queue.SKEW
     connection.execute(update(Webhook).where(paused).values(paused_until=None))
     if went_back:  # or each coming pass would take the old ones for a sign of another jump

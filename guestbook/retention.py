@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Engine, Table, and_, delete, select
 
 from guestbook import clock, database, throttle
-from guestbook.models import DELIVERIES, LIMITS, LOGINS, PASSES, Webhook
+from guestbook.models import BIN_REQUESTS, DELIVERIES, INBOUND, LIMITS, LOGINS, PASSES, Source, Webhook
 from guestbook.settings import Settings
 
 BITE = 500  # rows in one transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
 PAUSE = 0.03  # seconds between two bites, for the web's turn
 KEEP_PASSES = timedelta(days=30)
+KEEP_CAUGHT = timedelta(days=7)
 
 
 def prune(engine: Engine, settings: Settings, *, until: float) -> int:
-    """Remove old deliveries with their attempts, and what is over; stop when the monotonic clock is there.
+    """Remove old deliveries, inbound events and what is over; stop when the monotonic clock is there.
 
-    Returns how many rows went, attempts not counted. Deliveries that wait for a disabled webhook
-    go when they are as old as failed ones may become; all other waiting ones stay.
+    Returns how many rows went, attempts not counted. What waits for a disabled webhook or source
+    goes when it is as old as failed ones may become; all others that wait stay.
     """
     now = clock.now()
     removed = 0
@@ -49,11 +50,17 @@ def _conditions(settings: Settings, now: datetime) -> list[tuple[Table, ColumnEl
     keep_failed = now - timedelta(days=settings.keep_failed_days)
     rows = DELIVERIES.c
     waits_in_vain = rows.webhook_id.in_(select(Webhook.id).where(Webhook.disabled_at.is_not(None)))
+    came = INBOUND.c
+    stays = came.source_id.in_(select(Source.id).where(Source.disabled_at.is_not(None)))
     return [
         (DELIVERIES, and_(rows.status == "processed", rows.finished_at < keep_processed)),
         (DELIVERIES, and_(rows.status == "failed", rows.finished_at < keep_failed)),
         (DELIVERIES, and_(rows.status == "new", rows.created_at < keep_failed, waits_in_vain)),
+        (INBOUND, and_(came.status == "processed", came.processed_at < keep_processed)),
+        (INBOUND, and_(came.status == "failed", came.processed_at < keep_failed)),
+        (INBOUND, and_(came.status == "new", came.received_at < keep_failed, stays)),
         (PASSES, PASSES.c.started_at < now - KEEP_PASSES),
+        (BIN_REQUESTS, BIN_REQUESTS.c.received_at < now - KEEP_CAUGHT),
         (LOGINS, LOGINS.c.expires_at < now),
         (LIMITS, LIMITS.c.last_at < now - throttle.FORGET_AFTER),
     ]

@@ -91,9 +91,9 @@ def attempt(delivery_id: str, **values: Any) -> None:
 def run_pass(**options: Any) -> Tally:
     """Run one pass in this process."""
     db.session.rollback()
-    tally = passes.run(db.engine, settings(), OPTIONS, **options)
-    assert tally is not None
-    return tally
+    report = passes.run(db.engine, settings(), OPTIONS, **options)
+    assert report is not None
+    return report.outbox
 
 
 def all_due() -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from guestbook import clock, figures, passes, retention
 from guestbook.cli import show
 from guestbook.database import db
+from guestbook.inbox.worker import Counts
 from guestbook.models import Delivery, Webhook
 from guestbook.record import Tally
 
@@ -52,11 +53,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_options
 @show.command
 def cron(max_seconds: float, stay: bool, concurrency: int, verbose: bool) -> None:
-    """Do all that is due: send webhooks, then tidy up. Crontab runs this.
+    """Do all that is due: work through what came in, send webhooks, tidy up. Crontab runs this.
 
     A second one beside a running one ends at once. Silence means that all is well.
     """
-    _run(passes.Options(max_seconds, stay, concurrency), verbose)
+    run(passes.Options(max_seconds, stay, concurrency), verbose)
 
 
 @click.command()
@@ -64,7 +65,7 @@ def cron(max_seconds: float, stay: bool, concurrency: int, verbose: bool) -> Non
 @show.command
 def deliver(max_seconds: float, stay: bool, concurrency: int, verbose: bool) -> None:
     """Send the deliveries that are due, and nothing else."""
-    _run(passes.Options(max_seconds, stay, concurrency, housekeeping=False), verbose)
+    run(passes.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False), verbose)
 
 
 @click.command()
@@ -78,7 +79,9 @@ def prune(verbose: bool) -> None:
         click.echo(f"Removed {removed} row{'' if removed == 1 else 's'}.")
 
 
-def _run(options: passes.Options, verbose: bool) -> None:
+def run(options: passes.Options, verbose: bool) -> None:
+    """Run a pass; print what cron shall mail to the owner, and with `verbose` a line for all that happens."""
+
     def narrate(line: str) -> None:
         if verbose:
             try:
@@ -88,12 +91,23 @@ def _run(options: passes.Options, verbose: bool) -> None:
 
     with ExitStack() as stack:
         after_tick = _progress(stack) if sys.stderr.isatty() and not verbose and not options.stay else None
-        tally = passes.run(db.engine, show.settings(), options, narrate=narrate, after_tick=after_tick)
-    if tally is None:
+        report = passes.run(db.engine, show.settings(), options, narrate=narrate, after_tick=after_tick)
+    if report is None:
         narrate("Another pass is running; it does the work.")
         return
-    narrate(f"Processed {tally.processed}, to be retried {tally.retried}, given up {tally.failed}.")
-    _complain(tally)
+    for line in _summary(options, report):
+        narrate(line)
+    _complain(report.outbox)
+    _complain_of_inbox(report.inbox)
+
+
+def _summary(options: passes.Options, report: passes.Report) -> Iterator[str]:
+    came, went = report.inbox, report.outbox
+    failed = came.failed.total() + came.refused
+    if options.inbox and (came.processed or failed or not options.outbox):
+        yield f"Inbox: processed {came.processed}, failed {failed}."
+    if options.outbox:
+        yield f"Processed {went.processed}, to be retried {went.retried}, given up {went.failed}."
 
 
 def _be_silent() -> None:
@@ -132,3 +146,14 @@ def _complain(tally: Tally) -> None:
         click.echo(f"guestbook: the pass ended early, and what is due waits. {tally.fault}", err=True)
     for line in tally.disabled:
         click.echo(f"guestbook: {show.safe(line)}.", err=True)
+
+
+def _complain_of_inbox(counts: Counts) -> None:
+    """Print what the owner can mend. What was not genuine is none of it: anybody could fill a mailbox so."""
+    for (name, source_id), count in sorted(counts.failed.items()):
+        noun = "1 inbound event" if count == 1 else f"{count} inbound events"
+        click.echo(
+            f"guestbook: {noun} of source {show.safe(name)} failed. "
+            f"See: {show.typed(f'inbox list --status failed --source {source_id}')}",
+            err=True,
+        )

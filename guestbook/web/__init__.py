@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from guestbook.web import admin, api, errors, guard, health, public, show
+from guestbook.web import admin, api, bins, errors, guard, health, public, receiver, show
 
 
 def register(app: Flask) -> None:
@@ -12,5 +12,7 @@ def register(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(public.pages)
     app.register_blueprint(health.pages)
+    app.register_blueprint(receiver.pages)
+    app.register_blueprint(bins.pages)
     admin.register(app)
     api.register(app)

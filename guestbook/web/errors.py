@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from guestbook import database
 from guestbook.refusal import Refused
 
-PROGRAMS = ("/api/", "/healthz")
+PROGRAMS = ("/api/", "/healthz", "/hooks/", "/bin/")
 DESK = "/admin"
 RETRY_AFTER = 60  # seconds
 

@@ -8,6 +8,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 BODY_LIMIT = 64 * 1024  # bytes; 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
+BODY_LIMITS = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}  # bytes, by blueprint, where more may come
 YEAR = 365 * 24 * 3600  # seconds
 
 HEADERS = {
@@ -27,8 +28,15 @@ HEADERS = {
 def init_app(app: Flask) -> None:
     """Limit what comes in, and put the headers on all that goes out, error pages and files included."""
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    app.before_request(allow_more)
     app.before_request(refuse_long_body)
     app.after_request(add_headers)
+
+
+def allow_more() -> None:
+    """Take more where others' programs send, whose bodies are not ours to shorten."""
+    if request.blueprint in BODY_LIMITS:
+        request.max_content_length = BODY_LIMITS[request.blueprint]
 
 
 def refuse_long_body() -> None:
@@ -48,8 +56,8 @@ def add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
-    if response.status_code == HTTPStatus.PERMANENT_REDIRECT:  # Flask's own, to the address with a slash
-        response.location = _without_host(response.location or "")
+    if response.status_code == HTTPStatus.PERMANENT_REDIRECT and response.location:
+        response.location = _without_host(response.location)  # Flask's own, to the address with a slash
     # A page may be kept for the Back button, but is asked for again before it is shown as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response

@@ -62,9 +62,9 @@ def deliver(concurrency: int) -> Callable[[int], None]:
     def drain(count: int) -> None:
         with app.app_context():
             options = passes.Options(max_seconds=600, concurrency=concurrency)
-            tally = passes.run(db.engine, app.config["GUESTBOOK"], options)
-        assert tally is not None
-        assert tally.processed == count, tally
+            report = passes.run(db.engine, app.config["GUESTBOOK"], options)
+        assert report is not None
+        assert report.outbox.processed == count, report
 
     return drain
 

@@ -1,0 +1,193 @@
+"""Judge one inbound event: is it genuine, what does it say, what is to be done about it? Pure.
+
+Nothing here asks the database, so that no transaction is open while a template runs.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from guestbook import clock, draft, sandbox, text
+from guestbook.draft import Draft
+from guestbook.inbox import bodies, extract, guestbooks, handshakes, signatures
+from guestbook.inbox.bodies import BodyFault
+from guestbook.inbox.extract import Facts
+from guestbook.inbox.guestbooks import Told
+from guestbook.inbox.signatures import Verdict
+from guestbook.models import Source
+from guestbook.sandbox import TemplateFault
+
+MOST_HOPS = 5  # that an event may be forwarded from book to book
+FORWARD_LIMIT = 14_000  # bytes of a payload that is passed on: with all around it, it stays under 20 kB
+LOGGED = "Logged."
+PING = "The sender's test; there is nothing to do."
+HANDSHAKE = "The sender's handshake, which was answered at once."
+NO_TEXT = "The template gave no text, so there is no comment."
+NO_FACTS = Facts(None, None, None)
+IN_A_CIRCLE = f"It was forwarded {MOST_HOPS} times: some guestbooks send it round in a circle."
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment to be written."""
+
+    draft: Draft
+    is_proven: bool  # that the sender is who it says
+    told: Told | None  # what another guestbook said of it
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A comment of another book that is to leave ours too."""
+
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """An event to be passed on, as the data of `inbound.received`."""
+
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of it: an error, a note that nothing is to do, or something to do."""
+
+    facts: Facts
+    is_genuine: bool = False
+    error: str | None = None
+    note: str | None = None
+    deed: Comment | Removal | Forward | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An inbound event as plain values."""
+
+    id: str
+    headers: dict[str, str]
+    body: bytes
+    received_at: datetime
+    token: str  # of the lease
+    losses: int  # passes that came to no end with it
+
+
+def judge(event: Arrived, source: Source, *, base_url: str, proof_key: str) -> Judgement:
+    """Verify against the time of receipt, parse, extract and decide. Never raises over what was sent."""
+    verdict = signatures.verify(
+        source.verify,
+        source.secrets_at(event.received_at),
+        event.headers,
+        event.body,
+        event.received_at,
+        header=source.header,
+        proof_key=proof_key,
+    )
+    try:
+        payload = bodies.parse(event.headers, event.body)
+    except BodyFault as error:
+        return _unreadable(source, verdict, str(error))
+    facts = extract.extract(event.headers, payload)
+    if not verdict.ok:
+        return Judgement(facts, error=verdict.sentence)
+    return _decide(event, source, facts, payload, base_url)
+
+
+def _unreadable(source: Source, verdict: Verdict, why: str) -> Judgement:
+    """Log what cannot be read too, for nothing needs to read it; other actions fail over it."""
+    if not verdict.ok:
+        return Judgement(NO_FACTS, error=verdict.sentence)
+    if source.action == "log":
+        return Judgement(NO_FACTS, True, note=f"{LOGGED} {why}")
+    return Judgement(NO_FACTS, True, error=why)
+
+
+def _decide(event: Arrived, source: Source, facts: Facts, payload: Any, base_url: str) -> Judgement:
+    if handshakes.is_ping(event.headers):
+        return Judgement(facts, True, note=PING)
+    if source.verify == "slack" and handshakes.slack_challenge(event.body) is not None:
+        return Judgement(facts, True, note=HANDSHAKE)
+    if source.action == "comment":
+        return _comment(event, source, facts, payload, base_url)
+    if source.action == "forward":
+        return _forward(event, source, facts, payload, base_url)
+    return Judgement(facts, True, note=LOGGED)
+
+
+def _comment(event: Arrived, source: Source, facts: Facts, payload: Any, base_url: str) -> Judgement:
+    told = guestbooks.read(event.headers, payload, base_url)
+    if told and told.skip:
+        return Judgement(facts, True, note=told.skip)
+    if told and told.is_gone:
+        return Judgement(facts, True, deed=Removal(told.home))
+    try:
+        entry = _write(source, facts, payload)
+    except TemplateFault as error:
+        return Judgement(facts, True, error=str(error))
+    if not entry.message:
+        return Judgement(facts, True, note=NO_TEXT)
+    return Judgement(facts, True, deed=Comment(entry, source.verify != "none", told))
+
+
+def _write(source: Source, facts: Facts, payload: Any) -> Draft:
+    """Run the template; what is too long is cut, and a website that cannot be linked is left out."""
+    kind, _, action = (facts.event or "").partition(".")
+    values = {
+        "event": kind if _has_action(payload) else facts.event or "",
+        "action": action if _has_action(payload) else "",
+        "payload": payload,
+        "sender": facts.sender or "",
+        "source": source.name,
+    }
+    made = sandbox.render(source.template or "", values)
+    name = text.clean_line(str(made.names.get("name") or facts.sender or "")) or source.name
+    website = made.names.get("website")
+    fields = {
+        "name": _cut(name, draft.NAME_LIMIT),
+        "website": website if isinstance(website, str) and not draft.website_error(website) else "",
+        "message": _cut(text.clean_text(made.text), draft.MESSAGE_LIMIT),
+    }
+    return draft.read(fields)
+
+
+def _has_action(payload: Any) -> bool:
+    return isinstance(payload, dict) and isinstance(payload.get("action"), str)
+
+
+def _cut(words: str, limit: int) -> str:
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
+def _forward(event: Arrived, source: Source, facts: Facts, payload: Any, base_url: str) -> Judgement:
+    hops = _hops(event, payload) + 1
+    if hops > MOST_HOPS:
+        return Judgement(facts, True, error=IN_A_CIRCLE)
+    inbound: dict[str, Any] = {
+        "id": event.id,
+        "event": facts.event,
+        "external_id": facts.external_id,
+        "sender": facts.sender,
+        "received_at": clock.to_text(event.received_at),
+        "hops": hops,
+        "payload": payload,
+    }
+    size = len(json.dumps(payload, ensure_ascii=False).encode(errors="replace"))
+    if size > FORWARD_LIMIT:
+        where = f"{base_url}/admin/inbox/{event.id}"
+        inbound |= {"payload": None, "left_out": f"The payload has {len(event.body):,} bytes. See {where}"}
+    return Judgement(
+        facts, True, deed=Forward({"source": {"id": source.id, "name": source.name}, "inbound": inbound})
+    )
+
+
+def _hops(event: Arrived, payload: Any) -> int:
+    """Return how often it was forwarded before it came to us."""
+    if event.headers.get("x-guestbook-event") != "inbound.received":
+        return 0
+    try:
+        hops = payload["data"]["inbound"]["hops"]
+    except (KeyError, TypeError, IndexError):
+        return 0
+    return hops if isinstance(hops, int) and 0 <= hops <= MOST_HOPS else MOST_HOPS

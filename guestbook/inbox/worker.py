@@ -1,0 +1,202 @@
+"""Work through the inbox: the pass's half that turns inward. The main thread does it, a batch at a time."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from guestbook import clock, database, ids, queue, raw
+from guestbook.inbox import deeds, judge
+from guestbook.inbox.judge import Arrived, Judgement
+from guestbook.models import FIRST_INBOUND_DUE, INBOUND, Source
+from guestbook.settings import Settings
+from guestbook.watch import Stop
+
+LEASE = timedelta(seconds=60)  # a batch takes some milliseconds; a slow template half a second
+BATCH = 20  # events in one transaction, each of a megabyte at most
+REST = 0.02  # seconds between two batches, for the web's turn to write
+MOST_LOSSES = 10  # passes that may die over one event before it is left alone
+ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
+
+Batch = list[tuple[Arrived, Source]]
+Judged = tuple[Arrived, Source, Judgement]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a pass did in the inbox."""
+
+    processed: int = 0
+    refused: int = 0  # what was not genuine, or cannot be read: the sender's fault
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
+
+    def add(self, other: "Counts") -> None:
+        """Take over the figures of a batch."""
+        self.processed += other.processed
+        self.refused += other.refused
+        self.failed += other.failed
+
+
+class Inbox:
+    """One drain of the inbox. Each batch is claimed, judged without a transaction, and settled."""
+
+    def __init__(
+        self, engine: Engine, settings: Settings, *, narrate: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._narrate = narrate
+        self._name = ids.new()
+        self._batches = 0
+        self.counts = Counts()
+
+    def anything_due(self, now: datetime) -> bool:
+        """Whether an enabled source has something to be worked through. It takes no write lock."""
+        with self._engine.connect() as connection:
+            return connection.execute(_sources_with_work(now).limit(1)).first() is not None
+
+    def drain(self, *, until: float, stop: Stop) -> None:
+        """Work through all that is due, until that moment of the monotonic clock or until stop is set."""
+        while time.monotonic() < until and not stop.is_set() and self.work():
+            stop.wait(REST)
+
+    def work(self) -> bool:
+        """Work through one batch; return whether there was one."""
+        if not self.anything_due(clock.now()):
+            return False
+        batch = database.insist(self._engine, self._claim)
+        judged = [(event, source, self._judge(event, source)) for event, source in batch]
+        if judged:
+            counts, story = database.insist(self._engine, partial(self._settle, judged))
+            self.counts.add(counts)
+            for line in story:
+                self._narrate(line)
+        return bool(batch)
+
+    def _claim(self, connection: Connection) -> Batch:
+        now = clock.now()
+        self._batches += 1
+        token = f"{self._name}.{self._batches}"
+        with Session(connection, join_transaction_mode="rollback_only") as session:
+            sources = session.scalars(_sources_with_work(now, Source)).all()
+            session.expunge_all()
+        first = self._batches % len(sources) if sources else 0  # nobody is always the first to be served
+        taken: list[tuple[Row[Any], Source]] = []
+        for source in (*sources[first:], *sources[:first]):
+            room = BATCH - len(taken)
+            if room:
+                mine = INBOUND.c.source_id == source.id
+                rows = queue.claim(connection, INBOUND, mine, now=now, limit=room)
+                taken += [(row, source) for row in rows]
+        taken = _suspects_alone(taken)
+        row_ids = [row.id for row, _ in taken]
+        queue.lease(connection, INBOUND, row_ids, now=now, until=now + LEASE, token=token)
+        return [(_arrived(row, token), source) for row, source in taken]
+
+    def _judge(self, event: Arrived, source: Source) -> Judgement:
+        if event.losses >= MOST_LOSSES:
+            why = f"{event.losses} passes came to no end over this event, so it is left alone."
+            return Judgement(judge.NO_FACTS, is_genuine=True, error=why)
+        settings = self._settings
+        try:
+            return judge.judge(event, source, base_url=settings.base_url, proof_key=settings.secret_key)
+        except Exception as error:  # a fault of ours over one event must not end the pass for all
+            why = f"It could not be worked through ({type(error).__name__})."
+            return Judgement(judge.NO_FACTS, is_genuine=True, error=why)
+
+    def _settle(self, judged: Sequence[Judged], connection: Connection) -> tuple[Counts, list[str]]:
+        counts, story = Counts(), []
+        ours = queue.owned(connection, INBOUND, {event.id: event.token for event, _, _ in judged})
+        for event, source, judgement in judged:
+            if event.id in ours:
+                story.append(self._record(connection, event, source, judgement, counts))
+        return counts, story
+
+    def _record(
+        self, connection: Connection, event: Arrived, source: Source, judgement: Judgement, counts: Counts
+    ) -> str:
+        """Do the deed and finish the row, together or not at all; one that goes wrong fails alone."""
+        try:
+            try:
+                note = self._do(connection, event, source, judgement)
+            except IntegrityError:  # another pass was a moment quicker: now it can be seen
+                note = self._do(connection, event, source, judgement)
+        except DBAPIError as error:
+            if database.is_away(error) or database.had_to_yield(error):
+                raise
+            note, judgement = None, _broken(judgement, error)
+            _finish(connection, event, judgement, error=judgement.error)
+        return _count(event, source, judgement, note, counts)
+
+    def _do(self, connection: Connection, event: Arrived, source: Source, judgement: Judgement) -> str | None:
+        """Work in a savepoint, so that what one event does wrong undoes nothing of the others."""
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            note = self._decide(session, event, source, judgement)
+            session.commit()
+            return note
+
+
+    def _decide(self, session: Session, event: Arrived, source: Source, judgement: Judgement) -> str | None:
+        connection = session.connection()
+        # A number that is not proven counts for nothing, or a stranger could use it up.
+        external_id = judgement.facts.external_id if judgement.is_genuine else None
+        before = deeds.repeat_of(session, event.id, source.id, external_id)
+        if before:
+            note = f"A repeat of {before}, so nothing was done."
+            _finish(connection, event, replace(judgement, error=None), note=note)
+            return note
+        if judgement.error:
+            error = judgement.error[:ERROR_LIMIT]
+            _finish(connection, event, judgement, error=error, external_id=external_id)
+            return None
+        done = deeds.carry_out(session, event.id, source, judgement, self._settings)
+        values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id, "external_id": external_id}
+        _finish(connection, event, judgement, **values)
+        return done.note
+
+
+def _sources_with_work(now: datetime, what: Any = Source.id) -> Any:
+    """Select the enabled sources of which something is due."""
+    due = Source.disabled_at.is_(None) & (now >= FIRST_INBOUND_DUE)
+    return select(what).where(due).order_by(Source.id)
+
+
+def _suspects_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any], Source]]:
+    """Leave one that a pass has come to no end with to itself: if it kills this one too, it fails alone."""
+    suspects = [one for one in taken if one[0].claims > one[0].attempts]
+    return suspects[:1] or taken
+
+
+def _arrived(row: Row[Any], token: str) -> Arrived:
+    body = raw.unpack(row.payload, row.encoding)
+    return Arrived(row.id, row.headers, body, row.received_at, token, row.claims - row.attempts)
+
+
+def _broken(judgement: Judgement, error: DBAPIError) -> Judgement:
+    why = f"The database refused what came of it ({type(error.orig).__name__})."
+    return Judgement(judgement.facts, is_genuine=True, error=why)
+
+
+def _finish(connection: Connection, event: Arrived, judgement: Judgement, **values: Any) -> None:
+    status = "failed" if judgement.error else "processed"
+    found = {"event": judgement.facts.event, "sender": judgement.facts.sender, "processed_at": clock.now()}
+    queue.finish(connection, INBOUND, [event.id], status, **found, **values)
+
+
+def _count(event: Arrived, source: Source, judgement: Judgement, note: str | None, counts: Counts) -> str:
+    if not judgement.error:
+        counts.processed += 1
+    elif judgement.is_genuine:
+        counts.failed[source.name, source.id] += 1
+    else:
+        counts.refused += 1
+    what = judgement.facts.event or "an event"
+    fate = f"failed. {judgement.error}" if judgement.error else f"processed. {note or ''}".rstrip()
+    return f"{event.id} {what} of {source.name}: {fate}"

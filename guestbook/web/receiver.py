@@ -1,0 +1,61 @@
+"""The door for webhooks that others send us: stored at once, answered at once, judged later."""
+
+import re
+
+from flask import Blueprint, Response, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import TooManyRequests
+
+from guestbook import database
+from guestbook.database import db, writing
+from guestbook.inbox import arrival, handshakes
+from guestbook.inbox.arrival import Door, Full
+from guestbook.web import common
+
+pages = Blueprint("receiver", __name__, url_prefix="/hooks")
+
+TOKEN = re.compile("[0-9A-Za-z_-]{1,64}")
+NOT_THE_TOKEN = "The hub.verify_token must be the last part of this address."
+RETRY_AFTER = 300  # seconds that a sender who is too quick for us shall wait
+
+
+@pages.post("/<token>")
+def receive(token: str) -> ResponseReturnValue:
+    """Store what came, whatever it is, and answer 202; nothing is verified or parsed."""
+    door = _door(token)
+    body = request.get_data(cache=False)
+    event_id = database.again(lambda: _store(door, body))
+    if door.verify == "slack" and (challenge := handshakes.slack_challenge(body)) is not None:
+        return _plain(challenge)
+    return jsonify(id=event_id, status="new"), 202
+
+
+@pages.get("/<token>")
+def greet(token: str) -> ResponseReturnValue:
+    """Answer who wants to see, before anything is sent, that somebody is here; Meta asks with a challenge."""
+    _door(token)
+    if "hub.mode" in request.args:
+        challenge = handshakes.meta_challenge(request.args, token)
+        return _plain(challenge) if challenge is not None else abort(403, NOT_THE_TOKEN)
+    return _plain("This address takes webhooks, by POST.\n")
+
+
+def _door(token: str) -> Door:
+    door = arrival.find(db.session(), token) if TOKEN.fullmatch(token) else None
+    return door if door is not None else abort(404)
+
+
+def _store(door: Door, body: bytes) -> str:
+    try:
+        with writing() as session:
+            key = common.settings().secret_key
+            return arrival.store(session.connection(), door, dict(request.headers), body, proof_key=key)
+    except Full as error:
+        raise TooManyRequests(str(error), retry_after=RETRY_AFTER) from None
+    except IntegrityError:  # the owner has deleted the source in this very moment
+        abort(404)
+
+
+def _plain(words: str) -> Response:
+    return Response(words, content_type="text/plain; charset=utf-8")
