@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:
     """List the bins and how much they hold."""
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
-    counts: dict[str, int] = dict(db.session.execute(query).tuples().all())
+    counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
     if as_json:
         show.print_json([{**_document(row), "requests": counts.get(row.id, 0)} for row in rows])
         return

@@ -1,0 +1,353 @@
+"""The door of the bins: any method, any body, answered as the bin is set, and the book takes no harm."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import waitress
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+
+from guestbook import catching
+from guestbook.database import db, writing
+from guestbook.models import Bin, BinRequest
+from guestbook.web import bins, guard
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "M-SEARCH", "X")
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+def place(app: Flask) -> str:
+    return made(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(params=["waitress", "werkzeug"])
+def port(request: pytest.FixtureRequest, app: Flask) -> Iterator[int]:
+    """The app on a real server."""
+    if request.param == "werkzeug":
+        development = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=development.serve_forever, args=(0.02,))
+        thread.start()
+        yield development.port
+        development.shutdown()
+    else:
+        server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        yield server.effective_port
+        server.trigger.pull_trigger(server.close)
+    thread.join(10)
+
+
+def made(app: Flask, **fields: Any) -> str:
+    """Make a bin and return its address."""
+    with app.app_context(), writing() as session:
+        return catching.add(session, fields).url("")
+
+
+def kept(app: Flask) -> list[BinRequest]:
+    """All requests, oldest first."""
+    with app.app_context():
+        return list(db.session.query(BinRequest).order_by(BinRequest.id))
+
+
+def only(app: Flask) -> BinRequest:
+    [row] = kept(app)
+    return row
+
+
+def send(port: int, head: str, body: bytes = b"") -> bytes:
+    """Send bytes as they are and return all of the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode("latin-1") + body)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+        return answer
+
+
+@pytest.mark.parametrize("method", [*METHODS, "HEAD", "get", "Brew"])
+def test_any_method_is_caught(app: Flask, client: FlaskClient, place: str, method: str) -> None:
+    answer = client.open(place, environ_overrides={"REQUEST_METHOD": method})
+    assert answer.status_code == 200, answer.text
+    assert only(app).method == method
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_method_is_caught_on_a_real_server(app: Flask, port: int, place: str, method: str) -> None:
+    answer = send(port, f"{method} {place}/a%2fb/../c;d?x=%20&y HTTP/1.1\nHost: h\nConnection: close\n\n")
+    if b" 501 " in answer.splitlines()[0]:  # http.server knows none but those it has a function for
+        pytest.fail(f"{method} did not reach the app")
+    assert answer.split(b" ")[1] == b"200"
+    row = only(app)
+    assert (row.method, row.path, row.query) == (method, "/a%2fb/../c;d", "x=%20&y")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "//",
+        "/a",
+        "/a/",
+        "//a//b",
+        "/%20",
+        "/%00",
+        "/%ff",
+        "/..",
+        "/a%2Fb",
+        "/<script>",
+        "/?",
+        "/a?b?c#d",
+    ],
+)
+def test_whatever_follows_the_token_is_caught(app: Flask, port: int, place: str, path: str) -> None:
+    answer = send(
+        port, f"POST {place}{path} HTTP/1.1\nHost: h\nContent-Length: 2\nConnection: close\n\n", b"hi"
+    )
+    assert answer.split(b" ")[1] == b"200", answer
+    row = only(app)
+    assert row.kept == b"hi"
+    assert row.path == path.partition("?")[0]
+
+
+def test_what_may_not_stand_in_a_request_line_is_encoded(app: Flask, client: FlaskClient, place: str) -> None:
+    line = f"{place}/\xc3\xa9\x00 \xff?q"
+    client.get(place, environ_overrides={"REQUEST_URI": line, "QUERY_STRING": "\xff\t<b>"})
+    assert (only(app).path, only(app).query) == ("/%C3%A9%00%20%FF", "%FF%09<b>")
+
+
+def test_without_the_request_line_the_path_is_encoded_anew(
+    app: Flask, client: FlaskClient, place: str
+) -> None:
+    for path in ("/a b/é", "/", ""):
+        client.get(place + path, environ_overrides={"REQUEST_URI": "", "RAW_URI": ""})
+    assert [row.path for row in kept(app)] == ["/a%20b/%C3%A9", "/", ""]
+
+
+def test_headers_stand_in_the_order_in_which_they_came(app: Flask, port: int, place: str) -> None:
+    head = f"POST {place} HTTP/1.1\nHost: h\nX-Zebra: 1\nAuthorization: Bearer x\nX-Ape: caf\xe9\nX-Empty:\n"
+    send(port, f"{head}Content-Type: a/b\nContent-Length: 0\nConnection: close\n\n")
+    pairs = [(name, value) for name, value in only(app).pairs if name not in ("Connection", "Content-Length")]
+    ours = [pair for pair in pairs if pair[0] not in ("Content-Type",)]
+    assert ours == [
+        ("Host", "h"), ("X-Zebra", "1"), ("Authorization", "Bearer x"), ("X-Ape", "caf\xe9"), ("X-Empty", ""),
+    ]  # fmt: skip
+    assert ("Content-Type", "a/b") in pairs
+
+
+@pytest.mark.parametrize(
+    "body", [b"\0", b"\xff\xfe\xfd", b"a=1&b=2", b"--x\r\n", bytes(range(256)) * 4, b"{" * 5000]
+)
+@pytest.mark.parametrize(
+    "kind", ["application/json", "multipart/form-data; boundary=x", "a", "text/html; charset=\xff"]
+)
+def test_any_body_of_any_kind_is_caught_byte_for_byte(
+    app: Flask, client: FlaskClient, place: str, body: bytes, kind: str
+) -> None:
+    assert client.post(place, data=body, headers={"Content-Type": kind}).status_code == 200
+    row = only(app)
+    assert (row.kept, row.size) == (body, len(body))
+
+
+@pytest.mark.parametrize("size", [0, 5, catching.KEPT + 1, 3 * MEGABYTE])
+def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    parts = [b"x" * 65536] * (size // 65536) + [b"y" * (size % 65536)]
+    connection.request(
+        "POST",
+        place,
+        iter([part for part in parts if part]),
+        {"Transfer-Encoding": "chunked"},
+        encode_chunked=True,
+    )
+    assert connection.getresponse().status == 200
+    connection.close()
+    row = only(app)
+    assert (row.kept, row.size) == (b"".join(parts)[: catching.KEPT], size)
+
+
+def test_a_body_above_the_limit_is_refused_and_the_answer_says_so(
+    app: Flask, client: FlaskClient, place: str
+) -> None:
+    limit = guard.BODY_LIMITS["bins"]
+    assert client.post(place, data=b"x" * limit).status_code == 200
+    refused = client.post(place, data=b"x" * (limit + 1))
+    assert refused.status_code == 413
+    assert "more than" in refused.json["error"]["message"]  # type: ignore[index]
+    in_chunks = {
+        "headers": {"Transfer-Encoding": "chunked"},
+        "environ_overrides": {"wsgi.input_terminated": True},
+    }
+    assert client.post(place, data=b"x" * (limit + 1), **in_chunks).status_code == 413
+    assert only(app).size == limit
+
+
+@pytest.mark.parametrize("length", ["9", "-1", "x", "99999999999999999999999", "1e1", ""])
+def test_a_wrong_content_length_breaks_nothing(
+    app: Flask, client: FlaskClient, place: str, length: str
+) -> None:
+    answer = client.post(place, data=b"hello", environ_overrides={"CONTENT_LENGTH": length})
+    assert answer.status_code in (200, 400, 413)
+    assert len(kept(app)) == (answer.status_code == 200)
+
+
+def test_a_sender_who_goes_away_in_the_middle_leaves_nothing(app: Flask, port: int, place: str) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"POST {place} HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhello".encode())
+    assert send(port, f"GET {place}/after HTTP/1.1\nHost: h\nConnection: close\n\n").split(b" ")[1] == b"200"
+    assert [row.path for row in kept(app)] == ["/after"]
+
+
+@pytest.mark.parametrize("method", ["", "A B", "GÉT", "X" * 21, "<b>"])
+def test_what_is_no_method_is_refused(app: Flask, client: FlaskClient, place: str, method: str) -> None:
+    environ = {"REQUEST_METHOD": method.encode().decode("latin-1")}
+    assert client.open(place, environ_overrides=environ).status_code == 400
+    assert kept(app) == []
+
+
+def test_an_address_that_no_column_holds_is_refused(app: Flask, client: FlaskClient, place: str) -> None:
+    for address in (f"{place}/{'x' * 33_000}", f"{place}?{'x' * 33_000}"):
+        assert client.get(address).status_code == 414
+    assert kept(app) == []
+
+
+@pytest.mark.parametrize("token", ["x", "%00", "é", "x" * 5000, "0" * 24, "%2e%2e", "'--"])
+def test_a_bin_that_is_not_there_is_not_found(
+    app: Flask, client: FlaskClient, place: str, token: str
+) -> None:
+    for address in (f"/bin/{token}", f"/bin/{token}/a", place.upper().replace("/BIN", "/bin"), place[:-1]):
+        assert client.post(address, data=b"x").status_code == 404
+    assert kept(app) == []
+
+
+def test_a_bin_answers_as_it_is_set_and_never_as_a_page(app: Flask, client: FlaskClient) -> None:
+    script = "<script>alert(1)</script>"
+    place = made(app, status=202, body=script)
+    answer = client.get(place)
+    assert (answer.status_code, answer.text) == (202, script)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == guard.HEADERS["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("status", [204, 205, 301, 304, 308, 401, 410, 599])
+def test_any_status_is_answered_as_http_wants_it(app: Flask, port: int, status: int) -> None:
+    place = made(app, status=status, body="words")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for _ in range(2):  # the second shows that nothing was left of the first
+        connection.request("POST", place, b"hello")
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == status
+        assert body == (b"" if status in (204, 205, 304) else b"words")
+        assert answer.headers["Location"] is None
+    connection.close()
+    assert [row.answered for row in kept(app)] == [status, status]
+
+
+def test_a_bin_fails_so_often_and_then_succeeds(app: Flask, client: FlaskClient) -> None:
+    place = made(app, fail=2, body="at last")
+    answers = [client.post(place) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [500, 500, 200, 200]
+    assert answers[0].text == "This bin is set to fail.\n"
+    assert answers[2].text == "at last"
+    assert [row.answered for row in kept(app)] == [500, 500, 200, 200]
+
+
+def test_strangers_get_no_cookie_and_other_sites_no_leave(
+    app: Flask, client: FlaskClient, place: str
+) -> None:
+    asked = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Cookie": "guestbook_desk=x",
+    }
+    for method in ("OPTIONS", "POST"):
+        answer = client.open(place, method=method, headers=asked)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+    assert len(kept(app)) == 2
+
+
+def test_what_came_is_kept_before_the_delay_and_no_lock_is_held_meanwhile(app: Flask, port: int) -> None:
+    slow, quick = made(app, delay="1.5"), made(app)
+    start = time.monotonic()
+    thread = threading.Thread(
+        target=send, args=(port, f"GET {slow} HTTP/1.1\nHost: h\nConnection: close\n\n")
+    )
+    thread.start()
+    while not kept(app):
+        assert time.monotonic() - start < 1.4, "it is kept only after the delay"
+        time.sleep(0.01)
+    send(port, f"GET {quick} HTTP/1.1\nHost: h\nConnection: close\n\n")
+    assert time.monotonic() - start < 1.4
+    thread.join(10)
+    assert time.monotonic() - start >= 1.5
+
+
+def test_delays_never_take_all_threads(app: Flask, port: int) -> None:
+    slow = made(app, delay="2")
+    took: list[float] = []
+
+    def ask() -> None:
+        start = time.monotonic()
+        send(port, f"GET {slow} HTTP/1.1\nHost: h\nConnection: close\n\n")
+        took.append(time.monotonic() - start)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    start = time.monotonic()
+    assert send(port, "GET /healthz HTTP/1.1\nHost: h\nConnection: close\n\n").startswith(b"HTTP/1.")
+    healthy = time.monotonic() - start
+    for thread in threads:
+        thread.join(20)
+    assert healthy < 1.5
+    assert len(took) == 8
+    assert sum(seconds >= 2 for seconds in took) == bins.WAITERS
+    assert len(kept(app)) == 8
+
+
+def test_what_had_to_yield_is_stored_once_and_whole(
+    app: Flask, client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As errors.answer_database does it: the view runs again, when the body has been read."""
+    from sqlalchemy.exc import OperationalError
+
+    real, fates = catching.catch, iter([True] * 5 + [False])
+
+    def catch(*args: Any) -> Any:
+        if next(fates):
+            raise OperationalError("INSERT", None, Exception(1213, "Deadlock found"))
+        return real(*args)
+
+    monkeypatch.setattr(catching, "catch", catch)
+    assert client.post(place, data=b"hello").status_code == 200
+    assert only(app).kept == b"hello"
+
+
+def test_who_sends_while_the_bin_is_deleted_finds_none(
+    app: Flask, client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with app.app_context():
+        bin_id = db.session.query(Bin.id).scalar()
+        with writing() as session:
+            catching.delete(session, session.get_one(Bin, bin_id))
+    monkeypatch.setattr(catching, "find", lambda *_: bin_id)
+    assert client.post(place).status_code == 404
+    assert json.loads(client.post(place).text)["error"]["code"] == "not_found"
