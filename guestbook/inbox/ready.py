@@ -29,16 +29,16 @@ and {{ count - 5 }} more
 """
 
 _ISSUES = """\
-{% if event == "issues" and action in ("opened", "closed", "reopened") %}
-{% set issue = payload.issue or {} %}
+{% set issue = payload.issue %}
+{% if event == "issues" and issue and action in ("opened", "closed", "reopened") %}
 {{ name }} {{ action }} issue #{{ issue.number }} in {{ repo }}: {{ (issue.title or "")|truncate(200) }}
 {{ issue.html_url }}
 {% endif %}
 """
 
 _PULL_REQUEST = """\
-{% if event == "pull_request" and action in ("opened", "closed", "reopened") %}
-{% set pull = payload.pull_request or {} %}
+{% set pull = payload.pull_request %}
+{% if event == "pull_request" and pull and action in ("opened", "closed", "reopened") %}
 {% set done = "merged" if action == "closed" and pull.merged else action %}
 {{ name }} {{ done }} pull request #{{ pull.number }} in {{ repo }}: {{ (pull.title or "")|truncate(200) }}
 {{ pull.html_url }}
@@ -46,8 +46,8 @@ _PULL_REQUEST = """\
 """
 
 _RELEASE = """\
-{% if event == "release" and action == "published" %}
-{% set release = payload.release or {} %}
+{% set release = payload.release %}
+{% if event == "release" and release and action == "published" %}
 {% set title = release.name or release.tag_name or "a release" %}
 {{ name }} released {{ title|truncate(200) }} of {{ repo }}
 {{ release.html_url }}
@@ -55,9 +55,9 @@ _RELEASE = """\
 """
 
 _STAR = """\
-{% if event == "star" and action == "created" %}
+{% if event == "star" and payload.repository and action == "created" %}
 {{ name }} gave {{ repo }} a star. Thank you!
-{{ (payload.repository or {}).html_url }}
+{{ payload.repository.html_url }}
 {% endif %}
 """
 
