@@ -9,14 +9,15 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook import clock, database, ids, outbox, retention, text, transport
-from guestbook.formats import FORMATS
+from guestbook.formats import FORMATS, FormatFault, places, template
 from guestbook.models import DELIVERIES, Attempt, Delivery, Webhook
-from guestbook.models.webhook import EVENTS
+from guestbook.models.webhook import EVENTS, Template
 from guestbook.refusal import Refused
 from guestbook.sender import HIDDEN
 from guestbook.settings import Settings
 
 DEFAULT_EVENTS = ("comment.created",)
+DEFAULT_FORMAT = "json"
 NAME_LIMIT = 80
 
 
@@ -28,29 +29,52 @@ def add(
     row_id: str | None = None,
     disabled: bool = False,
 ) -> Webhook:
-    """Add a webhook from `url` and, where given, `name`, `format_name`, `events` and `headers`.
+    """Add a webhook from `url` and, where given, `name`, `format_name`, `events`, `headers` and `template`.
 
-    One that is `disabled` is not sent to yet: its deliveries wait.
+    Without a format it gets the one of the service whose URL it has, or json. One that is `disabled` is not
+    sent to yet: its deliveries wait.
     """
     values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings, {})
+    wording = values.pop("template", None)
     host = urlsplit(values["url"]).hostname or ""
-    values = {"name": host[:NAME_LIMIT], "format": "json", "headers": {}, **values}
+    guess = "template" if wording else places.suggest(values["url"]) or DEFAULT_FORMAT
+    values = {"name": host[:NAME_LIMIT], "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
+    webhook.url = _settled(webhook.format, webhook.url, settings)
+    _check_template(webhook.format, webhook.events, wording)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
     session.add(webhook)
     session.flush()
+    _keep_template(session, webhook, wording)
     return webhook
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the named fields, all or, when one is wrong, none; a `(hidden)` header keeps its value."""
     values = _checked(fields, settings, webhook.headers)
-    webhook.move(values.pop("url", webhook.url))
+    old_wording = template_of(session, webhook)
+    wording = values.pop("template", None if "template" in fields else old_wording)
+    format_name = values.setdefault("format", "template" if wording else webhook.format)
+    url = values.pop("url", webhook.url)
+    if "url" in fields or format_name != webhook.format:
+        url = _settled(format_name, url, settings)
+    if format_name == "template" or wording != old_wording:
+        _check_template(format_name, values.get("events", webhook.events), wording)
+    webhook.move(url)
     for name, value in values.items():
         setattr(webhook, name, value)
     session.add(webhook)
     session.flush()
+    _keep_template(session, webhook, wording)
+
+
+def template_of(session: Session, webhook: Webhook) -> str | None:
+    """Return the text of a webhook's template, where that is its format."""
+    if webhook.format != "template":
+        return None
+    row = session.get(Template, webhook.id)
+    return row.text if row else None
 
 
 def ping(session: Session, webhook: Webhook, settings: Settings) -> Delivery:
@@ -85,6 +109,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
         "format_name": ("format", _format),
         "events": ("events", _events),
         "headers": ("headers", lambda value: _headers(value, old_headers)),
+        "template": ("template", lambda value: text.clean_text(value or "") or None),
     }
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
@@ -101,9 +126,45 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
 
 def _url(value: str, settings: Settings) -> str:
     try:
-        return transport.check_url(value, require_https=settings.require_https_webhooks)
+        url = transport.check_url(value, require_https=settings.require_https_webhooks)
     except ValueError as error:
         raise Refused(str(error), field="url") from None
+    if sentence := places.refusal(url):
+        raise Refused(sentence, field="url")
+    return url
+
+
+def _settled(format_name: str, url: str, settings: Settings) -> str:
+    """Return the URL as that format needs it."""
+    try:
+        settled = places.settle(format_name, url)
+    except FormatFault as error:
+        raise Refused(str(error), field="url") from None
+    return url if settled == url else _url(settled, settings)
+
+
+def _check_template(format_name: str, events: str, wording: str | None) -> None:
+    if format_name != "template":
+        if wording:
+            sentence = f"The format {format_name} has no template; the format template has."
+            raise Refused(sentence, field="template")
+        return
+    if not wording:
+        sentence = "Write the template: it gives the body of each message."
+        raise Refused(sentence, field="template")
+    try:
+        template.check(wording, events.split())
+    except FormatFault as error:
+        raise Refused(str(error), field="template") from None
+
+
+def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:
+    row = session.get(Template, webhook.id)
+    if row and webhook.format != "template":
+        session.delete(row)
+    elif webhook.format == "template" and wording:
+        session.merge(Template(webhook_id=webhook.id, text=wording))
+    session.flush()
 
 
 def _name(value: str) -> str:

@@ -24,6 +24,9 @@ header_option = click.option(
 format_option = click.option(
     "--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."
 )
+template_option = click.option(
+    "--template", metavar="TEXT", help="A Jinja template that gives the body, which must be JSON."
+)
 
 
 @click.group()
@@ -35,6 +38,7 @@ def webhooks() -> None:
 @click.argument("url")
 @click.option("--name", help="What you call it; by default the URL's host.")
 @format_option
+@template_option
 @event_option
 @header_option
 @click.option("--disabled", is_flag=True, help="Do not send yet; deliveries wait until it is enabled.")
@@ -43,15 +47,20 @@ def webhooks() -> None:
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Tell URL of events, and print its secret.
 
-    It gets comment.created, unless --event names others.
+    It gets comment.created, unless --event names others. The URL of a chat service that is known says its
+    format; else it is json, unless --format names another.
     """
     with writing() as session:
         webhook = desk.add(session, _fields(fields), show.settings(), disabled=disabled)
-        facts = show.document(webhook)
+        facts = _facts(webhook)
     if as_json:
         show.print_json(facts)
         return
     click.echo(f"Added webhook {facts['id']} for {facts['events']}.")
+    if not fields["format_name"] and facts["format"] not in ("json", "template"):
+        click.echo(f"Its format is {facts['format']}, as its URL suggests; --format would name another.")
+    if facts["url"] != fields["url"]:
+        click.echo(f"It is sent to {facts['url']}")
     click.echo(f"Its secret, which the receiver needs to verify: {facts['secret']}")
     click.echo(f"Try it: {show.typed('webhooks test ' + facts['id'])}")
 
@@ -80,12 +89,12 @@ def show_(id_: str, as_json: bool) -> None:
     """Show one, its secret and what waits for it."""
     row = show.find(Webhook, id_)
     if as_json:
-        show.print_json(show.document(row))
+        show.print_json(_facts(row))
         return
     query = select(Delivery.status, func.count()).where(Delivery.webhook_id == row.id)
     rows = db.session.execute(query.group_by(Delivery.status))
     counts = ", ".join(f"{count} {name}" for name, count in rows)
-    shown = {**show.document(row), "state": standing.in_short(row, clock.now())}
+    shown = {**_facts(row), "state": standing.in_short(row, clock.now())}
     show.print_fields({**shown, "deliveries": counts or "none"})
 
 
@@ -94,6 +103,7 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option("--url", help="Send to this URL from now on; waiting deliveries too.")
 @click.option("--name", help="What you call it.")
 @format_option
+@template_option
 @event_option
 @header_option
 @click.option("--no-headers", is_flag=True, help="Send no headers of its own any more.")
@@ -203,6 +213,12 @@ def delete(id_: str) -> None:
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = desk.delete(db.engine, row_id)
     click.echo(f"Deleted webhook {row_id} and {count} deliver{'y' if count == 1 else 'ies'}.")
+
+
+def _facts(row: Webhook) -> dict[str, Any]:
+    """Return its columns, and its template where it has one."""
+    wording = desk.template_of(db.session(), row)
+    return show.document(row) | ({"template": wording} if wording else {})
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:

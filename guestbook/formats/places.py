@@ -24,7 +24,7 @@ CHAT_SENTENCE = "The URL must be like https://api.telegram.org/bot<token>/sendMe
 
 def suggest(url: str) -> str | None:
     """Return the format of the service whose URL this is; None when nothing tells."""
-    parts = urlsplit(url)
+    parts = _split(url)
     host = parts.hostname or ""
     if host in SLACK:
         return "slack"
@@ -41,7 +41,7 @@ def suggest(url: str) -> str | None:
 
 def refusal(url: str) -> str | None:
     """Return why nothing sent there would arrive, in one sentence; None when nothing is known against it."""
-    host = urlsplit(url).hostname or ""
+    host = _split(url).hostname or ""
     return RETIRED_SENTENCE if ("." + host).endswith(RETIRED[0]) or host in RETIRED else None
 
 
@@ -52,7 +52,7 @@ def settle(format_name: str, url: str) -> str:
     `https://ntfy.sh/?topic=my-topic`, where it disturbs nobody and the body's topic is read from; Telegram's
     `?chat_id=` stays where it is. Discord says whether a message is there when it is asked to `?wait=true`.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     if format_name == "discord":
         return _with(parts, "wait", "true")
     if format_name == "ntfy":
@@ -65,18 +65,25 @@ def settle(format_name: str, url: str) -> str:
 
 def topic(url: str) -> str:
     """Return the topic of ntfy that a URL names, settled or not; raises FormatFault."""
-    if found := _topic_of(urlsplit(url)):
+    if found := _topic_of(_split(url)):
         return found
     raise FormatFault(TOPIC_SENTENCE)
 
 
 def chat(url: str) -> str:
     """Return the chat of Telegram that a URL names; raises FormatFault."""
-    parts = urlsplit(url)
+    parts = _split(url)
     found = _asked(parts, "chat_id").strip()
     if found and parts.path.endswith("/sendMessage"):
         return found
     raise FormatFault(CHAT_SENTENCE)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # what is no URL says nothing
+        return urlsplit("")
 
 
 def _topic_of(parts: SplitResult) -> str:

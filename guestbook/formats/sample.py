@@ -1,10 +1,14 @@
 """An event of each kind that never happened: to try templates on before a real one comes. Pure."""
 
+from datetime import UTC, datetime
 from typing import Any
+
+from guestbook import clock
 
 BOOK = "https://book.example"
 ID = "0" * 31 + "1"
-MOMENT = "2026-01-31T23:59:59.123Z"
+WHEN = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
+MOMENT = clock.to_text(WHEN)
 PARTS: dict[str, tuple[str, ...]] = {
     "comment.replied": ("comment", "reply"),
     "inbound.received": ("source", "inbound"),
@@ -24,14 +28,14 @@ def parts() -> dict[str, Any]:
     return {
         "comment": {
             "id": ID,
-            "name": "Ada",
+            "name": 'Ada "Lace" Lovelace',  # with what a template that writes no JSON falls over
             "website": "https://ada.example/",
-            "message": "What a lovely “book”!\nI shall come again.",
+            "message": 'What a lovely "book"!\nI shall come again.',
             "status": "published",
             "url": f"{BOOK}/comments/{ID}",
             "created_at": MOMENT,
         },
-        "reply": {"message": "Thank you, Ada.", "created_at": MOMENT},
+        "reply": {"message": 'Thank you, "Lace".', "created_at": MOMENT},
         "source": {"id": ID, "name": "GitHub"},
         "inbound": {
             "id": ID,

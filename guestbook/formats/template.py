@@ -1,6 +1,7 @@
 """The format `template`: what the owner's own Jinja template gives, which must be JSON."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from guestbook import clock, sandbox
@@ -8,7 +9,9 @@ from guestbook.formats import sample
 from guestbook.formats.told import FormatFault, Told
 
 LIMIT = 60_000  # bytes of a body: MariaDB's TEXT has 65,535
+UNTRIED = ("inbound.received", "ping")
 MISSING = "The webhook has no template."
+HINT = "Where a text belongs, write {{ comment.name|tojson }} without quotes around it."
 
 
 def render(told: Told) -> str:
@@ -28,12 +31,30 @@ def render(told: Told) -> str:
     return body
 
 
+def check(source: str, events: Sequence[str]) -> None:
+    """Raise FormatFault when this is no template, or does not give JSON for one of the events.
+
+    What a source forwards is not tried, for nobody knows what is in it, nor is the ping.
+    """
+    try:
+        sandbox.check(source)
+    except sandbox.TemplateFault as error:
+        raise FormatFault(str(error)) from None
+    for event in events:
+        if event in UNTRIED:
+            continue
+        try:
+            render(Told(event, sample.WHEN, sample.data(event), template=source))
+        except FormatFault as error:
+            raise FormatFault(f"For {event}: {error}") from None
+
+
 def _check(body: str) -> None:
     try:
         size = len(body.encode())
         _read(body)
     except (ValueError, RecursionError) as error:
-        raise FormatFault(f"The template does not give JSON: {_where(error)}.") from None
+        raise FormatFault(f"The template does not give JSON: {_where(error)}. {HINT}") from None
     if size > LIMIT:
         raise FormatFault(f"The template gives {size:,} bytes. Please let it give at most {LIMIT:,}.")
 
@@ -50,7 +71,7 @@ def _where(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         if not error.doc:
             return "it gives nothing"
-        return f"{error.msg.rstrip('.')} in line {error.lineno}, column {error.colno}"
+        return f"{error.msg.removesuffix(' at')} in line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeEncodeError):
         return "it has half a character"
     return "it is too deeply nested" if isinstance(error, RecursionError) else str(error)

@@ -1,1 +1,1 @@
-"""The rules of the rows."""
+"""The formats: the bodies that chat services accept."""

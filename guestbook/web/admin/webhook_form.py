@@ -31,9 +31,10 @@ class Typed:
     key: str = ""  # the id of the webhook that it adds: sent twice, it adds one
     url: str = ""
     name: str = ""
-    format: str = "json"
+    format: str = ""  # "": the one that the URL asks for
     events: Sequence[str] = desk.DEFAULT_EVENTS
     headers: str = ""  # a line each
+    template: str = ""
     disabled: bool = False
 
     @classmethod
@@ -48,11 +49,12 @@ class Typed:
             format=sent.get("format", ""),
             events=sent.getlist("events"),
             headers=clean_text(sent.get("headers", "")),
+            template=clean_text(sent.get("template", "")),
             disabled="disabled" in sent,
         )
 
     @classmethod
-    def of(cls, webhook: Webhook) -> Self:
+    def of(cls, webhook: Webhook, template: str | None) -> Self:
         """Return what the form of a webhook that is there shows."""
         return cls(
             url=webhook.url,
@@ -60,17 +62,22 @@ class Typed:
             format=webhook.format,
             events=webhook.events.split(),
             headers="\n".join(f"{name}: {_shown(name, value)}" for name, value in webhook.headers.items()),
+            template=template or "",
         )
 
     def fields(self) -> dict[str, Any]:
-        """Return it under the names that the desk knows."""
-        return {
+        """Return it under the names that the desk knows; the template only where it counts."""
+        fields = {
             "url": self.url,
             "name": self.name,
-            "format_name": self.format,
             "events": self.events,
             "headers": [line for line in self.headers.splitlines() if line.strip()],
         }
+        if self.format:
+            fields["format_name"] = self.format
+        if self.format in ("", "template"):
+            fields["template"] = self.template
+        return fields
 
 
 def _shown(name: str, value: str) -> str:

@@ -16,11 +16,13 @@ from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import actions, doorman, sealed
+from guestbook.web.admin import actions, doorman, sealed, webhook_preview
 from guestbook.web.admin.webhook_form import EVENTS, Typed
+from guestbook.web.admin.webhook_preview import Preview
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
+CHATS = FORMATS.keys() - {"json", "template"}
 LATEST = 20  # deliveries on a webhook's page
 EXCERPT = 500  # characters of the answer to a ping
 CRON_IS_LATE = timedelta(minutes=2)
@@ -62,6 +64,13 @@ def add() -> ResponseReturnValue:
         return _add(typed)  # the second click of two, a moment behind the first: now it finds the webhook
 
 
+@pages.post("/preview")
+def preview_new() -> ResponseReturnValue:
+    """Show what another one would be sent, and add nothing."""
+    typed = Typed.read()
+    return _form(typed, preview=webhook_preview.of(typed))
+
+
 @pages.get("/<webhook_id>")
 def show(webhook_id: str) -> ResponseReturnValue:
     """Show one: how it is doing, its latest deliveries, what can be done."""
@@ -73,6 +82,7 @@ def show(webhook_id: str) -> ResponseReturnValue:
     return render_template(
         "admin/webhook.html",
         standing=standing.of(session, webhook, now),
+        template=desk.template_of(session, webhook),
         deliveries=[row for row in latest if sent is None or row is not sent.delivery],
         ping=sent,
         secret=_just_made(webhook),
@@ -86,7 +96,14 @@ def show(webhook_id: str) -> ResponseReturnValue:
 def edit(webhook_id: str) -> ResponseReturnValue:
     """Show the form with what is set."""
     webhook = common.find(Webhook, webhook_id)
-    return _form(Typed.of(webhook), webhook=webhook)
+    return _form(Typed.of(webhook, desk.template_of(db.session(), webhook)), webhook=webhook)
+
+
+@pages.post("/<webhook_id>/preview")
+def preview(webhook_id: str) -> ResponseReturnValue:
+    """Show what it would be sent, and change nothing."""
+    typed = Typed.read()
+    return _form(typed, webhook=common.find(Webhook, webhook_id), preview=webhook_preview.of(typed))
 
 
 @pages.post("/<webhook_id>")
@@ -189,7 +206,12 @@ def delete(webhook_id: str) -> ResponseReturnValue:
     return actions.done(sentence, "admin.webhooks.index")
 
 
-def _form(typed: Typed, error: Refused | None = None, webhook: Webhook | None = None) -> str:
+def _form(
+    typed: Typed,
+    error: Refused | None = None,
+    webhook: Webhook | None = None,
+    preview: Preview | None = None,
+) -> str:
     return render_template(
         "admin/webhook_form.html",
         typed=typed,
@@ -197,6 +219,7 @@ def _form(typed: Typed, error: Refused | None = None, webhook: Webhook | None = 
         webhook=webhook,
         events=EVENTS,
         formats=list(FORMATS),
+        preview=preview,
     )
 
 
@@ -217,6 +240,10 @@ def _add(typed: Typed) -> ResponseReturnValue:
             webhook = desk.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
             then = "enable it" if typed.disabled else "send a ping"
             sentence = f"The webhook is added. Give its secret to the receiver, then {then}."
+            if not typed.format and webhook.format in CHATS:
+                sentence = (
+                    f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
+                )
         is_fresh = clock.now() - webhook.created_at < timedelta(seconds=sealed.MAX_AGE)
         shown = sealed.seal(SHOWN, _mark(webhook)) if is_fresh else None
     return actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guestbook import book, desk, draft
+from guestbook import book, desk, draft, sandbox
 from guestbook.formats import FORMATS
 from guestbook.models import comment as comments
 from guestbook.models import delivery as deliveries
@@ -80,7 +80,15 @@ WEBHOOK_FIELDS: Schema = {
         "examples": ["https://example.org/hook"],
     },
     "name": {"type": "string", "pattern": patterns.VISIBLE, "maxLength": desk.NAME_LIMIT},
-    "format": one_of(*FORMATS),
+    "format": one_of(
+        *FORMATS,
+        description="How the body is written. Without it, a new webhook gets the one of the chat service "
+        "whose URL it has, or json.",
+    ),
+    "template": {
+        **or_null({"type": "string", "maxLength": sandbox.SOURCE_LIMIT}),
+        "description": "For the format template: a Jinja template that gives the body, which must be JSON.",
+    },
     "events": {**EVENTS, "minItems": 1, "uniqueItems": True},
     "headers": OWN_HEADERS,
     "disabled": {"type": "boolean", "description": "Send nothing; what is for it waits until it is enabled."},
@@ -134,6 +142,7 @@ WEBHOOK: Schema = {
     "name": TEXT,
     "url": TEXT,
     "format": TEXT,
+    "template": {**or_null(TEXT), "description": "What gives its body, where its format is template."},
     "events": EVENTS,
     "headers": {**HEADERS, "description": "Its own headers; their values are not shown."},
     "state": {**TEXT, "description": "How it is doing, in words for people."},

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from guestbook import clock, standing
-from guestbook.database import Base
+from guestbook import clock, desk, standing
+from guestbook.database import Base, db
 from guestbook.models import Attempt, Comment, Delivery, Webhook
 from guestbook.sender import HIDDEN
 from guestbook.web import common
@@ -30,6 +30,7 @@ def comment(row: Comment, *, with_reason: bool = False) -> Shape:
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
     """Return a webhook; its secret only where it is new, and the values of its headers never."""
     more = {
+        "template": desk.template_of(db.session(), row),
         "events": row.events.split(),
         "headers": dict.fromkeys(row.headers, HIDDEN),
         "state": standing.in_short(row, clock.now()),
