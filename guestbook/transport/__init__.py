@@ -1,5 +1,6 @@
-"""One POST to a stranger's URL, safely: judged addresses, one deadline, bounded bytes, no surprises."""
+"""One request to a stranger's URL, safely: judged addresses, one deadline, bounded bytes, no surprises."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -27,6 +28,7 @@ __all__ = [
     "check_url",
 ]
 
+METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS = 256  # URLs whose way is remembered
 OURS = frozenset(("host", "content-length", "transfer-encoding", "connection"))  # frame the request
 NO_TIMEOUT: Any = Timeout(None)  # of urllib3's: the budget has the only one
@@ -51,7 +53,7 @@ class Target(NamedTuple):
 
 
 class Transport:
-    """Sends POSTs from any number of threads, over connections that it keeps alive between them."""
+    """Sends requests from any number of threads, over connections that it keeps alive between them."""
 
     def __init__(
         self,
@@ -71,11 +73,15 @@ class Transport:
         self._targets: dict[str, Target] = {}
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send one request with these headers plus Host and Content-Length; raises TransportError."""
+        """Send one POST with these headers plus Host and Content-Length; raises TransportError."""
+        return self.send("POST", url, headers, body)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one request of any method but CONNECT, otherwise as `post`."""
         attempt = budget.Budget(self._timeout, self._judge)
         token = budget.current.set(attempt)
         try:
-            response = self._send(self._targets.get(url) or self._target(url), headers, body)
+            response = self._send(method, self._targets.get(url) or self._target(url), headers, body)
             try:
                 content, note = response.read_body()
             finally:
@@ -92,11 +98,13 @@ class Transport:
             self._targets.popitem()[1].pool.close()
         self._adapter.close()
 
-    def _send(self, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
+    def _send(self, method: str, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
+        if not METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
+            raise TransportError("bad_method")
         if not OURS.isdisjoint([name.lower() for name in headers]):
             raise TransportError("bad_header")
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        request = Post(target.pool, target.line, complete, body)
+        request = Post(target.pool, method, target.line, complete, body)
         return cast(Response, self._adapter.send(request, stream=True, timeout=NO_TIMEOUT).raw)
 
     def _target(self, url: str) -> Target:

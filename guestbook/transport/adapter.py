@@ -22,9 +22,11 @@ IDLE = 64  # idle connections that are kept for each
 class Post(requests.PreparedRequest):
     """A request made by hand: to let Session.prepare make it costs more than to send it."""
 
-    def __init__(self, pool: HTTPConnectionPool, target: str, headers: dict[str, str], body: bytes) -> None:
+    def __init__(
+        self, pool: HTTPConnectionPool, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> None:
         self.pool = pool
-        self.method = "POST"
+        self.method = method
         self.url = target  # as it stands in the request line
         self.headers = cast(Any, headers)  # requests asks only whether Content-Length is among them
         self.body = body

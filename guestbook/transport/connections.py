@@ -22,7 +22,7 @@ class _Exchanging:
 
     sock: Any
 
-    def exchange(self, message: bytes) -> Response:
+    def exchange(self, message: bytes, method: str) -> Response:
         """Send one request and read the head of its answer; raises TransportError."""
         attempt = budget.current.get()
         try:
@@ -31,7 +31,7 @@ class _Exchanging:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(message)
             attempt.stage = budget.WAITING
-            return _first_answer(self.sock)
+            return _first_answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
             raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
@@ -109,7 +109,7 @@ class _Posting:
         try:
             if connection.is_closed:
                 self.open(connection)
-            response = connection.exchange(message)
+            response = connection.exchange(message, method)
         except BaseException:
             connection.close()
             raise
@@ -176,8 +176,8 @@ def _message(method: str, target: str, headers: dict[str, str], body: bytes) -> 
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
 
 
-def _first_answer(sock: socket.socket) -> Response:
-    response = Response(sock, method="POST")
+def _first_answer(sock: socket.socket, method: str) -> Response:
+    response = Response(sock, method=method)
     try:
         response.begin()
     except BaseException:

@@ -1,8 +1,9 @@
-"""Why a POST failed: one exception, one word for the program, one sentence for people."""
+"""Why a request failed: one exception, one word for the program, one sentence for people."""
 
 SENTENCES = {
     "closed": "The sender was closed before the request was sent.",
     "bad_url": "The URL cannot be used.",
+    "bad_method": "The method cannot be sent.",
     "bad_header": "A header cannot be sent.",
     "private_address": "The host has a private or reserved address, so nothing was sent.",
     "name_not_found": "The host name does not exist.",
@@ -45,7 +46,7 @@ OURS = frozenset(("closed", "out_of_sockets", "no_authorities", "proxy_failed"))
 
 
 class TransportError(Exception):
-    """A POST that got no answer.
+    """A request that got no answer.
 
     It derives from plain Exception, because urllib3 and requests wrap every OSError and RequestException
     into a ConnectionError, which hides the reason.

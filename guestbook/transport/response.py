@@ -56,6 +56,7 @@ class Response(http.client.HTTPResponse):
     fields: Headers
     pool: Any = None
     connection: Any = None
+    _method: str | None  # http.client's name
     whole = False  # the body was read to its end
 
     def begin(self) -> None:
@@ -124,7 +125,7 @@ class Response(http.client.HTTPResponse):
         self.chunked = coding.rpartition(",")[2].strip() == "chunked"
         self.chunk_left = None
         self.length = None if coding else _length(get("content-length", ""))
-        if self.status in (SWITCHING_PROTOCOLS, 204, 304):
+        if self.status in (SWITCHING_PROTOCOLS, 204, 304) or self._method == "HEAD":
             self.chunked, self.length = False, 0
         tokens = get("connection", "").lower()
         self.will_close = (

@@ -52,6 +52,29 @@ def test_the_request_has_the_given_headers_and_no_others(transport: Transport) -
     ]
 
 
+@pytest.mark.parametrize("method", ["GET", "PROPFIND", "brew", "M-SEARCH", "OPTIONS"])
+def test_any_method_can_be_sent(method: str, transport: Transport) -> None:
+    with Receiver() as receiver:
+        assert transport.send(method, receiver.url, {}, b"x").status == 200
+    assert receiver.requests[0].startswith(f"{method} /hook HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize("method", ["", "CONNECT", "Connect", "A B", "A\r\nB: c", "X" * 21, "É"])
+def test_what_is_no_method_or_opens_a_tunnel_is_never_sent(method: str, transport: Transport) -> None:
+    with Receiver() as receiver:
+        with pytest.raises(TransportError) as caught:
+            transport.send(method, receiver.url, {}, b"")
+        assert receiver.requests == []
+    assert caught.value.reason == "bad_method"
+
+
+def test_an_answer_to_head_has_no_body_whatever_its_length_says(transport: Transport) -> None:
+    with Receiver(say(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as receiver:
+        for _ in range(2):
+            answer = transport.send("HEAD", receiver.url, {}, b"")
+            assert (answer.status, answer.body, answer.note) == (200, b"", None)
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"\0\xff\r\n\r\n", bytes(range(256)) * 8192], ids=["no", "odd", "large"]
 )
