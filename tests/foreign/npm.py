@@ -1,6 +1,7 @@
 """Packages of npm that package.json beside this file names, installed once beside Python's own."""
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def installed() -> Path | None:
 
     Node looks for packages beside the program that asks, so the programs are copied there.
     """
-    if not (shutil.which("npm") and shutil.which("node")):
+    if not (shutil.which("npm") and shutil.which("node") and os.access(sys.prefix, os.W_OK)):
         return None
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
