@@ -15,7 +15,7 @@ PACKAGE = ROOT / "guestbook"
 FLOORS = (
     ("__init__",),
     ("web", "cli"),
-    ("passes",),
+    ("passes", "receiving"),
     ("inbox",),
     ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),
     ("dispatch",),
@@ -27,9 +27,9 @@ FLOORS = (
     ("database",),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
-    ("raw", "text", "clock", "ids", "turns", "parsers", "refusal", "version"),
+    ("raw", "pretty", "text", "clock", "ids", "turns", "parsers", "refusal", "version"),
 )
-PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats", "explain", "sandbox", "raw")
+PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats", "explain", "sandbox", "raw", "pretty")
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 
 

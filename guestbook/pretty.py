@@ -1,0 +1,72 @@
+"""Bytes that anybody may have sent, as people read them: JSON, a form, text, hex. Pure."""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import parse_qsl
+
+SHOWN = 50_000  # characters on a page; who wants more saves the bytes
+HEX_SHOWN = 4096  # bytes of what is no text
+MOST_FIELDS = 1000  # of a form
+FORM = "application/x-www-form-urlencoded"
+ROW = 16  # bytes in a line of hex
+
+Kind = Literal["JSON", "form", "text", "hex"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a page shows of some bytes; the text is foreign, and may hold what hides or reorders."""
+
+    kind: Kind
+    text: str
+    is_whole: bool  # or it was cut
+
+
+def view(body: bytes, content_type: str = "") -> View:
+    """Return the bytes as they are read best: by what they are, where they do not keep to what they say."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return hexdump(body)
+    lines = in_lines(text)
+    if lines is not None:
+        return _cut("JSON", lines)
+    fields = _fields(text) if content_type.partition(";")[0].strip().lower() == FORM else None
+    if fields is not None:
+        return _cut("form", fields)
+    return _cut("text", text)
+
+
+def hexdump(body: bytes) -> View:
+    """Return the first bytes as hex, sixteen a line, with the offset before and the ASCII behind."""
+    shown = body[:HEX_SHOWN]
+    rows = [_row(offset, shown[offset : offset + ROW]) for offset in range(0, len(shown), ROW)]
+    return View("hex", "\n".join(rows), len(shown) == len(body))
+
+
+def in_lines(text: str) -> str | None:
+    """Return JSON with its lines indented, and None for what is none, or no more than a word or a number."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):  # ValueError for a number of thousands of digits, too
+        return None
+
+
+def _fields(text: str) -> str | None:
+    try:
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return None
+    return "\n".join(f"{name}: {in_lines(value) or value}" for name, value in fields) if fields else None
+
+
+def _row(offset: int, some: bytes) -> str:
+    letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in some)
+    return f"{offset:08x}  {some.hex(' '):<{ROW * 3}} {letters}"
+
+
+def _cut(kind: Kind, text: str) -> View:
+    return View(kind, text[:SHOWN], len(text) <= SHOWN)
