@@ -70,6 +70,14 @@ _GUESTBOOK = """\
 {% endif %}
 """
 
+# What a script of one's own sends: the fields of this book's form, as JSON or as a form, or a bare text.
+_PLAIN = """\
+{% set fields = payload if payload is mapping else {} %}
+{% set name = fields.name or sender or source %}
+{% set website = fields.website or "" %}
+{{ fields.message or fields.text or (payload if payload is string else "") }}
+"""
+
 READY = {
     "github": _WHO + _PUSH + _ISSUES + _PULL_REQUEST + _RELEASE + _STAR,
     "github-push": _WHO + _PUSH,
@@ -78,4 +86,5 @@ READY = {
     "github-release": _WHO + _RELEASE,
     "github-star": _WHO + _STAR,
     "guestbook": _GUESTBOOK,
+    "plain": _PLAIN,
 }

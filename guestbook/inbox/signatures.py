@@ -118,11 +118,11 @@ def _hex_signer(secret: str) -> Signer:
 
 
 def _base64_signer(secret: str) -> Signer:
-    key = _standard_key(secret)
+    key = standard_key(secret)
     return lambda content: base64.b64encode(hmac.digest(key, content, "sha256")).decode()
 
 
-def _standard_key(secret: str) -> bytes:
+def standard_key(secret: str) -> bytes:
     """Take a key of any length, with whsec_ and padding or without: the sender takes what it gave out."""
     if secret.startswith("whpk_"):
         raise Unproven("This source's secret is a public key (whpk_…), which is not supported: use a secret.")
