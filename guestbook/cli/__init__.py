@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from guestbook.cli import admin, bins, comments, deliveries, passes, setup, status, tokens, webhooks
+from guestbook.cli import admin, bins, comments, deliveries, passes, setup, sources, status, tokens, webhooks
 
 
 def register(app: Flask) -> None:
@@ -16,6 +16,7 @@ def register(app: Flask) -> None:
         webhooks.webhooks,
         deliveries.deliveries,
         comments.comments,
+        sources.sources,
         bins.bins,
         admin.admin,
         tokens.tokens,
