@@ -1,0 +1,213 @@
+"""The sources from the shell: who sends webhooks to us."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+from sqlalchemy import func, select
+
+from guestbook import clock, receiving
+from guestbook.cli import show
+from guestbook.database import db, writing
+from guestbook.inbox import standing
+from guestbook.inbox.ready import READY
+from guestbook.inbox.signatures import TOKEN_HEADER
+from guestbook.models import InboundEvent, Source
+from guestbook.models.source import ACTIONS, VERIFY
+
+SECRETS = ("secret", "previous_secret")
+
+verify_help = "How its sender is known."
+secret_option = click.option("--secret", help="The secret that the sender shows; without, one is made.")
+header_option = click.option(
+    "--header", metavar="NAME", help=f"Which header brings the token, {TOKEN_HEADER} by default."
+)
+action_option = click.option(
+    "--action",
+    type=click.Choice(ACTIONS),
+    help="What to do with what comes: log keeps it, comment signs the book, forward tells our webhooks.",
+)
+template_option = click.option(
+    "--template",
+    metavar="TEXT",
+    help=f"A Jinja template that makes the comment, or the name of a ready one: {', '.join(READY)}.",
+)
+
+
+@click.group()
+def sources() -> None:
+    """Manage who sends webhooks to us."""
+
+
+@sources.command()
+@click.argument("name")
+@click.option("--verify", type=click.Choice(VERIFY), required=True, help=verify_help)
+@secret_option
+@header_option
+@action_option
+@template_option
+@click.option("--relay", "relayed", is_flag=True, help="Tell our webhooks of the comments that it makes.")
+@show.as_json
+@show.command
+def add(as_json: bool, **fields: Any) -> None:
+    """Add a sender and print the URL to give away, and the secret."""
+    with writing() as session:
+        facts = _document(receiving.add(session, _given(fields)))
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"Added source {facts['id']}. Let it send to this URL:")
+    click.echo(facts["url"])
+    _say_secret(facts)
+    click.echo(f"See what came: {show.typed('inbox list')}")
+
+
+@sources.command("list")
+@show.as_json
+@show.command
+def list_(as_json: bool) -> None:
+    """List the sources and how they are doing."""
+    rows = standing.all_of(db.session(), clock.now())
+    if as_json:
+        show.print_json([_document(row.source, leave_out=SECRETS) for row in rows])
+        return
+    show.print_table(
+        ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
+        [
+            (
+                *(row.source.id, row.source.name, row.word, row.source.verify, row.source.action),
+                *(row.last_at, row.waiting, row.failed),
+            )
+            for row in rows
+        ],
+        f"No sources yet. Add one: {show.typed('sources add NAME --verify github')}",
+    )
+
+
+@sources.command("show")
+@click.argument("id_", metavar="ID")
+@show.as_json
+@show.command
+def show_(id_: str, as_json: bool) -> None:
+    """Show one: its URL, its secret and what has come."""
+    row = show.find(Source, id_)
+    if as_json:
+        show.print_json(_document(row))
+        return
+    query = select(InboundEvent.status, func.count()).where(InboundEvent.source_id == row.id)
+    counts = ", ".join(
+        f"{count} {name}" for name, count in db.session.execute(query.group_by(InboundEvent.status))
+    )
+    state = standing.of(db.session(), row, clock.now()).sentence
+    show.print_fields({**_document(row), "state": state, "events": counts or "none"})
+
+
+@sources.command()
+@click.argument("id_", metavar="ID")
+@click.option("--name", help="What you call it.")
+@click.option("--verify", type=click.Choice(VERIFY), help=verify_help)
+@secret_option
+@header_option
+@action_option
+@template_option
+@click.option(
+    "--relay/--no-relay", "relayed", default=None, help="Whether our webhooks hear of the comments it makes."
+)
+@show.command
+def update(id_: str, **fields: Any) -> None:
+    """Change a source; what is not named stays."""
+    wanted = _given(fields)
+    if not wanted:
+        raise click.UsageError(f"Say what to change: see {show.typed('sources update --help')}")
+    with writing() as session:
+        row = show.find(Source, id_)
+        before = row.secret
+        receiving.update(session, row, wanted)
+        facts = _document(row)
+    click.echo(f"Updated source {facts['id']}.")
+    if facts["secret"] != before:
+        _say_secret(facts)
+
+
+@sources.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def enable(id_: str) -> None:
+    """Work through what it sends again, and through what waits."""
+    with writing():
+        row = show.find(Source, id_)
+        row.enable()
+    click.echo(f"Enabled source {row.id}.")
+
+
+@sources.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def disable(id_: str) -> None:
+    """Store what it sends and do nothing with it."""
+    with writing():
+        row = show.find(Source, id_)
+        row.disable(clock.now())
+    click.echo(f"Disabled source {row.id}.")
+
+
+@sources.command("rotate-secret")
+@click.argument("id_", metavar="ID")
+@secret_option
+@click.option(
+    "--overlap-hours",
+    type=show.FiniteRange(0, 24 * 30),
+    default=24,
+    show_default=True,
+    help="For how long the old secret is good beside the new one.",
+)
+@show.as_json
+@show.command
+def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
+    """Take a new secret and print it.
+
+    For a while both the old and the new one are good, so that nothing is refused.
+    """
+    with writing() as session:
+        row = show.find(Source, id_)
+        receiving.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
+        facts = _document(row)
+    if as_json:
+        show.print_json(facts)
+        return
+    click.echo(f"The new secret: {facts['secret']}")
+    if overlap_hours:
+        click.echo(f"The old one is good beside it until {facts['previous_secret_expires_at']}.")
+    else:
+        click.echo("The old one is good no more.")
+
+
+@sources.command()
+@click.argument("id_", metavar="ID")
+@show.command
+def delete(id_: str) -> None:
+    """Remove a source and all that it has sent; its URL is dead from then on.
+
+    The comments that came of it stay. To keep the rest too, disable it instead.
+    """
+    row_id = show.find(Source, id_).id
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    count = receiving.delete(db.engine, row_id)
+    click.echo(f"Deleted source {row_id} and {count} event{'' if count == 1 else 's'}.")
+
+
+def _say_secret(facts: dict[str, Any]) -> None:
+    if facts["verify"] == "token":
+        click.echo(f"It must send this in the header {facts['header']}: {facts['secret']}")
+    elif facts["secret"]:
+        click.echo(f"Its secret, with which it must sign: {facts['secret']}")
+    else:
+        click.echo("It has no secret: whoever knows the URL may send.")
+
+
+def _document(row: Source, **how: Any) -> dict[str, Any]:
+    return {**show.document(row, **how), "url": row.url(show.settings().base_url)}
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
