@@ -1,4 +1,4 @@
-"""Look through the deliveries and the comments: filters, and pages by keyset that do not slow down with age.
+"""Look through the deliveries, the inbox and the comments: filters, and pages by keyset, as quick in old age.
 
 What an index answers, status, webhook and time, costs nothing more in a book of years. For the rest, an event
 or a word, a page looks at some thousand rows and says how far back it has come.
@@ -8,19 +8,21 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
+from urllib.parse import quote_plus
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from guestbook import ids
-from guestbook.models import Comment, Delivery, Webhook
+from guestbook.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.text import clean_line
 
 LOOK = 5000  # rows that one page looks at
+LOOK_INSIDE = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
 COUNT = 10_000  # rows that are counted before it is "more than"
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
-M = TypeVar("M", Comment, Delivery)
+M = TypeVar("M", Comment, Delivery, InboundEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,75 @@ class Deliveries:
         return self.status is not None and (self.status != "processed" or self.webhook_id is None)
 
 
+@dataclass(frozen=True, slots=True)
+class InboundEvents:
+    """Which inbound events; None is all."""
+
+    status: str | None = None
+    source_id: str | None = None
+    event: str | None = None  # `issues` is `issues.opened` too
+    external_id: str | None = None
+    sender: str | None = None  # or a part of it
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None  # in the payload, or in what became of it
+
+    def fast(self) -> ColumnElement[bool]:
+        """Return the conditions that one index answers."""
+        conditions = [InboundEvent.id >= ids.first_of(self.since)] if self.since else []
+        if self.until:
+            conditions.append(InboundEvent.id < ids.first_of(self.until))
+        if self.external_id:  # the index has the sources first, and there are few of them
+            conditions.append(InboundEvent.source_id.in_(select(Source.id)))
+            conditions.append(InboundEvent.external_id == self.external_id)
+        elif self._by_status:
+            conditions.append(InboundEvent.status == literal(self.status, literal_execute=True))
+        elif self.source_id:
+            conditions.append(InboundEvent.source_id == self.source_id)
+        return and_(True, *conditions)
+
+    def slow(self) -> list[ColumnElement[bool]]:
+        """Return the conditions for which rows must be looked at."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.source_id and (self.external_id or self._by_status):
+            conditions.append(InboundEvent.source_id == self.source_id)
+        if self.status and (self.external_id or not self._by_status):
+            conditions.append(InboundEvent.status == self.status)
+        if self.event:
+            with_action = InboundEvent.event.istartswith(f"{self.event}.", autoescape=True)
+            conditions.append((InboundEvent.event == self.event) | with_action)
+        if self.sender:
+            conditions.append(_has(self.sender, InboundEvent.sender))
+        if self.text:
+            inside = [_has(spelling, InboundEvent.payload) for spelling in _spellings(self.text)]
+            conditions.append(or_(_has(self.text, InboundEvent.error, InboundEvent.note), *inside))
+        return conditions
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return all conditions as one."""
+        return and_(self.fast(), *self.slow())
+
+    @property
+    def _by_status(self) -> bool:
+        return self.status is not None and (self.status != "processed" or self.source_id is None)
+
+
 def deliveries(
     session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
 ) -> Page[Delivery]:
     """Return a page of deliveries, without their payloads."""
     query = select(Delivery).where(wanted.fast()).options(defer(Delivery.payload))
     return _page(session, Delivery, query, wanted.slow(), before, limit)
+
+
+def inbound_events(
+    session: Session, wanted: InboundEvents, before: str | None = None, limit: int = 50
+) -> Page[InboundEvent]:
+    """Return a page of inbound events, without their headers and payloads."""
+    query = select(InboundEvent).where(wanted.fast())
+    query = query.options(defer(InboundEvent.headers), defer(InboundEvent.payload))
+    look = LOOK_INSIDE if wanted.text else LOOK
+    return _page(session, InboundEvent, query, wanted.slow(), before, limit, look)
 
 
 def comments(
@@ -134,17 +199,28 @@ def _page(
     slow: list[ColumnElement[bool]],
     before: str | None,
     limit: int,
+    look: int | None = None,
 ) -> Page[M]:
     query = query.order_by(model.id.desc())
     if before:
         query = query.where(model.id < before)
-    edge = session.scalar(query.with_only_columns(model.id).offset(LOOK - 1).limit(1)) if slow else None
+    edge = (
+        session.scalar(query.with_only_columns(model.id).offset((look or LOOK) - 1).limit(1))
+        if slow
+        else None
+    )
     if edge:
         query = query.where(model.id >= edge)
     rows = list(session.scalars(query.where(*slow).limit(limit + 1)))
     if len(rows) > limit:
         return Page(rows[:limit], rows[limit - 1].id)
     return Page(rows, edge, ids.moment_of(edge) if edge else None)
+
+
+def _spellings(text: str) -> set[str]:
+    """Return how a word may stand in a payload: as it is, in JSON of either kind, or in a form."""
+    in_json = {json.dumps(text, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False)}
+    return {text, quote_plus(text, errors="replace"), *in_json}
 
 
 def _has(

@@ -9,7 +9,17 @@ from sqlalchemy import insert, select
 from guestbook import book, clock, database, ids, passes
 from guestbook.database import db
 from guestbook.draft import Draft
-from guestbook.models import ATTEMPTS, DELIVERIES, Attempt, Comment, Delivery, Webhook
+from guestbook.models import (
+    ATTEMPTS,
+    DELIVERIES,
+    INBOUND,
+    Attempt,
+    Comment,
+    Delivery,
+    InboundEvent,
+    Source,
+    Webhook,
+)
 from guestbook.record import Tally
 from guestbook.settings import Settings
 from guestbook.spam import Verdict
@@ -88,6 +98,40 @@ def attempt(delivery_id: str, **values: Any) -> None:
         connection.execute(insert(ATTEMPTS).values(**row))
 
 
+def source(**values: Any) -> str:
+    """Store a source that verifies nothing and logs, or as the values say, and return its id."""
+    row = {"name": "Robot", "token": ids.new(), "verify": "none", "action": "log", **values}
+    with database.writing() as session:
+        stored = Source(**row)
+        session.add(stored)
+        session.flush()
+        return stored.id
+
+
+def inbound(source_id: str, **values: Any) -> str:
+    """Store an inbound event that is due now, or as the values say, and return its id."""
+    now = clock.now()
+    made = ids.first_of(values["received_at"])[:12] if "received_at" in values else ""
+    row = {
+        "id": made + ids.new()[len(made) :],
+        "source_id": source_id,
+        "headers": {"content-type": "application/json"},
+        "payload": "{}",
+        "encoding": "text",
+        "status": "new",
+        "attempts": 0,
+        "claims": 0,
+        "due_at": now,
+        "received_at": now,
+        **values,
+    }
+    if row["status"] != "new":
+        row |= {"due_at": None, "processed_at": values.get("processed_at", now)}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(INBOUND).values(**row))
+    return str(row["id"])
+
+
 def run_pass(**options: Any) -> Tally:
     """Run one pass in this process."""
     db.session.rollback()
@@ -115,13 +159,18 @@ def one() -> Delivery:
     return row
 
 
+def inbound_events() -> list[InboundEvent]:
+    """Return all inbound events, oldest first, as they are now."""
+    return _now(select(InboundEvent).order_by(InboundEvent.id))
+
+
 def attempts(delivery_id: str | None = None) -> list[Attempt]:
     """Return the attempts of a delivery, or all."""
     query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)
     return _now(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query)
 
 
-def the(model: type[Webhook] | type[Comment] | type[Delivery], row_id: str) -> Any:
+def the(model: type[Webhook | Comment | Delivery | InboundEvent], row_id: str) -> Any:
     """Return a row as it is now."""
     [row] = _now(select(model).where(model.id == row_id))
     return row

@@ -27,7 +27,7 @@ class BodyFault(Exception):
 
 def parse(headers: Mapping[str, str], body: bytes) -> object:
     """Read JSON, a form or text, as `content-type` says and as it looks; raises BodyFault alone."""
-    text = _text(_unpacked(headers.get("content-encoding", ""), body))
+    text = _text(unpacked(headers.get("content-encoding", ""), body))
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.endswith(("/json", "+json")):
         return _json(text)
@@ -39,7 +39,8 @@ def parse(headers: Mapping[str, str], body: bytes) -> object:
     return _form(text) if kind == "application/x-www-form-urlencoded" else text
 
 
-def _unpacked(encoding: str, body: bytes) -> bytes:
+def unpacked(encoding: str, body: bytes) -> bytes:
+    """Return the body as it was before it was compressed, as `content-encoding` says; raises BodyFault."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return body

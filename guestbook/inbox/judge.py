@@ -15,7 +15,7 @@ from guestbook.inbox.bodies import BodyFault
 from guestbook.inbox.extract import Facts
 from guestbook.inbox.guestbooks import Told
 from guestbook.inbox.signatures import Verdict
-from guestbook.models import Source
+from guestbook.models import InboundEvent, Source
 from guestbook.sandbox import TemplateFault
 
 MOST_HOPS = 5  # that an event may be forwarded from book to book
@@ -76,15 +76,7 @@ class Arrived:
 
 def judge(event: Arrived, source: Source, *, base_url: str, proof_key: str) -> Judgement:
     """Verify against the time of receipt, parse, extract and decide. Never raises over what was sent."""
-    verdict = signatures.verify(
-        source.verify,
-        source.secrets_at(event.received_at),
-        event.headers,
-        event.body,
-        event.received_at,
-        header=source.header,
-        proof_key=proof_key,
-    )
+    verdict = verify(event, source, proof_key)
     try:
         payload = bodies.parse(event.headers, event.body)
     except BodyFault as error:
@@ -93,6 +85,19 @@ def judge(event: Arrived, source: Source, *, base_url: str, proof_key: str) -> J
     if not verdict.ok:
         return Judgement(facts, error=verdict.sentence)
     return _decide(event, source, facts, payload, base_url)
+
+
+def verify(event: Arrived | InboundEvent, source: Source, proof_key: str) -> Verdict:
+    """Verify as of when it was received, with the source as it is set now. Never raises."""
+    return signatures.verify(
+        source.verify,
+        source.secrets_at(event.received_at),
+        event.headers,
+        event.body,
+        event.received_at,
+        header=source.header,
+        proof_key=proof_key,
+    )
 
 
 def _unreadable(source: Source, verdict: Verdict, why: str) -> Judgement:

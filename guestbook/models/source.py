@@ -3,7 +3,17 @@
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text, UniqueConstraint, select
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, raw
@@ -114,11 +124,17 @@ class InboundEvent(Base):
         """Whether a pass has it in hand at this moment."""
         return self.claimed_by is not None and self.due_at is not None and self.due_at > now
 
+    @classmethod
+    def leased_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for those that a pass has in hand."""
+        return cls.claimed_by.is_not(None) & (cls.due_at > now)
+
     def reprocess(self, now: datetime) -> None:
-        """Make it due at once: a person asked."""
+        """Make it due at once, and forget the passes that came to no end with it: a person asked."""
         self.status = "new"
         self.due_at = now
         self.claimed_by = None
+        self.claims = self.attempts
         self.processed_at = None
         self.error = self.note = None
 
