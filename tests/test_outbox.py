@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
 
 from guestbook import clock, database, desk, outbox, preferences
 from guestbook.database import db
 from guestbook.models import DELIVERIES, Comment, Delivery, Webhook
+from guestbook.models.webhook import Template
 from tests import stock
 from tests.receiver import Answer, Receiver
 
@@ -95,6 +96,46 @@ def test_a_format_that_fails_costs_its_delivery_and_nothing_else() -> None:
     assert row.finished_at is not None
     assert row.last_error == "The format semaphore failed (KeyError), so nothing was sent; kept as json."
     assert row.payload == rows[good].payload
+
+
+@pytest.mark.usefixtures("each_app")
+def test_each_webhook_is_told_in_its_format_and_those_that_share_one_the_same() -> None:
+    one, two = stock.webhook(format="slack"), stock.webhook(format="slack")
+    here, there = (stock.webhook(f"https://ntfy.sh/?topic={topic}", format="ntfy") for topic in ("a", "b"))
+    stock.sign("a < b")
+    told = {row.webhook_id: json.loads(row.payload) for row in stock.deliveries()}
+    assert told[one] == told[two]
+    assert "a &lt; b" in told[one]["text"]
+    assert (told[here]["topic"], told[there]["topic"]) == ("a", "b")
+    assert {row.status for row in stock.deliveries()} == {"new"}
+
+
+@pytest.mark.usefixtures("each_app")
+def test_each_webhook_has_a_template_of_its_own_and_one_that_fails_says_why() -> None:
+    hooks = [stock.webhook(format="template") for _ in range(4)]
+    with database.writing() as session:
+        for hook, text in zip(hooks, ('"{{ event }}"', "[1]", '"{{ comment.message }}"'), strict=False):
+            session.add(Template(webhook_id=hook, text=text))
+    stock.sign('say "hi"')
+    rows = {row.webhook_id: row for row in stock.deliveries()}
+    assert [rows[hook].payload for hook in hooks[:2]] == ['"comment.created"', "[1]"]
+    assert [rows[hook].status for hook in hooks] == ["new", "new", "failed", "failed"]
+    assert rows[hooks[2]].last_error.startswith("The template does not give JSON: Extra data in line 1")
+    assert rows[hooks[3]].last_error == "The webhook has no template. Nothing was sent; kept as json."
+    assert json.loads(rows[hooks[2]].payload)["type"] == "comment.created"
+
+
+@pytest.mark.usefixtures("app")
+def test_templates_are_looked_up_where_a_webhook_has_one_and_nowhere_else() -> None:
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    stock.webhook(format="slack")
+    stock.webhook(format="template", events="comment.deleted")
+    stock.sign()
+    assert not [statement for statement in asked if "templates" in statement]
+    stock.webhook(format="template")
+    stock.sign()
+    assert len([statement for statement in asked if "templates" in statement]) == 1
 
 
 @pytest.mark.usefixtures("app")

@@ -34,6 +34,7 @@ class Send:
 
     def __call__(self, **values: Any) -> Outcome:
         row = {"url": self.receiver.url("/hook"), "headers": "{}", "secret": SECRET, "previous": None}
+        row |= {"format_name": "json"}
         row |= {name: values.pop(name) for name in list(values) if name in row}
         errand = {
             "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
@@ -105,6 +106,17 @@ def test_everything_else_is_a_failure_with_a_sentence(send: Send, receiver: Rece
     assert outcome.response_headers
     assert outcome.response_headers["Location"] == receiver.url("/elsewhere")
     assert receiver.at("/elsewhere") == []
+
+
+def test_an_answer_is_read_as_the_service_of_the_format_means_it(send: Send) -> None:
+    no = Answer(200, body=b'{"ok":false}')
+    assert send.answered(no).ok
+    outcome = send.answered(no, format_name="telegram")
+    assert (outcome.ok, outcome.status_code) == (False, 200)
+    assert outcome.error == 'The receiver answered 200, but not that it is "ok".'
+    assert (
+        send.answered(Answer(429, body=b'{"retry_after": 7.5}'), format_name="discord").meaning.pause == 7.5
+    )
 
 
 def test_a_receiver_that_hangs_up_is_a_failure_with_a_sentence(send: Send) -> None:
