@@ -102,6 +102,7 @@ def test_a_compressed_body_is_unpacked(encoding: str, pack: object) -> None:
         ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
         ("ключ", b"x"),
     ],
+    ids=["plain", "cut off", "two in a row", "empty", "garbage", "unknown", "twice", "nonsense"],
 )
 def test_what_cannot_be_unpacked_is_refused(encoding: str, body: bytes) -> None:
     with pytest.raises(BodyFault, match="compressed"):
@@ -162,6 +163,7 @@ def test_a_number_of_a_hundred_digits_is_taken() -> None:
 
 def test_half_a_character_becomes_the_sign_for_what_is_lost() -> None:
     body = rb'{"cut \ud83d": ["\ud83d\ude00", "\ud83d", "\uDE00 \\ud800", {"a": "\ud800"}]}'
+    assert parse(JSON, rb'["\uD83D"]') == parse(JSON, rb'["\udE00"]') == ["\ufffd"]
     assert parse(JSON, body) == {"cut \ufffd": ["😀", "\ufffd", "\ufffd \\ud800", {"a": "\ufffd"}]}
 
 

@@ -1,5 +1,6 @@
 """Facts: the event, the id that tells a repeat, and who it was, as each sender says it."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -98,6 +99,16 @@ def test_facts_are_one_clean_line_and_fit_their_columns() -> None:
     assert facts.sender is not None
     assert facts.sender.startswith("é")
     assert len(facts.sender) == 200
+
+
+def test_what_is_cut_ends_in_no_space() -> None:
+    assert extract({"x-github-event": "a" * 99 + " b"}, {}).event == "a" * 99
+
+
+def test_a_megabyte_of_marks_takes_no_time() -> None:
+    start = time.perf_counter()
+    extract({}, {"type": "a\u0301\u0316" * 400_000, "event_id": "\u200d\u0301" * 500_000})
+    assert time.perf_counter() - start < 0.2
 
 
 def test_what_cannot_be_seen_is_nothing() -> None:

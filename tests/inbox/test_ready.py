@@ -7,12 +7,25 @@ import pytest
 from guestbook import sandbox
 from guestbook.inbox.ready import READY
 
-REPO = {"full_name": "ada/engine", "html_url": "https://git.example/ada/engine"}
-ADA = {"login": "ada", "html_url": "https://git.example/ada"}
-ABOUT = {"repository": REPO, "sender": ADA}
-ISSUE = {"number": 5, "title": "It {{ smokes }} <b>", "html_url": "https://git.example/ada/engine/issues/5"}
-PULL = {"number": 6, "title": "Oil it", "html_url": "https://git.example/ada/engine/pull/6", "merged": False}
-RELEASE = {"tag_name": "v2", "name": "Second", "html_url": "https://git.example/ada/engine/releases/v2"}
+REPO: dict[str, Any] = {"full_name": "ada/engine", "html_url": "https://git.example/ada/engine"}
+ADA: dict[str, Any] = {"login": "ada", "html_url": "https://git.example/ada"}
+ABOUT: dict[str, Any] = {"repository": REPO, "sender": ADA}
+ISSUE: dict[str, Any] = {
+    "number": 5,
+    "title": "It {{ smokes }} <b>",
+    "html_url": "https://git.example/ada/engine/issues/5",
+}
+PULL: dict[str, Any] = {
+    "number": 6,
+    "title": "Oil it",
+    "html_url": "https://git.example/ada/engine/pull/6",
+    "merged": False,
+}
+RELEASE: dict[str, Any] = {
+    "tag_name": "v2",
+    "name": "Second",
+    "html_url": "https://git.example/ada/engine/releases/v2",
+}
 COMPARE = "https://git.example/ada/engine/compare/a...b"
 SHAPES: list[Any] = ["", "text", [], [1], 5, None, True, {}]
 
@@ -30,7 +43,8 @@ def lines(*args: object, **options: Any) -> list[str]:
     return run(*args, **options).text.strip().splitlines()  # type: ignore[arg-type]
 
 
-CASES: list[tuple[str, str, dict[str, Any], list[str]]] = [
+Case = tuple[str, str, dict[str, Any], list[str]]  # event, action, payload, lines
+CASES: list[Case] = [
     (
         "push",
         "",
@@ -137,7 +151,7 @@ def test_who_has_no_name_gets_the_sources() -> None:
 def test_long_titles_and_messages_are_cut() -> None:
     text = run("github", "issues", {**ABOUT, "issue": {**ISSUE, "title": "x" * 5000}}, "opened").text
     assert len(text) < 400
-    push = {**ABOUT, "ref": "refs/heads/main", "commits": [{"message": "x" * 5000}] * 9, "compare": COMPARE}
+    push = {**ABOUT, "ref": "refs/heads/main", "commits": [{"message": "x" * 5000}] * 9}
     assert len(run("github", "push", push).text) < 1000
 
 
@@ -161,13 +175,38 @@ def test_what_another_guestbook_does_not_show_gives_no_text() -> None:
         assert lines("guestbook", event, {"type": event, "data": {"comment": COMMENT}}) == []
 
 
+@pytest.mark.parametrize(
+    ("payload", "text", "name", "website"),
+    [
+        (
+            {"name": "Zoë", "website": "https://zoe.example", "message": "Hello"},
+            "Hello",
+            "Zoë",
+            "https://zoe.example",
+        ),
+        ({"text": "Hello"}, "Hello", "ada", ""),
+        ("Hello", "Hello", "ada", ""),
+        ({"name": None, "message": None}, "", "ada", ""),
+        (["Hello"], "", "ada", ""),
+        (None, "", "ada", ""),
+    ],
+)
+def test_plain_fields_and_plain_text_become_a_comment(
+    payload: Any, text: str, name: str, website: str
+) -> None:
+    made = run("plain", "", payload)
+    assert made.text.strip() == text
+    assert (made.names["name"], made.names["website"]) == (name, website)
+
+
 @pytest.mark.parametrize("name", READY)
 def test_no_template_fails_over_what_it_is_not_made_for(name: str) -> None:
     sandbox.check(READY[name])
-    book = ("comment.published", "", {"type": "comment.published", "data": {"comment": COMMENT}}, [])
+    book: Case = ("comment.published", "", {"type": "comment.published", "data": {"comment": COMMENT}}, [])
     for event, action, payload, _ in [*CASES, book]:
         for shape in SHAPES:
-            assert lines(name, event, shape, action=action) == []
+            assert name == "plain" or lines(name, event, shape, action=action) == []
+            run(name, event, shape, action)
         for key in payload:
             run(name, event, {**payload, key: None}, action)
             run(name, event, {**payload, key: {}}, action)
