@@ -15,6 +15,7 @@ PACKAGE = ROOT / "guestbook"
 FLOORS = (
     ("__init__",),
     ("web", "cli"),
+    ("demo",),
     ("passes", "receiving"),
     ("inbox",),
     ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),
@@ -29,7 +30,19 @@ FLOORS = (
     ("signing", "schedule", "draft", "settings", "sandbox"),
     ("raw", "pretty", "text", "clock", "ids", "turns", "parsers", "refusal", "version"),
 )
-PURE = ("signing", "schedule", "answers", "draft", "text", "spam", "formats", "explain", "sandbox", "raw", "pretty")
+PURE = (
+    "signing",
+    "schedule",
+    "answers",
+    "draft",
+    "text",
+    "spam",
+    "formats",
+    "explain",
+    "sandbox",
+    "raw",
+    "pretty",
+)
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 
 

@@ -1,0 +1,24 @@
+"""The tour from the shell."""
+
+import sys
+
+import click
+
+from guestbook import settings
+from guestbook.cli import show
+from guestbook.demo import tour
+from guestbook.demo.tour import Asked
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
+@click.option("--no-wait", is_flag=True, help="End after the last step, not at Ctrl-C.")
+@show.command
+def demo(port: int | None, no_wait: bool) -> None:
+    """Show in a minute what a guestbook does: a delivery, a retry, a signature.
+
+    It happens in a throwaway book on this machine, without the network. Your own book is not touched.
+    """
+    if not tour.run(Asked(port, not no_wait, show.typed, frozenset(settings.given()))):
+        click.echo("\nThe demo was stopped before its end, and everything of it is removed.", err=True)
+        sys.exit(1)
