@@ -93,6 +93,7 @@ class Dispatch:
         beside: Callable[[], bool],
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
+            seen = watch.version()  # before the look, or what comes after it would be overslept
             worked = beside()
             self._tick(watch, claiming=True)
             if after_tick:
@@ -102,7 +103,7 @@ class Dispatch:
             elif worked or watch.anything_due(clock.now()):
                 stop.wait(TICK)  # there may be more; or another pass has it in hand
             elif stay:
-                watch.rest(until, stop)
+                watch.rest(until, stop, since=seen)
             else:
                 break
 

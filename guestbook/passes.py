@@ -66,9 +66,9 @@ def run(
         previous = _repair(engine, settings)
         number = _begin(engine)
         inbox = Inbox(engine, settings, narrate=narrate)
+        dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
         if options.inbox:
             inbox.drain(until=until, stop=stop)
-        dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
         if options.outbox:
             tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
             beside = inbox.work if options.inbox else lambda: False

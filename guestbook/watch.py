@@ -75,14 +75,22 @@ class Watch:
         """Whether somebody has written to the SQLite file since `mark`; a server's writers need no care."""
         return bool(self._data_version() != self._mark)
 
-    def rest(self, until: float, stop: Stop) -> None:
-        """Wait until something may be due, that moment of the monotonic clock has come, or stop is set."""
+    def version(self) -> Any:
+        """Return what changes with each write of others to the SQLite file, to be given to `rest`."""
+        return self._data_version()
+
+    def rest(self, until: float, stop: Stop, *, since: Any = None) -> None:
+        """Wait until something may be due, that moment of the monotonic clock has come, or stop is set.
+
+        On SQLite also until somebody has written, after that `version` where one is given.
+        """
         now = clock.now()
         next_due = self.next_due()
+        seen = self._version if since is None else since
         wake = until if next_due is None else time.monotonic() + (next_due - now) / timedelta(seconds=1)
         if self._is_file:
             while time.monotonic() < min(wake, until) and not stop.wait(SQLITE_POLL):
-                if self._data_version() != self._version:
+                if self._data_version() != seen:
                     return
         else:
             stop.wait(max(0.0, min(wake - time.monotonic(), until - time.monotonic(), SERVER_POLL)))

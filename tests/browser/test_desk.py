@@ -122,7 +122,8 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask,
         delivery_id = stock.delivery(webhook_id, status="failed")
         comment_id = stock.sign("Hello", "Grace")
     page = open_desk(logged_in=False, reduced_motion="reduce")
-    page.keyboard.type(PASSWORD)  # the field has the focus
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     rooms = {"Comments", "Webhooks", "Deliveries", "Settings", "Account", "Log out"}

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, event
 from guestbook import queue, record, retention
 from guestbook.crew import Crew
 from guestbook.dispatch import Dispatch
+from guestbook.inbox import deeds, judge
 from guestbook.record import Tally
 
 BITE = 5  # rows that a prune removes at once here
@@ -100,6 +101,32 @@ def inside_prune() -> None:
     event.listen(Engine, "after_cursor_execute", die_after_delete)
 
 
+def after_inbox_claim() -> None:
+    """Die when a batch of the inbox is leased and nothing is judged yet."""
+    judge.judge = lambda *_, **__: die()  # type: ignore[assignment]
+
+
+def inside_inbox_deed() -> None:
+    """Die when the comment is written in the transaction, and its event is not finished."""
+    write = deeds._write
+
+    def write_and_die(*values: Any) -> Any:
+        write(*values)
+        die()
+
+    deeds._write = write_and_die
+
+
+def over_poison() -> None:
+    """Die over one event, as a process does that runs out of memory."""
+    judging = judge.judge
+
+    def judge_or_die(event: Any, *values: Any, **options: Any) -> Any:
+        return die() if b"poison" in event.body else judging(event, *values, **options)
+
+    judge.judge = judge_or_die
+
+
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
     begin, claim, tidy = Dispatch.__init__, Dispatch._claim, retention.prune
@@ -137,6 +164,9 @@ def _memory(line: str) -> float:
 POINTS: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
+        after_inbox_claim,
+        inside_inbox_deed,
+        over_poison,
         before_claim_commits,
         after_claim,
         after_post,

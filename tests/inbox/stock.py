@@ -1,0 +1,90 @@
+"""Sources, what is posted to them, and what became of it."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import Row, select, update
+from werkzeug.test import TestResponse
+
+from guestbook import clock, database, ids
+from guestbook.database import db
+from guestbook.models import INBOUND, SOURCES, Comment, Source
+
+SECRET = "It's a Secret to Everybody"
+PLAIN = "{{ payload.text }}"
+
+
+def source(token: str = "tok", **columns: Any) -> str:
+    """Add a source that verifies nothing and makes comments of `{"text": …}`; return its id."""
+    given = {"name": "Robot", "verify": "none", "action": "comment", "template": PLAIN, **columns}
+    with database.writing() as session:
+        row = Source(id=ids.new(), token=token, **given)
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def change(source_id: str, **columns: Any) -> None:
+    """Change a source by hand."""
+    with database.write(db.engine) as connection:
+        connection.execute(update(SOURCES).where(SOURCES.c.id == source_id).values(**columns))
+
+
+def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) -> TestResponse:
+    """Post JSON, unsigned."""
+    body = json.dumps(payload)
+    return client.post(f"/hooks/{token}", data=body, headers=headers, content_type="application/json")
+
+
+def github(
+    client: FlaskClient, payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues"
+) -> TestResponse:
+    """Post as GitHub does."""
+    body = json.dumps(payload).encode()
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery,
+        "X-Hub-Signature-256": f"sha256={digest}",
+    }
+    return client.post("/hooks/tok", data=body, headers=headers, content_type="application/json")
+
+
+def rows() -> Sequence[Row[Any]]:
+    """Return all inbound events, the oldest first."""
+    with db.engine.connect() as connection:
+        return connection.execute(select(INBOUND).order_by(INBOUND.c.id)).all()
+
+
+def row() -> Row[Any]:
+    """Return the only one."""
+    (only,) = rows()
+    return only
+
+
+def messages() -> list[str]:
+    """Return what stands in the book, the oldest first."""
+    db.session.rollback()
+    query = select(Comment.message).where(Comment.status == "published").order_by(Comment.id)
+    found = list(db.session.scalars(query))
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    return found
+
+
+def expire() -> None:
+    """Let all leases run out."""
+    leased = INBOUND.c.claimed_by.is_not(None)
+    with database.write(db.engine) as connection:
+        connection.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
+
+
+def check() -> None:
+    """Assert the invariants of all rows."""
+    for one in rows():
+        assert (one.status == "new") == (one.due_at is not None), one
+        assert one.attempts <= one.claims, one
+        assert one.status == "new" or (one.claimed_by is None and one.processed_at), one
