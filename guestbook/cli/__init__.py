@@ -2,7 +2,20 @@
 
 from flask import Flask
 
-from guestbook.cli import admin, bins, comments, deliveries, passes, setup, sources, status, tokens, webhooks
+from guestbook.cli import (
+    admin,
+    bins,
+    comments,
+    deliveries,
+    demo,
+    inbox,
+    passes,
+    setup,
+    sources,
+    status,
+    tokens,
+    webhooks,
+)
 
 
 def register(app: Flask) -> None:
@@ -13,8 +26,10 @@ def register(app: Flask) -> None:
         passes.deliver,
         passes.prune,
         status.status,
+        demo.demo,
         webhooks.webhooks,
         deliveries.deliveries,
+        inbox.inbox,
         comments.comments,
         sources.sources,
         bins.bins,

@@ -12,14 +12,6 @@ from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.delivery import STATUSES
 
 
-def _moment(_context: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
-    """Read a time as people type it."""
-    try:
-        return None if value is None else clock.typed(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.group()
 def deliveries() -> None:
     """See what was sent, what waits and what failed; send again."""
@@ -74,7 +66,7 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option("--webhook", "webhook_id", metavar="ID", help="With --failed: only those of one webhook.")
 @click.option(
     "--since",
-    callback=_moment,
+    callback=show.moment,
     metavar="WHEN",
     help="With --failed: only those made since (2026-01-31, 6h, 2d).",
 )

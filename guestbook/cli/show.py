@@ -45,6 +45,14 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+def moment(_context: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    """Read an option that is a time, as people type it; the option's callback."""
+    try:
+        return None if value is None else clock.typed(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def command(function: Callable[P, R]) -> Callable[P, R]:
     """Run in the app's context; end with one line and 1 when refused, 75 when the database is away."""
 
@@ -100,11 +108,11 @@ def settings() -> Settings:
 
 def find(model: type[M], short_id: str) -> M:
     """Return the row whose id begins so; refuse what fits none or several."""
-    noun = model.__name__.lower()
+    noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
     columns: Any = model
     start = short_id.strip().lower()
     if not start or not start.isascii() or not start.isalnum() or len(start) > 32:
-        raise click.ClickException(f"{short_id!r} is no id of a {noun}.")
+        raise click.ClickException(f"{short_id!r} is no id of {'an' if noun[0] in 'aeiou' else 'a'} {noun}.")
     query = select(model).where(columns.id >= start, columns.id < start + "g").limit(2)
     rows = db.session.scalars(query).all()
     if not rows:
@@ -140,7 +148,7 @@ def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
     width = max(len(name) for name in fields)
     for name, value in fields.items():
-        click.echo(f"{name.ljust(width)}  {_cell(value)}")
+        click.echo(f"{safe(name).ljust(width)}  {_cell(value)}")
 
 
 def safe(text: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from guestbook import clock, database, health
 from guestbook.cli import show
 from guestbook.database import db
-from guestbook.models import Comment, Delivery, Pass, Webhook
+from guestbook.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
 from guestbook.version import VERSION
 
 
@@ -42,6 +42,8 @@ def _facts(now: datetime) -> dict[str, Any]:
         "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
         "paused webhooks": _count(Webhook.paused_until > now),
         "deliveries": _counts(Delivery),
+        "sources": db.session.scalar(select(func.count()).select_from(Source)),
+        "inbound events": _counts(InboundEvent),
         "oldest due seconds": _whole(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
@@ -49,7 +51,7 @@ def _facts(now: datetime) -> dict[str, Any]:
     }
 
 
-def _counts(model: type[Comment] | type[Delivery]) -> dict[str, int]:
+def _counts(model: type[Comment | Delivery | InboundEvent]) -> dict[str, int]:
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
 

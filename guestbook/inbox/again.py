@@ -1,4 +1,4 @@
-"""Reprocess what failed before its source was mended, or is to be done once more: the twin of `redelivery`."""
+"""Reprocess what failed before its source was mended, or what shall be done again: the twin of redelivery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -15,7 +15,8 @@ from tests.cli.conftest import Process, Shell
 
 FACTS = {
     "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
-    "paused_webhooks", "deliveries", "oldest_due_seconds", "last_pass", "last_pass_did", "well",
+    "paused_webhooks", "deliveries", "sources", "inbound_events", "oldest_due_seconds", "last_pass",
+    "last_pass_did", "well",
 }  # fmt: skip
 MINUTE = timedelta(minutes=1)
 
@@ -36,7 +37,7 @@ def fact(said: str, name: str) -> str:
 def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
     said = shell("status")
     assert fact(said, "version") == VERSION
-    assert fact(said, "comments") == fact(said, "deliveries") == "none"
+    assert fact(said, "comments") == fact(said, "deliveries") == fact(said, "inbound events") == "none"
     assert fact(said, "last pass") == "-"
     assert fact(said, "well") == "yes"
     assert "\nCron has never come, so nothing is sent.\n" in said
@@ -49,10 +50,15 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
     stock.webhook(events="ping", paused_until=clock.now() + MINUTE)
     stock.sign()
     stock.delivery(hook, status="failed")
+    source = stock.source()
+    for status in ("new", "new", "failed"):
+        stock.inbound(source, status=status)
     came(MINUTE)
     said = shell("status")
     assert fact(said, "comments") == "1 published"
     assert set(fact(said, "deliveries").split(", ")) == {"1 new", "1 failed"}
+    assert fact(said, "sources") == "1"
+    assert set(fact(said, "inbound events").split(", ")) == {"2 new", "1 failed"}
     assert [fact(said, f"{kind}webhooks") for kind in ("", "disabled ", "paused ")] == ["3", "1", "1"]
     assert fact(said, "last pass did") == "3 delivered, 2 to be retried, 1 given up"
     assert said.endswith(
