@@ -208,3 +208,38 @@ def test_delete_says_how_much_went(shell: Shell) -> None:
     assert shell("webhooks", "delete", key[:31]) == f"Deleted webhook {key} and 1 delivery.\n"
     assert shell.json("webhooks", "list") == stock.deliveries() == []
     db.session.rollback()
+
+
+def test_add_takes_the_format_of_the_url_and_says_so(shell: Shell) -> None:
+    said = shell("webhooks", "add", "https://ntfy.sh/my-topic")
+    assert "Its format is ntfy, as its URL suggests; --format would name another." in said
+    assert "It is sent to https://ntfy.sh/?topic=my-topic" in said
+    [row] = shell.json("webhooks", "list")
+    assert (row["format"], row["url"]) == ("ntfy", "https://ntfy.sh/?topic=my-topic")
+
+
+def test_a_format_that_is_named_is_not_suggested(shell: Shell) -> None:
+    said = shell("webhooks", "add", "https://hooks.slack.com/services/T/B/x", "--format", "slack")
+    assert "suggests" not in said
+    assert "It is sent to" not in said
+    assert "suggests" not in shell("webhooks", "add", URL)
+
+
+def test_a_template_is_added_shown_and_changed(shell: Shell) -> None:
+    row = shell.json("webhooks", "add", URL, "--template", '{"a": {{ event|tojson }}}')
+    assert (row["format"], row["template"]) == ("template", '{"a": {{ event|tojson }}}')
+    assert "suggests" not in shell("webhooks", "add", URL, "--template", "[1]")
+    shell("webhooks", "update", row["id"], "--template", "[2]")
+    assert shell.json("webhooks", "show", row["id"])["template"] == "[2]"
+    assert "[2]" in shell("webhooks", "show", row["id"])
+    shell("webhooks", "update", row["id"], "--format", "json")
+    assert set(shell.json("webhooks", "show", row["id"])) == COLUMNS
+
+
+def test_a_template_that_gives_no_json_is_refused_in_one_line(shell: Shell) -> None:
+    said = shell.refused("webhooks", "add", URL, "--template", "Hello {{ comment.name }}")
+    assert said.startswith("Error: For comment.created: The template does not give JSON: Expecting value")
+    assert said.count("\n") == 1
+    assert shell.json("webhooks", "list") == []
+    said = shell.refused("webhooks", "add", "https://acme.webhook.office.com/webhookb2/1")
+    assert said.startswith("Error: Microsoft has retired this kind of URL.")

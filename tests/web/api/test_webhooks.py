@@ -201,3 +201,41 @@ def test_an_id_of_nobody_is_not_found(program: Program, row_id: str) -> None:
         answer = program.ask(method, f"/webhooks/{row_id}{tail}")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "not_found")
     assert program.ask("PATCH", f"/webhooks/{row_id}", {"name": "a"}).status_code == 404
+
+
+def test_without_a_format_the_url_says_it_and_the_answer_shows_both(program: Program) -> None:
+    webhook = program.post("/webhooks", {"url": "https://ntfy.sh/my-topic"})
+    assert (webhook["format"], webhook["url"]) == ("ntfy", "https://ntfy.sh/?topic=my-topic")
+    assert webhook["template"] is None
+    named = program.post("/webhooks", {"url": "https://ntfy.sh/my-topic", "format": "json"})
+    assert (named["format"], named["url"]) == ("json", "https://ntfy.sh/my-topic")
+
+
+def test_a_template_is_kept_shown_and_changed(program: Program) -> None:
+    wording = '{"text": {{ comment.message|tojson }}}'
+    webhook = program.post("/webhooks", {"url": URL, "format": "template", "template": wording})
+    place = f"/webhooks/{webhook['id']}"
+    assert program.get(place)["template"] == wording
+    assert program.get("/webhooks")["webhooks"][0]["template"] == wording
+    assert program.patch(place, {"template": "[1]"})["template"] == "[1]"
+    assert program.refused("PATCH", place, {"template": None}).keys() == {"template"}
+    assert program.patch(place, {"format": "json", "template": None})["template"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"format": "template"}, "template"),
+        ({"template": "{{"}, "template"),
+        ({"template": "x" * 8001}, "template"),
+        ({"template": 7}, "template"),
+        ({"format": "json", "template": "[1]"}, "template"),
+        ({"format": "telegram"}, "url"),
+        ({"url": "https://acme.webhook.office.com/webhookb2/1"}, "url"),
+    ],
+)
+def test_a_format_that_cannot_work_is_refused_by_name(
+    program: Program, fields: dict[str, Any], wrong: str
+) -> None:
+    assert list(program.refused("POST", "/webhooks", {"url": URL} | fields)) == [wrong]
+    assert program.get("/webhooks") == {"webhooks": []}

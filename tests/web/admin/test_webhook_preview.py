@@ -1,0 +1,132 @@
+"""The format in the form of a webhook: its URL suggests it, and the body is seen before anything is saved."""
+
+import pytest
+from flask import Flask
+
+from guestbook import book, database, desk
+from guestbook.database import db
+from guestbook.models import Comment, Webhook
+from tests import stock
+from tests.web.admin.hooks import PLACE, URL, added, form, part, stored, ticked, value
+from tests.web.admin.owner import Owner
+from tests.web.visitor import parse, text
+
+GOOD = '{"text": {{ comment.message|tojson }}}'
+DISCORD = "https://discord.com/api/webhooks/1/x"
+
+
+def preview(owner: Owner, at: str = "preview", **typed: object) -> str:
+    """What the form shows under Preview."""
+    answer = owner.post(PLACE + at, form(owner, **typed))
+    assert answer.status_code == 200, answer.text
+    return part(parse(answer), "preview")
+
+
+def wording(app: Flask, webhook_id: str) -> str | None:
+    with app.app_context():
+        return desk.template_of(db.session(), stock.the(Webhook, webhook_id))
+
+
+def test_a_form_without_a_format_takes_the_one_of_the_url_and_says_so(owner: Owner) -> None:
+    page = owner.does(PLACE, form(owner, url=DISCORD, format=""))
+    assert "The webhook is added in the format discord, as its URL suggests. Now send a ping." in text(page)
+    assert DISCORD + "?wait=true" in text(page)
+    page = owner.does(PLACE, form(owner, format=""))
+    assert "Give its secret to the receiver" in text(page)
+    page = owner.does(PLACE, form(owner, url=DISCORD, format="slack"))
+    assert "suggests" not in text(page)
+
+
+def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        stock.sign("An older one")
+        stock.sign("Newest <b> & more", name="Grace")
+    seen = preview(owner, format="", template=GOOD)
+    assert "comment.created would say of the newest comment in the book" in seen
+    assert '"text": "Newest <b> & more"' in seen
+    assert '"text": "*New comment in Guestbook*' in preview(owner, format="slack")
+    assert "Newest \\\\<b\\\\> & more" in preview(owner, url=DISCORD, format="")
+
+
+def test_an_empty_book_has_a_sample(owner: Owner) -> None:
+    seen = preview(owner, format="template", template=GOOD)
+    assert "would say of a sample" in seen
+    assert "What a lovely" in seen
+
+
+def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        comment_id = stock.sign("Hello")
+        with database.writing() as session:
+            book.reply(session, session.get_one(Comment, comment_id), "Welcome", stock.settings())
+    seen = preview(owner, format="json", events=["comment.replied", "ping"])
+    assert "comment.replied would say of the newest comment" in seen
+    assert '"message": "Welcome"' in seen
+    assert "webhook.disabled would say of a sample" in preview(
+        owner, format="json", events=["webhook.disabled"]
+    )
+    assert "comment.created would say" in preview(owner, format="json", events=["<b>"])
+    assert "comment.created would say" in preview(owner, format="json", events=[])
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"format": "template"}, "The webhook has no template."),
+        ({"format": "template", "template": "{% if %}"}, "Line 1 of the template: "),
+        ({"format": "", "template": '["{{ comment.message }}"]'}, "The template does not give JSON: "),
+        (
+            {"format": "template", "template": GOOD, "events": ["comment.created", "webhook.disabled"]},
+            "For webhook.d",
+        ),
+        ({"format": "ntfy", "url": "https://ntfy.sh/"}, "The URL must name ntfy’s topic"),
+        ({"format": "telegram", "url": "https://["}, "The URL must be like https://api.telegram.org/bot"),
+        ({"format": "<b>"}, "There is no format '<b>'."),
+    ],
+)
+def test_a_fault_is_a_sentence_and_nothing_is_saved(
+    owner: Owner, typed: dict[str, object], sentence: str
+) -> None:
+    assert sentence in preview(owner, **typed)
+    assert "A webhook is an address" in text(owner.page(PLACE)), "nothing was added"
+
+
+def test_a_preview_loses_nothing_that_was_typed(owner: Owner) -> None:
+    typed = form(owner, name="Chat", format="template", template=GOOD, headers="X-A: 1", events=["ping"])
+    page = parse(owner.post(PLACE + "preview", typed))
+    for field in ("key", "url", "name", "template", "headers"):
+        assert value(page, field) == typed[field]
+    assert ticked(page) == ["ping"]
+    [chosen] = page.findall(".//option[@selected]")
+    assert chosen.attrib["value"] == "template"
+
+
+def test_a_template_is_saved_shown_edited_and_left_where_another_format_is_chosen(
+    app: Flask, owner: Owner
+) -> None:
+    row_id = added(owner, format="template", template=GOOD)
+    assert GOOD in text(owner.page(PLACE + row_id))
+    page = owner.page(f"{PLACE}{row_id}/edit")
+    assert value(page, "template") == GOOD
+    assert page.find(".//option[@value='']") is None
+    sent = form(owner, name="Chat", format="template", template="[1]")
+    assert "[ 1 ]" in preview(owner, f"{row_id}/preview", name="Chat", format="template", template="[1]")
+    assert wording(app, row_id) == GOOD, "a preview changes nothing"
+    owner.does(PLACE + row_id, sent)
+    assert wording(app, row_id) == "[1]"
+    owner.does(PLACE + row_id, sent | {"format": "json"})
+    assert (stored(owner, row_id).format, wording(app, row_id)) == ("json", None)
+
+
+def test_a_template_that_is_wrong_comes_back_with_its_reason(owner: Owner) -> None:
+    answer = owner.post(PLACE, form(owner, format="template", template="Hello <b>"))
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert part(page, "template-reason").startswith("For comment.created: The template does not give JSON")
+    assert value(page, "template") == "Hello <b>"
+    assert "open" in page.find(".//details").attrib  # type: ignore[union-attr]
+
+
+def test_a_preview_of_nobody_is_not_found_and_needs_the_key_of_the_page(owner: Owner) -> None:
+    assert owner.post(f"{PLACE}{'0' * 32}/preview", {"url": URL}).status_code == 404
+    assert owner.open("POST", PLACE + "preview", data={"url": URL}).status_code in (400, 403)
