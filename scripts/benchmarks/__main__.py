@@ -4,6 +4,7 @@ import click
 
 from scripts.benchmarks.claim import claim
 from scripts.benchmarks.deliver import deliver
+from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
 from scripts.benchmarks.web import web
@@ -16,6 +17,7 @@ def bench() -> None:
 
 bench.add_command(claim)
 bench.add_command(deliver)
+bench.add_command(inbox)
 bench.add_command(latency)
 bench.add_command(pages)
 bench.add_command(web)

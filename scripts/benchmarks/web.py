@@ -1,21 +1,15 @@
 """Signing over HTTP while a pass runs at full speed on the same SQLite file."""
 
 import http.client
-import os
 import re
-import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
-from flask import Flask
 
 from scripts.benchmarks import books, sink
+from scripts.benchmarks import site as sites
 
 Times = list[float]
 
@@ -29,10 +23,10 @@ def web(backlog: int, posts: int, at_once: int) -> None:
     with sink.running() as (port, count), books.fresh() as app:
         books.add_webhooks([port] * 8)
         books.fill(app, backlog // 8)
-        with _serving(app) as site:
+        with sites.serving(app) as site:
             _report("alone, one poster at 40/s", _post(site, posts, every=0.025))
             _report(f"alone, {at_once} at once", _at_once(site, at_once, posts // 4))
-            with _draining(app):
+            with sites.draining(app):
                 _report("beside a pass, one poster at 40/s", _post(site, posts, every=0.025))
                 _report(f"beside a pass, {at_once} at once", _at_once(site, at_once, posts // 4))
                 still = count.value < backlog
@@ -89,34 +83,3 @@ def _token(site: int) -> str:
     match = re.search(r'name="token" value="([^"]+)"', connection.getresponse().read().decode())
     assert match
     return match[1]
-
-
-@contextmanager
-def _serving(app: Flask) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "waitress", "--threads=8", f"--listen=127.0.0.1:{port}", "--call"]
-    with _running([*command, "guestbook:create_app"], app):
-        deadline = time.monotonic() + 20
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield port
-
-
-@contextmanager
-def _draining(app: Flask) -> Iterator[None]:
-    command = [sys.executable, "-m", "flask", "--app", "guestbook", "cron", "--max-seconds", "600", "--stay"]
-    with _running(command, app):
-        time.sleep(1.5)  # until it is at full speed
-        yield
-
-
-@contextmanager
-def _running(command: list[str], app: Flask) -> Iterator[None]:
-    process = subprocess.Popen(command, env={**os.environ, **app.config["ENVIRON"]})
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
