@@ -1,0 +1,310 @@
+"""The door for webhooks that others send us: whatever comes is stored as it is, and answered at once."""
+
+import http.client
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, select
+from werkzeug.test import EnvironBuilder
+
+from guestbook import clock, database, ids, raw
+from guestbook.database import db
+from guestbook.inbox import arrival, signatures
+from guestbook.models import INBOUND, SOURCES
+from guestbook.web.guard import BODY_LIMITS
+from tests import outside
+from tests.inbox import stock
+from tests.web.visitor import Visitor
+
+LIMIT = BODY_LIMITS["receiver"]
+KEY = "a secret key for tests alone"
+
+
+@pytest.fixture
+def door(app: Flask) -> Visitor:
+    with app.app_context():
+        stock.source()
+    return Visitor(app)
+
+
+def kept(app: Flask) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of the only event."""
+    with app.app_context():
+        row = stock.row()
+    return raw.unpack(row.payload, row.encoding), row.headers
+
+
+HOSTILE = {
+    "nothing": b"",
+    "text": b"plain",
+    "deep JSON": b"[" * 100_000,
+    "no number": b'{"n": NaN}',
+    "a huge number": b'{"n": ' + b"9" * 100_000 + b"}",
+    "invalid UTF-8": b"\xff\xfe\x80",
+    "NUL": b'{"a": "\x00"}',
+    "half a character": b'{"a": "\\ud800"}',
+    "line ends": b"a\r\nb\rc\n\n",
+    "emoji": "🦋 é".encode(),
+    "all bytes": bytes(range(256)) * 100,
+    "as long as may be": b"x" * LIMIT,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_posted_is_stored_byte_for_byte_on_every_database(each_app: Flask, name: str) -> None:
+    with each_app.app_context():
+        stock.source()
+    answer = each_app.test_client().post("/hooks/tok", data=HOSTILE[name], content_type="x/strange")
+    assert answer.status_code == 202
+    body, headers = kept(each_app)
+    assert body == HOSTILE[name]
+    assert headers["content-type"] == "x/strange"
+    with each_app.app_context():
+        assert answer.json == {"id": stock.row().id, "status": "new"}
+        assert (stock.row().status, stock.row().due_at) == ("new", stock.row().received_at)
+
+
+def test_what_is_packed_on_the_way_is_stored_as_it_came(app: Flask, door: Visitor) -> None:
+    body = b"\x1f\x8b\x08\x00 not really gzip"
+    assert door.client.post("/hooks/tok", data=body, headers={"Content-Encoding": "gzip"}).status_code == 202
+    stored, headers = kept(app)
+    assert (stored, headers["content-encoding"]) == (body, "gzip")
+
+
+def test_a_disabled_source_s_webhooks_are_stored_too(app: Flask) -> None:
+    with app.app_context():
+        stock.source(disabled_at=clock.now(), verify="github", secret="x" * 20)
+    assert app.test_client().post("/hooks/tok", data=b"unsigned").status_code == 202
+    assert kept(app)[0] == b"unsigned"
+
+
+def test_too_much_is_refused_and_nothing_of_it_is_stored(app: Flask, door: Visitor) -> None:
+    answer = door.client.post("/hooks/tok", data=b"x" * (LIMIT + 1))
+    assert answer.status_code == 413
+    assert answer.json["error"]["code"] == "content_too_large"
+    with app.app_context():
+        assert stock.rows() == []
+
+
+def test_a_chunked_body_over_the_limit_is_refused_and_one_below_it_is_stored(
+    app: Flask, door: Visitor
+) -> None:
+    for size, status in ((LIMIT + 1, 413), (LIMIT - 5, 202)):
+        builder = EnvironBuilder("/hooks/tok", method="POST", input_stream=None, data=b"y" * size)
+        environ = builder.get_environ()
+        del environ["CONTENT_LENGTH"]
+        environ["wsgi.input_terminated"] = True
+        assert door.client.open(environ).status_code == status
+    assert kept(app)[0] == b"y" * (LIMIT - 5)
+
+
+@pytest.mark.parametrize("token", ["nope", "TOK", "tok ", "é", "x" * 65, "..%2f", "%00", "tok%00"])
+def test_an_unknown_token_is_404_in_a_program_s_words(door: Visitor, token: str) -> None:
+    answer = door.client.post(f"/hooks/{token}", data=b"x")
+    assert answer.status_code == 404
+    assert answer.json["error"]["code"] == "not_found"
+
+
+def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
+    app: Flask, door: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "MOST_WAITING", 3)
+    with app.app_context():
+        stock.source("other")
+    for _ in range(3):
+        assert door.client.post("/hooks/tok", data=b"x").status_code == 202
+    answer = door.client.post("/hooks/tok", data=b"x")
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "wait to be worked through" in answer.json["error"]["message"]
+    assert door.client.post("/hooks/other", data=b"x").status_code == 202
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.execute(INBOUND.delete())
+    assert door.client.post("/hooks/tok", data=b"x").status_code == 202
+
+
+def test_ten_thousand_is_the_limit_that_is_promised() -> None:
+    assert arrival.MOST_WAITING == 10_000
+
+
+# --- headers
+
+
+def test_headers_that_matter_are_kept_and_those_of_the_way_are_not(app: Flask, door: Visitor) -> None:
+    sent = {
+        "X-GitHub-Event": "push",
+        "webhook-id": "1",
+        "Stripe-Signature": "t=1",
+        "User-Agent": "GitHub-Hookshot",
+        "Cookie": "a=b",
+        "Authorization": "Bearer no source asked for it",
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Real-IP": "192.0.2.1",
+        "Accept": "*/*",
+    }
+    door.client.post("/hooks/tok", data=b"x", headers=sent)
+    assert kept(app)[1] == {
+        "x-github-event": "push",
+        "webhook-id": "1",
+        "stripe-signature": "t=1",
+        "user-agent": "GitHub-Hookshot",
+    }
+
+
+@pytest.mark.parametrize("header", ["X-Webhook-Token", "Authorization", "Secret-Of-Mine", "X-Gitlab-Token"])
+def test_of_a_secret_only_the_proof_is_kept(app: Flask, header: str) -> None:
+    with app.app_context():
+        stock.source(verify="token", secret="the-secret-itself", header=header)
+    app.test_client().post("/hooks/tok", data=b"x", headers={header: "the-secret-itself"})
+    _, headers = kept(app)
+    assert headers[header.lower()] == signatures.proof("the-secret-itself", KEY)
+    with app.app_context():
+        assert "the-secret-itself" not in json.dumps(stock.row().headers)
+
+
+def test_headers_without_end_are_cut_and_fit_into_every_database(each_app: Flask) -> None:
+    with each_app.app_context():
+        stock.source()
+    many = {f"X-{number}": "é" * 3000 for number in range(50)} | {"X-Long": "y" * 20_000}
+    assert each_app.test_client().post("/hooks/tok", data=b"x", headers=many).status_code == 202
+    _, headers = kept(each_app)
+    assert headers
+    assert len(json.dumps(headers)) <= arrival.HEADERS_LIMIT + 1000
+    assert max(map(len, headers.values())) <= arrival.VALUE_LIMIT
+
+
+# --- handshakes
+
+
+def test_slack_s_challenge_is_answered_at_once_and_stored_like_the_rest(app: Flask) -> None:
+    with app.app_context():
+        stock.source(verify="slack", secret="s" * 32)
+    body = {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}
+    answer = app.test_client().post("/hooks/tok", json=body)
+    assert (answer.status_code, answer.text) == (200, body["challenge"])
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert json.loads(kept(app)[0]) == body
+
+
+def test_a_challenge_is_no_way_to_make_other_sources_answer(door: Visitor) -> None:
+    body = {"type": "url_verification", "challenge": "x"}
+    assert door.client.post("/hooks/tok", json=body).status_code == 202
+
+
+def test_meta_s_challenge_is_answered_to_who_knows_the_token(door: Visitor) -> None:
+    asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "tok"}
+    answer = door.client.get("/hooks/tok", query_string=asked)
+    assert (answer.status_code, answer.text) == (200, "1158201444")
+    assert answer.content_type == "text/plain; charset=utf-8"
+    for wrong in ({"hub.verify_token": "no"}, {"hub.mode": "x"}, {"hub.challenge": "<b>é</b>"}):
+        assert door.client.get("/hooks/tok", query_string=asked | wrong).status_code == 403
+
+
+def test_a_browser_is_told_what_the_address_is_for(app: Flask, door: Visitor) -> None:
+    assert door.client.get("/hooks/tok").text == "This address takes webhooks, by POST.\n"
+    assert door.client.head("/hooks/tok").status_code == 200
+    assert door.client.get("/hooks/nope").status_code == 404
+    assert door.client.put("/hooks/tok", data=b"x").status_code == 405
+    with app.app_context():
+        assert stock.rows() == []
+
+
+# --- what goes wrong on our side
+
+
+def test_a_source_deleted_in_this_very_moment_is_404(door: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = arrival.find
+
+    def find_and_lose(session, token):  # type: ignore[no-untyped-def]
+        found = find(session, token)
+        session.rollback()
+        with database.write(db.engine) as connection:
+            connection.execute(SOURCES.delete())
+        return found
+
+    monkeypatch.setattr(arrival, "find", find_and_lose)
+    assert door.client.post("/hooks/tok", data=b"x").status_code == 404
+
+
+@pytest.mark.usefixtures("door")
+def test_without_the_tables_it_asks_to_come_again(app: Flask) -> None:
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.exec_driver_sql("DROP TABLE inbound_events")
+    answer = app.test_client().post("/hooks/tok", data=b"x")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+
+
+def test_the_door_looks_along_an_index_however_many_wait(app: Flask) -> None:
+    with app.app_context():
+        source_id = stock.source()
+        now = clock.now()
+        plain = {"source_id": source_id, "headers": {}, "payload": "{}", "encoding": "text", "status": "new"}
+        more = {"attempts": 0, "claims": 0, "due_at": now, "received_at": now}
+        with database.write(db.engine) as connection:
+            rows = [{"id": ids.new(), **plain, **more} for _ in range(2000)]
+            connection.execute(insert(INBOUND), rows)
+            waiting = select(INBOUND.c.id).where(
+                INBOUND.c.source_id == source_id, INBOUND.c.due_at.is_not(None)
+            )
+            if db.engine.dialect.name == "sqlite":
+                sql = str(waiting.compile(db.engine, compile_kwargs={"literal_binds": True}))
+                plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}"))
+                assert "COVERING INDEX inbound_events_by_due" in plan
+
+
+# --- the real server
+
+
+@pytest.fixture
+def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]:
+    with app.app_context():
+        stock.source()
+    port = outside.free_port()
+    options = ["--listen", f"127.0.0.1:{port}", "--threads", "8", "--channel-timeout", "3"]
+    command = [sys.executable, "-m", "waitress", *options, "--call", "guestbook:create_app"]
+    with outside.started(command, cwd=tmp_path, env=outside.clean_environ(**environ)) as server:
+        outside.wait_for(lambda: outside.answers(f"http://127.0.0.1:{port}"), 30, server.output)
+        yield port
+        assert "Traceback" not in server.output()
+
+
+def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(site: int, app: Flask) -> None:
+    with socket.create_connection(("127.0.0.1", site)) as broken:
+        broken.sendall(b"POST /hooks/tok HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort")
+        assert post(site, b"whole") == 202
+        broken.shutdown(socket.SHUT_WR)
+        broken.settimeout(10)
+        broken.recv(1000)
+    with app.app_context():
+        assert stock.row().payload == "whole"
+
+
+def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int, app: Flask) -> None:
+    statuses: list[int] = []
+
+    def send() -> None:
+        statuses.extend(post(site, os.urandom(500).hex().encode()) for _ in range(15))
+
+    threads = [threading.Thread(target=send) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert statuses == [202] * 300
+    with app.app_context():
+        assert len({row.payload for row in stock.rows()}) == 300
+
+
+def post(port: int, body: bytes) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("POST", "/hooks/tok", body)
+        return connection.getresponse().status
