@@ -1,0 +1,94 @@
+"""Events as senders send them, to try a template before the first one has come. Pure."""
+
+import json
+from typing import Any
+
+Sample = tuple[dict[str, str], bytes]  # headers, their names in lower case, and body
+
+_REPO = {"full_name": "ada/lighthouse", "html_url": "https://github.com/ada/lighthouse"}
+_ADA = {"login": "ada", "html_url": "https://github.com/ada"}
+_HOME = "https://other.example/comments/0198c0ffee0000000000000000000001"
+
+
+def of(verify: str) -> list[Sample]:
+    """Return what a sender of that kind would send."""
+    return list(_SAMPLES.get(verify, _PLAIN))
+
+
+def _json(payload: dict[str, Any], **headers: str) -> Sample:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"content-type": "application/json", **named}, json.dumps(payload).encode()
+
+
+def _github(event: str, **payload: Any) -> Sample:
+    return _json({**payload, "repository": _REPO, "sender": _ADA}, x_github_event=event)
+
+
+_GITHUB = (
+    _github(
+        "issues",
+        action="opened",
+        issue={
+            "number": 7,
+            "title": "The lamp flickers",
+            "html_url": "https://github.com/ada/lighthouse/issues/7",
+        },
+    ),
+    _github(
+        "push",
+        ref="refs/heads/main",
+        commits=[{"message": "Trim the wick\n\nIt was too long."}, {"message": "Polish the lens"}],
+        compare="https://github.com/ada/lighthouse/compare/1…2",
+    ),
+    _github(
+        "pull_request",
+        action="closed",
+        pull_request={
+            "number": 8,
+            "title": "A brighter lamp",
+            "merged": True,
+            "html_url": "https://github.com/ada/lighthouse/pull/8",
+        },
+    ),
+    _github(
+        "release",
+        action="published",
+        release={"name": "1.0", "html_url": "https://github.com/ada/lighthouse/releases/1.0"},
+    ),
+    _github("star", action="created"),
+)
+_GUESTBOOK = _json(
+    {
+        "type": "comment.published",
+        "timestamp": "2026-01-31T23:59:59.123Z",
+        "data": {
+            "comment": {
+                "id": "0198c0ffee0000000000000000000001",
+                "name": "Grace",
+                "website": None,
+                "message": "We came by on the way to the lighthouse.",
+                "status": "published",
+                "url": _HOME,
+                "created_at": "2026-01-31T23:59:59.123Z",
+            },
+            "guestbook": {"title": "The other book", "url": "https://other.example"},
+        },
+    },
+    x_guestbook_event="comment.published",
+)
+_STRIPE = _json(
+    {
+        "id": "evt_1",
+        "type": "checkout.session.completed",
+        "data": {"object": {"amount_total": 500, "currency": "eur", "customer_details": {"name": "Grace"}}},
+    }
+)
+_SLACK = _json(
+    {
+        "type": "event_callback",
+        "event_id": "Ev1",
+        "event": {"type": "message", "user": "U1", "channel": "C1", "text": "Hello from the harbour"},
+    }
+)
+_PLAIN = (_json({"name": "Grace", "website": "https://grace.example", "message": "Hello from a script"}),)
+_SAMPLES = {"github": _GITHUB, "standard": (_GUESTBOOK,), "stripe": (_STRIPE,), "slack": (_SLACK,)}

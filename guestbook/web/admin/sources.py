@@ -1,0 +1,254 @@
+"""The sources at the desk: who sends webhooks to us, what to give them, what becomes of what they send."""
+
+import hmac
+from datetime import timedelta
+
+from flask import Blueprint, abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import defer
+
+from guestbook import clock, ids, login, receiving
+from guestbook.database import db, writing
+from guestbook.inbox import preview, standing
+from guestbook.inbox.ready import READY
+from guestbook.login import TooManyTries, WrongPassword
+from guestbook.models import InboundEvent, Source
+from guestbook.refusal import Refused
+from guestbook.text import clean_line
+from guestbook.web import common
+from guestbook.web.admin import actions, doorman, sealed
+from guestbook.web.admin.source_form import ACTIONS, READY_NAMES, VERIFY, Typed
+
+pages = Blueprint("sources", __name__, url_prefix="/sources")
+
+LATEST = 20  # events on a source's page
+SHOWN = "secret of a source"  # what `sealed` seals it for
+OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
+NOT_NOW = "Nothing was changed. Choose one of the times for which the old secret may still be good."
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """List them, and how they are doing."""
+    standings = standing.all_of(db.session(), clock.now())
+    return render_template("admin/sources.html", standings=standings, kinds=VERIFY, deeds=ACTIONS)
+
+
+@pages.get("/new")
+def new() -> ResponseReturnValue:
+    """Show the form for another one."""
+    return _form(Typed(key=ids.new()))
+
+
+@pages.post("/")
+def add() -> ResponseReturnValue:
+    """Add one, and show what to give to its sender."""
+    typed = Typed.read()
+    try:
+        return _add(typed)
+    except Refused as error:
+        return _form(typed, error.fields), 422
+    except IntegrityError:
+        return _add(typed)  # the second click of two, a moment behind the first: now it finds the source
+
+
+@pages.post("/preview")
+def try_out() -> ResponseReturnValue:
+    """Show the form with the comment that its template would make; nothing is saved."""
+    return _tried(None)
+
+
+@pages.get("/<source_id>")
+def show(source_id: str) -> ResponseReturnValue:
+    """Show one: what to give to its sender, how it is doing, what came lately, what can be done."""
+    return _page(common.find(Source, source_id))
+
+
+@pages.get("/<source_id>/edit")
+def edit(source_id: str) -> ResponseReturnValue:
+    """Show the form with what is set."""
+    source = common.find(Source, source_id)
+    return _form(Typed.of(source), source=source)
+
+
+@pages.post("/<source_id>")
+def change(source_id: str) -> ResponseReturnValue:
+    """Change it as the form says."""
+    typed = Typed.read()
+    try:
+        with writing() as session:
+            source = common.hold(Source, source_id)
+            before = source.secret
+            receiving.update(session, source, typed.fields())
+            shown = sealed.seal(SHOWN, _mark(source)) if source.secret not in (before, None) else None
+    except Refused as error:
+        return _form(typed, error.fields, common.find(Source, source_id)), 422
+    return actions.done("The source is changed.", "admin.sources.show", source_id=source_id, shown=shown)
+
+
+@pages.post("/<source_id>/preview")
+def try_change(source_id: str) -> ResponseReturnValue:
+    """Show the form with the comment that its template would make of what has come; nothing is saved."""
+    return _tried(common.find(Source, source_id))
+
+
+@pages.post("/<source_id>/enable")
+def enable(source_id: str) -> ResponseReturnValue:
+    """Work through what it sends again."""
+    with writing():
+        common.hold(Source, source_id).enable()
+    sentence = "The source is enabled. What waits is worked through with the next pass of cron."
+    return actions.done(sentence, "admin.sources.show", source_id=source_id)
+
+
+@pages.post("/<source_id>/disable")
+def disable(source_id: str) -> ResponseReturnValue:
+    """Store what it sends and do nothing with it."""
+    with writing():
+        common.hold(Source, source_id).disable(clock.now())
+    sentence = "The source is disabled. What it sends is stored, and waits until it is enabled again."
+    return actions.done(sentence, "admin.sources.show", source_id=source_id)
+
+
+@pages.post("/<source_id>/rotate")
+def rotate(source_id: str) -> ResponseReturnValue:
+    """Take the secret that was typed, or a new one. The second click of two would end what the sender has."""
+    overlap, typed = request.form.get("hours", ""), clean_line(request.form.get("secret", ""))
+    if overlap not in OVERLAPS:
+        abort(422, NOT_NOW)
+    try:
+        with writing() as session:
+            source = common.hold(Source, source_id)
+            if request.form.get("replaces") != _mark(source):
+                sentence = "The secret had been replaced before, so this time nothing was changed."
+                return actions.done(sentence, "admin.sources.show", source_id=source_id)
+            receiving.rotate(session, source, clock.now(), typed or None, timedelta(hours=int(overlap)))
+            shown = None if typed else sealed.seal(SHOWN, _mark(source))
+    except Refused as error:
+        return _page(common.find(Source, source_id), reasons=error.fields, typed=typed), 422
+    sentence = "The secret is replaced." if typed else "There is a new secret. Give it to the sender."
+    return actions.done(sentence, "admin.sources.show", source_id=source_id, shown=shown)
+
+
+@pages.get("/<source_id>/secret")
+def secret(source_id: str) -> ResponseReturnValue:
+    """Ask for the password before the secret is shown."""
+    return _secret(source_id)
+
+
+@pages.post("/<source_id>/secret")
+def reveal(source_id: str) -> ResponseReturnValue:
+    """Show the secret to who knows the password, as the answer itself: see `webhooks.reveal`."""
+    common.find(Source, source_id)  # before a try is counted
+    try:
+        password = request.form.get("password", "")
+        login.confirm(password, address=doorman.address(), settings=common.settings())
+    except TooManyTries as error:
+        return _secret(source_id, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
+    except WrongPassword as error:
+        return _secret(source_id, reason=str(error)), 422
+    return _secret(source_id, may_see=True)
+
+
+@pages.get("/<source_id>/delete")
+def before_delete(source_id: str) -> ResponseReturnValue:
+    """Say what goes with it."""
+    source = common.find(Source, source_id)
+    mine = select(func.count()).select_from(InboundEvent).where(InboundEvent.source_id == source.id)
+    return render_template("admin/source_delete.html", source=source, count=db.session.scalar(mine))
+
+
+@pages.post("/<source_id>/delete")
+def delete(source_id: str) -> ResponseReturnValue:
+    """Delete it with all that it has sent."""
+    name = common.find(Source, source_id).name
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    count = receiving.delete(db.engine, source_id)
+    sentence = f"“{name}” is deleted, and {count} event{'' if count == 1 else 's'} with it."
+    return actions.done(sentence, "admin.sources.index")
+
+
+def _page(source: Source, **more: object) -> str:
+    session, now = db.session(), clock.now()
+    query = select(InboundEvent).where(InboundEvent.source_id == source.id)
+    query = query.options(defer(InboundEvent.payload), defer(InboundEvent.headers))
+    overlap_end = source.previous_secret_expires_at if source.previous_secret else None
+    return render_template(
+        "admin/source.html",
+        standing=standing.of(session, source, now),
+        url=source.url(common.settings().base_url),
+        events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(LATEST)).all(),
+        secret=_just_made(source),
+        overlap_end=overlap_end if overlap_end and overlap_end > now else None,
+        overlaps=OVERLAPS,
+        mark=_mark(source),
+        kind=VERIFY[source.verify][0],
+        deed=ACTIONS[source.action][0],
+        ready=receiving.ready_name(source.template),
+        **more,
+    )
+
+
+def _form(
+    typed: Typed,
+    reasons: dict[str, str] | None = None,
+    source: Source | None = None,
+    tried: preview.Preview | None = None,
+) -> str:
+    return render_template(
+        "admin/source_form.html",
+        typed=typed,
+        reasons=reasons or {},
+        source=source,
+        tried=tried,
+        kinds=VERIFY,
+        deeds=ACTIONS,
+        ready=[(name, READY_NAMES.get(name, name)) for name in READY],
+    )
+
+
+def _tried(source: Source | None) -> ResponseReturnValue:
+    typed = Typed.read()
+    if "fill" in request.form:
+        typed = typed.filled()
+    try:
+        wording = receiving.template_for(typed.verify, typed.wording())
+    except Refused as error:
+        return _form(typed, error.fields, source), 422
+    name = typed.name or (source.name if source else "The name of the source")
+    base_url, source_id = common.settings().base_url, source.id if source else None
+    tried = preview.of(db.session(), source_id, name, typed.verify, wording, base_url)
+    return _form(typed, None, source, tried)
+
+
+def _secret(source_id: str, **shown: object) -> str:
+    source = common.find(Source, source_id)
+    return render_template("admin/source_secret.html", source=source, **shown)
+
+
+def _add(typed: Typed) -> ResponseReturnValue:
+    """Add it, unless this very form has done so before; its key is the source's id."""
+    with writing() as session:
+        source = session.get(Source, typed.key)
+        sentence = "This form was sent before; here is the source that it added."
+        if source is None:
+            source = receiving.add(session, typed.fields(), row_id=typed.key)
+            sentence = "The source is added. Now let its sender know where to send."
+        is_fresh = clock.now() - source.created_at < timedelta(seconds=sealed.MAX_AGE)
+        is_ours = source.secret is not None and source.verify not in receiving.THEIRS
+        shown = sealed.seal(SHOWN, _mark(source)) if is_fresh and is_ours else None
+    return actions.done(sentence, "admin.sources.show", source_id=typed.key, shown=shown)
+
+
+def _mark(source: Source) -> str:
+    """Return what names this secret of this source without telling it."""
+    key, message = common.settings().secret_key, f"{source.id} {source.secret}"
+    return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
+
+
+def _just_made(source: Source) -> str | None:
+    """Return the secret where the address proves that this login has just made it."""
+    shown = request.args.get("shown")
+    return source.secret if shown and sealed.unseal(SHOWN, shown) == _mark(source) else None
