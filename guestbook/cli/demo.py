@@ -19,6 +19,9 @@ def demo(port: int | None, no_wait: bool) -> None:
 
     It happens in a throwaway book on this machine, without the network. Your own book is not touched.
     """
-    if not tour.run(Asked(port, not no_wait, show.typed, frozenset(settings.given()))):
+    finished = tour.run(Asked(port, not no_wait, show.typed, frozenset(settings.given())))
+    if not finished:
         click.echo("\nThe demo was stopped before its end, and everything of it is removed.", err=True)
         sys.exit(1)
+    if not no_wait:
+        click.echo("\nThe demo is over, and everything of it is removed.")

@@ -70,11 +70,24 @@ class Processes:
     def start_server(self) -> None:
         """Serve the book as scripts/run does."""
         options = ["--listen", f"{HOST}:{self._place.port}", "--threads", "8"]
-        self._start("server", "waitress", *options, "--call", "guestbook:create_app")
+        self.start("server", "waitress", *options, "--call", "guestbook:create_app")
 
     def start_pass(self) -> None:
         """Do cron's work, in one pass that stays."""
-        self._start("pass", "flask", "--app", "guestbook", "cron", "--stay", "--max-seconds", A_DAY)
+        self.start("pass", "flask", "--app", "guestbook", "cron", "--stay", "--max-seconds", A_DAY)
+
+    def start(self, name: str, *module: str) -> None:
+        """Run a module in a session of its own, for Ctrl-C is our business; the log tells what it says."""
+        with self._log(name).open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=self._place.folder,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def wait_for(self, look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
         """Look until there is something, and return it.
@@ -100,19 +113,6 @@ class Processes:
         """Sleep for a moment; raises Stopped."""
         if self._stop.wait(POLL) or self._stop.is_set():
             raise Stopped
-
-    def _start(self, name: str, *module: str) -> None:
-        """Run a module in a session of its own, for Ctrl-C is our business; the log tells what it says."""
-        with self._log(name).open("wb") as log:
-            self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                cwd=self._place.folder,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
 
     def _check(self) -> None:
         for name, process in self._running.items():

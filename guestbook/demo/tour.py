@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,7 @@ from guestbook.refusal import Refused
 
 STARTS_WITHIN = 30.0  # seconds, on a slow and busy machine
 
+SHORT = 12  # characters of an id that a command is given
 WELCOME = (
     "This makes a throwaway book in a temporary folder and serves it on this machine. Nothing goes over the "
     "network, a book of your own is not touched, and in the end everything is removed."
@@ -81,14 +83,15 @@ def _end(asked: Asked, where: Place, running: Processes, ready: Props) -> None:
         return
     paper.title("Now look around")
     paper.whole(_addresses(where, ready))
-    paper.say("Sign the book in your browser, and see the bin get it. In another terminal you can type:")
-    for words in ("deliveries list", f"bins show {ready.bin_id}"):
+    paper.say(
+        "Sign the book in your browser, and see what the bin gets. Or type in another terminal, in this "
+        "folder:"
+    )
+    for words in ("deliveries list", f"bins show {ready.bin_id[:SHORT]}"):
         paper.whole(_command(asked, where, words))
     paper.say(f"Ctrl-C ends the demo and removes {where.folder}.")
-    try:
+    with suppress(Stopped):
         running.wait_for_ever()
-    except Stopped:
-        paper.say("\nThe demo is over, and everything of it is removed.")
 
 
 def _addresses(where: Place, ready: Props) -> list[str]:

@@ -1,0 +1,217 @@
+"""The tour from the shell, as somebody sees it who has just come."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import html5lib
+import pytest
+
+from tests import outside
+from tests.cli.conftest import FLASK
+from tests.outside import ROOT, Started
+from tests.web import visitor
+
+LAST = "Ctrl-C ends the demo"
+HELD_BACK = "So we wait"  # the middle of the second step
+ID = r"webhook-id ([0-9a-f]{32})"
+
+
+class Visit:
+    """Somebody with a book, settings and `.env` files of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.temporary = folder / "temporary"
+        self.data = folder / "own data"
+        self.working = folder / "working"
+        for made in (self.temporary, self.data, self.working):
+            made.mkdir()
+        (self.working / ".env").write_text("GUESTBOOK_TIMEOUT=1\nGUESTBOOK_RETRY_SCHEDULE=0\n")
+        (self.data / ".env").write_text("GUESTBOOK_BASE_URL=https://own.example\n")
+        self.environ = outside.clean_environ(
+            TMPDIR=str(self.temporary),
+            GUESTBOOK_DATA_DIR=str(self.data),
+            GUESTBOOK_DATABASE_URL=f"sqlite:///{self.data}/own.db",
+            GUESTBOOK_SECRET_KEY="a secret key of the user's own",
+            GUESTBOOK_ALLOW_NETWORKS="",
+            GUESTBOOK_REQUIRE_HTTPS_WEBHOOKS="true",
+        )
+
+    @contextmanager
+    def started(self, *options: str) -> Iterator[Started]:
+        command = [FLASK, "--app", "guestbook", "demo", *options]
+        with outside.started(command, cwd=self.working, env=self.environ) as demo:
+            yield demo
+
+    def run(self, *options: str) -> "subprocess.CompletedProcess[str]":
+        # One that hangs is asked to end, so that it can take its processes along.
+        return self.shell(f"timeout 80 '{FLASK}' --app guestbook demo {' '.join(options)}")
+
+    def shell(self, line: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["sh", "-c", line],
+            cwd=self.working,
+            env=self.environ | more,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+
+    def own_files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.data.iterdir() if path.name != "pass.lock"}
+
+    def left_over(self) -> list[str]:
+        """Folders and processes of a demo."""
+        folders = [path.name for path in self.temporary.iterdir()]
+        return folders + [line for line in self.processes().values() if "guestbook" in line]
+
+    def processes(self) -> dict[int, str]:
+        """The living processes whose settings lie in the temporary folder, with their command lines."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            try:
+                settings = (folder / "environ").read_bytes()
+                line = (folder / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue  # no process, or it has ended
+            if f"GUESTBOOK_DATA_DIR={self.temporary}/".encode() in settings:
+                found[int(folder.name)] = line
+        return found
+
+
+@pytest.fixture
+def visit(tmp_path: Path) -> Visit:
+    return Visit(tmp_path)
+
+
+def ended(demo: Started) -> int:
+    return int(
+        outside.wait_for(lambda: demo.process.poll() is not None, 15, demo.output) and demo.process.returncode
+    )
+
+
+def until(demo: Started, words: str) -> str:
+    outside.wait_for(lambda: words in demo.output() or demo.process.poll() is not None, 60)
+    assert words in demo.output(), demo.output()
+    return demo.output()
+
+
+def behind_the_login(desk: str, password: str, url: str) -> str:
+    """Log in at the desk and return a page of it."""
+    browser = outside.browser(urllib.request.HTTPCookieProcessor())
+    page = html5lib.parse(outside.fetch(f"{desk}login", opener=browser)[1], namespaceHTMLElements=False)
+    form = visitor.fields(page) | {"password": password}
+    assert outside.fetch(f"{desk}login", form, browser)[0] == 303
+    status, text = outside.fetch(url, opener=browser)
+    assert status == 200
+    return text
+
+
+def test_the_tour_shows_a_delivery_a_retry_and_a_signature_and_leaves_nothing_behind(visit: Visit) -> None:
+    assert visit.shell(f"'{FLASK}' --app guestbook init-db").returncode == 0
+    own = visit.own_files()
+    done = visit.run("--no-wait")
+    assert (done.returncode, done.stderr) == (0, "")
+    one, two, three = re.split(r"(?m)^\d\. .+\n", done.stdout)[1:]
+    assert "webhook-signature: v1," in one
+    assert '"message": "Hello from the demo!"' in one
+    answers = re.findall(rf"attempt (\d)  answered (\d+)  {ID}", two)
+    assert [answer[:2] for answer in answers] == [("1", "500"), ("2", "200")]
+    assert answers[0][2] == answers[1][2]
+    first, came, second, same = re.findall(r"(?:computed|arrived) +(v1,\S{44})\n", three)
+    assert first == came == same != second
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert visit.left_over() == []
+    assert visit.own_files() == own
+
+
+def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
+    with visit.started() as demo:
+        said = until(demo, LAST)
+        named = dict(re.findall(r"(?m)^  (The book|The desk|Password|The bin) +(\S+)$", said))
+        book = named["The book"]
+        page = outside.fetch(book)[1]
+        assert all(name in page for name in ("Grace", "Łukasz", "Mary", "Ada", "Alan"))
+        caught = behind_the_login(named["The desk"], named["Password"], named["The bin"])
+        assert caught.count("comment.created") >= 1
+        blocks = re.findall(r"(?m)^  GUESTBOOK_DATA_DIR=(?:.+\\\n)+.+$", said)
+        listed, bins = [visit.shell(block) for block in blocks]
+        assert (listed.returncode, listed.stdout.count("processed")) == (0, 2), listed.stderr
+        assert (bins.returncode, bins.stdout.count("comment.created")) == (0, 3), bins.stderr
+        assert book in bins.stdout
+        demo.signal_all(signal.SIGINT)
+        assert ended(demo) == 0
+        assert demo.output().endswith("The demo is over, and everything of it is removed.\n")
+    assert visit.left_over() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_midst_ends_it_and_leaves_nothing_behind(visit: Visit, number: int) -> None:
+    with visit.started() as demo:
+        until(demo, HELD_BACK)
+        assert len(visit.processes()) == 2
+        demo.process.send_signal(number)
+        demo.process.send_signal(number)
+        assert ended(demo) == 1
+        assert demo.output().endswith("stopped before its end, and everything of it is removed.\n")
+        assert "Traceback" not in demo.output()
+    assert visit.left_over() == []
+
+
+@pytest.mark.parametrize("word", ["waitress", "cron"])
+def test_a_process_that_dies_ends_it_with_a_sentence(visit: Visit, word: str) -> None:
+    with visit.started() as demo:
+        until(demo, HELD_BACK)
+        (number,) = [number for number, line in visit.processes().items() if word in line]
+        os.kill(number, signal.SIGKILL)
+        assert ended(demo) == 1
+        name = {"waitress": "server", "cron": "pass"}[word]
+        assert f"\nError: The demo's {name} has ended by itself." in demo.output()
+        assert "Traceback" not in demo.output()
+    assert visit.left_over() == []
+
+
+def test_a_reader_that_goes_away_ends_it(visit: Visit) -> None:
+    done = visit.shell(f"'{FLASK}' --app guestbook demo | head -n 1")
+    assert done.stdout == "A tour of the guestbook\n"
+    assert "Traceback" not in done.stderr
+    assert visit.left_over() == []
+
+
+def test_a_port_that_is_in_use_gets_a_sentence(visit: Visit) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = visit.run("--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: Port {port} is in use or cannot be used. Take another one, or leave out --port.\n"
+    )
+    assert visit.left_over() == []
+
+
+def test_a_port_that_is_asked_for_is_taken(visit: Visit) -> None:
+    port = outside.free_port()
+    with visit.started("--port", str(port)) as demo:
+        assert f"signed it: http://127.0.0.1:{port}/" in until(demo, "1. A delivery")
+        demo.process.terminate()
+        assert ended(demo) == 1
+
+
+def test_it_works_from_an_installed_package(visit: Visit, tmp_path: Path) -> None:
+    shutil.copytree(
+        ROOT / "guestbook", tmp_path / "site/guestbook", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    line = f"'{sys.executable}' -m flask --app guestbook demo --no-wait"
+    done = visit.shell(line, PYTHONPATH=str(tmp_path / "site"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3. A signature check" in done.stdout
+    assert visit.left_over() == []
