@@ -25,18 +25,29 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-// A part of the page that is asked for again until it is settled, for a minute at the most.
+// A part of the page that is asked for again until it is settled, for a minute at the most, or as many times as it
+// says. Nobody is asked while nobody looks. What had the focus keeps it.
 for (const part of document.querySelectorAll("[data-live]")) {
-  let left = 40;
+  let left = Number(part.dataset.live) || 40;
+  const renew = (fresh) => {
+    const focus = part.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    part.innerHTML = fresh.innerHTML;
+    if (focus) part.querySelector(`[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  };
   const look = async () => {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = answer.ok && page.getElementById(part.id);
-    if (fresh) {
-      if (part.innerHTML !== fresh.innerHTML) part.innerHTML = fresh.innerHTML;
-      if (fresh.dataset.live === undefined) return;
+    if (!document.hidden) {
+      left -= 1;
+      try {
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = answer.ok && page.getElementById(part.id);
+        if (fresh && part.innerHTML !== fresh.innerHTML) renew(fresh);
+        if (fresh && fresh.dataset.live === undefined) return;
+      } catch {
+        // The server is away for a moment; the next look may find it.
+      }
     }
-    if (--left > 0) setTimeout(look, 1500);
+    if (left > 0) setTimeout(look, 1500);
   };
   setTimeout(look, 1500);
 }

@@ -5,9 +5,20 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask
 
 from guestbook.settings import Settings
-from guestbook.web.admin import account, book, comments, dashboard, deliveries, doorman, entrance, webhooks
+from guestbook.web.admin import (
+    account,
+    bins,
+    book,
+    comments,
+    dashboard,
+    deliveries,
+    doorman,
+    entrance,
+    sources,
+    webhooks,
+)
 
-NOUNS = (entrance, dashboard, comments, webhooks, deliveries, book, account)
+NOUNS = (entrance, dashboard, comments, webhooks, deliveries, sources, bins, book, account)
 
 
 def register(app: Flask) -> None:

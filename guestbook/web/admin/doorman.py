@@ -26,6 +26,8 @@ ROOMS = (
     ("Comments", "comments"),
     ("Webhooks", "webhooks"),
     ("Deliveries", "deliveries"),
+    ("Sources", "sources"),
+    ("Bins", "bins"),
     ("Settings", "book"),
     ("Account", "account"),
 )

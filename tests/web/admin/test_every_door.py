@@ -14,7 +14,8 @@ from sqlalchemy import insert, select, update
 from werkzeug.routing import AnyConverter, Rule
 from werkzeug.test import TestResponse
 
-from guestbook import clock, ids, login, tokens
+from guestbook import catching, clock, ids, login, tokens
+from guestbook.catching import Caught
 from guestbook.database import db, write, writing
 from guestbook.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply
 from guestbook.web import guard
@@ -48,9 +49,20 @@ def filled(app: Flask) -> dict[str, str]:
                 Reply(comment_id=comment_id, message="Thanks"),
                 Limit(who="somebody", hits=1, since=now, last_at=now),
             ])  # fmt: skip
+    bin_id, request_id = _bin(app)
     return {
+        "bin_id": bin_id, "request_id": request_id,
         "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id, "token_id": token_id,
     }  # fmt: skip
+
+
+def _bin(app: Flask) -> tuple[str, str]:
+    """A bin that has caught one request, and that request."""
+    caught = Caught("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
+    with app.app_context(), writing() as session:
+        bin_id = catching.add(session, {}).id
+        catching.catch(session, bin_id, caught)
+        return bin_id, catching.latest(session, bin_id, 1)[0].id
 
 
 def doors(app: Flask) -> list[Rule]:

@@ -1,0 +1,99 @@
+"""One request that a bin has caught: all that is known of it, its signature checked, sent once more."""
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from guestbook.database import db
+from guestbook.models import Bin, BinRequest, Delivery, Webhook
+from guestbook.refusal import Refused
+from guestbook.web import common
+from guestbook.web.admin import curl, replay, shown, signed
+from guestbook.web.admin.replay import Replayed
+from guestbook.web.admin.signed import Check
+
+pages = Blueprint("caught", __name__, url_prefix="/requests")
+
+NEAR = 60_000  # milliseconds between the making of an event's id and those of its deliveries, at the most
+
+
+@pages.get("/<request_id>")
+def show(request_id: str) -> ResponseReturnValue:
+    """Show it, as inert text."""
+    return _page(common.find(BinRequest, request_id))
+
+
+@pages.get("/<request_id>/body")
+def body(request_id: str) -> ResponseReturnValue:
+    """Give the exact bytes that were kept, to be saved: no browser shall take them for a page."""
+    row = common.find(BinRequest, request_id)
+    response = Response(row.kept, mimetype="application/octet-stream")
+    response.headers.set("Content-Disposition", "attachment", filename=_file(row))
+    return response
+
+
+@pages.post("/<request_id>/replay")
+def send_again(request_id: str) -> ResponseReturnValue:
+    """Send it to the URL that was typed, and show what became of it.
+
+    It is the answer itself, without a redirect: nothing of ours was changed, and the result is kept nowhere.
+    """
+    row = common.find(BinRequest, request_id)
+    typed = request.form.get("url", "")
+    try:
+        url = replay.check(row, typed, common.settings())
+    except Refused as error:
+        return _page(row, typed=typed, reasons=error.fields), 422
+    db.session.expunge(row)
+    db.session.remove()  # no transaction may be open while a stranger's server is asked
+    replayed = replay.replay(row, url, common.settings())
+    return _page(row, typed=typed, replayed=replayed)
+
+
+def _page(
+    row: BinRequest,
+    *,
+    typed: str = "",
+    reasons: dict[str, str] | None = None,
+    replayed: Replayed | None = None,
+) -> str:
+    content, bin_ = row.kept, common.find(Bin, row.bin_id)
+    url = bin_.url(common.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
+    return render_template(
+        "admin/caught.html",
+        bin=bin_,
+        row=row,
+        kept=len(content),
+        body=shown.body(content, dict(row.pairs).get("Content-Type", "")),
+        limits=shown,
+        check=_check(row),
+        curl=curl.command(row.method, url, row.pairs, content, _file(row)),
+        is_long=curl.is_long(content),
+        file=_file(row),
+        typed=typed,
+        reasons=reasons or {},
+        replayed=replayed,
+    )
+
+
+def _check(row: BinRequest) -> Check:
+    if len(row.kept) < row.size:
+        return signed.cut()
+    webhooks = db.session.scalars(select(Webhook).order_by(Webhook.id))
+    keys = signed.keys_of(webhooks, row.received_at)
+    return signed.check(row.pairs, row.kept, row.received_at, keys, sent=_sent(row))
+
+
+def _sent(row: BinRequest) -> list[bytes]:
+    """Return the bodies of our own deliveries of the event that it names; found by when the id was made."""
+    event_id = {name.lower(): value for name, value in row.pairs}.get("webhook-id", "")
+    if not common.ID.fullmatch(event_id):
+        return []
+    made = int(event_id[:12], 16)
+    first, last = f"{max(0, made - NEAR):012x}", f"{made + NEAR:012x}"
+    query = select(Delivery).where(Delivery.id >= first, Delivery.id < last, Delivery.event_id == event_id)
+    return list({delivery.body for delivery in db.session.scalars(query.limit(100))})
+
+
+def _file(row: BinRequest) -> str:
+    return f"{row.id}.bin"

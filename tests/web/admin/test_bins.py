@@ -1,0 +1,246 @@
+"""Bins at the desk: the form, the list, what came and how it is shown."""
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook import catching, clock
+from guestbook.catching import Caught
+from guestbook.database import db, writing
+from guestbook.models import Bin, BinRequest
+from guestbook.web.admin import shown
+from tests.web.admin.hooks import part
+from tests.web.admin.owner import Owner
+from tests.web.visitor import by_class, fields, text
+
+PLACE = "/admin/bins/"
+HOSTILE = "</pre><script>alert(1)</script>\u202e{{ 7*7 }}"
+
+
+def form(owner: Owner, **typed: Any) -> dict[str, Any]:
+    sent = fields(owner.page(PLACE + "new"))
+    return {**sent, "type": "text/plain", **typed}
+
+
+def added(owner: Owner, **typed: Any) -> str:
+    answer = owner.post(PLACE, form(owner, **typed))
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["Location"].rpartition("/")[2])
+
+
+def send(app: Flask, bin_id: str, body: bytes = b"{}", **changes: Any) -> str:
+    values = {"method": "POST", "path": "", "query": "", "headers": [], "received_at": clock.now(), **changes}
+    with app.app_context(), writing() as session:
+        assert catching.catch(session, bin_id, Caught(body=body, **values))
+        return catching.latest(session, bin_id, 1)[0].id
+
+
+def stored(app: Flask, bin_id: str) -> Bin:
+    with app.app_context():
+        return db.session.get_one(Bin, bin_id)
+
+
+def caught(owner: Owner, request_id: str) -> str:
+    return " ".join(text(owner.page(f"{PLACE}requests/{request_id}").find(".//main")).split())
+
+
+def test_the_first_bin_is_explained_and_then_there_is_a_list(app: Flask, owner: Owner) -> None:
+    assert "See what a webhook sends" in owner.get(PLACE).text
+    bin_id = added(owner, name="Mine", fail="2")
+    send(app, bin_id)
+    page = " ".join(text(owner.page(PLACE).find(".//main")).split())
+    assert "Mine" in page
+    assert f"https://book.example/bin/{stored(app, bin_id).token}" in page
+    assert "200, after 1 × 500" in page
+    assert "just now" in page
+
+
+def test_the_form_sets_everything_and_shows_it_again(app: Flask, owner: Owner) -> None:
+    bin_id = added(
+        owner, name="Mine", status="418", body="a\r\n<b>", type="application/json", delay="1.5", fail="3"
+    )
+    row = stored(app, bin_id)
+    assert (row.name, row.answer_status, row.answer_body) == ("Mine", 418, "a\n<b>")
+    assert (row.answer_type, row.delay_milliseconds) == ("application/json; charset=utf-8", 1500)
+    assert row.failures_left == 3
+    again = fields(owner.page(f"{PLACE}{bin_id}/edit"))
+    assert (again["name"], again["status"], again["delay"], again["fail"]) == ("Mine", "418", "1.5", "3")
+    assert again["body"].strip() == "a\n<b>"
+    owner.does(PLACE + bin_id, {**again, "type": "text/plain", "fail": "0"})
+    assert (stored(app, bin_id).failures_left, stored(app, bin_id).answer_type[:10]) == (0, "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("status", "99"),
+        ("delay", "6"),
+        ("fail", "x"),
+        ("type", "text/html"),
+        ("body", "x" * 4001),
+        ("name", "x" * 81),
+    ],
+)
+def test_what_is_wrong_is_said_and_what_was_typed_stays(owner: Owner, field: str, typed: str) -> None:
+    answer = owner.post(PLACE, form(owner, name="Mine") | {field: typed})
+    assert answer.status_code == 422
+    assert "Nothing was changed" in answer.text
+    assert typed in answer.text or field == "type"
+    assert "See what a webhook sends" in owner.get(PLACE).text
+    bin_id = added(owner)
+    assert owner.post(PLACE + bin_id, form(owner, name="Mine") | {field: typed}).status_code == 422
+
+
+def test_a_form_that_is_sent_twice_adds_one(app: Flask, owner: Owner) -> None:
+    sent = form(owner)
+    first, second = owner.post(PLACE, sent), owner.post(PLACE, sent)
+    assert first.headers["Location"] == second.headers["Location"]
+    with app.app_context():
+        assert db.session.query(Bin).count() == 1
+
+
+def test_the_page_lists_the_newest_first_and_leads_to_older_ones(app: Flask, owner: Owner) -> None:
+    bin_id = added(owner)
+    assert "Nothing has come yet" in owner.get(PLACE + bin_id).text
+    for number in range(53):
+        send(app, bin_id, path=f"/n{number}")
+    page = owner.page(PLACE + bin_id)
+    rows = re.findall(r"/n\d+", text(page.find(".//tbody")))
+    assert rows == [f"/n{number}" for number in range(52, 2, -1)]
+    assert page.find(".//*[@id='caught']").attrib["data-live"] == "400"  # type: ignore[union-attr]
+    [older] = [link for link in page.iter("a") if link.attrib.get("class") == "older"]
+    page = owner.page(older.attrib["href"])
+    assert re.findall(r"/n\d+", text(page.find(".//tbody"))) == ["/n2", "/n1", "/n0"]
+    assert "data-live" not in page.find(".//*[@id='caught']").attrib  # type: ignore[union-attr]
+    assert owner.get(f"{PLACE}{bin_id}?before=x").status_code == 404
+
+
+def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> None:
+    bin_id = added(owner, name=HOSTILE[:40])
+    headers = [("X-Evil", HOSTILE.encode().decode("latin-1")), ("Content-Type", "text/html")]
+    body = HOSTILE.encode()
+    request_id = send(app, bin_id, body, headers=headers, path="/<img>", query="<b>", method="<I>")
+    for address in (PLACE, PLACE + bin_id, f"{PLACE}requests/{request_id}", f"{PLACE}{bin_id}/delete"):
+        page = owner.page(address)
+        scripts = [
+            script for script in page.iter("script") if not script.attrib["src"].startswith("/static/")
+        ]
+        assert scripts == []
+        assert list(page.iter("img"))[1:] == []
+        assert "\u202e" not in owner.get(address).text
+    said = caught(owner, request_id)
+    assert "</pre><script>alert(1)</script>\\u{202e}{{ 7*7 }}" in said
+    assert "/<img>" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b'{"b":1,"a":[2]}', "", '{ "b": 1, "a": [ 2 ] }'),
+        (b"a=1&a=%3Cb%3E&c=", "application/x-www-form-urlencoded", "Form fields a 1 a <b> c"),
+        (b"hello", "text/plain", "Text hello"),
+        (b"\0\xffhello", "", "0000 00 ff 68 65 6c 6c 6f ..hello"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="n"\r\n\r\nv\r\n--x\r\n'
+            b'Content-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nabc\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+            "Form fields n v f file a.txt, 3 bytes",
+        ),
+        (b"", "", "It has no body."),
+    ],
+)
+def test_a_body_is_read_in_each_way_that_makes_sense(
+    app: Flask, owner: Owner, body: bytes, kind: str, said: str
+) -> None:
+    request_id = send(app, added(owner), body, headers=[("Content-Type", kind)])
+    assert said in caught(owner, request_id)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b"9" * 200_000,
+        b"NaN",
+        b'"\\ud800"',
+        b"\xff" * 300_000,
+        b"a=" * 100_000,
+        b"--x\r\n" * 9000,
+        b"\xf0\x9f",
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "application/x-www-form-urlencoded",
+        "é; \0=;",
+        "",
+    ],
+)
+def test_no_body_breaks_its_page(app: Flask, owner: Owner, body: bytes, kind: str) -> None:
+    request_id = send(app, added(owner), body, headers=[("Content-Type", kind)])
+    assert len(owner.get(f"{PLACE}requests/{request_id}").text) < 1_500_000
+    owner.page(f"{PLACE}requests/{request_id}")
+
+
+def test_a_body_that_was_cut_says_so(app: Flask, owner: Owner) -> None:
+    request_id = send(app, added(owner), b"x" * 300_000)
+    said = caught(owner, request_id)
+    assert "The body was cut at 256 kB: of its 300,000 bytes the first 262,144 are kept." in said
+    assert "the first 64 kB" in said
+    assert "its signature cannot be checked" in said or "not signed" in said
+
+
+def test_the_exact_bytes_are_saved_and_never_opened(app: Flask, owner: Owner) -> None:
+    body = b"<script>alert(1)</script>\0\xff\r\n"
+    request_id = send(app, added(owner), body, headers=[("Content-Type", "text/html")])
+    answer = owner.get(f"{PLACE}requests/{request_id}/body")
+    assert answer.data == body
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"] == f"attachment; filename={request_id}.bin"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_hex_shows_offset_bytes_and_letters() -> None:
+    assert shown.hex_dump(bytes(range(48, 66))) == (
+        "0000  30 31 32 33 34 35 36 37  38 39 3a 3b 3c 3d 3e 3f  0123456789:;<=>?\n"
+        "0010  40 41                                             @A"
+    )
+
+
+def test_a_bin_is_cleared_after_a_question(app: Flask, owner: Owner) -> None:
+    bin_id = added(owner)
+    send(app, bin_id)
+    assert "The request that it has caught goes for good." in owner.get(f"{PLACE}{bin_id}/clear").text
+    page = owner.does(f"{PLACE}{bin_id}/clear")
+    assert text(by_class(page, "thanks")[0]) == "1 request is removed."
+    with app.app_context():
+        assert db.session.query(BinRequest).count() == 0
+        assert db.session.query(Bin).count() == 1
+
+
+def test_a_bin_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
+    bin_id, other = added(owner, name="Mine"), added(owner)
+    for _ in range(2):
+        send(app, bin_id)
+    url = stored(app, bin_id).url("")
+    assert "The 2 requests that it has caught go for good." in owner.get(f"{PLACE}{bin_id}/delete").text
+    page = owner.does(f"{PLACE}{bin_id}/delete")
+    assert text(by_class(page, "thanks")[0]) == "“Mine” is deleted."
+    assert owner.get(url).status_code == 404
+    assert stored(app, other).id == other
+    assert owner.post(f"{PLACE}{bin_id}/delete").status_code == 404
+
+
+def test_a_bin_and_a_webhook_meet(app: Flask, owner: Owner) -> None:
+    """What a bin shows of the signature when one of our own deliveries comes by."""
+    bin_id = added(owner)
+    request_id = send(app, bin_id, b"{}", headers=[("Webhook-Id", "x")])
+    page = owner.page(f"{PLACE}requests/{request_id}")
+    assert part(page, "signature") == "Signature"
+    assert "The header webhook-timestamp is missing, so nothing can be checked." in caught(owner, request_id)

@@ -1,0 +1,192 @@
+"""The signature check of a bin says whose secret fits, or what is wrong, and never what would be right."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook import clock, desk, signing
+from guestbook.database import writing
+from guestbook.models import Webhook
+from guestbook.web.admin import signed
+from guestbook.web.admin.signed import Check, Key
+from tests import stock
+from tests.receiver import Receiver
+from tests.web.admin.owner import Owner
+from tests.web.admin.test_bins import PLACE, added, caught, send
+from tests.web.test_bins import kept
+
+SECRET, OTHER = signing.new_secret(), signing.new_secret()
+NOW = clock.now()
+STAMP = int(NOW.timestamp())
+BODY = b'{"a":1,"b":"\xc3\xa9"}'
+KEYS = [Key(OTHER, "the secret of “Other”"), Key(SECRET, "the secret of “Chat”")]
+Headers = list[tuple[str, str]]
+
+
+def standard(body: bytes = BODY, stamp: int = STAMP, secret: str = SECRET) -> Headers:
+    signature = signing.standard((signing.key_of(secret),), "msg_1", stamp, body)
+    return [("Webhook-Id", "msg_1"), ("Webhook-Timestamp", str(stamp)), ("Webhook-Signature", signature)]
+
+
+def hub(body: bytes = BODY, secret: str = SECRET) -> Headers:
+    return [("X-Hub-Signature-256", signing.hub(secret.encode(), body))]
+
+
+def changed(name: str, value: str | None) -> Headers:
+    """Good headers, one of them another, or not there."""
+    kept = [pair for pair in standard() if pair[0] != name]
+    return kept if value is None else [*kept, (name, value)]
+
+
+def check(headers: Headers, body: bytes = BODY, sent: tuple[bytes, ...] = ()) -> Check:
+    return signed.check(headers, body, NOW, KEYS, sent=sent)
+
+
+def said(found: Check) -> str:
+    [finding] = found.findings
+    assert not finding.fits
+    return finding.sentence
+
+
+def test_it_says_whose_secret_fits_either_header() -> None:
+    found = check(standard() + hub(secret=OTHER))
+    assert [(one.header, one.fits, one.sentence) for one in found.findings] == [
+        ("webhook-signature", True, "It was signed with the secret of “Chat”."),
+        ("X-Hub-Signature-256", True, "It was signed with the secret of “Other”."),
+    ]
+    assert found.warning == ""
+    assert found.base == b"msg_1.%d.%s" % (STAMP, BODY)
+
+
+def test_one_of_several_signatures_is_enough() -> None:
+    good = standard()[2][1]
+    found = check(changed("Webhook-Signature", f"v1a,x v1,AAAA {good}"))
+    assert found.findings[0].fits
+    many = check(changed("Webhook-Signature", "v1,AAAA " * 5000 + good))
+    assert many.findings[0].fits
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ([], "It is not signed: it has neither webhook-signature nor X-Hub-Signature-256."),
+        (changed("Webhook-Id", None), "The header webhook-id is missing"),
+        (changed("Webhook-Timestamp", None), "The header webhook-timestamp is missing"),
+        (changed("Webhook-Signature", None), "The header webhook-signature is missing"),
+        (changed("Webhook-Timestamp", "2026-01-01"), "webhook-timestamp is not a number of seconds"),
+        (changed("Webhook-Timestamp", f"0{STAMP}"), "webhook-timestamp is not a number of seconds"),
+        (changed("Webhook-Timestamp", "9" * 5000), "webhook-timestamp is not a number of seconds"),
+        (changed("Webhook-Timestamp", "\xb2"), "webhook-timestamp is not a number of seconds"),
+        (changed("Webhook-Signature", "v2,abc \xe9"), "webhook-signature has no entry that begins with v1,"),
+        (changed("Webhook-Signature", ""), "webhook-signature has no entry that begins with v1,"),
+        (changed("Webhook-Signature", "v1,\xe9"), "No secret of a webhook here fits: another one was used"),
+        (changed("Webhook-Id", "\xe9\u20ac"), "or the id, the timestamp or the body changed."),
+        ([("X-Hub-Signature-256", "sha1=abc")], "It is not sha256= and 64 hexadecimal digits in lower case."),
+        (hub(secret=signing.new_secret()), "another one was used, or the body changed."),
+    ],
+)
+def test_it_says_what_is_wrong(headers: Headers, words: str) -> None:
+    assert words in said(check(headers))
+
+
+def test_a_body_that_changed_is_told_from_another_secret() -> None:
+    sentence = said(check(standard(), b"{}", sent=(b"other", BODY)))
+    assert sentence == (
+        f"The body changed on its way: {len(BODY)} bytes were sent and 2 came. "
+        "What was sent fits the secret of “Chat”."
+    )
+    assert "another one was used" in said(check(standard(), b"{}"))
+
+
+@pytest.mark.parametrize(
+    "came",
+    [BODY + b"\n", json.dumps(json.loads(BODY)).encode(), json.dumps(json.loads(BODY), indent=2).encode()],
+    ids=["a line end", "spaces", "indented"],
+)
+@pytest.mark.parametrize("headers", [standard(), hub()], ids=["standard", "hub"])
+def test_json_that_was_written_anew_is_seen(headers: Headers, came: bytes) -> None:
+    assert said(check(headers, came)).startswith("The body was written anew on its way. Before, it fitted")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-310, "5 minutes older"), (-3600, "60 minutes older"), (400, "7 minutes newer"), (-290, ""), (290, "")],
+)
+def test_a_timestamp_is_held_against_the_moment_of_receipt(seconds: int, words: str) -> None:
+    found = check(standard(stamp=STAMP + seconds))
+    assert found.findings[0].fits
+    assert words in found.warning
+    assert bool(found.warning) == bool(words)
+
+
+def test_a_previous_secret_counts_while_it_is_good() -> None:
+    def hook(name: str, expires: timedelta | None) -> Webhook:
+        until = NOW + expires if expires else None
+        return Webhook(name=name, secret=name, previous_secret="old", previous_secret_expires_at=until)
+
+    hooks = [hook("a", timedelta(seconds=1)), hook("b", -timedelta(seconds=1)), hook("c", None)]
+    keys = signed.keys_of(hooks, NOW)
+    assert [(key.secret, key.whose[:25]) for key in keys] == [
+        ("a", "the secret of “a”"), ("b", "the secret of “b”"), ("c", "the secret of “c”"),
+        ("old", "the previous secret of “a"),
+    ]  # fmt: skip
+
+
+def test_a_garbled_secret_is_passed_by() -> None:
+    keys = [Key("no secret", "x"), *KEYS]
+    assert signed.check(standard(), BODY, NOW, keys).findings[0].fits
+
+
+def test_of_a_long_body_the_base_shows_the_beginning() -> None:
+    body = b"x" * 5000
+    found = check(standard(body), body)
+    assert found.findings[0].fits
+    assert found.base == b"msg_1.%d.%s" % (STAMP, body[: signed.BASE_SHOWN])
+    assert found.base_is_cut
+
+
+# --- on the page, with real deliveries
+
+
+def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, owner: Owner) -> None:
+    """A pass sends a ping to a receiver, which stands for the way to the bin."""
+    bin_id = added(owner)
+    with app.app_context(), Receiver() as receiver:
+        webhook_id = stock.webhook(receiver.url("/hook"), name="Chat")
+        with writing() as session:
+            desk.ping(session, session.get_one(Webhook, webhook_id), stock.settings())
+        stock.run_pass()
+        [request] = receiver.requests
+    headers = [(name.title(), value) for name, value in request.headers.items()]
+    good = caught(owner, send(app, bin_id, request.body, headers=headers))
+    assert "fits webhook-signature: It was signed with the secret of “Chat”." in good
+    assert "fits X-Hub-Signature-256: It was signed with the secret of “Chat”." in good
+    bad = caught(owner, send(app, bin_id, b"changed", headers=headers))
+    assert f"The body changed on its way: {len(request.body)} bytes were sent and 7 came." in bad
+
+
+def test_the_page_tells_nobody_what_would_be_right(app: Flask, owner: Owner) -> None:
+    bin_id = added(owner)
+    with app.app_context():
+        secret = stock.the(Webhook, stock.webhook(name="Chat")).secret
+    body = b"pay me"
+    headers = [*changed("Webhook-Signature", "v1,AAAA"), ("X-Hub-Signature-256", "sha256=" + "0" * 64)]
+    page = owner.get(f"{PLACE}requests/{send(app, bin_id, body, headers=headers)}").text
+    assert "pay me" in page
+    right = signing.standard((signing.key_of(secret),), "msg_1", STAMP, body)
+    for word in (secret, right, right[3:], signing.hub(secret.encode(), body)[7:]):
+        assert word not in page
+
+
+@pytest.mark.parametrize("event_id", ["f" * 32, "0" * 32, "x", "ffffffffffff" + "0" * 20])
+def test_an_id_that_is_none_of_ours_breaks_nothing(app: Flask, owner: Owner, event_id: str) -> None:
+    headers = changed("Webhook-Id", event_id.encode().decode("latin-1"))
+    assert "No secret of a webhook here fits" in caught(owner, send(app, added(owner), headers=headers))
+
+
+def test_a_body_that_was_cut_cannot_be_checked(app: Flask, owner: Owner) -> None:
+    request_id = send(app, added(owner), b"x" * 300_000, headers=standard())
+    assert "its signature cannot be checked" in caught(owner, request_id)
+    assert len(kept(app)) == 1
