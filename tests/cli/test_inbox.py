@@ -15,7 +15,8 @@ from tests.cli.conftest import Process, Shell
 HOUR = timedelta(hours=1)
 COLUMNS = {
     "id", "source_id", "external_id", "event", "sender", "headers", "payload", "encoding", "status",
-    "attempts", "claims", "due_at", "claimed_by", "error", "note", "comment_id", "received_at", "processed_at",
+    "attempts", "claims", "due_at", "claimed_by", "error", "note", "comment_id", "received_at",
+    "processed_at",
 }  # fmt: skip
 BODY = '{"action": "opened", "issue": {"title": "Zoë"}}'
 SECRET = "It's a Secret to Everybody"

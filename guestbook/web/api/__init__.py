@@ -4,9 +4,9 @@ from flask import Blueprint, Flask
 
 from guestbook.refusal import Refused
 from guestbook.web import errors
-from guestbook.web.api import about, comments, deliveries, document, keys, webhooks
+from guestbook.web.api import about, comments, deliveries, document, inbox, keys, webhooks
 
-NOUNS = (about, comments, webhooks, deliveries)
+NOUNS = (about, comments, webhooks, deliveries, inbox)
 
 
 def register(app: Flask) -> None:

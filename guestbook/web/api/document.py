@@ -24,7 +24,7 @@ WRONG = {
     401: "The token is missing or wrong.",
     403: "The book is closed for new comments.",
     404: "There is nothing with this id, or nothing that you may see.",
-    409: "A pass is sending it at this moment.",
+    409: "A pass has it in hand at this moment.",
     413: "The body is too long.",
     415: "The body is not declared as application/json.",
     422: "Something in the request is wrong; `fields` has a sentence for each field.",
@@ -135,6 +135,12 @@ DELIVERIES_ASKED = (
     _in_query("since", schemas.TIME, "Only those made at this moment or later."),
     _in_query("until", schemas.TIME, "Only those made before this moment."),
 )
+INBOX_ASKED = (
+    _limit(20),
+    BEFORE,
+    _in_query("status", one_of(*deliveries.STATUSES), "Only those."),
+    _in_query("source", schemas.ID, "Only those of the source with this id."),
+)
 
 PATHS: dict[str, dict[str, Any]] = {
     "/openapi.json": {"get": _operation("This document", {200: "Document"}, security=[])},
@@ -196,5 +202,16 @@ PATHS: dict[str, dict[str, Any]] = {
     "/deliveries/{delivery_id}/redeliver": {
         "parameters": [_in_path("delivery_id")],
         "post": _operation("Send it again with the next pass", {202: "Delivery"}, 404, 409),
+    },
+    "/inbox": {"get": _operation("List inbound events", {200: "InboundEvents"}, query=INBOX_ASKED)},
+    "/inbox/{inbound_id}": {
+        "parameters": [_in_path("inbound_id")],
+        "get": _operation(
+            "Show an inbound event with its payload and how it was verified", {200: "InboundEventInFull"}, 404
+        ),
+    },
+    "/inbox/{inbound_id}/reprocess": {
+        "parameters": [_in_path("inbound_id")],
+        "post": _operation("Work through it again with the next pass", {202: "InboundEvent"}, 404, 409),
     },
 }

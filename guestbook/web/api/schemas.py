@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guestbook import book, desk, draft, sandbox
+from guestbook import book, desk, draft, raw, sandbox
 from guestbook.formats import FORMATS
 from guestbook.models import comment as comments
 from guestbook.models import delivery as deliveries
@@ -183,6 +183,26 @@ ATTEMPT: Schema = {
     "response_headers": or_null(HEADERS),
     "response_body": {**or_null(TEXT), "description": "Its first 16 KiB."},
 }
+INBOUND_EVENT: Schema = {
+    "id": ID,
+    "source_id": ID,
+    "event": {**or_null(TEXT), "description": "What the sender calls it, once a pass has read it."},
+    "external_id": {**or_null(TEXT), "description": "The sender's own id for it, once it is proven."},
+    "sender": {**or_null(TEXT), "description": "Who was behind it, as the payload says."},
+    "status": one_of(*deliveries.STATUSES),
+    "attempts": {**NUMBER, "description": "How often a pass has come to an end with it."},
+    "due_at": or_null(TIME),
+    "received_at": TIME,
+    "processed_at": or_null(TIME),
+    "error": {**or_null(TEXT), "description": "Why it failed."},
+    "note": {**or_null(TEXT), "description": "What was done with it."},
+    "comment_id": {**or_null(ID), "description": "The comment that it became."},
+}
+VERIFICATION: Schema = {
+    "ok": {"type": "boolean"},
+    "sentence": TEXT,
+    "steps": {"type": "array", "items": answer({"name": TEXT, "value": TEXT})},
+}
 ERROR: Schema = {
     "code": one_of(*CODES.values()),
     "message": TEXT,
@@ -206,5 +226,19 @@ ANSWERS: dict[str, Schema] = {
     ),
     "Deliveries": list_of("deliveries", "Delivery"),
     "Attempt": answer(ATTEMPT),
+    "InboundEvent": answer(INBOUND_EVENT),
+    "InboundEventInFull": answer(
+        INBOUND_EVENT
+        | {
+            "headers": {**HEADERS, "description": "Those that were kept; a secret shows as (hidden)."},
+            "payload": {**TEXT, "description": "What came, byte for byte, in the encoding."},
+            "encoding": one_of(*raw.ENCODINGS, description="Base64 is for what is no text in UTF-8."),
+            "verification": {
+                **answer(VERIFICATION),
+                "description": "Whether it is proven to be the sender's, with the source as it is set now.",
+            },
+        }
+    ),
+    "InboundEvents": list_of("inbound_events", "InboundEvent"),
     "Error": answer({"error": answer(ERROR, optional=("fields",))}),
 }

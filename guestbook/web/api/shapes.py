@@ -1,13 +1,15 @@
 """Rows as the API shows them: keys named like the columns, times as text, and no secret."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from guestbook import clock, desk, standing
+from guestbook import clock, desk, raw, standing
 from guestbook.database import Base, db
-from guestbook.models import Attempt, Comment, Delivery, Webhook
+from guestbook.inbox import judge, shown
+from guestbook.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.sender import HIDDEN
 from guestbook.web import common
 from guestbook.web.api import document, schemas
@@ -22,9 +24,9 @@ def address(path: str) -> str:
 
 def comment(row: Comment, *, with_reason: bool = False) -> Shape:
     """Return a comment; why it was held is for the owner's programs."""
-    shown: Shape = row.public(common.settings().base_url)
-    shown["reply"] = row.reply.public() if row.reply else None
-    return shown | {"reason": row.reason} if with_reason else shown
+    shape: Shape = row.public(common.settings().base_url)
+    shape["reply"] = row.reply.public() if row.reply else None
+    return shape | {"reason": row.reason} if with_reason else shape
 
 
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
@@ -35,8 +37,8 @@ def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
         "headers": dict.fromkeys(row.headers, HIDDEN),
         "state": standing.in_short(row, clock.now()),
     }
-    shown = _row(row, schemas.WEBHOOK, more)
-    return shown | {"secret": row.secret} if with_secret else shown
+    shape = _row(row, schemas.WEBHOOK, more)
+    return shape | {"secret": row.secret} if with_secret else shape
 
 
 def delivery(row: Delivery) -> Shape:
@@ -48,6 +50,23 @@ def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
     """Return a delivery with its exact body and all that was tried."""
     made = [_row(attempt, schemas.ATTEMPT, {}) for attempt in attempts]
     return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
+
+
+def inbound_event(row: InboundEvent) -> Shape:
+    """Return an inbound event as a list shows it."""
+    return _row(row, schemas.INBOUND_EVENT, {})
+
+
+def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
+    """Return an inbound event with its exact payload, and how it is verified."""
+    verdict = judge.verify(row, source, common.settings().secret_key)
+    payload, encoding = raw.pack(row.body)
+    return inbound_event(row) | {
+        "headers": shown.headers(row),
+        "payload": payload,
+        "encoding": encoding,
+        "verification": asdict(verdict),
+    }
 
 
 def page(key: str, path: str, asked: Shape, rows: list[Shape], older: str | None) -> Shape:

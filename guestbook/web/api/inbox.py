@@ -1,0 +1,43 @@
+"""The inbox: what others have sent and what became of it, and do it again."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Conflict
+
+from guestbook import browse, clock
+from guestbook.database import db, writing
+from guestbook.inbox import again
+from guestbook.models import InboundEvent, Source
+from guestbook.web.api import asked, shapes
+from guestbook.web.common import find
+
+calls = Blueprint("inbox", __name__, url_prefix="/inbox")
+
+IN_HAND = "A pass works on this event just now. Look again when it is done."
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """List inbound events, without their headers and payloads."""
+    query = asked.query()
+    wanted = browse.InboundEvents(status=query.get("status"), source_id=query.get("source"))
+    page = browse.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    rows = [shapes.inbound_event(row) for row in page.rows]
+    return shapes.page("inbound_events", "/inbox", query, rows, page.older)
+
+
+@calls.get("/<inbound_id>")
+def one(inbound_id: str) -> ResponseReturnValue:
+    """Show one with all that was kept of it, and how it was verified."""
+    event = find(InboundEvent, inbound_id)
+    return shapes.inbound_event_in_full(event, find(Source, event.source_id))
+
+
+@calls.post("/<inbound_id>/reprocess")
+def reprocess(inbound_id: str) -> ResponseReturnValue:
+    """Work through it again with the next pass, as its source is set by then."""
+    with writing() as session:
+        free = again.reprocess(session, [find(InboundEvent, inbound_id).id], clock.now())
+        if not free:
+            raise Conflict(IN_HAND)
+        return shapes.inbound_event(free[0]), 202
