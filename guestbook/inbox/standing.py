@@ -18,7 +18,7 @@ class Standing:
     """How a source is doing. Counts end at `browse.COUNT` and one, which means more than that."""
 
     source: Source
-    word: str  # well, failing, quiet or disabled
+    word: str  # well, failing, silent or disabled
     sentence: str
     last_at: datetime | None  # when the latest event came
     waiting: int
@@ -51,7 +51,7 @@ def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[s
         waits = _wait(waiting, "until it is enabled")
         return "disabled", f"Disabled {clock.ago(source.disabled_at)}: what comes is stored, no more. {waits}"
     if latest is None:
-        return "quiet", "Nothing has come yet."
+        return "silent", "Nothing has come yet."
     came = clock.ago(latest.received_at)
     if latest.status == "failed":
         return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
