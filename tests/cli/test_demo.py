@@ -35,6 +35,7 @@ class Visit:
         for made in (self.temporary, self.data, self.working):
             made.mkdir()
         (self.working / ".env").write_text("GUESTBOOK_TIMEOUT=1\nGUESTBOOK_RETRY_SCHEDULE=0\n")
+        (self.temporary / ".flaskenv").write_text("GUESTBOOK_COLOUR=blue\n")  # no setting of ours
         (self.data / ".env").write_text("GUESTBOOK_BASE_URL=https://own.example\n")
         self.environ = outside.clean_environ(
             TMPDIR=str(self.temporary),
@@ -70,7 +71,7 @@ class Visit:
 
     def left_over(self) -> list[str]:
         """Folders and processes of a demo."""
-        folders = [path.name for path in self.temporary.iterdir()]
+        folders = [path.name for path in self.temporary.iterdir() if path.is_dir()]
         return folders + [line for line in self.processes().values() if "guestbook" in line]
 
     def processes(self) -> dict[int, str]:
@@ -158,7 +159,9 @@ def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
 def test_a_signal_in_the_midst_ends_it_and_leaves_nothing_behind(visit: Visit, number: int) -> None:
     with visit.started() as demo:
         until(demo, HELD_BACK)
-        assert len(visit.processes()) == 2
+        own = visit.processes()
+        assert [os.getsid(one) for one in own] == list(own), "Ctrl-C does not reach them past the demo"
+        assert len(own) == 2
         demo.process.send_signal(number)
         demo.process.send_signal(number)
         assert ended(demo) == 1
