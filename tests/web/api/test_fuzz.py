@@ -17,7 +17,7 @@ from tests.web.visitor import let_write
 EXAMPLES = 4  # of each kind for each call; some thousand take minutes
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
 OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
-# What a template has to give, and which part of a URL a chat format needs, no schema can say: there 422 is right.
+# What a template has to give, and what a chat format needs of a URL, no schema can say: there 422 is right.
 CONFIG = "\n".join(
     f"""
 [[operations]]
