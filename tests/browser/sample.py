@@ -7,7 +7,8 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.routing import Rule
 
-from guestbook import book, clock, desk, preferences, tokens
+from guestbook import book, catching, clock, desk, preferences, tokens
+from guestbook.catching import Caught
 from guestbook.database import db, writing
 from guestbook.models import Comment, Webhook
 from tests import stock
@@ -42,11 +43,14 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         _set_up()
         stock.run_pass()
         deliveries = _deliveries(webhooks)
+        bins, caught = _catch(receiver)
     return {
         "webhook_id": webhooks,
         "comment_id": comments[:1],
         "held": comments[1:],
         "delivery_id": deliveries,
+        "bin_id": bins,
+        "request_id": caught,
     }
 
 
@@ -136,3 +140,25 @@ def _deliveries(webhooks: list[str]) -> list[str]:
     ]
     db.session.rollback()
     return found
+
+
+def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
+    """Make a bin that has caught much, and an empty one; return them, and what the first has caught."""
+    delivered = next(request for request in receiver.requests if request.path == "/hook")
+    signed = [(name.title(), value) for name, value in delivered.headers.items()]
+    form = ("Content-Type", "application/x-www-form-urlencoded")
+    hostile = [("X-Evil", HOSTILE), form, ("X-Long", "W" * 900)]
+    path = f"/{HOSTILE}{'path/' * 60}"
+    requests = [
+        Caught("POST", "", "", signed, delivered.body, clock.now()),
+        Caught("PROPFIND", path, "W" * 300, hostile, HOSTILE.encode() * 9, clock.now()),
+        Caught("GET", "/", "a=b", [], b"", clock.now()),
+        Caught("PUT", "/", "", [("Webhook-Id", "x")], bytes(range(256)) * 1200, clock.now()),
+    ]
+    with writing() as session:
+        full = catching.add(session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}).id
+        empty = catching.add(session, {"name": "Mine"}).id
+        for one in requests:
+            catching.catch(session, full, one)
+        rows = catching.latest(session, full, 10)
+        return [full, empty], [row.id for row in rows]
