@@ -263,5 +263,7 @@ def test_a_deleted_source_takes_its_events_along_and_leaves_its_comments(each_ap
     assert receiving.delete(db.engine, gone) == 502
     assert [event.id for event in db.session.scalars(select(InboundEvent))] == [kept]
     assert [source.id for source in db.session.scalars(select(Source))] == [stays]
-    assert db.session.get_one(Comment, comment_id).origin.name == "Robot"
+    origin = db.session.get_one(Comment, comment_id).origin
+    assert origin is not None
+    assert origin.name == "Robot"
     db.session.rollback()

@@ -1,0 +1,196 @@
+"""sources: add, list, show, update, enable, disable, rotate-secret, delete."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from guestbook import clock
+from guestbook.database import db
+from guestbook.inbox.ready import READY
+from guestbook.models import Source
+from tests import stock
+from tests.cli.conftest import Shell
+
+COLUMNS = {
+    "id", "name", "token", "verify", "header", "secret", "previous_secret", "previous_secret_expires_at",
+    "action", "template", "relayed_since", "created_at", "disabled_at", "url",
+}  # fmt: skip
+
+
+def added(shell: Shell, *options: str, verify: str = "github") -> dict[str, Any]:
+    row: dict[str, Any] = shell.json("sources", "add", "Robot", "--verify", verify, *options)
+    return row
+
+
+def shown(shell: Shell, row_id: str) -> dict[str, Any]:
+    row: dict[str, Any] = shell.json("sources", "show", row_id)
+    return row
+
+
+def test_add_prints_the_url_to_give_away_the_secret_and_what_to_do_next(shell: Shell) -> None:
+    said = shell("sources", "add", "Robot", "--verify", "github")
+    [row] = shell.json("sources", "list")
+    full = shown(shell, row["id"])
+    assert said == (
+        f"Added source {row['id']}. Let it send to this URL:\n"
+        f"https://book.example/hooks/{full['token']}\n"
+        f"Its secret, with which it must sign: {full['secret']}\n"
+        "See what came: flask --app guestbook inbox list\n"
+    )
+
+
+def test_a_token_is_printed_with_its_header_and_no_secret_is_said_to_be_none(shell: Shell) -> None:
+    said = shell(
+        "sources", "add", "Robot", "--verify", "token", "--header", "X-Gitlab-Token", "--secret", "s3"
+    )
+    assert "It must send this in the header X-Gitlab-Token: s3\n" in said
+    said = shell("sources", "add", "Robot", "--verify", "none")
+    assert "It has no secret: whoever knows the URL may send.\n" in said
+
+
+def test_add_takes_everything_that_a_source_has(shell: Shell) -> None:
+    row = added(shell, "--action", "comment", "--template", "{{ payload.text }}", "--relay", "--secret", "s3")
+    assert set(row) == COLUMNS
+    assert (row["name"], row["verify"], row["action"]) == ("Robot", "github", "comment")
+    assert (row["template"], row["secret"], row["header"]) == ("{{ payload.text }}", "s3", None)
+    assert row["relayed_since"]
+    assert row["url"] == f"https://book.example/hooks/{row['token']}"
+
+
+def test_a_ready_made_template_is_named(shell: Shell) -> None:
+    assert added(shell, "--action", "comment")["template"] == READY["github"]
+    row = added(shell, "--action", "comment", "--template", "github-star")
+    assert row["template"] == READY["github-star"]
+
+
+def test_what_is_sent_to_the_printed_url_is_taken(shell: Shell, client: FlaskClient) -> None:
+    row = added(shell, verify="none")
+    assert client.post(row["url"].removeprefix("https://book.example"), data=b"{}").status_code == 202
+    assert "1 new" in shell("sources", "show", row["id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("", "--verify", "github"), "Error: The name must have 1 to 80 characters.\n"),
+        (("Shop", "--verify", "stripe"), "Error: Paste the signing secret that Stripe shows"),
+        (
+            ("Shop", "--verify", "none", "--secret", "x"),
+            "Error: A source that verifies nothing has no secret",
+        ),
+        (
+            ("Shop", "--verify", "github", "--header", "X-A"),
+            "Error: Only a source that is verified by a token",
+        ),
+        (
+            ("Shop", "--verify", "github", "--action", "comment", "--template", "{{"),
+            "Error: Line 1 of the template: ",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line(
+    shell: Shell, arguments: tuple[str, ...], sentence: str
+) -> None:
+    said = shell.refused("sources", "add", *arguments)
+    assert said.startswith(sentence)
+    assert said.count("\n") == 1
+    assert shell.json("sources", "list") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("Shop",), ("Shop", "--verify", "sha1"), ("Shop", "--verify", "none", "--action", "mail")],
+)
+def test_what_is_no_command_is_a_usage_error(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert "Usage: " in shell.refused("sources", "add", *arguments, code=2)
+
+
+def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
+    assert shell("sources", "list") == (
+        "No sources yet. Add one: flask --app guestbook sources add NAME --verify github\n"
+    )
+
+
+def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
+    row = added(shell)
+    off = added(shell, verify="none")
+    stock.inbound(row["id"])
+    stock.inbound(row["id"], status="failed", error="It is odd.")
+    shell("sources", "disable", off["id"])
+    said = shell("sources", "list")
+    first, second = (line.split() for line in said.splitlines()[1:])
+    assert first[1:5] == ["Robot", "failing", "github", "log"]
+    assert first[-2:] == ["1", "1"], "waiting, failed"
+    assert second[1:] == ["Robot", "disabled", "none", "log", "-", "0", "0"]
+    assert row["secret"] not in said
+    [listed, _] = shell.json("sources", "list")
+    assert set(listed) == COLUMNS - {"secret", "previous_secret"}
+
+
+def test_show_tells_all_and_the_start_of_an_id_is_enough(shell: Shell) -> None:
+    row = added(shell)
+    stock.inbound(row["id"], status="processed", note="Logged.")
+    assert shown(shell, row["id"][:20]) == row
+    said = shell("sources", "show", row["id"])
+    assert f"secret                      {row['secret']}\n" in said
+    assert f"url                         {row['url']}\n" in said
+    assert "state                       The latest came just now. Nothing waits.\n" in said
+    assert "events                      1 processed\n" in said
+
+
+def test_update_changes_what_is_named_and_prints_a_new_secret(shell: Shell) -> None:
+    row = added(shell)
+    assert shell("sources", "update", row["id"], "--name", "Other", "--action", "comment", "--relay") == (
+        f"Updated source {row['id']}.\n"
+    )
+    after = shown(shell, row["id"])
+    assert (after["name"], after["template"]) == ("Other", READY["github"])
+    assert after["relayed_since"]
+    assert after["secret"] == row["secret"]
+    said = shell("sources", "update", row["id"], "--verify", "token", "--no-relay")
+    after = shown(shell, row["id"])
+    assert f"It must send this in the header X-Webhook-Token: {after['secret']}\n" in said
+    assert after["relayed_since"] is None
+    assert "Say what to change" in shell.refused("sources", "update", row["id"], code=2)
+
+
+def test_disable_and_enable(shell: Shell) -> None:
+    row = added(shell)
+    assert shell("sources", "disable", row["id"]) == f"Disabled source {row['id']}.\n"
+    assert shown(shell, row["id"])["disabled_at"]
+    assert shell("sources", "enable", row["id"]) == f"Enabled source {row['id']}.\n"
+    assert shown(shell, row["id"])["disabled_at"] is None
+
+
+def test_rotate_secret_prints_the_new_one_and_until_when_the_old_one_is_good(shell: Shell) -> None:
+    row = added(shell)
+    said = shell("sources", "rotate-secret", row["id"])
+    after = shown(shell, row["id"])
+    assert said == (
+        f"The new secret: {after['secret']}\n"
+        f"The old one is good beside it until {after['previous_secret_expires_at']}.\n"
+    )
+    assert after["previous_secret"] == row["secret"] != after["secret"]
+
+
+def test_rotate_secret_takes_the_secret_of_the_sender_and_can_end_the_old_one(shell: Shell) -> None:
+    row = added(shell, "--secret", "whsec_1", verify="stripe")
+    assert "Paste the signing secret" in shell.refused("sources", "rotate-secret", row["id"])
+    said = shell("sources", "rotate-secret", row["id"], "--secret", "whsec_2", "--overlap-hours", "0")
+    assert said == "The new secret: whsec_2\nThe old one is good no more.\n"
+    row_now = stored(row["id"])
+    assert row_now.secrets_at(clock.now()) == ("whsec_2",)
+    assert shell.json("sources", "rotate-secret", row["id"], "--secret", "whsec_3")["secret"] == "whsec_3"
+
+
+def test_delete_takes_the_events_along(shell: Shell) -> None:
+    row = added(shell)
+    stock.inbound(row["id"])
+    assert shell("sources", "delete", row["id"]) == f"Deleted source {row['id']} and 1 event.\n"
+    assert "There is no source" in shell.refused("sources", "show", row["id"])
+    assert stock.inbound_events() == []
+
+
+def stored(row_id: str) -> Source:
+    return db.session.get_one(Source, row_id)
