@@ -69,7 +69,12 @@ def commands(app: Flask) -> dict[str, click.Command]:
 
 
 def options(command: click.Command) -> set[str]:
-    return {text for one in command.params if isinstance(one, click.Option) for text in one.opts}
+    return {
+        text
+        for one in command.params
+        if isinstance(one, click.Option)
+        for text in (*one.opts, *one.secondary_opts)
+    }
 
 
 def test_every_command_is_in_the_readme_and_has_help(app: Flask) -> None:

@@ -138,10 +138,10 @@ def _comment(event: Arrived, source: Source, facts: Facts, payload: Any, base_ur
 
 def _write(source: Source, facts: Facts, payload: Any) -> Draft:
     """Run the template; what is too long is cut, and a website that cannot be linked is left out."""
-    kind, _, action = (facts.event or "").partition(".")
+    kind, action = extract.split(facts.event, payload)
     values = {
-        "event": kind if _has_action(payload) else facts.event or "",
-        "action": action if _has_action(payload) else "",
+        "event": kind,
+        "action": action,
         "payload": payload,
         "sender": facts.sender or "",
         "source": source.name,
@@ -155,10 +155,6 @@ def _write(source: Source, facts: Facts, payload: Any) -> Draft:
         "message": _cut(text.clean_text(made.text), draft.MESSAGE_LIMIT),
     }
     return draft.read(fields)
-
-
-def _has_action(payload: Any) -> bool:
-    return isinstance(payload, dict) and isinstance(payload.get("action"), str)
 
 
 def _cut(words: str, limit: int) -> str:
