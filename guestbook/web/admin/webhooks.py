@@ -1,22 +1,21 @@
 """The webhooks at the desk: add, change, try, and see how they are doing."""
 
 import hmac
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
-from guestbook import browse, clock, desk, health, ids, login, standing, text
+from guestbook import browse, clock, desk, ids, login, standing
 from guestbook.browse import Deliveries
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.login import TooManyTries, WrongPassword
-from guestbook.models import Attempt, Delivery, Webhook
+from guestbook.models import Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import actions, doorman, sealed, webhook_preview
+from guestbook.web.admin import actions, doorman, sealed, webhook_ping, webhook_preview
 from guestbook.web.admin.webhook_form import EVENTS, Typed
 from guestbook.web.admin.webhook_preview import Preview
 
@@ -24,20 +23,8 @@ pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 CHATS = FORMATS.keys() - {"json", "template"}
 LATEST = 20  # deliveries on a webhook's page
-EXCERPT = 500  # characters of the answer to a ping
-CRON_IS_LATE = timedelta(minutes=2)
 SHOWN = "secret of a webhook"  # what `sealed` seals it for
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """A ping on its way, or back."""
-
-    delivery: Delivery
-    attempt: Attempt | None  # the latest one
-    answer: str  # its beginning
-    wait: str  # why it has not gone yet, or when it will
 
 
 @pages.get("/")
@@ -77,7 +64,7 @@ def show(webhook_id: str) -> ResponseReturnValue:
     webhook = common.find(Webhook, webhook_id)
     session, now = db.session(), clock.now()
     overlap_end = webhook.previous_secret_expires_at if webhook.previous_secret else None
-    sent = _ping(webhook, now)
+    sent = webhook_ping.of(webhook, request.args.get("ping", ""), now)
     latest = browse.deliveries(session, Deliveries(webhook_id=webhook.id), limit=LATEST).rows
     return render_template(
         "admin/webhook.html",
@@ -259,27 +246,3 @@ def _just_made(webhook: Webhook) -> str | None:
     """Return the secret where the address proves that this login has just made it."""
     shown = request.args.get("shown")
     return webhook.secret if shown and sealed.unseal(SHOWN, shown) == _mark(webhook) else None
-
-
-def _ping(webhook: Webhook, now: datetime) -> Ping | None:
-    """Return the ping that the address names."""
-    session, delivery_id = db.session(), request.args.get("ping", "")
-    delivery = session.get(Delivery, delivery_id) if common.ID.fullmatch(delivery_id) else None
-    if delivery is None or delivery.webhook_id != webhook.id:
-        return None
-    attempt = desk.last_attempt(session, delivery)
-    answer = text.clean_text(attempt.response_body or "")[:EXCERPT] if attempt else ""
-    return Ping(delivery, attempt, answer, _wait(webhook, delivery, now))
-
-
-def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
-    if hindrance := standing.hindrance(webhook, now):
-        return hindrance
-    cron, last = health.cron(db.session(), now), health.last_end(db.session(), now)
-    if cron.word == "never":
-        return "Cron has never come, so nothing is sent yet. The Overview says what to do."
-    if last and cron.word != "running" and now - last > CRON_IS_LATE:
-        return f"Cron last came {clock.ago(last)}. The ping goes out when it comes again."
-    if delivery.attempts and delivery.due_at:
-        return f"The next attempt is due {clock.ago(delivery.due_at)}."
-    return "It goes out with the next pass of cron, usually within a minute."
