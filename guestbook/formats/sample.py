@@ -43,6 +43,7 @@ def parts() -> dict[str, Any]:
             "external_id": "1",
             "sender": "octocat",
             "received_at": MOMENT,
+            "hops": 1,
             "payload": {"action": "created"},
         },
         "webhook": {"id": ID, "name": "Chat", "reason": "failing"},

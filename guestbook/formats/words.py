@@ -114,7 +114,7 @@ def _replied(facts: Facts) -> Words:
 
 def _received(facts: Facts) -> Words:
     name, what = facts.line("source", "name") or "A source", facts.line("inbound", "event") or "a webhook"
-    payload = facts.raw("inbound", "payload") or ""
+    payload = facts.raw("inbound", "payload") or facts.line("inbound", "left_out")
     told = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
     return Words(
         _short(f"{_short(name, 60)} sent {_short(what, 60)} to {facts.book}", TITLE_LIMIT),

@@ -50,6 +50,15 @@ def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:
     assert (said.title, said.message) == ("GitHub sent a webhook to Guestbook", "plain")
 
 
+def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
+    data: dict[str, Any] = sample.data("inbound.received")
+    data["inbound"] |= {
+        "payload": None,
+        "left_out": f"The payload has 90,000 bytes. See {HOME}/admin/inbox/1",
+    }
+    assert words.of("inbound.received", data).message.endswith("See https://book.example/admin/inbox/1")
+
+
 def test_the_end_of_a_webhook_says_why() -> None:
     said = words.of("webhook.disabled", sample.data("webhook.disabled"))
     assert said.message == "“Chat”: it has had no success for five days."
