@@ -170,7 +170,7 @@ def attempts(delivery_id: str | None = None) -> list[Attempt]:
     return _now(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query)
 
 
-def the(model: type[Webhook | Comment | Delivery | InboundEvent], row_id: str) -> Any:
+def the(model: type[Webhook | Comment | Delivery | InboundEvent | Source], row_id: str) -> Any:
     """Return a row as it is now."""
     [row] = _now(select(model).where(model.id == row_id))
     return row

@@ -1,0 +1,402 @@
+"""The sources at the desk: all that a person does with them, in a browser without scripts."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from guestbook import database, signing
+from guestbook.database import db
+from guestbook.inbox.ready import READY
+from guestbook.models import Source
+from guestbook.models.source import VERIFY
+from guestbook.web.admin.source_form import READY_NAMES
+from tests import stock
+from tests.web.admin.hooks import part, value
+from tests.web.admin.owner import PASSWORD, Owner
+from tests.web.admin.test_webhooks import at_once
+from tests.web.visitor import by_class, parse, text
+
+PLACE = "/admin/sources/"
+UNKNOWN = "0" * 32
+ISSUE = {
+    "action": "opened",
+    "issue": {"number": 5, "title": "It rains in", "html_url": "https://example.org/5"},
+    "repository": {"full_name": "ada/roof"},
+    "sender": {"login": "ada", "html_url": "https://example.org/ada"},
+}
+HOSTILE = "</title><script>alert(1)</script>{{7*7}}\"'><img src=x onerror=alert(1)> مرحبا"
+
+
+def form(owner: Owner, **typed: Any) -> dict[str, Any]:
+    """What the form for another one sends when only the name was typed, and what else is given."""
+    key = value(owner.page(PLACE + "new"), "key")
+    sent = {"key": key, "name": "Robot", "verify": "github", "action": "log", "secret": "", "header": ""}
+    return {**sent, "ready": "", "template": "", **typed}
+
+
+def added(owner: Owner, **typed: Any) -> str:
+    answer = owner.post(PLACE, form(owner, **typed))
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["Location"].partition("?")[0].rpartition("/")[2])
+
+
+def stored(owner: Owner, row_id: str) -> Source:
+    with owner.app.app_context():
+        found: Source = stock.the(Source, row_id)
+        return found
+
+
+def issue(app: Flask, source_id: str, **values: Any) -> str:
+    headers = {"content-type": "application/json", "x-github-event": "issues"}
+    with app.app_context():
+        return stock.inbound(source_id, **{"headers": headers, "payload": json.dumps(ISSUE), **values})
+
+
+def test_an_empty_list_explains_what_a_source_is_and_offers_one(owner: Owner) -> None:
+    page = owner.page(PLACE)
+    assert "A source is somebody who sends webhooks to you" in text(page)
+    [offer] = by_class(page, "button")
+    assert (text(offer), offer.attrib["href"]) == ("Add a source", PLACE + "new")
+
+
+def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        failing = stock.source(name="Failing", verify="token", secret="x", action="forward")
+        stock.inbound(failing)
+        stock.inbound(failing, status="failed", error="The token is odd.")
+        stock.source(name="Silent")
+    one, other = owner.page(PLACE).findall(".//tbody/tr")
+    assert "A token · pass it on" in text(one)
+    assert "What came just now failed. The token is odd." in text(one)
+    assert [text(cell) for cell in by_class(one, "number")] == ["1", "1"]
+    assert text(by_class(other, "badge")[0]) == "silent"
+    assert "Nothing has come yet." in text(other)
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+def test_a_source_of_each_kind_is_added_and_its_page_says_what_to_paste_where(
+    owner: Owner, verify: str
+) -> None:
+    secret = "whsec_given" if verify in ("stripe", "slack") else ""
+    row_id = added(owner, verify=verify, secret=secret)
+    row = stored(owner, row_id)
+    page = owner.page(PLACE + row_id)
+    assert text(page.find(".//*[@id='its-url']")) == f"https://book.example/hooks/{row.token}"
+    words = {
+        "github": "What to paste into GitHub", "standard": "What to paste into the other guestbook",
+        "stripe": "What to paste into Stripe", "slack": "What to paste into Slack",
+        "token": "What the sender needs", "none": "What the sender needs",
+    }  # fmt: skip
+    assert part(page, "paste") == words[verify]
+    assert not row.secret or row.secret not in text(page)
+
+
+def test_the_secret_that_was_made_is_shown_once_and_later_behind_the_password(owner: Owner) -> None:
+    answer = owner.post(PLACE, form(owner))
+    place = answer.headers["Location"].partition("?")[0]
+    row = stored(owner, place.rpartition("/")[2])
+    assert row.secret
+    assert part(owner.page(answer.headers["Location"]), "secret") == row.secret
+    assert row.secret not in owner.get(place).text
+    other = Owner(owner.app)
+    other.log_in()
+    assert row.secret not in other.get(answer.headers["Location"]).text, "in another login"
+    asked = owner.post(place + "/secret", {"password": "wrong"})
+    assert (asked.status_code, row.secret in asked.text) == (422, False)
+    assert row.secret in owner.post(place + "/secret", {"password": PASSWORD}).text
+
+
+@pytest.mark.parametrize("verify", ["stripe", "slack", "none"])
+def test_what_the_owner_has_pasted_or_what_there_is_not_is_not_shown(owner: Owner, verify: str) -> None:
+    secret = "" if verify == "none" else "the one of the sender"
+    answer = owner.post(PLACE, form(owner, verify=verify, secret=secret))
+    assert "Its secret" not in text(owner.page(answer.headers["Location"]))
+
+
+def test_a_double_click_adds_one(owner: Owner) -> None:
+    sent = form(owner)
+    first, second = owner.post(PLACE, sent), owner.post(PLACE, sent)
+    assert [answer.status_code for answer in (first, second)] == [303, 303]
+    page = owner.page(second.headers["Location"])
+    assert "This form was sent before" in text(page)
+    assert len(owner.page(PLACE).findall(".//tbody/tr")) == 1
+
+
+def test_what_is_wrong_is_said_and_what_was_typed_stays(owner: Owner) -> None:
+    answer = owner.post(
+        PLACE, form(owner, name="", verify="standard", secret="é", action="comment", template="{{ x")
+    )
+    assert answer.status_code == 422
+    page = parse(answer)
+    for name in ("name", "secret", "template"):
+        assert page.find(f".//*[@id='{name}-reason']") is not None, name
+    assert value(page, "template").strip() == "{{ x"
+    assert value(page, "secret") == "é"
+    assert [box.attrib["value"] for box in page.iter("input") if "checked" in box.attrib] == [
+        "standard",
+        "comment",
+    ]
+
+
+def test_what_does_not_matter_for_the_choices_is_left_out(owner: Owner) -> None:
+    row_id = added(owner, verify="none", secret="x", header="X Y", template="{{", relayed="on")
+    row = stored(owner, row_id)
+    assert (row.secret, row.header, row.template, row.relayed_since) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("sent", [{}, {"verify": "x"}, {"verify": "github", "action": "\udfff"}])
+def test_a_form_with_holes_is_refused(owner: Owner, sent: dict[str, str]) -> None:
+    encoded = {name: word.encode(errors="surrogatepass") for name, word in sent.items()}
+    assert owner.post(PLACE, {"name": "Robot", **encoded}).status_code == 422
+
+
+def test_a_source_is_changed(owner: Owner) -> None:
+    row_id = added(owner)
+    before = stored(owner, row_id)
+    sent = form(owner, name="Other", action="comment", ready="github-star", relayed="on")
+    assert "The source is changed." in text(owner.does(PLACE + row_id, sent))
+    row = stored(owner, row_id)
+    assert (row.name, row.secret, row.template) == ("Other", before.secret, READY["github-star"])
+    page = owner.page(f"{PLACE}{row_id}/edit")
+    assert value(page, "template").strip() == READY["github-star"].strip()
+    assert value(page, "secret") == ""
+    assert "checked" in page.find(".//input[@name='relayed']").attrib  # type: ignore[union-attr]
+    assert "the ready-made one github-star" in text(owner.page(PLACE + row_id))
+
+
+def test_another_way_to_verify_shows_its_new_secret(owner: Owner) -> None:
+    row_id = added(owner)
+    page = owner.does(PLACE + row_id, form(owner, verify="standard"))
+    secret = stored(owner, row_id).secret
+    assert len(signing.key_of(secret or "")) == 32
+    assert part(page, "secret") == secret
+
+
+def test_a_change_that_is_wrong_changes_nothing(owner: Owner) -> None:
+    row_id = added(owner)
+    answer = owner.post(PLACE + row_id, form(owner, name="Other", verify="slack"))
+    assert answer.status_code == 422
+    assert "Paste the signing secret that Slack shows" in text(parse(answer))
+    assert stored(owner, row_id).name == "Robot"
+
+
+# --- templates
+
+
+def test_every_ready_made_template_can_be_chosen_and_has_a_name(owner: Owner) -> None:
+    assert set(READY_NAMES) == set(READY)
+    options = owner.page(PLACE + "new").findall(".//select[@id='ready']/option")
+    assert [option.attrib["value"] for option in options] == ["", *READY]
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_made_template_is_put_into_the_field_and_tried_over_a_sample(owner: Owner, name: str) -> None:
+    verify = name.partition("-")[0] if name != "plain" else "none"
+    sent = form(
+        owner, verify={"guestbook": "standard"}.get(verify, verify), action="comment", ready=name, fill="1"
+    )
+    page = parse(owner.post(PLACE + "preview", sent))
+    assert value(page, "template").strip() == READY[name].strip()
+    assert by_class(page, "message"), "the sample becomes a comment"
+    assert "Made from a sample, for nothing has come yet." in text(page)
+    assert owner.page(PLACE).findall(".//tbody/tr") == [], "nothing is saved"
+
+
+def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Flask, owner: Owner) -> None:
+    row_id = added(owner, action="comment")
+    issue(app, row_id, event="issues.opened")
+    with app.app_context():  # a ping becomes nothing, so the one before it is shown
+        stock.inbound(row_id, headers={"x-github-event": "ping"})
+    typed = "{% set website = 'javascript:alert(1)' %}{{ payload.issue.title }} <b>{{ 7 * 7 }}"
+    answer = owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment", template=typed))
+    page = parse(answer)
+    assert text(by_class(page, "message")[0]) == "It rains in <b>49"
+    assert "Made from issues.opened that came just now." in text(page)
+    assert "javascript" not in text(by_class(page, "written")[0])
+    assert value(page, "template") == typed
+    row = stored(owner, row_id)
+    assert (row.template, row.name) == (READY["github"], "Robot")
+    with app.app_context():
+        assert [event.status for event in stock.inbound_events()] == ["new", "new"]
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("{{ payload.nothing.there }}", "The template asks for what this event does not have"),
+        ("{% for a in [1,2,3] %}{% endfor %}", "The template gave no text, so there is no comment."),
+        ("{{ ''.__class__.__mro__ }}", "The template asks for what templates cannot reach."),
+    ],
+)
+def test_a_preview_says_why_there_is_no_comment(
+    app: Flask, owner: Owner, template: str, sentence: str
+) -> None:
+    row_id = added(owner, action="comment")
+    issue(app, row_id)
+    answer = owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment", template=template))
+    assert sentence in part(parse(answer), "preview")
+
+
+def test_a_preview_of_what_is_no_template_is_refused(owner: Owner) -> None:
+    answer = owner.post(PLACE + "preview", form(owner, action="comment", template="{{ x"))
+    assert answer.status_code == 422
+    assert "Line 1 of the template" in part(parse(answer), "template-reason")
+
+
+def test_ones_own_template_is_not_replaced_unasked(owner: Owner) -> None:
+    mine = {"action": "comment", "ready": "github", "template": "{{ payload.mine }}"}
+    for place in (PLACE, PLACE + "preview"):
+        answer = owner.post(place, form(owner, **mine))
+        assert answer.status_code == 422
+        assert "You chose a ready-made template" in part(parse(answer), "template-reason")
+    page = parse(owner.post(PLACE + "preview", form(owner, **mine, fill="1")))
+    assert value(page, "template").strip() == READY["github"].strip()
+
+
+# --- secrets, states, the end
+
+
+def test_a_new_secret_is_made_and_shown_once(owner: Owner) -> None:
+    row_id = added(owner)
+    old = stored(owner, row_id).secret
+    mark = value(owner.page(PLACE + row_id), "replaces")
+    sent: dict[str, object] = {"hours": "24", "replaces": mark, "secret": ""}
+    page = owner.does(f"{PLACE}{row_id}/rotate", sent)
+    row = stored(owner, row_id)
+    assert (row.previous_secret, part(page, "secret")) == (old, row.secret)
+    assert "The old one is good beside it until" in text(page)
+    again = owner.does(f"{PLACE}{row_id}/rotate", sent)
+    assert "this time nothing was changed" in text(again)
+    assert stored(owner, row_id).secret == row.secret
+
+
+def test_the_secret_that_another_guestbook_made_is_pasted(owner: Owner) -> None:
+    row_id, theirs = added(owner, verify="standard"), signing.new_secret()
+    mark = value(owner.page(PLACE + row_id), "replaces")
+    page = owner.does(f"{PLACE}{row_id}/rotate", {"hours": "0", "replaces": mark, "secret": f" {theirs}\n"})
+    assert "The secret is replaced." in text(page)
+    assert theirs not in text(page)
+    assert stored(owner, row_id).secret == theirs
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ({"hours": "24", "secret": "not base64!"}, "This source's secret is not one of Standard Webhooks"),
+        ({"hours": "25", "secret": ""}, "Choose one of the times"),
+        ({}, "Choose one of the times"),
+    ],
+)
+def test_a_rotation_that_is_wrong_changes_nothing(owner: Owner, sent: dict[str, str], sentence: str) -> None:
+    row_id = added(owner, verify="standard")
+    old = stored(owner, row_id).secret
+    mark = value(owner.page(PLACE + row_id), "replaces")
+    answer = owner.post(f"{PLACE}{row_id}/rotate", {"replaces": mark, **sent})
+    assert answer.status_code == 422
+    assert sentence in text(parse(answer))
+    assert stored(owner, row_id).secret == old
+
+
+def test_a_source_is_disabled_and_enabled(owner: Owner) -> None:
+    row_id = added(owner)
+    assert "The source is disabled." in text(owner.does(f"{PLACE}{row_id}/disable"))
+    assert stored(owner, row_id).disabled_at
+    assert "The source is enabled." in text(owner.does(f"{PLACE}{row_id}/enable"))
+    assert stored(owner, row_id).disabled_at is None
+
+
+def test_its_page_shows_what_came_lately(app: Flask, owner: Owner) -> None:
+    row_id = added(owner)
+    issue(app, row_id, status="failed", error="It is odd.", event="issues.opened", sender="ada")
+    issue(app, added(owner), event="another source’s")
+    [row] = owner.page(PLACE + row_id).findall(".//tbody/tr")
+    assert [" ".join(text(cell).split()) for cell in row] == [
+        *("issues.opened", "failed", "just now", "ada", "It is odd.")
+    ]
+
+
+def test_a_source_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: Owner) -> None:
+    row_id = added(owner, name="Robot <b>")
+    for _ in range(3):
+        issue(app, row_id)
+    kept = issue(app, added(owner))
+    assert "The 3 events that it has sent go with it" in " ".join(
+        text(owner.page(f"{PLACE}{row_id}/delete")).split()
+    )
+    page = owner.does(f"{PLACE}{row_id}/delete")
+    assert "“Robot <b>” is deleted, and 3 events with it." in text(page)
+    assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
+    with app.app_context():
+        assert [event.id for event in stock.inbound_events()] == [kept]
+
+
+def test_what_is_not_there_is_not_found(owner: Owner) -> None:
+    key = {"csrf_token": owner.key(), "password": "x", "hours": "24", "name": "Robot", "verify": "none"}
+    for row_id in (UNKNOWN, "x", "F" * 32, "0" * 31, "%00", UNKNOWN + "%0A"):
+        for page in ("", "/edit", "/secret", "/delete"):
+            assert owner.get(PLACE + row_id + page).status_code == 404, (row_id, page)
+        for action in ("", "/preview", "/enable", "/disable", "/rotate", "/secret", "/delete"):
+            assert owner.open("POST", PLACE + row_id + action, data=key).status_code == 404, (row_id, action)
+
+
+def test_hostile_names_templates_and_events_are_inert_on_every_page(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        row_id = stock.source(
+            name=HOSTILE[:80], verify="token", secret="x", header="<b>", action="comment",
+            template="</textarea><img src=x>{{ payload }}",
+        )  # fmt: skip
+        said = {"event": HOSTILE, "sender": HOSTILE, "error": HOSTILE + "\u202e"}
+        stock.inbound(row_id, status="failed", payload=json.dumps({"a": HOSTILE}), **said)
+    answers = [owner.get(PLACE), *(owner.get(PLACE + row_id + page) for page in ("", "/edit", "/secret"))]
+    typed = form(owner, name=HOSTILE[:80], action="comment", template="{{ payload.a }}</textarea><b>")
+    answers += [owner.get(f"{PLACE}{row_id}/delete"), owner.post(f"{PLACE}{row_id}/preview", typed)]
+    for answer in answers:
+        page = parse(answer)
+        [script] = page.iter("script")
+        assert script.attrib["src"].startswith("/static/desk.js?")
+        assert page.find(".//img[@src='x']") is None
+        assert page.find(".//main//b") is None
+        assert "\u202e" not in answer.text
+        assert HOSTILE[:80] in text(page)
+        assert "49" not in text(page.find(".//main"))
+
+
+def test_every_database_takes_it(each_app: Flask) -> None:
+    owner = Owner(each_app)
+    owner.log_in()
+    row_id = added(owner, name="Größe 🎉", action="comment")
+    issue(each_app, row_id)
+    assert "One event waits for the next pass." in text(owner.page(PLACE))
+    assert by_class(parse(owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment"))), "message")
+    assert "and 1 event with it" in text(owner.does(f"{PLACE}{row_id}/delete"))
+
+
+def test_two_clicks_at_the_same_moment_are_one_on_every_database(each_app: Flask) -> None:
+    owner = Owner(each_app)
+    owner.log_in()
+    first, second = at_once(owner, PLACE, form(owner))
+    assert first == second
+    row_id = first.rpartition("/")[2]
+    old = stored(owner, row_id).secret
+    at_once(owner, first + "/rotate", {"hours": "24", "replaces": value(owner.page(first), "replaces")})
+    assert stored(owner, row_id).previous_secret == old
+
+
+def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) -> None:
+    owner = Owner(each_app)
+    owner.log_in()
+    row_id = added(owner)
+    mark, key = value(owner.page(PLACE + row_id), "replaces"), owner.key()
+    sent = {"hours": "24", "replaces": mark, "csrf_token": key}
+    with ThreadPoolExecutor(1) as pool, each_app.app_context():
+        with database.write(db.engine) as connection:
+            connection.execute(update(Source).values(secret="another"))
+            rotating = pool.submit(owner.open, "POST", f"{PLACE}{row_id}/rotate", data=sent)
+            time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
+        assert rotating.result().status_code == 303
+    assert stored(owner, row_id).secret == "another"
