@@ -32,7 +32,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from guestbook import browse, database, ids
-from guestbook.models import Attempt, Comment, Day, Delivery, Webhook
+from guestbook.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
 from guestbook.models.delivery import STATUSES
 from guestbook.settings import Settings
 
@@ -90,6 +90,9 @@ class Overview:
     comments: list[Comment]  # published, the newest first
     given_up: list[tuple[Delivery, str]]  # the latest first, with the webhook's name
     has_comments: bool  # of whatever status
+    has_sources: bool
+    came_in: int  # and waits for a pass
+    came_in_vain: int  # and failed
 
 
 def overview(session: Session, now: datetime) -> Overview:
@@ -106,6 +109,9 @@ def overview(session: Session, now: datetime) -> Overview:
         comments=_newest(session),
         given_up=_given_up(session),
         has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
+        has_sources=session.scalar(select(Source.id).limit(1)) is not None,
+        came_in=browse.count_some(session, InboundEvent.status == "new", InboundEvent),
+        came_in_vain=browse.count_some(session, InboundEvent.status == "failed", InboundEvent),
     )
 
 

@@ -14,11 +14,12 @@ from guestbook.web.admin import (
     deliveries,
     doorman,
     entrance,
+    inbox,
     sources,
     webhooks,
 )
 
-NOUNS = (entrance, dashboard, comments, webhooks, deliveries, sources, bins, book, account)
+NOUNS = (entrance, dashboard, comments, webhooks, deliveries, sources, inbox, bins, book, account)
 
 
 def register(app: Flask) -> None:

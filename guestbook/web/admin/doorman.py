@@ -27,6 +27,7 @@ ROOMS = (
     ("Webhooks", "webhooks"),
     ("Deliveries", "deliveries"),
     ("Sources", "sources"),
+    ("Inbox", "inbox"),
     ("Bins", "bins"),
     ("Settings", "book"),
     ("Account", "account"),

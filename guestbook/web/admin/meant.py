@@ -1,6 +1,6 @@
 """Which deliveries a request means: those that the filters of the list let by, or those that were chosen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import abort, request
@@ -20,30 +20,49 @@ LIMIT = 200  # characters of a filter that are read
 
 def filtered() -> browse.Deliveries:
     """Read the filters; what is wrong is refused, field by field."""
+    values = read(FILTERS)
+    return browse.Deliveries(webhook_id=values.pop("webhook"), **values)
+
+
+def read(filters: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+    """Return the value of each filter, or None; each says by a ValueError what is wrong."""
     values: dict[str, Any] = {}
     reasons = {}
-    for name, read in FILTERS.items():
+    for name, meaning in filters.items():
         typed = request.args.get(name, "")[:LIMIT].strip()
         try:
-            values["webhook_id" if name == "webhook" else name] = (typed and read(typed)) or None
+            values[name] = (typed and meaning(typed)) or None
         except ValueError as error:
             reasons[name] = str(error)
     if reasons:
         raise Refused.of(reasons)
-    return browse.Deliveries(**values)
+    return values
+
+
+def ticked(noun: str, to_be: str) -> list[str]:
+    """Return the ids of the rows that were ticked, in the order of the page; refuse none and too many."""
+    row_ids = list(dict.fromkeys(request.values.getlist("id")))
+    if not row_ids:
+        raise Refused(f"Tick the {noun} that are to be {to_be} first.")
+    if len(row_ids) > MOST_IDS:
+        raise Refused(f"{len(row_ids)} {noun} were ticked; at most {MOST_IDS} can be at once.")
+    if not all(map(common.ID.fullmatch, row_ids)):
+        abort(404)
+    return row_ids
+
+
+def status(typed: str) -> str:
+    """Return a status that there is; ValueError for what is none."""
+    if typed not in STATUSES:
+        raise ValueError(f"There is no status {typed!r}.")
+    return typed
 
 
 def chosen() -> tuple[ColumnElement[bool], list[tuple[str, str]]]:
     """Read which are to be redelivered; return the condition, and the fields of a form that mean the same."""
     if request.values.get("failed"):
         return _failed()
-    row_ids = list(dict.fromkeys(request.values.getlist("id")))
-    if not row_ids:
-        raise Refused("Tick the deliveries that are to be redelivered first.")
-    if len(row_ids) > MOST_IDS:
-        raise Refused(f"{len(row_ids)} deliveries were ticked; at most {MOST_IDS} can be at once.")
-    if not all(map(common.ID.fullmatch, row_ids)):
-        abort(404)
+    row_ids = ticked("deliveries", "redelivered")
     return Delivery.id.in_(row_ids), [("id", row_id) for row_id in row_ids]
 
 
@@ -61,12 +80,6 @@ def _failed() -> tuple[ColumnElement[bool], list[tuple[str, str]]]:
     return wanted.condition(), [("failed", "1"), ("webhook", webhook_id), ("since", since)]
 
 
-def _status(typed: str) -> str:
-    if typed not in STATUSES:
-        raise ValueError(f"There is no status {typed!r}.")
-    return typed
-
-
 def _webhook(typed: str) -> str:
     if not common.ID.fullmatch(typed) or db.session.get(Webhook, typed) is None:
         raise ValueError("There is no such webhook any more.")
@@ -80,7 +93,7 @@ def _event(typed: str) -> str:
 
 
 FILTERS: dict[str, Callable[[str], Any]] = {
-    "status": _status,
+    "status": status,
     "webhook": _webhook,
     "event": _event,
     "since": clock.typed,

@@ -204,14 +204,14 @@ PATHS: dict[str, dict[str, Any]] = {
         "post": _operation("Send it again with the next pass", {202: "Delivery"}, 404, 409),
     },
     "/inbox": {"get": _operation("List inbound events", {200: "InboundEvents"}, query=INBOX_ASKED)},
-    "/inbox/{inbound_id}": {
-        "parameters": [_in_path("inbound_id")],
+    "/inbox/{event_id}": {
+        "parameters": [_in_path("event_id")],
         "get": _operation(
             "Show an inbound event with its payload and how it was verified", {200: "InboundEventInFull"}, 404
         ),
     },
-    "/inbox/{inbound_id}/reprocess": {
-        "parameters": [_in_path("inbound_id")],
+    "/inbox/{event_id}/reprocess": {
+        "parameters": [_in_path("event_id")],
         "post": _operation("Work through it again with the next pass", {202: "InboundEvent"}, 404, 409),
     },
 }

@@ -26,18 +26,18 @@ def index() -> ResponseReturnValue:
     return shapes.page("inbound_events", "/inbox", query, rows, page.older)
 
 
-@calls.get("/<inbound_id>")
-def one(inbound_id: str) -> ResponseReturnValue:
+@calls.get("/<event_id>")
+def one(event_id: str) -> ResponseReturnValue:
     """Show one with all that was kept of it, and how it was verified."""
-    event = find(InboundEvent, inbound_id)
+    event = find(InboundEvent, event_id)
     return shapes.inbound_event_in_full(event, find(Source, event.source_id))
 
 
-@calls.post("/<inbound_id>/reprocess")
-def reprocess(inbound_id: str) -> ResponseReturnValue:
+@calls.post("/<event_id>/reprocess")
+def reprocess(event_id: str) -> ResponseReturnValue:
     """Work through it again with the next pass, as its source is set by then."""
     with writing() as session:
-        free = again.reprocess(session, [find(InboundEvent, inbound_id).id], clock.now())
+        free = again.reprocess(session, [find(InboundEvent, event_id).id], clock.now())
         if not free:
             raise Conflict(IN_HAND)
         return shapes.inbound_event(free[0]), 202

@@ -1,0 +1,135 @@
+"""The inbox at the desk: what others have sent, how it was verified, what became of it; do it again."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from guestbook import browse, clock
+from guestbook.database import db, writing
+from guestbook.inbox import again, judge, shown
+from guestbook.models import InboundEvent, Source
+from guestbook.models.delivery import STATUSES
+from guestbook.refusal import Refused
+from guestbook.web import common
+from guestbook.web.admin import actions, sought
+
+pages = Blueprint("inbox", __name__, url_prefix="/inbox")
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """List inbound events, newest first, those that the filters ask for."""
+    before = request.args.get("before")
+    if before is not None and not common.ID.fullmatch(before):
+        abort(404)
+    try:
+        wanted, reasons = sought.filtered(), {}
+        page = browse.inbound_events(db.session(), wanted, before)
+    except Refused as error:
+        wanted, reasons = browse.InboundEvents(), error.fields
+        page = browse.Page([], None)
+    sources = {row.id: row for row in db.session.scalars(select(Source).order_by(Source.name, Source.id))}
+    return render_template(
+        "admin/inbox.html",
+        page=page,
+        wanted=wanted,
+        reasons=reasons,
+        sources=sources,
+        choices=_choices(sources.values()),
+        newest=_address() if before else None,
+        older=_address(page.older) if page.older else None,
+    ), 422 if reasons else 200
+
+
+@pages.get("/<event_id>")
+def show(event_id: str) -> ResponseReturnValue:
+    """Show one: what came, how it is verified, what became of it."""
+    event = common.find(InboundEvent, event_id)
+    source = common.find(Source, event.source_id)
+    return render_template(
+        "admin/inbound_event.html",
+        event=event,
+        source=source,
+        headers=shown.headers(event),
+        view=shown.payload(event),
+        verdict=judge.verify(event, source, common.settings().secret_key),
+        outlook=_outlook(event, source, clock.now()),
+        is_live=event.status == "new" and not source.disabled_at,
+        is_passed_on=event.status == "processed" and source.action == "forward",
+    )
+
+
+@pages.get("/<event_id>/payload")
+def payload(event_id: str) -> ResponseReturnValue:
+    """Give the exact bytes that came, to be saved: no browser shall take them for a page."""
+    event = common.find(InboundEvent, event_id)
+    response = Response(event.body, mimetype="application/octet-stream")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{event.id}.bin")
+    return response
+
+
+@pages.post("/<event_id>/reprocess")
+def reprocess(event_id: str) -> ResponseReturnValue:
+    """Make one due at once."""
+    with writing() as session:
+        event = common.find(InboundEvent, event_id)
+        is_free = bool(again.reprocess(session, [event.id], clock.now()))
+        is_disabled = common.find(Source, event.source_id).disabled_at is not None
+    return actions.done(_told(is_free, is_disabled), "admin.inbox.show", event_id=event_id)
+
+
+@pages.get("/reprocess")
+def ask() -> ResponseReturnValue:
+    """Say how many it would be, before anything happens."""
+    try:
+        which, fields = sought.chosen()
+    except Refused as error:
+        return render_template("admin/reprocess.html", reason=str(error)), 422
+    parts = again.forecast(db.session(), which, clock.now())
+    return render_template("admin/reprocess.html", parts=parts, total=again.total(parts), fields=fields)
+
+
+@pages.post("/reprocess")
+def reprocess_many() -> ResponseReturnValue:
+    """Make many due at once."""
+    try:
+        which, _ = sought.chosen()
+    except Refused as error:
+        return render_template("admin/reprocess.html", reason=str(error)), 422
+    count = again.run(which)
+    number = "1 event is" if count == 1 else f"{count:,} events are"
+    return actions.done(f"{number} due again, for the next pass.", "admin.inbox.index")
+
+
+def _choices(sources: Iterable[Source]) -> dict[str, list[tuple[str, str]]]:
+    """Return what the filters can be set to, as values and words."""
+    return {
+        "status": list(zip(STATUSES, STATUSES, strict=True)),
+        "source": [(source.id, source.name) for source in sources],
+    }
+
+
+def _address(before: str | None = None) -> str:
+    """Return the address of this list, with the same filters, from its start or from there on."""
+    kept = {name: value for name in sought.FILTERS if (value := request.args.get(name))}
+    return url_for("admin.inbox.index", before=before, **kept)  # type: ignore[arg-type]  # as in actions
+
+
+def _outlook(event: InboundEvent, source: Source, now: datetime) -> str:
+    """Say when it is worked through."""
+    if event.due_at is None:
+        return ""
+    if event.is_leased(now):
+        return "a pass works on it now"
+    return "waits, for the source is disabled" if source.disabled_at else "with the next pass"
+
+
+def _told(is_free: bool, is_disabled: bool) -> str:
+    if not is_free:
+        return "A pass works on it just now, so it was left alone. Look again in a moment."
+    if is_disabled:
+        return "It is due again, and waits until its source is enabled."
+    return "It is due again: the next pass works through it, as the source is set by then."
