@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from flask import current_app
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 import guestbook
 from guestbook import book, browse, clock, database, dispatch, health, queue, retention
 from guestbook.database import db
-from guestbook.models import DELIVERIES
+from guestbook.inbox import again
+from guestbook.models import DELIVERIES, InboundEvent, Source
 from guestbook.watch import Watch
 from tests import databases, stock
 from tests.conftest import need, settings_for
@@ -31,6 +32,8 @@ ID = {"sqlite": "printf('%032d', i)", "postgresql": "lpad(i::text, 32, '0')", "m
 LONG_AGO = "2026-01-01T00:00:00.000Z"
 MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
 BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
+INBOUND_BY_ID = "PRIMARY|inbound_events_pkey|sqlite_autoindex_inbound_events_1"
+ONCE = "inbound_events_once|sqlite_autoindex_inbound_events_2"
 Question = Callable[[str], object]
 
 
@@ -72,13 +75,36 @@ def fill() -> str:
         connection.exec_driver_sql(
             f"INSERT INTO deliveries ({columns}) " + NUMBERS[dialect].format(FINAL, final)
         )
+    _fill_inbox(dialect)
     for seconds in range(20):
         stock.delivery(webhook_id, due_at=clock.now() - timedelta(seconds=seconds))
     if dialect != "sqlite":  # which is asked without statistics, as it is in life
         with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            for table in ("comments", "webhooks", "deliveries"):
+            for table in ("comments", "webhooks", "deliveries", "sources", "inbound_events"):
                 connection.exec_driver_sql(f"ANALYZE {'TABLE ' if dialect == 'mysql' else ''}{table}")
     return webhook_id
+
+
+def _fill_inbox(dialect: str) -> None:
+    """As many inbound events of one source, some with its own number for each, and a few that wait."""
+    source_id = stock.source(name="ours")
+    for _ in range(10):
+        stock.source(name="others")
+    final = (
+        f"{ID[dialect]}, '{source_id}', CASE WHEN i <= {2 * FAILED} THEN {ID[dialect]} END, 'push', '{{}}', "
+        f"'{{}}', 'text', CASE WHEN i <= {FAILED} THEN 'failed' ELSE 'processed' END, 1, 1, "
+        f"'{LONG_AGO}', '{LONG_AGO}'"
+    )
+    columns = (
+        "id, source_id, external_id, event, headers, payload, encoding, status, attempts, claims, "
+        "received_at, processed_at"
+    )
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO inbound_events ({columns}) " + NUMBERS[dialect].format(FINAL, final)
+        )
+    for _ in range(20):
+        stock.inbound(source_id)
 
 
 # --- the questions that are asked often
@@ -159,6 +185,59 @@ def deliveries_by_words(webhook_id: str) -> object:
     return listed(browse.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
 
 
+def inbox(_: str) -> object:
+    return came(browse.InboundEvents(), f"{FINAL // 2:032d}")
+
+
+def inbox_by_status(_: str) -> object:
+    return came(browse.InboundEvents(status="failed"), f"{FINAL // 2:032d}")
+
+
+def most_of_inbox_by_status(_: str) -> object:
+    return came(browse.InboundEvents(status="processed"), f"{FINAL // 2:032d}")
+
+
+def inbox_by_source(_: str) -> object:
+    return came(browse.InboundEvents(source_id=ours()), f"{FINAL // 2:032d}")
+
+
+def inbox_by_source_and_status(_: str) -> object:
+    return came(browse.InboundEvents(source_id=ours(), status="processed"), f"{FINAL // 2:032d}")
+
+
+def inbox_by_time(_: str) -> object:
+    return came(browse.InboundEvents(since=MOMENT, until=MOMENT + timedelta(days=1)))
+
+
+def inbox_by_number(_: str) -> object:
+    return came(browse.InboundEvents(external_id=f"{10:032d}"))
+
+
+def inbox_by_source_and_number(_: str) -> object:
+    return came(browse.InboundEvents(source_id=ours(), external_id=f"{10:032d}", status="failed"))
+
+
+def inbox_by_words(_: str) -> object:
+    return came(browse.InboundEvents(source_id=ours(), text="{", event="push"), f"{FINAL // 2:032d}")
+
+
+def waiting_in_inbox(_: str) -> object:
+    return browse.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+
+
+def reprocessed_in_inbox(_: str) -> object:
+    wanted = browse.InboundEvents(status="failed")
+    return again.forecast(db.session(), wanted.condition(), clock.now())
+
+
+def came(wanted: browse.InboundEvents, before: str | None = None) -> object:
+    return browse.inbound_events(db.session(), wanted, before).rows
+
+
+def ours() -> str:
+    return db.session.scalars(select(Source.id).where(Source.name == "ours")).one()
+
+
 def listed(wanted: browse.Deliveries, before: str | None = None) -> object:
     return browse.deliveries(db.session(), wanted, before).rows
 
@@ -181,6 +260,17 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
     deliveries_by_webhook_and_time: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
     deliveries_by_event: ("deliveries", BY_ID),
     deliveries_by_words: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    inbox: ("inbound_events", INBOUND_BY_ID),
+    inbox_by_status: ("inbound_events", "inbound_events_by_status"),
+    most_of_inbox_by_status: ("inbound_events", f"inbound_events_by_status|{INBOUND_BY_ID}"),
+    inbox_by_source: ("inbound_events", f"inbound_events_by_source|{INBOUND_BY_ID}"),
+    inbox_by_source_and_status: ("inbound_events", f"inbound_events_by_source|{INBOUND_BY_ID}"),
+    inbox_by_time: ("inbound_events", INBOUND_BY_ID),
+    inbox_by_number: ("inbound_events", ONCE),
+    inbox_by_source_and_number: ("inbound_events", ONCE),
+    inbox_by_words: ("inbound_events", f"inbound_events_by_source|{INBOUND_BY_ID}"),
+    waiting_in_inbox: ("inbound_events", "inbound_events_by_status|inbound_events_by_end"),
+    reprocessed_in_inbox: ("inbound_events", "inbound_events_by_status|inbound_events_by_end"),
 }
 
 
@@ -261,6 +351,7 @@ def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
     [
         claim, first_due, open_webhooks, oldest_due, first_page, later_page,
         older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
+        inbox, inbox_by_status, inbox_by_source, inbox_by_time, inbox_by_number,
     ],
     ids=lambda question: question.__name__,
 )  # fmt: skip

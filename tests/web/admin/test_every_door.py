@@ -26,6 +26,7 @@ from tests.web.visitor import Visitor, fields, parse
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
 PUBLIC = {"public.index", "public.sign", "public.comment", "health.healthz", "bins.catch", "static"}
+PUBLIC |= {"receiver.receive", "receiver.greet"}
 ENTRANCE = {"admin.entrance.log_in", "admin.entrance.check", "admin.entrance.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.about.openapi"}
 READS = ("GET", "HEAD")
@@ -49,8 +50,11 @@ def filled(app: Flask) -> dict[str, str]:
                 Reply(comment_id=comment_id, message="Thanks"),
                 Limit(who="somebody", hits=1, since=now, last_at=now),
             ])  # fmt: skip
+        source_id = stock.source()
+        event_id = stock.inbound(source_id, status="failed", error="It is not UTF-8.")
     bin_id, request_id = _bin(app)
     return {
+        "source_id": source_id, "event_id": event_id,
         "bin_id": bin_id, "request_id": request_id,
         "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id, "token_id": token_id,
     }  # fmt: skip
