@@ -7,11 +7,13 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.routing import Rule
 
-from guestbook import book, catching, clock, desk, preferences, tokens
+from guestbook import book, catching, clock, desk, preferences, signing, tokens
 from guestbook.catching import Caught
 from guestbook.database import db, writing
+from guestbook.inbox.ready import READY
 from guestbook.models import Comment, Webhook
 from tests import stock
+from tests.inbox import stock as inbox
 from tests.receiver import Answer, Receiver
 from tests.web import visitor
 
@@ -38,6 +40,8 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         webhooks = _add_webhooks(receiver)
         _look_back(webhooks[0])
         comments = _sign(app)
+        sources = _add_sources()
+        events = _receive(app)
         stock.run_pass()
         _moderate(comments)
         _set_up()
@@ -51,13 +55,15 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "delivery_id": deliveries,
         "bin_id": bins,
         "request_id": caught,
+        "source_id": [sources[0], sources[-1]],
+        "event_id": events,
     }
 
 
 def addresses(app: Flask, rows: Rows) -> Iterator[str]:
     """Return where each page is that a GET opens: what stands in the addresses' variables are those rows."""
     for rule in app.url_map.iter_rules():
-        if "GET" in (rule.methods or ()) and rule.endpoint != "static":
+        if "GET" in (rule.methods or ()) and rule.endpoint not in ("static", "receiver.greet"):
             yield from _filled(rule, rows)
 
 
@@ -162,3 +168,42 @@ def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
             catching.catch(session, full, one)
         rows = catching.latest(session, full, 10)
         return [full, empty], [row.id for row in rows]
+
+
+def _add_sources() -> list[str]:
+    """Add one of each kind, some of them hostile; return them."""
+    paste = {"verify": "github", "secret": inbox.SECRET, "action": "comment", "template": READY["github"]}
+    return [
+        inbox.source("github", name="GitHub", **paste),
+        inbox.source("shop", name="S" * 80, verify="stripe", secret="whsec_abc", action="log", template=None),
+        inbox.source("chat", name="דוד", verify="slack", secret="s" * 32, action="forward", template=None),
+        inbox.source(
+            "book", name="Harbour", verify="standard", secret=signing.new_secret(), relayed_since=clock.now()
+        ),
+        inbox.source(
+            "machine",
+            name="Lamp",
+            verify="token",
+            secret="t" * 32,
+            header="X-Token",
+            template="{{ no.thing }}",
+        ),
+        inbox.source("open", name=HOSTILE[:80], template=HOSTILE, disabled_at=clock.now()),
+    ]
+
+
+def _receive(app: Flask) -> list[str]:
+    """Let webhooks come in: one that becomes a comment, hostile ones, and one that waits; return them."""
+    client = app.test_client()
+    person = {"login": NAMES[4], "html_url": "https://example.org/bobby"}
+    roof = {"full_name": "ada/roof", "html_url": "https://example.org/roof"}
+    issue = {"number": 5, "title": HOSTILE, "html_url": "https://example.org/5", "body": "W" * 3000}
+    opened = {"action": "opened", "issue": issue, "repository": roof, "sender": person}
+    sent = [
+        client.post("/hooks/github", **inbox.signed(opened, "d1")),
+        client.post("/hooks/github", **inbox.signed(opened, HOSTILE[:150], secret="another")),
+        client.post("/hooks/chat", data=bytes(range(256)) * 40, headers={"X-Evil": HOSTILE}),
+        client.post("/hooks/machine", data=f"a={HOSTILE}&b=2", headers={"X-Token": "t" * 32}),
+        client.post("/hooks/open", data=HOSTILE * 50),
+    ]
+    return [str(answer.get_json()["id"]) for answer in sent]

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.needs("chromium")
 SCREENSHOTS = os.environ.get("GUESTBOOK_TEST_SCREENSHOTS")  # a folder for them
 LOOKS = [("light", DESKTOP), ("dark", PHONE)]
 MORE_LOOKS = [("dark", DESKTOP), ("light", PHONE)]  # for the screenshots
+ROOMS = ("/admin/sources/", "/admin/inbox/", "/admin/bins/")
 WIDTHS = (320, 390, 768, 1280)
 
 # What the routes do not tell, and its status; {name} is the first of the sample's rows.
@@ -41,16 +42,20 @@ MORE = {
     "/admin/deliveries/?text=nowhere": 200,
     "/admin/deliveries/redeliver?failed=1": 200,
     "/admin/deliveries/redeliver?id={delivery_id}": 200,
+    "/admin/inbox/?status=failed": 200,
+    "/admin/inbox/?status=odd&since=never": 422,
+    "/admin/inbox/reprocess?failed=1": 200,
+    "/admin/inbox/reprocess?id={event_id}": 200,
     "/admin/comments/?status=all": 200,
     "/admin/comments/?words=nowhere": 200,
     "/admin/comments/{held}": 200,
     "/admin/webhooks/{webhook_id}?ping={delivery_id}": 200,
 }
-UNASKED = {"/admin/deliveries/redeliver": 422}  # pages that by themselves say what they lack
+UNASKED = {"/admin/deliveries/redeliver": 422, "/admin/inbox/reprocess": 422}  # pages that by themselves say what they lack
 RUN_AXE = "() => axe.run({resultTypes: ['violations'], preload: false}).then(found => found.violations)"
 TYPED = "input:not([type=hidden], [type=checkbox], [type=radio], [tabindex='-1']), textarea"
 FORMS = f"form[method=post]:has({TYPED})"
-ACTIONS = "forms => forms.map(form => form.action)"
+ACTIONS = "forms => forms.map(form => form.getAttribute('action'))"  # a field may be called action
 FILL_WITH_NONSENSE = f"""form => {{
   form.noValidate = true;
   for (const field of form.querySelectorAll("{TYPED}")) field.value = "x".repeat(5001);
@@ -158,7 +163,7 @@ def test_every_page_of_an_empty_book_is_too(app: Flask, open_context: Callable[.
     inspector = Inspector(app, context.new_page())
     inspector.open("/admin/login")
     log_in(app, inspector.page)
-    for address in ("/", "/admin/", "/admin/comments/", "/admin/webhooks/", "/admin/deliveries/"):
+    for address in ("/", "/admin/", "/admin/comments/", "/admin/webhooks/", "/admin/deliveries/", *ROOMS):
         inspector.open(f"{address}?empty")
     assert not inspector.wrong, "\n".join(inspector.wrong)
 

@@ -44,14 +44,20 @@ def github(
     client: FlaskClient, payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues"
 ) -> TestResponse:
     """Post as GitHub does."""
+    return client.post("/hooks/tok", **signed(payload, delivery, secret=secret, event=event))
+
+
+def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues") -> dict[str, Any]:
+    """Return the body and the headers of a request of GitHub's."""
     body = json.dumps(payload).encode()
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {
+        "Content-Type": "application/json",
         "X-GitHub-Event": event,
         "X-GitHub-Delivery": delivery,
         "X-Hub-Signature-256": f"sha256={digest}",
     }
-    return client.post("/hooks/tok", data=body, headers=headers, content_type="application/json")
+    return {"data": body, "headers": headers}
 
 
 def rows() -> Sequence[Row[Any]]:
