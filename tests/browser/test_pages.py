@@ -51,7 +51,8 @@ MORE = {
     "/admin/comments/{held}": 200,
     "/admin/webhooks/{webhook_id}?ping={delivery_id}": 200,
 }
-UNASKED = {"/admin/deliveries/redeliver": 422, "/admin/inbox/reprocess": 422}  # pages that by themselves say what they lack
+# Pages that by themselves say what they lack.
+UNASKED = {"/admin/deliveries/redeliver": 422, "/admin/inbox/reprocess": 422}
 RUN_AXE = "() => axe.run({resultTypes: ['violations'], preload: false}).then(found => found.violations)"
 TYPED = "input:not([type=hidden], [type=checkbox], [type=radio], [tabindex='-1']), textarea"
 FORMS = f"form[method=post]:has({TYPED})"
