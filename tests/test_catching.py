@@ -1,19 +1,22 @@
 """Bins: what they keep, what they answer, and that many requests at once are each counted once."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
-from guestbook import catching, clock
+from guestbook import catching, clock, retention
 from guestbook.catching import Answer, Caught
 from guestbook.database import again, db, writing
 from guestbook.models import Bin, BinRequest
 from guestbook.refusal import Refused
+from tests import stock
 
 AT_ONCE = 12
 
@@ -116,6 +119,16 @@ def test_two_hundred_are_kept() -> None:
     for number in range(203):
         catch(bin_id, caught(number))
     assert [row.path for row in kept(bin_id)] == [f"/{number}" for number in range(202, 2, -1)]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_is_older_than_seven_days_is_pruned() -> None:
+    bin_id = made()
+    for days in (8, 6):
+        catch(bin_id, caught(days, received_at=clock.now() - timedelta(days=days)))
+    db.session.remove()
+    assert retention.prune(db.engine, stock.settings(), until=time.monotonic() + 60) == 1
+    assert [row.path for row in kept(bin_id)] == ["/6"]
 
 
 @pytest.mark.usefixtures("each_app")

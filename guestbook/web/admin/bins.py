@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from guestbook import catching, ids
+from guestbook import catching, ids, raw
 from guestbook.database import db, writing
 from guestbook.models import Bin, BinRequest
 from guestbook.refusal import Refused
@@ -145,6 +145,9 @@ def _add(typed: Typed) -> ResponseReturnValue:
 
 
 def _excerpt(row: BinRequest) -> str:
+    """Return the beginning of the body in one line; what is no text is named."""
+    if row.encoding == raw.BASE64:
+        return "binary"
     return " ".join(row.kept[: 4 * EXCERPT].decode(errors="replace").split())[:EXCERPT]
 
 

@@ -117,6 +117,14 @@ def test_the_page_lists_the_newest_first_and_leads_to_older_ones(app: Flask, own
     assert owner.get(f"{PLACE}{bin_id}?before=x").status_code == 404
 
 
+def test_the_list_shows_where_a_body_begins(app: Flask, owner: Owner) -> None:
+    bin_id = added(owner)
+    for body in (b"a\n  b" + b"c" * 999, b"\0", b""):
+        send(app, bin_id, body)
+    cells = [text(cell) for cell in owner.page(PLACE + bin_id).iter("td") if cell.get("data-label") == "Body"]
+    assert cells == ["none", "binary", "a b" + "c" * 117]
+
+
 def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> None:
     bin_id = added(owner, name=HOSTILE[:40])
     headers = [("X-Evil", HOSTILE.encode().decode("latin-1")), ("Content-Type", "text/html")]
