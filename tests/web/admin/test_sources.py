@@ -73,7 +73,10 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     one, other = owner.page(PLACE).findall(".//tbody/tr")
     assert "A token · pass it on" in text(one)
     assert "What came just now failed. The token is odd." in text(one)
-    assert [text(cell) for cell in by_class(one, "number")] == ["1", "1"]
+    assert {link.attrib["href"]: text(link) for link in one.findall("./td//a")} == {
+        f"/admin/inbox/?status=new&source={failing}": "1",
+        f"/admin/inbox/?status=failed&source={failing}": "1",
+    }
     assert text(by_class(other, "badge")[0]) == "silent"
     assert "Nothing has come yet." in text(other)
 
@@ -318,6 +321,9 @@ def test_its_page_shows_what_came_lately(app: Flask, owner: Owner) -> None:
     assert [" ".join(text(cell).split()) for cell in row] == [
         *("issues.opened", "failed", "just now", "ada", "It is odd.")
     ]
+    link = row.find(".//a")
+    assert link is not None
+    assert owner.get(link.attrib["href"]).status_code == 200
 
 
 def test_a_source_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: Owner) -> None:
