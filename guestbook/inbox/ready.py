@@ -73,9 +73,10 @@ _GUESTBOOK = """\
 # What a script of one's own sends: the fields of this book's form, as JSON or as a form, or a bare text.
 _PLAIN = """\
 {% set fields = payload if payload is mapping else {} %}
-{% set name = fields.name or sender or source %}
+{% set name = fields.name if fields.name is string else sender or source %}
 {% set website = fields.website or "" %}
-{{ fields.message or fields.text or (payload if payload is string else "") }}
+{% set words = fields.message or fields.text or payload %}
+{{ words if words is string else "" }}
 """
 
 READY = {

@@ -187,6 +187,7 @@ def test_what_another_guestbook_does_not_show_gives_no_text() -> None:
         ({"text": "Hello"}, "Hello", "ada", ""),
         ("Hello", "Hello", "ada", ""),
         ({"name": None, "message": None}, "", "ada", ""),
+        ({"name": {"first": "Zoë"}, "message": {"body": "Hello"}}, "", "ada", ""),
         (["Hello"], "", "ada", ""),
         (None, "", "ada", ""),
     ],
