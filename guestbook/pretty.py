@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 SHOWN = 50_000  # characters on a page; who wants more saves the bytes
-HEX_SHOWN = 4096  # bytes of what is no text
+HEX_LIMIT = 4096  # bytes of what is no text
 MOST_FIELDS = 1000  # of a form
 FORM = "application/x-www-form-urlencoded"
 ROW = 16  # bytes in a line of hex
@@ -28,8 +28,8 @@ def view(body: bytes, content_type: str = "") -> View:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return hexdump(body)
-    lines = in_lines(text)
+        return View("hex", hex_dump(body), len(body) <= HEX_LIMIT)
+    lines = _structure(text)
     if lines is not None:
         return _cut("JSON", lines)
     fields = _fields(text) if content_type.partition(";")[0].strip().lower() == FORM else None
@@ -38,21 +38,23 @@ def view(body: bytes, content_type: str = "") -> View:
     return _cut("text", text)
 
 
-def hexdump(body: bytes) -> View:
-    """Return the first bytes as hex, sixteen a line, with the offset before and the ASCII behind."""
-    shown = body[:HEX_SHOWN]
-    rows = [_row(offset, shown[offset : offset + ROW]) for offset in range(0, len(shown), ROW)]
-    return View("hex", "\n".join(rows), len(shown) == len(body))
+def hex_dump(body: bytes) -> str:
+    """Return offset, bytes and letters of the first 4,096 bytes, 16 a line, as `hexdump -C` does."""
+    shown = body[:HEX_LIMIT]
+    return "\n".join(_row(offset, shown[offset : offset + ROW]) for offset in range(0, len(shown), ROW))
 
 
 def in_lines(text: str) -> str | None:
-    """Return JSON with its lines indented, and None for what is none, or no more than a word or a number."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
+    """Return JSON with its lines indented, and None for what is none."""
     try:
         return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):  # ValueError for a number of thousands of digits, too
         return None
+
+
+def _structure(text: str) -> str | None:
+    """Leave alone what is JSON by chance, such as a number."""
+    return in_lines(text) if text.lstrip()[:1] in ("{", "[") else None
 
 
 def _fields(text: str) -> str | None:
@@ -60,12 +62,12 @@ def _fields(text: str) -> str | None:
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         return None
-    return "\n".join(f"{name}: {in_lines(value) or value}" for name, value in fields) if fields else None
+    return "\n".join(f"{name}: {_structure(value) or value}" for name, value in fields) if fields else None
 
 
-def _row(offset: int, some: bytes) -> str:
-    letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in some)
-    return f"{offset:08x}  {some.hex(' '):<{ROW * 3}} {letters}"
+def _row(offset: int, row: bytes) -> str:
+    letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+    return f"{offset:04x}  {row[:8].hex(' '):23}  {row[8:].hex(' '):23}  {letters}"
 
 
 def _cut(kind: Kind, text: str) -> View:

@@ -19,7 +19,7 @@ FORM = "application/x-www-form-urlencoded"
         (b'{"x":1}', FORM, "JSON", '{\n  "x": 1\n}'),
         (b"a=1&b=2", "text/plain", "text", "a=1&b=2"),
         (b"", FORM, "text", ""),
-        (b"\xff\x00a", "text/plain", "hex", "00000000  ff 00 61" + " " * 41 + "..a"),
+        (b"\xff\x00a", "text/plain", "hex", "0000  ff 00 61" + " " * 42 + "..a"),
     ],
 )  # fmt: skip
 def test_each_kind_is_shown_in_its_own_way(body: bytes, content_type: str, kind: str, text: str) -> None:
@@ -37,10 +37,10 @@ def test_what_is_long_is_cut_and_says_so() -> None:
     for body, length in (
         (b"x" * pretty.SHOWN, pretty.SHOWN),
         (b"[" + b"1," * pretty.SHOWN + b"1]", pretty.SHOWN),
-        (b"\xff" * pretty.HEX_SHOWN, 76 * pretty.HEX_SHOWN // 16 - 1),
+        (b"\xff" * pretty.HEX_LIMIT, 73 * pretty.HEX_LIMIT // 16 - 1),
     ):
         assert len(pretty.view(body).text) == length
     assert pretty.view(b"x" * pretty.SHOWN).is_whole
     assert not pretty.view(b"x" * (pretty.SHOWN + 1)).is_whole
-    assert pretty.view(b"\xff" * pretty.HEX_SHOWN).is_whole
-    assert not pretty.view(b"\xff" * (pretty.HEX_SHOWN + 1)).is_whole
+    assert pretty.view(b"\xff" * pretty.HEX_LIMIT).is_whole
+    assert not pretty.view(b"\xff" * (pretty.HEX_LIMIT + 1)).is_whole

@@ -160,7 +160,7 @@ def test_what_others_send_is_inert_on_a_terminal(shell: Shell, source: str) -> N
 
 def test_bytes_and_long_payloads_are_shown_cut(shell: Shell, source: str) -> None:
     binary = stock.inbound(source, payload="/wAB", encoding="base64")
-    assert "\nPayload (hex, 3 bytes)\n00000000  ff 00 01" in shell("inbox", "show", binary)
+    assert "\nPayload (hex, 3 bytes)\n0000  ff 00 01" in shell("inbox", "show", binary)
     long = stock.inbound(source, payload="x" * 60_000)
     assert shell("inbox", "show", long).endswith("x\n… (all of it: --json)\n")
 

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from guestbook import pretty
 from guestbook.database import db
 from guestbook.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.refusal import Refused
@@ -66,6 +67,7 @@ def _page(
         kept=len(content),
         body=shown.body(content, dict(row.pairs).get("Content-Type", "")),
         limits=shown,
+        hex_limit=pretty.HEX_LIMIT,
         check=_check(row),
         curl=curl.command(row.method, url, row.pairs, content, _file(row)),
         is_long=curl.is_long(content),

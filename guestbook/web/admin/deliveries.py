@@ -1,6 +1,5 @@
 """The deliveries at the desk: what was sent, what waits, what failed; send again."""
 
-import json
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import browse, clock, desk, outbox, redelivery
+from guestbook import browse, clock, desk, outbox, pretty, redelivery
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.delivery import STATUSES
@@ -56,12 +55,13 @@ def show(delivery_id: str) -> ResponseReturnValue:
     """Show one, with what was sent and every answer."""
     delivery = common.find(Delivery, delivery_id)
     webhook = common.find(Webhook, delivery.webhook_id)
+    body = delivery.body.decode(errors="replace")
     attempts, earlier = _attempts(delivery, request.args.get("before"))
     return render_template(
         "admin/delivery.html",
         delivery=delivery,
         webhook=webhook,
-        payload=_pretty(delivery.body.decode(errors="replace")),
+        payload=pretty.in_lines(body) or body,
         attempts=attempts,
         earlier=earlier,
         outlook=_outlook(delivery, webhook, clock.now()),
@@ -184,14 +184,6 @@ def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
         return False
     until = webhook.paused_until or now
     return delivery.is_leased(now) or max(delivery.due_at, until) <= now + SOON
-
-
-def _pretty(body: str) -> str:
-    """Return JSON with its lines indented, and what is none as it is."""
-    try:
-        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return body
 
 
 def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:

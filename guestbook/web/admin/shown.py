@@ -1,8 +1,6 @@
 """A body that anybody may have sent, as the desk shows it: JSON, form fields, text and hex, all inert."""
 
 import io
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -10,11 +8,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
+from guestbook.pretty import hex_dump, in_lines
+
 TEXT_LIMIT = 64 * 1024  # characters of JSON or text on a page
-HEX_LIMIT = 4096  # bytes
 FIELDS_LIMIT = 200
 VALUE_LIMIT = 2000  # characters
-ROW = 16  # bytes
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
@@ -34,25 +32,13 @@ def body(content: bytes, content_type: str) -> Body:
     return Body(_json(content), _fields(content, kind.lower(), options), _text(content), hex_dump(content))
 
 
-def hex_dump(content: bytes) -> str:
-    """Return offset, bytes and letters of the first 4,096 bytes, 16 a line, as `hexdump -C` does."""
-    return "\n".join(_hex_rows(content[:HEX_LIMIT]))
-
-
-def _hex_rows(content: bytes) -> Iterator[str]:
-    for offset in range(0, len(content), ROW):
-        row = content[offset : offset + ROW]
-        letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
-        yield f"{offset:04x}  {row[:8].hex(' '):23}  {row[8:].hex(' '):23}  {letters}"
-
-
 def _json(content: bytes) -> str | None:
     """Return JSON with its lines indented."""
     try:
-        found = json.dumps(json.loads(content), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, too deep, or a number of thousands of digits
+        lines = in_lines(content.decode())
+    except UnicodeDecodeError:
         return None
-    return found[:TEXT_LIMIT]
+    return lines and lines[:TEXT_LIMIT]
 
 
 def _text(content: bytes) -> str | None:

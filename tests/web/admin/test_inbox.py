@@ -260,7 +260,7 @@ def test_the_payload_is_shown_as_people_read_it_and_given_byte_for_byte(owner: O
     form = inbox.put(payload="a=x+y&b=", headers={"content-type": "application/x-www-form-urlencoded"})
     assert "a: x y\nb: " in text(owner.page(LIST + form))
     binary = inbox.put(payload="/wAB", encoding="base64")
-    assert "00000000  ff 00 01" in text(owner.page(LIST + binary))
+    assert "0000  ff 00 01" in text(owner.page(LIST + binary))
     assert owner.get(f"{LIST}{binary}/payload").data == b"\xff\x00\x01"
     assert "It is empty." in text(owner.page(LIST + inbox.put(payload="")))
 
