@@ -7,8 +7,9 @@ keeps the webhooks' health, all in one transaction, so that the web gets its tur
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Row, Text, select, type_coerce
 
@@ -25,6 +26,16 @@ from guestbook.watch import Stop, Watch
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
 STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
+
+
+class Beside(Protocol):
+    """Other work of the main thread, which it does between two ticks."""
+
+    def work(self) -> bool:
+        """Do some of it; return whether there was any."""
+
+    def next_due(self) -> datetime | None:
+        """Return when there is some, None when nothing waits."""
 
 
 class Dispatch:
@@ -65,12 +76,11 @@ class Dispatch:
         stay: bool,
         stop: Stop,
         after_tick: Callable[[], None] | None = None,
-        beside: Callable[[], bool] = lambda: False,
+        beside: Beside | None = None,
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
 
-        `beside` is other work of the main thread, done once a tick; it says whether there was any. In the end
-        nothing is left leased, unless the database is away: then the leases run out.
+        In the end nothing is left leased, unless the database is away: then the leases run out.
         """
         try:
             with Watch(self._engine) as watch:
@@ -90,11 +100,11 @@ class Dispatch:
         stay: bool,
         stop: Stop,
         after_tick: Callable[[], None] | None,
-        beside: Callable[[], bool],
+        beside: Beside | None,
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
             seen = watch.version()  # before the look, or what comes after it would be overslept
-            worked = beside()
+            worked = beside is not None and beside.work()
             self._tick(watch, claiming=True)
             if after_tick:
                 after_tick()
@@ -103,7 +113,7 @@ class Dispatch:
             elif worked or watch.anything_due(clock.now()):
                 stop.wait(TICK)  # there may be more; or another pass has it in hand
             elif stay:
-                watch.rest(until, stop, since=seen)
+                watch.rest(until, stop, since=seen, wake_at=beside.next_due() if beside else None)
             else:
                 break
 

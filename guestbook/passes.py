@@ -71,7 +71,7 @@ def run(
             inbox.drain(until=until, stop=stop)
         if options.outbox:
             tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
-            beside = inbox.work if options.inbox else lambda: False
+            beside = inbox if options.inbox else None
             dispatch.run(until=until, stay=options.stay, stop=stop, after_tick=tick, beside=beside)
         if options.housekeeping and not stop.is_set() and _may_prune(engine, previous):
             figures.settle(engine, settings, clock.now())  # before the rows that it counts go

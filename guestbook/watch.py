@@ -79,13 +79,15 @@ class Watch:
         """Return what changes with each write of others to the SQLite file, to be given to `rest`."""
         return self._data_version()
 
-    def rest(self, until: float, stop: Stop, *, since: Any = None) -> None:
+    def rest(self, until: float, stop: Stop, *, since: Any = None, wake_at: datetime | None = None) -> None:
         """Wait until something may be due, that moment of the monotonic clock has come, or stop is set.
 
-        On SQLite also until somebody has written, after that `version` where one is given.
+        On SQLite also until somebody has written, after that `version` where one is given. `wake_at` is when
+        something else is due.
         """
         now = clock.now()
-        next_due = self.next_due()
+        moments = [moment for moment in (self.next_due(), wake_at) if moment]
+        next_due = min(moments, default=None)
         seen = self._version if since is None else since
         wake = until if next_due is None else time.monotonic() + (next_due - now) / timedelta(seconds=1)
         if self._is_file:

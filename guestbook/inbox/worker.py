@@ -62,6 +62,12 @@ class Inbox:
         with self._engine.connect() as connection:
             return connection.execute(_sources_with_work(now).limit(1)).first() is not None
 
+    def next_due(self) -> datetime | None:
+        """Return when something of an enabled source is due, or comes due as its lease ends."""
+        query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
+        with self._engine.connect() as connection:
+            return min((due for due in connection.scalars(query) if due), default=None)
+
     def drain(self, *, until: float, stop: Stop) -> None:
         """Work through all that is due, until that moment of the monotonic clock or until stop is set."""
         while time.monotonic() < until and not stop.is_set() and self.work():
@@ -141,7 +147,6 @@ class Inbox:
             note = self._decide(session, event, source, judgement)
             session.commit()
             return note
-
 
     def _decide(self, session: Session, event: Arrived, source: Source, judgement: Judgement) -> str | None:
         connection = session.connection()

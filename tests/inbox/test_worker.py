@@ -237,7 +237,10 @@ def test_what_waits_for_a_disabled_source_goes_when_it_is_enabled(app: Flask, cl
 
 def told(event: str, home: str, **more: object) -> tuple[dict[str, object], dict[str, str]]:
     comment = {"name": "Ada", "website": None, "message": "Hi!", "status": "published", "url": home, **more}
-    payload = {"type": event, "data": {"comment": comment, "guestbook": {"title": "A", "url": "https://a.example"}}}
+    payload = {
+        "type": event,
+        "data": {"comment": comment, "guestbook": {"title": "A", "url": "https://a.example"}},
+    }
     return payload, {"X-Guestbook-Event": event}
 
 
@@ -421,6 +424,21 @@ def test_a_clock_that_ran_ahead_leaves_nothing_behind(app: Flask, client: FlaskC
     assert report.inbox.processed == 1
 
 
+def test_a_pass_that_stays_takes_over_what_another_has_left_when_its_lease_ends(
+    client: FlaskClient, environ: dict[str, str], forks: Forks
+) -> None:
+    stock.source()
+    stock.post(client, {"text": "left"})
+    with database.write(db.engine) as connection:
+        ends = clock.now() + timedelta(seconds=3)
+        connection.execute(update(INBOUND).values(due_at=ends, claimed_by="the dead", claims=1))
+    staying = forks.start(environ, "cron", "--stay")
+    _wait_until_processed()
+    assert stock.row().processed_at - ends < timedelta(seconds=2)
+    staying.terminate()
+    assert staying.wait() == 0
+
+
 def test_a_pass_that_stays_takes_what_comes_while_it_waits(
     each_client: FlaskClient, each_environ: dict[str, str], forks: Forks
 ) -> None:
@@ -428,11 +446,15 @@ def test_a_pass_that_stays_takes_what_comes_while_it_waits(
     staying = forks.start(each_environ, "cron", "--stay")
     staying.is_at_work()
     stock.post(each_client, {"text": "now"})
-    deadline = time.monotonic() + 10
-    while stock.row().status == "new":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    _wait_until_processed()
     assert clock.now() - stock.row().received_at < timedelta(seconds=2)
     staying.terminate()
     assert staying.wait() == 0
     assert staying.printed == ""
+
+
+def _wait_until_processed() -> None:
+    deadline = time.monotonic() + 10
+    while stock.row().status == "new":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
