@@ -66,7 +66,7 @@ def list_(status: str | None, source_id: str | None, limit: int, as_json: bool) 
 @show.as_json
 @show.command
 def show_(id_: str, as_json: bool) -> None:
-    """Show one: its headers and payload, how it was verified, what became of it."""
+    """Show one: what came, how it was verified, what became of it."""
     row = show.find(InboundEvent, id_)
     verdict = judge.verify(row, db.session.get_one(Source, row.source_id), show.settings().secret_key)
     facts = {**show.document(row), "headers": shown.headers(row)}
