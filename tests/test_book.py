@@ -52,7 +52,8 @@ def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
         book.sign(session, DRAFT, stock.PUBLISHED, form_key=None, settings=stock.settings())
-        outbox._store(session.connection(), "ping", {}, stock.settings(), [("nobody", "json")], None)
+        gone = {"nobody": outbox.Body("json")}
+        outbox._store(session.connection(), "ping", {}, stock.settings(), gone, None)
 
 
 @pytest.mark.usefixtures("each_app")
