@@ -52,7 +52,7 @@ def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
         book.sign(session, DRAFT, stock.PUBLISHED, form_key=None, settings=stock.settings())
-        gone = {"nobody": outbox.Body("json")}
+        gone = {"nobody": outbox.Body("json", "", None)}
         outbox._store(session.connection(), "ping", {}, stock.settings(), gone, None)
 
 
