@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, event
 
-from guestbook import queue, record, retention
+from guestbook import database, queue, record, retention
 from guestbook.crew import Crew
 from guestbook.dispatch import Dispatch
 from guestbook.inbox import deeds, judge
@@ -127,6 +127,11 @@ def over_poison() -> None:
     judge.judge = judge_or_die
 
 
+def impatient() -> None:
+    """Do not die, but give a transaction up after two seconds."""
+    database.PATIENCE = 2.0
+
+
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
     begin, claim, tidy = Dispatch.__init__, Dispatch._claim, retention.prune
@@ -164,6 +169,7 @@ def _memory(line: str) -> float:
 POINTS: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
+        impatient,
         after_inbox_claim,
         inside_inbox_deed,
         over_poison,

@@ -18,7 +18,7 @@ from tests.chaos.forks import Command, Forks
 from tests.receiver import Line
 
 SEED = 20261125
-KILLS = 55
+KILLS = 35
 TOGETHER = 3  # passes at work at the same time
 WEBHOOKS = 4
 EVENTS_AHEAD = 40  # that wait before each kill, for each webhook

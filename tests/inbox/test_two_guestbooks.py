@@ -13,7 +13,7 @@ import pytest
 
 from tests import outside
 
-ROUNDS = 4  # in which each book's cron comes; what goes in a circle would grow with them
+ROUNDS = 3  # in which each book's cron comes; what goes in a circle would grow with them
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ ISSUE = {
     "repository": {"full_name": "ada/roof", "html_url": "https://example.org/roof"},
     "sender": {"login": "ada", "html_url": "https://example.org/ada"},
 }
-KILLS = 15
+KILLS = 10
 POSTED = 40  # before each kill
 
 

@@ -14,7 +14,7 @@ from tests.conftest import run, running
 from tests.web.api.program import new_token
 from tests.web.visitor import let_write
 
-EXAMPLES = 4  # of each kind for each call; some thousand take minutes
+EXAMPLES = 2  # of each kind for each call; some thousand take minutes
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
 OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
 # What a template has to give, and what a chat format needs of a URL, no schema can say: there 422 is right.
