@@ -29,7 +29,7 @@ def bins() -> None:
 @show.as_json
 @show.command
 def add(as_json: bool, **fields: Any) -> None:
-    """Make a bin and print its URL, which takes any request from anybody."""
+    """Make a bin and print its URL, which takes any request."""
     given = {name: value for name, value in fields.items() if value is not None}
     with writing() as session:
         facts = _document(catching.add(session, given))

@@ -186,7 +186,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
 @click.argument("id_", metavar="ID")
 @show.command
 def delete(id_: str) -> None:
-    """Remove a source and all that it has sent; its URL is dead from then on.
+    """Remove a source and all that it has sent.
 
     The comments that came of it stay. To keep the rest too, disable it instead.
     """
