@@ -110,7 +110,7 @@ def test_the_program_finds_this_delivery_valid(language: str, body: str, tmp_pat
 @pytest.mark.parametrize(
     "secret",
     [OTHER, SECRET[:-4], "nonsense!", "ключ", "", None],
-    ids=["another", "cut", "nonsense", "not ASCII", "empty", "none"],  # the same for all who run them together
+    ids=["another", "cut", "nonsense", "not ASCII", "empty", "none"],  # the same in all processes
 )
 def test_with_another_secret_it_does_not(language: str, secret: str | None, tmp_path: Path) -> None:
     assert run(snippet(language, explained(HOSTILE[0])), tmp_path, secret) == (1, "not valid\n", "")
