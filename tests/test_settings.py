@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -246,12 +247,19 @@ def test_a_file_in_the_working_directory_that_this_user_may_not_read_is_not_ther
     Path(".env").write_text("GUESTBOOK_TIMEOUT=wrong\n")
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
-    for parent in folder.parents[:3]:  # pytest's folders are closed to others
-        parent.chmod(0o755)
+    open_parents(folder)
     (tmp_path / closed).chmod(0)
     done = as_nobody(f"print(settings.load({environment(folder, {})!r}).timeout)")
     (tmp_path / closed).chmod(0o700)
     assert (done.stdout, done.stderr) == ("15.0\n", "")
+
+
+def open_parents(folder: Path) -> None:
+    """Let others pass through the folders that pytest has made, which are closed to them."""
+    for parent in folder.parents:
+        if not parent.is_relative_to(gettempdir()) or parent == Path(gettempdir()):
+            return
+        parent.chmod(0o755)
 
 
 def as_nobody(code: str) -> "subprocess.CompletedProcess[str]":
@@ -282,8 +290,7 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_data_folder_that_may_not_be_written_is_named(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o555)
-    for parent in folder.parents[:3]:  # pytest's folders are closed to others
-        parent.chmod(0o755)
+    open_parents(folder)
     done = as_nobody(f"settings.load({environment(folder, {})!r})")
     assert f"GUESTBOOK_DATA_DIR is {folder}: this user may not write there." in done.stderr
 
