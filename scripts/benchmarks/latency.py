@@ -17,10 +17,10 @@ import click
 from flask import Flask
 
 from guestbook import book
-from guestbook.database import writing
+from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.spam import Verdict
-from scripts.benchmarks import books, sink
+from scripts.benchmarks import books, report, sink
 
 
 @click.command()
@@ -31,6 +31,7 @@ def latency(count: int, every: float, server: str | None) -> None:
     """Sign comments beside a waiting pass; print how long until the receiver has them, and the idle cost."""
     arrived: dict[str, float] = {}
     with _receiver(arrived) as port, books.fresh(server) as app:
+        report.heading(db.engine)
         books.add_webhooks([port])
         with _staying(app) as process:
             _until(lambda: bool(_sign(app)) and len(arrived) > 0)
@@ -39,10 +40,9 @@ def latency(count: int, every: float, server: str | None) -> None:
             idle = (_cpu(process) - before) / 5
             waits = [_wait(app, arrived, every) for _ in range(count)]
     waits.sort()
-    click.echo(
-        f"signed to received: median {statistics.median(waits):.1f} ms, p90 {waits[count * 9 // 10]:.1f} ms"
-    )
-    click.echo(f"idle: {idle:.1%} of a core")
+    median, p90 = statistics.median(waits), waits[count * 9 // 10]
+    columns = ["", "median ms", "p90 ms", "idle, of a core"]
+    report.table(columns, [["signed to received", median, p90, f"{idle:.1%}"]])
 
 
 def _sign(app: Flask) -> str:
