@@ -18,6 +18,7 @@ import guestbook
 from guestbook import database
 from guestbook.database import db
 from tests import databases
+from tests.broker import rabbit
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks, open_forks
 from tests.foreign import npm
@@ -38,6 +39,7 @@ NEEDS = {
     "webhook": lambda: shutil.which("webhook") is not None,
     "npm-packages": lambda: npm.installed() is not None,
     "octokit": lambda: npm.examples() is not None,
+    "rabbitmq": rabbit.is_here,
 }
 
 
