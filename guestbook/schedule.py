@@ -10,6 +10,8 @@ RETRY_AFTER_CAP = 24 * 3600.0  # seconds
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 PAUSE_FIRST = 30.0  # seconds until the first probe of an unreachable webhook
 PAUSE_CAP = 3600.0  # seconds
+INBOX_LEASE = timedelta(seconds=60)  # a batch takes some milliseconds; a slow template half a second
+RELAY_LEASE = timedelta(minutes=10)  # that a message may wait in the broker's queue
 
 
 def next_due(
@@ -34,6 +36,11 @@ def longest_wait(schedule: tuple[float, ...]) -> timedelta:
 def lease(timeout: float) -> timedelta:
     """Return for how long a claim holds a row: time to wait its turn and to be sent within the time-out."""
     return timedelta(seconds=2 * timeout + 30)
+
+
+def longest_lease(timeout: float) -> timedelta:
+    """Return how far in the future a claimed row may rightly be due, whoever has claimed it."""
+    return max(lease(timeout), RELAY_LEASE)
 
 
 def pause_until(now: datetime, pauses: int, luck: float | None = None) -> datetime:

@@ -20,7 +20,7 @@ FLOORS = (
     ("inbox",),
     ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),
     ("dispatch",),
-    ("record", "retention", "watch"),
+    ("record", "retention", "watch", "repair"),
     ("outbox",),
     ("queue", "sender", "crew"),
     ("health", "preferences", "throttle", "browse"),
@@ -28,7 +28,7 @@ FLOORS = (
     ("database",),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
-    ("raw", "pretty", "text", "clock", "ids", "turns", "parsers", "refusal", "version"),
+    ("raw", "pretty", "text", "clock", "cores", "ids", "turns", "parsers", "refusal", "version"),
 )
 PURE = (
     "signing",

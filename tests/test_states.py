@@ -33,6 +33,7 @@ from guestbook import (
     passes,
     queue,
     record,
+    repair,
     retention,
     schedule,
     sender,
@@ -188,8 +189,8 @@ class Outbox(RuleBasedStateMachine):
         self.clock.moment += timedelta(hours=hours * scale)
 
     @rule()
-    def repair(self) -> None:
-        passes._repair(db.engine, stock.settings())
+    def mend(self) -> None:
+        repair.repair(db.engine, stock.settings())
         passes._begin(db.engine)
         farthest = clock.now() + schedule.longest_wait(stock.settings().retry_schedule) + queue.SKEW
         assert all(row.due_at <= farthest for row in self._rows().values() if row.due_at)
@@ -291,7 +292,7 @@ class Outbox(RuleBasedStateMachine):
         """In the end, with all webhooks enabled and well, everything is delivered or was given up."""
         if not hasattr(self, "hooks"):
             return
-        passes._repair(db.engine, stock.settings())
+        repair.repair(db.engine, stock.settings())
         for _ in range(200):
             self.clock.moment += 2 * DAY
             for key in self.hooks:

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,14 +12,13 @@ from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, queue, raw
+from guestbook import clock, database, ids, queue, raw, schedule
 from guestbook.inbox import deeds, judge
 from guestbook.inbox.judge import Arrived, Judgement
 from guestbook.models import FIRST_INBOUND_DUE, INBOUND, Source
 from guestbook.settings import Settings
 from guestbook.watch import Stop
 
-LEASE = timedelta(seconds=60)  # a batch takes some milliseconds; a slow template half a second
 BATCH = 20  # events in one transaction, each of a megabyte at most
 REST = 0.02  # seconds between two batches, for the web's turn to write
 MOST_LOSSES = 10  # passes that may die over one event before it is left alone
@@ -103,7 +102,7 @@ class Inbox:
                 taken += [(row, source) for row in rows]
         taken = _suspects_alone(taken)
         row_ids = [row.id for row, _ in taken]
-        queue.lease(connection, INBOUND, row_ids, now=now, until=now + LEASE, token=token)
+        queue.lease(connection, INBOUND, row_ids, now=now, until=now + schedule.INBOX_LEASE, token=token)
         return [(_arrived(row, token), source) for row, source in taken]
 
     def _judge(self, event: Arrived, source: Source) -> Judgement:

@@ -1,0 +1,90 @@
+"""Mend due times that a clock jump has left far in the future: no wait and no lease can explain them."""
+
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, or_, select, update
+
+from guestbook import clock, database, queue, schedule
+from guestbook.models import DELIVERIES, INBOUND, Delivery, InboundEvent, Pass, Source, Webhook
+from guestbook.settings import Settings
+
+CLOCK_SLACK = timedelta(seconds=60)
+
+
+def repair(engine: Engine, settings: Settings) -> datetime | None:
+    """Mend due times; return when the last pass started, or None when this host's clock went back."""
+    now = clock.now()
+    with engine.connect() as connection:
+        previous = connection.scalar(select(func.max(Pass.started_at)))
+        # Only this host's passes tell of its clock: another's may be ahead of ours for ever.
+        ours = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == host()))
+        went_back = ours is not None and ours > now + CLOCK_SLACK
+        limits = _limits(settings, now, went_back)
+        strange = connection.execute(_strange(limits)).first() or connection.execute(_odd(now)).first()
+    if strange or went_back:
+        with database.write(engine) as connection:
+            _mend(connection, limits, now, went_back)
+    return None if went_back else previous
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    leased: datetime
+    untried: datetime
+    waiting: datetime
+    paused: datetime
+
+
+def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
+    """Return the latest moments that a lease, a first attempt, a retry and a pause can rightly name."""
+    lease = now + schedule.longest_lease(settings.timeout)
+    if went_back:
+        return _Limits(lease, now, now, now)
+    farthest = now + schedule.longest_wait(settings.retry_schedule)
+    return _Limits(lease, now + timedelta(seconds=settings.retry_schedule[0]), farthest, farthest)
+
+
+def _strange(limits: _Limits) -> Any:
+    """Select a webhook that has a row or a pause beyond the limits; by the index, webhook by webhook."""
+    mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
+    leased = mine.where(Delivery.due_at > limits.leased + queue.SKEW, Delivery.claimed_by.is_not(None))
+    untried = mine.where(
+        Delivery.due_at > limits.untried + queue.SKEW, Delivery.claimed_by.is_(None), Delivery.attempts == 0
+    )
+    waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW)
+    paused = Webhook.paused_until > limits.paused + queue.SKEW
+    return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
+
+
+def _odd(now: datetime) -> Any:
+    """Select a source that has an inbound event beyond any lease: those are due at once, or not at all."""
+    beyond = InboundEvent.due_at > now + schedule.RELAY_LEASE + queue.SKEW
+    mine = select(InboundEvent.id).where(InboundEvent.source_id == Source.id, beyond)
+    return select(Source.id).where(mine.exists())
+
+
+def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool) -> None:
+    for webhook_id in connection.scalars(select(Webhook.id)).all():
+        mine = DELIVERIES.c.webhook_id == webhook_id
+        leased = mine & DELIVERIES.c.claimed_by.is_not(None)
+        queue.repair(connection, DELIVERIES, leased, now=now, farthest=limits.leased)
+        waiting = mine & DELIVERIES.c.claimed_by.is_(None)
+        untried = waiting & (DELIVERIES.c.attempts == 0)
+        queue.repair(connection, DELIVERIES, untried, now=now, farthest=limits.untried)
+        queue.repair(connection, DELIVERIES, waiting, now=now, farthest=limits.waiting)
+    for source_id in connection.scalars(select(Source.id)).all():
+        mine = INBOUND.c.source_id == source_id
+        queue.repair(connection, INBOUND, mine, now=now, farthest=now + schedule.RELAY_LEASE)
+    paused = Webhook.paused_until > limits.paused + queue.SKEW
+    connection.execute(update(Webhook).where(paused).values(paused_until=None))
+    if went_back:  # or each coming pass would take the old ones for a sign of another jump
+        mine = Pass.host == host()
+        connection.execute(update(Pass).where(Pass.started_at > now, mine).values(started_at=now))
+
+
+def host() -> str:
+    """Return the name by which this host's passes are known."""
+    return socket.gethostname()[:100]
