@@ -4,15 +4,16 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, func, make_url, select, text
 
 import guestbook
 from guestbook import clock, database, outbox, preferences
 from guestbook.database import db
-from guestbook.models import Comment, Webhook
+from guestbook.models import ATTEMPTS, DELIVERIES, Comment, Webhook
 
 MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
 
@@ -53,6 +54,27 @@ def _database(server: str | None, folder: Path) -> Iterator[str]:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name}"))
         admin.dispose()
+
+
+def places(app: Flask, count: int) -> list[dict[str, str]]:
+    """Return the environments of so many passes on the app's book, each with a data folder of its own."""
+    environ = app.config["ENVIRON"]
+    folders = [Path(environ["GUESTBOOK_DATA_DIR"]) / f"pass {number}" for number in range(count)]
+    for folder in folders:
+        folder.mkdir()
+    return [{**environ, "GUESTBOOK_DATA_DIR": str(folder)} for folder in folders]
+
+
+def processed() -> tuple[int, datetime | None]:
+    """Return how many deliveries are processed with one attempt on record, and when the last of them was."""
+    query = (
+        select(func.count(), func.max(DELIVERIES.c.finished_at))
+        .join(ATTEMPTS, ATTEMPTS.c.delivery_id == DELIVERIES.c.id)
+        .where(DELIVERIES.c.status == "processed", DELIVERIES.c.attempts == 1, ATTEMPTS.c.number == 1)
+    )
+    with db.engine.connect() as connection:
+        count, last = connection.execute(query).one()
+    return count, last
 
 
 def add_webhooks(ports: list[int], events: str = "comment.created") -> None:

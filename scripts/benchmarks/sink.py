@@ -1,6 +1,7 @@
 """A receiver that does next to nothing, in a process of its own: what is measured is the sender."""
 
 import asyncio
+import math
 import multiprocessing
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Sink(asyncio.Protocol):
-    """Answers each request with 200, at once or after a delay."""
+    """Answers each request with 200, at once, after a delay in seconds, or never if that is infinite."""
 
     def __init__(self, count: Any, delay: float, on_request: Any = None) -> None:
         self._count = count
@@ -37,6 +38,8 @@ class Sink(asyncio.Protocol):
                 self._on_request(self._buffer[end + 4 : length])
             self._buffer = self._buffer[length:]
             self._count.value += 1
+            if self._delay == math.inf:
+                continue
             if self._delay:
                 asyncio.get_running_loop().call_later(self._delay, self._transport.write, ANSWER)
             else:
