@@ -2,8 +2,8 @@
 
 import click
 
-from scripts.benchmarks.claim import claim
 from scripts.benchmarks.deliver import deliver
+from scripts.benchmarks.growth import growth
 from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
@@ -15,8 +15,8 @@ def bench() -> None:
     """Measure the guestbook on this machine, against loopback only."""
 
 
-bench.add_command(claim)
 bench.add_command(deliver)
+bench.add_command(growth)
 bench.add_command(inbox)
 bench.add_command(latency)
 bench.add_command(pages)

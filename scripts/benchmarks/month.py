@@ -45,12 +45,12 @@ def fill(deliveries: int, comments: int, settings: Settings) -> None:
     start = clock.now() - LASTS
     books.add_webhooks([9] * WEBHOOKS)
     signed = list(_comments(comments, start, luck))
-    _store("comments", cast(Table, Comment.__table__), signed)
+    store("comments", cast(Table, Comment.__table__), signed)
     answered = (
         {"comment_id": row["id"], "message": "Thank you!", "created_at": start} for row in signed[::20]
     )
-    _store("replies", cast(Table, Reply.__table__), answered)
-    _store("passes", PASSES, _passes(start, luck))
+    store("replies", cast(Table, Reply.__table__), answered)
+    store("passes", PASSES, passes(start, luck))
     _say(f"{deliveries:,} deliveries, each with its attempt")
     for made in _chunks(_deliveries(deliveries, signed, luck)):
         _insert(DELIVERIES, made)
@@ -65,22 +65,23 @@ def _comments(count: int, start: datetime, luck: random.Random) -> Iterator[dict
         if number % 1000 == 500:
             words.append(RARE)
         yield {
-            "id": _id(moment),
+            "id": id_at(moment),
             "name": f"Visitor {number}",
             "website": "https://visitor.example/" if number % 3 == 0 else None,
             "message": " ".join(words),
             "status": luck.choice(STATUSES),
-            "created_at": _cut(moment),
+            "created_at": cut(moment),
         }
 
 
-def _passes(start: datetime, luck: random.Random) -> Iterator[dict[str, Any]]:
+def passes(start: datetime, luck: random.Random) -> Iterator[dict[str, Any]]:
+    """Give a pass a minute, from that moment on."""
     for number in range(PASSES_MADE):
         moment = start + LASTS * number / PASSES_MADE
         yield {
-            "id": _id(moment),
-            "started_at": _cut(moment),
-            "finished_at": _cut(moment + timedelta(seconds=luck.random())),
+            "id": id_at(moment),
+            "started_at": cut(moment),
+            "finished_at": cut(moment + timedelta(seconds=luck.random())),
             "host": "bench",
             "processed": luck.randint(0, 40),
             "retried": luck.randint(0, 2),
@@ -100,7 +101,7 @@ def _deliveries(count: int, signed: list[dict[str, Any]], luck: random.Random) -
         event = EVENTS[number % len(EVENTS)]
         moment = comment["created_at"]
         yield {
-            "id": _id(moment),
+            "id": id_at(moment),
             "event_id": comment["id"],
             "webhook_id": webhooks[number % len(webhooks)],
             "comment_id": comment["id"],
@@ -150,7 +151,8 @@ def _attempt(delivery: dict[str, Any], luck: random.Random) -> dict[str, Any]:
     }
 
 
-def _store(name: str, table: Table, rows: Rows) -> None:
+def store(name: str, table: Table, rows: Rows) -> None:
+    """Store rows, some at a time, and say so."""
     _say(name)
     for chunk in _chunks(rows):
         _insert(table, chunk)
@@ -171,10 +173,11 @@ def _insert(table: Table, rows: list[dict[str, Any]]) -> None:
         connection.execute(insert(table), rows)
 
 
-def _id(moment: datetime) -> str:
+def id_at(moment: datetime) -> str:
     """Return an id that was made at that moment."""
     return ids.first_of(moment)[:12] + f"7{secrets.randbits(12):03x}8{secrets.randbits(60):015x}"
 
 
-def _cut(moment: datetime) -> datetime:
+def cut(moment: datetime) -> datetime:
+    """Return the moment in whole milliseconds, as the tables keep it."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -4,6 +4,7 @@ import contextvars
 import re
 import statistics
 import time
+from typing import Any
 
 import click
 from flask import Flask
@@ -73,25 +74,27 @@ def _first(query: Select[str]) -> str:
 
 def _measure(app: Flask, wanted: dict[str, str]) -> None:
     client = app.test_client()
-    _log_in(client)
+    log_in(client)
     click.echo(f"{'':<42} {'median':>9} {'p90':>9} {'goal':>9}")
     for name, url in wanted.items():
-        times = sorted([_time(client, url) for _ in range(WARM_UPS + TIMES)][WARM_UPS:])
+        times = sorted([ask(client, url) for _ in range(WARM_UPS + TIMES)][WARM_UPS:])
         median, p90 = statistics.median(times), times[TIMES * 9 // 10]
         late = "   SLOW" if median > GOAL else ""
         click.echo(f"{name:<42} {median:>6.1f} ms {p90:>6.1f} ms {GOAL:>6.0f} ms{late}")
 
 
-def _time(client: FlaskClient, url: str) -> float:
+def ask(client: FlaskClient, url: str, **more: Any) -> float:
+    """Get a page and return how many milliseconds that took; `more` is for the client."""
     start = time.perf_counter()
-    answer = client.get(url)
+    answer = client.get(url, **more)
     took = (time.perf_counter() - start) * 1000
     if answer.status_code != 200:
         raise click.ClickException(f"{url} answered {answer.status}.")
     return took
 
 
-def _log_in(client: FlaskClient) -> None:
+def log_in(client: FlaskClient) -> None:
+    """Let the client in at the desk."""
     key = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/admin/login").text)
     assert key
     client.post("/admin/login", data={"csrf_token": key[1], "password": PASSWORD})

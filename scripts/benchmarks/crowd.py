@@ -1,0 +1,161 @@
+"""A book with so many final rows of each kind from the last 30 days, and the same few that wait in each."""
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, cast
+
+import click
+from sqlalchemy import Table, select
+
+from guestbook import clock, database, figures, ids
+from guestbook.database import db
+from guestbook.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
+from guestbook.settings import Settings
+from scripts.benchmarks import books, bulk, month
+
+CHUNK = 20_000  # final rows of each kind in one transaction
+DUE, LATER = 1_000, 200  # deliveries that may be sent now, and that wait for a retry
+OLD = 499  # that retention takes in one bite, which then knows that there are no more
+FAILED = 16  # one of so many
+COMMENTS = cast(Table, Comment.__table__)
+
+Row = dict[str, Any]
+
+
+def fill(count: int, settings: Settings) -> None:
+    """Fill the empty book around us: for each comment a delivery, its attempt and an inbound event."""
+    books.add_webhooks([9] * month.WEBHOOKS)
+    source, webhooks, luck = _add_source(), _webhooks(), Random(1)
+    start = clock.now() - month.LASTS
+    with bulk.filling(db.engine) as filler:
+        for first in range(0, count, CHUNK):
+            numbers = range(first, min(first + CHUNK, count))
+            made = [
+                _final(start + month.LASTS * (number / count), number, webhooks, source, luck)
+                for number in numbers
+            ]
+            comments, sent, attempts, came = (list(rows) for rows in zip(*made, strict=True))
+            filler.store((COMMENTS, comments), (DELIVERIES, sent), (ATTEMPTS, attempts), (INBOUND, came))
+            _tell(numbers.stop, count)
+        filler.store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
+        filler.tidy()
+    month.store("passes", PASSES, month.passes(start, luck))
+    figures.settle(db.engine, settings, clock.now())  # as each pass does
+
+
+def add_old() -> None:
+    """Add what retention takes next: one bite of processed deliveries with their attempts."""
+    webhooks, luck, moment = _webhooks(), Random(), clock.now() - 2 * month.LASTS
+    made = [_delivery(_id(moment, luck), webhooks[0], None, moment) for _ in range(OLD)]
+    with bulk.filling(db.engine, quick=False) as filler:
+        filler.store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
+
+
+def _add_source() -> str:
+    with database.writing() as session:
+        source = Source(name="Ada's roof", token="roof", verify="token", secret="a secret", action="log")
+        session.add(source)
+        session.flush()
+        return source.id
+
+
+def _webhooks() -> list[str]:
+    with db.engine.connect() as connection:
+        return list(connection.scalars(select(Webhook.id).order_by(Webhook.id)))
+
+
+def _final(
+    moment: datetime, number: int, webhooks: list[str], source: str, luck: Random
+) -> tuple[Row, Row, Row, Row]:
+    """Return a comment, its delivery, the attempt, and an inbound event of the same moment."""
+    comment = _comment(_id(moment, luck), number, moment)
+    webhook = webhooks[number % len(webhooks)]
+    failed = number % FAILED == 0
+    delivery = _delivery(_id(moment, luck), webhook, comment["id"], moment, failed=failed)
+    return comment, delivery, _attempt(delivery), _event(_id(moment, luck), source, moment, failed=failed)
+
+
+def _comment(comment_id: str, number: int, moment: datetime) -> Row:
+    return {
+        "id": comment_id,
+        "name": f"Visitor {number}",
+        "message": "Thank you for the lovely weekend by the lake.",
+        "status": "published",
+        "created_at": clock.to_text(moment),
+    }
+
+
+def _delivery(
+    delivery_id: str, webhook: str, comment: str | None, moment: datetime, *, failed: bool = False
+) -> Row:
+    made = clock.to_text(moment)
+    return {
+        "id": delivery_id,
+        "event_id": comment or delivery_id,
+        "webhook_id": webhook,
+        "comment_id": comment,
+        "event": "comment.created",
+        "payload": '{"type": "comment.created"}',
+        "status": "failed" if failed else "processed",
+        "attempts": 1,
+        "claims": 1,
+        "schedule_start": 0,
+        "due_at": None,
+        "created_at": made,
+        "finished_at": made,
+        "last_status_code": 500 if failed else 200,
+        "last_error": "The receiver answered 500." if failed else None,
+    }
+
+
+def _attempt(delivery: Row) -> Row:
+    return {
+        "delivery_id": delivery["id"],
+        "number": 1,
+        "triggered_by": "schedule",
+        "started_at": delivery["finished_at"],
+        "milliseconds": 120,
+        "status_code": delivery["last_status_code"],
+        "error": delivery["last_error"],
+        "request_headers": "{}",
+    }
+
+
+def _event(event_id: str, source: str, moment: datetime, *, failed: bool) -> Row:
+    came = clock.to_text(moment)
+    return {
+        "id": event_id,
+        "source_id": source,
+        "external_id": event_id,
+        "event": "push",
+        "sender": "ada",
+        "headers": "{}",
+        "payload": "{}",
+        "encoding": "text",
+        "status": "failed" if failed else "processed",
+        "attempts": 1,
+        "claims": 1,
+        "error": "The template failed." if failed else None,
+        "received_at": came,
+        "processed_at": came,
+    }
+
+
+def _waiting(number: int, webhooks: list[str], luck: Random) -> Row:
+    """Return a delivery of just now that was not tried, or that waits some hours for its retry."""
+    now = clock.now()
+    tried = number >= DUE
+    made = _delivery(_id(now, luck), webhooks[number % len(webhooks)], None, now, failed=True)
+    due_at = now + timedelta(hours=1 + number % 10) if tried else now
+    waits = {"status": "new", "due_at": clock.to_text(due_at), "finished_at": None}
+    return made | waits | ({} if tried else {"attempts": 0, "last_status_code": None, "last_error": None})
+
+
+def _id(moment: datetime, luck: Random) -> str:
+    """Return an id that was made at that moment, as `ids.new` would."""
+    return f"{ids.first_of(moment)[:12]}7{luck.getrandbits(12):03x}{luck.getrandbits(62) | 1 << 63:016x}"
+
+
+def _tell(done: int, count: int) -> None:
+    if done % (50 * CHUNK) == 0 or done == count:
+        click.echo(f"stored {done:,} of {count:,} …", err=True)

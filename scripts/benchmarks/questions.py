@@ -1,0 +1,159 @@
+"""What `growth` asks of a book: what a pass asks of the tables, then pages, the API and a command."""
+
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+
+import click
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, Select, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from guestbook import clock, ids, login, passes, queue, retention, tokens
+from guestbook.database import db, writing
+from guestbook.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.watch import Watch
+from scripts.benchmarks import crowd, month, pages
+
+CLAIM = 100  # due deliveries of one webhook
+TOKEN = re.compile(r'name="token" value="([^"]+)"')
+Question = Callable[[], float]  # asks, and returns how many milliseconds that took
+
+
+def of(app: Flask) -> dict[str, Question]:
+    """Return what can be asked of the crowded book around us, by what it is."""
+    with writing() as session:
+        login.set_password(session, pages.PASSWORD)
+        token = tokens.add(session, "bench")[1]
+    client = app.test_client()
+    pages.log_in(client)
+    headers = {"Authorization": f"Bearer {token}"}
+    return {
+        **_of_a_pass(app, db.engine),
+        **{
+            name: partial(pages.ask, client, url, headers=headers)
+            for name, url in {**_public(), **_desk(), **_api()}.items()
+        },
+        "to sign the book": partial(_sign, client),
+        "the command status": partial(_run, app, "status"),
+    }
+
+
+def _of_a_pass(app: Flask, engine: Engine) -> dict[str, Question]:
+    webhook = _first(select(Webhook.id))
+    return {
+        f"a claim of {CLAIM} due deliveries": partial(_claim, engine, webhook),
+        "a look whether anything is due": partial(_look, engine),
+        f"pruning {crowd.OLD} deliveries": partial(_prune, app),
+        "a pass without its sending": partial(_pass, app),
+    }
+
+
+def _public() -> dict[str, str]:
+    comment = _middle(Comment.id)
+    return {
+        "the book": "/",
+        "the book, an old page": f"/?before={comment}",
+        "a comment": f"/comments/{comment}",
+        "/healthz": "/healthz",
+    }
+
+
+def _desk() -> dict[str, str]:
+    delivery, webhook = _middle(Delivery.id), _first(select(Webhook.id))
+    return {
+        "the desk": "/admin/",
+        "deliveries": "/admin/deliveries/",
+        "deliveries, an old page": f"/admin/deliveries/?before={delivery}",
+        "deliveries that failed": "/admin/deliveries/?status=failed",
+        "deliveries of a webhook": f"/admin/deliveries/?webhook={webhook}",
+        "a delivery": f"/admin/deliveries/{delivery}",
+        "comments at the desk": "/admin/comments/",
+        "webhooks": "/admin/webhooks/",
+        "a webhook": f"/admin/webhooks/{webhook}",
+        "the inbox": "/admin/inbox/",
+        "the inbox, an old page": f"/admin/inbox/?before={_middle(InboundEvent.id)}",
+        "a source": f"/admin/sources/{_first(select(Source.id))}",
+    }
+
+
+def _api() -> dict[str, str]:
+    return {
+        "API, comments": "/api/v1/comments",
+        "API, comments, an old page": f"/api/v1/comments?before={_middle(Comment.id)}",
+        "API, deliveries that failed": "/api/v1/deliveries?status=failed",
+        "API, inbox": "/api/v1/inbox",
+    }
+
+
+def _first(query: Select[str]) -> str:
+    return db.session.scalars(query.limit(1)).one()
+
+
+def _middle(key: InstrumentedAttribute[str]) -> str:
+    """Return the id of one in the middle of the month."""
+    return _first(select(key).where(key > ids.first_of(clock.now() - month.LASTS / 2)).order_by(key))
+
+
+def _claim(engine: Engine, webhook: str) -> float:
+    """Claim and lease as a tick does, and take it back."""
+    now = clock.now()
+    with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        start = time.perf_counter()
+        among = DELIVERIES.c.webhook_id == webhook
+        due = queue.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
+        row_ids = [row.id for row in due]
+        queue.lease(connection, DELIVERIES, row_ids, now=now, until=now, token="bench")
+        took = _since(start)
+        assert len(row_ids) == CLAIM, row_ids
+        transaction.rollback()
+    return took
+
+
+def _look(engine: Engine) -> float:
+    with Watch(engine) as watch:
+        start = time.perf_counter()
+        assert watch.anything_due(clock.now())
+        return _since(start)
+
+
+def _prune(app: Flask) -> float:
+    with app.app_context():
+        crowd.add_old()
+        start = time.perf_counter()
+        removed = retention.prune(db.engine, app.config["GUESTBOOK"], until=time.monotonic() + 60)
+        took = _since(start)
+    assert removed >= crowd.OLD, removed
+    return took
+
+
+def _pass(app: Flask) -> float:
+    with app.app_context():
+        start = time.perf_counter()
+        passes.run(db.engine, app.config["GUESTBOOK"], passes.Options(inbox=False, outbox=False))
+        return _since(start)
+
+
+def _sign(client: FlaskClient) -> float:
+    form = TOKEN.search(client.get("/").text)
+    assert form
+    start = time.perf_counter()
+    answer = client.post("/comments", data={"token": form[1], "name": "Ada", "message": "Hello!"})
+    took = _since(start)
+    assert answer.status_code == 303, answer.text
+    return took
+
+
+def _run(app: Flask, command: str) -> float:
+    start = time.perf_counter()
+    done = app.test_cli_runner().invoke(args=[command])
+    took = _since(start)
+    if done.exit_code:
+        raise click.ClickException(f"{command} said: {done.output}")
+    return took
+
+
+def _since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
