@@ -11,16 +11,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, Row, Text, select, type_coerce
+from sqlalchemy import Connection, Engine, Row, select
 
-from guestbook import clock, database, ids, queue, record, schedule, sender
+from guestbook import clock, database, errands, ids, queue, record, schedule, sender
 from guestbook.crew import Crew
+from guestbook.errands import Receivers
 from guestbook.models import DELIVERIES, FIRST_DUE, Webhook
 from guestbook.record import Tally
 from guestbook.schedule import PAUSE_AFTER
 from guestbook.sender import Errand, Outcome, Receiver
 from guestbook.settings import Settings
-from guestbook.transport import Transport
 from guestbook.watch import Stop, Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
@@ -51,18 +51,13 @@ class Dispatch:
     ) -> None:
         self._engine = engine
         self._settings = settings
-        self._transport = Transport(
-            timeout=settings.timeout,
-            allow_networks=settings.allow_networks,
-            proxy=settings.outbound_proxy,
-            require_https=settings.require_https_webhooks,
-        )
+        self._transport = errands.transport(settings)
         one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
         self._crew: Crew[Errand, Outcome] = Crew(one.attempt, concurrency)
         self._lease = schedule.lease(settings.timeout)
         self._name = ids.new()
         self._ticks = 0
-        self._receivers: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
+        self._receivers = Receivers()
         self._unsaved: list[Outcome] = []
         self._narrate = narrate
         self._lost = False
@@ -147,8 +142,8 @@ class Dispatch:
                 self._crew.take_back(held_only=False)  # nothing is sent that could not be recorded
                 raise
             self._unsaved.clear()
-            for row, errands in claimed:
-                self._crew.load(row.id, errands, unreachable=row.unreachable_in_a_row)
+            for row, work in claimed:
+                self._crew.load(row.id, work, unreachable=row.unreachable_in_a_row)
         if self._crew.stuck:
             self.tally.fault = "This host allows no thread to be started."
 
@@ -184,48 +179,20 @@ class Dispatch:
             if limit:
                 among = DELIVERIES.c.webhook_id == row.id
                 due = queue.claim(connection, DELIVERIES, among, now=now, limit=limit)
-                taken += [delivery.id for delivery in due]
+                taken += [one.id for one in due]
                 to = self._receiver(row, now)
-                claimed.append((row, [_errand(delivery, token, lease_end, to) for delivery in due]))
+                claimed.append((row, [errands.errand(one, token, lease_end, to) for one in due]))
         queue.lease(connection, DELIVERIES, taken, now=now, until=now + self._lease, token=token)
         return claimed
 
-    def _receiver(self, row: Row[Any], now: Any) -> Receiver:
-        expires = row.previous_secret_expires_at
-        previous = row.previous_secret if expires and expires > now else None
-        key = (row.name, row.url, row.headers, row.secret, previous, row.format)
-        known = self._receivers.get(row.id)
-        if known is None or known[0] != key:
-            known = self._receivers[row.id] = (key, sender.receiver(row.id, *key))
-            self._crew.change(row.id, lambda errand: replace(errand, receiver=known[1]))
-        return known[1]
+    def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
+        to, is_other = self._receivers.of(row, now)
+        if is_other:
+            self._crew.change(row.id, lambda errand: replace(errand, receiver=to))
+        return to
 
 
-def _open_webhooks(now: Any) -> Any:
+def _open_webhooks(now: datetime) -> Any:
     """Select the webhooks that may be sent to and have something due."""
-    return select(
-        Webhook.id,
-        Webhook.name,
-        Webhook.url,
-        type_coerce(Webhook.headers, Text).label("headers"),
-        Webhook.secret,
-        Webhook.previous_secret,
-        Webhook.previous_secret_expires_at,
-        Webhook.format,
-        Webhook.unreachable_in_a_row,
-    ).where(Webhook.open_at(now), now >= FIRST_DUE)
-
-
-def _errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand:
-    return Errand(
-        id=row.id,
-        event_id=row.event_id,
-        event=row.event,
-        body=row.payload.encode() if isinstance(row.payload, str) else bytes(row.payload),
-        attempts=row.attempts,
-        schedule_start=row.schedule_start,
-        due_at=row.due_at,
-        token=token,
-        lease_end=lease_end,
-        receiver=to,
-    )
+    open_now = Webhook.open_at(now), now >= FIRST_DUE
+    return select(*errands.COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)

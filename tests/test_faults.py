@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook import clock, passes
+from guestbook import clock, repair
 from guestbook.database import db
 from guestbook.models import Webhook
 from tests import stock
@@ -141,7 +141,7 @@ def test_a_host_whose_clock_is_ahead_burns_no_retry_of_another(
     for number in range(6):
         ahead = timedelta(seconds=120 * (number % 2))
         monkeypatch.setattr(clock, "now", lambda ahead=ahead: real() + ahead)
-        monkeypatch.setattr(passes, "_host", lambda number=number: f"host {number % 2}")
+        monkeypatch.setattr(repair, "host", lambda number=number: f"host {number % 2}")
         stock.run_pass()
         made.append(stock.one().attempts)
     assert made[-1] <= 3  # one at the start, one after 5 seconds; five minutes have not passed

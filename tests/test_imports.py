@@ -20,7 +20,7 @@ FLOORS = (
     ("inbox",),
     ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),
     ("dispatch",),
-    ("record", "retention", "watch", "repair"),
+    ("record", "retention", "watch", "repair", "errands"),
     ("outbox",),
     ("queue", "sender", "crew"),
     ("health", "preferences", "throttle", "browse"),

@@ -29,6 +29,7 @@ from guestbook import (
     clock,
     database,
     dispatch,
+    errands,
     outbox,
     passes,
     queue,
@@ -138,21 +139,21 @@ class Outbox(RuleBasedStateMachine):
         self.claims += 1
         token = f"pass {self.claims}"
         with database.write(db.engine) as connection:
-            errands: list[Errand] = []
+            held: list[Errand] = []
             for hook in connection.execute(dispatch._open_webhooks(now)).all():
                 mine = DELIVERIES.c.webhook_id == hook.id
                 due = queue.claim(connection, DELIVERIES, mine, now=now, limit=limit)
                 to = sender.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
-                errands += [dispatch._errand(row, token, time.monotonic() + 60, to) for row in due]
-            ids = [errand.id for errand in errands]
+                held += [errands.errand(row, token, time.monotonic() + 60, to) for row in due]
+            ids = [errand.id for errand in held]
             count = queue.lease(connection, DELIVERIES, ids, now=now, until=now + LEASE, token=token)
         assert count == len(set(ids)) == len(ids)
         rows = self._rows()
-        for errand in errands:
+        for errand in held:
             assert (rows[errand.id].claimed_by, rows[errand.id].due_at) == (token, now + LEASE)
             assert self._hook(errand.receiver.webhook_id).disabled_at is None
-        if errands:
-            self.held.append(errands)
+        if held:
+            self.held.append(held)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
