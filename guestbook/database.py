@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, event, make_url
+from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -95,6 +95,20 @@ def init_app(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         set_up(db.engine, str(url.query.get("journal_mode", "wal")))
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Engine]:
+    """Give an engine of its own for the settings' database, set up as the app's, and close it at the end."""
+    url = make_url(settings.database_url)
+    if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
+        url = url.set(database=str(settings.data_dir / (url.database or "")))
+    engine = create_engine(url.difference_update_query(["journal_mode"]), **engine_options(settings))
+    set_up(engine, str(url.query.get("journal_mode", "wal")))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
