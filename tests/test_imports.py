@@ -16,7 +16,7 @@ FLOORS = (
     ("__init__",),
     ("web", "cli"),
     ("demo",),
-    ("passes", "receiving"),
+    ("passes", "receiving", "migration"),
     ("inbox",),
     ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),
     ("dispatch",),

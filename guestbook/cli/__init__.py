@@ -9,6 +9,7 @@ from guestbook.cli import (
     deliveries,
     demo,
     inbox,
+    migrate,
     passes,
     setup,
     sources,
@@ -22,6 +23,7 @@ def register(app: Flask) -> None:
     """Hang the commands on the app."""
     for command in (
         setup.init_db,
+        migrate.migrate_to,
         passes.cron,
         passes.deliver,
         passes.prune,
