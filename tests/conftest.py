@@ -22,6 +22,7 @@ from tests.broker import rabbit
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks, open_forks
 from tests.foreign import npm
+from tests.hosts import namespaces
 from tests.receiver import Receiver
 
 REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
@@ -39,6 +40,7 @@ NEEDS = {
     "webhook": lambda: shutil.which("webhook") is not None,
     "npm-packages": lambda: npm.installed() is not None,
     "octokit": lambda: npm.examples() is not None,
+    "namespaces": namespaces.can_be_made,
     "rabbitmq": rabbit.is_here,
 }
 

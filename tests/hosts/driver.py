@@ -1,0 +1,31 @@
+"""The process of one machine: `tests.chaos.driver` with a host name of its own, and what differs there."""
+
+import sys
+from datetime import timedelta
+
+from guestbook import clock
+from tests.chaos import driver, points
+from tests.hosts import namespaces
+
+APART = timedelta(seconds=30)
+
+
+def clock_ahead() -> None:
+    """Run on a machine whose clock is ahead."""
+    _turn(APART)
+
+
+def clock_behind() -> None:
+    """Run on a machine whose clock is behind."""
+    _turn(-APART)
+
+
+def _turn(by: timedelta) -> None:
+    now = clock.now
+    clock.now = lambda: now() + by
+
+
+if __name__ == "__main__":
+    namespaces.take_name(sys.argv[1])
+    points.POINTS.update({point.__name__: point for point in (clock_ahead, clock_behind)})
+    driver.serve()
