@@ -79,6 +79,18 @@ def proxy(text: str) -> str | None:
     return text or None
 
 
+def broker_url(text: str) -> str | None:
+    """A RabbitMQ, or None for none."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if text and not (usable and NO_BLANKS.fullmatch(text)):
+        raise ValueError("it must be an address like amqp://user:password@host:5672/vhost")
+    return text or None
+
+
 def _web_address(text: str) -> SplitResult | None:
     """Take apart an address that a header can carry; None when it is none."""
     if not NO_BLANKS.fullmatch(text):

@@ -24,10 +24,11 @@ def claim(
     *,
     now: datetime,
     limit: int,
+    ids_only: bool = False,
 ) -> Sequence[Row[Any]]:
     """Lock and return up to `limit` due rows among those; nobody else gets them before `lease` is called."""
     query = (
-        select(table)
+        select(table.c.id if ids_only else table)
         .where(among, table.c.due_at <= now)
         .order_by(table.c.due_at, table.c.id)
         .limit(limit)
@@ -37,12 +38,44 @@ def claim(
 
 
 def lease(
-    connection: Connection, table: Table, ids: Sequence[str], *, now: datetime, until: datetime, token: str
+    connection: Connection,
+    table: Table,
+    ids: Sequence[str],
+    *,
+    now: datetime,
+    until: datetime,
+    token: str,
+    counted: bool = True,
 ) -> int:
-    """Sign the rows with the token until that time; return how many, all of `ids` in the same transaction."""
+    """Sign the rows with the token until that time; return how many, all of `ids` in the same transaction.
+
+    Who only passes them on does not count it as a claim: that does who takes them over.
+    """
     change = _update_by_id(table, ids).where(table.c.due_at <= now)
-    change = change.values(due_at=until, claimed_by=token, claims=table.c.claims + 1)
+    change = change.values(due_at=until, claimed_by=token, claims=table.c.claims + int(counted))
     return connection.execute(change).rowcount if ids else 0
+
+
+def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:
+    """Let the lease of those that are still under the token last until that time."""
+    change = _update_by_id(table, ids).where(table.c.claimed_by == token)
+    connection.execute(change.values(due_at=until))
+
+
+def handed_over(connection: Connection, table: Table, row_id: str, token: str) -> Row[Any] | None:
+    """Lock and return the row if it is still under the token that somebody else gave it, else None."""
+    query = select(table).where(
+        table.c.id == row_id, table.c.claimed_by == token, table.c.status == "new"
+    )
+    return connection.execute(query.with_for_update()).first()
+
+
+def take_over(
+    connection: Connection, table: Table, row_id: str, *, until: datetime, token: str
+) -> None:
+    """Sign a row that was handed over with a token of our own, so that the old one opens nothing any more."""
+    change = _update_by_id(table, [row_id])
+    connection.execute(change.values(due_at=until, claimed_by=token, claims=table.c.claims + 1))
 
 
 def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
@@ -95,6 +128,14 @@ def repair(
     A clock that ran ahead and was put right leaves such rows.
     """
     change = update(table).where(among, table.c.due_at > farthest + SKEW)
+    return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
+
+
+def take_back(
+    connection: Connection, table: Table, among: ColumnElement[bool], *, now: datetime, tokens: str
+) -> int:
+    """Make due now what is leased under tokens that begin so; return how many rows."""
+    change = update(table).where(among, table.c.due_at > now, table.c.claimed_by.startswith(tokens))
     return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
 
 

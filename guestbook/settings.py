@@ -16,7 +16,7 @@ PREFIX = "GUESTBOOK_"
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 CHECKOUT = Path(__file__).resolve().parent.parent
-SECRETS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY")  # their values appear in no message
+SECRETS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY", "BROKER_URL")  # their values appear in no message
 
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ class Settings:
     outbound_proxy: str | None
     keep_processed_days: int
     keep_failed_days: int
+    broker_url: str | None
 
     @property
     def on_sqlite(self) -> bool:
@@ -70,6 +71,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         outbound_proxy=read("OUTBOUND_PROXY", "", parsers.proxy),
         keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
+        broker_url=read("BROKER_URL", "", parsers.broker_url),
     )
 
 

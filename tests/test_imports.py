@@ -16,6 +16,7 @@ FLOORS = (
     ("__init__",),
     ("web", "cli"),
     ("demo",),
+    ("broker",),
     ("passes", "receiving", "migration"),
     ("inbox",),
     ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),

@@ -82,13 +82,7 @@ def prune(verbose: bool) -> None:
 def run(options: passes.Options, verbose: bool) -> None:
     """Run a pass; print what cron shall mail to the owner, and with `verbose` a line for all that happens."""
 
-    def narrate(line: str) -> None:
-        if verbose:
-            try:
-                click.echo(show.safe(line))
-            except OSError:  # a full disk or a closed pipe must not stop the sending
-                _be_silent()
-
+    narrate = narrator(verbose)
     with ExitStack() as stack:
         after_tick = _progress(stack) if sys.stderr.isatty() and not verbose and not options.stay else None
         report = passes.run(db.engine, show.settings(), options, narrate=narrate, after_tick=after_tick)
@@ -97,7 +91,7 @@ def run(options: passes.Options, verbose: bool) -> None:
         return
     for line in _summary(options, report):
         narrate(line)
-    _complain(report.outbox)
+    complain(report.outbox)
     _complain_of_inbox(report.inbox)
 
 
@@ -108,6 +102,19 @@ def _summary(options: passes.Options, report: passes.Report) -> Iterator[str]:
         yield f"Inbox: processed {came.processed}, failed {failed}."
     if options.outbox:
         yield f"Processed {went.processed}, to be retried {went.retried}, given up {went.failed}."
+
+
+def narrator(verbose: bool) -> Callable[[str], None]:
+    """Return what prints a line where somebody wants to read it."""
+
+    def narrate(line: str) -> None:
+        if verbose:
+            try:
+                click.echo(show.safe(line))
+            except OSError:  # a full disk or a closed pipe must not stop the sending
+                _be_silent()
+
+    return narrate
 
 
 def _be_silent() -> None:
@@ -133,7 +140,7 @@ def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
     return move
 
 
-def _complain(tally: Tally) -> None:
+def complain(tally: Tally) -> None:
     """Print the lines that cron mails to the owner: one a webhook, however many deliveries it cost."""
     for (name, webhook_id), count in sorted(tally.given_up.items()):
         noun = "1 delivery was" if count == 1 else f"{count} deliveries were"

@@ -77,13 +77,36 @@ class Inbox:
         if not self.anything_due(clock.now()):
             return False
         batch = database.insist(self._engine, self._claim)
-        judged = [(event, source, self._judge(event, source)) for event, source in batch]
-        if judged:
-            counts, story = database.insist(self._engine, partial(self._settle, judged))
-            self.counts.add(counts)
-            for line in story:
-                self._narrate(line)
+        self.counts.add(self._do_all(batch))
         return bool(batch)
+
+    def work_on(self, event_id: str, token: str) -> Counts:
+        """Work through one that was handed over under that token; nothing when it is not any more."""
+        return self._do_all(database.insist(self._engine, partial(self._take_over, event_id, token)))
+
+    def _do_all(self, batch: Batch) -> Counts:
+        judged = [(event, source, self._judge(event, source)) for event, source in batch]
+        if not judged:
+            return Counts()
+        counts, story = database.insist(self._engine, partial(self._settle, judged))
+        for line in story:
+            self._narrate(line)
+        return counts
+
+    def _take_over(self, event_id: str, token: str, connection: Connection) -> Batch:
+        row = queue.handed_over(connection, INBOUND, event_id, token)
+        if row is None:
+            return []
+        now, own = clock.now(), f"worker.{ids.new()}"
+        with Session(connection, join_transaction_mode="rollback_only") as session:
+            enabled = Source.id == row.source_id, Source.disabled_at.is_(None)
+            source = session.scalar(select(Source).where(*enabled))
+            session.expunge_all()
+        if source is None:
+            queue.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
+            return []
+        queue.take_over(connection, INBOUND, event_id, until=now + schedule.INBOX_LEASE, token=own)
+        return [(_arrived(row, own), source)]
 
     def _claim(self, connection: Connection) -> Batch:
         now = clock.now()

@@ -1,0 +1,68 @@
+"""What Celery loads: celery --app guestbook.broker.worker worker --pool threads --concurrency 32."""
+
+import logging
+from functools import cache
+from typing import Any
+
+from celery.exceptions import Reject
+from celery.signals import celeryd_after_setup
+from sqlalchemy.exc import DBAPIError
+
+import guestbook
+from guestbook import database
+from guestbook.broker.hands import Hands
+from guestbook.broker.messages import DELIVER, PROCESS, celery_app
+from guestbook.database import db
+from guestbook.settings import Settings
+
+NO_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so there is nothing to work for."
+
+_flask = guestbook.create_app()
+_settings: Settings = _flask.config["GUESTBOOK"]
+if not _settings.broker_url:
+    raise SystemExit(NO_BROKER)
+app = celery_app(_settings.broker_url)
+log = logging.getLogger("guestbook.worker")
+
+
+def deliver(delivery_id: object, token: object) -> None:
+    """Send one delivery."""
+    tally = _or_later(lambda hands: hands.deliver(delivery_id, token))
+    for line in tally.story:
+        log.info(line)
+    for line in tally.disabled:
+        log.warning(line)
+    if tally.fault:
+        log.error(tally.fault)
+
+
+def process(event_id: object, token: object) -> None:
+    """Work through one inbound event."""
+    _or_later(lambda hands: hands.process(event_id, token))
+
+
+def _or_later(work: Any) -> Any:
+    """Do it; while the database is away the message goes back into the queue."""
+    try:
+        return work(_hands())
+    except DBAPIError as error:
+        if not database.is_away(error):
+            raise
+        log.error("The database cannot be used now (%s).", type(error.orig).__name__)
+        raise Reject("the database is away", requeue=True) from error
+
+
+@cache
+def _hands() -> Hands:
+    """Make what a process needs when it gets its first message: a forked one shares no connection."""
+    with _flask.app_context():
+        return Hands(db.engine, _settings, app.conf.worker_concurrency or 1)
+
+
+def _note_size(instance: Any, **_: Any) -> None:
+    app.conf.worker_concurrency = instance.concurrency
+
+
+app.task(deliver, name=DELIVER)
+app.task(process, name=PROCESS)
+celeryd_after_setup.connect(_note_size)
