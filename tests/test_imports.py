@@ -13,6 +13,7 @@ PACKAGE = ROOT / "guestbook"
 # From the top down. A room, which is a file or a folder, imports from itself and from the floors below; the
 # rooms of one floor do not know each other.
 FLOORS = (
+    ("worker",),
     ("__init__",),
     ("web", "cli"),
     ("demo",),

@@ -6,10 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kombu.exceptions import KombuError
+
 from guestbook.broker.messages import QUEUES, celery_app
 
 CONNECT_WAIT = 5.0  # seconds
 CONFIRM_WAIT = 10.0  # seconds
+# Nor does any other word from the broker take longer, nor its taking one from us.
+PATIENCE = {"read_timeout": CONFIRM_WAIT, "write_timeout": CONFIRM_WAIT}
 
 
 class BrokerAway(Exception):
@@ -30,8 +34,11 @@ class Publisher:
 
     def __init__(self, broker_url: str) -> None:
         self._app = celery_app(broker_url)
-        self._connection = self._app.connection_for_write(connect_timeout=CONNECT_WAIT)
-        self._faults = (*self._connection.connection_errors, *self._connection.channel_errors, OSError)
+        self._connection = self._app.connection_for_write(
+            connect_timeout=CONNECT_WAIT, transport_options=PATIENCE
+        )
+        known = *self._connection.connection_errors, *self._connection.channel_errors
+        self._faults = (*known, KombuError, OSError)
         self._published = 0
         self._open: set[int] = set()  # published and not yet confirmed, by their number on the channel
         self._refused: set[int] = set()
@@ -48,12 +55,16 @@ class Publisher:
             channel.events["basic_nack"].add(self._note_nack)
             self._producer = self._app.amqp.Producer(channel)
         except self._faults as error:
-            self._close()
+            self._connection.collect()
             raise BrokerAway(_reason(error)) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is BrokerAway:  # it would not take leave of us either
+            self._connection.collect()
+            return
+        with suppress(*self._faults):
+            self._connection.close()
 
     def publish(self, task: str, rows: Sequence[Handover]) -> tuple[list[Handover], BrokerAway | None]:
         """Publish a persistent message for each; return those that the broker has not confirmed, and why."""
@@ -94,10 +105,6 @@ class Publisher:
 
     def _meant(self, number: int, multiple: bool) -> set[int]:
         return {one for one in self._open if one <= number} if multiple else {number}
-
-    def _close(self) -> None:
-        with suppress(*self._faults):  # it may be gone already
-            self._connection.close()
 
 
 def _reason(error: BaseException) -> str:

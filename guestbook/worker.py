@@ -1,4 +1,4 @@
-"""What Celery loads: celery --app guestbook.broker.worker worker --pool threads --concurrency 32."""
+"""What Celery loads: celery --app guestbook.worker worker --pool threads --concurrency 32."""
 
 import logging
 from functools import cache
