@@ -14,9 +14,9 @@ from guestbook.migration.move import Moved, Report, Step
 from guestbook.migration.target import TargetAway
 
 SHOWN = 12  # letters of a checksum in the table
-NEXT = """
-Now set GUESTBOOK_DATABASE_URL to that database, and start the web server and cron again. The data folder
-stays, for the secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
+NEXT = """\
+Now set GUESTBOOK_DATABASE_URL to it, and start the web server and cron again. The data folder stays, for the
+secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
 
 
 def _url(_context: click.Context, _param: click.Parameter, value: str) -> str:
@@ -49,6 +49,8 @@ def migrate_to(url: str, as_json: bool) -> None:
         _print(report)
     _judge(report)
     if not as_json:
+        rows = sum(one.book.rows for one in report.moved)
+        click.echo(f"\nThe copy in {report.place} is the book: {rows:,} rows, each compared.")
         click.echo(NEXT)
 
 

@@ -24,7 +24,8 @@ def insert(connection: Connection, table: Plain, rows: Collection[Row]) -> None:
 def update(connection: Connection, table: Plain, rows: Collection[Row]) -> None:
     """Give the rows with the keys of these their values."""
     if rows:
-        values: dict[str, Any] = {name: bindparam(SET + name) for name in table.names if name not in table.key}
+        others = [name for name in table.names if name not in table.key]
+        values: dict[str, Any] = {name: bindparam(SET + name) for name in others}
         change = change_in(table.clause).where(_is_bound(table)).values(values)
         connection.execute(change, _bound(table.names, rows))
 

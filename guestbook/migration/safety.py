@@ -1,5 +1,6 @@
 """No book is overwritten: a target is empty, or holds a copy of this very book that nobody has used since."""
 
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, insert, inspect, select
@@ -14,6 +15,7 @@ from guestbook.refusal import Refused
 PORTS = {"postgresql": 5432, "mysql": 3306}  # where a URL names none
 BACKENDS = {"mariadb": "mysql"}  # two names for one
 WHERE = ("dbname", "host", "hostaddr", "options", "port", "service", "unix_socket")  # what a query may name
+SHOWN = 3  # tables that a sentence names
 EMPTY_ONE = "Name an empty database, or a file that is not there yet."
 
 
@@ -45,7 +47,7 @@ def prepare(source: Connection, target: Target, plains: list[Plain]) -> None:
         whose, since = _marker(connection)
     if filled and whose != home:
         what = f"a copy of {whose}" if whose else "a book"
-        raise Refused(f"{there} holds {what} already, in {', '.join(filled)}. {EMPTY_ONE}")
+        raise Refused(f"{there} holds {what} already, in {_some(filled)}. {EMPTY_ONE}")
     if filled:
         _refuse_used(source, target, plains, since)
     _mark(target, home)
@@ -63,19 +65,28 @@ def _refuse_strangers(connection: Connection, plains: list[Plain]) -> None:
 def _refuse_used(source: Connection, target: Target, plains: list[Plain], since: str) -> None:
     """Refuse a copy in which something was made that the book does not have."""
     for table in plains:
-        later = target.keys(table, table.born > since) if table.born is not None else ()
-        if any(tables.absent(source, table, keys) for keys in later):
-            raise Refused(
-                f"{place(target.engine)} was in use since it was copied: "
-                f"its {table.name} have what this book has not. {EMPTY_ONE}"
-            )
+        if table.born is None:
+            continue
+        with closing(target.keys(table, table.born > since)) as later:
+            if any(tables.absent(source, table, keys) for keys in later):
+                raise Refused(
+                    f"{place(target.engine)} was in use since it was copied: "
+                    f"its {table.name} have what this book has not. {EMPTY_ONE}"
+                )
 
 
 def _marker(connection: Connection) -> tuple[str, str]:
     """Return whose copy it is and since when, in the text of the tables; two empty ones where it is none."""
     value = connection.scalar(select(Setting.value).where(Setting.name == MARKER))
-    since, _, whose = str(value or "").partition(" ")
-    return whose, since
+    since, _, whose = str(value).partition(" ")
+    try:
+        return whose, clock.to_text(clock.from_text(since))
+    except ValueError:  # there is none, or somebody garbled it by hand
+        return "", ""
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
 
 
 def _mark(target: Target, home: str) -> None:

@@ -1,6 +1,6 @@
 """The database that a book is copied to: its rows become those of the book, a portion in a transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import ColumnElement, Connection, Engine
@@ -63,8 +63,10 @@ class Target:
         with self.reading() as connection:
             return tables.count(connection, table)
 
-    def keys(self, table: Plain, where: ColumnElement[bool] | None = None) -> Iterator[list[Key]]:
-        """Return the keys of all rows, or of those, some at a time."""
+    def keys(
+        self, table: Plain, where: ColumnElement[bool] | None = None
+    ) -> Generator[list[Key], None, None]:
+        """Give the keys of all rows, or of those, some at a time."""
         query = tables.select_keys(table, table.all if where is None else where)
         with self.reading() as connection:
             found = connection.execute(query, execution_options={"yield_per": tables.AT_ONCE})
