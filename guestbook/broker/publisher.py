@@ -109,4 +109,4 @@ class Publisher:
 
 def _reason(error: BaseException) -> str:
     words = getattr(error, "reply_text", None) or getattr(error, "strerror", None) or str(error)
-    return str(words).strip().rstrip(".") or type(error).__name__
+    return str(words).strip().rstrip(".") or "it does not answer"  # silence has no words of its own
