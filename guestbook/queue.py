@@ -5,7 +5,7 @@ leaves rows that come due again by themselves, and an acknowledgement counts onl
 All functions work in the caller's write transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,19 +62,26 @@ def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: d
     connection.execute(change.values(due_at=until))
 
 
-def handed_over(connection: Connection, table: Table, row_id: str, token: str) -> Row[Any] | None:
-    """Lock and return the row if it is still under the token that somebody else gave it, else None."""
-    query = select(table).where(
-        table.c.id == row_id, table.c.claimed_by == token, table.c.status == "new"
+def handed_over(
+    connection: Connection, table: Table, handed: Collection[tuple[str, str]]
+) -> list[Row[Any]]:
+    """Lock and return those rows, of pairs of an id and a token, that are still under that token."""
+    query = (
+        select(table)
+        .where(table.c.id.in_({row_id for row_id, _ in handed}), table.c.status == "new")
+        .order_by(table.c.id)
+        .with_for_update()
     )
-    return connection.execute(query.with_for_update()).first()
+    for dialect in ("mysql", "mariadb"):
+        query = query.with_hint(table, BY_ID, dialect)
+    return [row for row in connection.execute(query) if (row.id, row.claimed_by) in handed]
 
 
 def take_over(
-    connection: Connection, table: Table, row_id: str, *, until: datetime, token: str
+    connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str
 ) -> None:
-    """Sign a row that was handed over with a token of our own, so that the old one opens nothing any more."""
-    change = _update_by_id(table, [row_id])
+    """Sign rows that were handed over with a token of our own, so that the old one opens nothing any more."""
+    change = _update_by_id(table, ids)
     connection.execute(change.values(due_at=until, claimed_by=token, claims=table.c.claims + 1))
 
 

@@ -2,14 +2,16 @@
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
 from guestbook import clock, database, errands, ids, queue, record, schedule, sender
 from guestbook.broker.gate import Gate
+from guestbook.broker.together import Together
 from guestbook.errands import Receivers
 from guestbook.inbox.worker import Counts, Inbox
 from guestbook.models import DELIVERIES, Webhook
@@ -20,6 +22,13 @@ from guestbook.settings import Settings
 GIVE_BACK = timedelta(seconds=2)  # until a delivery is published again whose webhook has its share of threads
 ROW_ID = re.compile("[0-9a-f]{32}")
 TOKEN = re.compile(r"[\w.]{1,64}", re.ASCII)
+
+
+class Handed(NamedTuple):
+    """A row, and the token under which the relay has handed it over."""
+
+    id: str
+    token: str
 
 
 class Hands:
@@ -34,50 +43,77 @@ class Hands:
         transport = errands.transport(settings)
         self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
         self._inbox = Inbox(engine, settings)
+        # A commit for each delivery would be the most that a database does: threads share them.
+        self._desk: Together[Handed | Outcome, Errand | Tally | None] = Together(self._settle)
 
     def deliver(self, delivery_id: object, token: object) -> Tally:
         """Send the delivery if it is still under the token; return what came of it."""
         if not _are_good(delivery_id, token):
             return Tally()
-        lease_end = time.monotonic() + self._lease.total_seconds()
-        take_over = partial(self._take_over, str(delivery_id), str(token), lease_end)
-        errand = database.insist(self._engine, take_over)
-        if errand is None:
+        errand = self._desk.ask(Handed(str(delivery_id), str(token)))
+        if not isinstance(errand, Errand):
             return Tally()
         self._gate.enter(errand.receiver.webhook_id, errand.id)
         try:
             outcome = self._sender.attempt(errand)
         finally:
             self._gate.leave(errand.receiver.webhook_id, errand.id)
-        return database.insist(self._engine, partial(self._record, outcome))
+        tally = self._desk.ask(outcome)
+        assert isinstance(tally, Tally)
+        return tally
 
     def process(self, event_id: object, token: object) -> Counts:
         """Work through the inbound event if it is still under the token; return what came of it."""
         return self._inbox.work_on(str(event_id), str(token)) if _are_good(event_id, token) else Counts()
 
-    def _take_over(
-        self, delivery_id: str, token: str, lease_end: float, connection: Connection
-    ) -> Errand | None:
-        row = queue.handed_over(connection, DELIVERIES, delivery_id, token)
-        if row is None:
-            return None
-        now = clock.now()
-        query: Any = select(*errands.COLUMNS).where(Webhook.id == row.webhook_id, Webhook.open_at(now))
-        webhook = connection.execute(query).first()
-        if webhook is None or self._gate.is_full(webhook.id):
-            due_at = now if webhook is None else now + GIVE_BACK
-            back = {"row_id": delivery_id, "token": token, "due_at": due_at}
-            queue.release(connection, DELIVERIES, [back])
-            return None
-        own = f"worker.{ids.new()}"
-        queue.take_over(connection, DELIVERIES, row.id, until=now + self._lease, token=own)
-        to, _ = self._receivers.of(webhook, now)
-        return errands.errand(row, own, lease_end, to)
+    def _settle(self, asks: Sequence[Handed | Outcome]) -> list[Errand | Tally | None]:
+        """Record the outcomes and take over the rows, in one transaction."""
+        return database.insist(self._engine, partial(self._write, asks))
 
-    def _record(self, outcome: Outcome, connection: Connection) -> Tally:
+    def _write(
+        self, asks: Sequence[Handed | Outcome], connection: Connection
+    ) -> list[Errand | Tally | None]:
         tally = Tally()
-        record.outcomes(connection, [outcome], self._settings, tally)
-        return tally
+        record.outcomes(connection, [ask for ask in asks if isinstance(ask, Outcome)], self._settings, tally)
+        taken = self._take_over(connection, [ask for ask in asks if isinstance(ask, Handed)])
+        tallies = iter([tally])  # one of the threads tells of it
+        return [
+            taken.pop((ask.id, ask.token), None) if isinstance(ask, Handed) else next(tallies, Tally())
+            for ask in asks
+        ]
+
+    def _take_over(
+        self, connection: Connection, handed: Sequence[Handed]
+    ) -> dict[tuple[str, str], Errand]:
+        """Return the errands of those that are still under their tokens and may be sent."""
+        if not handed:
+            return {}
+        now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
+        rows = queue.handed_over(connection, DELIVERIES, {(one.id, one.token) for one in handed})
+        open_now = Webhook.id.in_({row.webhook_id for row in rows}), Webhook.open_at(now)
+        webhooks = {row.id: row for row in connection.execute(_webhooks().where(*open_now))}
+        kept, back = [], []
+        for row in rows:
+            if row.webhook_id in webhooks and not self._gate.is_full(row.webhook_id):
+                kept.append(row)
+            else:
+                due_at = now + GIVE_BACK if row.webhook_id in webhooks else now
+                back.append({"row_id": row.id, "token": row.claimed_by, "due_at": due_at})
+        if back:
+            queue.release(connection, DELIVERIES, back)
+        token = f"worker.{ids.new()}"
+        row_ids = [row.id for row in kept]
+        queue.take_over(connection, DELIVERIES, row_ids, until=now + self._lease, token=token)
+        return {
+            (row.id, row.claimed_by): errands.errand(
+                row, token, lease_end, self._receivers.of(webhooks[row.webhook_id], now)[0]
+            )
+            for row in kept
+        }
+
+
+def _webhooks() -> Any:
+    return select(*errands.COLUMNS)
 
 
 def _are_good(row_id: object, token: object) -> bool:

@@ -94,9 +94,10 @@ class Inbox:
         return counts
 
     def _take_over(self, event_id: str, token: str, connection: Connection) -> Batch:
-        row = queue.handed_over(connection, INBOUND, event_id, token)
-        if row is None:
+        rows = queue.handed_over(connection, INBOUND, {(event_id, token)})
+        if not rows:
             return []
+        (row,) = rows
         now, own = clock.now(), f"worker.{ids.new()}"
         with Session(connection, join_transaction_mode="rollback_only") as session:
             enabled = Source.id == row.source_id, Source.disabled_at.is_(None)
@@ -105,7 +106,7 @@ class Inbox:
         if source is None:
             queue.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
             return []
-        queue.take_over(connection, INBOUND, event_id, until=now + schedule.INBOX_LEASE, token=own)
+        queue.take_over(connection, INBOUND, [event_id], until=now + schedule.INBOX_LEASE, token=own)
         return [(_arrived(row, own), source)]
 
     def _claim(self, connection: Connection) -> Batch:
