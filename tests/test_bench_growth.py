@@ -18,6 +18,13 @@ def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=outside.ROOT, env=environ, capture_output=True, text=True, timeout=120)
 
 
+def cells(printed: str) -> list[list[str]]:
+    """The cells of the tables that were printed."""
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line[:1] == "|"
+    ]
+
+
 @pytest.mark.parametrize("mode", ["sqlite-wal", "postgresql", "mariadb"])
 def test_each_question_is_asked_in_books_of_each_size(mode: str) -> None:
     if mode != "sqlite-wal":
@@ -25,9 +32,7 @@ def test_each_question_is_asked_in_books_of_each_size(mode: str) -> None:
     where = [] if mode == "sqlite-wal" else ["--database", databases.server(mode)]
     done = bench("growth", "--rows", "40,10", "--times", "1", *where)
     assert done.returncode == 0, done.stderr
-    lines = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if "|" in line
-    ]
+    lines = cells(done.stdout)
     assert lines[0][:4] == ["ms", "10 rows", "40 rows", "ratio"]
     asked = [line for line in lines if line[3].endswith("×")]
     assert len(asked) == QUESTIONS, done.stdout

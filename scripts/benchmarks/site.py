@@ -14,15 +14,23 @@ from flask import Flask
 @contextmanager
 def serving(app: Flask) -> Iterator[int]:
     """Serve the book under waitress; give its port."""
+    with served(app) as (port, _):
+        yield port
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[tuple[int, int]]:
+    """Serve the book under waitress, as behind a proxy; give its port and the number of its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "waitress", "--threads=8", f"--listen=127.0.0.1:{port}", "--call"]
-    with _running([*command, "guestbook:create_app"], app):
+    command = [sys.executable, "-m", "waitress", "--threads=8", f"--listen=127.0.0.1:{port}"]
+    command += ["--no-clear-untrusted-proxy-headers", "--call", "guestbook:create_app"]
+    with _running(command, app) as number:
         deadline = time.monotonic() + 20
         while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        yield port
+        yield port, number
 
 
 @contextmanager
@@ -34,12 +42,18 @@ def draining(app: Flask) -> Iterator[None]:
         yield
 
 
+def environ_of(app: Flask) -> dict[str, str]:
+    """Return the environment for a process of that book."""
+    return {**os.environ, **app.config["ENVIRON"]}
+
+
 @contextmanager
-def _running(command: list[str], app: Flask) -> Iterator[None]:
-    environ = {**os.environ, **app.config["ENVIRON"]}
-    process = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)  # waitress tells of its queue
+def _running(command: list[str], app: Flask) -> Iterator[int]:
+    process = subprocess.Popen(  # waitress tells of its queue
+        command, env=environ_of(app), stderr=subprocess.DEVNULL
+    )
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
