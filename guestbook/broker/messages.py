@@ -24,6 +24,7 @@ def celery_app(broker_url: str) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=2,
+        worker_consumer="guestbook.broker.guard:Consumer",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # Queues that last no longer than a connection are going out of fashion with RabbitMQ.
         worker_enable_remote_control=False,

@@ -1,12 +1,17 @@
-"""A broker for the tests of one process, and a world of its own in it for each test."""
+"""A broker for the tests of one process, and for each test a world of its own in it, on two databases."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.broker import rabbit
 from tests.broker.rabbit import Node, Vhost
-from tests.conftest import need
+from tests.broker.works import Works
+from tests.chaos.book import Book
+from tests.chaos.forks import Forks
+from tests.conftest import need, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +28,21 @@ def vhost(_node: Node) -> Iterator[Vhost]:
         _node.start()
     vhost = _node.vhost()
     yield vhost
-    if not _node.runs:
-        _node.start()
-    vhost.drop()
+    if _node.runs:
+        vhost.drop()
+
+
+@pytest.fixture(params=["sqlite-wal", "postgresql"])
+def environ(request: pytest.FixtureRequest, tmp_path: Path, vhost: Vhost) -> Iterator[dict[str, str]]:
+    """The settings of a book with a broker."""
+    if not request.param.startswith("sqlite"):
+        need(request.param)
+    with databases.fresh(request.param, tmp_path) as url:
+        yield {**settings_for(tmp_path, url), "GUESTBOOK_BROKER_URL": vhost.url}
+
+
+@pytest.fixture
+def works(book: Book, vhost: Vhost, forks: Forks, environ: dict[str, str], tmp_path: Path) -> Iterator[Works]:
+    works = Works(book, vhost, forks, environ, tmp_path)
+    yield works
+    works.end()
