@@ -78,9 +78,13 @@ def _copy(source: Connection, target: Target, table: Plain, step: Step) -> Moved
     """Let the target's table hold the book's rows and no others; what is there already is only compared."""
     moved = Moved(table)
     is_empty = target.count(table) == 0
+    if not is_empty:
+        target.learn(table)
     for rows in tables.chunks(source, table, moved.book):
         moved.copied += target.put(table, rows, is_empty=is_empty)
         step(len(rows))
+    if moved.copied:
+        target.learn(table)  # for the passes too
     if target.count(table) > moved.book.rows:
         gone: list[Key] = []
         for keys in target.keys(table):

@@ -63,6 +63,12 @@ class Target:
         with self.reading() as connection:
             return tables.count(connection, table)
 
+    def learn(self, table: Plain) -> None:
+        """Let PostgreSQL see how much there is now, or it would read the whole table to find a few rows."""
+        if self.engine.dialect.name == "postgresql":
+            with self.writing() as connection:
+                connection.exec_driver_sql(f"ANALYZE {table.name}")
+
     def keys(
         self, table: Plain, where: ColumnElement[bool] | None = None
     ) -> Generator[list[Key], None, None]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from guestbook import database, login, preferences
 from guestbook.database import db
@@ -12,6 +13,7 @@ from tests import stock
 from tests.conftest import running, settings_for
 from tests.migration import rows
 from tests.migration.moving import (
+    ask,
     back,
     each,
     empty,
@@ -25,6 +27,7 @@ from tests.migration.moving import (
     written,
 )
 from tests.migration.rows import change, dump, hostile, row, write
+from tests.outside import wait_for
 from tests.receiver import Receiver
 
 
@@ -140,3 +143,13 @@ def test_the_copy_sends_what_was_due_and_knows_the_password(
         db.session.remove()
     assert "was in use since" in refused(folder, there)
     assert len(back(folder, there)["comments"]) == 2
+
+
+@pytest.mark.parametrize("there", ["postgresql"], indirect=True)
+def test_postgresql_knows_at_once_how_much_there_is(folder: Path, there: str) -> None:
+    """Its own count comes a minute later; until then it would read a whole table for each portion."""
+    write(file_of(folder), hostile())
+    counts = text("SELECT analyze_count FROM pg_stat_user_tables WHERE relname = 'comments'")
+    for time in (1, 2):
+        migrate(folder, there)
+        wait_for(lambda time=time: ask(there, counts) == [time], 20)
