@@ -21,7 +21,7 @@ MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in s
 @contextmanager
 def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
     """Give an app on an empty SQLite file, or on a new database of that server's."""
-    with tempfile.TemporaryDirectory() as folder, _database(server, Path(folder)) as url:
+    with tempfile.TemporaryDirectory() as folder, database_of(server, Path(folder)) as url:
         environ = {
             "GUESTBOOK_DATA_DIR": folder,
             "GUESTBOOK_DATABASE_URL": url,
@@ -40,7 +40,8 @@ def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
 
 
 @contextmanager
-def _database(server: str | None, folder: Path) -> Iterator[str]:
+def database_of(server: str | None, folder: Path) -> Iterator[str]:
+    """Give the URL of a new database of that server's, gone at the end, or of a SQLite file in the folder."""
     if server is None:
         yield f"sqlite:///{folder / 'guestbook.db'}"
         return
@@ -51,8 +52,9 @@ def _database(server: str | None, folder: Path) -> Iterator[str]:
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
+        force = " WITH (FORCE)" if admin.dialect.name == "postgresql" else ""  # killed workers linger there
         with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}"))
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
         admin.dispose()
 
 

@@ -1,24 +1,24 @@
-"""Deliveries a second: whole passes beside the raw limits of the clients, in one run."""
+"""Deliveries a second: whole passes beside the raw limits of the clients and, if asked for, beside peers."""
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine
 
-from guestbook import clock
-from scripts.benchmarks import books, report, sink, together
-from scripts.benchmarks.usage import Figures, Meter
+from scripts.benchmarks import beside, drain, report, sink
+from scripts.benchmarks.beside import Peer
+from scripts.benchmarks.drain import Run
+from scripts.benchmarks.usage import Figures
 
-PATIENCE = 120  # seconds for the deliveries that hanging receivers must not hold up
-COLUMNS = ("", "set-up", "processes", "per second", "CPU ms each", "server's CPU ms", "peak MB", "busy cores")
+COLUMNS = ("", "set-up", "processes", "per second", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
+CLIENTS = ("session", "urllib3", "transport")
+OURS = "pass"
 
 
 class Case(NamedTuple):
@@ -29,18 +29,7 @@ class Case(NamedTuple):
     processes: int
 
 
-@dataclass(frozen=True)
-class Run:
-    """What was asked for, and the receivers of this run."""
-
-    count: int
-    webhooks: int
-    concurrency: int
-    delay: float
-    server: str | None
-    port: int  # of the receiver that answers
-    received: Any  # the number of its requests
-    silent: int  # port of the one that never answers
+Results = dict[Case, list[Figures]]
 
 
 def _numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[int]:
@@ -66,124 +55,104 @@ def _numbers(_context: object, _option: object, values: tuple[str, ...]) -> list
 )
 @click.option("--database", "server", help="URL of a server to use instead of SQLite.")
 @click.option("--raw/--no-raw", default=True, help="Measure the bare clients too.")
-def deliver(rounds: int, hanging: int, processes: list[int], raw: bool, **asked: Any) -> None:
+@click.option("--peers", is_flag=True, help="Measure huey, Celery, dramatiq and procrastinate too.")
+@click.option("--rabbitmq", default=beside.RABBITMQ, show_default=True, help="For the peers.")
+@click.option("--postgresql", default=beside.POSTGRESQL, show_default=True, help="For the peers.")
+def deliver(
+    count: int,
+    webhooks: int,
+    rounds: int,
+    concurrency: int,
+    delay: float,
+    hanging: int,
+    processes: list[int],
+    server: str | None,
+    raw: bool,
+    peers: bool,
+    rabbitmq: str,
+    postgresql: str,
+) -> None:
     """Drain queued deliveries to a local sink, with signature, guard, budget and attempt rows.
 
     Passes that run at once have data folders of their own and begin together; each delivery must arrive
     exactly once. With --hanging the time counts until the deliveries of the other webhooks are through.
+
+    Peers are measured where they are installed, in their best set-up and from a full queue on:
+    pip install -e .[peers], in a virtual environment of its own if you like, which BENCH_PYTHON then names:
+    BENCH_PYTHON=/path/to/python scripts/bench deliver --peers --processes 1,2
     """
-    if not 0 <= hanging < asked["webhooks"]:
+    if not 0 <= hanging < webhooks:
         raise click.UsageError("--hanging must leave a webhook that answers.")
-    asked["count"] -= asked["count"] % asked["webhooks"]
-    results: dict[Case, list[Figures]] = defaultdict(list)
+    if hanging and peers:
+        raise click.UsageError("--hanging and --peers are measured apart.")
+    count -= count % webhooks
+    results: Results = defaultdict(list)
     with ExitStack() as stack:
-        port, received = stack.enter_context(sink.running(asked["delay"]))
+        port, received = stack.enter_context(sink.running(delay))
         silent = stack.enter_context(sink.running(math.inf))[0] if hanging else 0
-        run = Run(**asked, port=port, received=received, silent=silent)
-        _heading(run, rounds)
+        run = Run(count, webhooks, concurrency, server, port, received, silent)
+        found, skipped = stack.enter_context(beside.found(rabbitmq, postgresql)) if peers else ([], {})
+        _heading(run, rounds, found, skipped)
+        clients = CLIENTS if raw and not delay and not hanging else ()
         for _ in range(rounds):
-            for case, measure in _cases(run, hanging, processes, raw):
+            for case, measure in _cases(run, clients, hanging, processes, found):
                 results[case].append(measure())
-    _print(run, results, hanging)
+    _print(results, count // webhooks * (webhooks - hanging))
+    _tell(results, concurrency / delay if delay else 0, count)
 
 
-def _heading(run: Run, rounds: int) -> None:
+def _heading(run: Run, rounds: int, found: list[Peer], skipped: dict[str, str]) -> None:
+    more = {"deliveries": f"{run.count:,} to {run.webhooks} webhooks, medians of {rounds} rounds"}
+    if found:
+        more["peers"] = ", ".join(peer.version for peer in found)
+    if skipped:
+        more["skipped"] = ", ".join(f"{name} ({why})" for name, why in skipped.items())
     engine = create_engine(run.server) if run.server else None
-    what = f"{run.count:,} to {run.webhooks} webhooks, medians of {rounds} rounds"
-    report.heading(engine, {"deliveries": what})
+    report.heading(engine, more)
     if engine:
         engine.dispose()
 
 
 def _cases(
-    run: Run, hanging: int, processes: list[int], raw: bool
+    run: Run, clients: tuple[str, ...], hanging: int, processes: list[int], found: list[Peer]
 ) -> Iterator[tuple[Case, Callable[[], Figures]]]:
-    if raw and not run.delay and not hanging:
-        for kind in ("session", "urllib3", "transport"):
-            yield Case(kind, "1 thread, nothing recorded", 1), partial(_client, run, kind)
-    setup = f"{run.concurrency} threads each"
+    for kind in clients:
+        yield Case(kind, "1 thread, nothing recorded", 1), partial(drain.client, run, kind)
     for number in processes:
-        yield Case("pass", setup, number), partial(_passes, run, number, hanging, silent=False)
-        if hanging:
-            yield (
-                Case("pass", f"{setup}, {hanging} hang", number),
-                partial(_passes, run, number, hanging, silent=True),
-            )
+        for silent in (0, hanging) if hanging else (0,):
+            setup = f"{run.concurrency} threads each" + (f", {silent} hang" if silent else "")
+            yield Case(OURS, setup, number), partial(drain.passes, run, number, hanging, silent=bool(silent))
+        for peer in found:
+            yield Case(peer.name, peer.setup, number), partial(peer.measure, run, number)
 
 
-def _client(run: Run, kind: str) -> Figures:
-    """Let a bare client send as many requests."""
-    before = run.received.value
-    with together.ready([kind, run.port, run.count], [{}]) as processes:
-        meter = Meter([process.pid for process in processes])
-        together.go(processes)
-        together.hear(processes, "done")
-        figures = meter.figures()
-    _check(run.received.value - before, run.count, "received")
-    return figures
-
-
-def _passes(run: Run, number: int, hanging: int, *, silent: bool) -> Figures:
-    """Let so many passes drain a new book; the webhooks that would hang are there or are not."""
-    answering = run.webhooks - hanging
-    ports = [run.port] * answering + [run.silent] * hanging * silent
-    each = run.count // run.webhooks
-    before = run.received.value
-    with books.fresh(run.server) as app:
-        books.add_webhooks(ports)
-        books.fill(app, each)
-        with together.ready(["deliver", run.concurrency, 0], books.places(app, number)) as processes:
-            kinds = [make_url(run.server).get_backend_name()] if run.server else []
-            meter, began = Meter([process.pid for process in processes], kinds), clock.now()
-            together.go(processes)
-            if silent:
-                _until(lambda: run.received.value - before == each * answering == books.processed()[0])
-                last = books.processed()[1]
-                figures = meter.figures((last - began).total_seconds() if last else None)
-            else:
-                together.hear(processes, "done")
-                figures = meter.figures()
-        _check(books.processed()[0], each * answering, "on record")
-    _check(run.received.value - before, each * answering, "received")
-    return figures
-
-
-def _until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not done():
-        if time.monotonic() > deadline:
-            raise click.ClickException(f"The deliveries were not through within {PATIENCE} seconds.")
-        time.sleep(0.01)
-
-
-def _check(found: int, wanted: int, what: str) -> None:
-    if found != wanted:
-        raise click.ClickException(f"{found} deliveries are {what} where {wanted} were to be, once each.")
-
-
-def _print(run: Run, results: dict[Case, list[Figures]], hanging: int) -> None:
-    count = run.count // run.webhooks * (run.webhooks - hanging)
+def _print(results: Results, count: int) -> None:
+    """Print the table, with ratios to the bare clients, the fastest peer and the one that uses least CPU."""
     rates = {case: count / median(one.seconds for one in some) for case, some in results.items()}
-    bases = {case.name: rates[case] for case in rates if case.name in ("session", "urllib3")}
-    report.table(
-        [*COLUMNS, *(f"to {name}" for name in bases)],
-        [_row(case, some, count, rates[case], bases) for case, some in results.items()],
-    )
-    for case, rate in rates.items():
-        if run.delay and case.name == "pass":
-            ideal = case.processes * run.concurrency / run.delay
-            click.echo(f"{case.processes}: threads ÷ latency = {ideal:,.0f}/s, of which {rate / ideal:.0%}")
-        if hanging and not case.setup.endswith("hang"):
-            slow = rates[case._replace(setup=f"{case.setup}, {hanging} hang")]
-            click.echo(f"{case.processes}: with hanging ones the others take {rate / slow:.2f} × as long")
+    cpu = {case: median(one.cpu for one in some) / count * 1000 for case, some in results.items()}
+    bases = {f"to {case.name}": rates[case] for case in rates if case.name in CLIENTS[:2]}
+    others = [case for case in rates if case.name not in (*CLIENTS, OURS)]
+    if others:
+        bases["to the fastest peer"] = max(rates[case] for case in others)
+    least = min((cpu[case] for case in others), default=None)
+    rows: list[list[report.Cell]] = []
+    for case, some in results.items():
+        server = median(one.server for one in some) / count * 1000
+        peak, cores = round(median(one.mb for one in some)), f"{median(one.cores for one in some):.1f}"
+        ratios = [report.ratio(rates[case], base) for base in bases.values()]
+        ratios += [report.ratio(cpu[case], least)] if least else []
+        rows.append([*case, round(rates[case]), cpu[case], server or None, peak, cores, *ratios])
+    report.table([*COLUMNS, *bases, *(["CPU to the leanest peer"] if least else [])], rows)
 
 
-def _row(
-    case: Case, some: list[Figures], count: int, rate: float, bases: dict[str, float]
-) -> list[report.Cell]:
-    cpu = median(one.cpu for one in some) / count * 1000
-    server = median(one.server for one in some) / count * 1000
-    peak = round(median(one.mb for one in some))
-    cores = median(one.cores for one in some)
-    ratios = [report.ratio(rate, base) for base in bases.values()]
-    return [*case, round(rate), cpu, server or None, peak, f"{cores:.1f}", *ratios]
+def _tell(results: Results, ideal: float, count: int) -> None:
+    """Print what receivers that are slow or hang have cost."""
+    ours = {case: median(one.seconds for one in some) for case, some in results.items() if case.name == OURS}
+    for case, seconds in ours.items():
+        if ideal:
+            most = ideal * case.processes
+            share = count / seconds / most
+            click.echo(f"- {case.processes} × threads ÷ latency = {most:,.0f}/s, of which {share:.0%}")
+        for slow in ours:
+            if slow.processes == case.processes and slow.setup.startswith(f"{case.setup}, "):
+                click.echo(f"- {slow.setup}: the others take {ours[slow] / seconds:.2f} × as long")

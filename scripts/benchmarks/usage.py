@@ -34,20 +34,17 @@ class Meter:
 
     def __init__(self, pids: Sequence[int], servers: Iterable[str] = ()) -> None:
         self._pids = pids
-        self._names = {name for server in servers for name in SERVERS.get(server, ())}
-        self._before = self._read()
+        names = {name for server in servers for name in SERVERS.get(server, ())}
+        self._servers = {root: cpu(family([root])) for root in _roots(names)}
+        self._busy, self._cpu, self._start = _busy(), cpu(family(pids)), time.monotonic()
 
     def figures(self, seconds: float | None = None) -> Figures:
-        """Return what was used until now; the processes must still be there."""
-        start, cpu, server, busy = self._before
-        now, cpu_now, server_now, busy_now = self._read()
+        """Return what was used until now, in so many seconds if not just now; the processes must be there."""
+        took, used, busy = time.monotonic() - self._start, cpu(family(self._pids)), _busy()
+        servers = {root: cpu(family([root])) for root in self._servers}
+        server = sum(now - self._servers[root] for root, now in servers.items() if now)
         mb = sum(_peak(pid) for pid in family(self._pids))
-        cores = (busy_now - busy) / (now - start)
-        return Figures(seconds or now - start, cpu_now - cpu, server_now - server, cores, mb)
-
-    def _read(self) -> tuple[float, float, float, float]:
-        named = [pid for pid in _pids() if _stat(pid)[0] in self._names] if self._names else []
-        return time.monotonic(), cpu(family(self._pids)), cpu(named), _busy()
+        return Figures(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb)
 
 
 def cpu(pids: Iterable[int]) -> float:
@@ -64,6 +61,13 @@ def family(pids: Iterable[int]) -> list[int]:
     for pid in found:  # which grows meanwhile
         found += children[pid]
     return found
+
+
+def _roots(names: set[str]) -> list[int]:
+    """Return the processes of these names whose parents have none of them."""
+    stats = {pid: _stat(pid) for pid in _pids()} if names else {}
+    named = {pid for pid, (name, _) in stats.items() if name in names}
+    return [pid for pid in named if int(stats[pid][1][1]) not in named]
 
 
 def _pids() -> list[int]:

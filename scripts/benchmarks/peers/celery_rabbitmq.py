@@ -1,0 +1,69 @@
+"""Celery on RabbitMQ.
+
+Tuned: the pool of threads (two prefork processes are slower, for each commits alone); eight threads that
+prefetch 64 tasks each; no results, events, gossip, mingling, heartbeats or remote control. Durable: a
+durable queue, persistent messages, acknowledged late.
+"""
+
+import sys
+
+from celery import Celery
+
+from scripts.benchmarks.peers import job, record
+
+SETUP = "8 threads each, SQLite"
+SERVERS = ("rabbitmq",)
+THREADS = 8
+
+keep = record.Sqlite()
+queue = Celery("bench", broker=job.setting("RABBITMQ"))
+queue.conf.update(
+    task_default_queue=job.setting("QUEUE"),
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=64,
+    worker_disable_rate_limits=True,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    broker_heartbeat=0,
+)
+
+
+def work(delivery_id: str, url: str, body: str) -> None:
+    """Do one task."""
+    job.deliver(keep, delivery_id, url, body)
+
+
+deliver = queue.task(name="deliver")(work)
+
+
+def fill() -> None:
+    """Put all deliveries into the queue."""
+    with queue.producer_or_acquire() as producer:
+        for one in job.deliveries():
+            deliver.apply_async(one, producer=producer)
+
+
+def clear() -> None:
+    """Take the queue away."""
+    with queue.connection_for_write() as connection:
+        connection.default_channel.queue_delete(job.setting("QUEUE"))
+        connection.default_channel.exchange_delete(job.setting("QUEUE"))
+
+
+def commands(processes: int) -> list[list[str]]:
+    """Return the commands of so many workers."""
+    worker = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--quiet",
+        f"--app={__name__}:queue",
+        "worker",
+        "--loglevel=ERROR",
+    ]
+    options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--pool=threads"]
+    return [
+        [*worker, *options, f"--concurrency={THREADS}", f"--hostname={one}@%h"] for one in range(processes)
+    ]

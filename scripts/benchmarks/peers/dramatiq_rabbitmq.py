@@ -1,0 +1,45 @@
+"""dramatiq on RabbitMQ.
+
+Tuned: eight threads, its own default; none of its middleware, not even retries. Durable by its nature: a
+durable queue, persistent messages, acknowledged when the task is done.
+"""
+
+import sys
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+
+from scripts.benchmarks.peers import job, record
+
+SETUP = "8 threads each, SQLite"
+SERVERS = ("rabbitmq",)
+THREADS = 8
+
+keep = record.Sqlite()
+queue = RabbitmqBroker(url=job.setting("RABBITMQ"), middleware=[])
+
+
+def work(delivery_id: str, url: str, body: str) -> None:
+    """Do one task."""
+    job.deliver(keep, delivery_id, url, body)
+
+
+deliver = dramatiq.actor(work, actor_name="deliver", queue_name=job.setting("QUEUE") or "bench", broker=queue)
+
+
+def fill() -> None:
+    """Put all deliveries into the queue."""
+    for one in job.deliveries():
+        deliver.send(*one)
+
+
+def clear() -> None:
+    """Take the queue and the two that dramatiq makes beside it away."""
+    for suffix in ("", ".DQ", ".XQ"):
+        queue.channel.queue_delete(job.setting("QUEUE") + suffix)
+
+
+def commands(processes: int) -> list[list[str]]:
+    """Return the commands of so many workers."""
+    worker = [sys.executable, "-m", "dramatiq", f"{__name__}:queue", "--skip-logging"]
+    return [[*worker, f"--processes={processes}", f"--threads={THREADS}"]]

@@ -1,0 +1,42 @@
+"""huey on SQLite.
+
+Tuned: eight threads (two are slower, for each waits for the disk twice); no results and no periodic tasks;
+polls a hundred times as often as its default; synchronous FULL as ours. Worker processes instead of threads
+are slower, for they cannot commit together. A task is out of its queue before it runs: a kill loses it.
+"""
+
+import sys
+
+from huey import SqliteHuey
+
+from scripts.benchmarks.peers import job, record
+
+SETUP = "8 threads each, SQLite"
+SERVERS = ()
+THREADS = 8
+
+keep = record.Sqlite()
+file = str(job.folder() / "queue.db") if job.setting("FOLDER") else ":memory:"
+queue = SqliteHuey("bench", filename=file, results=False, fsync=True, timeout=30)
+
+
+def work(delivery_id: str, url: str, body: str) -> None:
+    """Do one task."""
+    job.deliver(keep, delivery_id, url, body)
+
+
+deliver = queue.task(name="deliver")(work)
+
+
+def fill() -> None:
+    """Put all deliveries into the queue."""
+    queue.storage._fsync = False  # filling is not measured
+    for one in job.deliveries():
+        deliver(*one)
+
+
+def commands(processes: int) -> list[list[str]]:
+    """Return the commands of so many workers."""
+    consumer = [sys.executable, "-m", "huey.bin.huey_consumer", f"{__name__}.queue", "--quiet"]
+    options = ["--no-periodic", "--worker-type=thread", f"--workers={THREADS}"]
+    return [[*consumer, *options, "--delay=0.001", "--max-delay=0.01"]] * processes

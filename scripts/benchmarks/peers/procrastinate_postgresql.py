@@ -1,0 +1,41 @@
+"""procrastinate on PostgreSQL.
+
+Tuned: eight jobs at once in threads; jobs that succeed are deleted, which saves a row's life in an index;
+rows are recorded in the same database by a connection for each thread.
+"""
+
+import sys
+
+import procrastinate
+
+from scripts.benchmarks.peers import job, record
+
+SETUP = "8 threads each, PostgreSQL"
+SERVERS = ("postgresql",)
+THREADS = 8
+
+keep = record.Postgresql()
+connector = procrastinate.PsycopgConnector(conninfo=job.setting("POSTGRESQL"), max_size=THREADS + 2)
+queue = procrastinate.App(connector=connector)
+
+
+def work(delivery_id: str, url: str, body: str) -> None:
+    """Do one task."""
+    job.deliver(keep, delivery_id, url, body)
+
+
+deliver = queue.task(name="deliver")(work)
+
+
+def fill() -> None:
+    """Put all deliveries into the queue."""
+    with queue.open():
+        queue.schema_manager.apply_schema()
+        tasks = ({"delivery_id": one, "url": url, "body": body} for one, url, body in job.deliveries())
+        deliver.batch_defer(*tasks)
+
+
+def commands(processes: int) -> list[list[str]]:
+    """Return the commands of so many workers."""
+    worker = [sys.executable, "-m", "procrastinate", "--log-level=error", f"--app={__name__}.queue", "worker"]
+    return [[*worker, f"--concurrency={THREADS}", "--delete-jobs=successful"]] * processes
