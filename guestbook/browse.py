@@ -6,7 +6,7 @@ or a word, a page looks at some thousand rows and says how far back it has come.
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from urllib.parse import quote_plus
 
@@ -20,6 +20,8 @@ from guestbook.text import clean_line
 LOOK = 5000  # rows that one page looks at
 LOOK_INSIDE = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
 COUNT = 10_000  # rows that are counted before it is "more than"
+LATELY = timedelta(days=7)  # in which failed ones are counted by webhook or source,
+FAILED = 1_000  # so many at the most: no index says whose they are, so each has to be looked up
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)
@@ -134,6 +136,14 @@ class InboundEvents:
         return self.status is not None and (self.status != "processed" or self.source_id is None)
 
 
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """How many rows failed in the last days, by the id of their webhook or source."""
+
+    counts: dict[str, int]
+    cut_at: int | None = None  # so many were too many to count: only the newest are
+
+
 def deliveries(
     session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
 ) -> Page[Delivery]:
@@ -190,6 +200,16 @@ def count_some(session: Session, condition: ColumnElement[bool], model: type[M])
     """Return how many rows those are, at most one more than `COUNT`: by an index it takes a millisecond."""
     some = select(model.id).where(condition).limit(COUNT + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
+    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
+    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
+    lately = (model.status == "failed") & (model.id >= ids.first_of(now - LATELY))
+    some = select(owner.label("owner")).where(lately).order_by(model.id.desc()).limit(FAILED + 1).subquery()
+    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
+    counts = {row.owner: row.many for row in rows}
+    return Lately(counts, cut_at=FAILED if sum(counts.values()) > FAILED else None)
 
 
 def _page(

@@ -1,15 +1,13 @@
 """How the webhooks are doing, in words."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook import browse, clock, ids, schedule
+from guestbook import browse, clock, schedule
 from guestbook.models import FIRST_DUE, Delivery, Webhook
-
-LATELY = timedelta(days=7)  # in which failed deliveries count
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +18,13 @@ class Standing:
     word: str  # well, failing, paused or disabled
     sentence: str
     waiting: int
-    failed: int  # lately
 
 
 def all_of(session: Session, now: datetime) -> list[Standing]:
     """Return how all webhooks are doing, the oldest first."""
     first_due = {row.id: row.due_at for row in session.execute(select(Webhook.id, FIRST_DUE.label("due_at")))}
-    failed = _failed_lately(session, now)
     return [
-        _standing(session, webhook, now, first_due.get(webhook.id), failed.get(webhook.id, 0))
+        _standing(session, webhook, now, first_due.get(webhook.id))
         for webhook in session.scalars(select(Webhook).order_by(Webhook.id))
     ]
 
@@ -36,8 +32,7 @@ def all_of(session: Session, now: datetime) -> list[Standing]:
 def of(session: Session, webhook: Webhook, now: datetime) -> Standing:
     """Return how one webhook is doing."""
     first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
-    failed = _failed_lately(session, now).get(webhook.id, 0)
-    return _standing(session, webhook, now, first_due, failed)
+    return _standing(session, webhook, now, first_due)
 
 
 def word(webhook: Webhook, now: datetime) -> str:
@@ -73,27 +68,17 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
     return None
 
 
-def _standing(
-    session: Session, webhook: Webhook, now: datetime, first_due: datetime | None, failed: int
-) -> Standing:
+def _standing(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> Standing:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
     waiting = browse.count_some(session, mine, Delivery)
     if webhook.disabled_at:
-        return Standing(webhook, "disabled", _why_disabled(webhook, waiting), waiting, failed)
+        return Standing(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
     if _is_paused(webhook, now):
-        return Standing(webhook, "paused", _why_paused(webhook, waiting), waiting, failed)
+        return Standing(webhook, "paused", _why_paused(webhook, waiting), waiting)
     if webhook.failing_since:
-        return Standing(webhook, "failing", _why_failing(webhook, now, first_due), waiting, failed)
+        return Standing(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
     waits = "nothing waits for it" if not waiting else _wait(waiting, "to be sent")
-    return Standing(webhook, "well", f"Nothing is wrong, and {waits}.", waiting, failed)
-
-
-def _failed_lately(session: Session, now: datetime) -> dict[str, int]:
-    """Count the failed deliveries of the last days by webhook, with one look at a bounded number of rows."""
-    lately = (Delivery.status == "failed") & (Delivery.id >= ids.first_of(now - LATELY))
-    some = select(Delivery.webhook_id).where(lately).limit(browse.COUNT + 1).subquery()
-    rows = session.execute(select(some.c.webhook_id, func.count().label("many")).group_by(some.c.webhook_id))
-    return {row.webhook_id: row.many for row in rows}
+    return Standing(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
 
 
 def _is_paused(webhook: Webhook, now: datetime) -> bool:

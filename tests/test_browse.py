@@ -9,6 +9,7 @@ from flask import Flask
 
 from guestbook import browse, clock
 from guestbook.database import db
+from guestbook.models import Delivery, InboundEvent
 from tests import stock
 
 HOUR = timedelta(hours=1)
@@ -105,3 +106,32 @@ def test_a_list_reads_no_payload() -> None:
     stock.delivery(stock.webhook())
     [row] = browse.deliveries(db.session(), browse.Deliveries()).rows
     assert "payload" not in vars(row)
+
+
+def test_failed_ones_count_for_a_week_by_whose_they_are(each_app: Flask) -> None:  # noqa: ARG001
+    one, other = stock.webhook(), stock.webhook()
+    for days in (0, 6, 8):
+        stock.delivery(one, status="failed", created_at=clock.now() - timedelta(days=days))
+    stock.delivery(one, status="processed")
+    stock.delivery(other, status="failed")
+    source = stock.source()
+    stock.inbound(source, status="failed")
+    stock.inbound(source, status="processed")
+    assert lately(Delivery) == browse.Lately({one: 2, other: 1})
+    assert lately(InboundEvent) == browse.Lately({source: 1})
+
+
+def test_of_many_that_failed_the_newest_count(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:  # noqa: ARG001
+    monkeypatch.setattr(browse, "FAILED", 2)
+    loud, quiet = stock.webhook(), stock.webhook()
+    for hours in (3, 4):
+        stock.delivery(loud, status="failed", created_at=clock.now() - hours * HOUR)
+    assert lately(Delivery) == browse.Lately({loud: 2})
+    for hours in (1, 2):
+        stock.delivery(quiet, status="failed", created_at=clock.now() - hours * HOUR)
+    assert lately(Delivery) == browse.Lately({loud: 1, quiet: 2}, cut_at=2)
+
+
+def lately(model: type[Delivery] | type[InboundEvent]) -> browse.Lately:
+    db.session.rollback()
+    return browse.failed_lately(db.session(), model, clock.now())

@@ -100,22 +100,6 @@ def test_counting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Its more than 2 deliveries wait until it is enabled." in found.sentence
 
 
-def test_failed_ones_count_for_a_week(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = stock.webhook(), stock.webhook()
-    for days in (0, 6, 8):
-        stock.delivery(one, status="failed", created_at=clock.now() - timedelta(days=days))
-    stock.delivery(one, status="processed")
-    stock.delivery(other, status="failed")
-    assert failed() == {one: 2, other: 1}
-    assert standing.of(db.session(), db.session.get_one(Webhook, one), clock.now()).failed == 2
-    monkeypatch.setattr(browse, "COUNT", 1)
-    assert sum(failed().values()) == 2
-
-
-def failed() -> dict[str, int]:
-    return {found.webhook.id: found.failed for found in standing.all_of(db.session(), clock.now())}
-
-
 @pytest.mark.usefixtures("each_app")
 def test_all_are_judged_alike_on_every_database() -> None:
     for values in ({}, {"failing_since": clock.now(), "failures_in_a_row": 2}):

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import clock, receiving
+from guestbook import browse, clock, receiving
 from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.inbox import standing
@@ -67,7 +67,8 @@ def add(as_json: bool, **fields: Any) -> None:
 @show.command
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
-    rows = standing.all_of(db.session(), clock.now())
+    rows = standing.all_of(db.session())
+    failed = browse.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
         show.print_json([_document(row.source, leave_out=SECRETS) for row in rows])
         return
@@ -76,12 +77,14 @@ def list_(as_json: bool) -> None:
         [
             (
                 *(row.source.id, row.source.name, row.word, row.source.verify, row.source.action),
-                *(row.last_at, row.waiting, row.failed),
+                *(row.last_at, row.waiting, failed.counts.get(row.source.id, 0)),
             )
             for row in rows
         ],
         f"No sources yet. Add one: {show.typed('sources add NAME --verify github')}",
     )
+    if failed.cut_at:
+        click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
 
 
 @sources.command("show")
@@ -98,7 +101,7 @@ def show_(id_: str, as_json: bool) -> None:
     counts = ", ".join(
         f"{count} {name}" for name, count in db.session.execute(query.group_by(InboundEvent.status))
     )
-    state = standing.of(db.session(), row, clock.now()).sentence
+    state = standing.of(db.session(), row).sentence
     show.print_fields({**_document(row), "state": state, "events": counts or "none"})
 
 

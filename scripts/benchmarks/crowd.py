@@ -46,7 +46,8 @@ def fill(count: int, settings: Settings) -> None:
 def add_old() -> None:
     """Add what retention takes next: one bite of processed deliveries with their attempts."""
     webhooks, luck, moment = _webhooks(), Random(), clock.now() - 2 * month.LASTS
-    made = [_delivery(_id(moment, luck), webhooks[0], None, moment) for _ in range(OLD)]
+    start, text = ids.first_of(moment), clock.to_text(moment)
+    made = [_delivery(_id(start, luck), webhooks[0], None, text) for _ in range(OLD)]
     with bulk.filling(db.engine, quick=False) as filler:
         filler.store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
 
@@ -68,27 +69,25 @@ def _final(
     moment: datetime, number: int, webhooks: list[str], source: str, luck: Random
 ) -> tuple[Row, Row, Row, Row]:
     """Return a comment, its delivery, the attempt, and an inbound event of the same moment."""
-    comment = _comment(_id(moment, luck), number, moment)
+    start, made = ids.first_of(moment), clock.to_text(moment)
+    comment = _comment(_id(start, luck), number, made)
     webhook = webhooks[number % len(webhooks)]
     failed = number % FAILED == 0
-    delivery = _delivery(_id(moment, luck), webhook, comment["id"], moment, failed=failed)
-    return comment, delivery, _attempt(delivery), _event(_id(moment, luck), source, moment, failed=failed)
+    delivery = _delivery(_id(start, luck), webhook, comment["id"], made, failed=failed)
+    return comment, delivery, _attempt(delivery), _event(_id(start, luck), source, made, failed=failed)
 
 
-def _comment(comment_id: str, number: int, moment: datetime) -> Row:
+def _comment(comment_id: str, number: int, made: str) -> Row:
     return {
         "id": comment_id,
         "name": f"Visitor {number}",
         "message": "Thank you for the lovely weekend by the lake.",
         "status": "published",
-        "created_at": clock.to_text(moment),
+        "created_at": made,
     }
 
 
-def _delivery(
-    delivery_id: str, webhook: str, comment: str | None, moment: datetime, *, failed: bool = False
-) -> Row:
-    made = clock.to_text(moment)
+def _delivery(delivery_id: str, webhook: str, comment: str | None, made: str, *, failed: bool = False) -> Row:
     return {
         "id": delivery_id,
         "event_id": comment or delivery_id,
@@ -121,8 +120,7 @@ def _attempt(delivery: Row) -> Row:
     }
 
 
-def _event(event_id: str, source: str, moment: datetime, *, failed: bool) -> Row:
-    came = clock.to_text(moment)
+def _event(event_id: str, source: str, came: str, *, failed: bool) -> Row:
     return {
         "id": event_id,
         "source_id": source,
@@ -145,15 +143,16 @@ def _waiting(number: int, webhooks: list[str], luck: Random) -> Row:
     """Return a delivery of just now that was not tried, or that waits some hours for its retry."""
     now = clock.now()
     tried = number >= DUE
-    made = _delivery(_id(now, luck), webhooks[number % len(webhooks)], None, now, failed=True)
+    webhook = webhooks[number % len(webhooks)]
+    made = _delivery(_id(ids.first_of(now), luck), webhook, None, clock.to_text(now), failed=True)
     due_at = now + timedelta(hours=1 + number % 10) if tried else now
     waits = {"status": "new", "due_at": clock.to_text(due_at), "finished_at": None}
     return made | waits | ({} if tried else {"attempts": 0, "last_status_code": None, "last_error": None})
 
 
-def _id(moment: datetime, luck: Random) -> str:
-    """Return an id that was made at that moment, as `ids.new` would."""
-    return f"{ids.first_of(moment)[:12]}7{luck.getrandbits(12):03x}{luck.getrandbits(62) | 1 << 63:016x}"
+def _id(start: str, luck: Random) -> str:
+    """Return an id as `ids.new` makes them; `start` is the first of that moment."""
+    return f"{start[:12]}7{luck.getrandbits(12):03x}{luck.getrandbits(62) | 1 << 63:016x}"
 
 
 def _tell(done: int, count: int) -> None:

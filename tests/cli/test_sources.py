@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook import clock
+from guestbook import browse, clock
 from guestbook.database import db
 from guestbook.inbox.ready import READY
 from guestbook.models import Source
@@ -110,6 +110,19 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
     assert shell("sources", "list") == (
         "No sources yet. Add one: flask --app guestbook sources add NAME --verify github\n"
     )
+
+
+def test_the_list_says_when_too_many_failed_to_count_them(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "FAILED", 1)
+    row = added(shell)
+    for is_said in (False, True):
+        stock.inbound(row["id"], status="failed")
+        said = shell("sources", "list").endswith(
+            "\nMore than 1 failed in 7 days; only the newest are counted.\n"
+        )
+        assert said == is_said
 
 
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from guestbook import clock, database, health, ids
+from guestbook import browse, clock, database, health, ids
 from guestbook.database import db
 from guestbook.models import PASSES
 from guestbook.version import VERSION
@@ -64,6 +64,16 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
     assert said.endswith(
         "\nA pass ended 1 minute ago after 0.0 seconds: " + fact(said, "last pass did") + ".\n"
     )
+
+
+def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse, "COUNT", 2)
+    hook = stock.webhook()
+    for _ in range(4):
+        stock.delivery(hook, status="processed")
+    stock.delivery(hook, status="failed")
+    assert fact(shell("status"), "deliveries") == "more than 2 processed, 1 failed"
+    assert shell.json("status")["deliveries"] == {"processed": 4, "failed": 1}
 
 
 def test_the_json_has_numbers(shell: Shell) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import defer
 
-from guestbook import clock, ids, login, receiving
+from guestbook import browse, clock, ids, login, receiving
 from guestbook.database import db, writing
 from guestbook.inbox import preview, standing
 from guestbook.inbox.ready import READY
@@ -32,8 +32,13 @@ NOT_NOW = "Nothing was changed. Choose one of the times for which the old secret
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them, and how they are doing."""
-    standings = standing.all_of(db.session(), clock.now())
-    return render_template("admin/sources.html", standings=standings, kinds=VERIFY, deeds=ACTIONS)
+    return render_template(
+        "admin/sources.html",
+        standings=standing.all_of(db.session()),
+        failed=browse.failed_lately(db.session(), InboundEvent, clock.now()),
+        kinds=VERIFY,
+        deeds=ACTIONS,
+    )
 
 
 @pages.get("/new")
@@ -177,7 +182,7 @@ def _page(source: Source, **more: object) -> str:
     overlap_end = source.previous_secret_expires_at if source.previous_secret else None
     return render_template(
         "admin/source.html",
-        standing=standing.of(session, source, now),
+        standing=standing.of(session, source),
         url=source.url(common.settings().base_url),
         events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(LATEST)).all(),
         secret=_just_made(source),

@@ -12,7 +12,7 @@ from guestbook.browse import Deliveries
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.login import TooManyTries, WrongPassword
-from guestbook.models import Webhook
+from guestbook.models import Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
 from guestbook.web.admin import actions, doorman, sealed, webhook_ping, webhook_preview
@@ -30,7 +30,12 @@ OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "16
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them, and how they are doing."""
-    return render_template("admin/webhooks.html", standings=standing.all_of(db.session(), clock.now()))
+    session, now = db.session(), clock.now()
+    return render_template(
+        "admin/webhooks.html",
+        standings=standing.all_of(session, now),
+        failed=browse.failed_lately(session, Delivery, now),
+    )
 
 
 @pages.get("/new")

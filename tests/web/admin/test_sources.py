@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook import database, signing
+from guestbook import browse, database, signing
 from guestbook.database import db
 from guestbook.inbox.ready import READY
 from guestbook.models import Source
@@ -79,6 +79,19 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     }
     assert text(by_class(other, "badge")[0]) == "silent"
     assert "Nothing has come yet." in text(other)
+
+
+def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
+    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "FAILED", 1)
+    with app.app_context():
+        row_id = stock.source()
+    sentence = "More than 1 failed in 7 days; only the newest are counted."
+    for is_said in (False, True):
+        with app.app_context():
+            stock.inbound(row_id, status="failed")
+        assert (sentence in text(owner.page(PLACE))) == is_said
 
 
 @pytest.mark.parametrize("verify", VERIFY)

@@ -89,6 +89,18 @@ def test_a_number_that_was_not_counted_to_its_end_says_so(
     assert "more than 2" in text(owner.page(PLACE).find(".//tbody"))
 
 
+def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
+    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "FAILED", 1)
+    row = store(app)
+    sentence = "More than 1 failed in 7 days; only the newest are counted."
+    for is_said in (False, True):
+        with app.app_context():
+            stock.delivery(row, status="failed")
+        assert (sentence in text(owner.page(PLACE))) == is_said
+
+
 def test_a_webhook_is_disabled_and_enabled(app: Flask, owner: Owner) -> None:
     row_id = added(owner)
     with app.app_context():
