@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from guestbook import clock, database, errands, ids, queue, record, schedule, sender
 from guestbook.broker.gate import Gate
@@ -66,13 +67,22 @@ class Hands:
         """Work through the inbound event if it is still under the token; return what came of it."""
         return self._inbox.work_on(str(event_id), str(token)) if _are_good(event_id, token) else Counts()
 
-    def _settle(self, asks: Sequence[Handed | Outcome]) -> list[Errand | Tally | None]:
-        """Record the outcomes and take over the rows, in one transaction."""
-        return database.insist(self._engine, partial(self._write, asks))
+    def _settle(self, asks: Sequence[Handed | Outcome]) -> Sequence[Errand | Tally | None | Exception]:
+        """Record the outcomes and take over the rows, in one transaction; what goes wrong goes wrong alone."""
+        try:
+            return database.insist(self._engine, partial(self._write, asks))
+        except DBAPIError as error:
+            if len(asks) == 1 or database.is_away(error):
+                raise
+        answers: list[Errand | Tally | None | Exception] = []
+        for ask in asks:
+            try:
+                answers += self._settle([ask])
+            except DBAPIError as error:
+                answers.append(error)
+        return answers
 
-    def _write(
-        self, asks: Sequence[Handed | Outcome], connection: Connection
-    ) -> list[Errand | Tally | None]:
+    def _write(self, asks: Sequence[Handed | Outcome], connection: Connection) -> list[Errand | Tally | None]:
         tally = Tally()
         record.outcomes(connection, [ask for ask in asks if isinstance(ask, Outcome)], self._settings, tally)
         taken = self._take_over(connection, [ask for ask in asks if isinstance(ask, Handed)])
@@ -82,9 +92,7 @@ class Hands:
             for ask in asks
         ]
 
-    def _take_over(
-        self, connection: Connection, handed: Sequence[Handed]
-    ) -> dict[tuple[str, str], Errand]:
+    def _take_over(self, connection: Connection, handed: Sequence[Handed]) -> dict[tuple[str, str], Errand]:
         """Return the errands of those that are still under their tokens and may be sent."""
         if not handed:
             return {}

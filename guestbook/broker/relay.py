@@ -68,9 +68,7 @@ def _loop(
     stay: bool,
     narrate: Callable[[str], None],
 ) -> None:
-    outbox = Belt(
-        engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, schedule.lease(settings.timeout)
-    )
+    outbox = Belt(engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, schedule.lease(settings.timeout))
     inbox = Belt(engine, INBOUND, "source_id", _open_sources, PROCESS, schedule.INBOX_LEASE)
     with Watch(engine) as watch:
         while not stage.stop.is_set() and time.monotonic() < stage.until:
