@@ -67,14 +67,14 @@ class Hands:
         """Work through the inbound event if it is still under the token; return what came of it."""
         return self._inbox.work_on(str(event_id), str(token)) if _are_good(event_id, token) else Counts()
 
-    def _settle(self, asks: Sequence[Handed | Outcome]) -> Sequence[Errand | Tally | None | Exception]:
-        """Record the outcomes and take over the rows, in one transaction; what goes wrong goes wrong alone."""
+    def _settle(self, asks: Sequence[Handed | Outcome]) -> Sequence[Errand | Tally | Exception | None]:
+        """Record the outcomes and take over the rows, in one transaction; what is wrong fails alone."""
         try:
             return database.insist(self._engine, partial(self._write, asks))
         except DBAPIError as error:
             if len(asks) == 1 or database.is_away(error):
                 raise
-        answers: list[Errand | Tally | None | Exception] = []
+        answers: list[Errand | Tally | Exception | None] = []
         for ask in asks:
             try:
                 answers += self._settle([ask])
