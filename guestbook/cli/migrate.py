@@ -35,8 +35,8 @@ def migrate_to(url: str, as_json: bool) -> None:
     """Copy the book to another database, and check it.
 
     URL is as for GUESTBOOK_DATABASE_URL; with - it is read from standard input, so that nobody sees its
-    password. The database must be empty, or hold an earlier copy of this book. Stop the web server and cron
-    before. Whatever stops this, run it again: it copies what is missing.
+    password. The database must be empty, or hold an earlier copy of this book. Stop the web server, cron and
+    workers before. Whatever stops this, run it again: it copies what is missing.
     """
     try:
         report = move.run(show.settings(), url, progress=_progress, waiting=_waiting)
@@ -112,5 +112,5 @@ def _judge(report: Report) -> None:
     if written:
         raise click.ClickException(
             f"The book was written to meanwhile, in {', '.join(written)}. "
-            "Stop the web server and cron everywhere, and run this again: it copies what is new."
+            "Stop the web server, cron and workers everywhere, and run this again: it copies what is new."
         )

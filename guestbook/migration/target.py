@@ -39,9 +39,9 @@ class Target:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Give a connection whose transaction writes."""
-        with reached(), database.write(self.engine) as connection:
+    def writing(self, *known: type[DBAPIError]) -> Iterator[Connection]:
+        """Give a connection whose transaction writes; errors that the caller knows come as they are."""
+        with reached(*known), database.write(self.engine) as connection:
             yield connection
 
     def put(self, table: Plain, rows: Sequence[Row], *, is_empty: bool = False) -> int:
@@ -50,7 +50,7 @@ class Target:
         if not new and not changed:
             return 0
         try:
-            with self.writing() as connection:
+            with self.writing(*REFUSALS) as connection:
                 changes.update(connection, table, changed)
                 changes.insert(connection, table, new)
         except REFUSALS:
@@ -116,13 +116,13 @@ class Target:
 
 
 @contextmanager
-def reached() -> Iterator[None]:
-    """Tell an error of the target from one of the book."""
+def reached(*known: type[DBAPIError]) -> Iterator[None]:
+    """Tell an error of the target from one of the book; those that are known pass."""
     try:
         yield
+    except known:
+        raise
     except DBAPIError as error:
-        if isinstance(error, REFUSALS):
-            raise
         raise TargetAway(reason(error)) from error
 
 

@@ -135,7 +135,7 @@ def test_a_book_that_was_written_to_meanwhile_ends_with_1(
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: The book was written to meanwhile, in comments. "
-        "Stop the web server and cron everywhere, and run this again: it copies what is new.\n"
+        "Stop the web server, cron and workers everywhere, and run this again: it copies what is new.\n"
     )
     if as_json:
         document = json.loads(result.stdout)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import make_url, select, text
 
 from guestbook import passes, settings
 from guestbook.database import db
@@ -165,3 +165,11 @@ def test_a_target_that_is_away_is_told_from_the_book(folder: Path, url: str) -> 
     with pytest.raises(TargetAway) as caught:
         migrate(folder, url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("there", ["postgresql"], indirect=True)
+def test_so_is_one_that_takes_nothing(folder: Path, there: str) -> None:
+    name = make_url(there).database
+    ask(there, text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    with pytest.raises(TargetAway, match="read-only"):
+        migrate(folder, there)
