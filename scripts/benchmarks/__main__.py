@@ -9,6 +9,7 @@ from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
 from scripts.benchmarks.soak import soak
 from scripts.benchmarks.web import web
+from scripts.benchmarks.workers import workers
 
 
 @click.group()
@@ -23,6 +24,7 @@ bench.add_command(latency)
 bench.add_command(pages)
 bench.add_command(soak)
 bench.add_command(web)
+bench.add_command(workers)
 
 if __name__ == "__main__":
     bench()

@@ -32,15 +32,15 @@ class Case(NamedTuple):
 Results = dict[Case, list[Figures]]
 
 
-def _numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[int]:
+def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[int]:
     """Read `1,2` and repeated options alike."""
     try:
-        numbers = [int(part) for value in values for part in value.split(",")]
+        found = [int(part) for value in values for part in value.split(",")]
     except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
+        found = [0]
+    if min(found) < 1:
         raise click.BadParameter("whole numbers from 1 on, such as 1,2")
-    return numbers
+    return found
 
 
 @click.command()
@@ -51,7 +51,7 @@ def _numbers(_context: object, _option: object, values: tuple[str, ...]) -> list
 @click.option("--delay", default=0.0, show_default=True, help="Seconds that a receiver takes to answer.")
 @click.option("--hanging", default=0, help="Of the webhooks, how many never answer.")
 @click.option(
-    "--processes", multiple=True, default=["1"], callback=_numbers, help="Passes at once; 1,2 tries both."
+    "--processes", multiple=True, default=["1"], callback=numbers, help="Passes at once; 1,2 tries both."
 )
 @click.option("--database", "server", help="URL of a server to use instead of SQLite.")
 @click.option("--raw/--no-raw", default=True, help="Measure the bare clients too.")
