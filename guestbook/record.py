@@ -55,7 +55,7 @@ def outcomes(connection: Connection, results: Sequence[Outcome], settings: Setti
     tally.late += len(sent) - len(kept)
     if kept:
         _record_deliveries(connection, kept, settings, now, tally)
-        connection.execute(insert(ATTEMPTS), [_attempt(result) for result in kept])
+        _record_attempts(connection, kept)
         _record_health(connection, kept, settings, now, tally)
 
 
@@ -122,6 +122,10 @@ def _count(result: Outcome, due_at: datetime | None, tally: Tally) -> None:
     tally.story.append(
         f"{errand.id} {errand.event} to {errand.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
     )
+
+
+def _record_attempts(connection: Connection, kept: Sequence[Outcome]) -> None:
+    connection.execute(insert(ATTEMPTS), [_attempt(result) for result in kept])
 
 
 def _attempt(result: Outcome) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What `deliver` measures, each in a process of its own: `python -m scripts.benchmarks.worker KIND …`."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -53,7 +54,9 @@ def deliver(concurrency: int) -> Callable[[int], None]:
     import guestbook
     from guestbook import passes
     from guestbook.database import db
+    from scripts.benchmarks import parts
 
+    parts.leave_out(os.environ.get(parts.VARIABLE, ""))
     app = guestbook.create_app()
 
     def drain(_count: int) -> None:
