@@ -15,8 +15,8 @@ from guestbook.migration.target import TargetAway
 
 SHOWN = 12  # letters of a checksum in the table
 NEXT = """\
-Now set GUESTBOOK_DATABASE_URL to it, and start the web server and cron again. The data folder stays, for the
-secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
+Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers again. The data folder stays,
+for the secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
 
 
 def _url(_context: click.Context, _param: click.Parameter, value: str) -> str:

@@ -34,6 +34,7 @@ LONG_AT_ONCE = 16  # the same where a row may have megabytes
 CHUNK = 4_000_000  # bytes, after which a chunk ends before it has so many rows
 INTEGERS = (int, type(None))
 BORN = ("created_at", "started_at", "received_at")  # columns that say when a row was made, and never change
+MEND = "Mend or remove that row in the book, and run this again."
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
@@ -152,9 +153,6 @@ def pack(table: Plain, row: Row) -> bytes:
     except (TypeError, UnicodeEncodeError):  # bytes, or no UTF-8
         pass
     raise Refused(f"{called(table, row)} holds what is no text, or no whole number where one belongs. {MEND}")
-
-
-MEND = "Mend or remove that row in the book, and run this again."
 
 
 def called(table: Plain, row: Row) -> str:
