@@ -75,9 +75,8 @@ class Belt:
 
         Raises BrokerAway; what the broker has not confirmed is then due again.
         """
-        if not self._anything_ready():
+        if not self._may_claim():
             return 0
-        self._settle()
         rows = database.insist(self._engine, self._claim)
         if not rows:
             return 0
@@ -87,9 +86,13 @@ class Belt:
             raise fault
         return len(rows)
 
-    def _anything_ready(self) -> bool:
+    def _may_claim(self) -> bool:
+        """Whether something is due and its window has room. It takes no write lock."""
         with self._engine.connect() as connection:
-            return connection.execute(self._ready(clock.now()).limit(1)).first() is not None
+            groups = connection.execute(self._ready(clock.now())).all()
+        if groups:
+            self._settle()
+        return self._spare > 0 and any(self._window(group_id).room(failures) for group_id, failures in groups)
 
     def _settle(self) -> None:
         out = sorted(chain.from_iterable(window.out for window in self._windows.values()))
@@ -109,11 +112,10 @@ class Belt:
         token = f"{TOKEN}{self._name}.{self._ticks}"
         groups = connection.execute(self._ready(now)).all()
         turn = self._ticks % len(groups) if groups else 0  # nobody is always the first to be served
-        spare = MOST_OUT - sum(len(window.out) for window in self._windows.values())
+        spare = self._spare
         claimed: list[list[Handover]] = []
         for group_id, failures in (*groups[turn:], *groups[:turn]):
-            window = self._windows.setdefault(group_id, Window())
-            room = min(window.room(failures), spare)
+            room = min(self._window(group_id).room(failures), spare)
             if room:
                 among = self._group == group_id
                 due = queue.claim(connection, self._table, among, now=now, limit=room, ids_only=True)
@@ -123,6 +125,13 @@ class Belt:
         row_ids, until = [row.id for row in rows], now + self._lease
         queue.lease(connection, self._table, row_ids, now=now, until=until, token=token, counted=False)
         return rows
+
+    @property
+    def _spare(self) -> int:
+        return MOST_OUT - sum(len(window.out) for window in self._windows.values())
+
+    def _window(self, group_id: str) -> Window:
+        return self._windows.setdefault(group_id, Window())
 
     def _note(self, rows: Sequence[Handover], missing: set[str], connection: Connection) -> None:
         """Let the confirmed ones last as long as a message may wait; give back the others at once."""

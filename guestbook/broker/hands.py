@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from guestbook.sender import Errand, Outcome
 from guestbook.settings import Settings
 
 GIVE_BACK = timedelta(seconds=2)  # until a delivery is published again whose webhook has its share of threads
+AFTER_FAULT = timedelta(seconds=30)  # of our own machine or proxy, the same
 ROW_ID = re.compile("[0-9a-f]{32}")
 TOKEN = re.compile(r"[\w.]{1,64}", re.ASCII)
 
@@ -54,14 +56,25 @@ class Hands:
         errand = self._desk.ask(Handed(str(delivery_id), str(token)))
         if not isinstance(errand, Errand):
             return Tally()
-        self._gate.enter(errand.receiver.webhook_id, errand.id)
-        try:
-            outcome = self._sender.attempt(errand)
-        finally:
-            self._gate.leave(errand.receiver.webhook_id, errand.id)
-        tally = self._desk.ask(outcome)
+        tally = self._desk.ask(self._send(errand))
         assert isinstance(tally, Tally)
         return tally
+
+    def _send(self, errand: Errand) -> Outcome:
+        outcome = self._attempt(errand)
+        if outcome.started_at is None:  # the row's own due time was the end of the relay's lease
+            wait = AFTER_FAULT if outcome.fault else GIVE_BACK
+            outcome.errand = replace(errand, due_at=clock.now() + wait)
+        return outcome
+
+    def _attempt(self, errand: Errand) -> Outcome:
+        webhook_id = errand.receiver.webhook_id
+        if not self._gate.enter(webhook_id, errand.id):
+            return Outcome(errand)
+        try:
+            return self._sender.attempt(errand)
+        finally:
+            self._gate.leave(webhook_id, errand.id)
 
     def process(self, event_id: object, token: object) -> Counts:
         """Work through the inbound event if it is still under the token; return what came of it."""
@@ -102,7 +115,7 @@ class Hands:
         webhooks = {row.id: row for row in connection.execute(_webhooks().where(*open_now))}
         kept, back = [], []
         for row in rows:
-            if row.webhook_id in webhooks and not self._gate.is_full(row.webhook_id):
+            if row.webhook_id in webhooks and not self._gate.is_stuck(row.webhook_id):
                 kept.append(row)
             else:
                 due_at = now + GIVE_BACK if row.webhook_id in webhooks else now
