@@ -7,13 +7,14 @@ from sqlalchemy import create_engine, make_url, text
 
 from guestbook import clock
 from tests import databases, stock
-from tests.broker import wire
+from tests.broker import rabbit, wire
 from tests.broker.works import DELIVERIES, Works
 from tests.outside import wait_for
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.needs("rabbitmq")
 ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
+AWAY_FOR = 1.0  # seconds
 PATIENCE = 40  # seconds after which a relay has given up a broker that says nothing
 
 
@@ -107,19 +108,23 @@ def test_a_worker_outlives_its_broker(works: Works, receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
-def test_a_worker_outlives_its_database_and_nothing_is_lost(works: Works, receiver: Receiver) -> None:
+def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url())
-    works.book.publish(10)
+    works.book.publish(8)
     works.relay()
+    messages = [rabbit.again(works.vhost.take(DELIVERIES)) for _ in range(8)]
     with works.worker():
         _let_nobody_in(works, "false")
-        works.rest(2)
+        for message in messages:
+            works.vhost.put(DELIVERIES, message)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 10, works.show)
+        works.rest(AWAY_FOR)
         assert works.start_relay().wait() == 75
+        assert receiver.requests == []
         _let_nobody_in(works, "true")
         works.book.engine.dispose()
-        works.book.expire()
-        works.relay()
-        works.wait_until_final(10)
+        works.wait_until_final(8)
+    assert len(receiver.requests) == 8
     works.book.check()
 
 

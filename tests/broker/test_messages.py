@@ -9,6 +9,7 @@ import pytest
 
 from guestbook import ids
 from tests import stock
+from tests.broker import rabbit
 from tests.broker.works import DELIVERIES, INBOX, Works
 from tests.outside import wait_for
 from tests.receiver import Answer, Receiver
@@ -22,7 +23,7 @@ def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, rece
     works.book.webhook(receiver.url())
     works.book.publish(2)
     works.relay()
-    messages = [_again(works.vhost.take(DELIVERIES)) for _ in range(2)]
+    messages = [rabbit.again(works.vhost.take(DELIVERIES)) for _ in range(2)]
     for message in 20 * messages:
         works.vhost.put(DELIVERIES, message)
     with works.worker(8), works.worker(8):
@@ -39,7 +40,7 @@ def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(wo
     source_id = stock.source(action="comment", template="{{ payload.text }}")
     stock.inbound(source_id, payload='{"text": "Hello"}')
     works.relay()
-    message = _again(works.vhost.take(INBOX))
+    message = rabbit.again(works.vhost.take(INBOX))
     for _ in range(20):
         works.vhost.put(INBOX, message)
     with works.worker(8), works.worker(8):
@@ -55,7 +56,7 @@ def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works,
     works.book.webhook(receiver.url())
     works.book.publish()
     works.relay()
-    old = _again(works.vhost.take(DELIVERIES))
+    old = rabbit.again(works.vhost.take(DELIVERIES))
     works.vhost.put(DELIVERIES, old)
     with works.worker(RETRY_SCHEDULE="0,0"):
         wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)
@@ -104,13 +105,6 @@ def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one
 
 
 # --- garbage
-
-
-def _again(message: "amqp.Message | None") -> amqp.Message:
-    """The same message, to be put into the queue again."""
-    assert message
-    properties = {name: value for name, value in message.properties.items() if name != "delivery_tag"}
-    return amqp.Message(message.body, **properties)
 
 
 def _celery(body: object = None, **changes: Any) -> amqp.Message:
