@@ -1,19 +1,17 @@
 """A pass: one run of the cron command, from its lock to its last line."""
 
-import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
 
 from sqlalchemy import Engine, insert, select, update
 
-from guestbook import clock, cores, database, figures, ids, repair, retention
+from guestbook import clock, cores, database, figures, ids, locks, repair, retention
 from guestbook.dispatch import Dispatch
 from guestbook.inbox.worker import Counts, Inbox
 from guestbook.models import Pass
@@ -82,11 +80,11 @@ class Stage:
 
 @contextmanager
 def begun(
-    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = "pass.lock"
+    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = locks.PASS
 ) -> Iterator[Stage | None]:
     """Lay around the work what every pass does; None when another one holds that lock of the data folder."""
     until = time.monotonic() + max_seconds
-    with _lock(settings.data_dir / lock) as held, _stop_on_signals() as stop, cores.one_core():
+    with locks.taken(settings.data_dir / lock) as held, _stop_on_signals() as stop, cores.one_core():
         if not held:
             yield None
             return
@@ -98,23 +96,6 @@ def begun(
             figures.settle(engine, settings, clock.now())  # before the rows that it counts go
             retention.prune(engine, settings, until=min(until, time.monotonic() + PRUNE_FOR))
         _end(engine, number, stage.tally)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Say whether we alone hold the file. The kernel lets go of it on any death, so it is never stale.
-
-    It only saves work: that no delivery is sent twice rests on the leases.
-    """
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # some network drives have no locks
-            pass
-        yield True
 
 
 @contextmanager

@@ -30,7 +30,7 @@ FLOORS = (
     ("database",),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
-    ("raw", "pretty", "text", "clock", "cores", "ids", "turns", "parsers", "refusal", "version"),
+    ("raw", "pretty", "text", "clock", "cores", "locks", "ids", "turns", "parsers", "refusal", "version"),
 )
 PURE = (
     "signing",

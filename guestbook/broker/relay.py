@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, select
 
-from guestbook import clock, database, passes, queue, repair, schedule
+from guestbook import clock, database, locks, passes, queue, repair, schedule
 from guestbook.broker.belt import TOKEN, Belt
 from guestbook.broker.messages import DELIVER, PROCESS
 from guestbook.broker.publisher import Publisher
@@ -45,7 +45,7 @@ def run(
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        passes.begun(engine, settings, max_seconds, housekeeping=True, lock="relay.lock") as stage,
+        passes.begun(engine, settings, max_seconds, housekeeping=True, lock=locks.RELAY) as stage,
     ):
         if stage is None:
             return None

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from guestbook import database
+from guestbook import database, locks
 from guestbook.database import Base
-from guestbook.migration import lock, safety, tables
+from guestbook.migration import safety, tables
 from guestbook.migration.tables import Checksum, Key, Plain
 from guestbook.migration.target import Target
+from guestbook.refusal import Refused
 from guestbook.settings import Settings
+
+PATIENCE = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
 
 Step = Callable[[int], None]  # told of so many rows more
 Progress = Callable[[str, int], AbstractContextManager[Step]]  # given what is done, and to how many rows
@@ -54,10 +57,12 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     """
     there = replace(settings, database_url=url)
     with (
-        lock.held(settings.data_dir, waiting),
+        locks.taken(settings.data_dir / locks.PASS, patience=PATIENCE, waiting=waiting) as is_quiet,
         database.opened(settings) as book,
         database.opened(there) as engine,
     ):
+        if not is_quiet:
+            raise Refused("A pass is still at work. Stop cron, and run this again.")
         plains, target = [tables.plain(table) for table in Base.metadata.sorted_tables], Target(engine)
         with tables.snapshot(book) as source:
             rows = sum(tables.count(source, table) for table in plains)

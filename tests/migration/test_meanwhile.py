@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, select, text
 
-from guestbook import passes, settings
+from guestbook import locks, passes, settings
 from guestbook.database import db
-from guestbook.migration import lock, move
+from guestbook.migration import move
 from guestbook.migration.tables import AT_ONCE
 from guestbook.migration.target import TargetAway
 from guestbook.models import Pass
@@ -134,8 +134,8 @@ def test_no_pass_of_this_host_is_at_work_meanwhile(
         assert found == [None, None]
         run_pass()
         assert found.pop()
-    monkeypatch.setattr(lock, "WAIT", 0.2)
-    with lock.held(folder, lambda: None):
+    monkeypatch.setattr(move, "PATIENCE", 0.2)
+    with locks.taken(folder / locks.PASS):
         assert refused(folder, there) == "A pass is still at work. Stop cron, and run this again."
 
 
