@@ -1,13 +1,12 @@
-"""The outbox: publish an event, ping a webhook, redeliver. What it stores, `dispatch` sends."""
+"""The outbox: publish an event, ping a webhook. What it stores, `dispatch` sends."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.orm import Session
 
-from guestbook import clock, formats, ids, preferences, queue
+from guestbook import clock, formats, ids, preferences
 from guestbook.formats import FormatFault
 from guestbook.models import Delivery, Webhook
 from guestbook.models.webhook import Template
@@ -53,21 +52,6 @@ def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
     """Store the test delivery for one webhook, whatever its filter, and return the event's id."""
     data = {"webhook": {"id": webhook.id, "name": webhook.name}}
     return _store(connection, "ping", data, settings, _bodies(connection, [webhook]), None)
-
-
-def redeliver(session: Session, deliveries: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    """Make them due at once and return them; those that a pass has in hand just now are left alone."""
-    row_ids = [delivery.id for delivery in deliveries]
-    query = select(Delivery).where(Delivery.id.in_(row_ids)).order_by(Delivery.id).with_for_update()
-    # Read again under the lock: a pass may have taken one since, and would then send it beside the next one.
-    for dialect in ("mysql", "mariadb"):
-        query = query.with_hint(Delivery, queue.BY_ID, dialect)
-    rows = session.scalars(query.execution_options(populate_existing=True))
-    free = [delivery for delivery in rows if not delivery.is_leased(now)]
-    for delivery in free:
-        delivery.redeliver(now)
-    session.flush()
-    return free
 
 
 def _bodies(connection: Connection, webhooks: Sequence[Any]) -> dict[str, Body]:

@@ -20,7 +20,7 @@ FLOORS = (
     ("broker",),
     ("passes", "receiving", "migration"),
     ("inbox",),
-    ("book", "desk", "catching", "standing", "redelivery", "login", "tokens", "figures"),
+    ("book", "desk", "catching", "standing", "again", "login", "tokens", "figures"),
     ("dispatch",),
     ("record", "retention", "watch", "repair", "errands"),
     ("outbox",),

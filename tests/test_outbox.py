@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, event, select
 
-from guestbook import clock, database, desk, outbox, preferences
+from guestbook import again, clock, database, desk, outbox, preferences
 from guestbook.database import db
 from guestbook.models import DELIVERIES, Comment, Delivery, Webhook
 from guestbook.models.webhook import Template
@@ -27,8 +27,7 @@ def publish(event: str = "comment.created", leave_out: str | None = None) -> str
 
 def redeliver(*row_ids: str) -> list[str]:
     with database.writing() as session:
-        rows = [session.get_one(Delivery, row_id) for row_id in row_ids]
-        return [row.id for row in outbox.redeliver(session, rows, clock.now())]
+        return [row.id for row in again.make_due(session, Delivery, row_ids, clock.now())]
 
 
 @pytest.mark.usefixtures("each_app")
@@ -228,7 +227,7 @@ def test_what_a_pass_took_after_the_look_is_left_alone_too() -> None:
         with database.write(db.engine) as connection:
             lease = {"claimed_by": "a pass", "claims": 1, "due_at": clock.now() + HOUR}
             connection.execute(DELIVERIES.update().values(**lease))
-        assert outbox.redeliver(session, [seen], clock.now()) == []
+        assert again.make_due(session, Delivery, [seen.id], clock.now()) == []
     assert stock.the(Delivery, row_id).claimed_by == "a pass"
 
 

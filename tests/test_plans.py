@@ -13,9 +13,8 @@ from flask import current_app
 from sqlalchemy import event, select
 
 import guestbook
-from guestbook import book, browse, clock, database, dispatch, health, queue, retention
+from guestbook import again, book, browse, clock, database, dispatch, health, queue, retention
 from guestbook.database import db
-from guestbook.inbox import again
 from guestbook.models import DELIVERIES, InboundEvent, Source
 from guestbook.watch import Watch
 from tests import databases, stock
@@ -227,7 +226,7 @@ def waiting_in_inbox(_: str) -> object:
 
 def reprocessed_in_inbox(_: str) -> object:
     wanted = browse.InboundEvents(status="failed")
-    return again.forecast(db.session(), wanted.condition(), clock.now())
+    return again.forecast(db.session(), InboundEvent, wanted.condition(), clock.now())
 
 
 def came(wanted: browse.InboundEvents, before: str | None = None) -> object:

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 from sqlalchemy import ColumnElement, select
 
-from guestbook import browse, clock, redelivery
+from guestbook import again, browse, clock
 from guestbook.cli import show
 from guestbook.database import db
 from guestbook.models import Attempt, Delivery, Webhook
@@ -91,11 +91,11 @@ def redeliver(
 
 
 def _redeliver(which: ColumnElement[bool], dry_run: bool) -> None:
-    parts = redelivery.forecast(db.session(), which, clock.now())
+    parts = again.forecast(db.session(), Delivery, which, clock.now())
     if dry_run:
-        click.echo(f"Would redeliver {_number(redelivery.total(parts))}.")
+        click.echo(f"Would redeliver {_number(again.total(parts))}.")
     else:
-        click.echo(f"Will redeliver {_number(redelivery.run(which))} with the next pass.")
+        click.echo(f"Will redeliver {_number(again.run(Delivery, which))} with the next pass.")
     if in_hand := sum(part.in_hand for part in parts):
         click.echo(f"Left alone, because a pass is sending it now: {_number(in_hand)}.")
     for part in parts:

@@ -7,11 +7,11 @@ from typing import Any
 import click
 from sqlalchemy import ColumnElement, select
 
-from guestbook import browse, clock, passes
+from guestbook import again, browse, clock, passes
 from guestbook.cli import passes as commands
 from guestbook.cli import show
 from guestbook.database import db
-from guestbook.inbox import again, judge, shown
+from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
 from guestbook.models.delivery import STATUSES
 
@@ -110,11 +110,11 @@ def reprocess(
 
 
 def _reprocess(which: ColumnElement[bool], dry_run: bool) -> None:
-    parts = again.forecast(db.session(), which, clock.now())
+    parts = again.forecast(db.session(), InboundEvent, which, clock.now())
     if dry_run:
         click.echo(f"Would reprocess {_number(again.total(parts))}.")
     else:
-        click.echo(f"Will reprocess {_number(again.run(which))} with the next pass.")
+        click.echo(f"Will reprocess {_number(again.run(InboundEvent, which))} with the next pass.")
     if in_hand := sum(part.in_hand for part in parts):
         click.echo(f"Left alone, because a pass works on it now: {_number(in_hand)}.")
     for part in parts:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook import clock, redelivery
+from guestbook import again, clock
 from guestbook.database import db
 from guestbook.models import Delivery
 from tests import stock
@@ -124,7 +124,7 @@ def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> 
 def test_redeliver_failed_takes_those_and_can_be_narrowed(
     shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redelivery, "BITE", 2)
+    monkeypatch.setattr(again, "BITE", 2)
     other, now = stock.webhook(), clock.now()
     for hours in range(5):
         stock.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook import clock
-from guestbook.inbox import again, signatures
+from guestbook import again, clock
+from guestbook.inbox import signatures
 from guestbook.models import InboundEvent
 from tests import stock
 from tests.cli.conftest import Process, Shell

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import browse, clock, desk, outbox, pretty, redelivery
+from guestbook import again, browse, clock, desk, pretty
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.delivery import STATUSES
@@ -100,7 +100,7 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
     with writing() as session:
         delivery = common.find(Delivery, delivery_id)
         was_new = delivery.status == "new"
-        is_free = bool(outbox.redeliver(session, [delivery], clock.now()))
+        is_free = bool(again.make_due(session, Delivery, [delivery.id], clock.now()))
         is_disabled = common.find(Webhook, delivery.webhook_id).disabled_at is not None
     told = _told(is_free, was_new, is_disabled)
     return actions.done(told, "admin.deliveries.show", delivery_id=delivery_id)
@@ -113,8 +113,8 @@ def ask() -> ResponseReturnValue:
         which, fields = meant.chosen()
     except Refused as error:
         return render_template("admin/redeliver.html", reason=str(error)), 422
-    parts = redelivery.forecast(db.session(), which, clock.now())
-    return render_template("admin/redeliver.html", parts=parts, total=redelivery.total(parts), fields=fields)
+    parts = again.forecast(db.session(), Delivery, which, clock.now())
+    return render_template("admin/redeliver.html", parts=parts, total=again.total(parts), fields=fields)
 
 
 @pages.post("/redeliver")
@@ -124,7 +124,7 @@ def redeliver_many() -> ResponseReturnValue:
         which, _ = meant.chosen()
     except Refused as error:
         return render_template("admin/redeliver.html", reason=str(error)), 422
-    count = redelivery.run(which)
+    count = again.run(Delivery, which)
     number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
     return actions.done(f"{number} due again and will go out with the next pass.", "admin.deliveries.index")
 

@@ -7,9 +7,9 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import browse, clock
+from guestbook import again, browse, clock
 from guestbook.database import db, writing
-from guestbook.inbox import again, judge, shown
+from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
 from guestbook.models.delivery import STATUSES
 from guestbook.refusal import Refused
@@ -76,7 +76,7 @@ def reprocess(event_id: str) -> ResponseReturnValue:
     """Make one due at once."""
     with writing() as session:
         event = common.find(InboundEvent, event_id)
-        is_free = bool(again.reprocess(session, [event.id], clock.now()))
+        is_free = bool(again.make_due(session, InboundEvent, [event.id], clock.now()))
         is_disabled = common.find(Source, event.source_id).disabled_at is not None
     return actions.done(_told(is_free, is_disabled), "admin.inbox.show", event_id=event_id)
 
@@ -88,7 +88,7 @@ def ask() -> ResponseReturnValue:
         which, fields = sought.chosen()
     except Refused as error:
         return render_template("admin/reprocess.html", reason=str(error)), 422
-    parts = again.forecast(db.session(), which, clock.now())
+    parts = again.forecast(db.session(), InboundEvent, which, clock.now())
     return render_template("admin/reprocess.html", parts=parts, total=again.total(parts), fields=fields)
 
 
@@ -99,7 +99,7 @@ def reprocess_many() -> ResponseReturnValue:
         which, _ = sought.chosen()
     except Refused as error:
         return render_template("admin/reprocess.html", reason=str(error)), 422
-    count = again.run(which)
+    count = again.run(InboundEvent, which)
     number = "1 event is" if count == 1 else f"{count:,} events are"
     return actions.done(f"{number} due again, for the next pass.", "admin.inbox.index")
 

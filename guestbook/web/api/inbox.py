@@ -4,9 +4,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
-from guestbook import browse, clock
+from guestbook import again, browse, clock
 from guestbook.database import db, writing
-from guestbook.inbox import again
 from guestbook.models import InboundEvent, Source
 from guestbook.web.api import asked, shapes
 from guestbook.web.common import find
@@ -37,7 +36,7 @@ def one(event_id: str) -> ResponseReturnValue:
 def reprocess(event_id: str) -> ResponseReturnValue:
     """Work through it again with the next pass, as its source is set by then."""
     with writing() as session:
-        free = again.reprocess(session, [find(InboundEvent, event_id).id], clock.now())
+        free = again.make_due(session, InboundEvent, [find(InboundEvent, event_id).id], clock.now())
         if not free:
             raise Conflict(IN_HAND)
         return shapes.inbound_event(free[0]), 202

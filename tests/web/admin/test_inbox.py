@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook import clock, pretty
-from guestbook.inbox import again, signatures
+from guestbook import again, clock, pretty
+from guestbook.inbox import signatures
 from guestbook.models import InboundEvent
 from tests import stock
 from tests.web.admin.owner import Owner

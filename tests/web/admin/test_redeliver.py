@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook import clock, redelivery
+from guestbook import again, clock
 from guestbook.models import Delivery, Webhook
 from guestbook.web.admin import meant
 from tests import stock
@@ -87,7 +87,7 @@ def test_a_selection_is_counted_before_anything_happens(
 def test_all_that_failed_since_are_counted_and_go_in_bites(
     owner: Owner, app: Flask, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redelivery, "BITE", 2)
+    monkeypatch.setattr(again, "BITE", 2)
     with app.app_context():
         other = stock.webhook(name="Other")
     now = clock.now()
