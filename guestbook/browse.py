@@ -21,7 +21,7 @@ LOOK = 5000  # rows that one page looks at
 LOOK_INSIDE = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
 COUNT = 10_000  # rows that are counted before it is "more than"
 LATELY = timedelta(days=7)  # in which failed ones are counted by webhook or source,
-FAILED = 1_000  # so many at the most: no index says whose they are, so each has to be looked up
+FAILED = 500  # so many at the most: no index says whose they are, so each has to be looked up
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)

@@ -98,9 +98,10 @@ class Overview:
 def overview(session: Session, now: datetime) -> Overview:
     """Return all of it."""
     webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(WEBHOOKS + 1)).all()
+    by_hour = hours(session, now)
     return Overview(
-        hours=hours(session, now),
-        days=days(session, now),
+        hours=by_hour,
+        days=days(session, now, by_hour),
         webhooks=[_doing(session, webhook, now) for webhook in webhooks[:WEBHOOKS]],
         has_more=len(webhooks) > WEBHOOKS,
         waiting=browse.count_some(session, Delivery.status == "new", Delivery),
@@ -121,13 +122,17 @@ def hours(session: Session, now: datetime) -> list[Bar]:
     return _count(session, [(first + number * HOUR, first + (number + 1) * HOUR) for number in range(HOURS)])
 
 
-def days(session: Session, now: datetime) -> list[Bar]:
-    """Return the last 30 days in UTC, oldest first: those that are kept, and the others counted now."""
-    midnights = [_midnight(now) - number * DAY for number in reversed(range(DAYS))]
+def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
+    """Return the last 30 days in UTC, oldest first: those that are kept, and the others counted now.
+
+    Today is the sum of its hours, of which `by_hour` are the last 24.
+    """
+    *midnights, today = [_midnight(now) - number * DAY for number in reversed(range(DAYS))]
     kept = {row.day: row for row in session.scalars(select(Day).where(Day.day >= _name(midnights[0])))}
-    open_ = [midnight for midnight in midnights if _name(midnight) not in kept or midnight == midnights[-1]]
+    open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
     counted = {bar.since: bar for bar in _count(session, [(midnight, midnight + DAY) for midnight in open_])}
-    return [counted.get(midnight) or _kept(kept[_name(midnight)], midnight) for midnight in midnights]
+    over = [counted.get(midnight) or _kept(kept[_name(midnight)], midnight) for midnight in midnights]
+    return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
 
 
 def settle(engine: Engine, settings: Settings, now: datetime) -> None:
@@ -229,6 +234,10 @@ def _given_up(session: Session) -> list[tuple[Delivery, str]]:
     query = query.where(Delivery.status == "failed").options(defer(Delivery.payload))
     rows = session.execute(query.order_by(Delivery.finished_at.desc()).limit(NEWS))
     return [(row[0], row[1]) for row in rows]
+
+
+def _sum(since: datetime, bars: Sequence[Bar]) -> Bar:
+    return Bar(since, **{status: sum(getattr(bar, status) for bar in bars) for status in STATUSES})
 
 
 def _kept(row: Day, midnight: datetime) -> Bar:

@@ -46,7 +46,7 @@ def hours() -> list[Bar]:
 
 def days() -> list[Bar]:
     db.session.rollback()
-    return figures.days(db.session(), NOW)
+    return figures.days(db.session(), NOW, figures.hours(db.session(), NOW))
 
 
 def settle(now: datetime = NOW, **changes: Any) -> None:
@@ -128,7 +128,7 @@ def test_kept_days_are_not_counted_again() -> None:
     with statements() as asked:
         days()
     [counting] = [(sql, values) for sql, values in asked if "FROM deliveries" in sql]
-    assert counting[0].count("SELECT") == 3  # today, by status
+    assert counting[0].count("SELECT") == 24 * 3  # the last hours, by status, of which today is the sum
     with statements() as asked:
         settle()
     assert not [sql for sql, _ in asked if "FROM deliveries" in sql or sql.startswith(("INSERT", "DELETE"))]
