@@ -5,17 +5,25 @@ from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
-from guestbook import again, browse, clock, passes
+from guestbook import browse, passes
 from guestbook.cli import passes as commands
-from guestbook.cli import show
+from guestbook.cli import queued, show
 from guestbook.database import db
 from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
-from guestbook.models.delivery import STATUSES
 
 BYTES = ("headers", "payload", "encoding")  # a list does without them
+WORDS = queued.Words(
+    verb="reprocess",
+    one="inbound event",
+    many="inbound events",
+    failed="failed",
+    in_hand="works on",
+    owner="source",
+    held="it sent",
+)
 
 
 @click.group()
@@ -39,14 +47,15 @@ def process(max_seconds: float, verbose: bool) -> None:
 
 
 @inbox.command("list")
-@click.option("--status", type=click.Choice(STATUSES), help="Only those.")
+@queued.status_option
 @click.option("--source", "source_id", metavar="ID", help="Only those of one source.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
+@queued.limit_option
 @show.as_json
 @show.command
 def list_(status: str | None, source_id: str | None, limit: int, as_json: bool) -> None:
     """List inbound events, newest first."""
-    rows = _newest(browse.InboundEvents(status=status, source_id=_source(source_id)), limit)
+    wanted = browse.InboundEvents(status=status, source_id=queued.owner_id(Source, source_id))
+    rows = queued.newest(browse.inbound_events, wanted, limit)
     if as_json:
         show.print_json([show.document(row, leave_out=BYTES) for row in rows])
         return
@@ -80,7 +89,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @inbox.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@queued.ids_argument
 @click.option("--failed", is_flag=True, help="All that failed.")
 @click.option("--source", "source_id", metavar="ID", help="With --failed: only those of one source.")
 @click.option(
@@ -89,7 +98,7 @@ def show_(id_: str, as_json: bool) -> None:
     metavar="WHEN",
     help="With --failed: only those received since (2026-01-31, 6h, 2d).",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many it would be.")
+@queued.dry_run_option
 @show.command
 def reprocess(
     ids: tuple[str, ...], failed: bool, source_id: str | None, since: datetime | None, dry_run: bool
@@ -98,44 +107,12 @@ def reprocess(
 
     The next pass works through them as their source is set by then. Give ids, or --failed.
     """
-    if bool(ids) == failed:
-        raise click.UsageError("Give ids, or --failed for all that failed.")
-    if not failed and (source_id or since):
-        raise click.UsageError("--source and --since go with --failed.")
+    queued.check(ids, failed, bool(source_id or since), WORDS)
+    which = queued.among(InboundEvent, ids)
     if failed:
-        wanted = browse.InboundEvents(status="failed", source_id=_source(source_id), since=since)
-        _reprocess(wanted.condition(), dry_run)
-    else:
-        _reprocess(InboundEvent.id.in_([show.find(InboundEvent, short_id).id for short_id in ids]), dry_run)
-
-
-def _reprocess(which: ColumnElement[bool], dry_run: bool) -> None:
-    parts = again.forecast(db.session(), InboundEvent, which, clock.now())
-    if dry_run:
-        click.echo(f"Would reprocess {_number(again.total(parts))}.")
-    else:
-        click.echo(f"Will reprocess {_number(again.run(InboundEvent, which))} with the next pass.")
-    if in_hand := sum(part.in_hand for part in parts):
-        click.echo(f"Left alone, because a pass works on it now: {_number(in_hand)}.")
-    for part in parts:
-        if part.disabled and part.count:
-            click.echo(
-                f"The source {show.safe(part.name)} is disabled: what it sent waits until it is enabled."
-            )
-
-
-def _newest(wanted: browse.InboundEvents, limit: int) -> list[InboundEvent]:
-    """Return so many; a page may have looked far back and found few."""
-    page = browse.inbound_events(db.session(), wanted, limit=limit)
-    rows = page.rows
-    while page.older and len(rows) < limit:
-        page = browse.inbound_events(db.session(), wanted, page.older, limit - len(rows))
-        rows += page.rows
-    return rows
-
-
-def _source(short_id: str | None) -> str | None:
-    return None if short_id is None else show.find(Source, short_id).id
+        owner_id = queued.owner_id(Source, source_id)
+        which = browse.InboundEvents(status="failed", source_id=owner_id, since=since).condition()
+    queued.do_again(InboundEvent, which, dry_run, WORDS)
 
 
 def _fate(row: InboundEvent) -> str:
@@ -155,7 +132,3 @@ def _print_payload(row: InboundEvent) -> None:
         click.echo(show.safe(line))
     if not view.is_whole:
         click.echo("… (all of it: --json)")
-
-
-def _number(count: int) -> str:
-    return "1 inbound event" if count == 1 else f"{count} inbound events"

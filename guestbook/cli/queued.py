@@ -1,0 +1,84 @@
+"""What `deliveries` and `inbox` share, the two ways of one queue: their lists, and doing again."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import click
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from guestbook import again, clock
+from guestbook.browse import Page
+from guestbook.cli import show
+from guestbook.database import db
+from guestbook.models import Delivery, InboundEvent, Source, Webhook
+from guestbook.models.delivery import STATUSES
+
+M = TypeVar("M", Delivery, InboundEvent)
+W = TypeVar("W")
+
+status_option = click.option("--status", type=click.Choice(STATUSES), help="Only those.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
+)
+ids_argument = click.argument("ids", nargs=-1, metavar="[ID]...")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only say how many it would be.")
+
+
+class Words(NamedTuple):
+    """How to tell of one way's doing again."""
+
+    verb: str
+    one: str
+    many: str
+    failed: str  # what those did that --failed means
+    in_hand: str  # what a pass does with one
+    owner: str
+    held: str  # what of an owner waits while it is disabled
+
+    def number(self, count: int) -> str:
+        """Return the number with its noun."""
+        return f"{count} {self.one if count == 1 else self.many}"
+
+
+def newest(look: Callable[[Session, W, str | None, int], Page[M]], wanted: W, limit: int) -> list[M]:
+    """Return so many; a page may have looked far back and found few."""
+    page = look(db.session(), wanted, None, limit)
+    rows = page.rows
+    while page.older and len(rows) < limit:
+        page = look(db.session(), wanted, page.older, limit - len(rows))
+        rows += page.rows
+    return rows
+
+
+def owner_id(owner: type[Webhook] | type[Source], short_id: str | None) -> str | None:
+    """Return the whole id of the webhook or the source that an option names, if it does."""
+    return None if short_id is None else show.find(owner, short_id).id
+
+
+def check(ids: tuple[str, ...], failed: bool, narrowed: bool, words: Words) -> None:
+    """See that either ids are given or --failed, which alone can be narrowed; else it is a usage error."""
+    if bool(ids) == failed:
+        raise click.UsageError(f"Give ids, or --failed for all that {words.failed}.")
+    if not failed and narrowed:
+        raise click.UsageError(f"--{words.owner} and --since go with --failed.")
+
+
+def among(model: type[M], ids: tuple[str, ...]) -> ColumnElement[bool]:
+    """Return the condition for the rows whose ids begin so."""
+    return model.id.in_([show.find(model, short_id).id for short_id in ids])
+
+
+def do_again(model: type[M], which: ColumnElement[bool], dry_run: bool, words: Words) -> None:
+    """Make those rows due again, or only count them, and say what stays as it is."""
+    parts = again.forecast(db.session(), model, which, clock.now())
+    if dry_run:
+        click.echo(f"Would {words.verb} {words.number(again.total(parts))}.")
+    else:
+        click.echo(f"Will {words.verb} {words.number(again.run(model, which))} with the next pass.")
+    if in_hand := sum(part.in_hand for part in parts):
+        click.echo(f"Left alone, because a pass {words.in_hand} it now: {words.number(in_hand)}.")
+    for part in parts:
+        if part.disabled and part.count:
+            name = show.safe(part.name)
+            click.echo(f"The {words.owner} {name} is disabled: what {words.held} waits until it is enabled.")
