@@ -30,9 +30,8 @@ def bins() -> None:
 @show.command
 def add(as_json: bool, **fields: Any) -> None:
     """Make a bin and print its URL, which takes any request."""
-    given = {name: value for name, value in fields.items() if value is not None}
     with writing() as session:
-        facts = _document(catching.add(session, given))
+        facts = _document(catching.add(session, show.given(fields)))
     if as_json:
         show.print_json(facts)
         return

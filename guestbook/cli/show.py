@@ -128,6 +128,11 @@ def document(row: Base, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
     return {name: _plain(getattr(row, name)) for name in names}
 
 
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that somebody typed."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
 def print_json(value: object) -> None:
     """Print one JSON document."""
     click.echo(UNSEEN.sub(_escape, json.dumps(value, ensure_ascii=False, indent=2)))

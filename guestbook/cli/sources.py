@@ -4,10 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from sqlalchemy import func, select
 
 from guestbook import browse, clock, receiving
-from guestbook.cli import show
+from guestbook.cli import owners, show
 from guestbook.database import db, writing
 from guestbook.inbox import standing
 from guestbook.inbox.ready import READY
@@ -15,7 +14,7 @@ from guestbook.inbox.signatures import TOKEN_HEADER
 from guestbook.models import InboundEvent, Source
 from guestbook.models.source import ACTIONS, VERIFY
 
-SECRETS = ("secret", "previous_secret")
+IS_GOOD = "is good"  # what an old secret is for a while
 
 verify_help = "How its sender is known."
 secret_option = click.option("--secret", help="The secret that the sender shows; without, one is made.")
@@ -52,7 +51,7 @@ def sources() -> None:
 def add(as_json: bool, **fields: Any) -> None:
     """Add a sender and print the URL to give away, and the secret."""
     with writing() as session:
-        facts = _document(receiving.add(session, _given(fields)))
+        facts = _document(receiving.add(session, show.given(fields)))
     if as_json:
         show.print_json(facts)
         return
@@ -70,7 +69,7 @@ def list_(as_json: bool) -> None:
     rows = standing.all_of(db.session())
     failed = browse.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        show.print_json([_document(row.source, leave_out=SECRETS) for row in rows])
+        show.print_json([_document(row.source, leave_out=owners.SECRETS) for row in rows])
         return
     show.print_table(
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
@@ -97,12 +96,9 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         show.print_json(_document(row))
         return
-    query = select(InboundEvent.status, func.count()).where(InboundEvent.source_id == row.id)
-    counts = ", ".join(
-        f"{count} {name}" for name, count in db.session.execute(query.group_by(InboundEvent.status))
-    )
     state = standing.of(db.session(), row).sentence
-    show.print_fields({**_document(row), "state": state, "events": counts or "none"})
+    counts = owners.by_status(InboundEvent, InboundEvent.source_id == row.id)
+    show.print_fields({**_document(row), "state": state, "events": counts})
 
 
 @sources.command()
@@ -119,7 +115,7 @@ def show_(id_: str, as_json: bool) -> None:
 @show.command
 def update(id_: str, **fields: Any) -> None:
     """Change a source; what is not named stays."""
-    wanted = _given(fields)
+    wanted = show.given(fields)
     if not wanted:
         raise click.UsageError(f"Say what to change: see {show.typed('sources update --help')}")
     with writing() as session:
@@ -157,13 +153,7 @@ def disable(id_: str) -> None:
 @sources.command("rotate-secret")
 @click.argument("id_", metavar="ID")
 @secret_option
-@click.option(
-    "--overlap-hours",
-    type=show.FiniteRange(0, 24 * 30),
-    default=24,
-    show_default=True,
-    help="For how long the old secret is good beside the new one.",
-)
+@owners.overlap_option(IS_GOOD)
 @show.as_json
 @show.command
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
@@ -178,11 +168,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     if as_json:
         show.print_json(facts)
         return
-    click.echo(f"The new secret: {facts['secret']}")
-    if overlap_hours:
-        click.echo(f"The old one is good beside it until {facts['previous_secret_expires_at']}.")
-    else:
-        click.echo("The old one is good no more.")
+    owners.print_new_secret(facts, overlap_hours, IS_GOOD)
 
 
 @sources.command()
@@ -210,7 +196,3 @@ def _say_secret(facts: dict[str, Any]) -> None:
 
 def _document(row: Source, **how: Any) -> dict[str, Any]:
     return {**show.document(row, **how), "url": row.url(show.settings().base_url)}
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

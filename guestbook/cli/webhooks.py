@@ -4,16 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from guestbook import clock, desk, standing
-from guestbook.cli import show
+from guestbook.cli import owners, show
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.models import Delivery, Webhook
 from guestbook.models.webhook import EVENTS
 
-SECRETS = ("secret", "previous_secret")
+IS_GOOD = "signs"  # what an old secret does for a while
 
 event_option = click.option(
     "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
@@ -51,7 +51,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     format; else it is json, unless --format names another.
     """
     with writing() as session:
-        webhook = desk.add(session, _fields(fields), show.settings(), disabled=disabled)
+        webhook = desk.add(session, show.given(fields), show.settings(), disabled=disabled)
         facts = _facts(webhook)
     if as_json:
         show.print_json(facts)
@@ -72,7 +72,7 @@ def list_(as_json: bool) -> None:
     """List the webhooks and how they are doing."""
     rows = db.session.scalars(select(Webhook).order_by(Webhook.id)).all()
     if as_json:
-        show.print_json([show.document(row, leave_out=SECRETS) for row in rows])
+        show.print_json([show.document(row, leave_out=owners.SECRETS) for row in rows])
         return
     show.print_table(
         ("ID", "NAME", "STATE", "EVENTS", "URL"),
@@ -91,11 +91,8 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         show.print_json(_facts(row))
         return
-    query = select(Delivery.status, func.count()).where(Delivery.webhook_id == row.id)
-    rows = db.session.execute(query.group_by(Delivery.status))
-    counts = ", ".join(f"{count} {name}" for name, count in rows)
     shown = {**_facts(row), "state": standing.in_short(row, clock.now())}
-    show.print_fields({**shown, "deliveries": counts or "none"})
+    show.print_fields({**shown, "deliveries": owners.by_status(Delivery, Delivery.webhook_id == row.id)})
 
 
 @webhooks.command()
@@ -110,7 +107,7 @@ def show_(id_: str, as_json: bool) -> None:
 @show.command
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
     """Change a webhook; what is not named stays. --event and --header replace the whole list."""
-    wanted = _fields(fields)
+    wanted = show.given(fields)
     if no_headers and "headers" in wanted:
         raise click.UsageError("--header replaces all headers, so --no-headers beside it is too much.")
     if no_headers:
@@ -150,13 +147,7 @@ def disable(id_: str) -> None:
 
 @webhooks.command("rotate-secret")
 @click.argument("id_", metavar="ID")
-@click.option(
-    "--overlap-hours",
-    type=show.FiniteRange(0, 24 * 30),
-    default=24,
-    show_default=True,
-    help="For how long the old secret signs beside the new one.",
-)
+@owners.overlap_option(IS_GOOD)
 @show.as_json
 @show.command
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
@@ -172,11 +163,7 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     if as_json:
         show.print_json(facts)
         return
-    click.echo(f"The new secret: {facts['secret']}")
-    if overlap_hours:
-        click.echo(f"The old one signs beside it until {facts['previous_secret_expires_at']}.")
-    else:
-        click.echo("The old one signs no more.")
+    owners.print_new_secret(facts, overlap_hours, IS_GOOD)
 
 
 @webhooks.command()
@@ -219,8 +206,3 @@ def _facts(row: Webhook) -> dict[str, Any]:
     """Return its columns, and its template where it has one."""
     wording = desk.template_of(db.session(), row)
     return show.document(row) | ({"template": wording} if wording else {})
-
-
-def _fields(options: dict[str, Any]) -> dict[str, Any]:
-    """Keep what was given, under the names that the desk knows."""
-    return {name: value for name, value in options.items() if value not in (None, ())}
