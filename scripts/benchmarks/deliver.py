@@ -131,18 +131,22 @@ def _print(results: Results, count: int) -> None:
     rates = {case: count / median(one.seconds for one in some) for case, some in results.items()}
     cpu = {case: median(one.cpu for one in some) / count * 1000 for case, some in results.items()}
     bases = {f"to {case.name}": rates[case] for case in rates if case.name in CLIENTS[:2]}
-    others = [case for case in rates if case.name not in (*CLIENTS, OURS)]
-    if others:
+    least = None
+    if others := [case for case in rates if case.name not in (*CLIENTS, OURS)]:
         bases["to the fastest peer"] = max(rates[case] for case in others)
-    least = min((cpu[case] for case in others), default=None)
-    rows: list[list[report.Cell]] = []
+        least = min(cpu[case] for case in others)
+    rows = []
     for case, some in results.items():
-        server = median(one.server for one in some) / count * 1000
-        peak, cores = round(median(one.mb for one in some)), f"{median(one.cores for one in some):.1f}"
-        ratios = [report.ratio(rates[case], base) for base in bases.values()]
-        ratios += [report.ratio(cpu[case], least)] if least else []
-        rows.append([*case, round(rates[case]), cpu[case], server or None, peak, cores, *ratios])
+        row = [*case, round(rates[case]), cpu[case], *_rest(some, count)]
+        row += [report.ratio(rates[case], base) for base in bases.values()]
+        rows.append(row + ([report.ratio(cpu[case], least)] if least else []))
     report.table([*COLUMNS, *bases, *(["CPU to the leanest peer"] if least else [])], rows)
+
+
+def _rest(some: list[Figures], count: int) -> list[report.Cell]:
+    """Return the servers' CPU, the peak of memory and the cores that were busy."""
+    server = median(one.server for one in some) / count * 1000
+    return [server or None, round(median(one.mb for one in some)), f"{median(one.cores for one in some):.1f}"]
 
 
 def _tell(results: Results, ideal: float, count: int) -> None:
@@ -155,4 +159,6 @@ def _tell(results: Results, ideal: float, count: int) -> None:
             click.echo(f"- {case.processes} × threads ÷ latency = {most:,.0f}/s, of which {share:.0%}")
         for slow in ours:
             if slow.processes == case.processes and slow.setup.startswith(f"{case.setup}, "):
-                click.echo(f"- {slow.setup}: the others take {ours[slow] / seconds:.2f} × as long")
+                click.echo(
+                    f"- {case.processes} × {slow.setup}: the others take {ours[slow] / seconds:.2f} × as long"
+                )

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,7 +19,7 @@ from guestbook import book
 from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.spam import Verdict
-from scripts.benchmarks import books, report, sink
+from scripts.benchmarks import books, report, sink, usage
 
 
 @click.command()
@@ -35,9 +34,9 @@ def latency(count: int, every: float, server: str | None) -> None:
         books.add_webhooks([port])
         with _staying(app) as process:
             _until(lambda: bool(_sign(app)) and len(arrived) > 0)
-            before = _cpu(process)
+            before = usage.cpu([process.pid])
             time.sleep(5)
-            idle = (_cpu(process) - before) / 5
+            idle = (usage.cpu([process.pid]) - before) / 5
             waits = [_wait(app, arrived, every) for _ in range(count)]
     waits.sort()
     median, p90 = statistics.median(waits), waits[count * 9 // 10]
@@ -96,9 +95,3 @@ def _staying(app: Flask) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _cpu(process: "subprocess.Popen[bytes]") -> float:
-    """Return the CPU seconds that a process has used (Linux's /proc/PID/stat, fields 14 and 15)."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

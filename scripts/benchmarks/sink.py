@@ -54,6 +54,7 @@ def running(delay: float = 0.0) -> Iterator[tuple[int, "Synchronized[int]"]]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, count, delay), daemon=True)
     process.start()
+    theirs.close()  # so that a sink that dies at once is not waited for
     try:
         yield ours.recv(), count
     finally:
