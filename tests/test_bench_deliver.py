@@ -94,6 +94,8 @@ def test_peers_whose_servers_are_away_are_skipped() -> None:
     [
         (["--processes", "0"], "whole numbers from 1 on"),
         (["--processes", "two"], "whole numbers from 1 on"),
+        (["--rounds", "0"], "0 is not in the range"),
+        (["--count", "7"], "--count must leave a delivery for each of the webhooks."),
         (["--hanging", "8"], "--hanging must leave a webhook that answers."),
         (["--hanging", "1", "--peers"], "--hanging and --peers are measured apart."),
     ],

@@ -19,6 +19,7 @@ from scripts.benchmarks.usage import Figures
 COLUMNS = ("", "set-up", "processes", "per second", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
 CLIENTS = ("session", "urllib3", "transport")
 OURS = "pass"
+SOME = click.IntRange(min=1)
 
 
 class Case(NamedTuple):
@@ -44,10 +45,10 @@ def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[
 
 
 @click.command()
-@click.option("--count", default=5000, show_default=True, help="Deliveries to drain.")
-@click.option("--webhooks", default=8, show_default=True, help="Receivers that share them.")
-@click.option("--rounds", default=3, show_default=True, help="Rounds, interleaved.")
-@click.option("--concurrency", default=32, show_default=True, help="Threads of each pass.")
+@click.option("--count", type=SOME, default=5000, show_default=True, help="Deliveries to drain.")
+@click.option("--webhooks", type=SOME, default=8, show_default=True, help="Receivers that share them.")
+@click.option("--rounds", type=SOME, default=3, show_default=True, help="Rounds, interleaved.")
+@click.option("--concurrency", type=SOME, default=32, show_default=True, help="Threads of each pass.")
 @click.option("--delay", default=0.0, show_default=True, help="Seconds that a receiver takes to answer.")
 @click.option("--hanging", default=0, help="Of the webhooks, how many never answer.")
 @click.option(
@@ -85,7 +86,8 @@ def deliver(
         raise click.UsageError("--hanging must leave a webhook that answers.")
     if hanging and peers:
         raise click.UsageError("--hanging and --peers are measured apart.")
-    count -= count % webhooks
+    if not (count := count - count % webhooks):
+        raise click.UsageError("--count must leave a delivery for each of the webhooks.")
     results: Results = defaultdict(list)
     with ExitStack() as stack:
         port, received = stack.enter_context(sink.running(delay))
@@ -97,8 +99,9 @@ def deliver(
         for _ in range(rounds):
             for case, measure in _cases(run, clients, hanging, processes, found):
                 results[case].append(measure())
-    _print(results, count // webhooks * (webhooks - hanging))
-    _tell(results, concurrency / delay if delay else 0, count)
+    through = count // webhooks * (webhooks - hanging)
+    _print(results, through)
+    _tell(results, through, concurrency / delay if delay else 0)
 
 
 def _heading(run: Run, rounds: int, found: list[Peer], skipped: dict[str, str]) -> None:
@@ -149,7 +152,7 @@ def _rest(some: list[Figures], count: int) -> list[report.Cell]:
     return [server or None, round(median(one.mb for one in some)), f"{median(one.cores for one in some):.1f}"]
 
 
-def _tell(results: Results, ideal: float, count: int) -> None:
+def _tell(results: Results, count: int, ideal: float) -> None:
     """Print what receivers that are slow or hang have cost."""
     ours = {case: median(one.seconds for one in some) for case, some in results.items() if case.name == OURS}
     for case, seconds in ours.items():
