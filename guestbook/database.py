@@ -4,10 +4,11 @@ import json
 import os
 import random
 import re
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,6 +32,8 @@ NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' does
 TIMES = 3  # that what had to yield to another transaction is done again
 YIELDED = ("40P01", "40001", 1213, 1205)  # a deadlock or a wait too long: PostgreSQL's and MariaDB's codes
 PATIENCE = 10.0  # seconds for a transaction that lost against another, or whose connection broke
+CONNECT_WAIT = 10  # seconds for a new connection to a server
+SILENCE = 30  # seconds without a sign of life, after which a host takes the server for lost, and it the host
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # where TEXT alone ends at 64 KiB
 READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
@@ -104,7 +107,7 @@ def opened(settings: Settings) -> Iterator[Engine]:
     if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
         url = url.set(database=str(settings.data_dir / (url.database or "")))
     engine = create_engine(url.difference_update_query(["journal_mode"]), **engine_options(settings))
-    set_up(engine, str(url.query.get("journal_mode", "wal")))
+    set_up(engine, str(url.query.get("journal_mode", "wal")), may_idle=True)  # while the other side is read
     try:
         yield engine
     finally:
@@ -115,19 +118,28 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keywords of `create_engine` for the database of the settings."""
     if settings.on_sqlite:
         return {"connect_args": {"isolation_level": None, "timeout": READERS_WAIT / 1000}}
-    # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
-    connect_args: dict[str, Any] = {"connect_timeout": 10}
+    connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
     if settings.database_url.partition(":")[0].endswith("pymysql"):
         connect_args["charset"] = "utf8mb4"
+    else:  # libpq's words for what _notice_silence does
+        connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
+        connect_args["tcp_user_timeout"] = SILENCE * 1000
+    # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
     return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args}
 
 
-def set_up(engine: Engine, journal: str = "wal") -> None:
-    """Hang the pragmas and the kinds of BEGIN on an SQLite engine; other engines need nothing."""
+def set_up(engine: Engine, journal: str = "wal", *, may_idle: bool = False) -> None:
+    """Hang the pragmas and the kinds of BEGIN on an SQLite engine, and on others what ends lost connections.
+
+    If they `may_idle`, transactions that do nothing last for as long as they like.
+    """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "do_connect", lambda _dialect, _record, names, _options: _make_private(names[0]))
         event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal))
         event.listen(engine, "begin", _begin)
+    else:
+        limits = _limits(engine.dialect.name == "postgresql", 0 if may_idle else SILENCE)
+        event.listen(engine, "connect", lambda raw, _record: _set_limits(raw, limits))
 
 
 @contextmanager
@@ -216,7 +228,7 @@ def is_away(error: SQLAlchemyError) -> bool:
     """Whether the database cannot be used now: no connection, no turn to write, or no tables yet."""
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return True
-    return isinstance(error, DBAPIError) and lacks_tables(error)
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or lacks_tables(error))
 
 
 def journal_mode(engine: Engine) -> str | None:
@@ -268,6 +280,48 @@ def _set_journal(connection: sqlite3.Connection, journal: str) -> None:
         connection.execute(f"PRAGMA journal_mode = {'DELETE' if journal == 'delete' else 'WAL'}")
     except sqlite3.OperationalError:
         return  # somebody is writing just now; the next connection asks again
+
+
+def _probes() -> dict[str, int]:
+    """Return after how many seconds TCP asks a silent peer, how often, and how many seconds apart."""
+    return {"idle": SILENCE // 3, "count": 4, "interval": max(1, SILENCE // 6)}
+
+
+def _limits(is_postgresql: bool, idle: int) -> str:
+    """Return what lets a server end transactions that do nothing for so many seconds, and free their locks.
+
+    In the middle of a statement PostgreSQL waits for the rest of it whatever that limit says, but not for a
+    host that TCP finds gone.
+    """
+    if not is_postgresql:
+        return f"SET idle_transaction_timeout = {idle}"  # and net_read_timeout is 30 by default
+    values = {"idle_in_transaction_session_timeout": f"{idle}s"}
+    values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in values.items())
+
+
+def _set_limits(raw: Any, statement: str) -> None:
+    """Set on a new connection to a server what no URL can."""
+    with closing(raw.cursor()) as cursor:
+        cursor.execute(statement)
+    raw.commit()
+    if isinstance(own := getattr(raw, "_sock", None), socket.socket):  # PyMySQL's
+        _notice_silence(own)
+
+
+def _notice_silence(own: socket.socket) -> None:
+    """Let TCP end a connection over which nothing comes back, be it that we send or that we wait.
+
+    Without this a host that is cut off waits a quarter of an hour, or for ever. PyMySQL's own time-out would
+    end statements that take long too.
+    """
+    names = {"idle": "TCP_KEEPIDLE", "interval": "TCP_KEEPINTVL", "count": "TCP_KEEPCNT"}
+    options = {names[name]: value for name, value in _probes().items()}
+    with suppress(OSError):  # a socket of Unix has no such ends
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {**options, "TCP_USER_TIMEOUT": SILENCE * 1000}.items():
+            if hasattr(socket, name):  # they are Linux's; others have some of them
+                own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _begin(connection: Connection) -> None:

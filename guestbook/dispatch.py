@@ -7,7 +7,7 @@ keeps the webhooks' health, all in one transaction, so that the web gets its tur
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
@@ -54,7 +54,8 @@ class Dispatch:
         self._transport = errands.transport(settings)
         one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
         self._crew: Crew[Errand, Outcome] = Crew(one.attempt, concurrency)
-        self._lease = schedule.lease(settings.timeout)
+        self._lease = schedule.lease(settings.timeout)  # in which to send
+        self._skew = timedelta() if settings.on_sqlite else queue.SKEW  # clocks of hosts that share a database
         self._name = ids.new()
         self._ticks = 0
         self._receivers = Receivers()
@@ -182,7 +183,8 @@ class Dispatch:
                 taken += [one.id for one in due]
                 to = self._receiver(row, now)
                 claimed.append((row, [errands.errand(one, token, lease_end, to) for one in due]))
-        queue.lease(connection, DELIVERIES, taken, now=now, until=now + self._lease, token=token)
+        until = now + self._lease + self._skew
+        queue.lease(connection, DELIVERIES, taken, now=now, until=until, token=token)
         return claimed
 
     def _receiver(self, row: Row[Any], now: datetime) -> Receiver:

@@ -40,7 +40,7 @@ class _Limits:
 
 def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
     """Return the latest moments that a lease, a first attempt, a retry and a pause can rightly name."""
-    lease = now + schedule.longest_lease(settings.timeout)
+    lease = now + schedule.longest_lease(settings.timeout) + queue.SKEW  # by which each lease is longer
     if went_back:
         return _Limits(lease, now, now, now)
     farthest = now + schedule.longest_wait(settings.retry_schedule)

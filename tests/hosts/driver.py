@@ -3,7 +3,7 @@
 import sys
 from datetime import timedelta
 
-from guestbook import clock
+from guestbook import clock, database
 from tests.chaos import driver, points
 from tests.hosts import namespaces
 
@@ -20,6 +20,13 @@ def clock_behind() -> None:
     _turn(-APART)
 
 
+def hasty() -> None:
+    """Give a server up ten times as soon."""
+    database.SILENCE = 3
+    database.CONNECT_WAIT = 1
+    database.PATIENCE = 1.0
+
+
 def _turn(by: timedelta) -> None:
     now = clock.now
     clock.now = lambda: now() + by
@@ -27,5 +34,5 @@ def _turn(by: timedelta) -> None:
 
 if __name__ == "__main__":
     namespaces.take_name(sys.argv[1])
-    points.POINTS.update({point.__name__: point for point in (clock_ahead, clock_behind)})
+    points.POINTS.update({point.__name__: point for point in (clock_ahead, clock_behind, hasty)})
     driver.serve()

@@ -17,6 +17,7 @@ from tests.hosts import namespaces
 from tests.hosts.namespaces import Lan
 
 MACHINES = (1, 2, 3, 4)
+LOST_AFTER = 3  # seconds for which the database's end of a connection bears silence
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Fleet:
         self._open = ExitStack()
 
     def __enter__(self) -> "Fleet":
-        host, port = self.offered(self._url.port or PORTS[self._mode])
+        host, port = self.offered(self._url.port or PORTS[self._mode], LOST_AFTER)
         self._url = self._url.set(host=host, port=port)
         return self
 
@@ -90,9 +91,9 @@ class Fleet:
         own = settings_for(self._folder / name(number), url)
         return {**own, "GUESTBOOK_ALLOW_NETWORKS": namespaces.NETWORK, **settings}
 
-    def offered(self, port: int) -> tuple[str, int]:
+    def offered(self, port: int, lost_after: int | None = None) -> tuple[str, int]:
         """Where the machines find a port of our 127.0.0.1."""
-        return self._open.enter_context(self.lan.offer(port))
+        return self._open.enter_context(self.lan.offer(port, lost_after))
 
 
 def ended(commands: list[Command]) -> None:

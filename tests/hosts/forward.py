@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 CHUNK = 256 * 1024  # bytes
 
@@ -13,9 +14,14 @@ class Forward:
     """Takes the connections of a listener and makes one more for each. Use it as a context manager."""
 
     def __init__(
-        self, listener: socket.socket, make: Callable[[], socket.socket], to: tuple[str, int]
+        self,
+        listener: socket.socket,
+        make: Callable[[], socket.socket],
+        to: tuple[str, int],
+        lost_after: int | None = None,
     ) -> None:
         self._listener = listener
+        self._lost_after = lost_after  # seconds of silence, as the server at the far end would do it
         self._make = make
         self._to = to
         self._loop = asyncio.new_event_loop()
@@ -39,6 +45,8 @@ class Forward:
         self._loop.run_forever()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._lost_after:
+            _listen_for_life(writer.get_extra_info("socket"), self._lost_after)
         with self._make() as far:
             far.setblocking(False)
             try:
@@ -60,6 +68,13 @@ class Forward:
             end.transport.abort()
         while self._ends:
             await asyncio.sleep(0.001)
+
+
+def _listen_for_life(near: Any, seconds: int) -> None:
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+        near.setsockopt(socket.IPPROTO_TCP, option, 1)
+    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -75,10 +75,13 @@ class Lan:
         _ip(self._hub, f"link set port{number} master lan")
 
     @contextmanager
-    def offer(self, port: int) -> Iterator[tuple[str, int]]:
-        """Let the machines reach this port of our 127.0.0.1; give its address among them."""
+    def offer(self, port: int, lost_after: int | None = None) -> Iterator[tuple[str, int]]:
+        """Let the machines reach this port of our 127.0.0.1; give its address among them.
+
+        A machine that was silent for so many seconds is taken for lost, if that is given.
+        """
         listener = within(self._hub, lambda: socket.create_server((HUB, 0), backlog=1024))
-        with Forward(listener, socket.socket, ("127.0.0.1", port)):
+        with Forward(listener, socket.socket, ("127.0.0.1", port), lost_after):
             yield listener.getsockname()
 
     @contextmanager

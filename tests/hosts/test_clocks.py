@@ -1,0 +1,39 @@
+"""The clocks of the machines differ by as much as the README allows: a minute."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from guestbook import clock
+from tests.hosts.conftest import Hook
+from tests.hosts.fleet import Fleet, ended
+from tests.receiver import Answer
+
+pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+
+PATHS = [f"/{number}" for number in range(4)]
+EACH = 100
+CLOCKS = ("clock_behind", "clock_ahead", None, None)  # of the machines
+SHORT = {"GUESTBOOK_TIMEOUT": "5"}  # and with it the lease
+
+
+def test_what_waits_in_the_hands_of_one_pass_is_not_overdue_for_one_whose_clock_is_ahead(
+    fleet: Fleet, hook: Hook
+) -> None:
+    past = clock.now() - timedelta(minutes=5)
+    for path in PATHS:
+        hook.receiver.answer(path, Answer(delay=0.05))
+        fleet.book.stock(fleet.book.webhook(hook.base_url + path), EACH, due_at=past)
+    passes = [
+        fleet.start(number, "cron", "--stay", "--concurrency", "8", point=point, **SHORT)
+        for number, point in enumerate(CLOCKS, 1)
+    ]
+    hook.receiver.wait_for(len(PATHS) * EACH)
+    ended(passes)
+    for path in PATHS:
+        assert set(hook.receiver.event_ids(path).values()) == {1}
+    rows = Counter((row.status, row.claims, row.attempts) for row in fleet.book.deliveries())
+    assert rows == {("processed", 1, 1): len(PATHS) * EACH}
+    assert min(row.processed for row in fleet.book.passes()) > 0
+    fleet.book.check()
