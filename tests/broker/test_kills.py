@@ -16,7 +16,7 @@ from tests.receiver import Line
 
 pytestmark = pytest.mark.needs("rabbitmq")
 SEED = 20261125
-VICTIMS = ["worker"] * 6 + ["relay"] * 5 + ["broker"] * 2
+VICTIMS = ["worker"] * 5 + ["relay"] * 4 + ["broker"]
 WEBHOOKS = 4
 EVENTS_AHEAD = 30  # that wait before each kill, for each webhook
 CONCURRENCY = 8  # threads of a worker: what its death can make us send twice

@@ -76,6 +76,20 @@ def test_hundreds_go_through_each_once_in_silence(works: Works, receiver: Receiv
     assert {row.attempts for row in works.book.deliveries()} == {1}
 
 
+@pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_other_pools_work_too(works: Works, receiver: Receiver, pool: str) -> None:
+    paths = works.webhooks(receiver, 2)
+    events = works.book.publish(8)
+    works.relay()
+    with works.worker(2, pool) as worker:
+        works.wait_until_final(16)
+    assert worker.complaints == []
+    for path in paths:
+        assert receiver.event_ids(path) == Counter(events)
+    works.book.check()
+
+
 def test_a_failed_attempt_is_retried_by_the_schedule(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500), Answer(200))
     works.book.webhook(receiver.url())
@@ -95,13 +109,17 @@ def test_a_failed_attempt_is_retried_by_the_schedule(works: Works, receiver: Rec
     works.book.check()
 
 
-def test_what_is_given_up_is_given_up_here_too(works: Works, receiver: Receiver) -> None:
+def test_what_is_given_up_here_is_told_by_the_next_relay(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500))
-    works.book.webhook(receiver.url())
-    works.book.publish()
+    webhook_id = works.book.webhook(receiver.url(), name="Chat")
+    works.book.publish(2)
     works.relay()
     with works.worker(RETRY_SCHEDULE="0"):
-        wait_for(lambda: works.book.delivery().status == "failed", 20, works.show)
+        wait_for(lambda: works.book.statuses() == {"failed": 2}, 20, works.show)
+    [line] = works.relay().printed.splitlines()
+    assert line.startswith("guestbook: 2 deliveries were given up for webhook Chat. ")
+    assert webhook_id in line
+    assert works.relay().printed == "", "told twice"
     works.book.check()
 
 
@@ -174,11 +192,11 @@ def test_one_webhook_that_hangs_does_not_hold_up_the_others(
     staying = works.start_relay("--stay")
     with works.worker(32):
         if quick_before:
-            works.book.publish(300)
-            works.wait_until_final(600)
-        alone = _seconds_for(works, receiver, 300)
+            works.book.publish(100)
+            works.wait_until_final(200)
+        alone = _seconds_for(works, receiver, 150)
         receiver.answer("/never", HANG)
-        beside = _seconds_for(works, receiver, 300)
+        beside = _seconds_for(works, receiver, 150)
         assert beside < 2 * alone
         assert receiver.most_at_once("/never") <= 8, "more than a quarter of the threads"
         held_up = [row for row in works.book.deliveries() if row.webhook_id == never]
@@ -206,7 +224,7 @@ def test_sigterm_ends_a_worker_after_what_it_has_in_hand_and_the_rest_stays_in_t
     works: Works, receiver: Receiver
 ) -> None:
     for path in works.webhooks(receiver, 8):
-        receiver.answer(path, Answer(delay=0.5))
+        receiver.answer(path, Answer(delay=0.3))
     events = works.book.publish(8)
     works.relay()
     worker = works.start_worker(4)

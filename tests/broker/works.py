@@ -25,11 +25,13 @@ START_LIMIT = 30.0  # seconds
 
 
 class Worker:
-    """A Celery worker in a process of its own; its threads are in the same process."""
+    """A Celery worker in a process of its own, in which its threads are too."""
 
-    def __init__(self, environ: dict[str, str], folder: Path, number: int, concurrency: int) -> None:
+    def __init__(
+        self, environ: dict[str, str], folder: Path, number: int, concurrency: int, pool: str
+    ) -> None:
         self._output = folder / f"worker{number}"
-        command = [CELERY, "--app", "guestbook.worker", "worker", "--pool", "threads", *ALONE]
+        command = [CELERY, "--app", "guestbook.worker", "worker", "--pool", pool, *ALONE]
         command += [
             "--concurrency",
             str(concurrency),
@@ -41,7 +43,13 @@ class Worker:
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     @property
@@ -61,9 +69,9 @@ class Worker:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """End it by SIGKILL, with the processes of its pool."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def terminate(self) -> None:
@@ -112,18 +120,18 @@ class Works:
         """The environment with GUESTBOOK_ settings added."""
         return self.environ | {f"GUESTBOOK_{name}": value for name, value in settings.items()}
 
-    def start_worker(self, concurrency: int = 8, **settings: str) -> Worker:
+    def start_worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Worker:
         """Start a worker, which may take a moment to listen."""
         number = len(self.started) + 1
-        worker = Worker(self.with_settings(**settings), self.folder, number, concurrency)
+        worker = Worker(self.with_settings(**settings), self.folder, number, concurrency, pool)
         self.started.append(worker)
         return worker
 
     @contextmanager
-    def worker(self, concurrency: int = 8, **settings: str) -> Iterator[Worker]:
+    def worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Iterator[Worker]:
         """Give a worker that listens; it must be alive in the end and end well."""
         before = self.vhost.consumers(INBOX)
-        worker = self.start_worker(concurrency, **settings)
+        worker = self.start_worker(concurrency, pool, **settings)
         wait_for(lambda: self._listens(worker, before), START_LIMIT, lambda: worker.output)
         yield worker
         assert worker.is_alive, worker.output
