@@ -57,8 +57,8 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
         report.heading(db.engine, {"each": f"median of {times}, the books in turn"})
         # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
         lines = contextvars.Context().run(_lines, asked, times)
-    columns = ["ms", *(f"{count:,} rows" for count in rows), "ratio", f"goal {GOAL} ×"]
-    report.table(columns, [*lines, ["MB on disk", *sizes, "", ""]])
+        columns = ["ms", *(f"{count:,} rows" for count in rows), "ratio", f"goal {GOAL} ×"]
+        report.table(columns, [*lines, ["MB on disk", *sizes, "", ""]])
 
 
 def _check_room(rows: list[int], server: str | None) -> None:

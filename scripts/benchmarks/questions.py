@@ -30,12 +30,11 @@ def of(app: Flask) -> dict[str, Question]:
     client = app.test_client()
     pages.log_in(client)
     headers = {"Authorization": f"Bearer {token}"}
+    asked, addresses = _of_a_pass(app, db.engine), {**_public(), **_desk(), **_api()}
+    db.session.rollback()  # a reader that stays would keep the databases from tidying up
     return {
-        **_of_a_pass(app, db.engine),
-        **{
-            name: partial(pages.ask, client, url, headers=headers)
-            for name, url in {**_public(), **_desk(), **_api()}.items()
-        },
+        **asked,
+        **{name: partial(pages.ask, client, url, headers=headers) for name, url in addresses.items()},
         "to sign the book": partial(_sign, client),
         "the command status": partial(_run, app, "status"),
     }
