@@ -86,11 +86,11 @@ class Peer:
         with (folder / "gate").open("w") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             with _workers(self.module.commands(processes), environ, folder) as workers:
-                _until_up(workers, processes, folder)
+                _until_up(self.name, workers, processes, folder)
                 meter, began = Meter([worker.pid for worker in workers], self.module.SERVERS), clock.now()
                 gate.close()  # which lets go of the lock
-                drain.until(lambda: run.received.value - before >= run.count)
-                drain.until(lambda: _recorded(engine)[0] >= run.count)
+                drain.until(lambda: run.received.value - before >= run.count, self.name)
+                drain.until(lambda: _recorded(engine)[0] >= run.count, self.name)
                 count, last = _recorded(engine)
                 figures = meter.figures((last - began).total_seconds())
         drain.check(count, run.count, "on record")
@@ -102,6 +102,7 @@ class Peer:
         settings = {
             "FOLDER": str(folder),
             "PORT": str(run.port),
+            "COUNT": str(run.count),
             "WEBHOOKS": str(run.webhooks),
             "POSTGRESQL": plain,
             "RABBITMQ": self.rabbitmq,
@@ -187,15 +188,15 @@ def _workers(
             worker.wait()
 
 
-def _until_up(workers: list["subprocess.Popen[bytes]"], processes: int, folder: Path) -> None:
+def _until_up(name: str, workers: list["subprocess.Popen[bytes]"], processes: int, folder: Path) -> None:
     """Wait until each process has a task in its hands; a worker that ends instead has said why."""
 
     def up() -> bool:
         if any(worker.poll() is not None for worker in workers):
-            raise click.ClickException(f"A worker has ended: {_end_of((folder / 'said').read_text())}")
+            raise click.ClickException(f"{name} has ended: {_end_of((folder / 'said').read_text())}")
         return len(list(folder.glob("up *"))) >= processes
 
-    drain.until(up)
+    drain.until(up, name)
     time.sleep(SETTLE)
 
 

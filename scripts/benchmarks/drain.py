@@ -73,12 +73,12 @@ def _drained(run: Run, processes: list[together.Process], wait_for: int | None) 
     return meter.figures((last - began).total_seconds() if last else None)
 
 
-def until(done: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+def until(done: Callable[[], bool], who: str = "The work") -> None:
+    """Wait until somebody is through."""
     deadline = time.monotonic() + PATIENCE
     while not done():
         if time.monotonic() > deadline:
-            raise click.ClickException(f"The deliveries were not through within {PATIENCE} seconds.")
+            raise click.ClickException(f"{who} was not through within {PATIENCE} seconds.")
         time.sleep(0.01)
 
 

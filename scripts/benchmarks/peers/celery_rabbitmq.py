@@ -14,6 +14,7 @@ from scripts.benchmarks.peers import job, record
 SETUP = "8 threads each, SQLite"
 SERVERS = ("rabbitmq",)
 THREADS = 8
+PREFETCH = max(1, min(64, int(job.setting("COUNT") or 0) // (8 * THREADS)))  # leaves some for others
 
 keep = record.Sqlite()
 queue = Celery("bench", broker=job.setting("RABBITMQ"))
@@ -22,7 +23,7 @@ queue.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
-    worker_prefetch_multiplier=64,
+    worker_prefetch_multiplier=PREFETCH,
     worker_disable_rate_limits=True,
     worker_enable_remote_control=False,
     worker_send_task_events=False,
