@@ -55,7 +55,7 @@ class Dispatch:
         one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
         self._crew: Crew[Errand, Outcome] = Crew(one.attempt, concurrency)
         self._lease = schedule.lease(settings.timeout)  # in which to send
-        self._skew = timedelta() if settings.on_sqlite else queue.SKEW  # clocks of hosts that share a database
+        self._skew = timedelta() if settings.on_sqlite else queue.SKEW  # of the hosts that share it
         self._name = ids.new()
         self._ticks = 0
         self._receivers = Receivers()

@@ -17,14 +17,14 @@ from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select,
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 import guestbook
-from guestbook import database
+from guestbook import columns, database, engines
 from guestbook.database import db
 from guestbook.models import Comment, Webhook
 from tests import databases, stock
 from tests.conftest import need, running, settings_for
 from tests.databases import default_mode
 
-PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": database.READERS_WAIT}
+PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engines.READERS_WAIT}
 on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
 
 
@@ -158,11 +158,11 @@ def test_two_writers_take_turns_and_lose_nothing(kind: str, request: pytest.Fixt
 
 
 def test_a_writer_whose_turn_never_comes_says_so(book: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "LOCK_WAIT", 0.05)
+    monkeypatch.setattr(engines, "LOCK_WAIT", 0.05)
     with database.write(book), pytest.raises(OperationalError, match="took too long"), database.write(book):
         pass
     with database.write(book) as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == database.READERS_WAIT
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == engines.READERS_WAIT
 
 
 def test_an_error_leaves_nothing_and_the_lock_free(book: Engine) -> None:
@@ -179,7 +179,7 @@ def test_an_error_leaves_nothing_and_the_lock_free(book: Engine) -> None:
 
 
 def test_a_rollback_journal_is_kept_where_it_is_asked_for(journal_book: Engine) -> None:
-    assert database.journal_mode(journal_book) == "delete"
+    assert engines.journal_mode(journal_book) == "delete"
     with journal_book.connect() as connection:
         found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
     assert found == PRAGMAS
@@ -197,7 +197,7 @@ def test_a_book_whose_mode_cannot_be_changed_now_is_used_as_it_is(tmp_path: Path
         other.execute("BEGIN EXCLUSIVE")
         raw = sqlite3.connect(path, isolation_level=None)
         raw.execute("PRAGMA busy_timeout = 0")
-        database._set_journal(raw, "wal")
+        engines._set_journal(raw, "wal")
         other.rollback()
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         raw.close()
@@ -221,9 +221,9 @@ def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
 
 def test_a_database_without_a_wal_works_and_says_so() -> None:
     engine = create_engine("sqlite://", connect_args={"isolation_level": None})
-    database.set_up(engine)  # one in memory has none to be had
+    engines.set_up(engine)  # one in memory has none to be had
     database.create_tables(engine)
-    assert database.journal_mode(engine) == "memory"
+    assert engines.journal_mode(engine) == "memory"
     with database.write(engine) as connection:
         connection.execute(text("INSERT INTO passes VALUES ('1', 'a', 'b', 'c', 0, 0, 0)"))
     with engine.connect() as connection:
@@ -258,9 +258,9 @@ def test_a_time_comes_back_as_it_went_in() -> None:
     [
         ('{"X-Token": "ä"}', {"X-Token": "ä"}),
         ('{"X-Number": 1}', {"X-Number": "1"}),
-        ("nonsense", {database.UNREADABLE: "nonsense"}),
-        ("[]", {database.UNREADABLE: "[]"}),
-        ("[" * 50_000, {database.UNREADABLE: "[" * 50_000}),
+        ("nonsense", {columns.UNREADABLE: "nonsense"}),
+        ("[]", {columns.UNREADABLE: "[]"}),
+        ("[" * 50_000, {columns.UNREADABLE: "[" * 50_000}),
     ],
 )
 def test_headers_that_somebody_broke_by_hand_can_still_be_seen(stored: str, read: dict[str, str]) -> None:

@@ -28,6 +28,7 @@ FLOORS = (
     ("health", "preferences", "throttle", "browse"),
     ("models",),
     ("database",),
+    ("engines", "columns"),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
     ("raw", "pretty", "text", "clock", "cores", "locks", "ids", "turns", "parsers", "refusal", "version"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from guestbook import clock, database, ids, retention
+from guestbook import clock, database, engines, ids, retention
 from guestbook.database import db
 from guestbook.models import ATTEMPTS, PASSES, Delivery, Limit, Login, Pass
 from tests import stock
@@ -144,6 +144,6 @@ def test_a_row_that_was_redelivered_after_the_look_stays() -> None:
 @pytest.mark.usefixtures("app")
 def test_when_nothing_is_old_no_write_lock_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     stock.delivery(stock.webhook(), status="failed")
-    monkeypatch.setattr(database, "LOCK_WAIT", 0)
+    monkeypatch.setattr(engines, "LOCK_WAIT", 0)
     with database.write(db.engine):
         assert prune() == 0

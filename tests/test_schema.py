@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook import database, models, settings
+from guestbook import database, engines, models, settings
 from guestbook.database import SCHEMA, Base
 from tests import databases
 from tests.conftest import need
@@ -32,8 +32,8 @@ Description = dict[str, dict[str, Any]]
 def engine_on(url: str) -> Iterator[Engine]:
     read = settings.load({"GUESTBOOK_DATA_DIR": "/nowhere", "GUESTBOOK_DATABASE_URL": url, **SECRET})
     bare = make_url(url).difference_update_query(["journal_mode"])
-    engine = create_engine(bare, **database.engine_options(read))
-    database.set_up(engine, "delete" if "journal_mode" in url else "wal")
+    engine = create_engine(bare, **engines.options(read))
+    engines.set_up(engine, "delete" if "journal_mode" in url else "wal")
     try:
         yield engine
     finally:

@@ -105,7 +105,7 @@ BAD = {
     ],
     "KEEP_PROCESSED_DAYS": ["", "-1", "36501", "30 days", "٣"],
     "KEEP_FAILED_DAYS": ["", "x", "99999999999"],
-    "BROKER_URL": ["hunter2", "redis://me:hunter2@host", "amqp://", "amqp://me:hunter2@host:x", "amqps://h :1"],
+    "BROKER_URL": ["hunter2", "redis://me:hunter2@host", "amqp://", "amqp://me:hunter2@host:x"],
 }
 
 

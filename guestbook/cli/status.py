@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import browse, clock, database, health
+from guestbook import browse, clock, engines, health
 from guestbook.cli import show
 from guestbook.database import db
 from guestbook.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook, comment, delivery
@@ -37,7 +37,7 @@ def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
         "version": VERSION,
         "data folder": str(show.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
-        "journal mode": database.journal_mode(db.engine),
+        "journal mode": engines.journal_mode(db.engine),
         "comments": _counts(Comment, comment.STATUSES, to_the_end),
         "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
         "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),

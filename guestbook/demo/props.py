@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.orm import Session
 
-from guestbook import book, catching, clock, database, desk, ids, login
+from guestbook import book, catching, clock, database, desk, engines, ids, login
 from guestbook.draft import Draft
 from guestbook.models import Attempt, Bin, BinRequest, Comment, Delivery
 from guestbook.settings import Settings
@@ -36,8 +36,8 @@ class Props:
 @contextmanager
 def connected(settings: Settings) -> Iterator[Engine]:
     """Give an engine on the demo's database; its connections are closed before the folder goes."""
-    engine = create_engine(settings.database_url, **database.engine_options(settings))
-    database.set_up(engine)
+    engine = create_engine(settings.database_url, **engines.options(settings))
+    engines.set_up(engine)
     try:
         yield engine
     finally:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from guestbook import database, locks
+from guestbook import engines, locks
 from guestbook.database import Base
 from guestbook.migration import safety, tables
 from guestbook.migration.tables import Checksum, Key, Plain
@@ -58,8 +58,8 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     there = replace(settings, database_url=url)
     with (
         locks.taken(settings.data_dir / locks.PASS, patience=PATIENCE, waiting=waiting) as is_quiet,
-        database.opened(settings) as book,
-        database.opened(there) as engine,
+        engines.opened(settings) as book,
+        engines.opened(there) as engine,
     ):
         if not is_quiet:
             raise Refused("A pass is still at work. Stop cron, and run this again.")

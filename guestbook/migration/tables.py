@@ -24,7 +24,7 @@ from sqlalchemy import (
     true,
 )
 
-from guestbook.database import LONG_TEXT
+from guestbook.columns import LONG_TEXT
 from guestbook.models import Setting
 from guestbook.refusal import Refused
 

@@ -8,7 +8,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, raw
-from guestbook.database import LONG_TEXT, Base
+from guestbook.columns import LONG_TEXT
+from guestbook.database import Base
 
 
 class Bin(Base):

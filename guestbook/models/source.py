@@ -17,7 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook import clock, ids, raw
-from guestbook.database import LONG_TEXT, Base
+from guestbook.columns import LONG_TEXT
+from guestbook.database import Base
 from guestbook.models.delivery import STATUSES
 
 VERIFY = ("github", "standard", "stripe", "slack", "token", "none")

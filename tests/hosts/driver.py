@@ -3,7 +3,7 @@
 import sys
 from datetime import timedelta
 
-from guestbook import clock, database
+from guestbook import clock, database, engines
 from tests.chaos import driver, points
 from tests.hosts import namespaces
 
@@ -22,8 +22,8 @@ def clock_behind() -> None:
 
 def hasty() -> None:
     """Give a server up ten times as soon."""
-    database.SILENCE = 3
-    database.CONNECT_WAIT = 1
+    engines.SILENCE = 3
+    engines.CONNECT_WAIT = 1
     database.PATIENCE = 1.0
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Column, Integer
 
-from guestbook.database import Base, UtcTime
+from guestbook.columns import UtcTime
+from guestbook.database import Base
 from guestbook.migration.tables import MARKER
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}

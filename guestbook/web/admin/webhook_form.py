@@ -7,7 +7,7 @@ from typing import Any, Self
 from flask import request
 
 from guestbook import desk, ids
-from guestbook.database import UNREADABLE
+from guestbook.columns import UNREADABLE
 from guestbook.models import Webhook
 from guestbook.sender import HIDDEN
 from guestbook.text import clean_line, clean_text

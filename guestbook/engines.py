@@ -1,0 +1,167 @@
+"""How connections are set up: SQLite's pragmas and kinds of BEGIN, and when a server counts as lost."""
+
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+
+from guestbook.settings import Settings
+
+LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
+LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
+READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
+CONNECT_WAIT = 10  # seconds for a new connection to a server
+SILENCE = 30  # seconds without a sign of life, after which a host takes the server for lost, and it the host
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Engine]:
+    """Give an engine of its own for the settings' database, set up as the app's, and close it at the end."""
+    url = make_url(settings.database_url)
+    if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
+        url = url.set(database=str(settings.data_dir / (url.database or "")))
+    engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings))
+    set_up(engine, str(url.query.get("journal_mode", "wal")), may_idle=True)  # while the other side is read
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Return the keywords of `create_engine` for the database of the settings."""
+    if settings.on_sqlite:
+        return {"connect_args": {"isolation_level": None, "timeout": READERS_WAIT / 1000}}
+    connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
+    if settings.database_url.partition(":")[0].endswith("pymysql"):
+        connect_args["charset"] = "utf8mb4"
+    else:  # libpq's words for what _notice_silence does
+        connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
+        connect_args["tcp_user_timeout"] = SILENCE * 1000
+    # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
+    return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args}
+
+
+def set_up(engine: Engine, journal: str = "wal", *, may_idle: bool = False) -> None:
+    """Hang the pragmas and the kinds of BEGIN on an SQLite engine, and on others what ends lost connections.
+
+    If they `may_idle`, transactions that do nothing last for as long as they like.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", lambda _dialect, _record, names, _options: _make_private(names[0]))
+        event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal))
+        event.listen(engine, "begin", _begin)
+    else:
+        limits = _limits(engine.dialect.name == "postgresql", 0 if may_idle else SILENCE)
+        event.listen(engine, "connect", lambda raw, _record: _set_limits(raw, limits))
+
+
+def journal_mode(engine: Engine) -> str | None:
+    """Return SQLite's journal mode in force (`wal` is not to be had on some network drives), else None."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with engine.connect() as connection:
+        return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+
+
+def _make_private(name: str) -> None:
+    """Make a new file before SQLite would, for its owner alone: it will hold the webhooks' secrets.
+
+    What SQLite puts beside it gets the same mode. One that is there is not opened, for closing it again
+    would let go of the locks that this process holds on it.
+    """
+    if not name.startswith((":memory:", "file:")):
+        with suppress(OSError):  # it is there, or cannot be made, which SQLite says better
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _set_pragmas(connection: sqlite3.Connection, journal: str) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # what is stored survives a power cut
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
+        _set_journal(connection, journal)
+
+
+def _set_journal(connection: sqlite3.Connection, journal: str) -> None:
+    """Ask for a journal mode; where the file system has no WAL, SQLite keeps its own, and both work."""
+    try:
+        connection.execute(f"PRAGMA journal_mode = {'DELETE' if journal == 'delete' else 'WAL'}")
+    except sqlite3.OperationalError:
+        return  # somebody is writing just now; the next connection asks again
+
+
+def _probes() -> dict[str, int]:
+    """Return after how many seconds TCP asks a silent peer, how often, and how many seconds apart."""
+    return {"idle": SILENCE // 3, "count": 4, "interval": max(1, SILENCE // 6)}
+
+
+def _limits(is_postgresql: bool, idle: int) -> str:
+    """Return what lets a server end transactions that do nothing for so many seconds, and free their locks.
+
+    In the middle of a statement PostgreSQL waits for the rest of it whatever that limit says, but not for a
+    host that TCP finds gone.
+    """
+    if not is_postgresql:
+        return f"SET idle_transaction_timeout = {idle}"  # and net_read_timeout is 30 by default
+    values = {"idle_in_transaction_session_timeout": f"{idle}s"}
+    values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in values.items())
+
+
+def _set_limits(raw: Any, statement: str) -> None:
+    """Set on a new connection to a server what no URL can."""
+    with closing(raw.cursor()) as cursor:
+        cursor.execute(statement)
+    raw.commit()
+    if isinstance(own := getattr(raw, "_sock", None), socket.socket):  # PyMySQL's
+        _notice_silence(own)
+
+
+def _notice_silence(own: socket.socket) -> None:
+    """Let TCP end a connection over which nothing comes back, be it that we send or that we wait.
+
+    Without this a host that is cut off waits a quarter of an hour, or for ever. PyMySQL's own time-out would
+    end statements that take long too.
+    """
+    names = {"idle": "TCP_KEEPIDLE", "interval": "TCP_KEEPINTVL", "count": "TCP_KEEPCNT"}
+    options = {names[name]: value for name, value in _probes().items()}
+    with suppress(OSError):  # a socket of Unix has no such ends
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {**options, "TCP_USER_TIMEOUT": SILENCE * 1000}.items():
+            if hasattr(socket, name):  # they are Linux's; others have some of them
+                own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _begin(connection: Connection) -> None:
+    """Start a transaction: writers take the lock at once, readers never do.
+
+    A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it.
+    """
+    if not connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        _begin_immediate(raw)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+
+
+def _begin_immediate(connection: sqlite3.Connection) -> None:
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+            time.sleep(LOCK_POLL)
