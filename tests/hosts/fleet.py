@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from tests import outside
 from tests.chaos.book import Book
 from tests.chaos.forks import ROOT, Command, Forks
 from tests.conftest import settings_for
@@ -17,6 +18,7 @@ from tests.hosts import namespaces
 from tests.hosts.namespaces import Lan
 
 MACHINES = (1, 2, 3, 4)
+WEB = 8080  # the port of each machine's web server
 LOST_AFTER = 3  # seconds for which the database's end of a connection bears silence
 
 
@@ -84,6 +86,19 @@ class Fleet:
         for one in started:
             one.is_at_work(30)
         return started
+
+    @contextmanager
+    def site(self, number: int) -> Iterator[str]:
+        """Serve the book on a machine; give the address by which we reach it."""
+        serve = ["-m", "waitress", "--listen", f"0.0.0.0:{WEB}", "--call", "guestbook:create_app"]
+        environ = outside.clean_environ(**self.environ(number, GUESTBOOK_BASE_URL="http://127.0.0.1"))
+        running = outside.started([sys.executable, *serve], cwd=ROOT, env=environ)
+        server = namespaces.within(self._machines.networks[number], running.__enter__)
+        with ExitStack() as stack:
+            stack.push(running)
+            address = f"http://127.0.0.1:{stack.enter_context(self.lan.reach(number, WEB))}"
+            outside.wait_for(lambda: outside.answers(address), 30, server.output)
+            yield address
 
     def environ(self, number: int, **settings: str) -> dict[str, str]:
         """The settings of a machine: all the same but for the data folder."""
