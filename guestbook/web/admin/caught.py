@@ -1,6 +1,6 @@
 """One request that a bin has caught: all that is known of it, its signature checked, sent once more."""
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -9,7 +9,7 @@ from guestbook.database import db
 from guestbook.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import curl, replay, shown, signed
+from guestbook.web.admin import curl, download, replay, shown, signed
 from guestbook.web.admin.replay import Replayed
 from guestbook.web.admin.signed import Check
 
@@ -26,11 +26,9 @@ def show(request_id: str) -> ResponseReturnValue:
 
 @pages.get("/<request_id>/body")
 def body(request_id: str) -> ResponseReturnValue:
-    """Give the exact bytes that were kept, to be saved: no browser shall take them for a page."""
+    """Give the exact bytes that were kept."""
     row = common.find(BinRequest, request_id)
-    response = Response(row.kept, mimetype="application/octet-stream")
-    response.headers.set("Content-Disposition", "attachment", filename=_file(row))
-    return response
+    return download.of(row.kept, _file(row))
 
 
 @pages.post("/<request_id>/replay")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -13,9 +13,8 @@ from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.delivery import STATUSES
 from guestbook.models.webhook import EVENTS
-from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import actions, explanation, meant
+from guestbook.web.admin import actions, download, explanation, meant, queued
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
@@ -26,28 +25,16 @@ SOON = timedelta(minutes=1)  # for which a page waits that looks for the result 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them, newest first, those that the filters ask for."""
-    before = request.args.get("before")
-    if before is not None and not common.ID.fullmatch(before):
-        abort(404)
-    try:
-        wanted, reasons = meant.filtered(), {}
-        page = browse.deliveries(db.session(), wanted, before)
-    except Refused as error:
-        wanted, reasons = browse.Deliveries(), error.fields
-        page = browse.Page([], None)
+    listed = queued.listed(meant.FILTERS, meant.filtered, browse.deliveries, browse.Deliveries())
     webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
     return render_template(
         "admin/deliveries.html",
-        page=page,
-        wanted=wanted,
-        reasons=reasons,
+        **listed,
         webhooks=webhooks,
         choices=_choices(webhooks.values()),
         outlook=_outlook_in_short,
-        newest=_address() if before else None,
-        older=_address(page.older) if page.older else None,
         now=clock.now(),
-    ), 422 if reasons else 200
+    ), 422 if listed["reasons"] else 200
 
 
 @pages.get("/<delivery_id>")
@@ -71,11 +58,9 @@ def show(delivery_id: str) -> ResponseReturnValue:
 
 @pages.get("/<delivery_id>/payload")
 def payload(delivery_id: str) -> ResponseReturnValue:
-    """Give the exact bytes that are sent, to be saved: no browser shall take them for a page."""
+    """Give the exact bytes that are sent."""
     delivery = common.find(Delivery, delivery_id)
-    response = Response(delivery.body, mimetype="application/octet-stream")
-    response.headers.set("Content-Disposition", "attachment", filename=f"{delivery.id}.json")
-    return response
+    return download.of(delivery.body, f"{delivery.id}.json")
 
 
 @pages.get("/<delivery_id>/explain")
@@ -109,24 +94,13 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
 @pages.get("/redeliver")
 def ask() -> ResponseReturnValue:
     """Say how many it would be, before anything happens."""
-    try:
-        which, fields = meant.chosen()
-    except Refused as error:
-        return render_template("admin/redeliver.html", reason=str(error)), 422
-    parts = again.forecast(db.session(), Delivery, which, clock.now())
-    return render_template("admin/redeliver.html", parts=parts, total=again.total(parts), fields=fields)
+    return queued.ask(Delivery, meant.chosen, "admin/redeliver.html")
 
 
 @pages.post("/redeliver")
 def redeliver_many() -> ResponseReturnValue:
     """Make many due at once."""
-    try:
-        which, _ = meant.chosen()
-    except Refused as error:
-        return render_template("admin/redeliver.html", reason=str(error)), 422
-    count = again.run(Delivery, which)
-    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
-    return actions.done(f"{number} due again and will go out with the next pass.", "admin.deliveries.index")
+    return queued.do_again(Delivery, meant.chosen, "admin/redeliver.html", _told_of_many)
 
 
 def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
@@ -136,12 +110,6 @@ def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
         "webhook": [(webhook.id, webhook.name) for webhook in webhooks],
         "event": list(zip(EVENTS, EVENTS, strict=True)),
     }
-
-
-def _address(before: str | None = None) -> str:
-    """Return the address of this list, with the same filters, from its start or from there on."""
-    kept = {name: value for name in meant.FILTERS if (value := request.args.get(name))}
-    return url_for("admin.deliveries.index", before=before, **kept)  # type: ignore[arg-type]  # as in actions
 
 
 def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
@@ -193,3 +161,8 @@ def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:
         return "It is due again, and waits until its webhook is enabled."
     in_place = " It takes the place of the attempt that it waited for." if was_new else ""
     return f"It is due again and will go out with the next pass.{in_place}"
+
+
+def _told_of_many(count: int) -> str:
+    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
+    return f"{number} due again and will go out with the next pass."

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -12,9 +12,8 @@ from guestbook.database import db, writing
 from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
 from guestbook.models.delivery import STATUSES
-from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import actions, sought
+from guestbook.web.admin import actions, download, queued, sought
 
 pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 
@@ -22,26 +21,14 @@ pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List inbound events, newest first, those that the filters ask for."""
-    before = request.args.get("before")
-    if before is not None and not common.ID.fullmatch(before):
-        abort(404)
-    try:
-        wanted, reasons = sought.filtered(), {}
-        page = browse.inbound_events(db.session(), wanted, before)
-    except Refused as error:
-        wanted, reasons = browse.InboundEvents(), error.fields
-        page = browse.Page([], None)
+    listed = queued.listed(sought.FILTERS, sought.filtered, browse.inbound_events, browse.InboundEvents())
     sources = {row.id: row for row in db.session.scalars(select(Source).order_by(Source.name, Source.id))}
     return render_template(
         "admin/inbox.html",
-        page=page,
-        wanted=wanted,
-        reasons=reasons,
+        **listed,
         sources=sources,
         choices=_choices(sources.values()),
-        newest=_address() if before else None,
-        older=_address(page.older) if page.older else None,
-    ), 422 if reasons else 200
+    ), 422 if listed["reasons"] else 200
 
 
 @pages.get("/<event_id>")
@@ -64,11 +51,9 @@ def show(event_id: str) -> ResponseReturnValue:
 
 @pages.get("/<event_id>/payload")
 def payload(event_id: str) -> ResponseReturnValue:
-    """Give the exact bytes that came, to be saved: no browser shall take them for a page."""
+    """Give the exact bytes that came."""
     event = common.find(InboundEvent, event_id)
-    response = Response(event.body, mimetype="application/octet-stream")
-    response.headers.set("Content-Disposition", "attachment", filename=f"{event.id}.bin")
-    return response
+    return download.of(event.body, f"{event.id}.bin")
 
 
 @pages.post("/<event_id>/reprocess")
@@ -84,24 +69,13 @@ def reprocess(event_id: str) -> ResponseReturnValue:
 @pages.get("/reprocess")
 def ask() -> ResponseReturnValue:
     """Say how many it would be, before anything happens."""
-    try:
-        which, fields = sought.chosen()
-    except Refused as error:
-        return render_template("admin/reprocess.html", reason=str(error)), 422
-    parts = again.forecast(db.session(), InboundEvent, which, clock.now())
-    return render_template("admin/reprocess.html", parts=parts, total=again.total(parts), fields=fields)
+    return queued.ask(InboundEvent, sought.chosen, "admin/reprocess.html")
 
 
 @pages.post("/reprocess")
 def reprocess_many() -> ResponseReturnValue:
     """Make many due at once."""
-    try:
-        which, _ = sought.chosen()
-    except Refused as error:
-        return render_template("admin/reprocess.html", reason=str(error)), 422
-    count = again.run(InboundEvent, which)
-    number = "1 event is" if count == 1 else f"{count:,} events are"
-    return actions.done(f"{number} due again, for the next pass.", "admin.inbox.index")
+    return queued.do_again(InboundEvent, sought.chosen, "admin/reprocess.html", _told_of_many)
 
 
 def _choices(sources: Iterable[Source]) -> dict[str, list[tuple[str, str]]]:
@@ -110,12 +84,6 @@ def _choices(sources: Iterable[Source]) -> dict[str, list[tuple[str, str]]]:
         "status": list(zip(STATUSES, STATUSES, strict=True)),
         "source": [(source.id, source.name) for source in sources],
     }
-
-
-def _address(before: str | None = None) -> str:
-    """Return the address of this list, with the same filters, from its start or from there on."""
-    kept = {name: value for name in sought.FILTERS if (value := request.args.get(name))}
-    return url_for("admin.inbox.index", before=before, **kept)  # type: ignore[arg-type]  # as in actions
 
 
 def _outlook(event: InboundEvent, source: Source, now: datetime) -> str:
@@ -133,3 +101,8 @@ def _told(is_free: bool, is_disabled: bool) -> str:
     if is_disabled:
         return "It is due again, and waits until its source is enabled."
     return "It is due again: the next pass works through it, as the source is set by then."
+
+
+def _told_of_many(count: int) -> str:
+    number = "1 event is" if count == 1 else f"{count:,} events are"
+    return f"{number} due again, for the next pass."

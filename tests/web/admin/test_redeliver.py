@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook import again, clock
 from guestbook.models import Delivery, Webhook
-from guestbook.web.admin import meant
+from guestbook.web.admin import queued
 from tests import stock
 from tests.receiver import Receiver
 from tests.web.admin.conftest import Store
@@ -124,7 +124,7 @@ def test_a_choice_that_is_none_gets_a_sentence(owner: Owner) -> None:
 
 def test_as_many_as_may_be_can_be_chosen(owner: Owner, hook: str, store: Store) -> None:
     keys = [store(hook, status="failed") for _ in range(3)] + [f"{number:032x}" for number in range(497)]
-    assert len(keys) == meant.MOST_IDS
+    assert len(keys) == queued.MOST_IDS
     assert "3 deliveries are due again" in text(owner.does(f"{LIST}redeliver", {"id": keys}))
 
 
