@@ -9,7 +9,7 @@ from scripts.benchmarks import growth
 from tests import databases, outside
 from tests.conftest import need
 
-QUESTIONS = 26
+QUESTIONS = 27
 
 
 def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":

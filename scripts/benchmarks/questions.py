@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import click
@@ -11,13 +12,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from guestbook import clock, ids, login, passes, queue, retention, tokens
+from guestbook import clock, database, ids, login, passes, queue, retention, tokens
 from guestbook.database import db, writing
 from guestbook.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.watch import Watch
 from scripts.benchmarks import crowd, month, pages
 
 CLAIM = 100  # due deliveries of one webhook
+LEASE = timedelta(minutes=1)
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
 Question = Callable[[], float]  # asks, and returns how many milliseconds that took
 
@@ -45,6 +47,7 @@ def _of_a_pass(app: Flask, engine: Engine) -> dict[str, Question]:
     return {
         f"a claim of {CLAIM} due deliveries": partial(_claim, engine, webhook),
         "a look whether anything is due": partial(_look, engine),
+        f"the lease of {CLAIM}": partial(_lease, engine, webhook),
         f"pruning {crowd.OLD} deliveries": partial(_prune, app),
         "a pass without its sending": partial(_pass, app),
     }
@@ -97,17 +100,30 @@ def _middle(key: InstrumentedAttribute[str]) -> str:
 
 
 def _claim(engine: Engine, webhook: str) -> float:
-    """Claim and lease as a tick does, and take it back."""
-    now = clock.now()
+    """Claim as a tick does, and let go again: nothing is written."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         start = time.perf_counter()
         among = DELIVERIES.c.webhook_id == webhook
-        due = queue.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
-        row_ids = [row.id for row in due]
-        queue.lease(connection, DELIVERIES, row_ids, now=now, until=now, token="bench")
+        claimed = queue.claim(connection, DELIVERIES, among, now=clock.now(), limit=CLAIM)
         took = _since(start)
-        assert len(row_ids) == CLAIM, row_ids
+        assert len(claimed) == CLAIM, claimed
         transaction.rollback()
+    return took
+
+
+def _lease(engine: Engine, webhook: str) -> float:
+    """Lease what is claimed, and give it back with the due times that it had."""
+    now = clock.now()
+    with database.write(engine) as connection:
+        among = DELIVERIES.c.webhook_id == webhook
+        rows = queue.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
+        row_ids = [row.id for row in rows]
+        start = time.perf_counter()
+        count = queue.lease(connection, DELIVERIES, row_ids, now=now, until=now + LEASE, token="bench")
+        took = _since(start)
+        assert count == CLAIM, count
+        back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
+        queue.release(connection, DELIVERIES, back)
     return took
 
 
