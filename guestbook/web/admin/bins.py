@@ -3,7 +3,6 @@
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 
 from guestbook import catching, ids, raw
 from guestbook.database import db, writing
@@ -39,12 +38,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add one, and show it."""
     typed = Typed.read()
-    try:
-        return _add(typed)
-    except Refused as error:
-        return _form(typed, error), 422
-    except IntegrityError:
-        return _add(typed)  # the second click of two, a moment behind the first: now it finds the bin
+    return actions.add(lambda: _add(typed), lambda error: _form(typed, error))
 
 
 @pages.get("/<bin_id>")

@@ -1,32 +1,26 @@
 """The sources at the desk: who sends webhooks to us, what to give them, what becomes of what they send."""
 
-import hmac
 from datetime import timedelta
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import defer
 
-from guestbook import browse, clock, ids, login, receiving
+from guestbook import browse, clock, ids, receiving
 from guestbook.database import db, writing
 from guestbook.inbox import preview, standing
 from guestbook.inbox.ready import READY
-from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import InboundEvent, Source
 from guestbook.refusal import Refused
 from guestbook.text import clean_line
 from guestbook.web import common
-from guestbook.web.admin import actions, doorman, sealed
+from guestbook.web.admin import actions, its_secret, sealed
 from guestbook.web.admin.source_form import ACTIONS, READY_NAMES, VERIFY, Typed
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
 
 LATEST = 20  # events on a source's page
-SHOWN = "secret of a source"  # what `sealed` seals it for
-OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
-NOT_NOW = "Nothing was changed. Choose one of the times for which the old secret may still be good."
 
 
 @pages.get("/")
@@ -51,12 +45,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add one, and show what to give to its sender."""
     typed = Typed.read()
-    try:
-        return _add(typed)
-    except Refused as error:
-        return _form(typed, error.fields), 422
-    except IntegrityError:
-        return _add(typed)  # the second click of two, a moment behind the first: now it finds the source
+    return actions.add(lambda: _add(typed), lambda error: _form(typed, error.fields))
 
 
 @pages.post("/preview")
@@ -87,7 +76,7 @@ def change(source_id: str) -> ResponseReturnValue:
             source = common.hold(Source, source_id)
             before = source.secret
             receiving.update(session, source, typed.fields())
-            shown = sealed.seal(SHOWN, _mark(source)) if source.secret not in (before, None) else None
+            shown = its_secret.seal(source) if source.secret not in (before, None) else None
     except Refused as error:
         return _form(typed, error.fields, common.find(Source, source_id)), 422
     return actions.done("The source is changed.", "admin.sources.show", source_id=source_id, shown=shown)
@@ -120,17 +109,14 @@ def disable(source_id: str) -> ResponseReturnValue:
 @pages.post("/<source_id>/rotate")
 def rotate(source_id: str) -> ResponseReturnValue:
     """Take the secret that was typed, or a new one. The second click of two would end what the sender has."""
-    overlap, typed = request.form.get("hours", ""), clean_line(request.form.get("secret", ""))
-    if overlap not in OVERLAPS:
-        abort(422, NOT_NOW)
+    overlap, typed = its_secret.overlap("still be good"), clean_line(request.form.get("secret", ""))
     try:
         with writing() as session:
             source = common.hold(Source, source_id)
-            if request.form.get("replaces") != _mark(source):
-                sentence = "The secret had been replaced before, so this time nothing was changed."
-                return actions.done(sentence, "admin.sources.show", source_id=source_id)
-            receiving.rotate(session, source, clock.now(), typed or None, timedelta(hours=int(overlap)))
-            shown = None if typed else sealed.seal(SHOWN, _mark(source))
+            if its_secret.was_replaced(source):
+                return actions.done(its_secret.REPLACED_BEFORE, "admin.sources.show", source_id=source_id)
+            receiving.rotate(session, source, clock.now(), typed or None, overlap)
+            shown = None if typed else its_secret.seal(source)
     except Refused as error:
         return _page(common.find(Source, source_id), reasons=error.fields, typed=typed), 422
     sentence = "The secret is replaced." if typed else "There is a new secret. Give it to the sender."
@@ -140,21 +126,13 @@ def rotate(source_id: str) -> ResponseReturnValue:
 @pages.get("/<source_id>/secret")
 def secret(source_id: str) -> ResponseReturnValue:
     """Ask for the password before the secret is shown."""
-    return _secret(source_id)
+    return its_secret.ask(Source, source_id, "admin/source_secret.html")
 
 
 @pages.post("/<source_id>/secret")
 def reveal(source_id: str) -> ResponseReturnValue:
-    """Show the secret to who knows the password, as the answer itself: see `webhooks.reveal`."""
-    common.find(Source, source_id)  # before a try is counted
-    try:
-        password = request.form.get("password", "")
-        login.confirm(password, address=doorman.address(), settings=common.settings())
-    except TooManyTries as error:
-        return _secret(source_id, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
-    except WrongPassword as error:
-        return _secret(source_id, reason=str(error)), 422
-    return _secret(source_id, may_see=True)
+    """Show the secret to who knows the password."""
+    return its_secret.reveal(Source, source_id, "admin/source_secret.html")
 
 
 @pages.get("/<source_id>/delete")
@@ -179,16 +157,15 @@ def _page(source: Source, **more: object) -> str:
     session, now = db.session(), clock.now()
     query = select(InboundEvent).where(InboundEvent.source_id == source.id)
     query = query.options(defer(InboundEvent.payload), defer(InboundEvent.headers))
-    overlap_end = source.previous_secret_expires_at if source.previous_secret else None
     return render_template(
         "admin/source.html",
         standing=standing.of(session, source),
         url=source.url(common.settings().base_url),
         events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(LATEST)).all(),
-        secret=_just_made(source),
-        overlap_end=overlap_end if overlap_end and overlap_end > now else None,
-        overlaps=OVERLAPS,
-        mark=_mark(source),
+        secret=its_secret.just_made(source),
+        overlap_end=its_secret.overlap_end(source, now),
+        overlaps=its_secret.OVERLAPS,
+        mark=its_secret.mark(source),
         kind=VERIFY[source.verify][0],
         deed=ACTIONS[source.action][0],
         ready=receiving.ready_name(source.template),
@@ -228,11 +205,6 @@ def _tried(source: Source | None) -> ResponseReturnValue:
     return _form(typed, None, source, tried)
 
 
-def _secret(source_id: str, **shown: object) -> str:
-    source = common.find(Source, source_id)
-    return render_template("admin/source_secret.html", source=source, **shown)
-
-
 def _add(typed: Typed) -> ResponseReturnValue:
     """Add it, unless this very form has done so before; its key is the source's id."""
     with writing() as session:
@@ -243,17 +215,5 @@ def _add(typed: Typed) -> ResponseReturnValue:
             sentence = "The source is added. Now let its sender know where to send."
         is_fresh = clock.now() - source.created_at < timedelta(seconds=sealed.MAX_AGE)
         is_ours = source.secret is not None and source.verify not in receiving.THEIRS
-        shown = sealed.seal(SHOWN, _mark(source)) if is_fresh and is_ours else None
+        shown = its_secret.seal(source) if is_fresh and is_ours else None
     return actions.done(sentence, "admin.sources.show", source_id=typed.key, shown=shown)
-
-
-def _mark(source: Source) -> str:
-    """Return what names this secret of this source without telling it."""
-    key, message = common.settings().secret_key, f"{source.id} {source.secret}"
-    return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
-
-
-def _just_made(source: Source) -> str | None:
-    """Return the secret where the address proves that this login has just made it."""
-    shown = request.args.get("shown")
-    return source.secret if shown and sealed.unseal(SHOWN, shown) == _mark(source) else None

@@ -1,21 +1,18 @@
 """The webhooks at the desk: add, change, try, and see how they are doing."""
 
-import hmac
 from datetime import timedelta
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError
 
-from guestbook import browse, clock, desk, ids, login, standing
+from guestbook import browse, clock, desk, ids, standing
 from guestbook.browse import Deliveries
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
-from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import actions, doorman, sealed, webhook_ping, webhook_preview
+from guestbook.web.admin import actions, its_secret, sealed, webhook_ping, webhook_preview
 from guestbook.web.admin.webhook_form import EVENTS, Typed
 from guestbook.web.admin.webhook_preview import Preview
 
@@ -23,8 +20,6 @@ pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 CHATS = FORMATS.keys() - {"json", "template"}
 LATEST = 20  # deliveries on a webhook's page
-SHOWN = "secret of a webhook"  # what `sealed` seals it for
-OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 
 
 @pages.get("/")
@@ -48,12 +43,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add one, and show its secret."""
     typed = Typed.read()
-    try:
-        return _add(typed)
-    except Refused as error:
-        return _form(typed, error), 422
-    except IntegrityError:
-        return _add(typed)  # the second click of two, a moment behind the first: now it finds the webhook
+    return actions.add(lambda: _add(typed), lambda error: _form(typed, error))
 
 
 @pages.post("/preview")
@@ -68,7 +58,6 @@ def show(webhook_id: str) -> ResponseReturnValue:
     """Show one: how it is doing, its latest deliveries, what can be done."""
     webhook = common.find(Webhook, webhook_id)
     session, now = db.session(), clock.now()
-    overlap_end = webhook.previous_secret_expires_at if webhook.previous_secret else None
     sent = webhook_ping.of(webhook, request.args.get("ping", ""), now)
     latest = browse.deliveries(session, Deliveries(webhook_id=webhook.id), limit=LATEST).rows
     return render_template(
@@ -77,10 +66,10 @@ def show(webhook_id: str) -> ResponseReturnValue:
         template=desk.template_of(session, webhook),
         deliveries=[row for row in latest if sent is None or row is not sent.delivery],
         ping=sent,
-        secret=_just_made(webhook),
-        overlap_end=overlap_end if overlap_end and overlap_end > now else None,
-        overlaps=OVERLAPS,
-        mark=_mark(webhook),
+        secret=its_secret.just_made(webhook),
+        overlap_end=its_secret.overlap_end(webhook, now),
+        overlaps=its_secret.OVERLAPS,
+        mark=its_secret.mark(webhook),
     )
 
 
@@ -141,17 +130,14 @@ def ping(webhook_id: str) -> ResponseReturnValue:
 @pages.post("/<webhook_id>/rotate")
 def rotate(webhook_id: str) -> ResponseReturnValue:
     """Make a new secret, and show it. The second click of two would end the one that the receiver has."""
-    overlap = request.form.get("hours", "")
-    if overlap not in OVERLAPS:
-        abort(422, "Nothing was changed. Choose one of the times for which the old secret may go on signing.")
+    overlap = its_secret.overlap("go on signing")
     with writing() as session:
         webhook = common.find(Webhook, webhook_id)
         session.refresh(webhook, with_for_update={"key_share": True})
-        if request.form.get("replaces") != _mark(webhook):
-            sentence = "The secret had been replaced before, so this time nothing was changed."
-            return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
-        webhook.rotate_secret(clock.now(), timedelta(hours=int(overlap)))
-        shown = sealed.seal(SHOWN, _mark(webhook))
+        if its_secret.was_replaced(webhook):
+            return actions.done(its_secret.REPLACED_BEFORE, "admin.webhooks.show", webhook_id=webhook_id)
+        webhook.rotate_secret(clock.now(), overlap)
+        shown = its_secret.seal(webhook)
     sentence = "There is a new secret. Give it to the receiver."
     return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id, shown=shown)
 
@@ -159,25 +145,13 @@ def rotate(webhook_id: str) -> ResponseReturnValue:
 @pages.get("/<webhook_id>/secret")
 def secret(webhook_id: str) -> ResponseReturnValue:
     """Ask for the password before the secret is shown."""
-    return _secret(webhook_id)
+    return its_secret.ask(Webhook, webhook_id, "admin/webhook_secret.html")
 
 
 @pages.post("/<webhook_id>/secret")
 def reveal(webhook_id: str) -> ResponseReturnValue:
-    """Show the secret to who knows the password.
-
-    It is the answer itself, without a redirect: nothing was changed that could happen twice, and a page to be
-    led to would have to show the secret to a browser that did not say the password.
-    """
-    common.find(Webhook, webhook_id)  # before a try is counted
-    try:
-        password = request.form.get("password", "")
-        login.confirm(password, address=doorman.address(), settings=common.settings())
-    except TooManyTries as error:
-        return _secret(webhook_id, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
-    except WrongPassword as error:
-        return _secret(webhook_id, reason=str(error)), 422
-    return _secret(webhook_id, may_see=True)
+    """Show the secret to who knows the password."""
+    return its_secret.reveal(Webhook, webhook_id, "admin/webhook_secret.html")
 
 
 @pages.get("/<webhook_id>/delete")
@@ -215,11 +189,6 @@ def _form(
     )
 
 
-def _secret(webhook_id: str, **shown: object) -> str:
-    webhook = common.find(Webhook, webhook_id)
-    return render_template("admin/webhook_secret.html", webhook=webhook, **shown)
-
-
 def _add(typed: Typed) -> ResponseReturnValue:
     """Add it, unless this very form has done so before; its key is the webhook's id."""
     with writing() as session:
@@ -237,17 +206,5 @@ def _add(typed: Typed) -> ResponseReturnValue:
                     f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
                 )
         is_fresh = clock.now() - webhook.created_at < timedelta(seconds=sealed.MAX_AGE)
-        shown = sealed.seal(SHOWN, _mark(webhook)) if is_fresh else None
+        shown = its_secret.seal(webhook) if is_fresh else None
     return actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)
-
-
-def _mark(webhook: Webhook) -> str:
-    """Return what names this secret of this webhook without telling it."""
-    key, message = common.settings().secret_key, f"{webhook.id} {webhook.secret}"
-    return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
-
-
-def _just_made(webhook: Webhook) -> str | None:
-    """Return the secret where the address proves that this login has just made it."""
-    shown = request.args.get("shown")
-    return webhook.secret if shown and sealed.unseal(SHOWN, shown) == _mark(webhook) else None
