@@ -137,12 +137,15 @@ class Vhost:
         self.url = f"amqp://{GUEST}:{GUEST}@127.0.0.1:{node.port}/{name}"
 
     def depth(self, queue: str) -> int:
-        """Return how many messages wait in a queue, without those that a worker has in hand; 0 without it."""
+        """Return how many messages a queue has, those included that a worker has in hand; 0 without it."""
         with self.channel() as channel:
             try:
-                return int(channel.queue_declare(queue, passive=True).message_count)
+                ready = int(channel.queue_declare(queue, passive=True).message_count)
             except amqp.NotFound:
                 return 0
+        # This alone would do, but that a broker which has just started knows nothing of what is ready.
+        rows = self.node.ask("GET", f"queues/{self.name}?disable_stats=true&enable_queue_totals=true")
+        return max([ready, *(row["messages"] for row in rows if row["name"] == queue)])
 
     def consumers(self, queue: str) -> int:
         """Return how many workers listen to a queue."""

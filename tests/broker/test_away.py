@@ -18,6 +18,7 @@ AWAY_FOR = 1.0  # seconds
 PATIENCE = 40  # seconds after which a relay has given up a broker that says nothing
 
 
+@ONCE
 def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_once(
     works: Works, receiver: Receiver
 ) -> None:
@@ -43,6 +44,7 @@ def test_without_a_broker_and_without_work_the_relay_is_away_too_and_signing_is_
     _says_that_the_broker_is_away(works.relay(code=75).printed)
 
 
+@ONCE
 def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_goes_out_later(
     works: Works, receiver: Receiver
 ) -> None:
@@ -63,6 +65,7 @@ def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_
     works.book.check()
 
 
+@ONCE
 @pytest.mark.parametrize("there", [300, 12_000])
 def test_what_was_not_confirmed_when_the_wire_was_cut_is_due_again_at_once(
     works: Works, receiver: Receiver, there: int
@@ -107,7 +110,6 @@ def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, rece
         works.relay()  # the broker has the first two messages still, for nobody could acknowledge them
         works.wait_until_final(3)
         wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
-    assert works.vhost.depth(DELIVERIES) == 0
     assert len(receiver.requests) == 3
     works.book.check()
 
@@ -125,8 +127,8 @@ def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, 
         _let_nobody_in(works, "false")
         for message in messages:
             works.vhost.put(DELIVERIES, message)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 10, works.show)
         works.rest(AWAY_FOR)
+        assert works.vhost.depth(DELIVERIES) == 8
         assert works.start_relay().wait() == 75
         assert receiver.requests == []
         _let_nobody_in(works, "true")
@@ -171,6 +173,5 @@ def _each_arrives_once(works: Works, receiver: Receiver, count: int) -> None:
     with works.worker():
         works.wait_until_final(count)
         wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
-        works.rest()
     assert len(receiver.requests) == count
     works.book.check()

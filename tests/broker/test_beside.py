@@ -36,6 +36,7 @@ def test_two_relays_a_worker_and_an_ordinary_pass_send_each_delivery_once(
     works.book.check()
 
 
+@pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
 def test_what_waits_in_the_queue_is_left_alone_by_the_ordinary_pass_and_by_another_relay(
     works: Works, receiver: Receiver
 ) -> None:

@@ -29,7 +29,6 @@ def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, rece
     with works.worker(8), works.worker(8):
         works.wait_until_final(2)
         wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
-    assert works.vhost.depth(DELIVERIES) == 0
     assert len(receiver.requests) == 2
     assert {row.attempts for row in works.book.deliveries()} == {1}
     works.book.check()
@@ -51,6 +50,7 @@ def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(wo
     assert len(stock._now(stock.select(stock.Comment))) == 1
 
 
+@ONCE
 def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500), Answer(200))
     works.book.webhook(receiver.url())
@@ -62,16 +62,16 @@ def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works,
         wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)
         works.vhost.put(DELIVERIES, old)  # the row is due again, and nobody's
         wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
-        works.rest()
         assert len(receiver.requests) == 1
         works.relay()
         works.wait_until_final(1)
         works.vhost.put(DELIVERIES, old)
-    assert works.vhost.depth(DELIVERIES) == 0
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
     assert len(receiver.requests) == 2
     works.book.check()
 
 
+@ONCE
 def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
     works: Works, receiver: Receiver
 ) -> None:
@@ -89,6 +89,7 @@ def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
     works.book.check()
 
 
+@ONCE
 def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one_that_replaced_it(
     works: Works, receiver: Receiver
 ) -> None:
@@ -99,8 +100,8 @@ def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one
     works.relay()
     assert works.vhost.depth(DELIVERIES) == 6
     with works.worker():
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
         works.wait_until_final(3)
-    assert works.vhost.depth(DELIVERIES) == 0
     assert len(receiver.requests) == 3
 
 
@@ -182,7 +183,7 @@ def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: R
                 works.relay()
         works.wait_until_final(len(GARBAGE) // 5)
         wait_for(lambda: works.vhost.depth(queue) == 0, 20, works.show)
-    assert works.vhost.depth(DELIVERIES) == works.vhost.depth(INBOX) == 0, "it would come again"
+    assert works.vhost.depth(DELIVERIES) == works.vhost.depth(INBOX) == 0
     assert len(receiver.requests) == len(GARBAGE) // 5
     assert len(worker.complaints) <= len(GARBAGE), "a log that anybody can fill"
     works.book.check()

@@ -35,6 +35,7 @@ def test_a_comment_goes_through_the_broker_to_its_receiver_once(works: Works, re
     assert timedelta(minutes=9) < waiting.due_at - clock.now() < timedelta(minutes=11)
     with works.worker():
         works.wait_until_final(1)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 10, works.show)
     works.book.check()
     row = works.book.delivery()
     assert (row.status, row.attempts, row.last_status_code) == ("processed", 1, 200)
@@ -43,7 +44,6 @@ def test_a_comment_goes_through_the_broker_to_its_receiver_once(works: Works, re
     [request] = receiver.requests
     assert request.json["data"]["comment"]["message"] == "Grüße 🎈"
     assert request.event_id == row.event_id
-    assert works.vhost.depth(DELIVERIES) == 0
 
 
 @EVERYWHERE
@@ -54,10 +54,10 @@ def test_what_comes_in_goes_through_the_broker_and_becomes_one_comment(works: Wo
     assert works.vhost.depth(INBOX) == 1
     with works.worker():
         wait_for(lambda: stock.the(stock.InboundEvent, event_id).status == "processed", 20, works.show)
+        wait_for(lambda: works.vhost.depth(INBOX) == 0, 10, works.show)
     event = stock.the(stock.InboundEvent, event_id)
     assert (event.attempts, event.claimed_by, event.error) == (1, None, None)
     assert stock.the(stock.Comment, event.comment_id).message == "Hello from afar"
-    assert works.vhost.depth(INBOX) == 0
 
 
 def test_hundreds_go_through_each_once_in_silence(works: Works, receiver: Receiver) -> None:
@@ -84,12 +84,14 @@ def test_other_pools_work_too(works: Works, receiver: Receiver, pool: str) -> No
     works.relay()
     with works.worker(2, pool) as worker:
         works.wait_until_final(16)
+        worker.stop()
     assert worker.complaints == []
     for path in paths:
         assert receiver.event_ids(path) == Counter(events)
     works.book.check()
 
 
+@ONCE
 def test_a_failed_attempt_is_retried_by_the_schedule(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500), Answer(200))
     works.book.webhook(receiver.url())
@@ -132,6 +134,7 @@ CLOSED: dict[str, Callable[[], dict[str, object]]] = {
 }
 
 
+@ONCE
 @pytest.mark.parametrize("closed", CLOSED)
 def test_what_a_closed_webhook_has_in_the_queue_is_given_back_and_goes_out_when_it_opens(
     works: Works, receiver: Receiver, closed: str
@@ -144,6 +147,7 @@ def test_what_a_closed_webhook_has_in_the_queue_is_given_back_and_goes_out_when_
         wait_for(lambda: works.book.leased() == 0, 20, works.show)
         assert max(row.due_at for row in works.book.deliveries()) <= clock.now()
         assert {(row.attempts, row.claimed_by) for row in works.book.deliveries()} == {(0, None)}
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 10, works.show)
         works.relay()
         assert works.vhost.depth(DELIVERIES) == works.book.leased() == 0
         assert receiver.requests == []
@@ -220,6 +224,7 @@ def _seconds_for(works: Works, receiver: Receiver, count: int) -> float:
 # --- the worker's end
 
 
+@pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
 def test_sigterm_ends_a_worker_after_what_it_has_in_hand_and_the_rest_stays_in_the_queue(
     works: Works, receiver: Receiver
 ) -> None:

@@ -129,13 +129,13 @@ class Works:
 
     @contextmanager
     def worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Iterator[Worker]:
-        """Give a worker that listens; it must be alive in the end and end well."""
+        """Give a worker that listens; it must be alive in the end, or have been stopped and ended well."""
         before = self.vhost.consumers(INBOX)
         worker = self.start_worker(concurrency, pool, **settings)
         wait_for(lambda: self._listens(worker, before), START_LIMIT, lambda: worker.output)
         yield worker
-        assert worker.is_alive, worker.output
-        worker.stop()
+        assert worker.is_alive or worker.wait() == 0, worker.output
+        worker.kill()
 
     def _listens(self, worker: Worker, before: int) -> bool:
         assert worker.is_alive, worker.output
