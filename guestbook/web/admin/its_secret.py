@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from guestbook import login
+from guestbook import clock, login
 from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import Source, Webhook
 from guestbook.web import common
@@ -48,6 +48,11 @@ def mark(row: Webhook | Source) -> str:
 def seal(row: Webhook | Source) -> str:
     """Return what lets the next page show the secret, in this login and for two minutes."""
     return sealed.seal(PURPOSE, mark(row))
+
+
+def is_new(row: Webhook | Source) -> bool:
+    """Whether the row was added so lately that its secret may still be shown to who added it."""
+    return clock.now() - row.created_at < timedelta(seconds=sealed.MAX_AGE)
 
 
 def just_made(row: Webhook | Source) -> str | None:

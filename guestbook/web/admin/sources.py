@@ -1,7 +1,5 @@
 """The sources at the desk: who sends webhooks to us, what to give them, what becomes of what they send."""
 
-from datetime import timedelta
-
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
@@ -15,7 +13,7 @@ from guestbook.models import InboundEvent, Source
 from guestbook.refusal import Refused
 from guestbook.text import clean_line
 from guestbook.web import common
-from guestbook.web.admin import actions, its_secret, sealed
+from guestbook.web.admin import actions, its_secret
 from guestbook.web.admin.source_form import ACTIONS, READY_NAMES, VERIFY, Typed
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
@@ -213,7 +211,6 @@ def _add(typed: Typed) -> ResponseReturnValue:
         if source is None:
             source = receiving.add(session, typed.fields(), row_id=typed.key)
             sentence = "The source is added. Now let its sender know where to send."
-        is_fresh = clock.now() - source.created_at < timedelta(seconds=sealed.MAX_AGE)
         is_ours = source.secret is not None and source.verify not in receiving.THEIRS
-        shown = its_secret.seal(source) if is_fresh and is_ours else None
+        shown = its_secret.seal(source) if is_ours and its_secret.is_new(source) else None
     return actions.done(sentence, "admin.sources.show", source_id=typed.key, shown=shown)

@@ -1,7 +1,5 @@
 """The webhooks at the desk: add, change, try, and see how they are doing."""
 
-from datetime import timedelta
-
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -12,7 +10,7 @@ from guestbook.formats import FORMATS
 from guestbook.models import Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import actions, its_secret, sealed, webhook_ping, webhook_preview
+from guestbook.web.admin import actions, its_secret, webhook_ping, webhook_preview
 from guestbook.web.admin.webhook_form import EVENTS, Typed
 from guestbook.web.admin.webhook_preview import Preview
 
@@ -205,6 +203,5 @@ def _add(typed: Typed) -> ResponseReturnValue:
                 sentence = (
                     f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
                 )
-        is_fresh = clock.now() - webhook.created_at < timedelta(seconds=sealed.MAX_AGE)
-        shown = its_secret.seal(webhook) if is_fresh else None
+        shown = its_secret.seal(webhook) if its_secret.is_new(webhook) else None
     return actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)
