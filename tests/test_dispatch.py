@@ -87,7 +87,7 @@ def test_a_receiver_that_begins_to_hang_costs_few_timeouts_and_is_held_at_once(
     assert row.paused_until > clock.now()
     hung = len(receiver.requests) - 50
     assert 5 <= hung <= CAP + 4  # those in flight when it began, and then one at a time
-    assert row.unreachable_in_a_row == hung
+    assert (row.failures_in_a_row, row.unreachable_in_a_row) == (hung, 5)
     assert book.leased() == 0
 
 

@@ -87,15 +87,21 @@ class Webhook(Base):
         Disables the webhook as `failing` when it has had no success for five days.
         """
         self.failures_in_a_row += 1
-        self.unreachable_in_a_row = self.unreachable_in_a_row + 1 if unreachable else 0
         self.failing_since = self.failing_since or now
-        self.paused_until = self._pause_end(now, pause)
+        if not (unreachable and self._rests(now)):
+            self.unreachable_in_a_row = self.unreachable_in_a_row + 1 if unreachable else 0
+            self.paused_until = self._pause_end(now, pause)
         if self.failures_in_a_row >= DISABLE_AFTER and now - self.failing_since >= DISABLE_AFTER_TIME:
             self.disable(now, "failing")
 
     def _forget_failures(self) -> None:
         self.failures_in_a_row = self.unreachable_in_a_row = 0
         self.failing_since = None
+
+    def _rests(self, now: datetime) -> bool:
+        """Whether it is paused as unreachable: what fails now too was under way before, and is no probe."""
+        paused = self.paused_until is not None and self.paused_until > now
+        return paused and self.unreachable_in_a_row >= schedule.PAUSE_AFTER
 
     def _pause_end(self, now: datetime, pause: float) -> datetime | None:
         ends = [now + timedelta(seconds=min(pause, schedule.RETRY_AFTER_CAP))] if pause else []

@@ -3,17 +3,19 @@
 import json
 import re
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, select
 
 from guestbook import clock, database, ids
 from guestbook.models import INBOUND, Comment
+from guestbook.schedule import PAUSE_AFTER, PAUSE_FIRST
 from tests import outside
 from tests.hosts.conftest import Hook
 from tests.hosts.fleet import MACHINES, Fleet, ended, name
 from tests.inbox import stock
-from tests.receiver import Answer
+from tests.receiver import HANG, Answer
 
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 
@@ -22,6 +24,7 @@ EACH = 260  # deliveries to each of them
 FAIR = 0.05  # of the work: the least that each machine does of it
 SOURCES, EVENTS = 5, 80  # inbound events of each source
 REPEATED = 20  # of them, which come twice
+BEFORE = 150  # requests that are answered before the receiver hangs
 JSON = {"content-type": "application/json"}
 DONE = re.compile(r"processed\. It became a comment")
 
@@ -75,6 +78,22 @@ def test_four_passes_make_one_comment_of_each_event_and_each_does_its_part(fleet
     stock.check()
 
 
+def test_four_passes_pause_a_webhook_that_hangs_for_no_longer_than_one_would(
+    fleet: Fleet, hook: Hook
+) -> None:
+    hook.receiver.answer("/", *[Answer(delay=0.05)] * BEFORE, HANG)
+    webhook_id = fleet.book.webhook(f"{hook.base_url}/")
+    fleet.book.stock(webhook_id, 3 * BEFORE)
+    passes = [fleet.start(number, "cron", "--stay", GUESTBOOK_TIMEOUT="1") for number in MACHINES]
+    outside.wait_for(lambda: _paused(fleet, webhook_id), 20)
+    outside.wait_for(lambda: not fleet.book.leased(), 20)
+    ended(passes)
+    row = fleet.book.webhook_row(webhook_id)
+    assert row.failures_in_a_row == len(hook.receiver.requests) - BEFORE > PAUSE_AFTER
+    assert row.unreachable_in_a_row == PAUSE_AFTER
+    assert row.paused_until - clock.now() < 1.2 * timedelta(seconds=PAUSE_FIRST)
+
+
 def _arrive(fleet: Fleet, sources: list[str]) -> None:
     """Store what the sources send, at once; some come again under their number right behind themselves."""
     now = clock.now()
@@ -93,3 +112,7 @@ def _arrive(fleet: Fleet, sources: list[str]) -> None:
 def _waiting(fleet: Fleet) -> int:
     with fleet.book.engine.connect() as connection:
         return len(connection.scalars(select(INBOUND.c.id).where(INBOUND.c.status == "new")).all())
+
+
+def _paused(fleet: Fleet, webhook_id: str) -> bool:
+    return fleet.book.webhook_row(webhook_id).paused_until is not None

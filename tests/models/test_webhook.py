@@ -59,6 +59,16 @@ def test_each_failed_probe_doubles_the_pause_up_to_an_hour(webhook: Webhook) -> 
     assert all(0.8 * 3600 <= wait <= 1.2 * 3600 for wait in waits[7:])
 
 
+def test_what_was_under_way_when_it_was_paused_makes_the_pause_no_longer(webhook: Webhook) -> None:
+    for _ in range(PAUSE_AFTER):
+        fail(webhook, unreachable=True)
+    paused_until = webhook.paused_until
+    for seconds in (0, 1, 15):
+        fail(webhook, NOW + seconds * SECOND, unreachable=True)
+    assert (webhook.paused_until, webhook.unreachable_in_a_row) == (paused_until, PAUSE_AFTER)
+    assert webhook.failures_in_a_row == PAUSE_AFTER + 3
+
+
 def test_a_pause_that_was_asked_for_is_kept_and_capped_at_a_day(webhook: Webhook) -> None:
     fail(webhook, pause=90)
     assert webhook.paused_until == NOW + 90 * SECOND
