@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
-from tests import receiver
+from guestbook import clock, database
+from guestbook.database import db
+from guestbook.models import INBOUND, Comment
+from tests import receiver, stock
 from tests.broker.works import Worker, Works
 from tests.chaos.forks import Command
 from tests.outside import wait_for
@@ -18,6 +22,7 @@ pytestmark = pytest.mark.needs("rabbitmq")
 SEED = 20261125
 VICTIMS = ["worker"] * 5 + ["relay"] * 4 + ["broker"]
 WEBHOOKS = 4
+INBOUND_EVENTS = 5  # that come in before each kill
 EVENTS_AHEAD = 30  # that wait before each kill, for each webhook
 CONCURRENCY = 8  # threads of a worker: what its death can make us send twice
 LATENCY = (0.005, 0.03)  # seconds
@@ -31,6 +36,7 @@ class Chaos:
 
     works: Works
     log: Path
+    source: str
     luck: random.Random = field(default_factory=lambda: random.Random(SEED))
     workers: list[Worker] = field(default_factory=list)
     relay: Command | None = None
@@ -50,6 +56,8 @@ class Chaos:
         """Wait until some more requests have arrived, at least one."""
         if self.works.book.statuses()["new"] < EVENTS_AHEAD * WEBHOOKS:
             self.works.book.publish(EVENTS_AHEAD)
+        for _ in range(INBOUND_EVENTS):
+            stock.inbound(self.source, payload='{"text": "Hello"}')
         enough = self.requests + self.luck.randint(1, MOST_BETWEEN)
         wait_for(lambda: self.requests >= enough, 40, self.works.show)
 
@@ -82,13 +90,17 @@ class Chaos:
             worker.kill()
             self.kills["worker"] += 1
         self.works.book.expire()
+        with database.write(self.works.book.engine) as connection:  # the same for what came in
+            leased = INBOUND.c.claimed_by.is_not(None)
+            connection.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
         with self.works.worker(CONCURRENCY):
             wait_for(self._is_done, 60, self.works.show)
 
     def _is_done(self) -> bool:
         self.works.relay()
         time.sleep(0.2)
-        return not self.works.book.statuses()["new"]
+        came = {event.status for event in stock.inbound_events()}
+        return not self.works.book.statuses()["new"] and came == {"processed"}
 
 
 @pytest.mark.timeout(200)
@@ -97,7 +109,7 @@ def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little
 ) -> None:
     works.environ |= {"GUESTBOOK_TIMEOUT": "5", "GUESTBOOK_RETRY_SCHEDULE": ",".join(["0"] * 30)}
     log, begun = tmp_path / "log", time.monotonic()
-    chaos = Chaos(works, log)
+    chaos = Chaos(works, log, stock.source(action="comment", template="{{ payload.text }}"))
     victims = chaos.luck.sample(VICTIMS, len(VICTIMS))
     with receiver.in_a_process(log, latency=LATENCY, failing=FAILING, seed=SEED) as base_url:
         for number in range(WEBHOOKS):
@@ -109,6 +121,7 @@ def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little
         chaos.finish()
     lines = receiver.read_log(log)
     _judge(chaos, lines)
+    _judge_what_came_in()
     with capsys.disabled():
         mode = request.node.callspec.params["environ"]
         print(f"\n{mode}: {_figures(chaos, lines)}, {time.monotonic() - begun:.0f} s")
@@ -128,6 +141,16 @@ def _judge(chaos: Chaos, lines: list[Line]) -> None:
         assert row.attempts <= arrivals[here] <= row.claims, row
     assert arrivals.keys() == {(paths[row.webhook_id], row.event_id) for row in book.deliveries()}
     assert len(lines) - len(book.attempts()) <= chaos.kills["worker"] * CONCURRENCY
+
+
+def _judge_what_came_in() -> None:
+    """Each event became one comment, however often it was begun."""
+    events = stock.inbound_events()
+    assert {(event.status, event.attempts, event.error) for event in events} == {("processed", 1, None)}
+    db.session.rollback()
+    comments = set(db.session.scalars(select(Comment.id)))
+    assert len(comments) == len(events)
+    assert {event.comment_id for event in events} == comments
 
 
 def _path(chaos: Chaos, webhook_id: str) -> str:
