@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook import clock
+from guestbook import clock, queue, schedule
 from tests.hosts.conftest import Hook
+from tests.hosts.driver import APART
 from tests.hosts.fleet import Fleet, ended
 from tests.receiver import Answer
 
@@ -37,3 +38,17 @@ def test_what_waits_in_the_hands_of_one_pass_is_not_overdue_for_one_whose_clock_
     assert rows == {("processed", 1, 1): len(PATHS) * EACH}
     assert min(row.processed for row in fleet.book.passes()) > 0
     fleet.book.check()
+
+
+def test_the_longest_lease_of_a_machine_that_is_ahead_is_no_clock_jump_to_one_that_is_behind(
+    fleet: Fleet, hook: Hook
+) -> None:
+    longest = 300.0
+    until = clock.now() + APART + schedule.lease(longest) + queue.SKEW
+    webhook_id = fleet.book.webhook(f"{hook.base_url}/")
+    fleet.book.stock(webhook_id, 1, claimed_by="one ahead", claims=1, due_at=until)
+    before = fleet.book.delivery()
+    running = fleet.start(1, "cron", point="clock_behind", GUESTBOOK_TIMEOUT=f"{longest}")
+    assert (running.wait(), running.printed) == (0, "")
+    assert fleet.book.delivery() == before
+    assert hook.receiver.requests == []
