@@ -11,7 +11,7 @@ from tests import databases
 from tests.conftest import need
 from tests.test_bench_growth import bench, cells
 
-WELL = Account(lost={"quick": 0}, unrecorded=0, leased=0, unprocessed=0, not_final=0, given_up=0)
+WELL = Account(lost={"quick": 0}, unrecorded=0, explained=0, unprocessed=0, not_final=0, given_up=0)
 FLAT = {"web": Growth(60.0, 62.0, 0.2), "cron": Growth(50.0, 50.0, 0.0)}
 
 
@@ -40,7 +40,7 @@ def test_nothing_is_complained_of_when_all_is_well() -> None:
     [
         (replace(WELL, lost={"quick": 2, "50 ms": 0}), "2 comments never came to quick."),
         (replace(WELL, unprocessed=1), "1 webhooks to us have become no comment."),
-        (replace(WELL, unrecorded=3, leased=2), "3 requests are on no record, and kills explain 2."),
+        (replace(WELL, unrecorded=3, explained=2), "3 requests are on no record, and kills explain 2."),
     ],
 )
 def test_what_was_lost_or_sent_twice_is_complained_of(account: Account, sentence: str) -> None:
@@ -48,7 +48,7 @@ def test_what_was_lost_or_sent_twice_is_complained_of(account: Account, sentence
 
 
 def test_what_a_kill_explains_is_none() -> None:
-    assert soak.complaints(replace(WELL, unrecorded=2, leased=2), FLAT, "") == []
+    assert soak.complaints(replace(WELL, unrecorded=2, explained=2), FLAT, "") == []
 
 
 def test_memory_that_grows_and_a_pass_that_breaks_down_are_complained_of() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, select
 
 from guestbook import clock
+from guestbook.crew import MOST_UNSAVED
 from guestbook.models import DELIVERIES, INBOUND, Delivery
 from scripts.benchmarks.hearers import Heard
 from scripts.benchmarks.traffic import Log
@@ -13,18 +14,18 @@ from scripts.benchmarks.traffic import Log
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How many of each; nothing but `leased` may be above zero."""
+    """How many of each; nothing but `explained` may be above zero."""
 
     lost: Mapping[str, int]  # comments that a healthy receiver never thanked for, by its name
     unrecorded: int  # requests that came without an attempt on record: what was sent twice, or will be
-    leased: int  # deliveries that killed passes had in hand: so many may be among those
+    explained: int  # so many of those may be the kills' work
     unprocessed: int  # inbound events that were accepted and are not processed
     not_final: int  # deliveries to healthy receivers that still wait
     given_up: int  # deliveries to them whose retries are used up
 
 
 def settle(
-    engine: Engine, log: Log, heard: Mapping[str, tuple[str, Heard]], ailing: Sequence[str], leased: int
+    engine: Engine, log: Log, heard: Mapping[str, tuple[str, Heard]], ailing: Sequence[str], explained: int
 ) -> Account:
     """Draw it up. `heard` has each receiver's name and memory by the webhook's id; `ailing` are such ids."""
     healthy = [webhook for webhook in heard if webhook not in ailing]
@@ -33,18 +34,18 @@ def settle(
     return Account(
         lost={heard[webhook][0]: len(comments - heard[webhook][1].thanked) for webhook in healthy},
         unrecorded=sum(_unrecorded(engine, webhook, memory) for webhook, (_, memory) in heard.items()),
-        leased=leased,
+        explained=explained,
         unprocessed=unprocessed,
         not_final=_count(engine, healthy, "new"),
         given_up=_count(engine, healthy, "failed"),
     )
 
 
-def leased_now(engine: Engine) -> int:
-    """Return how many deliveries a pass has in hand, be it one that was killed."""
+def in_hand(engine: Engine) -> int:
+    """Return how many deliveries a pass that was killed just now may have sent without writing it down."""
     query = select(func.count()).select_from(Delivery).where(Delivery.leased_at(clock.now()))
     with engine.connect() as connection:
-        return connection.scalar(query) or 0
+        return min(connection.scalar(query) or 0, MOST_UNSAVED)
 
 
 def is_settled(engine: Engine, ailing: Sequence[str]) -> bool:

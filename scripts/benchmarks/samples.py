@@ -28,7 +28,7 @@ class Sample:
     file: float  # MB on disk, with the WAL
     waiting: int  # deliveries that are not final, but for what waits for ailing receivers
     inbox: int  # inbound events that are not final
-    due_age: float  # seconds since the oldest due time of a webhook that may be sent to
+    due_age: float  # seconds since the oldest due time, ailing and paused receivers aside
 
 
 class Sampler:
@@ -46,7 +46,7 @@ class Sampler:
 
     @contextmanager
     def every(self, seconds: float, tell: Callable[[Sample], None]) -> Iterator[None]:
-        """Take one every so many seconds until the end of the block, and tell of it."""
+        """Take one in the middle of every so many seconds until the end of the block, and tell of it."""
         thread = threading.Thread(target=self._look_on, args=(seconds, tell))
         thread.start()
         try:
@@ -57,7 +57,7 @@ class Sampler:
 
     def _look_on(self, seconds: float, tell: Callable[[Sample], None]) -> None:
         start = time.monotonic()
-        while not self._over.wait(max(0.0, start + (len(self.samples) + 1) * seconds - time.monotonic())):
+        while not self._over.wait(max(0.0, start + (len(self.samples) + 0.5) * seconds - time.monotonic())):
             self.samples.append(self._take(time.monotonic() - start))
             tell(self.samples[-1])
 
@@ -69,7 +69,8 @@ class Sampler:
             deliveries = select(func.count()).where(DELIVERIES.c.status == "new", well)
             events = select(func.count()).where(INBOUND.c.status == "new")
             waiting, inbox = connection.scalar(deliveries) or 0, connection.scalar(events) or 0
-            due = connection.scalars(select(FIRST_DUE).where(Webhook.open_at(now), now >= FIRST_DUE)).all()
+            open_ = Webhook.open_at(now) & Webhook.id.not_in(self._ailing)
+            due = connection.scalars(select(FIRST_DUE).where(open_, now >= FIRST_DUE)).all()
         age = max(((now - moment).total_seconds() for moment in due if moment), default=0.0)
         return Sample(second, web, cron, on_disk(self._engine), waiting, inbox, age)
 

@@ -53,7 +53,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
     Ends with 1 when something was lost, when something was sent twice that no kill explains, or when memory
     has grown by more than a tenth since the first minute.
     """
-    rates, leased = Rates(comments=comments), [0]
+    rates, explained = Rates(comments=comments), [0]
     with (
         hearers.hearing(MANNERS) as receivers,
         books.fresh(server, **SETTINGS) as app,
@@ -68,7 +68,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
         with crontab.running():
             with (
                 sampler.every(min(SAMPLE_EVERY, minutes * 5), _teller(traffic.log)),
-                crontab.killing(kills, lambda: leased.append(accounts.leased_now(engine))),
+                crontab.killing(kills, lambda: explained.append(accounts.in_hand(engine))),
                 traffic.going_on(rates),
             ):
                 time.sleep(minutes * 60)
@@ -77,7 +77,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
             webhook: (manner.name, memory)
             for (webhook, manner), memory in zip(names.items(), receivers.heard(), strict=True)
         }
-        account = accounts.settle(engine, traffic.log, heard, ailing, sum(leased))
+        account = accounts.settle(engine, traffic.log, heard, ailing, sum(explained))
         grown = {name: samples_.growth(sampler.samples, name, minutes) for name in FIGURES}
         _print(traffic.log, account, grown, crontab, late)
         reasons = complaints(account, grown if minutes >= JUDGED_FROM else {}, crontab.said())
@@ -90,9 +90,9 @@ def complaints(account: Account, grown: Mapping[str, Growth], said: str) -> list
     found = [f"{count:,} comments never came to {name}." for name, count in account.lost.items() if count]
     if account.unprocessed:
         found.append(f"{account.unprocessed:,} webhooks to us have become no comment.")
-    if account.unrecorded > account.leased:
+    if account.unrecorded > account.explained:
         found.append(
-            f"{account.unrecorded:,} requests are on no record, and kills explain {account.leased:,}."
+            f"{account.unrecorded:,} requests are on no record, and kills explain {account.explained:,}."
         )
     for name in ("web", "cron"):
         if name in grown and grown[name].share > MOST_GROWTH:
@@ -135,7 +135,7 @@ def _teller(log: Log) -> Callable[[Sample], None]:
     told = [0]
 
     def tell(sample: Sample) -> None:
-        minute = int(sample.second // 60)
+        minute = int((sample.second + SAMPLE_EVERY / 2) // 60)
         if minute > told[0]:
             told[0] = minute
             click.echo(
@@ -171,7 +171,7 @@ def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Cro
         "killed": crontab.kills,
         **{f"lost to: {name}": many for name, many in account.lost.items()},
         "sent without a record": account.unrecorded,
-        "in hand when killed": account.leased,
+        "of which kills explain": account.explained,
         "inbound events that became nothing": account.unprocessed,
         "deliveries not final, but for what hangs": account.not_final,
         "deliveries given up, but for what hangs": account.given_up,
