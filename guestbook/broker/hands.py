@@ -40,7 +40,8 @@ class Hands:
     def __init__(self, engine: Engine, settings: Settings, threads: int) -> None:
         self._engine = engine
         self._settings = settings
-        self._lease = schedule.lease(settings.timeout)
+        self._lease = schedule.lease(settings.timeout)  # in which to send
+        self._skew = timedelta() if settings.on_sqlite else queue.SKEW
         self._gate = Gate(threads)
         self._receivers = Receivers()
         transport = errands.transport(settings)
@@ -124,7 +125,8 @@ class Hands:
             queue.release(connection, DELIVERIES, back)
         token = f"worker.{ids.new()}"
         row_ids = [row.id for row in kept]
-        queue.take_over(connection, DELIVERIES, row_ids, until=now + self._lease, token=token)
+        until = now + self._lease + self._skew
+        queue.take_over(connection, DELIVERIES, row_ids, until=until, token=token)
         return {
             (row.id, row.claimed_by): errands.errand(
                 row, token, lease_end, self._receivers.of(webhooks[row.webhook_id], now)[0]
