@@ -7,7 +7,7 @@ import multiprocessing
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -40,41 +40,27 @@ class Heard:
     thanked: set[str] = field(default_factory=set)  # comments of which a request was answered with success
 
 
-class _Hearer(asyncio.Protocol):
-    def __init__(self, manner: Manner, heard: Heard) -> None:
-        self._manner = manner
-        self._heard = heard
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            found = LENGTH.search(self._buffer, 0, end)
-            length = end + 4 + (int(found[1]) if found else 0)
-            if len(self._buffer) < length:
-                return
-            head, body = self._buffer[:end], self._buffer[end + 4 : length]
-            self._buffer = self._buffer[length:]
-            self._hear(head, body)
-
-    def _hear(self, head: bytes, body: bytes) -> None:
-        event = EVENT.search(head)
-        self._heard.arrivals[event[1].decode() if event else ""] += 1
-        every = self._manner.fails_every
-        if every and self._heard.arrivals.total() % every == 0:
-            self._transport.write(BAD)
-        elif not self._manner.delay:
-            self._thank(body)
-        elif self._manner.is_healthy:
-            asyncio.get_running_loop().call_later(self._manner.delay, self._thank, body)
-
-    def _thank(self, body: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(GOOD)
-            self._heard.thanked.add(json.loads(body)["data"]["comment"]["id"])
+async def _hear(
+    manner: Manner, heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Answer the requests of one connection, one after the other, until it is closed."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = LENGTH.search(head)
+            body = await reader.readexactly(int(length[1]) if length else 0)
+            event = EVENT.search(head)
+            heard.arrivals[event[1].decode() if event else ""] += 1
+            if not manner.is_healthy:
+                await reader.read()  # until the sender gives up
+            elif manner.fails_every and heard.arrivals.total() % manner.fails_every == 0:
+                writer.write(BAD)
+            else:
+                await asyncio.sleep(manner.delay)
+                writer.write(GOOD)
+                await writer.drain()
+                heard.thanked.add(json.loads(body)["data"]["comment"]["id"])
+    writer.close()
 
 
 class Hearers:
@@ -110,7 +96,7 @@ def _serve(pipe: Any, manners: Sequence[Manner]) -> None:
         loop = asyncio.get_running_loop()
         all_heard, ports = [Heard() for _ in manners], []
         for manner, heard in zip(manners, all_heard, strict=True):
-            server = await loop.create_server(partial(_Hearer, manner, heard), "127.0.0.1", 0, backlog=1024)
+            server = await asyncio.start_server(partial(_hear, manner, heard), "127.0.0.1", 0, backlog=1024)
             ports.append(server.sockets[0].getsockname()[1])
         loop.add_reader(pipe.fileno(), lambda: pipe.recv() and pipe.send(all_heard))
         pipe.send(ports)

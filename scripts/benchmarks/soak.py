@@ -4,6 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import click
 from sqlalchemy import Engine, select
@@ -41,6 +42,27 @@ POSITIVE = click.FloatRange(0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of a run."""
+
+    minutes: float
+    rates: Rates
+    pass_seconds: float
+    kills: float  # seconds from one to the next; 0 is none
+
+    def told(self) -> dict[str, str]:
+        """Return it in words."""
+        rates = self.rates
+        return {
+            "load": f"{self.minutes:g} minutes of up to {rates.comments:g} comments, {rates.reads:g} pages, "
+            f"{rates.webhooks:g} webhooks to us and {rates.clicks:g} clicks a second",
+            "receivers": ", ".join(manner.name for manner in MANNERS),
+            "cron": f"a pass every {self.pass_seconds:g} s"
+            + (f", killed every {self.kills:g} s" if self.kills else ""),
+        }
+
+
 @click.command()
 @click.option("--minutes", default=10.0, type=POSITIVE, show_default=True, help="How long.")
 @click.option("--comments", default=20.0, type=NOT_NEGATIVE, show_default=True, help="Comments a second.")
@@ -53,36 +75,44 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
     Ends with 1 when something was lost, when something was sent twice that no kill explains, or when memory
     has grown by more than a tenth since the first minute.
     """
-    rates, explained = Rates(comments=comments), [0]
+    plan = Plan(minutes, Rates(comments=comments), pass_seconds, kills)
     with (
         hearers.hearing(MANNERS) as receivers,
         books.fresh(server, **SETTINGS) as app,
         site.served(app) as (port, web),
     ):
         engine, secret = db.engine, _set_up(receivers.ports)
-        report.heading(engine, _load(rates, minutes, pass_seconds, kills))
-        crontab, traffic = Crontab(app, pass_seconds), Traffic(f"http://127.0.0.1:{port}", secret)
+        report.heading(engine, plan.told())
         names = _names()
         ailing = [webhook for webhook, manner in names.items() if not manner.is_healthy]
+        crontab, traffic = Crontab(app, pass_seconds), Traffic(f"http://127.0.0.1:{port}", secret)
         sampler = Sampler(engine, web, crontab.alive, ailing)
-        with crontab.running():
-            with (
-                sampler.every(min(SAMPLE_EVERY, minutes * 5), _teller(traffic.log)),
-                crontab.killing(kills, lambda: explained.append(accounts.in_hand(engine))),
-                traffic.going_on(rates),
-            ):
-                time.sleep(minutes * 60)
-            late = _wait(engine, ailing)
+        late, explained = _go(plan, engine, crontab, traffic, sampler, ailing)
         heard = {
             webhook: (manner.name, memory)
             for (webhook, manner), memory in zip(names.items(), receivers.heard(), strict=True)
         }
-        account = accounts.settle(engine, traffic.log, heard, ailing, sum(explained))
+        account = accounts.settle(engine, traffic.log, heard, ailing, explained)
         grown = {name: samples_.growth(sampler.samples, name, minutes) for name in FIGURES}
         _print(traffic.log, account, grown, crontab, late)
         reasons = complaints(account, grown if minutes >= JUDGED_FROM else {}, crontab.said())
     if reasons:
         raise click.ClickException(" ".join(reasons))
+
+
+def _go(
+    plan: Plan, engine: Engine, crontab: Crontab, traffic: Traffic, sampler: Sampler, ailing: Sequence[str]
+) -> tuple[float, int]:
+    """Let it all go on; return the seconds until all had arrived, and what kills explain."""
+    explained = [0]
+    with crontab.running():
+        with (
+            sampler.every(min(SAMPLE_EVERY, plan.minutes * 5), _teller(traffic.log)),
+            crontab.killing(plan.kills, lambda: explained.append(accounts.in_hand(engine))),
+            traffic.going_on(plan.rates),
+        ):
+            time.sleep(plan.minutes * 60)
+        return _wait(engine, ailing), sum(explained)
 
 
 def complaints(account: Account, grown: Mapping[str, Growth], said: str) -> list[str]:
@@ -119,15 +149,6 @@ def _names() -> dict[str, Manner]:
     with writing() as session:
         webhooks = session.scalars(select(Webhook.id).order_by(Webhook.id)).all()
     return dict(zip(webhooks, MANNERS, strict=True))
-
-
-def _load(rates: Rates, minutes: float, pass_seconds: float, kills: float) -> dict[str, str]:
-    return {
-        "load": f"{minutes:g} minutes of {rates.comments:g} comments, {rates.reads:g} pages, "
-        f"{rates.webhooks:g} webhooks to us and {rates.clicks:g} clicks a second",
-        "receivers": ", ".join(manner.name for manner in MANNERS),
-        "cron": f"a pass every {pass_seconds:g} s" + (f", killed every {kills:g} s" if kills else ""),
-    }
 
 
 def _teller(log: Log) -> Callable[[Sample], None]:
