@@ -349,3 +349,15 @@ def test_on_mariadb_each_text_is_compared_letter_by_letter(tmp_path: Path) -> No
 def test_no_statement_is_lost_in_the_splitting() -> None:
     assert len(database.statements(SQL)) == len(re.findall(r"(?m)^CREATE ", SQL))
     assert all(statement.startswith("CREATE ") for statement in database.statements(SQL))
+
+
+def test_postgresql_tidies_the_queues_after_so_many_dead_rows_however_large_they_are(tmp_path: Path) -> None:
+    need("postgresql")
+    with databases.fresh("postgresql", tmp_path) as url, engine_on(url) as engine:
+        for _ in range(2):
+            database.create_tables(engine)
+        asked = text("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r'")
+        with engine.connect() as connection:
+            found = {row.relname: set(row.reloptions) for row in connection.execute(asked)}
+    wanted = set(database.TIDY.replace(" = ", "=").split(", "))
+    assert found == {"deliveries": wanted, "inbound_events": wanted}
