@@ -23,8 +23,8 @@ from guestbook.turns import Turns
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 QUEUES = ("deliveries", "inbound_events")
-# Every claim and every end leaves a dead entry at the front of the index that the next claim reads. PostgreSQL's
-# own measure is a fifth of the table, which a large one reaches after a million of them.
+# Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
+# PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
 TIDY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' doesn't exist")
 TIMES = 3  # that what had to yield to another transaction is done again

@@ -356,7 +356,8 @@ def test_postgresql_tidies_the_queues_after_so_many_dead_rows_however_large_they
     with databases.fresh("postgresql", tmp_path) as url, engine_on(url) as engine:
         for _ in range(2):
             database.create_tables(engine)
-        asked = text("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r'")
+        own = "reloptions IS NOT NULL AND relkind = 'r'"
+        asked = text(f"SELECT relname, reloptions FROM pg_class WHERE {own}")
         with engine.connect() as connection:
             found = {row.relname: set(row.reloptions) for row in connection.execute(asked)}
     wanted = set(database.TIDY.replace(" = ", "=").split(", "))
