@@ -5,6 +5,7 @@ through the main thread, and leave what came of them in one list that the main t
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from guestbook.lanes import START_CAP, START_DEPTH, Lane, Result
 from guestbook.schedule import PAUSE_AFTER
 
 MOST_QUEUED = 1536  # rows claimed ahead for all webhooks
+FIRST_THREADS = 8  # started at once; then twice as many at each look, as long as they help
+LOOK = 0.01  # seconds between two looks
+FULL = 0.85  # of a core that this process uses, from which on more threads only hand the GIL around
 STACK = 1024 * 1024  # bytes for each thread; the usual 8 MiB are too many where memory is limited
 MOST_UNSAVED = 384  # sent and not yet recorded: what a kill can make us send twice
 
@@ -36,6 +40,7 @@ class Crew(Generic[E, R]):
         self._wanted = threading.Condition(self._lock)
         self._finished = threading.Condition(self._lock)
         self._threads = 0
+        self._seen = (time.monotonic(), time.process_time())  # when we last looked, and what was used by then
         self._idle = 0
         self._in_flight = 0
         self._queued = 0
@@ -52,6 +57,7 @@ class Crew(Generic[E, R]):
             self._queued += len(lane.errands) - before
             self._offer(lane)
             self._call_threads()
+            self._wanted.notify(min(self._queued, self._size))
 
     def rooms(self, keys: Iterable[str]) -> dict[str, int]:
         """Return for each lane how many rows to claim; new lanes start small."""
@@ -84,6 +90,7 @@ class Crew(Generic[E, R]):
                 lane.told = lane.held
             if len(results) + self._in_flight >= MOST_UNSAVED:
                 self._wanted.notify(self._size)
+            self._call_threads()
             return results
 
     def hold_all_but(self, keys: Iterable[str]) -> None:
@@ -146,13 +153,25 @@ class Crew(Generic[E, R]):
             self._ready.append(lane)
 
     def _call_threads(self) -> None:
+        """Start some, and more of them while work waits for a thread and not for the processor."""
         missing = min(self._queued - self._idle, self._size - self._threads)
-        for _ in range(missing):
+        at_once = FIRST_THREADS - self._threads
+        if at_once <= 0:
+            at_once = self._threads if missing > 0 and self._may_help() else 0
+        for _ in range(min(missing, at_once)):
             if not _start(self._run, f"sender-{self._threads + 1}"):
                 self._size = self._threads  # the host allows no more: fewer do the work too
                 break
             self._threads += 1
-        self._wanted.notify(min(self._queued, self._size))
+
+    def _may_help(self) -> bool:
+        """Whether this process has left something of its core since the last look."""
+        now, used = time.monotonic(), time.process_time()
+        then, before = self._seen
+        if now - then < LOOK:
+            return False
+        self._seen = (now, used)
+        return used - before < FULL * (now - then)
 
     def _run(self) -> None:
         lane, errand = self._next()

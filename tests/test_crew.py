@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from guestbook.crew import MOST_QUEUED, MOST_UNSAVED, Crew
+from guestbook.crew import FIRST_THREADS, LOOK, MOST_QUEUED, MOST_UNSAVED, Crew
 from guestbook.lanes import START_CAP, START_DEPTH
 from guestbook.schedule import PAUSE_AFTER
 
@@ -270,6 +270,24 @@ def test_waiting_ends_with_the_first_result(crew: Crew[str, Result], work: Work)
     crew.wait(10)
     assert time.monotonic() - began < 5
     assert len(crew.collect()) == 1
+
+
+@pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])
+def test_threads_are_added_as_long_as_the_processor_is_not_full(
+    of_a_core: float, threads: int, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "process_time", lambda: of_a_core * time.monotonic())
+    crew: Crew[str, Result] = Crew(work, SIZE)
+    for number in range(SIZE):
+        crew.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
+    for _ in range(20):
+        time.sleep(LOOK)
+        crew.collect()
+    assert crew._threads == threads
+    work.go.set()
+    while crew.busy:
+        crew.wait(1)
+        crew.collect()
 
 
 def test_sixty_four_threads_and_a_restless_main_thread_never_lock_each_other_up() -> None:
