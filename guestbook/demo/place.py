@@ -51,6 +51,7 @@ class Place:
             "OUTBOUND_PROXY": "",
             "KEEP_PROCESSED_DAYS": "30",
             "KEEP_FAILED_DAYS": "90",
+            "BROKER_URL": "",
         }
         return {PREFIX + name: value for name, value in named.items()}
 
