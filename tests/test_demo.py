@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guestbook import settings
+from guestbook import engines, settings
 from guestbook.demo import paper, place, processes, props, tour, visitor
 from guestbook.demo.place import Place
 from guestbook.demo.processes import Processes, Stopped
@@ -82,7 +82,7 @@ def test_a_command_names_the_folder_and_what_the_user_has_set_otherwise(here: Pl
 
 def test_the_props_stand_in_the_book_and_the_bin_fails_once(here: Place) -> None:
     read = here.settings()
-    with props.connected(read) as engine:
+    with engines.opened(read) as engine:
         ready = props.prepare(engine, read)
         props.fail_next(engine, ready)
     assert ready.bin_url.startswith(f"{here.address}/bin/")

@@ -1,14 +1,12 @@
 """What stands ready in the demo's book, and a look at what has become of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from guestbook import book, catching, clock, database, desk, engines, ids, login
+from guestbook import book, catching, clock, database, desk, ids, login
 from guestbook.draft import Draft
 from guestbook.models import Attempt, Bin, BinRequest, Comment, Delivery
 from guestbook.settings import Settings
@@ -31,17 +29,6 @@ class Props:
     bin_url: str
     secret: str
     password: str
-
-
-@contextmanager
-def connected(settings: Settings) -> Iterator[Engine]:
-    """Give an engine on the demo's database; its connections are closed before the folder goes."""
-    engine = create_engine(settings.database_url, **engines.options(settings))
-    engines.set_up(engine)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def prepare(engine: Engine, settings: Settings) -> Props:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from guestbook import engines
 from guestbook.demo import paper, place, processes, props, steps, visitor
 from guestbook.demo.place import Place
 from guestbook.demo.processes import Processes, Stopped
@@ -55,7 +56,7 @@ def _go(asked: Asked, where: Place, running: Processes) -> bool:
     paper.title("A tour of the guestbook")
     paper.say(WELCOME)
     read = where.settings()
-    with props.connected(read) as engine:
+    with engines.opened(read) as engine:
         ready = props.prepare(engine, read)
         _start(where, running)
         scene = Scene(where, running, engine, ready)
