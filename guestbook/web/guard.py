@@ -6,10 +6,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.utils import redirect
+
+from guestbook.web import common
 
 BODY_LIMIT = 64 * 1024  # bytes; 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
 BODY_LIMITS = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}  # bytes, by blueprint, where more may come
 YEAR = 365 * 24 * 3600  # seconds
+# Half a year, and this host alone: the book knows nothing of the others on the domain.
+HTTPS_ONLY = f"max-age={YEAR // 2}"
 
 HEADERS = {
     # Nothing of ours is inline and nothing runs, so a comment that slips through as markup stays dead.
@@ -54,19 +59,23 @@ def add_headers(response: Response) -> Response:
     """Add what the view has not set itself."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if common.settings().base_url.startswith("https://"):
+        response.headers["Strict-Transport-Security"] = HTTPS_ONLY  # RFC 6797; over http browsers ignore it
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     if response.status_code == HTTPStatus.PERMANENT_REDIRECT and response.location:
-        response.location = _without_host(response.location)  # Flask's own, to the address with a slash
+        _take_host_out(response)
     # A page may be kept for the Back button, but is asked for again before it is shown as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
 
 
-def _without_host(url: str) -> str:
-    """Return an address on this site; Flask has made the host from the request, where a stranger chose it."""
-    path = urlunsplit(("", "", *urlsplit(url)[2:]))
-    return url if path.startswith("//") else path
+def _take_host_out(response: Response) -> None:
+    """Redirect within this site; Flask has taken the host from the request, where a stranger chose it."""
+    assert response.location
+    path = "/" + urlunsplit(("", "", *urlsplit(response.location)[2:])).lstrip("/")
+    response.location = path
+    response.data = redirect(path).get_data()  # the page in it names the address too
 
 
 def _read(stream: io.RawIOBase, size: int) -> bytes:

@@ -1,6 +1,7 @@
 """Every answer carries the headers that keep a slip of ours harmless."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -37,6 +38,16 @@ def test_every_answer_has_the_headers(broken: Visitor, method: str, url: str, st
     response = broken.open(method, url)
     assert response.status_code == status
     assert_guarded(response.headers)
+
+
+@pytest.mark.parametrize(("scheme", "sent"), [("https", "max-age=15768000"), ("http", None)])
+def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, scheme: str, sent: str | None
+) -> None:
+    at = replace(app.config["GUESTBOOK"], base_url=f"{scheme}://book.example")
+    monkeypatch.setitem(app.config, "GUESTBOOK", at)
+    for url in ("/", "/nowhere", "/static/book.css", "/admin", "/healthz", "/api/v1/comments"):
+        assert Visitor(app).get(url).headers.get("Strict-Transport-Security") == sent, url
 
 
 def test_redirects_refusals_and_not_modified_have_them_too(app: Flask, visitor: Visitor) -> None:
