@@ -126,7 +126,11 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
 
 def _url(value: str, settings: Settings) -> str:
     try:
-        url = transport.check_url(value, require_https=settings.require_https_webhooks)
+        url = transport.check_url(
+            value,
+            require_https=settings.require_https_webhooks,
+            allow_networks=settings.allow_networks,
+        )
     except ValueError as error:
         raise Refused(str(error), field="url") from None
     if sentence := places.refusal(url):

@@ -109,7 +109,8 @@ class Transport:
 
     def _target(self, url: str) -> Target:
         try:
-            normal = check_url(url, require_https=self._require_https)
+            allowed = self._judge.allow_networks
+            normal = check_url(url, require_https=self._require_https, allow_networks=allowed)
         except ValueError as error:
             raise TransportError("bad_url", str(error)) from None
         parts = urlsplit(normal)

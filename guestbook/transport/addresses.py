@@ -62,9 +62,21 @@ class Judge:
     def admits(self, text: str) -> bool:
         """Whether a connection to this IP address (with or without a zone) may be made."""
         address = unwrap(ip_address(text.partition("%")[0]))
-        if any(address in network for network in self.allow_networks if network.version == address.version):
-            return True
-        return is_public(address) and not is_own(address)
+        return self.allows(text) or (is_public(address) and not is_own(address))
+
+    def allows(self, text: str) -> bool:
+        """Whether the operator allows the network of this IP address."""
+        address = unwrap(ip_address(text.partition("%")[0]))
+        return any(
+            address in network for network in self.allow_networks if network.version == address.version
+        )
+
+    def may_allow(self, host: str) -> bool:
+        """Whether the operator allows the network of this host, as far as that is known before a look-up."""
+        try:
+            return self.allows(host)
+        except ValueError:  # a name
+            return bool(self.allow_networks)
 
 
 def unwrap(address: Address) -> Address:

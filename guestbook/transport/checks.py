@@ -1,11 +1,14 @@
 """Checks of what people type: a webhook's URL and its headers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import idna
+
+from guestbook.transport import ports
+from guestbook.transport.addresses import Judge, Network
 
 URL_LIMIT = 2000  # characters
 HEADERS_LIMIT = 10
@@ -46,7 +49,7 @@ DENIED = frozenset(
 DENIED_PREFIXES = ("webhook-", "x-guestbook-", "x-hub-signature", "proxy-")
 
 
-def check_url(url: str, *, require_https: bool = False) -> str:
+def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence[Network] = ()) -> str:
     """Return the URL in its normal form; raises ValueError with a sentence."""
     if not url:
         raise ValueError("The URL is missing.")
@@ -61,7 +64,9 @@ def check_url(url: str, *, require_https: bool = False) -> str:
     if "#" in url:
         raise ValueError("The URL must not contain a fragment (#…), because it would never be sent.")
     path, query = _escaped(parts.path) or "/", _escaped(parts.query)
-    normal = urlunsplit((parts.scheme, _netloc(parts), path, query, ""))
+    netloc = _netloc(parts)
+    _check_port(netloc, allow_networks)
+    normal = urlunsplit((parts.scheme, netloc, path, query, ""))
     if len(normal) > URL_LIMIT:
         raise ValueError(f"The URL is longer than {URL_LIMIT} characters once it is encoded.")
     return normal
@@ -107,6 +112,13 @@ def _netloc(parts: SplitResult) -> str:
         raise ValueError("The URL’s port must be a number from 1 to 65535.")
     default = 443 if parts.scheme == "https" else 80
     return host if port in (None, default) else f"{host}:{port}"
+
+
+def _check_port(netloc: str, allow_networks: Sequence[Network]) -> None:
+    """Refuse a port of another service; a name is looked up only when it is sent to, and checked then."""
+    parts = urlsplit(f"//{netloc}")
+    if parts.port in ports.REFUSED and not Judge(allow_networks).may_allow(parts.hostname or ""):
+        raise ValueError(ports.refusal(parts.port))
 
 
 def _host(parts: SplitResult) -> str:

@@ -6,7 +6,7 @@ import socket
 from ipaddress import ip_address
 from typing import Any
 
-from guestbook.transport import budget
+from guestbook.transport import budget, ports
 from guestbook.transport.budget import Budget, BudgetSocket
 from guestbook.transport.errors import TransportError
 
@@ -22,7 +22,7 @@ def dial(host: str, port: int) -> BudgetSocket:
     attempt.stage = budget.CONNECTING
     literal = _literal(host)
     if literal:  # whatever its zone, nobody need be asked
-        _judge(attempt, (literal,))
+        _judge(attempt, (literal, port))
     addresses = _resolve(attempt, host, port)
     for _, address in addresses:
         _judge(attempt, address)
@@ -78,6 +78,8 @@ def _literal(host: str) -> str | None:
 def _judge(attempt: Budget, address: Any) -> None:
     if not attempt.judge.admits(address[0]):
         raise attempt.error("private_address", address[0])
+    if address[1] in ports.REFUSED and not attempt.judge.allows(address[0]):
+        raise attempt.error("bad_port", str(address[1]))
 
 
 def _connect_first(attempt: Budget, addresses: list[SocketAddress]) -> BudgetSocket:

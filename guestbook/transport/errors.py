@@ -6,6 +6,7 @@ SENTENCES = {
     "bad_method": "The method cannot be sent.",
     "bad_header": "A header cannot be sent.",
     "private_address": "The host has a private or reserved address, so nothing was sent.",
+    "bad_port": "The port belongs to another service than the web, so nothing was sent.",
     "name_not_found": "The host name does not exist.",
     "name_lookup_failed": "The host name could not be looked up.",
     "connect_failed": "The connection could not be made.",

@@ -40,7 +40,11 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
     if len(row.kept) < row.size:
         raise Refused(CUT, field="url")
     try:
-        return transport.check_url(clean_line(url), require_https=settings.require_https_webhooks)
+        return transport.check_url(
+            clean_line(url),
+            require_https=settings.require_https_webhooks,
+            allow_networks=settings.allow_networks,
+        )
     except ValueError as error:
         raise Refused(str(error), field="url") from None
 
