@@ -10,7 +10,7 @@ from typing import TypeVar
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL
 
-from guestbook import parsers
+from guestbook import parsers, run_settings
 
 PREFIX = "GUESTBOOK_"
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
@@ -57,7 +57,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values = given(environ)
     data_dir = Path(values[PREFIX + "DATA_DIR"])
     _refuse_unknown(values)
-    read = _Reader(values)
+    read = _Reader({**run_settings.chosen(data_dir), **values})
     return Settings(
         data_dir=data_dir,
         database_url=read("DATABASE_URL", _default_database(data_dir), parsers.database_url),
@@ -78,11 +78,22 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def given(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what is set in the environment, `./.env` and the data folder's `.env`, in this order.
 
-    The data folder is made where it is missing, and is always among it; scripts/run asks for the names.
+    The data folder is made where it is missing, and is always among it.
     """
     outer = _outer_values(os.environ if environ is None else environ)
     data_dir = _made_dir(_data_dir(outer))
     return {**_dotenv(data_dir / ".env"), **outer, PREFIX + "DATA_DIR": str(data_dir)}
+
+
+def note_run(port: str, pid: str) -> Path:
+    """Let all commands use what scripts/run uses, as long as it lives; what the owner has set is stronger."""
+    values = given()
+    chosen = {
+        PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
+        PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # so that a receiver on this machine can be tried
+    }
+    chosen = {name: values.get(name, value) for name, value in chosen.items()}
+    return run_settings.note(Path(values[PREFIX + "DATA_DIR"]), int(pid), chosen)
 
 
 def _default_database(data_dir: Path) -> str:

@@ -31,7 +31,10 @@ FLOORS = (
     ("engines", "columns"),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
-    ("raw", "pretty", "text", "clock", "cores", "locks", "ids", "turns", "parsers", "refusal", "version"),
+    (
+        *("raw", "pretty", "text", "clock", "cores", "locks", "ids", "turns", "parsers", "run_settings"),
+        *("refusal", "version"),
+    ),
 )
 PURE = (
     "signing",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from guestbook import run_settings
 from tests import outside
 from tests.outside import ROOT, Started
 from tests.receiver import Receiver
@@ -71,7 +72,11 @@ def running(checkout: Path, **environ: str) -> Iterator[tuple[Started, str]]:
 
 
 def flask(checkout: Path, *arguments: str, **environ: str) -> str:
-    command = [sys.executable, "-m", "flask", "--app", "guestbook", *arguments]
+    return python(checkout, "-m", "flask", "--app", "guestbook", *arguments, **environ)
+
+
+def python(checkout: Path, *arguments: str, **environ: str) -> str:
+    command = [sys.executable, *arguments]
     settings = outside.clean_environ(**environ)
     done = subprocess.run(command, cwd=checkout, env=settings, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -168,6 +173,31 @@ def test_a_data_folder_that_env_names_is_asked_too(checkout: Path, tmp_path: Pat
     with running(checkout) as (_, address):
         assert '<link rel="canonical" href="https://book.example/">' in outside.fetch(address)[1]
     assert not (checkout / "instance").exists()
+
+
+def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_long_as_it_runs(
+    checkout: Path,
+) -> None:
+    used = "from guestbook import settings; s = settings.load(); print(s.base_url, *s.allow_networks)"
+    noted = checkout / "instance" / run_settings.FILE
+
+    def beside() -> str:
+        return python(checkout, "-c", used)
+
+    with running(checkout) as (script, address):
+        assert beside() == f"{address} 127.0.0.0/8 ::1/128\n"
+        assert f"{address}/hooks/" in flask(checkout, "sources", "add", "shop", "--verify", "none")
+        assert f"{address}/bin/" in flask(checkout, "bins", "add")
+        script.process.send_signal(signal.SIGTERM)
+        assert ended(script) == 0
+    assert not noted.exists()
+    assert beside() == "http://127.0.0.1:5000\n"
+    with running(checkout, GUESTBOOK_BASE_URL="https://book.example") as (script, _):
+        assert beside() == "https://book.example 127.0.0.0/8 ::1/128\n"
+        script.signal_all(signal.SIGKILL)
+        assert ended(script) != 0
+    assert noted.exists()
+    assert beside() == "http://127.0.0.1:5000\n"
 
 
 def test_what_another_program_keeps_in_the_folder_above_does_not_matter(checkout: Path) -> None:
