@@ -4,6 +4,7 @@ import click
 
 from scripts.benchmarks.deliver import deliver
 from scripts.benchmarks.growth import growth
+from scripts.benchmarks.hostile import hostile
 from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
@@ -20,6 +21,7 @@ def bench() -> None:
 
 bench.add_command(deliver)
 bench.add_command(growth)
+bench.add_command(hostile)
 bench.add_command(inbox)
 bench.add_command(latency)
 bench.add_command(pages)

@@ -43,7 +43,7 @@ class Meter:
         took, used, busy = time.monotonic() - self._start, cpu(family(self._pids)), _busy()
         servers = {root: cpu(family([root])) for root in self._servers}
         server = sum(now - self._servers[root] for root, now in servers.items() if now)
-        mb = sum(_peak(pid) for pid in family(self._pids))
+        mb = sum(peak(pid) for pid in family(self._pids))
         return Figures(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb)
 
 
@@ -88,7 +88,7 @@ def _busy() -> float:
     return (user + nice + system + irq + soft) / TICKS
 
 
-def _peak(pid: int) -> float:
+def peak(pid: int) -> float:
     """Return the most memory in MB that a process has had at once."""
     with suppress(OSError):
         found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
