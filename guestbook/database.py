@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
-from guestbook import engines
+from guestbook import added_columns, engines
 from guestbook.columns import Json, UtcTime
 from guestbook.settings import Settings
 from guestbook.turns import Turns
@@ -82,13 +82,25 @@ def write(engine: Engine) -> Iterator[Connection]:
 
 
 def create_tables(engine: Engine) -> None:
-    """Run schema.sql, which may be run again."""
+    """Run schema.sql, which may be run again, and add the columns that an older book lacks.
+
+    Raises Refused for a book that this cannot bring up to date.
+    """
+    tables, indexes = _tables_first(statements(SCHEMA.read_text()))
     with write(engine) as connection:
-        for statement in statements(SCHEMA.read_text()):
+        for statement in tables:
+            connection.exec_driver_sql(statement)
+        for statement in (*added_columns.statements(connection, tables), *indexes):
             connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
             for table in QUEUES:
                 connection.exec_driver_sql(f"ALTER TABLE {table} SET ({TIDY})")
+
+
+def _tables_first(all_of_them: list[str]) -> tuple[list[str], list[str]]:
+    """Part the tables from the indexes, which may name a column that an older book lacks."""
+    tables = [one for one in all_of_them if one.startswith("CREATE TABLE")]
+    return tables, [one for one in all_of_them if one not in tables]
 
 
 def statements(sql: str) -> list[str]:

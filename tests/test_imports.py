@@ -28,7 +28,7 @@ FLOORS = (
     ("health", "preferences", "throttle", "browse"),
     ("models",),
     ("database",),
-    ("engines", "columns"),
+    ("engines", "columns", "added_columns"),
     ("transport", "formats", "answers", "spam", "lanes", "explain"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
     (
