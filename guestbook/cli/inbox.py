@@ -126,7 +126,7 @@ def _print_part(heading: str, fields: dict[str, Any]) -> None:
 
 
 def _print_payload(row: InboundEvent) -> None:
-    view = shown.payload(row)
+    view = shown.payload(row)[0]
     click.echo(f"\nPayload ({view.kind}, {len(row.body):,} bytes)")
     for line in view.text.splitlines():
         click.echo(show.safe(line))

@@ -41,6 +41,14 @@ def parse(headers: Mapping[str, str], body: bytes) -> object:
 
 def unpacked(encoding: str, body: bytes) -> bytes:
     """Return the body as it was before it was compressed, as `content-encoding` says; raises BodyFault."""
+    unpacked = beginning(encoding, body, UNPACKED_LIMIT + 1)
+    if len(unpacked) > UNPACKED_LIMIT and unpacked is not body:
+        raise BodyFault(f"The body unpacks to more than {UNPACKED_LIMIT:,} bytes.")
+    return unpacked
+
+
+def beginning(encoding: str, body: bytes, most: int) -> bytes:
+    """Unpack no more than so many bytes, whatever follows; what was not compressed comes back whole."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return body
@@ -49,12 +57,10 @@ def unpacked(encoding: str, body: bytes) -> bytes:
     for bits in WINDOW_BITS[encoding]:
         unpacker = zlib.decompressobj(bits)
         try:
-            unpacked = unpacker.decompress(body, UNPACKED_LIMIT + 1)
+            unpacked = unpacker.decompress(body, most)
         except zlib.error:
             continue
-        if len(unpacked) > UNPACKED_LIMIT:
-            raise BodyFault(f"The body unpacks to more than {UNPACKED_LIMIT:,} bytes.")
-        if unpacker.eof and not unpacker.unused_data:
+        if len(unpacked) == most or (unpacker.eof and not unpacker.unused_data):
             return unpacked
     raise BodyFault(f"The body says that it is compressed with {encoding}, and cannot be unpacked.")
 

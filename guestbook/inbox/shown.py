@@ -15,10 +15,10 @@ def headers(event: InboundEvent) -> dict[str, str]:
     }
 
 
-def payload(event: InboundEvent) -> View:
-    """Return the payload as people read it, unpacked where it came compressed and can be unpacked."""
+def payload(event: InboundEvent) -> list[View]:
+    """Return the payload in each way in which it can be read, unpacked where it came compressed."""
     try:
-        body = bodies.unpacked(event.headers.get("content-encoding", ""), event.body)
+        body = bodies.beginning(event.headers.get("content-encoding", ""), event.body, pretty.READ + 1)
     except BodyFault:
         body = event.body
-    return pretty.view(body, event.headers.get("content-type", ""))
+    return pretty.views(body, event.headers.get("content-type", ""))

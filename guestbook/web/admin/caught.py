@@ -9,7 +9,7 @@ from guestbook.database import db
 from guestbook.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.web import common
-from guestbook.web.admin import curl, download, replay, shown, signed
+from guestbook.web.admin import curl, download, replay, signed
 from guestbook.web.admin.replay import Replayed
 from guestbook.web.admin.signed import Check
 
@@ -63,9 +63,7 @@ def _page(
         bin=bin_,
         row=row,
         kept=len(content),
-        body=shown.body(content, dict(row.pairs).get("Content-Type", "")),
-        limits=shown,
-        hex_limit=pretty.HEX_LIMIT,
+        views=pretty.views(content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size),
         check=_check(row),
         curl=curl.command(row.method, url, row.pairs, content, _file(row)),
         is_long=curl.is_long(content),

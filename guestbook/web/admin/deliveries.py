@@ -42,13 +42,12 @@ def show(delivery_id: str) -> ResponseReturnValue:
     """Show one, with what was sent and every answer."""
     delivery = common.find(Delivery, delivery_id)
     webhook = common.find(Webhook, delivery.webhook_id)
-    body = delivery.body.decode(errors="replace")
     attempts, earlier = _attempts(delivery, request.args.get("before"))
     return render_template(
         "admin/delivery.html",
         delivery=delivery,
         webhook=webhook,
-        payload=pretty.in_lines(body) or body,
+        views=pretty.views(delivery.body),
         attempts=attempts,
         earlier=earlier,
         outlook=_outlook(delivery, webhook, clock.now()),

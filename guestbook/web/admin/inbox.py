@@ -41,7 +41,7 @@ def show(event_id: str) -> ResponseReturnValue:
         event=event,
         source=source,
         headers=shown.headers(event),
-        view=shown.payload(event),
+        views=shown.payload(event),
         verdict=judge.verify(event, source, common.settings().secret_key),
         outlook=_outlook(event, source, clock.now()),
         is_live=event.status == "new" and not source.disabled_at,

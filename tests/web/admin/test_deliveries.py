@@ -237,7 +237,7 @@ def from_now(values: dict[str, Any]) -> dict[str, Any]:
 def test_the_payload_is_shown_in_lines_and_given_byte_for_byte(owner: Owner, hook: str, store: Store) -> None:
     body = '{"a":{"b":"Zoë <i>"},"n":1.50}\n'
     key = store(hook, payload=body)
-    assert '{\n  "a": {\n    "b": "Zoë <i>"\n  },\n  "n": 1.5\n}' in text(owner.page(LIST + key))
+    assert '{\n  "a": {\n    "b": "Zoë <i>"\n  },\n  "n": 1.50\n}' in text(owner.page(LIST + key))
     answer = owner.get(f"{LIST}{key}/payload")
     assert answer.data == body.encode()
     assert answer.content_type == "application/octet-stream"

@@ -1,0 +1,57 @@
+"""Bodies made to use up the server: the pages that show them cost no more than what they show."""
+
+import base64
+import gzip
+import time
+
+import pytest
+from flask import Flask
+
+from guestbook import catching, clock
+from guestbook.catching import Caught
+from guestbook.database import writing
+from tests import stock
+from tests.web.admin.conftest import Store
+from tests.web.admin.owner import Owner
+from tests.web.visitor import text
+
+NESTED = f"[{','.join(['[' * 900 + ']' * 900] * 555)}]".encode()
+BEGINNING = "[\n  [\n    [\n      [\n"
+MOST_SECONDS = 2.0  # of CPU; it took 38
+MOST_BYTES = 200_000  # of a page
+
+
+def test_an_inbound_event(app: Flask, owner: Owner) -> None:
+    packed = gzip.compress(NESTED)
+    assert len(packed) < 3000
+    with app.app_context():
+        key = stock.inbound(
+            stock.source(),
+            payload=base64.b64encode(packed).decode(),
+            encoding="base64",
+            headers={"content-encoding": "gzip"},
+        )
+    check(owner, f"/admin/inbox/{key}")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
+    caught = Caught("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
+    with app.app_context(), writing() as session:
+        bin_id = catching.add(session, {}).id
+        catching.catch(session, bin_id, caught)
+        key = catching.latest(session, bin_id, 1)[0].id
+    check(owner, f"/admin/bins/requests/{key}")
+
+
+def test_a_delivery(owner: Owner, hook: str, store: Store) -> None:
+    key = store(hook, payload=NESTED[: 30 * 1801].decode() + "[]]")  # nearly as much as a template may write
+    check(owner, f"/admin/deliveries/{key}")
+
+
+def check(owner: Owner, address: str) -> None:
+    start = time.process_time()
+    answer = owner.get(address)
+    assert time.process_time() - start < MOST_SECONDS
+    assert len(answer.data) < MOST_BYTES
+    assert BEGINNING in text(owner.page(address))
