@@ -98,7 +98,7 @@ def test_what_counts_as_seen_is_seen_by_the_book_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://a", "https://a_b.example:1/?q=[1]", "http://[::]/", "HTTP://A:65535"]
+    "url", ["http://a", "https://a_b.example:81/?q=[1]", "http://[::]/", "HTTP://A:65535"]
 )
 def test_what_the_pattern_of_a_webhook_takes_the_desk_takes(url: str) -> None:
     assert re.search(patterns.WEBHOOK, url)
