@@ -69,6 +69,17 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     _keep_template(session, webhook, wording)
 
 
+def warnings(url: str, settings: Settings) -> list[str]:
+    """Return what the owner should know of a webhook's URL although it was taken.
+
+    Its name is looked up, which may take two seconds: let no transaction be open.
+    """
+    if settings.outbound_proxy:  # it looks names up itself, and sees other networks
+        return []
+    warning = transport.private_address_warning(url, settings.allow_networks)
+    return [warning] if warning else []
+
+
 def template_of(session: Session, webhook: Webhook) -> str | None:
     """Return the text of a webhook's template, where that is its format."""
     if webhook.format != "template":
@@ -126,7 +137,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
 
 def _url(value: str, settings: Settings) -> str:
     try:
-        url = transport.check_url(
+        url = transport.check_destination(
             value,
             require_https=settings.require_https_webhooks,
             allow_networks=settings.allow_networks,

@@ -152,7 +152,8 @@ def test_what_env_files_say_is_stronger_than_what_run_would_choose(checkout: Pat
     (checkout / "instance").mkdir()
     (checkout / "instance/.env").write_text("GUESTBOOK_ALLOW_NETWORKS=\n")
     with Receiver() as receiver, running(checkout) as (script, address):
-        added = json.loads(flask(checkout, "webhooks", "add", receiver.url("/hook"), "--json"))
+        url = receiver.url("/hook").replace("127.0.0.1", "localhost")
+        added = json.loads(flask(checkout, "webhooks", "add", url, "--json"))
         assert outside.sign(address) == 303
 
         def attempts() -> list[dict[str, object]]:

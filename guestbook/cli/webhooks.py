@@ -53,6 +53,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     with writing() as session:
         webhook = desk.add(session, show.given(fields), show.settings(), disabled=disabled)
         facts = _facts(webhook)
+    _warn(facts["url"])
     if as_json:
         show.print_json(facts)
         return
@@ -117,7 +118,10 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
     with writing() as session:
         webhook = show.find(Webhook, id_)
         desk.update(session, webhook, wanted, show.settings())
-    click.echo(f"Updated webhook {webhook.id}.")
+        row_id, url = webhook.id, webhook.url
+    click.echo(f"Updated webhook {row_id}.")
+    if "url" in wanted:
+        _warn(url)
 
 
 @webhooks.command()
@@ -200,6 +204,12 @@ def delete(id_: str) -> None:
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = desk.delete(db.engine, row_id)
     click.echo(f"Deleted webhook {row_id} and {count} deliver{'y' if count == 1 else 'ies'}.")
+
+
+def _warn(url: str) -> None:
+    """Say on stderr what is doubtful about a URL that was taken."""
+    for warning in desk.warnings(url, show.settings()):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def _facts(row: Webhook) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from guestbook.transport import budget, dial
 from guestbook.transport.adapter import Adapter, Post
 from guestbook.transport.addresses import Judge
 from guestbook.transport.checks import check_headers, check_url
+from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.errors import SENTENCES, TransportError
 from guestbook.transport.response import BODY_LIMIT, Response
 
@@ -24,8 +25,10 @@ __all__ = [
     "Answer",
     "Transport",
     "TransportError",
+    "check_destination",
     "check_headers",
     "check_url",
+    "private_address_warning",
 ]
 
 METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2

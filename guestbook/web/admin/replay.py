@@ -40,7 +40,7 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
     if len(row.kept) < row.size:
         raise Refused(CUT, field="url")
     try:
-        return transport.check_url(
+        return transport.check_destination(
             clean_line(url),
             require_https=settings.require_https_webhooks,
             allow_networks=settings.allow_networks,

@@ -1,6 +1,6 @@
 """The webhooks at the desk: add, change, try, and see how they are doing."""
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from guestbook import browse, clock, desk, ids, standing
@@ -93,9 +93,12 @@ def change(webhook_id: str) -> ResponseReturnValue:
         with writing() as session:
             webhook = common.hold(Webhook, webhook_id)
             desk.update(session, webhook, typed.fields(), common.settings())
+            url = webhook.url
     except Refused as error:
         return _form(typed, error, common.find(Webhook, webhook_id)), 422
-    return actions.done("The webhook is changed.", "admin.webhooks.show", webhook_id=webhook_id)
+    changed = actions.done("The webhook is changed.", "admin.webhooks.show", webhook_id=webhook_id)
+    _warn(url)
+    return changed
 
 
 @pages.post("/<webhook_id>/enable")
@@ -204,4 +207,13 @@ def _add(typed: Typed) -> ResponseReturnValue:
                     f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
                 )
         shown = its_secret.seal(webhook) if its_secret.is_new(webhook) else None
-    return actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)
+        url = webhook.url
+    added = actions.done(sentence, "admin.webhooks.show", webhook_id=typed.key, shown=shown)
+    _warn(url)
+    return added
+
+
+def _warn(url: str) -> None:
+    """Say on the next page what is doubtful about a URL that was taken."""
+    for warning in desk.warnings(url, common.settings()):
+        flash(f"Warning: {warning}")

@@ -6,7 +6,7 @@ rules judge once more; what they refuse has its sentence here.
 
 import re
 
-from guestbook import draft, transport
+from guestbook import draft
 from guestbook.transport import checks
 
 ID = r"^[0-9a-f]{32}$"
@@ -32,11 +32,6 @@ LABEL = f"{LETTER}+([-_]+{LETTER}+)*"
 IN_PATH = '[^\x00-\x20\x7f-\xa0\\s<>"\\\\]'
 WEBSITE = rf"^(({SCHEME}{LABEL}(\.{LABEL})*|{LABEL}(\.{LABEL})+){PORT}([/?#]{IN_PATH}*)?)?$"
 
-GROUP = "[0-9A-Fa-f]{1,4}"
-IPV6 = rf"\[(({GROUP}:){{7}}{GROUP}|({GROUP}(:{GROUP}){{0,3}})?::({GROUP}(:{GROUP}){{0,2}})?)\]"
-HOST = r"[0-9A-Za-z_][0-9A-Za-z_-]{0,62}(\.[0-9A-Za-z_][0-9A-Za-z_-]{0,62}){0,20}\.?"
-WEBHOOK = rf"^{SCHEME}({HOST}|{IPV6}){PORT}([/?][!$%&'()*+,/:;=?@~\[\]0-9A-Za-z._-]*)?$"
-
 
 def _any_case(word: str) -> str:
     return "".join(
@@ -56,8 +51,6 @@ def reason(pattern: str, text: str) -> str:
     """Return the sentence for a text that does not look as the pattern wants it."""
     if pattern == WEBSITE:
         return draft.read({"website": text}).errors.get("website", draft.NOT_AN_ADDRESS)
-    if pattern == WEBHOOK:
-        return _url_error(text)
     return {
         ID: "This is no id: those have 32 characters, 0 to 9 and a to f.",
         VISIBLE: "Please write something that can be seen.",
@@ -65,10 +58,3 @@ def reason(pattern: str, text: str) -> str:
         HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
     }[pattern]
 
-
-def _url_error(url: str) -> str:
-    try:
-        transport.check_url(url)
-    except ValueError as error:
-        return str(error)
-    return "Please write this address in ASCII: its host as xn--… and the rest percent-encoded."

@@ -75,8 +75,8 @@ OWN_HEADERS: Schema = {
 WEBHOOK_FIELDS: Schema = {
     "url": {
         "type": "string",
-        "pattern": patterns.WEBHOOK,
-        "maxLength": checks.URL_LIMIT - 1,  # for the / that comes behind a mere host
+        "format": "uri",  # with a host in any script; what may be sent to, transport decides
+        "maxLength": checks.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
     "name": {"type": "string", "pattern": patterns.VISIBLE, "maxLength": desk.NAME_LIMIT},
@@ -158,6 +158,13 @@ WEBHOOK: Schema = {
 SECRET: Schema = {
     "secret": {**TEXT, "description": "What the receiver verifies with. It is shown in this answer only."}
 }
+WARNINGS: Schema = {
+    "warnings": {
+        "type": "array",
+        "items": TEXT,
+        "description": "What is doubtful about a URL that was taken: its name leads to a private address.",
+    }
+}
 DELIVERY: Schema = {
     "id": ID,
     "event_id": ID,
@@ -213,8 +220,8 @@ ANSWERS: dict[str, Schema] = {
     "Document": {"type": "object"},
     "Comment": answer(COMMENT, optional=("origin", "reason")),
     "Comments": list_of("comments", "Comment"),
-    "Webhook": answer(WEBHOOK),
-    "WebhookWithSecret": answer(WEBHOOK | SECRET),
+    "Webhook": answer(WEBHOOK | WARNINGS, optional=("warnings",)),
+    "WebhookWithSecret": answer(WEBHOOK | SECRET | WARNINGS, optional=("warnings",)),
     "Webhooks": answer({"webhooks": {"type": "array", "items": ref("Webhook")}}),
     "Delivery": answer(DELIVERY),
     "DeliveryWithAttempts": answer(

@@ -31,6 +31,7 @@ def add() -> ResponseReturnValue:
         webhook = desk.add(session, _fields(fields), settings())
         _turn(webhook, fields)
         shown = shapes.webhook(webhook, with_secret=True)
+    shown["warnings"] = desk.warnings(shown["url"], settings())
     return shown, 201, {"Location": shapes.address(f"/webhooks/{shown['id']}")}
 
 
@@ -48,7 +49,9 @@ def change(webhook_id: str) -> ResponseReturnValue:
         webhook = hold(Webhook, webhook_id)
         desk.update(session, webhook, _fields(changes), settings())
         _turn(webhook, changes)
-        return shapes.webhook(webhook)
+        shown = shapes.webhook(webhook)
+    warnings = desk.warnings(shown["url"], settings()) if "url" in changes else []
+    return shown | {"warnings": warnings}
 
 
 @calls.delete("/<webhook_id>")

@@ -1,5 +1,7 @@
 """Send it again: what a bin caught goes to another URL through the outbox's transport, by its rules."""
 
+import socket
+
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -63,8 +65,16 @@ def test_an_answer_to_head_has_no_body(app: Flask, owner: Owner, receiver: Recei
 )  # fmt: skip
 def test_private_addresses_are_refused_as_they_are_for_webhooks(app: Flask, owner: Owner, url: str) -> None:
     answer = again(owner, send(app, added(owner)), url)
-    assert answer.status_code == 200
-    assert "There was no answer" in words(answer)
+    assert answer.status_code == 422
+    assert "is a private or reserved address, so nothing would be sent there." in words(answer)
+
+
+def test_a_name_that_leads_to_a_private_address_is_not_reached(
+    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: there)
+    answer = again(owner, send(app, added(owner)), "http://inner.example/")
     assert "The host has a private or reserved address, so nothing was sent." in words(answer)
 
 

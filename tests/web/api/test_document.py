@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-from guestbook import draft, text, transport
+from guestbook import draft, text
 from guestbook.web.api import asked, document, patterns, schemas
 from tests.web.api.program import Program
 
@@ -73,7 +73,7 @@ def asked_for() -> list[dict[str, Any]]:
 
 def test_every_pattern_has_a_sentence() -> None:
     wanted = {part["pattern"] for part in asked_for() if "pattern" in part}
-    assert len(wanted) == 6
+    assert len(wanted) == 5
     assert all(patterns.reason(pattern, "x").endswith(".") for pattern in wanted)
 
 
@@ -95,14 +95,6 @@ def test_what_counts_as_seen_is_seen_by_the_book_too() -> None:
     unseen = [one for one in looked_at if not re.search(patterns.VISIBLE, one)]
     assert len(unseen) > 4_000
     assert [one for one in unseen if text.clean_line(one) and unicodedata.category(one) != "Cn"] == []
-
-
-@pytest.mark.parametrize(
-    "url", ["http://a", "https://a_b.example:81/?q=[1]", "http://[::]/", "HTTP://A:65535"]
-)
-def test_what_the_pattern_of_a_webhook_takes_the_desk_takes(url: str) -> None:
-    assert re.search(patterns.WEBHOOK, url)
-    transport.check_url(url)
 
 
 def test_commands_start_without_the_library_that_reads_requests() -> None:

@@ -51,6 +51,7 @@ def test_an_added_one_has_what_was_given_and_is_found_at_its_address(program: Pr
     answer = program.ask("POST", "/webhooks", given)
     webhook = answer.get_json()
     assert answer.status_code == 201
+    assert webhook.pop("warnings") == []
     assert webhook["url"] == "https://receiver.example/"
     assert (webhook["name"], webhook["events"]) == ("Chat", ["comment.deleted", "ping"])
     assert webhook["headers"] == {"Authorization": "(hidden)"}
@@ -146,7 +147,7 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
         ({"url": "ftp://a.example/"}, "url", "https://"),
         ({"url": "https://a.example:99999/"}, "url", "port"),
         ({"url": "https://a.example/\ud800"}, "url", "cannot be encoded"),
-        ({"url": "https://müller.example/"}, "url", "xn--"),
+        ({"url": "http://10.0.0.1/"}, "url", "GUESTBOOK_ALLOW_NETWORKS"),
         ({"url": ""}, "url", "missing"),
         ({"url": "https://a.example/" + "x" * 2000}, "url", "2,018 characters"),
         ({"url": None}, "url", "text"),
@@ -183,7 +184,7 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
 
 
 def test_ipv6_receivers_have_brackets(program: Program) -> None:
-    for host in ("[::1]", "[2001:db8::a:1]", "[1:2:3:4:5:6:7:8]"):
+    for host in ("[2606:4700::a:1]", "[2a00:2:3:4:5:6:7:8]"):
         assert program.post("/webhooks", {"url": f"http://{host}:9000/"})["url"] == f"http://{host}:9000/"
 
 

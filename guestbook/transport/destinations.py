@@ -1,0 +1,94 @@
+"""Whether a URL may be a webhook's: commands, pages and the API ask here, and what sends judges alike."""
+
+import socket
+import threading
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
+
+from guestbook.transport.addresses import Address, Judge, Network, unwrap
+from guestbook.transport.checks import check_url
+
+SECONDS = 2.0  # for a look-up that only warns
+LOOKUPS = 4  # at once; the look-ups that are slower go on behind, and so many hold their threads at most
+
+PRIVATE = (
+    "{shown} is a private or reserved address, so nothing would be sent there. "
+    "If you trust that network, add {network} to GUESTBOOK_ALLOW_NETWORKS."
+)
+LEADS_TO_PRIVATE = (
+    "{host} leads to {shown}, a private or reserved address, so nothing will be sent there. "
+    "If you trust that network, add {network} to GUESTBOOK_ALLOW_NETWORKS."
+)
+
+_free = threading.BoundedSemaphore(LOOKUPS)
+
+
+def check_destination(
+    url: str, *, require_https: bool = False, allow_networks: Sequence[Network] = ()
+) -> str:
+    """Return the URL in its normal form; raises ValueError with a sentence when nothing may be sent there."""
+    normal = check_url(url, require_https=require_https, allow_networks=allow_networks)
+    address = literal(urlsplit(normal).hostname or "")
+    if address and not Judge(allow_networks).admits(str(address)):
+        raise ValueError(_said(PRIVATE, address))
+    return normal
+
+
+def private_address_warning(url: str, allow_networks: Sequence[Network] = ()) -> str | None:
+    """Say so when the URL's host is a name that leads to a private address; None when it does not.
+
+    The name is looked up, for two seconds at most: let no transaction be open.
+    """
+    host = urlsplit(url).hostname or ""
+    if literal(host):
+        return None
+    judge = Judge(allow_networks)
+    for found in _look_up(host):
+        if not judge.admits(found):
+            return _said(LEADS_TO_PRIVATE, literal(found), host=host)
+    return None
+
+
+def literal(host: str) -> Address | None:
+    """Return the IP address that a host is, without its zone; None when it is a name.
+
+    Like the system's resolver it reads 127.1, 0x7f.0.0.1, 0177.1 and 2130706433, and a dot at the end.
+    """
+    host = host.partition("%")[0]
+    try:
+        return IPv6Address(host) if ":" in host else IPv4Address(socket.inet_aton(host.removesuffix(".")))
+    except (OSError, ValueError):
+        return None
+
+
+def _said(sentence: str, address: Address | None, host: str = "") -> str:
+    assert address
+    inner = unwrap(address)
+    shown = str(address) if inner == address else f"{address} (which is {inner})"
+    return sentence.format(shown=shown, network=f"{inner}/{inner.max_prefixlen}", host=host)
+
+
+def _look_up(host: str) -> Sequence[str]:
+    """Return the addresses of a name, none when it has none or the look-up takes too long."""
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(str(address[0]) for *_, address in answers)
+        except (OSError, ValueError):  # no such name; an over-long label is a UnicodeError
+            pass
+        finally:
+            _free.release()
+
+    if not _free.acquire(blocking=False):
+        return ()
+    thread = threading.Thread(target=ask, daemon=True, name="name look-up")
+    try:
+        thread.start()
+    except RuntimeError:  # the host allows no more threads
+        _free.release()
+        return ()
+    thread.join(SECONDS)
+    return tuple(found)
