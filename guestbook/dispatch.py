@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
@@ -21,21 +21,12 @@ from guestbook.record import Tally
 from guestbook.schedule import PAUSE_AFTER
 from guestbook.sender import Errand, Outcome, Receiver
 from guestbook.settings import Settings
+from guestbook.shares import Beside, Shares
 from guestbook.watch import Stop, Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
 STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
-
-
-class Beside(Protocol):
-    """Other work of the main thread, which it does between two ticks."""
-
-    def work(self) -> bool:
-        """Do some of it; return whether there was any."""
-
-    def next_due(self) -> datetime | None:
-        """Return when there is some, None when nothing waits."""
 
 
 class Dispatch:
@@ -80,7 +71,7 @@ class Dispatch:
         """
         try:
             with Watch(self._engine) as watch:
-                self._loop(watch, until, stay, stop, after_tick, beside)
+                self._loop(watch, until, stay, stop, after_tick, Shares(beside))
         finally:
             try:
                 if not self._lost:
@@ -96,30 +87,30 @@ class Dispatch:
         stay: bool,
         stop: Stop,
         after_tick: Callable[[], None] | None,
-        beside: Beside | None,
+        shares: Shares,
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
             seen = watch.version()  # before the look, or what comes after it would be overslept
-            worked = beside is not None and beside.work()
             self._tick(watch, claiming=True)
             if after_tick:
                 after_tick()
+            more = shares.give_turn(until, stop)
             if self._crew.busy or self._unsaved:
-                self._let_the_crew_work(watch, stop)
-            elif worked or watch.anything_due(clock.now()):
+                self._let_the_crew_work(watch, stop, max(TICK, shares.owed), 0 if more else PROBE)
+            elif more or watch.anything_due(clock.now()):
                 stop.wait(TICK)  # there may be more; or another pass has it in hand
             elif stay:
-                watch.rest(until, stop, since=seen, wake_at=beside.next_due() if beside else None)
+                watch.rest(until, stop, since=seen, wake_at=shares.next_due())
             else:
                 break
 
-    def _let_the_crew_work(self, watch: Watch, stop: Stop) -> None:
+    def _let_the_crew_work(self, watch: Watch, stop: Stop, at_least: float, at_most: float) -> None:
         watch.mark()
-        stop.wait(TICK)
+        stop.wait(at_least)
         if watch.others_wrote():
             stop.wait(STEP_BACK * self._held)
         if not stop.is_set():
-            self._crew.wait(PROBE)
+            self._crew.wait(at_most)
 
     def _wind_up(self) -> None:
         """Give back at once what has not started, let finish what has, record it."""

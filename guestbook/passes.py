@@ -57,9 +57,9 @@ def run(
             return None
         inbox = Inbox(engine, settings, narrate=narrate)
         dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
-        if options.inbox:
+        if not options.outbox:
             inbox.drain(until=stage.until, stop=stage.stop)
-        if options.outbox:
+        else:
             tick = (lambda: after_tick(dispatch.tally)) if after_tick else None
             beside = inbox if options.inbox else None
             stage.tally = dispatch.tally

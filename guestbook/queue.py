@@ -117,14 +117,20 @@ def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, An
     connection.execute(change.values(claimed_by=None, attempts=table.c.attempts + 1), rows)
 
 
-def release(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Give back rows that nothing was sent for; each dict has `row_id`, `token` and the `due_at` it had."""
+def release(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, was_begun: bool = True
+) -> None:
+    """Give back rows that nothing was sent for; each dict has `row_id`, `token` and the `due_at` it had.
+
+    A claim of rows that nobody has begun does not count.
+    """
     change = update(table).where(
         table.c.id == bindparam("row_id"),
         table.c.claimed_by == bindparam("token"),
         table.c.status == "new",
     )
-    connection.execute(change.values(claimed_by=None, due_at=bindparam("due_at")), rows)
+    change = change.values(claimed_by=None, due_at=bindparam("due_at"))
+    connection.execute(change if was_begun else change.values(claims=table.c.claims - 1), rows)
 
 
 def repair(

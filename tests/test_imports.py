@@ -22,6 +22,7 @@ FLOORS = (
     ("inbox",),
     ("book", "desk", "catching", "standing", "again", "login", "tokens", "figures"),
     ("dispatch",),
+    ("shares",),
     ("record", "retention", "watch", "repair", "errands"),
     ("outbox",),
     ("queue", "sender", "crew"),

@@ -72,6 +72,7 @@ class Arrived:
     received_at: datetime
     token: str  # of the lease
     losses: int  # passes that came to no end with it
+    due_at: datetime | None = None  # before the lease; None when nobody has claimed it
 
 
 def judge(event: Arrived, source: Source, *, base_url: str, proof_key: str) -> Judgement:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,7 @@ from guestbook.settings import Settings
 from guestbook.watch import Stop
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
+BATCH_TIME = 0.1  # seconds after which no more of a batch is begun: the outbox waits meanwhile
 REST = 0.02  # seconds between two batches, for the web's turn to write
 MOST_LOSSES = 10  # passes that may die over one event before it is left alone
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
@@ -54,6 +55,7 @@ class Inbox:
         self._narrate = narrate
         self._name = ids.new()
         self._batches = 0
+        self._size = BATCH  # of the next batch: fewer when not all of the last one could be begun in its time
         self.counts = Counts()
 
     def anything_due(self, now: datetime) -> bool:
@@ -67,10 +69,16 @@ class Inbox:
         with self._engine.connect() as connection:
             return min((due for due in connection.scalars(query) if due), default=None)
 
-    def drain(self, *, until: float, stop: Stop) -> None:
-        """Work through all that is due, until that moment of the monotonic clock or until stop is set."""
-        while time.monotonic() < until and not stop.is_set() and self.work():
+    def drain(self, *, until: float, stop: Stop) -> bool:
+        """Work through what is due, until that moment of the monotonic clock or until stop is set.
+
+        Return whether there may be more.
+        """
+        while time.monotonic() < until and not stop.is_set():
+            if not self.work():
+                return False
             stop.wait(REST)
+        return True
 
     def work(self) -> bool:
         """Work through one batch; return whether there was one."""
@@ -85,10 +93,12 @@ class Inbox:
         return self._do_all(database.insist(self._engine, partial(self._take_over, event_id, token)))
 
     def _do_all(self, batch: Batch) -> Counts:
-        judged = [(event, source, self._judge(event, source)) for event, source in batch]
-        if not judged:
+        if not batch:
             return Counts()
-        counts, story = database.insist(self._engine, partial(self._settle, judged))
+        judged = list(self._judge_in_time(batch))
+        left = [event for event, _ in batch[len(judged) :]]
+        self._size = len(judged) if left else min(2 * self._size, BATCH)
+        counts, story = database.insist(self._engine, partial(self._settle, judged, left))
         for line in story:
             self._narrate(line)
         return counts
@@ -119,7 +129,7 @@ class Inbox:
         first = self._batches % len(sources) if sources else 0  # nobody is always the first to be served
         taken: list[tuple[Row[Any], Source]] = []
         for source in (*sources[first:], *sources[:first]):
-            room = BATCH - len(taken)
+            room = self._size - len(taken)
             if room:
                 mine = INBOUND.c.source_id == source.id
                 rows = queue.claim(connection, INBOUND, mine, now=now, limit=room)
@@ -128,6 +138,14 @@ class Inbox:
         row_ids = [row.id for row, _ in taken]
         queue.lease(connection, INBOUND, row_ids, now=now, until=now + schedule.INBOX_LEASE, token=token)
         return [(_arrived(row, token), source) for row, source in taken]
+
+    def _judge_in_time(self, batch: Batch) -> Iterator[Judged]:
+        """Judge the first one in any case, and others as long as there is time."""
+        end = time.monotonic() + BATCH_TIME
+        for number, (event, source) in enumerate(batch):
+            if number and time.monotonic() > end:
+                return
+            yield event, source, self._judge(event, source)
 
     def _judge(self, event: Arrived, source: Source) -> Judgement:
         if event.losses >= MOST_LOSSES:
@@ -140,8 +158,13 @@ class Inbox:
             why = f"It could not be worked through ({type(error).__name__})."
             return Judgement(judge.NO_FACTS, is_genuine=True, error=why)
 
-    def _settle(self, judged: Sequence[Judged], connection: Connection) -> tuple[Counts, list[str]]:
+    def _settle(
+        self, judged: Sequence[Judged], left: Sequence[Arrived], connection: Connection
+    ) -> tuple[Counts, list[str]]:
         counts, story = Counts(), []
+        if left:
+            back = [{"row_id": event.id, "token": event.token, "due_at": event.due_at} for event in left]
+            queue.release(connection, INBOUND, back, was_begun=False)
         ours = queue.owned(connection, INBOUND, {event.id: event.token for event, _, _ in judged})
         for event, source, judgement in judged:
             if event.id in ours:
@@ -204,7 +227,9 @@ def _suspects_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any]
 
 def _arrived(row: Row[Any], token: str) -> Arrived:
     body = raw.unpack(row.payload, row.encoding)
-    return Arrived(row.id, row.headers, body, row.received_at, token, row.claims - row.attempts)
+    return Arrived(
+        row.id, row.headers, body, row.received_at, token, row.claims - row.attempts, row.due_at
+    )
 
 
 def _broken(judgement: Judgement, error: DBAPIError) -> Judgement:

@@ -1,0 +1,86 @@
+"""The two halves of a pass share its time: a full inbox stops no delivery, nor a full outbox the inbox."""
+
+import time
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert
+
+from guestbook import clock, database, ids, passes, shares
+from guestbook.database import db
+from guestbook.models import INBOUND
+from guestbook.shares import Shares
+from guestbook.watch import Stop
+from tests import stock
+from tests.chaos.book import Book
+from tests.receiver import Receiver
+
+OPTIONS = passes.Options(max_seconds=60, concurrency=8, housekeeping=False)
+
+
+def fill_inbox(count: int) -> None:
+    """Store so many events of one source, all due."""
+    source_id = stock.source()
+    now = clock.now()
+    plain = {"source_id": source_id, "headers": {}, "payload": "{}", "encoding": "text", "status": "new"}
+    numbers = {"attempts": 0, "claims": 0, "due_at": now, "received_at": now}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(INBOUND), [{"id": ids.new(), **plain, **numbers} for _ in range(count)])
+
+
+def story(app: Flask) -> str:
+    """Run a pass to its end; return a letter for each line that it told: i for an event, d for a delivery."""
+    lines: list[str] = []
+    passes.run(db.engine, app.config["GUESTBOOK"], OPTIONS, narrate=lines.append)
+    return "".join("i" if "of Robot" in line else "d" for line in lines)
+
+
+def test_the_first_delivery_does_not_wait_for_a_full_inbox(app: Flask, receiver: Receiver) -> None:
+    fill_inbox(800)
+    stock.delivery(stock.webhook(receiver.url()))
+    told = story(app)
+    assert told.count("i") == 800
+    assert told.index("d") < 400
+
+
+def test_a_full_outbox_and_a_full_inbox_advance_together(app: Flask, receiver: Receiver) -> None:
+    fill_inbox(100)
+    Book(app).stock(stock.webhook(receiver.url()), 2000)
+    told = story(app)
+    assert (told.count("i"), told.count("d")) == (100, 2000)
+    assert told.rindex("i") < len(told) - 100
+    assert "d" in told[: told.rindex("i")]
+
+
+class Endless:
+    """Work that there is always more of; each piece takes so many seconds."""
+
+    def __init__(self, piece: float) -> None:
+        self.piece = piece
+
+    def drain(self, *, until: float, stop: Stop) -> bool:
+        while time.monotonic() < until and not stop.is_set():
+            stop.wait(self.piece)
+        return True
+
+    def next_due(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("ours", [0.0, 0.2], ids=["short turns of ours", "long turns of ours"])
+@pytest.mark.parametrize("piece", [0.002, 0.3], ids=["short pieces of theirs", "long pieces of theirs"])
+def test_each_half_gets_a_quarter_of_the_time_at_least(ours: float, piece: float) -> None:
+    sharing, stop = Shares(Endless(piece)), Stop()
+    began = time.monotonic()
+    time.sleep(ours)
+    assert sharing.give_turn(began + 60, stop)
+    turn = time.monotonic() - began - ours
+    least = shares.LEAST_PART
+    assert turn / (turn + ours) >= least
+    assert sharing.owed / (turn + sharing.owed) == pytest.approx(least, abs=0.05)
+
+
+def test_a_turn_ends_with_the_pass() -> None:
+    sharing = Shares(Endless(0.002))
+    assert sharing.give_turn(time.monotonic() - 1, Stop())
+    assert sharing.owed < shares.LEAST_TURN
