@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from guestbook import cli, database, settings, web
 from guestbook.version import VERSION
+from guestbook.web.application import Application
 
 __version__ = VERSION
 
@@ -21,7 +22,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         read = settings.load(environ)
     except settings.SettingsError as error:
         raise SystemExit(f"Error: {error}") from None
-    app = Flask(__name__, instance_path=str(read.data_dir))
+    app = Application(__name__, instance_path=str(read.data_dir))
     app.secret_key = read.secret_key
     app.config["GUESTBOOK"] = read
     if read.trusted_proxies:

@@ -1,7 +1,6 @@
 """The database: its transactions, what may go wrong with them, and its tables from schema.sql."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,12 +11,12 @@ from typing import TypeVar
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
-from guestbook import added_columns, engines
+from guestbook import added_columns, database_errors, engines
 from guestbook.columns import Json, UtcTime
+from guestbook.database_errors import Fault
 from guestbook.settings import Settings
 from guestbook.turns import Turns
 
@@ -26,9 +25,9 @@ QUEUES = ("deliveries", "inbound_events")
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
 TIDY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
-NO_TABLE = re.compile(r"no such table|relation .+ does not exist|Table '.+' doesn't exist")
 TIMES = 3  # that what had to yield to another transaction is done again
-YIELDED = ("40P01", "40001", 1213, 1205)  # a deadlock or a wait too long: PostgreSQL's and MariaDB's codes
+YIELDED = ("40P01", "40001", 1213)  # a deadlock: PostgreSQL's and MariaDB's codes
+LASTING = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # what no repetition changes
 PATIENCE = 10.0  # seconds for a transaction that lost against another, or whose connection broke
 
 
@@ -42,7 +41,8 @@ class Base(DeclarativeBase):
 
 
 _turns = Turns()
-db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+# What a request has stored it may still read when the connection is lost after the commit.
+db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -51,6 +51,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url.difference_update_query(["journal_mode"])
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engines.options(settings)
     db.init_app(app)
+    app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
     with app.app_context():
         engines.set_up(db.engine, str(url.query.get("journal_mode", "wal")))
 
@@ -59,14 +60,14 @@ def init_app(app: Flask, settings: Settings) -> None:
 def writing(session: Session | None = None) -> Iterator[Session]:
     """Give a session whose transaction writes; commit at the end, roll back on an error."""
     session = session or db.session()
-    session.rollback()  # a read before this may have opened a transaction that cannot be upgraded
+    end(session)  # a read before this may have opened a transaction that cannot be upgraded
     with _turn(session.get_bind().dialect.name):
         try:
             session.connection(execution_options={"writes": True})
             yield session
             session.commit()
         except BaseException:
-            session.rollback()
+            end(session)
             raise
 
 
@@ -109,11 +110,6 @@ def statements(sql: str) -> list[str]:
     return [part.strip() for part in bare.split(";") if part.strip()]
 
 
-def lacks_tables(error: DBAPIError) -> bool:
-    """Whether it failed because schema.sql was not run; a missing database or user is another thing."""
-    return NO_TABLE.search(str(error.orig)) is not None
-
-
 def had_to_yield(error: SQLAlchemyError) -> bool:
     """Whether two transactions waited for each other and the server ended this one: done again, it works."""
     said = getattr(error, "orig", None)
@@ -129,7 +125,7 @@ def again(do: Callable[[], T]) -> T:
         except SQLAlchemyError as error:
             if not had_to_yield(error):
                 raise
-            db.session.rollback()
+            end(db.session())
             time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
     return do()
 
@@ -145,18 +141,33 @@ def insist(engine: Engine, do: Callable[[Connection], T]) -> T:
         try:
             with write(engine) as connection:
                 return do(connection)
-        except DBAPIError:
-            if time.monotonic() + wait > give_up:
+        except DBAPIError as error:
+            if database_errors.fault_of(error) in LASTING or time.monotonic() + wait > give_up:
                 raise
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
 
 
 def is_away(error: SQLAlchemyError) -> bool:
-    """Whether the database cannot be used now: no connection, no turn to write, or no tables yet."""
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or lacks_tables(error))
+    """Whether the database cannot be used now, and trying again later helps."""
+    return database_errors.fault_of(error) is Fault.AWAY
+
+
+def end(session: Session) -> None:
+    """End what the session has begun, also when its connection is lost; the next use takes another one."""
+    try:
+        session.rollback()
+    except SQLAlchemyError:  # what was begun ended with the connection
+        session.invalidate()
+
+
+def _close_session(_error: BaseException | None) -> None:
+    """End the request's session. A connection that was lost meanwhile changes nothing of the answer."""
+    try:
+        db.session.remove()
+    except SQLAlchemyError:
+        db.session().invalidate()
+        db.session.remove()
 
 
 @contextmanager

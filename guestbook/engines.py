@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
+from guestbook import database_errors
 from guestbook.settings import Settings
 
 LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
@@ -162,6 +163,6 @@ def _begin_immediate(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if not database_errors.is_locked(error) or time.monotonic() > deadline:
                 raise OperationalError("BEGIN IMMEDIATE", None, error) from error
             time.sleep(LOCK_POLL)

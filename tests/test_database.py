@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import columns, database, engines
@@ -268,32 +268,6 @@ def test_headers_that_somebody_broke_by_hand_can_still_be_seen(stored: str, read
     with database.writing() as session:
         session.execute(text("UPDATE webhooks SET headers = :stored"), {"stored": stored})
     assert stock.the(Webhook, hook).headers == read
-
-
-def test_a_table_that_is_missing_is_told_from_a_database_that_is(each_environ: dict[str, str]) -> None:
-    app = guestbook.create_app(each_environ)
-    with app.app_context():
-        with pytest.raises(DBAPIError) as caught:
-            db.session.scalars(select(Comment)).all()
-        assert database.lacks_tables(caught.value)
-        db.session.remove()
-        db.engine.dispose()
-    if not app.config["GUESTBOOK"].on_sqlite:
-        gone = db_engine_for(each_environ["GUESTBOOK_DATABASE_URL"] + "_gone")
-        with pytest.raises(DBAPIError) as caught:
-            gone.connect()
-        assert not database.lacks_tables(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("kind", "away"), [(InterfaceError, True), (OperationalError, True), (IntegrityError, False)]
-)
-def test_a_lost_connection_is_told_from_a_rule_that_was_broken(kind: type[DBAPIError], away: bool) -> None:
-    assert database.is_away(kind("SELECT 1", None, Exception("the driver's words"))) is away
-
-
-def db_engine_for(url: str) -> Engine:
-    return create_engine(url)
 
 
 def test_the_statements_of_the_schema_hold_no_comments() -> None:

@@ -30,7 +30,7 @@ FLOORS = (
     ("models",),
     ("database",),
     ("engines", "columns", "added_columns"),
-    ("transport", "formats", "answers", "spam", "lanes", "explain"),
+    ("transport", "formats", "answers", "spam", "lanes", "explain", "database_errors"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
     (
         *("raw", "pretty", "text", "clock", "cores", "locks", "ids", "turns", "parsers", "run_settings"),

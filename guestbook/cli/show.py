@@ -19,13 +19,16 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestbook import clock, database
+from guestbook import clock, database_errors
 from guestbook.database import Base, db
+from guestbook.database_errors import Fault
 from guestbook.refusal import Refused
 from guestbook.settings import Settings
 
 UNSEEN = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes only what lies below the blank; terminals obey more
+INIT_DB = {Fault.NO_TABLES: "Make them", Fault.OLD_TABLES: "Bring them up to date"}
 AWAY = 75  # EX_TEMPFAIL of sysexits.h: cron may try again later
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,7 +67,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **options)
         except Refused as error:
             raise click.ClickException(str(error)) from None
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeout) as error:
             if _narrating():
                 traceback.print_exc()
             give_up(error)
@@ -72,20 +75,13 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     return with_appcontext(run)
 
 
-def give_up(error: DBAPIError) -> NoReturn:
+def give_up(error: DBAPIError | PoolTimeout) -> NoReturn:
     """End with the sentence that fits the database's error."""
-    if database.lacks_tables(error):
-        click.echo(f"The tables are missing. Make them with: {typed('init-db')}", err=True)
-        sys.exit(1)
-    click.echo(f"The database cannot be used now: {safe(_reason(error))}", err=True)
-    sys.exit(AWAY)
-
-
-def _reason(error: DBAPIError) -> str:
-    """Return the first line of the driver's words; PyMySQL puts a number before them."""
-    said = error.orig.args[-1] if error.orig and error.orig.args else ""
-    lines = str(said).strip().splitlines()
-    return lines[0] if lines else type(error.orig).__name__
+    fault = database_errors.fault_of(error)
+    said = fault.value if fault is Fault.NO_TABLES else f"{fault.value}: {safe(database_errors.words(error))}"
+    advice = f". {INIT_DB[fault]} with: {typed('init-db')}" if fault in INIT_DB else ""
+    click.echo(said + advice, err=True)
+    sys.exit(AWAY if fault is Fault.AWAY else 1)
 
 
 def _narrating() -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from guestbook import database
+from guestbook import database, database_errors
 from guestbook.migration import changes, tables
 from guestbook.migration.tables import Key, Plain, Row
 from guestbook.refusal import Refused
@@ -111,7 +111,8 @@ class Target:
                     try:
                         put(connection, table, [row])
                     except REFUSALS as error:
-                        said = f"{tables.called(table, row)} is refused by the target: {reason(error)}."
+                        why = database_errors.words(error)
+                        said = f"{tables.called(table, row)} is refused by the target: {why}."
                         raise Refused(f"{said} {tables.MEND}") from error
 
 
@@ -123,10 +124,4 @@ def reached(*known: type[DBAPIError]) -> Iterator[None]:
     except known:
         raise
     except DBAPIError as error:
-        raise TargetAway(reason(error)) from error
-
-
-def reason(error: DBAPIError) -> str:
-    """Return the first line of the driver's words; PyMySQL puts a number before them."""
-    said = error.orig.args[-1] if error.orig and error.orig.args else type(error).__name__
-    return next(iter(str(said).strip().splitlines()), type(error).__name__).rstrip(".")
+        raise TargetAway(database_errors.words(error)) from error

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 from werkzeug.routing import BaseConverter, Rule
 
-from guestbook import catching, clock, database
+from guestbook import catching, clock
 from guestbook.catching import Answer, Caught
 from guestbook.database import db, writing
 
@@ -43,7 +43,7 @@ def catch(token: str, rest: str = "") -> ResponseReturnValue:
     if bin_id is None:
         abort(404)
     caught = _caught(token, rest)
-    answer = database.again(lambda: _store(bin_id, caught))
+    answer = _store(bin_id, caught)
     db.session.remove()  # a connection must not wait too
     _wait(answer.delay)
     body = "" if answer.status in NO_BODY else answer.body
@@ -68,7 +68,7 @@ def _caught(token: str, rest: str) -> Caught:
         abort(400, NO_METHOD)
     if max(len(path), len(query)) > ADDRESS_LIMIT:
         abort(414, TOO_LONG)
-    # Kept by Flask, for the view is done again when the transaction had to yield.
+    # Kept by Flask, for the view is run again when the transaction had to yield.
     return Caught(method, path, query, list(request.headers), request.get_data(), now)
 
 

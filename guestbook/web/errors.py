@@ -1,14 +1,15 @@
 """Answers for what went wrong: a page in the book's own dress, or JSON where programs ask."""
 
+import secrets
 from collections.abc import Mapping
 
-from flask import Flask, Response, current_app, json, render_template, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, Response, current_app, g, json, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
-from guestbook import database
+from guestbook import database_errors
+from guestbook.database_errors import Fault
 from guestbook.refusal import Refused
 
 PROGRAMS = ("/api/", "/healthz", "/hooks/", "/bin/")
@@ -30,6 +31,12 @@ SENTENCES = {
     422: ("That cannot be taken as it is", "Nothing was changed. Go back, load the page anew and try again."),
     500: ("Something broke on our side", "It was written down for the owner. Please try again in a moment."),
     503: ("The book cannot be reached", "It is only for a moment, we hope. Please try again in a minute."),
+}
+PAGES = {  # what waiting does not repair
+    Fault.NO_TABLES: "The book is not set up yet: its owner has to make the tables.",
+    Fault.OLD_TABLES: "The book was updated, and its owner has to bring the tables up to date.",
+    Fault.DAMAGED: "The book's database is damaged, and its owner has to repair it.",
+    Fault.REFUSED: "The database refused a value, so nothing was changed.",
 }
 STALE = (
     "This page was too old",
@@ -65,6 +72,7 @@ def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not, ourselves."""
     app.register_error_handler(HTTPException, answer)
     app.register_error_handler(SQLAlchemyError, answer_database)
+    app.after_request(add_request_id)
 
 
 def answer(error: HTTPException) -> Response:
@@ -72,30 +80,51 @@ def answer(error: HTTPException) -> Response:
     response = current_app.make_response(error.get_response())
     if response.status_code < 400:
         return response
+    if response.status_code == InternalServerError.code:
+        current_app.logger.error("Request %s: %s %s failed.", request_id(), request.method, request.path)
     if request.path.startswith(PROGRAMS):
         return _as_json(response, _to_program(error, response.status_code))
     title, sentence = _words(error, response.status_code)
-    response.data = render_template("error.html", title=title, sentence=sentence, at_desk=at_desk())
+    quote = request_id() if response.status_code >= InternalServerError.code else None
+    response.data = render_template(
+        "error.html", title=title, sentence=sentence, quote=quote, at_desk=at_desk()
+    )
     response.content_type = "text/html; charset=utf-8"
     return response
 
 
-def answer_database(error: SQLAlchemyError) -> ResponseReturnValue:
-    """Do again what had to yield to another; answer 503 when the database is away (the log has why).
-
-    What had to yield was undone as a whole, so that nothing of it happens twice.
-    """
-    if database.had_to_yield(error):
-        try:
-            return database.again(current_app.dispatch_request)
-        except HTTPException as refusal:
-            return answer(refusal)
-        except SQLAlchemyError as last:
-            error = last
-    if not database.is_away(error):
+def answer_database(error: SQLAlchemyError) -> Response:
+    """Answer 503 when the database is away, 500 when waiting would not help; the log has why."""
+    fault = log(error)
+    if fault is Fault.BROKEN:
         raise error
-    current_app.logger.error("The database is away: %s", getattr(error, "orig", error))
-    return answer(ServiceUnavailable(retry_after=RETRY_AFTER))
+    if fault is Fault.AWAY:
+        return answer(ServiceUnavailable(retry_after=RETRY_AFTER))
+    return answer(InternalServerError(PAGES.get(fault)))
+
+
+def log(error: SQLAlchemyError) -> Fault:
+    """Write down what is wrong with the database, and return it."""
+    fault = database_errors.fault_of(error)
+    advice = " Run init-db." if fault.needs_init_db else ""
+    said = (request_id(), fault.value, database_errors.words(error), advice)
+    current_app.logger.error("Request %s: %s: %s.%s", *said)
+    return fault
+
+
+def request_id() -> str:
+    """Return the number of this request, which the log and an error's page name."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(6)
+    number: str = g.request_id
+    return number
+
+
+def add_request_id(response: Response) -> Response:
+    """Let every error be found in the log."""
+    if response.status_code >= 400:
+        response.headers["X-Request-Id"] = request_id()
+    return response
 
 
 def refuse(error: Refused, status: int = 422) -> Response:
@@ -110,7 +139,8 @@ def at_desk() -> bool:
 
 def _as_json(response: Response, message: str, fields: Mapping[str, str] | None = None) -> Response:
     status = response.status_code
-    told: dict[str, object] = {"code": CODES.get(status, f"http_{status}"), "message": message}
+    code = CODES.get(status, f"http_{status}")
+    told: dict[str, object] = {"code": code, "message": message, "request_id": request_id()}
     if fields:
         told["fields"] = fields
     response.data = json.dumps({"error": told})

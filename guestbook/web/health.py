@@ -1,22 +1,47 @@
 """For monitors: is the database there, and does cron come?"""
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
 
 from guestbook import clock, health
 from guestbook.database import db
+from guestbook.database_errors import Fault
+from guestbook.health import Health
+from guestbook.web import errors
 
 pages = Blueprint("health", __name__)
+
+WORDS = {
+    Fault.AWAY: "database is away",
+    Fault.NO_TABLES: "tables are missing",
+    Fault.OLD_TABLES: "tables are older than the program",
+    Fault.DAMAGED: "database is damaged",
+    Fault.REFUSED: "database refused a value",
+    Fault.BROKEN: "something broke",
+}
 
 
 @pages.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Tell the ages, in seconds, since a pass last ended and of the delivery due longest."""
     read = health.read(db.session(), clock.now())
-    answer = jsonify(
-        status="ok" if read.is_well else "cron is late",
-        last_pass_age=read.last_pass_age,
-        oldest_due_age=read.oldest_due_age,
-    )
+    return _answer("ok" if read.is_well else "cron is late", read, 200 if read.is_well else 503)
+
+
+@pages.errorhandler(Exception)
+def broken(error: Exception) -> ResponseReturnValue:
+    """Answer in the same shape, whatever is wrong: a monitor reads the status."""
+    if isinstance(error, HTTPException):
+        return errors.answer(error)
+    fault = errors.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
+    if fault is Fault.BROKEN:
+        current_app.logger.error("Request %s failed.", errors.request_id(), exc_info=error)
+    return _answer(WORDS[fault], Health(None, None), 503)
+
+
+def _answer(status: str, read: Health, code: int) -> ResponseReturnValue:
+    answer = jsonify(status=status, last_pass_age=read.last_pass_age, oldest_due_age=read.oldest_due_age)
     answer.headers["Cache-Control"] = "no-store"
-    return answer, 200 if read.is_well else 503
+    return answer, code

@@ -3,8 +3,9 @@
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook import book, database, draft, spam
+from guestbook import book, draft, spam
 from guestbook.database import db
 from guestbook.draft import Draft
 from guestbook.models import Comment
@@ -18,7 +19,14 @@ TRAP = "subject"  # the hidden field: a word that programs like to fill in and n
 WAITING = "waiting"  # in place of an id, for what is not shown yet
 BLANK = Draft("", None, "", {})
 CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
-AWAY = "The book cannot be reached at the moment, so nothing was stored. Please send it again in a minute."
+AWAY = (
+    "The book cannot be reached at the moment. Please send it again in a minute; "
+    "it will not appear twice, even if it was stored."
+)
+BROKEN = (
+    "Something broke on our side. Your text is still here: please send it again later; "
+    "it will not appear twice. Should it happen again, tell the owner this number: {}."
+)
 
 
 @pages.get("/")
@@ -54,15 +62,9 @@ def sign() -> ResponseReturnValue:
     if entry.errors:
         return _form_again(entry, request.form["token"]), 422
     try:
-        comment = database.again(lambda: _store(entry, form))
+        comment = _store(entry, form)
     except TooMany as error:
         return _form_again(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
-    except SQLAlchemyError as error:
-        if not database.is_away(error):
-            raise
-        reason = getattr(error, "orig", error)
-        current_app.logger.error("A comment could not be stored, the database is away: %s", reason)
-        return _form_again(entry, request.form["token"], AWAY), 503, {"Retry-After": str(errors.RETRY_AFTER)}
     return redirect(_where_to_look(comment), 303)
 
 
@@ -75,6 +77,17 @@ def comment(comment_id: str) -> ResponseReturnValue:
     response = current_app.make_response(render_template("comment.html", comment=found))
     response.add_etag()
     return response.make_conditional(request)
+
+
+@pages.errorhandler(SQLAlchemyError)
+def keep_text(error: SQLAlchemyError) -> ResponseReturnValue:
+    """Answer as everywhere, and where the book was being signed, show the form again with the text."""
+    response = errors.answer_database(error)
+    if request.endpoint == "public.sign":
+        is_away = response.status_code == ServiceUnavailable.code
+        notice = AWAY if is_away else BROKEN.format(errors.request_id())
+        response.data = _form_again(draft.read(request.form), request.form.get("token", ""), notice)
+    return response
 
 
 def _find(comment_id: str) -> Comment | None:

@@ -11,7 +11,7 @@ from jinja2.utils import urlize
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook import clock, draft, preferences, text
+from guestbook import clock, database, draft, preferences, text
 from guestbook.database import db
 from guestbook.preferences import Preferences
 from guestbook.web import common
@@ -40,7 +40,7 @@ def settings_of_book() -> Preferences:
         try:
             g.preferences = preferences.read(db.session())
         except SQLAlchemyError:  # an error page must not need what is away
-            db.session.rollback()
+            database.end(db.session())
             g.preferences = Preferences()
     read: Preferences = g.preferences
     return read

@@ -94,11 +94,35 @@ def test_a_server_without_the_database_is_away_and_lacks_no_tables(mode: str, tm
     assert "nobody_made_this" in result.stderr
 
 
-def test_a_file_that_is_no_database_is_away(process: Process, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_ends_with_1_and_one_line(process: Process, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear all, " * 1000)
     code, said, complaint = process("status", DATABASE_URL=f"sqlite:///{tmp_path}/letter.txt")
-    assert (code, said) == (75, "")
-    assert complaint == "The database cannot be used now: file is not a database\n"
+    assert (code, said) == (1, "")
+    assert complaint == "The database is damaged, or the file is no database: file is not a database\n"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(process: Process) -> None:
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE passes RENAME COLUMN host TO old")
+    for arguments in (("status",), ("cron",)):
+        code, said, complaint = process(*arguments)
+        assert (code, said) == (1, "")
+        assert complaint.startswith("The tables are older than the program: ")
+        assert complaint.endswith("flask --app guestbook init-db\n")
+        assert complaint.count("\n") == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_a_value_that_the_database_refuses_ends_with_1_and_one_line(process: Process) -> None:
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("CREATE UNIQUE INDEX one ON webhooks (name)")
+    add = ("webhooks", "add", "https://receiver.example/", "--name", "one")
+    assert process(*add)[0] == 0
+    code, said, complaint = process(*add)
+    assert (code, said) == (1, "")
+    assert complaint.startswith("The database refused a value, so nothing was changed: ")
+    assert complaint.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("--help",), ("webhooks", "list"), ("cron", "--help")])

@@ -52,7 +52,7 @@ def test_it_is_well_again_when_cron_has_come(app: Flask, visitor: Visitor) -> No
 def test_without_the_database_it_is_not_well(environ: dict[str, str]) -> None:
     response = Visitor(guestbook.create_app(environ | AWAY)).get("/healthz")
     assert response.status_code == 503
-    assert response.get_json()["error"]["code"] == "service_unavailable"
+    assert response.get_json()["status"] == "database is away"
 
 
 def owe(minutes: float) -> None:

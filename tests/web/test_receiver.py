@@ -235,12 +235,12 @@ def test_a_source_deleted_in_this_very_moment_is_404(door: Visitor, monkeypatch:
 
 
 @pytest.mark.usefixtures("door")
-def test_without_the_tables_it_asks_to_come_again(app: Flask) -> None:
+def test_without_the_tables_it_says_so_in_the_shape_of_all_errors(app: Flask) -> None:
     with app.app_context(), database.write(db.engine) as connection:
         connection.exec_driver_sql("DROP TABLE inbound_events")
     answer = app.test_client().post("/hooks/tok", data=b"x")
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"]
+    assert answer.status_code == 500
+    assert answer.get_json()["error"]["message"].startswith("The book is not set up yet")
 
 
 def test_the_door_looks_along_an_index_however_many_wait(app: Flask) -> None:

@@ -70,11 +70,15 @@ def let_in(value: str) -> None:
     session[VALUE] = value
 
 
-def see_off() -> str | None:
-    """Take the cookie away, and return what it held."""
+def cookie() -> str | None:
+    """Return what the browser's cookie holds."""
     value = session.get(VALUE)
-    session.clear()
     return value if isinstance(value, str) else None
+
+
+def see_off() -> None:
+    """Take the cookie away."""
+    session.clear()
 
 
 def address() -> str | None:
@@ -88,5 +92,5 @@ def browser() -> str:
 
 
 def _login() -> Login | None:
-    value = session.get(VALUE)
-    return login.find(db.session(), value) if isinstance(value, str) else None
+    value = cookie()
+    return login.find(db.session(), value) if value is not None else None

@@ -70,10 +70,11 @@ def explain(error: CSRFError) -> ResponseReturnValue:
 
 def _end_login() -> None:
     """End the login of this browser, where there is one: a copy of its cookie is worth nothing then."""
-    value = doorman.see_off()
+    value = doorman.cookie()
     if value is not None:
         with writing() as session:
             login.log_out(session, value)
+    doorman.see_off()
 
 
 def _form(reason: str | None = None) -> str:

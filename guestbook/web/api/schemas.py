@@ -214,6 +214,7 @@ ERROR: Schema = {
     "code": one_of(*CODES.values()),
     "message": TEXT,
     "fields": {**HEADERS, "description": "A sentence for each field that is wrong."},
+    "request_id": {**TEXT, "description": "What the owner finds in the log."},
 }
 
 ANSWERS: dict[str, Schema] = {

@@ -277,8 +277,10 @@ def without_tables(environ: dict[str, str]) -> Iterator[Visitor]:
         yield Visitor(app)
 
 
-def test_a_book_from_before_the_desk_has_an_entrance_and_an_error_that_says_wait(
+def test_a_book_from_before_the_desk_has_an_entrance_and_an_error_that_says_what_is_missing(
     without_tables: Visitor,
 ) -> None:
     form = fields(without_tables.page("/admin/login")) | {"password": PASSWORD}
-    assert without_tables.open("POST", "/admin/login", data=form).status_code == 503
+    answer = without_tables.open("POST", "/admin/login", data=form)
+    assert answer.status_code == 500
+    assert "has to make the tables" in answer.text

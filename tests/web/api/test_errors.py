@@ -23,7 +23,8 @@ def shape(answer: TestResponse) -> tuple[int, str]:
     """Check that an answer has the shape of all errors, and return its status and code."""
     assert answer.content_type == JSON
     [error] = answer.get_json().values()
-    assert set(error) <= {"code", "message", "fields"}
+    assert set(error) - {"fields"} == {"code", "message", "request_id"}
+    assert error["request_id"] == answer.headers["X-Request-Id"]
     assert error["message"]
     assert error["code"] == CODES[answer.status_code]
     return answer.status_code, error["code"]

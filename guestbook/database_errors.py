@@ -1,0 +1,142 @@
+"""What an error of the database means: it is away for now, or a fault that waiting does not repair."""
+
+import re
+import sqlite3
+from enum import Enum
+from typing import Any
+
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+
+class Fault(Enum):
+    """The kinds of error, each with the sentence for the owner."""
+
+    AWAY = "The database cannot be used now"  # connect, lock, disk or shutdown: trying again later helps
+    NO_TABLES = "The tables are missing"
+    OLD_TABLES = "The tables are older than the program"
+    DAMAGED = "The database is damaged, or the file is no database"
+    REFUSED = "The database refused a value, so nothing was changed"
+    BROKEN = "The database refused a statement; this is a fault of the guestbook"
+
+    @property
+    def needs_init_db(self) -> bool:
+        """Whether `init-db` repairs it."""
+        return self in (Fault.NO_TABLES, Fault.OLD_TABLES)
+
+
+# https://www.sqlite.org/rescode.html, the primary codes: the lowest eight bits.
+SQLITE_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,  # a disk that was mounted anew after a fault, or a file that another user owns
+}
+SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
+NO_TABLE = re.compile("no such table")
+NO_COLUMN = re.compile("no such column|has no column named")
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: classes, and codes of other classes.
+POSTGRESQL_AWAY = re.compile(
+    "08|28|3D|53|57|58"  # connection, login, no such database, full, shutdown, the system
+    "|25006|25P0[34]"  # a server that only reads, as after a failover; idle for too long
+    "|40001|40P01|55006|55P03"  # locks
+)
+POSTGRESQL_DAMAGED = re.compile("XX00[12]")
+POSTGRESQL_FAULTS = {"42P01": Fault.NO_TABLES, "42703": Fault.OLD_TABLES}
+
+# https://mariadb.com/docs/server/reference/error-codes: 2000 to 2999 are the client's.
+MARIADB_AWAY = {
+    *(0, 1927, 4031, *range(2000, 3000)),  # the connection is lost
+    *(1040, 1042, 1043, 1047, 1129, 1130, 1135, 1203, 1226),  # no connection is to be had
+    *(1044, 1045, 1049, 1698),  # login, no such database
+    *(1053, 1077, 1079, 1080, 1317),  # shutdown
+    *range(1152, 1162),  # the network
+    *(1020, 1205, 1213),  # locks
+    *(1969, 3024),  # a statement took longer than the server allows
+    *(1290, 1792, 1836),  # a server that only reads
+    *(3, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1180),  # disk and memory
+}
+MARIADB_DAMAGED = {126, 127, 134, 144, 145, 1034, 1035, 1194, 1195, 1712, 1877, 1932}
+MARIADB_FAULTS = {1146: Fault.NO_TABLES, 1054: Fault.OLD_TABLES, 4025: Fault.REFUSED}
+
+
+def fault_of(error: SQLAlchemyError) -> Fault:
+    """Say what kind of error it is, by the code that the database gave it."""
+    if isinstance(error, PoolTimeout):
+        return Fault.AWAY
+    if not isinstance(error, DBAPIError):
+        return Fault.BROKEN
+    if error.connection_invalidated:
+        return Fault.AWAY
+    if isinstance(error, IntegrityError | DataError):
+        return Fault.REFUSED
+    return _by_code(error)
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that another has the lock."""
+    return _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def words(error: SQLAlchemyError) -> str:
+    """Return the first line of the driver's words; PyMySQL puts a number before them."""
+    said = getattr(error, "orig", None) or error
+    lines = str(said.args[-1] if said.args else "").strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(said).__name__
+
+
+def _by_code(error: DBAPIError) -> Fault:
+    said: Any = error.orig
+    if isinstance(said, sqlite3.Error):
+        return _of_sqlite(said)
+    if said and said.args and isinstance(said.args[0], int):  # PyMySQL's
+        return _of_mariadb(said.args[0])
+    if code := getattr(said, "sqlstate", None):
+        return _of_postgresql(code)
+    # What a driver raises itself has no code, and is mostly about the connection.
+    return Fault.AWAY if isinstance(error, OperationalError | InterfaceError) else Fault.BROKEN
+
+
+def _of_sqlite(error: sqlite3.Error) -> Fault:
+    code, said = _primary(error), str(error)
+    if code in SQLITE_AWAY:
+        return Fault.AWAY
+    if code in SQLITE_DAMAGED:
+        return Fault.DAMAGED
+    if NO_TABLE.search(said):
+        return Fault.NO_TABLES
+    return Fault.OLD_TABLES if NO_COLUMN.search(said) else Fault.BROKEN
+
+
+def _of_postgresql(code: str) -> Fault:
+    if POSTGRESQL_AWAY.match(code):
+        return Fault.AWAY
+    if POSTGRESQL_DAMAGED.match(code):
+        return Fault.DAMAGED
+    return POSTGRESQL_FAULTS.get(code, Fault.BROKEN)
+
+
+def _of_mariadb(code: int) -> Fault:
+    if code in MARIADB_AWAY:
+        return Fault.AWAY
+    if code in MARIADB_DAMAGED:
+        return Fault.DAMAGED
+    return MARIADB_FAULTS.get(code, Fault.BROKEN)
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

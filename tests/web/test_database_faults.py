@@ -1,0 +1,143 @@
+"""Each fault of the database has its own answer, and what was stored is never answered with an error."""
+
+import re
+
+import pymysql
+import pytest
+from flask import Flask, Response, request
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from guestbook import database
+from guestbook.database import db
+from guestbook.web import forms
+from tests.web.api.program import Program
+from tests.web.visitor import GREETING, Visitor, fields, parse, stored
+
+NUMBER = re.compile("[0-9a-f]{12}")
+
+
+@pytest.fixture
+def outdated(app: Flask) -> Visitor:
+    """A book whose tables lack a column that the program has."""
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE comments RENAME COLUMN website TO old")
+    return Visitor(app)
+
+
+def test_a_missing_column_is_500_with_a_number_that_is_in_the_log(
+    outdated: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = outdated.get("/")
+    assert (answer.status_code, "Retry-After" in answer.headers) == (500, False)
+    number = answer.headers["X-Request-Id"]
+    assert NUMBER.fullmatch(number)
+    assert number in answer.text
+    assert "bring the tables up to date" in answer.text
+    assert f"Request {number}: The tables are older than the program" in caplog.text
+    assert "Run init-db." in caplog.text
+
+
+def test_a_program_is_given_the_number_too(outdated: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+    answer = Program(outdated.app).ask("GET", "/comments")
+    assert answer.status_code == 500
+    error = answer.get_json()["error"]
+    assert error["code"] == "internal_server_error"
+    assert f"Request {error['request_id']}: The tables are older" in caplog.text
+
+
+def test_a_visitor_s_text_survives_a_fault_of_the_tables(outdated: Visitor) -> None:
+    form = fields(parse(outdated.send({"token": ""}))) | GREETING | {"message": "Please keep me"}
+    answer = outdated.send(form)
+    assert answer.status_code == 500
+    assert answer.headers["X-Request-Id"] in answer.text
+    assert fields(parse(answer)) == form
+
+
+def test_health_keeps_its_shape_whatever_is_wrong(app: Flask) -> None:
+    def health() -> tuple[int, object]:
+        answer = Visitor(app).get("/healthz")
+        assert answer.headers["Cache-Control"] == "no-store"
+        told = answer.get_json()
+        assert (told.pop("last_pass_age"), told.pop("oldest_due_age")) == (None, None)
+        return answer.status_code, told
+
+    for change, status in {
+        "ALTER TABLE passes RENAME COLUMN host TO old": "tables are older than the program",
+        "DROP TABLE passes": "tables are missing",
+    }.items():
+        with app.app_context(), database.write(db.engine) as connection:
+            connection.exec_driver_sql(change)
+        assert health() == (503, {"status": status})
+    app.view_functions["health.healthz"] = lambda: 1 / 0
+    assert health() == (503, {"status": "something broke"})
+
+
+def test_a_request_that_has_to_yield_is_tried_four_times_and_no_more(app: Flask) -> None:
+    tries: list[str] = []
+
+    def give_way() -> None:
+        if request.method == "POST":
+            tries.append(request.form["name"])
+            raise OperationalError("INSERT", None, pymysql.OperationalError(1213, "Deadlock found"))
+
+    visitor = Visitor(app)
+    form = visitor.form() | GREETING
+    app.view_functions["public.sign"] = give_way
+    answer = visitor.send(form)
+    assert (answer.status_code, tries) == (503, ["Ada"] * 4)
+    assert fields(parse(answer))["message"] == "Hello"
+
+
+def cut(engine: Engine) -> None:
+    """End all connections of the app, as a restart of the server would."""
+    admin = create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            others = "pid <> pg_backend_pid() AND datname = current_database()"
+            connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+        else:
+            processes = "SELECT id FROM information_schema.processlist"
+            own = f"{processes} WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            for number in connection.scalars(text(own)).all():
+                connection.execute(text(f"KILL {number}"))
+    admin.dispose()
+
+
+def form_of(app: Flask) -> dict[str, str]:
+    """The form with its token, as a browser has it that opened the page before."""
+    with app.app_context():
+        return GREETING | {"token": forms.token()}
+
+
+SERVERS = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+
+
+@SERVERS
+def test_a_restart_of_the_server_after_the_answer_is_made_changes_nothing_of_it(each_app: Flask) -> None:
+    visitor, form = Visitor(each_app), form_of(each_app)
+
+    @each_app.after_request
+    def restart(response: Response) -> Response:
+        db.session.execute(text("SELECT 1"))  # so that a transaction is open
+        cut(db.engine)
+        return response
+
+    assert visitor.send(form).status_code == 303
+    assert [visitor.get(url).status_code for url in ("/", "/healthz")] == [200, 200]
+    assert len(stored(each_app)) == 1
+
+
+@SERVERS
+def test_a_restart_of_the_server_in_the_middle_of_a_request_is_answered(each_app: Flask) -> None:
+    visitor, form = Visitor(each_app), form_of(each_app)
+
+    @each_app.before_request
+    def restart() -> None:
+        db.session.execute(text("SELECT 1"))
+        cut(db.engine)
+
+    answers = [visitor.send(form), visitor.get("/"), visitor.get("/healthz")]
+    assert [answer.status_code for answer in answers] == [303, 200, 503]
+    assert answers[2].get_json()["status"] == "database is away"
+    assert len(stored(each_app)) == 1
