@@ -156,6 +156,9 @@ CREATE TABLE IF NOT EXISTS tokens (
     name VARCHAR(80) NOT NULL,
     hash VARCHAR(64) NOT NULL,      -- SHA-256 of the token, which is shown once
     created_at VARCHAR(24) NOT NULL,
+    scope VARCHAR(10) NOT NULL DEFAULT 'manage', -- what it may do: read, moderate or manage, each with the one before
+    expires_at VARCHAR(24),         -- NULL: never
+    last_used_at VARCHAR(24),       -- to the hour; NULL: not yet
     PRIMARY KEY (id),
     CONSTRAINT tokens_hash UNIQUE (hash)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;

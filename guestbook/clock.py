@@ -37,14 +37,15 @@ def from_text(text: str) -> datetime:
         raise ValueError(str(error)) from None
 
 
-def typed(text: str) -> datetime:
+def typed(text: str, *, ahead: bool = False) -> datetime:
     """Read `2026-01-31`, `2026-01-31T23:59`, or `90m`, `6h`, `2d` ago; in UTC unless it names a zone.
 
-    Raises ValueError for anything else.
+    With `ahead` the last three are in the future. Raises ValueError for anything else.
     """
     try:
         if text[-1:] in UNITS and text[:-1].isascii() and text[:-1].isdigit():
-            return now() - timedelta(**{UNITS[text[-1]]: int(text[:-1][:9])})
+            distance = timedelta(**{UNITS[text[-1]]: int(text[:-1][:9])})
+            return now() + distance if ahead else now() - distance
         return from_text(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time such as 2026-01-31, 90m, 6h or 2d.") from None

@@ -72,11 +72,14 @@ def writing(session: Session | None = None) -> Iterator[Session]:
 
 
 @contextmanager
-def write(engine: Engine) -> Iterator[Connection]:
-    """Give a connection whose transaction writes; commit at the end, roll back on an error."""
+def write(engine: Engine, *, lock_wait: float = engines.LOCK_WAIT) -> Iterator[Connection]:
+    """Give a connection whose transaction writes; commit at the end, roll back on an error.
+
+    On SQLite it waits so many seconds for other writers, and raises OperationalError then.
+    """
     with (
-        _turn(engine.dialect.name),
-        engine.connect().execution_options(writes=True) as connection,
+        _turn(engine.dialect.name, lock_wait),
+        engine.connect().execution_options(writes=True, lock_wait=lock_wait) as connection,
         connection.begin(),
     ):
         yield connection
@@ -171,13 +174,13 @@ def _close_session(_error: BaseException | None) -> None:
 
 
 @contextmanager
-def _turn(dialect: str) -> Iterator[None]:
+def _turn(dialect: str, wait: float = engines.LOCK_WAIT) -> Iterator[None]:
     """Hold this process's turn to write; servers have queues of their own."""
     if dialect != "sqlite":
         yield
         return
     try:
-        _turns.take(engines.LOCK_WAIT)
+        _turns.take(wait)
     except TimeoutError as error:
         raise OperationalError("BEGIN IMMEDIATE", None, error) from error
     try:

@@ -145,19 +145,22 @@ def _begin(connection: Connection) -> None:
 
     A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it.
     """
-    if not connection.get_execution_options().get("writes"):
+    options = connection.get_execution_options()
+    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    if not options.get("writes"):
+        raw.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
         connection.exec_driver_sql("BEGIN")
         return
-    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    wait = options.get("lock_wait", LOCK_WAIT)
     raw.execute("PRAGMA busy_timeout = 0")
     try:
-        _begin_immediate(raw)
+        _begin_immediate(raw, wait)
     finally:
-        raw.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+        raw.execute(f"PRAGMA busy_timeout = {min(READERS_WAIT, round(wait * 1000))}")  # for the commit
 
 
-def _begin_immediate(connection: sqlite3.Connection) -> None:
-    deadline = time.monotonic() + LOCK_WAIT
+def _begin_immediate(connection: sqlite3.Connection, wait: float) -> None:
+    deadline = time.monotonic() + wait
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")

@@ -61,3 +61,8 @@ def _thin_marks(text: str) -> str:
 
 def _can_be_seen(character: str) -> bool:
     return unicodedata.category(character) not in UNSEEN and character not in EMPTY_LOOKING
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return the number with its noun: `1 delivery`, `2,000 comments`; `many` is for those that take no s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

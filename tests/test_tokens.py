@@ -1,15 +1,18 @@
 """Tokens: random, kept as hashes alone, gone when they are revoked."""
 
 import hashlib
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from guestbook import ids, tokens
+from guestbook import clock, ids, tokens
 from guestbook.database import db, writing
 from guestbook.models import Token
+from guestbook.models.login import SCOPES
 from guestbook.refusal import Refused
 
 
@@ -19,9 +22,9 @@ def _context(each_app: Flask) -> None:
     assert each_app
 
 
-def add(name: str = "Backup", token_id: str | None = None) -> tuple[str, str]:
+def add(name: str = "Backup", **how: Any) -> tuple[str, str]:
     with writing() as session:
-        token, value = tokens.add(session, name, token_id=token_id)
+        token, value = tokens.add(session, name, **how)
         return token.id, value
 
 
@@ -63,3 +66,35 @@ def test_a_name_that_says_nothing_or_too_much_is_refused(name: str) -> None:
         add(name)
     assert tokens.all_of(db.session()) == []
     assert found(add("😀" * 80)[1])
+
+
+def test_each_scope_may_do_what_the_one_before_may() -> None:
+    may = {scope: [other for other in SCOPES if Token(scope=scope).may(other)] for scope in SCOPES}
+    assert may == {"read": ["read"], "moderate": ["read", "moderate"], "manage": list(SCOPES)}
+    with pytest.raises(Refused, match="Choose a scope: read, moderate, manage"):
+        add(scope="admin")
+
+
+def test_a_token_of_an_older_book_may_manage() -> None:
+    columns = (
+        "INSERT INTO tokens (id, name, hash, created_at) VALUES ('0', 'Old', 'x', '2026-01-01T00:00:00.000Z')"
+    )
+    with writing() as session:
+        session.execute(text(columns))
+    [token] = tokens.all_of(db.session())
+    assert (token.scope, token.expires_at, token.last_used_at) == ("manage", None, None)
+
+
+def test_an_end_comes_when_it_was_set_to() -> None:
+    add(expires="90d")
+    [token] = tokens.all_of(db.session())
+    now = clock.now()
+    assert not token.has_expired(now + timedelta(days=89))
+    assert token.has_expired(now + timedelta(days=90))
+    assert [tokens.count(db.session(), now + timedelta(days=days)) for days in (0, 91)] == [1, 0]
+
+
+def test_the_last_use_is_remembered() -> None:
+    token_id, now = add()[0], clock.now()
+    tokens.note_use(db.engine, token_id, now)
+    assert db.session.get_one(Token, token_id).last_used_at == now

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from guestbook import login
+from guestbook import clock, login, text, tokens
 from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.refusal import Refused
@@ -20,21 +20,33 @@ def admin() -> None:
 @admin.command("set-password")
 @click.option("--random", "make", is_flag=True, help="Make a password, and print it and nothing else.")
 @click.option("--once", is_flag=True, help="Do nothing when there is a password already.")
+@click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
 @show.command
-def set_password(make: bool, once: bool) -> None:
+def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the desk.
 
-    It is asked twice, or read from the first line of what is piped in. All logins end.
+    It is asked twice, or read from the first line of what is piped in. All logins end. API tokens stay good
+    unless you revoke them: do so when somebody else may have known the password.
     """
     if once and login.has_password(db.session()):
         return
     password = login.random_password() if make else _asked()
     with writing() as session:
         login.set_password(session, password)
+        count = tokens.revoke_all(session) if revoke_tokens else tokens.count(session, clock.now())
     if make:
         click.echo(password)
     if not once:
         click.echo("The password is set. Who was logged in has to log in again.", err=make)
+        _say_tokens(count, revoke_tokens, make)
+
+
+def _say_tokens(count: int, revoked: bool, make: bool) -> None:
+    some = text.counted(count, "API token")
+    if revoked:
+        click.echo(f"Revoked {some}.", err=make)
+    elif count:
+        click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)
 
 
 def _asked() -> str:

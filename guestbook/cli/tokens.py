@@ -6,6 +6,7 @@ from guestbook import tokens as keys
 from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.models import Token
+from guestbook.models.login import SCOPES
 
 
 @click.group()
@@ -15,15 +16,23 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(SCOPES),
+    default="manage",
+    show_default=True,
+    help="What it may do: read everything, moderate comments too, or manage all.",
+)
+@click.option("--expires", metavar="WHEN", help="When it ends, such as 90d or 2027-01-31; by default never.")
 @show.as_json
 @show.command
-def add(name: str, as_json: bool) -> None:
+def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Add a token for a program, and print it.
 
     NAME is for you, so that you know later which one to revoke.
     """
     with writing() as session:
-        token, value = keys.add(session, name)
+        token, value = keys.add(session, name, scope=scope, expires=expires)
         facts = {**show.document(token, leave_out=("hash",)), "token": value}
     if as_json:
         show.print_json(facts)
@@ -36,14 +45,17 @@ def add(name: str, as_json: bool) -> None:
 @show.as_json
 @show.command
 def list_(as_json: bool) -> None:
-    """List the tokens by name; none of them can be read again."""
+    """List the tokens, what each may do and when it was last used; none of them can be read again."""
     rows = keys.all_of(db.session())
     if as_json:
         show.print_json([show.document(row, leave_out=("hash",)) for row in rows])
         return
     show.print_table(
-        ("ID", "ADDED", "NAME"),
-        [(row.id, row.created_at, row.name) for row in rows],
+        ("ID", "SCOPE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
+        [
+            (row.id, row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
+            for row in rows
+        ],
         f"No tokens yet. Add one: {show.typed('tokens add NAME')}",
     )
 

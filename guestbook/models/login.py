@@ -21,6 +21,9 @@ class Login(Base):
     expires_at: Mapped[datetime]
 
 
+SCOPES = ("read", "moderate", "manage")  # each may do what the one before may
+
+
 class Token(Base):
     """A program's key to the API."""
 
@@ -31,6 +34,17 @@ class Token(Base):
     name: Mapped[str] = mapped_column(String(80))
     hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    scope: Mapped[str] = mapped_column(String(10), default="manage", server_default="manage")
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+    def may(self, scope: str) -> bool:
+        """Whether its scope has that one in it."""
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 class Limit(Base):
@@ -55,3 +69,4 @@ class Setting(Base):
 
 LOGINS = cast(Table, Login.__table__)  # SQLAlchemy types it more widely
 LIMITS = cast(Table, Limit.__table__)
+TOKENS = cast(Table, Token.__table__)

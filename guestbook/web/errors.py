@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Flask, Response, current_app, g, json, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, ServiceUnavailable
 
 from guestbook import database_errors
 from guestbook.database_errors import Fault
@@ -42,6 +42,13 @@ STALE = (
     "This page was too old",
     "Nothing was changed. Go back, load it anew and send it again; your browser must accept our cookie.",
 )
+
+
+class InsufficientScope(Forbidden):
+    """The program's token may do less than it asks for."""
+
+    code_word = "insufficient_scope"
+
 
 # What stays the same, so that a program may decide by it.
 CODES = {
@@ -83,7 +90,8 @@ def answer(error: HTTPException) -> Response:
     if response.status_code == InternalServerError.code:
         current_app.logger.error("Request %s: %s %s failed.", request_id(), request.method, request.path)
     if request.path.startswith(PROGRAMS):
-        return _as_json(response, _to_program(error, response.status_code))
+        code = getattr(error, "code_word", None)
+        return _as_json(response, _to_program(error, response.status_code), code=code)
     title, sentence = _words(error, response.status_code)
     quote = request_id() if response.status_code >= InternalServerError.code else None
     response.data = render_template(
@@ -137,9 +145,11 @@ def at_desk() -> bool:
     return f"{request.path}/".startswith(f"{DESK}/")
 
 
-def _as_json(response: Response, message: str, fields: Mapping[str, str] | None = None) -> Response:
+def _as_json(
+    response: Response, message: str, fields: Mapping[str, str] | None = None, *, code: str | None = None
+) -> Response:
     status = response.status_code
-    code = CODES.get(status, f"http_{status}")
+    code = code or CODES.get(status, f"http_{status}")
     told: dict[str, object] = {"code": code, "message": message, "request_id": request_id()}
     if fields:
         told["fields"] = fields

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from guestbook import login
+from guestbook import login, tokens
 from guestbook.database import db, writing
 from guestbook.models import Login
 from tests import stock
@@ -147,3 +147,20 @@ def test_no_hash_of_it_is_anything_like_it(runner: FlaskCliRunner) -> None:
         assert session.query(Login).count() == 0
     assert stored.startswith("scrypt:")
     assert PASSWORD not in stored
+
+
+def test_tokens_stay_good_and_are_named_unless_they_are_revoked_too(runner: FlaskCliRunner) -> None:
+    def left() -> int:
+        return len(tokens.all_of(db.session()))
+
+    for name in ("One", "Two"):
+        with writing() as session:
+            tokens.add(session, name)
+    said = piped(runner, PASSWORD)[1]
+    assert "2 API tokens can still be used. To revoke all of them, add --revoke-tokens.\n" in said
+    assert left() == 2
+    assert "Revoked 2 API tokens.\n" in piped(runner, PASSWORD, "--revoke-tokens")[1]
+    assert left() == 0
+    code, made, said = piped(runner, "", "--random", "--revoke-tokens")
+    assert (code, "Revoked 0 API tokens.\n" in said) == (0, True)
+    assert MADE.fullmatch(made), "the password alone, so that a script can read it"

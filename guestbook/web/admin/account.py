@@ -7,10 +7,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from guestbook import ids, login, tokens
+from guestbook import clock, ids, login, text, tokens
 from guestbook.database import db, writing
 from guestbook.login import TooManyTries, WrongPassword
 from guestbook.models import Token
+from guestbook.models.login import SCOPES
 from guestbook.refusal import Refused
 from guestbook.web import common
 from guestbook.web.admin import actions, doorman
@@ -18,6 +19,12 @@ from guestbook.web.admin import actions, doorman
 pages = Blueprint("account", __name__, url_prefix="/account")
 
 HERE = "admin.account.index"
+ENDS = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
+MEANINGS = {  # of the scopes
+    "read": "read everything that the API shows",
+    "moderate": "read, and also change, answer and delete comments",
+    "manage": "do all that you can do here",
+}
 # What a user agent has in it → what people call that; the first that fits, for most claim to be others too.
 BROWSERS = {
     "Edg": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox",
@@ -39,15 +46,15 @@ def index() -> ResponseReturnValue:
 def change_password() -> ResponseReturnValue:
     """Set another password; this browser stays logged in, all others do not."""
     try:
-        value = _changed(**{name: request.form.get(name, "") for name in ("old", "password", "again")})
-    except TooManyTries as error:
-        return _page(old=str(error)), 429, {"Retry-After": str(error.seconds)}
-    except WrongPassword as error:
-        return _page(old=str(error)), 422
+        value, about_tokens = _changed(
+            **{name: request.form.get(name, "") for name in ("old", "password", "again")},
+            revoke="revoke_tokens" in request.form,
+        )
     except Refused as error:
-        return _page(**error.fields), 422
+        return _refused(error, "old")
     doorman.let_in(value)
-    return actions.done("The password is changed, and every other browser is logged out.", HERE)
+    done = f"The password is changed, and every other browser is logged out.{about_tokens}"
+    return actions.done(done, HERE)
 
 
 @pages.post("/logout-browser")
@@ -73,22 +80,26 @@ def log_out_everywhere() -> ResponseReturnValue:
 def add_token() -> ResponseReturnValue:
     """Add a token and show it in this answer, the only place where it ever stands.
 
-    It is no redirect, which would have to carry the token. The form brings the id of what it makes, so that
-    loading the answer anew adds no second one.
+    It asks for the password, or a stolen login would be one for ever. It is no redirect, which would have
+    to carry the token. The form brings the id of what it makes, so that loading the answer anew adds no
+    second one.
     """
+    typed = {name: text.clean_line(request.form.get(name, "")) for name in ("name", "scope", "expires")}
     token_id = request.form.get("id", "")
+    known = token_id if common.ID.fullmatch(token_id) else None
     try:
+        _check_token(typed)
+        login.confirm(request.form.get("confirm", ""), address=doorman.address(), settings=common.settings())
         with writing() as session:
-            known = token_id if common.ID.fullmatch(token_id) else None
-            token, value = tokens.add(session, request.form.get("name", ""), token_id=known)
-            name = token.name
+            token, value = tokens.add(session, **typed, token_id=known)
+            name, scope = token.name, MEANINGS[token.scope]
     except Refused as error:
-        return _page(**error.fields), 422
+        return _refused(error, "confirm", typed)
     except IntegrityError:
         return actions.done(
             "This token was added already, and is shown only once. If you have not kept it, revoke it.", HERE
         )
-    return render_template("admin/token.html", name=name, value=value)
+    return render_template("admin/token.html", name=name, value=value, scope=scope)
 
 
 @pages.post("/tokens/<token_id>/revoke")
@@ -101,20 +112,54 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
     return actions.done(f"The token {name} opens nothing any more.", HERE)
 
 
-def _changed(old: str, password: str, again: str) -> str:
-    """Change the password and return the value of the new cookie; raises what there is to say."""
+def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:
+    """Change the password; return the value of the new cookie, and a sentence about the tokens.
+
+    Raises what there is to say.
+    """
     if password != again:
         raise Refused("The two are not the same.", field="again")
     known = login.confirm(old, address=doorman.address(), settings=common.settings())
     with writing() as session:
-        return login.change_password(session, password, known=known, browser=doorman.browser())
+        value = login.change_password(session, password, known=known, browser=doorman.browser())
+        count = tokens.revoke_all(session) if revoke else tokens.count(session, clock.now())
+    if not count:
+        return value, ""
+    some = text.counted(count, "API token")
+    return value, f" Revoked {some}." if revoke else f" {some} can still be used."
 
 
-def _page(**reasons: str) -> str:
+def _check_token(typed: dict[str, str]) -> None:
+    """See that the form's fields will do, before a try at the password is counted."""
+    if typed["expires"] not in ENDS:
+        raise Refused("Choose when it expires.", field="expires")
+    tokens.check(typed["name"], typed["scope"], typed["expires"])
+
+
+def _refused(error: Refused, password_field: str, typed: dict[str, str] | None = None) -> ResponseReturnValue:
+    """Show the page with what was wrong; about a password it says so at that form's field."""
+    if isinstance(error, TooManyTries):
+        wait = {"Retry-After": str(error.seconds)}
+        return _page({password_field: str(error)}, typed), 429, wait
+    if isinstance(error, WrongPassword):
+        return _page({password_field: str(error)}, typed), 422
+    return _page(error.fields, typed), 422
+
+
+def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
     session = db.session()
     facts: dict[str, Any] = {"logins": login.logins(session), "tokens": tokens.all_of(session)}
     return render_template(
-        "admin/account.html", **facts, this=_this(), reasons=reasons, called=_called, new_id=ids.new()
+        "admin/account.html",
+        **facts,
+        this=_this(),
+        now=clock.now(),
+        reasons=reasons or {},
+        typed=typed or {"name": "", "scope": "read", "expires": "90d"},
+        called=_called,
+        new_id=ids.new(),
+        scopes=[(scope, f"{scope}: {MEANINGS[scope]}") for scope in SCOPES],
+        ends=list(ENDS.items()),
     )
 
 

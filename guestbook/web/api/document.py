@@ -6,7 +6,7 @@ from guestbook.models import comment as comments
 from guestbook.models import delivery as deliveries
 from guestbook.models import webhook as webhooks
 from guestbook.version import VERSION
-from guestbook.web.api import schemas
+from guestbook.web.api import schemas, scopes
 from guestbook.web.api.schemas import Schema, one_of, ref
 
 PLACE = "/api/v1"
@@ -17,12 +17,13 @@ ANYBODY_OR_TOKEN: list[Any] = [{}, {"token": []}]
 ABOUT = (
     "Everybody may read what is published and write a comment. The rest needs a token, sent as "
     "`Authorization: Bearer gbk_…`; the owner makes one at the desk. "
+    f"{scopes.ABOUT} "
     "Times are in UTC; lists are newest first, and `next` is the address of their next page."
 )
 WRONG = {
     400: "The body is no JSON, or an object in it has a name twice.",
-    401: "The token is missing or wrong.",
-    403: "The book is closed for new comments.",
+    401: "The token is missing, wrong or expired.",
+    403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
     404: "There is nothing with this id, or nothing that you may see.",
     409: "A pass has it in hand at this moment.",
     413: "The body is too long.",
@@ -76,7 +77,7 @@ def _operation(
         str(status): _answer(schema, headers if status == 201 else ()) for status, schema in good.items()
     }
     errors = {*wrong, 503, *(BODY_ERRORS if body else ()), *((422,) if query else ())}
-    errors |= {401} if security else set()
+    errors |= {401, 403} if security else set()
     told: dict[str, Any] = {"summary": summary, "security": security, "responses": answers}
     answers.update({str(status): _error(status) for status in sorted(errors)})
     if query:
@@ -215,3 +216,9 @@ PATHS: dict[str, dict[str, Any]] = {
         "post": _operation("Work through it again with the next pass", {202: "InboundEvent"}, 404, 409),
     },
 }
+
+for _path, _methods in PATHS.items():
+    for _method in _methods.keys() - {"parameters"}:
+        _told = _methods[_method]
+        _roles = {"token": [scopes.needed(_path, _method)]}
+        _told["security"] = [_roles if one else {} for one in _told["security"]]

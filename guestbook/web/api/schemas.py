@@ -9,7 +9,7 @@ from guestbook.models import delivery as deliveries
 from guestbook.models import webhook as webhooks
 from guestbook.transport import checks
 from guestbook.web.api import patterns
-from guestbook.web.errors import CODES
+from guestbook.web.errors import CODES, InsufficientScope
 
 Schema = dict[str, Any]
 
@@ -211,7 +211,7 @@ VERIFICATION: Schema = {
     "steps": {"type": "array", "items": answer({"name": TEXT, "value": TEXT})},
 }
 ERROR: Schema = {
-    "code": one_of(*CODES.values()),
+    "code": one_of(*CODES.values(), InsufficientScope.code_word),
     "message": TEXT,
     "fields": {**HEADERS, "description": "A sentence for each field that is wrong."},
     "request_id": {**TEXT, "description": "What the owner finds in the log."},

@@ -1,15 +1,18 @@
 """The account page: the password, the browsers that are logged in, the tokens of programs."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook import ids, login, tokens
+from guestbook import clock, ids, login, tokens
 from guestbook.database import db, writing
 from guestbook.models import Token
+from guestbook.models.login import SCOPES
+from guestbook.web.admin import account
 from tests.web.admin.owner import PASSWORD, Owner
 from tests.web.visitor import by_class, fields, parse, text
 
@@ -155,6 +158,12 @@ def test_log_out_everywhere_ends_this_login_too(app: Flask, owner: Owner) -> Non
 
 # --- tokens
 
+TOKEN: dict[str, object] = {"name": "Backup", "scope": "read", "expires": "90d", "confirm": PASSWORD}
+
+
+def add(owner: Owner, **typed: object) -> Any:
+    return owner.post("/admin/account/tokens", TOKEN | typed)
+
 
 def names(app: Flask) -> list[str]:
     with app.app_context():
@@ -162,7 +171,7 @@ def names(app: Flask) -> list[str]:
 
 
 def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask, owner: Owner) -> None:
-    answer = owner.post("/admin/account/tokens", {"name": " My  backup ", "id": ids.new()})
+    answer = add(owner, name=" My  backup ", id=ids.new())
     assert answer.status_code == 200
     [value] = set(re.findall(r"gbk_[\w-]{43}", answer.text))
     assert text(parse(answer).find(".//code[@id='token']")) == value
@@ -180,7 +189,7 @@ def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask,
 
 
 def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask, owner: Owner) -> None:
-    form = fields(owner.page(PAGE)) | {"name": "Backup"}
+    form = fields(owner.page(PAGE)) | TOKEN
     first = owner.open("POST", "/admin/account/tokens", data=form)
     assert "gbk_" in first.text
     again = owner.open("POST", "/admin/account/tokens", data=form)
@@ -189,7 +198,7 @@ def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask
     assert "This token was added already" in page
     assert "gbk_" not in page
     assert names(app) == ["Backup"]
-    other = fields(owner.page(PAGE)) | {"name": "Another"}
+    other = fields(owner.page(PAGE)) | TOKEN | {"name": "Another"}
     assert owner.open("POST", "/admin/account/tokens", data=other).status_code == 200
     assert names(app) == ["Backup", "Another"]
 
@@ -197,21 +206,90 @@ def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask
 @pytest.mark.parametrize("token_id", ["", "x", "A" * 32, "0" * 33, "é"])
 def test_an_id_that_is_none_of_ours_is_not_taken(app: Flask, owner: Owner, token_id: str) -> None:
     for name in ("One", "Two"):
-        assert owner.post("/admin/account/tokens", {"name": name, "id": token_id}).status_code == 200
+        assert add(owner, name=name, id=token_id).status_code == 200
     assert names(app) == ["One", "Two"]
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u200b\0", "x" * 81])
 def test_a_token_needs_a_name(app: Flask, owner: Owner, name: str) -> None:
-    answer = owner.post("/admin/account/tokens", {"name": name})
+    answer = add(owner, name=name)
     assert answer.status_code == 422
     assert reasons(answer) == {"name": "The name must have 1 to 80 characters."}
     assert names(app) == []
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: Owner, scope: str) -> None:
+    assert f"may {account.MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
+    with app.app_context():
+        [token] = tokens.all_of(db.session())
+    assert token.scope == scope
+    assert token.expires_at
+    assert timedelta(days=89) < token.expires_at - clock.now() <= timedelta(days=90)
+    page = text(owner.page(PAGE))
+    assert "Last used" in page
+    assert add(owner, expires="", name="For ever").status_code == 200
+    with app.app_context():
+        assert tokens.all_of(db.session())[1].expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "sentence"),
+    [
+        ({"confirm": "wrong"}, "confirm", "This is not the password."),
+        ({"confirm": ""}, "confirm", "This is not the password."),
+        ({"scope": "admin"}, "scope", "Choose a scope: read, moderate, manage."),
+        ({"expires": "1000d"}, "expires", "Choose when it expires."),
+    ],
+)
+def test_a_token_takes_the_password_a_scope_and_an_end(
+    app: Flask, owner: Owner, typed: dict[str, object], field: str, sentence: str
+) -> None:
+    answer = add(owner, **typed)
+    assert answer.status_code == 422
+    assert reasons(answer) == {field: sentence}
+    sent = fields(parse(answer))
+    assert (sent["name"], sent["confirm"]) == ("Backup", ""), "what was typed stays, but no password"
+    assert names(app) == []
+
+
+def test_a_stolen_login_does_not_guess_the_password_by_adding_tokens(app: Flask, owner: Owner) -> None:
+    assert [add(owner, confirm="wrong").status_code for _ in range(6)] == [422] * 5 + [429]
+    answer = add(owner)
+    assert "Retry-After" in answer.headers
+    assert "Please wait" in reasons(answer)["confirm"]
+    assert names(app) == []
+
+
+@pytest.mark.parametrize(
+    ("ticked", "left", "sentence"),
+    [({}, 2, "2 API tokens can still be used."), ({"revoke_tokens": "on"}, 0, "Revoked 2 API tokens.")],
+)
+def test_a_new_password_revokes_the_tokens_when_the_owner_says_so(
+    app: Flask, owner: Owner, ticked: dict[str, object], left: int, sentence: str
+) -> None:
+    assert "revoke_tokens" not in owner.get(PAGE).text, "there is nothing to revoke"
+    for name in ("One", "Two"):
+        add(owner, name=name)
+    assert "Also revoke all API tokens" in text(owner.page(PAGE))
+    typed: dict[str, object] = {"old": PASSWORD, "password": NEW, "again": NEW}
+    assert change(owner, old="wrong").status_code == 422  # type: ignore[attr-defined]
+    assert len(names(app)) == 2
+    assert sentence in text(owner.does("/admin/account/password", typed | ticked))
+    assert len(names(app)) == left
+
+
+def test_an_expired_token_is_marked(app: Flask, owner: Owner) -> None:
+    add(owner)
+    assert not by_class(owner.page(PAGE), "failed")
+    with app.app_context(), writing() as session:
+        session.get_one(Token, tokens.all_of(session)[0].id).expires_at = clock.now()
+    assert [text(badge) for badge in by_class(owner.page(PAGE), "failed")] == ["expired"]
+
+
 def test_a_hostile_name_is_text(owner: Owner) -> None:
     name = "<b>{{ 7 * 7 }}</b> \u202eevil"
-    answer = owner.post("/admin/account/tokens", {"name": name})
+    answer = add(owner, name=name)
     for page in (parse(answer), owner.page(PAGE)):
         assert "<b>{{ 7 * 7 }}</b> evil" in text(page)
 
