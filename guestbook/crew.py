@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from guestbook import resource_limits
 from guestbook.lanes import START_CAP, START_DEPTH, Lane, Result
 from guestbook.schedule import PAUSE_AFTER
 
@@ -18,7 +19,6 @@ MOST_QUEUED = 1536  # rows claimed ahead for all webhooks
 FIRST_THREADS = 8  # started at once; then twice as many at each look, as long as they help
 LOOK = 0.01  # seconds between two looks
 FULL = 0.85  # of a core that this process uses, from which on more threads only hand the GIL around
-STACK = 1024 * 1024  # bytes for each thread; the usual 8 MiB are too many where memory is limited
 MOST_UNSAVED = 384  # sent and not yet recorded: what a kill can make us send twice
 
 
@@ -31,8 +31,8 @@ class Crew(Generic[E, R]):
 
     def __init__(self, work: Callable[[E], R], size: int) -> None:
         self._work = work
-        self._size = size
-        self._most = max(1, size // 4)
+        self._wished = size
+        self._size = size  # what the host allows of it
         self._lanes: dict[str, Lane[E]] = {}
         self._ready: deque[Lane[E]] = deque()
         self._results: list[R] = []
@@ -45,6 +45,20 @@ class Crew(Generic[E, R]):
         self._in_flight = 0
         self._queued = 0
         self._still = False
+        self._held_back = False
+        self._refused = False
+
+    def limit(self, size: int) -> None:
+        """Use no more threads than so many."""
+        with self._lock:
+            self._size = min(self._size, size)
+            self._wanted.notify(self._threads)  # those that are too many end
+
+    def shrink(self) -> None:
+        """Use half as many threads as now, but one."""
+        self.limit(max(1, self._threads // 2))
+        with self._lock:
+            self._held_back = True
 
     def load(self, key: str, errands: Iterable[E], *, unreachable: int) -> None:
         """Put claimed work into a lane; one that had to be paused is probed with a single request."""
@@ -125,10 +139,22 @@ class Crew(Generic[E, R]):
                 self._finished.wait(seconds)
 
     @property
-    def stuck(self) -> bool:
-        """Whether the host has not allowed a single thread."""
+    def size(self) -> int:
+        """How many threads the host allows, of those that were wished for; without any nothing is done."""
         with self._lock:
-            return self._size == 0
+            return self._size
+
+    @property
+    def held_back(self) -> bool:
+        """Whether work had to wait for threads that the host does not allow."""
+        with self._lock:
+            return self._held_back
+
+    @property
+    def refused(self) -> bool:
+        """Whether a thread could not be started."""
+        with self._lock:
+            return self._refused
 
     @property
     def busy(self) -> bool:
@@ -143,9 +169,13 @@ class Crew(Generic[E, R]):
             return bool(self._in_flight or self._results)
 
     def _open(self, key: str, unreachable: int) -> Lane[E]:
-        cap = 1 if unreachable else min(START_CAP, self._most)
+        cap = 1 if unreachable else min(START_CAP, self._most())
         lane = self._lanes[key] = Lane(cap=cap, unreachable=min(unreachable, PAUSE_AFTER - 1))
         return lane
+
+    def _most(self) -> int:
+        """Return how many threads one webhook may have at once."""
+        return max(1, self._size // 4)
 
     def _offer(self, lane: Lane[E]) -> None:
         if not lane.ready and lane.may_go():
@@ -154,13 +184,16 @@ class Crew(Generic[E, R]):
 
     def _call_threads(self) -> None:
         """Start some, and more of them while work waits for a thread and not for the processor."""
-        missing = min(self._queued - self._idle, self._size - self._threads)
+        missing = self._queued - self._idle
         at_once = FIRST_THREADS - self._threads
         if at_once <= 0:
             at_once = self._threads if missing > 0 and self._may_help() else 0
-        for _ in range(min(missing, at_once)):
-            if not _start(self._run, f"sender-{self._threads + 1}"):
+        wanted = min(missing, at_once, self._wished - self._threads)
+        self._held_back |= wanted > self._size - self._threads
+        for _ in range(min(wanted, self._size - self._threads)):
+            if not resource_limits.start(self._run, f"sender-{self._threads + 1}"):
                 self._size = self._threads  # the host allows no more: fewer do the work too
+                self._refused = self._held_back = True
                 break
             self._threads += 1
 
@@ -174,28 +207,34 @@ class Crew(Generic[E, R]):
         return used - before < FULL * (now - then)
 
     def _run(self) -> None:
-        lane, errand = self._next()
-        while True:
-            result = self._work(errand)
-            lane, errand = self._next(lane, result)
+        taken = self._next()
+        while taken is not None:
+            lane, errand = taken
+            taken = self._next(lane, self._work(errand))
 
-    def _next(self, lane: Lane[E] | None = None, result: R | None = None) -> tuple[Lane[E], E]:
-        """Hand in a result and take the next errand, under the lock once."""
+    def _next(self, lane: Lane[E] | None = None, result: R | None = None) -> tuple[Lane[E], E] | None:
+        """Hand in a result and take the next errand, under the lock once; None ends the thread."""
         with self._lock:
             if lane is not None and result is not None:
                 self._hand_in(lane, result)
-            while True:
+            while self._threads <= self._size:
                 taken = self._take()
                 if taken is not None:
                     return taken
                 self._idle += 1
                 self._wanted.wait()
                 self._idle -= 1
+            self._threads -= 1
+            self._wanted.notify()  # what woke this one may have been meant for work
+            return None
 
     def _hand_in(self, lane: Lane[E], result: R) -> None:
-        lane.note(result, self._most)
-        self._in_flight -= 1
         self._results.append(result)
+        lane.note(result, self._most())
+        self._in_flight -= 1
+        if result.limit:  # one request fewer at once: what was not sent is tried again with that
+            self._size = min(self._size, self._threads) - 1
+            self._held_back = True
         if len(self._results) == 1:
             self._finished.notify()
         self._offer(lane)
@@ -216,14 +255,3 @@ class Crew(Generic[E, R]):
                     self._wanted.notify()  # one wakes the next, as long as there is work
                 return lane, errand
         return None
-
-
-def _start(work: Callable[[], None], name: str) -> bool:
-    before = threading.stack_size(STACK)
-    try:
-        threading.Thread(target=work, daemon=True, name=name).start()
-    except RuntimeError:
-        return False
-    finally:
-        threading.stack_size(before)
-    return True

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from guestbook import clock, database, errands, ids, queue, record, schedule, sender
+from guestbook import clock, database, errands, ids, queue, record, resource_limits, schedule, sender
 from guestbook.crew import Crew
 from guestbook.errands import Receivers
 from guestbook.models import DELIVERIES, FIRST_DUE, Webhook
@@ -26,6 +26,11 @@ from guestbook.watch import Stop, Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
 STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
+SLOWED = (
+    "this host limits {0}, so the pass used {1} of {2} threads. Nothing is lost. "
+    "With --concurrency {1} cron does not say so again."
+)
+NO_ROOM = "This host allows not a single request: it limits {}."
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
 
 
@@ -53,6 +58,9 @@ class Dispatch:
         self._unsaved: list[Outcome] = []
         self._narrate = narrate
         self._lost = False
+        self._asked = concurrency
+        self._limit: str | None = None  # of the host, which allows fewer threads
+        self._reserve = resource_limits.Reserve()
         self._held = 0.0  # seconds for which the last tick held the lock
         self.tally = Tally()
 
@@ -71,6 +79,7 @@ class Dispatch:
         """
         try:
             with Watch(self._engine) as watch:
+                self._fit()
                 self._loop(watch, until, stay, stop, after_tick, Shares(beside))
         finally:
             try:
@@ -78,7 +87,18 @@ class Dispatch:
                     self._wind_up()
             finally:
                 self._transport.close()
+                self._reserve.give_up()
+        if self._crew.held_back and not self.tally.fault:
+            self.tally.limit = SLOWED.format(self._met(), self._crew.size, self._asked)
         return self.tally
+
+    def _fit(self) -> None:
+        """Use what the host allows beside the database, whose files are open by now: the pass has written."""
+        resource_limits.bound_arenas()
+        room = resource_limits.room(self._crew.size)
+        self._limit = room.limit
+        self._crew.limit(room.threads)
+        self._transport.limit(room.connections)
 
     def _loop(
         self,
@@ -136,17 +156,32 @@ class Dispatch:
             self._unsaved.clear()
             for row, work in claimed:
                 self._crew.load(row.id, work, unreachable=row.unreachable_in_a_row)
-        if self._crew.stuck:
-            self.tally.fault = "This host allows no thread to be started."
+        if not self._crew.size:
+            self.tally.fault = NO_ROOM.format(self._met())
 
     def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[Errand]]]:
         """Run the tick's transaction. It is safe to repeat: what it has recorded is not ours any more."""
-        tally, claimed, began = database.insist(self._engine, partial(self._write, claiming))
+        try:
+            tally, claimed, began = database.insist(self._engine, partial(self._write, claiming))
+        except MemoryError:
+            self._make_room()
+            tally, claimed, began = database.insist(self._engine, partial(self._write, False))
         self._held = time.monotonic() - began
         self.tally.add(tally)
         for line in tally.story:
             self._narrate(line)
         return claimed
+
+    def _make_room(self) -> None:
+        self._limit = resource_limits.MEMORY
+        self._reserve.give_up()
+        self._crew.shrink()
+        self._transport.limit(0)
+
+    def _met(self) -> str:
+        """Return the limit of this host that was met."""
+        refused = resource_limits.why_no_thread() if self._crew.refused else None
+        return self.tally.limit or refused or self._limit or resource_limits.THREADS
 
     def _write(
         self, claiming: bool, connection: Connection

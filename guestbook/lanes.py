@@ -15,6 +15,7 @@ class Result(Protocol):
     """What a lane has to know of an attempt."""
 
     unreachable: bool
+    limit: str | None  # of this host, which was met
 
     @property
     def ok(self) -> bool:
@@ -49,6 +50,8 @@ class Lane(Generic[E]):
     def note(self, result: Result, most: int) -> None:
         """Learn from a result before the database does: a bad lane must not cost a second time-out."""
         self.in_flight -= 1
+        if result.limit:
+            return
         self.done += 1
         if result.ok:
             self.cap, self.unreachable = min(self.cap + 1, most), 0

@@ -25,6 +25,7 @@ class Tally:
     given_up: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the webhook's name and id
     disabled: list[str] = field(default_factory=list)
     fault: str | None = None  # of our own machine or proxy, which ended the pass
+    limit: str | None = None  # of this host, which made the pass slower than it was asked to be
     story: list[str] = field(default_factory=list)  # a line for each attempt, to be told after the commit
 
     @property
@@ -40,6 +41,7 @@ class Tally:
         self.given_up += other.given_up
         self.disabled += other.disabled
         self.fault = self.fault or other.fault
+        self.limit = self.limit or other.limit
 
 
 def outcomes(connection: Connection, results: Sequence[Outcome], settings: Settings, tally: Tally) -> None:
@@ -49,6 +51,7 @@ def outcomes(connection: Connection, results: Sequence[Outcome], settings: Setti
     now = clock.now()
     _release(connection, [result for result in results if result.started_at is None])
     tally.fault = next((result.error for result in results if result.fault), None)
+    tally.limit = next((result.limit for result in results if result.limit), None)
     sent = [result for result in results if result.started_at is not None]
     ours = queue.owned(connection, DELIVERIES, {result.errand.id: result.errand.token for result in sent})
     kept = [result for result in sent if result.errand.id in ours]
@@ -149,6 +152,8 @@ def _record_health(
     """Let the rules of the webhooks' rows judge; rows that are well and stay so are not touched."""
     by_webhook = defaultdict(list)
     for result in kept:
+        if result.limit:
+            continue
         by_webhook[result.errand.receiver.webhook_id].append(result)
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.hold for one in some)]
     unwell = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from guestbook import answers, clock, signing
+from guestbook import answers, clock, resource_limits, signing
 from guestbook.transport import Answer, TransportError
 from guestbook.version import VERSION
 
@@ -66,12 +66,13 @@ class Outcome:
     """What came of an errand."""
 
     errand: Errand
-    started_at: datetime | None = None  # None: the lease was too short to start, nothing was sent
+    started_at: datetime | None = None  # None: nothing was sent, and the delivery is given back as it was
     milliseconds: int = 0
     status_code: int | None = None
     error: str | None = None
     unreachable: bool = False
     fault: bool = False  # of our own machine or proxy: nothing was sent, and the receiver is not to blame
+    limit: str | None = None  # of this host, which was met: the receiver is not to blame
     meaning: answers.Meaning = answers.RETRY
     request_headers: dict[str, str] = field(default_factory=dict)
     response_headers: dict[str, str] | None = None
@@ -133,9 +134,14 @@ class Sender:
         try:
             self._post(errand, outcome)
         except TransportError as error:
-            if error.is_ours:
-                return Outcome(errand, error=str(error), fault=True)
+            if error.is_ours and not (error.limit and error.sent):
+                return Outcome(errand, error=str(error), fault=error.limit is None, limit=error.limit)
             outcome.error, outcome.unreachable = str(error)[:ERROR_LIMIT], error.unreachable
+            outcome.limit = error.limit
+        except MemoryError:
+            if outcome.status_code is None:
+                return Outcome(errand, limit=resource_limits.MEMORY)
+            outcome.limit = resource_limits.MEMORY
         except Exception as error:  # a fault of ours or of the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."
         outcome.milliseconds = round((time.monotonic() - start) * 1000)
@@ -163,10 +169,13 @@ class Sender:
 
     def _signatures(self, errand: Errand, timestamp: int) -> dict[str, str]:
         to = errand.receiver
-        return {
-            "webhook-signature": signing.standard(to.keys, errand.event_id, timestamp, errand.body),
-            "X-Hub-Signature-256": signing.hub(to.secret, errand.body),
-        }
+        try:
+            return {
+                "webhook-signature": signing.standard(to.keys, errand.event_id, timestamp, errand.body),
+                "X-Hub-Signature-256": signing.hub(to.secret, errand.body),
+            }
+        except ValueError as error:  # so OpenSSL says that it got no memory
+            raise MemoryError from error
 
 
 def _read(answer: Answer, outcome: Outcome, read: answers.Reader) -> None:

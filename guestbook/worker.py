@@ -32,6 +32,8 @@ def deliver(delivery_id: object, token: object) -> None:
         log.info(line)
     for line in tally.disabled:
         log.warning(line)
+    if tally.limit:
+        log.warning("This host limits %s: what could not be sent is tried again.", tally.limit)
     if tally.fault:
         log.error(tally.fault)
 

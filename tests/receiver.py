@@ -80,8 +80,11 @@ Program = Callable[[Request], Answer]
 class Receiver:
     """Listens from `with` on, or between `start` and `close`; one thread, any number of connections."""
 
-    def __init__(self, port: int = 0, program: Program | None = None) -> None:
+    def __init__(
+        self, port: int = 0, program: Program | None = None, *, address: str = "127.0.0.1"
+    ) -> None:
         self.port = port
+        self._address = address
         self.requests: list[Request] = []
         self._program = program
         self._answers: dict[str, list[Answer]] = {}
@@ -101,7 +104,7 @@ class Receiver:
 
     def start(self) -> "Receiver":
         """Listen, and return the receiver itself."""
-        serving = self._loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024)
+        serving = self._loop.create_server(lambda: _Connection(self), self._address, self.port, backlog=1024)
         self._server = self._loop.run_until_complete(serving)
         self.port = self._server.sockets[0].getsockname()[1]
         self._thread.start()

@@ -25,6 +25,7 @@ class Result:
     ok: bool = True
     hold: bool = False
     unreachable: bool = False
+    limit: str | None = None
 
 
 OK = Result("")

@@ -107,7 +107,7 @@ def test_a_host_that_allows_no_thread_gives_all_back_and_says_so(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         tally = stock.run_pass()
-    assert tally.fault == "This host allows no thread to be started."
+    assert tally.fault == "This host allows not a single request: it limits threads (ulimit -u)."
     assert (stock.one().status, stock.one().claimed_by) == ("new", None)
     stock.run_pass()
     assert stock.one().status == "processed"

@@ -32,10 +32,8 @@ FLOORS = (
     ("engines", "columns", "added_columns"),
     ("transport", "formats", "answers", "spam", "lanes", "explain", "database_errors"),
     ("signing", "schedule", "draft", "settings", "sandbox"),
-    (
-        *("raw", "pretty", "text", "clock", "cores", "locks", "ids", "turns", "parsers", "run_settings"),
-        *("refusal", "version"),
-    ),
+    ("raw", "pretty", "text", "clock", "cores", "locks", "resource_limits"),
+    ("ids", "turns", "parsers", "run_settings", "refusal", "version"),
 )
 PURE = (
     "signing",

@@ -1,6 +1,7 @@
 """What a worker does with a message: take the row over, do it as a pass would, record it."""
 
 import re
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from guestbook import clock, database, errands, ids, queue, record, schedule, sender
+from guestbook import clock, database, errands, ids, queue, record, resource_limits, schedule, sender
 from guestbook.broker.gate import Gate
 from guestbook.broker.together import Together
 from guestbook.errands import Receivers
@@ -23,6 +24,7 @@ from guestbook.settings import Settings
 
 GIVE_BACK = timedelta(seconds=2)  # until a delivery is published again whose webhook has its share of threads
 AFTER_FAULT = timedelta(seconds=30)  # of our own machine or proxy, the same
+DATABASE_FILES = 45  # of all connections that the engine's pool may open on SQLite, three for each
 ROW_ID = re.compile("[0-9a-f]{32}")
 TOKEN = re.compile(r"[\w.]{1,64}", re.ASCII)
 
@@ -42,9 +44,13 @@ class Hands:
         self._settings = settings
         self._lease = schedule.lease(settings.timeout)  # in which to send
         self._skew = timedelta() if settings.on_sqlite else queue.SKEW
-        self._gate = Gate(threads)
+        resource_limits.bound_arenas()
+        room = resource_limits.room(threads, files=DATABASE_FILES)
+        self._slots = threading.Semaphore(max(1, room.threads))  # requests that the host allows at once
+        self._gate = Gate(min(threads, max(1, room.threads)))
         self._receivers = Receivers()
         transport = errands.transport(settings)
+        transport.limit(room.connections)
         self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
         self._inbox = Inbox(engine, settings)
         # A commit for each delivery would be the most that a database does: threads share them.
@@ -64,7 +70,7 @@ class Hands:
     def _send(self, errand: Errand) -> Outcome:
         outcome = self._attempt(errand)
         if outcome.started_at is None:  # the row's own due time was the end of the relay's lease
-            wait = AFTER_FAULT if outcome.fault else GIVE_BACK
+            wait = AFTER_FAULT if outcome.fault or outcome.limit else GIVE_BACK
             outcome.errand = replace(errand, due_at=clock.now() + wait)
         return outcome
 
@@ -73,7 +79,8 @@ class Hands:
         if not self._gate.enter(webhook_id, errand.id):
             return Outcome(errand)
         try:
-            return self._sender.attempt(errand)
+            with self._slots:
+                return self._sender.attempt(errand)
         finally:
             self._gate.leave(webhook_id, errand.id)
 

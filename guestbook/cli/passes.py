@@ -151,6 +151,8 @@ def complain(tally: Tally) -> None:
         )
     if tally.fault:
         click.echo(f"guestbook: the pass ended early, and what is due waits. {tally.fault}", err=True)
+    if tally.limit:
+        click.echo(f"guestbook: {tally.limit}", err=True)
     for line in tally.disabled:
         click.echo(f"guestbook: {show.safe(line)}.", err=True)
 

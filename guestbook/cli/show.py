@@ -30,6 +30,7 @@ from guestbook.settings import Settings
 UNSEEN = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes only what lies below the blank; terminals obey more
 INIT_DB = {Fault.NO_TABLES: "Make them", Fault.OLD_TABLES: "Bring them up to date"}
 AWAY = 75  # EX_TEMPFAIL of sysexits.h: cron may try again later
+NO_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M", bound=Base)
@@ -67,6 +68,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **options)
         except Refused as error:
             raise click.ClickException(str(error)) from None
+        except MemoryError:
+            click.echo(NO_MEMORY, err=True)
+            sys.exit(AWAY)
         except (DBAPIError, PoolTimeout) as error:
             if _narrating():
                 traceback.print_exc()

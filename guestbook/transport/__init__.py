@@ -91,9 +91,19 @@ class Transport:
                 response.settle()
         except (RequestException, HTTPError):  # our own errors are not of theirs: the pool was closed
             raise attempt.error("closed") from None
+        except MemoryError:
+            raise attempt.error("out_of_memory") from None
+        except TransportError as error:
+            if error.limit:
+                self._adapter.idle.halve()
+            raise
         finally:
             budget.current.reset(token)
         return Answer(response.status, response.fields, content, note)
+
+    def limit(self, connections: int) -> None:
+        """Keep no more idle connections than so many, to all hosts together."""
+        self._adapter.idle.limit(connections)
 
     def close(self) -> None:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""

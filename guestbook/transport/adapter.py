@@ -12,7 +12,8 @@ from urllib3 import HTTPConnectionPool, ProxyManager
 
 from guestbook.transport.budget import BudgetTLSSocket
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool, ProxiedPool, ProxiedTLSPool
-from guestbook.transport.errors import TransportError
+from guestbook.transport.errors import LOCAL_ERRORS, TransportError
+from guestbook.transport.idle import Idle
 from guestbook.transport.response import Response
 
 HOSTS = 128  # hosts whose idle connections are kept
@@ -46,6 +47,7 @@ class Adapter(HTTPAdapter):
         self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
+        self.idle = Idle()
         super().__init__(pool_connections=HOSTS, pool_maxsize=IDLE)
         self.poolmanager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
         self._manager = self._proxied(proxy) if proxy else self.poolmanager
@@ -53,7 +55,9 @@ class Adapter(HTTPAdapter):
     def pool_for(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
         """Return the pool of a host, or of the way to it through the proxy."""
         options = {"ssl_context": self.tls_context()} if scheme == "https" else {}
-        return self._manager.connection_from_host(host, port, scheme, pool_kwargs=options)
+        pool: Any = self._manager.connection_from_host(host, port, scheme, pool_kwargs=options)
+        pool.idle = self.idle
+        return cast(HTTPConnectionPool, pool)
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the one context of all connections: a pass over HTTP alone never loads its CAs."""
@@ -91,5 +95,6 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context.load_verify_locations(ca_file)
     except OSError as error:
-        raise TransportError("no_authorities", error.strerror or "") from None
+        reason = "out_of_sockets" if error.errno in LOCAL_ERRORS else "no_authorities"
+        raise TransportError(reason, error.strerror or "") from None
     return context

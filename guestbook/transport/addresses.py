@@ -4,6 +4,8 @@ import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from guestbook.transport.errors import LOCAL_ERRORS
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -98,11 +100,14 @@ def is_own(address: Address) -> bool:
 
     A datagram socket that is connected to one of the host's addresses gets that same address as its source.
     Nothing is sent; and unlike a list of interfaces this needs no privileges and is never out of date.
+    Raises OSError when this host has no socket left to ask with.
     """
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), 9))
             return ip_address(probe.getsockname()[0].partition("%")[0]) == address
-    except OSError:
+    except OSError as error:
+        if error.errno in LOCAL_ERRORS:
+            raise
         return False  # no route there, so not ours

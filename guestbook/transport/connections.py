@@ -33,6 +33,7 @@ class _Exchanging:
             attempt.stage = budget.WAITING
             return _first_answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
+            _refuse_to_blame(error)
             raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
             raise attempt.error("connection_lost", error.strerror or "") from None
@@ -48,6 +49,7 @@ class _Handshaking:
         except ssl.SSLCertVerificationError as error:
             raise _tls_failed(error.verify_message) from None
         except ssl.SSLError as error:
+            _refuse_to_blame(error)
             raise _tls_failed(_tls_reason(error)) from None
         except OSError as error:
             raise _tls_failed(error.strerror or "connection lost") from None
@@ -106,6 +108,7 @@ class _Posting:
         """Exchange one request for one answer: nothing is sent twice, nothing is followed."""
         message = _message(method, url, headers, body)
         connection = self._get_conn()
+        self.idle.take(connection)
         try:
             if connection.is_closed:
                 self.open(connection)
@@ -119,6 +122,13 @@ class _Posting:
     def open(self, connection: Any) -> None:
         """Make the connection."""
         connection.connect()
+
+    def keep(self: Any, connection: Any) -> None:
+        """Keep the connection for another request."""
+        self.idle.add(connection)
+        self._put_conn(connection)
+        if connection.is_closed:  # the pool was full
+            self.idle.take(connection)
 
 
 class _Proxied(_Posting):
@@ -189,6 +199,11 @@ def _first_answer(sock: socket.socket, method: str) -> Response:
 def _tls_failed(detail: str) -> TransportError:
     attempt = budget.current.get()
     return attempt.error("proxy_failed" if attempt.stage == budget.AT_PROXY else "tls_failed", detail)
+
+
+def _refuse_to_blame(error: ssl.SSLError) -> None:
+    if error.reason == "MALLOC_FAILURE":
+        raise MemoryError from error
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

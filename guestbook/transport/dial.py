@@ -1,17 +1,16 @@
 """Making a connection: resolve once, judge every answer, connect to what was judged, judge the peer again."""
 
-import errno
 import os
 import socket
 from ipaddress import ip_address
 from typing import Any
 
+from guestbook import resource_limits
 from guestbook.transport import budget, ports
 from guestbook.transport.budget import Budget, BudgetSocket
-from guestbook.transport.errors import TransportError
+from guestbook.transport.errors import LOCAL_ERRORS, TransportError
 
 TRIES = 3  # addresses of a name that are tried
-LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 SocketAddress = tuple[socket.AddressFamily, Any]
 
@@ -58,14 +57,25 @@ def _resolve(attempt: Budget, host: str, port: int) -> list[SocketAddress]:
     attempt.left()
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        missing = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
-        raise attempt.error("name_not_found" if missing else "name_lookup_failed") from None
-    except (OSError, ValueError):  # an empty or over-long label is a UnicodeError
+    except OSError as error:
+        raise attempt.error(_why_not_found(error)) from None
+    except ValueError:  # an empty or over-long label is a UnicodeError
         raise attempt.error("name_not_found") from None
     if not answers:
         raise attempt.error("name_not_found")
     return [(family, address) for family, _, _, _, address in answers]
+
+
+def _why_not_found(error: OSError) -> str:
+    """Return the reason word; the C library takes files that it cannot open for names that nobody knows."""
+    if error.errno == socket.EAI_MEMORY:
+        return "out_of_memory"
+    if resource_limits.files_are_used_up():
+        return "out_of_sockets"
+    unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
+    if isinstance(error, socket.gaierror) and error.errno not in unknown:
+        return "name_lookup_failed"
+    return "name_not_found"
 
 
 def _literal(host: str) -> str | None:
@@ -76,7 +86,11 @@ def _literal(host: str) -> str | None:
 
 
 def _judge(attempt: Budget, address: Any) -> None:
-    if not attempt.judge.admits(address[0]):
+    try:
+        admitted = attempt.judge.admits(address[0])
+    except OSError as error:  # whether it is this host's own cannot be found out now
+        raise attempt.error("out_of_sockets", error.strerror or "") from None
+    if not admitted:
         raise attempt.error("private_address", address[0])
     if address[1] in ports.REFUSED and not attempt.judge.allows(address[0]):
         raise attempt.error("bad_port", str(address[1]))

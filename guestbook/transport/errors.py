@@ -1,5 +1,11 @@
 """Why a request failed: one exception, one word for the program, one sentence for people."""
 
+import errno
+
+from guestbook.resource_limits import FILES, MEMORY
+
+LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # of an OSError
+
 SENTENCES = {
     "closed": "The sender was closed before the request was sent.",
     "bad_url": "The URL cannot be used.",
@@ -12,6 +18,7 @@ SENTENCES = {
     "connect_failed": "The connection could not be made.",
     "connect_timeout": "The connection was not made in time.",
     "out_of_sockets": "This machine has no free sockets left.",
+    "out_of_memory": "This machine has no free memory left.",
     "no_authorities": "The file of certificate authorities on this machine cannot be read.",
     "tls_failed": "The TLS connection could not be made or its certificate is not valid.",
     "tls_timeout": "The TLS handshake did not end in time.",
@@ -43,7 +50,10 @@ UNREACHABLE = frozenset(
 
 
 # This machine's own trouble, or its proxy's: no receiver is to blame, and none can be reached.
-OURS = frozenset(("closed", "out_of_sockets", "no_authorities", "proxy_failed"))
+OURS = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))
+
+# Of these, what fewer requests at once would mend.
+LIMITS = {"out_of_sockets": FILES, "out_of_memory": MEMORY}
 
 
 class TransportError(Exception):
@@ -68,6 +78,11 @@ class TransportError(Exception):
     def is_ours(self) -> bool:
         """Whether no receiver is to blame."""
         return self.reason in OURS
+
+    @property
+    def limit(self) -> str | None:
+        """Which limit of this machine was met, if that was it."""
+        return LIMITS.get(self.reason)
 
     def __str__(self) -> str:
         sentence = SENTENCES[self.reason]

@@ -82,7 +82,7 @@ class Response(http.client.HTTPResponse):
         """Give the connection back when it can carry another request, else close it."""
         self.close()
         if self.whole and not self.will_close:
-            self.pool._put_conn(self.connection)
+            self.pool.keep(self.connection)
         else:
             self.connection.close()
 

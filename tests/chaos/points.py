@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import statistics
 import time
@@ -160,6 +161,19 @@ def measured() -> None:
     retention.prune = tidy_and_tell
 
 
+def limited() -> None:
+    """Run where the host limits files, memory or threads, as GUESTBOOK_TEST_LIMIT has it: `files 40`."""
+    kind, number = os.environ["GUESTBOOK_TEST_LIMIT"].split()
+    limits = {"files": resource.RLIMIT_NOFILE, "memory": resource.RLIMIT_AS, "threads": resource.RLIMIT_NPROC}
+    if kind == "threads":  # root has as many as it likes, and other processes of one's own count too
+        home = Path(os.environ["HOME"])  # where the command writes down its name
+        for path in (home, *home.iterdir()):
+            path.chmod(0o777)
+        os.setgid(int(os.environ["GUESTBOOK_TEST_USER"]))
+        os.setuid(int(os.environ["GUESTBOOK_TEST_USER"]))
+    resource.setrlimit(limits[kind], (int(number), int(number)))
+
+
 def _memory(line: str) -> float:
     """Return the MB of `VmRSS`, in use now, or `VmHWM`, the most that was ever in use."""
     status = Path("/proc/self/status").read_text()
@@ -181,5 +195,6 @@ POINTS: dict[str, Callable[[], None]] = {
         between_bites_of_prune,
         inside_prune,
         measured,
+        limited,
     )
 }
