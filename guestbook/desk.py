@@ -69,6 +69,15 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     _keep_template(session, webhook, wording)
 
 
+def faults(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
+    """Return what is wrong with each of the named fields by itself, in a sentence."""
+    try:
+        _checked(fields, settings, {})
+    except Refused as error:
+        return error.fields
+    return {}
+
+
 def warnings(url: str, settings: Settings) -> list[str]:
     """Return what the owner should know of a webhook's URL although it was taken.
 

@@ -1,5 +1,6 @@
 """The desk: what is wrong with a webhook is refused in a sentence, and then nothing has changed."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -191,3 +192,19 @@ def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
         stock.delivery(row)
     assert desk.delete(db.engine, row) == 5
     assert db.session.scalars(select(Delivery)).all() == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"events": ["ping"] * 50_000},
+        {"events": [f"ping{number}" for number in range(10_000)]},
+        {"headers": [f"X-{number}: a" for number in range(10_000)]},
+        {"headers": ["X: a"] * 10_000},
+    ],
+    ids=["the same event", "other events", "headers", "the same header"],
+)
+def test_what_is_named_thousands_of_times_costs_no_time(fields: dict[str, Any]) -> None:
+    start = time.perf_counter()
+    desk.faults(fields, stock.settings())
+    assert time.perf_counter() - start < 0.2

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, NoReturn
@@ -11,8 +11,10 @@ from flask import request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from guestbook.refusal import Refused
-from guestbook.web.api import document, patterns
+from guestbook.web.api import document, schemas
 from guestbook.web.api.schemas import Schema
+
+Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # what no schema can say: a sentence for each field
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 MOMENT = re.compile(
@@ -31,15 +33,26 @@ KINDS = {
 }
 
 SENTENCES = {
+    "minLength": "This must not be empty.",
     "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
     "minimum": "This must be at least {wanted}.",
     "maximum": "This must be at most {wanted}.",
     "format": "This must be a time such as 2026-01-31T23:59:59Z.",
     "minItems": "Please name at least one.",
+    "maxItems": "There may be at most {wanted}.",
     "uniqueItems": "Please name each only once.",
     "maxProperties": "There may be at most {wanted}.",
     "minProperties": "Please say what to change.",
 }
+PATTERNS = {
+    schemas.ID_PATTERN: "This is no id: those have 32 characters, 0 to 9 and a to f.",
+    schemas.HEADER_NAME: "{found!r} cannot be the name of a header.",
+    schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
+}
+SIZES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
+    "maxItems": list,
+    "maxProperties": dict,
+}  # rules that are held before any other, and for what
 
 
 def operation() -> dict[str, Any]:
@@ -63,8 +76,11 @@ def query() -> dict[str, Any]:
     return defaults | given
 
 
-def body() -> dict[str, Any]:
-    """Return the object in the body; without one, where that may be, an empty object."""
+def body(rules: Rules | None = None) -> dict[str, Any]:
+    """Return the object in the body; without one, where that may be, an empty object.
+
+    What breaks the schema is refused together with what `rules` have against the other fields.
+    """
     schema, required = document.body_of(operation())
     sent = request.get_data()
     if not sent and not required:
@@ -76,6 +92,8 @@ def body() -> dict[str, Any]:
         _check(found, schema)
     except RecursionError:  # lists that are compared go deeper than lists that are read
         raise BadRequest(TOO_DEEP) from None
+    except Refused as error:
+        raise _complete(error, found, schema, rules) from None
     assert isinstance(found, dict)
     return found
 
@@ -83,6 +101,14 @@ def body() -> dict[str, Any]:
 def moment(text: str | None) -> datetime | None:
     """Return the time behind a text that was found good."""
     return datetime.fromisoformat(text.upper()) if text else None
+
+
+def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None) -> Refused:
+    """Add what the rules say of the fields that are as the schema wants them."""
+    if rules is None or not error.fields or not isinstance(found, dict):
+        return error
+    rest = {name: found[name] for name in schema["properties"] if name in found and name not in error.fields}
+    return Refused.of({**rules(rest), **error.fields})
 
 
 def _parse(sent: bytes) -> object:
@@ -107,7 +133,9 @@ def _no_constant(name: str) -> NoReturn:
 
 def _check(value: object, schema: Schema) -> None:
     """Raise Refused with a sentence for each field in which the value is not what the schema wants."""
-    wrong: dict[str, str] = {}
+    wrong = _too_large(value, schema)
+    if wrong:  # then nothing in it is compared: that may take time which grows with the square of its size
+        raise Refused.of(wrong)
     for error in _errors(value, schema):
         for field, sentence in _reasons(error):
             if not field:
@@ -115,6 +143,17 @@ def _check(value: object, schema: Schema) -> None:
             wrong.setdefault(field, sentence)
     if wrong:
         raise Refused.of(wrong)
+
+
+def _too_large(value: object, schema: Schema) -> dict[str, str]:
+    """Return a sentence for each field that holds more items than it may."""
+    wrong: dict[str, str] = {}
+    for name, wanted in schema["properties"].items():
+        found = value.get(name) if isinstance(value, dict) else None
+        for rule, kind in SIZES.items():
+            if rule in wanted and isinstance(found, kind) and len(found) > wanted[rule]:
+                wrong[name] = SENTENCES[rule].format(wanted=wanted[rule])
+    return wrong
 
 
 def _errors(value: object, schema: Schema) -> Iterable[Any]:
@@ -169,7 +208,7 @@ def _sentence(rule: str, wanted: Any, found: Any) -> str:
     if rule == "enum":
         return f"This must be one of {', '.join(map(str, wanted))}."
     if rule == "pattern":
-        return patterns.reason(wanted, found)
+        return PATTERNS[wanted].format(found=found[:80])
     length = len(found) if isinstance(found, str) else 0
     return SENTENCES[rule].format(wanted=wanted, length=length)
 

@@ -43,7 +43,7 @@ def sign() -> ResponseReturnValue:
     """Write a comment. Spam is answered like a held one, so a program learns nothing."""
     if show.settings_of_book().closed:
         raise Forbidden(CLOSED)
-    entry = _draft(asked.body())
+    entry = _draft(asked.body(_faults))
     if entry.errors:
         raise Refused.of(entry.errors)
     try:
@@ -70,7 +70,7 @@ def one(comment_id: str) -> ResponseReturnValue:
 @calls.patch("/<comment_id>")
 def change(comment_id: str) -> ResponseReturnValue:
     """Correct a comment, then move it, then answer it: so receivers hear of it as it is in the end."""
-    changes = asked.body()
+    changes = asked.body(_faults)
     with writing() as session:
         comment = _locked(comment_id)
         if any(name in changes for name in FIELDS):
@@ -99,3 +99,8 @@ def _locked(comment_id: str) -> Comment:
 
 def _draft(fields: dict[str, Any]) -> draft.Draft:
     return draft.read({name: fields.get(name) or "" for name in FIELDS})
+
+
+def _faults(fields: dict[str, Any]) -> dict[str, str]:
+    """Return what is wrong with those that are there."""
+    return {name: reason for name, reason in _draft(fields).errors.items() if name in fields}

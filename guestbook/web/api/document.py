@@ -2,16 +2,12 @@
 
 from typing import Any
 
-from guestbook.models import comment as comments
-from guestbook.models import delivery as deliveries
-from guestbook.models import webhook as webhooks
 from guestbook.version import VERSION
-from guestbook.web.api import schemas, scopes
-from guestbook.web.api.schemas import Schema, one_of, ref
+from guestbook.web.api import queries, schemas, scopes
+from guestbook.web.api.schemas import Schema, ref
 
 PLACE = "/api/v1"
 JSON = "application/json"
-PAGE = range(1, 101)  # rows of one answer
 TOKEN: list[Any] = [{"token": []}]
 ANYBODY_OR_TOKEN: list[Any] = [{}, {"token": []}]
 ABOUT = (
@@ -20,6 +16,14 @@ ABOUT = (
     f"{scopes.ABOUT} "
     "Times are in UTC; lists are newest first, and `next` is the address of their next page."
 )
+TAGS = {
+    "comments": "What visitors wrote: read, write, moderate, answer.",
+    "webhooks": "Who is told of events, and how.",
+    "deliveries": "What was sent to webhooks, and what came of it.",
+    "inbox": "What others have sent to the book.",
+    "document": "This description of the API.",
+}
+LICENCE = {"name": "MIT", "identifier": "MIT"}
 WRONG = {
     400: "The body is no JSON, or an object in it has a name twice.",
     401: "The token is missing, wrong or expired.",
@@ -39,8 +43,9 @@ def build(server: str) -> dict[str, Any]:
     """Return the whole document; `server` is the absolute address of the API."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Guestbook", "version": VERSION, "description": ABOUT},
+        "info": {"title": "Guestbook", "version": VERSION, "description": ABOUT, "license": LICENCE},
         "servers": [{"url": server}],
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": PATHS,
         "components": {
             "schemas": schemas.REQUESTS | schemas.ANSWERS,
@@ -63,6 +68,7 @@ def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
 
 
 def _operation(
+    name: str,
     summary: str,
     good: dict[int, str | None],
     *wrong: int,
@@ -72,19 +78,36 @@ def _operation(
     security: list[Any] = TOKEN,
     headers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Describe an operation: its answers with their schemas, the errors it may make, its body and query."""
+    """Describe an operation: its name in programs, its answers, the errors it makes, its body and query."""
     answers = {
         str(status): _answer(schema, headers if status == 201 else ()) for status, schema in good.items()
     }
     errors = {*wrong, 503, *(BODY_ERRORS if body else ()), *((422,) if query else ())}
     errors |= {401, 403} if security else set()
-    told: dict[str, Any] = {"summary": summary, "security": security, "responses": answers}
+    told: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "security": security,
+        "responses": answers,
+    }
     answers.update({str(status): _error(status) for status in sorted(errors)})
     if query:
         told["parameters"] = list(query)
     if body:
         told["requestBody"] = {"required": not optional, "content": {JSON: {"schema": ref(body)}}}
     return told
+
+
+def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
+    """Give each operation of an address its tag, the first part of the address, and the scope it needs."""
+    noun = path.split("/")[1]
+    tag = noun if noun in TAGS else "document"
+    completed = dict(item)
+    for method in item.keys() - {"parameters"}:
+        scope = {"token": [scopes.needed(path, method)]}
+        security = [scope if one else {} for one in item[method]["security"]]
+        completed[method] = {"tags": [tag], **item[method], "security": security}
+    return completed
 
 
 def _answer(schema: str | None, headers: tuple[str, ...]) -> dict[str, Any]:
@@ -103,53 +126,22 @@ def _error(status: int) -> dict[str, Any]:
     return told
 
 
-def _in_query(name: str, schema: Schema, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
 def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schemas.ID}
 
 
-def _limit(default: int) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": PAGE[0], "maximum": PAGE[-1], "default": default}
-    return _in_query("limit", schema, "How many at most.")
-
-
-BEFORE = _in_query("before", schemas.ID, "Only those older than the one with this id.")
-COMMENTS_ASKED = (
-    _limit(20),
-    BEFORE,
-    _in_query("after", schemas.ID, "Only those newer than the one with this id."),
-    _in_query(
-        "status",
-        one_of("all", *comments.STATUSES, default="published"),
-        "Others than published need a token.",
-    ),
-)
-DELIVERIES_ASKED = (
-    _limit(20),
-    BEFORE,
-    _in_query("status", one_of(*deliveries.STATUSES), "Only those."),
-    _in_query("webhook", schemas.ID, "Only those to the webhook with this id."),
-    _in_query("event", one_of(*webhooks.EVENTS), "Only those of this event."),
-    _in_query("since", schemas.TIME, "Only those made at this moment or later."),
-    _in_query("until", schemas.TIME, "Only those made before this moment."),
-)
-INBOX_ASKED = (
-    _limit(20),
-    BEFORE,
-    _in_query("status", one_of(*deliveries.STATUSES), "Only those."),
-    _in_query("source", schemas.ID, "Only those of the source with this id."),
-)
-
-PATHS: dict[str, dict[str, Any]] = {
-    "/openapi.json": {"get": _operation("This document", {200: "Document"}, security=[])},
+CALLS: dict[str, dict[str, Any]] = {
+    "/openapi.json": {"get": _operation("getDocument", "This document", {200: "Document"}, security=[])},
     "/comments": {
         "get": _operation(
-            "List comments", {200: "Comments"}, query=COMMENTS_ASKED, security=ANYBODY_OR_TOKEN
+            "listComments",
+            "List comments",
+            {200: "Comments"},
+            query=queries.COMMENTS,
+            security=ANYBODY_OR_TOKEN,
         ),
         "post": _operation(
+            "createComment",
             "Write a comment: 201 when it is in the book, 202 when the owner looks at it first",
             {201: "Comment", 202: "Comment"},
             403,
@@ -161,33 +153,46 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     "/comments/{comment_id}": {
         "parameters": [_in_path("comment_id")],
-        "get": _operation("Show a comment", {200: "Comment"}, 404, security=ANYBODY_OR_TOKEN),
+        "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=ANYBODY_OR_TOKEN),
         "patch": _operation(
-            "Correct a comment, move it, answer it", {200: "Comment"}, 404, body="CommentChanges"
+            "updateComment",
+            "Correct a comment, move it, answer it",
+            {200: "Comment"},
+            404,
+            body="CommentChanges",
         ),
-        "delete": _operation("Delete a comment for good", {204: None}, 404),
+        "delete": _operation("deleteComment", "Delete a comment for good", {204: None}, 404),
     },
     "/webhooks": {
-        "get": _operation("List the webhooks", {200: "Webhooks"}),
+        "get": _operation("listWebhooks", "List the webhooks", {200: "Webhooks"}),
         "post": _operation(
-            "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook", headers=("Location",)
+            "createWebhook",
+            "Add a webhook",
+            {201: "WebhookWithSecret"},
+            body="NewWebhook",
+            headers=("Location",),
         ),
     },
     "/webhooks/{webhook_id}": {
         "parameters": [_in_path("webhook_id")],
-        "get": _operation("Show a webhook", {200: "Webhook"}, 404),
+        "get": _operation("getWebhook", "Show a webhook", {200: "Webhook"}, 404),
         "patch": _operation(
-            "Change a webhook; what is not named stays", {200: "Webhook"}, 404, body="WebhookChanges"
+            "updateWebhook",
+            "Change a webhook; what is not named stays",
+            {200: "Webhook"},
+            404,
+            body="WebhookChanges",
         ),
-        "delete": _operation("Delete a webhook with all its deliveries", {204: None}, 404),
+        "delete": _operation("deleteWebhook", "Delete a webhook with all its deliveries", {204: None}, 404),
     },
     "/webhooks/{webhook_id}/test": {
         "parameters": [_in_path("webhook_id")],
-        "post": _operation("Send it a ping with the next pass", {202: "Delivery"}, 404),
+        "post": _operation("testWebhook", "Send it a ping with the next pass", {202: "Delivery"}, 404),
     },
     "/webhooks/{webhook_id}/rotate-secret": {
         "parameters": [_in_path("webhook_id")],
         "post": _operation(
+            "rotateWebhookSecret",
             "Give it a new secret; for some hours both sign",
             {200: "WebhookWithSecret"},
             404,
@@ -195,30 +200,43 @@ PATHS: dict[str, dict[str, Any]] = {
             optional=True,
         ),
     },
-    "/deliveries": {"get": _operation("List deliveries", {200: "Deliveries"}, query=DELIVERIES_ASKED)},
+    "/deliveries": {
+        "get": _operation("listDeliveries", "List deliveries", {200: "Deliveries"}, query=queries.DELIVERIES)
+    },
     "/deliveries/{delivery_id}": {
         "parameters": [_in_path("delivery_id")],
-        "get": _operation("Show a delivery with its attempts", {200: "DeliveryWithAttempts"}, 404),
+        "get": _operation(
+            "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}, 404
+        ),
     },
     "/deliveries/{delivery_id}/redeliver": {
         "parameters": [_in_path("delivery_id")],
-        "post": _operation("Send it again with the next pass", {202: "Delivery"}, 404, 409),
+        "post": _operation("redeliver", "Send it again with the next pass", {202: "Delivery"}, 404, 409),
     },
-    "/inbox": {"get": _operation("List inbound events", {200: "InboundEvents"}, query=INBOX_ASKED)},
+    "/inbox": {
+        "get": _operation(
+            "listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=queries.INBOX
+        )
+    },
     "/inbox/{event_id}": {
         "parameters": [_in_path("event_id")],
         "get": _operation(
-            "Show an inbound event with its payload and how it was verified", {200: "InboundEventInFull"}, 404
+            "getInboundEvent",
+            "Show an inbound event with its payload and how it was verified",
+            {200: "InboundEventInFull"},
+            404,
         ),
     },
     "/inbox/{event_id}/reprocess": {
         "parameters": [_in_path("event_id")],
-        "post": _operation("Work through it again with the next pass", {202: "InboundEvent"}, 404, 409),
+        "post": _operation(
+            "reprocessInboundEvent",
+            "Work through it again with the next pass",
+            {202: "InboundEvent"},
+            404,
+            409,
+        ),
     },
 }
 
-for _path, _methods in PATHS.items():
-    for _method in _methods.keys() - {"parameters"}:
-        _told = _methods[_method]
-        _roles = {"token": [scopes.needed(_path, _method)]}
-        _told["security"] = [_roles if one else {} for one in _told["security"]]
+PATHS = {path: _completed(path, item) for path, item in CALLS.items()}

@@ -8,7 +8,6 @@ from guestbook.models import comment as comments
 from guestbook.models import delivery as deliveries
 from guestbook.models import webhook as webhooks
 from guestbook.transport import checks
-from guestbook.web.api import patterns
 from guestbook.web.errors import CODES, InsufficientScope
 
 Schema = dict[str, Any]
@@ -16,11 +15,15 @@ Schema = dict[str, Any]
 MOST_OVERLAP = 24 * 30  # hours for which an old secret may sign beside the new one
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer", "minimum": 0}
-ID: Schema = {"type": "string", "pattern": patterns.ID}
+ID_PATTERN = "^[0-9a-f]{32}$"
+HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
+HEADER_VALUE = "^[ -~]*$"
+ID: Schema = {"type": "string", "pattern": ID_PATTERN}
+URL: Schema = {"type": "string", "format": "uri"}
 TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
 HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
-NAME: Schema = {"type": "string", "pattern": patterns.VISIBLE, "maxLength": draft.NAME_LIMIT}
-MESSAGE: Schema = {"type": "string", "pattern": patterns.VISIBLE, "maxLength": draft.MESSAGE_LIMIT}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": draft.NAME_LIMIT}
+MESSAGE: Schema = {"type": "string", "minLength": 1, "maxLength": draft.MESSAGE_LIMIT}
 
 
 def one_of(*values: str, **more: object) -> Schema:
@@ -34,9 +37,12 @@ def or_null(schema: Schema) -> Schema:
 
 
 def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
-    """Return the schema of an object with exactly those properties, all there but the optional ones."""
+    """Return the schema of an object with those properties, all there but the optional ones.
+
+    It may get more: a later version of the book adds fields, and no program is to fail by them.
+    """
     required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def request(properties: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
@@ -52,34 +58,34 @@ def ref(name: str) -> Schema:
 
 def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
-    following = {"type": ["string", "null"], "description": "The address of the next page; null on the last."}
+    following = {**or_null(URL), "description": "The address of the next page; null on the last."}
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-WEBSITE: Schema = or_null(
-    {"type": "string", "pattern": patterns.WEBSITE, "maxLength": draft.WEBSITE_LIMIT - 8}
-)
+WEBSITE: Schema = {
+    **or_null({"type": "string", "maxLength": draft.WEBSITE_LIMIT}),
+    "description": "The address of a website; without http:// or https:// it gets https://.",
+}
 EVENTS: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All headers of its own that the webhook sends. The values are shown as (hidden) later. "
     "Of names that differ in case alone the last one counts.",
-    "propertyNames": {"type": "string", "pattern": patterns.HEADER_NAME, "maxLength": checks.NAME_LIMIT},
+    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": checks.NAME_LIMIT},
     "additionalProperties": {
         "type": "string",
-        "pattern": patterns.HEADER_VALUE,
+        "pattern": HEADER_VALUE,
         "maxLength": checks.VALUE_LIMIT,
     },
     "maxProperties": checks.HEADERS_LIMIT,
 }
 WEBHOOK_FIELDS: Schema = {
     "url": {
-        "type": "string",
-        "format": "uri",  # with a host in any script; what may be sent to, transport decides
+        **URL,  # with a host in any script; what may be sent to, transport decides
         "maxLength": checks.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
-    "name": {"type": "string", "pattern": patterns.VISIBLE, "maxLength": desk.NAME_LIMIT},
+    "name": {"type": "string", "minLength": 1, "maxLength": desk.NAME_LIMIT},
     "format": one_of(
         *FORMATS,
         description="How the body is written. Without it, a new webhook gets the one of the chat service "
@@ -89,7 +95,7 @@ WEBHOOK_FIELDS: Schema = {
         **or_null({"type": "string", "maxLength": sandbox.SOURCE_LIMIT}),
         "description": "For the format template: a Jinja template that gives the body, which must be JSON.",
     },
-    "events": {**EVENTS, "minItems": 1, "uniqueItems": True},
+    "events": {**EVENTS, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
     "headers": OWN_HEADERS,
     "disabled": {"type": "boolean", "description": "Send nothing; what is for it waits until it is enabled."},
 }
@@ -122,17 +128,17 @@ REQUESTS: dict[str, Schema] = {
 COMMENT: Schema = {
     "id": ID,
     "name": TEXT,
-    "website": or_null(TEXT),
+    "website": or_null(URL),
     "message": TEXT,
     "status": one_of(*comments.STATUSES),
-    "url": TEXT,
+    "url": URL,
     "created_at": TIME,
     "reply": {
         "description": "What the owner answered.",
         "oneOf": [answer({"message": TEXT, "created_at": TIME}), {"type": "null"}],
     },
     "origin": {
-        **answer({"name": TEXT, "url": or_null(TEXT)}),
+        **answer({"name": TEXT, "url": or_null(URL)}),
         "description": "Whence it came, and its address in another book; missing where a visitor wrote it.",
     },
     "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},
@@ -140,7 +146,7 @@ COMMENT: Schema = {
 WEBHOOK: Schema = {
     "id": ID,
     "name": TEXT,
-    "url": TEXT,
+    "url": URL,
     "format": TEXT,
     "template": {**or_null(TEXT), "description": "What gives its body, where its format is template."},
     "events": EVENTS,
@@ -149,7 +155,7 @@ WEBHOOK: Schema = {
     "created_at": TIME,
     "previous_secret_expires_at": or_null(TIME),
     "disabled_at": or_null(TIME),
-    "disabled_reason": {"enum": [*webhooks.DISABLED_REASONS, None]},
+    "disabled_reason": {"type": ["string", "null"], "enum": [*webhooks.DISABLED_REASONS, None]},
     "paused_until": or_null(TIME),
     "failures_in_a_row": NUMBER,
     "unreachable_in_a_row": NUMBER,

@@ -1,5 +1,6 @@
 """The webhooks: add, change, try, give a new secret, delete."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ def index() -> ResponseReturnValue:
 @calls.post("")
 def add() -> ResponseReturnValue:
     """Add one, and show its secret this once."""
-    fields = asked.body()
+    fields = asked.body(_faults)
     with writing() as session:
         webhook = desk.add(session, _fields(fields), settings())
         _turn(webhook, fields)
@@ -44,7 +45,7 @@ def one(webhook_id: str) -> ResponseReturnValue:
 @calls.patch("/<webhook_id>")
 def change(webhook_id: str) -> ResponseReturnValue:
     """Change what is named; `events` and `headers` replace all that were there."""
-    changes = asked.body()
+    changes = asked.body(_faults)
     with writing() as session:
         webhook = hold(Webhook, webhook_id)
         desk.update(session, webhook, _fields(changes), settings())
@@ -78,6 +79,12 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
         webhook = hold(Webhook, webhook_id)
         webhook.rotate_secret(clock.now(), timedelta(hours=hours))
         return shapes.webhook(webhook, with_secret=True)
+
+
+def _faults(fields: dict[str, Any]) -> Mapping[str, str]:
+    """Return what is wrong with those that can be judged alone: a hidden header needs its webhook."""
+    alone = {name: value for name, value in fields.items() if name != "headers"}
+    return desk.faults(_fields(alone), settings())
 
 
 def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:

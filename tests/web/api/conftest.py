@@ -1,9 +1,17 @@
-"""Programs: the owner's, which has a token, and anybody's."""
+"""Programs: the owner's, which has a token, and anybody's; and a book on a real server."""
+
+import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
+import waitress
 from flask import Flask
 
+from tests import stock
+from tests.conftest import running
 from tests.web.api.program import Program, new_token
+from tests.web.visitor import let_write
 
 
 @pytest.fixture
@@ -14,3 +22,21 @@ def program(app: Flask) -> Program:
 @pytest.fixture
 def anybody(app: Flask) -> Program:
     return Program(app)
+
+
+@pytest.fixture
+def served(environ: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Give the address of a book on a real server, and a token."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
+            let_write(app)
+            with app.app_context():
+                stock.inbound(stock.source(), status="failed", error="The body is not UTF-8.")
+            server = waitress.create_server(app, sockets=[listening], threads=2)
+            thread = threading.Thread(target=server.run)
+            thread.start()
+            yield address, new_token(app)
+            server.trigger.pull_trigger(server.close)
+            thread.join(10)

@@ -152,7 +152,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Pro
     wrong = {"name": "\u200b", "website": "javascript:alert(1)", "message": "x" * 4001, "e-mail": "a@b.c"}
     fields = anybody.refused("POST", "/comments", wrong)
     assert fields == {
-        "name": "Please write something that can be seen.",
+        "name": "Please write your name.",
         "website": "Only addresses that start with http:// or https:// can be linked.",
         "message": "This has 4,001 characters. Please use at most 4,000.",
         "e-mail": "There is no such field. Known are name, website, message.",

@@ -1,19 +1,41 @@
-"""Bodies whose lists are as deep as they can be read."""
+"""Bodies that are small, and yet would take long to compare."""
 
-from flask import Flask
+import json
+import time
 
-from guestbook import tokens
-from guestbook.database import writing
+import pytest
+
+from tests.web.api.program import Program
+
+DEEP = "[" * 500 + "]" * 500
+OBJECTS = json.dumps([{"a": number} for number in range(4000)])
 
 
-def test_lists_that_are_deep_and_alike_are_refused(app: Flask) -> None:
-    deep = "[" * 500 + "]" * 500
-    with app.app_context(), writing() as session:
-        _, token = tokens.add(session, "A program")
-    answer = app.test_client().post(
-        "/api/v1/webhooks",
-        data=f'{{"url": "http://receiver.example/", "events": [{deep}, {deep}]}}',
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    assert answer.status_code == 400
+def send(program: Program, body: str) -> tuple[int, float]:
+    start = time.perf_counter()
+    answer = program.ask("POST", "/webhooks", data=body, content_type="application/json")
+    return answer.status_code, time.perf_counter() - start
+
+
+def test_lists_that_are_deep_and_alike_are_refused(program: Program) -> None:
+    body = f'{{"url": "http://receiver.example/", "events": [{DEEP}, {DEEP}]}}'
+    assert send(program, body)[0] == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"url": "http://receiver.example/", "events": {OBJECTS}}}',
+        f'{{"url": "http://receiver.example/", "events": [{OBJECTS}, {OBJECTS[:-1]}, 1]]}}',
+        f'{{"url": "http://receiver.example/", "events": {json.dumps(["ping"] * 6000)}}}',
+        f'{{"url": {OBJECTS}, "name": "x", "unknown": []}}',
+        json.dumps({"url": "http://a.example/", "headers": {f"X-{n}": [n] for n in range(4000)}}),
+        json.dumps({str(number): [number] for number in range(4000)}),
+    ],
+    ids=["objects", "lists of objects", "names", "a url", "headers", "unknown fields"],
+)
+def test_a_body_of_thousands_of_parts_is_refused_at_once(program: Program, body: str) -> None:
+    send(program, "{}")  # so that the library is there
+    status, seconds = send(program, body)
+    assert status in (413, 422)
+    assert seconds < 0.2

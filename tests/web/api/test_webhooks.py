@@ -163,8 +163,10 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
         ({"events": ["comment.*"]}, "events", "comment.created"),
         ({"events": ["ping", "ping"]}, "events", "once"),
         ({"events": "ping"}, "events", "a list"),
+        ({"events": ["ping"] * 100}, "events", "at most 7"),
         ({"format": "xml"}, "format", "json"),
-        ({"name": " "}, "name", "seen"),
+        ({"name": " "}, "name", "1 to 80"),
+        ({"name": ""}, "name", "empty"),
         ({"name": "x" * 81}, "name", "81 characters"),
         ({"disabled": "true"}, "disabled", "true or false"),
         ({"secret": "mine"}, "secret", "no such field"),
@@ -181,6 +183,11 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
         assert list(fields) == [field]
         assert word in fields[field]
     assert program.get("/webhooks")["webhooks"] == [before]
+
+
+def test_all_that_is_wrong_in_a_webhook_is_said_at_once(program: Program) -> None:
+    wrong = {"url": "http://10.0.0.1/", "name": "x" * 81, "events": ["ping", "ping"], "colour": "blue"}
+    assert set(program.refused("POST", "/webhooks", wrong)) == set(wrong)
 
 
 def test_ipv6_receivers_have_brackets(program: Program) -> None:
