@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from scripts.benchmarks import beside
+from scripts.benchmarks.deliver import deliver
 from tests import databases, outside
 from tests.conftest import need
 
@@ -101,6 +103,6 @@ def test_peers_whose_servers_are_away_are_skipped() -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_sentence(arguments: list[str], sentence: str) -> None:
-    done = bench(*arguments)
-    assert done.returncode == 2
+    done = CliRunner().invoke(deliver, arguments)
+    assert done.exit_code == 2
     assert sentence in done.stderr

@@ -15,7 +15,7 @@ WELL = Account(lost={"quick": 0}, unrecorded=0, explained=0, unprocessed=0, not_
 FLAT = {"web": Growth(60.0, 62.0, 0.2), "cron": Growth(50.0, 50.0, 0.0)}
 
 
-@pytest.mark.parametrize("mode", ["sqlite-wal", "postgresql", "mariadb"])
+@pytest.mark.parametrize("mode", ["sqlite-wal", "postgresql"])
 def test_all_that_was_accepted_in_some_seconds_has_arrived(mode: str) -> None:
     if mode != "sqlite-wal":
         need(mode)

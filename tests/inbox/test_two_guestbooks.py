@@ -1,7 +1,6 @@
 """Two real guestbooks on two ports: what is signed in one appears in the other once, and not for ever."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import guestbook
+from guestbook.database import db
 from tests import outside
 
 ROUNDS = 3  # in which each book's cron comes; what goes in a circle would grow with them
@@ -25,11 +26,11 @@ class Guestbook:
 
     def command(self, *words: str) -> str:
         """Run one of its commands."""
-        command = [f"{sys.prefix}/bin/flask", "--app", "guestbook", *words]
-        home = self.environ["GUESTBOOK_DATA_DIR"]
-        env = {"PATH": "/usr/bin:/bin", "HOME": home, **self.environ}
-        done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=60)
-        assert (done.returncode, done.stderr) == (0, "")
+        app = guestbook.create_app(self.environ)
+        done = app.test_cli_runner().invoke(args=words)
+        with app.app_context():
+            db.engine.dispose()
+        assert (done.exit_code, done.stderr) == (0, "")
         return done.stdout
 
     def shown(self, *words: str) -> Any:
