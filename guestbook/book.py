@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from guestbook import clock, outbox
 from guestbook.draft import Draft
@@ -20,6 +20,13 @@ REPLY_LIMIT = 4000  # characters
 # Bytes of a comment and its reply as JSON. With what stands around them the payload of a webhook stays under
 # 20 kB, which 4,000 emoji fill alone; so the longest comments leave less room for the reply than that.
 REPLIED_LIMIT = 19_000
+# With all that a page shows of them, in one query.
+PUBLISHED = (
+    select(Comment)
+    .where(Comment.status == "published")
+    .options(joinedload(Comment.reply), joinedload(Comment.origin))
+)
+NEWEST = PUBLISHED.order_by(Comment.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +39,14 @@ class Page:
 
 def page(session: Session, before: str | None = None, limit: int = 20) -> Page:
     """Return the published comments before that id, by keyset: as fast at the end as at the start."""
-    query = select(Comment).where(Comment.status == "published").order_by(Comment.id.desc())
-    if before is not None:
-        query = query.where(Comment.id < before)
+    query = NEWEST if before is None else NEWEST.where(Comment.id < before)
     rows = list(session.scalars(query.limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def find(session: Session, comment_id: str) -> Comment | None:
     """Return the published comment with that id."""
-    query = select(Comment).where(Comment.id == comment_id, Comment.status == "published")
-    return session.scalars(query).one_or_none()
+    return session.scalars(PUBLISHED.where(Comment.id == comment_id)).one_or_none()
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 from sqlalchemy.orm import Session
 
 from guestbook import text
-from guestbook.models import Setting
+from guestbook.models import SETTINGS, Setting
 from guestbook.refusal import Refused
 
 MODERATION = ("off", "suspicious", "all")
@@ -35,13 +36,22 @@ class Preferences:
 
 
 NAMES = tuple(field.name for field in fields(Preferences))
+STORED = select(SETTINGS.c.name, SETTINGS.c.value).where(
+    SETTINGS.c.name.in_([literal_column(f"'{name}'") for name in NAMES])
+)
 
 
 def read(source: Session | Connection) -> Preferences:
     """Return the settings; what is not set, or was garbled by hand, is as at the start."""
-    query = select(Setting.name, Setting.value).where(Setting.name.in_(NAMES))
+    connection = source if isinstance(source, Connection) else source.connection()
+    return _kept(tuple((name, value) for name, value in connection.execute(STORED)))
+
+
+@lru_cache(maxsize=8)
+def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
+    """Return what the rows say; each page needs it, so it is worked out once for the same rows."""
     kept: dict[str, Any] = {}
-    for name, value in source.execute(query):
+    for name, value in rows:
         try:
             kept[name] = _parse(name, value)
         except ValueError:

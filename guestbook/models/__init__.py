@@ -3,7 +3,7 @@
 from guestbook.models.bin import BIN_REQUESTS, Bin, BinRequest
 from guestbook.models.comment import Comment, Origin, Reply
 from guestbook.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
-from guestbook.models.login import LIMITS, LOGINS, TOKENS, Limit, Login, Setting, Token
+from guestbook.models.login import LIMITS, LOGINS, SETTINGS, TOKENS, Limit, Login, Setting, Token
 from guestbook.models.passes import PASSES, Day, Pass
 from guestbook.models.source import FIRST_INBOUND_DUE, INBOUND, SOURCES, InboundEvent, Source
 from guestbook.models.webhook import Template, Webhook
@@ -18,6 +18,7 @@ __all__ = [
     "LIMITS",
     "LOGINS",
     "PASSES",
+    "SETTINGS",
     "SOURCES",
     "TOKENS",
     "Attempt",

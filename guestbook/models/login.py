@@ -70,3 +70,4 @@ class Setting(Base):
 LOGINS = cast(Table, Login.__table__)  # SQLAlchemy types it more widely
 LIMITS = cast(Table, Limit.__table__)
 TOKENS = cast(Table, Token.__table__)
+SETTINGS = cast(Table, Setting.__table__)

@@ -8,6 +8,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -62,6 +63,11 @@ def read(text: str) -> Form:
 
 
 def _serializer() -> URLSafeSerializer:
-    # Not the timed one: it counts whole seconds, and three of them decide here.
     assert current_app.secret_key
-    return URLSafeSerializer(current_app.secret_key, salt="guestbook form")
+    return _serializer_of(current_app.secret_key)
+
+
+@cache
+def _serializer_of(key: str | bytes) -> URLSafeSerializer:
+    # Not the timed one: it counts whole seconds, and three of them decide here.
+    return URLSafeSerializer(key, salt="guestbook form")

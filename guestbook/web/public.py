@@ -1,11 +1,13 @@
 """The book as everybody sees it, and the form."""
 
+import hashlib
+
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook import book, draft, spam
+from guestbook import book, clock, draft, spam
 from guestbook.database import db
 from guestbook.draft import Draft
 from guestbook.models import Comment
@@ -16,6 +18,7 @@ from guestbook.web.intake import TooMany
 pages = Blueprint("public", __name__)
 
 TRAP = "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
+FRESH = forms.OLDEST / 4  # seconds that a browser may go on showing the form that it has
 WAITING = "waiting"  # in place of an id, for what is not shown yet
 BLANK = Draft("", None, "", {})
 CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
@@ -35,16 +38,17 @@ def index() -> ResponseReturnValue:
     before = request.args.get("before")
     if before is not None and not common.ID.fullmatch(before):
         abort(404)
-    page = book.page(db.session(), before, show.settings_of_book().per_page)
-    return render_template(
+    token = forms.token()
+    html = render_template(
         "book.html",
-        page=page,
+        page=book.page(db.session(), before, show.settings_of_book().per_page),
         before=before,
         signed=_find(request.args.get("signed", "")),
         waiting=request.args.get("signed") == WAITING,
         draft=BLANK,
-        token=forms.token(),
+        token=token,
     )
+    return _unless_known(html, without=token)
 
 
 @pages.post("/comments")
@@ -74,8 +78,18 @@ def comment(comment_id: str) -> ResponseReturnValue:
     found = _find(comment_id)
     if found is None:
         abort(404)
-    response = current_app.make_response(render_template("comment.html", comment=found))
-    response.add_etag()
+    return _unless_known(render_template("comment.html", comment=found))
+
+
+def _unless_known(html: str, *, without: str = "") -> ResponseReturnValue:
+    """Answer 304 to a browser that has this page already; the form's token, which is new each time, aside.
+
+    The page that it keeps has an older token. So that this is never too old, the page counts as another one
+    every six hours.
+    """
+    content = html.replace(without, str(clock.now().timestamp() // FRESH)) if without else html
+    response = current_app.make_response(html)
+    response.set_etag(hashlib.sha256(content.encode()).hexdigest()[:32], weak=True)
     return response.make_conditional(request)
 
 

@@ -1,6 +1,8 @@
 """What templates use to show a comment, and the names that every page needs."""
 
+import calendar
 import hashlib
+import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 from flask import Flask, g, url_for
 from jinja2.utils import urlize
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook import clock, database, draft, preferences, text
@@ -17,13 +19,15 @@ from guestbook.preferences import Preferences
 from guestbook.web import common
 
 REL = "nofollow noopener ugc"
+SPACES = re.compile(r"(\s+)")
+MAY_BE_LINK = re.compile(r"://|@|\.\w")  # what each address has that `urlize` knows
 STATIC = Path(__file__).parent.parent / "static"
 
 
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
-    app.jinja_env.filters.update(prose=prose, weblink=weblink, day=day, moment=clock.to_text, ago=clock.ago)
-    app.jinja_env.filters.update(visible=visible)
+    app.jinja_env.filters.update(prose=prose, visible=visible, weblink=weblink, permalink=permalink)
+    app.jinja_env.filters.update(day=day, date=date, moment=clock.to_text, ago=clock.ago)
     app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(names)
@@ -47,8 +51,27 @@ def settings_of_book() -> Preferences:
 
 
 def prose(text: str) -> Markup:
-    """Escape the text and make links of the addresses in it; line breaks are the stylesheet's work."""
-    return Markup(urlize(text, rel=REL))
+    """Escape the text and make links of the addresses in it; line breaks are the stylesheet's work.
+
+    `urlize` takes each word by itself, and a hundred times as long as escaping does: so it gets only those
+    words that may be an address.
+    """
+    escaped = escape(text)
+    if not MAY_BE_LINK.search(escaped):
+        return escaped
+    words = SPACES.split(escaped)
+    return Markup("".join(_linked(word) if MAY_BE_LINK.search(word) else word for word in words))
+
+
+def _linked(word: str) -> str:
+    return urlize(Markup(word), rel=REL)
+
+
+def permalink(comment_id: str) -> str:
+    """Return the path of a comment; its rule is asked once a request, for a page links many."""
+    if "permalinks" not in g:
+        g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
+    return f"{g.permalinks}{comment_id}"
 
 
 def weblink(url: str | None) -> str | None:
@@ -63,7 +86,13 @@ def visible(words: str) -> str:
 
 def day(when: datetime) -> str:
     """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
-    return f"{when.day} {when:%B %Y}"
+    return f"{when.day} {calendar.month_name[when.month]} {when.year}"
+
+
+def date(when: datetime, look: str = "") -> Markup:
+    """Return the day as an element that tells the exact time to programs, and to who points at it."""
+    exact, style = clock.to_text(when), f' class="{look}"' if look else ""
+    return Markup(f'<time{style} datetime="{exact}" title="{exact}">{day(when)}</time>')
 
 
 def asset(name: str) -> str:

@@ -4,8 +4,34 @@ from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2.utils import urlize
+from sqlalchemy import event
 
-from tests.web.visitor import Visitor, add, by_class, messages, stored, text
+from guestbook import book, preferences
+from guestbook.database import db, writing
+from guestbook.models import Comment
+from guestbook.web import show
+from tests import stock
+from tests.web.conftest import Later
+from tests.web.visitor import GREETING, Visitor, add, by_class, messages, stored, text
+
+PARTS = [
+    "https://",
+    "http://",
+    "www.",
+    "mailto:",
+    "ada@",
+    "example",
+    ".com",
+    ".x.info",
+    "[::1]",
+    "1.2.3.4",
+    " ",
+    "\n",
+]
+PARTS += ["(", ")", "<", ">", ".", ",", "&", "%", "/path?a=b#c", ":80", "\u2003", "'"]
 
 
 def test_an_empty_book_invites_to_open_it(visitor: Visitor) -> None:
@@ -172,3 +198,81 @@ def test_a_comment_that_did_not_change_is_not_sent_again(app: Flask, visitor: Vi
     assert (again.status_code, again.data) == (304, b"")
     other = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": '"else"'})
     assert other.status_code == 200
+
+
+# --- asked for again
+
+
+def know(visitor: Visitor, url: str = "/") -> str:
+    return visitor.get(url).headers["ETag"]
+
+
+def asked_again(visitor: Visitor, etag: str, url: str = "/") -> int:
+    answer = visitor.get(url, headers={"If-None-Match": etag})
+    assert answer.status_code == 200 or answer.data == b""
+    assert answer.headers["Cache-Control"] == "no-cache"
+    return answer.status_code
+
+
+@pytest.mark.parametrize("url", ["/", "/?signed=waiting", f"/?before={'f' * 32}"])
+def test_a_page_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visitor, url: str) -> None:
+    add(app, ["Hello"])
+    etag = know(visitor, url)
+    assert etag.startswith('W/"')  # each has a form with a token of its own
+    assert asked_again(visitor, etag, url) == 304
+    head = visitor.client.head(url)
+    assert (head.status_code, head.headers["ETag"], head.data) == (200, etag, b"")
+
+
+def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor) -> None:
+    seen = {know(visitor)}
+    [comment_id] = add(app, ["Hello"])
+
+    def is_new() -> bool:
+        new = know(visitor) not in seen
+        assert all(asked_again(visitor, etag) == 200 for etag in seen)
+        seen.add(know(visitor))
+        return new
+
+    assert is_new()
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"title": "Our island"})
+    assert is_new()
+    with app.app_context(), writing() as session:
+        book.reply(session, session.get_one(Comment, comment_id), "Thank you", stock.settings())
+    assert is_new()
+    with app.app_context(), writing() as session:
+        book.move(session, session.get_one(Comment, comment_id), "spam", stock.settings())
+    assert is_new()
+
+
+def test_a_form_that_the_browser_kept_can_be_sent_for_hours(visitor: Visitor, later: Later) -> None:
+    etag, form = know(visitor), visitor.form()
+    kept = 0
+    while asked_again(visitor, etag) == 304:
+        later(600)
+        kept += 600
+    assert kept <= 6 * 3600
+    later(24 * 3600 - kept - 60)
+    assert visitor.send(form | GREETING).status_code == 303
+
+
+def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
+    ids = add(app, map(str, range(20)))
+    with app.app_context(), writing() as session:
+        for comment_id in ids:
+            book.reply(session, session.get_one(Comment, comment_id), "Thank you", stock.settings())
+    said: list[str] = []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *what: said.append(what[2]))
+    assert len(messages(visitor.page())) == 20
+    assert len([sql for sql in said if sql.startswith("SELECT")]) == 2
+
+
+# --- links
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)).map("".join))
+@settings(max_examples=150, deadline=None)
+def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
+    assert show.prose(words) == urlize(words, rel=show.REL)
