@@ -1,10 +1,9 @@
 """What a webhook would be sent, shown before anything is saved."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from guestbook import book, clock, desk, formats, preferences
+from guestbook import book, clock, desk, formats, preferences, pretty
 from guestbook.database import db
 from guestbook.formats import FORMATS, FormatFault, places, sample, template
 from guestbook.models.webhook import EVENTS
@@ -37,7 +36,7 @@ def of(typed: Typed) -> Preview:
             template.check(wording, [one for one in typed.events if one in EVENTS])
     except FormatFault as error:
         return Preview(name, event, is_real, fault=str(error))
-    return Preview(name, event, is_real, json.dumps(json.loads(body), ensure_ascii=False, indent=2))
+    return Preview(name, event, is_real, pretty.view(body.encode()).text)
 
 
 def _data(event: str) -> tuple[dict[str, Any], bool]:
