@@ -51,7 +51,10 @@ def add(
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
-    """Change the named fields, all or, when one is wrong, none; a `(hidden)` header keeps its value."""
+    """Change the named fields, all or, when one is wrong, none.
+
+    A `(hidden)` header keeps its value, except for another host: what one receiver knows is not for the next.
+    """
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
     wording = values.pop("template", None if "template" in fields else old_wording)
@@ -59,6 +62,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
         url = _settled(format_name, url, settings)
+    if not _is_same_host(webhook.url, url):
+        _refuse_kept_headers(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     webhook.move(url)
@@ -165,6 +170,27 @@ def _settled(format_name: str, url: str, settings: Settings) -> str:
     except FormatFault as error:
         raise Refused(str(error), field="url") from None
     return url if settled == url else _url(settled, settings)
+
+
+def _is_same_host(old: str, new: str) -> bool:
+    """Whether the same server gets what is sent, and nobody on the way who did not see it before."""
+    before, after = urlsplit(old), urlsplit(new)
+    is_weaker = before.scheme == "https" and after.scheme == "http"
+    return (before.hostname, before.port) == (after.hostname, after.port) and not is_weaker
+
+
+def _refuse_kept_headers(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
+    """Refuse header values that would be kept: all, or of those that are given the `(hidden)` ones."""
+    if lines is None:
+        kept = list(old)
+    else:
+        pairs = (line.partition(":") for line in lines)
+        kept = [name.strip() for name, _, value in pairs if value.strip() == HIDDEN]
+    if kept:
+        raise Refused(
+            f"The new URL is on another host. Give the value of {', '.join(kept)} again, or remove it.",
+            field="headers",
+        )
 
 
 def _check_template(format_name: str, events: str, wording: str | None) -> None:

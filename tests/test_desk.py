@@ -208,3 +208,57 @@ def test_what_is_named_thousands_of_times_costs_no_time(fields: dict[str, Any]) 
     start = time.perf_counter()
     desk.faults(fields, stock.settings())
     assert time.perf_counter() - start < 0.2
+
+
+# --- headers that are meant for one host
+
+HEADERS = ("Authorization: Bearer x", "X-Team: a")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example/hook",
+        "https://receiver.example:8443/hook",
+        "https://sub.receiver.example/hook",
+        "http://receiver.example/hook",
+    ],
+)
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({}, "Authorization, X-Team"),
+        ({"headers": ("Authorization: (hidden)", "X-Team: b")}, "Authorization"),
+        ({"headers": ("x-team : (hidden)",)}, "x-team"),
+    ],
+)
+def test_values_meant_for_one_host_do_not_go_to_another(
+    url: str, headers: dict[str, Any], named: str
+) -> None:
+    row = add(url="https://receiver.example/hook", headers=HEADERS)
+    with pytest.raises(Refused) as caught:
+        update(row, url=url, **headers)
+    sentence = f"The new URL is on another host. Give the value of {named} again, or remove it."
+    assert caught.value.fields == {"headers": sentence}
+    stored = db.session.get_one(Webhook, row.id)
+    assert (stored.url, len(stored.headers)) == ("https://receiver.example/hook", 2), "nothing was changed"
+
+
+def test_given_again_or_removed_they_go_along_with_the_url() -> None:
+    row = add(url="https://receiver.example/hook", headers=HEADERS)
+    assert update(row, url="https://other.example/", headers=("X-New: 1",)).headers == {"X-New": "1"}
+    assert update(row, url="https://third.example/", headers=()).headers == {}
+    assert update(row, url="https://other.example/").url == "https://other.example/", "it has none to keep"
+
+
+@pytest.mark.parametrize("url", ["https://receiver.example/new?a=b", "https://RECEIVER.example:443/hook"])
+def test_on_the_same_host_headers_keep_their_values(url: str) -> None:
+    row = add(url="https://receiver.example/hook", headers=HEADERS)
+    hidden = ("Authorization: (hidden)", "X-Team: (hidden)")
+    assert update(row, url=url).headers == {"Authorization": "Bearer x", "X-Team": "a"}
+    assert update(row, url=url, headers=hidden).headers == {"Authorization": "Bearer x", "X-Team": "a"}
+
+
+def test_from_http_to_https_headers_keep_their_values() -> None:
+    row = add(url="http://receiver.example/hook", headers=HEADERS)
+    assert len(update(row, url="https://receiver.example/hook").headers) == 2

@@ -140,6 +140,18 @@ def test_the_form_shows_no_value_of_a_header_and_keeps_what_it_hides(owner: Owne
     assert "stands for a value that is not shown" in answer.text
 
 
+def test_the_form_asks_for_a_hidden_value_again_when_the_host_is_another(owner: Owner) -> None:
+    row_id = added(owner, headers="Authorization: Bearer geheim")
+    sent = form(owner, name="n", url="https://other.example/", headers="Authorization: (hidden)")
+    answer = owner.post(PLACE + row_id, sent)
+    assert answer.status_code == 422
+    reason = text(parse(answer).find(".//p[@id='headers-reason']"))
+    assert reason == "The new URL is on another host. Give the value of Authorization again, or remove it."
+    assert stored(owner, row_id).url == URL
+    owner.does(PLACE + row_id, sent | {"headers": "Authorization: Bearer neu"})
+    assert stored(owner, row_id).headers == {"Authorization": "Bearer neu"}
+
+
 def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Owner) -> None:
     row_id = store(app)
     with app.app_context(), database.write(db.engine) as connection:

@@ -120,6 +120,11 @@ def test_a_header_that_is_sent_back_hidden_keeps_its_value(app: Flask, program: 
     assert list(program.refused("PATCH", place, {"headers": {"X-Else": "(hidden)"}})) == ["headers"]
     program.patch(place, {"headers": {"x-key": "(hidden)"}})
     assert stored(app, webhook["id"]).headers == {"x-key": "open sesame"}
+    for headers in ({}, {"headers": {"X-Key": "(hidden)"}}):
+        refused = program.refused("PATCH", place, {"url": "https://other.example/", **headers})
+        assert list(refused) == ["headers"]
+        assert "The new URL is on another host. Give the value of" in refused["headers"]
+    assert stored(app, webhook["id"]).url == URL
 
 
 def test_disabled_and_enabled_again(app: Flask, program: Program) -> None:
