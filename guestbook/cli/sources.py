@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from guestbook import browse, clock, receiving
-from guestbook.cli import owners, show
+from guestbook.cli import owners, secrets, show
 from guestbook.database import db, writing
 from guestbook.inbox import standing
 from guestbook.inbox.ready import READY
@@ -17,7 +17,11 @@ from guestbook.models.source import ACTIONS, VERIFY
 IS_GOOD = "is good"  # what an old secret is for a while
 
 verify_help = "How its sender is known."
-secret_option = click.option("--secret", help="The secret that the sender shows; without, one is made.")
+secret_option = click.option(
+    "--secret",
+    callback=secrets.option,
+    help="The secret that the sender shows, or - to read it from standard input; without, one is made.",
+)
 header_option = click.option(
     "--header", metavar="NAME", help=f"Which header brings the token, {TOKEN_HEADER} by default."
 )

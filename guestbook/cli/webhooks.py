@@ -7,7 +7,7 @@ import click
 from sqlalchemy import select
 
 from guestbook import clock, desk, standing
-from guestbook.cli import owners, show
+from guestbook.cli import owners, secrets, show
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.models import Delivery, Webhook
@@ -19,7 +19,12 @@ event_option = click.option(
     "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
 )
 header_option = click.option(
-    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send this header too (repeatable)."
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    callback=secrets.headers,
+    help="Send this header too (repeatable). A VALUE of - is read from standard input.",
 )
 format_option = click.option(
     "--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."

@@ -1,0 +1,90 @@
+"""Secrets come on standard input where `-` stands for them, so that no list of processes shows them."""
+
+import json
+import re
+
+import pytest
+from flask.testing import FlaskCliRunner
+
+from guestbook.cli import secrets
+from guestbook.database import db
+from tests.cli.conftest import Shell
+
+URL = "https://receiver.example/hook"
+ADD = ("sources", "add", "Feed", "--verify", "token")
+
+
+def piped(shell: Shell, sent: str | bytes, *arguments: str) -> tuple[int, str, str]:
+    runner: FlaskCliRunner = shell.runner
+    db.session.remove()
+    result = runner.invoke(args=list(arguments), input=sent)
+    db.session.remove()
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result.exit_code, result.stdout, result.stderr
+
+
+def secret_of(shell: Shell, kind: str) -> dict[str, object]:
+    [row] = shell.json(kind, "list")
+    shown: dict[str, object] = shell.json(kind, "show", row["id"])
+    return shown
+
+
+@pytest.mark.parametrize("sent", ["s3cret word\n", "s3cret word", "s3cret word\r\nand more\n"])
+def test_the_secret_of_a_source_is_read_from_standard_input(shell: Shell, sent: str) -> None:
+    code, _, said = piped(shell, sent, *ADD, "--secret", "-")
+    assert (code, said) == (0, "")
+    row = secret_of(shell, "sources")
+    assert row["secret"] == "s3cret word"
+    for command in (("update",), ("rotate-secret",)):
+        assert (
+            piped(shell, f"for {command[0]}\n", "sources", *command, str(row["id"]), "--secret", "-")[0] == 0
+        )
+        assert secret_of(shell, "sources")["secret"] == f"for {command[0]}"
+
+
+def test_a_header_s_value_is_read_from_standard_input_a_line_each(shell: Shell) -> None:
+    asked = ("--header", "Authorization: -", "--header", "X-Team: a", "--header", "X-Key:-")
+    assert piped(shell, "Bearer geheim\nk1\n", "webhooks", "add", URL, *asked)[0] == 0
+    row = secret_of(shell, "webhooks")
+    assert row["headers"] == {"Authorization": "Bearer geheim", "X-Team": "a", "X-Key": "k1"}
+    change = ("webhooks", "update", str(row["id"]), "--header", "Authorization: -")
+    assert piped(shell, "Bearer neu\n", *change)[0] == 0
+    assert secret_of(shell, "webhooks")["headers"] == {"Authorization": "Bearer neu"}
+
+
+def test_a_lone_dash_stands_for_all_headers_on_standard_input(shell: Shell) -> None:
+    sent = "Authorization: Bearer geheim\n\nX-Key: k1\n"
+    code, said, _ = piped(shell, sent, "webhooks", "add", URL, "--header", "-", "--json")
+    assert code == 0
+    assert json.loads(said)["headers"] == {"Authorization": "Bearer geheim", "X-Key": "k1"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ("", secrets.NOTHING),
+        ("\n", secrets.NOTHING),
+        (b"\xff\n", "What came in on standard input is not UTF-8."),
+        ("x" * 5000, "A line on standard input is longer than 4,096 bytes."),
+    ],
+)
+def test_what_is_no_secret_is_refused_in_one_sentence(shell: Shell, sent: str | bytes, sentence: str) -> None:
+    for arguments in (
+        (*ADD, "--secret", "-"),
+        ("webhooks", "add", URL, "--header", "-"),
+        ("webhooks", "add", URL, "--header", "X: -"),
+    ):
+        assert piped(shell, sent, *arguments) == (1, "", f"Error: {sentence}\n")
+    assert shell.json("sources", "list") == shell.json("webhooks", "list") == []
+
+
+def test_the_help_says_that_it_can_be_read_from_standard_input(shell: Shell) -> None:
+    for command in (
+        "sources add",
+        "sources update",
+        "sources rotate-secret",
+        "webhooks add",
+        "webhooks update",
+    ):
+        said = re.sub(r"\s+", " ", shell(*command.split(), "--help"))
+        assert "from standard input" in said, command
