@@ -21,7 +21,7 @@ class Meaning:
 
     ok: bool
     gone: bool = False  # disable the webhook: nothing of ours is wanted there any more
-    abort: bool = False  # fail this delivery now; another attempt would change nothing
+    abort: bool = False  # this delivery ends now, as it is; another attempt would change nothing
     pause: float = 0.0  # seconds for which the whole webhook is to be left alone
     but: str = ""  # what is wrong with an answer whose status alone looks well
 

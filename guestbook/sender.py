@@ -14,6 +14,7 @@ from guestbook.version import VERSION
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
 ERROR_LIMIT = 300  # characters
 HIDDEN = "(hidden)"
+NO_MORE = "asked for no further attempt (webhook-delivery: abort-message)"
 
 
 class Post(Protocol):
@@ -181,12 +182,22 @@ class Sender:
 def _read(answer: Answer, outcome: Outcome, read: answers.Reader) -> None:
     outcome.status_code = answer.status
     outcome.meaning = read(answer.status, answer.headers, clock.now(), answer.body)
-    if not outcome.ok:
-        outcome.error = f"The receiver answered {answer.status}{outcome.meaning.but}."
-    elif answer.note:
-        outcome.error = f"Delivered; the rest of the answer was left unread ({answer.note})."
+    outcome.error = _failure(answer, outcome.meaning) if not outcome.ok else _note(answer, outcome.meaning)
     outcome.response_headers = {_storable(name): _storable(text) for name, text in answer.headers.items()}
     outcome.response_body = _as_text(answer.body)
+
+
+def _failure(answer: Answer, meaning: answers.Meaning) -> str:
+    """Say why an answer was none of success."""
+    no_more = f" and {NO_MORE}" if meaning.abort else ""
+    return f"The receiver answered {answer.status}{meaning.but}{no_more}."
+
+
+def _note(answer: Answer, meaning: answers.Meaning) -> str | None:
+    """Say what else is to be known of an answer that was a success."""
+    notes = [f"the receiver {NO_MORE}"] if meaning.abort else []
+    notes += [f"the rest of the answer was left unread ({answer.note})"] if answer.note else []
+    return f"Delivered; {'; '.join(notes)}." if notes else None
 
 
 def _as_text(body: bytes) -> str:

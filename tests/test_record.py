@@ -158,9 +158,21 @@ def test_thanks_and_disable_means_both(hook: str, receiver: Receiver) -> None:
 def test_abort_message_fails_that_delivery_at_once_and_only_that(hook: str, receiver: Receiver) -> None:
     answered(receiver, Answer(400, headers={"webhook-delivery": "abort-message"}))
     assert stock.one().status == "failed"
+    assert "and asked for no further attempt" in str(stock.one().last_error)
     assert stock.the(Webhook, hook).disabled_at is None
     answered(receiver, Answer())
     assert [row.status for row in stock.deliveries()] == ["failed", "processed"]
+
+
+def test_abort_message_with_a_success_ends_that_delivery_as_processed_with_a_note(
+    hook: str, receiver: Receiver
+) -> None:
+    answered(receiver, Answer(202, headers={"webhook-delivery": "abort-message"}))
+    row = stock.one()
+    assert (row.status, row.due_at, row.attempts, row.last_status_code) == ("processed", None, 1, 202)
+    note = "Delivered; the receiver asked for no further attempt (webhook-delivery: abort-message)."
+    assert row.last_error == note
+    assert stock.the(Webhook, hook).failures_in_a_row == 0
 
 
 def in_90_minutes() -> str:
