@@ -8,12 +8,11 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, outbox, retention, text, transport
+from guestbook import clock, database, ids, outbox, retention, text, transport, webhook_headers
 from guestbook.formats import FORMATS, FormatFault, places, template
 from guestbook.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS, Template
 from guestbook.refusal import Refused
-from guestbook.sender import HIDDEN
 from guestbook.settings import Settings
 
 DEFAULT_EVENTS = ("comment.created",)
@@ -63,7 +62,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if "url" in fields or format_name != webhook.format:
         url = _settled(format_name, url, settings)
     if not _is_same_host(webhook.url, url):
-        _refuse_kept_headers(fields.get("headers"), webhook.headers)
+        webhook_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     webhook.move(url)
@@ -133,7 +132,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
         "name": ("name", _name),
         "format_name": ("format", _format),
         "events": ("events", _events),
-        "headers": ("headers", lambda value: _headers(value, old_headers)),
+        "headers": ("headers", lambda value: webhook_headers.read(value, old_headers)),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
     }
     values: dict[str, Any] = {}
@@ -177,20 +176,6 @@ def _is_same_host(old: str, new: str) -> bool:
     before, after = urlsplit(old), urlsplit(new)
     is_weaker = before.scheme == "https" and after.scheme == "http"
     return (before.hostname, before.port) == (after.hostname, after.port) and not is_weaker
-
-
-def _refuse_kept_headers(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
-    """Refuse header values that would be kept: all, or of those that are given the `(hidden)` ones."""
-    if lines is None:
-        kept = list(old)
-    else:
-        pairs = (line.partition(":") for line in lines)
-        kept = [name.strip() for name, _, value in pairs if value.strip() == HIDDEN]
-    if kept:
-        raise Refused(
-            f"The new URL is on another host. Give the value of {', '.join(kept)} again, or remove it.",
-            field="headers",
-        )
 
 
 def _check_template(format_name: str, events: str, wording: str | None) -> None:
@@ -238,23 +223,3 @@ def _events(names: Sequence[str]) -> str:
             known = ", ".join(EVENTS)
             raise Refused(f"There is no event {name!r}. The events are {known}.", field="events")
     return " ".join(dict.fromkeys(names))
-
-
-def _headers(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
-    known = {name.lower(): value for name, value in old.items()}
-    pairs = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise Refused(f"The header {name[:40]!r} needs the form 'Name: value'.", field="headers")
-        name, value = name.strip(), value.strip()
-        if value == HIDDEN and name.lower() not in known:
-            sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
-            raise Refused(sentence, field="headers")
-        pairs.append((name, known[name.lower()] if value == HIDDEN else value))
-    if len({name.lower() for name, _ in pairs}) < len(pairs):
-        raise Refused("A header is named twice.", field="headers")
-    try:
-        return transport.check_headers(dict(pairs))
-    except ValueError as error:
-        raise Refused(str(error), field="headers") from None

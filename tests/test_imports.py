@@ -24,7 +24,7 @@ FLOORS = (
     ("dispatch",),
     ("shares",),
     ("record", "retention", "watch", "repair", "errands"),
-    ("outbox",),
+    ("outbox", "webhook_headers"),
     ("queue", "sender", "crew"),
     ("health", "preferences", "throttle", "browse"),
     ("models",),
