@@ -1,4 +1,4 @@
-"""A webhook's own headers, as lines that people type; a value that is not shown stands there as `(hidden)`."""
+"""A webhook's own headers, as lines that people type; `(hidden)` stands for a value that is not shown."""
 
 from collections.abc import Mapping, Sequence
 
