@@ -4,11 +4,12 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from flask import Flask
+from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -17,6 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook import added_columns, database_errors, engines
 from guestbook.columns import Json, UtcTime
 from guestbook.database_errors import Fault
+from guestbook.engines import Waits
 from guestbook.settings import Settings
 from guestbook.turns import Turns
 
@@ -49,11 +51,12 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Give the app its engine, set up for the database that the settings name."""
     url = make_url(settings.database_url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url.difference_update_query(["journal_mode"])
+    app.config["WAITS"] = engines.FOR_REQUESTS
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engines.options(settings)
     db.init_app(app)
     app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
     with app.app_context():
-        engines.set_up(db.engine, str(url.query.get("journal_mode", "wal")))
+        engines.set_up(db.engine, str(url.query.get("journal_mode", "wal")), waits=_waits)
 
 
 @contextmanager
@@ -61,9 +64,9 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     """Give a session whose transaction writes; commit at the end, roll back on an error."""
     session = session or db.session()
     end(session)  # a read before this may have opened a transaction that cannot be upgraded
-    with _turn(session.get_bind().dialect.name):
+    with _turn(session.get_bind().dialect.name) as options:
         try:
-            session.connection(execution_options={"writes": True})
+            session.connection(execution_options=options)
             yield session
             session.commit()
         except BaseException:
@@ -72,14 +75,14 @@ def writing(session: Session | None = None) -> Iterator[Session]:
 
 
 @contextmanager
-def write(engine: Engine, *, lock_wait: float = engines.LOCK_WAIT) -> Iterator[Connection]:
+def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connection]:
     """Give a connection whose transaction writes; commit at the end, roll back on an error.
 
-    On SQLite it waits so many seconds for other writers, and raises OperationalError then.
+    On SQLite it waits so many seconds for other writers, or the usual time, and then raises OperationalError.
     """
     with (
-        _turn(engine.dialect.name, lock_wait),
-        engine.connect().execution_options(writes=True, lock_wait=lock_wait) as connection,
+        _turn(engine.dialect.name, lock_wait) as options,
+        engine.connect().execution_options(**options) as connection,
         connection.begin(),
     ):
         yield connection
@@ -173,17 +176,31 @@ def _close_session(_error: BaseException | None) -> None:
         db.session.remove()
 
 
+def _waits() -> Waits:
+    """Return how long to wait for others: a visitor waits less than a command or a pass."""
+    waits: Waits = current_app.config["WAITS"] if has_request_context() else engines.FOR_PASSES
+    return waits
+
+
 @contextmanager
-def _turn(dialect: str, wait: float = engines.LOCK_WAIT) -> Iterator[None]:
-    """Hold this process's turn to write; servers have queues of their own."""
+def _turn(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, float]]:
+    """Hold this process's turn to write, and give the transaction's options; servers have queues."""
+    waits = _waits()
+    if lock_wait is not None:
+        waits = replace(waits, write=lock_wait, read=min(lock_wait, waits.read))
+    options = {"write_until": time.monotonic() + waits.write, "commit_wait": waits.read}
     if dialect != "sqlite":
-        yield
+        yield options
         return
     try:
-        _turns.take(wait)
+        _turns.take(waits.write, at_once=waits.at_once)
     except TimeoutError as error:
         raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+    in_vain = False
     try:
-        yield
+        yield options
+    except OperationalError:  # another process has the lock, or the disk is full
+        in_vain = True
+        raise
     finally:
-        _turns.pass_on()
+        _turns.pass_on(in_vain=in_vain)

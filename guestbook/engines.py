@@ -4,8 +4,10 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -14,11 +16,23 @@ from sqlalchemy.exc import OperationalError
 from guestbook import database_errors
 from guestbook.settings import Settings
 
-LOCK_WAIT = 20.0  # seconds a writer waits for its turn on SQLite
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
-READERS_WAIT = 10_000  # milliseconds; commits wait so long for readers in rollback-journal mode
 CONNECT_WAIT = 10  # seconds for a new connection to a server
 SILENCE = 30  # seconds without a sign of life, after which a host takes the server for lost, and it the host
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a transaction waits for others, in seconds."""
+
+    write: float  # for its turn and the lock on SQLite, both together
+    read: float  # for a commit of another on SQLite, and a commit for readers: in rollback-journal mode
+    on_server: int  # for a lock of PostgreSQL or MariaDB; 0 leaves it to the server
+    at_once: int  # so many writers of one process may wait as long, others give up at once
+
+
+FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
+FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4)  # half of the README's threads
 
 
 @contextmanager
@@ -38,7 +52,7 @@ def opened(settings: Settings) -> Iterator[Engine]:
 def options(settings: Settings) -> dict[str, Any]:
     """Return the keywords of `create_engine` for the database of the settings."""
     if settings.on_sqlite:
-        return {"connect_args": {"isolation_level": None, "timeout": READERS_WAIT / 1000}}
+        return {"connect_args": {"isolation_level": None, "timeout": FOR_PASSES.read}}
     connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
     if settings.database_url.partition(":")[0].endswith("pymysql"):
         connect_args["charset"] = "utf8mb4"
@@ -49,18 +63,25 @@ def options(settings: Settings) -> dict[str, Any]:
     return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args}
 
 
-def set_up(engine: Engine, journal: str = "wal", *, may_idle: bool = False) -> None:
+def set_up(
+    engine: Engine,
+    journal: str = "wal",
+    *,
+    may_idle: bool = False,
+    waits: Callable[[], Waits] = lambda: FOR_PASSES,
+) -> None:
     """Hang the pragmas and the kinds of BEGIN on an SQLite engine, and on others what ends lost connections.
 
-    If they `may_idle`, transactions that do nothing last for as long as they like.
+    If they `may_idle`, transactions that do nothing last for as long as they like. `waits` says how long one
+    that begins now may wait; on a server, one of a connection that is made now.
     """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "do_connect", lambda _dialect, _record, names, _options: _make_private(names[0]))
-        event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal))
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal, waits()))
+        event.listen(engine, "begin", lambda connection: _begin(connection, waits()))
     else:
-        limits = _limits(engine.dialect.name == "postgresql", 0 if may_idle else SILENCE)
-        event.listen(engine, "connect", lambda raw, _record: _set_limits(raw, limits))
+        limits = partial(_limits, engine.dialect.name == "postgresql", 0 if may_idle else SILENCE)
+        event.listen(engine, "connect", lambda raw, _record: _set_limits(raw, limits(waits().on_server)))
 
 
 def journal_mode(engine: Engine) -> str | None:
@@ -82,8 +103,8 @@ def _make_private(name: str) -> None:
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _set_pragmas(connection: sqlite3.Connection, journal: str) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+def _set_pragmas(connection: sqlite3.Connection, journal: str, waits: Waits) -> None:
+    _set_busy_timeout(connection, waits.read)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")  # what is stored survives a power cut
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
@@ -103,15 +124,17 @@ def _probes() -> dict[str, int]:
     return {"idle": SILENCE // 3, "count": 4, "interval": max(1, SILENCE // 6)}
 
 
-def _limits(is_postgresql: bool, idle: int) -> str:
+def _limits(is_postgresql: bool, idle: int, lock: int) -> str:
     """Return what lets a server end transactions that do nothing for so many seconds, and free their locks.
 
-    In the middle of a statement PostgreSQL waits for the rest of it whatever that limit says, but not for a
-    host that TCP finds gone.
+    And statements that wait for a lock for longer than `lock` seconds, where that is not 0. In the middle of
+    a statement PostgreSQL waits for the rest of it whatever the first limit says, but not for a host that TCP
+    finds gone.
     """
     if not is_postgresql:
-        return f"SET idle_transaction_timeout = {idle}"  # and net_read_timeout is 30 by default
-    values = {"idle_in_transaction_session_timeout": f"{idle}s"}
+        locks = f", innodb_lock_wait_timeout = {lock}, lock_wait_timeout = {lock}" if lock else ""
+        return f"SET idle_transaction_timeout = {idle}{locks}"  # and net_read_timeout is 30 by default
+    values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock}s"}
     values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
     return "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in values.items())
 
@@ -140,27 +163,26 @@ def _notice_silence(own: socket.socket) -> None:
                 own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, waits: Waits) -> None:
     """Start a transaction: writers take the lock at once, readers never do.
 
     A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it.
     """
-    options = connection.get_execution_options()
     raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
-    if not options.get("writes"):
-        raw.execute(f"PRAGMA busy_timeout = {READERS_WAIT}")
+    options = connection.get_execution_options()
+    if "write_until" not in options:
+        _set_busy_timeout(raw, waits.read)
         connection.exec_driver_sql("BEGIN")
         return
-    wait = options.get("lock_wait", LOCK_WAIT)
-    raw.execute("PRAGMA busy_timeout = 0")
+    deadline: float = options["write_until"]
+    _set_busy_timeout(raw, 0)
     try:
-        _begin_immediate(raw, wait)
+        _begin_immediate(raw, deadline)
     finally:
-        raw.execute(f"PRAGMA busy_timeout = {min(READERS_WAIT, round(wait * 1000))}")  # for the commit
+        _set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))
 
 
-def _begin_immediate(connection: sqlite3.Connection, wait: float) -> None:
-    deadline = time.monotonic() + wait
+def _begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -169,3 +191,7 @@ def _begin_immediate(connection: sqlite3.Connection, wait: float) -> None:
             if not database_errors.is_locked(error) or time.monotonic() > deadline:
                 raise OperationalError("BEGIN IMMEDIATE", None, error) from error
             time.sleep(LOCK_POLL)
+
+
+def _set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")

@@ -5,7 +5,11 @@ one that has it, and chance makes some of them wait ten times as long as others.
 """
 
 import threading
+import time
 from collections import deque
+
+BRIEF = 0.5  # seconds that one too many may wait: the turn comes round many times in it, unless it is stuck
+TOO_LONG = "other writers of this process took too long"
 
 
 class Turns:
@@ -14,23 +18,34 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = False
+        self._since = 0.0  # when the present one got it, or the last one that had use of it passed it on
         self._waiting: deque[threading.Lock] = deque()
 
-    def take(self, seconds: float) -> None:
-        """Wait for the turn, so long at the most; raises TimeoutError. Whoever has it must call `pass_on`."""
+    def take(self, seconds: float, *, at_once: int = 1_000_000) -> None:
+        """Wait for the turn, so long at the most; raises TimeoutError. Whoever has it must call `pass_on`.
+
+        `at_once` may wait as long, the one that has the turn included; one too many waits only while the
+        turn comes round.
+        """
         with self._lock:
             if not self._taken:
-                self._taken = True
+                self._taken, self._since = True, time.monotonic()
                 return
+            if len(self._waiting) + 1 >= at_once:
+                if time.monotonic() - self._since > BRIEF:
+                    raise TimeoutError(TOO_LONG)
+                seconds = min(seconds, BRIEF)
             called = threading.Lock()
             called.acquire()
             self._waiting.append(called)
-        if not called.acquire(timeout=seconds):
+        if not called.acquire(timeout=max(0.0, seconds)):
             self._leave(called)
 
-    def pass_on(self) -> None:
-        """Let the next one go."""
+    def pass_on(self, *, in_vain: bool = False) -> None:
+        """Let the next one go; `in_vain` if nothing could be done with it, as it may be for that one."""
         with self._lock:
+            if not in_vain:
+                self._since = time.monotonic()
             if self._waiting:
                 self._waiting.popleft().release()
             else:
@@ -40,4 +55,4 @@ class Turns:
         with self._lock:
             if called in self._waiting:  # else its turn came in this very moment
                 self._waiting.remove(called)
-                raise TimeoutError("other writers of this process took too long")
+                raise TimeoutError(TOO_LONG)

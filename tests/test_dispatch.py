@@ -218,7 +218,7 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
         words[statement.split()[0]] += 1
 
     def count(connection: Connection) -> None:
-        writers[bool(connection.get_execution_options().get("writes"))] += 1
+        writers["write_until" in connection.get_execution_options()] += 1
 
     event.listen(each_book.engine, "before_cursor_execute", note)
     event.listen(each_book.engine, "begin", count)

@@ -144,6 +144,6 @@ def test_a_row_that_was_redelivered_after_the_look_stays() -> None:
 @pytest.mark.usefixtures("app")
 def test_when_nothing_is_old_no_write_lock_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     stock.delivery(stock.webhook(), status="failed")
-    monkeypatch.setattr(engines, "LOCK_WAIT", 0)
+    monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, write=0.0))
     with database.write(db.engine):
         assert prune() == 0

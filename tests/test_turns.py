@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from guestbook import turns
 from guestbook.turns import Turns
 
 
@@ -63,3 +64,45 @@ def test_two_never_have_the_turn_at_once() -> None:
         thread.join(30)
     assert most == [1]
     assert inside == [0]
+
+
+def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "BRIEF", 0.05)
+    one, left = Turns(), []
+
+    def write() -> None:
+        try:
+            one.take(10, at_once=4)
+            one.pass_on()
+        except TimeoutError:
+            left.append(1)
+
+    one.take(1)
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(left) == 5)  # of four, one has the turn and three wait for it
+    assert len(one._waiting) == 3
+    with pytest.raises(TimeoutError):
+        one.take(10, at_once=4)  # by now it is known to be stuck, so that nobody waits in vain
+    one.pass_on(in_vain=True)
+    for thread in threads:
+        thread.join(10)
+    assert len(left) == 5
+
+
+def test_while_the_turn_comes_round_one_too_many_may_wait_for_it() -> None:
+    one, served = Turns(), []
+
+    def write(number: int) -> None:
+        one.take(10, at_once=2)
+        time.sleep(0.001)
+        served.append(number)
+        one.pass_on()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(served) == list(range(20))

@@ -1,0 +1,79 @@
+"""A foreign lock on the database stops no reader, and a writer not for long."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, make_url, text
+
+from guestbook.database import db
+from guestbook.engines import Waits
+from tests.web.test_database_faults import form_of
+from tests.web.visitor import Visitor, fields, parse, stored
+
+WAITS = Waits(write=0.4, read=0.2, on_server=1, at_once=4)
+LONGEST = 3.0  # seconds; much less than the lock is held, on a machine that has much else to do
+
+
+@contextmanager
+def locked(app: Flask, statement: str) -> Iterator[None]:
+    """Hold a lock as a foreign program would, for as long as the block takes."""
+    url = make_url(app.config["GUESTBOOK"].database_url)
+    if url.drivername == "sqlite":
+        with closing(sqlite3.connect(url.database or "", isolation_level=None)) as other:
+            other.execute(statement)
+            yield
+        return
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+        yield
+    engine.dispose()
+
+
+@pytest.fixture
+def waiter(each_app: Flask) -> Visitor:
+    """Somebody whose requests wait shorter than in life."""
+    each_app.config["WAITS"] = WAITS
+    with each_app.app_context():
+        db.engine.dispose()  # so that all connections are made in requests
+    return Visitor(each_app)
+
+
+@pytest.mark.parametrize(
+    ("each_environ", "statement"),
+    [
+        ("sqlite-wal", "BEGIN EXCLUSIVE"),
+        ("sqlite-journal", "BEGIN IMMEDIATE"),
+        ("postgresql", "LOCK TABLE comments IN EXCLUSIVE MODE"),
+        ("mariadb", "UPDATE limits SET hits = 0"),
+    ],
+    indirect=["each_environ"],
+)
+def test_under_a_foreign_lock_readers_read_and_a_writer_soon_has_the_text_back(
+    waiter: Visitor, statement: str
+) -> None:
+    form = form_of(waiter.app)
+    assert waiter.send(form).status_code == 303  # so that there is a row of the limits
+    form |= {"message": "Please keep me"}
+    with locked(waiter.app, statement):
+        started = time.monotonic()
+        assert [waiter.get(url).status_code for url in ("/", "/api/v1/comments")] == [200, 200]
+        answer = waiter.send(form)
+        assert time.monotonic() - started < LONGEST
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert fields(parse(answer))["message"] == "Please keep me"
+    assert waiter.send(form).status_code == 303
+    assert len(stored(waiter.app)) == 2
+
+
+@pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
+def test_without_a_wal_a_reader_behind_a_long_commit_is_asked_to_come_again(waiter: Visitor) -> None:
+    with locked(waiter.app, "BEGIN EXCLUSIVE"):
+        started = time.monotonic()
+        assert waiter.get("/").status_code == 503
+        assert time.monotonic() - started < LONGEST
+    assert waiter.get("/").status_code == 200
