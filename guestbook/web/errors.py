@@ -1,5 +1,6 @@
 """Answers for what went wrong: a page in the book's own dress, or JSON where programs ask."""
 
+import re
 import secrets
 from collections.abc import Mapping
 
@@ -73,6 +74,9 @@ TO_PROGRAMS = {
     500: "Something broke on our side. It was written down for the owner.",
     503: "The book cannot be reached at the moment. Please try again in a minute.",
 }
+
+
+UNCHANGED = re.compile(r"Nothing was (?:changed|stored)\. ?")
 
 
 def init_app(app: Flask) -> None:
@@ -160,7 +164,12 @@ def _as_json(
 
 def _to_program(error: HTTPException, status: int) -> str:
     """Return what the view has said itself, else our sentence for that status."""
-    return _said(error) or TO_PROGRAMS.get(status) or error.name
+    return _fitting(_said(error) or TO_PROGRAMS.get(status) or error.name)
+
+
+def _fitting(sentence: str) -> str:
+    """Leave out that nothing was changed where nobody wanted to change anything."""
+    return UNCHANGED.sub("", sentence).strip() if request.method in ("GET", "HEAD") else sentence
 
 
 def _said(error: HTTPException) -> str | None:
@@ -172,4 +181,4 @@ def _words(error: HTTPException, status: int) -> tuple[str, str]:
     if isinstance(error, CSRFError):
         return STALE
     title, sentence = SENTENCES.get(status) or (error.name, error.description or "")
-    return title, _said(error) or sentence
+    return title, _fitting(_said(error) or sentence)

@@ -51,6 +51,12 @@ def index() -> ResponseReturnValue:
     return _unless_known(html, without=token)
 
 
+@pages.get("/favicon.ico")
+def icon() -> ResponseReturnValue:
+    """Give the icon to those who ask where browsers have always asked; pages name a sharper one."""
+    return current_app.send_static_file("favicon.ico")
+
+
 @pages.post("/comments")
 def sign() -> ResponseReturnValue:
     """Sign the book; what is wrong comes back with its reason and with the text."""

@@ -3,13 +3,16 @@
 import calendar
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, g, url_for
-from jinja2.utils import urlize
+from jinja2.filters import do_xmlattr
+from jinja2.nodes import EvalContext
+from jinja2.utils import pass_eval_context, urlize
 from markupsafe import Markup, escape
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +30,7 @@ STATIC = Path(__file__).parent.parent / "static"
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
     app.jinja_env.filters.update(prose=prose, visible=visible, weblink=weblink, permalink=permalink)
+    app.jinja_env.filters.update(attributes=attributes)
     app.jinja_env.filters.update(day=day, date=date, moment=clock.to_text, ago=clock.ago)
     app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -82,6 +86,12 @@ def weblink(url: str | None) -> str | None:
 def visible(words: str) -> str:
     r"""Return foreign text with what hides, reorders or breaks written out, such as `\u{202e}`."""
     return text.UNWANTED.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", words.replace("\r\n", "\n"))
+
+
+@pass_eval_context
+def attributes(context: EvalContext, values: Mapping[str, object]) -> str:
+    """Return attributes for a tag; those that are there or not, such as `required`, are True or None."""
+    return do_xmlattr(context, {name: "" if value is True else value for name, value in values.items()})
 
 
 def day(when: datetime) -> str:

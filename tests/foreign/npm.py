@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 FOLDER = Path(sys.prefix) / "npm"
 EXAMPLES = "node_modules/@octokit/webhooks-examples/api.github.com/index.json"
 INSTALL = ("npm", "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund")
+VALIDATOR = "vnu-jar@^26.9.0"
 IMPATIENT = ("--prefer-offline", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
 
 
@@ -36,3 +37,13 @@ def examples() -> Path | None:
     """Return the file of real GitHub payloads, None where it cannot be had."""
     folder = installed()
     return folder / EXAMPLES if folder and (folder / EXAMPLES).exists() else None
+
+
+def validator() -> Path | None:
+    """Return the Nu validator, None where it or its Java cannot be had; its 32 MB come only where Java is."""
+    if not (shutil.which("java") and installed()):
+        return None
+    folder = FOLDER / "validator"
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run([*INSTALL, *IMPATIENT, VALIDATOR], cwd=folder, capture_output=True, check=False)
+    return folder / "node_modules/vnu-jar/build/dist/vnu.jar" if done.returncode == 0 else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pymysql
 import pytest
-from flask import Flask
+from flask import Flask, abort
 from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
@@ -42,6 +42,17 @@ def test_a_page_that_is_not_there_says_so(visitor: Visitor, url: str) -> None:
 def test_a_method_that_is_not_for_this_address_says_so(visitor: Visitor, method: str, url: str) -> None:
     assert shown(visitor, method, url) == (405, "That cannot be done here")
     assert "OPTIONS" in visitor.open(method, url).headers["Allow"]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize("path", ["", "/api/v1"])
+def test_no_error_of_a_get_says_that_nothing_was_changed(
+    app: Flask, visitor: Visitor, path: str, status: int
+) -> None:
+    app.add_url_rule(f"{path}/broken", view_func=lambda: abort(status), methods=["GET", "POST"])
+    assert "Nothing was" not in visitor.get(f"{path}/broken").text
+    said = visitor.open("POST", f"{path}/broken").text
+    assert "Nothing was" in said or (path, status) == ("/api/v1", 422)
 
 
 def test_an_error_of_the_desk_does_not_say_that_there_is_no_cookie(visitor: Visitor) -> None:

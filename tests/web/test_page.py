@@ -140,6 +140,21 @@ def test_what_is_not_published_is_nowhere_to_be_seen(app: Flask, visitor: Visito
     assert visitor.get(f"/comments/{hidden}").status_code == 404
 
 
+def test_each_comment_has_a_name_of_its_own(app: Flask, visitor: Visitor) -> None:
+    when = datetime(2026, 3, 5, tzinfo=UTC)
+    add(app, ["one"], name='"><b>', created_at=when)
+    add(app, ["two"], name="Grace", created_at=when)
+    names = [article.attrib["aria-label"] for article in visitor.page().findall(".//article")]
+    assert names == ["Comment by Grace, 5 March 2026", 'Comment by "><b>, 5 March 2026']
+
+
+def test_the_icon_is_where_browsers_have_always_looked_for_it(visitor: Visitor) -> None:
+    answer = visitor.get("/favicon.ico")
+    assert (answer.status_code, answer.content_type) == (200, "image/vnd.microsoft.icon")
+    assert answer.data.startswith(b"\0\0\1\0\3\0")
+    assert visitor.get("/favicon.ico", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
 def test_user_text_sets_its_own_direction(app: Flask, visitor: Visitor) -> None:
     add(app, ["שלום"], name="דוד")
     page = visitor.page()

@@ -19,7 +19,7 @@ from tests.web.visitor import by_class, parse, text
 
 LIST = "/admin/deliveries/"
 HOUR = timedelta(hours=1)
-HOSTILE = "</pre><script>alert(1)</script> {{ 7*7 }} \u202eback \x1b[31m \x00 it's \"x\" 🎈\r\nsecond\rthird"
+HOSTILE = '</pre><script>alert(1)</script> {{ 7*7 }} \u202eback \x1b[31m \x00 it\'s "x" 🎈\r\nsecond\rthird'
 
 
 def listed(owner: Owner, query: str = "") -> list[str]:
@@ -47,6 +47,14 @@ def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str, store: 
     rows = [" ".join(text(row).split()) for row in owner.page(LIST).findall(".//tbody/tr")]
     assert rows[0].endswith("ping Chat new 0 none yet in 5 hours")
     assert rows[1].endswith("comment.created Chat failed 10 The receiver answered 500. –")
+
+
+@pytest.mark.parametrize("query", ["?status=odd", "redeliver?failed=1&since=never", "redeliver"])
+def test_a_wrong_filter_does_not_say_that_nothing_was_changed(owner: Owner, query: str) -> None:
+    answer = owner.get(LIST + query)
+    assert answer.status_code == 422
+    assert "Nothing was" not in answer.text
+    assert "Nothing was changed." in owner.post("/admin/book/", {"title": ""}).text
 
 
 def test_each_filter_narrows_the_list_and_two_do_so_together(owner: Owner, app: Flask, store: Store) -> None:

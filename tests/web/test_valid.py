@@ -1,0 +1,41 @@
+"""Every page is valid to the Nu validator, where Java and it can be had."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from tests.browser import sample
+from tests.foreign import npm
+from tests.receiver import Receiver
+from tests.web.admin.owner import Owner
+
+SETTINGS = ["--stdout", "--format", "json", "--skip-non-html"]
+
+
+def test_every_page_is_valid(app: Flask, receiver: Receiver, tmp_path: Path) -> None:
+    validator = npm.validator()
+    if validator is None:
+        pytest.skip("There is no Java, or no vnu.jar.")
+    rows = sample.fill(app, receiver)
+    owner = Owner(app)
+    seen = {"login": owner.get("/admin/login")}
+    assert owner.log_in().status_code == 303
+    seen |= {address: owner.get(address) for address in sample.addresses(app, rows)}
+    pages = {}
+    for number, (address, answer) in enumerate(seen.items()):
+        if answer.content_type.startswith("text/html"):
+            pages[f"{number}.html"] = address
+            (tmp_path / f"{number}.html").write_bytes(answer.data)
+    assert len(pages) > 40
+    done = subprocess.run(
+        ["java", "-jar", validator, *SETTINGS, tmp_path], capture_output=True, text=True, check=False
+    )
+    said = {
+        f"{message['message']} {pages[Path(message['url']).name]} {message.get('extract', '')[:150]!r}"
+        for message in json.loads(done.stdout)["messages"]
+        if message["type"] == "error"
+    }
+    assert not said, "\n".join(sorted(said))
