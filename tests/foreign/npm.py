@@ -45,5 +45,7 @@ def validator() -> Path | None:
         return None
     folder = FOLDER / "validator"
     folder.mkdir(exist_ok=True)
-    done = subprocess.run([*INSTALL, *IMPATIENT, VALIDATOR], cwd=folder, capture_output=True, check=False)
-    return folder / "node_modules/vnu-jar/build/dist/vnu.jar" if done.returncode == 0 else None
+    command = [*INSTALL, *IMPATIENT, "--prefix", folder, VALIDATOR]
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    jar = folder / "node_modules/vnu-jar/build/dist/vnu.jar"
+    return jar if jar.exists() else None
