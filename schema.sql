@@ -185,6 +185,8 @@ CREATE TABLE IF NOT EXISTS sources (
     action VARCHAR(10) NOT NULL,
     template TEXT,                  -- Jinja, from an event to a comment
     relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of the comments that it makes
+    budget_mb INTEGER DEFAULT 50 NOT NULL, -- megabytes that its unproven events may take
+    unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what they take: the sum of the column of that name below
     created_at VARCHAR(24) NOT NULL,
     disabled_at VARCHAR(24),
     PRIMARY KEY (id),
@@ -204,6 +206,7 @@ CREATE TABLE IF NOT EXISTS inbound_events (
     headers TEXT NOT NULL,          -- those that we keep, a JSON object of names and values
     payload TEXT /*!(4000000)*/ NOT NULL, -- the body, byte for byte: UTF-8 text, or base64 of what is none
     encoding VARCHAR(6) NOT NULL,   -- which of the two
+    unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what it takes of its source's budget; 0 once its sender is proven
     status VARCHAR(9) NOT NULL,
     attempts INTEGER NOT NULL,      -- times a pass has come to an end with it
     claims INTEGER NOT NULL,
@@ -231,6 +234,8 @@ CREATE INDEX IF NOT EXISTS inbound_events_by_status ON inbound_events (status, i
 CREATE INDEX IF NOT EXISTS inbound_events_by_source ON inbound_events (source_id, id);
 CREATE INDEX IF NOT EXISTS inbound_events_by_comment ON inbound_events (comment_id);
 CREATE INDEX IF NOT EXISTS inbound_events_by_end ON inbound_events (status, processed_at);
+-- What a source's unproven events take, and which of them is the oldest.
+CREATE INDEX IF NOT EXISTS inbound_events_by_proof ON inbound_events (source_id, status, unproven_bytes, id);
 
 -- Where a comment came from that no visitor wrote here.
 CREATE TABLE IF NOT EXISTS origins (

@@ -13,13 +13,16 @@ from sqlalchemy import Engine, insert, select, update
 
 from guestbook import clock, cores, database, figures, ids, locks, repair, retention
 from guestbook.dispatch import Dispatch
-from guestbook.inbox.worker import Counts, Inbox
+from guestbook.inbox import budget
+from guestbook.inbox.counts import Counts
+from guestbook.inbox.worker import Inbox
 from guestbook.models import Pass
 from guestbook.record import Tally
 from guestbook.settings import Settings
 from guestbook.watch import Stop
 
 PRUNE_FOR = 1.0  # seconds that a pass spends on retention
+PRUNE_LATE = 0.5  # the same when its time is over
 STEADY_FOR = timedelta(days=2)  # without a gap as long in its passes, until a clock is believed
 
 
@@ -89,12 +92,14 @@ def begun(
             yield None
             return
         previous = repair.repair(engine, settings)
+        budget.count_again(engine)
         number = _begin(engine)
         stage = Stage(until, stop)
         yield stage
         if housekeeping and not stop.is_set() and _may_prune(engine, previous):
             figures.settle(engine, settings, clock.now())  # before the rows that it counts go
-            retention.prune(engine, settings, until=min(until, time.monotonic() + PRUNE_FOR))
+            now = time.monotonic()  # what stays to the end of its time must tidy up too
+            retention.prune(engine, settings, until=max(min(until, now + PRUNE_FOR), now + PRUNE_LATE))
         _end(engine, number, stage.tally)
 
 

@@ -15,11 +15,13 @@ from guestbook.inbox import signatures
 from guestbook.inbox.claims import Unproven
 from guestbook.inbox.ready import READY
 from guestbook.models import INBOUND, Source
-from guestbook.models.source import ACTIONS, OVERLAP, VERIFY
+from guestbook.models.source import ACTIONS, BUDGET_MB, OVERLAP, VERIFY
 from guestbook.refusal import Refused
 from guestbook.sandbox import TemplateFault
 
 NAME_LIMIT, SECRET_LIMIT, HEADER_LIMIT = 80, 200, 64  # characters, as in schema.sql
+LEAST_MB, MOST_MB = 2, 1000  # of a source's budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147
+MEGABYTES = re.compile("[0-9]{1,4}")
 TOKEN_BYTES = 24  # of a source's URL
 DEFAULTS = {"github": "github", "standard": "guestbook", "token": "plain", "none": "plain"}  # of READY
 THEIRS = {  # senders who make the secret themselves: whose it is, and what they call it
@@ -36,11 +38,11 @@ NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", 
 
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
-    """Add one from `name`, `verify` and, where given, `secret`, `header`, `action`, `template`, `relayed`.
+    """Add one from `name`, `verify` and, where given, the other fields of `update`.
 
     A secret is made where the sender does not make it; `template` is a text, or the name of a ready-made one.
     """
-    given = {"name": "", "verify": "", "action": "log", **fields}
+    given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
     token = secrets.token_urlsafe(TOKEN_BYTES)
     source = Source(id=row_id or ids.new(), token=token, created_at=clock.now())
     _fill(source, given)
@@ -52,7 +54,8 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
 def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none.
 
-    A new secret of the same kind is taken as `rotate` does; with another `verify` the old ones are over.
+    They are `name`, `verify`, `secret`, `header`, `action`, `template`, `relayed` and `budget_mb`. A new
+    secret of the same kind is taken as `rotate` does; with another `verify` the old ones are over.
     """
     _fill(source, fields)
     session.add(source)
@@ -126,6 +129,7 @@ def _fill(source: Source, fields: Mapping[str, Any]) -> None:
         "secret": lambda: _new_secret(source, verify, fields.get("secret")),
         "header": lambda: _header(source, verify, fields.get("header")),
         "template": lambda: _template(source, verify, action, fields.get("template")),
+        "budget_mb": lambda: _budget(fields.get("budget_mb", source.budget_mb)),
     }
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
@@ -225,6 +229,14 @@ def _template(source: Source, verify: str, action: str, given: str | None) -> st
     if given and given.strip():
         raise Refused(f"The action {action} needs no template; the action comment does.", field="template")
     return source.template
+
+
+def _budget(value: object) -> int:
+    typed = str(value).strip()
+    if not MEGABYTES.fullmatch(typed) or not LEAST_MB <= int(typed) <= MOST_MB:
+        sentence = f"The budget must be a number of megabytes, from {LEAST_MB} to {MOST_MB:,}."
+        raise Refused(sentence, field="budget_mb")
+    return int(typed)
 
 
 def _is_unicode(words: str) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Engine, Table, and_, delete, select
 
-from guestbook import clock, database, throttle
+from guestbook import clock, database, ids, throttle
 from guestbook.models import BIN_REQUESTS, DELIVERIES, INBOUND, LIMITS, LOGINS, PASSES, Source, Webhook
 from guestbook.settings import Settings
 
@@ -13,6 +13,7 @@ BITE = 500  # rows in one transaction: 12 ms on SQLite, where 200,000 would hold
 PAUSE = 0.03  # seconds between two bites, for the web's turn
 KEEP_PASSES = timedelta(days=30)
 KEEP_CAUGHT = timedelta(days=7)
+KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only what is proven stays for longer
 
 
 def prune(engine: Engine, settings: Settings, *, until: float) -> int:
@@ -52,6 +53,9 @@ def _conditions(settings: Settings, now: datetime) -> list[tuple[Table, ColumnEl
     waits_in_vain = rows.webhook_id.in_(select(Webhook.id).where(Webhook.disabled_at.is_not(None)))
     came = INBOUND.c
     stays = came.source_id.in_(select(Source.id).where(Source.disabled_at.is_not(None)))
+    keep_unproven = now - KEEP_UNPROVEN
+    asks_for_proof = came.source_id.in_(select(Source.id).where(Source.verify != "none"))
+    refused = asks_for_proof & came.status.in_(("processed", "failed")) & (came.unproven_bytes > 0)
     return [
         (DELIVERIES, and_(rows.status == "processed", rows.finished_at < keep_processed)),
         (DELIVERIES, and_(rows.status == "failed", rows.finished_at < keep_failed)),
@@ -59,6 +63,7 @@ def _conditions(settings: Settings, now: datetime) -> list[tuple[Table, ColumnEl
         (INBOUND, and_(came.status == "processed", came.processed_at < keep_processed)),
         (INBOUND, and_(came.status == "failed", came.processed_at < keep_failed)),
         (INBOUND, and_(came.status == "new", came.received_at < keep_failed, stays)),
+        (INBOUND, and_(refused, came.id < ids.first_of(keep_unproven), came.processed_at < keep_unproven)),
         (PASSES, PASSES.c.started_at < now - KEEP_PASSES),
         (BIN_REQUESTS, BIN_REQUESTS.c.received_at < now - KEEP_CAUGHT),
         (LOGINS, LOGINS.c.expires_at < now),

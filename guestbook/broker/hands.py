@@ -16,7 +16,8 @@ from guestbook import clock, database, errands, ids, queue, record, resource_lim
 from guestbook.broker.gate import Gate
 from guestbook.broker.together import Together
 from guestbook.errands import Receivers
-from guestbook.inbox.worker import Counts, Inbox
+from guestbook.inbox.counts import Counts
+from guestbook.inbox.worker import Inbox
 from guestbook.models import DELIVERIES, Webhook
 from guestbook.record import Tally
 from guestbook.sender import Errand, Outcome

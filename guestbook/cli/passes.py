@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from guestbook import clock, figures, passes, retention
 from guestbook.cli import show
 from guestbook.database import db
-from guestbook.inbox.worker import Counts
+from guestbook.inbox.counts import Counts
 from guestbook.models import Delivery, Webhook
 from guestbook.record import Tally
 

@@ -12,7 +12,7 @@ from guestbook.inbox import standing
 from guestbook.inbox.ready import READY
 from guestbook.inbox.signatures import TOKEN_HEADER
 from guestbook.models import InboundEvent, Source
-from guestbook.models.source import ACTIONS, VERIFY
+from guestbook.models.source import ACTIONS, BUDGET_MB, VERIFY
 
 IS_GOOD = "is good"  # what an old secret is for a while
 
@@ -35,6 +35,13 @@ template_option = click.option(
     metavar="TEXT",
     help=f"A Jinja template that makes the comment, or the name of a ready one: {', '.join(READY)}.",
 )
+budget_option = click.option(
+    "--budget",
+    "budget_mb",
+    type=click.IntRange(receiving.LEAST_MB, receiving.MOST_MB),
+    metavar="MB",
+    help=f"Megabytes that its unproven events may take, {BUDGET_MB} by default.",
+)
 
 
 @click.group()
@@ -49,6 +56,7 @@ def sources() -> None:
 @header_option
 @action_option
 @template_option
+@budget_option
 @click.option("--relay", "relayed", is_flag=True, help="Tell our webhooks of the comments that it makes.")
 @show.as_json
 @show.command
@@ -113,6 +121,7 @@ def show_(id_: str, as_json: bool) -> None:
 @header_option
 @action_option
 @template_option
+@budget_option
 @click.option(
     "--relay/--no-relay", "relayed", default=None, help="Whether our webhooks hear of the comments it makes."
 )

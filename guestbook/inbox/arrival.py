@@ -12,11 +12,13 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.orm import Session
 
 from guestbook import clock, ids, raw
-from guestbook.inbox import signatures
+from guestbook.database import writing
+from guestbook.inbox import budget, signatures
 from guestbook.models import INBOUND, Source
 from guestbook.refusal import Refused
 
 MOST_WAITING = 10_000  # events of one source that nobody has worked through
+RESERVE = 2  # times as much may wait when the latest is genuine: strangers shall not keep it out
 VALUE_LIMIT = 8000  # characters of a header
 HEADERS_LIMIT = 30_000  # bytes of them all, as JSON: MariaDB's TEXT ends at 64 KiB
 
@@ -29,7 +31,7 @@ PROVEN = frozenset(("x-gitlab-token", "x-api-key", "x-auth-token", "x-webhook-to
 
 
 class Full(Refused):
-    """The source has sent more than we have worked through."""
+    """The source has sent more than we have worked through, or than its unproven events may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +41,77 @@ class Door:
     source_id: str
     verify: str
     header: str | None  # which header brings the secret
+    budget_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came, as it is stored."""
+
+    headers: dict[str, str]
+    payload: str
+    encoding: str
+    size: int  # bytes of the source's budget
 
 
 def find(session: Session, token: str) -> Door | None:
     """Return the door behind the token of a URL."""
-    query = select(Source.id, Source.verify, Source.header).where(Source.token == token)
+    columns = Source.id, Source.verify, Source.header, Source.budget_mb
+    query = select(*columns).where(Source.token == token)
     row = session.execute(query).one_or_none()
     return Door(*row) if row else None
 
 
-def store(
-    connection: Connection, door: Door, headers: Mapping[str, str], body: bytes, *, proof_key: str
-) -> str:
-    """Store one webhook and return its id; the caller's transaction commits. Raises Full.
+def pack(door: Door, headers: Mapping[str, str], body: bytes, *, proof_key: str) -> Came:
+    """Return what is to be stored of a request.
 
     `headers` have names in any case; `proof_key` is the key under which secrets in headers are hashed.
     """
-    if _is_full(connection, door.source_id):
-        raise Full(f"More than {MOST_WAITING:,} webhooks of this source wait to be worked through.")
-    now, event_id = clock.now(), ids.new()
+    chosen = kept(headers, door.header, proof_key)
     payload, encoding = raw.pack(body)
+    return Came(chosen, payload, encoding, budget.size_of(json.dumps(chosen), payload))
+
+
+def make_room(session: Session, door: Door, came: Came) -> None:
+    """Drop the oldest of what was refused, if there is any, in a transaction of its own."""
+    if budget.may_make_room(session.connection(), door.source_id):
+        with writing(session):
+            most = door.budget_mb * budget.MEGABYTE
+            budget.make_room(session.connection(), door.source_id, came.size, most)
+
+
+def is_genuine(source: Source, came: Came, proof_key: str) -> bool:
+    """Whether the source has signed it. The door asks only when there is no room for strangers any more."""
+    if source.verify == "none":
+        return False
+    now, body = clock.now(), raw.unpack(came.payload, came.encoding)
+    secrets = source.secrets_at(now)
+    verdict = signatures.verify(
+        source.verify, secrets, came.headers, body, now, header=source.header, proof_key=proof_key
+    )
+    return verdict.ok
+
+
+def store(connection: Connection, door: Door, came: Came, *, is_genuine: bool = False) -> str:
+    """Store one webhook and return its id; the caller's transaction commits. Raises Full.
+
+    One that `is_genuine` may use the reserve.
+    """
+    reserve = RESERVE if is_genuine else 1
+    if _is_full(connection, door.source_id, reserve * MOST_WAITING):
+        raise Full(f"More than {MOST_WAITING:,} webhooks of this source wait to be worked through.")
+    most = reserve * door.budget_mb * budget.MEGABYTE
+    if not budget.take(connection, door.source_id, came.size, most):
+        raise Full(f"The unproven webhooks of this source fill the {door.budget_mb} MB that they may take.")
+    now, event_id = clock.now(), ids.new()
     connection.execute(
         insert(INBOUND).values(
             id=event_id,
             source_id=door.source_id,
-            headers=kept(headers, door.header, proof_key),
-            payload=payload,
-            encoding=encoding,
+            headers=came.headers,
+            payload=came.payload,
+            encoding=came.encoding,
+            unproven_bytes=came.size,
             status="new",
             attempts=0,
             claims=0,
@@ -98,8 +144,8 @@ def _is_kept(name: str) -> bool:
     return name in KEPT or (name.startswith(KEPT_PREFIXES) and not name.startswith(DROPPED_PREFIXES))
 
 
-def _is_full(connection: Connection, source_id: str) -> bool:
+def _is_full(connection: Connection, source_id: str, most: int) -> bool:
     """Whether so many wait; one look along the index that the claim uses too."""
     waiting = select(INBOUND.c.id).where(INBOUND.c.source_id == source_id, INBOUND.c.due_at.is_not(None))
-    last: Row[tuple[str]] | None = connection.execute(waiting.offset(MOST_WAITING - 1).limit(1)).first()
+    last: Row[tuple[str]] | None = connection.execute(waiting.offset(most - 1).limit(1)).first()
     return last is not None

@@ -60,6 +60,11 @@ class Judgement:
     error: str | None = None
     note: str | None = None
     deed: Comment | Removal | Forward | None = None
+    was_verified: bool = True  # not, where a fault of ours came before it
+
+    def proves(self, source: Source) -> bool:
+        """Whether it is known that the source has sent it."""
+        return self.is_genuine and self.was_verified and source.verify != "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, load_only
 
 from guestbook import browse, clock
+from guestbook.inbox import budget
 from guestbook.models import InboundEvent, Source
 
+FULL = "What is not proven fills its {} MB: until a pass makes room, only what it has signed is taken."
 LATEST = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
 
 
@@ -35,6 +37,8 @@ def of(session: Session, source: Source) -> Standing:
     latest = session.scalars(newest.options(load_only(*LATEST))).first()
     waiting = browse.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
     word, sentence = _words(source, latest, waiting)
+    if budget.is_full(source) and waiting:
+        sentence += f" {FULL.format(source.budget_mb)}"
     return Standing(source, word, sentence, latest.received_at if latest else None, waiting)
 
 

@@ -1,9 +1,8 @@
 """Work through the inbox: the pass's half that turns inward. The main thread does it, a batch at a time."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,7 +12,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook import clock, database, ids, queue, raw, schedule
-from guestbook.inbox import deeds, judge
+from guestbook.inbox import budget, deeds, judge
+from guestbook.inbox.counts import Counts
 from guestbook.inbox.judge import Arrived, Judgement
 from guestbook.models import FIRST_INBOUND_DUE, INBOUND, Source
 from guestbook.settings import Settings
@@ -21,27 +21,13 @@ from guestbook.watch import Stop
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which no more of a batch is begun: the outbox waits meanwhile
+COUNT_EVERY = 1.0  # seconds between two looks at the sources' budgets
 REST = 0.02  # seconds between two batches, for the web's turn to write
 MOST_LOSSES = 10  # passes that may die over one event before it is left alone
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
 
 Batch = list[tuple[Arrived, Source]]
 Judged = tuple[Arrived, Source, Judgement]
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a pass did in the inbox."""
-
-    processed: int = 0
-    refused: int = 0  # what was not genuine, or cannot be read: the sender's fault
-    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
-
-    def add(self, other: "Counts") -> None:
-        """Take over the figures of a batch."""
-        self.processed += other.processed
-        self.refused += other.refused
-        self.failed += other.failed
 
 
 class Inbox:
@@ -55,6 +41,8 @@ class Inbox:
         self._narrate = narrate
         self._name = ids.new()
         self._batches = 0
+        self._count_at = 0.0  # on the monotonic clock
+        self._is_to_count = False
         self._size = BATCH  # of the next batch: fewer when not all of the last one could be begun in its time
         self.counts = Counts()
 
@@ -75,7 +63,9 @@ class Inbox:
         Return whether there may be more.
         """
         while time.monotonic() < until and not stop.is_set():
-            if not self.work():
+            more = self.work()
+            self._count_again()
+            if not more:
                 return False
             stop.wait(REST)
         return True
@@ -90,11 +80,23 @@ class Inbox:
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Work through one that was handed over under that token; nothing when it is not any more."""
-        return self._do_all(database.insist(self._engine, partial(self._take_over, event_id, token)))
+        counts = self._do_all(database.insist(self._engine, partial(self._take_over, event_id, token)))
+        self._count_again()
+        return counts
+
+    def _count_again(self) -> None:
+        """Let new events have the place of proven ones, as soon as they are."""
+        began = time.monotonic()
+        if self._is_to_count and began >= self._count_at:
+            self._is_to_count = False
+            budget.count_again(self._engine)
+            now = time.monotonic()
+            self._count_at = now + max(COUNT_EVERY, 20 * (now - began))
 
     def _do_all(self, batch: Batch) -> Counts:
         if not batch:
             return Counts()
+        self._is_to_count = True
         judged = list(self._judge_in_time(batch))
         left = [event for event, _ in batch[len(judged) :]]
         self._size = len(judged) if left else min(2 * self._size, BATCH)
@@ -150,13 +152,13 @@ class Inbox:
     def _judge(self, event: Arrived, source: Source) -> Judgement:
         if event.losses >= MOST_LOSSES:
             why = f"{event.losses} passes came to no end over this event, so it is left alone."
-            return Judgement(judge.NO_FACTS, is_genuine=True, error=why)
+            return Judgement(judge.NO_FACTS, is_genuine=True, was_verified=False, error=why)
         settings = self._settings
         try:
             return judge.judge(event, source, base_url=settings.base_url, proof_key=settings.secret_key)
         except Exception as error:  # a fault of ours over one event must not end the pass for all
             why = f"It could not be worked through ({type(error).__name__})."
-            return Judgement(judge.NO_FACTS, is_genuine=True, error=why)
+            return Judgement(judge.NO_FACTS, is_genuine=True, was_verified=False, error=why)
 
     def _settle(
         self, judged: Sequence[Judged], left: Sequence[Arrived], connection: Connection
@@ -184,8 +186,8 @@ class Inbox:
             if database.is_away(error) or database.had_to_yield(error):
                 raise
             note, judgement = None, _broken(judgement, error)
-            _finish(connection, event, judgement, error=judgement.error)
-        return _count(event, source, judgement, note, counts)
+            _finish(connection, event, judgement, error=judgement.error, **_proof(judgement, source))
+        return counts.note(event, source, judgement, note)
 
     def _do(self, connection: Connection, event: Arrived, source: Source, judgement: Judgement) -> str | None:
         """Work in a savepoint, so that what one event does wrong undoes nothing of the others."""
@@ -205,11 +207,18 @@ class Inbox:
             return note
         if judgement.error:
             error = judgement.error[:ERROR_LIMIT]
-            _finish(connection, event, judgement, error=error, external_id=external_id)
+            _finish(
+                connection,
+                event,
+                judgement,
+                error=error,
+                external_id=external_id,
+                **_proof(judgement, source),
+            )
             return None
         done = deeds.carry_out(session, event.id, source, judgement, self._settings)
         values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id, "external_id": external_id}
-        _finish(connection, event, judgement, **values)
+        _finish(connection, event, judgement, **values, **_proof(judgement, source))
         return done.note
 
 
@@ -227,29 +236,20 @@ def _suspects_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any]
 
 def _arrived(row: Row[Any], token: str) -> Arrived:
     body = raw.unpack(row.payload, row.encoding)
-    return Arrived(
-        row.id, row.headers, body, row.received_at, token, row.claims - row.attempts, row.due_at
-    )
+    return Arrived(row.id, row.headers, body, row.received_at, token, row.claims - row.attempts, row.due_at)
 
 
 def _broken(judgement: Judgement, error: DBAPIError) -> Judgement:
     why = f"The database refused what came of it ({type(error.orig).__name__})."
-    return Judgement(judgement.facts, is_genuine=True, error=why)
+    return replace(judgement, is_genuine=True, error=why)
+
+
+def _proof(judgement: Judgement, source: Source) -> dict[str, int]:
+    """Return what takes an event off its source's budget; what nobody has proven stays on it."""
+    return {"unproven_bytes": 0} if judgement.proves(source) else {}
 
 
 def _finish(connection: Connection, event: Arrived, judgement: Judgement, **values: Any) -> None:
     status = "failed" if judgement.error else "processed"
     found = {"event": judgement.facts.event, "sender": judgement.facts.sender, "processed_at": clock.now()}
     queue.finish(connection, INBOUND, [event.id], status, **found, **values)
-
-
-def _count(event: Arrived, source: Source, judgement: Judgement, note: str | None, counts: Counts) -> str:
-    if not judgement.error:
-        counts.processed += 1
-    elif judgement.is_genuine:
-        counts.failed[source.name, source.id] += 1
-    else:
-        counts.refused += 1
-    what = judgement.facts.event or "an event"
-    fate = f"failed. {judgement.error}" if judgement.error else f"processed. {note or ''}".rstrip()
-    return f"{event.id} {what} of {source.name}: {fate}"

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     select,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +25,7 @@ from guestbook.models.delivery import STATUSES
 VERIFY = ("github", "standard", "stripe", "slack", "token", "none")
 ACTIONS = ("log", "comment", "forward")
 OVERLAP = timedelta(hours=24)  # for which the old secret is still good after a rotation
+BUDGET_MB = 50  # megabytes that a new source's unproven events may take
 
 
 class Source(Base):
@@ -48,6 +50,8 @@ class Source(Base):
     action: Mapped[str] = mapped_column(String(10))
     template: Mapped[str | None] = mapped_column(Text)
     relayed_since: Mapped[datetime | None]
+    budget_mb: Mapped[int] = mapped_column(default=BUDGET_MB, server_default=text(str(BUDGET_MB)))
+    unproven_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     disabled_at: Mapped[datetime | None]
 
@@ -91,6 +95,7 @@ class InboundEvent(Base):
         Index("inbound_events_by_source", "source_id", "id"),
         Index("inbound_events_by_comment", "comment_id"),
         Index("inbound_events_by_end", "status", "processed_at"),
+        Index("inbound_events_by_proof", "source_id", "status", "unproven_bytes", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
@@ -103,6 +108,7 @@ class InboundEvent(Base):
     headers: Mapped[dict[str, str]]
     payload: Mapped[str] = mapped_column(LONG_TEXT)
     encoding: Mapped[str] = mapped_column(String(6))
+    unproven_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     status: Mapped[str] = mapped_column(String(9), default="new")
     attempts: Mapped[int] = mapped_column(default=0)
     claims: Mapped[int] = mapped_column(default=0)

@@ -9,7 +9,8 @@ from werkzeug.exceptions import TooManyRequests
 
 from guestbook.database import db, writing
 from guestbook.inbox import arrival, handshakes
-from guestbook.inbox.arrival import Door, Full
+from guestbook.inbox.arrival import Came, Door, Full
+from guestbook.models import Source
 from guestbook.web import common
 
 pages = Blueprint("receiver", __name__, url_prefix="/hooks")
@@ -46,12 +47,24 @@ def _door(token: str) -> Door:
 
 
 def _store(door: Door, body: bytes) -> str:
+    """Store it. Only where there is no room is it asked who sends, for the genuine sender has a reserve."""
+    key = common.settings().secret_key
+    came = arrival.pack(door, dict(request.headers), body, proof_key=key)
     try:
-        with writing() as session:
-            key = common.settings().secret_key
-            return arrival.store(session.connection(), door, dict(request.headers), body, proof_key=key)
+        return _insert(door, came)
+    except Full:
+        arrival.make_room(db.session(), door, came)
+    source = db.session().get(Source, door.source_id) or abort(404)
+    try:
+        return _insert(door, came, is_genuine=arrival.is_genuine(source, came, key))
     except Full as error:
         raise TooManyRequests(str(error), retry_after=RETRY_AFTER) from None
+
+
+def _insert(door: Door, came: Came, *, is_genuine: bool = False) -> str:
+    try:
+        with writing() as session:
+            return arrival.store(session.connection(), door, came, is_genuine=is_genuine)
     except IntegrityError:  # the owner has deleted the source in this very moment
         abort(404)
 

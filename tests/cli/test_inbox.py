@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 COLUMNS = {
     "id", "source_id", "external_id", "event", "sender", "headers", "payload", "encoding", "status",
     "attempts", "claims", "due_at", "claimed_by", "error", "note", "comment_id", "received_at",
-    "processed_at",
+    "processed_at", "unproven_bytes",
 }  # fmt: skip
 BODY = '{"action": "opened", "issue": {"title": "Zoë"}}'
 SECRET = "It's a Secret to Everybody"
@@ -112,7 +112,7 @@ def test_show_tells_headers_payload_and_how_it_was_verified(shell: Shell, source
     key = stock.inbound(source, headers=signed(), payload=BODY, status="processed", note="Logged.")
     said = shell("inbox", "show", key[:31])
     for fact in (
-        "note          Logged.\n",
+        "note            Logged.\n",
         "\nHeaders\n",
         "x-github-event       issues\n",
         "\nVerification: The signature in X-Hub-Signature-256 fits the current secret.\n",

@@ -14,7 +14,7 @@ from tests.cli.conftest import Shell
 
 COLUMNS = {
     "id", "name", "token", "verify", "header", "secret", "previous_secret", "previous_secret_expires_at",
-    "action", "template", "relayed_since", "created_at", "disabled_at", "url",
+    "action", "template", "relayed_since", "budget_mb", "unproven_bytes", "created_at", "disabled_at", "url",
 }  # fmt: skip
 
 
@@ -56,6 +56,15 @@ def test_add_takes_everything_that_a_source_has(shell: Shell) -> None:
     assert (row["template"], row["secret"], row["header"]) == ("{{ payload.text }}", "s3", None)
     assert row["relayed_since"]
     assert row["url"] == f"https://book.example/hooks/{row['token']}"
+
+
+def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
+    assert added(shell)["budget_mb"] == 50
+    row = added(shell, "--budget", "20")
+    shell("sources", "update", row["id"], "--budget", "7")
+    assert (shown(shell, row["id"])["budget_mb"], shown(shell, row["id"])["unproven_bytes"]) == (7, 0)
+    assert [one["budget_mb"] for one in shell.json("sources", "list")] == [50, 7]
+    assert "2<=x<=1000" in shell.refused("sources", "update", row["id"], "--budget", "1", code=2)
 
 
 def test_a_ready_made_template_is_named(shell: Shell) -> None:

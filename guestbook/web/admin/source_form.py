@@ -8,6 +8,7 @@ from flask import request
 from guestbook import ids
 from guestbook.inbox.ready import READY
 from guestbook.models import Source
+from guestbook.models.source import BUDGET_MB
 from guestbook.refusal import Refused
 from guestbook.text import LINE_ENDS, clean_line
 from guestbook.web import common
@@ -51,6 +52,7 @@ class Typed:
     ready: str = ""  # the name of a ready-made template, chosen and not yet put into the field
     template: str = ""
     relayed: bool = False
+    budget_mb: str = str(BUDGET_MB)
 
     @classmethod
     def read(cls) -> Self:
@@ -67,6 +69,7 @@ class Typed:
             ready=ready if ready in READY else "",
             template=LINE_ENDS.sub("\n", sent.get("template", "")),
             relayed="relayed" in sent,
+            budget_mb=clean_line(sent.get("budget_mb", str(BUDGET_MB))),
         )
 
     @classmethod
@@ -79,6 +82,7 @@ class Typed:
             action=source.action,
             template=source.template or "",
             relayed=source.relayed_since is not None,
+            budget_mb=str(source.budget_mb),
         )
 
     def filled(self) -> Self:
@@ -100,6 +104,7 @@ class Typed:
     def fields(self) -> dict[str, Any]:
         """Return it under the names that the desk knows, without what does not matter for the choices."""
         fields: dict[str, Any] = {"name": self.name, "verify": self.verify, "action": self.action}
+        fields["budget_mb"] = self.budget_mb
         if self.verify != "none":
             fields["secret"] = self.secret
         if self.verify == "token":

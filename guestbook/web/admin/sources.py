@@ -7,7 +7,7 @@ from sqlalchemy.orm import defer
 
 from guestbook import browse, clock, ids, receiving
 from guestbook.database import db, writing
-from guestbook.inbox import preview, standing
+from guestbook.inbox import budget, preview, standing
 from guestbook.inbox.ready import READY
 from guestbook.models import InboundEvent, Source
 from guestbook.refusal import Refused
@@ -167,6 +167,7 @@ def _page(source: Source, **more: object) -> str:
         kind=VERIFY[source.verify][0],
         deed=ACTIONS[source.action][0],
         ready=receiving.ready_name(source.template),
+        taken=budget.taken(source),
         **more,
     )
 

@@ -185,6 +185,18 @@ def test_a_source_is_changed(owner: Owner) -> None:
     assert "the ready-made one github-star" in text(owner.page(PLACE + row_id))
 
 
+def test_the_budget_of_unproven_events_is_shown_and_changed(owner: Owner) -> None:
+    row_id = added(owner)
+    assert "0.0 of 50 MB" in text(owner.page(PLACE + row_id))
+    owner.does(PLACE + row_id, form(owner, budget_mb="20"))
+    assert value(owner.page(f"{PLACE}{row_id}/edit"), "budget_mb") == "20"
+    for wrong in ("1", "1001", "-5", "many", "٢٠"):
+        answer = owner.post(PLACE + row_id, form(owner, budget_mb=wrong))
+        assert answer.status_code == 422
+        assert "from 2 to 1,000" in text(parse(answer))
+    assert stored(owner, row_id).budget_mb == 20
+
+
 def test_another_way_to_verify_shows_its_new_secret(owner: Owner) -> None:
     row_id = added(owner)
     page = owner.does(PLACE + row_id, form(owner, verify="standard"))
