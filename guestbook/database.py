@@ -27,6 +27,7 @@ QUEUES = ("deliveries", "inbound_events")
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
 TIDY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
+TABLES_WAIT = 60  # seconds for another process that makes the tables just now
 TIMES = 3  # that what had to yield to another transaction is done again
 YIELDED = ("40P01", "40001", 1213)  # a deadlock: PostgreSQL's and MariaDB's codes
 LASTING = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # what no repetition changes
@@ -94,7 +95,7 @@ def create_tables(engine: Engine) -> None:
     Raises Refused for a book that this cannot bring up to date.
     """
     tables, indexes = _tables_first(statements(SCHEMA.read_text()))
-    with write(engine) as connection:
+    with write(engine) as connection, _alone(connection):
         for statement in tables:
             connection.exec_driver_sql(statement)
         for statement in (*added_columns.statements(connection, tables), *indexes):
@@ -102,6 +103,24 @@ def create_tables(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             for table in QUEUES:
                 connection.exec_driver_sql(f"ALTER TABLE {table} SET ({TIDY})")
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Let one process at a time make tables: two that make the same one would fail on a server."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('guestbook tables'))")
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        yield
+        return
+    name = "MD5(CONCAT('guestbook tables ', DATABASE()))"  # names are for all databases of a server
+    if not connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {TABLES_WAIT})").scalar():
+        late = TimeoutError("another process is making the tables")
+        raise OperationalError("GET_LOCK", None, late)
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
 
 
 def _tables_first(all_of_them: list[str]) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select,
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import guestbook
-from guestbook import columns, database, engines
+from guestbook import columns, database, engines, settings
 from guestbook.database import db
 from guestbook.models import Comment, Webhook
 from tests import databases, stock
@@ -243,6 +243,23 @@ def test_the_tables_may_be_made_again_and_keep_their_rows() -> None:
     db.session.rollback()
     found = set(inspect(db.engine).get_table_names())
     assert found >= {"comments", "webhooks", "deliveries", "attempts", "passes"}
+
+
+def test_five_may_make_the_tables_at_once(each_environ: dict[str, str]) -> None:
+    read = settings.load(each_environ)
+    start = threading.Barrier(5, timeout=30)
+
+    def make(_number: int) -> list[str]:
+        with engines.opened(read) as engine:
+            engine.connect().close()
+            start.wait()
+            database.create_tables(engine)
+            return inspect(engine).get_table_names()
+
+    with ThreadPoolExecutor(5) as pool:
+        first, *others = pool.map(make, range(5))
+    assert "comments" in first
+    assert others == [first] * 4
 
 
 @pytest.mark.usefixtures("each_app")
