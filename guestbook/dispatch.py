@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from guestbook import clock, database, errands, ids, queue, record, resource_limits, schedule, sender
+from guestbook import clock, database, errands, ids, queue, record, repair, resource_limits, schedule, sender
 from guestbook.crew import Crew
 from guestbook.errands import Receivers
 from guestbook.models import DELIVERIES, FIRST_DUE, Webhook
@@ -53,6 +53,7 @@ class Dispatch:
         self._lease = schedule.lease(settings.timeout)  # in which to send
         self._skew = timedelta() if settings.on_sqlite else queue.SKEW  # of the hosts that share it
         self._name = ids.new()
+        self._repair = repair.EachMinute(engine, settings, self._name)
         self._ticks = 0
         self._receivers = Receivers()
         self._unsaved: list[Outcome] = []
@@ -110,6 +111,7 @@ class Dispatch:
         shares: Shares,
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
+            self._repair.look()
             seen = watch.version()  # before the look, or what comes after it would be overslept
             self._tick(watch, claiming=True)
             if after_tick:
@@ -120,7 +122,7 @@ class Dispatch:
             elif more or watch.anything_due(clock.now()):
                 stop.wait(TICK)  # there may be more; or another pass has it in hand
             elif stay:
-                watch.rest(until, stop, since=seen, wake_at=shares.next_due())
+                watch.rest(min(until, self._repair.next), stop, since=seen, wake_at=shares.next_due())
             else:
                 break
 

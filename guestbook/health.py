@@ -4,9 +4,10 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from guestbook import clock
@@ -14,6 +15,8 @@ from guestbook.models import FIRST_DUE, Pass, Webhook
 from guestbook.settings import CHECKOUT, Settings
 
 STALE = timedelta(minutes=15)  # the slowest cron that hosts offer
+LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
+STEADY_FOR = timedelta(days=5)
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
     "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
@@ -66,6 +69,13 @@ def cron(session: Session, now: datetime) -> Cron:
     if ended and ended.finished_at and not running and now - ended.finished_at >= STALE:
         return Cron("late", f"{words} Nothing has had to wait so far.", ADVICE["late"])
     return Cron("running" if running else "well", words)
+
+
+def came_steadily(connection: Connection, now: datetime) -> bool:
+    """Whether passes have come without a long gap for five days, so that a clock has not jumped over them."""
+    ends = [now - number * LONGEST_GAP for number in range(STEADY_FOR // LONGEST_GAP + 1)]
+    spans = (Pass.started_at.between(begin, end) for end, begin in pairwise(ends))
+    return all(connection.scalar(select(Pass.id).where(span).limit(1)) is not None for span in spans)
 
 
 def crontab_line(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, or_, select
 from sqlalchemy.orm import Session, defer
 
-from guestbook import clock, outbox, queue, schedule
+from guestbook import clock, health, outbox, queue, schedule
 from guestbook.models import ATTEMPTS, DELIVERIES, Webhook
 from guestbook.sender import Outcome
 from guestbook.settings import Settings
@@ -163,19 +163,25 @@ def _record_health(
         # As an UPDATE locks: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
         for webhook in session.scalars(query.with_for_update(key_share=True)):
             was_disabled = webhook.disabled_at
-            _judge(webhook, by_webhook[webhook.id], now)
+            is_steady = not webhook.has_failed_for_long(now) or health.came_steadily(connection, now)
+            _judge(webhook, by_webhook[webhook.id], now, is_steady)
             if webhook.disabled_at and not was_disabled:
                 session.flush()
                 _tell_of_the_end(connection, webhook, settings, tally)
         session.flush()
 
 
-def _judge(webhook: Webhook, results: Sequence[Outcome], now: datetime) -> None:
+def _judge(webhook: Webhook, results: Sequence[Outcome], now: datetime, clock_is_steady: bool) -> None:
     for result in results:
         if result.ok:
             webhook.note_success()
         else:
-            webhook.note_failure(now, unreachable=result.unreachable, pause=result.meaning.pause)
+            webhook.note_failure(
+                now,
+                unreachable=result.unreachable,
+                pause=result.meaning.pause,
+                clock_is_steady=clock_is_steady,
+            )
         if result.meaning.gone:
             webhook.disable(now, "gone")
 

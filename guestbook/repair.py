@@ -1,6 +1,7 @@
 """Mend due times that a clock jump has left far in the future: no wait and no lease can explain them."""
 
 import socket
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,21 +13,53 @@ from guestbook.models import DELIVERIES, INBOUND, Delivery, InboundEvent, Pass, 
 from guestbook.settings import Settings
 
 CLOCK_SLACK = timedelta(seconds=60)
+NO_TOKEN = "-"  # nobody's begins so
+EVERY = 60.0  # seconds between two looks of a pass
 
 
-def repair(engine: Engine, settings: Settings) -> datetime | None:
-    """Mend due times; return when the last pass started, or None when this host's clock went back."""
+class EachMinute:
+    """Mends due times within a pass, which may last a day: its start alone sees no jump that comes later."""
+
+    def __init__(self, engine: Engine, settings: Settings, token: str = NO_TOKEN) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._token = token  # begins those under which the pass itself sends
+        self._looked = time.monotonic(), clock.now()
+
+    @property
+    def next(self) -> float:
+        """Return the moment of the monotonic clock at which to look again."""
+        return self._looked[0] + EVERY
+
+    def look(self) -> None:
+        """Mend, if a minute has passed."""
+        at, before = time.monotonic(), self._looked
+        if at < before[0] + EVERY:
+            return
+        now = clock.now()
+        self._looked = at, now
+        back = now - before[1] < timedelta(seconds=at - before[0]) - CLOCK_SLACK
+        repair(self._engine, self._settings, went_back=back, but=self._token)
+
+
+def repair(
+    engine: Engine, settings: Settings, *, went_back: bool = False, but: str = NO_TOKEN
+) -> datetime | None:
+    """Mend due times; return when the last pass started, or None when this host's clock went back.
+
+    Leases under tokens that begin with `but` are left alone.
+    """
     now = clock.now()
     with engine.connect() as connection:
         previous = connection.scalar(select(func.max(Pass.started_at)))
         # Only this host's passes tell of its clock: another's may be ahead of ours for ever.
         ours = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == host()))
-        went_back = ours is not None and ours > now + CLOCK_SLACK
+        went_back |= ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(settings, now, went_back)
-        strange = connection.execute(_strange(limits)).first() or connection.execute(_odd(now)).first()
+        strange = connection.execute(_strange(limits, but)).first() or connection.execute(_odd(now)).first()
     if strange or went_back:
         with database.write(engine) as connection:
-            _mend(connection, limits, now, went_back)
+            _mend(connection, limits, now, went_back, but)
     return None if went_back else previous
 
 
@@ -47,14 +80,16 @@ def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
     return _Limits(lease, now + timedelta(seconds=settings.retry_schedule[0]), farthest, farthest)
 
 
-def _strange(limits: _Limits) -> Any:
+def _strange(limits: _Limits, but: str) -> Any:
     """Select a webhook that has a row or a pause beyond the limits; by the index, webhook by webhook."""
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
-    leased = mine.where(Delivery.due_at > limits.leased + queue.SKEW, Delivery.claimed_by.is_not(None))
+    others = Delivery.claimed_by.not_like(f"{but}%")
+    leased = mine.where(Delivery.due_at > limits.leased + queue.SKEW, others)
+    free = Delivery.claimed_by.is_(None)
     untried = mine.where(
-        Delivery.due_at > limits.untried + queue.SKEW, Delivery.claimed_by.is_(None), Delivery.attempts == 0
+        Delivery.due_at > limits.untried + queue.SKEW, free, Delivery.attempts == 0
     )
-    waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW)
+    waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW, or_(free, others))
     paused = Webhook.paused_until > limits.paused + queue.SKEW
     return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
 
@@ -66,10 +101,10 @@ def _odd(now: datetime) -> Any:
     return select(Source.id).where(mine.exists())
 
 
-def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool) -> None:
+def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool, but: str) -> None:
     for webhook_id in connection.scalars(select(Webhook.id)).all():
         mine = DELIVERIES.c.webhook_id == webhook_id
-        leased = mine & DELIVERIES.c.claimed_by.is_not(None)
+        leased = mine & DELIVERIES.c.claimed_by.not_like(f"{but}%")
         queue.repair(connection, DELIVERIES, leased, now=now, farthest=limits.leased)
         waiting = mine & DELIVERIES.c.claimed_by.is_(None)
         untried = waiting & (DELIVERIES.c.attempts == 0)

@@ -1,5 +1,6 @@
 """The clock jumps, as on hosts without a battery: a pass mends what that left, and throws nothing away."""
 
+import threading
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,9 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 
-from guestbook import clock, database
+from guestbook import clock, database, passes, repair
+from guestbook.database import db
 from guestbook.models import Webhook
+from guestbook.passes import Options
 from tests import stock
+from tests.chaos.book import Book
 from tests.receiver import Answer, Receiver
 
 DAY = timedelta(days=1)
@@ -127,6 +131,58 @@ def test_a_jump_forward_gives_up_and_prunes_nothing_en_masse(
     assert len(stock.deliveries()) == 25
     waiting = [row for row in stock.deliveries() if row.status == "new"]
     assert [row.attempts for row in waiting] == [2] * 5
+
+
+def test_a_jump_forward_disables_no_webhook_as_failing(
+    hook: str, book: Book, receiver: Receiver, turned: Turned
+) -> None:
+    book.note_passes()
+    with database.writing() as session:
+        webhook = session.get_one(Webhook, hook)
+        webhook.failures_in_a_row, webhook.failing_since = 20, clock.now() - HOUR
+    receiver.answer("/hook", Answer(500))
+    for ahead in (6 * DAY, 6 * DAY + HOUR):
+        turned.by = ahead
+        stock.sign()
+        stock.run_pass()
+    webhook = book.webhook_row(hook)
+    assert (webhook.disabled_at, webhook.failures_in_a_row) == (None, 23)
+
+
+@pytest.mark.usefixtures("hook")
+def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
+    app: Flask, receiver: Receiver, turned: Turned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "EVERY", 0.2)
+    receiver.answer("/hook", Answer(500), Answer(200))
+    settings = replace(stock.settings(), retry_schedule=(0.0, 300.0))
+    turned.by = 5 * HOUR
+    stock.sign()
+
+    def turn_back() -> None:
+        receiver.wait_for(1)
+        turned.by = 4 * HOUR
+
+    turner = threading.Thread(target=turn_back)
+    turner.start()
+    passes.run(db.engine, settings, Options(max_seconds=2, stay=True, concurrency=8))
+    turner.join()
+    assert (stock.one().status, len(receiver.requests)) == ("processed", 2)
+    assert app.testing
+
+
+def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
+    hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "EVERY", 0.0)
+    turned.by = HOUR
+    each_minute = repair.EachMinute(db.engine, stock.settings(), "mine.")
+    later = clock.now() + timedelta(seconds=40)
+    for token in ("mine.1", "another.1"):
+        stock.delivery(hook, claimed_by=token, claims=1, due_at=later)
+    turned.by = timedelta()
+    each_minute.look()
+    assert {row.claimed_by for row in stock.deliveries()} == {"mine.1", None}
 
 
 def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned_again(

@@ -26,7 +26,7 @@ FLOORS = (
     ("record", "retention", "watch", "repair", "errands"),
     ("outbox", "webhook_headers"),
     ("queue", "sender", "crew"),
-    ("health", "preferences", "throttle", "browse"),
+    ("health", "writable", "preferences", "throttle", "browse"),
     ("models",),
     ("database",),
     ("engines", "columns", "added_columns"),

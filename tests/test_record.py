@@ -15,6 +15,7 @@ from guestbook import clock, database
 from guestbook.database import db
 from guestbook.models import Webhook
 from tests import stock
+from tests.chaos.book import Book
 from tests.receiver import Answer, Receiver
 
 DAY = timedelta(days=1)
@@ -217,8 +218,9 @@ def test_a_retry_after_that_says_nothing_leaves_the_schedule(
 
 
 def test_five_days_and_ten_failures_disable_a_webhook_and_the_others_are_told(
-    hook: str, receiver: Receiver
+    hook: str, receiver: Receiver, book: Book
 ) -> None:
+    book.note_passes()
     wants = stock.webhook(receiver.url("/other"), name="other", events="webhook.disabled")
     stock.webhook(receiver.url("/third"), name="third", events="comment.deleted")
     change(

@@ -70,8 +70,10 @@ def _loop(
 ) -> None:
     outbox = Belt(engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, schedule.lease(settings.timeout))
     inbox = Belt(engine, INBOUND, "source_id", _open_sources, PROCESS, schedule.INBOX_LEASE)
+    repairs = repair.EachMinute(engine, settings)
     with Watch(engine) as watch:
         while not stage.stop.is_set() and time.monotonic() < stage.until:
+            repairs.look()
             seen = watch.version()  # before the look, or what comes after it would be overslept
             came, went = inbox.work(publisher), outbox.work(publisher)
             if came or went:
@@ -80,7 +82,7 @@ def _loop(
             if next_due and next_due <= clock.now():
                 stage.stop.wait(TICK)  # their windows are full, or there is more
             elif stay:
-                watch.rest(stage.until, stage.stop, since=seen, wake_at=next_due)
+                watch.rest(min(stage.until, repairs.next), stage.stop, since=seen, wake_at=next_due)
             elif not came and not went:
                 break
 

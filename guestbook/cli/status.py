@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import browse, clock, engines, health
+from guestbook import browse, clock, engines, health, writable
 from guestbook.cli import show
 from guestbook.database import db
 from guestbook.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook, comment, delivery
@@ -19,18 +19,21 @@ from guestbook.version import VERSION
 @show.command
 def status(as_json: bool) -> None:
     """Say whether cron comes, what waits and what failed. Counting ends at 10,000, and with --json never."""
-    facts = _facts(clock.now(), to_the_end=as_json)
+    why_not = writable.why_not(db.engine)
+    facts = _facts(clock.now(), can_write=why_not is None, to_the_end=as_json)
     if as_json:
         show.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
         return
     show.print_fields({name: _in_words(value) for name, value in facts.items()})
+    if why_not:
+        click.echo(f"\nNothing can be stored now: {show.safe(why_not)}. So nothing is sent either.")
     cron = health.cron(db.session(), clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
         click.echo(f"{cron.advice}\n\n    {health.crontab_line(show.settings())}")
 
 
-def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
+def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
     state = health.read(db.session(), now)
     return {
@@ -48,7 +51,8 @@ def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
         "oldest due seconds": _whole(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
-        "well": state.is_well,
+        "can be written": can_write,
+        "well": state.is_well and can_write,
     }
 
 

@@ -81,17 +81,24 @@ class Webhook(Base):
             self.paused_until = None
         self._forget_failures()
 
-    def note_failure(self, now: datetime, *, unreachable: bool, pause: float) -> None:
+    def has_failed_for_long(self, now: datetime) -> bool:
+        """Whether the failures began five days ago, by this clock."""
+        return self.failing_since is not None and now - self.failing_since >= DISABLE_AFTER_TIME
+
+    def note_failure(
+        self, now: datetime, *, unreachable: bool, pause: float, clock_is_steady: bool = True
+    ) -> None:
         """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it asked for.
 
-        Disables the webhook as `failing` when it has had no success for five days.
+        Disables the webhook as `failing` when it has had no success for five days, and the clock did not
+        jump in that time.
         """
         self.failures_in_a_row += 1
         self.failing_since = self.failing_since or now
         if not (unreachable and self._rests(now)):
             self.unreachable_in_a_row = self.unreachable_in_a_row + 1 if unreachable else 0
             self.paused_until = self._pause_end(now, pause)
-        if self.failures_in_a_row >= DISABLE_AFTER and now - self.failing_since >= DISABLE_AFTER_TIME:
+        if self.failures_in_a_row >= DISABLE_AFTER and self.has_failed_for_long(now) and clock_is_steady:
             self.disable(now, "failing")
 
     def _forget_failures(self) -> None:

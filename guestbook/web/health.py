@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from guestbook import clock, health
+from guestbook import clock, health, writable
 from guestbook.database import db
 from guestbook.database_errors import Fault
 from guestbook.health import Health
@@ -27,6 +27,9 @@ WORDS = {
 def healthz() -> ResponseReturnValue:
     """Tell the ages, in seconds, since a pass last ended and of the delivery due longest."""
     read = health.read(db.session(), clock.now())
+    db.session.rollback()
+    if writable.why_not(db.engine):
+        return _answer("database cannot be written", read, 503)
     return _answer("ok" if read.is_well else "cron is late", read, 200 if read.is_well else 503)
 
 

@@ -68,7 +68,7 @@ class Book:
 
     def note_passes(self) -> None:
         """Store that passes have come for some days, so that the next one trusts its clock and tidies up."""
-        moments = [clock.now() - timedelta(hours=12 * ago, minutes=1) for ago in range(8)]
+        moments = [clock.now() - timedelta(hours=12 * ago, minutes=1) for ago in range(12)]
         nothing = {"host": "here", "processed": 0, "retried": 0, "failed": 0}
         rows = [
             {"id": f"{number:032x}", "started_at": then, "finished_at": then, **nothing}

@@ -12,11 +12,12 @@ from guestbook.models import PASSES
 from guestbook.version import VERSION
 from tests import stock
 from tests.cli.conftest import Process, Shell
+from tests.test_writable import full_disk
 
 FACTS = {
     "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
     "paused_webhooks", "deliveries", "sources", "inbound_events", "oldest_due_seconds", "last_pass",
-    "last_pass_did", "well",
+    "last_pass_did", "can_be_written", "well",
 }  # fmt: skip
 MINUTE = timedelta(minutes=1)
 
@@ -109,3 +110,10 @@ def test_it_says_which_journal_is_in_force(
     assert process("init-db", DATABASE_URL=url)[0] == 0
     code, said, _ = process("status", DATABASE_URL=url)
     assert (code, fact(said, "journal mode")) == (0, mode)
+
+
+def test_status_says_that_nothing_can_be_stored(shell: Shell) -> None:
+    with full_disk():
+        said = shell("status")
+    assert (fact(said, "can be written"), fact(said, "well")) == ("no", "no")
+    assert "\nNothing can be stored now: disk I/O error. So nothing is sent either.\n" in said

@@ -8,6 +8,7 @@ import guestbook
 from guestbook import clock, ids
 from guestbook.database import writing
 from guestbook.models import Delivery, Pass, Webhook
+from tests.test_writable import full_disk
 from tests.web.test_errors import AWAY
 from tests.web.visitor import Visitor
 
@@ -53,6 +54,14 @@ def test_without_the_database_it_is_not_well(environ: dict[str, str]) -> None:
     response = Visitor(guestbook.create_app(environ | AWAY)).get("/healthz")
     assert response.status_code == 503
     assert response.get_json()["status"] == "database is away"
+
+
+def test_on_a_full_disk_it_is_not_well_and_is_again_when_there_is_room(visitor: Visitor) -> None:
+    with full_disk():
+        response = visitor.get("/healthz")
+    assert response.status_code == 503
+    assert response.get_json()["status"] == "database cannot be written"
+    assert visitor.get("/healthz").status_code == 200
 
 
 def owe(minutes: float) -> None:
