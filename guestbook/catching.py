@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import delete as delete_rows
@@ -19,6 +20,7 @@ from guestbook.refusal import Refused
 NAME_LIMIT = 80
 REQUESTS = 200  # kept for each bin; retention.KEEP_CAUGHT says for how long
 KEPT = 256 * 1024  # bytes of a body
+HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: so a bin takes 100 MB at the most
 BODY_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
 FAILURES_LIMIT = 1000
@@ -135,13 +137,19 @@ def _row(bin_id: str, caught: Caught, answered: int) -> BinRequest:
         method=caught.method,
         path=caught.path,
         query=caught.query,
-        headers=json.dumps(list(caught.headers)),
+        headers=json.dumps(_first(caught.headers)),
         body=packed,
         encoding=encoding,
         size=len(caught.body),
         answered=answered,
         received_at=caught.received_at,
     )
+
+
+def _first(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return as many headers as are kept."""
+    sizes = accumulate(len(json.dumps(header)) + 2 for header in headers)
+    return [header for header, size in zip(headers, sizes, strict=True) if size <= HEADERS_KEPT]
 
 
 def _drop_oldest(session: Session, bin_id: str) -> None:

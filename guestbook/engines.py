@@ -17,6 +17,7 @@ from guestbook import database_errors
 from guestbook.settings import Settings
 
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
+JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal of SQLite that has grown shrinks to it after a checkpoint
 CONNECT_WAIT = 10  # seconds for a new connection to a server
 SILENCE = 30  # seconds without a sign of life, after which a host takes the server for lost, and it the host
 
@@ -107,6 +108,7 @@ def _set_pragmas(connection: sqlite3.Connection, journal: str, waits: Waits) -> 
     _set_busy_timeout(connection, waits.read)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")  # what is stored survives a power cut
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
         _set_journal(connection, journal)
 

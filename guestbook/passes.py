@@ -69,6 +69,8 @@ def run(
             dispatch.run(
                 until=stage.until, stay=options.stay, stop=stage.stop, after_tick=tick, beside=beside
             )
+            if beside and dispatch.tally.fault:  # it has nothing to do with what came in
+                beside.drain(until=stage.until, stop=stage.stop)
         return Report(dispatch.tally, inbox.counts)
 
 

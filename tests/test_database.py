@@ -26,6 +26,7 @@ from tests.conftest import need, running, settings_for
 from tests.databases import default_mode
 
 PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engines.FOR_PASSES.read * 1000}
+PRAGMAS["journal_size_limit"] = engines.JOURNAL_LIMIT
 on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
 
 
@@ -73,6 +74,24 @@ def test_the_pragmas_are_in_force_on_every_connection(book: Engine) -> None:
         assert found == PRAGMAS
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         connection.close()
+
+
+def test_a_journal_that_has_grown_shrinks_when_nobody_reads_it_any_more(
+    book: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "JOURNAL_LIMIT", 100_000)
+    book.dispose()
+    wal = tmp_path / "book.db-wal"
+    with book.connect() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM settings").all()
+        with database.write(book) as connection:
+            connection.exec_driver_sql("CREATE TABLE big (bytes BLOB)")
+            connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(6000000))")
+        assert wal.stat().st_size > 6_000_000
+    for _ in range(3):
+        with database.write(book) as connection:
+            connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(10))")
+    assert wal.stat().st_size <= 100_000
 
 
 def test_the_pragmas_are_in_force_in_the_session_and_after_writing(book: Engine) -> None:  # noqa: ARG001

@@ -1,6 +1,7 @@
 """The two halves of a pass share its time: a full inbox stops no delivery, nor a full outbox the inbox."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -50,6 +51,15 @@ def test_a_full_outbox_and_a_full_inbox_advance_together(app: Flask, receiver: R
     assert (told.count("i"), told.count("d")) == (100, 2000)
     assert told.rindex("i") < len(told) - 100
     assert "d" in told[: told.rindex("i")]
+
+
+def test_a_pass_that_stays_to_the_end_of_its_time_tidies_up_too(app: Flask) -> None:
+    Book(app).note_passes()
+    old = clock.now() - timedelta(days=31)
+    stock.delivery(stock.webhook(), status="processed", finished_at=old, created_at=old)
+    options = passes.Options(max_seconds=0.2, stay=True)
+    passes.run(db.engine, app.config["GUESTBOOK"], options)
+    assert stock.deliveries() == []
 
 
 class Endless:

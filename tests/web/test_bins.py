@@ -351,3 +351,11 @@ def test_who_sends_while_the_bin_is_deleted_finds_none(
     monkeypatch.setattr(catching, "find", lambda *_: bin_id)
     assert client.post(place).status_code == 404
     assert json.loads(client.post(place).text)["error"]["code"] == "not_found"
+
+
+def test_headers_without_end_are_cut(app: Flask, client: FlaskClient, place: str) -> None:
+    many = {f"X-{number}": "é" * 1000 for number in range(50)}
+    assert client.post(place, headers=many).status_code == 200
+    kept_ones = only(app).headers
+    assert "X-5" in kept_ones
+    assert len(kept_ones) <= catching.HEADERS_KEPT
