@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook import database_errors, ids
+from guestbook import database, database_errors, ids
 
 ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
 BYTES = 100_000  # what SQLite is given; with a cache of one page it must write most of that before a commit
@@ -21,13 +21,14 @@ def why_not(engine: Engine) -> str | None:
     That somebody else is writing just now is no fault, and is not waited for.
     """
     try:
-        with engine.connect().execution_options(writes=True, lock_wait=0.0) as connection:
+        with database.write(engine, lock_wait=0.0) as connection:
             size = BYTES if engine.dialect.name == "sqlite" else 1
             with _small_cache(connection):
                 connection.execute(ROW, {"name": f"try {ids.new()}", "value": "x" * size})
                 connection.rollback()
     except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.Error) and database_errors.is_locked(error.orig):
+        busy = isinstance(error.orig, sqlite3.Error) and database_errors.is_locked(error.orig)
+        if busy or isinstance(error.orig, TimeoutError):  # another process, or a thread of ours
             return None
         return database_errors.words(error)
     return None

@@ -57,7 +57,12 @@ def test_a_server_that_only_reads_is_noticed() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_another_writer_is_no_fault_and_is_not_waited_for() -> None:
-    with database.write(db.engine):
+    other = create_engine(db.engine.url)
+    with other.connect() as writer:
+        writer.exec_driver_sql("BEGIN IMMEDIATE")
         began = time.monotonic()
         assert writable.why_not(db.engine) is None
         assert time.monotonic() - began < 2
+    other.dispose()
+    with database.write(db.engine):
+        assert writable.why_not(db.engine) is None
