@@ -17,6 +17,7 @@ from guestbook.settings import CHECKOUT, Settings
 STALE = timedelta(minutes=15)  # the slowest cron that hosts offer
 LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
 STEADY_FOR = timedelta(days=5)
+GOOD = ("well", "running")  # words of a Cron: what waits is sent
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
     "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from guestbook import browse, clock, schedule
 from guestbook.models import FIRST_DUE, Delivery, Webhook
+from guestbook.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _why_paused(webhook: Webhook, waiting: int) -> str:
 
 def _why_failing(webhook: Webhook, now: datetime, first_due: datetime | None) -> str:
     count = webhook.failures_in_a_row
-    failures = f"{_no_success(webhook)} ({count} failure{'' if count == 1 else 's'} in a row)"
+    failures = f"{_no_success(webhook)} ({counted(count, 'failure')} in a row)"
     if first_due is None:
         return f"{failures}; nothing waits, so the next event is the next probe."
     return f"{failures}; next probe {clock.ago(first_due) if first_due > now else 'now'}."

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from guestbook import text
 from guestbook.text import clean_line, clean_text
 
 ANYTHING = st.text(st.characters(), max_size=200)  # surrogates included
@@ -122,3 +123,12 @@ def test_a_body_as_long_as_allowed_is_cleaned_in_a_moment(part: str) -> None:
     start = time.process_time()
     clean_line(part * (64 * 1024 // len(part.encode())) + "x")
     assert time.process_time() - start < 0.4  # seconds
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 deliveries"), (1, "1 delivery"), (2, "2 deliveries"), (1000, "1,000 deliveries")],
+)
+def test_a_number_has_its_noun_in_the_right_form(number: int, said: str) -> None:
+    assert text.counted(number, "delivery", "deliveries") == said
+    assert text.counted(number, "row").removesuffix("s") == f"{number:,} row"

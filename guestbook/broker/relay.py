@@ -24,6 +24,7 @@ from guestbook.models import (
 from guestbook.passes import Stage
 from guestbook.record import Tally
 from guestbook.settings import Settings
+from guestbook.text import counted
 from guestbook.watch import Watch
 
 TICK = 0.05  # seconds between two looks at what workers have done
@@ -77,7 +78,8 @@ def _loop(
             seen = watch.version()  # before the look, or what comes after it would be overslept
             came, went = inbox.work(publisher), outbox.work(publisher)
             if came or went:
-                narrate(f"Published {went} deliveries and {came} inbound events.")
+                deliveries = counted(went, "delivery", "deliveries")
+                narrate(f"Published {deliveries} and {counted(came, 'inbound event')}.")
             next_due = _next_due(engine, watch)
             if next_due and next_due <= clock.now():
                 stage.stop.wait(TICK)  # their windows are full, or there is more

@@ -9,6 +9,7 @@ from guestbook import catching
 from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.models import Bin, BinRequest
+from guestbook.text import counted
 
 LATEST = 20  # requests that are shown
 AS_BYTES = ("headers", "body", "encoding")  # shown as what they mean
@@ -127,4 +128,4 @@ def _excerpt(row: BinRequest) -> str:
 
 
 def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"
+    return counted(count, "request")

@@ -12,6 +12,7 @@ from guestbook.cli import show
 from guestbook.database import db, writing
 from guestbook.models import Comment
 from guestbook.models.comment import STATUSES
+from guestbook.text import counted
 
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
@@ -151,4 +152,4 @@ def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
 
 
 def _say(did: str, found: list[Comment]) -> None:
-    click.echo(f"{did} {len(found)} comment{'s' if len(found) > 1 else ''}.")
+    click.echo(f"{did} {counted(len(found), 'comment')}.")

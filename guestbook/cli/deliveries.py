@@ -1,6 +1,7 @@
 """The deliveries from the shell."""
 
 from datetime import datetime
+from typing import Any
 
 import click
 from sqlalchemy import select
@@ -9,6 +10,7 @@ from guestbook import browse
 from guestbook.cli import queued, show
 from guestbook.database import db
 from guestbook.models import Attempt, Delivery, Webhook
+from guestbook.models.webhook import EVENTS
 
 WORDS = queued.Words(
     verb="redeliver",
@@ -28,13 +30,17 @@ def deliveries() -> None:
 
 @deliveries.command("list")
 @queued.status_option
-@click.option("--webhook", "webhook_id", metavar="ID", help="Only those of one webhook.")
+@click.option("--webhook", metavar="ID", help="Only those of one webhook.")
+@click.option("--event", type=click.Choice(EVENTS), help=queued.event_help)
+@queued.since_option
+@queued.until_option
+@queued.text_option
 @queued.limit_option
 @show.as_json
 @show.command
-def list_(status: str | None, webhook_id: str | None, limit: int, as_json: bool) -> None:
+def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
-    wanted = browse.Deliveries(status=status, webhook_id=queued.owner_id(Webhook, webhook_id))
+    wanted = browse.Deliveries(webhook_id=queued.owner_id(Webhook, webhook), **queued.cleaned(filters))
     rows = queued.newest(browse.deliveries, wanted, limit)
     if as_json:
         show.print_json([show.document(row, leave_out=("payload",)) for row in rows])
@@ -64,10 +70,10 @@ def show_(id_: str, as_json: bool) -> None:
         return
     show.print_fields(show.document(row))
     for attempt in attempts:
-        click.echo(f"\nAttempt {attempt.number} ({attempt.triggered_by})")
-        show.print_fields(
-            {**show.document(attempt, leave_out=("delivery_id", "number", "triggered_by", "request_headers"))}
-        )
+        facts = show.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
+        sent = facts.pop("request_headers")
+        show.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", facts)
+        show.print_part("Its request's headers", sent)
 
 
 @deliveries.command()

@@ -48,13 +48,19 @@ def process(max_seconds: float, verbose: bool) -> None:
 
 @inbox.command("list")
 @queued.status_option
-@click.option("--source", "source_id", metavar="ID", help="Only those of one source.")
+@click.option("--source", metavar="ID", help="Only those of one source.")
+@click.option("--event", help=f"{queued.event_help} One such as issues is issues.opened too.")
+@click.option("--sender", help="Only those with this, or a part of it, as their sender.")
+@click.option("--external-id", help="Only those with this id of the sender's own.")
+@queued.since_option
+@queued.until_option
+@queued.text_option
 @queued.limit_option
 @show.as_json
 @show.command
-def list_(status: str | None, source_id: str | None, limit: int, as_json: bool) -> None:
+def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
-    wanted = browse.InboundEvents(status=status, source_id=queued.owner_id(Source, source_id))
+    wanted = browse.InboundEvents(source_id=queued.owner_id(Source, source), **queued.cleaned(filters))
     rows = queued.newest(browse.inbound_events, wanted, limit)
     if as_json:
         show.print_json([show.document(row, leave_out=BYTES) for row in rows])
@@ -83,8 +89,8 @@ def show_(id_: str, as_json: bool) -> None:
         show.print_json({**facts, "verification": asdict(verdict)})
         return
     show.print_fields({name: value for name, value in facts.items() if name not in BYTES})
-    _print_part("Headers", facts["headers"])
-    _print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
+    show.print_part("Headers", facts["headers"])
+    show.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
     _print_payload(row)
 
 
@@ -117,12 +123,6 @@ def reprocess(
 
 def _fate(row: InboundEvent) -> str:
     return show.shorten(row.error or row.note or "", 60)
-
-
-def _print_part(heading: str, fields: dict[str, Any]) -> None:
-    click.echo(f"\n{show.safe(heading)}")
-    if fields:
-        show.print_fields(fields)
 
 
 def _print_payload(row: InboundEvent) -> None:

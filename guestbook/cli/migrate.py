@@ -12,6 +12,7 @@ from guestbook.cli import show
 from guestbook.migration import move
 from guestbook.migration.move import Moved, Report, Step
 from guestbook.migration.target import TargetAway
+from guestbook.text import counted
 
 SHOWN = 12  # letters of a checksum in the table
 NEXT = """\
@@ -50,7 +51,7 @@ def migrate_to(url: str, as_json: bool) -> None:
     _judge(report)
     if not as_json:
         rows = sum(one.book.rows for one in report.moved)
-        click.echo(f"\nThe copy in {report.place} is the book: {rows:,} rows, each compared.")
+        click.echo(f"\nThe copy in {report.place} is the book: {counted(rows, 'row')}, each compared.")
         click.echo(NEXT)
 
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy import ColumnElement, func, select
 
+from guestbook import browse
 from guestbook.cli import show
 from guestbook.database import db
 from guestbook.models import Delivery, InboundEvent
@@ -33,6 +34,17 @@ def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_good: str) 
         click.echo(f"The old one {is_good} beside it until {facts['previous_secret_expires_at']}.")
     else:
         click.echo(f"The old one {is_good} no more.")
+
+
+def many(count: int) -> str:
+    """Return a number that was counted up to a limit."""
+    return str(count) if count <= browse.COUNT else f"> {browse.COUNT:,}"
+
+
+def say_cut(failed: browse.Lately) -> None:
+    """Say so where there were too many failed rows to count them all."""
+    if failed.cut_at:
+        click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
 
 
 def by_status(model: type[Delivery] | type[InboundEvent], mine: ColumnElement[bool]) -> str:

@@ -16,6 +16,7 @@ from guestbook.database import db
 from guestbook.inbox.counts import Counts
 from guestbook.models import Delivery, Webhook
 from guestbook.record import Tally
+from guestbook.text import counted
 
 NO_LIMIT = 10**9  # seconds
 
@@ -76,7 +77,7 @@ def prune(verbose: bool) -> None:
     figures.settle(db.engine, show.settings(), clock.now())
     removed = retention.prune(db.engine, show.settings(), until=time.monotonic() + NO_LIMIT)
     if verbose:
-        click.echo(f"Removed {removed} row{'' if removed == 1 else 's'}.")
+        click.echo(f"Removed {counted(removed, 'row')}.")
 
 
 def run(options: passes.Options, verbose: bool) -> None:
@@ -160,9 +161,8 @@ def complain(tally: Tally) -> None:
 def _complain_of_inbox(counts: Counts) -> None:
     """Print what the owner can mend. What was not genuine is none of it: anybody could fill a mailbox so."""
     for (name, source_id), count in sorted(counts.failed.items()):
-        noun = "1 inbound event" if count == 1 else f"{count} inbound events"
         click.echo(
-            f"guestbook: {noun} of source {show.safe(name)} failed. "
+            f"guestbook: {counted(count, 'inbound event')} of source {show.safe(name)} failed. "
             f"See: {show.typed(f'inbox list --status failed --source {source_id}')}",
             err=True,
         )

@@ -1,13 +1,13 @@
 """What `deliveries` and `inbox` share, the two ways of one queue: their lists, and doing again."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import click
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from guestbook import again, clock
+from guestbook import again, clock, text
 from guestbook.browse import Page
 from guestbook.cli import show
 from guestbook.database import db
@@ -18,6 +18,14 @@ M = TypeVar("M", Delivery, InboundEvent)
 W = TypeVar("W")
 
 status_option = click.option("--status", type=click.Choice(STATUSES), help="Only those.")
+event_help = "Only those of this event."
+since_option = click.option(
+    "--since", callback=show.moment, metavar="WHEN", help="Only those since then (2026-01-31, 6h, 2d)."
+)
+until_option = click.option(
+    "--until", callback=show.moment, metavar="WHEN", help="Only those before then (2026-01-31, 6h, 2d)."
+)
+text_option = click.option("--text", help="Only those that have this in the payload or in the last answer.")
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
 )
@@ -38,7 +46,7 @@ class Words(NamedTuple):
 
     def number(self, count: int) -> str:
         """Return the number with its noun."""
-        return f"{count} {self.one if count == 1 else self.many}"
+        return text.counted(count, self.one, self.many)
 
 
 def newest(look: Callable[[Session, W, str | None, int], Page[M]], wanted: W, limit: int) -> list[M]:
@@ -49,6 +57,13 @@ def newest(look: Callable[[Session, W, str | None, int], Page[M]], wanted: W, li
         page = look(db.session(), wanted, page.older, limit - len(rows))
         rows += page.rows
     return rows
+
+
+def cleaned(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters with their texts as they are stored: PostgreSQL refuses a NUL."""
+    return {
+        name: text.clean_line(value) if isinstance(value, str) else value for name, value in filters.items()
+    }
 
 
 def owner_id(owner: type[Webhook] | type[Source], short_id: str | None) -> str | None:

@@ -6,8 +6,11 @@ import click
 
 from guestbook.cli import passes, show
 from guestbook.database import db
+from guestbook.text import counted
 
-NO_BROKER = "GUESTBOOK_BROKER_URL is not set: it names the RabbitMQ, as in amqp://user:password@host:5672/vhost."
+NO_BROKER = (
+    "GUESTBOOK_BROKER_URL is not set: it names the RabbitMQ, as in amqp://user:password@host:5672/vhost."
+)
 NO_CELERY = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
 
 
@@ -20,9 +23,7 @@ NO_CELERY = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
     help="Publish nothing new after so many seconds.",
 )
 @click.option("--stay", is_flag=True, help="Wait for more until --max-seconds are over.")
-@click.option(
-    "--take-back", is_flag=True, help="Make due at once what was published and not begun, and end."
-)
+@click.option("--take-back", is_flag=True, help="Make due at once what was published and not begun, and end.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell what is published.")
 @show.command
 def relay(max_seconds: float, stay: bool, take_back: bool, verbose: bool) -> None:
@@ -37,7 +38,7 @@ def relay(max_seconds: float, stay: bool, take_back: bool, verbose: bool) -> Non
         raise click.ClickException(NO_CELERY) from None
     if take_back:
         count = the_relay.take_back(db.engine)
-        click.echo(f"Took back {count} row{'' if count == 1 else 's'}.")
+        click.echo(f"Took back {counted(count, 'row')}.")
         return
     settings = show.settings()
     if not settings.broker_url:

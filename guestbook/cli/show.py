@@ -22,13 +22,21 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestbook import clock, database_errors
+from guestbook.cli import width
 from guestbook.database import Base, db
 from guestbook.database_errors import Fault
+from guestbook.models import Bin, Source, Token, Webhook
 from guestbook.refusal import Refused
 from guestbook.settings import Settings
+from guestbook.text import clean_line
 
 UNSEEN = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes only what lies below the blank; terminals obey more
 INIT_DB = {Fault.NO_TABLES: "Make them", Fault.OLD_TABLES: "Bring them up to date"}
+LINE = 100  # columns of a table that is made to fit
+NARROW = 10  # columns; a cell is not cut to less
+CANDIDATES = 5  # rows that are named where an id or a name fits several
+NAMED = (Webhook, Source, Bin, Token)  # whose names the owner chose; a comment has its visitor's
+PLAIN = re.compile("[0-9A-Za-z]{1,32}")  # as ids are; what else was typed stands in quotes
 AWAY = 75  # EX_TEMPFAIL of sysexits.h: cron may try again later
 NO_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
 P = ParamSpec("P")
@@ -106,20 +114,45 @@ def settings() -> Settings:
     return read
 
 
-def find(model: type[M], short_id: str) -> M:
-    """Return the row whose id begins so; refuse what fits none or several."""
+def find(model: type[M], given: str) -> M:
+    """Return the row whose id begins so or, where it has one, whose name that is; refuse none and several."""
+    rows = _by_id(model, given.strip().lower())
+    if len(rows) != 1:
+        rows = _by_name(model, given) or rows
+    if len(rows) == 1:
+        return rows[0]
     noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
-    columns: Any = model
-    start = short_id.strip().lower()
-    if not start or not start.isascii() or not start.isalnum() or len(start) > 32:
-        raise click.ClickException(f"{short_id!r} is no id of {'an' if noun[0] in 'aeiou' else 'a'} {noun}.")
-    query = select(model).where(columns.id >= start, columns.id < start + "g").limit(2)
-    rows = db.session.scalars(query).all()
+    shown = given if PLAIN.fullmatch(given) else repr(given)
     if not rows:
-        raise click.ClickException(f"There is no {noun} {short_id}.")
-    if len(rows) > 1:
-        raise click.ClickException(f"More than one {noun} begins with {short_id}; give more of the id.")
-    return rows[0]
+        known_by = "id or the name" if model in NAMED else "id"
+        raise click.ClickException(f"No {noun} has the {known_by} {shown}.")
+    several = f"{shown} fits more than one {noun}: {_candidates(rows)}."
+    raise click.ClickException(f"{several} Give more of the id.")
+
+
+def _by_id(model: type[M], start: str) -> list[M]:
+    """Return the rows whose ids begin so, a few at the most."""
+    if not start.isascii() or not start.isalnum() or len(start) > 32:
+        return []
+    columns: Any = model
+    query = select(model).where(columns.id >= start, columns.id < start + "g").order_by(columns.id)
+    return list(db.session.scalars(query.limit(CANDIDATES + 1)))
+
+
+def _by_name(model: type[M], name: str) -> list[M]:
+    """Return the rows of that name, a few at the most."""
+    wanted = clean_line(name)
+    if model not in NAMED or not wanted:
+        return []
+    columns: Any = model
+    query = select(model).where(columns.name == wanted).order_by(columns.id)
+    return list(db.session.scalars(query.limit(CANDIDATES + 1)))
+
+
+def _candidates(rows: Sequence[Any]) -> str:
+    """Name the first of several rows, so that one can be chosen."""
+    names = [f"{row.id} ({safe(row.name)})" if type(row) in NAMED else row.id for row in rows[:CANDIDATES]]
+    return ", ".join(names) + (" and others" if len(rows) > CANDIDATES else "")
 
 
 def document(row: Base, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -138,22 +171,55 @@ def print_json(value: object) -> None:
     click.echo(UNSEEN.sub(_escape, json.dumps(value, ensure_ascii=False, indent=2)))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print rows under headings, as wide as they are; or the sentence for none."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, cut: Sequence[str] = ()
+) -> None:
+    """Print rows under headings, or the sentence for none.
+
+    They are as wide as they are; with `cut`, the columns of these headings get shorter until all fits.
+    """
     lines = [tuple(headings), *(tuple(_cell(value) for value in row) for row in rows)]
     if len(lines) == 1:
         click.echo(empty)
         return
-    widths = [max(len(line[place]) for line in lines) for place in range(len(headings))]
+    widths = [max(width.of(line[place]) for line in lines) for place in range(len(headings))]
+    _squeeze(widths, [headings.index(heading) for heading in cut])
     for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = (
+            width.fill(width.cut(cell, columns), columns) for cell, columns in zip(line, widths, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def shortest(ids: Sequence[str]) -> int:
+    """Return how many characters tell those ids apart, eight at least."""
+    return next(
+        (length for length in range(8, 32) if len({one[:length] for one in ids}) == len(ids)),
+        32,
+    )
+
+
+def _squeeze(widths: list[int], places: Sequence[int]) -> None:
+    """Make the widest of those columns narrower, until a line fits."""
+    while places and sum(widths) + 2 * (len(widths) - 1) > LINE:
+        widest = max(places, key=lambda place: widths[place])
+        if widths[widest] <= NARROW:
+            return
+        widths[widest] -= 1
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
-    width = max(len(name) for name in fields)
+    widest = max(width.of(safe(name)) for name in fields)
     for name, value in fields.items():
-        click.echo(f"{safe(name).ljust(width)}  {_cell(value)}")
+        click.echo(f"{width.fill(safe(name), widest)}  {_cell(value)}")
+
+
+def print_part(heading: str, fields: Mapping[str, object]) -> None:
+    """Print a blank line, a heading, and the fields, if there are any."""
+    click.echo(f"\n{safe(heading)}")
+    if fields:
+        print_fields(fields)
 
 
 def safe(text: str) -> str:

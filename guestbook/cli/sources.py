@@ -13,6 +13,7 @@ from guestbook.inbox.ready import READY
 from guestbook.inbox.signatures import TOKEN_HEADER
 from guestbook.models import InboundEvent, Source
 from guestbook.models.source import ACTIONS, BUDGET_MB, VERIFY
+from guestbook.text import counted
 
 IS_GOOD = "is good"  # what an old secret is for a while
 
@@ -83,19 +84,20 @@ def list_(as_json: bool) -> None:
     if as_json:
         show.print_json([_document(row.source, leave_out=owners.SECRETS) for row in rows])
         return
+    length = show.shortest([row.source.id for row in rows])
     show.print_table(
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
         [
             (
-                *(row.source.id, row.source.name, row.word, row.source.verify, row.source.action),
+                *(row.source.id[:length], row.source.name, row.word, row.source.verify, row.source.action),
                 *(row.last_at, row.waiting, failed.counts.get(row.source.id, 0)),
             )
             for row in rows
         ],
         f"No sources yet. Add one: {show.typed('sources add NAME --verify github')}",
+        cut=("NAME",),
     )
-    if failed.cut_at:
-        click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
+    owners.say_cut(failed)
 
 
 @sources.command("show")
@@ -195,7 +197,7 @@ def delete(id_: str) -> None:
     row_id = show.find(Source, id_).id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = receiving.delete(db.engine, row_id)
-    click.echo(f"Deleted source {row_id} and {count} event{'' if count == 1 else 's'}.")
+    click.echo(f"Deleted source {row_id} and {counted(count, 'event')}.")
 
 
 def _say_secret(facts: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
         "can be written": can_write,
-        "well": state.is_well and can_write,
+        "well": can_write and health.cron(db.session(), now).word in health.GOOD,
     }
 
 

@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from sqlalchemy import select
 
-from guestbook import clock, desk, standing
+from guestbook import browse, clock, desk, standing
 from guestbook.cli import owners, secrets, show
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.models import Delivery, Webhook
 from guestbook.models.webhook import EVENTS
+from guestbook.text import counted
 
 IS_GOOD = "signs"  # what an old secret does for a while
 
@@ -75,16 +75,26 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
 @show.as_json
 @show.command
 def list_(as_json: bool) -> None:
-    """List the webhooks and how they are doing."""
-    rows = db.session.scalars(select(Webhook).order_by(Webhook.id)).all()
+    """List the webhooks, how they are doing, what waits for them and what was given up in seven days."""
+    rows = standing.all_of(db.session(), clock.now())
     if as_json:
-        show.print_json([show.document(row, leave_out=owners.SECRETS) for row in rows])
+        show.print_json([show.document(row.webhook, leave_out=owners.SECRETS) for row in rows])
         return
+    failed = browse.failed_lately(db.session(), Delivery, clock.now())
+    length = show.shortest([row.webhook.id for row in rows])
     show.print_table(
-        ("ID", "NAME", "STATE", "EVENTS", "URL"),
-        [(row.id, row.name, standing.in_short(row, clock.now()), row.events, row.url) for row in rows],
+        ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
+        [
+            (
+                *(row.webhook.id[:length], row.webhook.name, row.word, owners.many(row.waiting)),
+                *(failed.counts.get(row.webhook.id, 0), row.webhook.events, row.webhook.url),
+            )
+            for row in rows
+        ],
         f"No webhooks yet. Add one: {show.typed('webhooks add URL')}",
+        cut=("NAME", "EVENTS", "URL"),
     )
+    owners.say_cut(failed)
 
 
 @webhooks.command("show")
@@ -208,7 +218,7 @@ def delete(id_: str) -> None:
     row_id = webhook.id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = desk.delete(db.engine, row_id)
-    click.echo(f"Deleted webhook {row_id} and {count} deliver{'y' if count == 1 else 'ies'}.")
+    click.echo(f"Deleted webhook {row_id} and {counted(count, 'delivery', 'deliveries')}.")
 
 
 def _warn(url: str) -> None:

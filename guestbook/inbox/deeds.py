@@ -10,6 +10,7 @@ from guestbook.inbox.judge import Comment, Forward, Judgement, Removal
 from guestbook.models import Comment as CommentRow
 from guestbook.models import InboundEvent, Origin, Source, Webhook
 from guestbook.settings import Settings
+from guestbook.text import counted
 
 EVENT = "inbound.received"
 
@@ -95,4 +96,4 @@ def _pass_on(session: Session, deed: Forward, settings: Settings) -> Done:
     outbox.publish(session.connection(), EVENT, deed.data, settings)
     wanting = select(func.count()).select_from(Webhook).where(Webhook.events.contains(EVENT))
     count = session.scalar(wanting) or 0
-    return Done(f"Passed on to {count} webhook{'' if count == 1 else 's'}.")
+    return Done(f"Passed on to {counted(count, 'webhook')}.")

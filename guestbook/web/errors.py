@@ -141,7 +141,15 @@ def add_request_id(response: Response) -> Response:
 
 def refuse(error: Refused, status: int = 422) -> Response:
     """Answer a program that what it sent is refused, with a sentence for each field that is wrong."""
-    return _as_json(Response(status=status), str(error), error.fields)
+    return _as_json(Response(status=status), _about_fields(error) or str(error), error.fields)
+
+
+def _about_fields(error: Refused) -> str | None:
+    """Say which fields are wrong, and leave to each its sentence."""
+    names = ", ".join(error.fields)
+    if len(error.fields) == 1:
+        return f"Nothing was changed, because the field {names} is wrong."
+    return f"Nothing was changed, because these fields are wrong: {names}." if names else None
 
 
 def at_desk() -> bool:

@@ -116,4 +116,4 @@ def test_delete_removes_a_bin_with_what_it_caught(shell: Shell) -> None:
 
 @pytest.mark.parametrize("command", ["show", "clear", "delete"])
 def test_a_bin_that_is_not_there_is_said_in_one_line(shell: Shell, command: str) -> None:
-    assert shell.refused("bins", command, "abc") == "Error: There is no bin abc.\n"
+    assert shell.refused("bins", command, "abc") == "Error: No bin has the id or the name abc.\n"

@@ -80,13 +80,13 @@ def test_delete_removes_and_tells(shell: Shell) -> None:
 
 def test_delete_with_one_id_that_is_none_deletes_nothing(shell: Shell) -> None:
     key = stock.sign()
-    assert shell.refused("comments", "delete", key, "0000") == "Error: There is no comment 0000.\n"
+    assert shell.refused("comments", "delete", key, "0000") == "Error: No comment has the id 0000.\n"
     assert stock.the(Comment, key)
 
 
 @pytest.mark.parametrize("key", ["", "%", "x'", "\x1b"])
 def test_what_is_no_id_is_refused(shell: Shell, key: str) -> None:
-    assert shell.refused("comments", "delete", "--", key) == f"Error: {key!r} is no id of a comment.\n"
+    assert shell.refused("comments", "delete", "--", key) == f"Error: No comment has the id {key!r}.\n"
 
 
 def test_delete_wants_an_id(shell: Shell) -> None:
@@ -108,7 +108,7 @@ def test_comments_are_moved_by_command(shell: Shell, command: str, said: str, st
     assert shell("comments", command, one, two[:31], one) == f"{said} 2 comments.\n"
     assert {row["status"] for row in shell.json("comments", "list")} == {status}
     assert shell("comments", command, one) == f"{said} 1 comment.\n"
-    assert shell.refused("comments", command, "zz") == "Error: There is no comment zz.\n"
+    assert shell.refused("comments", command, "zz") == "Error: No comment has the id zz.\n"
     assert "Usage: " in shell.refused("comments", command, code=2)
 
 
@@ -165,4 +165,4 @@ def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[st
 def test_reply_refuses_what_is_too_long_and_what_answers_nothing(shell: Shell) -> None:
     comment_id = stock.sign()
     assert "4,001 characters" in shell.refused("comments", "reply", comment_id, "x" * (book.REPLY_LIMIT + 1))
-    assert shell.refused("comments", "reply", "zz", "Hello") == "Error: There is no comment zz.\n"
+    assert shell.refused("comments", "reply", "zz", "Hello") == "Error: No comment has the id zz.\n"

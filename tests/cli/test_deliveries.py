@@ -51,10 +51,31 @@ def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
     assert ids("--status", "failed", "--webhook", hook) == [mine[3], mine[1]]
     assert ids("--webhook", hook, "--limit", "2") == [mine[3], mine[2]]
     assert len(ids("--status", "failed")) == 3
-    assert "There is no webhook 0123." in shell.refused("deliveries", "list", "--webhook", "0123")
-    assert "'' is no id of a webhook." in shell.refused("deliveries", "list", "--webhook", "")
-    for wrong in (("--status", "sent"), ("--limit", "0"), ("--limit", "ten"), ("--limit", "10001")):
+    assert "No webhook has the id or the name 0123." in shell.refused(
+        "deliveries", "list", "--webhook", "0123"
+    )
+    assert "No webhook has the id or the name ''." in shell.refused("deliveries", "list", "--webhook", "")
+    for wrong in (
+        *(("--status", "sent"), ("--limit", "0"), ("--limit", "ten"), ("--limit", "10001")),
+        *(("--event", "comment"), ("--since", "soon"), ("--until", "soon")),
+    ):
         assert "Usage: " in shell.refused("deliveries", "list", *wrong, code=2)
+
+
+def test_the_list_has_the_filters_of_the_page(shell: Shell, hook: str) -> None:
+    old = clock.now() - timedelta(days=3)
+    ping = stock.delivery(hook, event="ping", status="failed", last_error="The receiver is 100% off.")
+    other = stock.delivery(hook, created_at=old, payload='{"message": "Gr\u00fc\u00dfe"}')
+
+    def ids(*options: str) -> list[str]:
+        return [row["id"] for row in shell.json("deliveries", "list", *options)]
+
+    assert ids("--event", "ping") == [ping]
+    assert ids("--since", "2d") == [ping]
+    assert ids("--until", "2d") == [other]
+    assert ids("--text", "100%") == [ping]
+    assert ids("--text", "Gr\u00fc\u00dfe", "--webhook", hook) == [other]
+    assert ids("--text", "x\0y") == ids("--event", "ping", "--until", "2d") == []
 
 
 def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> None:
@@ -72,6 +93,7 @@ def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> No
     assert [made["number"] for made in document["attempts_made"]] == [1, 2]
     assert document["attempts_made"][0]["response_headers"] == {"Server": "s"}
     assert document["attempts_made"][0]["request_headers"] == {"webhook-id": "x"}
+    assert said.count("\nIts request's headers\nwebhook-id  x\n") == 2
 
 
 HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline 🎈"
@@ -99,7 +121,7 @@ def test_redeliver_makes_them_due_again(shell: Shell, hook: str) -> None:
 
 def test_redeliver_with_one_id_that_is_none_does_nothing(shell: Shell, hook: str) -> None:
     one = stock.delivery(hook, status="failed")
-    assert "There is no delivery 0000." in shell.refused("deliveries", "redeliver", one, "0000")
+    assert "No delivery has the id 0000." in shell.refused("deliveries", "redeliver", one, "0000")
     assert stock.one().status == "failed"
 
 

@@ -92,6 +92,19 @@ def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source:
     assert set(shell.json("inbox", "list")[0]) == COLUMNS - {"payload", "headers", "encoding"}
 
 
+def test_the_list_has_the_filters_of_the_page(shell: Shell, source: str) -> None:
+    one = stock.inbound(source, event="issues.opened", sender="octocat", external_id="id1", note="Kept.")
+    two = stock.inbound(source, event="push", sender="hubot", received_at=clock.now() - timedelta(days=3))
+
+    def ids(*options: str) -> list[str]:
+        return [row["id"] for row in shell.json("inbox", "list", *options)]
+
+    assert ids("--event", "issues") == ids("--sender", "octo") == ids("--external-id", "id1") == [one]
+    assert ids("--since", "2d") == ids("--text", "kept") == [one]
+    assert ids("--until", "2d") == [two]
+    assert ids("--event", "push", "--sender", "octocat") == []
+
+
 def test_the_list_can_be_narrowed(shell: Shell, source: str) -> None:
     other = stock.source()
     mine = [stock.inbound(source, status=status) for status in ("new", "failed", "processed", "failed")]
@@ -103,7 +116,7 @@ def test_the_list_can_be_narrowed(shell: Shell, source: str) -> None:
     assert ids("--status", "failed", "--source", source) == [mine[3], mine[1]]
     assert ids("--source", source, "--limit", "2") == [mine[3], mine[2]]
     assert len(ids("--status", "failed")) == 3
-    assert "There is no source 0123." in shell.refused("inbox", "list", "--source", "0123")
+    assert "No source has the id or the name 0123." in shell.refused("inbox", "list", "--source", "0123")
     for wrong in (("--status", "sent"), ("--limit", "0"), ("--limit", "10001")):
         assert "Usage: " in shell.refused("inbox", "list", *wrong, code=2)
 
@@ -175,8 +188,8 @@ def test_reprocess_makes_them_due_again(shell: Shell, source: str) -> None:
 
 def test_reprocess_with_one_id_that_is_none_does_nothing(shell: Shell, source: str) -> None:
     one = stock.inbound(source, status="failed")
-    assert "There is no inbound event 0000." in shell.refused("inbox", "reprocess", one, "0000")
-    assert "'' is no id of an inbound event." in shell.refused("inbox", "show", "")
+    assert "No inbound event has the id 0000." in shell.refused("inbox", "reprocess", one, "0000")
+    assert "No inbound event has the id ''." in shell.refused("inbox", "show", "")
     assert stock.the(InboundEvent, one).status == "failed"
 
 

@@ -210,7 +210,7 @@ def test_delete_takes_the_events_along(shell: Shell) -> None:
     row = added(shell)
     stock.inbound(row["id"])
     assert shell("sources", "delete", row["id"]) == f"Deleted source {row['id']} and 1 event.\n"
-    assert "There is no source" in shell.refused("sources", "show", row["id"])
+    assert "No source has the id" in shell.refused("sources", "show", row["id"])
     assert stock.inbound_events() == []
 
 

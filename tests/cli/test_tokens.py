@@ -52,12 +52,17 @@ def test_a_token_that_is_revoked_opens_nothing_and_the_others_do(shell: Shell) -
     assert shell("tokens", "revoke", first["id"]) == f"Revoked token {first['id']}.\n"
     db.session.rollback()
     assert (opens(first["token"]), opens(second["token"])) == (False, True)
-    assert shell.refused("tokens", "revoke", first["id"]) == f"Error: There is no token {first['id']}.\n"
+    assert (
+        shell.refused("tokens", "revoke", first["id"])
+        == f"Error: No token has the id or the name {first['id']}.\n"
+    )
 
 
 @pytest.mark.parametrize("key", ["", "%", "a" * 33, "é", "../x"])
 def test_what_is_no_id_is_refused(shell: Shell, key: str) -> None:
-    assert shell.refused("tokens", "revoke", "--", key) == f"Error: {key!r} is no id of a token.\n"
+    assert (
+        shell.refused("tokens", "revoke", "--", key) == f"Error: No token has the id or the name {key!r}.\n"
+    )
 
 
 def test_an_id_may_be_cut_short(shell: Shell) -> None:

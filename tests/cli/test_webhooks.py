@@ -78,9 +78,11 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     key = added(shell, "--name", "Chat")
+    for status in ("new", "new", "failed"):
+        stock.delivery(key, status=status)
     lines = shell("webhooks", "list").splitlines()
-    assert lines[0].split() == ["ID", "NAME", "STATE", "EVENTS", "URL"]
-    assert lines[1].split() == [key, "Chat", "well", "comment.created", URL]
+    assert lines[0].split() == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
+    assert lines[1].split() == [key[:8], "Chat", "well", "2", "1", "comment.created", URL]
     [row] = shell.json("webhooks", "list")
     assert set(row) == COLUMNS - {"secret", "previous_secret"}
     assert "whsec_" not in "".join(lines)
@@ -105,16 +107,16 @@ def test_an_id_may_be_cut_as_long_as_it_fits_one(shell: Shell) -> None:
     assert shell.json("webhooks", "show", "aaaa")["id"] == first
     assert shell.json("webhooks", "show", " AAAB0 ")["id"] == second
     assert shell.refused("webhooks", "show", "aaa") == (
-        "Error: More than one webhook begins with aaa; give more of the id.\n"
+        f"Error: aaa fits more than one webhook: {first} (one), {second} (one). Give more of the id.\n"
     )
-    assert shell.refused("webhooks", "show", "f") == "Error: There is no webhook f.\n"
+    assert shell.refused("webhooks", "show", "f") == "Error: No webhook has the id or the name f.\n"
 
 
 @pytest.mark.parametrize("key", ["", "%", "'", "a_b", "a" * 33, "é", "\x1b[31m", "../x"])
 @pytest.mark.parametrize("command", ["show", "enable", "disable", "test", "delete", "rotate-secret"])
 def test_what_is_no_id_is_refused_by_every_command(shell: Shell, command: str, key: str) -> None:
     said = shell.refused("webhooks", command, "--", key)
-    assert said == f"Error: {key!r} is no id of a webhook.\n"
+    assert said == f"Error: No webhook has the id or the name {key!r}.\n"
 
 
 def test_update_changes_what_is_named(shell: Shell) -> None:
@@ -162,7 +164,7 @@ def test_headers_broken_by_hand_are_shown_and_can_be_mended(shell: Shell) -> Non
 def test_disable_and_enable(shell: Shell) -> None:
     key = added(shell)
     assert shell("webhooks", "disable", key[:31]) == f"Disabled webhook {key}.\n"
-    assert "disabled by hand" in shell("webhooks", "list")
+    assert " disabled " in shell("webhooks", "list")
     assert shell("webhooks", "enable", key) == f"Enabled webhook {key}.\n"
     row = shell.json("webhooks", "show", key)
     assert (row["disabled_at"], row["disabled_reason"]) == (None, None)

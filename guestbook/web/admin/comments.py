@@ -13,7 +13,7 @@ from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.models import Comment
 from guestbook.refusal import Refused
-from guestbook.text import clean_line
+from guestbook.text import clean_line, counted
 from guestbook.web import common
 from guestbook.web.admin import actions
 
@@ -236,6 +236,6 @@ def _do(session: Session, comment: Comment, action: str) -> None:
 
 def _count(did: str, count: int, asked: int) -> str:
     """Say how many it was, and that others had gone meanwhile."""
-    sentence = f"{did} {count} comment{'' if count == 1 else 's'}."
+    sentence = f"{did} {counted(count, 'comment')}."
     gone = asked - count
     return f"{sentence} {gone} {'was' if gone == 1 else 'were'} not there any more." if gone else sentence

@@ -11,7 +11,7 @@ from guestbook.inbox import budget, preview, standing
 from guestbook.inbox.ready import READY
 from guestbook.models import InboundEvent, Source
 from guestbook.refusal import Refused
-from guestbook.text import clean_line
+from guestbook.text import clean_line, counted
 from guestbook.web import common
 from guestbook.web.admin import actions, its_secret
 from guestbook.web.admin.source_form import ACTIONS, READY_NAMES, VERIFY, Typed
@@ -147,7 +147,7 @@ def delete(source_id: str) -> ResponseReturnValue:
     name = common.find(Source, source_id).name
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = receiving.delete(db.engine, source_id)
-    sentence = f"“{name}” is deleted, and {count} event{'' if count == 1 else 's'} with it."
+    sentence = f"“{name}” is deleted, and {counted(count, 'event')} with it."
     return actions.done(sentence, "admin.sources.index")
 
 

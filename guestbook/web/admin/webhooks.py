@@ -9,6 +9,7 @@ from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.models import Delivery, Webhook
 from guestbook.refusal import Refused
+from guestbook.text import counted
 from guestbook.web import common
 from guestbook.web.admin import actions, its_secret, webhook_ping, webhook_preview
 from guestbook.web.admin.webhook_form import EVENTS, Typed
@@ -169,7 +170,7 @@ def delete(webhook_id: str) -> ResponseReturnValue:
     name = common.find(Webhook, webhook_id).name
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = desk.delete(db.engine, webhook_id)
-    sentence = f"“{name}” is deleted, and {count} deliver{'y' if count == 1 else 'ies'} with it."
+    sentence = f"“{name}” is deleted, and {counted(count, 'delivery', 'deliveries')} with it."
     return actions.done(sentence, "admin.webhooks.index")
 
 

@@ -214,3 +214,13 @@ def test_nothing_of_what_was_sent_comes_back_as_markup(anybody: Program) -> None
     assert shape(answer) == (422, "invalid")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert json.loads(answer.data)["error"]["fields"]
+
+
+def test_a_422_names_the_fields_and_each_has_its_sentence_once(program: Program) -> None:
+    one = program.post("/webhooks", {"url": "ftp://x"}, 422)["error"]
+    assert one["message"] == "Nothing was changed, because the field url is wrong."
+    assert one["fields"] == {"url": "The URL must start with https:// or http://."}
+    two = program.post("/webhooks", {"url": "ftp://x", "name": ""}, 422)["error"]
+    assert set(two["fields"]) == {"url", "name"}
+    assert two["message"].startswith("Nothing was changed, because these fields are wrong: ")
+    assert not [sentence for sentence in two["fields"].values() if sentence in two["message"]]
