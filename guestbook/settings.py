@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from dotenv import dotenv_values
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
-from guestbook import parsers, run_settings
+from guestbook import file_access, parsers, run_settings
 
 PREFIX = "GUESTBOOK_"
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
+SQLITE_ENDS = ("-wal", "-shm", "-journal")  # of the files beside a database
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRETS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY", "BROKER_URL")  # their values appear in no message
 
@@ -58,9 +59,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     data_dir = Path(values[PREFIX + "DATA_DIR"])
     _refuse_unknown(values)
     read = _Reader({**run_settings.chosen(data_dir), **values})
+    database_url = read("DATABASE_URL", _default_database(data_dir), parsers.database_url)
+    _refuse_database_of_another(data_dir, database_url)
     return Settings(
         data_dir=data_dir,
-        database_url=read("DATABASE_URL", _default_database(data_dir), parsers.database_url),
+        database_url=database_url,
         secret_key=_secret_key(read, data_dir),
         base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
         trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),
@@ -101,6 +104,16 @@ def _default_database(data_dir: Path) -> str:
     return URL.create("sqlite", database=str(data_dir / "guestbook.db")).render_as_string()
 
 
+def _refuse_database_of_another(data_dir: Path, url: str) -> None:
+    """Refuse an SQLite file that is there and cannot be written: SQLite itself does not say why."""
+    file = make_url(url).database or ""
+    if not url.startswith("sqlite") or file.startswith((":memory:", "file:")) or not file:
+        return
+    for name in (file, *(file + end for end in SQLITE_ENDS)):
+        if why := file_access.why_not(data_dir / name):  # a path that begins with / stays as it is
+            raise SettingsError(why)
+
+
 class _Reader:
     """Gives one setting, read by the function of its type."""
 
@@ -129,6 +142,8 @@ def _working_dotenv() -> dict[str, str]:
 
 
 def _dotenv(path: Path) -> dict[str, str]:
+    if why := file_access.why_not(path, write=False):
+        raise SettingsError(why)
     try:
         values = dotenv_values(path) if path.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
@@ -167,6 +182,8 @@ def _made_dir(path: Path) -> Path:
         raise SettingsError(f"{PREFIX}DATA_DIR is {path}: {error.strerror}.") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise SettingsError(f"{PREFIX}DATA_DIR is {path}: this user may not write there.")
+    if why := file_access.open_to_all(path):
+        raise SettingsError(f"{PREFIX}DATA_DIR is {path}: {why}")
     return path
 
 
@@ -206,6 +223,8 @@ def _keep_first(fresh: Path, path: Path) -> None:
 
 
 def _read_key(path: Path, name: str) -> str:
+    if reason := file_access.why_not(path, write=False):
+        raise SettingsError(reason)
     try:
         return parsers.secret(path.read_text().strip() or "-")
     except (OSError, ValueError) as error:

@@ -31,9 +31,9 @@ FLOORS = (
     ("database",),
     ("engines", "columns", "added_columns"),
     ("transport", "formats", "answers", "spam", "lanes", "explain", "database_errors"),
-    ("signing", "schedule", "draft", "settings", "sandbox"),
-    ("raw", "pretty", "text", "clock", "cores", "locks", "resource_limits"),
-    ("ids", "turns", "parsers", "run_settings", "refusal", "version"),
+    ("signing", "schedule", "draft", "settings", "locks", "sandbox"),
+    ("raw", "pretty", "text", "clock", "cores", "resource_limits"),
+    ("file_access", "ids", "turns", "parsers", "run_settings", "refusal", "version"),
 )
 PURE = (
     "signing",

@@ -1,5 +1,6 @@
 """Every setting, good and bad: one line that names it, and no secret in that line."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -247,13 +248,19 @@ def test_a_file_in_the_working_directory_that_this_user_may_not_read_is_not_ther
     closed: str, folder: Path, tmp_path: Path
 ) -> None:
     Path(".env").write_text("GUESTBOOK_TIMEOUT=wrong\n")
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    open_parents(folder)
+    given_to_nobody(folder)
     (tmp_path / closed).chmod(0)
     done = as_nobody(f"print(settings.load({environment(folder, {})!r}).timeout)")
     (tmp_path / closed).chmod(0o700)
     assert (done.stdout, done.stderr) == ("15.0\n", "")
+
+
+def given_to_nobody(folder: Path) -> None:
+    """Make a folder in which the user of `as_nobody` may write, and no other."""
+    folder.mkdir()
+    open_parents(folder)
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
 
 
 def open_parents(folder: Path) -> None:
@@ -295,6 +302,45 @@ def test_a_data_folder_that_may_not_be_written_is_named(folder: Path) -> None:
     open_parents(folder)
     done = as_nobody(f"settings.load({environment(folder, {})!r})")
     assert f"GUESTBOOK_DATA_DIR is {folder}: this user may not write there." in done.stderr
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_data_folder_in_which_every_user_may_write_is_refused(folder: Path, mode: int) -> None:
+    folder.mkdir()
+    folder.chmod(mode)
+    assert refusal(folder) == (
+        f"GUESTBOOK_DATA_DIR is {folder}: every user of this machine may write there. "
+        f"This helps: chmod o-w {folder}"
+    )
+    folder.chmod(mode & ~0o002)
+    load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("guestbook.db", "write"),
+        ("guestbook.db-wal", "write"),
+        ("guestbook.db-shm", "write"),
+        ("guestbook.db-journal", "write"),
+        ("secret_key", "read"),
+        (".env", "read"),
+    ],
+)
+def test_a_file_that_another_user_has_left_in_the_data_folder_is_named_with_what_helps(
+    folder: Path, name: str, what: str
+) -> None:
+    given_to_nobody(folder)
+    (folder / name).touch(mode=0)
+    done = as_nobody(f"settings.load({{'GUESTBOOK_DATA_DIR': {str(folder)!r}}})")
+    said = done.stderr.splitlines()[-1].removeprefix("guestbook.settings.SettingsError: ")
+    if os.geteuid() == 0:
+        helps = f"sudo chown nobody {folder / name}"
+        assert said == (
+            f"{folder / name} belongs to root, and nobody may not {what} it. This helps: {helps}"
+        )
+    else:
+        assert said.endswith(f"This helps: chmod u+rw {folder / name}")
 
 
 def test_the_first_start_makes_a_key_that_only_its_owner_reads_and_the_next_keeps_it(folder: Path) -> None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from tempfile import gettempdir
 
 import pytest
 from flask import Flask
@@ -22,7 +21,7 @@ from tests import databases, stock
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks
 from tests.conftest import running, settings_for
-from tests.outside import wait_for
+from tests.outside import given_away, wait_for
 from tests.receiver import Answer, Receiver
 
 HOSTS = 24  # each with connections of its own
@@ -55,19 +54,6 @@ def stocked(app: Flask, hosts: Receiver) -> Book:
         book.stock(hook, EACH)
     book.engine.dispose()
     return book
-
-
-def given_away(folder: Path) -> dict[str, str]:
-    """Give the data folder to a user who runs nothing else, where we may."""
-    if os.geteuid() != 0:
-        return {}
-    user = 60_000 + os.getpid() % 5000
-    for parent in folder.parents:
-        if parent.is_relative_to(gettempdir()) and parent != Path(gettempdir()):
-            parent.chmod(0o755)
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, user, user)
-    return {"GUESTBOOK_TEST_USER": str(user)}
 
 
 POINTS = [

@@ -161,16 +161,21 @@ def measured() -> None:
     retention.prune = tidy_and_tell
 
 
+def by_another_user() -> None:
+    """Run as the user of GUESTBOOK_TEST_USER."""
+    home = Path(os.environ["HOME"])  # where the command writes down its name
+    for path in (home, *home.iterdir()):
+        path.chmod(0o777)
+    os.setgid(int(os.environ["GUESTBOOK_TEST_USER"]))
+    os.setuid(int(os.environ["GUESTBOOK_TEST_USER"]))
+
+
 def limited() -> None:
     """Run where the host limits files, memory or threads, as GUESTBOOK_TEST_LIMIT has it: `files 40`."""
     kind, number = os.environ["GUESTBOOK_TEST_LIMIT"].split()
     limits = {"files": resource.RLIMIT_NOFILE, "memory": resource.RLIMIT_AS, "threads": resource.RLIMIT_NPROC}
     if kind == "threads":  # root has as many as it likes, and other processes of one's own count too
-        home = Path(os.environ["HOME"])  # where the command writes down its name
-        for path in (home, *home.iterdir()):
-            path.chmod(0o777)
-        os.setgid(int(os.environ["GUESTBOOK_TEST_USER"]))
-        os.setuid(int(os.environ["GUESTBOOK_TEST_USER"]))
+        by_another_user()
     resource.setrlimit(limits[kind], (int(number), int(number)))
 
 
@@ -196,5 +201,6 @@ POINTS: dict[str, Callable[[], None]] = {
         inside_prune,
         measured,
         limited,
+        by_another_user,
     )
 }

@@ -1,0 +1,40 @@
+"""What stops this user from using a file or a folder, in a sentence that says how to mend it.
+
+One `sudo flask … cron` is enough to leave files of root's in the data folder.
+"""
+
+import os
+import pwd
+import shlex
+import stat
+from pathlib import Path
+
+
+def why_not(path: Path, *, write: bool = True) -> str | None:
+    """Say why a file that is there cannot be read (and written), and what helps; None when it can."""
+    mode = os.R_OK | os.W_OK if write else os.R_OK
+    if not path.exists() or os.access(path, mode):
+        return None
+    owner, me = _name(path.stat().st_uid), _name(os.geteuid())
+    what = "write" if write else "read"
+    helps = f"chmod u+rw {quoted(path)}" if owner == me else f"sudo chown {me} {quoted(path)}"
+    return f"{path} belongs to {owner}, and {me} may not {what} it. This helps: {helps}"
+
+
+def open_to_all(folder: Path) -> str | None:
+    """Say how to close a folder in which every user may write; None when it is closed to them."""
+    if not folder.stat().st_mode & stat.S_IWOTH:
+        return None
+    return f"every user of this machine may write there. This helps: chmod o-w {quoted(folder)}"
+
+
+def quoted(path: Path) -> str:
+    """Return the path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
+def _name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
