@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
-from guestbook import added_columns, database_errors, engines
+from guestbook import added_columns, database_errors, engines, file_identity
 from guestbook.columns import Json, UtcTime
 from guestbook.database_errors import Fault
 from guestbook.engines import Waits
+from guestbook.file_identity import FileReplaced
 from guestbook.settings import Settings
 from guestbook.turns import Turns
 
@@ -67,9 +68,10 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     end(session)  # a read before this may have opened a transaction that cannot be upgraded
     with _turn(session.get_bind().dialect.name) as options:
         try:
-            session.connection(execution_options=options)
+            info = session.connection(execution_options=options).info
             yield session
             session.commit()
+            _check_file(info)
         except BaseException:
             end(session)
             raise
@@ -84,9 +86,10 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
     with (
         _turn(engine.dialect.name, lock_wait) as options,
         engine.connect().execution_options(**options) as connection,
-        connection.begin(),
     ):
-        yield connection
+        with connection.begin():
+            yield connection
+        _check_file(connection.info)
 
 
 def create_tables(engine: Engine) -> None:
@@ -193,6 +196,14 @@ def _close_session(_error: BaseException | None) -> None:
     except SQLAlchemyError:
         db.session().invalidate()
         db.session.remove()
+
+
+def _check_file(info: dict[Any, Any]) -> None:
+    """See that what was committed is in the file at the path; raises OperationalError."""
+    try:
+        file_identity.check(info)
+    except FileReplaced as error:
+        raise OperationalError("COMMIT", None, error) from error
 
 
 def _waits() -> Waits:

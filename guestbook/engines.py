@@ -1,6 +1,5 @@
 """How connections are set up: SQLite's pragmas and kinds of BEGIN, and when a server counts as lost."""
 
-import os
 import socket
 import sqlite3
 import time
@@ -11,9 +10,10 @@ from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook import database_errors
+from guestbook.file_identity import OpenFile
 from guestbook.settings import Settings
 
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
@@ -77,8 +77,8 @@ def set_up(
     that begins now may wait; on a server, one of a connection that is made now.
     """
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "do_connect", lambda _dialect, _record, names, _options: _make_private(names[0]))
         event.listen(engine, "connect", lambda raw, _record: _set_pragmas(raw, journal, waits()))
+        _watch_file(engine)
         event.listen(engine, "begin", lambda connection: _begin(connection, waits()))
     else:
         limits = partial(_limits, engine.dialect.name == "postgresql", 0 if may_idle else SILENCE)
@@ -93,15 +93,27 @@ def journal_mode(engine: Engine) -> str | None:
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
 
-def _make_private(name: str) -> None:
-    """Make a new file before SQLite would, for its owner alone: it will hold the webhooks' secrets.
+def _watch_file(engine: Engine) -> None:
+    """Let no connection be used whose file is not at its path any more."""
+    name = engine.url.database or ""
+    if "uri" in engine.url.query or not name or name == ":memory:":
+        return
+    files: dict[str, OpenFile] = {}
 
-    What SQLite puts beside it gets the same mode. One that is there is not opened, for closing it again
-    would let go of the locks that this process holds on it.
-    """
-    if not name.startswith((":memory:", "file:")):
-        with suppress(OSError):  # it is there, or cannot be made, which SQLite says better
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    def prepare(_dialect: Any, record: Any, names: Any, _options: Any) -> None:
+        files.setdefault(names[0], OpenFile(names[0])).prepare(record.info)
+
+    def note(_raw: Any, record: Any) -> None:
+        record.info["file"][0].note(record.info)
+
+    def see(_raw: Any, record: Any, _proxy: Any) -> None:
+        file, opened = record.info["file"]
+        if not file.is_current(opened):
+            raise InvalidatePoolError
+
+    event.listen(engine, "do_connect", prepare)
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", see)
 
 
 def _set_pragmas(connection: sqlite3.Connection, journal: str, waits: Waits) -> None:
@@ -111,6 +123,7 @@ def _set_pragmas(connection: sqlite3.Connection, journal: str, waits: Waits) -> 
     connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
         _set_journal(connection, journal)
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the WAL, too
 
 
 def _set_journal(connection: sqlite3.Connection, journal: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
-from guestbook import clock
+from guestbook import clock, file_identity
 from guestbook.models import FIRST_DUE, Webhook
 
 SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
@@ -103,6 +103,7 @@ class Watch:
             return 0
         raw: Any = self._connection.connection.dbapi_connection
         try:
+            file_identity.check(self._connection.info)
             return raw.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:  # who asks past SQLAlchemy has to name the error as it would
             raise OperationalError("PRAGMA data_version", None, error) from error

@@ -201,7 +201,7 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(
         tried += len(dispatch._crew.collect())
     # Of the 16 that were claimed some were in flight just then; those that waited are not even tried.
     assert not dispatch._crew.busy
-    assert tried <= 2 * START_CAP
+    assert tried <= 3 * START_CAP
 
 
 # --- what it costs

@@ -30,7 +30,7 @@ FLOORS = (
     ("models",),
     ("database",),
     ("engines", "columns", "added_columns"),
-    ("transport", "formats", "answers", "spam", "lanes", "explain", "database_errors"),
+    ("transport", "formats", "answers", "spam", "lanes", "explain", "database_errors", "file_identity"),
     ("signing", "schedule", "draft", "settings", "locks", "sandbox"),
     ("raw", "pretty", "text", "clock", "cores", "resource_limits"),
     ("file_access", "ids", "turns", "parsers", "run_settings", "refusal", "version"),
