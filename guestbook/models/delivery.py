@@ -51,6 +51,13 @@ class Delivery(Base):
     last_error: Mapped[str | None] = mapped_column(String(300))
 
     @property
+    def word(self) -> str:
+        """Return the status as a page says it: waiting, retrying, delivered or given up."""
+        if self.status == "new":
+            return "retrying" if self.attempts else "waiting"
+        return {"processed": "delivered", "failed": "given up"}[self.status]
+
+    @property
     def body(self) -> bytes:
         """Return the exact bytes that are sent."""
         # SQLite gives back bytes where somebody stored such by hand.

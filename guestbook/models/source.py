@@ -123,6 +123,11 @@ class InboundEvent(Base):
     processed_at: Mapped[datetime | None]
 
     @property
+    def word(self) -> str:
+        """Return the status as a page says it: waiting, processed or failed."""
+        return "waiting" if self.status == "new" else self.status
+
+    @property
     def body(self) -> bytes:
         """Return the exact bytes that came."""
         return raw.unpack(self.payload, self.encoding)

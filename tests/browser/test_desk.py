@@ -6,8 +6,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
+from guestbook.models.webhook import EVENTS
 from tests import stock
-from tests.browser.conftest import Open
+from tests.browser.conftest import DESKTOP, PHONE, Open
 from tests.browser.test_book import fill_in, send
 from tests.receiver import OK, Answer, Receiver
 from tests.web.admin.owner import PASSWORD
@@ -15,6 +16,8 @@ from tests.web.admin.owner import PASSWORD
 pytestmark = pytest.mark.needs("chromium")
 
 BROKEN = Answer(500, body=b"<em>Out of order</em>")
+TOPS = "all => all.map(one => one.getBoundingClientRect().top + one.getBoundingClientRect().height / 2)"
+HEIGHTS = "all => all.map(one => one.getBoundingClientRect().height)"
 WITH_AND_WITHOUT = pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 
 
@@ -28,10 +31,10 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
 
     sign(page, "Grace", "Hello")
     open_newest_delivery(page)
-    expect(state(page)).to_contain_text("new")
+    expect(state(page)).to_contain_text("waiting")
     let_cron_come(app)
     see_again(page, scripts)
-    expect(state(page)).to_contain_text("processed")
+    expect(state(page)).to_contain_text("delivered")
     assert [request.json["data"]["comment"]["message"] for request in receiver.at("/hook")] == ["Hello"]
 
     receiver.answer("/hook", BROKEN)
@@ -48,7 +51,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     expect(page.get_by_role("status")).to_contain_text("with the next pass")
     let_cron_come(app)
     see_again(page, scripts)
-    expect(state(page)).to_contain_text("processed")
+    expect(state(page)).to_contain_text("delivered")
     expect(page.get_by_role("heading", name=re.compile("^Attempt [0-9]"))).to_have_text(
         ["Attempt 2", "Attempt 1"]
     )
@@ -133,6 +136,22 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask,
     assert {"Send a ping", "Disable", "Edit"} < reached(page, f"/admin/webhooks/{webhook_id}")
     assert {"Redeliver", "Explain this delivery"} < reached(page, f"/admin/deliveries/{delivery_id}")
     assert {"Show", "Redeliver…"} < reached(page, "/admin/deliveries/")
+
+
+def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Flask, open_desk: Open) -> None:
+    with app.app_context():
+        hook = stock.webhook(name="N" * 80)
+        for name in (*EVENTS, *EVENTS):
+            stock.delivery(hook, event=name, status="failed", last_error="It was too long. " * 9)
+    page = open_desk()
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # width and height
+    go_to(page, "Deliveries")
+    tops = page.eval_on_selector_all(".masthead :is(.brand, .rooms li)", TOPS)
+    assert max(tops) - min(tops) < 20
+    assert max(page.eval_on_selector_all(".deliveries tbody .what a", HEIGHTS)) < 30
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert max(page.eval_on_selector_all(".deliveries tbody tr", HEIGHTS)) < 50
+    expect(page.get_by_role("button", name="Redeliver…").first).to_be_in_viewport()
 
 
 def add_webhook(page: Page, url: str) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from guestbook.figures import Bar
 
-PARTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "failed"))  # from the ground up
+PARTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the ground up
 HEIGHT = 100.0  # of what the scale stands for; small parts may lift a bar a little above it
 STEP, WIDTH = 10, 8  # from one bar to the next, and how wide it is
 LEAST = 2.5  # so high is what there is at all, or one failure among a thousand would not be seen

@@ -1,5 +1,7 @@
 """The desk's first page: how the book is doing."""
 
+from datetime import datetime
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
@@ -25,7 +27,7 @@ def index() -> ResponseReturnValue:
         crontab_line=health.crontab_line(common.settings()),
         data_dir=common.settings().data_dir,
         steps=_steps(overview, cron),
-        waits=_waits(overview),
+        waits=_waits(overview, now),
         hours=chart.draw(overview.hours, chart.hour, every=6),
         days=chart.draw(overview.days, chart.day, every=6),
         words={doing.webhook.id: standing.word(doing.webhook, now) for doing in overview.webhooks},
@@ -42,13 +44,15 @@ def _steps(overview: Overview, cron: Cron) -> dict[str, bool]:
     }
 
 
-def _waits(overview: Overview) -> dict[str, int]:
-    """Return how many deliveries are due now, later, and not before their webhook is enabled."""
-    enabled = [doing for doing in overview.webhooks if not doing.webhook.disabled_at]
-    due = sum(doing.due for doing in enabled)
-    waiting = sum(doing.waiting for doing in enabled)
-    disabled = sum(doing.waiting for doing in overview.webhooks) - waiting
-    return {"due": due, "later": waiting - due, "disabled": disabled}
+def _waits(overview: Overview, now: datetime) -> dict[str, int]:
+    """Return how many deliveries are due now, later, and not before their webhook is resumed or enabled."""
+    waits = dict.fromkeys(("due", "later", "paused", "disabled"), 0)
+    for doing in overview.webhooks:
+        word = standing.word(doing.webhook, now)
+        due = doing.due if word not in waits else 0
+        waits["due"] += due
+        waits[word if word in waits else "later"] += doing.waiting - due
+    return waits
 
 
 def _count(number: int) -> str:

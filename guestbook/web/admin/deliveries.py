@@ -11,7 +11,6 @@ from sqlalchemy import select
 from guestbook import again, browse, clock, desk, pretty
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery, Webhook
-from guestbook.models.delivery import STATUSES
 from guestbook.models.webhook import EVENTS
 from guestbook.web import common
 from guestbook.web.admin import actions, download, explanation, meant, queued
@@ -19,6 +18,7 @@ from guestbook.web.admin import actions, download, explanation, meant, queued
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
 ATTEMPTS = 20  # on a page; each may hold 16 KiB
+STATUS_WORDS = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
 SOON = timedelta(minutes=1)  # for which a page waits that looks for the result by itself
 
 
@@ -105,7 +105,7 @@ def redeliver_many() -> ResponseReturnValue:
 def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
     """Return what the filters can be set to, as values and words."""
     return {
-        "status": list(zip(STATUSES, STATUSES, strict=True)),
+        "status": STATUS_WORDS,
         "webhook": [(webhook.id, webhook.name) for webhook in webhooks],
         "event": list(zip(EVENTS, EVENTS, strict=True)),
     }

@@ -11,10 +11,10 @@ from guestbook import again, browse, clock
 from guestbook.database import db, writing
 from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
-from guestbook.models.delivery import STATUSES
 from guestbook.web import common
 from guestbook.web.admin import actions, download, queued, sought
 
+STATUS_WORDS = [("new", "waiting"), ("processed", "processed"), ("failed", "failed")]
 pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 
 
@@ -81,7 +81,7 @@ def reprocess_many() -> ResponseReturnValue:
 def _choices(sources: Iterable[Source]) -> dict[str, list[tuple[str, str]]]:
     """Return what the filters can be set to, as values and words."""
     return {
-        "status": list(zip(STATUSES, STATUSES, strict=True)),
+        "status": STATUS_WORDS,
         "source": [(source.id, source.name) for source in sources],
     }
 

@@ -58,4 +58,4 @@ def test_the_axis_names_each_so_many_th_bar() -> None:
     drawn = chart.draw(bars, chart.day, 6)
     assert drawn.marks == ["5 Mar", "11 Mar", "17 Mar", "23 Mar", "29 Mar"]
     assert [column.left for column in drawn.columns[:2]] == [1, 11]
-    assert (drawn.width, drawn.said) == (300, "30 delivered, 0 waiting, 0 failed")
+    assert (drawn.width, drawn.said) == (300, "30 delivered, 0 waiting, 0 given up")

@@ -116,7 +116,7 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
             stock.delivery(hook, status="failed")
     page = owner.page(URL)
     assert tiles(page)[0] == "3 waiting 1 due now, 1 later, 1 for disabled webhooks."
-    assert tiles(page)[1].startswith("4 failed")
+    assert tiles(page)[1].startswith("4 given up")
     assert tiles(page)[2].startswith("2 to look at")
     links = [link.attrib["href"] for link in by_class(page, "tiles")[0].iter("a")]
     assert links == [
@@ -127,13 +127,22 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
     assert all(owner.get(link).status_code == 200 for link in links)
 
 
+def test_what_waits_for_a_paused_webhook_is_not_due_now(app: Flask, owner: Owner) -> None:
+    used(app)
+    with app.app_context():
+        paused = stock.webhook(paused_until=clock.now() + 60 * MINUTE)
+        for minutes in (-5, 5):
+            stock.delivery(paused, due_at=clock.now() + minutes * MINUTE)
+    assert tiles(owner.page(URL))[0] == "2 waiting 0 due now, 0 later, 2 for paused webhooks."
+
+
 def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = used(app)
     with app.app_context():
         for _ in range(3):
             stock.delivery(hook, status="failed")
     monkeypatch.setattr(browse, "COUNT", 2)
-    assert tiles(owner.page(URL))[1].startswith("2+ failed")
+    assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 
 def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, owner: Owner) -> None:
@@ -149,11 +158,11 @@ def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, 
         assert svg.attrib["role"] == "img"
         named = [page.find(f".//*[@id='{name}']") for name in svg.attrib["aria-labelledby"].split()]
         assert "UTC" in text(named[0])
-        assert text(named[1]).startswith("2 delivered, 1 waiting, 1 failed.")
+        assert text(named[1]).startswith("2 delivered, 1 waiting, 1 given up.")
         drawn = [rect.attrib["class"] for rect in svg.iter(f"{SVG}rect") if rect.attrib["class"] != "reach"]
         assert drawn == ["processed", "new", "failed"]
         rows = [[text(cell) for cell in row] for row in chart.findall(".//details//tr")]
-        assert rows[0][1:] == ["Delivered", "Waiting", "Failed"]
+        assert rows[0][1:] == ["Delivered", "Waiting", "Given up"]
         assert len(rows) == bars + 1
         assert rows[1][1:] == ["2", "1", "1"]
         assert {cell for row in rows[2:] for cell in row[1:]} == {"0"}

@@ -45,8 +45,8 @@ def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str, store: 
     new = store(hook, due_at=clock.now() + 5.5 * HOUR, event="ping")
     assert listed(owner) == [new, old]
     rows = [" ".join(text(row).split()) for row in owner.page(LIST).findall(".//tbody/tr")]
-    assert rows[0].endswith("ping Chat new 0 none yet in 5 hours")
-    assert rows[1].endswith("comment.created Chat failed 10 The receiver answered 500. –")
+    assert rows[0].endswith("ping Chat Chat waiting 0 none yet in 5 hours")
+    assert rows[1].endswith("comment.created Chat Chat given up 10 The receiver answered 500. –")
 
 
 @pytest.mark.parametrize("query", ["?status=odd", "redeliver?failed=1&since=never", "redeliver"])
@@ -114,7 +114,7 @@ def test_a_rare_word_is_looked_for_further_back_by_a_link(
     url = LIST + "?text=rare"
     for _ in range(2):
         page = owner.page(url)
-        assert "Looked back to 20" in text(page)
+        assert "Looked back to " in text(page)
         [further] = by_class(page, "older")
         assert text(further).startswith("Look further")
         url = further.attrib["href"]
@@ -202,13 +202,44 @@ def test_a_delivery_tells_all_that_is_known(owner: Owner, app: Flask, receiver: 
     page = owner.page(LIST + key)
     said = " ".join(text(page).split())
     for fact in (
-        "Chat", event_id, "processed", "Hello 🎈", "Triggered by the schedule", "oops", "taken",
+        "Chat", event_id, "delivered", "Hello 🎈", "Triggered by the schedule", "oops", "taken",
         "Server theirs", "X-Guestbook-Attempt 2", "The receiver answered 500.", "Signatures are not stored",
     ):  # fmt: skip
         assert fact in said, fact
     assert said.index("Attempt 2") < said.index("Attempt 1")
     assert f"/admin/comments/{comment}" in [link.attrib["href"] for link in page.findall(".//a")]
     assert "v1," not in said
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({}, "waiting"),
+        ({"attempts": 1, "claims": 1}, "retrying"),
+        ({"status": "processed"}, "delivered"),
+        ({"status": "failed"}, "given up"),
+    ],
+)
+def test_a_status_is_a_word_that_people_understand(
+    owner: Owner, hook: str, store: Store, values: dict[str, Any], word: str
+) -> None:
+    key = store(hook, **values)
+    for url in (LIST, LIST + key, f"/admin/webhooks/{hook}"):
+        assert word in [text(badge) for badge in by_class(owner.page(url), "badge")]
+
+
+def test_an_attempt_tells_its_time_as_people_do_and_exactly_beside_it(
+    owner: Owner, hook: str, store: Store
+) -> None:
+    started = clock.now() - 5 * HOUR
+    key = store(hook, {"started_at": started})
+    summary = owner.page(LIST + key).find(".//summary")
+    assert summary is not None
+    time = summary.find(".//time")
+    assert time is not None
+    exact = clock.to_text(started)
+    assert (text(time), time.attrib["datetime"], time.attrib["title"]) == ("5 hours ago", exact, exact)
+    assert exact not in text(summary)
 
 
 OUTLOOKS: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [

@@ -81,8 +81,8 @@ def test_the_list_is_newest_first_and_tells_what_became_of_each(owner: Owner, in
     new = inbox.put(event="issues.opened", sender="octocat")
     assert listed(owner) == [new, old]
     rows = [" ".join(text(row).split()) for row in owner.page(LIST).findall(".//tbody/tr")]
-    assert rows[0].endswith("issues.opened GitHub octocat new nothing yet")
-    assert rows[1].endswith(" push GitHub – failed There is no header X-Hub-Signature-256.")
+    assert rows[0].endswith("issues.opened GitHub GitHub octocat waiting nothing yet")
+    assert rows[1].endswith(" push GitHub GitHub – failed There is no header X-Hub-Signature-256.")
 
 
 def test_each_filter_narrows_the_list_and_two_do_so_together(owner: Owner, inbox: Inbox) -> None:

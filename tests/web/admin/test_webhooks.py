@@ -89,12 +89,23 @@ def test_a_number_that_was_not_counted_to_its_end_says_so(
     assert "more than 2" in text(owner.page(PLACE).find(".//tbody"))
 
 
+def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        stock.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+        stock.webhook(disabled_at=clock.now(), disabled_reason="failing")
+    badges = by_class(owner.page(PLACE), "badge")
+    assert [(badge.attrib["class"], text(badge)) for badge in badges] == [
+        ("badge off", "disabled"),
+        ("badge disabled", "disabled"),
+    ]
+
+
 def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browse, "FAILED", 1)
     row = store(app)
-    sentence = "More than 1 failed in 7 days; only the newest are counted."
+    sentence = "More than 1 were given up in 7 days; only the newest are counted."
     for is_said in (False, True):
         with app.app_context():
             stock.delivery(row, status="failed")
@@ -157,7 +168,7 @@ def test_a_ping_goes_through_queue_and_sender_and_its_answer_is_shown(
     done = page.find(".//*[@id='ping-result']")
     assert done is not None
     assert "data-live" not in done.attrib
-    assert "processed The receiver answered 201 after " in part(page, "ping-result")
+    assert "delivered The receiver answered 201 after " in part(page, "ping-result")
     assert " ms." in text(done)
     assert text(done.find(".//pre")) == "<script>thanks</script>"
     assert "Look again" not in text(done)
@@ -193,7 +204,7 @@ def test_a_ping_that_failed_says_why_and_when_it_is_tried_again(
     place = pinged(owner, added(owner, url=receiver.url("/hook")))
     run_pass(app)
     said = part(owner.page(place), "ping-result")
-    assert said.startswith("new The receiver answered 500 after ")
+    assert said.startswith("retrying The receiver answered 500 after ")
     assert "The next attempt is due in " in said
     assert "broken" in said
     with app.app_context():
