@@ -1,17 +1,32 @@
-"""The format `discord`, for a webhook of Discord: `{"content", "allowed_mentions"}`."""
+"""The format `discord`, for a webhook of Discord: `{"content", "allowed_mentions", "flags"}`."""
 
 import json
+import re
 
-from guestbook.formats import layout, words
+from guestbook.formats import layout, literal, words
 from guestbook.formats.told import Told
 
 LIMIT = 2000  # characters; an emoji is counted as two, which is right for whoever counts UTF-16
-# Markdown is live in what a webhook says. The < is for <@id>, <#id> and <t:…>.
-ESCAPES = str.maketrans({letter: "\\" + letter for letter in "\\*_~`|><#[]"})
+SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: no link brings a preview along
+# Markdown is live in what a webhook says. < is for <@id>, <#id> and <t:…>, a colon for :emoji:.
+SPECIAL = r"[\\*_~`|><#\[\]@]|:(?!\s)"
 
 
 def render(told: Told) -> str:
-    """Return the body; whatever the text says, it mentions nobody, and its link brings no preview along."""
+    """Return the body; whatever the text says, it mentions nobody, and its links bring no preview along."""
     said = words.of(told.event, told.data)
-    content = layout.lines(said, ESCAPES, limit=LIMIT, size=layout.utf16, title="**{}**", link="<{}>")
-    return json.dumps({"content": content, "allowed_mentions": {"parse": []}}, ensure_ascii=False)
+    content = layout.lines(said, ESCAPE, limit=LIMIT, size=layout.utf16, title=_title, link="<{}>")
+    body = {"content": content, "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _title(text: str) -> str:
+    return f"**{ESCAPE_IN_TITLE(text)}**"
+
+
+def _special(match: re.Match[str]) -> str:
+    return "\\" + match[0]
+
+
+ESCAPE = literal.escaper(literal.WEB, SPECIAL, _special)
+ESCAPE_IN_TITLE = literal.without_urls(SPECIAL, _special)

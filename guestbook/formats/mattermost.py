@@ -1,19 +1,40 @@
 """The format `mattermost`, for an incoming webhook of Mattermost: `{"text"}`."""
 
 import json
+import re
 
-from guestbook.formats import layout, words
+from guestbook.formats import layout, literal, words
+from guestbook.formats.literal import APART
 from guestbook.formats.told import Told
 
 LIMIT = 16_383  # characters of a post
-APART = "\u200b"  # a zero-width space
-# Mattermost looks for @channel in the text itself, where a backslash would not hide it; &#64; is an @ too.
-ESCAPES = str.maketrans(
-    {letter: "\\" + letter for letter in "\\*_~`|>#[]"} | {"@": "@" + APART, "&": "&" + APART}
-)
+# What a backslash escapes; before a letter a backslash is just that. As in github.com/mattermost/marked.
+BACKSLASHED = r"[*_~`|>#\[\]]|\\(?![A-Za-z0-9])"
+# It looks for @channel in the text itself, where a backslash would not hide it; &#64; is an @ too. A colon
+# begins :emoji: and ends a scheme; a domain before a slash becomes a link, with the backslashes in it.
+PARTED = r"@|&(?=[#A-Za-z])|:(?!\s)|\.[^\W\d_]{2,4}(?=/)|www\d{0,3}(?=\.)"
+PARTING = re.compile(r"[@&:]|[.w].+", re.IGNORECASE)  # what those are alone
+# Of <!channel>, <tags> and $formulas$, which no backslash ends.
+ENTITIES = {"<": "&lt;", "$": "&#36;"}
+SPECIAL = rf"{BACKSLASHED}|{PARTED}|[<$]"
 
 
 def render(told: Told) -> str:
     """Return the body."""
     said = words.of(told.event, told.data)
-    return json.dumps({"text": layout.lines(said, ESCAPES, limit=LIMIT, title="**{}**")}, ensure_ascii=False)
+    return json.dumps({"text": layout.lines(said, ESCAPE, limit=LIMIT, title=_title)}, ensure_ascii=False)
+
+
+def _title(text: str) -> str:
+    return f"**{ESCAPE_IN_TITLE(text)}**"
+
+
+def _special(match: re.Match[str]) -> str:
+    found = match[0]
+    if found in ENTITIES:
+        return ENTITIES[found]
+    return found + APART if PARTING.fullmatch(found) else "\\" + found
+
+
+ESCAPE = literal.escaper(literal.WEB_OR_WWW, SPECIAL, _special)
+ESCAPE_IN_TITLE = literal.without_urls(SPECIAL, _special)

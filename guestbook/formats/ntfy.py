@@ -7,7 +7,6 @@ from guestbook.formats.told import Told
 
 LIMIT = 4096  # bytes of a message
 TITLE_LIMIT = 1024  # bytes
-PLAIN: dict[int, str] = {}  # it shows text as it is
 
 
 def render(told: Told) -> str:
@@ -16,7 +15,7 @@ def render(told: Told) -> str:
     unsaid = words.Words("", said.who, said.message)
     body = {
         "topic": places.topic(told.url),
-        "title": layout.cut(said.title, PLAIN, TITLE_LIMIT, layout.utf8),
-        "message": layout.lines(unsaid, PLAIN, limit=LIMIT, size=layout.utf8),
+        "title": layout.cut(said.title, str, TITLE_LIMIT, layout.utf8),
+        "message": layout.lines(unsaid, str, limit=LIMIT, size=layout.utf8),
     }
     return json.dumps(body | ({"click": said.link} if said.link else {}), ensure_ascii=False)

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 from guestbook.formats.told import FormatFault
 
 DISCORD = re.compile(r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com")
-DISCORD_PATH = re.compile(r"/api/(?:v\d+/)?webhooks/\d+/[^/]+/?(slack/?)?")
+DISCORD_PATH = re.compile(r"/api/(?:v\d+/)?webhooks/\d+/[^/]+(/slack/?|/)?")
 SLACK = ("hooks.slack.com", "hooks.slack-gov.com")
 TEAMS = (".logic.azure.com", ".powerplatform.com", ".powerautomate.com")
 RETIRED = (".webhook.office.com", "outlook.office.com", "outlook.office365.com")
@@ -28,8 +28,8 @@ def suggest(url: str) -> str | None:
     host = parts.hostname or ""
     if host in SLACK:
         return "slack"
-    if DISCORD.fullmatch(host) and (match := DISCORD_PATH.fullmatch(parts.path)):
-        return "slack" if match[1] else "discord"
+    if DISCORD.fullmatch(host) and DISCORD_PATH.fullmatch(parts.path):
+        return "discord"
     if host.endswith(TEAMS):
         return "teams"
     if host == "api.telegram.org":
@@ -50,10 +50,13 @@ def settle(format_name: str, url: str) -> str:
 
     ntfy takes JSON at the root of its server, so `https://ntfy.sh/my-topic` becomes
     `https://ntfy.sh/?topic=my-topic`, where it disturbs nobody and the body's topic is read from; Telegram's
-    `?chat_id=` stays where it is. Discord says whether a message is there when it is asked to `?wait=true`.
+    `?chat_id=` stays where it is. Discord says whether a message is there when it is asked to `?wait=true`;
+    its address for Slack's format ends in /slack, and is its own without that.
     """
     parts = _split(url)
     if format_name == "discord":
+        if match := DISCORD_PATH.fullmatch(parts.path):
+            parts = parts._replace(path=parts.path.removesuffix(match[1] or ""))
         return _with(parts, "wait", "true")
     if format_name == "ntfy":
         root = parts.path if _asked(parts, "topic") else parts.path.rstrip("/").rpartition("/")[0] + "/"

@@ -1,4 +1,7 @@
-"""The format `teams`, for a workflow of Microsoft Teams: a message with an Adaptive Card 1.2."""
+"""The format `teams`, for a workflow of Microsoft Teams: a message with an Adaptive Card 1.2.
+
+A TextBlock reads Markdown; a TextRun does not.
+"""
 
 import json
 from typing import Any
@@ -8,21 +11,19 @@ from guestbook.formats.told import Told
 from guestbook.formats.words import Words
 
 LIMIT = 28_000  # bytes of the whole body
-# What a TextBlock reads as Markdown. A line needs an empty one after it, or Teams joins it with the next.
-ESCAPES = str.maketrans({letter: "\\" + letter for letter in "\\[]()*_"} | {"\n": "\n\n"})
 
 
 def render(told: Told) -> str:
     """Return the body."""
     said = words.of(told.event, told.data)
     room = LIMIT - layout.utf8(_body(said, words.MORE))
-    return _body(said, layout.cut(said.message, ESCAPES, room, _written))
+    return _body(said, layout.cut(said.message, str, room, _written))
 
 
 def _body(said: Words, message: str) -> str:
-    texts = [said.title.translate(ESCAPES), said.who.translate(ESCAPES), message]
-    blocks: list[dict[str, Any]] = [_block(text) for text in texts if text]
-    blocks[0]["weight"] = "Bolder"
+    texts = [said.title, said.who, message]
+    blocks = [_block(text) for text in texts if text]
+    blocks[0]["inlines"][0]["weight"] = "Bolder"
     card = {"type": "AdaptiveCard", "version": "1.2", "body": blocks}
     if said.link:
         card["actions"] = [{"type": "Action.OpenUrl", "title": "Look", "url": said.link}]
@@ -31,7 +32,7 @@ def _body(said: Words, message: str) -> str:
 
 
 def _block(text: str) -> dict[str, Any]:
-    return {"type": "TextBlock", "text": text, "wrap": True}
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}
 
 
 def _written(text: str) -> int:

@@ -3,18 +3,23 @@
 import json
 import re
 
-from guestbook.formats import layout, places, words
+from guestbook.formats import layout, literal, places, words
 from guestbook.formats.told import Told
 
 LIMIT = 4096  # UTF-16 units
 NUMBER = re.compile(r"-?[0-9]{1,18}")
-# Without a parse_mode there is no markup, but @name tells whoever has that name.
-ESCAPES = str.maketrans({"@": "@\u200b"})
+# Without a parse_mode there is no markup, but @name tells whoever has that name, and #word, $WORD and /word
+# become links.
+SPECIAL = re.compile(rf"{literal.WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
 
 
 def render(told: Told) -> str:
-    """Return the body, for the chat that the webhook's URL names."""
+    """Return the body, for the chat that the webhook's URL names; its links bring no preview along."""
     chat = places.chat(told.url)
-    text = layout.lines(words.of(told.event, told.data), ESCAPES, limit=LIMIT, size=layout.utf16)
+    text = layout.lines(words.of(told.event, told.data), _escape, limit=LIMIT, size=layout.utf16)
     body = {"chat_id": int(chat) if NUMBER.fullmatch(chat) else chat, "text": text}
-    return json.dumps(body, ensure_ascii=False)
+    return json.dumps(body | {"link_preview_options": {"is_disabled": True}}, ensure_ascii=False)
+
+
+def _escape(text: str) -> str:
+    return SPECIAL.sub(lambda match: match[0] + (literal.APART if len(match[0]) == 1 else ""), text)

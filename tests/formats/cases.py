@@ -42,7 +42,11 @@ def said(name: str, shown: Any) -> str:
     """What the service is to show as text, apart from titles and links that have a place of their own."""
     if name == "teams":
         [attachment] = shown["attachments"]
-        return "\n".join(block["text"] for block in attachment["content"]["body"])
+        return "\n".join(block["inlines"][0]["text"] for block in attachment["content"]["body"])
+    if name == "slack":
+        return "".join(
+            part.get("text", part.get("url")) for part in shown["blocks"][0]["elements"][0]["elements"]
+        )
     return str(shown[{"discord": "content", "ntfy": "message"}.get(name, "text")])
 
 

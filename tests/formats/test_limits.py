@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from guestbook import formats
 from guestbook.formats import layout
-from tests.formats.cases import CHATS, MOMENT, URLS, body, comment, said, says
+from tests.formats.cases import CHATS, MOMENT, URLS, body, comment, says
 
 FULL = 4000  # characters of the longest comment
 WILD = st.text(st.sampled_from([*"ab \n\\*_~`|><#[]()@&\"'", "🎈", "é", "\u200d", "\u202e", "\0", "\ud800"]))
@@ -23,6 +23,10 @@ def check(name: str, text: str) -> None:
     shown: Any = json.loads(text)
     if name == "slack":
         assert len(shown["text"]) <= 40_000
+        parts = shown["blocks"][0]["elements"][0]["elements"]
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        assert all(0 < len(one) <= 3000 for one in texts)
+        assert len("".join(texts).encode("utf-16-le")) <= 2 * 13_000
     elif name == "discord":
         assert len(shown["content"].encode("utf-16-le")) <= 2 * 2000
     elif name == "teams":
@@ -79,7 +83,7 @@ def test_the_link_stands_after_the_cut() -> None:
 @pytest.mark.parametrize("before", ["", "x", "xx", "xxx", "xxxx", "xxxxx"])
 def test_no_cut_parts_an_escape(before: str) -> None:
     data = {"inbound": {"payload": ""}, **comment(before + "&" * 20_000)}
-    shown = said("slack", body("slack", data=data))
+    shown = body("slack", data=data)["text"]
     assert re.fullmatch(r"(?:[^&]|&amp;)*", shown)
     assert html.unescape(shown).count("&") > 7000
     shown = says("discord", before + "*" * FULL).split("\n")[2]
@@ -88,12 +92,12 @@ def test_no_cut_parts_an_escape(before: str) -> None:
 
 def test_no_cut_leaves_a_joiner_that_waits_for_the_next_emoji() -> None:
     for room in range(1, 30):
-        assert "\u200d…" not in layout.cut("👩‍🚀" * 20, {}, room)
+        assert "\u200d…" not in layout.cut("👩‍🚀" * 20, str, room)
 
 
 def test_where_there_is_no_room_there_is_nothing() -> None:
-    assert layout.cut("Hello", {}, 0) == ""
-    assert layout.cut("Hello", {}, -5) == ""
-    assert layout.cut("Hello", {}, 1) == "…"
-    assert layout.cut("Hello", {}, 4) == "Hel…"
-    assert layout.cut("Hello", {}, 5) == "Hello"
+    assert layout.cut("Hello", str, 0) == ""
+    assert layout.cut("Hello", str, -5) == ""
+    assert layout.cut("Hello", str, 1) == "…"
+    assert layout.cut("Hello", str, 4) == "Hel…"
+    assert layout.cut("Hello", str, 5) == "Hello"

@@ -17,7 +17,7 @@ DISCORD = "https://discord.com/api/webhooks/123/a-B_c"
         (DISCORD + "?wait=true&thread_id=4", "discord"),
         ("https://ptb.discord.com/api/v10/webhooks/1/x", "discord"),
         ("https://discordapp.com/api/webhooks/1/x", "discord"),
-        (DISCORD + "/slack", "slack"),
+        (DISCORD + "/slack", "discord"),
         ("https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=x", "teams"),
         ("https://default1.e2.environment.api.powerplatform.com/powerautomate/automations/1", "teams"),
         (BOT + "?chat_id=1", "telegram"),

@@ -44,7 +44,7 @@ def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owne
     seen = preview(owner, format="", template=GOOD)
     assert "comment.created would say of the newest comment in the book" in seen
     assert '"text": "Newest <b> & more"' in seen
-    assert '"text": "*New comment in Guestbook*' in preview(owner, format="slack")
+    assert '"text": "New comment in Guestbook' in preview(owner, format="slack")
     assert "Newest \\\\<b\\\\> & more" in preview(owner, url=DISCORD, format="")
 
 
