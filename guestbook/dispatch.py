@@ -99,7 +99,8 @@ class Dispatch:
         room = resource_limits.room(self._crew.size)
         self._limit = room.limit
         self._crew.limit(room.threads)
-        self._transport.limit(room.connections)
+        lookups = room.threads if room.limit else None
+        self._transport.limit(connections=room.connections, lookups=lookups)
 
     def _loop(
         self,
@@ -178,7 +179,7 @@ class Dispatch:
         self._limit = resource_limits.MEMORY
         self._reserve.give_up()
         self._crew.shrink()
-        self._transport.limit(0)
+        self._transport.limit(connections=0)
 
     def _met(self) -> str:
         """Return the limit of this host that was met."""

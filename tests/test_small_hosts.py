@@ -196,7 +196,7 @@ def test_without_a_socket_left_nothing_is_said_of_an_address_or_a_name(host: str
 
 def test_idle_connections_are_bounded_for_all_hosts_together(hosts: Receiver) -> None:
     transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.0/8")])
-    transport.limit(3)
+    transport.limit(connections=3)
     before = open_files()
     for number in (*range(10), *range(10)):
         transport.post(f"http://127.0.0.{number + 1}:{hosts.port}/{number}", {}, b"")

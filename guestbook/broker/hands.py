@@ -51,7 +51,7 @@ class Hands:
         self._gate = Gate(min(threads, max(1, room.threads)))
         self._receivers = Receivers()
         transport = errands.transport(settings)
-        transport.limit(room.connections)
+        transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
         self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
         self._inbox = Inbox(engine, settings)
         # A commit for each delivery would be the most that a database does: threads share them.

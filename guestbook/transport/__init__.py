@@ -11,7 +11,7 @@ from requests import RequestException
 from urllib3 import HTTPConnectionPool, Timeout
 from urllib3.exceptions import HTTPError
 
-from guestbook.transport import budget, dial
+from guestbook.transport import budget, dial, lookup
 from guestbook.transport.adapter import Adapter, Post
 from guestbook.transport.addresses import Judge
 from guestbook.transport.checks import check_headers, check_url
@@ -101,9 +101,11 @@ class Transport:
             budget.current.reset(token)
         return Answer(response.status, response.fields, content, note)
 
-    def limit(self, connections: int) -> None:
-        """Keep no more idle connections than so many, to all hosts together."""
+    def limit(self, *, connections: int, lookups: int | None = None) -> None:
+        """Keep no more idle connections, and look no more names up at once, than so many."""
         self._adapter.idle.limit(connections)
+        if lookups is not None:
+            lookup.shared.limit(lookups)
 
     def close(self) -> None:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""

@@ -1,16 +1,15 @@
 """Whether a URL may be a webhook's: commands, pages and the API ask here, and what sends judges alike."""
 
 import socket
-import threading
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
+from guestbook.transport import lookup
 from guestbook.transport.addresses import Address, Judge, Network, unwrap
 from guestbook.transport.checks import check_url
 
 SECONDS = 2.0  # for a look-up that only warns
-LOOKUPS = 4  # at once; the look-ups that are slower go on behind, and so many hold their threads at most
 
 PRIVATE = (
     "{shown} is a private or reserved address, so nothing would be sent there. "
@@ -20,8 +19,6 @@ LEADS_TO_PRIVATE = (
     "{host} leads to {shown}, a private or reserved address, so nothing will be sent there. "
     "If you trust that network, add {network} to GUESTBOOK_ALLOW_NETWORKS."
 )
-
-_free = threading.BoundedSemaphore(LOOKUPS)
 
 
 def check_destination(
@@ -71,24 +68,7 @@ def _said(sentence: str, address: Address | None, host: str = "") -> str:
 
 def _look_up(host: str) -> Sequence[str]:
     """Return the addresses of a name, none when it has none or the look-up takes too long."""
-    found: list[str] = []
-
-    def ask() -> None:
-        try:
-            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            found.extend(str(address[0]) for *_, address in answers)
-        except (OSError, ValueError):  # no such name; an over-long label is a UnicodeError
-            pass
-        finally:
-            _free.release()
-
-    if not _free.acquire(blocking=False):
-        return ()
-    thread = threading.Thread(target=ask, daemon=True, name="name look-up")
     try:
-        thread.start()
-    except RuntimeError:  # the host allows no more threads
-        _free.release()
+        return [str(address[0]) for *_, address in lookup.shared.find(host, None, SECONDS)]
+    except (OSError, ValueError):  # no such name, or not in time; an over-long label is a UnicodeError
         return ()
-    thread.join(SECONDS)
-    return tuple(found)

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from guestbook import resource_limits
-from guestbook.transport import budget, ports
+from guestbook.transport import budget, lookup, ports
 from guestbook.transport.budget import Budget, BudgetSocket
 from guestbook.transport.errors import LOCAL_ERRORS, TransportError
 
@@ -54,9 +54,16 @@ def limit_resolver() -> None:
 
 
 def _resolve(attempt: Budget, host: str, port: int) -> list[SocketAddress]:
-    attempt.left()
+    seconds = attempt.left()
     try:
-        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        if _literal(host):  # nobody is asked, so it needs no thread
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        else:
+            answers = lookup.shared.find(host, port, seconds)
+    except TimeoutError:
+        raise attempt.error("name_timeout") from None
+    except MemoryError:
+        raise attempt.error("out_of_memory") from None
     except OSError as error:
         raise attempt.error(_why_not_found(error)) from None
     except ValueError:  # an empty or over-long label is a UnicodeError

@@ -15,6 +15,7 @@ SENTENCES = {
     "bad_port": "The port belongs to another service than the web, so nothing was sent.",
     "name_not_found": "The host name does not exist.",
     "name_lookup_failed": "The host name could not be looked up.",
+    "name_timeout": "The host name was not looked up in time.",
     "connect_failed": "The connection could not be made.",
     "connect_timeout": "The connection was not made in time.",
     "out_of_sockets": "This machine has no free sockets left.",
@@ -38,6 +39,7 @@ UNREACHABLE = frozenset(
     (
         "name_not_found",
         "name_lookup_failed",
+        "name_timeout",
         "connect_failed",
         "connect_timeout",
         "tls_failed",
