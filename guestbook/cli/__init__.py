@@ -8,6 +8,7 @@ from guestbook.cli import (
     comments,
     deliveries,
     demo,
+    help,
     inbox,
     migrate,
     passes,
@@ -41,3 +42,4 @@ def register(app: Flask) -> None:
         tokens.tokens,
     ):
         app.cli.add_command(command)
+    help.show_in_sections(app.cli.commands)

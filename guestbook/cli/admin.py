@@ -6,15 +6,16 @@ import click
 
 from guestbook import clock, login, text, tokens
 from guestbook.cli import show
+from guestbook.cli.help import Group
 from guestbook.database import db, writing
 from guestbook.refusal import Refused
 
 LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: one character too many, and what ends a line
 
 
-@click.group()
+@click.group(cls=Group)
 def admin() -> None:
-    """Say who may come to the desk."""
+    """Set the password of the admin pages."""
 
 
 @admin.command("set-password")

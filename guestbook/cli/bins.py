@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from guestbook import catching
 from guestbook.cli import show
+from guestbook.cli.help import Group
 from guestbook.database import db, writing
 from guestbook.models import Bin, BinRequest
 from guestbook.text import counted
@@ -15,9 +16,9 @@ LATEST = 20  # requests that are shown
 AS_BYTES = ("headers", "body", "encoding")  # shown as what they mean
 
 
-@click.group()
+@click.group(cls=Group)
 def bins() -> None:
-    """Manage catch-all URLs that show what is sent to them."""
+    """Manage bins: catch-all URLs that show what is sent to them."""
 
 
 @bins.command()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from guestbook import book, browse
 from guestbook.cli import show
+from guestbook.cli.help import Group
 from guestbook.database import db, writing
 from guestbook.models import Comment
 from guestbook.models.comment import STATUSES
@@ -17,9 +18,9 @@ from guestbook.text import counted
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
-@click.group()
+@click.group(cls=Group)
 def comments() -> None:
-    """List comments, decide what stands in the book, answer, delete."""
+    """List, publish, hold, answer and delete comments."""
 
 
 @comments.command("list")

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from guestbook import browse
 from guestbook.cli import queued, show
+from guestbook.cli.help import Group
 from guestbook.database import db
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS
@@ -23,9 +24,9 @@ WORDS = queued.Words(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def deliveries() -> None:
-    """See what was sent, what waits and what failed; send again."""
+    """See what was sent, what waits and what failed, and send it again."""
 
 
 @deliveries.command("list")

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from guestbook import browse, passes
 from guestbook.cli import passes as commands
 from guestbook.cli import queued, show
+from guestbook.cli.help import Group
 from guestbook.database import db
 from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
@@ -26,9 +27,9 @@ WORDS = queued.Words(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def inbox() -> None:
-    """See what others have sent and what became of it; do it again."""
+    """See what others have sent and what became of it, and process it again."""
 
 
 @inbox.command()

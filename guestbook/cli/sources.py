@@ -7,6 +7,7 @@ import click
 
 from guestbook import browse, clock, receiving
 from guestbook.cli import owners, secrets, show
+from guestbook.cli.help import Group
 from guestbook.database import db, writing
 from guestbook.inbox import standing
 from guestbook.inbox.ready import READY
@@ -45,9 +46,9 @@ budget_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def sources() -> None:
-    """Manage who sends webhooks to us."""
+    """Manage the sources: services that send webhooks to the book."""
 
 
 @sources.command()

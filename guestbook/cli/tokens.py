@@ -4,14 +4,15 @@ import click
 
 from guestbook import tokens as keys
 from guestbook.cli import show
+from guestbook.cli.help import Group
 from guestbook.database import db, writing
 from guestbook.models import Token
 from guestbook.models.login import SCOPES
 
 
-@click.group()
+@click.group(cls=Group)
 def tokens() -> None:
-    """Manage the keys that programs need for the API."""
+    """Manage the tokens that programs need for the API."""
 
 
 @tokens.command()

@@ -7,6 +7,7 @@ import click
 
 from guestbook import browse, clock, desk, standing
 from guestbook.cli import owners, secrets, show
+from guestbook.cli.help import Group
 from guestbook.database import db, writing
 from guestbook.formats import FORMATS
 from guestbook.models import Delivery, Webhook
@@ -34,9 +35,9 @@ template_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def webhooks() -> None:
-    """Manage the URLs that are told of events."""
+    """Manage the webhooks: URLs that get the book's events."""
 
 
 @webhooks.command()
