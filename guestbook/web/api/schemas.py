@@ -128,7 +128,7 @@ REQUESTS: dict[str, Schema] = {
 COMMENT: Schema = {
     "id": ID,
     "name": TEXT,
-    "website": or_null(URL),
+    "website": or_null(TEXT),  # as it was typed, so its host may be in any script, which no URI has
     "message": TEXT,
     "status": one_of(*comments.STATUSES),
     "url": URL,
@@ -138,7 +138,7 @@ COMMENT: Schema = {
         "oneOf": [answer({"message": TEXT, "created_at": TIME}), {"type": "null"}],
     },
     "origin": {
-        **answer({"name": TEXT, "url": or_null(URL)}),
+        **answer({"name": TEXT, "url": or_null(TEXT)}),
         "description": "Whence it came, and its address in another book; missing where a visitor wrote it.",
     },
     "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},

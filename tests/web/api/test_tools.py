@@ -83,9 +83,9 @@ class Made:
 
 
 def test_a_client_that_is_made_of_it_works_for_ten_calls(made: Made) -> None:
-    greeting = {"name": "Ada", "message": "Hello", "website": "ada.example"}
+    greeting = {"name": "Ada", "message": "Hello", "website": "bücher.example"}
     comment = made.call("comments.create_comment", body=("NewComment", greeting))
-    assert (comment.name, comment.website, comment.status) == ("Ada", "https://ada.example", "published")
+    assert (comment.name, comment.website, comment.status) == ("Ada", "https://bücher.example", "published")
     answer = ("CommentChanges", {"reply": "Welcome"})
     assert made.call("comments.update_comment", comment.id, body=answer).reply.message == "Welcome"
     listed = made.call("comments.list_comments", limit=1)
