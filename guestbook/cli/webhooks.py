@@ -41,7 +41,7 @@ def webhooks() -> None:
 
 
 @webhooks.command()
-@click.argument("url")
+@click.argument("url", callback=secrets.option)
 @click.option("--name", help="What you call it; by default the URL's host.")
 @format_option
 @template_option
@@ -53,6 +53,7 @@ def webhooks() -> None:
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Tell URL of events, and print its secret.
 
+    A URL of - is read from standard input: that of a chat service is as good as a password.
     It gets comment.created, unless --event names others. The URL of a chat service that is known says its
     format; else it is json, unless --format names another.
     """
@@ -114,7 +115,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 @webhooks.command()
 @click.argument("id_", metavar="ID")
-@click.option("--url", help="Send to this URL from now on; waiting deliveries too.")
+@click.option("--url", callback=secrets.option, help="Send to this URL from now on; waiting deliveries too.")
 @click.option("--name", help="What you call it.")
 @format_option
 @template_option

@@ -59,7 +59,7 @@ def add_headers(response: Response) -> Response:
     """Add what the view has not set itself."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if common.settings().base_url.startswith("https://"):
+    if _is_https(common.settings().base_url):
         response.headers["Strict-Transport-Security"] = HTTPS_ONLY  # RFC 6797; over http browsers ignore it
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
@@ -68,6 +68,12 @@ def add_headers(response: Response) -> Response:
     # A page may be kept for the Back button, but is asked for again before it is shown as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
+
+
+def _is_https(base_url: str) -> bool:
+    """Whether https is at its usual port, where browsers look for it in place of http."""
+    parts = urlsplit(base_url)
+    return parts.scheme == "https" and parts.port in (None, 443)
 
 
 def _take_host_out(response: Response) -> None:

@@ -52,6 +52,14 @@ def test_a_header_s_value_is_read_from_standard_input_a_line_each(shell: Shell) 
     assert secret_of(shell, "webhooks")["headers"] == {"Authorization": "Bearer neu"}
 
 
+def test_the_url_of_a_webhook_is_read_from_standard_input(shell: Shell) -> None:
+    assert piped(shell, URL + "\n", "webhooks", "add", "-")[0] == 0
+    row = secret_of(shell, "webhooks")
+    assert row["url"] == URL
+    assert piped(shell, URL + "/2\n", "webhooks", "update", str(row["id"]), "--url", "-")[0] == 0
+    assert secret_of(shell, "webhooks")["url"] == URL + "/2"
+
+
 def test_a_lone_dash_stands_for_all_headers_on_standard_input(shell: Shell) -> None:
     sent = "Authorization: Bearer geheim\n\nX-Key: k1\n"
     code, said, _ = piped(shell, sent, "webhooks", "add", URL, "--header", "-", "--json")

@@ -40,11 +40,19 @@ def test_every_answer_has_the_headers(broken: Visitor, method: str, url: str, st
     assert_guarded(response.headers)
 
 
-@pytest.mark.parametrize(("scheme", "sent"), [("https", "max-age=15768000"), ("http", None)])
+@pytest.mark.parametrize(
+    ("base_url", "sent"),
+    [
+        ("https://book.example", "max-age=15768000"),
+        ("https://book.example:443/below", "max-age=15768000"),
+        ("https://book.example:8443", None),
+        ("http://book.example", None),
+    ],
+)
 def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
-    app: Flask, monkeypatch: pytest.MonkeyPatch, scheme: str, sent: str | None
+    app: Flask, monkeypatch: pytest.MonkeyPatch, base_url: str, sent: str | None
 ) -> None:
-    at = replace(app.config["GUESTBOOK"], base_url=f"{scheme}://book.example")
+    at = replace(app.config["GUESTBOOK"], base_url=base_url)
     monkeypatch.setitem(app.config, "GUESTBOOK", at)
     for url in ("/", "/nowhere", "/static/book.css", "/admin", "/healthz", "/api/v1/comments"):
         assert Visitor(app).get(url).headers.get("Strict-Transport-Security") == sent, url
