@@ -5,26 +5,29 @@ from collections.abc import Mapping
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from guestbook import cli, database, settings, web
+from guestbook import cli, database, flask_config, settings, web
 from guestbook.version import VERSION
 from guestbook.web.application import Application
 
 __version__ = VERSION
 
 
-def create_app(environ: Mapping[str, str] | None = None) -> Flask:
-    """Make the application from the environment, or from the given one.
+def create_app(given: Mapping[str, object] | None = None) -> Flask:
+    """Make the application from the environment, or from the given settings or configuration of Flask.
 
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
     where another exception would be a traceback.
     """
     try:
-        read = settings.load(environ)
+        asked = flask_config.read(given)
+        read = settings.load(asked.environ, alone=asked.is_alone)
     except settings.SettingsError as error:
         raise SystemExit(f"Error: {error}") from None
     app = Application(__name__, instance_path=str(read.data_dir))
     app.secret_key = read.secret_key
     app.config["GUESTBOOK"] = read
+    app.config.update(asked.kept)
+    app.extensions["guestbook"] = asked  # a test's folder lives as long as the app
     if read.trusted_proxies:
         hops = read.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way

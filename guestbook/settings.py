@@ -53,9 +53,12 @@ class Settings:
 NAMES = {PREFIX + field.upper() for field in (*Settings.__dataclass_fields__, "secret_key_file")}
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings; raises SettingsError with one line that names what is wrong."""
-    values = given(environ)
+def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Settings:
+    """Read the settings; raises SettingsError with one line that names what is wrong.
+
+    With `alone` a `.env` in the working directory does not count.
+    """
+    values = given(environ, alone=alone)
     data_dir = Path(values[PREFIX + "DATA_DIR"])
     _refuse_unknown(values)
     read = _Reader({**run_settings.chosen(data_dir), **values})
@@ -78,12 +81,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def given(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def given(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> dict[str, str]:
     """Return what is set in the environment, `./.env` and the data folder's `.env`, in this order.
 
     The data folder is made where it is missing, and is always among it.
     """
-    outer = _outer_values(os.environ if environ is None else environ)
+    outer = _outer_values(os.environ if environ is None else environ, alone=alone)
     data_dir = _made_dir(_data_dir(outer))
     return {**_dotenv(data_dir / ".env"), **outer, PREFIX + "DATA_DIR": str(data_dir)}
 
@@ -129,8 +132,8 @@ class _Reader:
             raise SettingsError(f"{PREFIX}{name} is {shown}: {error}.") from None
 
 
-def _outer_values(environ: Mapping[str, str]) -> dict[str, str]:
-    values = {**_working_dotenv(), **environ}
+def _outer_values(environ: Mapping[str, str], *, alone: bool) -> dict[str, str]:
+    values = environ if alone else {**_working_dotenv(), **environ}
     return {name: value for name, value in values.items() if name.startswith(PREFIX)}
 
 
