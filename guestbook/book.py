@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from guestbook import clock, outbox
+from guestbook import outbox, units
 from guestbook.draft import Draft
 from guestbook.models import Comment, Origin, Reply
 from guestbook.refusal import Refused
@@ -68,6 +68,8 @@ def sign(
     One that a webhook brought has an `origin`, which says whether our own webhooks are to hear of it.
     """
     comment = Comment(
+        id=units.new_id(),
+        created_at=units.now(),
         name=draft.name,
         website=draft.website,
         message=draft.message,
@@ -139,7 +141,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     if not message:
         comment.reply = None
     else:
-        answer = Reply(comment_id=comment.id, message=message, created_at=clock.now())
+        answer = Reply(comment_id=comment.id, message=message, created_at=units.now())
         _check_reply(comment, answer, settings)
         comment.reply = session.merge(answer)
     session.flush()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
-from guestbook import added_columns, database_errors, engines, file_identity
+from guestbook import added_columns, database_errors, engines, file_identity, units
 from guestbook.columns import Json, UtcTime
 from guestbook.database_errors import Fault
 from guestbook.engines import Waits
@@ -69,7 +69,8 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     with _turn(session.get_bind().dialect.name) as options:
         try:
             info = session.connection(execution_options=options).info
-            yield session
+            with units.transaction():
+                yield session
             session.commit()
             _check_file(info)
         except BaseException:
@@ -87,7 +88,7 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         _turn(engine.dialect.name, lock_wait) as options,
         engine.connect().execution_options(**options) as connection,
     ):
-        with connection.begin():
+        with connection.begin(), units.transaction():
             yield connection
         _check_file(connection.info)
 
@@ -149,13 +150,13 @@ def again(do: Callable[[], T]) -> T:
     """Do what uses the session, and once more for each time that it had to yield, three times at the most."""
     for _ in range(TIMES):
         try:
-            return do()
+            return units.complete(do)
         except SQLAlchemyError as error:
             if not had_to_yield(error):
                 raise
             end(db.session())
             time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
-    return do()
+    return units.complete(do)
 
 
 def insist(engine: Engine, do: Callable[[Connection], T]) -> T:
@@ -167,13 +168,17 @@ def insist(engine: Engine, do: Callable[[Connection], T]) -> T:
     give_up, wait = time.monotonic() + PATIENCE, 0.02
     while True:
         try:
-            with write(engine) as connection:
-                return do(connection)
+            return units.complete(lambda: _once(engine, do))
         except DBAPIError as error:
             if database_errors.fault_of(error) in LASTING or time.monotonic() + wait > give_up:
                 raise
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
+
+
+def _once(engine: Engine, do: Callable[[Connection], T]) -> T:
+    with write(engine) as connection:
+        return do(connection)
 
 
 def is_away(error: SQLAlchemyError) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, outbox, retention, text, transport, webhook_headers
+from guestbook import clock, database, ids, outbox, retention, text, transport, units, webhook_headers
 from guestbook.formats import FORMATS, FormatFault, places, template
 from guestbook.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS, Template
@@ -188,9 +188,20 @@ def _check_template(format_name: str, events: str, wording: str | None) -> None:
         sentence = "Write the template: it gives the body of each message."
         raise Refused(sentence, field="template")
     try:
+        fault = units.ask(("webhook's template", wording, events), lambda: _fault(wording, events), "")
+    except units.Unsettled as error:
+        raise Refused(str(error), field="template") from None
+    if fault:
+        raise Refused(fault, field="template")
+
+
+def _fault(wording: str, events: str) -> str:
+    """Return what is wrong with a template; it is tried, which must not be done in a transaction."""
+    try:
         template.check(wording, events.split())
     except FormatFault as error:
-        raise Refused(str(error), field="template") from None
+        return str(error)
+    return ""
 
 
 def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:

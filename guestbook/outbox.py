@@ -1,12 +1,14 @@
 """The outbox: publish an event, ping a webhook. What it stores, `dispatch` sends."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
-from guestbook import clock, formats, ids, preferences
+from guestbook import formats, ids, preferences, units
 from guestbook.formats import FormatFault
 from guestbook.models import Delivery, Webhook
 from guestbook.models.webhook import Template
@@ -79,7 +81,7 @@ def _store(
     bodies: dict[str, Body],
     comment_id: str | None,
 ) -> str:
-    now, event_id = clock.now(), ids.new()
+    now, event_id = units.now(), ids.new()
     if not bodies:
         return event_id
     title = preferences.read(connection).title
@@ -106,22 +108,41 @@ def _store(
 
 
 def _fate(body: Body, event: str, now: datetime, data: dict[str, Any], due_at: datetime) -> dict[str, Any]:
+    """Return the columns of a delivery. An owner's template is never run while the transaction is open."""
+    make = partial(_made, body, event, now, data, due_at)
+    if body.format != "template":
+        return make()
+    key = ("body", body.template, event, now, due_at, json.dumps(data))
+    try:
+        return units.ask(key, make, _waiting("", due_at))
+    except units.Unsettled as error:
+        return _failed(body, event, now, data, error)
+
+
+def _made(body: Body, event: str, now: datetime, data: dict[str, Any], due_at: datetime) -> dict[str, Any]:
     """Return the columns of a delivery that is due; or failed, when its format cannot make a body."""
     try:
         payload = formats.render(body.format, event, now, data, url=body.url, template=body.template)
     except Exception as error:  # a format's mistake must not cost the visitor's comment
-        payload = formats.render("json", event, now, data)
-        return {
-            "payload": payload,
-            "status": "failed",
-            "due_at": None,
-            "finished_at": now,
-            "last_error": _why(body.format, error),
-        }
+        return _failed(body, event, now, data, error)
+    return _waiting(payload, due_at)
+
+
+def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
     return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
 
 
+def _failed(body: Body, event: str, now: datetime, data: dict[str, Any], error: Exception) -> dict[str, Any]:
+    return {
+        "payload": formats.render("json", event, now, data),
+        "status": "failed",
+        "due_at": None,
+        "finished_at": now,
+        "last_error": _why(body.format, error),
+    }
+
+
 def _why(format_name: str, error: Exception) -> str:
-    if isinstance(error, FormatFault):
+    if isinstance(error, FormatFault | units.Unsettled):
         return f"{str(error)[:REASON_LIMIT]} Nothing was sent; kept as json."
     return f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, retention, sandbox, signing, text
+from guestbook import clock, database, ids, retention, sandbox, signing, text, units
 from guestbook.inbox import signatures
 from guestbook.inbox.claims import Unproven
 from guestbook.inbox.ready import READY
@@ -110,12 +110,23 @@ def template_for(verify: str, template: str | None) -> str:
         raise Refused(sentence, field="template")
     wording = READY.get(given.strip(), given)
     try:
-        sandbox.check(wording)
-    except TemplateFault as error:
+        fault = units.ask(("source's template", wording), lambda: _fault(wording), "")
+    except units.Unsettled as error:
         raise Refused(str(error), field="template") from None
+    if fault:
+        raise Refused(fault, field="template")
     if "\0" in wording or not _is_unicode(wording):
         raise Refused("The template holds characters that no text has.", field="template")
     return wording
+
+
+def _fault(wording: str) -> str:
+    """Return what is wrong with a template; it is read, which must not be done in a transaction."""
+    try:
+        sandbox.check(wording)
+    except TemplateFault as error:
+        return str(error)
+    return ""
 
 
 def _fill(source: Source, fields: Mapping[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """Rows for tests: webhooks, comments and deliveries as the book makes them, and a pass that sends them."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import current_app
 from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
-from guestbook import book, clock, database, ids, passes
+from guestbook import book, clock, database, ids, passes, units
 from guestbook.database import db
 from guestbook.draft import Draft
 from guestbook.models import (
@@ -26,6 +28,9 @@ from guestbook.spam import Verdict
 
 PUBLISHED = Verdict("published", None)
 OPTIONS = passes.Options(max_seconds=20, concurrency=8)
+
+
+T = TypeVar("T")
 
 
 def settings() -> Settings:
@@ -50,8 +55,19 @@ def sign(message: str = "Hello", name: str = "Ada", verdict: Verdict = PUBLISHED
 
 def sign_draft(draft: Draft, verdict: Verdict = PUBLISHED) -> str:
     """The same from a draft."""
-    with database.writing() as session:
-        return book.sign(session, draft, verdict, form_key=None, settings=settings()).id
+    return written(
+        lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id
+    )
+
+
+def written(do: Callable[[Session], T]) -> T:
+    """Do it in a transaction that writes, as often as a request or a command would."""
+
+    def once() -> T:
+        with database.writing() as session:
+            return do(session)
+
+    return units.complete(once)
 
 
 def delivery(webhook_id: str, **values: Any) -> str:

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook import database, desk
+from guestbook import desk
 from guestbook.database import db
 from guestbook.models import Webhook
 from guestbook.models.webhook import Template
@@ -25,15 +25,16 @@ def _app(app: Flask) -> None:
 
 
 def add(url: str = URL, **fields: Any) -> Webhook:
-    with database.writing() as session:
-        row_id = desk.add(session, {"url": url, **fields}, stock.settings()).id
+    row_id = stock.written(lambda session: desk.add(session, {"url": url, **fields}, stock.settings()).id)
     found: Webhook = stock.the(Webhook, row_id)
     return found
 
 
 def update(row: Webhook, **fields: Any) -> Webhook:
-    with database.writing() as session:
-        desk.update(session, session.get_one(Webhook, row.id), fields, stock.settings())
+    row_id = row.id
+    stock.written(
+        lambda session: desk.update(session, session.get_one(Webhook, row_id), fields, stock.settings())
+    )
     found: Webhook = stock.the(Webhook, row.id)
     return found
 

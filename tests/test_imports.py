@@ -32,7 +32,7 @@ FLOORS = (
     ("engines", "columns", "added_columns"),
     ("transport", "formats", "answers", "spam", "lanes", "explain", "database_errors"),
     ("file_identity", "flask_config"),
-    ("signing", "schedule", "draft", "settings", "locks", "sandbox"),
+    ("signing", "schedule", "draft", "settings", "locks", "sandbox", "units"),
     ("raw", "pretty", "text", "clock", "cores", "resource_limits"),
     ("file_access", "ids", "turns", "parsers", "run_settings", "refusal", "version"),
 )

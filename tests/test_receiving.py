@@ -25,9 +25,8 @@ def _app(app: Flask) -> None:
 
 
 def add(**fields: Any) -> Source:
-    with database.writing() as session:
-        row_id = receiving.add(session, {"name": "Robot", "verify": "github", **fields}).id
-    return the(row_id)
+    given = {"name": "Robot", "verify": "github", **fields}
+    return the(stock.written(lambda session: receiving.add(session, given).id))
 
 
 def the(row_id: str) -> Source:
@@ -45,8 +44,7 @@ def refusal(**fields: Any) -> dict[str, str]:
 
 def update(row: Source, **fields: Any) -> Source:
     row_id = row.id
-    with database.writing() as session:
-        receiving.update(session, session.get_one(Source, row_id), fields)
+    stock.written(lambda session: receiving.update(session, session.get_one(Source, row_id), fields))
     return the(row_id)
 
 

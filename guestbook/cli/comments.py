@@ -15,6 +15,12 @@ from guestbook.models import Comment
 from guestbook.models.comment import STATUSES
 from guestbook.text import counted
 
+
+def _or_standard_input(_context: object, _parameter: object, given: str | None) -> str | None:
+    """Read what is given as - before the command begins, which may be run again."""
+    return sys.stdin.read() if given == "-" else given
+
+
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
@@ -90,7 +96,7 @@ def restore(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @click.argument("short_id", metavar="ID")
-@click.argument("text", required=False)
+@click.argument("text", required=False, callback=_or_standard_input)
 @click.option("--remove", is_flag=True, help="Take the answer away.")
 @show.command
 def reply(short_id: str, text: str | None, remove: bool) -> None:
@@ -98,7 +104,7 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
 
     It stands under the comment. A TEXT of - reads it from standard input.
     """
-    message = sys.stdin.read() if text == "-" else text or ""
+    message = text or ""
     if remove == bool(message.strip()):
         raise click.UsageError("Give the text of the answer, or --remove to take it away.")
     with writing() as session:

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestbook import clock, database_errors
+from guestbook import clock, database_errors, units
 from guestbook.cli import width
 from guestbook.database import Base, db
 from guestbook.database_errors import Fault
@@ -73,7 +73,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         if not _narrating():  # the pool logs the traceback of a lost connection besides raising it
             logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         try:
-            return function(*args, **options)
+            return units.complete(lambda: function(*args, **options))
         except Refused as error:
             raise click.ClickException(str(error)) from None
         except MemoryError:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from flask import Flask
+from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from guestbook import book, catching, clock, desk, preferences, signing, tokens
@@ -121,9 +122,11 @@ def _sign(app: Flask) -> list[str]:
 
 
 def _moderate(comments: list[str]) -> None:
-    with writing() as session:
+    def reply(session: Session) -> None:
         answered = session.get_one(Comment, comments[0])
         book.reply(session, answered, f"Thank you, come again! {HOSTILE}", stock.settings())
+
+    stock.written(reply)
 
 
 def _set_up() -> None:
@@ -136,8 +139,9 @@ def _set_up() -> None:
 
 def _deliveries(webhooks: list[str]) -> list[str]:
     """Return one that was delivered, one that waits for its retry, and one that was never tried."""
-    with writing() as session:
-        desk.ping(session, session.get_one(Webhook, webhooks[0]), stock.settings())
+    stock.written(
+        lambda session: desk.ping(session, session.get_one(Webhook, webhooks[0]), stock.settings()).id
+    )
     found = [
         next(
             row.id for row in reversed(stock.deliveries()) if row.webhook_id == webhook_id and row.comment_id

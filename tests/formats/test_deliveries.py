@@ -28,8 +28,7 @@ SERVICES: dict[str, tuple[str, str, Answer]] = {
 
 
 def add(url: str, **fields: Any) -> str:
-    with database.writing() as session:
-        return desk.add(session, {"url": url, **fields}, stock.settings()).id
+    return stock.written(lambda session: desk.add(session, {"url": url, **fields}, stock.settings()).id)
 
 
 @pytest.mark.usefixtures("app")
