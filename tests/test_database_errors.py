@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pymysql
 import pytest
+from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,7 +17,9 @@ import guestbook
 from guestbook import database
 from guestbook.database import db
 from guestbook.database_errors import Fault, fault_of, words
+from guestbook.inbox.worker import Inbox
 from tests import stock
+from tests.inbox import stock as inbound
 
 
 def error_of(engine: Engine, *statements: str) -> SQLAlchemyError:
@@ -140,3 +143,13 @@ def test_what_no_repetition_changes_is_not_repeated() -> None:
     with pytest.raises(DBAPIError):
         database.insist(db.engine, act)
     assert len(tries) == 1
+
+
+def test_a_book_that_lacks_a_column_gives_up_no_inbound_event(app: Flask) -> None:
+    inbound.source()
+    inbound.post(app.test_client(), {"type": "thing.made", "text": "Hello"})
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE comments RENAME COLUMN website TO old")
+    with pytest.raises(DBAPIError):
+        Inbox(db.engine, app.config["GUESTBOOK"]).work()
+    assert inbound.row().status == "new"

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, queue, raw, schedule
+from guestbook import clock, database, database_errors, ids, queue, raw, schedule
+from guestbook.database_errors import Fault
 from guestbook.inbox import budget, deeds, judge
 from guestbook.inbox.counts import Counts
 from guestbook.inbox.judge import Arrived, Judgement
@@ -25,6 +26,7 @@ COUNT_EVERY = 1.0  # seconds between two looks at the sources' budgets
 REST = 0.02  # seconds between two batches, for the web's turn to write
 MOST_LOSSES = 10  # passes that may die over one event before it is left alone
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
+ITS_FAULTS = (Fault.REFUSED, Fault.BROKEN)  # of the database over one event; others are not about the event
 
 Batch = list[tuple[Arrived, Source]]
 Judged = tuple[Arrived, Source, Judgement]
@@ -183,7 +185,7 @@ class Inbox:
             except IntegrityError:  # another pass was a moment quicker: now it can be seen
                 note = self._do(connection, event, source, judgement)
         except DBAPIError as error:
-            if database.is_away(error) or database.had_to_yield(error):
+            if database_errors.fault_of(error) not in ITS_FAULTS:
                 raise
             note, judgement = None, _broken(judgement, error)
             _finish(connection, event, judgement, error=judgement.error, **_proof(judgement, source))
