@@ -16,10 +16,11 @@ from guestbook.web.admin import (
     entrance,
     inbox,
     sources,
+    undo,
     webhooks,
 )
 
-NOUNS = (entrance, dashboard, comments, webhooks, deliveries, sources, inbox, bins, book, account)
+NOUNS = (entrance, dashboard, comments, webhooks, deliveries, sources, inbox, bins, book, account, undo)
 
 
 def register(app: Flask) -> None:

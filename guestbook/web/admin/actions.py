@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from guestbook.refusal import Refused
 
 
-def done(sentence: str, endpoint: str, **values: object) -> ResponseReturnValue:
-    """Lead on to a page, which says what was done."""
-    flash(sentence)
+def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: object) -> ResponseReturnValue:
+    """Lead on to a page, which says what was done, and offers to undo it where `undo` is the change's id."""
+    flash(sentence, f"undo {undo}" if undo else "message")
     return redirect(url_for(endpoint, **values), 303)  # type: ignore[arg-type]  # what url_for takes
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
@@ -10,7 +10,7 @@ from guestbook import preferences, text
 from guestbook.database import writing
 from guestbook.refusal import Refused
 from guestbook.web import show
-from guestbook.web.admin import actions
+from guestbook.web.admin import actions, undo
 
 pages = Blueprint("book", __name__, url_prefix="/book")
 
@@ -38,19 +38,26 @@ def save() -> ResponseReturnValue:
     typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.NAMES}
     typed["closed"] = "yes" if "closed" in request.form else "no"  # a box that is not ticked is not sent
     try:
-        _save(typed)
+        undo_id = _save(typed)
     except Refused as error:
         return _form(typed, error.fields), 422
-    return actions.done("The settings are saved.", "admin.book.index")
+    return actions.done("The settings are saved.", "admin.book.index", undo=undo_id)
 
 
-def _save(typed: Mapping[str, str]) -> None:
+def _save(typed: Mapping[str, str]) -> str | None:
+    """Save them; return what undoes it."""
     try:
-        with writing() as session:
-            preferences.save(session, typed)
+        return _save_once(typed)
     except IntegrityError:  # the first of two clicks made the rows just now; they are there to be changed
-        with writing() as session:
-            preferences.save(session, typed)
+        return _save_once(typed)
+
+
+def _save_once(typed: Mapping[str, str]) -> str | None:
+    with writing() as session:
+        before = preferences.typed(preferences.read(session))
+        preferences.save(session, typed)
+        after = preferences.typed(preferences.read(session))
+        return undo.of_settings(session, before, after, url_for("admin.book.index"))
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:

@@ -15,7 +15,7 @@ from guestbook.models import Comment
 from guestbook.refusal import Refused
 from guestbook.text import clean_line, counted
 from guestbook.web import common
-from guestbook.web.admin import actions
+from guestbook.web.admin import actions, undo
 
 pages = Blueprint("comments", __name__, url_prefix="/comments")
 
@@ -104,13 +104,15 @@ def reply(comment_id: str) -> ResponseReturnValue:
 def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Publish it, hold it, throw it out or bring it back."""
     is_from_list, place = "status" in request.form, _place(request.form)
+    here = url_for("admin.comments.show", comment_id=comment_id)
+    back = _address(place) if is_from_list else here
     with writing() as session:
         comment = _lock(session, comment_id)
-        _do(session, comment, action)
+        undo_id = _do_all(session, [comment], action, back)
         sentence = f"The comment by {comment.name} {NOW[comment.status]}."
     if is_from_list:
-        return actions.done(sentence, "admin.comments.index", **place.values)
-    return actions.done(sentence, "admin.comments.show", comment_id=comment_id)
+        return actions.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
+    return actions.done(sentence, "admin.comments.show", undo=undo_id, comment_id=comment_id)
 
 
 @pages.get("/<comment_id>/delete")
@@ -144,9 +146,9 @@ def bulk() -> ResponseReturnValue:
         return _ask(db.session.scalars(query).all(), place, url_for("admin.comments.bulk"))
     with writing() as session:
         found = book.lock(session, _ids(chosen))
-        for comment in found:
-            _do(session, comment, action)
-    return actions.done(_count(DONE[action], len(found), len(chosen)), "admin.comments.index", **place.values)
+        undo_id = _do_all(session, found, action, _address(place))
+    sentence = _count(DONE[action], len(found), len(chosen))
+    return actions.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
 
 
 def _place(values: Mapping[str, str]) -> Place:
@@ -223,6 +225,21 @@ def _lock(session: Session, comment_id: str) -> Comment:
 
 def _ids(texts: Sequence[str]) -> list[str]:
     return [text for text in texts if common.ID.fullmatch(text)]
+
+
+def _do_all(session: Session, comments: Sequence[Comment], action: str, back: str) -> str | None:
+    """Do it to each; return what undoes it, None for what cannot be undone or changed nothing."""
+    statuses = {comment.id: comment.status for comment in comments}
+    for comment in comments:
+        _do(session, comment, action)
+    if action == "delete":
+        return None
+    moved = [(comment.id, statuses[comment.id], comment.status) for comment in comments]
+    return undo.of_comments(session, moved, back)
+
+
+def _address(place: Place) -> str:
+    return url_for("admin.comments.index", **place.values)  # type: ignore[arg-type]  # as in actions
 
 
 def _do(session: Session, comment: Comment, action: str) -> None:

@@ -61,6 +61,11 @@ def just_made(row: Webhook | Source) -> str | None:
     return row.secret if shown and sealed.unseal(PURPOSE, shown) == mark(row) else None
 
 
+def still_shown(row: Webhook | Source) -> str | None:
+    """Return what lets the next page go on showing the secret, where the page before it showed it."""
+    return seal(row) if just_made(row) else None
+
+
 def overlap(then: str) -> timedelta:
     """Read for how long the old secret may do `then` beside a new one; 422 for what was not to be chosen."""
     hours = request.form.get("hours", "")

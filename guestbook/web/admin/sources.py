@@ -1,6 +1,6 @@
 """The sources at the desk: who sends webhooks to us, what to give them, what becomes of what they send."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
@@ -13,7 +13,7 @@ from guestbook.models import InboundEvent, Source
 from guestbook.refusal import Refused
 from guestbook.text import clean_line, counted
 from guestbook.web import common
-from guestbook.web.admin import actions, its_secret
+from guestbook.web.admin import actions, its_secret, undo
 from guestbook.web.admin.source_form import ACTIONS, READY_NAMES, VERIFY, Typed
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
@@ -98,10 +98,14 @@ def enable(source_id: str) -> ResponseReturnValue:
 @pages.post("/<source_id>/disable")
 def disable(source_id: str) -> ResponseReturnValue:
     """Store what it sends and do nothing with it."""
-    with writing():
-        common.hold(Source, source_id).disable(clock.now())
+    with writing() as session:
+        source = common.hold(Source, source_id)
+        was_enabled = source.disabled_at is None
+        source.disable(clock.now())
+        back = url_for("admin.sources.show", source_id=source_id)
+        undo_id = undo.of_disabling(session, source, back) if was_enabled else None
     sentence = "The source is disabled. What it sends is stored, and waits until it is enabled again."
-    return actions.done(sentence, "admin.sources.show", source_id=source_id)
+    return actions.done(sentence, "admin.sources.show", undo=undo_id, source_id=source_id)
 
 
 @pages.post("/<source_id>/rotate")

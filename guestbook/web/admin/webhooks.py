@@ -11,7 +11,7 @@ from guestbook.models import Delivery, Webhook
 from guestbook.refusal import Refused
 from guestbook.text import counted
 from guestbook.web import common
-from guestbook.web.admin import actions, its_secret, webhook_ping, webhook_preview
+from guestbook.web.admin import actions, its_secret, undo, webhook_ping, webhook_preview
 from guestbook.web.admin.webhook_form import EVENTS, Typed
 from guestbook.web.admin.webhook_preview import Preview
 
@@ -106,18 +106,24 @@ def change(webhook_id: str) -> ResponseReturnValue:
 def enable(webhook_id: str) -> ResponseReturnValue:
     """Send to it again, also before a pause is over."""
     with writing():
-        common.hold(Webhook, webhook_id).enable()
+        webhook = common.hold(Webhook, webhook_id)
+        webhook.enable()
+        shown = its_secret.still_shown(webhook)
     sentence = "The webhook is enabled. What waits for it goes out with the next pass of cron."
-    return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
+    return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id, shown=shown)
 
 
 @pages.post("/<webhook_id>/disable")
 def disable(webhook_id: str) -> ResponseReturnValue:
     """Send nothing more to it."""
-    with writing():
-        common.hold(Webhook, webhook_id).disable(clock.now(), "by_hand")
+    with writing() as session:
+        webhook = common.hold(Webhook, webhook_id)
+        was_enabled = webhook.disabled_at is None
+        webhook.disable(clock.now(), "by_hand")
+        back = url_for("admin.webhooks.show", webhook_id=webhook_id)
+        undo_id = undo.of_disabling(session, webhook, back) if was_enabled else None
     sentence = "The webhook is disabled. Its deliveries wait until it is enabled again."
-    return actions.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
+    return actions.done(sentence, "admin.webhooks.show", undo=undo_id, webhook_id=webhook_id)
 
 
 @pages.post("/<webhook_id>/ping")
@@ -126,7 +132,9 @@ def ping(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = common.hold(Webhook, webhook_id)
         delivery_id = desk.ping(session, webhook, common.settings()).id
-    return redirect(url_for(".show", webhook_id=webhook_id, ping=delivery_id, _anchor="ping"), 303)
+        shown = its_secret.still_shown(webhook)
+    there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
+    return redirect(there, 303)
 
 
 @pages.post("/<webhook_id>/rotate")

@@ -25,7 +25,15 @@ from tests.web.admin.owner import PASSWORD, Owner
 from tests.web.visitor import Visitor, fields, parse
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
-PUBLIC = {"public.index", "public.sign", "public.comment", "health.healthz", "bins.catch", "static"}
+PUBLIC = {
+    "public.index",
+    "public.sign",
+    "public.comment",
+    "public.icon",
+    "health.healthz",
+    "bins.catch",
+    "static",
+}
 PUBLIC |= {"receiver.receive", "receiver.greet"}
 ENTRANCE = {"admin.entrance.log_in", "admin.entrance.check", "admin.entrance.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.about.openapi"}

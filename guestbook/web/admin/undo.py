@@ -1,0 +1,124 @@
+"""Undo: the notice of a change offers it, and one click brings back what was before.
+
+What was before is kept beside the settings, for the latest changes alone. It holds ids, statuses and the
+settings of the book: neither a secret nor what a visitor wrote.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from flask import Blueprint, abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from guestbook import book, clock, ids, preferences
+from guestbook.database import writing
+from guestbook.models import SETTINGS, Comment, Setting, Source, Webhook
+from guestbook.text import counted
+from guestbook.web import common
+
+pages = Blueprint("undo", __name__, url_prefix="/undo")
+
+PREFIX = "undo:"  # of the rows among the settings
+LATEST = 20  # changes that can be undone
+BEFORE = "It was undone before."
+CHANGED_SINCE = "It was changed again since, so it was left as it is."
+TOO_OLD = "It can be undone no more: only the latest changes can."
+
+STATUS = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
+
+Moved = tuple[str, str, str]  # a comment's id, the status that it had, and the one that it has got
+
+
+def of_comments(session: Session, moved: Sequence[Moved], back: str) -> str | None:
+    """Keep what comments were, in the caller's transaction; return the change's id, None without a change."""
+    changed = [row for row in moved if row[1] != row[2]]
+    return _keep(session, {"moved": changed, "back": back}) if changed else None
+
+
+def of_disabling(session: Session, row: Webhook | Source, back: str) -> str:
+    """Keep that it was enabled until now."""
+    assert row.disabled_at
+    return _keep(session, {type(row).__name__: row.id, "at": clock.to_text(row.disabled_at), "back": back})
+
+
+def of_settings(
+    session: Session, before: Mapping[str, str], after: Mapping[str, str], back: str
+) -> str | None:
+    """Keep what settings were changed; None when none was."""
+    changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
+    return _keep(session, {"settings": changed, "back": back}) if changed else None
+
+
+@pages.post("/")
+def undo() -> ResponseReturnValue:
+    """Bring back what was, unless it was undone before or changed since; then say so."""
+    change_id = request.form.get("change", "")
+    if not common.ID.fullmatch(change_id):
+        abort(404)
+    with writing() as session:
+        row = session.get(Setting, PREFIX + change_id, with_for_update=True)
+        change: dict[str, Any] = json.loads(row.value) if row else {}
+        sentence = TOO_OLD if row is None else BEFORE if change.get("undone") else _undone(session, change)
+        if row is not None:
+            row.value = json.dumps(change | {"undone": True})
+    flash(sentence)
+    return redirect(change.get("back") or url_for("admin.dashboard.index"), 303)
+
+
+def _undone(session: Session, change: Mapping[str, Any]) -> str:
+    if "moved" in change:
+        return _move_back(session, change["moved"])
+    if "settings" in change:
+        return _set_back(session, change["settings"])
+    model = Webhook if "Webhook" in change else Source
+    return _enable_again(session, model, change[model.__name__], change["at"])
+
+
+def _move_back(session: Session, moved: Sequence[Moved]) -> str:
+    steps = {comment_id: (was, is_now) for comment_id, was, is_now in moved}
+    found = [comment for comment in book.lock(session, list(steps)) if comment.status == steps[comment.id][1]]
+    for comment in found:
+        book.move(session, comment, steps[comment.id][0], common.settings())
+    if not found:
+        return CHANGED_SINCE
+    left = len(moved) - len(found)
+    rest = f" {counted(left, 'comment')} changed again since, and left as they are." if left else ""
+    return f"Undone. {_as_before(found)}{rest}"
+
+
+def _as_before(comments: Sequence[Comment]) -> str:
+    if len(comments) == 1:
+        return f"The comment by {comments[0].name} is {STATUS[comments[0].status]} again."
+    return f"{counted(len(comments), 'comment')} are as before."
+
+
+def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
+    now = preferences.typed(preferences.read(session))
+    back = {name: before for name, (before, after) in settings.items() if now.get(name) == after}
+    preferences.save(session, back)
+    return "Undone. The settings are as before." if len(back) == len(settings) else CHANGED_SINCE
+
+
+def _enable_again(session: Session, model: type[Webhook] | type[Source], row_id: str, at: str) -> str:
+    """Take back that very disabling and nothing else, so that a pause and failures stay as they were."""
+    row = cast(Webhook | Source | None, session.get(model, row_id, with_for_update={"key_share": True}))
+    if row is None or row.disabled_at is None or clock.to_text(row.disabled_at) != at:
+        return CHANGED_SINCE
+    row.disabled_at = None
+    if isinstance(row, Webhook):
+        row.disabled_reason = None
+    return f"Undone. “{row.name}” is enabled again."
+
+
+def _keep(session: Session, change: Mapping[str, Any]) -> str:
+    change_id = ids.new()
+    session.add(Setting(name=PREFIX + change_id, value=json.dumps(change)))
+    session.flush()
+    kept = select(SETTINGS.c.name).where(SETTINGS.c.name.like(f"{PREFIX}%"))
+    old = list(session.scalars(kept.order_by(SETTINGS.c.name.desc()).offset(LATEST).limit(LATEST)))
+    if old:
+        session.connection().execute(delete(SETTINGS).where(SETTINGS.c.name.in_(old)))
+    return change_id

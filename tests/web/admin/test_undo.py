@@ -1,0 +1,169 @@
+"""Undo: each notice of a change offers it, it brings back exactly what was, and nothing that came after."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook import clock, preferences
+from guestbook.database import db, writing
+from guestbook.models import Source, Webhook
+from guestbook.web.admin import undo
+from tests import stock
+from tests.web.admin.owner import Owner
+from tests.web.visitor import add, by_class, fields, stored, text
+
+UNDO = "/admin/undo/"
+LIST = "/admin/comments/"
+GOOD = {"moderation": "suspicious", "theme": "auto", "per_page": "20", "rate": "20"}
+
+
+def offered(owner: Owner, url: str, data: dict[str, Any] | None = None) -> str:
+    """Do something; return what the notice's button would send."""
+    page = owner.does(url, data)
+    [form] = [form for form in page.findall(".//form") if form.attrib["action"] == UNDO]
+    assert form.attrib["method"] == "post"
+    change = form.find(".//input[@name='change']")
+    assert change is not None
+    return change.attrib["value"]
+
+
+def undone(owner: Owner, change: str) -> str:
+    """Press the button; return what the next page says. It offers nothing to undo."""
+    page = owner.does(UNDO, {"change": change})
+    assert UNDO not in [form.attrib["action"] for form in page.findall(".//form")]
+    return text(by_class(page, "notice")[0])
+
+
+def statuses(app: Flask) -> list[str]:
+    return [comment.status for comment in stored(app)]
+
+
+@pytest.mark.parametrize(
+    ("was", "action"), [("published", "spam"), ("held", "trash"), ("spam", "trash"), ("trash", "restore")]
+)
+def test_a_comment_gets_back_the_status_that_it_had(app: Flask, owner: Owner, was: str, action: str) -> None:
+    [comment_id] = add(app, ["Hello"], status=was, reason="It has many links.")
+    change = offered(owner, f"{LIST}{comment_id}/{action}")
+    assert statuses(app) != [was]
+    assert undone(owner, change).startswith("Undone. The comment by Ada is ")
+    [comment] = stored(app)
+    assert (comment.status, comment.reason) == (was, "It has many links.")
+
+
+def test_many_get_back_each_its_own_and_the_list_comes_again(app: Flask, owner: Owner) -> None:
+    ids = [*add(app, ["a", "b"]), *add(app, ["c"], status="held"), *add(app, ["d"], status="trash")]
+    change = offered(owner, f"{LIST}bulk", {"id": ids, "action": "trash", "status": "all"})
+    assert statuses(app) == ["trash"] * 4
+    answer = owner.post(UNDO, {"change": change})
+    assert answer.headers["Location"] == f"{LIST}?status=all"
+    assert statuses(app) == ["published", "published", "held", "trash"]
+
+
+def test_what_changed_again_since_is_left_alone(app: Flask, owner: Owner) -> None:
+    ids = add(app, ["a", "b"])
+    change = offered(owner, f"{LIST}bulk", {"id": ids, "action": "spam"})
+    owner.does(f"{LIST}{ids[0]}/trash")
+    assert "1 comment changed again since" in undone(owner, change)
+    assert statuses(app) == ["trash", "published"]
+
+
+def test_a_second_click_changes_nothing_more(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"])
+    change = offered(owner, f"{LIST}{comment_id}/spam")
+    undone(owner, change)
+    again = offered(owner, f"{LIST}{comment_id}/spam")
+    assert undone(owner, change) == undo.BEFORE
+    assert statuses(app) == ["spam"]
+    undone(owner, again)
+    assert statuses(app) == ["published"]
+
+
+def test_what_changed_nothing_or_cannot_come_back_offers_no_undo(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], status="spam")
+    for url in (f"{LIST}{comment_id}/spam", f"{LIST}{comment_id}/delete"):
+        page = owner.does(url)
+        assert UNDO not in [form.attrib["action"] for form in page.findall(".//form")]
+
+
+def test_a_disabled_webhook_is_as_it_was(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        failing = {"failing_since": clock.now(), "failures_in_a_row": 7, "paused_until": clock.now()}
+        hook = stock.webhook(name="Chat", **failing)
+    before = stands(app, Webhook, hook)
+    change = offered(owner, f"/admin/webhooks/{hook}/disable")
+    assert stands(app, Webhook, hook) != before
+    assert undone(owner, change) == "Undone. “Chat” is enabled again."
+    assert stands(app, Webhook, hook) == before
+    owner.does(f"/admin/webhooks/{hook}/disable")
+    assert undone(owner, change) == undo.BEFORE
+    assert stands(app, Webhook, hook) != before
+
+
+def test_a_disabled_source_is_as_it_was(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        source = stock.source(name="GitHub")
+    before = stands(app, Source, source)
+    change = offered(owner, f"/admin/sources/{source}/disable")
+    owner.does(f"/admin/sources/{source}/enable")
+    owner.does(f"/admin/sources/{source}/disable")
+    assert undone(owner, change) == undo.CHANGED_SINCE
+    owner.does(f"/admin/sources/{source}/enable")
+    undone(owner, offered(owner, f"/admin/sources/{source}/disable"))
+    assert stands(app, Source, source) == before
+
+
+def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"title": "Before", "welcome": "ü" * 1000, "closed": "yes"})
+    before = kept(app)
+    change = offered(owner, "/admin/book/", {**GOOD, "title": "After", "theme": "dark"})
+    assert kept(app).title == "After"
+    assert undone(owner, change) == "Undone. The settings are as before."
+    assert kept(app) == before
+    change = offered(owner, "/admin/book/", {**GOOD, "title": "After", "theme": "dark"})
+    owner.does("/admin/book/", {**GOOD, "title": "Later", "theme": "dark"})
+    assert undone(owner, change) == undo.CHANGED_SINCE
+    assert (kept(app).title, kept(app).theme) == ("Later", "auto")
+
+
+def test_only_the_latest_changes_are_kept(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "LATEST", 2)
+    ids = add(app, ["a", "b", "c"])
+    changes = [offered(owner, f"{LIST}{comment_id}/spam") for comment_id in ids]
+    assert undone(owner, changes[0]) == undo.TOO_OLD
+    undone(owner, changes[1])
+    assert statuses(app) == ["spam", "published", "spam"]
+
+
+def test_a_change_that_there_never_was_is_refused(owner: Owner) -> None:
+    assert owner.post(UNDO, {"change": "x"}).status_code == 404
+    assert owner.get(UNDO).status_code == 405
+    assert undone(owner, "0" * 32) == undo.TOO_OLD
+
+
+@pytest.mark.parametrize("then", ["ping", "enable"])
+def test_the_secret_is_still_there_after_the_next_step(owner: Owner, then: str) -> None:
+    more = {"disabled": "on"} if then == "enable" else {}
+    form = fields(owner.page("/admin/webhooks/new"))
+    answer = owner.post("/admin/webhooks/", {**form, "url": "https://chat.example/", **more})
+    page = owner.page(answer.headers["Location"])
+    [secret] = [one.text for one in page.iter("code") if one.attrib.get("id") == "secret"]
+    [action] = [
+        form.attrib["action"] for form in page.findall(".//form") if f"/{then}" in form.attrib["action"]
+    ]
+    page = owner.does(action)
+    assert [one.text for one in page.iter("code") if one.attrib.get("id") == "secret"] == [secret]
+    page = owner.does(action.partition("?")[0])
+    assert [one for one in page.iter("code") if one.attrib.get("id") == "secret"] == []
+
+
+def stands(app: Flask, model: type[Webhook] | type[Source], row_id: str) -> dict[str, Any]:
+    with app.app_context():
+        row = db.session.get_one(model, row_id)
+        return {column.key: getattr(row, column.key) for column in model.__table__.columns}
+
+
+def kept(app: Flask) -> preferences.Preferences:
+    with app.app_context():
+        return preferences.read(db.session())
