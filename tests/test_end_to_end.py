@@ -31,8 +31,7 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 def serving(environ: dict[str, str], folder: Path) -> Iterator[str]:
     """Serve the book as scripts/run does; give its address."""
     port = outside.free_port()
-    options = ["--listen", f"127.0.0.1:{port}", "--threads", "8", "--call", "guestbook:create_app"]
-    command = [sys.executable, "-m", "waitress", *options]
+    command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
     with outside.started(command, cwd=folder, env=outside.clean_environ(**environ)) as server:
         address = f"http://127.0.0.1:{port}"
         outside.wait_for(lambda: outside.answers(address), 30, server.output)

@@ -34,7 +34,7 @@ FLOORS = (
     ("file_identity", "flask_config"),
     ("signing", "schedule", "draft", "settings", "locks", "sandbox", "units"),
     ("raw", "pretty", "text", "clock", "cores", "resource_limits"),
-    ("file_access", "ids", "turns", "parsers", "run_settings", "refusal", "version"),
+    ("file_access", "ids", "turns", "parsers", "run_settings", "refusal", "version", "server"),
 )
 PURE = (
     "signing",

@@ -267,15 +267,15 @@ def test_the_line_for_cron_is_that_of_the_example() -> None:
 
 
 def test_a_server_that_the_readme_starts_listens_on_this_machine_alone() -> None:
-    commands = re.findall(r"waitress-serve [^`]+", README)
+    commands = re.findall(r"(?m)^\.venv/bin/flask --app guestbook serve.*$", README)
     assert commands
     assert all(" --listen 127.0.0.1:" in command for command in commands)
 
 
 def test_behind_a_proxy_the_server_of_the_readme_tells_its_visitors_apart(environ: dict[str, str]) -> None:
-    (command,) = re.findall(r"waitress-serve (.+--call .+)", README)
+    (command,) = re.findall(r"(?m)^\.venv/bin/flask (--app guestbook serve .+)$", README)
     port = str(outside.free_port())
-    serve = [sys.executable, "-m", "waitress", *command.replace(":8080", f":{port}").split()]
+    serve = [sys.executable, "-m", "flask", *command.replace(":8080", f":{port}").split()]
     desk = f"http://127.0.0.1:{port}/admin/login"
     proxied = outside.clean_environ(**environ, GUESTBOOK_TRUSTED_PROXIES="1")
     with (

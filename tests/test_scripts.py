@@ -133,7 +133,7 @@ def test_a_signal_to_the_script_alone_stops_everything_too(checkout: Path) -> No
 def test_a_pass_that_is_killed_is_followed_by_another(checkout: Path) -> None:
     with Receiver() as receiver, running(checkout) as (script, address):
         flask(checkout, "webhooks", "add", receiver.url("/hook"))
-        (one,) = outside.wait_for(lambda: script.members("-m flask"), 10, script.output)
+        (one,) = outside.wait_for(lambda: script.members("cron"), 10, script.output)
         os.kill(one, signal.SIGKILL)
         outside.wait_for(lambda: one not in script.members(), 5)
         assert outside.sign(address) == 303
@@ -142,7 +142,7 @@ def test_a_pass_that_is_killed_is_followed_by_another(checkout: Path) -> None:
 
 def test_run_ends_with_its_web_server_and_takes_cron_along(checkout: Path) -> None:
     with running(checkout) as (script, _):
-        (server,) = script.members("-m waitress")
+        (server,) = script.members("serve")
         os.kill(server, signal.SIGKILL)
         assert ended(script) != 0
 
@@ -204,7 +204,7 @@ def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_lo
 def test_what_another_program_keeps_in_the_folder_above_does_not_matter(checkout: Path) -> None:
     (checkout.parent / ".env").write_bytes(b"GUESTBOOK_COLOUR=blue\nOTHER=\xff\n")
     with running(checkout) as (script, _):
-        outside.wait_for(lambda: script.members("-m flask"), 10, script.output)
+        outside.wait_for(lambda: script.members("cron"), 10, script.output)
         assert "Unknown setting" not in script.output()
 
 

@@ -13,6 +13,7 @@ from guestbook.cli import (
     migrate,
     passes,
     relay,
+    serve,
     setup,
     sources,
     status,
@@ -25,6 +26,7 @@ def register(app: Flask) -> None:
     """Hang the commands on the app."""
     for command in (
         setup.init_db,
+        serve.serve,
         migrate.migrate_to,
         passes.cron,
         passes.deliver,

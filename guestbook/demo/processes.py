@@ -69,8 +69,8 @@ class Processes:
 
     def start_server(self) -> None:
         """Serve the book as scripts/run does."""
-        options = ["--listen", f"{HOST}:{self._place.port}", "--threads", "8"]
-        self.start("server", "waitress", *options, "--call", "guestbook:create_app")
+        listen = f"{HOST}:{self._place.port}"
+        self.start("server", "flask", "--app", "guestbook", "serve", "--listen", listen)
 
     def start_pass(self) -> None:
         """Do cron's work, in one pass that stays."""

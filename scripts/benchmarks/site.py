@@ -13,19 +13,18 @@ from flask import Flask
 
 @contextmanager
 def serving(app: Flask) -> Iterator[int]:
-    """Serve the book under waitress; give its port."""
+    """Serve the book; give its port."""
     with served(app) as (port, _):
         yield port
 
 
 @contextmanager
 def served(app: Flask) -> Iterator[tuple[int, int]]:
-    """Serve the book under waitress, as behind a proxy; give its port and the number of its process."""
+    """Serve the book, as behind a proxy; give its port and the number of its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "waitress", "--threads=8", f"--listen=127.0.0.1:{port}"]
-    command += ["--no-clear-untrusted-proxy-headers", "--call", "guestbook:create_app"]
+    command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
     with _running(command, app) as number:
         deadline = time.monotonic() + 20
         while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
@@ -49,7 +48,7 @@ def environ_of(app: Flask) -> dict[str, str]:
 
 @contextmanager
 def _running(command: list[str], app: Flask) -> Iterator[int]:
-    process = subprocess.Popen(  # waitress tells of its queue
+    process = subprocess.Popen(  # the server says where it listens
         command, env=environ_of(app), stderr=subprocess.DEVNULL
     )
     try:

@@ -170,14 +170,14 @@ def test_a_signal_in_the_midst_ends_it_and_leaves_nothing_behind(visit: Visit, n
     assert visit.left_over() == []
 
 
-@pytest.mark.parametrize("word", ["waitress", "cron"])
+@pytest.mark.parametrize("word", ["serve", "cron"])
 def test_a_process_that_dies_ends_it_with_a_sentence(visit: Visit, word: str) -> None:
     with visit.started() as demo:
         until(demo, HELD_BACK)
         (number,) = [number for number, line in visit.processes().items() if word in line]
         os.kill(number, signal.SIGKILL)
         assert ended(demo) == 1
-        name = {"waitress": "server", "cron": "pass"}[word]
+        name = {"serve": "server", "cron": "pass"}[word]
         assert f"\nError: The demo's {name} has ended by itself." in demo.output()
         assert "Traceback" not in demo.output()
     assert visit.left_over() == []

@@ -269,8 +269,7 @@ def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]:
     with app.app_context():
         stock.source()
     port = outside.free_port()
-    options = ["--listen", f"127.0.0.1:{port}", "--threads", "8", "--channel-timeout", "3"]
-    command = [sys.executable, "-m", "waitress", *options, "--call", "guestbook:create_app"]
+    command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
     with outside.started(command, cwd=tmp_path, env=outside.clean_environ(**environ)) as server:
         outside.wait_for(lambda: outside.answers(f"http://127.0.0.1:{port}"), 30, server.output)
         yield port
