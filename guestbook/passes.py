@@ -94,7 +94,6 @@ def begun(
             yield None
             return
         previous = repair.repair(engine, settings)
-        budget.count_again(engine)
         number = _begin(engine)
         stage = Stage(until, stop)
         yield stage
@@ -102,6 +101,7 @@ def begun(
             figures.settle(engine, settings, clock.now())  # before the rows that it counts go
             now = time.monotonic()  # what stays to the end of its time must tidy up too
             retention.prune(engine, settings, until=max(min(until, now + PRUNE_FOR), now + PRUNE_LATE))
+        budget.count_again(engine)  # proven and removed events have left room
         _end(engine, number, stage.tally)
 
 

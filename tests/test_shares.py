@@ -37,11 +37,11 @@ def story(app: Flask) -> str:
 
 
 def test_the_first_delivery_does_not_wait_for_a_full_inbox(app: Flask, receiver: Receiver) -> None:
-    fill_inbox(800)
+    fill_inbox(500)
     stock.delivery(stock.webhook(receiver.url()))
     told = story(app)
-    assert told.count("i") == 800
-    assert told.index("d") < 400
+    assert told.count("i") == 500
+    assert told.index("d") < 250
 
 
 def test_a_full_outbox_and_a_full_inbox_advance_together(app: Flask, receiver: Receiver) -> None:

@@ -10,7 +10,7 @@ from guestbook import browse, clock
 from guestbook.inbox import budget
 from guestbook.models import InboundEvent, Source
 
-FULL = "What is not proven fills its {} MB: until a pass makes room, only what it has signed is taken."
+FULL = "Unproven events fill its {} MB. Until a pass makes room, {} is accepted."
 LATEST = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
 
 
@@ -38,7 +38,8 @@ def of(session: Session, source: Source) -> Standing:
     waiting = browse.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
     word, sentence = _words(source, latest, waiting)
     if budget.is_full(source) and waiting:
-        sentence += f" {FULL.format(source.budget_mb)}"
+        still = "nothing more" if source.verify == "none" else "only what it has signed"
+        sentence += f" {FULL.format(source.budget_mb, still)}"
     return Standing(source, word, sentence, latest.received_at if latest else None, waiting)
 
 

@@ -3,8 +3,13 @@
 from collections import Counter
 
 import pytest
+from sqlalchemy import func, insert, select
 
+from guestbook import clock, database, ids
+from guestbook.models import INBOUND
+from tests import stock
 from tests.broker.works import DELIVERIES, Works
+from tests.outside import wait_for
 from tests.receiver import Answer, Receiver
 
 pytestmark = pytest.mark.needs("rabbitmq")
@@ -52,3 +57,28 @@ def test_what_waits_in_the_queue_is_left_alone_by_the_ordinary_pass_and_by_anoth
     with works.worker():
         works.wait_until_final(5)
     assert len(receiver.requests) == 5
+
+
+@pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
+def test_a_full_inbox_holds_up_no_delivery(works: Works, receiver: Receiver) -> None:
+    source_id = stock.source()
+    now = clock.now()
+    plain = {"source_id": source_id, "headers": {}, "payload": "{}", "encoding": "text", "status": "new"}
+    numbers = {"attempts": 0, "claims": 0, "due_at": now, "received_at": now}
+    with database.write(works.book.engine) as connection:
+        connection.execute(insert(INBOUND), [{"id": ids.new(), **plain, **numbers} for _ in range(2000)])
+    works.book.webhook(receiver.url())
+    relay = works.start_relay("--stay")
+    with works.worker(8):
+        wait_for(lambda: waiting(works) < 1900, 60, works.show)
+        works.book.publish(10)
+        works.wait_until_final(10)
+        assert waiting(works) > 500
+    relay.terminate()
+    assert relay.wait() == 0, relay.printed
+
+
+def waiting(works: Works) -> int:
+    """How much of the inbox nobody has worked through."""
+    with works.book.engine.connect() as connection:
+        return connection.scalar(select(func.count()).where(INBOUND.c.status == "new")) or 0
