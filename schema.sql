@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS comments (
     reason VARCHAR(200),            -- why it was held or taken for spam
     form_key VARCHAR(64),           -- the same form sent twice is one comment
     created_at VARCHAR(24) NOT NULL,
+    announced_at VARCHAR(24),       -- when comment.created was last stored for our webhooks
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -76,6 +77,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     finished_at VARCHAR(24),
     last_status_code INTEGER,
     last_error VARCHAR(300),
+    erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
     PRIMARY KEY (id),
     CONSTRAINT deliveries_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE,
     CONSTRAINT deliveries_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE SET NULL,
@@ -217,6 +219,7 @@ CREATE TABLE IF NOT EXISTS inbound_events (
     comment_id VARCHAR(32),         -- the comment that it became
     received_at VARCHAR(24) NOT NULL,
     processed_at VARCHAR(24),
+    erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
     PRIMARY KEY (id),
     CONSTRAINT inbound_events_once UNIQUE (source_id, external_id),
     CONSTRAINT inbound_events_source FOREIGN KEY (source_id) REFERENCES sources (id) ON DELETE CASCADE,
@@ -284,6 +287,7 @@ CREATE TABLE IF NOT EXISTS bin_requests (
     size INTEGER NOT NULL,          -- bytes that came
     answered INTEGER NOT NULL,      -- the status that was answered
     received_at VARCHAR(24) NOT NULL,
+    event_id VARCHAR(32),           -- its webhook-id, where that looks like ours: so erasure finds it
     PRIMARY KEY (id),
     CONSTRAINT bin_requests_bin FOREIGN KEY (bin_id) REFERENCES bins (id) ON DELETE CASCADE,
     CONSTRAINT bin_requests_encoding CHECK (encoding IN ('text', 'base64'))
@@ -291,3 +295,4 @@ CREATE TABLE IF NOT EXISTS bin_requests (
 
 CREATE INDEX IF NOT EXISTS bin_requests_by_bin ON bin_requests (bin_id, id);
 CREATE INDEX IF NOT EXISTS bin_requests_by_age ON bin_requests (received_at);
+CREATE INDEX IF NOT EXISTS bin_requests_by_event ON bin_requests (event_id);

@@ -28,18 +28,20 @@ class Part:
     disabled: bool  # so it would wait
     count: int
     in_hand: int  # beside them, those that a pass has in hand just now, which are left alone
+    erased: int  # and those whose comment was deleted for good, which cannot be done again
 
 
 def forecast(session: Session, model: type[M], which: ColumnElement[bool], now: datetime) -> list[Part]:
     """Say what would be done again, by webhook or source."""
     owner, owner_id = _owner(model)
     in_hand = func.count(case((model.leased_at(now), 1)))
-    query = select(owner.name, owner.disabled_at, func.count(), in_hand)
+    erased = func.count(model.erased_at)
+    query = select(owner.name, owner.disabled_at, func.count(), in_hand, erased)
     query = query.join_from(model, owner, owner_id == owner.id).where(which)
     query = query.group_by(owner.id, owner.name, owner.disabled_at).order_by(owner.name, owner.id)
     return [
-        Part(name, disabled_at is not None, count - leased, leased)
-        for name, disabled_at, count, leased in session.execute(query)
+        Part(name, disabled_at is not None, count - leased - gone, leased, gone)
+        for name, disabled_at, count, leased, gone in session.execute(query)
     ]
 
 
@@ -49,7 +51,7 @@ def total(parts: Sequence[Part]) -> int:
 
 
 def make_due(session: Session, model: type[M], row_ids: Collection[str], now: datetime) -> list[M]:
-    """Make them due at once and return them; those that a pass has in hand just now are left alone."""
+    """Make them due at once and return them; what a pass has in hand or was erased is left alone."""
     query = select(model).where(model.id.in_(row_ids)).options(defer(model.payload))
     if issubclass(model, InboundEvent):
         query = query.options(defer(model.headers))  # with the payloads they may be half a gigabyte
@@ -58,7 +60,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
     for dialect in ("mysql", "mariadb"):
         query = query.with_hint(model, queue.BY_ID, dialect)
     rows = session.scalars(query.execution_options(populate_existing=True))
-    free = [row for row in rows if not row.is_leased(now)]
+    free = [row for row in rows if not row.is_leased(now) and row.erased_at is None]
     for row in free:
         if isinstance(row, Delivery):
             row.redeliver(now)

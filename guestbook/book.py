@@ -1,14 +1,14 @@
 """The book: sign it, read it, moderate, answer. A comment and its events share one transaction."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from guestbook import outbox, units
+from guestbook import clock, erasure, outbox, schedule, units
 from guestbook.draft import Draft
 from guestbook.models import Comment, Origin, Reply
 from guestbook.refusal import Refused
@@ -79,6 +79,7 @@ def sign(
         origin=origin,
     )
     session.add(comment)
+    comment.announced_at = clock.now() if comment.is_known and comment.is_told else None
     session.flush()
     if comment.is_known:
         _tell(session, "comment.created", comment, settings)
@@ -99,14 +100,15 @@ def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
 def move(session: Session, comment: Comment, status: str, settings: Settings) -> None:
     """Publish a comment, hold it, throw it away or mark it as spam; receivers are told what changes for them.
 
-    `comment.created` when it was taken for spam and nobody has heard of it, `comment.published` when it
-    becomes visible, `comment.deleted` when it leaves the book for the trash or the spam.
+    `comment.created` when it comes from the spam, or nobody was told of it, to those that have not had it;
+    `comment.published` when it becomes visible, `comment.deleted` when it leaves for the trash or the spam.
     """
     was, was_known = comment.status, comment.is_known
     comment.status = status
     session.flush()
-    if was == "spam" and comment.is_known:
-        _tell(session, "comment.created", comment, settings)
+    is_news = was == "spam" or comment.last_announced_at is None
+    if comment.is_known and not was_known and is_news:
+        _announce(session, comment, settings)
     if status == "published" != was:
         _tell(session, "comment.published", comment, settings)
     if was_known and not comment.is_known:
@@ -150,9 +152,19 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
 
 
 def delete(session: Session, comment: Comment, settings: Settings) -> None:
-    """Remove a comment for good; who was told of it and not yet of its end is told now."""
-    if comment.is_known:
-        _tell(session, "comment.deleted", comment, settings)
+    """Remove a comment for good, with its words wherever they are; receivers hear of its end once.
+
+    `comment.deleted` goes out now if the comment stood in the book, or to those that it has not reached. It
+    holds no words either, and leaves when no earlier request about the comment can be under way any more.
+    """
+    connection, lease = session.connection(), schedule.lease(settings.timeout)
+    left = erasure.erase(connection, comment.id, clock.now(), lease)
+    only = None if comment.is_known else left.unaware
+    if comment.is_told and only != set():
+        data = {"comment": comment.without_words(settings.base_url)}
+        outbox.publish(
+            connection, "comment.deleted", data, settings, only=only, not_before=left.under_way
+        )
     session.delete(comment)
     session.flush()
 
@@ -171,8 +183,25 @@ def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
         raise Refused(sentence, field="reply")
 
 
-def _tell(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> None:
-    if not comment.is_told:
-        return
-    data = {"comment": comment.public(settings.base_url), **more}
-    outbox.publish(session.connection(), event, data, settings, comment_id=comment.id)
+def _announce(session: Session, comment: Comment, settings: Settings) -> None:
+    """Tell that a comment is new, but nobody twice."""
+    if comment.is_told:
+        last_at = comment.last_announced_at
+        already = outbox.told(session.connection(), "comment.created", comment.id, last_at, settings)
+        _tell(session, "comment.created", comment, settings, leave_out=already)
+        comment.announced_at = clock.now()
+
+
+def _tell(
+    session: Session,
+    event: str,
+    comment: Comment,
+    settings: Settings,
+    *,
+    leave_out: Collection[str] = (),
+    **more: Any,
+) -> None:
+    if comment.is_told:
+        data = {"comment": comment.public(settings.base_url), **more}
+        connection = session.connection()
+        outbox.publish(connection, event, data, settings, comment_id=comment.id, leave_out=leave_out)

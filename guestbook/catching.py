@@ -143,6 +143,7 @@ def _row(bin_id: str, caught: Caught, answered: int) -> BinRequest:
         size=len(caught.body),
         answered=answered,
         received_at=caught.received_at,
+        event_id=_event_id(caught.headers),
     )
 
 
@@ -150,6 +151,12 @@ def _first(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return as many headers as are kept."""
     sizes = accumulate(len(json.dumps(header)) + 2 for header in headers)
     return [header for header, size in zip(headers, sizes, strict=True) if size <= HEADERS_KEPT]
+
+
+def _event_id(headers: Sequence[tuple[str, str]]) -> str | None:
+    """Return the event's id if it may be one of ours."""
+    named = (value for name, value in headers if name.lower() == "webhook-id" and ids.ID.fullmatch(value))
+    return next(named, None)
 
 
 def _drop_oldest(session: Session, bin_id: str) -> None:

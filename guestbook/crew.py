@@ -121,14 +121,14 @@ class Crew(Generic[E, R]):
             if lane := self._lanes.get(key):
                 lane.errands = deque(map(renew, lane.errands))
 
-    def take_back(self, *, held_only: bool) -> list[E]:
-        """Take out what no thread has started: of the lanes on hold, or of all."""
+    def take_back(self, *, held_only: bool, only: Callable[[E], bool] = lambda _errand: True) -> list[E]:
+        """Take out what no thread has started: of the lanes on hold, or of all, and `only` some of it."""
         with self._lock:
             back: list[E] = []
             for lane in self._lanes.values():
                 if lane.held or not held_only:
-                    back.extend(lane.errands)
-                    lane.errands.clear()
+                    back.extend(filter(only, lane.errands))
+                    lane.errands = deque(errand for errand in lane.errands if not only(errand))
             self._queued -= len(back)
             return back
 

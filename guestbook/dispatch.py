@@ -13,7 +13,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from guestbook import clock, database, errands, ids, queue, record, repair, resource_limits, schedule, sender
+from guestbook import (
+    clock,
+    database,
+    erasure,
+    errands,
+    ids,
+    queue,
+    record,
+    repair,
+    resource_limits,
+    schedule,
+    sender,
+)
 from guestbook.crew import Crew
 from guestbook.errands import Receivers
 from guestbook.models import DELIVERIES, FIRST_DUE, Webhook
@@ -31,6 +43,7 @@ SLOWED = (
     "With --concurrency {1} cron does not say so again."
 )
 NO_ROOM = "This host allows not a single request: it limits {}."
+ERASURE_LOOK = 0.5  # seconds between two looks whether a claimed delivery's comment was deleted for good
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
 
 
@@ -63,6 +76,7 @@ class Dispatch:
         self._limit: str | None = None  # of the host, which allows fewer threads
         self._reserve = resource_limits.Reserve()
         self._held = 0.0  # seconds for which the last tick held the lock
+        self._look_at = 0.0  # on the monotonic clock: when to look for erased deliveries
         self.tally = Tally()
 
     def run(
@@ -144,7 +158,18 @@ class Dispatch:
             self._crew.wait(PROBE)
             self._tick(None, claiming=False)
 
+    def _drop_erased(self) -> None:
+        """Forget claimed deliveries whose comment was deleted for good meanwhile."""
+        if not self._crew.busy or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + ERASURE_LOOK
+        with self._engine.connect() as connection:
+            erased = erasure.lately(connection, clock.now() - self._lease - queue.SKEW)
+        if erased:
+            self._crew.take_back(held_only=False, only=lambda errand: errand.id in erased)
+
     def _tick(self, watch: Watch | None, *, claiming: bool) -> None:
+        self._drop_erased()
         self._unsaved.extend(self._crew.collect())
         self._unsaved.extend(Outcome(errand) for errand in self._crew.take_back(held_only=True))
         if not self._unsaved and not (claiming and watch and watch.anything_due(clock.now())):

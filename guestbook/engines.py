@@ -93,6 +93,19 @@ def journal_mode(engine: Engine) -> str | None:
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
 
+def clear_wal(engine: Engine) -> bool:
+    """Empty SQLite's write-ahead log, which still has what was deleted; False while others read it."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with engine.connect() as connection:
+        raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+        _set_busy_timeout(raw, 0)  # or it would wait for readers, and writers for it; each BEGIN sets its own
+        try:
+            return bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        except sqlite3.OperationalError:
+            return False
+
+
 def _watch_file(engine: Engine) -> None:
     """Let no connection be used whose file is not at its path any more."""
     name = engine.url.database or ""
@@ -121,6 +134,7 @@ def _set_pragmas(connection: sqlite3.Connection, journal: str, waits: Waits) -> 
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")  # what is stored survives a power cut
     connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT}")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not just left unused
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
         _set_journal(connection, journal)
     connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the WAL, too

@@ -1,10 +1,12 @@
 """Ids that the application makes: time-ordered, never reused, the same in every database."""
 
+import re
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ID = re.compile("[0-9a-f]{32}")
 
 
 def new() -> str:

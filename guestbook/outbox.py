@@ -1,20 +1,22 @@
 """The outbox: publish an event, ping a webhook. What it stores, `dispatch` sends."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
-from guestbook import formats, ids, preferences, units
+from guestbook import clock, formats, ids, preferences, units
 from guestbook.formats import FormatFault
 from guestbook.models import Delivery, Webhook
 from guestbook.models.webhook import Template
 from guestbook.settings import Settings
 
 REASON_LIMIT = 250  # characters of what is wrong with a format, kept with the delivery
+AT_ONCE: Mapping[str, datetime] = MappingProxyType({})
 
 
 class Body(NamedTuple):
@@ -32,13 +34,16 @@ def publish(
     settings: Settings,
     *,
     comment_id: str | None = None,
-    leave_out: str | None = None,
+    leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
+    not_before: Mapping[str, datetime] = AT_ONCE,
 ) -> str:
     """Store one delivery for each webhook that wants the event, and return the event's id.
 
     The payload is fixed here. Disabled webhooks get theirs too: it waits for them. The caller's
     transaction commits, so an event is stored with what caused it or not at all.
-    `leave_out` is the id of a webhook that is not told.
+    `leave_out` has the ids of webhooks that are not told; of `only` those, where it is given, some are.
+    `not_before` says by webhook's id when its delivery may leave at the earliest.
     """
     # In the order in which a pass locks them: on MariaDB the rows' foreign keys lock the webhooks too.
     # All of them at the first event of a transaction, or a second event would go back to one with a lower id
@@ -46,8 +51,25 @@ def publish(
     query = select(Webhook.id, Webhook.format, Webhook.url, Webhook.events).order_by(Webhook.id)
     query = query.with_for_update(read=True, key_share=True)
     rows = connection.execute(query)
-    wanted = [row for row in rows if event in row.events.split() and row.id != leave_out]
-    return _store(connection, event, data, settings, _bodies(connection, wanted), comment_id)
+    wanted = [row for row in rows if event in row.events.split() and row.id not in leave_out]
+    if only is not None:
+        wanted = [row for row in wanted if row.id in only]
+    return _store(connection, event, data, settings, _bodies(connection, wanted), comment_id, not_before)
+
+
+def told(
+    connection: Connection, event: str, comment_id: str, last_at: datetime | None, settings: Settings
+) -> set[str]:
+    """Return the ids of the webhooks that have had that event about a comment before, last at that time.
+
+    They have a delivery of it. When it may have been pruned, those count that were there at that time.
+    """
+    mine = select(Delivery.webhook_id).where(Delivery.comment_id == comment_id, Delivery.event == event)
+    found = set(connection.scalars(mine))
+    kept = timedelta(days=min(settings.keep_processed_days, settings.keep_failed_days))
+    if last_at and last_at <= clock.now() - kept:
+        found |= set(connection.scalars(select(Webhook.id).where(Webhook.created_at <= last_at)))
+    return found
 
 
 def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
@@ -80,6 +102,7 @@ def _store(
     settings: Settings,
     bodies: dict[str, Body],
     comment_id: str | None,
+    not_before: Mapping[str, datetime] = AT_ONCE,
 ) -> str:
     now, event_id = units.now(), ids.new()
     if not bodies:
@@ -103,6 +126,9 @@ def _store(
         }
         for webhook_id, body in bodies.items()
     ]
+    for row in rows:
+        if row["due_at"]:
+            row["due_at"] = max(row["due_at"], not_before.get(row["webhook_id"], row["due_at"]))
     connection.execute(insert(Delivery), rows)
     return event_id
 

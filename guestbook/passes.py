@@ -11,7 +11,7 @@ from types import FrameType
 
 from sqlalchemy import Engine, insert, select, update
 
-from guestbook import clock, cores, database, figures, ids, locks, repair, retention
+from guestbook import clock, cores, database, engines, figures, ids, locks, repair, retention
 from guestbook.dispatch import Dispatch
 from guestbook.inbox import budget
 from guestbook.inbox.counts import Counts
@@ -103,6 +103,7 @@ def begun(
             retention.prune(engine, settings, until=max(min(until, now + PRUNE_FOR), now + PRUNE_LATE))
         budget.count_again(engine)  # proven and removed events have left room
         _end(engine, number, stage.tally)
+        engines.clear_wal(engine)
 
 
 @contextmanager

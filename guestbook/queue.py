@@ -108,6 +108,13 @@ def finish(connection: Connection, table: Table, ids: Sequence[str], status: str
     )
 
 
+def end(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
+    """Make those rows final that wait, whoever holds them: there is nothing left to do."""
+    connection.execute(
+        _update_by_id(table, ids).values(status=status, due_at=None, claimed_by=None, **values)
+    )
+
+
 def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Give rows that are owned their next due time after an attempt.
 
@@ -152,6 +159,11 @@ def take_back(
     return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
 
 
-def _update_by_id(table: Table, ids: Sequence[str]) -> Update:
-    change = update(table).where(table.c.id.in_(ids), table.c.status == "new")
+def by_id(table: Table, ids: Sequence[str]) -> Update:
+    """Return an UPDATE of those rows, whatever their status."""
+    change = update(table).where(table.c.id.in_(ids))
     return change.with_hint(BY_ID, dialect_name="mysql").with_hint(BY_ID, dialect_name="mariadb")
+
+
+def _update_by_id(table: Table, ids: Sequence[str]) -> Update:
+    return by_id(table, ids).where(table.c.status == "new")

@@ -189,7 +189,7 @@ def _judge(webhook: Webhook, results: Sequence[Outcome], now: datetime, clock_is
 def _tell_of_the_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
     reason = webhook.disabled_reason or ""
     data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
-    outbox.publish(connection, "webhook.disabled", data, settings, leave_out=webhook.id)
+    outbox.publish(connection, "webhook.disabled", data, settings, leave_out=(webhook.id,))
     why = {
         "gone": "its receiver says that nothing is wanted there any more",
         "failing": "it has had no success for five days",

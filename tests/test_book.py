@@ -3,17 +3,20 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook import book, database, draft, outbox, preferences
+from guestbook import book, clock, database, draft, outbox, preferences
 from guestbook.database import db
 from guestbook.draft import Draft
-from guestbook.models import Comment, Delivery, Reply
+from guestbook.models import DELIVERIES, Comment, Delivery, Reply, Webhook
 from guestbook.refusal import Refused
 from guestbook.spam import Verdict
 from tests import stock
@@ -120,14 +123,14 @@ def test_who_was_told_of_a_comment_is_told_of_its_end(verdict: Verdict, told: bo
 
 
 @pytest.mark.usefixtures("each_app")
-def test_deliveries_outlive_their_comment() -> None:
+def test_deliveries_outlive_their_comment_without_its_words() -> None:
     stock.webhook()
     comment_id = stock.sign()
-    payload = stock.one().payload
     with database.writing() as session:
         book.delete(session, session.get_one(Comment, comment_id), stock.settings())
     row = stock.one()
-    assert (row.status, row.comment_id, row.payload) == ("new", None, payload)
+    assert (row.status, row.comment_id, row.payload) == ("failed", None, "")
+    assert row.erased_at
 
 
 @pytest.mark.usefixtures("each_app")
@@ -205,7 +208,64 @@ def test_the_end_of_a_comment_is_told_once() -> None:
     move(comment_id, "trash")
     with database.writing() as session:
         book.delete(session, session.get_one(Comment, comment_id), stock.settings())
-    assert events() == ["comment.deleted"]
+    assert [row.event for row in stock.deliveries() if not row.erased_at] == ["comment.deleted"]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() -> None:
+    early = stock.webhook(events="comment.created comment.published comment.deleted")
+    comment_id = stock.sign()
+    move(comment_id, "spam")
+    late = stock.webhook(events="comment.created")
+    restore(comment_id)
+    assert told(early) == ["comment.created", "comment.published", "comment.deleted", "comment.published"]
+    assert told(late) == ["comment.created"]
+    move(comment_id, "trash")
+    restore(comment_id)
+    assert told(late) == ["comment.created"]
+
+
+@pytest.mark.usefixtures("app")
+def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_pruned() -> None:
+    early = stock.webhook()
+    comment_id = stock.sign()
+    move(comment_id, "spam")
+    late = stock.webhook()
+    with database.write(db.engine) as connection:
+        connection.execute(DELIVERIES.delete())
+        long_ago = clock.now() - timedelta(days=100)
+        connection.execute(update(Comment).values(announced_at=long_ago, reason="held once"))
+        connection.execute(update(Webhook).where(Webhook.id == early).values(created_at=long_ago))
+    restore(comment_id)
+    assert (told(early), told(late)) == ([], ["comment.created"])
+
+
+MOVES = st.lists(st.sampled_from(["published", "held", "spam", "trash", "restore", "a webhook"]), max_size=8)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([stock.PUBLISHED, HELD, SPAM]), MOVES)
+@pytest.mark.usefixtures("app")
+def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(
+    verdict: Verdict, moves: list[str]
+) -> None:
+    hooks = [stock.webhook()]
+    comment_id = stock.sign(verdict=verdict)
+    for to in moves:
+        if to == "a webhook":
+            hooks.append(stock.webhook())
+        elif to == "restore":
+            restore(comment_id)
+        else:
+            move(comment_id, to)
+    times = [len(told(hook)) for hook in hooks]
+    assert max(times) <= 1
+    was_known = verdict is not SPAM or {"published", "held", "restore"} & set(moves)
+    assert times[0] == (1 if was_known else 0)
+
+
+def told(webhook_id: str) -> list[str]:
+    return [row.event for row in stock.deliveries() if row.webhook_id == webhook_id]
 
 
 @pytest.mark.usefixtures("app")

@@ -24,7 +24,7 @@ FLOORS = (
     ("dispatch",),
     ("shares",),
     ("record", "retention", "watch", "repair", "errands"),
-    ("outbox", "webhook_headers"),
+    ("outbox", "erasure", "webhook_headers"),
     ("queue", "sender", "crew"),
     ("health", "writable", "preferences", "throttle", "browse"),
     ("models",),

@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import event, select
 
 import guestbook
-from guestbook import again, book, browse, clock, database, dispatch, health, queue, retention
+from guestbook import again, book, browse, clock, database, dispatch, erasure, health, queue, retention
 from guestbook.database import db
 from guestbook.models import DELIVERIES, InboundEvent, Source
 from guestbook.watch import Watch
@@ -32,6 +32,7 @@ LONG_AGO = "2026-01-01T00:00:00.000Z"
 MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
 BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
 INBOUND_BY_ID = "PRIMARY|inbound_events_pkey|sqlite_autoindex_inbound_events_1"
+TOLD = f"{10:032d}"  # a comment of which there are deliveries
 ONCE = "inbound_events_once|sqlite_autoindex_inbound_events_2"
 Question = Callable[[str], object]
 
@@ -75,6 +76,8 @@ def fill() -> str:
             f"INSERT INTO deliveries ({columns}) " + NUMBERS[dialect].format(FINAL, final)
         )
     _fill_inbox(dialect)
+    for _ in range(3):
+        stock.delivery(webhook_id, comment_id=TOLD, status="processed")
     for seconds in range(20):
         stock.delivery(webhook_id, due_at=clock.now() - timedelta(seconds=seconds))
     if dialect != "sqlite":  # which is asked without statistics, as it is in life
@@ -184,6 +187,20 @@ def deliveries_by_words(webhook_id: str) -> object:
     return listed(browse.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
 
 
+def erased_comment(_: str) -> object:
+    with database.write(db.engine) as connection:
+        return erasure.erase(connection, TOLD, clock.now(), timedelta(minutes=1))
+
+
+def erased_inbound(_: str) -> object:
+    return erased_comment(_)
+
+
+def erased_lately(_: str) -> object:
+    with db.engine.connect() as connection:
+        return [erasure.lately(connection, clock.now() - timedelta(minutes=2))]
+
+
 def inbox(_: str) -> object:
     return came(browse.InboundEvents(), f"{FINAL // 2:032d}")
 
@@ -259,6 +276,9 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
     deliveries_by_webhook_and_time: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
     deliveries_by_event: ("deliveries", BY_ID),
     deliveries_by_words: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    erased_comment: ("deliveries", "deliveries_by_comment"),
+    erased_inbound: ("inbound_events", f"inbound_events_by_comment|{ONCE}"),
+    erased_lately: ("deliveries", "deliveries_by_finish"),
     inbox: ("inbound_events", INBOUND_BY_ID),
     inbox_by_status: ("inbound_events", "inbound_events_by_status"),
     most_of_inbox_by_status: ("inbound_events", f"inbound_events_by_status|{INBOUND_BY_ID}"),

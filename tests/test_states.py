@@ -75,6 +75,7 @@ class Known:
     webhook_id: str
     succeeded: bool = False
     aborted: bool = False
+    erased: bool = False
     attempts: int = 0
 
 
@@ -207,13 +208,28 @@ class Outbox(RuleBasedStateMachine):
         leased = {key for key in wanted if rows[key].claimed_by and rows[key].due_at > now}
         with database.writing() as session:
             free = {row.id for row in again.make_due(session, Delivery, wanted, now)}
-        assert free == set(wanted) - leased
+        assert free == {key for key in wanted if not self.known[key].erased} - leased
         for key, row in self._rows().items():
             if key in free:
                 assert (row.status, row.due_at, row.claimed_by) == ("new", now, None)
                 assert (row.schedule_start, row.attempts) == (rows[key].attempts, rows[key].attempts)
             else:
                 assert row == rows[key]
+
+    @precondition(lambda self: self._ids(Comment))
+    @rule(data=st.data())
+    def delete_for_good(self, data: st.DataObject) -> None:
+        comment_id = data.draw(st.sampled_from(sorted(self._ids(Comment))))
+        before = self._rows()
+        with database.writing() as session:
+            book.delete(session, session.get_one(Comment, comment_id), stock.settings())
+        rows = self._rows()
+        for key in (key for key, row in before.items() if row.comment_id == comment_id):
+            assert rows[key].payload == ""
+            assert rows[key].status != "new"
+            assert rows[key].erased_at
+            self.known[key].payload, self.known[key].erased = "", True
+        self._learn(set(before))
 
     @rule(data=st.data())
     def disable(self, data: st.DataObject) -> None:
@@ -280,7 +296,7 @@ class Outbox(RuleBasedStateMachine):
             if row.status == "processed":
                 assert known.succeeded
             if row.status == "failed":
-                assert known.aborted or row.attempts - row.schedule_start >= steps
+                assert known.erased or known.aborted or row.attempts - row.schedule_start >= steps
 
     @invariant()
     def a_disabled_webhook_has_a_reason(self) -> None:

@@ -26,7 +26,6 @@ from guestbook.settings import Settings
 GIVE_BACK = timedelta(seconds=2)  # until a delivery is published again whose webhook has its share of threads
 AFTER_FAULT = timedelta(seconds=30)  # of our own machine or proxy, the same
 DATABASE_FILES = 45  # of all connections that the engine's pool may open on SQLite, three for each
-ROW_ID = re.compile("[0-9a-f]{32}")
 TOKEN = re.compile(r"[\w.]{1,64}", re.ASCII)
 
 
@@ -152,5 +151,5 @@ def _are_good(row_id: object, token: object) -> bool:
     return (
         isinstance(row_id, str)
         and isinstance(token, str)
-        and bool(ROW_ID.fullmatch(row_id) and TOKEN.fullmatch(token))
+        and bool(ids.ID.fullmatch(row_id) and TOKEN.fullmatch(token))
     )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook import book, browse
+from guestbook import book, browse, engines
 from guestbook.cli import show
 from guestbook.cli.help import Group
 from guestbook.database import db, writing
@@ -125,6 +125,7 @@ def delete(ids: tuple[str, ...]) -> None:
         found = _locked(session, ids)
         for comment in found:
             book.delete(session, comment, show.settings())
+    engines.clear_wal(db.engine)
     _say("Deleted", found)
 
 
@@ -140,7 +141,7 @@ def _newest(status: str | None, search: str | None, limit: int) -> list[Comment]
 
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
-    return {**show.document(row, leave_out=("form_key",)), "reply": reply}
+    return {**show.document(row, leave_out=("form_key", "announced_at")), "reply": reply}
 
 
 def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook import browse
+from guestbook import browse, erasure
 from guestbook.cli import queued, show
 from guestbook.cli.help import Group
 from guestbook.database import db
@@ -21,6 +21,7 @@ WORDS = queued.Words(
     in_hand="is sending",
     owner="webhook",
     held="is for it",
+    gone="the comment was deleted for good, and its words with it",
 )
 
 
@@ -50,7 +51,15 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
     show.print_table(
         ("ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST ANSWER"),
         [
-            (row.id, row.event, names.get(row.webhook_id), row.status, row.attempts, row.due_at, _answer(row))
+            (
+                row.id,
+                row.event,
+                names.get(row.webhook_id),
+                queued.status(row),
+                row.attempts,
+                row.due_at,
+                _answer(row),
+            )
             for row in rows
         ],
         "No deliveries yet.",
@@ -69,7 +78,7 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         show.print_json({**show.document(row), "attempts_made": [show.document(one) for one in attempts]})
         return
-    show.print_fields(show.document(row))
+    show.print_fields(show.document(row) | ({"payload": erasure.ERASED} if row.erased_at else {}))
     for attempt in attempts:
         facts = show.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
         sent = facts.pop("request_headers")

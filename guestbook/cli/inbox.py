@@ -24,6 +24,7 @@ WORDS = queued.Words(
     in_hand="works on",
     owner="source",
     held="it sent",
+    gone="the comment was deleted for good, and what was sent for it too",
 )
 
 
@@ -70,7 +71,15 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
     show.print_table(
         ("ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "WHAT BECAME OF IT"),
         [
-            (row.id, row.received_at, names.get(row.source_id), row.event, row.sender, row.status, _fate(row))
+            (
+                row.id,
+                row.received_at,
+                names.get(row.source_id),
+                row.event,
+                row.sender,
+                queued.status(row),
+                _fate(row),
+            )
             for row in rows
         ],
         "Nothing has come in yet.",

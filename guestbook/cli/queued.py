@@ -13,6 +13,7 @@ from guestbook.cli import show
 from guestbook.database import db
 from guestbook.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.models.delivery import STATUSES
+from guestbook.refusal import Refused
 
 M = TypeVar("M", Delivery, InboundEvent)
 W = TypeVar("W")
@@ -43,6 +44,7 @@ class Words(NamedTuple):
     in_hand: str  # what a pass does with one
     owner: str
     held: str  # what of an owner waits while it is disabled
+    gone: str  # why it cannot be done for what was erased
 
     def number(self, count: int) -> str:
         """Return the number with its noun."""
@@ -66,6 +68,11 @@ def cleaned(filters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def status(row: Delivery | InboundEvent) -> str:
+    """Return the status for a table, and whether the row was erased."""
+    return f"{row.status}, erased" if row.erased_at else row.status
+
+
 def owner_id(owner: type[Webhook] | type[Source], short_id: str | None) -> str | None:
     """Return the whole id of the webhook or the source that an option names, if it does."""
     return None if short_id is None else show.find(owner, short_id).id
@@ -87,12 +94,17 @@ def among(model: type[M], ids: tuple[str, ...]) -> ColumnElement[bool]:
 def do_again(model: type[M], which: ColumnElement[bool], dry_run: bool, words: Words) -> None:
     """Make those rows due again, or only count them, and say what stays as it is."""
     parts = again.forecast(db.session(), model, which, clock.now())
+    erased = sum(part.erased for part in parts)
+    if erased and erased == sum(part.count + part.in_hand + part.erased for part in parts):
+        raise Refused(f"This cannot be done: {words.gone}.")
     if dry_run:
         click.echo(f"Would {words.verb} {words.number(again.total(parts))}.")
     else:
         click.echo(f"Will {words.verb} {words.number(again.run(model, which))} with the next pass.")
     if in_hand := sum(part.in_hand for part in parts):
         click.echo(f"Left alone, because a pass {words.in_hand} it now: {words.number(in_hand)}.")
+    if erased:
+        click.echo(f"Left alone, because {words.gone}: {words.number(erased)}.")
     for part in parts:
         if part.disabled and part.count:
             name = show.safe(part.name)

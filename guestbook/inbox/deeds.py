@@ -1,8 +1,9 @@
 """Do what was judged, in the caller's transaction: write a comment, take one away, pass an event on."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook import book, clock, outbox, preferences, spam
@@ -23,23 +24,27 @@ class Done:
     comment_id: str | None = None
 
 
-def repeat_of(session: Session, event_id: str, source_id: str, external_id: str | None) -> str | None:
-    """Return the id of the event that has brought the same before.
-
-    One that failed is no reason not to try again: its number goes over to the one at hand.
-    """
+def repeat_of(session: Session, event_id: str, source_id: str, external_id: str | None) -> Row[Any] | None:
+    """Return id, status, comment and time of erasure of the event that has brought the same before."""
     if external_id is None:
         return None
-    same = select(InboundEvent.id, InboundEvent.status).where(
+    columns = InboundEvent.id, InboundEvent.status, InboundEvent.comment_id, InboundEvent.erased_at
+    same: Any = select(*columns).where(
         InboundEvent.source_id == source_id,
         InboundEvent.external_id == external_id,
         InboundEvent.id != event_id,
     )
-    row = session.execute(same).first()
-    if row is None or row.status != "failed":
-        return row.id if row else None
-    session.execute(update(InboundEvent).where(InboundEvent.id == row.id).values(external_id=None))
-    return None
+    return session.execute(same).first()
+
+
+def take_number(session: Session, failed_id: str) -> None:
+    """Let the number of an event that failed go over to the one at hand, which tries again."""
+    session.execute(update(InboundEvent).where(InboundEvent.id == failed_id).values(external_id=None))
+
+
+def note_comment(session: Session, event_id: str, comment_id: str | None) -> None:
+    """Note which comment an event would have become, so that erasure finds its words there too."""
+    session.execute(update(InboundEvent).where(InboundEvent.id == event_id).values(comment_id=comment_id))
 
 
 def carry_out(

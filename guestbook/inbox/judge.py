@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from guestbook import clock, draft, sandbox, text
+from sqlalchemy import Row
+
+from guestbook import clock, draft, erasure, raw, sandbox, text
 from guestbook.draft import Draft
 from guestbook.inbox import bodies, extract, guestbooks, handshakes, signatures
 from guestbook.inbox.bodies import BodyFault
@@ -79,6 +81,12 @@ class Arrived:
     losses: int  # passes that came to no end with it
     due_at: datetime | None = None  # before the lease; None when nobody has claimed it
 
+    @classmethod
+    def of(cls, row: Row[Any], token: str) -> "Arrived":
+        """Return a claimed row of the inbox, under the token of its lease."""
+        body, losses = raw.unpack(row.payload, row.encoding), row.claims - row.attempts
+        return cls(row.id, row.headers, body, row.received_at, token, losses, row.due_at)
+
 
 def judge(event: Arrived, source: Source, *, base_url: str, proof_key: str) -> Judgement:
     """Verify against the time of receipt, parse, extract and decide. Never raises over what was sent."""
@@ -95,6 +103,8 @@ def judge(event: Arrived, source: Source, *, base_url: str, proof_key: str) -> J
 
 def verify(event: Arrived | InboundEvent, source: Source, proof_key: str) -> Verdict:
     """Verify as of when it was received, with the source as it is set now. Never raises."""
+    if isinstance(event, InboundEvent) and event.erased_at:
+        return Verdict(False, erasure.INBOUND_ERASED)
     return signatures.verify(
         source.verify,
         source.secrets_at(event.received_at),

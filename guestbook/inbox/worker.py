@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, database_errors, ids, queue, raw, schedule
+from guestbook import clock, database, database_errors, erasure, ids, queue, schedule
 from guestbook.database_errors import Fault
 from guestbook.inbox import budget, deeds, judge
 from guestbook.inbox.counts import Counts
@@ -121,7 +121,7 @@ class Inbox:
             queue.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
             return []
         queue.take_over(connection, INBOUND, [event_id], until=now + schedule.INBOX_LEASE, token=own)
-        return [(_arrived(row, own), source)]
+        return [(Arrived.of(row, own), source)]
 
     def _claim(self, connection: Connection) -> Batch:
         now = clock.now()
@@ -141,7 +141,7 @@ class Inbox:
         taken = _suspects_alone(taken)
         row_ids = [row.id for row, _ in taken]
         queue.lease(connection, INBOUND, row_ids, now=now, until=now + schedule.INBOX_LEASE, token=token)
-        return [(_arrived(row, token), source) for row, source in taken]
+        return [(Arrived.of(row, token), source) for row, source in taken]
 
     def _judge_in_time(self, batch: Batch) -> Iterator[Judged]:
         """Judge the first one in any case, and others as long as there is time."""
@@ -203,10 +203,10 @@ class Inbox:
         # A number that is not proven counts for nothing, or a stranger could use it up.
         external_id = judgement.facts.external_id if judgement.is_genuine else None
         before = deeds.repeat_of(session, event.id, source.id, external_id)
+        if before and before.status != "failed":
+            return _skip(connection, event, judgement, before)
         if before:
-            note = f"A repeat of {before}, so nothing was done."
-            _finish(connection, event, replace(judgement, error=None), note=note)
-            return note
+            deeds.take_number(session, before.id)
         if judgement.error:
             error = judgement.error[:ERROR_LIMIT]
             _finish(
@@ -221,6 +221,8 @@ class Inbox:
         done = deeds.carry_out(session, event.id, source, judgement, self._settings)
         values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id, "external_id": external_id}
         _finish(connection, event, judgement, **values, **_proof(judgement, source))
+        if before:
+            deeds.note_comment(session, before.id, done.comment_id)
         return done.note
 
 
@@ -236,11 +238,6 @@ def _suspects_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any]
     return suspects[:1] or taken
 
 
-def _arrived(row: Row[Any], token: str) -> Arrived:
-    body = raw.unpack(row.payload, row.encoding)
-    return Arrived(row.id, row.headers, body, row.received_at, token, row.claims - row.attempts, row.due_at)
-
-
 def _broken(judgement: Judgement, error: DBAPIError) -> Judgement:
     why = f"The database refused what came of it ({type(error.orig).__name__})."
     return replace(judgement, is_genuine=True, error=why)
@@ -249,6 +246,15 @@ def _broken(judgement: Judgement, error: DBAPIError) -> Judgement:
 def _proof(judgement: Judgement, source: Source) -> dict[str, int]:
     """Return what takes an event off its source's budget; what nobody has proven stays on it."""
     return {"unproven_bytes": 0} if judgement.proves(source) else {}
+
+
+def _skip(connection: Connection, event: Arrived, judgement: Judgement, before: Row[Any]) -> str:
+    """Finish a repeat, with the comment of the event that came before, so that erasure finds it too."""
+    note = f"A repeat of {before.id}, so nothing was done."
+    _finish(connection, event, replace(judgement, error=None), note=note, comment_id=before.comment_id)
+    if before.erased_at:
+        erasure.erase_inbound(connection, INBOUND.c.id == event.id, clock.now())
+    return note
 
 
 def _finish(connection: Connection, event: Arrived, judgement: Judgement, **values: Any) -> None:

@@ -41,6 +41,7 @@ class BinRequest(Base):
         CheckConstraint(f"encoding IN {raw.ENCODINGS}", name="bin_requests_encoding"),
         Index("bin_requests_by_bin", "bin_id", "id"),
         Index("bin_requests_by_age", "received_at"),
+        Index("bin_requests_by_event", "event_id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
@@ -54,6 +55,7 @@ class BinRequest(Base):
     size: Mapped[int]
     answered: Mapped[int]
     received_at: Mapped[datetime]
+    event_id: Mapped[str | None] = mapped_column(String(32))
 
     @property
     def kept(self) -> bytes:

@@ -64,6 +64,7 @@ class Comment(Base):
     reason: Mapped[str | None] = mapped_column(String(200))
     form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    announced_at: Mapped[datetime | None]
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
@@ -76,6 +77,11 @@ class Comment(Base):
     def is_known(self) -> bool:
         """Whether it stands in the book or waits to: its receivers have heard of it."""
         return self.status in ("published", "held")
+
+    @property
+    def last_announced_at(self) -> datetime | None:
+        """Return when receivers were last told that it is new; of old comments no such time is stored."""
+        return self.announced_at or (None if self.reason else self.created_at)
 
     @property
     def home(self) -> str:
@@ -106,3 +112,7 @@ class Comment(Base):
             "created_at": clock.to_text(self.created_at),
         }
         return public | ({"origin": self.origin.public()} if self.origin else {})
+
+    def without_words(self, base_url: str) -> dict[str, Any]:
+        """Return the same without name, website and message: what may stay when it is deleted for good."""
+        return self.public(base_url) | {"name": "", "website": None, "message": ""}

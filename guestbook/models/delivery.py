@@ -49,6 +49,7 @@ class Delivery(Base):
     finished_at: Mapped[datetime | None]
     last_status_code: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(300))
+    erased_at: Mapped[datetime | None]
 
     @property
     def word(self) -> str:

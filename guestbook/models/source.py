@@ -121,6 +121,7 @@ class InboundEvent(Base):
     )
     received_at: Mapped[datetime]
     processed_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
 
     @property
     def word(self) -> str:

@@ -1,14 +1,14 @@
 """What the book, the desk and the API share: the rows that addresses name, and the settings."""
 
-import re
 from typing import TypeVar
 
 from flask import abort, current_app
 
+from guestbook import ids
 from guestbook.database import Base, db
 from guestbook.settings import Settings
 
-ID = re.compile(r"[0-9a-f]{32}")
+ID = ids.ID
 M = TypeVar("M", bound=Base)
 
 

@@ -15,6 +15,7 @@ HOUR = timedelta(hours=1)
 COLUMNS = {
     "id", "event_id", "webhook_id", "comment_id", "event", "payload", "status", "attempts", "claims",
     "schedule_start", "due_at", "claimed_by", "created_at", "finished_at", "last_status_code", "last_error",
+    "erased_at",
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 COLUMNS = {
     "id", "source_id", "external_id", "event", "sender", "headers", "payload", "encoding", "status",
     "attempts", "claims", "due_at", "claimed_by", "error", "note", "comment_id", "received_at",
-    "processed_at", "unproven_bytes",
+    "processed_at", "unproven_bytes", "erased_at",
 }  # fmt: skip
 BODY = '{"action": "opened", "issue": {"title": "Zoë"}}'
 SECRET = "It's a Secret to Everybody"

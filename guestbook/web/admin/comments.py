@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
-from guestbook import book, browse, draft
+from guestbook import book, browse, draft, engines
 from guestbook.database import db, writing
 from guestbook.draft import Draft
 from guestbook.models import Comment
@@ -130,6 +130,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
         comment = _lock(session, comment_id)
         sentence = f"The comment by {comment.name} is deleted."
         _do(session, comment, "delete")
+    engines.clear_wal(db.engine)
     return actions.done(sentence, "admin.comments.index", **place.values)
 
 
@@ -147,6 +148,8 @@ def bulk() -> ResponseReturnValue:
     with writing() as session:
         found = book.lock(session, _ids(chosen))
         undo_id = _do_all(session, found, action, _address(place))
+    if action == "delete":
+        engines.clear_wal(db.engine)
     sentence = _count(DONE[action], len(found), len(chosen))
     return actions.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
 

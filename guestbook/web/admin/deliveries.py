@@ -8,7 +8,7 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import again, browse, clock, desk, pretty
+from guestbook import again, browse, clock, desk, erasure, pretty
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS
@@ -52,6 +52,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
         earlier=earlier,
         outlook=_outlook(delivery, webhook, clock.now()),
         is_live=_is_live(delivery, webhook, clock.now()),
+        erased=erasure.ERASED,
     )
 
 
@@ -75,6 +76,7 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         webhook=webhook,
         attempt=attempt,
         it=explanation.of(delivery, webhook, attempt, clock.now()),
+        erased=erasure.ERASED,
     )
 
 
@@ -86,7 +88,7 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         was_new = delivery.status == "new"
         is_free = bool(again.make_due(session, Delivery, [delivery.id], clock.now()))
         is_disabled = common.find(Webhook, delivery.webhook_id).disabled_at is not None
-    told = _told(is_free, was_new, is_disabled)
+    told = erasure.ERASED if delivery.erased_at else _told(is_free, was_new, is_disabled)
     return actions.done(told, "admin.deliveries.show", delivery_id=delivery_id)
 
 

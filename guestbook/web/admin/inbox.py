@@ -7,7 +7,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import again, browse, clock
+from guestbook import again, browse, clock, erasure
 from guestbook.database import db, writing
 from guestbook.inbox import judge, shown
 from guestbook.models import InboundEvent, Source
@@ -63,7 +63,8 @@ def reprocess(event_id: str) -> ResponseReturnValue:
         event = common.find(InboundEvent, event_id)
         is_free = bool(again.make_due(session, InboundEvent, [event.id], clock.now()))
         is_disabled = common.find(Source, event.source_id).disabled_at is not None
-    return actions.done(_told(is_free, is_disabled), "admin.inbox.show", event_id=event_id)
+    told = erasure.INBOUND_ERASED if event.erased_at else _told(is_free, is_disabled)
+    return actions.done(told, "admin.inbox.show", event_id=event_id)
 
 
 @pages.get("/reprocess")

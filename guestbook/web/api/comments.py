@@ -6,7 +6,7 @@ from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden
 
-from guestbook import book, browse, draft
+from guestbook import book, browse, draft, engines
 from guestbook.database import db, writing
 from guestbook.models import Comment
 from guestbook.refusal import Refused
@@ -88,6 +88,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
         book.delete(session, _locked(comment_id), settings())
+    engines.clear_wal(db.engine)
     return "", 204
 
 

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from werkzeug.exceptions import Conflict
 
-from guestbook import again, browse, clock
+from guestbook import again, browse, clock, erasure
 from guestbook.database import db, writing
 from guestbook.models import Attempt, Delivery
 from guestbook.web.api import asked, shapes
@@ -44,7 +44,8 @@ def one(delivery_id: str) -> ResponseReturnValue:
 def redeliver(delivery_id: str) -> ResponseReturnValue:
     """Send it again with the next pass, with the same id and payload."""
     with writing() as session:
-        free = again.make_due(session, Delivery, [find(Delivery, delivery_id).id], clock.now())
+        delivery = find(Delivery, delivery_id)
+        free = again.make_due(session, Delivery, [delivery.id], clock.now())
         if not free:
-            raise Conflict(IN_HAND)
+            raise Conflict(erasure.ERASED if delivery.erased_at else IN_HAND)
         return shapes.delivery(free[0]), 202

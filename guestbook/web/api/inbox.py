@@ -4,7 +4,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
-from guestbook import again, browse, clock
+from guestbook import again, browse, clock, erasure
 from guestbook.database import db, writing
 from guestbook.models import InboundEvent, Source
 from guestbook.web.api import asked, shapes
@@ -36,7 +36,8 @@ def one(event_id: str) -> ResponseReturnValue:
 def reprocess(event_id: str) -> ResponseReturnValue:
     """Work through it again with the next pass, as its source is set by then."""
     with writing() as session:
-        free = again.make_due(session, InboundEvent, [find(InboundEvent, event_id).id], clock.now())
+        event = find(InboundEvent, event_id)
+        free = again.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
-            raise Conflict(IN_HAND)
+            raise Conflict(erasure.INBOUND_ERASED if event.erased_at else IN_HAND)
         return shapes.inbound_event(free[0]), 202

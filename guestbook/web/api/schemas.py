@@ -171,6 +171,10 @@ WARNINGS: Schema = {
         "description": "What is doubtful about a URL that was taken: its name leads to a private address.",
     }
 }
+ERASED: Schema = {
+    **or_null(TIME),
+    "description": "When its comment was deleted for good; the payload is empty since then.",
+}
 DELIVERY: Schema = {
     "id": ID,
     "event_id": ID,
@@ -184,6 +188,7 @@ DELIVERY: Schema = {
     "finished_at": or_null(TIME),
     "last_status_code": or_null({"type": "integer"}),
     "last_error": or_null(TEXT),
+    "erased_at": ERASED,
 }
 ATTEMPT: Schema = {
     "number": NUMBER,
@@ -210,6 +215,7 @@ INBOUND_EVENT: Schema = {
     "error": {**or_null(TEXT), "description": "Why it failed."},
     "note": {**or_null(TEXT), "description": "What was done with it."},
     "comment_id": {**or_null(ID), "description": "The comment that it became."},
+    "erased_at": ERASED,
 }
 VERIFICATION: Schema = {
     "ok": {"type": "boolean"},
