@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook import database_errors
-from guestbook.file_identity import OpenFile
+from guestbook.file_identity import Opened, OpenFile
 from guestbook.settings import Settings
 
 LOCK_POLL = 0.0005  # seconds between two looks; SQLite's own handler sleeps up to 0.1
@@ -117,11 +117,12 @@ def _watch_file(engine: Engine) -> None:
         files.setdefault(names[0], OpenFile(names[0])).prepare(record.info)
 
     def note(_raw: Any, record: Any) -> None:
-        record.info["file"][0].note(record.info)
+        record.info["file"].file.note(record.info)
 
     def see(_raw: Any, record: Any, _proxy: Any) -> None:
-        file, opened = record.info["file"]
-        if not file.is_current(opened):
+        opened: Opened = record.info["file"]
+        if not opened.is_current:
+            opened.file.prepare_anew(opened)
             raise InvalidatePoolError
 
     event.listen(engine, "do_connect", prepare)

@@ -3,12 +3,14 @@
 What is written to a file that has gone from its path is lost with the last connection.
 """
 
+import fcntl
 import os
 import sqlite3
 import threading
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 TABLES = {"comments", "webhooks", "deliveries"}  # what a whole book has
@@ -28,10 +30,11 @@ class OpenFile:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).absolute()
+        self.wal, self.shm = (self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))
         self._lock = threading.Lock()
         self._main: Identity | None = None
         self._wal: Identity | None = None
-        self._is_deleted = False
+        self._stale: IO[bytes] | None = None  # a deleted file's WAL: no other gets its inode
 
     def prepare(self, info: dict[Any, Any]) -> None:
         """Look at the file before a connection opens it; raises FileReplaced."""
@@ -40,68 +43,82 @@ class OpenFile:
                 _make_private(self.path)
             elif self._main != _identity(self.path):
                 self._take_over()
-            info["file"] = self, _identity(self.path)
+            info["file"] = Opened(self, _identity(self.path), None)
 
     def note(self, info: dict[Any, Any]) -> None:
         """Remember what a connection has opened; raises FileReplaced."""
         with self._lock:
-            self.check(info["file"][1])
-            self._main = info["file"][1]
-            self._wal = _identity(_beside(self.path, "-wal"))
+            check(info)
+            self._main, self._wal = info["file"].main, _identity(self.wal)
+            info["file"] = Opened(self, self._main, self._wal)
 
-    def check(self, opened: Identity | None) -> None:
-        """Raise FileReplaced unless what is open is what is at the path."""
-        if _identity(self.path) != opened:
-            raise FileReplaced(f"{self.path} was replaced by another file")
-
-    def is_current(self, opened: Identity | None) -> bool:
-        """Whether a connection may be used; if not, see that the next one can open the new file."""
-        if _identity(self.path) == opened:
-            return True
+    def prepare_anew(self, opened: "Opened") -> None:
+        """See that the next connection can open the new file; raises FileReplaced."""
         with self._lock:
-            if self._main == opened:
+            if self._main == opened.main != _identity(self.path):
                 self._take_over()
-        return False
 
     def _take_over(self) -> None:
         """Use the new file from now on, when it is whole and SQLite cannot mix it with the old one's WAL."""
-        self._is_deleted = self._is_deleted or _is_deleted(self._main)
         now = _identity(self.path)
+        self._look_at_wal()
         _check_whole(self.path)
         self._remove_wal()
-        self.check(now)
-        self._main, self._wal, self._is_deleted = now, None, False
+        if _identity(self.path) != now:
+            raise FileReplaced(f"{self.path} is being replaced")
+        self._main, self._wal = now, None
+
+    def _look_at_wal(self) -> None:
+        """Open the old file's WAL while a connection shows that the file is deleted: later nothing would."""
+        if self._stale is None and self._wal is not None and _is_deleted(self._main):
+            with suppress(OSError):
+                self._stale = self.wal.open("rb")
 
     def _remove_wal(self) -> None:
         """Remove the old file's WAL, which nobody can read any more once the file is deleted."""
-        wal = _beside(self.path, "-wal")
-        if self._wal is None or _identity(wal) != self._wal:
-            return
-        if not self._is_deleted:
+        if self._stale:
+            with self._stale as stale:
+                fcntl.flock(stale, fcntl.LOCK_EX)  # another process may be doing the same
+                if _identity(self.wal) == self._wal == _of(os.fstat(stale.fileno())):
+                    self.wal.unlink()
+                    self.shm.unlink(missing_ok=True)
+            self._stale = None
+        elif self._wal is not None and _identity(self.wal) == self._wal:
             raise FileReplaced(
                 f"{self.path} was replaced, but not what belongs to it: stop the web server and cron, "
-                f"remove {wal} and {_beside(self.path, '-shm')}, start them again"
+                f"remove {self.wal} and {self.shm}, start them again"
             )
-        for path in (wal, _beside(self.path, "-shm")):
-            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a connection has open. Its WAL is nobody else's any more when another process has removed it."""
+
+    file: OpenFile
+    main: Identity | None
+    wal: Identity | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is what is at the path."""
+        is_main = _identity(self.file.path) == self.main
+        return is_main and (self.wal is None or _identity(self.file.wal) == self.wal)
 
 
 def check(info: dict[Any, Any]) -> None:
-    """Raise FileReplaced when a connection's file is not at its path any more."""
-    if "file" in info:
-        file, opened = info["file"]
-        file.check(opened)
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
+    """Raise FileReplaced when what a connection has open is not at its path any more."""
+    if "file" in info and not info["file"].is_current:
+        raise FileReplaced(f"{info['file'].file.path} was replaced by another file")
 
 
 def _identity(path: Path) -> Identity | None:
     try:
-        found = path.stat()
+        return _of(path.stat())
     except OSError:
         return None
+
+
+def _of(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
 
 
@@ -110,7 +127,7 @@ def _is_deleted(identity: Identity | None) -> bool:
     for descriptor in DESCRIPTORS.glob("*"):
         with suppress(OSError):
             found = descriptor.stat()
-            if (found.st_dev, found.st_ino) == identity:
+            if _of(found) == identity:
                 return found.st_nlink == 0
     return False
 

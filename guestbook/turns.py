@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 
-BRIEF = 0.5  # seconds that one too many may wait: the turn comes round many times in it, unless it is stuck
+BRIEF = 0.5  # seconds without a change, after which the turn is stuck
 TOO_LONG = "other writers of this process took too long"
 
 
@@ -27,19 +27,27 @@ class Turns:
         `at_once` may wait as long, the one that has the turn included; one too many waits only while the
         turn comes round.
         """
+        give_up = time.monotonic() + seconds
         with self._lock:
             if not self._taken:
                 self._taken, self._since = True, time.monotonic()
                 return
-            if len(self._waiting) + 1 >= at_once:
-                if time.monotonic() - self._since > BRIEF:
-                    raise TimeoutError(TOO_LONG)
-                seconds = min(seconds, BRIEF)
             called = threading.Lock()
             called.acquire()
             self._waiting.append(called)
-        if not called.acquire(timeout=max(0.0, seconds)):
-            self._leave(called)
+        while not called.acquire(timeout=self._patience(called, give_up, at_once)):
+            if self._patience(called, give_up, at_once) == 0:
+                self._leave(called)
+                return
+
+    def _patience(self, called: threading.Lock, give_up: float, at_once: int) -> float:
+        """Return for how many seconds one may wait before it asks again."""
+        with self._lock:
+            now = time.monotonic()
+            left = max(0.0, give_up - now)
+            if called not in self._waiting or self._waiting.index(called) + 1 < at_once:
+                return left
+            return min(left, max(0.0, self._since + BRIEF - now))
 
     def pass_on(self, *, in_vain: bool = False) -> None:
         """Let the next one go; `in_vain` if nothing could be done with it, as it may be for that one."""
