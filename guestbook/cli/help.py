@@ -8,7 +8,7 @@ from flask.cli import FlaskGroup
 WIDTH = 78  # columns; click indents the whole by two more
 NO_LIMIT = 10_000  # characters of a sentence: click would cut it
 SECTIONS = {
-    "Every day": ("status", "cron"),
+    "Every day": ("status", "serve", "cron"),
     "Webhooks that the book sends": ("webhooks", "deliveries", "deliver", "relay"),
     "Webhooks that the book receives": ("sources", "inbox", "bins"),
     "Comments": ("comments",),
