@@ -5,8 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from sqlalchemy import delete, select
+
 from guestbook import clock, database, ids
-from guestbook.models import Source, Webhook
+from guestbook.database import db
+from guestbook.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.models.webhook import Template
 from scripts.benchmarks.victim import Victim
 
@@ -36,7 +39,7 @@ def inbound(template: str, payload: Any) -> Callable[[Victim], Callable[[], str]
     def prepare(victim: Victim) -> Callable[[], str]:
         _, token = _source(template)
         victim.post(f"/hooks/{token}", json.dumps(payload).encode(), Content_Type="application/json")
-        return victim.cron
+        return lambda: f"{victim.cron()}, {_latest_event().status}"
 
     return prepare
 
@@ -46,6 +49,8 @@ def outbound(template: str) -> Callable[[Victim], Callable[[], str]]:
 
     def prepare(victim: Victim) -> Callable[[], str]:
         with database.writing() as session:
+            session.execute(delete(Delivery))
+            session.execute(delete(Webhook))  # those of the bombs before
             row = Webhook(name="Bomb", url="http://127.0.0.1:9/", format="template", events="comment.created")
             row.headers = {}
             row.disable(clock.now(), "by_hand")
@@ -58,6 +63,10 @@ def outbound(template: str) -> Callable[[Victim], Callable[[], str]]:
     return prepare
 
 
+def _latest_event() -> InboundEvent:
+    return db.session.scalars(select(InboundEvent).order_by(InboundEvent.id.desc()).limit(1)).one()
+
+
 def _source(template: str) -> tuple[str, str]:
     """Add a source; return its id and the last part of its URL."""
     with database.writing() as session:
@@ -67,14 +76,43 @@ def _source(template: str) -> tuple[str, str]:
         return row.id, row.token
 
 
-NESTED = "{% set a = [0] * 64000 %}{% set b = [a] * 5000 %}"
+LISTS = "{% set a = [0] * 64000 %}{% set b = [a] * 5000 %}"
+DOUBLED = "{% set a = [1] %}" + "{% set a = [a, a] %}" * 40
+LOOPS = "{% for a in payload.many %}" * 4 + "{{ a }}" + "{% endfor %}" * 4
+PAYLOAD = {"many": [["x"] * 5] * 20_000, "text": "a" * 300_000, "numbers": [10**4000] * 20}  # 0.9 MB
+# Those of an owner's template, by what it does. `payload` is missing in outgoing ones.
 TEMPLATES = {
     "round to 6,000,000 digits": "{{ 1|round(6000000, 'ceil') }}",
-    "list of lists, printed": NESTED + "{{ b }}",
-    "list of lists as JSON": NESTED + "{{ b|tojson }}",
+    "round before the point": "{{ 5|round(-300000000) }}",
+    **{
+        f"lists of lists, {name}": f"{LISTS}{{{{ b|{name} }}}}"
+        for name in ("string", "tojson", "replace('0', '1')", "upper", "e", "trim", "striptags", "wordcount")
+    },
+    "lists of lists, printed": LISTS + "{{ b }}",
+    "lists of lists, added up": LISTS + "{{ b|sum(start=[]) }}",
+    "lists of lists, as a key": LISTS + "{{ {1: b} }}",
+    "doubled lists, compared": DOUBLED + DOUBLED.replace("a", "c") + "{{ a == c }}",
+    "a text doubled": "{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40,
+    "many steps": "{% set a = [0] * 3000 %}{% for x in a %}{% for y in a %}{% endfor %}{% endfor %}",
+    "a long template": "{{ 1 }}" * 1140,
+    "deep brackets": "{{ " + "(" * 3900 + ")" * 3900 + " }}",
+    "a macro that calls itself": "{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}",
+}
+OF_LARGE_EVENTS = {
+    "all of it": "{{ payload }}",
+    "all of it as JSON": "{{ payload|tojson }}",
+    "loops in loops": LOOPS,
+    "sorting": "{{ payload.many|map('first')|sort|length }}",
+    "splitting": "{% for a in payload.many %}{% set b = payload.text.split('a') %}{% endfor %}",
+    "replacing": "{% for a in payload.many %}{% set b = payload.text|replace('a', 'b') %}{% endfor %}",
+    "searching": "{% for a in payload.many %}{% if 'b' in payload.text %}{% endif %}{% endfor %}",
+    "joining": "{{ payload.text|join(payload.text) }}",
 }
 BOMBS = [
-    *(Bomb(f"template, previewed: {name}", preview(text)) for name, text in TEMPLATES.items()),
-    *(Bomb(f"template, outgoing: {name}", outbound(text)) for name, text in TEMPLATES.items()),
-    *(Bomb(f"template, inbound: {name}", inbound(text, {"a": 1})) for name, text in TEMPLATES.items()),
+    Bomb("nothing: a page of the desk", lambda victim: partial(victim.load, "/admin/webhooks/")),
+    *(Bomb(f"previewed: {name}", preview(text)) for name, text in TEMPLATES.items()),
+    *(Bomb(f"previewed, 1 MB: {name}", preview(text, PAYLOAD)) for name, text in OF_LARGE_EVENTS.items()),
+    *(Bomb(f"outgoing: {name}", outbound(text)) for name, text in TEMPLATES.items()),
+    *(Bomb(f"inbound: {name}", inbound(text, {"a": 1})) for name, text in TEMPLATES.items()),
+    *(Bomb(f"inbound, 1 MB: {name}", inbound(text, PAYLOAD)) for name, text in OF_LARGE_EVENTS.items()),
 ]

@@ -86,7 +86,7 @@ class Victim:
     def measured(self) -> Iterator[Costs]:
         """Measure what is done meanwhile."""
         costs = Costs()
-        _ = self.cpu_of_a_visit, self._idle_pass  # which also warms up
+        _ = self.owner, self.cpu_of_a_visit, self._idle_pass  # which also warms up
         Path(f"/proc/{self._pid}/clear_refs").write_text("5")  # the peak begins anew (proc(5))
         self._passes, start = Costs(), time.perf_counter()
         cpu, mb = usage.cpu([self._pid]), usage.peak(self._pid)
