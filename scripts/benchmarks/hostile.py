@@ -15,6 +15,7 @@ from guestbook import login
 from guestbook.database import db, writing
 from scripts.benchmarks import books, pages, report
 from scripts.benchmarks import site as sites
+from scripts.benchmarks.body_bombs import BODY_BOMBS
 from scripts.benchmarks.bombs import BOMBS, Bomb
 from scripts.benchmarks.victim import Victim
 
@@ -33,7 +34,7 @@ def hostile(only: str, server: str | None) -> None:
 
     At most 1 s of CPU and 50 MB each, and another visitor's front page within 200 ms.
     """
-    chosen = [bomb for bomb in BOMBS if re.search(only, bomb.name)]
+    chosen = [bomb for bomb in [*BOMBS, *BODY_BOMBS] if re.search(only, bomb.name)]
     with books.fresh(server) as app:
         report.heading(db.engine)
         with writing() as session:

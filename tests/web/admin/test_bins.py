@@ -146,14 +146,14 @@ def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> N
     ("body", "kind", "said"),
     [
         (b'{"b":1,"a":[2]}', "", '{ "b": 1, "a": [ 2 ] }'),
-        (b"a=1&a=%3Cb%3E&c=", "application/x-www-form-urlencoded", "Form a: 1 a: <b> c:"),
+        (b"a=1&a=%3Cb%3E&c=", "application/x-www-form-urlencoded", "Form fields a: 1 a: <b> c:"),
         (b"hello", "text/plain", "Text hello"),
         (b"\0\xffhello", "", "0000 00 ff 68 65 6c 6c 6f ..hello"),
         (
             b'--x\r\nContent-Disposition: form-data; name="n"\r\n\r\nv\r\n--x\r\n'
             b'Content-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nabc\r\n--x--\r\n',
             "multipart/form-data; boundary=x",
-            "Form n: v f: file a.txt, 3 bytes",
+            "Form fields n: v f: file a.txt, 3 bytes",
         ),
         (b"", "", "It has no body."),
     ],

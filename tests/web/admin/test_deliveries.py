@@ -330,7 +330,7 @@ def test_many_attempts_come_page_by_page(
     numbers, url = [], LIST + key
     for _ in range(3):
         page = owner.page(url)
-        numbers += [text(heading) for heading in page.findall(".//h3")]
+        numbers += [text(heading) for heading in page.findall(".//details[@class='attempt']//h3")]
         older = by_class(page, "older")
         url = older[0].attrib["href"] if older else ""
     assert numbers == [f"Attempt {number}" for number in (5, 4, 3, 2, 1)]
