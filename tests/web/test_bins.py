@@ -326,10 +326,10 @@ def test_delays_never_take_all_threads(app: Flask, port: int) -> None:
 def test_what_had_to_yield_is_stored_once_and_whole(
     app: Flask, client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As errors.answer_database does it: the view runs again, when the body has been read."""
+    """The whole view runs again, when the body has been read."""
     from sqlalchemy.exc import OperationalError
 
-    real, fates = catching.catch, iter([True] * 5 + [False])
+    real, fates = catching.catch, iter([True] * 3 + [False])
 
     def catch(*args: Any) -> Any:
         if next(fates):

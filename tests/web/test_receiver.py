@@ -9,10 +9,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import insert, select
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import EnvironBuilder
 
 from guestbook import clock, database, ids, raw
@@ -307,3 +309,19 @@ def post(port: int, body: bytes) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("POST", "/hooks/tok", body)
         return connection.getresponse().status
+
+
+def test_what_had_to_yield_is_stored_once_and_whole(
+    app: Flask, door: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole view runs again, when the body has been read."""
+    real, fates = arrival.store, iter([True] * 3 + [False])
+
+    def store(*args: Any, **options: Any) -> Any:
+        if next(fates):
+            raise OperationalError("INSERT", None, Exception(1213, "Deadlock found"))
+        return real(*args, **options)
+
+    monkeypatch.setattr(arrival, "store", store)
+    assert door.client.post("/hooks/tok", data=b"hello").status_code == 202
+    assert kept(app)[0] == b"hello"
