@@ -202,3 +202,17 @@ def test_idle_connections_are_bounded_for_all_hosts_together(hosts: Receiver) ->
         transport.post(f"http://127.0.0.{number + 1}:{hosts.port}/{number}", {}, b"")
     wait_for(lambda: open_files() <= before + 2 * 3, 10)  # of the other ends too, which are the receiver's
     transport.close()
+
+
+def test_a_command_without_memory_ends_with_a_sentence_and_75(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("guestbook.passes.run", run)
+    done = app.test_cli_runner().invoke(args=["cron"])
+    assert (done.exit_code, done.stderr) == (
+        75,
+        "This host's limit on memory (ulimit -v) is too low for this command.\n",
+    )
