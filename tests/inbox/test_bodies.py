@@ -120,6 +120,12 @@ def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
     assert time.perf_counter() - start < 1
 
 
+def test_a_form_of_countless_escapes_is_refused_before_it_takes_up_the_memory() -> None:
+    with pytest.raises(BodyFault, match="more than 200,000 characters"):
+        parse(FORM, b"a=" + b"%41" * 300_000)
+    assert parse(FORM, b"a=" + b"%41" * 1000) == {"a": "A" * 1000}
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
@@ -143,6 +149,7 @@ def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
         (b"[" * 100_000, "nested more than 64 deep"),
         (b'{"a":' * 100_000, "nested more than 64 deep"),
         (b"[" * 65 + b"]" * 65, "nested more than 64 deep"),
+        (b"[" + b"[]," * 300_000 + b"1]", "more than 500,000 values"),
     ],
 )
 def test_what_is_no_json_is_refused_with_the_reason(body: bytes, sentence: str) -> None:
