@@ -12,8 +12,8 @@ UNPACKED_LIMIT = 4_000_000  # bytes that a compressed body may have
 DEPTH_LIMIT = 64  # of lists and objects in each other
 MOST_DIGITS = 100  # of a whole number
 MOST_FIELDS = 1000  # of a form
-# Of short values and of escapes four megabytes take up to 300 of memory, before anything can be looked at.
-MOST_VALUES = 500_000  # as commas and brackets tell, of which some may stand in texts
+# Four megabytes of short values or escapes would take up to 300 of memory. One has no more than this.
+MOST_VALUES = 700_000  # as commas, colons and brackets tell, of which some may stand in texts
 MOST_ESCAPES = 200_000  # of a form, such as %20
 
 # A text that was cut in the middle of an emoji. That is no reason to lose the event, so the half becomes
@@ -82,7 +82,7 @@ def _looks_like_json(text: str) -> bool:
 def _json(text: str) -> object:
     if not text.strip():
         raise BodyFault("The body is empty, although it says that it is JSON.")
-    if sum(map(text.count, ",[{")) > MOST_VALUES:
+    if sum(map(text.count, ",:[{")) > MOST_VALUES:
         raise BodyFault(f"The body holds more than {MOST_VALUES:,} values.")
     try:
         value = json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=_no_constant)
