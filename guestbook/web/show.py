@@ -14,7 +14,7 @@ from jinja2.filters import do_xmlattr
 from jinja2.nodes import EvalContext
 from jinja2.utils import pass_eval_context, urlize
 from markupsafe import Markup, escape
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook import clock, database, draft, preferences, text
 from guestbook.database import db
@@ -39,19 +39,38 @@ def init_app(app: Flask) -> None:
 
 def names() -> dict[str, Any]:
     """Return what every page says: the owner's settings, and the address that canonical links start with."""
-    return {"book": settings_of_book(), "base_url": common.settings().base_url}
+    return {"book": _settings_to_show(), "base_url": common.settings().base_url}
 
 
 def settings_of_book() -> Preferences:
-    """Return what the owner has set, read once a request; without the database, as it is at the start."""
+    """Return what the owner has set, read once a request."""
     if "preferences" not in g:
         try:
-            g.preferences = preferences.read(db.session())
-        except SQLAlchemyError:  # an error page must not need what is away
-            database.end(db.session())
-            g.preferences = Preferences()
+            g.preferences = _read()
+        except SQLAlchemyError:
+            g.preferences_are_away = True
+            raise
     read: Preferences = g.preferences
     return read
+
+
+def _settings_to_show() -> Preferences:
+    """Return the same for a page; without the database, as it is at the start, for error pages."""
+    try:
+        return Preferences() if "preferences_are_away" in g else settings_of_book()
+    except SQLAlchemyError:
+        database.end(db.session())
+        return Preferences()
+
+
+def _read() -> Preferences:
+    try:
+        return preferences.read(db.session())
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        database.end(db.session())  # the server was restarted, and takes a new connection
+        return preferences.read(db.session())
 
 
 def prose(text: str) -> Markup:

@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from guestbook import database
+from guestbook import database, preferences
 from guestbook.database import db
 from guestbook.web import forms
 from tests.web.api.program import Program
@@ -141,3 +141,14 @@ def test_a_restart_of_the_server_in_the_middle_of_a_request_is_answered(each_app
     assert [answer.status_code for answer in answers] == [303, 200, 503]
     assert answers[2].get_json()["status"] == "database is away"
     assert len(stored(each_app)) == 1
+
+
+def test_what_the_owner_has_set_is_not_replaced_by_the_defaults_when_it_cannot_be_read(app: Flask) -> None:
+    with app.app_context(), database.writing() as session:
+        preferences.save(session, {"moderation": "all"})
+    form = form_of(app)
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE settings RENAME COLUMN value TO old")
+    answer = Visitor(app).send(form)
+    assert (answer.status_code, fields(parse(answer))["message"]) == (500, "Hello")
+    assert stored(app) == []
