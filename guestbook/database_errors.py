@@ -31,6 +31,11 @@ class Fault(Enum):
         """Whether `init-db` repairs it."""
         return self in (Fault.NO_TABLES, Fault.OLD_TABLES)
 
+    @property
+    def is_of_one_row(self) -> bool:
+        """Whether it is about what was to be stored, and says nothing about the database."""
+        return self in (Fault.REFUSED, Fault.BROKEN)
+
 
 # https://www.sqlite.org/rescode.html, the primary codes: the lowest eight bits.
 SQLITE_AWAY = {

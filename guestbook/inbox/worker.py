@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook import clock, database, database_errors, erasure, ids, queue, schedule
-from guestbook.database_errors import Fault
 from guestbook.inbox import budget, deeds, judge
 from guestbook.inbox.counts import Counts
 from guestbook.inbox.judge import Arrived, Judgement
@@ -26,7 +25,6 @@ COUNT_EVERY = 1.0  # seconds between two looks at the sources' budgets
 REST = 0.02  # seconds between two batches, for the web's turn to write
 MOST_LOSSES = 10  # passes that may die over one event before it is left alone
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
-ITS_FAULTS = (Fault.REFUSED, Fault.BROKEN)  # of the database over one event; others are not about the event
 
 Batch = list[tuple[Arrived, Source]]
 Judged = tuple[Arrived, Source, Judgement]
@@ -185,7 +183,7 @@ class Inbox:
             except IntegrityError:  # another pass was a moment quicker: now it can be seen
                 note = self._do(connection, event, source, judgement)
         except DBAPIError as error:
-            if database_errors.fault_of(error) not in ITS_FAULTS:
+            if not database_errors.fault_of(error).is_of_one_row:
                 raise
             note, judgement = None, _broken(judgement, error)
             _finish(connection, event, judgement, error=judgement.error, **_proof(judgement, source))
@@ -228,8 +226,7 @@ class Inbox:
 
 def _sources_with_work(now: datetime, what: Any = Source.id) -> Any:
     """Select the enabled sources of which something is due."""
-    due = Source.disabled_at.is_(None) & (now >= FIRST_INBOUND_DUE)
-    return select(what).where(due).order_by(Source.id)
+    return select(what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
 
 
 def _suspects_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any], Source]]:
