@@ -21,8 +21,7 @@ def now() -> datetime:
 
 def to_text(moment: datetime) -> str:
     """Return `2026-01-31T23:59:59.123Z`, which sorts as text in the order of time."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 def from_text(text: str) -> datetime:
