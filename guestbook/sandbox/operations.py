@@ -1,6 +1,6 @@
 """What templates do with values: look up, loop, compare, compute. Each is paid for before it is done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from guestbook.sandbox.budget import BITS, Budget, Missing, TemplateFault
@@ -47,6 +47,22 @@ def members(budget: Budget, value: Any) -> list[Any]:
         raise TemplateFault(f"The template goes through {kind(value)} as if it were a list.")
     budget.spend(len(value))
     return value if isinstance(value, list) else list(value)
+
+
+def loop(found: Sequence[Any], number: int) -> dict[str, Any]:
+    """Return what a template knows of the loop that it is in."""
+    count = len(found)
+    return {
+        "index": number + 1,
+        "index0": number,
+        "revindex": count - number,
+        "revindex0": count - number - 1,
+        "first": number == 0,
+        "last": number == count - 1,
+        "length": count,
+        "previtem": found[number - 1] if number else Missing("loop.previtem"),
+        "nextitem": found[number + 1] if number + 1 < count else Missing("loop.nextitem"),
+    }
 
 
 def equal(budget: Budget, left: Any, right: Any) -> bool:

@@ -71,7 +71,7 @@ class Run:
         for number, value in enumerate(found):
             with self._scope():
                 self._set(node.target, value)
-                self._scopes[-1]["loop"] = _loop(found, number)
+                self._scopes[-1]["loop"] = operations.loop(found, number)
                 self._do(node.body)
         if not found:
             self._do(node.else_)
@@ -207,22 +207,6 @@ class Run:
 
     def _computed(self, node: nodes.BinExpr) -> Any:
         return operations.compute(self.budget, node.operator, self._value(node.left), self._value(node.right))
-
-
-def _loop(found: Sequence[Any], number: int) -> dict[str, Any]:
-    """Return what a template knows of the loop that it is in."""
-    count = len(found)
-    return {
-        "index": number + 1,
-        "index0": number,
-        "revindex": count - number,
-        "revindex0": count - number - 1,
-        "first": number == 0,
-        "last": number == count - 1,
-        "length": count,
-        "previtem": found[number - 1] if number else Missing("loop.previtem"),
-        "nextitem": found[number + 1] if number + 1 < count else Missing("loop.nextitem"),
-    }
 
 
 _STATEMENTS: dict[type[nodes.Node], Callable[[Run, Any], None]] = {
