@@ -132,11 +132,13 @@ def _truncate(
 
 
 def _urlencode(run: Running, value: Any) -> str:
-    if isinstance(value, dict):
-        pairs = [
-            f"{_urlencode(run, key)}={_urlencode(run, one)}" for key, one in list_filters.items(run, value)
-        ]
-        return list_filters.join(run, pairs, "&")
+    if not isinstance(value, dict):
+        return _quoted(run, value)
+    pairs = list_filters.items(run, value)
+    return list_filters.join(run, [f"{_quoted(run, key)}={_quoted(run, one)}" for key, one in pairs], "&")
+
+
+def _quoted(run: Running, value: Any) -> str:
     return run.budget.made(quote(run.budget.made(_text(run, value)), safe="/"))
 
 

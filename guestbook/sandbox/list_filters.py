@@ -1,4 +1,4 @@
-"""The filters of templates that take a list or an object: Jinja's, each of which counts what it goes through."""
+"""The filters that take a list or an object; each counts what it goes through."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -123,11 +123,8 @@ def _unique(run: Running, value: Any, case_sensitive: bool = False, attribute: A
     seen: dict[str, Any] = {}
     parts = _picked(run, value, attribute)
     for one, part in zip(members(run.budget, value), parts, strict=True):
-        text = (
-            run.budget.made(run.budget.text(part))
-            if case_sensitive
-            else run.budget.made(run.budget.text(part).lower())
-        )
+        text = run.budget.text(part)
+        text = run.budget.made(text if case_sensitive else text.lower())
         seen.setdefault(f"{isinstance(part, str)} {text}", one)
     return list(seen.values())
 
