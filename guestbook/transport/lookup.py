@@ -13,7 +13,7 @@ from typing import Any
 from guestbook import resource_limits
 
 THREADS = 8  # that look names up at once; as many can hang
-STUCK = 5.0  # seconds without the end of a look-up, after which no more names wait for a thread
+STUCK = 5.0  # seconds in which no thread began or ended a look-up: then no more names wait for one
 LOOK = 0.5  # seconds between two looks at that
 
 Key = tuple[str, int | None]  # host and port
@@ -39,7 +39,7 @@ class Lookups:
         self._asked: dict[Key, _Asked] = {}
         self._waiting: deque[_Asked] = deque()
         self._threads = 0
-        self._moved = 0.0  # when a look-up last began or ended
+        self._moved = 0.0  # when a thread was last started, or began or ended a look-up
 
     def limit(self, most: int) -> None:
         """Use no more threads than so many."""
@@ -71,6 +71,7 @@ class Lookups:
         """Start a thread if there may be one more; return whether any is there."""
         if self._threads < self._most and resource_limits.start(self._run, f"lookup-{self._threads + 1}"):
             self._threads += 1
+            self._moved = time.monotonic()  # on a busy host it may be a while until it begins
         return self._threads > 0
 
     def _is_hopeless(self, asked: _Asked, seconds: float) -> bool:
