@@ -16,7 +16,6 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-THREADS = 8
 CONNECTIONS = 500  # at once
 IDLE = 30  # seconds for which a connection may stay open between two requests
 GRACE = 20.0  # seconds that a request may take to come, and an answer to leave,
@@ -34,8 +33,8 @@ log = logging.getLogger("guestbook.server")
 Wsgi = Callable[..., Iterable[bytes]]
 
 
-def serve(app: Wsgi, *, listen: str, threads: int, url_prefix: str, ready: Callable[[str], None]) -> None:
-    """Serve until a signal ends it. `listen` is `host:port` or `unix:/path`; `ready` is given where it is.
+def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple[Any, str]:
+    """Return a server that listens at `host:port` or `unix:/path`, and its URL; `run` serves until a signal.
 
     Raises OSError when it cannot listen there, ValueError when that is no address.
     """
@@ -59,8 +58,7 @@ def serve(app: Wsgi, *, listen: str, threads: int, url_prefix: str, ready: Calla
     map_: dict[int, Any] = {}
     places = [None] if path else settings.listen
     servers = [kind(app, map_, dispatcher=dispatcher, adj=settings, sockinfo=place) for place in places]
-    ready(", ".join(_named(server) for server in servers))
-    servers[0].run()
+    return servers[0], ", ".join(_named(server) for server in servers)
 
 
 def connections() -> int:

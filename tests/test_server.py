@@ -32,8 +32,9 @@ def app(environ, start_response):
     return [b"x" * int(sys.argv[3])]
 
 server.GRACE, server.RATE, server.IDLE = 1.0, float(sys.argv[1]), int(sys.argv[2])
-tell = lambda where: print(where, flush=True)
-server.serve(app, listen="127.0.0.1:0", threads=2, url_prefix="", ready=tell)
+serving, where = server.listening(app, listen="127.0.0.1:0", threads=2, url_prefix="")
+print(where, flush=True)
+serving.run()
 """
 
 

@@ -5,9 +5,9 @@ import logging
 import click
 from flask import current_app
 
-from guestbook import server
 from guestbook.cli import show
 
+THREADS = 8
 NOT_THERE = "It cannot listen on {}: {}."
 NO_PLACE = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
 
@@ -23,7 +23,7 @@ NO_PLACE = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/p
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    default=server.THREADS,
+    default=THREADS,
     show_default=True,
     help="Requests that are worked on at once.",
 )
@@ -34,15 +34,15 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
 
     Slow clients and half-open connections cannot use it up.
     """
+    from guestbook import server  # here: waitress would make each start of cron slower
+
     logging.basicConfig()
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
     try:
-        server.serve(app, listen=listen, threads=threads, url_prefix=url_prefix, ready=_tell)
+        serving, where = server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
     except OSError as error:
         raise click.ClickException(NOT_THERE.format(show.safe(listen), error.strerror or error)) from None
     except ValueError:
         raise click.ClickException(NO_PLACE) from None
-
-
-def _tell(where: str) -> None:
     click.echo(f"Serving on {where}", err=True)
+    serving.run()
