@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from flask import Flask, Response, current_app, g, json, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import (
+    BadHost,
+    Forbidden,
+    HTTPException,
+    InternalServerError,
+    SecurityError,
+    ServiceUnavailable,
+)
 
 from guestbook import database_errors
 from guestbook.database_errors import Fault
@@ -96,6 +103,8 @@ def answer(error: HTTPException) -> Response:
     if request.path.startswith(PROGRAMS):
         code = getattr(error, "code_word", None)
         return _as_json(response, _to_program(error, response.status_code), code=code)
+    if isinstance(error, (BadHost, SecurityError)):  # the Host is none, so a page could link nowhere
+        return response
     title, sentence = _words(error, response.status_code)
     quote = request_id() if response.status_code >= InternalServerError.code else None
     response.data = render_template(

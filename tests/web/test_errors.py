@@ -36,6 +36,15 @@ def test_a_page_that_is_not_there_says_so(visitor: Visitor, url: str) -> None:
     assert shown(visitor, "GET", url) == (404, "There is no such page")
 
 
+@pytest.mark.parametrize("host", ["a" * 254, "..", f"{'a' * 64}.example"])
+@pytest.mark.parametrize("url", ["/", "/admin/", "/healthz", "/api/v1/comments"])
+def test_a_request_whose_host_is_none_is_refused_without_a_trace(app: Flask, url: str, host: str) -> None:
+    response = app.test_client().get(url, headers={"Host": host})
+    assert response.status_code == 400
+    assert host not in response.text
+    assert response.headers["Content-Security-Policy"]
+
+
 @pytest.mark.parametrize(
     ("method", "url"), [("GET", "/comments"), ("DELETE", "/"), ("PROPFIND", "/"), ("POST", "/")]
 )
