@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from guestbook import parsers
-from guestbook.cli import show
+from guestbook.cli import secrets, show
 from guestbook.migration import move
 from guestbook.migration.move import Moved, Report, Step
 from guestbook.migration.target import TargetAway
@@ -20,10 +20,10 @@ Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers
 for the secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
 
 
-def _url(_context: click.Context, _param: click.Parameter, value: str) -> str:
+def _url(context: click.Context, param: click.Parameter, value: str) -> str:
     """Read the target's URL, from standard input where it is `-`."""
     try:
-        return parsers.database_url(sys.stdin.readline().strip() if value == "-" else value)
+        return parsers.database_url(secrets.option(context, param, value) or "")
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 

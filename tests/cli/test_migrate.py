@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.cli import migrate
+from guestbook.cli import migrate, secrets
 from guestbook.database import db
 from tests import databases, stock
 from tests.chaos.forks import Forks
@@ -165,7 +165,7 @@ def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"The copy in {target} is the book" in result.stdout
     result = shell.runner.invoke(args=["migrate-to", "-"], input="")
-    assert result.exit_code == 2
+    assert (result.exit_code, result.stderr) == (1, f"Error: {secrets.NOTHING}\n")
 
 
 def test_a_password_is_never_printed(shell: Shell) -> None:

@@ -1,14 +1,20 @@
 """Secrets come on standard input where `-` stands for them, so that no list of processes shows them."""
 
 import json
+import os
 import re
+import select
+import subprocess
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskCliRunner
 
 from guestbook.cli import secrets
 from guestbook.database import db
-from tests.cli.conftest import Shell
+from tests import outside
+from tests.cli.conftest import FLASK, Shell
 
 URL = "https://receiver.example/hook"
 ADD = ("sources", "add", "Feed", "--verify", "token")
@@ -84,6 +90,23 @@ def test_what_is_no_secret_is_refused_in_one_sentence(shell: Shell, sent: str | 
     ):
         assert piped(shell, sent, *arguments) == (1, "", f"Error: {sentence}\n")
     assert shell.json("sources", "list") == shell.json("webhooks", "list") == []
+
+
+def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(environ: dict[str, str], tmp_path: Path) -> None:
+    terminal, end = os.openpty()
+    env = outside.clean_environ(**environ)
+    command = [FLASK, "--app", "guestbook", "migrate-to", "-"]
+    with subprocess.Popen(command, env=env, cwd=tmp_path, stdin=end, stdout=end, stderr=end):
+        os.close(end)
+        said = os.read(terminal, 1000) if select.select([terminal], [], [], 20)[0] else b""
+        os.write(terminal, b"mysql://root:geheim@host/book\n")
+        with suppress(OSError):  # that is how Linux says that the other end is closed
+            while True:
+                said += os.read(terminal, 1000)
+    os.close(terminal)
+    assert said.startswith(b"Url: ")
+    assert b"the database must be one of" in said
+    assert b"geheim" not in said
 
 
 def test_the_help_says_that_it_can_be_read_from_standard_input(shell: Shell) -> None:
