@@ -85,8 +85,9 @@ def transaction() -> Iterator[None]:
         unit.transactions += 1
         try:
             yield
-        except BaseException:
-            unit.wanted.clear()  # it is undone, and whoever goes on asks anew
+        except Exception as error:
+            if unit.wanted:  # a refusal may lack what is not known yet
+                raise NotYet from error
             raise
         finally:
             unit.transactions -= 1

@@ -40,6 +40,7 @@ NEEDS = {
     "webhook": lambda: shutil.which("webhook") is not None,
     "npm-packages": lambda: npm.installed() is not None,
     "octokit": lambda: npm.examples() is not None,
+    "validator": lambda: npm.validator() is not None,
     "namespaces": namespaces.can_be_made,
     "rabbitmq": rabbit.is_here,
 }
