@@ -26,8 +26,8 @@ def admin() -> None:
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the desk.
 
-    It is asked twice, or read from the first line of what is piped in. All logins end. API tokens stay good
-    unless you revoke them: do so when somebody else may have known the password.
+    You are asked for it twice, or it is read from the first line of a pipe. All logins end. API tokens keep
+    working unless you revoke them: do so if somebody else may know the old password.
     """
     if once and login.has_password(db.session()):
         return
@@ -38,7 +38,7 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     if make:
         click.echo(password)
     if not once:
-        click.echo("The password is set. Who was logged in has to log in again.", err=make)
+        click.echo("The password is set. Everyone who was logged in must log in again.", err=make)
         _say_tokens(count, revoke_tokens, make)
 
 

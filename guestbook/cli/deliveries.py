@@ -83,7 +83,7 @@ def show_(id_: str, as_json: bool) -> None:
         facts = show.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
         sent = facts.pop("request_headers")
         show.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", facts)
-        show.print_part("Its request's headers", sent)
+        show.print_part("Request headers", sent)
 
 
 @deliveries.command()

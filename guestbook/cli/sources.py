@@ -18,7 +18,7 @@ from guestbook.text import counted
 
 IS_GOOD = "is good"  # what an old secret is for a while
 
-verify_help = "How its sender is known."
+verify_help = "How its sender is verified."
 secret_option = click.option(
     "--secret",
     callback=secrets.option,
@@ -205,7 +205,7 @@ def _say_secret(facts: dict[str, Any]) -> None:
     if facts["verify"] == "token":
         click.echo(f"It must send this in the header {facts['header']}: {facts['secret']}")
     elif facts["secret"]:
-        click.echo(f"Its secret, with which it must sign: {facts['secret']}")
+        click.echo(f"It must sign with this secret: {facts['secret']}")
     else:
         click.echo("It has no secret: whoever knows the URL may send.")
 

@@ -46,7 +46,7 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
 @show.as_json
 @show.command
 def list_(as_json: bool) -> None:
-    """List the tokens, what each may do and when it was last used; none of them can be read again."""
+    """List the tokens, what each may do and when it was last used. Their values are not shown."""
     rows = keys.all_of(db.session())
     if as_json:
         show.print_json([show.document(row, leave_out=("hash",)) for row in rows])

@@ -51,11 +51,11 @@ def webhooks() -> None:
 @show.as_json
 @show.command
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
-    """Tell URL of events, and print its secret.
+    """Send events to URL, and print its secret.
 
-    A URL of - is read from standard input: that of a chat service is as good as a password.
-    It gets comment.created, unless --event names others. The URL of a chat service that is known says its
-    format; else it is json, unless --format names another.
+    A URL of - is read from standard input: the URL of a chat service works like a password.
+    It gets comment.created, unless --event names others. A known chat service gets its own format, any other
+    URL json; --format chooses another.
     """
     with writing() as session:
         webhook = desk.add(session, show.given(fields), show.settings(), disabled=disabled)

@@ -48,7 +48,7 @@ def _context(app: Flask) -> None:
 
 @pytest.mark.parametrize("typed", [PASSWORD, PASSWORD + "\n", PASSWORD + "\r\n", PASSWORD + "\nand more\n"])
 def test_the_first_line_that_is_piped_in_is_the_password(runner: FlaskCliRunner, typed: str) -> None:
-    said = "The password is set. Who was logged in has to log in again.\n"
+    said = "The password is set. Everyone who was logged in must log in again.\n"
     assert piped(runner, typed) == (0, said, "")
     assert opens(PASSWORD)
 
@@ -98,7 +98,7 @@ def test_it_ends_all_logins(runner: FlaskCliRunner) -> None:
 
 def test_random_prints_the_password_and_nothing_else(runner: FlaskCliRunner) -> None:
     code, made, said = piped(runner, "", "--random")
-    assert (code, said) == (0, "The password is set. Who was logged in has to log in again.\n")
+    assert (code, said) == (0, "The password is set. Everyone who was logged in must log in again.\n")
     assert MADE.fullmatch(made)
     assert opens(made.strip())
     assert piped(runner, "", "--random")[1] != made

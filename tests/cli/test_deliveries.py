@@ -94,7 +94,7 @@ def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> No
     assert [made["number"] for made in document["attempts_made"]] == [1, 2]
     assert document["attempts_made"][0]["response_headers"] == {"Server": "s"}
     assert document["attempts_made"][0]["request_headers"] == {"webhook-id": "x"}
-    assert said.count("\nIts request's headers\nwebhook-id  x\n") == 2
+    assert said.count("\nRequest headers\nwebhook-id  x\n") == 2
 
 
 HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline 🎈"

@@ -35,7 +35,7 @@ def test_add_prints_the_url_to_give_away_the_secret_and_what_to_do_next(shell: S
     assert said == (
         f"Added source {row['id']}. Let it send to this URL:\n"
         f"https://book.example/hooks/{full['token']}\n"
-        f"Its secret, with which it must sign: {full['secret']}\n"
+        f"It must sign with this secret: {full['secret']}\n"
         "See what came: flask --app guestbook inbox list\n"
     )
 

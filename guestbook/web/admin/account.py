@@ -109,7 +109,7 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
         token = common.find(Token, token_id)
         name = token.name
         tokens.revoke(session, token)
-    return actions.done(f"The token {name} opens nothing any more.", HERE)
+    return actions.done(f"The token {name} is revoked.", HERE)
 
 
 def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:

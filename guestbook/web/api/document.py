@@ -12,15 +12,15 @@ TOKEN: list[Any] = [{"token": []}]
 ANYBODY_OR_TOKEN: list[Any] = [{}, {"token": []}]
 ABOUT = (
     "Everybody may read what is published and write a comment. The rest needs a token, sent as "
-    "`Authorization: Bearer gbk_…`; the owner makes one at the desk. "
+    "`Authorization: Bearer gbk_…`; the owner makes one on the account page. "
     f"{scopes.ABOUT} "
     "Times are in UTC; lists are newest first, and `next` is the address of their next page."
 )
 TAGS = {
-    "comments": "What visitors wrote: read, write, moderate, answer.",
-    "webhooks": "Who is told of events, and how.",
-    "deliveries": "What was sent to webhooks, and what came of it.",
-    "inbox": "What others have sent to the book.",
+    "comments": "Comments of visitors: read, write, moderate, answer.",
+    "webhooks": "URLs that get the book's events.",
+    "deliveries": "Events sent to webhooks, with every attempt.",
+    "inbox": "Webhooks that others sent to the book.",
     "document": "This description of the API.",
 }
 LICENCE = {"name": "MIT", "identifier": "MIT"}

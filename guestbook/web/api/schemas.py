@@ -139,7 +139,7 @@ COMMENT: Schema = {
     },
     "origin": {
         **answer({"name": TEXT, "url": or_null(TEXT)}),
-        "description": "Whence it came, and its address in another book; missing where a visitor wrote it.",
+        "description": "Where it came from, and its address in another book; missing where a visitor wrote it.",
     },
     "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},
 }

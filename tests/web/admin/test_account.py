@@ -183,7 +183,7 @@ def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask,
     page = owner.page(PAGE)
     assert "My backup" in text(page)
     assert "gbk_" not in text(page)
-    assert "My backup opens nothing any more" in text(owner.does(f"/admin/account/tokens/{token.id}/revoke"))
+    assert "The token My backup is revoked" in text(owner.does(f"/admin/account/tokens/{token.id}/revoke"))
     with app.app_context():
         assert tokens.find(db.session(), value) is None
 
