@@ -23,7 +23,7 @@ NO_CELERY = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
     help="Publish nothing new after so many seconds.",
 )
 @click.option("--stay", is_flag=True, help="Wait for more until --max-seconds are over.")
-@click.option("--take-back", is_flag=True, help="Make due again what was published but not started, then end.")
+@click.option("--take-back", is_flag=True, help="Make due again what was published and not started.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell what is published.")
 @show.command
 def relay(max_seconds: float, stay: bool, take_back: bool, verbose: bool) -> None:

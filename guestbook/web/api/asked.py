@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from guestbook.refusal import Refused
 from guestbook.web.api import document, schemas
-from guestbook.web.api.schemas import Schema
+from guestbook.web.api.json_schema import Schema
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # what no schema can say: a sentence for each field
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from guestbook.version import VERSION
 from guestbook.web.api import queries, schemas, scopes
-from guestbook.web.api.schemas import Schema, ref
+from guestbook.web.api.json_schema import Schema, ref
 
 PLACE = "/api/v1"
 JSON = "application/json"

@@ -6,7 +6,7 @@ from guestbook.models import comment as comments
 from guestbook.models import delivery as deliveries
 from guestbook.models import webhook as webhooks
 from guestbook.web.api import schemas
-from guestbook.web.api.schemas import Schema, one_of
+from guestbook.web.api.json_schema import Schema, one_of
 
 PAGE = range(1, 101)  # rows of one answer
 

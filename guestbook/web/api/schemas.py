@@ -1,16 +1,13 @@
 """The shapes of what is asked and answered, as JSON Schema; the document shows them."""
 
-from typing import Any
-
 from guestbook import book, desk, draft, raw, sandbox
 from guestbook.formats import FORMATS
 from guestbook.models import comment as comments
 from guestbook.models import delivery as deliveries
 from guestbook.models import webhook as webhooks
 from guestbook.transport import checks
+from guestbook.web.api.json_schema import Schema, answer, one_of, or_null, ref, request
 from guestbook.web.errors import CODES, InsufficientScope
-
-Schema = dict[str, Any]
 
 MOST_OVERLAP = 24 * 30  # hours for which an old secret may sign beside the new one
 TEXT: Schema = {"type": "string"}
@@ -24,36 +21,6 @@ TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-3
 HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": draft.NAME_LIMIT}
 MESSAGE: Schema = {"type": "string", "minLength": 1, "maxLength": draft.MESSAGE_LIMIT}
-
-
-def one_of(*values: str, **more: object) -> Schema:
-    """Return the schema of a text that is one of those."""
-    return {"type": "string", "enum": list(values), **more}
-
-
-def or_null(schema: Schema) -> Schema:
-    """Return the schema of the same or null."""
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
-    """Return the schema of an object with those properties, all there but the optional ones.
-
-    It may get more: a later version of the book adds fields, and no program is to fail by them.
-    """
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def request(properties: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
-    """Return the schema of an object with some of those properties."""
-    shape: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
-    return {**shape, "required": list(required)} if required else shape
-
-
-def ref(name: str) -> Schema:
-    """Return a reference to the schema of that name."""
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def list_of(key: str, name: str) -> Schema:
@@ -139,7 +106,7 @@ COMMENT: Schema = {
     },
     "origin": {
         **answer({"name": TEXT, "url": or_null(TEXT)}),
-        "description": "Where it came from, and its address in another book; missing where a visitor wrote it.",
+        "description": "Where it came from, and its address there; missing where a visitor wrote it.",
     },
     "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},
 }
