@@ -205,9 +205,9 @@ def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["the same event", "other events", "headers", "the same header"],
 )
 def test_what_is_named_thousands_of_times_costs_no_time(fields: dict[str, Any]) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     desk.faults(fields, stock.settings())
-    assert time.perf_counter() - start < 0.2
+    assert time.thread_time() - start < 0.2
 
 
 # --- headers that are meant for one host
