@@ -73,7 +73,7 @@ def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_ap
     way.row(one, claimed_by="one that died", claims=1, due_at=clock.now() - HOUR)
     way.row(two, status="failed")
     parts = way.forecast()
-    assert parts == [Part("One", False, 4, 1), Part("Two", True, 1, 0)]
+    assert parts == [Part("One", False, 4, 1, 0), Part("Two", True, 1, 0, 0)]
     assert again.total(parts) == 5
     assert way.run_all() == 5
     assert again.total(way.forecast(way.failed)) == 0

@@ -96,7 +96,9 @@ def test_the_same_sent_again_has_one_effect(door: Door, sender: Sender) -> None:
     door.work()
     first, second = door.rows()
     assert [first.status, second.status] == ["processed", "processed"]
-    assert [bool(first.comment_id), bool(second.comment_id)] == [True, False]
+    assert first.comment_id
+    assert second.comment_id == first.comment_id
+    assert (second.note or "").startswith(f"A repeat of {first.id}")
 
 
 @pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
