@@ -91,12 +91,11 @@ class Transport:
                 response.settle()
         except (RequestException, HTTPError):  # our own errors are not of theirs: the pool was closed
             raise attempt.error("closed") from None
-        except MemoryError:
-            raise attempt.error("out_of_memory") from None
-        except TransportError as error:
-            if error.limit:
+        except (MemoryError, TransportError) as error:
+            failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
+            if failure.limit:
                 self._adapter.idle.halve()
-            raise
+            raise failure from None
         finally:
             budget.current.reset(token)
         return Answer(response.status, response.fields, content, note)
