@@ -62,7 +62,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
             )
             for row in rows
         ],
-        "No deliveries yet.",
+        "There is no such delivery." if wanted != browse.Deliveries() else "No deliveries yet.",
     )
 
 

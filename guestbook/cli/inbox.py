@@ -82,7 +82,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
             )
             for row in rows
         ],
-        "Nothing has come in yet.",
+        "There is no such event." if wanted != browse.InboundEvents() else "Nothing has come in yet.",
     )
 
 

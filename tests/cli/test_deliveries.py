@@ -29,6 +29,13 @@ def test_an_empty_list_says_so(shell: Shell) -> None:
     assert shell.json("deliveries", "list") == []
 
 
+@pytest.mark.parametrize("option", ["--text=x", "--status=failed", "--since=1h"])
+def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
+    shell: Shell, option: str
+) -> None:
+    assert shell("deliveries", "list", option) == "There is no such delivery.\n"
+
+
 def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) -> None:
     old = stock.delivery(hook, status="failed", last_error="The receiver answered 500.", last_status_code=500)
     new = stock.delivery(hook, status="processed", last_status_code=202)

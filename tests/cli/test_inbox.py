@@ -41,6 +41,13 @@ def test_an_empty_list_says_so(shell: Shell) -> None:
     assert shell.json("inbox", "list") == []
 
 
+@pytest.mark.parametrize("option", ["--text=x", "--status=failed", "--since=1h"])
+def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
+    shell: Shell, option: str
+) -> None:
+    assert shell("inbox", "list", option) == "There is no such event.\n"
+
+
 def test_process_is_silent_when_all_is_well_and_tells_all_with_v(shell: Shell, source: str) -> None:
     assert shell("inbox", "process") == ""
     key = stock.inbound(source, headers=signed(), payload=BODY)
