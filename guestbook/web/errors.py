@@ -150,15 +150,16 @@ def add_request_id(response: Response) -> Response:
 
 def refuse(error: Refused, status: int = 422) -> Response:
     """Answer a program that what it sent is refused, with a sentence for each field that is wrong."""
-    return _as_json(Response(status=status), _about_fields(error) or str(error), error.fields)
+    return _as_json(Response(status=status), _about_fields(error) or _fitting(str(error)), error.fields)
 
 
 def _about_fields(error: Refused) -> str | None:
     """Say which fields are wrong, and leave to each its sentence."""
+    if not error.fields:
+        return None
     names = ", ".join(error.fields)
-    if len(error.fields) == 1:
-        return f"Nothing was changed, because the field {names} is wrong."
-    return f"Nothing was changed, because these fields are wrong: {names}." if names else None
+    wrong = f"the field {names} is wrong" if len(error.fields) == 1 else f"these fields are wrong: {names}"
+    return f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
 
 
 def at_desk() -> bool:
@@ -186,7 +187,11 @@ def _to_program(error: HTTPException, status: int) -> str:
 
 def _fitting(sentence: str) -> str:
     """Leave out that nothing was changed where nobody wanted to change anything."""
-    return UNCHANGED.sub("", sentence).strip() if request.method in ("GET", "HEAD") else sentence
+    return UNCHANGED.sub("", sentence).strip() if _is_reading() else sentence
+
+
+def _is_reading() -> bool:
+    return request.method in ("GET", "HEAD")
 
 
 def _said(error: HTTPException) -> str | None:

@@ -224,3 +224,13 @@ def test_a_422_names_the_fields_and_each_has_its_sentence_once(program: Program)
     assert set(two["fields"]) == {"url", "name"}
     assert two["message"].startswith("Nothing was changed, because these fields are wrong: ")
     assert not [sentence for sentence in two["fields"].values() if sentence in two["message"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [("limit=101", "The field limit is wrong."), ("limit=0&x=1", "These fields are wrong: limit, x.")],
+)
+def test_a_wrong_filter_of_a_get_does_not_say_that_nothing_was_changed(
+    anybody: Program, query: str, sentence: str
+) -> None:
+    assert anybody.ask("GET", f"/comments?{query}").get_json()["error"]["message"] == sentence
