@@ -33,7 +33,7 @@ def hosts() -> Iterator[Receiver]:
     """One receiver that all addresses of 127.0.0.0/8 lead to, and that takes its time."""
     with Receiver(address="0.0.0.0") as receiver:
         for number in range(HOSTS):
-            receiver.answer(f"/{number}", Answer(delay=0.02))
+            receiver.answer(f"/{number}", Answer(delay=0.06))
         yield receiver
 
 

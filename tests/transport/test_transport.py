@@ -69,7 +69,8 @@ def test_what_is_no_method_or_opens_a_tunnel_is_never_sent(method: str, transpor
 
 
 def test_an_answer_to_head_has_no_body_whatever_its_length_says(transport: Transport) -> None:
-    with Receiver(say(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as receiver:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+    with Receiver(say(head)) as receiver:
         for _ in range(2):
             answer = transport.send("HEAD", receiver.url, {}, b"")
             assert (answer.status, answer.body, answer.note) == (200, b"", None)
