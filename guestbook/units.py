@@ -5,6 +5,7 @@ So the transaction asks for it (`ask`), is undone, and is done again when the re
 their deliveries are still stored together. Ids and times are the same each time, for results depend on them.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,12 +38,12 @@ class Unit:
         self.wanted: dict[Hashable, Callable[[], Any]] = {}
         self.transactions = 0  # that are open
         self.is_last = False  # whether nothing more is waited for
-        self._same: list[Any] = []
-        self._next = 0
+        self._same: defaultdict[str, list[Any]] = defaultdict(list)
+        self._used: Counter[str] = Counter()
 
     def begin(self) -> None:
         """Start again from the beginning."""
-        self._next = 0
+        self._used.clear()
         self.wanted.clear()
 
     def work(self) -> None:
@@ -50,13 +51,14 @@ class Unit:
         for key, work in self.wanted.items():
             self.results[key] = work()
 
-    def same(self, make: Callable[[], T]) -> T:
-        """Return what was made at this place the time before."""
-        if self._next == len(self._same):
-            self._same.append(make())
-        self._next += 1
-        made: T = self._same[self._next - 1]
-        return made
+    def same(self, kind: str, make: Callable[[], T]) -> T:
+        """Return what was made at this place the time before, of the same kind: the way may be another."""
+        made = self._same[kind]
+        if self._used[kind] == len(made):
+            made.append(make())
+        self._used[kind] += 1
+        result: T = made[self._used[kind] - 1]
+        return result
 
 
 _current: ContextVar[Unit | None] = ContextVar("unit", default=None)
@@ -112,13 +114,13 @@ def ask(key: Hashable, work: Callable[[], T], meanwhile: T) -> T:
 def now() -> datetime:
     """Return this moment, or what it was when the unit of work was here before."""
     unit = _current.get()
-    return unit.same(clock.now) if unit else clock.now()
+    return unit.same("time", clock.now) if unit else clock.now()
 
 
 def new_id() -> str:
     """Return a new id, or the one that the unit of work has made here before."""
     unit = _current.get()
-    return unit.same(ids.new) if unit else ids.new()
+    return unit.same("id", ids.new) if unit else ids.new()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A unit of work is done again when it asked for what must not be done in a transaction."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 from sqlalchemy import func, select
@@ -53,6 +54,18 @@ def test_ids_and_times_are_the_same_each_time_and_new_in_the_next_unit() -> None
     assert len(seen) == 4
     assert seen[0] == seen[1] != seen[2] == seen[3]
     assert seen[0][0] != seen[0][2]
+
+
+def test_what_goes_another_way_the_second_time_still_gets_ids_for_ids_and_times_for_times() -> None:
+    seen: list[object] = []
+
+    def do() -> None:
+        with units.transaction():
+            seen.append(units.new_id() if seen else units.now())
+            units.ask("key", lambda: "result", "nothing")
+
+    units.complete(do)
+    assert [type(one) for one in seen] == [datetime, str]
 
 
 @pytest.mark.usefixtures("app")
