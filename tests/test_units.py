@@ -92,7 +92,7 @@ def test_a_transaction_of_no_unit_is_undone_rather_than_committed_without_the_re
 
 
 @pytest.mark.usefixtures("app")
-def test_what_was_asked_for_in_a_transaction_that_failed_does_not_undo_the_next() -> None:
+def test_a_transaction_that_fails_before_all_is_known_fails_for_good_when_it_is_and_stops_no_other() -> None:
     rounds: list[int] = []
 
     def do() -> None:
@@ -103,7 +103,7 @@ def test_what_was_asked_for_in_a_transaction_that_failed_does_not_undo_the_next(
             store("a")
 
     units.complete(do)
-    assert (len(rounds), stored()) == (1, 1)
+    assert (len(rounds), stored()) == (2, 1)
 
 
 def ask_in_a_transaction(then: Callable[[], object] = str) -> None:
