@@ -77,7 +77,9 @@ def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
     if went_back:
         return _Limits(lease, now, now, now)
     farthest = now + schedule.longest_wait(settings.retry_schedule)
-    return _Limits(lease, now + timedelta(seconds=settings.retry_schedule[0]), farthest, farthest)
+    # The end of an erased comment waits until no request about it can be under way.
+    first = max(timedelta(seconds=settings.retry_schedule[0]), schedule.lease(settings.timeout))
+    return _Limits(lease, now + first, farthest, farthest)
 
 
 def _strange(limits: _Limits, but: str) -> Any:

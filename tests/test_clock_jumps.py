@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-from guestbook import clock, database, passes, repair
+from guestbook import book, clock, database, passes, repair, schedule
 from guestbook.database import db
-from guestbook.models import Webhook
+from guestbook.models import Comment, Delivery, Webhook
 from guestbook.passes import Options
 from tests import stock
 from tests.chaos.book import Book
@@ -40,6 +42,25 @@ def turned(monkeypatch: pytest.MonkeyPatch) -> Turned:
 @pytest.fixture
 def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
     return stock.webhook(receiver.url("/hook"))
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("timeout", [15, 300])
+def test_the_end_of_an_erased_comment_waits_for_the_longest_request_and_no_repair_makes_it_leave_earlier(
+    timeout: float,
+) -> None:
+    settings = replace(stock.settings(), timeout=timeout)
+    stock.webhook(events="comment.created comment.deleted")
+    comment_id = stock.sign()
+    under_way = clock.now() + schedule.lease(timeout)
+
+    def erase(session: Session) -> None:
+        session.execute(update(Delivery).values(claimed_by="a pass", claims=1, due_at=under_way))
+        book.delete(session, session.get_one(Comment, comment_id), settings)
+
+    stock.written(erase)
+    repair.repair(db.engine, settings)
+    assert max(row.due_at for row in stock.deliveries() if row.due_at) == under_way
 
 
 @pytest.mark.usefixtures("hook")
