@@ -216,7 +216,7 @@ CREATE TABLE IF NOT EXISTS inbound_events (
     claimed_by VARCHAR(64),
     error VARCHAR(500),             -- why it failed
     note VARCHAR(500),              -- what was done with it
-    comment_id VARCHAR(32),         -- the comment that it became
+    comment_id VARCHAR(32),         -- the comment that it became or is about
     received_at VARCHAR(24) NOT NULL,
     processed_at VARCHAR(24),
     erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from guestbook import book, catching, clock, database, dispatch, erasure, passes, queue
 from guestbook.catching import Caught
 from guestbook.database import db
+from guestbook.inbox import ready
 from guestbook.models import DELIVERIES, Comment
 from tests import stock
 from tests.inbox import stock as inbox_stock
@@ -256,6 +257,28 @@ def test_an_inbound_event_is_emptied_with_its_comment_and_its_repeats_too(each_a
     refused = each_app.test_cli_runner().invoke(args=["inbox", "reprocess", inbox_stock.rows()[0].id])
     assert refused.exit_code == 1
     assert "the comment was deleted for good" in refused.output
+
+
+@pytest.mark.parametrize("place", ["trash", "published"])
+def test_what_another_book_tells_of_a_comment_goes_with_it_even_where_there_was_nothing_to_do(
+    app: Flask, place: str
+) -> None:
+    client, ours = app.test_client(), stock.sign("Hello")
+    inbox_stock.source(template=ready.READY["guestbook"])
+    at = "https://a.example/comments/1"
+    for event in ("comment.created", "comment.replied"):
+        inbox_stock.tell(client, event, at, message=WORD)
+    inbox_stock.tell(client, "comment.replied", f"https://book.example/comments/{ours}", message=WORD)
+    command(app, "inbox", "process")
+    comment_id = inbox_stock.rows()[0].comment_id
+    assert comment_id
+    move(comment_id, place)
+    inbox_stock.tell(client, "comment.deleted", at, message=WORD)
+    command(app, "inbox", "process")
+    assert [row.comment_id for row in inbox_stock.rows()] == [comment_id, comment_id, ours, comment_id]
+    delete(comment_id)
+    delete(ours)
+    assert tables_with(WORD) == set()
 
 
 def command(app: Flask, *arguments: str) -> str:

@@ -18,7 +18,7 @@ EVENT = "inbound.received"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done, in words, and the comment that it became."""
+    """What was done, in words, and the comment that it became or is about."""
 
     note: str
     comment_id: str | None = None
@@ -58,7 +58,8 @@ def carry_out(
         return _remove(session, source, deed, settings)
     if isinstance(deed, Forward):
         return _pass_on(session, deed, settings)
-    return Done(judgement.note or "")
+    home = judgement.about
+    return Done(judgement.note or "", _known(session, home, settings) if home else None)
 
 
 def _write(session: Session, event_id: str, source: Source, deed: Comment, settings: Settings) -> Done:
@@ -67,14 +68,21 @@ def _write(session: Session, event_id: str, source: Source, deed: Comment, setti
     if made:
         return Done("It became a comment before.", made)
     home = deed.told.home if deed.told else None
-    known = session.scalar(select(Origin.comment_id).where(Origin.url == home)) if home else None
-    if known:
+    if known := _known(session, home, settings) if home else None:
         return Done("The book has this comment already.", known)
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=source.name, url=home, told_at=told_at)
     verdict = spam.verdict(deed.draft, trap="", age=None, moderation=_moderation(session, deed))
     row = book.sign(session, deed.draft, verdict, form_key=None, settings=settings, origin=origin)
     return Done(_became(row), row.id)
+
+
+def _known(session: Session, home: str, settings: Settings) -> str | None:
+    """Return the id of the comment with that address, wherever it is: an event about it holds its words."""
+    ours = f"{settings.base_url}/comments/"
+    if home.startswith(ours):
+        return session.scalar(select(CommentRow.id).where(CommentRow.id == home.removeprefix(ours)))
+    return session.scalar(select(Origin.comment_id).where(Origin.url == home))
 
 
 def _moderation(session: Session, deed: Comment) -> str:
@@ -92,7 +100,7 @@ def _remove(session: Session, source: Source, deed: Removal, settings: Settings)
     mine = select(CommentRow).join(Origin).where(Origin.url == deed.home, Origin.name == source.name)
     row = session.scalars(mine.with_for_update(of=CommentRow)).first()
     if row is None or not row.is_known:
-        return Done("The book does not have this comment.")
+        return Done("The book does not have this comment.", _known(session, deed.home, settings))
     book.move(session, row, "trash", settings)
     return Done("The other book took it out, so it went into the trash.", row.id)
 

@@ -63,6 +63,7 @@ class Judgement:
     note: str | None = None
     deed: Comment | Removal | Forward | None = None
     was_verified: bool = True  # not, where a fault of ours came before it
+    about: str | None = None  # the address of the comment that another guestbook tells of
 
     def proves(self, source: Source) -> bool:
         """Whether it is known that the source has sent it."""
@@ -140,7 +141,7 @@ def _decide(event: Arrived, source: Source, facts: Facts, payload: Any, base_url
 def _comment(event: Arrived, source: Source, facts: Facts, payload: Any, base_url: str) -> Judgement:
     told = guestbooks.read(event.headers, payload, base_url)
     if told and told.skip:
-        return Judgement(facts, True, note=told.skip)
+        return Judgement(facts, True, note=told.skip, about=told.home)
     if told and told.is_gone:
         return Judgement(facts, True, deed=Removal(told.home))
     try:

@@ -40,6 +40,13 @@ def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) 
     return client.post(f"/hooks/{token}", data=body, headers=headers, content_type="application/json")
 
 
+def tell(client: FlaskClient, event: str, home: str, *, token: str = "tok", **more: object) -> None:
+    """Post what another guestbook tells of the comment with that address."""
+    comment = {"name": "Ada", "website": None, "message": "Hi!", "status": "published", "url": home, **more}
+    data = {"comment": comment, "guestbook": {"title": "A", "url": "https://a.example"}}
+    post(client, {"type": event, "data": data}, token, **{"X-Guestbook-Event": event})
+
+
 def github(
     client: FlaskClient, payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues"
 ) -> TestResponse:

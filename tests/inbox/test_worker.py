@@ -235,29 +235,17 @@ def test_what_waits_for_a_disabled_source_goes_when_it_is_enabled(app: Flask, cl
 # --- from guestbook to guestbook
 
 
-def told(event: str, home: str, **more: object) -> tuple[dict[str, object], dict[str, str]]:
-    comment = {"name": "Ada", "website": None, "message": "Hi!", "status": "published", "url": home, **more}
-    payload = {
-        "type": event,
-        "data": {"comment": comment, "guestbook": {"title": "A", "url": "https://a.example"}},
-    }
-    return payload, {"X-Guestbook-Event": event}
-
-
 def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
     app: Flask, client: FlaskClient
 ) -> None:
     stock.source(template=ready.READY["guestbook"])
     for event in ("comment.created", "comment.published", "comment.replied"):
-        payload, headers = told(event, "https://a.example/comments/1")
-        stock.post(client, payload, **headers)
-    payload, headers = told("comment.created", "https://a.example/comments/2", status="held")
-    stock.post(client, payload, **headers)
+        stock.tell(client, event, "https://a.example/comments/1")
+    stock.tell(client, "comment.created", "https://a.example/comments/2", status="held")
     work(app)
     assert stock.messages() == ["Hi!"]
     assert {one.status for one in stock.rows()} == {"processed"}
-    payload, headers = told("comment.deleted", "https://a.example/comments/1")
-    stock.post(client, payload, **headers)
+    stock.tell(client, "comment.deleted", "https://a.example/comments/1")
     work(app)
     assert stock.messages() == []
     assert db.session.scalars(select(Comment.status)).all() == ["trash"]
@@ -266,8 +254,7 @@ def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
 def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClient) -> None:
     stock.source(template=ready.READY["guestbook"])
     origin = {"name": "B", "url": "https://book.example/comments/1"}
-    payload, headers = told("comment.published", "https://a.example/comments/7", origin=origin)
-    stock.post(client, payload, **headers)
+    stock.tell(client, "comment.published", "https://a.example/comments/7", origin=origin)
     work(app)
     assert stock.messages() == []
     assert stock.row().note == "It was written in this book."
@@ -276,11 +263,9 @@ def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClien
 def test_another_source_cannot_take_out_what_it_did_not_bring(app: Flask, client: FlaskClient) -> None:
     stock.source("one", name="One", template=ready.READY["guestbook"])
     stock.source("two", name="Two", template=ready.READY["guestbook"])
-    payload, headers = told("comment.published", "https://a.example/comments/1")
-    stock.post(client, payload, "one", **headers)
+    stock.tell(client, "comment.published", "https://a.example/comments/1", token="one")
     work(app)
-    payload, headers = told("comment.deleted", "https://a.example/comments/1")
-    stock.post(client, payload, "two", **headers)
+    stock.tell(client, "comment.deleted", "https://a.example/comments/1", token="two")
     work(app)
     assert stock.messages() == ["Hi!"]
 

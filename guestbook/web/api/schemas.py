@@ -181,7 +181,7 @@ INBOUND_EVENT: Schema = {
     "processed_at": or_null(TIME),
     "error": {**or_null(TEXT), "description": "Why it failed."},
     "note": {**or_null(TEXT), "description": "What was done with it."},
-    "comment_id": {**or_null(ID), "description": "The comment that it became."},
+    "comment_id": {**or_null(ID), "description": "The comment that it became or is about."},
     "erased_at": ERASED,
 }
 VERIFICATION: Schema = {
