@@ -11,6 +11,7 @@ from tests import stock
 from tests.browser.conftest import DESKTOP, PHONE, Open
 from tests.browser.test_book import fill_in, send
 from tests.receiver import OK, Answer, Receiver
+from tests.web import visitor
 from tests.web.admin.owner import PASSWORD
 
 pytestmark = pytest.mark.needs("chromium")
@@ -152,6 +153,16 @@ def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Fla
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert max(page.eval_on_selector_all(".deliveries tbody tr", HEIGHTS)) < 50
     expect(page.get_by_role("button", name="Redeliver…").first).to_be_in_viewport()
+
+
+def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask, open_desk: Open) -> None:
+    visitor.add(app, [f"Hello {number}" for number in range(20)], status="held")
+    page = open_desk(viewport=PHONE)
+    page.goto("/admin/comments/?status=held")
+    page.get_by_role("link", name="Edit or answer").last.scroll_into_view_if_needed()
+    expect(page.get_by_label("Selected:")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Apply")).to_be_in_viewport()
+    assert page.eval_on_selector_all(".bulk", HEIGHTS)[0] < 80
 
 
 def add_webhook(page: Page, url: str) -> None:
