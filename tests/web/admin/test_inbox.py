@@ -391,7 +391,7 @@ def test_the_overview_counts_what_waits_and_what_failed_where_there_is_a_source(
     inbox.put(status="failed")
     inbox.put(status="failed")
     inbox.put(status="processed")
-    assert tiles(owner)[3] == "2 failed in the inbox Mend their source, then reprocess them. 1 more waiting."
+    assert tiles(owner)[3] == "2 failed in the inbox Fix their source, then reprocess them. 1 more waiting."
     assert "/admin/inbox/?status=failed" in links(owner.page("/admin/"))
 
 
