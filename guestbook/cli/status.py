@@ -19,6 +19,7 @@ from guestbook.version import VERSION
 @show.command
 def status(as_json: bool) -> None:
     """Say whether cron comes, what waits and what failed. Counting ends at 10,000, and with --json never."""
+    health.require_columns(db.session())
     why_not = writable.why_not(db.engine)
     facts = _facts(clock.now(), can_write=why_not is None, to_the_end=as_json)
     if as_json:

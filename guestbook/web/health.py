@@ -26,6 +26,7 @@ WORDS = {
 @pages.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Tell the ages, in seconds, since a pass last ended and of the delivery due longest."""
+    health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
     if writable.why_not(db.engine):

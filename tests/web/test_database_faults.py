@@ -54,6 +54,14 @@ def test_a_visitor_s_text_survives_a_fault_of_the_tables(outdated: Visitor) -> N
     assert fields(parse(answer)) == form
 
 
+def test_health_and_status_tell_of_any_table_that_is_too_old(outdated: Visitor) -> None:
+    answer = outdated.get("/healthz")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, "tables are older than the program")
+    result = outdated.app.test_cli_runner().invoke(args=["status"])
+    assert result.exit_code == 1
+    assert "The tables are older than the program" in result.output
+
+
 def test_health_keeps_its_shape_whatever_is_wrong(app: Flask) -> None:
     def health() -> tuple[int, object]:
         answer = Visitor(app).get("/healthz")
