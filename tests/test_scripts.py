@@ -201,6 +201,15 @@ def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_lo
     assert beside() == "http://127.0.0.1:5000\n"
 
 
+def test_what_a_run_chose_counts_no_more_when_another_process_has_its_number(tmp_path: Path) -> None:
+    chosen = {"GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+    noted = run_settings.note(tmp_path, os.getpid(), chosen)
+    assert run_settings.chosen(tmp_path) == chosen
+    content = json.loads(noted.read_text())
+    noted.write_text(json.dumps({**content, "began": "1"}))
+    assert run_settings.chosen(tmp_path) == {}
+
+
 def test_what_another_program_keeps_in_the_folder_above_does_not_matter(checkout: Path) -> None:
     (checkout.parent / ".env").write_bytes(b"GUESTBOOK_COLOUR=blue\nOTHER=\xff\n")
     with running(checkout) as (script, _):
