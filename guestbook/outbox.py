@@ -111,19 +111,17 @@ def _store(
     data = {**data, "guestbook": {"title": title, "url": settings.base_url}}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
     fates = {body: _fate(body, event, now, data, due_at) for body in set(bodies.values())}
+    same = {
+        "event_id": event_id,
+        "comment_id": comment_id,
+        "event": event,
+        "attempts": 0,
+        "claims": 0,
+        "schedule_start": 0,
+        "created_at": now,
+    }
     rows = [
-        {
-            "id": ids.new(),
-            "event_id": event_id,
-            "webhook_id": webhook_id,
-            "comment_id": comment_id,
-            "event": event,
-            "attempts": 0,
-            "claims": 0,
-            "schedule_start": 0,
-            "created_at": now,
-            **fates[body],
-        }
+        {"id": ids.new(), "webhook_id": webhook_id, **same, **fates[body]}
         for webhook_id, body in bodies.items()
     ]
     for row in rows:
