@@ -92,12 +92,12 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
 
 
 def test_while_the_turn_comes_round_one_too_many_may_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "BRIEF", 0.25)
+    monkeypatch.setattr(turns, "BRIEF", 0.5)
     one, served = Turns(), []
 
     def write(number: int) -> None:
         one.take(10, at_once=2)
-        time.sleep(0.02)  # with it the last one waits longer than that
+        time.sleep(0.04)  # with it the last one waits longer than that
         served.append(number)
         one.pass_on()
 

@@ -114,10 +114,10 @@ def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
     assert callable(pack)
     bomb = pack(b" " * 500_000_000)
     assert len(bomb) < 1_000_000
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(BodyFault, match=f"more than {UNPACKED_LIMIT:,} bytes"):
         parse({**JSON, "content-encoding": encoding}, bomb)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_a_form_of_countless_escapes_is_refused_before_it_takes_up_the_memory() -> None:
@@ -183,9 +183,9 @@ def test_a_form_of_very_many_fields_is_refused() -> None:
     "body", [b"[" + b"0," * 499_000 + b"0]", b'{"a":' * 60 + b"[" + b"{}," * 300_000 + b"0]" + b"}" * 60]
 )
 def test_a_megabyte_is_read_in_a_moment(body: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     parse(JSON, body)
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5
 
 
 def values() -> st.SearchStrategy[object]:
