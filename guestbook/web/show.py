@@ -22,6 +22,7 @@ from guestbook.preferences import Preferences
 from guestbook.web import common
 
 REL = "nofollow noopener ugc"
+MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
 SPACES = re.compile(r"(\s+)")
 MAY_BE_LINK = re.compile(r"://|@|\.\w")  # what each address has that `urlize` knows
 STATIC = Path(__file__).parent.parent / "static"
@@ -115,11 +116,11 @@ def attributes(context: EvalContext, values: Mapping[str, object]) -> str:
 
 def day(when: datetime) -> str:
     """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
-    return f"{when.day} {calendar.month_name[when.month]} {when.year}"
+    return f"{when.day} {MONTHS[when.month]} {when.year}"
 
 
 def date(when: datetime, look: str = "") -> Markup:
-    """Return the day as an element that tells the exact time to programs, and to who points at it."""
+    """Return the day as an element that gives the exact time to programs, and in its tooltip."""
     exact, style = clock.to_text(when), f' class="{look}"' if look else ""
     return Markup(f'<time{style} datetime="{exact}" title="{exact}">{day(when)}</time>')
 
