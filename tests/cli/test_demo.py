@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import html5lib
@@ -50,7 +50,17 @@ class Visit:
     def started(self, *options: str) -> Iterator[Started]:
         command = [FLASK, "--app", "guestbook", "demo", *options]
         with outside.started(command, cwd=self.working, env=self.environ) as demo:
-            yield demo
+            try:
+                yield demo
+            finally:
+                self._end_all(demo)
+
+    def _end_all(self, demo: Started) -> None:
+        """Leave nothing behind when the test failed: the demo's processes have groups of their own."""
+        if demo.process.poll() is None:
+            for number in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
     def run(self, *options: str) -> "subprocess.CompletedProcess[str]":
         # One that hangs is asked to end, so that it can take its processes along.
