@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ def _read() -> Preferences:
         return preferences.read(db.session())
 
 
+@lru_cache(maxsize=128, typed=True)  # the first pages show the same; typed, for Markup is escaped already
 def prose(text: str) -> Markup:
     """Escape the text and make links of the addresses in it; line breaks are the stylesheet's work.
 
