@@ -13,7 +13,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook import ids, raw, text
+from guestbook import erasure, ids, raw, text
 from guestbook.models import BIN_REQUESTS, Bin, BinRequest
 from guestbook.refusal import Refused
 
@@ -115,7 +115,10 @@ def catch(session: Session, bin_id: str, caught: Caught) -> Answer | None:
     if bin_ is None:
         return None
     answer = _answer(bin_)
-    session.add(_row(bin_id, caught, answer.status))
+    row = _row(bin_id, caught, answer.status)
+    if row.event_id and erasure.is_erased(session.connection(), row.event_id, caught.received_at):
+        return answer  # it was on its way when its comment was deleted for good
+    session.add(row)
     session.flush()
     _drop_oldest(session, bin_id)
     return answer

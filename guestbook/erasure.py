@@ -16,6 +16,7 @@ INBOUND_ERASED = "The comment was deleted for good, so what was sent here is gon
 # MariaDB would rather read a small table as a whole, and wait for rows that others have locked.
 BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
 END = "comment.deleted"
+UNDER_WAY = timedelta(minutes=15)  # longer than any request that had begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,18 @@ def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datet
 
 def lately(connection: Connection, since: datetime) -> set[str]:
     """Return the ids of deliveries that were waiting when they were erased since then."""
+    return set(connection.scalars(select(DELIVERIES.c.id).where(*_erased_since(since))))
+
+
+def is_erased(connection: Connection, event_id: str, now: datetime) -> bool:
+    """Whether an event that may be under way still was erased: what comes of it now must not be kept."""
+    same = select(DELIVERIES.c.id).where(*_erased_since(now - UNDER_WAY), DELIVERIES.c.event_id == event_id)
+    return connection.execute(same.limit(1)).first() is not None
+
+
+def _erased_since(since: datetime) -> tuple[ColumnElement[bool], ...]:
     rows = DELIVERIES.c
-    erased = rows.status == "failed", rows.finished_at >= since, rows.erased_at.is_not(None)
-    return set(connection.scalars(select(rows.id).where(*erased)))
+    return rows.status == "failed", rows.finished_at >= since, rows.erased_at.is_not(None)
 
 
 def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
