@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask import Flask, g, url_for
+from flask import Flask, current_app, g, url_for
 from jinja2.filters import do_xmlattr
 from jinja2.nodes import EvalContext
 from jinja2.utils import pass_eval_context, urlize
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook import clock, database, draft, preferences, text
 from guestbook.database import db
+from guestbook.models import Comment
 from guestbook.preferences import Preferences
 from guestbook.web import common
 
@@ -31,7 +32,7 @@ STATIC = Path(__file__).parent.parent / "static"
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
     app.jinja_env.filters.update(prose=prose, visible=visible, weblink=weblink, permalink=permalink)
-    app.jinja_env.filters.update(attributes=attributes)
+    app.jinja_env.filters.update(attributes=attributes, article=article)
     app.jinja_env.filters.update(day=day, date=date, moment=clock.to_text, ago=clock.ago)
     app.jinja_env.globals.update(asset=asset, rel=REL, limits=draft)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -74,7 +75,48 @@ def _read() -> Preferences:
         return preferences.read(db.session())
 
 
-@lru_cache(maxsize=128, typed=True)  # the first pages show the same; typed, for Markup is escaped already
+class Part(NamedTuple):
+    """What is shown of a reply or of an origin, under the names that the templates know."""
+
+    message: str = ""
+    created_at: datetime | None = None
+    name: str = ""
+    url: str | None = None
+
+
+class Shown(NamedTuple):
+    """All that is shown of a comment."""
+
+    id: str
+    name: str
+    website: str | None
+    message: str
+    created_at: datetime
+    reply: Part | None
+    origin: Part | None
+
+
+def article(comment: Comment) -> Markup:
+    """Return a comment as the book shows it."""
+    reply, origin = comment.reply, comment.origin
+    shown = Shown(
+        comment.id,
+        comment.name,
+        comment.website,
+        comment.message,
+        comment.created_at,
+        Part(reply.message, reply.created_at) if reply else None,
+        Part(name=origin.name, url=origin.url) if origin else None,
+    )
+    return _article(shown, permalink(""))
+
+
+@lru_cache(maxsize=256)  # the first pages show the same, and most of a page's time goes there
+def _article(shown: Shown, _permalinks: str) -> Markup:
+    macros: Any = current_app.jinja_env.get_template("_comment.html").module
+    return Markup(macros.show(shown))
+
+
 def prose(text: str) -> Markup:
     """Escape the text and make links of the addresses in it; line breaks are the stylesheet's work.
 

@@ -291,3 +291,25 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
 @settings(max_examples=150, deadline=None)
 def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
     assert show.prose(words) == urlize(words, rel=show.REL)
+
+
+def test_a_comment_that_was_corrected_or_answered_anew_is_shown_as_it_is_now(
+    app: Flask, visitor: Visitor
+) -> None:
+    (comment_id,) = add(app, ["The first words"])
+    assert messages(visitor.page()) == ["The first words"]
+    with app.app_context(), writing() as session:
+        session.get_one(Comment, comment_id).message = "Other words"
+    assert messages(visitor.page()) == ["Other words"]
+    for answer in ("An answer", "Another answer"):
+        with app.app_context(), writing() as session:
+            book.reply(session, session.get_one(Comment, comment_id), answer, stock.settings())
+        assert text(by_class(visitor.page(), "words")[0]) == answer
+
+
+def test_below_a_path_each_comment_links_below_it(app: Flask) -> None:
+    (comment_id,) = add(app, ["Hello"])
+    client = app.test_client()
+    assert f'href="/comments/{comment_id}"' in client.get("/").get_data(as_text=True)
+    below = client.get("/", environ_overrides={"SCRIPT_NAME": "/book"}).get_data(as_text=True)
+    assert f'href="/book/comments/{comment_id}"' in below
