@@ -390,6 +390,6 @@ def test_whatever_happens_the_outbox_keeps_its_promises(app: Flask, turned: Cloc
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Outbox(turned),
         settings=settings(
-            max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
