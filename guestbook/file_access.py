@@ -1,4 +1,4 @@
-"""What stops this user from using a file or a folder, in a sentence that says how to mend it.
+"""What stops this user from using a file or a folder, in a sentence that says how to fix it.
 
 One `sudo flask … cron` is enough to leave files of root's in the data folder.
 """

@@ -13,9 +13,7 @@ from guestbook.models.delivery import STATUSES
 MEGABYTE = 1_000_000  # bytes
 PER_EVENT = 1000  # bytes that are counted for a row, beside its body and its headers
 DROPPED_AT_ONCE = 500  # events, to make room for one
-FREED = (
-    20  # so many parts has a budget, of which one is freed beside what is needed: or each request would drop
-)
+FREED = 20  # one part in so many of a budget is freed beside what is needed, or each request would drop some
 FINAL = tuple(status for status in STATUSES if status != "new")
 
 

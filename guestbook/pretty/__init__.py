@@ -11,9 +11,9 @@ from typing import Literal
 from guestbook.pretty.form_fields import fields
 from guestbook.pretty.indented_json import Beginning, indented
 
-SHOWN = 50_000  # characters on a page; who wants more saves the bytes
+SHOWN = 50_000  # characters on a page; to read more, save the bytes
 READ = 6 * SHOWN  # bytes that are looked at, for JSON may write each character as \u0041
-HEX_LIMIT = 4096  # bytes of what is no text
+HEX_LIMIT = 4096  # bytes shown of a body that is not text
 ROW = 16  # bytes in a line of hex
 
 Kind = Literal["JSON", "form", "text", "hex"]

@@ -54,7 +54,7 @@ UNREACHABLE = frozenset(
 # This machine's own trouble, or its proxy's: no receiver is to blame, and none can be reached.
 OURS = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))
 
-# Of these, what fewer requests at once would mend.
+# Of these, what fewer requests at once would cure.
 LIMITS = {"out_of_sockets": FILES, "out_of_memory": MEMORY}
 
 

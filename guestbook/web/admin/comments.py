@@ -104,8 +104,7 @@ def reply(comment_id: str) -> ResponseReturnValue:
 def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Publish it, hold it, throw it out or bring it back."""
     is_from_list, place = "status" in request.form, _place(request.form)
-    here = url_for("admin.comments.show", comment_id=comment_id)
-    back = _address(place) if is_from_list else here
+    back = _address(place) if is_from_list else url_for("admin.comments.show", comment_id=comment_id)
     with writing() as session:
         comment = _lock(session, comment_id)
         undo_id = _do_all(session, [comment], action, back)
