@@ -100,6 +100,13 @@ def test_create_tables_may_be_run_again_and_touches_nothing(empty: str) -> None:
             assert connection.scalar(text("SELECT name FROM comments")) == "Zoë 🦋"
 
 
+def test_deliveries_begins_with_the_simplest_possible_queue_as_early_as_the_databases_allow() -> None:
+    order = re.findall(r"(?m)^CREATE TABLE IF NOT EXISTS (\w+)", SQL)
+    deliveries = SQL.partition("CREATE TABLE IF NOT EXISTS deliveries (\n")[2].partition("\n)")[0]
+    assert re.findall(r"(?m)^    ([a-z_]+) ", deliveries)[:3] == ["id", "payload", "status"]
+    assert set(order[: order.index("deliveries")]) == set(re.findall(r"REFERENCES (\w+)", deliveries))
+
+
 def test_the_package_carries_the_file_at_the_root() -> None:
     assert SCHEMA.resolve() == Path(__file__).parent.parent.resolve() / "schema.sql"
 
@@ -194,9 +201,9 @@ MISTAKES = {
     "a foreign key does nothing on delete": ("deliveries (id) ON DELETE CASCADE", "deliveries (id)"),
     "a foreign key points elsewhere": ("REFERENCES webhooks (id)", "REFERENCES comments (id)"),
     "a table is missing": (SQL[SQL.index("CREATE TABLE IF NOT EXISTS passes") :], ""),
-    "a table is new": ("-- Retention asks", "CREATE TABLE more (id INTEGER);\n-- Retention asks"),
+    "a table is new": ("-- Retention reads", "CREATE TABLE more (id INTEGER);\n-- Retention reads"),
     "an index is missing": (line_with("deliveries_by_comment"), ""),
-    "an index is new": ("-- Retention asks", "CREATE INDEX more ON deliveries (event);\n-- Retention asks"),
+    "an index is new": ("-- Retention reads", "CREATE INDEX more ON deliveries (event);\n-- Retention reads"),
     "an index has its columns in another order": ("(webhook_id, due_at, id)", "(due_at, webhook_id, id)"),
     "an index is narrower": ("comments (status, id)", "comments (status)"),
     "an index is unique": ("CREATE INDEX IF NOT EXISTS passes", "CREATE UNIQUE INDEX passes"),

@@ -29,23 +29,27 @@ class Delivery(Base):
         Index("deliveries_by_finish", "status", "finished_at"),
     )
 
+    # The simplest possible queue; what follows is bookkeeping, in the three groups of schema.sql.
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    payload: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(9))
+
     event_id: Mapped[str] = mapped_column(String(32))
+    event: Mapped[str] = mapped_column(String(60))
     webhook_id: Mapped[str] = mapped_column(
         ForeignKey("webhooks.id", name="deliveries_webhook", ondelete="CASCADE")
     )
     comment_id: Mapped[str | None] = mapped_column(
         ForeignKey("comments.id", name="deliveries_comment", ondelete="SET NULL")
     )
-    event: Mapped[str] = mapped_column(String(60))
-    payload: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(9))
-    attempts: Mapped[int]
-    claims: Mapped[int]
-    schedule_start: Mapped[int]
+    created_at: Mapped[datetime]
+
     due_at: Mapped[datetime | None]
     claimed_by: Mapped[str | None] = mapped_column(String(64))
-    created_at: Mapped[datetime]
+    claims: Mapped[int]
+    attempts: Mapped[int]
+    schedule_start: Mapped[int]
+
     finished_at: Mapped[datetime | None]
     last_status_code: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(300))
