@@ -162,9 +162,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     only = None if comment.is_known else left.unaware
     if comment.is_told and only != set():
         data = {"comment": comment.without_words(settings.base_url)}
-        outbox.publish(
-            connection, "comment.deleted", data, settings, only=only, not_before=left.under_way
-        )
+        outbox.publish(connection, "comment.deleted", data, settings, only=only, not_before=left.under_way)
     session.delete(comment)
     session.flush()
 

@@ -8,7 +8,17 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, outbox, retention, text, transport, units, webhook_headers
+from guestbook import (
+    batch_delete,
+    clock,
+    database,
+    ids,
+    outbox,
+    text,
+    transport,
+    units,
+    webhook_headers,
+)
 from guestbook.formats import FORMATS, FormatFault, places, template
 from guestbook.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.models.webhook import EVENTS, Template
@@ -111,7 +121,7 @@ def delete(engine: Engine, webhook_id: str) -> int:
     """Remove a webhook; its deliveries go first, in bites, so that nobody waits. Returns how many."""
     count = 0
     mine = DELIVERIES.c.webhook_id == webhook_id
-    while removed := retention.bite(engine, DELIVERIES, mine):
+    while removed := batch_delete.delete_batch(engine, DELIVERIES, mine):
         count += removed
     with database.write(engine) as connection:
         left = connection.scalar(select(func.count()).select_from(DELIVERIES).where(mine)) or 0

@@ -34,7 +34,8 @@ from guestbook.schedule import PAUSE_AFTER
 from guestbook.sender import Errand, Outcome, Receiver
 from guestbook.settings import Settings
 from guestbook.shares import Beside, Shares
-from guestbook.watch import Stop, Watch
+from guestbook.stop_flag import StopFlag
+from guestbook.watch import Watch
 
 TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
 STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
@@ -84,7 +85,7 @@ class Dispatch:
         *,
         until: float,
         stay: bool,
-        stop: Stop,
+        stop: StopFlag,
         after_tick: Callable[[], None] | None = None,
         beside: Beside | None = None,
     ) -> Tally:
@@ -121,7 +122,7 @@ class Dispatch:
         watch: Watch,
         until: float,
         stay: bool,
-        stop: Stop,
+        stop: StopFlag,
         after_tick: Callable[[], None] | None,
         shares: Shares,
     ) -> None:
@@ -141,7 +142,7 @@ class Dispatch:
             else:
                 break
 
-    def _let_the_crew_work(self, watch: Watch, stop: Stop, at_least: float, at_most: float) -> None:
+    def _let_the_crew_work(self, watch: Watch, stop: StopFlag, at_least: float, at_most: float) -> None:
         watch.mark()
         stop.wait(at_least)
         if watch.others_wrote():

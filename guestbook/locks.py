@@ -21,9 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def taken(
-    path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = lambda: None
-) -> Iterator[bool]:
+def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
     """Say whether we alone hold the file, after so many seconds of patience, of which `waiting` is told.
 
     Where the file cannot be opened, a line in the log says so, and we go on as if we held it.

@@ -40,7 +40,9 @@ def database_url(text: str) -> str:
     if url.drivername not in EXTRAS:
         raise ValueError(f"the database must be one of {', '.join(EXTRAS)}")
     if url.drivername == "sqlite" and ":memory:" in (url.database or ":memory:"):
-        raise ValueError("a database in memory is lost with its process: name a file, as in sqlite:////path/book.db")
+        raise ValueError(
+            "a database in memory is lost with its process: name a file, as in sqlite:////path/book.db"
+        )
     if url.query.get("journal_mode", "wal") not in ("wal", "delete"):
         raise ValueError("journal_mode must be wal or delete")
     _ask_driver(url.difference_update_query(["journal_mode"]))
@@ -105,6 +107,7 @@ def _web_address(text: str) -> SplitResult | None:
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """Return a parser of whole numbers within limits."""
+
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 9):
             raise ValueError(f"it must be a whole number from {low} to {high}")
@@ -115,6 +118,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 def seconds(low: float, high: float) -> Callable[[str], float]:
     """Return a parser of seconds within limits."""
+
     def parse(text: str) -> float:
         if not (NUMBER.fullmatch(text) and low <= float(text) <= high):
             raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")

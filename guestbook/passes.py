@@ -19,7 +19,7 @@ from guestbook.inbox.worker import Inbox
 from guestbook.models import Pass
 from guestbook.record import Tally
 from guestbook.settings import Settings
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 
 PRUNE_FOR = 1.0  # seconds that a pass spends on retention
 PRUNE_LATE = 0.5  # the same when its time is over
@@ -79,7 +79,7 @@ class Stage:
     """What the work of a pass is given, and leaves behind."""
 
     until: float  # of the monotonic clock
-    stop: Stop
+    stop: StopFlag
     tally: Tally = field(default_factory=Tally)
 
 
@@ -107,9 +107,9 @@ def begun(
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[Stop]:
+def _stop_on_signals() -> Iterator[StopFlag]:
     """Give a wish that SIGTERM and SIGINT set; a second signal ends the process by the default way."""
-    stop = Stop()
+    stop = StopFlag()
     if current_thread() is not main_thread():
         yield stop
         return

@@ -62,9 +62,7 @@ def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: d
     connection.execute(change.values(due_at=until))
 
 
-def handed_over(
-    connection: Connection, table: Table, handed: Collection[tuple[str, str]]
-) -> list[Row[Any]]:
+def handed_over(connection: Connection, table: Table, handed: Collection[tuple[str, str]]) -> list[Row[Any]]:
     """Lock and return those rows, of pairs of an id and a token, that are still under that token."""
     query = (
         select(table)
@@ -102,9 +100,7 @@ def finish(connection: Connection, table: Table, ids: Sequence[str], status: str
     """Make rows that are owned final after an attempt."""
     change = _update_by_id(table, ids)
     connection.execute(
-        change.values(
-            status=status, due_at=None, claimed_by=None, attempts=table.c.attempts + 1, **values
-        )
+        change.values(status=status, due_at=None, claimed_by=None, attempts=table.c.attempts + 1, **values)
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook import clock, database, ids, retention, sandbox, signing, text, units
+from guestbook import batch_delete, clock, database, ids, sandbox, signing, text, units
 from guestbook.inbox import signatures
 from guestbook.inbox.claims import Unproven
 from guestbook.inbox.ready import READY
@@ -86,7 +86,7 @@ def delete(engine: Engine, source_id: str) -> int:
     """
     count = 0
     mine = INBOUND.c.source_id == source_id
-    while removed := retention.bite(engine, INBOUND, mine):
+    while removed := batch_delete.delete_batch(engine, INBOUND, mine):
         count += removed
     with database.write(engine) as connection:
         left = connection.scalar(select(func.count()).select_from(INBOUND).where(mine)) or 0

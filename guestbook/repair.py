@@ -88,9 +88,7 @@ def _strange(limits: _Limits, but: str) -> Any:
     others = Delivery.claimed_by.not_like(f"{but}%")
     leased = mine.where(Delivery.due_at > limits.leased + queue.SKEW, others)
     free = Delivery.claimed_by.is_(None)
-    untried = mine.where(
-        Delivery.due_at > limits.untried + queue.SKEW, free, Delivery.attempts == 0
-    )
+    untried = mine.where(Delivery.due_at > limits.untried + queue.SKEW, free, Delivery.attempts == 0)
     waiting = mine.where(Delivery.due_at > limits.waiting + queue.SKEW, or_(free, others))
     paused = Webhook.paused_until > limits.paused + queue.SKEW
     return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))

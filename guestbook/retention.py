@@ -1,16 +1,15 @@
-"""Prune: remove what is older than the retention, in bites so small that nobody waits for them."""
+"""Prune: remove what is older than the retention, in batches so small that nobody waits for them."""
 
 import time
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, Table, and_, delete, select
+from sqlalchemy import ColumnElement, Engine, Table, and_, select
 
-from guestbook import clock, database, ids, throttle
+from guestbook import batch_delete, clock, ids, throttle
 from guestbook.models import BIN_REQUESTS, DELIVERIES, INBOUND, LIMITS, LOGINS, PASSES, Source, Webhook
 from guestbook.settings import Settings
 
-BITE = 500  # rows in one transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
-PAUSE = 0.03  # seconds between two bites, for the web's turn
+PAUSE = 0.03  # seconds between two batches, for the web's turn
 KEEP_PASSES = timedelta(days=30)
 KEEP_CAUGHT = timedelta(days=7)
 KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only what is proven stays for longer
@@ -26,24 +25,12 @@ def prune(engine: Engine, settings: Settings, *, until: float) -> int:
     removed = 0
     for table, condition in _conditions(settings, now):
         while time.monotonic() < until:
-            count = bite(engine, table, condition)
+            count = batch_delete.delete_batch(engine, table, condition)
             removed += count
-            if count < BITE:
+            if count < batch_delete.BATCH_SIZE:
                 break
             time.sleep(PAUSE)
     return removed
-
-
-def bite(engine: Engine, table: Table, condition: ColumnElement[bool]) -> int:
-    """Remove up to 500 rows of those; return how many were found."""
-    [key] = table.primary_key.columns
-    old = select(key).where(condition).limit(BITE)
-    with engine.connect() as connection:  # the look takes no write lock: most times nothing is old
-        row_ids = connection.scalars(old).all()
-    if row_ids:
-        with database.write(engine) as connection:
-            connection.execute(delete(table).where(key.in_(row_ids), condition))
-    return len(row_ids)
 
 
 def _conditions(settings: Settings, now: datetime) -> list[tuple[Table, ColumnElement[bool]]]:

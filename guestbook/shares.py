@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 from typing import Protocol
 
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 
 LEAST_TURN = 0.05  # seconds that the other work gets at a time, when ours takes less
 MOST_TURN = 1.0  # seconds; so long may pass until what was sent is recorded
@@ -14,7 +14,7 @@ LEAST_PART = 1 / 4  # of the time, which each of the two gets at least
 class Beside(Protocol):
     """Other work of the main thread, which it does between two ticks."""
 
-    def drain(self, *, until: float, stop: Stop) -> bool:
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Do some of it, until that moment of the monotonic clock; return whether there may be more."""
 
     def next_due(self) -> datetime | None:
@@ -29,7 +29,7 @@ class Shares:
         self._ended = time.monotonic()
         self.owed = 0.0  # seconds that our work must get now, after the other's turn
 
-    def give_turn(self, until: float, stop: Stop) -> bool:
+    def give_turn(self, until: float, stop: StopFlag) -> bool:
         """Give the other work its turn, not beyond that moment; return whether there may be more of it."""
         if self._beside is None:
             return False

@@ -10,34 +10,10 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook import clock, file_identity
 from guestbook.models import FIRST_DUE, Webhook
+from guestbook.stop_flag import StopFlag
 
 SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
 SERVER_POLL = 0.1  # seconds; one look is a query over the network
-
-
-class Stop:
-    """The wish that a pass ends, which a signal's handler may set at any moment.
-
-    Not threading.Event: its lock may be held by the very code that the handler interrupted, and then
-    `set` would wait for itself for ever.
-    """
-
-    def __init__(self) -> None:
-        self._wished = False
-
-    def set(self) -> None:
-        """Ask for the end."""
-        self._wished = True
-
-    def is_set(self) -> bool:
-        """Whether the end was asked for."""
-        return self._wished
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep so long (a signal does not cut it short, so keep it short); return `is_set`."""
-        if not self._wished:
-            time.sleep(seconds)
-        return self._wished
 
 
 class Watch:
@@ -79,7 +55,9 @@ class Watch:
         """Return what changes with each write of others to the SQLite file, to be given to `rest`."""
         return self._data_version()
 
-    def rest(self, until: float, stop: Stop, *, since: Any = None, wake_at: datetime | None = None) -> None:
+    def rest(
+        self, until: float, stop: StopFlag, *, since: Any = None, wake_at: datetime | None = None
+    ) -> None:
         """Wait until something may be due, that moment of the monotonic clock has come, or stop is set.
 
         On SQLite also until somebody has written, after that `version` where one is given. `wake_at` is when

@@ -61,4 +61,3 @@ def fresh(mode: str, folder: Path) -> Iterator[str]:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name}{force}"))
         admin.dispose()
-

@@ -80,9 +80,7 @@ Program = Callable[[Request], Answer]
 class Receiver:
     """Listens from `with` on, or between `start` and `close`; one thread, any number of connections."""
 
-    def __init__(
-        self, port: int = 0, program: Program | None = None, *, address: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, port: int = 0, program: Program | None = None, *, address: str = "127.0.0.1") -> None:
         self.port = port
         self._address = address
         self.requests: list[Request] = []

@@ -55,9 +55,7 @@ def sign(message: str = "Hello", name: str = "Ada", verdict: Verdict = PUBLISHED
 
 def sign_draft(draft: Draft, verdict: Verdict = PUBLISHED) -> str:
     """The same from a draft."""
-    return written(
-        lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id
-    )
+    return written(lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id)
 
 
 def written(do: Callable[[Session], T]) -> T:

@@ -15,7 +15,7 @@ from guestbook.demo.place import Place
 from guestbook.demo.processes import Processes, Stopped
 from guestbook.demo.tour import Asked
 from guestbook.refusal import Refused
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 from tests import outside
 from tests.receiver import Answer, Receiver
 
@@ -97,7 +97,7 @@ def test_a_process_that_does_not_end_when_asked_is_killed(
 ) -> None:
     monkeypatch.setattr(processes, "GRACE", 0.2)
     log = here.folder / "server.log"
-    with Processes(here, Stop()) as running:
+    with Processes(here, StopFlag()) as running:
         running.start("server", "stubborn")
         running.wait_for(lambda: log.read_text() or None, 20, "It did not speak")
         (number,) = living(here)
@@ -108,7 +108,7 @@ def test_a_process_that_does_not_end_when_asked_is_killed(
 
 def test_what_takes_too_long_is_refused_with_what_was_said_last(here: Place) -> None:
     log = here.folder / "server.log"
-    with Processes(here, Stop()) as running:
+    with Processes(here, StopFlag()) as running:
         running.start("server", "stubborn")
         running.wait_for(lambda: log.read_text() or None, 20, "It did not speak")
         with pytest.raises(
@@ -120,7 +120,7 @@ def test_what_takes_too_long_is_refused_with_what_was_said_last(here: Place) -> 
 
 def test_a_process_that_ends_by_itself_is_noticed_at_once(here: Place) -> None:
     start = time.monotonic()
-    with Processes(here, Stop()) as running:
+    with Processes(here, StopFlag()) as running:
         running.start("pass", "brief")
         with pytest.raises(
             Refused, match=r"^The demo's pass has ended by itself\. The pass said last: over\.$"

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook import clock, database, desk
+from guestbook import batch_delete, clock, database, desk
 from guestbook.database import db
 from guestbook.desk import Refused
 from guestbook.models import Attempt, Delivery, Webhook
@@ -186,7 +186,7 @@ def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
 
 
 def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk.retention, "BITE", 2)
+    monkeypatch.setattr(batch_delete, "BATCH_SIZE", 2)
     row = stock.webhook()
     for _ in range(5):
         stock.delivery(row)
@@ -207,7 +207,7 @@ def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_named_thousands_of_times_costs_no_time(fields: dict[str, Any]) -> None:
     start = time.thread_time()
     desk.faults(fields, stock.settings())
-    assert time.thread_time() - start < 0.2
+    assert time.thread_time() - start < 3  # linear: 0.4 s on a slow machine; quadratic: minutes
 
 
 # --- headers that are meant for one host

@@ -20,7 +20,8 @@ from guestbook.dispatch import Dispatch
 from guestbook.models import Webhook
 from guestbook.record import Tally
 from guestbook.schedule import PAUSE_CAP, PAUSE_FIRST
-from guestbook.watch import Stop, Watch
+from guestbook.stop_flag import StopFlag
+from guestbook.watch import Watch
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks
 from tests.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
@@ -33,7 +34,7 @@ AT_ONCE = ",".join(["0"] * 40)  # a retry schedule without waits
 def drain(book: Book, seconds: float = 20) -> Tally:
     """Send what is due from this process."""
     dispatch = Dispatch(book.engine, book.settings, concurrency=CONCURRENCY)
-    return dispatch.run(until=time.monotonic() + seconds, stay=False, stop=Stop())
+    return dispatch.run(until=time.monotonic() + seconds, stay=False, stop=StopFlag())
 
 
 # --- one webhook beside the others
@@ -194,7 +195,7 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(
         connection.exec_driver_sql("DROP TABLE attempts")
         connection.commit()
     with pytest.raises(DBAPIError):
-        dispatch.run(until=time.monotonic() + 20, stay=False, stop=Stop())
+        dispatch.run(until=time.monotonic() + 20, stay=False, stop=StopFlag())
     tried, deadline = 0, time.monotonic() + 10
     while dispatch._crew.busy and time.monotonic() < deadline:
         dispatch._crew.wait(0.1)
@@ -223,7 +224,7 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
     event.listen(each_book.engine, "before_cursor_execute", note)
     event.listen(each_book.engine, "begin", count)
     dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
-    dispatch.run(until=time.monotonic() + 0.5, stay=True, stop=Stop())
+    dispatch.run(until=time.monotonic() + 0.5, stay=True, stop=StopFlag())
     assert words["SELECT"] > 0
     assert words.keys() <= {"SELECT", "BEGIN"}
     assert writers[False] > 0
@@ -236,7 +237,7 @@ def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
     with Watch(book.engine) as watch, database.write(book.engine):
         began = time.monotonic()
         assert not watch.anything_due(clock.now())
-        watch.rest(time.monotonic() + 0.2, Stop())
+        watch.rest(time.monotonic() + 0.2, StopFlag())
         assert time.monotonic() - began < 2
 
 

@@ -162,7 +162,10 @@ def test_an_end_that_did_not_arrive_is_told_again_and_one_that_did_is_not(away: 
 @pytest.mark.parametrize("name", ["slack", "discord", "teams", "mattermost", "ntfy", "telegram", "json"])
 @pytest.mark.usefixtures("app")
 def test_the_end_of_a_comment_without_words_has_a_body_in_every_format(name: str) -> None:
-    urls = {"ntfy": "https://ntfy.sh/topic", "telegram": "https://api.telegram.org/bot1:a/sendMessage?chat_id=1"}
+    urls = {
+        "ntfy": "https://ntfy.sh/topic",
+        "telegram": "https://api.telegram.org/bot1:a/sendMessage?chat_id=1",
+    }
     stock.webhook(urls.get(name, "https://receiver.example/hook"), events="comment.deleted", format=name)
     delete(stock.sign(WORD, name=WORD))
     assert (stock.one().status, stock.one().last_error) == ("new", None)

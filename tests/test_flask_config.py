@@ -92,9 +92,7 @@ def test_a_book_in_earnest_has_no_database_in_memory(tmp_path: Path) -> None:
         guestbook.create_app(folder | {"SQLALCHEMY_DATABASE_URI": "sqlite://"})
 
 
-def test_a_copy_of_the_environment_is_still_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_of_the_environment_is_still_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLOUR", "blue")
     app = guestbook.create_app({"COLOUR": "blue", "GUESTBOOK_DATA_DIR": str(tmp_path / "other")})
     assert settings_of(app).data_dir == tmp_path / "other"

@@ -23,7 +23,7 @@ FLOORS = (
     ("book", "desk", "catching", "standing", "again", "login", "tokens", "figures"),
     ("dispatch",),
     ("shares",),
-    ("record", "retention", "watch", "repair", "errands"),
+    ("record", "batch_delete", "retention", "watch", "repair", "errands"),
     ("outbox", "erasure", "webhook_headers"),
     ("queue", "sender", "crew"),
     ("health", "writable", "preferences", "throttle", "browse"),
@@ -34,7 +34,7 @@ FLOORS = (
     ("file_identity", "flask_config"),
     ("signing", "schedule", "draft", "settings", "locks", "sandbox", "units"),
     ("raw", "pretty", "text", "clock", "cores", "resource_limits"),
-    ("file_access", "ids", "turns", "parsers", "run_settings", "refusal", "version", "server"),
+    ("file_access", "ids", "turns", "parsers", "run_settings", "stop_flag", "refusal", "version", "server"),
 )
 PURE = (
     "signing",

@@ -211,9 +211,7 @@ def test_a_pass_works_with_nothing_but_path_and_home_from_another_folder(
     app_folder.sign(TEXT)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / ".env").write_text(
-        f"GUESTBOOK_DATA_DIR={tmp_path}\nGUESTBOOK_ALLOW_NETWORKS=127.0.0.0/8\n"
-    )
+    (elsewhere / ".env").write_text(f"GUESTBOOK_DATA_DIR={tmp_path}\nGUESTBOOK_ALLOW_NETWORKS=127.0.0.0/8\n")
     bare = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={tmp_path}", *FLASK]
     done = run(*bare, "cron", cwd=elsewhere)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -305,18 +303,18 @@ def test_a_second_signal_ends_a_pass_within_half_a_second(
 
 
 def test_a_wish_to_end_may_be_set_by_a_signal_at_any_moment() -> None:
-    """With threading.Event in place of Stop this locks up within a second."""
+    """With threading.Event in place of StopFlag this locks up within a second."""
     done = run(sys.executable, "-c", RESTLESS, env=PLAIN)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 RESTLESS = """
 import signal, time
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 signal.signal(signal.SIGALRM, lambda *_: stop.set())
 end = time.monotonic() + 2
 while time.monotonic() < end:
-    stop = Stop()
+    stop = StopFlag()
     signal.setitimer(signal.ITIMER_REAL, 0.0003)
     while not stop.wait(0.000001):
         pass

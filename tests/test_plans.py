@@ -13,7 +13,19 @@ from flask import current_app
 from sqlalchemy import event, select
 
 import guestbook
-from guestbook import again, book, browse, clock, database, dispatch, erasure, health, queue, retention
+from guestbook import (
+    again,
+    batch_delete,
+    book,
+    browse,
+    clock,
+    database,
+    dispatch,
+    erasure,
+    health,
+    queue,
+    retention,
+)
 from guestbook.database import db
 from guestbook.models import DELIVERIES, InboundEvent, Source
 from guestbook.watch import Watch
@@ -148,7 +160,7 @@ def failed_deliveries(_: str) -> object:
 def old_deliveries(_: str) -> object:
     with db.engine.connect() as connection:
         [(table, processed), *_rest] = retention._conditions(stock.settings(), clock.now())
-        return connection.execute(table.select().where(processed).limit(retention.BITE)).all()
+        return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
 
 
 def older_deliveries(_: str) -> object:

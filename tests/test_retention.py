@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from guestbook import clock, database, engines, ids, retention
+from guestbook import batch_delete, clock, database, engines, ids, retention
 from guestbook.database import db
 from guestbook.models import ATTEMPTS, PASSES, Delivery, Limit, Login, Pass
 from tests import stock
@@ -108,7 +108,7 @@ def test_old_passes_go() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_it_goes_on_bite_by_bite_until_all_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BITE", 2)
+    monkeypatch.setattr(batch_delete, "BATCH_SIZE", 2)
     hook = stock.webhook()
     for _ in range(5):
         stock.delivery(hook, status="processed", finished_at=clock.now() - 31 * DAY)

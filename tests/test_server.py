@@ -138,9 +138,7 @@ def test_it_listens_on_a_socket_file_too(environ: dict[str, str], tmp_path: Path
     place = tmp_path / "socket"
     with (
         running(environ),
-        outside.started(
-            [*SERVE, f"unix:{place}"], cwd=tmp_path, env=outside.clean_environ(**environ)
-        ) as one,
+        outside.started([*SERVE, f"unix:{place}"], cwd=tmp_path, env=outside.clean_environ(**environ)) as one,
     ):
         outside.wait_for(place.exists, 30, one.output)
         with socket.socket(socket.AF_UNIX) as connection:

@@ -27,7 +27,10 @@ GOOD: dict[str, list[tuple[str, object]]] = {
         ),
         ("mysql+pymysql://me@127.0.0.1/book", "mysql+pymysql://me@127.0.0.1/book"),
         ("mariadb+pymysql://me@127.0.0.1/book", "mariadb+pymysql://me@127.0.0.1/book"),
-        ("postgresql+psycopg://me@db/book?sslmode=require", "postgresql+psycopg://me@db/book?sslmode=require"),
+        (
+            "postgresql+psycopg://me@db/book?sslmode=require",
+            "postgresql+psycopg://me@db/book?sslmode=require",
+        ),
         ("mysql+pymysql://me@db/book?read_timeout=30", "mysql+pymysql://me@db/book?read_timeout=30"),
     ],
     "SECRET_KEY": [("0123456789abcdef", "0123456789abcdef")],
@@ -336,9 +339,7 @@ def test_a_file_that_another_user_has_left_in_the_data_folder_is_named_with_what
     said = done.stderr.splitlines()[-1].removeprefix("guestbook.settings.SettingsError: ")
     if os.geteuid() == 0:
         helps = f"sudo chown nobody {folder / name}"
-        assert said == (
-            f"{folder / name} belongs to root, and nobody may not {what} it. This helps: {helps}"
-        )
+        assert said == (f"{folder / name} belongs to root, and nobody may not {what} it. This helps: {helps}")
     else:
         assert said.endswith(f"This helps: chmod u+rw {folder / name}")
 

@@ -10,7 +10,7 @@ from guestbook import clock, database, ids, passes, shares
 from guestbook.database import db
 from guestbook.models import INBOUND
 from guestbook.shares import Shares
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 from tests import stock
 from tests.chaos.book import Book
 from tests.receiver import Receiver
@@ -84,7 +84,7 @@ class Endless:
         self._clock = own
         self._piece = piece
 
-    def drain(self, *, until: float, stop: Stop) -> bool:
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
         while self._clock.now < until and not stop.is_set():
             self._clock.now += self._piece
         return True
@@ -99,7 +99,7 @@ def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: floa
     sharing = Shares(Endless(turned, piece))
     turned.now += ours
     began = turned.now
-    assert sharing.give_turn(began + 60, Stop())
+    assert sharing.give_turn(began + 60, StopFlag())
     turn = turned.now - began
     assert turn / (turn + ours) >= shares.LEAST_PART
     assert sharing.owed / (turn + sharing.owed) == pytest.approx(shares.LEAST_PART)
@@ -107,5 +107,5 @@ def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: floa
 
 def test_a_turn_ends_with_the_pass(turned: Clock) -> None:
     sharing = Shares(Endless(turned, 0.002))
-    assert sharing.give_turn(turned.now - 1, Stop())
+    assert sharing.give_turn(turned.now - 1, StopFlag())
     assert sharing.owed == 0

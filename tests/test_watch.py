@@ -10,7 +10,8 @@ from flask import Flask
 
 from guestbook import clock, database
 from guestbook.database import db
-from guestbook.watch import Stop, Watch
+from guestbook.stop_flag import StopFlag
+from guestbook.watch import Watch
 from tests import stock
 
 MINUTE = timedelta(minutes=1)
@@ -61,7 +62,7 @@ def test_to_look_does_not_stop_a_writer(watch: Watch) -> None:
     assert watch.anything_due(clock.now())
 
 
-def rest_in_a_thread(watch: Watch, seconds: float, stop: Stop) -> tuple[threading.Thread, list[float]]:
+def rest_in_a_thread(watch: Watch, seconds: float, stop: StopFlag) -> tuple[threading.Thread, list[float]]:
     took: list[float] = []
 
     def rest() -> None:
@@ -78,7 +79,7 @@ def rest_in_a_thread(watch: Watch, seconds: float, stop: Stop) -> tuple[threadin
 def test_a_rest_ends_when_something_is_written() -> None:
     hook = stock.webhook()
     with Watch(db.engine) as watch:
-        thread, took = rest_in_a_thread(watch, LONG, Stop())
+        thread, took = rest_in_a_thread(watch, LONG, StopFlag())
         stock.delivery(hook)
         thread.join(LONG)
     assert took[0] < LONG / 2
@@ -88,7 +89,7 @@ def test_a_rest_ends_when_something_is_written() -> None:
 def test_a_rest_ends_when_the_next_one_is_due() -> None:
     stock.delivery(stock.webhook(), due_at=clock.now() + timedelta(seconds=0.2))
     with Watch(db.engine) as watch:
-        thread, took = rest_in_a_thread(watch, LONG, Stop())
+        thread, took = rest_in_a_thread(watch, LONG, StopFlag())
         thread.join(LONG)
         assert took[0] < LONG / 2
 
@@ -96,9 +97,9 @@ def test_a_rest_ends_when_the_next_one_is_due() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_at_its_time_or_when_a_stop_is_wished() -> None:
     with Watch(db.engine) as watch:
-        thread, took = rest_in_a_thread(watch, 0.1, Stop())
+        thread, took = rest_in_a_thread(watch, 0.1, StopFlag())
         thread.join(LONG)
-        stop = Stop()
+        stop = StopFlag()
         stop.set()
         thread, took = rest_in_a_thread(watch, LONG, stop)
         thread.join(LONG)

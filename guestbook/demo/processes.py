@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from guestbook.demo.place import HOST, Place
 from guestbook.refusal import Refused
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL = 0.05  # seconds between two looks
@@ -28,13 +28,13 @@ class Stopped(Exception):
 
 
 @contextmanager
-def noticed() -> Iterator[Stop]:
+def noticed() -> Iterator[StopFlag]:
     """Give a wish that Ctrl-C, SIGTERM and the end of the terminal set.
 
     It is looked at while waiting. A handler that raised could hit the moment between the start of a process
     and the note that it has to be ended.
     """
-    stop = Stop()
+    stop = StopFlag()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         stop.set()
@@ -52,7 +52,7 @@ def noticed() -> Iterator[Stop]:
 class Processes:
     """What runs for the demo. Use it as a context manager: at its end nothing runs any more."""
 
-    def __init__(self, place: Place, stop: Stop) -> None:
+    def __init__(self, place: Place, stop: StopFlag) -> None:
         self._place, self._stop = place, stop
         self._environ = place.environ()
         self._running: dict[str, subprocess.Popen[bytes]] = {}

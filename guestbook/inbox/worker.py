@@ -17,7 +17,7 @@ from guestbook.inbox.counts import Counts
 from guestbook.inbox.judge import Arrived, Judgement
 from guestbook.models import FIRST_INBOUND_DUE, INBOUND, Source
 from guestbook.settings import Settings
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which no more of a batch is begun: the outbox waits meanwhile
@@ -57,7 +57,7 @@ class Inbox:
         with self._engine.connect() as connection:
             return min((due for due in connection.scalars(query) if due), default=None)
 
-    def drain(self, *, until: float, stop: Stop) -> bool:
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Work through what is due, until that moment of the monotonic clock or until stop is set.
 
         Return whether there may be more.

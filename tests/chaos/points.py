@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, event
 
-from guestbook import database, queue, record, retention
+from guestbook import batch_delete, database, queue, record, retention
 from guestbook.crew import Crew
 from guestbook.dispatch import Dispatch
 from guestbook.inbox import deeds, judge
@@ -87,13 +87,13 @@ def between_bites_of_prune() -> None:
         monotonic = staticmethod(retention.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
-    retention.BITE = BITE
+    batch_delete.BATCH_SIZE = BITE
     retention.time = Clock  # type: ignore[assignment]
 
 
 def inside_prune() -> None:
     """Die when a bite's rows are deleted in the transaction."""
-    retention.BITE = BITE
+    batch_delete.BATCH_SIZE = BITE
 
     def die_after_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("DELETE FROM deliveries"):

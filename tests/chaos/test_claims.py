@@ -12,7 +12,7 @@ from guestbook import clock, database, ids, queue
 from guestbook.dispatch import Dispatch
 from guestbook.models import DELIVERIES
 from guestbook.record import Tally
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks
 from tests.receiver import HANG, OK, Answer, Receiver
@@ -122,7 +122,7 @@ class Background:
         return self._dispatch.tally
 
     def _run(self) -> None:
-        self._dispatch.run(until=time.monotonic() + 15, stay=False, stop=Stop())
+        self._dispatch.run(until=time.monotonic() + 15, stay=False, stop=StopFlag())
 
 
 def _claim(book: Book, webhook_id: str, token: str) -> list[str]:

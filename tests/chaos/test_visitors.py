@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook import database, outbox
 from guestbook.dispatch import Dispatch
-from guestbook.watch import Stop
+from guestbook.stop_flag import StopFlag
 from tests.chaos.book import Book
 from tests.chaos.forks import Forks
 from tests.receiver import Answer, Receiver
@@ -65,7 +65,7 @@ def test_a_visitor_who_comes_just_before_a_tick_commits_need_not_wait_for_it(
 
     event.listen(each_book.engine, "commit", visit)
     dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
-    dispatch.run(until=time.monotonic() + 10, stay=False, stop=Stop())
+    dispatch.run(until=time.monotonic() + 10, stay=False, stop=StopFlag())
     assert visits == [1]
     assert refused == []
 

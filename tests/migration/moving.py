@@ -18,9 +18,7 @@ from tests.conftest import need, settings_for
 from tests.migration.rows import Dump, dump
 
 IN_WORDS = "postgresql-icu"  # a database of PostgreSQL that sorts as people do
-each = pytest.mark.parametrize(
-    "there", ["sqlite-journal", "postgresql", "mariadb", IN_WORDS], indirect=True
-)
+each = pytest.mark.parametrize("there", ["sqlite-journal", "postgresql", "mariadb", IN_WORDS], indirect=True)
 servers = pytest.mark.parametrize("there", ["postgresql", "mariadb"], indirect=True)
 on_file = pytest.mark.parametrize("there", ["sqlite-journal"], indirect=True)
 

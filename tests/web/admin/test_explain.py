@@ -25,7 +25,7 @@ from tests.web.visitor import text
 
 LIST = "/admin/deliveries/"
 HOUR = timedelta(hours=1)
-MESSAGE = "it's \"quoted\" \\ #{x} $y ?> </pre> 🎈\n\nשלום"
+MESSAGE = 'it\'s "quoted" \\ #{x} $y ?> </pre> 🎈\n\nשלום'
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""A flag that a signal handler may set at any moment: the process should end."""
+
+import time
+
+
+class StopFlag:
+    """The wish that a pass ends, which a signal's handler may set at any moment.
+
+    Not threading.Event: its lock may be held by the very code that the handler interrupted, and then
+    `set` would wait for itself for ever.
+    """
+
+    def __init__(self) -> None:
+        self._wished = False
+
+    def set(self) -> None:
+        """Ask for the end."""
+        self._wished = True
+
+    def is_set(self) -> bool:
+        """Whether the end was asked for."""
+        return self._wished
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so long (a signal does not cut it short, so keep it short); return `is_set`."""
+        if not self._wished:
+            time.sleep(seconds)
+        return self._wished
