@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from guestbook import cli, database, flask_config, settings, web
-from guestbook.version import VERSION
+from guestbook import cli, settings, web
+from guestbook.lib.version import VERSION
+from guestbook.settings import flask_config
+from guestbook.storage import database
 from guestbook.web.application import Application
 
 __version__ = VERSION

@@ -9,11 +9,11 @@ from celery.signals import celeryd_after_setup
 from sqlalchemy.exc import DBAPIError
 
 import guestbook
-from guestbook import database
-from guestbook.broker.hands import Hands
-from guestbook.broker.messages import DELIVER, PROCESS, celery_app
-from guestbook.database import db
+from guestbook.background.celery.consumer import Hands
+from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app
 from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.database import db
 
 NO_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so there is nothing to work for."
 

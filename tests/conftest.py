@@ -15,15 +15,15 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import Engine
 
 import guestbook
-from guestbook import database
-from guestbook.database import db
-from tests import databases
-from tests.broker import rabbit
-from tests.chaos.book import Book
-from tests.chaos.forks import Forks, open_forks
-from tests.foreign import npm
-from tests.hosts import namespaces
-from tests.receiver import Receiver
+from guestbook.storage import database
+from guestbook.storage.database import db
+from tests.background.celery import rabbit
+from tests.support import databases
+from tests.support.receiver import Receiver
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks, open_forks
+from tests.system.hosts import namespaces
+from tests.system.interop import npm
 
 REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
 NEEDS = {

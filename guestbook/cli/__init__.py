@@ -6,34 +6,34 @@ from guestbook.cli import (
     admin,
     bins,
     comments,
+    cron,
     deliveries,
-    demo,
-    help,
+    help_sections,
     inbox,
-    migrate,
-    passes,
+    init_db,
+    migrate_to,
     relay,
     serve,
-    setup,
     sources,
     status,
     tokens,
     webhooks,
 )
+from guestbook.cli.demo import demo_command
 
 
 def register(app: Flask) -> None:
     """Hang the commands on the app."""
     for command in (
-        setup.init_db,
+        init_db.init_db,
         serve.serve,
-        migrate.migrate_to,
-        passes.cron,
-        passes.deliver,
+        migrate_to.migrate_to,
+        cron.cron,
+        cron.deliver,
         relay.relay,
-        passes.prune,
+        cron.prune,
         status.status,
-        demo.demo,
+        demo_command.demo,
         webhooks.webhooks,
         deliveries.deliveries,
         inbox.inbox,
@@ -44,4 +44,4 @@ def register(app: Flask) -> None:
         tokens.tokens,
     ):
         app.cli.add_command(command)
-    help.show_in_sections(app.cli.commands)
+    help_sections.show_in_sections(app.cli.commands)

@@ -4,11 +4,12 @@ import sys
 
 import click
 
-from guestbook import clock, login, text, tokens
-from guestbook.cli import show
-from guestbook.cli.help import Group
-from guestbook.database import db, writing
-from guestbook.refusal import Refused
+from guestbook.auth import api_tokens, login
+from guestbook.cli import output
+from guestbook.cli.help_sections import Group
+from guestbook.lib import clock, text
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
 
 LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: one character too many, and what ends a line
 
@@ -22,7 +23,7 @@ def admin() -> None:
 @click.option("--random", "make", is_flag=True, help="Make a password, and print it and nothing else.")
 @click.option("--once", is_flag=True, help="Do nothing when there is a password already.")
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
-@show.command
+@output.command
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the desk.
 
@@ -34,7 +35,7 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     password = login.random_password() if make else _asked()
     with writing() as session:
         login.set_password(session, password)
-        count = tokens.revoke_all(session) if revoke_tokens else tokens.count(session, clock.now())
+        count = api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
     if make:
         click.echo(password)
     if not once:

@@ -5,12 +5,12 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import catching
-from guestbook.cli import show
-from guestbook.cli.help import Group
-from guestbook.database import db, writing
-from guestbook.models import Bin, BinRequest
-from guestbook.text import counted
+from guestbook.cli import output
+from guestbook.cli.help_sections import Group
+from guestbook.inbound import bins as inbound_bins
+from guestbook.lib.text import counted
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Bin, BinRequest
 
 LATEST = 20  # requests that are shown
 AS_BYTES = ("headers", "body", "encoding")  # shown as what they mean
@@ -25,55 +25,55 @@ def bins() -> None:
 @click.argument("name", required=False)
 @click.option("--status", help="The status it answers, 200 by default.")
 @click.option("--body", help="The text it answers; none by default.")
-@click.option("--type", help=f"The content type of that: {', '.join(catching.TYPES)}.")
+@click.option("--type", help=f"The content type of that: {', '.join(inbound_bins.TYPES)}.")
 @click.option("--delay", metavar="SECONDS", help="Wait so long before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="Answer so many requests with 500 first, then as it is set.")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def add(as_json: bool, **fields: Any) -> None:
     """Make a bin and print its URL, which takes any request."""
     with writing() as session:
-        facts = _document(catching.add(session, show.given(fields)))
+        facts = _document(inbound_bins.add(session, output.given(fields)))
     if as_json:
-        show.print_json(facts)
+        output.print_json(facts)
         return
     click.echo(f"Added bin {facts['id']}. Send something to it:")
     click.echo(facts["url"])
-    click.echo(f"See what came: {show.typed('bins show ' + facts['id'])}")
+    click.echo(f"See what came: {output.typed('bins show ' + facts['id'])}")
 
 
 @bins.command("list")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def list_(as_json: bool) -> None:
     """List the bins and how much they hold."""
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
     counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
     if as_json:
-        show.print_json([{**_document(row), "requests": counts.get(row.id, 0)} for row in rows])
+        output.print_json([{**_document(row), "requests": counts.get(row.id, 0)} for row in rows])
         return
-    show.print_table(
+    output.print_table(
         ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
         [(row.id, row.name, counts.get(row.id, 0), row.answer_status, _url(row)) for row in rows],
-        f"No bins yet. Add one: {show.typed('bins add')}",
+        f"No bins yet. Add one: {output.typed('bins add')}",
     )
 
 
 @bins.command("show")
 @click.argument("id_", metavar="ID")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def show_(id_: str, as_json: bool) -> None:
     """Show one and its latest requests, the newest first."""
-    row = show.find(Bin, id_)
-    caught = catching.latest(db.session(), row.id, LATEST)
+    row = output.find(Bin, id_)
+    caught = inbound_bins.latest(db.session(), row.id, LATEST)
     if as_json:
-        show.print_json({**_document(row), "requests": [_request(one) for one in caught]})
+        output.print_json({**_document(row), "requests": [_request(one) for one in caught]})
         return
-    show.print_fields(_document(row))
+    output.print_fields(_document(row))
     click.echo()
-    show.print_table(
+    output.print_table(
         ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY"),
         [
             (one.received_at, one.method, _address(one), one.size, one.answered, _excerpt(one))
@@ -85,47 +85,47 @@ def show_(id_: str, as_json: bool) -> None:
 
 @bins.command()
 @click.argument("id_", metavar="ID")
-@show.command
+@output.command
 def clear(id_: str) -> None:
     """Remove what a bin has caught and keep the bin."""
     with writing() as session:
-        row_id = show.find(Bin, id_).id
-        count = catching.clear(session, row_id)
+        row_id = output.find(Bin, id_).id
+        count = inbound_bins.clear(session, row_id)
     click.echo(f"Removed {_requests(count)} from bin {row_id}.")
 
 
 @bins.command()
 @click.argument("id_", metavar="ID")
-@show.command
+@output.command
 def delete(id_: str) -> None:
     """Remove a bin and what it has caught; its URL is dead from then on."""
     with writing() as session:
-        row = show.find(Bin, id_)
+        row = output.find(Bin, id_)
         row_id = row.id
-        count = catching.delete(session, row)
+        count = inbound_bins.delete(session, row)
     click.echo(f"Deleted bin {row_id} and {_requests(count)}.")
 
 
 def _document(row: Bin) -> dict[str, Any]:
-    return {**show.document(row), "url": _url(row)}
+    return {**output.document(row), "url": _url(row)}
 
 
 def _request(row: BinRequest) -> dict[str, Any]:
     """Return a request as JSON: the headers as a list of pairs; the body as text, or base64 with its name."""
-    facts = show.document(row, leave_out=AS_BYTES)
+    facts = output.document(row, leave_out=AS_BYTES)
     return {**facts, "headers": row.pairs, "body": row.body, "encoding": row.encoding}
 
 
 def _url(row: Bin) -> str:
-    return row.url(show.settings().base_url)
+    return row.url(output.settings().base_url)
 
 
 def _address(row: BinRequest) -> str:
-    return show.shorten(f"{row.path}?{row.query}" if row.query else row.path, 60)
+    return output.shorten(f"{row.path}?{row.query}" if row.query else row.path, 60)
 
 
 def _excerpt(row: BinRequest) -> str:
-    return show.shorten(row.kept[:400].decode(errors="replace"), 60)
+    return output.shorten(row.kept[:400].decode(errors="replace"), 60)
 
 
 def _requests(count: int) -> str:

@@ -7,13 +7,15 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook import book, browse, engines
-from guestbook.cli import show
-from guestbook.cli.help import Group
-from guestbook.database import db, writing
-from guestbook.models import Comment
-from guestbook.models.comment import STATUSES
-from guestbook.text import counted
+from guestbook.cli import output
+from guestbook.cli.help_sections import Group
+from guestbook.comments import book
+from guestbook.lib.text import counted
+from guestbook.queries import listing
+from guestbook.storage import engine_setup
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.storage.models.comment import STATUSES
 
 
 def _or_standard_input(_context: object, _parameter: object, given: str | None) -> str | None:
@@ -33,18 +35,24 @@ def comments() -> None:
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
     rows = _newest(status, search, limit)
     if as_json:
-        show.print_json([_document(row) for row in rows])
+        output.print_json([_document(row) for row in rows])
         return
-    show.print_table(
+    output.print_table(
         ("ID", "WHEN", "STATUS", "NAME", "MESSAGE"),
         [
-            (row.id, row.created_at, row.status, show.shorten(row.name, 24), show.shorten(row.message, 60))
+            (
+                row.id,
+                row.created_at,
+                row.status,
+                output.shorten(row.name, 24),
+                output.shorten(row.message, 60),
+            )
             for row in rows
         ],
         "There is no such comment." if status or search else "No comments yet.",
@@ -53,7 +61,7 @@ def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> 
 
 @comments.command()
 @several
-@show.command
+@output.command
 def approve(ids: tuple[str, ...]) -> None:
     """Publish comments that were held, or taken for spam by mistake."""
     _move(ids, "published", "Published")
@@ -61,7 +69,7 @@ def approve(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@show.command
+@output.command
 def hold(ids: tuple[str, ...]) -> None:
     """Take comments off the page until you decide."""
     _move(ids, "held", "Held")
@@ -69,7 +77,7 @@ def hold(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@show.command
+@output.command
 def spam(ids: tuple[str, ...]) -> None:
     """Mark comments as spam."""
     _move(ids, "spam", "Marked as spam")
@@ -77,7 +85,7 @@ def spam(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@show.command
+@output.command
 def trash(ids: tuple[str, ...]) -> None:
     """Take comments out of the book; `restore` brings them back."""
     _move(ids, "trash", "Threw away")
@@ -85,7 +93,7 @@ def trash(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@show.command
+@output.command
 def restore(ids: tuple[str, ...]) -> None:
     """Bring comments back from the trash or the spam.
 
@@ -98,7 +106,7 @@ def restore(ids: tuple[str, ...]) -> None:
 @click.argument("short_id", metavar="ID")
 @click.argument("text", required=False, callback=_or_standard_input)
 @click.option("--remove", is_flag=True, help="Take the answer away.")
-@show.command
+@output.command
 def reply(short_id: str, text: str | None, remove: bool) -> None:
     """Answer a comment, in place of an earlier answer.
 
@@ -109,13 +117,13 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
         raise click.UsageError("Give the text of the answer, or --remove to take it away.")
     with writing() as session:
         for comment in _locked(session, [short_id]):
-            book.reply(session, comment, message, show.settings())
+            book.reply(session, comment, message, output.settings())
     click.echo("Removed the answer." if remove else "Answered.")
 
 
 @comments.command()
 @several
-@show.command
+@output.command
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good.
 
@@ -124,24 +132,24 @@ def delete(ids: tuple[str, ...]) -> None:
     with writing() as session:
         found = _locked(session, ids)
         for comment in found:
-            book.delete(session, comment, show.settings())
-    engines.clear_wal(db.engine)
+            book.delete(session, comment, output.settings())
+    engine_setup.clear_wal(db.engine)
     _say("Deleted", found)
 
 
 def _newest(status: str | None, search: str | None, limit: int) -> list[Comment]:
     """Return so many, however far a search has to look back."""
-    page = browse.comments(db.session(), status, search, None, limit)
+    page = listing.comments(db.session(), status, search, None, limit)
     rows = page.rows
     while page.older and len(rows) < limit:
-        page = browse.comments(db.session(), status, search, page.older, limit - len(rows))
+        page = listing.comments(db.session(), status, search, page.older, limit - len(rows))
         rows += page.rows
     return rows
 
 
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
-    return {**show.document(row, leave_out=("form_key", "announced_at")), "reply": reply}
+    return {**output.document(row, leave_out=("form_key", "announced_at")), "reply": reply}
 
 
 def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
@@ -149,14 +157,14 @@ def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
         found = _locked(session, ids)
         for comment in found:
             if status:
-                book.move(session, comment, status, show.settings())
+                book.move(session, comment, status, output.settings())
             else:
-                book.restore(session, comment, show.settings())
+                book.restore(session, comment, output.settings())
     _say(did, found)
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
-    return book.lock(session, [show.find(Comment, short_id).id for short_id in ids])
+    return book.lock(session, [output.find(Comment, short_id).id for short_id in ids])
 
 
 def _say(did: str, found: list[Comment]) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook import browse, erasure
-from guestbook.cli import queued, show
-from guestbook.cli.help import Group
-from guestbook.database import db
-from guestbook.models import Attempt, Delivery, Webhook
-from guestbook.models.webhook import EVENTS
+from guestbook.cli import output, requeue
+from guestbook.cli.help_sections import Group
+from guestbook.queries import listing
+from guestbook.queue import erasure
+from guestbook.storage.database import db
+from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models.webhook import EVENTS
 
-WORDS = queued.Words(
+WORDS = requeue.Words(
     verb="redeliver",
     one="delivery",
     many="deliveries",
@@ -31,73 +32,75 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@queued.status_option
+@requeue.status_option
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
-@click.option("--event", type=click.Choice(EVENTS), help=queued.event_help)
-@queued.since_option
-@queued.until_option
-@queued.text_option
-@queued.limit_option
-@show.as_json
-@show.command
+@click.option("--event", type=click.Choice(EVENTS), help=requeue.event_help)
+@requeue.since_option
+@requeue.until_option
+@requeue.text_option
+@requeue.limit_option
+@output.as_json
+@output.command
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
-    wanted = browse.Deliveries(webhook_id=queued.owner_id(Webhook, webhook), **queued.cleaned(filters))
-    rows = queued.newest(browse.deliveries, wanted, limit)
+    wanted = listing.Deliveries(webhook_id=requeue.owner_id(Webhook, webhook), **requeue.cleaned(filters))
+    rows = requeue.newest(listing.deliveries, wanted, limit)
     if as_json:
-        show.print_json([show.document(row, leave_out=("payload",)) for row in rows])
+        output.print_json([output.document(row, leave_out=("payload",)) for row in rows])
         return
     names = {row.id: row.name for row in db.session.execute(select(Webhook.id, Webhook.name))}
-    show.print_table(
+    output.print_table(
         ("ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST ANSWER"),
         [
             (
                 row.id,
                 row.event,
                 names.get(row.webhook_id),
-                queued.status(row),
+                requeue.status(row),
                 row.attempts,
                 row.due_at,
                 _answer(row),
             )
             for row in rows
         ],
-        "There is no such delivery." if wanted != browse.Deliveries() else "No deliveries yet.",
+        "There is no such delivery." if wanted != listing.Deliveries() else "No deliveries yet.",
     )
 
 
 @deliveries.command("show")
 @click.argument("id_", metavar="ID")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def show_(id_: str, as_json: bool) -> None:
     """Show one, with every attempt and answer."""
-    row = show.find(Delivery, id_)
+    row = output.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
     if as_json:
-        show.print_json({**show.document(row), "attempts_made": [show.document(one) for one in attempts]})
+        output.print_json(
+            {**output.document(row), "attempts_made": [output.document(one) for one in attempts]}
+        )
         return
-    show.print_fields(show.document(row) | ({"payload": erasure.ERASED} if row.erased_at else {}))
+    output.print_fields(output.document(row) | ({"payload": erasure.ERASED} if row.erased_at else {}))
     for attempt in attempts:
-        facts = show.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
+        facts = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
         sent = facts.pop("request_headers")
-        show.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", facts)
-        show.print_part("Request headers", sent)
+        output.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", facts)
+        output.print_part("Request headers", sent)
 
 
 @deliveries.command()
-@queued.ids_argument
+@requeue.ids_argument
 @click.option("--failed", is_flag=True, help="All that were given up.")
 @click.option("--webhook", "webhook_id", metavar="ID", help="With --failed: only those of one webhook.")
 @click.option(
     "--since",
-    callback=show.moment,
+    callback=output.moment,
     metavar="WHEN",
     help="With --failed: only those made since (2026-01-31, 6h, 2d).",
 )
-@queued.dry_run_option
-@show.command
+@requeue.dry_run_option
+@output.command
 def redeliver(
     ids: tuple[str, ...], failed: bool, webhook_id: str | None, since: datetime | None, dry_run: bool
 ) -> None:
@@ -105,12 +108,12 @@ def redeliver(
 
     The next pass sends them, with the same id and payload. Give ids, or --failed.
     """
-    queued.check(ids, failed, bool(webhook_id or since), WORDS)
-    which = queued.among(Delivery, ids)
+    requeue.check(ids, failed, bool(webhook_id or since), WORDS)
+    which = requeue.among(Delivery, ids)
     if failed:
-        owner_id = queued.owner_id(Webhook, webhook_id)
-        which = browse.Deliveries(status="failed", webhook_id=owner_id, since=since).condition()
-    queued.do_again(Delivery, which, dry_run, WORDS)
+        owner_id = requeue.owner_id(Webhook, webhook_id)
+        which = listing.Deliveries(status="failed", webhook_id=owner_id, since=since).condition()
+    requeue.do_again(Delivery, which, dry_run, WORDS)
 
 
 def _answer(row: Delivery) -> object:

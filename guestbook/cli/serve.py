@@ -5,7 +5,7 @@ import logging
 import click
 from flask import current_app
 
-from guestbook.cli import show
+from guestbook.cli import output
 
 THREADS = 8
 NOT_THERE = "It cannot listen on {}: {}."
@@ -28,20 +28,20 @@ NO_PLACE = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/p
     help="Requests that are worked on at once.",
 )
 @click.option("--url-prefix", default="", metavar="PATH", help="The path below which the book is shown.")
-@show.command
+@output.command
 def serve(listen: str, threads: int, url_prefix: str) -> None:
     """Serve the book, for your web server's proxy.
 
     Slow clients and half-open connections cannot use it up.
     """
-    from guestbook import server  # here: waitress would make each start of cron slower
+    from guestbook.lib import http_server  # here: waitress would make each start of cron slower
 
     logging.basicConfig()
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
     try:
-        serving, where = server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
+        serving, where = http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
     except OSError as error:
-        raise click.ClickException(NOT_THERE.format(show.safe(listen), error.strerror or error)) from None
+        raise click.ClickException(NOT_THERE.format(output.safe(listen), error.strerror or error)) from None
     except ValueError:
         raise click.ClickException(NO_PLACE) from None
     click.echo(f"Serving on {where}", err=True)

@@ -5,16 +5,17 @@ from typing import Any
 
 import click
 
-from guestbook import browse, clock, receiving
-from guestbook.cli import owners, secrets, show
-from guestbook.cli.help import Group
-from guestbook.database import db, writing
-from guestbook.inbox import standing
-from guestbook.inbox.ready import READY
-from guestbook.inbox.signatures import TOKEN_HEADER
-from guestbook.models import InboundEvent, Source
-from guestbook.models.source import ACTIONS, BUDGET_MB, VERIFY
-from guestbook.text import counted
+from guestbook.cli import output, secrets, webhooks_and_sources
+from guestbook.cli.help_sections import Group
+from guestbook.inbound import sources as inbound_sources
+from guestbook.inbound.template_presets import READY
+from guestbook.inbound.verification import TOKEN_HEADER
+from guestbook.lib import clock
+from guestbook.lib.text import counted
+from guestbook.queries import listing, source_status
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import InboundEvent, Source
+from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
 IS_GOOD = "is good"  # what an old secret is for a while
 
@@ -40,7 +41,7 @@ template_option = click.option(
 budget_option = click.option(
     "--budget",
     "budget_mb",
-    type=click.IntRange(receiving.LEAST_MB, receiving.MOST_MB),
+    type=click.IntRange(inbound_sources.LEAST_MB, inbound_sources.MOST_MB),
     metavar="MB",
     help=f"Megabytes that its unproven events may take, {BUDGET_MB} by default.",
 )
@@ -60,33 +61,33 @@ def sources() -> None:
 @template_option
 @budget_option
 @click.option("--relay", "relayed", is_flag=True, help="Tell our webhooks of the comments that it makes.")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def add(as_json: bool, **fields: Any) -> None:
     """Add a sender and print the URL to give away, and the secret."""
     with writing() as session:
-        facts = _document(receiving.add(session, show.given(fields)))
+        facts = _document(inbound_sources.add(session, output.given(fields)))
     if as_json:
-        show.print_json(facts)
+        output.print_json(facts)
         return
     click.echo(f"Added source {facts['id']}. Let it send to this URL:")
     click.echo(facts["url"])
     _say_secret(facts)
-    click.echo(f"See what came: {show.typed('inbox list')}")
+    click.echo(f"See what came: {output.typed('inbox list')}")
 
 
 @sources.command("list")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
-    rows = standing.all_of(db.session())
-    failed = browse.failed_lately(db.session(), InboundEvent, clock.now())
+    rows = source_status.all_of(db.session())
+    failed = listing.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        show.print_json([_document(row.source, leave_out=owners.SECRETS) for row in rows])
+        output.print_json([_document(row.source, leave_out=webhooks_and_sources.SECRETS) for row in rows])
         return
-    length = show.shortest([row.source.id for row in rows])
-    show.print_table(
+    length = output.shortest([row.source.id for row in rows])
+    output.print_table(
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
         [
             (
@@ -95,25 +96,25 @@ def list_(as_json: bool) -> None:
             )
             for row in rows
         ],
-        f"No sources yet. Add one: {show.typed('sources add NAME --verify github')}",
+        f"No sources yet. Add one: {output.typed('sources add NAME --verify github')}",
         cut=("NAME",),
     )
-    owners.say_cut(failed)
+    webhooks_and_sources.say_cut(failed)
 
 
 @sources.command("show")
 @click.argument("id_", metavar="ID")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def show_(id_: str, as_json: bool) -> None:
     """Show one: its URL, its secret and what has come."""
-    row = show.find(Source, id_)
+    row = output.find(Source, id_)
     if as_json:
-        show.print_json(_document(row))
+        output.print_json(_document(row))
         return
-    state = standing.of(db.session(), row).sentence
-    counts = owners.by_status(InboundEvent, InboundEvent.source_id == row.id)
-    show.print_fields({**_document(row), "state": state, "events": counts})
+    state = source_status.of(db.session(), row).sentence
+    counts = webhooks_and_sources.by_status(InboundEvent, InboundEvent.source_id == row.id)
+    output.print_fields({**_document(row), "state": state, "events": counts})
 
 
 @sources.command()
@@ -128,16 +129,16 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option(
     "--relay/--no-relay", "relayed", default=None, help="Whether our webhooks hear of the comments it makes."
 )
-@show.command
+@output.command
 def update(id_: str, **fields: Any) -> None:
     """Change a source; what is not named stays."""
-    wanted = show.given(fields)
+    wanted = output.given(fields)
     if not wanted:
-        raise click.UsageError(f"Say what to change: see {show.typed('sources update --help')}")
+        raise click.UsageError(f"Say what to change: see {output.typed('sources update --help')}")
     with writing() as session:
-        row = show.find(Source, id_)
+        row = output.find(Source, id_)
         before = row.secret
-        receiving.update(session, row, wanted)
+        inbound_sources.update(session, row, wanted)
         facts = _document(row)
     click.echo(f"Updated source {facts['id']}.")
     if facts["secret"] != before:
@@ -146,22 +147,22 @@ def update(id_: str, **fields: Any) -> None:
 
 @sources.command()
 @click.argument("id_", metavar="ID")
-@show.command
+@output.command
 def enable(id_: str) -> None:
     """Work through what it sends again, and through what waits."""
     with writing():
-        row = show.find(Source, id_)
+        row = output.find(Source, id_)
         row.enable()
     click.echo(f"Enabled source {row.id}.")
 
 
 @sources.command()
 @click.argument("id_", metavar="ID")
-@show.command
+@output.command
 def disable(id_: str) -> None:
     """Store what it sends and do nothing with it."""
     with writing():
-        row = show.find(Source, id_)
+        row = output.find(Source, id_)
         row.disable(clock.now())
     click.echo(f"Disabled source {row.id}.")
 
@@ -169,35 +170,35 @@ def disable(id_: str) -> None:
 @sources.command("rotate-secret")
 @click.argument("id_", metavar="ID")
 @secret_option
-@owners.overlap_option(IS_GOOD)
-@show.as_json
-@show.command
+@webhooks_and_sources.overlap_option(IS_GOOD)
+@output.as_json
+@output.command
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
     """Take a new secret and print it.
 
     For a while both the old and the new one are good, so that nothing is refused.
     """
     with writing() as session:
-        row = show.find(Source, id_)
-        receiving.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
+        row = output.find(Source, id_)
+        inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
         facts = _document(row)
     if as_json:
-        show.print_json(facts)
+        output.print_json(facts)
         return
-    owners.print_new_secret(facts, overlap_hours, IS_GOOD)
+    webhooks_and_sources.print_new_secret(facts, overlap_hours, IS_GOOD)
 
 
 @sources.command()
 @click.argument("id_", metavar="ID")
-@show.command
+@output.command
 def delete(id_: str) -> None:
     """Remove a source and all that it has sent.
 
     The comments that came of it stay. To keep the rest too, disable it instead.
     """
-    row_id = show.find(Source, id_).id
+    row_id = output.find(Source, id_).id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    count = receiving.delete(db.engine, row_id)
+    count = inbound_sources.delete(db.engine, row_id)
     click.echo(f"Deleted source {row_id} and {counted(count, 'event')}.")
 
 
@@ -211,4 +212,4 @@ def _say_secret(facts: dict[str, Any]) -> None:
 
 
 def _document(row: Source, **how: Any) -> dict[str, Any]:
-    return {**show.document(row, **how), "url": row.url(show.settings().base_url)}
+    return {**output.document(row, **how), "url": row.url(output.settings().base_url)}

@@ -7,31 +7,33 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook import browse, clock, engines, health, writable
-from guestbook.cli import show
-from guestbook.database import db
-from guestbook.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook, comment, delivery
-from guestbook.version import VERSION
+from guestbook.cli import output
+from guestbook.lib import clock
+from guestbook.lib.version import VERSION
+from guestbook.queries import health, listing
+from guestbook.storage import engine_setup, writable
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook, comment, delivery
 
 
 @click.command()
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def status(as_json: bool) -> None:
     """Say whether cron comes, what waits and what failed. Counting ends at 10,000, and with --json never."""
     health.require_columns(db.session())
     why_not = writable.why_not(db.engine)
     facts = _facts(clock.now(), can_write=why_not is None, to_the_end=as_json)
     if as_json:
-        show.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
+        output.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
         return
-    show.print_fields({name: _in_words(value) for name, value in facts.items()})
+    output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
-        click.echo(f"\nNothing can be stored now: {show.safe(why_not)}. So nothing is sent either.")
+        click.echo(f"\nNothing can be stored now: {output.safe(why_not)}. So nothing is sent either.")
     cron = health.cron(db.session(), clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        click.echo(f"{cron.advice}\n\n    {health.crontab_line(show.settings())}")
+        click.echo(f"{cron.advice}\n\n    {health.crontab_line(output.settings())}")
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
@@ -39,9 +41,9 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
     state = health.read(db.session(), now)
     return {
         "version": VERSION,
-        "data folder": str(show.settings().data_dir),
+        "data folder": str(output.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
-        "journal mode": engines.journal_mode(db.engine),
+        "journal mode": engine_setup.journal_mode(db.engine),
         "comments": _counts(Comment, comment.STATUSES, to_the_end),
         "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
         "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
@@ -57,10 +59,10 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
     }
 
 
-def _counts(model: type[browse.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
+def _counts(model: type[listing.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
     """Count by status; not to the end it goes to `browse.COUNT` and one, for all may take seconds."""
     if not to_the_end:
-        some = {name: browse.count_some(db.session(), model.status == name, model) for name in statuses}
+        some = {name: listing.count_some(db.session(), model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
@@ -73,7 +75,7 @@ def _in_words(value: Any) -> Any:
 
 
 def _many(count: int) -> str:
-    return str(count) if count <= browse.COUNT else f"more than {browse.COUNT:,}"
+    return str(count) if count <= listing.COUNT else f"more than {listing.COUNT:,}"
 
 
 def _count(condition: Any) -> int:

@@ -2,12 +2,12 @@
 
 import click
 
-from guestbook import tokens as keys
-from guestbook.cli import show
-from guestbook.cli.help import Group
-from guestbook.database import db, writing
-from guestbook.models import Token
-from guestbook.models.login import SCOPES
+from guestbook.auth import api_tokens as keys
+from guestbook.cli import output
+from guestbook.cli.help_sections import Group
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token
+from guestbook.storage.models.admin_access import SCOPES
 
 
 @click.group(cls=Group)
@@ -25,8 +25,8 @@ def tokens() -> None:
     help="What it may do: read everything, moderate comments too, or manage all.",
 )
 @click.option("--expires", metavar="WHEN", help="When it ends, such as 90d or 2027-01-31; by default never.")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Add a token for a program, and print it.
 
@@ -34,40 +34,40 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """
     with writing() as session:
         token, value = keys.add(session, name, scope=scope, expires=expires)
-        facts = {**show.document(token, leave_out=("hash",)), "token": value}
+        facts = {**output.document(token, leave_out=("hash",)), "token": value}
     if as_json:
-        show.print_json(facts)
+        output.print_json(facts)
         return
     click.echo(f"Added token {facts['id']}. This is shown only now, so keep it well:")
     click.echo(value)
 
 
 @tokens.command("list")
-@show.as_json
-@show.command
+@output.as_json
+@output.command
 def list_(as_json: bool) -> None:
     """List the tokens, what each may do and when it was last used. Their values are not shown."""
     rows = keys.all_of(db.session())
     if as_json:
-        show.print_json([show.document(row, leave_out=("hash",)) for row in rows])
+        output.print_json([output.document(row, leave_out=("hash",)) for row in rows])
         return
-    show.print_table(
+    output.print_table(
         ("ID", "SCOPE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
         [
             (row.id, row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
             for row in rows
         ],
-        f"No tokens yet. Add one: {show.typed('tokens add NAME')}",
+        f"No tokens yet. Add one: {output.typed('tokens add NAME')}",
     )
 
 
 @tokens.command()
 @click.argument("id_", metavar="ID")
-@show.command
+@output.command
 def revoke(id_: str) -> None:
     """Revoke a token: what it opened is closed at once."""
     with writing() as session:
-        token = show.find(Token, id_)
+        token = output.find(Token, id_)
         row_id = token.id
         keys.revoke(session, token)
     click.echo(f"Revoked token {row_id}.")

@@ -11,13 +11,13 @@ from requests import RequestException
 from urllib3 import HTTPConnectionPool, Timeout
 from urllib3.exceptions import HTTPError
 
-from guestbook.transport import budget, dial, lookup
+from guestbook.transport import dns_lookup, socket_budget, tcp_connect
 from guestbook.transport.adapter import Adapter, Post
-from guestbook.transport.addresses import Judge
-from guestbook.transport.checks import check_headers, check_url
+from guestbook.transport.address_policy import Judge
 from guestbook.transport.destinations import check_destination, private_address_warning
-from guestbook.transport.errors import SENTENCES, TransportError
-from guestbook.transport.response import BODY_LIMIT, Response
+from guestbook.transport.failure import SENTENCES, TransportError
+from guestbook.transport.response_reader import BODY_LIMIT, Response
+from guestbook.transport.url_checks import check_headers, check_url
 
 __all__ = [
     "BODY_LIMIT",
@@ -67,7 +67,7 @@ class Transport:
         require_https: bool = False,
         ca_file: str | None = None,
     ) -> None:
-        dial.limit_resolver()
+        tcp_connect.limit_resolver()
         self._timeout = timeout
         self._judge = Judge(allow_networks)
         self._proxied = proxy is not None
@@ -81,8 +81,8 @@ class Transport:
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
-        attempt = budget.Budget(self._timeout, self._judge)
-        token = budget.current.set(attempt)
+        attempt = socket_budget.Budget(self._timeout, self._judge)
+        token = socket_budget.current.set(attempt)
         try:
             response = self._send(method, self._targets.get(url) or self._target(url), headers, body)
             try:
@@ -97,14 +97,14 @@ class Transport:
                 self._adapter.idle.halve()
             raise failure from None
         finally:
-            budget.current.reset(token)
+            socket_budget.current.reset(token)
         return Answer(response.status, response.fields, content, note)
 
     def limit(self, *, connections: int, lookups: int | None = None) -> None:
         """Keep no more idle connections, and look no more names up at once, than so many."""
         self._adapter.idle.limit(connections)
         if lookups is not None:
-            lookup.shared.limit(lookups)
+            dns_lookup.shared.limit(lookups)
 
     def close(self) -> None:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""

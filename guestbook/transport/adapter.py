@@ -10,11 +10,11 @@ from certifi import where
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, ProxyManager
 
-from guestbook.transport.budget import BudgetTLSSocket
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool, ProxiedPool, ProxiedTLSPool
-from guestbook.transport.errors import LOCAL_ERRORS, TransportError
-from guestbook.transport.idle import Idle
-from guestbook.transport.response import Response
+from guestbook.transport.failure import LOCAL_ERRORS, TransportError
+from guestbook.transport.idle_connections import Idle
+from guestbook.transport.response_reader import Response
+from guestbook.transport.socket_budget import BudgetTLSSocket
 
 HOSTS = 128  # hosts whose idle connections are kept
 IDLE = 64  # idle connections that are kept for each

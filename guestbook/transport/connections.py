@@ -9,9 +9,9 @@ from typing import Any
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from guestbook.transport import budget, dial
-from guestbook.transport.errors import TransportError
-from guestbook.transport.response import Response
+from guestbook.transport import socket_budget, tcp_connect
+from guestbook.transport.failure import TransportError
+from guestbook.transport.response_reader import Response
 
 TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d+)")
 HEADER_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*\r\n)*")  # RFC 9110 section 5
@@ -24,13 +24,13 @@ class _Exchanging:
 
     def exchange(self, message: bytes, method: str) -> Response:
         """Send one request and read the head of its answer; raises TransportError."""
-        attempt = budget.current.get()
+        attempt = socket_budget.current.get()
         try:
-            attempt.stage = budget.SENDING
+            attempt.stage = socket_budget.SENDING
             # A receiver may answer and close before it has read all: then its answer counts.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(message)
-            attempt.stage = budget.WAITING
+            attempt.stage = socket_budget.WAITING
             return _first_answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
             _refuse_to_blame(error)
@@ -59,31 +59,31 @@ class GuardedConnection(_Exchanging, HTTPConnection):
     """A connection to an address that was judged; `host` stays the name."""
 
     def _new_conn(self) -> socket.socket:
-        return dial.dial(self.host, self.port)
+        return tcp_connect.dial(self.host, self.port)
 
 
 class GuardedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
     """The same over TLS: SNI and the certificate are about the name."""
 
     def _new_conn(self) -> socket.socket:
-        return dial.dial(self.host, self.port)
+        return tcp_connect.dial(self.host, self.port)
 
 
 class ProxiedConnection(_Exchanging, HTTPConnection):
     """A connection to the operator's proxy, which resolves the names: there is nothing to judge."""
 
     def _new_conn(self) -> socket.socket:
-        return dial.dial_proxy(self.host, self.port)
+        return tcp_connect.dial_proxy(self.host, self.port)
 
 
 class ProxiedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
     """A tunnel through the proxy: SNI and the certificate are about the receiver's name."""
 
     def _new_conn(self) -> socket.socket:
-        return dial.dial_proxy(self.host, self.port)
+        return tcp_connect.dial_proxy(self.host, self.port)
 
     def _tunnel(self) -> None:
-        attempt = budget.current.get()
+        attempt = socket_budget.current.get()
         try:
             super()._tunnel()
         except OSError as error:
@@ -96,7 +96,7 @@ class ProxiedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
         except Exception:  # what it answered was not HTTP
             raise TransportError("proxy_failed") from None
         attempt.sent = False  # CONNECT is not yet the request
-        attempt.stage = budget.HANDSHAKING
+        attempt.stage = socket_budget.HANDSHAKING
 
 
 class _Posting:
@@ -197,8 +197,8 @@ def _first_answer(sock: socket.socket, method: str) -> Response:
 
 
 def _tls_failed(detail: str) -> TransportError:
-    attempt = budget.current.get()
-    return attempt.error("proxy_failed" if attempt.stage == budget.AT_PROXY else "tls_failed", detail)
+    attempt = socket_budget.current.get()
+    return attempt.error("proxy_failed" if attempt.stage == socket_budget.AT_PROXY else "tls_failed", detail)
 
 
 def _refuse_to_blame(error: ssl.SSLError) -> None:

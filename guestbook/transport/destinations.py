@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from guestbook.transport import lookup
-from guestbook.transport.addresses import Address, Judge, Network, unwrap
-from guestbook.transport.checks import check_url
+from guestbook.transport import dns_lookup
+from guestbook.transport.address_policy import Address, Judge, Network, unwrap
+from guestbook.transport.url_checks import check_url
 
 SECONDS = 2.0  # for a look-up that only warns
 
@@ -69,6 +69,6 @@ def _said(sentence: str, address: Address | None, host: str = "") -> str:
 def _look_up(host: str) -> Sequence[str]:
     """Return the addresses of a name, none when it has none or the look-up takes too long."""
     try:
-        return [str(address[0]) for *_, address in lookup.shared.find(host, None, SECONDS)]
+        return [str(address[0]) for *_, address in dns_lookup.shared.find(host, None, SECONDS)]
     except (OSError, ValueError):  # no such name, or not in time; an over-long label is a UnicodeError
         return ()

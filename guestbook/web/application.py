@@ -3,7 +3,7 @@
 from flask import Flask
 from flask.typing import ResponseReturnValue
 
-from guestbook import database
+from guestbook.storage import database
 
 
 class Application(Flask):

@@ -11,9 +11,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 from werkzeug.routing import BaseConverter, Rule
 
-from guestbook import catching, clock
-from guestbook.catching import Answer, Caught
-from guestbook.database import db, writing
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Answer, Caught
+from guestbook.lib import clock
+from guestbook.storage.database import db, writing
 
 pages = Blueprint("bins", __name__)
 
@@ -39,7 +40,7 @@ class Rest(BaseConverter):
 
 def catch(token: str, rest: str = "") -> ResponseReturnValue:
     """Store what came and answer as the bin is set; no method, no header and no body is unwelcome."""
-    bin_id = catching.find(db.session(), token) if TOKEN.fullmatch(token) else None
+    bin_id = bins.find(db.session(), token) if TOKEN.fullmatch(token) else None
     if bin_id is None:
         abort(404)
     caught = _caught(token, rest)
@@ -89,7 +90,7 @@ def _plain(text: str) -> str:
 def _store(bin_id: str, caught: Caught) -> Answer:
     try:
         with writing() as session:
-            answer = catching.catch(session, bin_id, caught)
+            answer = bins.catch(session, bin_id, caught)
     except IntegrityError:  # the owner has deleted the bin in this very moment
         answer = None
     return answer if answer is not None else abort(404)

@@ -5,11 +5,13 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from guestbook import clock, health, writable
-from guestbook.database import db
-from guestbook.database_errors import Fault
-from guestbook.health import Health
-from guestbook.web import errors
+from guestbook.lib import clock
+from guestbook.queries import health
+from guestbook.queries.health import Health
+from guestbook.storage import writable
+from guestbook.storage.database import db
+from guestbook.storage.database_errors import Fault
+from guestbook.web import error_pages
 
 pages = Blueprint("health", __name__)
 
@@ -38,10 +40,10 @@ def healthz() -> ResponseReturnValue:
 def broken(error: Exception) -> ResponseReturnValue:
     """Answer in the same shape, whatever is wrong: a monitor reads the status."""
     if isinstance(error, HTTPException):
-        return errors.answer(error)
-    fault = errors.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
+        return error_pages.answer(error)
+    fault = error_pages.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
     if fault is Fault.BROKEN:
-        current_app.logger.error("Request %s failed.", errors.request_id(), exc_info=error)
+        current_app.logger.error("Request %s failed.", error_pages.request_id(), exc_info=error)
     return _answer(WORDS[fault], Health(None, None), 503)
 
 

@@ -7,18 +7,19 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook import book, clock, draft, spam
-from guestbook.database import db
-from guestbook.draft import Draft
-from guestbook.models import Comment
-from guestbook.web import common, errors, forms, intake, show
-from guestbook.web.forms import Form, FormError
-from guestbook.web.intake import TooMany
+from guestbook.comments import book, comment_form, spam
+from guestbook.comments.comment_form import Draft
+from guestbook.lib import clock
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment
+from guestbook.web import comment_html, error_pages, form_token, row_lookup, submission
+from guestbook.web.form_token import Form, FormError
+from guestbook.web.submission import TooMany
 
 pages = Blueprint("public", __name__)
 
 TRAP = "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
-FRESH = forms.OLDEST / 4  # seconds that a browser may go on showing the form that it has
+FRESH = form_token.OLDEST / 4  # seconds that a browser may go on showing the form that it has
 WAITING = "waiting"  # in place of an id, for what is not shown yet
 BLANK = Draft("", None, "", {})
 CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
@@ -36,12 +37,12 @@ BROKEN = (
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     before = request.args.get("before")
-    if before is not None and not common.ID.fullmatch(before):
+    if before is not None and not row_lookup.ID.fullmatch(before):
         abort(404)
-    token = forms.token()
+    token = form_token.token()
     html = render_template(
         "book.html",
-        page=book.page(db.session(), before, show.settings_of_book().per_page),
+        page=book.page(db.session(), before, comment_html.settings_of_book().per_page),
         before=before,
         signed=_find(request.args.get("signed", "")),
         waiting=request.args.get("signed") == WAITING,
@@ -60,14 +61,14 @@ def icon() -> ResponseReturnValue:
 @pages.post("/comments")
 def sign() -> ResponseReturnValue:
     """Sign the book; what is wrong comes back with its reason and with the text."""
-    entry = draft.read(request.form)
-    if show.settings_of_book().closed:
+    entry = comment_form.read(request.form)
+    if comment_html.settings_of_book().closed:
         return _form_again(entry, request.form.get("token", ""), CLOSED), 403
     try:
-        form = forms.read(request.form.get("token", ""))
+        form = form_token.read(request.form.get("token", ""))
     except FormError as error:
         # Who had an old form open has long read it: sending it again at once is no sign of a program.
-        fresh = forms.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
+        fresh = form_token.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _form_again(entry, fresh, str(error)), 422
     if entry.errors:
         return _form_again(entry, request.form["token"]), 422
@@ -102,21 +103,21 @@ def _unless_known(html: str, *, without: str = "") -> ResponseReturnValue:
 @pages.errorhandler(SQLAlchemyError)
 def keep_text(error: SQLAlchemyError) -> ResponseReturnValue:
     """Answer as everywhere, and where the book was being signed, show the form again with the text."""
-    response = errors.answer_database(error)
+    response = error_pages.answer_database(error)
     if request.endpoint == "public.sign":
         is_away = response.status_code == ServiceUnavailable.code
-        notice = AWAY if is_away else BROKEN.format(errors.request_id())
-        response.data = _form_again(draft.read(request.form), request.form.get("token", ""), notice)
+        notice = AWAY if is_away else BROKEN.format(error_pages.request_id())
+        response.data = _form_again(comment_form.read(request.form), request.form.get("token", ""), notice)
     return response
 
 
 def _find(comment_id: str) -> Comment | None:
-    return book.find(db.session(), comment_id) if common.ID.fullmatch(comment_id) else None
+    return book.find(db.session(), comment_id) if row_lookup.ID.fullmatch(comment_id) else None
 
 
 def _store(entry: Draft, form: Form) -> Comment:
     trap = request.form.get(TRAP, "")
-    return intake.take(entry, trap=trap, age=form.age, form_key=form.key(entry))
+    return submission.take(entry, trap=trap, age=form.age, form_key=form.key(entry))
 
 
 def _where_to_look(comment: Comment) -> str:

@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 
-from guestbook.database import db, writing
-from guestbook.inbox import arrival, handshakes
-from guestbook.inbox.arrival import Came, Door, Full
-from guestbook.models import Source
-from guestbook.web import common
+from guestbook.inbound import handshakes, ingest
+from guestbook.inbound.ingest import Came, Door, Full
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Source
+from guestbook.web import row_lookup
 
 pages = Blueprint("receiver", __name__, url_prefix="/hooks")
 
@@ -42,21 +42,21 @@ def greet(token: str) -> ResponseReturnValue:
 
 
 def _door(token: str) -> Door:
-    door = arrival.find(db.session(), token) if TOKEN.fullmatch(token) else None
+    door = ingest.find(db.session(), token) if TOKEN.fullmatch(token) else None
     return door if door is not None else abort(404)
 
 
 def _store(door: Door, body: bytes) -> str:
     """Store it. Only where there is no room is it asked who sends, for the genuine sender has a reserve."""
-    key = common.settings().secret_key
-    came = arrival.pack(door, dict(request.headers), body, proof_key=key)
+    key = row_lookup.settings().secret_key
+    came = ingest.pack(door, dict(request.headers), body, proof_key=key)
     try:
         return _insert(door, came)
     except Full:
-        arrival.make_room(db.session(), door, came)
+        ingest.make_room(db.session(), door, came)
     source = db.session().get(Source, door.source_id) or abort(404)
     try:
-        return _insert(door, came, is_genuine=arrival.is_genuine(source, came, key))
+        return _insert(door, came, is_genuine=ingest.is_genuine(source, came, key))
     except Full as error:
         raise TooManyRequests(str(error), retry_after=RETRY_AFTER) from None
 
@@ -64,7 +64,7 @@ def _store(door: Door, body: bytes) -> str:
 def _insert(door: Door, came: Came, *, is_genuine: bool = False) -> str:
     try:
         with writing() as session:
-            return arrival.store(session.connection(), door, came, is_genuine=is_genuine)
+            return ingest.store(session.connection(), door, came, is_genuine=is_genuine)
     except IntegrityError:  # the owner has deleted the source in this very moment
         abort(404)
 

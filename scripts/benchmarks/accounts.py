@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select
 
-from guestbook import clock
-from guestbook.crew import MOST_UNSAVED
-from guestbook.models import DELIVERIES, INBOUND, Delivery
+from guestbook.lib import clock
+from guestbook.outbound.worker_pool import MOST_UNSAVED
+from guestbook.storage.models import DELIVERIES, INBOUND, Delivery
 from scripts.benchmarks.hearers import Heard
 from scripts.benchmarks.traffic import Log
 

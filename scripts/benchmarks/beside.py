@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import click
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from guestbook import clock
+from guestbook.lib import clock
 from scripts.benchmarks import books, drain, rabbit
 from scripts.benchmarks.drain import Run
 from scripts.benchmarks.peers import record

@@ -6,9 +6,11 @@ from functools import partial
 
 from sqlalchemy import delete, select
 
-from guestbook import catching, clock, database, ids
-from guestbook.database import db
-from guestbook.models import BinRequest, Delivery, InboundEvent, Source, Webhook
+from guestbook.inbound import bins
+from guestbook.lib import clock, ids
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import BinRequest, Delivery, InboundEvent, Source, Webhook
 from scripts.benchmarks.bombs import Bomb
 from scripts.benchmarks.victim import Victim
 
@@ -54,7 +56,7 @@ def caught(body: bytes, **headers: str) -> Callable[[Victim], Callable[[], str]]
     def prepare(victim: Victim) -> Callable[[], str]:
         with database.writing() as session:
             session.add_all(_webhook() for _ in range(20))
-            token = catching.add(session, {}).token
+            token = bins.add(session, {}).token
         victim.post(f"/bin/{token}", body[:256_000], **headers)
         request_id = db.session.scalars(select(BinRequest.id).order_by(BinRequest.id.desc()).limit(1)).one()
         return partial(victim.load, f"/admin/bins/requests/{request_id}")

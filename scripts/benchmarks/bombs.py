@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select
 
-from guestbook import clock, database, ids
-from guestbook.database import db
-from guestbook.models import Delivery, InboundEvent, Source, Webhook
-from guestbook.models.webhook import Template
+from guestbook.lib import clock, ids
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.webhook import Template
 from scripts.benchmarks.victim import Victim
 
 

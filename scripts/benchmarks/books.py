@@ -11,9 +11,11 @@ from flask import Flask
 from sqlalchemy import create_engine, func, make_url, select, text
 
 import guestbook
-from guestbook import clock, database, outbox, preferences
-from guestbook.database import db
-from guestbook.models import ATTEMPTS, DELIVERIES, Comment, Webhook
+from guestbook.lib import clock
+from guestbook.outbound import outbox
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, Comment, Webhook
 
 MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
 

@@ -7,10 +7,12 @@ from typing import Any, cast
 import click
 from sqlalchemy import Table, select
 
-from guestbook import clock, database, figures, ids
-from guestbook.database import db
-from guestbook.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
+from guestbook.lib import clock, ids
+from guestbook.queries import stats
 from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
 from scripts.benchmarks import books, bulk, month
 
 LASTS = month.LASTS - timedelta(days=1)  # so that retention has nothing to do but with what `add_old` adds
@@ -40,7 +42,7 @@ def fill(count: int, settings: Settings) -> None:
         filler.store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
         filler.tidy()
     month.store("passes", PASSES, month.passes(start, luck))
-    figures.settle(db.engine, settings, clock.now())  # as each pass does
+    stats.settle(db.engine, settings, clock.now())  # as each pass does
 
 
 def add_old() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy import make_url
 
-from guestbook import clock
+from guestbook.lib import clock
 from scripts.benchmarks import books, together
 from scripts.benchmarks.usage import Figures, Meter
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import click
 
-from guestbook.database import db
+from guestbook.storage.database import db
 from scripts.benchmarks import books, bulk, crowd, questions, report
 from scripts.benchmarks.questions import Question
 

@@ -11,8 +11,8 @@ from typing import Self
 import click
 from flask import Flask
 
-from guestbook import login
-from guestbook.database import db, writing
+from guestbook.auth import login
+from guestbook.storage.database import db, writing
 from scripts.benchmarks import books, pages, report
 from scripts.benchmarks import site as sites
 from scripts.benchmarks.body_bombs import BODY_BOMBS

@@ -11,10 +11,11 @@ from collections import Counter
 import click
 from sqlalchemy import func, select
 
-from guestbook import clock, database
-from guestbook.database import db
-from guestbook.inbox import ready
-from guestbook.models import InboundEvent, Source
+from guestbook.inbound import template_presets
+from guestbook.lib import clock
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import InboundEvent, Source
 from scripts.benchmarks import books
 from scripts.benchmarks import site as sites
 
@@ -54,7 +55,7 @@ def _add_source() -> None:
             "secret": SECRET,
             "action": "comment",
         }
-        session.add(Source(**given, template=ready.READY["github-issues"]))
+        session.add(Source(**given, template=template_presets.READY["github-issues"]))
 
 
 def _burst(site: int, posts: int, at_once: int) -> tuple[list[float], Counter[int]]:

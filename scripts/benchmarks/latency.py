@@ -15,10 +15,10 @@ from typing import Any
 import click
 from flask import Flask
 
-from guestbook import book
-from guestbook.database import db, writing
-from guestbook.draft import Draft
-from guestbook.spam import Verdict
+from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import Verdict
+from guestbook.storage.database import db, writing
 from scripts.benchmarks import books, report, sink, usage
 
 

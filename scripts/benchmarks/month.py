@@ -10,10 +10,13 @@ from typing import Any, cast
 import click
 from sqlalchemy import Table, insert, select
 
-from guestbook import clock, database, figures, formats, ids
-from guestbook.database import db
-from guestbook.models import ATTEMPTS, DELIVERIES, PASSES, Comment, Reply, Webhook
+from guestbook.lib import clock, ids
+from guestbook.outbound import formats
+from guestbook.queries import stats
 from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, PASSES, Comment, Reply, Webhook
 from scripts.benchmarks import books
 
 CHUNK = 10_000
@@ -55,7 +58,7 @@ def fill(deliveries: int, comments: int, settings: Settings) -> None:
     for made in _chunks(_deliveries(deliveries, signed, luck)):
         _insert(DELIVERIES, made)
         _insert(ATTEMPTS, [_attempt(row, luck) for row in made])
-    figures.settle(db.engine, settings, clock.now())  # as each pass does
+    stats.settle(db.engine, settings, clock.now())  # as each pass does
 
 
 def _comments(count: int, start: datetime, luck: random.Random) -> Iterator[dict[str, Any]]:

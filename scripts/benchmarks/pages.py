@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Select, select
 
-from guestbook import clock, ids, login
-from guestbook.database import db, writing
-from guestbook.models import Comment, Delivery, Webhook
+from guestbook.auth import login
+from guestbook.lib import clock, ids
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Delivery, Webhook
 from scripts.benchmarks import books, month
 
 PASSWORD = "correct horse battery staple"

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from guestbook import record, sender
-from guestbook.transport import dial
+from guestbook.outbound import recorder, sender
+from guestbook.transport import tcp_connect
 from scripts.benchmarks import drain, report, sink
 from scripts.benchmarks.drain import Run
 from scripts.benchmarks.usage import Figures
@@ -75,9 +75,9 @@ class _Plain(socket.socket):
 
 
 PARTS: dict[str, tuple[Any, str, Any]] = {  # where it is, and what stands in for it
-    LOG: (record, "_record_attempts", lambda _connection, _kept: None),
-    "the guard": (dial, "_judge", lambda _attempt, _address: None),
-    "the budget": (dial, "BudgetSocket", _Plain),
+    LOG: (recorder, "_record_attempts", lambda _connection, _kept: None),
+    "the guard": (tcp_connect, "_judge", lambda _attempt, _address: None),
+    "the budget": (tcp_connect, "BudgetSocket", _Plain),
     "the signatures": (
         sender.Sender,
         "_signatures",

@@ -12,10 +12,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from guestbook import clock, database, ids, login, passes, queue, retention, tokens
-from guestbook.database import db, writing
-from guestbook.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
-from guestbook.watch import Watch
+from guestbook.auth import api_tokens, login
+from guestbook.background import cron, retention
+from guestbook.lib import clock, ids
+from guestbook.queue import leases
+from guestbook.queue.poller import Watch
+from guestbook.storage import database
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
 from scripts.benchmarks import crowd, month, pages
 
 CLAIM = 100  # due deliveries of one webhook
@@ -28,7 +32,7 @@ def of(app: Flask) -> dict[str, Question]:
     """Return what can be asked of the crowded book around us, by what it is."""
     with writing() as session:
         login.set_password(session, pages.PASSWORD)
-        token = tokens.add(session, "bench")[1]
+        token = api_tokens.add(session, "bench")[1]
     client = app.test_client()
     pages.log_in(client)
     headers = {"Authorization": f"Bearer {token}"}
@@ -105,7 +109,7 @@ def _claim(engine: Engine, webhook: str) -> float:
     with writer as connection, connection.begin() as transaction:
         start = time.perf_counter()
         among = DELIVERIES.c.webhook_id == webhook
-        claimed = queue.claim(connection, DELIVERIES, among, now=clock.now(), limit=CLAIM)
+        claimed = leases.claim(connection, DELIVERIES, among, now=clock.now(), limit=CLAIM)
         took = _since(start)
         assert len(claimed) == CLAIM, claimed
         transaction.rollback()
@@ -117,14 +121,14 @@ def _lease(engine: Engine, webhook: str) -> float:
     now = clock.now()
     with database.write(engine) as connection:
         among = DELIVERIES.c.webhook_id == webhook
-        rows = queue.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
+        rows = leases.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
         row_ids = [row.id for row in rows]
         start = time.perf_counter()
-        count = queue.lease(connection, DELIVERIES, row_ids, now=now, until=now + LEASE, token="bench")
+        count = leases.lease(connection, DELIVERIES, row_ids, now=now, until=now + LEASE, token="bench")
         took = _since(start)
         assert count == CLAIM, count
         back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
-        queue.release(connection, DELIVERIES, back)
+        leases.release(connection, DELIVERIES, back)
     return took
 
 
@@ -148,7 +152,7 @@ def _prune(app: Flask) -> float:
 def _pass(app: Flask) -> float:
     with app.app_context():
         start = time.perf_counter()
-        passes.run(db.engine, app.config["GUESTBOOK"], passes.Options(inbox=False, outbox=False))
+        cron.run(db.engine, app.config["GUESTBOOK"], cron.Options(inbox=False, outbox=False))
         return _since(start)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine, text
 
-from guestbook.version import VERSION
+from guestbook.lib.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 Cell = str | float | None  # a number is shown with three figures, None as nothing

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
-from guestbook import clock
-from guestbook.models import DELIVERIES, FIRST_DUE, INBOUND, Webhook
+from guestbook.lib import clock
+from guestbook.storage.models import DELIVERIES, FIRST_DUE, INBOUND, Webhook
 from scripts.benchmarks import bulk
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

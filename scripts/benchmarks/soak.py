@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import click
 from sqlalchemy import Engine, select
 
-from guestbook import clock, login, signing
-from guestbook.database import db, writing
-from guestbook.models import Source, Webhook
+from guestbook.auth import login
+from guestbook.lib import clock, signing
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Source, Webhook
 from scripts.benchmarks import accounts, books, hearers, pages, report, site
 from scripts.benchmarks import samples as samples_
 from scripts.benchmarks.accounts import Account

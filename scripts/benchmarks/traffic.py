@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import requests
 
-from guestbook import ids, signing
+from guestbook.lib import ids, signing
 from scripts.benchmarks import books, pages
 
 TOKEN = re.compile(r'name="token" value="([^"]+)"')

@@ -52,8 +52,8 @@ def transport(port: int) -> Callable[[int], None]:
 def deliver(concurrency: int) -> Callable[[int], None]:
     """Run a whole pass as cron does, on the book of the environment, until nothing is due."""
     import guestbook
-    from guestbook import passes
-    from guestbook.database import db
+    from guestbook.background import cron
+    from guestbook.storage.database import db
     from scripts.benchmarks import parts
 
     parts.leave_out(os.environ.get(parts.VARIABLE, ""))
@@ -61,8 +61,8 @@ def deliver(concurrency: int) -> Callable[[int], None]:
 
     def drain(_count: int) -> None:
         with app.app_context():
-            options = passes.Options(max_seconds=600, concurrency=concurrency)
-            if passes.run(db.engine, app.config["GUESTBOOK"], options) is None:
+            options = cron.Options(max_seconds=600, concurrency=concurrency)
+            if cron.run(db.engine, app.config["GUESTBOOK"], options) is None:
                 sys.exit("Another pass has this data folder.")
 
     return drain

@@ -13,7 +13,7 @@ import amqp
 import click
 from sqlalchemy import create_engine, make_url
 
-from guestbook import clock
+from guestbook.lib import clock
 from scripts.benchmarks import beside, books, drain, rabbit, report, sink
 from scripts.benchmarks.deliver import numbers
 from scripts.benchmarks.usage import Figures, Meter

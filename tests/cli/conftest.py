@@ -13,7 +13,7 @@ from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from guestbook.database import db
+from guestbook.storage.database import db
 from tests.conftest import run
 
 FLASK = str(Path(sys.executable).with_name("flask"))

@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from guestbook import login, tokens
-from guestbook.database import db, writing
-from guestbook.models import Login
-from tests import stock
+from guestbook.auth import api_tokens, login
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Login
 from tests.cli.conftest import FLASK, Shell
+from tests.support import factories
 
 PASSWORD = "correct horse battery"
 MADE = re.compile(r"[a-z]{5}(-[a-z]{5}){4}\n")
@@ -29,7 +29,7 @@ def opens(password: str) -> bool:
     """Whether the owner gets in with it, from a network that has not tried before."""
     address = f"192.0.2.{os.urandom(1)[0]}"
     try:
-        login.log_in(password, address=address, browser="", settings=stock.settings())
+        login.log_in(password, address=address, browser="", settings=factories.settings())
     except login.WrongPassword:
         return False
     return True
@@ -151,11 +151,11 @@ def test_no_hash_of_it_is_anything_like_it(runner: FlaskCliRunner) -> None:
 
 def test_tokens_stay_good_and_are_named_unless_they_are_revoked_too(runner: FlaskCliRunner) -> None:
     def left() -> int:
-        return len(tokens.all_of(db.session()))
+        return len(api_tokens.all_of(db.session()))
 
     for name in ("One", "Two"):
         with writing() as session:
-            tokens.add(session, name)
+            api_tokens.add(session, name)
     said = piped(runner, PASSWORD)[1]
     assert "2 API tokens can still be used. To revoke all of them, add --revoke-tokens.\n" in said
     assert left() == 2

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from guestbook import catching, clock
-from guestbook.catching import Caught
-from guestbook.database import writing
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Caught
+from guestbook.lib import clock
+from guestbook.storage.database import writing
 from tests.cli.conftest import Shell
 
 COLUMNS = {
@@ -24,7 +25,7 @@ def added(shell: Shell, *options: str) -> Any:
 def send(row: Any, body: bytes = SENT) -> None:
     caught = Caught("PUT", "/a", "b=1", [("Host", "x"), ("X-A", "1")], body, clock.now())
     with writing() as session:
-        assert catching.catch(session, row["id"], caught)
+        assert bins.catch(session, row["id"], caught)
 
 
 def test_add_prints_the_url_and_where_to_see_what_came(shell: Shell) -> None:

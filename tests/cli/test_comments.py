@@ -5,11 +5,12 @@ import json
 import pytest
 from flask import Flask
 
-from guestbook import book, browse
-from guestbook.models import Comment
-from guestbook.spam import Verdict
-from tests import stock
+from guestbook.comments import book
+from guestbook.comments.spam import Verdict
+from guestbook.queries import listing
+from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
+from tests.support import factories
 
 COLUMNS = {"id", "name", "website", "message", "status", "reason", "created_at", "reply"}
 HELD = Verdict("held", "It holds 9 links.")
@@ -21,7 +22,7 @@ def test_an_empty_list_says_so(shell: Shell) -> None:
 
 
 def test_the_list_is_newest_first_in_one_line_each(shell: Shell) -> None:
-    old, new = stock.sign("Hello\n\nagain"), stock.sign("x" * 100, verdict=HELD)
+    old, new = factories.sign("Hello\n\nagain"), factories.sign("x" * 100, verdict=HELD)
     lines = shell("comments", "list").splitlines()
     assert lines[0].split() == ["ID", "WHEN", "STATUS", "NAME", "MESSAGE"]
     assert lines[1].startswith(new)
@@ -35,8 +36,8 @@ def test_the_list_is_newest_first_in_one_line_each(shell: Shell) -> None:
 
 
 def test_the_list_can_be_narrowed(shell: Shell) -> None:
-    held = stock.sign(verdict=HELD)
-    stock.sign()
+    held = factories.sign(verdict=HELD)
+    factories.sign()
     assert [row["id"] for row in shell.json("comments", "list", "--status", "held")] == [held]
     assert len(shell.json("comments", "list", "--limit", "1")) == 1
     for wrong in (("--status", "new"), ("--limit", "0")):
@@ -44,8 +45,8 @@ def test_the_list_can_be_narrowed(shell: Shell) -> None:
 
 
 def test_the_list_can_be_searched(shell: Shell) -> None:
-    stock.sign("Hello")
-    one, two = stock.sign("100% good"), stock.sign("good", name="100% Ada")
+    factories.sign("Hello")
+    one, two = factories.sign("100% good"), factories.sign("good", name="100% Ada")
     found = shell.json("comments", "list", "--search", "100% GOOD")
     assert [row["id"] for row in found] == [two, one]
     assert shell.json("comments", "list", "--search", "good", "--status", "spam") == []
@@ -53,8 +54,8 @@ def test_the_list_can_be_searched(shell: Shell) -> None:
 
 
 def test_a_search_looks_back_until_it_has_enough(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browse, "LOOK", 2)
-    made = [stock.sign("needle" if number % 3 == 0 else "hay") for number in range(10)]
+    monkeypatch.setattr(listing, "LOOK", 2)
+    made = [factories.sign("needle" if number % 3 == 0 else "hay") for number in range(10)]
     for limit, wanted in ((50, [9, 6, 3, 0]), (3, [9, 6, 3])):
         found = shell.json("comments", "list", "--search", "needle", "--limit", str(limit))
         assert [row["id"] for row in found] == [made[number] for number in wanted]
@@ -62,26 +63,26 @@ def test_a_search_looks_back_until_it_has_enough(shell: Shell, monkeypatch: pyte
 
 def test_what_somebody_wrote_is_inert_on_a_terminal(shell: Shell) -> None:
     hostile = "\x1b[2Ja\x9b31m\u202eb\x7f"
-    stock.sign(hostile, name=hostile)
+    factories.sign(hostile, name=hostile)
     for said in (shell("comments", "list"), shell("comments", "list", "--json")):
         assert all(letter.isprintable() or letter == "\n" for letter in said)
     assert shell.json("comments", "list")[0]["message"] == hostile
 
 
 def test_delete_removes_and_tells(shell: Shell) -> None:
-    stock.webhook(events="comment.deleted")
-    one, two, three = (stock.sign(str(number)) for number in range(3))
+    factories.webhook(events="comment.deleted")
+    one, two, three = (factories.sign(str(number)) for number in range(3))
     assert shell("comments", "delete", one[:31], one, two) == "Deleted 2 comments.\n"
     assert [row["id"] for row in shell.json("comments", "list")] == [three]
-    told = [json.loads(row.payload)["data"]["comment"]["id"] for row in stock.deliveries()]
+    told = [json.loads(row.payload)["data"]["comment"]["id"] for row in factories.deliveries()]
     assert sorted(told) == sorted([one, two])
     assert shell("comments", "delete", three) == "Deleted 1 comment.\n"
 
 
 def test_delete_with_one_id_that_is_none_deletes_nothing(shell: Shell) -> None:
-    key = stock.sign()
+    key = factories.sign()
     assert shell.refused("comments", "delete", key, "0000") == "Error: No comment has the id 0000.\n"
-    assert stock.the(Comment, key)
+    assert factories.the(Comment, key)
 
 
 @pytest.mark.parametrize("key", ["", "%", "x'", "\x1b"])
@@ -104,7 +105,7 @@ def test_delete_wants_an_id(shell: Shell) -> None:
     ],
 )
 def test_comments_are_moved_by_command(shell: Shell, command: str, said: str, status: str) -> None:
-    one, two = stock.sign(verdict=HELD), stock.sign(verdict=HELD)
+    one, two = factories.sign(verdict=HELD), factories.sign(verdict=HELD)
     assert shell("comments", command, one, two[:31], one) == f"{said} 2 comments.\n"
     assert {row["status"] for row in shell.json("comments", "list")} == {status}
     assert shell("comments", command, one) == f"{said} 1 comment.\n"
@@ -113,7 +114,7 @@ def test_comments_are_moved_by_command(shell: Shell, command: str, said: str, st
 
 
 def test_a_held_comment_is_on_the_page_once_it_is_approved(app: Flask, shell: Shell) -> None:
-    comment_id = stock.sign("Do publish me", verdict=HELD)
+    comment_id = factories.sign("Do publish me", verdict=HELD)
     assert b"Do publish me" not in app.test_client().get("/").data
     shell("comments", "approve", comment_id)
     assert b"Do publish me" in app.test_client().get("/").data
@@ -122,10 +123,10 @@ def test_a_held_comment_is_on_the_page_once_it_is_approved(app: Flask, shell: Sh
 
 
 def test_a_restore_leaves_alone_what_is_in_the_book(shell: Shell) -> None:
-    approved = stock.sign(verdict=HELD)
+    approved = factories.sign(verdict=HELD)
     shell("comments", "approve", approved)
     assert shell("comments", "restore", approved) == "Restored 1 comment.\n"
-    assert stock.the(Comment, approved).status == "published"
+    assert factories.the(Comment, approved).status == "published"
 
 
 def reply_to(shell: Shell, comment_id: str) -> str | None:
@@ -134,8 +135,8 @@ def reply_to(shell: Shell, comment_id: str) -> str | None:
 
 
 def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> None:
-    comment_id = stock.sign()
-    stock.webhook(events="comment.replied")
+    comment_id = factories.sign()
+    factories.webhook(events="comment.replied")
     assert reply_to(shell, comment_id) is None
     assert shell("comments", "reply", comment_id[:31], "Thank you") == "Answered.\n"
     assert reply_to(shell, comment_id) == "Thank you"
@@ -143,12 +144,12 @@ def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> Non
     assert reply_to(shell, comment_id) == "Thanks"
     assert shell("comments", "reply", comment_id, "--remove") == "Removed the answer.\n"
     assert reply_to(shell, comment_id) is None
-    told = [json.loads(row.payload)["data"]["reply"]["message"] for row in stock.deliveries()]
+    told = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
     assert told == ["Thank you", "Thanks"]
 
 
 def test_reply_reads_standard_input(app: Flask, shell: Shell) -> None:
-    comment_id = stock.sign()
+    comment_id = factories.sign()
     said = app.test_cli_runner().invoke(args=["comments", "reply", comment_id, "-"], input="Two\nlines\n")
     assert (said.exit_code, said.output) == (0, "Answered.\n")
     assert reply_to(shell, comment_id) == "Two\nlines"
@@ -156,13 +157,13 @@ def test_reply_reads_standard_input(app: Flask, shell: Shell) -> None:
 
 @pytest.mark.parametrize("wrong", [(), ("",), (" ",), ("Text", "--remove")])
 def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[str, ...]) -> None:
-    comment_id = stock.sign()
+    comment_id = factories.sign()
     shell("comments", "reply", comment_id, "Hello")
     assert "or --remove" in shell.refused("comments", "reply", comment_id, *wrong, code=2)
     assert reply_to(shell, comment_id) == "Hello"
 
 
 def test_reply_refuses_what_is_too_long_and_what_answers_nothing(shell: Shell) -> None:
-    comment_id = stock.sign()
+    comment_id = factories.sign()
     assert "4,001 characters" in shell.refused("comments", "reply", comment_id, "x" * (book.REPLY_LIMIT + 1))
     assert shell.refused("comments", "reply", "zz", "Hello") == "Error: No comment has the id zz.\n"

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook import again, clock
-from guestbook.database import db
-from guestbook.models import Delivery
-from tests import stock
+from guestbook.lib import clock
+from guestbook.queue import requeue
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery
 from tests.cli.conftest import Shell
+from tests.support import factories
 
 HOUR = timedelta(hours=1)
 COLUMNS = {
@@ -21,7 +22,7 @@ COLUMNS = {
 
 @pytest.fixture
 def hook(shell: Shell) -> str:  # noqa: ARG001
-    return stock.webhook(name="Chat")
+    return factories.webhook(name="Chat")
 
 
 def test_an_empty_list_says_so(shell: Shell) -> None:
@@ -37,8 +38,10 @@ def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
 
 
 def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) -> None:
-    old = stock.delivery(hook, status="failed", last_error="The receiver answered 500.", last_status_code=500)
-    new = stock.delivery(hook, status="processed", last_status_code=202)
+    old = factories.delivery(
+        hook, status="failed", last_error="The receiver answered 500.", last_status_code=500
+    )
+    new = factories.delivery(hook, status="processed", last_status_code=202)
     lines = shell("deliveries", "list").splitlines()
     assert lines[0].split() == ["ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST", "ANSWER"]
     assert lines[1].split() == [new, "comment.created", "Chat", "processed", "0", "-", "202"]
@@ -49,9 +52,9 @@ def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) 
 
 
 def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
-    other = stock.webhook()
-    mine = [stock.delivery(hook, status=status) for status in ("new", "failed", "processed", "failed")]
-    stock.delivery(other, status="failed")
+    other = factories.webhook()
+    mine = [factories.delivery(hook, status=status) for status in ("new", "failed", "processed", "failed")]
+    factories.delivery(other, status="failed")
 
     def ids(*options: str) -> list[str]:
         return [row["id"] for row in shell.json("deliveries", "list", *options)]
@@ -72,8 +75,8 @@ def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
 
 def test_the_list_has_the_filters_of_the_page(shell: Shell, hook: str) -> None:
     old = clock.now() - timedelta(days=3)
-    ping = stock.delivery(hook, event="ping", status="failed", last_error="The receiver is 100% off.")
-    other = stock.delivery(hook, created_at=old, payload='{"message": "Gr\u00fc\u00dfe"}')
+    ping = factories.delivery(hook, event="ping", status="failed", last_error="The receiver is 100% off.")
+    other = factories.delivery(hook, created_at=old, payload='{"message": "Gr\u00fc\u00dfe"}')
 
     def ids(*options: str) -> list[str]:
         return [row["id"] for row in shell.json("deliveries", "list", *options)]
@@ -87,9 +90,9 @@ def test_the_list_has_the_filters_of_the_page(shell: Shell, hook: str) -> None:
 
 
 def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> None:
-    key = stock.delivery(hook, attempts=2, claims=2)
-    stock.attempt(key)
-    stock.attempt(key, number=2, triggered_by="redelivery", status_code=None, error="Lost.")
+    key = factories.delivery(hook, attempts=2, claims=2)
+    factories.attempt(key)
+    factories.attempt(key, number=2, triggered_by="redelivery", status_code=None, error="Lost.")
     said = shell("deliveries", "show", key[:31])
     assert "\nAttempt 1 (schedule)\n" in said
     assert "\nAttempt 2 (redelivery)\n" in said
@@ -108,8 +111,8 @@ HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline 🎈"
 
 
 def test_what_a_receiver_answers_is_inert_on_a_terminal(shell: Shell, hook: str) -> None:
-    key = stock.delivery(hook, attempts=1, claims=1, last_error=HOSTILE)
-    stock.attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
+    key = factories.delivery(hook, attempts=1, claims=1, last_error=HOSTILE)
+    factories.attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
     for arguments in (("show", key), ("list",), ("show", key, "--json"), ("list", "--json")):
         said = shell("deliveries", *arguments)
         assert all(letter.isprintable() or letter == "\n" for letter in said)
@@ -119,22 +122,22 @@ def test_what_a_receiver_answers_is_inert_on_a_terminal(shell: Shell, hook: str)
 
 
 def test_redeliver_makes_them_due_again(shell: Shell, hook: str) -> None:
-    one, two = stock.delivery(hook, status="failed"), stock.delivery(hook, status="processed")
+    one, two = factories.delivery(hook, status="failed"), factories.delivery(hook, status="processed")
     assert shell("deliveries", "redeliver", one[:31]) == "Will redeliver 1 delivery with the next pass.\n"
     assert shell("deliveries", "redeliver", one, two, two) == (
         "Will redeliver 2 deliveries with the next pass.\n"
     )
-    assert {row.status for row in stock.deliveries()} == {"new"}
+    assert {row.status for row in factories.deliveries()} == {"new"}
 
 
 def test_redeliver_with_one_id_that_is_none_does_nothing(shell: Shell, hook: str) -> None:
-    one = stock.delivery(hook, status="failed")
+    one = factories.delivery(hook, status="failed")
     assert "No delivery has the id 0000." in shell.refused("deliveries", "redeliver", one, "0000")
-    assert stock.one().status == "failed"
+    assert factories.one().status == "failed"
 
 
 def test_redeliver_leaves_alone_what_a_pass_is_sending(shell: Shell, hook: str) -> None:
-    one = stock.delivery(hook, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
+    one = factories.delivery(hook, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
     said = shell("deliveries", "redeliver", one)
     assert said.splitlines() == [
         "Will redeliver 0 deliveries with the next pass.",
@@ -143,23 +146,23 @@ def test_redeliver_leaves_alone_what_a_pass_is_sending(shell: Shell, hook: str) 
 
 
 def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> None:
-    hook = stock.webhook(name="Chat", disabled_at=clock.now(), disabled_reason="gone")
-    stock.delivery(hook, status="failed")
+    hook = factories.webhook(name="Chat", disabled_at=clock.now(), disabled_reason="gone")
+    factories.delivery(hook, status="failed")
     note = "The webhook Chat is disabled: what is for it waits until it is enabled."
-    assert note in shell("deliveries", "redeliver", stock.one().id).splitlines()
-    stock.delivery(hook, status="failed")
+    assert note in shell("deliveries", "redeliver", factories.one().id).splitlines()
+    factories.delivery(hook, status="failed")
     assert note in shell("deliveries", "redeliver", "--failed").splitlines()
 
 
 def test_redeliver_failed_takes_those_and_can_be_narrowed(
     shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(again, "BITE", 2)
-    other, now = stock.webhook(), clock.now()
+    monkeypatch.setattr(requeue, "BITE", 2)
+    other, now = factories.webhook(), clock.now()
     for hours in range(5):
-        stock.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)
-    stock.delivery(other, status="failed")
-    stock.delivery(hook, status="processed")
+        factories.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)
+    factories.delivery(other, status="failed")
+    factories.delivery(hook, status="processed")
 
     def would(*options: str) -> str:
         return shell("deliveries", "redeliver", "--failed", "--dry-run", *options)
@@ -168,16 +171,16 @@ def test_redeliver_failed_takes_those_and_can_be_narrowed(
     assert would("--webhook", other) == "Would redeliver 1 delivery.\n"
     assert would("--webhook", hook, "--since", "3h") == "Would redeliver 3 deliveries.\n"
     assert would("--since", clock.to_text(now - HOUR)) == "Would redeliver 2 deliveries.\n"
-    assert {row.status for row in stock.deliveries()} == {"failed", "processed"}
+    assert {row.status for row in factories.deliveries()} == {"failed", "processed"}
     said = shell("deliveries", "redeliver", "--failed", "--webhook", hook)
     assert said == "Will redeliver 5 deliveries with the next pass.\n"
-    assert sorted(row.status for row in stock.deliveries()) == ["failed"] + ["new"] * 5 + ["processed"]
+    assert sorted(row.status for row in factories.deliveries()) == ["failed"] + ["new"] * 5 + ["processed"]
 
 
 def test_a_dry_run_of_ids_changes_nothing(shell: Shell, hook: str) -> None:
-    key = stock.delivery(hook, status="failed")
+    key = factories.delivery(hook, status="failed")
     assert shell("deliveries", "redeliver", key, "--dry-run") == "Would redeliver 1 delivery.\n"
-    assert stock.one().status == "failed"
+    assert factories.one().status == "failed"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +201,6 @@ def test_redeliver_wants_ids_or_failed(shell: Shell, arguments: tuple[str, ...])
 
 
 def test_the_json_is_one_document(shell: Shell, hook: str) -> None:
-    stock.delivery(hook, payload=json.dumps({"name": "Zoë"}))
-    assert json.loads(shell.json("deliveries", "show", stock.one().id)["payload"]) == {"name": "Zoë"}
+    factories.delivery(hook, payload=json.dumps({"name": "Zoë"}))
+    assert json.loads(shell.json("deliveries", "show", factories.one().id)["payload"]) == {"name": "Zoë"}
     assert db.session.get(Delivery, "0") is None

@@ -15,9 +15,9 @@ from pathlib import Path
 import html5lib
 import pytest
 
-from tests import outside
 from tests.cli.conftest import FLASK
-from tests.outside import ROOT, Started
+from tests.support import processes
+from tests.support.processes import ROOT, Started
 from tests.web import visitor
 
 LAST = "Ctrl-C ends the demo"
@@ -37,7 +37,7 @@ class Visit:
         (self.working / ".env").write_text("GUESTBOOK_TIMEOUT=1\nGUESTBOOK_RETRY_SCHEDULE=0\n")
         (self.temporary / ".flaskenv").write_text("GUESTBOOK_COLOUR=blue\n")  # no setting of ours
         (self.data / ".env").write_text("GUESTBOOK_BASE_URL=https://own.example\n")
-        self.environ = outside.clean_environ(
+        self.environ = processes.clean_environ(
             TMPDIR=str(self.temporary),
             GUESTBOOK_DATA_DIR=str(self.data),
             GUESTBOOK_DATABASE_URL=f"sqlite:///{self.data}/own.db",
@@ -49,7 +49,7 @@ class Visit:
     @contextmanager
     def started(self, *options: str) -> Iterator[Started]:
         command = [FLASK, "--app", "guestbook", "demo", *options]
-        with outside.started(command, cwd=self.working, env=self.environ) as demo:
+        with processes.started(command, cwd=self.working, env=self.environ) as demo:
             try:
                 yield demo
             finally:
@@ -105,23 +105,24 @@ def visit(tmp_path: Path) -> Visit:
 
 def ended(demo: Started) -> int:
     return int(
-        outside.wait_for(lambda: demo.process.poll() is not None, 15, demo.output) and demo.process.returncode
+        processes.wait_for(lambda: demo.process.poll() is not None, 15, demo.output)
+        and demo.process.returncode
     )
 
 
 def until(demo: Started, words: str) -> str:
-    outside.wait_for(lambda: words in demo.output() or demo.process.poll() is not None, 60)
+    processes.wait_for(lambda: words in demo.output() or demo.process.poll() is not None, 60)
     assert words in demo.output(), demo.output()
     return demo.output()
 
 
 def behind_the_login(desk: str, password: str, url: str) -> str:
     """Log in at the desk and return a page of it."""
-    browser = outside.browser(urllib.request.HTTPCookieProcessor())
-    page = html5lib.parse(outside.fetch(f"{desk}login", opener=browser)[1], namespaceHTMLElements=False)
+    browser = processes.browser(urllib.request.HTTPCookieProcessor())
+    page = html5lib.parse(processes.fetch(f"{desk}login", opener=browser)[1], namespaceHTMLElements=False)
     form = visitor.fields(page) | {"password": password}
-    assert outside.fetch(f"{desk}login", form, browser)[0] == 303
-    status, text = outside.fetch(url, opener=browser)
+    assert processes.fetch(f"{desk}login", form, browser)[0] == 303
+    status, text = processes.fetch(url, opener=browser)
     assert status == 200
     return text
 
@@ -150,7 +151,7 @@ def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
         said = until(demo, LAST)
         named = dict(re.findall(r"(?m)^  (The book|The desk|Password|The bin) +(\S+)$", said))
         book = named["The book"]
-        page = outside.fetch(book)[1]
+        page = processes.fetch(book)[1]
         assert all(name in page for name in ("Grace", "Łukasz", "Mary", "Ada", "Alan"))
         caught = behind_the_login(named["The desk"], named["Password"], named["The bin"])
         assert caught.count("comment.created") >= 1
@@ -212,7 +213,7 @@ def test_a_port_that_is_in_use_gets_a_sentence(visit: Visit) -> None:
 
 
 def test_a_port_that_is_asked_for_is_taken(visit: Visit) -> None:
-    port = outside.free_port()
+    port = processes.free_port()
     with visit.started("--port", str(port)) as demo:
         assert f"signed it: http://127.0.0.1:{port}/" in until(demo, "1. A delivery")
         demo.process.terminate()

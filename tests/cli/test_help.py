@@ -5,7 +5,7 @@ import re
 import click
 from flask import Flask
 
-from guestbook.cli import help
+from guestbook.cli import help_sections
 from tests.cli.conftest import Process, Shell
 
 
@@ -13,8 +13,8 @@ def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: P
     code, said, complaints = process("--help")
     assert (code, complaints) == (0, "")
     titles = re.findall(r"^  (\w[^:\n]*):$", said, re.MULTILINE)
-    assert titles == list(help.SECTIONS)
-    for title, names in help.SECTIONS.items():
+    assert titles == list(help_sections.SECTIONS)
+    for title, names in help_sections.SECTIONS.items():
         listed = said.partition(f"  {title}:\n")[2].partition("\n\n")[0]
         assert tuple(re.findall(r"^    (\S+)", listed, re.MULTILINE)) == names
     own = said.partition("\nCommands:\n")[2].partition("\n\n")[0]
@@ -23,14 +23,14 @@ def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: P
 
 
 def test_every_command_is_in_one_section(app: Flask) -> None:
-    assert sorted(sum(help.SECTIONS.values(), ())) == sorted(app.cli.commands)
+    assert sorted(sum(help_sections.SECTIONS.values(), ())) == sorted(app.cli.commands)
 
 
 def test_every_command_says_in_a_whole_sentence_what_it_does(app: Flask, shell: Shell) -> None:
     for name, group in app.cli.commands.items():
-        sentences = [help.sentence(group)]
+        sentences = [help_sections.sentence(group)]
         if isinstance(group, click.Group):
-            sentences += [help.sentence(command) for command in group.commands.values()]
+            sentences += [help_sections.sentence(command) for command in group.commands.values()]
             said = " ".join(shell(name, "--help").split())
             assert all(sentence in said for sentence in sentences), name
         for sentence in sentences:

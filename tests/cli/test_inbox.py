@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook import again, clock
-from guestbook.inbox import signatures
-from guestbook.models import InboundEvent
-from tests import stock
+from guestbook.inbound import verification
+from guestbook.lib import clock
+from guestbook.queue import requeue
+from guestbook.storage.models import InboundEvent
 from tests.cli.conftest import Process, Shell
+from tests.support import factories
 
 HOUR = timedelta(hours=1)
 COLUMNS = {
@@ -24,7 +25,7 @@ SECRET = "It's a Secret to Everybody"
 
 @pytest.fixture
 def source(shell: Shell) -> str:  # noqa: ARG001
-    return stock.source(name="GitHub", verify="github", secret=SECRET)
+    return factories.source(name="GitHub", verify="github", secret=SECRET)
 
 
 def signed(body: str = BODY, secret: str = SECRET) -> dict[str, str]:
@@ -50,10 +51,10 @@ def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
 
 def test_process_is_silent_when_all_is_well_and_tells_all_with_v(shell: Shell, source: str) -> None:
     assert shell("inbox", "process") == ""
-    key = stock.inbound(source, headers=signed(), payload=BODY)
+    key = factories.inbound(source, headers=signed(), payload=BODY)
     assert shell("inbox", "process") == ""
-    assert stock.the(InboundEvent, key).status == "processed"
-    other = stock.inbound(source, headers=signed(), payload=BODY)
+    assert factories.the(InboundEvent, key).status == "processed"
+    other = factories.inbound(source, headers=signed(), payload=BODY)
     lines = shell("inbox", "process", "-v", "--max-seconds", "5").splitlines()
     assert lines == [
         f"{other} issues.opened of GitHub: processed. Logged.",
@@ -62,19 +63,19 @@ def test_process_is_silent_when_all_is_well_and_tells_all_with_v(shell: Shell, s
 
 
 def test_process_sends_nothing(shell: Shell) -> None:
-    stock.delivery(stock.webhook())
-    stock.inbound(stock.source())
+    factories.delivery(factories.webhook())
+    factories.inbound(factories.source())
     assert shell("inbox", "process") == ""
-    assert (stock.one().status, stock.one().claims) == ("new", 0)
-    assert stock.inbound_events()[0].status == "processed"
+    assert (factories.one().status, factories.one().claims) == ("new", 0)
+    assert factories.inbound_events()[0].status == "processed"
 
 
 def test_process_in_a_process_of_its_own_complains_of_what_the_owner_can_mend(
     shell: Shell,  # noqa: ARG001
     process: Process,
 ) -> None:
-    source = stock.source(name="Robot", action="comment", template="{{ 1 / 0 }}")
-    stock.inbound(source)
+    source = factories.source(name="Robot", action="comment", template="{{ 1 / 0 }}")
+    factories.inbound(source)
     code, said, complained = process("inbox", "process")
     assert (code, said) == (0, "")
     assert complained.startswith("guestbook: 1 inbound event of source Robot failed. See: ")
@@ -83,13 +84,15 @@ def test_process_in_a_process_of_its_own_complains_of_what_the_owner_can_mend(
 
 
 def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source: str) -> None:
-    old = stock.inbound(source, status="failed", error="The signature does not fit. " * 9)
-    new = stock.inbound(source, status="processed", note="Logged.", event="issues.opened", sender="octocat")
+    old = factories.inbound(source, status="failed", error="The signature does not fit. " * 9)
+    new = factories.inbound(
+        source, status="processed", note="Logged.", event="issues.opened", sender="octocat"
+    )
     lines = shell("inbox", "list").splitlines()
     assert lines[0].split() == [
         "ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "WHAT", "BECAME", "OF", "IT",
     ]  # fmt: skip
-    row = stock.the(InboundEvent, new)
+    row = factories.the(InboundEvent, new)
     received = clock.to_text(row.received_at)
     assert lines[1].split() == [new, received, "GitHub", "issues.opened", "octocat", "processed", "Logged."]
     assert lines[2].startswith(old)
@@ -100,8 +103,8 @@ def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source:
 
 
 def test_the_list_has_the_filters_of_the_page(shell: Shell, source: str) -> None:
-    one = stock.inbound(source, event="issues.opened", sender="octocat", external_id="id1", note="Kept.")
-    two = stock.inbound(source, event="push", sender="hubot", received_at=clock.now() - timedelta(days=3))
+    one = factories.inbound(source, event="issues.opened", sender="octocat", external_id="id1", note="Kept.")
+    two = factories.inbound(source, event="push", sender="hubot", received_at=clock.now() - timedelta(days=3))
 
     def ids(*options: str) -> list[str]:
         return [row["id"] for row in shell.json("inbox", "list", *options)]
@@ -113,9 +116,9 @@ def test_the_list_has_the_filters_of_the_page(shell: Shell, source: str) -> None
 
 
 def test_the_list_can_be_narrowed(shell: Shell, source: str) -> None:
-    other = stock.source()
-    mine = [stock.inbound(source, status=status) for status in ("new", "failed", "processed", "failed")]
-    stock.inbound(other, status="failed")
+    other = factories.source()
+    mine = [factories.inbound(source, status=status) for status in ("new", "failed", "processed", "failed")]
+    factories.inbound(other, status="failed")
 
     def ids(*options: str) -> list[str]:
         return [row["id"] for row in shell.json("inbox", "list", *options)]
@@ -129,7 +132,7 @@ def test_the_list_can_be_narrowed(shell: Shell, source: str) -> None:
 
 
 def test_show_tells_headers_payload_and_how_it_was_verified(shell: Shell, source: str) -> None:
-    key = stock.inbound(source, headers=signed(), payload=BODY, status="processed", note="Logged.")
+    key = factories.inbound(source, headers=signed(), payload=BODY, status="processed", note="Logged.")
     said = shell("inbox", "show", key[:31])
     for fact in (
         "note            Logged.\n",
@@ -149,16 +152,16 @@ def test_show_tells_headers_payload_and_how_it_was_verified(shell: Shell, source
 
 
 def test_show_says_why_a_signature_does_not_fit(shell: Shell, source: str) -> None:
-    key = stock.inbound(source, headers=signed(secret="another"), payload=BODY)
+    key = factories.inbound(source, headers=signed(secret="another"), payload=BODY)
     said = shell("inbox", "show", key)
     assert "Verification: The signature in X-Hub-Signature-256 does not fit this source's secret" in said
     assert shell.json("inbox", "show", key)["verification"]["ok"] is False
 
 
 def test_what_stands_for_a_secret_is_hidden(shell: Shell) -> None:
-    proof = signatures.proof("opensesame", stock.settings().secret_key)
-    source = stock.source(verify="token", header="X-Api-Key", secret="opensesame")
-    key = stock.inbound(source, headers={"x-api-key": proof})
+    proof = verification.proof("opensesame", factories.settings().secret_key)
+    source = factories.source(verify="token", header="X-Api-Key", secret="opensesame")
+    key = factories.inbound(source, headers={"x-api-key": proof})
     document = shell.json("inbox", "show", key)
     assert document["headers"] == {"x-api-key": "(hidden)"}
     assert document["verification"]["ok"] is True
@@ -170,7 +173,7 @@ HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline\u2028 🎈"
 
 def test_what_others_send_is_inert_on_a_terminal(shell: Shell, source: str) -> None:
     words = {"event": HOSTILE, "sender": HOSTILE, "external_id": HOSTILE, "error": HOSTILE}
-    key = stock.inbound(source, headers={HOSTILE: HOSTILE}, payload=HOSTILE, status="failed", **words)
+    key = factories.inbound(source, headers={HOSTILE: HOSTILE}, payload=HOSTILE, status="failed", **words)
     for arguments in (("show", key), ("list",), ("show", key, "--json"), ("list", "--json")):
         said = shell("inbox", *arguments)
         assert all(letter.isprintable() or letter == "\n" for letter in said)
@@ -179,48 +182,48 @@ def test_what_others_send_is_inert_on_a_terminal(shell: Shell, source: str) -> N
 
 
 def test_bytes_and_long_payloads_are_shown_cut(shell: Shell, source: str) -> None:
-    binary = stock.inbound(source, payload="/wAB", encoding="base64")
+    binary = factories.inbound(source, payload="/wAB", encoding="base64")
     assert "\nPayload (hex, 3 bytes)\n0000  ff 00 01" in shell("inbox", "show", binary)
-    long = stock.inbound(source, payload="x" * 60_000)
+    long = factories.inbound(source, payload="x" * 60_000)
     assert shell("inbox", "show", long).endswith("x\n… (all of it: --json)\n")
 
 
 def test_reprocess_makes_them_due_again(shell: Shell, source: str) -> None:
-    one, two = stock.inbound(source, status="failed"), stock.inbound(source, status="processed")
+    one, two = factories.inbound(source, status="failed"), factories.inbound(source, status="processed")
     assert shell("inbox", "reprocess", one[:31]) == "Will reprocess 1 inbound event with the next pass.\n"
     said = shell("inbox", "reprocess", one, two, two)
     assert said == "Will reprocess 2 inbound events with the next pass.\n"
-    assert {row.status for row in stock.inbound_events()} == {"new"}
+    assert {row.status for row in factories.inbound_events()} == {"new"}
 
 
 def test_reprocess_with_one_id_that_is_none_does_nothing(shell: Shell, source: str) -> None:
-    one = stock.inbound(source, status="failed")
+    one = factories.inbound(source, status="failed")
     assert "No inbound event has the id 0000." in shell.refused("inbox", "reprocess", one, "0000")
     assert "No inbound event has the id ''." in shell.refused("inbox", "show", "")
-    assert stock.the(InboundEvent, one).status == "failed"
+    assert factories.the(InboundEvent, one).status == "failed"
 
 
 def test_reprocess_says_what_waits_and_what_is_in_hand(shell: Shell) -> None:
-    asleep = stock.source(name="Asleep", disabled_at=clock.now())
-    one = stock.inbound(asleep, status="failed")
-    two = stock.inbound(asleep, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
+    asleep = factories.source(name="Asleep", disabled_at=clock.now())
+    one = factories.inbound(asleep, status="failed")
+    two = factories.inbound(asleep, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
     assert shell("inbox", "reprocess", one, two).splitlines() == [
         "Will reprocess 1 inbound event with the next pass.",
         "Left alone, because a pass works on it now: 1 inbound event.",
         "The source Asleep is disabled: what it sent waits until it is enabled.",
     ]
-    assert stock.the(InboundEvent, two).claimed_by == "a pass"
+    assert factories.the(InboundEvent, two).claimed_by == "a pass"
 
 
 def test_reprocess_failed_takes_those_and_can_be_narrowed(
     shell: Shell, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(again, "BITE", 2)
-    other, now = stock.source(), clock.now()
+    monkeypatch.setattr(requeue, "BITE", 2)
+    other, now = factories.source(), clock.now()
     for hours in range(5):
-        stock.inbound(source, status="failed", received_at=now - (hours + 0.5) * HOUR)
-    stock.inbound(other, status="failed")
-    stock.inbound(source, status="processed")
+        factories.inbound(source, status="failed", received_at=now - (hours + 0.5) * HOUR)
+    factories.inbound(other, status="failed")
+    factories.inbound(source, status="processed")
 
     def would(*options: str) -> str:
         return shell("inbox", "reprocess", "--failed", "--dry-run", *options)
@@ -228,21 +231,23 @@ def test_reprocess_failed_takes_those_and_can_be_narrowed(
     assert would() == "Would reprocess 6 inbound events.\n"
     assert would("--source", other) == "Would reprocess 1 inbound event.\n"
     assert would("--source", source, "--since", "3h") == "Would reprocess 3 inbound events.\n"
-    assert {row.status for row in stock.inbound_events()} == {"failed", "processed"}
+    assert {row.status for row in factories.inbound_events()} == {"failed", "processed"}
     said = shell("inbox", "reprocess", "--failed", "--source", source)
     assert said == "Will reprocess 5 inbound events with the next pass.\n"
-    assert sorted(row.status for row in stock.inbound_events()) == ["failed"] + ["new"] * 5 + ["processed"]
+    assert sorted(row.status for row in factories.inbound_events()) == ["failed"] + ["new"] * 5 + [
+        "processed"
+    ]
 
 
 def test_what_failed_is_worked_through_once_its_source_is_mended(shell: Shell) -> None:
-    source = stock.source(verify="github", secret="the wrong one")
-    key = stock.inbound(source, headers=signed(), payload=BODY)
+    source = factories.source(verify="github", secret="the wrong one")
+    key = factories.inbound(source, headers=signed(), payload=BODY)
     shell("inbox", "process")
-    assert stock.the(InboundEvent, key).status == "failed"
+    assert factories.the(InboundEvent, key).status == "failed"
     shell("sources", "update", source, "--secret", SECRET)
     shell("inbox", "reprocess", "--failed")
     shell("inbox", "process")
-    assert stock.the(InboundEvent, key).status == "processed"
+    assert factories.the(InboundEvent, key).status == "processed"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests import stock
 from tests.cli.conftest import Shell
+from tests.support import factories
 
 URL = "https://receiver.example/hook"
 
@@ -21,41 +21,41 @@ def test_a_name_stands_for_the_id_of_what_the_owner_has_named(shell: Shell) -> N
     assert shell.json("bins", "show", "Catch all")["id"] == caught
     assert shell("webhooks", "disable", "Team chat") == f"Disabled webhook {hook}.\n"
     assert shell("tokens", "revoke", "Backup") == f"Revoked token {token}.\n"
-    stock.delivery(hook, status="failed")
+    factories.delivery(hook, status="failed")
     assert len(shell.json("deliveries", "list", "--webhook", "Team chat")) == 1
     assert "1 delivery" in shell("deliveries", "redeliver", "--failed", "--webhook", "Team chat", "--dry-run")
     assert shell.json("inbox", "list", "--source", "My repo") == []
 
 
 def test_an_id_counts_before_a_name(shell: Shell) -> None:
-    first = stock.webhook(id="beef" + "0" * 28, name="cafe")
-    second = stock.webhook(id="cafe" + "0" * 28, name="beef")
+    first = factories.webhook(id="beef" + "0" * 28, name="cafe")
+    second = factories.webhook(id="cafe" + "0" * 28, name="beef")
     assert shell.json("webhooks", "show", "cafe")["id"] == second
     assert shell.json("webhooks", "show", "beef")["id"] == first
 
 
 def test_a_name_counts_before_several_ids_that_begin_so(shell: Shell) -> None:
     for start in ("aaa1", "aaa2"):
-        stock.webhook(id=start + "0" * 28)
-    named = stock.webhook(id="b" * 32, name="aaa")
+        factories.webhook(id=start + "0" * 28)
+    named = factories.webhook(id="b" * 32, name="aaa")
     assert shell.json("webhooks", "show", "aaa")["id"] == named
 
 
 def test_a_name_that_several_have_is_refused_with_their_ids(shell: Shell) -> None:
-    ids = [stock.webhook(id=letter * 32, name="Chat") for letter in "abc"]
+    ids = [factories.webhook(id=letter * 32, name="Chat") for letter in "abc"]
     candidates = ", ".join(f"{one} (Chat)" for one in ids)
     assert shell.refused("webhooks", "delete", "Chat") == (
         f"Error: Chat fits more than one webhook: {candidates}. Give more of the id.\n"
     )
     for letter in "def":
-        stock.webhook(id=letter * 32, name="Chat")
+        factories.webhook(id=letter * 32, name="Chat")
     said = shell.refused("webhooks", "delete", "Chat")
     assert len(re.findall(r"[a-f]{32}", said)) == 5
     assert "and others." in said
 
 
 def test_the_name_of_a_visitor_stands_for_no_comment(shell: Shell) -> None:
-    stock.sign(name="Ada")
+    factories.sign(name="Ada")
     for command in ("delete", "spam", "approve"):
         assert shell.refused("comments", command, "Ada") == "Error: No comment has the id Ada.\n"
 

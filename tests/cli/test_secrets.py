@@ -12,9 +12,9 @@ import pytest
 from flask.testing import FlaskCliRunner
 
 from guestbook.cli import secrets
-from guestbook.database import db
-from tests import outside
+from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Shell
+from tests.support import processes
 
 URL = "https://receiver.example/hook"
 ADD = ("sources", "add", "Feed", "--verify", "token")
@@ -94,7 +94,7 @@ def test_what_is_no_secret_is_refused_in_one_sentence(shell: Shell, sent: str | 
 
 def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(environ: dict[str, str], tmp_path: Path) -> None:
     terminal, end = os.openpty()
-    env = outside.clean_environ(**environ)
+    env = processes.clean_environ(**environ)
     command = [FLASK, "--app", "guestbook", "migrate-to", "-"]
     with subprocess.Popen(command, env=env, cwd=tmp_path, stdin=end, stdout=end, stderr=end):
         os.close(end)

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook import browse, clock
-from guestbook.database import db
-from guestbook.inbox.ready import READY
-from guestbook.models import Source
-from tests import stock
+from guestbook.inbound.template_presets import READY
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.storage.database import db
+from guestbook.storage.models import Source
 from tests.cli.conftest import Shell
+from tests.support import factories
 
 COLUMNS = {
     "id", "name", "token", "verify", "header", "secret", "previous_secret", "previous_secret_expires_at",
@@ -124,10 +125,10 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 def test_the_list_says_when_too_many_failed_to_count_them(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "FAILED", 1)
+    monkeypatch.setattr(listing, "FAILED", 1)
     row = added(shell)
     for is_said in (False, True):
-        stock.inbound(row["id"], status="failed")
+        factories.inbound(row["id"], status="failed")
         said = shell("sources", "list").endswith(
             "\nMore than 1 failed in 7 days; only the newest are counted.\n"
         )
@@ -137,8 +138,8 @@ def test_the_list_says_when_too_many_failed_to_count_them(
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     row = added(shell)
     off = added(shell, verify="none")
-    stock.inbound(row["id"])
-    stock.inbound(row["id"], status="failed", error="It is odd.")
+    factories.inbound(row["id"])
+    factories.inbound(row["id"], status="failed", error="It is odd.")
     shell("sources", "disable", off["id"])
     said = shell("sources", "list")
     first, second = (line.split() for line in said.splitlines()[1:])
@@ -152,7 +153,7 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
 
 def test_show_tells_all_and_the_start_of_an_id_is_enough(shell: Shell) -> None:
     row = added(shell)
-    stock.inbound(row["id"], status="processed", note="Logged.")
+    factories.inbound(row["id"], status="processed", note="Logged.")
     assert shown(shell, row["id"][:20]) == row
     said = shell("sources", "show", row["id"])
     assert f"secret                      {row['secret']}\n" in said
@@ -208,10 +209,10 @@ def test_rotate_secret_takes_the_secret_of_the_sender_and_can_end_the_old_one(sh
 
 def test_delete_takes_the_events_along(shell: Shell) -> None:
     row = added(shell)
-    stock.inbound(row["id"])
+    factories.inbound(row["id"])
     assert shell("sources", "delete", row["id"]) == f"Deleted source {row['id']} and 1 event.\n"
     assert "No source has the id" in shell.refused("sources", "show", row["id"])
-    assert stock.inbound_events() == []
+    assert factories.inbound_events() == []
 
 
 def stored(row_id: str) -> Source:

@@ -6,13 +6,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from guestbook import browse, clock, database, health, ids
-from guestbook.database import db
-from guestbook.models import PASSES
-from guestbook.version import VERSION
-from tests import stock
+from guestbook.lib import clock, ids
+from guestbook.lib.version import VERSION
+from guestbook.queries import health, listing
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import PASSES
 from tests.cli.conftest import Process, Shell
-from tests.test_writable import full_disk
+from tests.storage.test_writable import full_disk
+from tests.support import factories
 
 FACTS = {
     "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
@@ -42,18 +44,18 @@ def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
     assert fact(said, "last pass") == "-"
     assert fact(said, "well") == "no", "nothing is sent"
     assert "\nCron has never come, so nothing is sent.\n" in said
-    assert said.endswith(f"    {health.crontab_line(stock.settings())}\n")
+    assert said.endswith(f"    {health.crontab_line(factories.settings())}\n")
 
 
 def test_it_counts_what_there_is(shell: Shell) -> None:
-    hook = stock.webhook(events="comment.created")
-    stock.webhook(events="ping", disabled_at=clock.now(), disabled_reason="gone")
-    stock.webhook(events="ping", paused_until=clock.now() + MINUTE)
-    stock.sign()
-    stock.delivery(hook, status="failed")
-    source = stock.source()
+    hook = factories.webhook(events="comment.created")
+    factories.webhook(events="ping", disabled_at=clock.now(), disabled_reason="gone")
+    factories.webhook(events="ping", paused_until=clock.now() + MINUTE)
+    factories.sign()
+    factories.delivery(hook, status="failed")
+    source = factories.source()
     for status in ("new", "new", "failed"):
-        stock.inbound(source, status=status)
+        factories.inbound(source, status=status)
     came(MINUTE)
     said = shell("status")
     assert fact(said, "comments") == "1 published"
@@ -68,18 +70,18 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
 
 
 def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browse, "COUNT", 2)
-    hook = stock.webhook()
+    monkeypatch.setattr(listing, "COUNT", 2)
+    hook = factories.webhook()
     for _ in range(4):
-        stock.delivery(hook, status="processed")
-    stock.delivery(hook, status="failed")
+        factories.delivery(hook, status="processed")
+    factories.delivery(hook, status="failed")
     assert fact(shell("status"), "deliveries") == "more than 2 processed, 1 failed"
     assert shell.json("status")["deliveries"] == {"processed": 4, "failed": 1}
 
 
 def test_the_json_has_numbers(shell: Shell) -> None:
-    stock.webhook()
-    stock.sign()
+    factories.webhook()
+    factories.sign()
     facts = shell.json("status")
     assert set(facts) == FACTS
     assert (facts["comments"], facts["deliveries"]) == ({"published": 1}, {"new": 1})
@@ -89,7 +91,7 @@ def test_the_json_has_numbers(shell: Shell) -> None:
 
 @pytest.mark.parametrize(("minutes", "well"), [(14, "yes"), (16, "no")])
 def test_it_says_when_cron_has_not_come_though_something_waits(shell: Shell, minutes: int, well: str) -> None:
-    stock.delivery(stock.webhook(), due_at=clock.now() - 60 * MINUTE)
+    factories.delivery(factories.webhook(), due_at=clock.now() - 60 * MINUTE)
     came(minutes * MINUTE)
     said = shell("status")
     assert fact(said, "well") == well

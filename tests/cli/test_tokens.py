@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook import clock, tokens
-from guestbook.database import db
+from guestbook.auth import api_tokens
+from guestbook.lib import clock
+from guestbook.storage.database import db
 from tests.cli.conftest import Shell
 from tests.cli.test_webhooks import TIME
 
@@ -14,7 +15,7 @@ VALUE = re.compile(r"^gbk_[\w-]{43}$", re.MULTILINE)
 
 
 def opens(value: str) -> bool:
-    return tokens.find(db.session(), value) is not None
+    return api_tokens.find(db.session(), value) is not None
 
 
 def test_add_prints_the_token_and_no_command_prints_it_again(shell: Shell) -> None:

@@ -5,11 +5,12 @@ import re
 import pytest
 from sqlalchemy import text
 
-from guestbook import clock, database
-from guestbook.database import db
-from guestbook.models import Webhook
-from tests import stock
+from guestbook.lib import clock
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
 from tests.cli.conftest import Shell
+from tests.support import factories
 
 URL = "https://receiver.example/hook"
 COLUMNS = {
@@ -28,7 +29,7 @@ def test_add_prints_the_secret_and_what_to_do_next(shell: Shell) -> None:
     said = shell("webhooks", "add", URL)
     [row] = shell.json("webhooks", "list")
     assert f"Added webhook {row['id']} for comment.created." in said
-    assert stock.the(Webhook, row["id"]).secret in said
+    assert factories.the(Webhook, row["id"]).secret in said
     assert f"flask --app guestbook webhooks test {row['id']}" in said
 
 
@@ -79,7 +80,7 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     key = added(shell, "--name", "Chat")
     for status in ("new", "new", "failed"):
-        stock.delivery(key, status=status)
+        factories.delivery(key, status=status)
     lines = shell("webhooks", "list").splitlines()
     assert lines[0].split() == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
     assert lines[1].split() == [key[:8], "Chat", "well", "2", "1", "comment.created", URL]
@@ -90,9 +91,9 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
 
 def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
     key = added(shell, "--header", "X-Token: a")
-    stock.delivery(key)
-    stock.delivery(key, status="failed")
-    stock.delivery(key)
+    factories.delivery(key)
+    factories.delivery(key, status="failed")
+    factories.delivery(key)
     said = shell("webhooks", "show", key)
     assert re.search(r"^deliveries +1 failed, 2 new$|^deliveries +2 new, 1 failed$", said, re.MULTILINE)
     assert re.search(r"^headers +X-Token: a$", said, re.MULTILINE)
@@ -102,8 +103,8 @@ def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
 
 
 def test_an_id_may_be_cut_as_long_as_it_fits_one(shell: Shell) -> None:
-    first = stock.webhook(id="aaaa" + "0" * 28)
-    second = stock.webhook(id="aaab" + "0" * 28)
+    first = factories.webhook(id="aaaa" + "0" * 28)
+    second = factories.webhook(id="aaab" + "0" * 28)
     assert shell.json("webhooks", "show", "aaaa")["id"] == first
     assert shell.json("webhooks", "show", " AAAB0 ")["id"] == second
     assert shell.refused("webhooks", "show", "aaa") == (
@@ -195,7 +196,7 @@ def test_rotate_may_end_the_old_secret_at_once(shell: Shell) -> None:
 def test_test_queues_a_ping(shell: Shell) -> None:
     key = added(shell)
     said = shell("webhooks", "test", key)
-    row = stock.one()
+    row = factories.one()
     assert said == f"Queued delivery {row.id}. Send it now: flask --app guestbook cron -v\n"
     assert (row.event, row.status, row.webhook_id) == ("ping", "new", key)
     shell("webhooks", "disable", key)
@@ -205,10 +206,10 @@ def test_test_queues_a_ping(shell: Shell) -> None:
 
 def test_delete_says_how_much_went(shell: Shell) -> None:
     key, other = added(shell), added(shell)
-    stock.delivery(key)
+    factories.delivery(key)
     assert shell("webhooks", "delete", other) == f"Deleted webhook {other} and 0 deliveries.\n"
     assert shell("webhooks", "delete", key[:31]) == f"Deleted webhook {key} and 1 delivery.\n"
-    assert shell.json("webhooks", "list") == stock.deliveries() == []
+    assert shell.json("webhooks", "list") == factories.deliveries() == []
     db.session.rollback()
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from guestbook.transport import BODY_LIMIT, SENTENCES, Answer, Transport, TransportError
-from guestbook.transport.budget import BudgetSocket
-from guestbook.transport.errors import UNREACHABLE
+from guestbook.transport.failure import UNREACHABLE
+from guestbook.transport.socket_budget import BudgetSocket
 from tests.transport import receivers
 from tests.transport.receivers import OK, Receiver, hold, read_request, say
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 
-from guestbook import clock
+from guestbook.lib import clock
 from tests.conftest import running
 from tests.web.visitor import Visitor
 

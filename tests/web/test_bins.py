@@ -14,10 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from guestbook import catching
-from guestbook.database import db, writing
-from guestbook.models import Bin, BinRequest
-from guestbook.web import bins, guard
+from guestbook.inbound import bins as inbound_bins
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Bin, BinRequest
+from guestbook.web import bins, request_limits
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "M-SEARCH", "X")
 MEGABYTE = 1024 * 1024
@@ -54,7 +54,7 @@ def port(request: pytest.FixtureRequest, app: Flask) -> Iterator[int]:
 def made(app: Flask, **fields: Any) -> str:
     """Make a bin and return its address."""
     with app.app_context(), writing() as session:
-        return catching.add(session, fields).url("")
+        return inbound_bins.add(session, fields).url("")
 
 
 def kept(app: Flask) -> list[BinRequest]:
@@ -163,7 +163,7 @@ def test_any_body_of_any_kind_is_caught_byte_for_byte(
     assert (row.kept, row.size) == (body, len(body))
 
 
-@pytest.mark.parametrize("size", [0, 5, catching.KEPT + 1, 3 * MEGABYTE])
+@pytest.mark.parametrize("size", [0, 5, inbound_bins.KEPT + 1, 3 * MEGABYTE])
 def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     parts = [b"x" * 65536] * (size // 65536) + [b"y" * (size % 65536)]
@@ -177,13 +177,13 @@ def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int
     assert connection.getresponse().status == 200
     connection.close()
     row = only(app)
-    assert (row.kept, row.size) == (b"".join(parts)[: catching.KEPT], size)
+    assert (row.kept, row.size) == (b"".join(parts)[: inbound_bins.KEPT], size)
 
 
 def test_a_body_above_the_limit_is_refused_and_the_answer_says_so(
     app: Flask, client: FlaskClient, place: str
 ) -> None:
-    limit = guard.BODY_LIMITS["bins"]
+    limit = request_limits.BODY_LIMITS["bins"]
     assert client.post(place, data=b"x" * limit).status_code == 200
     refused = client.post(place, data=b"x" * (limit + 1))
     assert refused.status_code == 413
@@ -241,7 +241,7 @@ def test_a_bin_answers_as_it_is_set_and_never_as_a_page(app: Flask, client: Flas
     assert (answer.status_code, answer.text) == (202, script)
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Content-Security-Policy"] == guard.HEADERS["Content-Security-Policy"]
+    assert answer.headers["Content-Security-Policy"] == request_limits.HEADERS["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("status", [204, 205, 301, 304, 308, 401, 410, 599])
@@ -329,14 +329,14 @@ def test_what_had_to_yield_is_stored_once_and_whole(
     """The whole view runs again, when the body has been read."""
     from sqlalchemy.exc import OperationalError
 
-    real, fates = catching.catch, iter([True] * 3 + [False])
+    real, fates = inbound_bins.catch, iter([True] * 3 + [False])
 
     def catch(*args: Any) -> Any:
         if next(fates):
             raise OperationalError("INSERT", None, Exception(1213, "Deadlock found"))
         return real(*args)
 
-    monkeypatch.setattr(catching, "catch", catch)
+    monkeypatch.setattr(inbound_bins, "catch", catch)
     assert client.post(place, data=b"hello").status_code == 200
     assert only(app).kept == b"hello"
 
@@ -347,8 +347,8 @@ def test_who_sends_while_the_bin_is_deleted_finds_none(
     with app.app_context():
         bin_id = db.session.query(Bin.id).scalar()
         with writing() as session:
-            catching.delete(session, session.get_one(Bin, bin_id))
-    monkeypatch.setattr(catching, "find", lambda *_: bin_id)
+            inbound_bins.delete(session, session.get_one(Bin, bin_id))
+    monkeypatch.setattr(inbound_bins, "find", lambda *_: bin_id)
     assert client.post(place).status_code == 404
     assert json.loads(client.post(place).text)["error"]["code"] == "not_found"
 
@@ -358,4 +358,4 @@ def test_headers_without_end_are_cut(app: Flask, client: FlaskClient, place: str
     assert client.post(place, headers=many).status_code == 200
     kept_ones = only(app).headers
     assert "X-5" in kept_ones
-    assert len(kept_ones) <= catching.HEADERS_KEPT
+    assert len(kept_ones) <= inbound_bins.HEADERS_KEPT

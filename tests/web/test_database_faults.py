@@ -8,9 +8,9 @@ from flask import Flask, Response, request
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from guestbook import database, preferences
-from guestbook.database import db
-from guestbook.web import forms
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db
+from guestbook.web import form_token
 from tests.web.api.program import Program
 from tests.web.visitor import GREETING, Visitor, fields, parse, stored
 
@@ -115,7 +115,7 @@ def cut(engine: Engine) -> None:
 def form_of(app: Flask) -> dict[str, str]:
     """The form with its token, as a browser has it that opened the page before."""
     with app.app_context():
-        return GREETING | {"token": forms.token()}
+        return GREETING | {"token": form_token.token()}
 
 
 SERVERS = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)

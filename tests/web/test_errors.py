@@ -12,10 +12,10 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 import guestbook
-from guestbook import database
-from guestbook.database import db
-from guestbook.models import Comment
-from guestbook.web import guard
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment
+from guestbook.web import request_limits
 from tests.web.visitor import GREETING, Visitor, by_class, parse, stored, text
 
 AWAY = {"GUESTBOOK_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
@@ -78,7 +78,7 @@ def test_what_only_begins_like_the_desk_leads_to_the_book(visitor: Visitor, url:
 
 
 def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
-    status, title = shown(visitor, "POST", "/comments", data={"message": "x" * guard.BODY_LIMIT})
+    status, title = shown(visitor, "POST", "/comments", data={"message": "x" * request_limits.BODY_LIMIT})
     assert (status, title) == (413, "That is more than the book can take")
     assert stored(app) == []
 
@@ -92,7 +92,7 @@ def test_the_longest_message_of_the_largest_characters_fits(app: Flask, visitor:
 def test_a_body_of_unknown_length_is_measured(visitor: Visitor, extra: int, status: int) -> None:
     response = visitor.client.post(
         "/comments",
-        input_stream=io.BytesIO(b"name=" + b"x" * (guard.BODY_LIMIT - 5 + extra)),
+        input_stream=io.BytesIO(b"name=" + b"x" * (request_limits.BODY_LIMIT - 5 + extra)),
         content_type="application/x-www-form-urlencoded",
         environ_overrides={"wsgi.input_terminated": True},
     )

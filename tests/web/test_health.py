@@ -5,10 +5,10 @@ from datetime import timedelta
 from flask import Flask
 
 import guestbook
-from guestbook import clock, ids
-from guestbook.database import writing
-from guestbook.models import Delivery, Pass, Webhook
-from tests.test_writable import full_disk
+from guestbook.lib import clock, ids
+from guestbook.storage.database import writing
+from guestbook.storage.models import Delivery, Pass, Webhook
+from tests.storage.test_writable import full_disk
 from tests.web.test_errors import AWAY
 from tests.web.visitor import Visitor
 

@@ -7,7 +7,7 @@ from flask import Flask
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from guestbook import draft
+from guestbook.comments import comment_form
 from tests.web.visitor import (
     GREETING,
     Visitor,
@@ -140,7 +140,7 @@ def test_any_form_is_stored_and_shown_as_text_or_comes_back(
     assert text(by_class(page, "name")[0]) == comment.name
     for link in page.findall(".//a"):
         href = link.attrib["href"]
-        assert href.startswith(OURS) or draft.website_error(href) is None or href.startswith("mailto:")
+        assert href.startswith(OURS) or comment_form.website_error(href) is None or href.startswith("mailto:")
 
 
 def encoded(form: dict[str, str]) -> str:

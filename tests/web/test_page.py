@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from jinja2.utils import urlize
 from sqlalchemy import event
 
-from guestbook import book, preferences
-from guestbook.database import db, writing
-from guestbook.models import Comment
-from guestbook.web import show
-from tests import stock
+from guestbook.comments import book
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.web import comment_html
+from tests.support import factories
 from tests.web.conftest import Later
 from tests.web.visitor import GREETING, Visitor, add, by_class, messages, stored, text
 
@@ -254,10 +255,10 @@ def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor)
         preferences.save(session, {"title": "Our island"})
     assert is_new()
     with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "Thank you", stock.settings())
+        book.reply(session, session.get_one(Comment, comment_id), "Thank you", factories.settings())
     assert is_new()
     with app.app_context(), writing() as session:
-        book.move(session, session.get_one(Comment, comment_id), "spam", stock.settings())
+        book.move(session, session.get_one(Comment, comment_id), "spam", factories.settings())
     assert is_new()
 
 
@@ -276,7 +277,7 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
     ids = add(app, map(str, range(20)))
     with app.app_context(), writing() as session:
         for comment_id in ids:
-            book.reply(session, session.get_one(Comment, comment_id), "Thank you", stock.settings())
+            book.reply(session, session.get_one(Comment, comment_id), "Thank you", factories.settings())
     said: list[str] = []
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", lambda *what: said.append(what[2]))
@@ -290,7 +291,7 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)).map("".join))
 @settings(max_examples=150, deadline=None)
 def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
-    assert show.prose(words) == urlize(words, rel=show.REL)
+    assert comment_html.prose(words) == urlize(words, rel=comment_html.REL)
 
 
 def test_a_comment_that_was_corrected_or_answered_anew_is_shown_as_it_is_now(
@@ -303,7 +304,7 @@ def test_a_comment_that_was_corrected_or_answered_anew_is_shown_as_it_is_now(
     assert messages(visitor.page()) == ["Other words"]
     for answer in ("An answer", "Another answer"):
         with app.app_context(), writing() as session:
-            book.reply(session, session.get_one(Comment, comment_id), answer, stock.settings())
+            book.reply(session, session.get_one(Comment, comment_id), answer, factories.settings())
         assert text(by_class(visitor.page(), "words")[0]) == answer
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from flask import Flask
 
-from guestbook import preferences
-from guestbook.database import db, writing
-from tests import stock
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from tests.support import factories
 from tests.web.conftest import Later
 from tests.web.test_hostile import HOSTILE
 from tests.web.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
@@ -48,10 +48,10 @@ def test_a_hostile_title_goes_into_payloads_as_it_is(app: Flask, visitor: Visito
     title = '"}</script>{{ 7*7 }}\\'
     set_(app, title=title)
     with app.app_context():
-        stock.webhook()
+        factories.webhook()
     visitor.sign()
     with app.app_context():
-        payload = stock.one().payload
+        payload = factories.one().payload
     assert json.loads(payload)["data"]["guestbook"]["title"] == title
 
 

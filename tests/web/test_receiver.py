@@ -17,13 +17,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import EnvironBuilder
 
-from guestbook import clock, database, ids, raw
-from guestbook.database import db
-from guestbook.inbox import arrival, signatures
-from guestbook.models import INBOUND, SOURCES
-from guestbook.web.guard import BODY_LIMITS
-from tests import outside
-from tests.inbox import stock
+from guestbook.inbound import ingest, verification
+from guestbook.lib import byte_text, clock, ids
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND, SOURCES
+from guestbook.web.request_limits import BODY_LIMITS
+from tests.support import inbound_factories, processes
 from tests.web.visitor import Visitor
 
 LIMIT = BODY_LIMITS["receiver"]
@@ -33,15 +33,15 @@ KEY = "a secret key for tests alone"
 @pytest.fixture
 def door(app: Flask) -> Visitor:
     with app.app_context():
-        stock.source()
+        inbound_factories.source()
     return Visitor(app)
 
 
 def kept(app: Flask) -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers of the only event."""
     with app.app_context():
-        row = stock.row()
-    return raw.unpack(row.payload, row.encoding), row.headers
+        row = inbound_factories.row()
+    return byte_text.unpack(row.payload, row.encoding), row.headers
 
 
 HOSTILE = {
@@ -63,15 +63,18 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_is_posted_is_stored_byte_for_byte_on_every_database(each_app: Flask, name: str) -> None:
     with each_app.app_context():
-        stock.source()
+        inbound_factories.source()
     answer = each_app.test_client().post("/hooks/tok", data=HOSTILE[name], content_type="x/strange")
     assert answer.status_code == 202
     body, headers = kept(each_app)
     assert body == HOSTILE[name]
     assert headers["content-type"] == "x/strange"
     with each_app.app_context():
-        assert answer.json == {"id": stock.row().id, "status": "new"}
-        assert (stock.row().status, stock.row().due_at) == ("new", stock.row().received_at)
+        assert answer.json == {"id": inbound_factories.row().id, "status": "new"}
+        assert (inbound_factories.row().status, inbound_factories.row().due_at) == (
+            "new",
+            inbound_factories.row().received_at,
+        )
 
 
 def test_what_is_packed_on_the_way_is_stored_as_it_came(app: Flask, door: Visitor) -> None:
@@ -83,7 +86,7 @@ def test_what_is_packed_on_the_way_is_stored_as_it_came(app: Flask, door: Visito
 
 def test_a_disabled_source_s_webhooks_are_stored_too(app: Flask) -> None:
     with app.app_context():
-        stock.source(disabled_at=clock.now(), verify="github", secret="x" * 20)
+        inbound_factories.source(disabled_at=clock.now(), verify="github", secret="x" * 20)
     assert app.test_client().post("/hooks/tok", data=b"unsigned").status_code == 202
     assert kept(app)[0] == b"unsigned"
 
@@ -93,7 +96,7 @@ def test_too_much_is_refused_and_nothing_of_it_is_stored(app: Flask, door: Visit
     assert answer.status_code == 413
     assert answer.json["error"]["code"] == "content_too_large"
     with app.app_context():
-        assert stock.rows() == []
+        assert inbound_factories.rows() == []
 
 
 def test_a_chunked_body_over_the_limit_is_refused_and_one_below_it_is_stored(
@@ -118,9 +121,9 @@ def test_an_unknown_token_is_404_in_a_program_s_words(door: Visitor, token: str)
 def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
     app: Flask, door: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "MOST_WAITING", 3)
+    monkeypatch.setattr(ingest, "MOST_WAITING", 3)
     with app.app_context():
-        stock.source("other")
+        inbound_factories.source("other")
     for _ in range(3):
         assert door.client.post("/hooks/tok", data=b"x").status_code == 202
     answer = door.client.post("/hooks/tok", data=b"x")
@@ -134,7 +137,7 @@ def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
 
 
 def test_ten_thousand_is_the_limit_that_is_promised() -> None:
-    assert arrival.MOST_WAITING == 10_000
+    assert ingest.MOST_WAITING == 10_000
 
 
 # --- headers
@@ -164,23 +167,23 @@ def test_headers_that_matter_are_kept_and_those_of_the_way_are_not(app: Flask, d
 @pytest.mark.parametrize("header", ["X-Webhook-Token", "Authorization", "Secret-Of-Mine", "X-Gitlab-Token"])
 def test_of_a_secret_only_the_proof_is_kept(app: Flask, header: str) -> None:
     with app.app_context():
-        stock.source(verify="token", secret="the-secret-itself", header=header)
+        inbound_factories.source(verify="token", secret="the-secret-itself", header=header)
     app.test_client().post("/hooks/tok", data=b"x", headers={header: "the-secret-itself"})
     _, headers = kept(app)
-    assert headers[header.lower()] == signatures.proof("the-secret-itself", KEY)
+    assert headers[header.lower()] == verification.proof("the-secret-itself", KEY)
     with app.app_context():
-        assert "the-secret-itself" not in json.dumps(stock.row().headers)
+        assert "the-secret-itself" not in json.dumps(inbound_factories.row().headers)
 
 
 def test_headers_without_end_are_cut_and_fit_into_every_database(each_app: Flask) -> None:
     with each_app.app_context():
-        stock.source()
+        inbound_factories.source()
     many = {f"X-{number}": "é" * 3000 for number in range(50)} | {"X-Long": "y" * 20_000}
     assert each_app.test_client().post("/hooks/tok", data=b"x", headers=many).status_code == 202
     _, headers = kept(each_app)
     assert headers
-    assert len(json.dumps(headers)) <= arrival.HEADERS_LIMIT + 1000
-    assert max(map(len, headers.values())) <= arrival.VALUE_LIMIT
+    assert len(json.dumps(headers)) <= ingest.HEADERS_LIMIT + 1000
+    assert max(map(len, headers.values())) <= ingest.VALUE_LIMIT
 
 
 # --- handshakes
@@ -188,7 +191,7 @@ def test_headers_without_end_are_cut_and_fit_into_every_database(each_app: Flask
 
 def test_slack_s_challenge_is_answered_at_once_and_stored_like_the_rest(app: Flask) -> None:
     with app.app_context():
-        stock.source(verify="slack", secret="s" * 32)
+        inbound_factories.source(verify="slack", secret="s" * 32)
     body = {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}
     answer = app.test_client().post("/hooks/tok", json=body)
     assert (answer.status_code, answer.text) == (200, body["challenge"])
@@ -216,14 +219,14 @@ def test_a_browser_is_told_what_the_address_is_for(app: Flask, door: Visitor) ->
     assert door.client.get("/hooks/nope").status_code == 404
     assert door.client.put("/hooks/tok", data=b"x").status_code == 405
     with app.app_context():
-        assert stock.rows() == []
+        assert inbound_factories.rows() == []
 
 
 # --- what goes wrong on our side
 
 
 def test_a_source_deleted_in_this_very_moment_is_404(door: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = arrival.find
+    find = ingest.find
 
     def find_and_lose(session, token):  # type: ignore[no-untyped-def]
         found = find(session, token)
@@ -232,7 +235,7 @@ def test_a_source_deleted_in_this_very_moment_is_404(door: Visitor, monkeypatch:
             connection.execute(SOURCES.delete())
         return found
 
-    monkeypatch.setattr(arrival, "find", find_and_lose)
+    monkeypatch.setattr(ingest, "find", find_and_lose)
     assert door.client.post("/hooks/tok", data=b"x").status_code == 404
 
 
@@ -247,7 +250,7 @@ def test_without_the_tables_it_says_so_in_the_shape_of_all_errors(app: Flask) ->
 
 def test_the_door_looks_along_an_index_however_many_wait(app: Flask) -> None:
     with app.app_context():
-        source_id = stock.source()
+        source_id = inbound_factories.source()
         now = clock.now()
         plain = {"source_id": source_id, "headers": {}, "payload": "{}", "encoding": "text", "status": "new"}
         more = {"attempts": 0, "claims": 0, "due_at": now, "received_at": now}
@@ -269,11 +272,11 @@ def test_the_door_looks_along_an_index_however_many_wait(app: Flask) -> None:
 @pytest.fixture
 def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]:
     with app.app_context():
-        stock.source()
-    port = outside.free_port()
+        inbound_factories.source()
+    port = processes.free_port()
     command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
-    with outside.started(command, cwd=tmp_path, env=outside.clean_environ(**environ)) as server:
-        outside.wait_for(lambda: outside.answers(f"http://127.0.0.1:{port}"), 30, server.output)
+    with processes.started(command, cwd=tmp_path, env=processes.clean_environ(**environ)) as server:
+        processes.wait_for(lambda: processes.answers(f"http://127.0.0.1:{port}"), 30, server.output)
         yield port
         assert "Traceback" not in server.output()
 
@@ -286,7 +289,7 @@ def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(site: i
         broken.settimeout(10)
         broken.recv(1000)
     with app.app_context():
-        assert stock.row().payload == "whole"
+        assert inbound_factories.row().payload == "whole"
 
 
 def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int, app: Flask) -> None:
@@ -302,7 +305,7 @@ def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int, app: 
         thread.join(60)
     assert statuses == [202] * 300
     with app.app_context():
-        assert len({row.payload for row in stock.rows()}) == 300
+        assert len({row.payload for row in inbound_factories.rows()}) == 300
 
 
 def post(port: int, body: bytes) -> int:
@@ -315,13 +318,13 @@ def test_what_had_to_yield_is_stored_once_and_whole(
     app: Flask, door: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole view runs again, when the body has been read."""
-    real, fates = arrival.store, iter([True] * 3 + [False])
+    real, fates = ingest.store, iter([True] * 3 + [False])
 
     def store(*args: Any, **options: Any) -> Any:
         if next(fates):
             raise OperationalError("INSERT", None, Exception(1213, "Deadlock found"))
         return real(*args, **options)
 
-    monkeypatch.setattr(arrival, "store", store)
+    monkeypatch.setattr(ingest, "store", store)
     assert door.client.post("/hooks/tok", data=b"hello").status_code == 202
     assert kept(app)[0] == b"hello"

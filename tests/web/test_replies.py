@@ -4,17 +4,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from guestbook import book
-from guestbook.database import db, writing
-from guestbook.models import Comment
-from tests import stock
+from guestbook.comments import book
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from tests.support import factories
 from tests.web.test_hostile import HOSTILE
 from tests.web.visitor import Visitor, add, by_class, messages, text
 
 
 def answer(app: Flask, comment_id: str, message: str) -> None:
     with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), message, stock.settings())
+        book.reply(session, session.get_one(Comment, comment_id), message, factories.settings())
 
 
 def answers(visitor: Visitor, url: str = "/") -> list[str]:

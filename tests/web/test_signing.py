@@ -7,8 +7,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import guestbook
-from guestbook.database import db
-from guestbook.web import forms
+from guestbook.storage.database import db
+from guestbook.web import form_token
 from tests.web.conftest import Later
 from tests.web.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
 
@@ -94,7 +94,7 @@ def test_a_token_signed_with_another_key_is_refused(
 ) -> None:
     foreign = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "somebody else's secret key"})
     with foreign.app_context():
-        token = forms.token()
+        token = form_token.token()
     assert visitor.send(GREETING | {"token": token}).status_code == 422
     assert stored(app) == []
 
@@ -213,7 +213,7 @@ def test_when_nobody_has_made_the_tables_the_text_comes_back_too(each_environ: d
 
 def the_text_comes_back(app: Flask) -> TestResponse:
     with app.app_context():
-        token = forms.token()
+        token = form_token.token()
     answer = Visitor(app).send(GREETING | {"message": "Please keep me", "token": token})
     kept = {"message": "Please keep me", "subject": "", "token": token}
     assert fields(parse(answer)) == GREETING | kept

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.browser import sample
-from tests.foreign import npm
-from tests.receiver import Receiver
+from tests.support.receiver import Receiver
+from tests.system.browser import sample
+from tests.system.interop import npm
 from tests.web.admin.owner import Owner
 
 SETTINGS = ["--stdout", "--format", "json", "--skip-non-html"]

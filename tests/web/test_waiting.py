@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from guestbook.database import db
-from guestbook.engines import Waits
+from guestbook.storage.database import db
+from guestbook.storage.engine_setup import Waits
 from tests.web.test_database_faults import form_of
 from tests.web.visitor import Visitor, fields, parse, stored
 

@@ -8,9 +8,9 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from guestbook import preferences
-from guestbook.database import db, writing
-from guestbook.models import Comment
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
 
 GREETING = {"name": "Ada", "website": "", "message": "Hello"}
 

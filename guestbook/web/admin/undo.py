@@ -13,11 +13,13 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from guestbook import book, clock, ids, preferences
-from guestbook.database import writing
-from guestbook.models import SETTINGS, Comment, Setting, Source, Webhook
-from guestbook.text import counted
-from guestbook.web import common
+from guestbook.comments import book
+from guestbook.lib import clock, ids
+from guestbook.lib.text import counted
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.storage.models import SETTINGS, Comment, Setting, Source, Webhook
+from guestbook.web import row_lookup
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
 
@@ -56,7 +58,7 @@ def of_settings(
 def undo() -> ResponseReturnValue:
     """Bring back what was, unless it was undone before or changed since; then say so."""
     change_id = request.form.get("change", "")
-    if not common.ID.fullmatch(change_id):
+    if not row_lookup.ID.fullmatch(change_id):
         abort(404)
     with writing() as session:
         row = session.get(Setting, PREFIX + change_id, with_for_update=True)
@@ -81,7 +83,7 @@ def _move_back(session: Session, moved: Sequence[Moved]) -> str:
     steps = {comment_id: (was, is_now) for comment_id, was, is_now in moved}
     found = [comment for comment in book.lock(session, list(steps)) if comment.status == steps[comment.id][1]]
     for comment in found:
-        book.move(session, comment, steps[comment.id][0], common.settings())
+        book.move(session, comment, steps[comment.id][0], row_lookup.settings())
     if not found:
         return CHANGED_SINCE
     left = len(moved) - len(found)

@@ -4,11 +4,13 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
-from guestbook import again, browse, clock, erasure
-from guestbook.database import db, writing
-from guestbook.models import InboundEvent, Source
-from guestbook.web.api import asked, shapes
-from guestbook.web.common import find
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.queue import erasure, requeue
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import InboundEvent, Source
+from guestbook.web.api import request_reader, serializers
+from guestbook.web.row_lookup import find
 
 calls = Blueprint("inbox", __name__, url_prefix="/inbox")
 
@@ -18,18 +20,18 @@ IN_HAND = "A pass works on this event just now. Look again when it is done."
 @calls.get("")
 def index() -> ResponseReturnValue:
     """List inbound events, without their headers and payloads."""
-    query = asked.query()
-    wanted = browse.InboundEvents(status=query.get("status"), source_id=query.get("source"))
-    page = browse.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    rows = [shapes.inbound_event(row) for row in page.rows]
-    return shapes.page("inbound_events", "/inbox", query, rows, page.older)
+    query = request_reader.query()
+    wanted = listing.InboundEvents(status=query.get("status"), source_id=query.get("source"))
+    page = listing.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    rows = [serializers.inbound_event(row) for row in page.rows]
+    return serializers.page("inbound_events", "/inbox", query, rows, page.older)
 
 
 @calls.get("/<event_id>")
 def one(event_id: str) -> ResponseReturnValue:
     """Show one with all that was kept of it, and how it was verified."""
     event = find(InboundEvent, event_id)
-    return shapes.inbound_event_in_full(event, find(Source, event.source_id))
+    return serializers.inbound_event_in_full(event, find(Source, event.source_id))
 
 
 @calls.post("/<event_id>/reprocess")
@@ -37,7 +39,7 @@ def reprocess(event_id: str) -> ResponseReturnValue:
     """Work through it again with the next pass, as its source is set by then."""
     with writing() as session:
         event = find(InboundEvent, event_id)
-        free = again.make_due(session, InboundEvent, [event.id], clock.now())
+        free = requeue.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
             raise Conflict(erasure.INBOUND_ERASED if event.erased_at else IN_HAND)
-        return shapes.inbound_event(free[0]), 202
+        return serializers.inbound_event(free[0]), 202

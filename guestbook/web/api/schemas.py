@@ -1,13 +1,15 @@
 """The shapes of what is asked and answered, as JSON Schema; the document shows them."""
 
-from guestbook import book, desk, draft, raw, sandbox
-from guestbook.formats import FORMATS
-from guestbook.models import comment as comments
-from guestbook.models import delivery as deliveries
-from guestbook.models import webhook as webhooks
-from guestbook.transport import checks
+from guestbook.comments import book, comment_form
+from guestbook.lib import byte_text, template_sandbox
+from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.outbound.formats import FORMATS
+from guestbook.storage.models import comment as comments
+from guestbook.storage.models import delivery as deliveries
+from guestbook.storage.models import webhook as webhooks
+from guestbook.transport import url_checks
 from guestbook.web.api.json_schema import Schema, answer, one_of, or_null, ref, request
-from guestbook.web.errors import CODES, InsufficientScope
+from guestbook.web.error_pages import CODES, InsufficientScope
 
 MOST_OVERLAP = 24 * 30  # hours for which an old secret may sign beside the new one
 TEXT: Schema = {"type": "string"}
@@ -19,8 +21,8 @@ ID: Schema = {"type": "string", "pattern": ID_PATTERN}
 URL: Schema = {"type": "string", "format": "uri"}
 TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
 HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
-NAME: Schema = {"type": "string", "minLength": 1, "maxLength": draft.NAME_LIMIT}
-MESSAGE: Schema = {"type": "string", "minLength": 1, "maxLength": draft.MESSAGE_LIMIT}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.NAME_LIMIT}
+MESSAGE: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT}
 
 
 def list_of(key: str, name: str) -> Schema:
@@ -30,7 +32,7 @@ def list_of(key: str, name: str) -> Schema:
 
 
 WEBSITE: Schema = {
-    **or_null({"type": "string", "maxLength": draft.WEBSITE_LIMIT}),
+    **or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
     "description": "The address of a website; without http:// or https:// it gets https://.",
 }
 EVENTS: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
@@ -38,28 +40,28 @@ OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All headers of its own that the webhook sends. The values are shown as (hidden) later. "
     "Of names that differ in case alone the last one counts.",
-    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": checks.NAME_LIMIT},
+    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": url_checks.NAME_LIMIT},
     "additionalProperties": {
         "type": "string",
         "pattern": HEADER_VALUE,
-        "maxLength": checks.VALUE_LIMIT,
+        "maxLength": url_checks.VALUE_LIMIT,
     },
-    "maxProperties": checks.HEADERS_LIMIT,
+    "maxProperties": url_checks.HEADERS_LIMIT,
 }
 WEBHOOK_FIELDS: Schema = {
     "url": {
         **URL,  # with a host in any script; what may be sent to, transport decides
-        "maxLength": checks.URL_LIMIT,
+        "maxLength": url_checks.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
-    "name": {"type": "string", "minLength": 1, "maxLength": desk.NAME_LIMIT},
+    "name": {"type": "string", "minLength": 1, "maxLength": outbound_webhooks.NAME_LIMIT},
     "format": one_of(
         *FORMATS,
         description="How the body is written. Without it, a new webhook gets the one of the chat service "
         "whose URL it has, or json.",
     ),
     "template": {
-        **or_null({"type": "string", "maxLength": sandbox.SOURCE_LIMIT}),
+        **or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
         "description": "For the format template: a Jinja template that gives the body, which must be JSON.",
     },
     "events": {**EVENTS, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
@@ -219,7 +221,7 @@ ANSWERS: dict[str, Schema] = {
         | {
             "headers": {**HEADERS, "description": "Those that were kept; a secret shows as (hidden)."},
             "payload": {**TEXT, "description": "What came, byte for byte, in the encoding."},
-            "encoding": one_of(*raw.ENCODINGS, description="Base64 is for what is no text in UTF-8."),
+            "encoding": one_of(*byte_text.ENCODINGS, description="Base64 is for what is no text in UTF-8."),
             "verification": {
                 **answer(VERIFICATION),
                 "description": "Whether it is proven to be the sender's, with the source as it is set now.",

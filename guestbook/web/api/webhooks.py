@@ -8,11 +8,12 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook import clock, desk
-from guestbook.database import db, writing
-from guestbook.models import Webhook
-from guestbook.web.api import asked, shapes
-from guestbook.web.common import find, hold, settings
+from guestbook.lib import clock
+from guestbook.outbound import webhooks
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Webhook
+from guestbook.web.api import request_reader, serializers
+from guestbook.web.row_lookup import find, hold, settings
 
 calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -21,37 +22,37 @@ calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 def index() -> ResponseReturnValue:
     """List all of them."""
     rows = db.session.scalars(select(Webhook).order_by(Webhook.id.desc()))
-    return {"webhooks": [shapes.webhook(row) for row in rows]}
+    return {"webhooks": [serializers.webhook(row) for row in rows]}
 
 
 @calls.post("")
 def add() -> ResponseReturnValue:
     """Add one, and show its secret this once."""
-    fields = asked.body(_faults)
+    fields = request_reader.body(_faults)
     with writing() as session:
-        webhook = desk.add(session, _fields(fields), settings())
+        webhook = webhooks.add(session, _fields(fields), settings())
         _turn(webhook, fields)
-        shown = shapes.webhook(webhook, with_secret=True)
-    shown["warnings"] = desk.warnings(shown["url"], settings())
-    return shown, 201, {"Location": shapes.address(f"/webhooks/{shown['id']}")}
+        shown = serializers.webhook(webhook, with_secret=True)
+    shown["warnings"] = webhooks.warnings(shown["url"], settings())
+    return shown, 201, {"Location": serializers.address(f"/webhooks/{shown['id']}")}
 
 
 @calls.get("/<webhook_id>")
 def one(webhook_id: str) -> ResponseReturnValue:
     """Show one."""
-    return shapes.webhook(find(Webhook, webhook_id))
+    return serializers.webhook(find(Webhook, webhook_id))
 
 
 @calls.patch("/<webhook_id>")
 def change(webhook_id: str) -> ResponseReturnValue:
     """Change what is named; `events` and `headers` replace all that were there."""
-    changes = asked.body(_faults)
+    changes = request_reader.body(_faults)
     with writing() as session:
         webhook = hold(Webhook, webhook_id)
-        desk.update(session, webhook, _fields(changes), settings())
+        webhooks.update(session, webhook, _fields(changes), settings())
         _turn(webhook, changes)
-        shown = shapes.webhook(webhook)
-    warnings = desk.warnings(shown["url"], settings()) if "url" in changes else []
+        shown = serializers.webhook(webhook)
+    warnings = webhooks.warnings(shown["url"], settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
 
 
@@ -60,7 +61,7 @@ def delete(webhook_id: str) -> ResponseReturnValue:
     """Delete one with all its deliveries."""
     row_id = find(Webhook, webhook_id).id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    desk.delete(db.engine, row_id)
+    webhooks.delete(db.engine, row_id)
     return "", 204
 
 
@@ -68,23 +69,23 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 def test(webhook_id: str) -> ResponseReturnValue:
     """Send it a ping with the next pass; the delivery shows what came of it."""
     with writing() as session:
-        return shapes.delivery(desk.ping(session, hold(Webhook, webhook_id), settings())), 202
+        return serializers.delivery(webhooks.ping(session, hold(Webhook, webhook_id), settings())), 202
 
 
 @calls.post("/<webhook_id>/rotate-secret")
 def rotate_secret(webhook_id: str) -> ResponseReturnValue:
     """Give it a new secret, and show it this once."""
-    hours = asked.body().get("overlap_hours", 24)
+    hours = request_reader.body().get("overlap_hours", 24)
     with writing():
         webhook = hold(Webhook, webhook_id)
         webhook.rotate_secret(clock.now(), timedelta(hours=hours))
-        return shapes.webhook(webhook, with_secret=True)
+        return serializers.webhook(webhook, with_secret=True)
 
 
 def _faults(fields: dict[str, Any]) -> Mapping[str, str]:
     """Return what is wrong with those that can be judged alone: a hidden header needs its webhook."""
     alone = {name: value for name, value in fields.items() if name != "headers"}
-    return desk.faults(_fields(alone), settings())
+    return webhooks.faults(_fields(alone), settings())
 
 
 def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:

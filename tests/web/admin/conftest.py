@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests import stock
+from tests.support import factories
 from tests.web.admin.owner import Owner
 
 Store = Callable[..., str]
@@ -23,7 +23,7 @@ def owner(app: Flask) -> Owner:
 def hook(app: Flask) -> str:
     """A webhook named Chat."""
     with app.app_context():
-        return stock.webhook(name="Chat")
+        return factories.webhook(name="Chat")
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def store(app: Flask) -> Store:
     def store(webhook_id: str, attempt: dict[str, Any] | None = None, **values: Any) -> str:
         with app.app_context():
             made = {} if attempt is None else {"attempts": 1, "claims": 1}
-            delivery_id = stock.delivery(webhook_id, **{**made, **values})
+            delivery_id = factories.delivery(webhook_id, **{**made, **values})
             if attempt is not None:
-                stock.attempt(delivery_id, **attempt)
+                factories.attempt(delivery_id, **attempt)
             return delivery_id
 
     return store

@@ -5,8 +5,8 @@ from xml.etree.ElementTree import Element
 
 from flask import Flask
 
-from guestbook.models import Webhook
-from tests import stock
+from guestbook.storage.models import Webhook
+from tests.support import factories
 from tests.web.admin.owner import Owner
 from tests.web.visitor import text
 
@@ -49,10 +49,10 @@ def part(page: Element, name: str) -> str:
 
 def stored(owner: Owner, webhook_id: str) -> Webhook:
     with owner.app.app_context():
-        found: Webhook = stock.the(Webhook, webhook_id)
+        found: Webhook = factories.the(Webhook, webhook_id)
         return found
 
 
 def store(app: Flask, **values: Any) -> str:
     with app.app_context():
-        return stock.webhook(**values)
+        return factories.webhook(**values)

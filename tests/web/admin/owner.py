@@ -6,8 +6,8 @@ from flask import Flask
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from guestbook.database import writing
-from guestbook.models import Setting
+from guestbook.storage.database import writing
+from guestbook.storage.models import Setting
 from tests.web import visitor
 from tests.web.visitor import Visitor
 

@@ -8,11 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook import clock, ids, login, tokens
-from guestbook.database import db, writing
-from guestbook.models import Token
-from guestbook.models.login import SCOPES
-from guestbook.web.admin import account
+from guestbook.auth import api_tokens, login
+from guestbook.lib import clock, ids
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token
+from guestbook.storage.models.admin_access import SCOPES
+from guestbook.web.admin.account import account_views
 from tests.web.admin.owner import PASSWORD, Owner
 from tests.web.visitor import by_class, fields, parse, text
 
@@ -176,7 +177,7 @@ def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask,
     [value] = set(re.findall(r"gbk_[\w-]{43}", answer.text))
     assert text(parse(answer).find(".//code[@id='token']")) == value
     with app.app_context():
-        token = tokens.find(db.session(), value)
+        token = api_tokens.find(db.session(), value)
         assert token is not None
         assert token.name == "My backup"
         assert value not in repr(vars(token))
@@ -185,7 +186,7 @@ def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask,
     assert "gbk_" not in text(page)
     assert "The token My backup is revoked" in text(owner.does(f"/admin/account/tokens/{token.id}/revoke"))
     with app.app_context():
-        assert tokens.find(db.session(), value) is None
+        assert api_tokens.find(db.session(), value) is None
 
 
 def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask, owner: Owner) -> None:
@@ -220,9 +221,9 @@ def test_a_token_needs_a_name(app: Flask, owner: Owner, name: str) -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: Owner, scope: str) -> None:
-    assert f"may {account.MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
+    assert f"may {account_views.MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
     with app.app_context():
-        [token] = tokens.all_of(db.session())
+        [token] = api_tokens.all_of(db.session())
     assert token.scope == scope
     assert token.expires_at
     assert timedelta(days=89) < token.expires_at - clock.now() <= timedelta(days=90)
@@ -230,7 +231,7 @@ def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: 
     assert "Last used" in page
     assert add(owner, expires="", name="For ever").status_code == 200
     with app.app_context():
-        assert tokens.all_of(db.session())[1].expires_at is None
+        assert api_tokens.all_of(db.session())[1].expires_at is None
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_an_expired_token_is_marked(app: Flask, owner: Owner) -> None:
     add(owner)
     assert not by_class(owner.page(PAGE), "failed")
     with app.app_context(), writing() as session:
-        session.get_one(Token, tokens.all_of(session)[0].id).expires_at = clock.now()
+        session.get_one(Token, api_tokens.all_of(session)[0].id).expires_at = clock.now()
     assert [text(badge) for badge in by_class(owner.page(PAGE), "failed")] == ["expired"]
 
 

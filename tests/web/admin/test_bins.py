@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook import catching, clock, pretty
-from guestbook.catching import Caught
-from guestbook.database import db, writing
-from guestbook.models import Bin, BinRequest
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Caught
+from guestbook.lib import byte_view, clock
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Bin, BinRequest
 from tests.web.admin.hooks import part
 from tests.web.admin.owner import Owner
 from tests.web.visitor import by_class, fields, text
@@ -32,8 +33,8 @@ def added(owner: Owner, **typed: Any) -> str:
 def send(app: Flask, bin_id: str, body: bytes = b"{}", **changes: Any) -> str:
     values = {"method": "POST", "path": "", "query": "", "headers": [], "received_at": clock.now(), **changes}
     with app.app_context(), writing() as session:
-        assert catching.catch(session, bin_id, Caught(body=body, **values))
-        return catching.latest(session, bin_id, 1)[0].id
+        assert bins.catch(session, bin_id, Caught(body=body, **values))
+        return bins.latest(session, bin_id, 1)[0].id
 
 
 def stored(app: Flask, bin_id: str) -> Bin:
@@ -214,7 +215,7 @@ def test_the_exact_bytes_are_saved_and_never_opened(app: Flask, owner: Owner) ->
 
 
 def test_hex_shows_offset_bytes_and_letters() -> None:
-    assert pretty.hex_dump(bytes(range(48, 66))) == (
+    assert byte_view.hex_dump(bytes(range(48, 66))) == (
         "0000  30 31 32 33 34 35 36 37  38 39 3a 3b 3c 3d 3e 3f  0123456789:;<=>?\n"
         "0010  40 41                                             @A"
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.text import UNWANTED
-from guestbook.web.admin import curl
-from tests.receiver import Receiver, Request
+from guestbook.lib.text import UNWANTED
+from guestbook.web.admin.bins import curl_command
+from tests.support.receiver import Receiver, Request
 
 ODD = "'\"$`\\!%&;|<>(){}[]*?~# \t"
 BODIES = [
@@ -50,7 +50,7 @@ def replayed(
     shell: str, receiver: Receiver, folder: Path, body: bytes = b"", path: str = "/a", method: str = "POST",
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Request:  # fmt: skip
-    command = curl.command(method, receiver.url(path), headers, body, "it's a body.bin")
+    command = curl_command.command(method, receiver.url(path), headers, body, "it's a body.bin")
     (folder / "it's a body.bin").write_bytes(body)
     run(shell, command, folder)
     [request] = receiver.requests

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.receiver import HANG, Answer, Receiver
+from tests.support.receiver import HANG, Answer, Receiver
 from tests.web.admin.owner import Owner
 from tests.web.admin.test_bins import PLACE, added, send
 from tests.web.visitor import parse, text

@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook import clock, desk, signing
-from guestbook.database import writing
-from guestbook.models import Webhook
-from guestbook.web.admin import signed
-from guestbook.web.admin.signed import Check, Key
-from tests import stock
-from tests.receiver import Receiver
+from guestbook.lib import clock, signing
+from guestbook.outbound import webhooks
+from guestbook.storage.database import writing
+from guestbook.storage.models import Webhook
+from guestbook.web.admin.bins import signature_check
+from guestbook.web.admin.bins.signature_check import Check, Key
+from tests.support import factories
+from tests.support.receiver import Receiver
 from tests.web.admin.owner import Owner
 from tests.web.admin.test_bins import PLACE, added, caught, send
 from tests.web.test_bins import kept
@@ -41,7 +42,7 @@ def changed(name: str, value: str | None) -> Headers:
 
 
 def check(headers: Headers, body: bytes = BODY, sent: tuple[bytes, ...] = ()) -> Check:
-    return signed.check(headers, body, NOW, KEYS, sent=sent)
+    return signature_check.check(headers, body, NOW, KEYS, sent=sent)
 
 
 def said(found: Check) -> str:
@@ -127,7 +128,7 @@ def test_a_previous_secret_counts_while_it_is_good() -> None:
         return Webhook(name=name, secret=name, previous_secret="old", previous_secret_expires_at=until)
 
     hooks = [hook("a", timedelta(seconds=1)), hook("b", -timedelta(seconds=1)), hook("c", None)]
-    keys = signed.keys_of(hooks, NOW)
+    keys = signature_check.keys_of(hooks, NOW)
     assert [(key.secret, key.whose[:25]) for key in keys] == [
         ("a", "the secret of “a”"), ("b", "the secret of “b”"), ("c", "the secret of “c”"),
         ("old", "the previous secret of “a"),
@@ -136,14 +137,14 @@ def test_a_previous_secret_counts_while_it_is_good() -> None:
 
 def test_a_garbled_secret_is_passed_by() -> None:
     keys = [Key("no secret", "x"), *KEYS]
-    assert signed.check(standard(), BODY, NOW, keys).findings[0].fits
+    assert signature_check.check(standard(), BODY, NOW, keys).findings[0].fits
 
 
 def test_of_a_long_body_the_base_shows_the_beginning() -> None:
     body = b"x" * 5000
     found = check(standard(body), body)
     assert found.findings[0].fits
-    assert found.base == b"msg_1.%d.%s" % (STAMP, body[: signed.BASE_SHOWN])
+    assert found.base == b"msg_1.%d.%s" % (STAMP, body[: signature_check.BASE_SHOWN])
     assert found.base_is_cut
 
 
@@ -154,10 +155,10 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
     """A pass sends a ping to a receiver, which stands for the way to the bin."""
     bin_id = added(owner)
     with app.app_context(), Receiver() as receiver:
-        webhook_id = stock.webhook(receiver.url("/hook"), name="Chat")
+        webhook_id = factories.webhook(receiver.url("/hook"), name="Chat")
         with writing() as session:
-            desk.ping(session, session.get_one(Webhook, webhook_id), stock.settings())
-        stock.run_pass()
+            webhooks.ping(session, session.get_one(Webhook, webhook_id), factories.settings())
+        factories.run_pass()
         [request] = receiver.requests
     headers = [(name.title(), value) for name, value in request.headers.items()]
     good = caught(owner, send(app, bin_id, request.body, headers=headers))
@@ -170,7 +171,7 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
 def test_the_page_tells_nobody_what_would_be_right(app: Flask, owner: Owner) -> None:
     bin_id = added(owner)
     with app.app_context():
-        secret = stock.the(Webhook, stock.webhook(name="Chat")).secret
+        secret = factories.the(Webhook, factories.webhook(name="Chat")).secret
     body = b"pay me"
     headers = [*changed("Webhook-Signature", "v1,AAAA"), ("X-Hub-Signature-256", "sha256=" + "0" * 64)]
     page = owner.get(f"{PLACE}requests/{send(app, bin_id, body, headers=headers)}").text

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guestbook.figures import Bar
-from guestbook.web.admin import chart
+from guestbook.queries.stats import Bar
+from guestbook.web.admin.dashboard import chart
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 

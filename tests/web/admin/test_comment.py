@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 
-from tests import stock
+from tests.support import factories
 from tests.web.admin.owner import Owner
 from tests.web.admin.test_comments import DESK, MOVES, NOBODY, answer, events, listen, notice, status
 from tests.web.visitor import add, by_class, fields, messages, parse, stored, text
@@ -29,7 +29,7 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
         assert word in said
     links = {link.attrib["href"] for link in page.findall(".//a")}
     with app.app_context():
-        delivery = stock.one()
+        delivery = factories.one()
     assert {f"/comments/{comment_id}", f"/admin/deliveries/{delivery.id}"} <= links
     assert "comment.replied" in said
     assert "Slack" in said

@@ -7,10 +7,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook import book, browse
-from guestbook.database import db, writing
-from guestbook.models import Comment, Delivery, Reply
-from tests import stock
+from guestbook.comments import book
+from guestbook.queries import listing
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Delivery, Reply
+from tests.support import factories
 from tests.web.admin.owner import Owner
 from tests.web.test_hostile import HOSTILE
 from tests.web.visitor import add, by_class, fields, parse, stored, text
@@ -36,12 +37,12 @@ MOVES = [
 def listen(app: Flask) -> None:
     """Add a webhook that wants to know everything from now on."""
     with app.app_context():
-        stock.webhook(events=ALL, name="Slack")
+        factories.webhook(events=ALL, name="Slack")
 
 
 def events(app: Flask) -> list[str]:
     with app.app_context():
-        return [row.event for row in stock.deliveries()]
+        return [row.event for row in factories.deliveries()]
 
 
 def status(app: Flask, comment_id: str) -> str:
@@ -50,7 +51,7 @@ def status(app: Flask, comment_id: str) -> str:
 
 def answer(app: Flask, comment_id: str, message: str) -> None:
     with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), message, stock.settings())
+        book.reply(session, session.get_one(Comment, comment_id), message, factories.settings())
 
 
 def letters(page: Element) -> list[str]:
@@ -97,7 +98,7 @@ def test_each_tab_has_its_own_comments_and_says_how_many(app: Flask, owner: Owne
 def test_many_are_more_than_the_limit_of_counting(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT", 2)
     add(app, ["1", "2", "3"], status="spam")
     add(app, ["1", "2"], status="trash")
     tabs = [text(tab).split() for tab in by_class(owner.page(DESK), "tabs")[0]]
@@ -139,7 +140,7 @@ def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(app:
 def test_a_search_that_has_not_looked_at_all_says_so_and_leads_on(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "LOOK", 3)
+    monkeypatch.setattr(listing, "LOOK", 3)
     add(app, ["needle", *["hay"] * 4])
     page = owner.page(DESK + "?status=all&words=needle")
     assert letters(page) == []

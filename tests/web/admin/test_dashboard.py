@@ -10,10 +10,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from guestbook import browse, clock, database, figures, health, ids
-from guestbook.database import db
-from guestbook.models import PASSES
-from tests import stock
+from guestbook.lib import clock, ids
+from guestbook.queries import health, listing, stats
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import PASSES
+from tests.support import factories
 from tests.web.admin.owner import Owner
 from tests.web.visitor import add, by_class, text
 
@@ -35,7 +37,7 @@ def used(app: Flask) -> str:
     came(app)
     add(app, ["Hello"])
     with app.app_context():
-        return stock.webhook(name="Chat")
+        return factories.webhook(name="Chat")
 
 
 def tiles(page: Element) -> list[str]:
@@ -70,7 +72,7 @@ def test_the_step_for_cron_has_the_line_of_this_installation(app: Flask, owner: 
 
 def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        stock.webhook()
+        factories.webhook()
     assert [words(step) for step in by_class(owner.page(URL), "done")] == ["Add a webhook done"]
     add(app, ["Hello"], status="spam")
     assert len(by_class(owner.page(URL), "done")) == 2
@@ -94,7 +96,7 @@ def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) ->
     hook = used(app)
     came(app, -MINUTE)
     with app.app_context():
-        stock.delivery(hook, due_at=clock.now() - 20 * MINUTE)
+        factories.delivery(hook, due_at=clock.now() - 20 * MINUTE)
         with database.write(db.engine) as connection:
             connection.execute(PASSES.delete())
     came(app, 30 * MINUTE)
@@ -108,12 +110,12 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
     hook = used(app)
     add(app, ["one", "two"], status="held")
     with app.app_context():
-        disabled = stock.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
-        stock.delivery(hook, due_at=clock.now() - MINUTE)
-        stock.delivery(hook, due_at=clock.now() + 60 * MINUTE)
-        stock.delivery(disabled)
+        disabled = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+        factories.delivery(hook, due_at=clock.now() - MINUTE)
+        factories.delivery(hook, due_at=clock.now() + 60 * MINUTE)
+        factories.delivery(disabled)
         for _ in range(4):
-            stock.delivery(hook, status="failed")
+            factories.delivery(hook, status="failed")
     page = owner.page(URL)
     assert tiles(page)[0] == "3 waiting 1 due now, 1 later, 1 for disabled webhooks."
     assert tiles(page)[1].startswith("4 given up")
@@ -130,9 +132,9 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
 def test_what_waits_for_a_paused_webhook_is_not_due_now(app: Flask, owner: Owner) -> None:
     used(app)
     with app.app_context():
-        paused = stock.webhook(paused_until=clock.now() + 60 * MINUTE)
+        paused = factories.webhook(paused_until=clock.now() + 60 * MINUTE)
         for minutes in (-5, 5):
-            stock.delivery(paused, due_at=clock.now() + minutes * MINUTE)
+            factories.delivery(paused, due_at=clock.now() + minutes * MINUTE)
     assert tiles(owner.page(URL))[0] == "2 waiting 0 due now, 0 later, 2 for paused webhooks."
 
 
@@ -140,8 +142,8 @@ def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.Monk
     hook = used(app)
     with app.app_context():
         for _ in range(3):
-            stock.delivery(hook, status="failed")
-    monkeypatch.setattr(browse, "COUNT", 2)
+            factories.delivery(hook, status="failed")
+    monkeypatch.setattr(listing, "COUNT", 2)
     assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 
@@ -149,7 +151,7 @@ def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, 
     hook = used(app)
     with app.app_context():
         for status in ("processed", "processed", "failed", "new"):
-            stock.delivery(hook, status=status)
+            factories.delivery(hook, status=status)
     page = owner.page(URL)
     charts = by_class(page, "chart")
     assert len(charts) == 2
@@ -173,10 +175,10 @@ def test_each_webhook_has_its_health_success_and_time(app: Flask, owner: Owner) 
     hook = used(app)
     with app.app_context():
         for number, error in enumerate((None, None, "No.")):
-            delivery = stock.delivery(hook, status="failed" if error else "processed")
-            stock.attempt(delivery, milliseconds=(number + 1) * 1000, error=error)
-        stock.webhook(name="Off", disabled_at=clock.now(), disabled_reason="gone")
-        stock.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
+            delivery = factories.delivery(hook, status="failed" if error else "processed")
+            factories.attempt(delivery, milliseconds=(number + 1) * 1000, error=error)
+        factories.webhook(name="Off", disabled_at=clock.now(), disabled_reason="gone")
+        factories.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
     rows = owner.page(URL).findall(".//section[@aria-labelledby='webhooks']//tbody/tr")
     assert [[words(cell) for cell in row] for row in rows] == [
         ["Chat", "well", "66 % of 3", "2,000 ms", "0"],
@@ -192,9 +194,9 @@ def test_more_webhooks_than_fit_lead_to_the_list(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used(app)
-    monkeypatch.setattr(figures, "WEBHOOKS", 1)
+    monkeypatch.setattr(stats, "WEBHOOKS", 1)
     with app.app_context():
-        stock.delivery(stock.webhook())
+        factories.delivery(factories.webhook())
     page = owner.page(URL)
     assert "All webhooks" in words(section(page, "webhooks"))
     assert tiles(page)[0] == "1 waiting To be sent now or later."
@@ -203,7 +205,7 @@ def test_more_webhooks_than_fit_lead_to_the_list(
 def test_the_newest_comments_and_what_was_given_up_lead_on(app: Flask, owner: Owner) -> None:
     hook = used(app)
     with app.app_context():
-        delivery = stock.delivery(hook, status="failed", last_error="The receiver answered 500.")
+        delivery = factories.delivery(hook, status="failed", last_error="The receiver answered 500.")
     page = owner.page(URL)
     assert words(section(page, "given-up")).endswith("The receiver answered 500.")
     assert "Hello" in words(section(page, "newest"))
@@ -217,8 +219,8 @@ def test_hostile_names_and_answers_are_only_text(app: Flask, owner: Owner) -> No
     used(app)
     add(app, [bad], name=bad)
     with app.app_context():
-        hook = stock.webhook(name=bad[:80])
-        stock.delivery(hook, status="failed", last_error=bad)
+        hook = factories.webhook(name=bad[:80])
+        factories.delivery(hook, status="failed", last_error=bad)
     page = owner.page(URL)
     assert len(page.findall(".//script")) == 1  # our own
     assert "alert(1)" in words(section(page, "newest"))
@@ -227,7 +229,7 @@ def test_hostile_names_and_answers_are_only_text(app: Flask, owner: Owner) -> No
 
 def test_headings_come_in_order_and_ids_are_unique(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        stock.delivery(stock.webhook(), status="failed")
+        factories.delivery(factories.webhook(), status="failed")
     page = owner.page(URL)
     levels = [int(element.tag[1]) for element in page.iter() if re.fullmatch("h[1-6]", str(element.tag))]
     assert levels[0] == 1

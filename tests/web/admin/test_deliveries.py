@@ -8,11 +8,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from guestbook import clock
-from guestbook.database import db
-from guestbook.web.admin import deliveries as view
-from tests import stock
-from tests.receiver import Answer, Receiver
+from guestbook.lib import clock
+from guestbook.storage.database import db
+from guestbook.web.admin.deliveries import delivery_views as view
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
 from tests.web.admin.conftest import Store
 from tests.web.admin.owner import Owner
 from tests.web.visitor import by_class, parse, text
@@ -59,7 +59,7 @@ def test_a_wrong_filter_does_not_say_that_nothing_was_changed(owner: Owner, quer
 
 def test_each_filter_narrows_the_list_and_two_do_so_together(owner: Owner, app: Flask, store: Store) -> None:
     with app.app_context():
-        one, two = stock.webhook(name="One"), stock.webhook(name="Two")
+        one, two = factories.webhook(name="One"), factories.webhook(name="Two")
     now = clock.now()
     a = store(one, status="failed", created_at=now - 5 * HOUR, last_error="The name could not be found.")
     b = store(one, created_at=now - 3 * HOUR, event="ping", payload='{"name":"Zoë 100%"}')
@@ -107,7 +107,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(owner: Owner, hook: s
 def test_a_rare_word_is_looked_for_further_back_by_a_link(
     owner: Owner, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guestbook.browse.LOOK", 10)
+    monkeypatch.setattr("guestbook.queries.listing.LOOK", 10)
     rare = store(hook, payload='{"word":"rare"}')
     for _ in range(25):
         store(hook)
@@ -156,7 +156,7 @@ def test_a_page_that_begins_nowhere_is_not_found(owner: Owner) -> None:
 
 def test_the_list_asks_no_more_questions_when_there_are_more(owner: Owner, app: Flask, store: Store) -> None:
     with app.app_context():
-        hooks = [stock.webhook(name=f"hook {number}") for number in range(20)]
+        hooks = [factories.webhook(name=f"hook {number}") for number in range(20)]
     store(hooks[0])
     few = questions(owner, app)
     for hook in hooks:
@@ -192,13 +192,13 @@ def test_what_there_is_not_is_not_found(owner: Owner) -> None:
 def test_a_delivery_tells_all_that_is_known(owner: Owner, app: Flask, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500, body=b"oops", headers={"Server": "theirs"}), Answer(202, body=b"taken"))
     with app.app_context():
-        stock.webhook(receiver.url(), name="Chat")
-        comment = stock.sign("Hello 🎈")
-        stock.run_pass()
-        stock.all_due()
-        stock.run_pass()
-        [key] = [row.id for row in stock.deliveries()]
-        event_id = stock.one().event_id
+        factories.webhook(receiver.url(), name="Chat")
+        comment = factories.sign("Hello 🎈")
+        factories.run_pass()
+        factories.all_due()
+        factories.run_pass()
+        [key] = [row.id for row in factories.deliveries()]
+        event_id = factories.one().event_id
     page = owner.page(LIST + key)
     said = " ".join(text(page).split())
     for fact in (
@@ -260,7 +260,7 @@ OUTLOOKS: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
 def test_the_next_due_time_is_said_in_words(owner: Owner, app: Flask, store: Store) -> None:
     for values, hook_values, words, live in OUTLOOKS:
         with app.app_context():
-            key = store(stock.webhook(**from_now(hook_values)), **from_now(values))
+            key = store(factories.webhook(**from_now(hook_values)), **from_now(values))
         [progress] = owner.page(LIST + key).findall(".//div[@id='progress']")
         said = " ".join(text(progress).split())
         assert ("Next due" in said) is (words != "")
@@ -326,7 +326,7 @@ def test_many_attempts_come_page_by_page(
     key = store(hook, {}, attempts=5, claims=5)
     with app.app_context():
         for number in range(2, 6):
-            stock.attempt(key, number=number)
+            factories.attempt(key, number=number)
     numbers, url = [], LIST + key
     for _ in range(3):
         page = owner.page(url)

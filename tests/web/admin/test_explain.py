@@ -13,12 +13,12 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
-from guestbook import clock, signing
-from guestbook.database import db, writing
-from guestbook.models import Webhook
-from tests import stock
+from guestbook.lib import clock, signing
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Webhook
 from tests.conftest import need
-from tests.receiver import Answer, Receiver, Request
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver, Request
 from tests.web.admin.conftest import Store
 from tests.web.admin.owner import Owner
 from tests.web.visitor import text
@@ -33,12 +33,12 @@ def sent(app: Flask, receiver: Receiver) -> tuple[str, list[Request]]:
     """A delivery that was sent twice, and what the receiver got."""
     receiver.answer("/", Answer(500), Answer(200))
     with app.app_context():
-        stock.webhook(receiver.url())
-        stock.sign(MESSAGE)
-        stock.run_pass()
-        stock.all_due()
-        stock.run_pass()
-        return stock.one().id, receiver.requests
+        factories.webhook(receiver.url())
+        factories.sign(MESSAGE)
+        factories.run_pass()
+        factories.all_due()
+        factories.run_pass()
+        return factories.one().id, receiver.requests
 
 
 def change(app: Flask, **values: Any) -> Webhook:
@@ -49,7 +49,7 @@ def change(app: Flask, **values: Any) -> Webhook:
             for name, value in values.items():
                 setattr(webhook, name, value)
             row_id = webhook.id
-        row: Webhook = stock.the(Webhook, row_id)
+        row: Webhook = factories.the(Webhook, row_id)
         return row
 
 

@@ -9,10 +9,11 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook import again, clock, pretty
-from guestbook.inbox import signatures
-from guestbook.models import InboundEvent
-from tests import stock
+from guestbook.inbound import verification
+from guestbook.lib import byte_view, clock
+from guestbook.queue import requeue
+from guestbook.storage.models import InboundEvent
+from tests.support import factories
 from tests.web.admin.owner import Owner
 from tests.web.visitor import by_class, parse, text
 
@@ -31,20 +32,20 @@ class Inbox:
 
     def add(self, **values: Any) -> str:
         with self.app.app_context():
-            return stock.source(**values)
+            return factories.source(**values)
 
     def put(self, source: str | None = None, **values: Any) -> str:
         with self.app.app_context():
-            return stock.inbound(source or self.source, **values)
+            return factories.inbound(source or self.source, **values)
 
     def the(self, key: str) -> InboundEvent:
         with self.app.app_context():
-            row: InboundEvent = stock.the(InboundEvent, key)
+            row: InboundEvent = factories.the(InboundEvent, key)
             return row
 
     def statuses(self) -> list[str]:
         with self.app.app_context():
-            return [row.status for row in stock.inbound_events()]
+            return [row.status for row in factories.inbound_events()]
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def words(page: Element, name: str) -> str:
 
 
 def test_what_stands_for_a_secret_is_hidden(owner: Owner, inbox: Inbox) -> None:
-    proof = signatures.proof("opensesame", owner.app.config["GUESTBOOK"].secret_key)
+    proof = verification.proof("opensesame", owner.app.config["GUESTBOOK"].secret_key)
     source = inbox.add(verify="token", header="X-Api-Key", secret="opensesame")
     key = inbox.put(source, headers={"x-api-key": proof, "user-agent": "curl"})
     page = owner.page(LIST + key)
@@ -204,7 +205,7 @@ def test_what_became_of_it_is_told_with_a_link(owner: Owner, app: Flask, inbox: 
     assert "failed What went wrong The template cannot be used: line 1." in words(page, "state")
     assert f"/admin/sources/{inbox.source}/edit" in links(page)
     with app.app_context():
-        comment = stock.sign()
+        comment = factories.sign()
     key = inbox.put(status="processed", note="It became a comment.", comment_id=comment)
     page = owner.page(LIST + key)
     assert "processed What was done It became a comment." in words(page, "state")
@@ -214,12 +215,12 @@ def test_what_became_of_it_is_told_with_a_link(owner: Owner, app: Flask, inbox: 
 
 def test_what_was_passed_on_leads_to_its_deliveries(owner: Owner, app: Flask, inbox: Inbox) -> None:
     with app.app_context():
-        stock.webhook(events="inbound.received")
+        factories.webhook(events="inbound.received")
     key = inbox.put(inbox.add(action="forward"), payload='{"a":1}')
     inbox.put(inbox.add(action="forward"))
     with app.app_context():
-        stock.run_pass()
-        [mine] = [row for row in stock.deliveries() if key in row.payload]
+        factories.run_pass()
+        [mine] = [row for row in factories.deliveries() if key in row.payload]
     page = owner.page(LIST + key)
     assert "Passed on to 1 webhook." in words(page, "state")
     [link] = [link for link in links(page) if link.startswith("/admin/deliveries/")]
@@ -266,11 +267,11 @@ def test_the_payload_is_shown_as_people_read_it_and_given_byte_for_byte(owner: O
 
 
 def test_a_long_payload_is_cut_on_the_page_and_whole_in_the_file(owner: Owner, inbox: Inbox) -> None:
-    key = inbox.put(payload="x" * (pretty.SHOWN + 1))
+    key = inbox.put(payload="x" * (byte_view.SHOWN + 1))
     answer = owner.get(LIST + key)
     assert "This is the beginning." in answer.text
-    assert answer.text.count("x" * pretty.SHOWN) == 1
-    assert len(owner.get(f"{LIST}{key}/payload").data) == pretty.SHOWN + 1
+    assert answer.text.count("x" * byte_view.SHOWN) == 1
+    assert len(owner.get(f"{LIST}{key}/payload").data) == byte_view.SHOWN + 1
 
 
 @pytest.mark.parametrize("body", ["no json", "[" * 50_000, '{"a":"\\ud800"}', "1" * 5000, "\n\n{}", HOSTILE])
@@ -343,7 +344,7 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, inbox: Inb
 def test_all_that_failed_since_are_counted_and_go_in_bites(
     owner: Owner, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(again, "BITE", 2)
+    monkeypatch.setattr(requeue, "BITE", 2)
     other, now = inbox.add(name="Other"), clock.now()
     mine = [inbox.put(status="failed", received_at=now - (hours + 0.5) * HOUR) for hours in range(5)]
     inbox.put(other, status="failed")

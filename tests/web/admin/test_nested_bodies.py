@@ -7,10 +7,11 @@ import time
 import pytest
 from flask import Flask
 
-from guestbook import catching, clock
-from guestbook.catching import Caught
-from guestbook.database import writing
-from tests import stock
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Caught
+from guestbook.lib import clock
+from guestbook.storage.database import writing
+from tests.support import factories
 from tests.web.admin.conftest import Store
 from tests.web.admin.owner import Owner
 from tests.web.visitor import text
@@ -25,8 +26,8 @@ def test_an_inbound_event(app: Flask, owner: Owner) -> None:
     packed = gzip.compress(NESTED)
     assert len(packed) < 3000
     with app.app_context():
-        key = stock.inbound(
-            stock.source(),
+        key = factories.inbound(
+            factories.source(),
             payload=base64.b64encode(packed).decode(),
             encoding="base64",
             headers={"content-encoding": "gzip"},
@@ -38,9 +39,9 @@ def test_an_inbound_event(app: Flask, owner: Owner) -> None:
 def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
     caught = Caught("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
     with app.app_context(), writing() as session:
-        bin_id = catching.add(session, {}).id
-        catching.catch(session, bin_id, caught)
-        key = catching.latest(session, bin_id, 1)[0].id
+        bin_id = bins.add(session, {}).id
+        bins.catch(session, bin_id, caught)
+        key = bins.latest(session, bin_id, 1)[0].id
     check(owner, f"/admin/bins/requests/{key}")
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook import again, clock
-from guestbook.models import Delivery, Webhook
-from guestbook.web.admin import queued
-from tests import stock
-from tests.receiver import Receiver
+from guestbook.lib import clock
+from guestbook.queue import requeue
+from guestbook.storage.models import Delivery, Webhook
+from guestbook.web.admin import requeue_pages
+from tests.support import factories
+from tests.support.receiver import Receiver
 from tests.web.admin.conftest import Store
 from tests.web.admin.owner import Owner
 from tests.web.visitor import parse, text
@@ -21,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 def the(app: Flask, key: str) -> Delivery:
     with app.app_context():
-        row: Delivery = stock.the(Delivery, key)
+        row: Delivery = factories.the(Delivery, key)
         return row
 
 
@@ -40,7 +41,7 @@ def test_a_button_makes_one_due_again(owner: Owner, app: Flask, hook: str, store
 
 def test_redelivery_for_a_disabled_webhook_says_that_it_waits(owner: Owner, app: Flask, store: Store) -> None:
     with app.app_context():
-        key = store(stock.webhook(disabled_at=clock.now(), disabled_reason="gone"), status="failed")
+        key = store(factories.webhook(disabled_at=clock.now(), disabled_reason="gone"), status="failed")
     assert "waits until its webhook is enabled" in text(owner.does(f"{LIST}{key}/redeliver"))
 
 
@@ -67,7 +68,7 @@ def test_a_selection_is_counted_before_anything_happens(
     owner: Owner, app: Flask, hook: str, store: Store
 ) -> None:
     with app.app_context():
-        asleep = stock.webhook(name="Asleep <b>", disabled_at=clock.now(), disabled_reason="by_hand")
+        asleep = factories.webhook(name="Asleep <b>", disabled_at=clock.now(), disabled_reason="by_hand")
     keys = [store(hook, status="failed"), store(hook, status="processed"), store(asleep, status="failed")]
     leased = store(hook, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
     other = store(hook, status="failed")
@@ -87,9 +88,9 @@ def test_a_selection_is_counted_before_anything_happens(
 def test_all_that_failed_since_are_counted_and_go_in_bites(
     owner: Owner, app: Flask, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(again, "BITE", 2)
+    monkeypatch.setattr(requeue, "BITE", 2)
     with app.app_context():
-        other = stock.webhook(name="Other")
+        other = factories.webhook(name="Other")
     now = clock.now()
     mine = [store(hook, status="failed", created_at=now - (hours + 0.5) * HOUR) for hours in range(7)]
     store(other, status="failed")
@@ -124,7 +125,7 @@ def test_a_choice_that_is_none_gets_a_sentence(owner: Owner) -> None:
 
 def test_as_many_as_may_be_can_be_chosen(owner: Owner, hook: str, store: Store) -> None:
     keys = [store(hook, status="failed") for _ in range(3)] + [f"{number:032x}" for number in range(497)]
-    assert len(keys) == queued.MOST_IDS
+    assert len(keys) == requeue_pages.MOST_IDS
     assert "3 deliveries are due again" in text(owner.does(f"{LIST}redeliver", {"id": keys}))
 
 
@@ -147,14 +148,14 @@ def test_redelivered_ones_are_sent_with_the_same_id_and_body(
     owner: Owner, app: Flask, receiver: Receiver
 ) -> None:
     with app.app_context():
-        stock.webhook(receiver.url())
-        stock.sign()
-        stock.run_pass()
-        key = stock.one().id
+        factories.webhook(receiver.url())
+        factories.sign()
+        factories.run_pass()
+        key = factories.one().id
     owner.does(f"{LIST}{key}/redeliver")
     with app.app_context():
-        stock.run_pass()
-        assert stock.the(Webhook, stock.one().webhook_id).failures_in_a_row == 0
+        factories.run_pass()
+        assert factories.the(Webhook, factories.one().webhook_id).failures_in_a_row == 0
     first, second = receiver.requests
     assert (first.event_id, first.body) == (second.event_id, second.body)
     assert "a redelivery" in text(owner.page(LIST + key))

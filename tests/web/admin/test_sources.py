@@ -9,13 +9,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook import browse, database, signing
-from guestbook.database import db
-from guestbook.inbox.ready import READY
-from guestbook.models import Source
-from guestbook.models.source import VERIFY
-from guestbook.web.admin.source_form import READY_NAMES
-from tests import stock
+from guestbook.inbound.template_presets import READY
+from guestbook.lib import signing
+from guestbook.queries import listing
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Source
+from guestbook.storage.models.source import VERIFY
+from guestbook.web.admin.sources.source_form import READY_NAMES
+from tests.support import factories
 from tests.web.admin.hooks import part, value
 from tests.web.admin.owner import PASSWORD, Owner
 from tests.web.admin.test_webhooks import at_once
@@ -47,14 +49,14 @@ def added(owner: Owner, **typed: Any) -> str:
 
 def stored(owner: Owner, row_id: str) -> Source:
     with owner.app.app_context():
-        found: Source = stock.the(Source, row_id)
+        found: Source = factories.the(Source, row_id)
         return found
 
 
 def issue(app: Flask, source_id: str, **values: Any) -> str:
     headers = {"content-type": "application/json", "x-github-event": "issues"}
     with app.app_context():
-        return stock.inbound(source_id, **{"headers": headers, "payload": json.dumps(ISSUE), **values})
+        return factories.inbound(source_id, **{"headers": headers, "payload": json.dumps(ISSUE), **values})
 
 
 def test_an_empty_list_explains_what_a_source_is_and_offers_one(owner: Owner) -> None:
@@ -66,10 +68,10 @@ def test_an_empty_list_explains_what_a_source_is_and_offers_one(owner: Owner) ->
 
 def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        failing = stock.source(name="Failing", verify="token", secret="x", action="forward")
-        stock.inbound(failing)
-        stock.inbound(failing, status="failed", error="The token is odd.")
-        stock.source(name="Silent")
+        failing = factories.source(name="Failing", verify="token", secret="x", action="forward")
+        factories.inbound(failing)
+        factories.inbound(failing, status="failed", error="The token is odd.")
+        factories.source(name="Silent")
     one, other = owner.page(PLACE).findall(".//tbody/tr")
     assert "A token · pass it on" in text(one)
     assert "What came just now failed. The token is odd." in text(one)
@@ -84,13 +86,13 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
 def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "FAILED", 1)
+    monkeypatch.setattr(listing, "FAILED", 1)
     with app.app_context():
-        row_id = stock.source()
+        row_id = factories.source()
     sentence = "More than 1 failed in 7 days; only the newest are counted."
     for is_said in (False, True):
         with app.app_context():
-            stock.inbound(row_id, status="failed")
+            factories.inbound(row_id, status="failed")
         assert (sentence in text(owner.page(PLACE))) == is_said
 
 
@@ -239,7 +241,7 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
     row_id = added(owner, action="comment")
     issue(app, row_id, event="issues.opened")
     with app.app_context():  # a ping becomes nothing, so the one before it is shown
-        stock.inbound(row_id, headers={"x-github-event": "ping"})
+        factories.inbound(row_id, headers={"x-github-event": "ping"})
     typed = "{% set website = 'javascript:alert(1)' %}{{ payload.issue.title }} <b>{{ 7 * 7 }}"
     answer = owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment", template=typed))
     page = parse(answer)
@@ -250,7 +252,7 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
     row = stored(owner, row_id)
     assert (row.template, row.name) == (READY["github"], "Robot")
     with app.app_context():
-        assert [event.status for event in stock.inbound_events()] == ["new", "new"]
+        assert [event.status for event in factories.inbound_events()] == ["new", "new"]
 
 
 @pytest.mark.parametrize(
@@ -363,7 +365,7 @@ def test_a_source_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: O
     assert "“Robot <b>” is deleted, and 3 events with it." in text(page)
     assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
     with app.app_context():
-        assert [event.id for event in stock.inbound_events()] == [kept]
+        assert [event.id for event in factories.inbound_events()] == [kept]
 
 
 def test_what_is_not_there_is_not_found(owner: Owner) -> None:
@@ -377,12 +379,12 @@ def test_what_is_not_there_is_not_found(owner: Owner) -> None:
 
 def test_hostile_names_templates_and_events_are_inert_on_every_page(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        row_id = stock.source(
+        row_id = factories.source(
             name=HOSTILE[:80], verify="token", secret="x", header="<b>", action="comment",
             template="</textarea><img src=x>{{ payload }}",
         )  # fmt: skip
         said = {"event": HOSTILE, "sender": HOSTILE, "error": HOSTILE + "\u202e"}
-        stock.inbound(row_id, status="failed", payload=json.dumps({"a": HOSTILE}), **said)
+        factories.inbound(row_id, status="failed", payload=json.dumps({"a": HOSTILE}), **said)
     answers = [owner.get(PLACE), *(owner.get(PLACE + row_id + page) for page in ("", "/edit", "/secret"))]
     typed = form(owner, name=HOSTILE[:80], action="comment", template="{{ payload.a }}</textarea><b>")
     answers += [owner.get(f"{PLACE}{row_id}/delete"), owner.post(f"{PLACE}{row_id}/preview", typed)]

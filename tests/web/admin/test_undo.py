@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook import clock, preferences
-from guestbook.database import db, writing
-from guestbook.models import Source, Webhook
+from guestbook.lib import clock
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Source, Webhook
 from guestbook.web.admin import undo
-from tests import stock
+from tests.support import factories
 from tests.web.admin.owner import Owner
 from tests.web.visitor import add, by_class, fields, stored, text
 
@@ -89,7 +90,7 @@ def test_what_changed_nothing_or_cannot_come_back_offers_no_undo(app: Flask, own
 def test_a_disabled_webhook_is_as_it_was(app: Flask, owner: Owner) -> None:
     with app.app_context():
         failing = {"failing_since": clock.now(), "failures_in_a_row": 7, "paused_until": clock.now()}
-        hook = stock.webhook(name="Chat", **failing)
+        hook = factories.webhook(name="Chat", **failing)
     before = stands(app, Webhook, hook)
     change = offered(owner, f"/admin/webhooks/{hook}/disable")
     assert stands(app, Webhook, hook) != before
@@ -102,7 +103,7 @@ def test_a_disabled_webhook_is_as_it_was(app: Flask, owner: Owner) -> None:
 
 def test_a_disabled_source_is_as_it_was(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        source = stock.source(name="GitHub")
+        source = factories.source(name="GitHub")
     before = stands(app, Source, source)
     change = offered(owner, f"/admin/sources/{source}/disable")
     owner.does(f"/admin/sources/{source}/enable")

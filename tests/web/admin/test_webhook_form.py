@@ -3,9 +3,9 @@
 import pytest
 from flask import Flask
 
-from guestbook import database
-from guestbook.database import db
-from guestbook.models.webhook import EVENTS
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models.webhook import EVENTS
 from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, ticked, value
 from tests.web.admin.owner import Owner
 from tests.web.visitor import by_class, parse, text

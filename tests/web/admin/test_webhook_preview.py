@@ -3,10 +3,12 @@
 import pytest
 from flask import Flask
 
-from guestbook import book, database, desk
-from guestbook.database import db
-from guestbook.models import Comment, Webhook
-from tests import stock
+from guestbook.comments import book
+from guestbook.outbound import webhooks
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Webhook
+from tests.support import factories
 from tests.web.admin.hooks import PLACE, URL, added, form, part, stored, ticked, value
 from tests.web.admin.owner import Owner
 from tests.web.visitor import parse, text
@@ -24,7 +26,7 @@ def preview(owner: Owner, at: str = "preview", **typed: object) -> str:
 
 def wording(app: Flask, webhook_id: str) -> str | None:
     with app.app_context():
-        return desk.template_of(db.session(), stock.the(Webhook, webhook_id))
+        return webhooks.template_of(db.session(), factories.the(Webhook, webhook_id))
 
 
 def test_a_form_without_a_format_takes_the_one_of_the_url_and_says_so(owner: Owner) -> None:
@@ -39,8 +41,8 @@ def test_a_form_without_a_format_takes_the_one_of_the_url_and_says_so(owner: Own
 
 def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        stock.sign("An older one")
-        stock.sign("Newest <b> & more", name="Grace")
+        factories.sign("An older one")
+        factories.sign("Newest <b> & more", name="Grace")
     seen = preview(owner, format="", template=GOOD)
     assert "comment.created would say of the newest comment in the book" in seen
     assert '"text": "Newest <b> & more"' in seen
@@ -56,9 +58,9 @@ def test_an_empty_book_has_a_sample(owner: Owner) -> None:
 
 def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        comment_id = stock.sign("Hello")
+        comment_id = factories.sign("Hello")
         with database.writing() as session:
-            book.reply(session, session.get_one(Comment, comment_id), "Welcome", stock.settings())
+            book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
     seen = preview(owner, format="json", events=["comment.replied", "ping"])
     assert "comment.replied would say of the newest comment" in seen
     assert '"message": "Welcome"' in seen

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook import clock
-from guestbook.models import Webhook
-from tests import stock
+from guestbook.lib import clock
+from guestbook.storage.models import Webhook
+from tests.support import factories
 from tests.web.admin.hooks import PLACE, URL, form, part, stored, value
 from tests.web.admin.owner import PASSWORD, Owner
 from tests.web.conftest import Later
@@ -217,7 +217,7 @@ def test_the_second_click_of_two_does_not_end_the_secret_that_the_receiver_has(o
 
 def test_what_a_page_says_of_the_secret_does_not_tell_it(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        one, other = (stock.webhook(secret="whsec_" + "A" * 32) for _ in range(2))
+        one, other = (factories.webhook(secret="whsec_" + "A" * 32) for _ in range(2))
     marks = [value(owner.page(PLACE + row_id), "replaces") for row_id in (one, other)]
     assert all(re.fullmatch(r"[0-9a-f]{64}", mark) for mark in marks)
     assert marks[0] != marks[1], "two webhooks with one secret do not look alike"

@@ -10,11 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook import browse, clock, database
-from guestbook.database import db
-from guestbook.models import Pass, Webhook
-from tests import stock
-from tests.receiver import Answer, Receiver
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Pass, Webhook
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
 from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, value
 from tests.web.admin.owner import Owner
 from tests.web.visitor import by_class, text
@@ -48,7 +50,7 @@ def at_once(owner: Owner, url: str, sent: dict[str, Any]) -> list[str]:
 
 def run_pass(app: Flask) -> None:
     with app.app_context():
-        stock.run_pass()
+        factories.run_pass()
 
 
 def test_an_empty_list_explains_what_a_webhook_is_and_offers_one(owner: Owner) -> None:
@@ -63,9 +65,9 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     store(app, name="Well")
     failing = store(app, name="Failing", failing_since=ago, failures_in_a_row=4)
     with app.app_context():
-        stock.delivery(failing, due_at=clock.now() + timedelta(seconds=310))
-        stock.delivery(failing, status="failed")
-        stock.delivery(failing, status="failed")
+        factories.delivery(failing, due_at=clock.now() + timedelta(seconds=310))
+        factories.delivery(failing, status="failed")
+        factories.delivery(failing, status="failed")
     well, other = owner.page(PLACE).findall(".//tbody/tr")
     assert "Well" in text(well)
     assert "Nothing is wrong, and nothing waits for it." in text(well)
@@ -81,18 +83,18 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
 def test_a_number_that_was_not_counted_to_its_end_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT", 2)
     row = store(app)
     with app.app_context():
         for _ in range(4):
-            stock.delivery(row)
+            factories.delivery(row)
     assert "more than 2" in text(owner.page(PLACE).find(".//tbody"))
 
 
 def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: Owner) -> None:
     with app.app_context():
-        stock.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
-        stock.webhook(disabled_at=clock.now(), disabled_reason="failing")
+        factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+        factories.webhook(disabled_at=clock.now(), disabled_reason="failing")
     badges = by_class(owner.page(PLACE), "badge")
     assert [(badge.attrib["class"], text(badge)) for badge in badges] == [
         ("badge off", "disabled"),
@@ -103,19 +105,19 @@ def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: 
 def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "FAILED", 1)
+    monkeypatch.setattr(listing, "FAILED", 1)
     row = store(app)
     sentence = "More than 1 were given up in 7 days; only the newest are counted."
     for is_said in (False, True):
         with app.app_context():
-            stock.delivery(row, status="failed")
+            factories.delivery(row, status="failed")
         assert (sentence in text(owner.page(PLACE))) == is_said
 
 
 def test_a_webhook_is_disabled_and_enabled(app: Flask, owner: Owner) -> None:
     row_id = added(owner)
     with app.app_context():
-        stock.delivery(row_id)
+        factories.delivery(row_id)
     page = owner.does(f"{PLACE}{row_id}/disable")
     assert "Disabled by hand just now. Its one delivery waits until it is enabled." in text(page)
     owner.does(f"{PLACE}{row_id}/disable")
@@ -138,8 +140,8 @@ def test_a_pause_can_be_ended(app: Flask, owner: Owner) -> None:
 def test_its_latest_deliveries_are_there_newest_first(app: Flask, owner: Owner) -> None:
     row_id, other = store(app), store(app)
     with app.app_context():
-        ids = [stock.delivery(row_id, status="failed", last_error="Why <b>") for _ in range(21)]
-        stock.delivery(other)
+        ids = [factories.delivery(row_id, status="failed", last_error="Why <b>") for _ in range(21)]
+        factories.delivery(other)
     page = owner.page(PLACE + row_id)
     links = [link.attrib["href"] for link in page.findall(".//tbody//a")]
     assert links == [f"/admin/deliveries/{row}" for row in reversed(ids[1:])]
@@ -190,7 +192,7 @@ def test_what_the_page_says_beside_a_ping_does_not_grow_old(app: Flask, owner: O
     assert "data-live" in page.find(".//*[@id='health']").attrib  # type: ignore[union-attr]
     assert page.find(".//table") is None, "the ping stands above, where a script looks after it"
     with app.app_context():
-        older = stock.delivery(row_id, status="processed")
+        older = factories.delivery(row_id, status="processed")
     [link] = owner.page(place).findall(".//tbody//a")
     assert link.attrib["href"] == f"/admin/deliveries/{older}"
     assert len(owner.page(PLACE + row_id).findall(".//tbody/tr")) == 2
@@ -208,7 +210,7 @@ def test_a_ping_that_failed_says_why_and_when_it_is_tried_again(
     assert "The next attempt is due in " in said
     assert "broken" in said
     with app.app_context():
-        stock.all_due()
+        factories.all_due()
     run_pass(app)
     said = part(owner.page(place), "ping-result")
     assert "There was no answer" in said
@@ -248,16 +250,16 @@ def test_the_ping_of_another_webhook_is_not_shown(app: Flask, owner: Owner) -> N
 def test_a_webhook_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: Owner) -> None:
     row_id, other = store(app, name="Chat <b>"), store(app)
     with app.app_context():
-        kept = stock.delivery(other)
+        kept = factories.delivery(other)
         for _ in range(3):
-            stock.delivery(row_id, status="processed")
+            factories.delivery(row_id, status="processed")
     assert "3 deliveries go with it" in text(owner.page(f"{PLACE}{row_id}/delete"))
     page = owner.does(f"{PLACE}{row_id}/delete")
     assert "“Chat <b>” is deleted, and 3 deliveries with it." in text(page)
     assert len(page.findall(".//tbody/tr")) == 1
     assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
     with app.app_context():
-        assert [delivery.id for delivery in stock.deliveries()] == [kept]
+        assert [delivery.id for delivery in factories.deliveries()] == [kept]
 
 
 def test_what_is_not_there_is_not_found(owner: Owner) -> None:

@@ -8,8 +8,8 @@ import pytest
 import waitress
 from flask import Flask
 
-from tests import stock
 from tests.conftest import running
+from tests.support import factories
 from tests.web.api.program import Program, new_token
 from tests.web.visitor import let_write
 
@@ -33,7 +33,7 @@ def served(environ: dict[str, str]) -> Iterator[tuple[str, str]]:
         with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
             let_write(app)
             with app.app_context():
-                stock.inbound(stock.source(), status="failed", error="The body is not UTF-8.")
+                factories.inbound(factories.source(), status="failed", error="The body is not UTF-8.")
             server = waitress.create_server(app, sockets=[listening], threads=2)
             thread = threading.Thread(target=server.run)
             thread.start()

@@ -5,8 +5,8 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from guestbook import tokens
-from guestbook.database import writing
+from guestbook.auth import api_tokens
+from guestbook.storage.database import writing
 
 PLACE = "/api/v1"
 NOBODY = "0" * 32
@@ -52,4 +52,4 @@ class Program:
 
 def new_token(app: Flask, name: str = "a program") -> str:
     with app.app_context(), writing() as session:
-        return tokens.add(session, name)[1]
+        return api_tokens.add(session, name)[1]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook import preferences
-from guestbook.database import writing
-from tests import stock
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from tests.support import factories
 from tests.web.api.program import NOBODY, Program
 from tests.web.conftest import Later
 from tests.web.visitor import add, let_write, stored
@@ -24,14 +24,14 @@ def ids(answer: Any) -> list[str]:
 
 def events(app: Flask) -> list[str]:
     with app.app_context():
-        return [row.event for row in stock.deliveries()]
+        return [row.event for row in factories.deliveries()]
 
 
 @pytest.fixture
 def told(app: Flask) -> None:
     """A receiver that hears of everything."""
     with app.app_context():
-        stock.webhook(events="comment.created comment.published comment.deleted comment.replied")
+        factories.webhook(events="comment.created comment.published comment.deleted comment.replied")
 
 
 def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: Program) -> None:
@@ -228,7 +228,7 @@ def test_publishing_what_was_held_tells_receivers_of_it_as_it_is_then(app: Flask
     assert shown["reply"]["message"] == "Welcome!"
     assert events(app) == ["comment.created", "comment.published", "comment.replied"]
     with app.app_context():
-        assert "Hello without links" in stock.deliveries()[1].payload
+        assert "Hello without links" in factories.deliveries()[1].payload
 
 
 def test_a_change_leaves_alone_what_it_does_not_name(program: Program) -> None:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from guestbook import clock
-from guestbook.models import Delivery
-from tests import stock
-from tests.receiver import Answer, Receiver
+from guestbook.lib import clock
+from guestbook.storage.models import Delivery
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
 from tests.web.api.program import NOBODY, Program
 
 DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -18,12 +18,14 @@ DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
 def rows(app: Flask) -> dict[str, str]:
     """Four deliveries of two webhooks, made an hour after another."""
     with app.app_context():
-        one, two = stock.webhook(), stock.webhook()
+        one, two = factories.webhook(), factories.webhook()
         return {
-            "first": stock.delivery(one, created_at=DAY, status="processed"),
-            "second": stock.delivery(one, created_at=DAY + timedelta(hours=1), status="failed", event="ping"),
-            "third": stock.delivery(two, created_at=DAY + timedelta(hours=2), status="failed"),
-            "fourth": stock.delivery(two, created_at=DAY + timedelta(hours=3)),
+            "first": factories.delivery(one, created_at=DAY, status="processed"),
+            "second": factories.delivery(
+                one, created_at=DAY + timedelta(hours=1), status="failed", event="ping"
+            ),
+            "third": factories.delivery(two, created_at=DAY + timedelta(hours=2), status="failed"),
+            "fourth": factories.delivery(two, created_at=DAY + timedelta(hours=3)),
             "one": one,
             "two": two,
         }
@@ -90,7 +92,7 @@ def test_a_query_that_is_wrong_is_refused_by_name(program: Program, query: str) 
 def test_a_list_has_no_payloads_and_one_has_its_exact_body(app: Flask, program: Program) -> None:
     payload = '{"a":  "ü\\u0000😀"}'
     with app.app_context():
-        row_id = stock.delivery(stock.webhook(), payload=payload)
+        row_id = factories.delivery(factories.webhook(), payload=payload)
     assert "payload" not in program.get("/deliveries")["deliveries"][0]
     shown = program.get(f"/deliveries/{row_id}")
     assert (shown["payload"], shown["attempts_made"]) == (payload, [])
@@ -99,17 +101,17 @@ def test_a_list_has_no_payloads_and_one_has_its_exact_body(app: Flask, program: 
 def test_a_failure_says_why_and_is_sent_again(app: Flask, program: Program, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500, body=b"<b>no</b>"), Answer(200))
     with app.app_context():
-        stock.webhook(receiver.url())
-        stock.sign()
-        stock.run_pass()
-        [row] = stock.deliveries()
+        factories.webhook(receiver.url())
+        factories.sign()
+        factories.run_pass()
+        [row] = factories.deliveries()
     seen = program.get(f"/deliveries/{row.id}")
     assert (seen["status"], seen["attempts"], seen["last_status_code"]) == ("new", 1, 500)
     assert seen["attempts_made"][0]["response_body"] == "<b>no</b>"
     again = program.post(f"/deliveries/{row.id}/redeliver", status=202)
     assert again["due_at"] < seen["due_at"]
     with app.app_context():
-        stock.run_pass()
+        factories.run_pass()
     seen = program.get(f"/deliveries/{row.id}")
     assert (seen["status"], seen["due_at"]) == ("processed", None)
     assert [attempt["triggered_by"] for attempt in seen["attempts_made"]] == ["schedule", "redelivery"]
@@ -120,10 +122,10 @@ def test_a_failure_says_why_and_is_sent_again(app: Flask, program: Program, rece
 def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program) -> None:
     soon = clock.now() + timedelta(seconds=30)
     with app.app_context():
-        row_id = stock.delivery(stock.webhook(), claimed_by="a pass", due_at=soon, claims=1)
+        row_id = factories.delivery(factories.webhook(), claimed_by="a pass", due_at=soon, claims=1)
         answer = program.ask("POST", f"/deliveries/{row_id}/redeliver")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "conflict")
-        assert stock.the(Delivery, row_id).claimed_by == "a pass"
+        assert factories.the(Delivery, row_id).claimed_by == "a pass"
 
 
 def test_an_id_of_nobody_is_not_found(program: Program) -> None:

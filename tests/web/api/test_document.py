@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-from guestbook.web.api import asked, document, schemas
+from guestbook.web.api import openapi_document, request_reader, schemas
 from tests.web.api.program import Program
 
 INNER = ("items", "propertyNames", "additionalProperties")
@@ -26,7 +26,7 @@ def read(anybody: Program) -> dict[str, Any]:
 
 def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, read: dict[str, Any]) -> None:
     served = {
-        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(document.PLACE)), method.lower())
+        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(openapi_document.PLACE)), method.lower())
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith("/api/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -65,18 +65,20 @@ def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def asked_for() -> list[dict[str, Any]]:
     """All schemas of what is asked, in bodies and in queries."""
     queries = [
-        one["schema"] for path in document.PATHS.values() for one in path.get("get", {}).get("parameters", [])
+        one["schema"]
+        for path in openapi_document.PATHS.values()
+        for one in path.get("get", {}).get("parameters", [])
     ]
     return [part for schema in [*schemas.REQUESTS.values(), *queries] for part in parts(schema)]
 
 
 def test_every_pattern_has_a_sentence() -> None:
     wanted = {part["pattern"] for part in asked_for() if "pattern" in part}
-    assert wanted == set(asked.PATTERNS)
+    assert wanted == set(request_reader.PATTERNS)
 
 
 def test_patterns_are_read_by_engines_that_count_no_steps() -> None:
-    for pattern in asked.PATTERNS:
+    for pattern in request_reader.PATTERNS:
         assert "(" not in pattern  # RE2 looks neither ahead nor back, and nothing is repeated twice
         assert pattern.isascii()
 
@@ -115,7 +117,7 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
 def test_every_rule_has_a_sentence() -> None:
     ours = {"type", "enum", "pattern", "required", "properties", *INNER}
     silent = {"description", "examples", "default"}
-    assert {rule for part in asked_for() for rule in part} == ours | silent | set(asked.SENTENCES)
+    assert {rule for part in asked_for() for rule in part} == ours | silent | set(request_reader.SENTENCES)
 
 
 def test_commands_start_without_what_only_the_api_or_the_server_needs() -> None:

@@ -7,10 +7,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import guestbook
-from guestbook import tokens
-from guestbook.database import writing
-from guestbook.models import Token
-from guestbook.web.errors import CODES
+from guestbook.auth import api_tokens
+from guestbook.storage.database import writing
+from guestbook.storage.models import Token
+from guestbook.web.error_pages import CODES
 from tests.web.admin.owner import Owner
 from tests.web.api.program import NOBODY, Program
 from tests.web.visitor import stored
@@ -92,7 +92,7 @@ def test_a_wrong_token_is_refused_where_none_is_needed_too(anybody: Program) -> 
 def test_a_token_that_was_revoked_opens_nothing(app: Flask, program: Program) -> None:
     program.get("/webhooks")
     with app.app_context(), writing() as session:
-        tokens.revoke(session, session.query(Token).one())
+        api_tokens.revoke(session, session.query(Token).one())
     program.get("/webhooks", 401)
 
 

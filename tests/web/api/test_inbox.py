@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook import clock
-from guestbook.inbox import signatures
-from guestbook.models import InboundEvent
-from tests import stock
+from guestbook.inbound import verification
+from guestbook.lib import clock
+from guestbook.storage.models import InboundEvent
+from tests.support import factories
 from tests.web.api.program import NOBODY, Program
 
 
@@ -16,12 +16,14 @@ from tests.web.api.program import NOBODY, Program
 def rows(app: Flask) -> dict[str, str]:
     """Four inbound events of two sources."""
     with app.app_context():
-        one, two = stock.source(), stock.source()
+        one, two = factories.source(), factories.source()
         return {
-            "first": stock.inbound(one, status="processed", note="Logged.", event="push", sender="octocat"),
-            "second": stock.inbound(one, status="failed", error="The body is not UTF-8."),
-            "third": stock.inbound(two, status="failed"),
-            "fourth": stock.inbound(two),
+            "first": factories.inbound(
+                one, status="processed", note="Logged.", event="push", sender="octocat"
+            ),
+            "second": factories.inbound(one, status="failed", error="The body is not UTF-8."),
+            "third": factories.inbound(two, status="failed"),
+            "fourth": factories.inbound(two),
             "one": one,
             "two": two,
         }
@@ -75,9 +77,9 @@ def test_a_list_has_no_payloads_and_one_has_all(program: Program, rows: dict[str
 
 def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: Program) -> None:
     with app.app_context():
-        proof = signatures.proof("another", stock.settings().secret_key)
-        source = stock.source(verify="token", header="X-Api-Key", secret="opensesame")
-        key = stock.inbound(source, payload="/wAB", encoding="base64", headers={"x-api-key": proof})
+        proof = verification.proof("another", factories.settings().secret_key)
+        source = factories.source(verify="token", header="X-Api-Key", secret="opensesame")
+        key = factories.inbound(source, payload="/wAB", encoding="base64", headers={"x-api-key": proof})
     shown = program.get(f"/inbox/{key}")
     assert (shown["payload"], shown["encoding"]) == ("/wAB", "base64")
     assert shown["headers"] == {"x-api-key": "(hidden)"}
@@ -90,7 +92,7 @@ def test_what_failed_is_worked_through_again(app: Flask, program: Program, rows:
     again = program.post(f"/inbox/{rows['second']}/reprocess", status=202)
     assert (again["status"], again["error"], again["processed_at"]) == ("new", None, None)
     with app.app_context():
-        stock.run_pass()
+        factories.run_pass()
     seen = program.get(f"/inbox/{rows['second']}")
     assert (seen["status"], seen["note"], seen["due_at"]) == ("processed", "Logged.", None)
 
@@ -98,10 +100,10 @@ def test_what_failed_is_worked_through_again(app: Flask, program: Program, rows:
 def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program) -> None:
     soon = clock.now() + timedelta(seconds=30)
     with app.app_context():
-        row_id = stock.inbound(stock.source(), claimed_by="a pass", due_at=soon, claims=1)
+        row_id = factories.inbound(factories.source(), claimed_by="a pass", due_at=soon, claims=1)
         answer = program.ask("POST", f"/inbox/{row_id}/reprocess")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "conflict")
-        assert stock.the(InboundEvent, row_id).claimed_by == "a pass"
+        assert factories.the(InboundEvent, row_id).claimed_by == "a pass"
 
 
 def test_an_id_of_nobody_is_not_found(program: Program) -> None:

@@ -3,8 +3,8 @@
 import json
 import shlex
 
-from guestbook.preferences import Preferences
-from tests.test_readme import blocks, section
+from guestbook.storage.preferences import Preferences
+from tests.repo.test_readme import blocks, section
 from tests.web.api.program import Program
 
 STATUSES = [200, 201, 200, 201, 200]

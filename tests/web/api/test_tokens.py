@@ -11,17 +11,20 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
 
-from guestbook import clock, database, engines, settings, tokens
-from guestbook.database import db, writing
-from guestbook.models import TOKENS, Token
-from guestbook.models.login import SCOPES
-from guestbook.web.api import document
+from guestbook import settings
+from guestbook.auth import api_tokens
+from guestbook.lib import clock
+from guestbook.storage import database, engine_setup
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import TOKENS, Token
+from guestbook.storage.models.admin_access import SCOPES
+from guestbook.web.api import openapi_document
 from tests.web.api.program import NOBODY, Program
 
 
 def program(app: Flask, **how: Any) -> Program:
     with app.app_context(), writing() as session:
-        return Program(app, tokens.add(session, "a program", **how)[1])
+        return Program(app, api_tokens.add(session, "a program", **how)[1])
 
 
 def set_token(app: Flask, **values: Any) -> None:
@@ -38,7 +41,7 @@ def calls() -> list[tuple[str, str, str]]:
     """Method, path and scope of every call that takes a token."""
     return [
         (method, path, role["token"][0])
-        for path, methods in document.PATHS.items()
+        for path, methods in openapi_document.PATHS.items()
         for method in methods.keys() - {"parameters"}
         for role in methods[method]["security"]
         if role
@@ -115,7 +118,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
     url = f"sqlite:///{tmp_path}/book.db?journal_mode=delete"
     at = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_DATABASE_URL": url}
     row = {"id": NOBODY, "name": "One", "hash": "x", "created_at": clock.now()}
-    with engines.opened(settings.load(at)) as engine:
+    with engine_setup.opened(settings.load(at)) as engine:
         database.create_tables(engine)
         with database.write(engine) as connection:
             connection.execute(insert(TOKENS).values(row))
@@ -130,11 +133,11 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
         }.get(kind, []):
             other.execute(statement)
         began = time.monotonic()
-        tokens.note_use(engine, NOBODY, clock.now())
+        api_tokens.note_use(engine, NOBODY, clock.now())
         assert time.monotonic() - began < 1
         other.close()
         with engine.connect() as connection:
             wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-            assert wait == engines.FOR_PASSES.read * 1000
+            assert wait == engine_setup.FOR_PASSES.read * 1000
             if kind != "gone":
                 assert connection.scalar(select(TOKENS.c.last_used_at)) is None

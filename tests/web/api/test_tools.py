@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from guestbook.web.api import document
+from guestbook.web.api import openapi_document
 from tests.conftest import run
-from tests.foreign import npm
+from tests.system.interop import npm
 from tests.web.api.program import NOBODY
 
 GENERATE = str(Path(sys.executable).with_name("openapi-python-client"))
@@ -23,7 +23,7 @@ VALIDATE = str(Path(sys.executable).with_name("openapi-spec-validator"))
 def written(tmp_path: Path) -> str:
     """The document in a file, in ASCII, so that each character outside is an escape."""
     path = tmp_path / "openapi.json"
-    path.write_text(json.dumps(document.build("https://book.example/api/v1")))
+    path.write_text(json.dumps(openapi_document.build("https://book.example/api/v1")))
     return str(path)
 
 

@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.models import Webhook
-from tests import stock
-from tests.receiver import Receiver
+from guestbook.storage.models import Webhook
+from tests.support import factories
+from tests.support.receiver import Receiver
 from tests.web.api.program import NOBODY, Program
 
 URL = "https://receiver.example/hook"
@@ -17,7 +17,7 @@ URL = "https://receiver.example/hook"
 
 def stored(app: Flask, webhook_id: str) -> Webhook:
     with app.app_context():
-        row: Webhook = stock.the(Webhook, webhook_id)
+        row: Webhook = factories.the(Webhook, webhook_id)
         return row
 
 
@@ -26,7 +26,7 @@ def test_a_receiver_is_added_tried_and_seen_to_work(app: Flask, program: Program
     ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
     assert (ping["event"], ping["status"], ping["attempts"]) == ("ping", "new", 0)
     with app.app_context():
-        stock.run_pass()
+        factories.run_pass()
     [request] = receiver.requests
     assert request.headers["x-key"] == "open sesame"
     Verifier(webhook["secret"]).verify(request.body, request.headers)
@@ -132,15 +132,15 @@ def test_disabled_and_enabled_again(app: Flask, program: Program) -> None:
     disabled = program.patch(place, {"disabled": True})
     assert (disabled["disabled_reason"], program.patch(place, {"disabled": True})) == ("by_hand", disabled)
     with app.app_context():
-        stock.sign()
-        stock.run_pass()
-        assert stock.one().attempts == 0
+        factories.sign()
+        factories.run_pass()
+        assert factories.one().attempts == 0
     assert program.patch(place, {"disabled": False})["disabled_at"] is None
 
 
 def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, program: Program) -> None:
     with app.app_context():
-        row_id = stock.webhook(failures_in_a_row=4)
+        row_id = factories.webhook(failures_in_a_row=4)
     assert program.patch(f"/webhooks/{row_id}", {"disabled": False})["failures_in_a_row"] == 4
 
 

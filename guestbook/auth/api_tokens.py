@@ -1,0 +1,113 @@
+"""Tokens: keys to the API for programs. The table has their hashes alone."""
+
+import hashlib
+import logging
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from guestbook.lib import clock, ids, text
+from guestbook.lib.errors import Refused
+from guestbook.storage import database
+from guestbook.storage.models import TOKENS, Token
+from guestbook.storage.models.admin_access import SCOPES
+
+PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
+NAME_LIMIT = 80  # characters, as in schema.sql
+USE_NOTED = timedelta(hours=1)  # how exact the last use is: a request that only reads should not write
+
+log = logging.getLogger(__name__)
+
+
+def add(
+    session: Session,
+    name: str,
+    *,
+    scope: str = "manage",
+    expires: str | None = None,  # such as `90d`, or a date
+    token_id: str | None = None,
+) -> tuple[Token, str]:
+    """Add one and return it with its value, which nobody can read again; raises Refused.
+
+    A form brings the id, so that sending it twice makes no second token but an IntegrityError.
+    """
+    name, expires_at = check(name, scope, expires)
+    value = PREFIX + secrets.token_urlsafe(32)
+    token = Token(
+        id=token_id or ids.new(), name=name, hash=_digest(value), scope=scope, expires_at=expires_at
+    )
+    session.add(token)
+    session.flush()
+    return token, value
+
+
+def check(name: str, scope: str, expires: str | None) -> tuple[str, datetime | None]:
+    """Return the name and the end of a token as they are kept; raises Refused."""
+    name = text.clean_line(name)
+    if not name or len(name) > NAME_LIMIT:
+        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
+    if scope not in SCOPES:
+        raise Refused(f"Choose a scope: {', '.join(SCOPES)}.", field="scope")
+    return name, _end(expires)
+
+
+def find(session: Session, value: str) -> Token | None:
+    """Return the token with that value, also one that has expired."""
+    return session.scalars(select(Token).where(Token.hash == _digest(value))).one_or_none()
+
+
+def all_of(session: Session) -> list[Token]:
+    """Return all tokens, the oldest first."""
+    return list(session.scalars(select(Token).order_by(Token.id)))
+
+
+def count(session: Session, now: datetime) -> int:
+    """Return how many open the API now."""
+    lasting = Token.expires_at.is_(None) | (Token.expires_at > now)
+    return session.scalar(select(func.count()).select_from(Token).where(lasting)) or 0
+
+
+def note_use(engine: Engine, token_id: str, now: datetime) -> None:
+    """Remember that it was used, where that can be written at once; no transaction may be open.
+
+    A read must not wait for a writer, nor fail because nothing can be written: then the next use is noted.
+    """
+    mine = TOKENS.c.id == token_id
+    try:
+        with database.write(engine, lock_wait=0) as connection:
+            if connection.scalar(select(TOKENS.c.id).where(mine).with_for_update(skip_locked=True)):
+                connection.execute(update(TOKENS).where(mine).values(last_used_at=now))
+    except SQLAlchemyError as error:
+        log.debug("The use of an API token was not noted: %s", error)
+
+
+def revoke(session: Session, token: Token) -> None:
+    """Remove it: what it opened is closed from now on."""
+    session.delete(token)
+    session.flush()
+
+
+def revoke_all(session: Session) -> int:
+    """Remove all tokens, and return how many there were."""
+    found = all_of(session)
+    session.execute(delete(Token))
+    return len(found)
+
+
+def _end(expires: str | None) -> datetime | None:
+    if not expires:
+        return None
+    try:
+        end = clock.typed(expires, ahead=True)
+    except ValueError as error:
+        raise Refused(str(error), field="expires") from None
+    if end <= clock.now():
+        raise Refused("A token must expire in the future, such as in 90d.", field="expires")
+    return end
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()

@@ -1,0 +1,186 @@
+"""The owner's login: the password, and the browsers that are logged in."""
+
+import hashlib
+import math
+import secrets
+import threading
+import unicodedata
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from guestbook.auth import rate_limit
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage.database import writing
+from guestbook.storage.models import Login, Setting
+
+LASTS = timedelta(days=14)
+SHORTEST, LONGEST = 10, 1000  # characters of a password
+BROWSER_LIMIT = 200  # characters, as in schema.sql
+WRONG = "This is not the password."
+FREE_TRIES = 5  # wrong passwords from one network before it has to wait
+UNDER_ATTACK = 30  # wrong passwords from all networks in an hour, from which on strangers have fewer of them
+FREE_UNDER_ATTACK = 1
+HOUR = timedelta(hours=1)
+NOBODY = "scrypt:32768:8:1$nobody$" + "0" * 128  # what no password hashes to, for as long as none is set
+CONSONANTS, VOWELS = "bdfghjklmnprstvz", "aiou"
+WORDS = 5  # of a password that we make: 16 bits each
+
+_one_at_a_time = threading.Lock()  # scrypt takes 32 MB, and a small host has no room for many of them
+
+
+class WrongPassword(Refused):
+    """The password is not the owner's."""
+
+
+class TooManyTries(Refused):
+    """This network has to wait for so many `seconds` before it may try again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        unit = f"{self.seconds} seconds" if self.seconds < 90 else f"{round(self.seconds / 60)} minutes"
+        super().__init__(
+            f"There were too many wrong passwords. Please wait {'a second' if self.seconds == 1 else unit}."
+        )
+
+
+def has_password(session: Session) -> bool:
+    """Whether the owner has set one; nobody can log in before."""
+    return _hash(session) is not None
+
+
+def set_password(session: Session, password: str) -> None:
+    """Set the owner's password, and log out everywhere; raises Refused for one that will not do."""
+    value = generate_password_hash(_checked(password), method="scrypt")
+    session.merge(Setting(name="password", value=value))
+    session.flush()  # before the logins go, so that one that is just being opened is among them
+    log_out_everywhere(session)
+
+
+def change_password(session: Session, password: str, *, known: str, browser: str) -> str:
+    """The same for somebody who stays logged in; returns the value of the new login's cookie.
+
+    `known` is the hash that `confirm` returned: raises WrongPassword when another was set since.
+    """
+    if _hash(session, lock=True) != known:
+        raise WrongPassword(WRONG, field="password")
+    set_password(session, password)
+    return _open(session, browser)
+
+
+def random_password() -> str:
+    """Make a password of 80 bits that can be read aloud and typed: five words as `lusab-babad`."""
+    letters = (CONSONANTS, VOWELS, CONSONANTS, VOWELS, CONSONANTS)
+    return "-".join("".join(map(secrets.choice, letters)) for _ in range(WORDS))
+
+
+def log_in(password: str, *, address: str | None, browser: str, settings: Settings) -> str:
+    """Return the value of a new login's cookie; raises WrongPassword or TooManyTries.
+
+    Each try is counted before the password is looked at, so that many at once gain nothing. No try from
+    elsewhere makes the owner wait who types the right password: under attack a network that is new still has
+    its first one. The transactions are its own, for scrypt takes long.
+    """
+    known = confirm(password, address=address, settings=settings)
+    with writing() as session:
+        if _hash(session, lock=True) != known:  # set anew since: whoever has the old one is late
+            raise WrongPassword(WRONG, field="password")
+        return _open(session, browser)
+
+
+def confirm(password: str, *, address: str | None, settings: Settings) -> str:
+    """See that this is the owner's password, and return its hash; raises WrongPassword or TooManyTries."""
+    everybody = rate_limit.who(settings.secret_key, "login")
+    network = rate_limit.who(settings.secret_key, "login", address or "")
+    now = clock.now()
+    with writing() as session:
+        attacked = rate_limit.count(session, everybody, now, within=HOUR) >= UNDER_ATTACK
+        wait = rate_limit.knock(session, network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES)
+        stored = _hash(session) or NOBODY
+    if wait:
+        raise TooManyTries(wait)
+    right = _is_right(stored, password)
+    with writing() as session:
+        if right:
+            rate_limit.forget(session, network)
+        else:
+            rate_limit.take(session, everybody, clock.now(), most=UNDER_ATTACK, within=HOUR)
+    if not right:
+        raise WrongPassword(WRONG, field="password")
+    return stored
+
+
+def find(session: Session, value: str) -> Login | None:
+    """Return the login behind a cookie's value, unless it is over."""
+    row = session.get(Login, _digest(value))
+    return row if row and clock.now() < row.expires_at else None
+
+
+def log_out(session: Session, value: str) -> None:
+    """End the login of a cookie, which is worth nothing from now on, wherever it was copied to."""
+    log_out_one(session, _digest(value))
+
+
+def log_out_everywhere(session: Session) -> None:
+    """End all logins."""
+    session.execute(delete(Login))
+
+
+def log_out_one(session: Session, login_id: str) -> None:
+    """End the login that is listed under this id."""
+    session.execute(delete(Login).where(Login.id == login_id))
+
+
+def logins(session: Session) -> list[Login]:
+    """Return the browsers that are logged in, the latest first."""
+    query = select(Login).where(Login.expires_at > clock.now()).order_by(Login.created_at.desc())
+    return list(session.scalars(query))
+
+
+def _open(session: Session, browser: str) -> str:
+    value, now = secrets.token_urlsafe(32), clock.now()
+    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in browser[:BROWSER_LIMIT])
+    session.add(Login(id=_digest(value), browser=shown, created_at=now, expires_at=now + LASTS))
+    return value
+
+
+def _hash(session: Session, *, lock: bool = False) -> str | None:
+    query = select(Setting.value).where(Setting.name == "password")
+    return session.scalar(query.with_for_update() if lock else query)
+
+
+def _is_right(stored: str, password: str) -> bool:
+    if len(password) > LONGEST or not _is_text(password):
+        return False
+    with _one_at_a_time:
+        try:
+            return check_password_hash(stored, _normal(password))
+        except ValueError:  # a hash that somebody broke by hand
+            return False
+
+
+def _checked(password: str) -> str:
+    """Return it as `_normal`; raises Refused."""
+    if len(password) > LONGEST or len(_normal(password)) < SHORTEST:
+        raise Refused(f"The password must have {SHORTEST} to {LONGEST:,} characters.", field="password")
+    if not _is_text(password):
+        raise Refused("The password must be text in UTF-8, without NUL.", field="password")
+    return _normal(password)
+
+
+def _is_text(password: str) -> bool:
+    """Whether it has no half characters, and no NUL: to HMAC, and so to scrypt, `x` and `x\\0` are one."""
+    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in password)
+
+
+def _normal(password: str) -> str:
+    """Return the password as every keyboard makes it."""
+    return unicodedata.normalize("NFC", password)
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()

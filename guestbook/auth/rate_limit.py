@@ -1,0 +1,102 @@
+"""How often somebody may do something. Counts are kept in the database, for a server has several processes.
+
+Whoever is counted is known by a keyed hash of the network alone, so no visitor's address is stored.
+"""
+
+import hmac
+import re
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from guestbook.storage.models import Limit
+
+FORGET_AFTER = timedelta(days=1)
+SKEW = timedelta(seconds=60)  # by which another may be ahead: who waits for the row has looked at the clock
+FIRST_WAIT = 1.0  # seconds after the first wrong try that was one too many; it doubles with each further one
+LONGEST_WAIT = 900.0  # seconds
+IPV6_NETWORK = 64  # bits; whoever has one address of such a network has them all
+WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
+
+
+def who(secret_key: str, what: str, address: str | None = None) -> str:
+    """Return the name under which an address's network is counted for `what`; everybody's without one."""
+    subject = what if address is None else f"{what} {_network(address)}"
+    return hmac.new(secret_key.encode(), subject.encode(), "sha256").hexdigest()
+
+
+def take(session: Session, name: str, now: datetime, *, most: int, within: timedelta) -> float:
+    """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
+    row = _row(session, name, now)
+    if not now - within < row.since <= now + SKEW:
+        row.hits, row.since = 0, now
+    if row.hits >= most:
+        return max(1.0, (row.since + within - now).total_seconds())
+    row.hits, row.last_at = row.hits + 1, now
+    session.flush()
+    return 0.0
+
+
+def count(session: Session, name: str, now: datetime, *, within: timedelta) -> int:
+    """Return how often `take` has counted since its present stretch of that time began."""
+    row = session.get(Limit, name)
+    return row.hits if row and now - within < row.since <= now + SKEW else 0
+
+
+def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
+    """Count one more try and return 0, or count nothing and return the seconds to wait before the next.
+
+    The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
+    """
+    row = _row(session, name, now)
+    if now - row.last_at >= FORGET_AFTER:
+        row.hits = 0
+    row.last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
+    left = (row.last_at + timedelta(seconds=_wait(row.hits, free)) - now).total_seconds()
+    if left <= 0:
+        row.hits, row.last_at = row.hits + 1, now
+    session.flush()
+    return max(0.0, left)
+
+
+def forget(session: Session, name: str) -> None:
+    """Let somebody begin anew."""
+    session.execute(delete(Limit).where(Limit.who == name))
+
+
+def _wait(tries: int, free: int) -> float:
+    return 0.0 if tries < free else min(FIRST_WAIT * 2.0 ** min(tries - free, 20), LONGEST_WAIT)
+
+
+def _row(session: Session, name: str, now: datetime) -> Limit:
+    """Return the row under a lock; a new one where there is none, be it another process that makes it."""
+    row = session.get(Limit, name, with_for_update=True, populate_existing=True)
+    if row is None:
+        session.execute(_insert(session, who=name, hits=0, since=now, last_at=now))
+        row = session.get_one(Limit, name, with_for_update=True, populate_existing=True)
+    return row
+
+
+def _insert(session: Session, **values: object) -> Any:
+    """Return an INSERT that lets a row be that is there; two that failed would deadlock on MariaDB."""
+    dialect = session.get_bind().dialect.name
+    if dialect in ("mysql", "mariadb"):
+        return mysql.insert(Limit).values(**values).on_duplicate_key_update(who=values["who"])
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(Limit).values(**values).on_conflict_do_nothing()
+
+
+def _network(address: str) -> str:
+    """Return the address, or of one in IPv6 its /64; what is no address, such as a socket's name, as is."""
+    bare = WITH_PORT.fullmatch(address)
+    try:
+        ip = ip_address((bare[1] or bare[2] if bare else address).partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or f"{int(ip) >> (128 - IPV6_NETWORK):x}/{IPV6_NETWORK}")

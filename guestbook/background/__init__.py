@@ -1,0 +1,1 @@
+"""What cron starts: a pass, what it deletes, and the same through RabbitMQ and Celery."""

@@ -1,0 +1,142 @@
+"""The relay: a pass that hands what is due to the broker instead of doing it."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, literal, select
+
+from guestbook.background import cron
+from guestbook.background.celery.messages import DELIVER, PROCESS
+from guestbook.background.celery.publisher import Publisher
+from guestbook.background.celery.window import TOKEN, Belt
+from guestbook.background.cron import Stage
+from guestbook.lib import clock, file_lock, retry_policy
+from guestbook.lib.text import counted
+from guestbook.outbound.recorder import Tally
+from guestbook.queue import clock_repair, leases
+from guestbook.queue.poller import Watch
+from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.models import (
+    DELIVERIES,
+    FIRST_DUE,
+    FIRST_INBOUND_DUE,
+    INBOUND,
+    Delivery,
+    Pass,
+    Source,
+    Webhook,
+)
+
+TICK = 0.05  # seconds between two looks at what workers have done
+
+
+def run(
+    engine: Engine,
+    settings: Settings,
+    *,
+    max_seconds: float,
+    stay: bool,
+    narrate: Callable[[str], None] = lambda _line: None,
+) -> Tally | None:
+    """Publish what is due until nothing is, or with `stay` until the time is over, and keep house.
+
+    Return what workers have done meanwhile, or None when another relay holds the data folder's lock. Raises
+    BrokerAway; then what could not be published is due at once for a pass or for the next relay.
+    """
+    assert settings.broker_url
+    with (
+        Publisher(settings.broker_url) as publisher,
+        cron.begun(engine, settings, max_seconds, housekeeping=True, lock=file_lock.RELAY) as stage,
+    ):
+        if stage is None:
+            return None
+        since = _last_end(engine) or clock.now()  # what workers did between two relays is told of too
+        _loop(engine, settings, publisher, stage, stay, narrate)
+        stage.tally = _done_since(engine, since)
+        return stage.tally
+
+
+def take_back(engine: Engine) -> int:
+    """Make due at once what was published and not begun; whoever gets a message of it finds it gone."""
+    return database.insist(engine, _take_back)
+
+
+def _loop(
+    engine: Engine,
+    settings: Settings,
+    publisher: Publisher,
+    stage: Stage,
+    stay: bool,
+    narrate: Callable[[str], None],
+) -> None:
+    outbox = Belt(
+        engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, retry_policy.lease(settings.timeout)
+    )
+    inbox = Belt(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
+    repairs = clock_repair.EachMinute(engine, settings)
+    with Watch(engine) as watch:
+        while not stage.stop.is_set() and time.monotonic() < stage.until:
+            repairs.look()
+            seen = watch.version()  # before the look, or what comes after it would be overslept
+            came, went = inbox.work(publisher), outbox.work(publisher)
+            if came or went:
+                deliveries = counted(went, "delivery", "deliveries")
+                narrate(f"Published {deliveries} and {counted(came, 'inbound event')}.")
+            next_due = _next_due(engine, watch)
+            if next_due and next_due <= clock.now():
+                stage.stop.wait(TICK)  # their windows are full, or there is more
+            elif stay:
+                watch.rest(min(stage.until, repairs.next), stage.stop, since=seen, wake_at=next_due)
+            elif not came and not went:
+                break
+
+
+def _next_due(engine: Engine, watch: Watch) -> datetime | None:
+    came = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
+    with engine.connect() as connection:
+        moments = [watch.next_due(), *connection.scalars(came)]
+    return min((moment for moment in moments if moment), default=None)
+
+
+def _open_webhooks(now: datetime) -> Any:
+    open_now = Webhook.open_at(now), now >= FIRST_DUE
+    return select(Webhook.id, Webhook.failures_in_a_row).where(*open_now).order_by(Webhook.id)
+
+
+def _open_sources(now: datetime) -> Any:
+    open_now = Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE
+    return select(Source.id, literal(0)).where(*open_now).order_by(Source.id)
+
+
+def _last_end(engine: Engine) -> datetime | None:
+    mine = Pass.finished_at <= clock.now(), Pass.host == clock_repair.host()
+    with engine.connect() as connection:
+        return connection.scalar(select(func.max(Pass.finished_at)).where(*mine))
+
+
+def _done_since(engine: Engine, since: datetime) -> Tally:
+    """Count what came to its end, whoever did it: cron's mail shall tell of it as after a pass."""
+    tally = Tally()
+    done = Delivery.finished_at > since
+    count = select(func.count()).select_from(Delivery)
+    lost = select(Webhook.name, Webhook.id, func.count()).join(Delivery, Delivery.webhook_id == Webhook.id)
+    with engine.connect() as connection:
+        tally.processed = connection.scalar(count.where(Delivery.status == "processed", done)) or 0
+        query = lost.where(Delivery.status == "failed", done).group_by(Webhook.name, Webhook.id)
+        for name, webhook_id, number in connection.execute(query):
+            tally.given_up[name, webhook_id] = number
+        gone = select(Webhook.name).where(Webhook.disabled_at > since, Webhook.disabled_reason != "by_hand")
+        tally.disabled = [f"webhook {name} was disabled" for name in connection.scalars(gone)]
+    return tally
+
+
+def _take_back(connection: Connection) -> int:
+    now, count = clock.now(), 0
+    for table, group, groups in ((DELIVERIES, "webhook_id", Webhook.id), (INBOUND, "source_id", Source.id)):
+        for group_id in connection.scalars(select(groups)).all():
+            mine = table.c[group] == group_id
+            count += leases.take_back(connection, table, mine, now=now, tokens=TOKEN)
+    return count

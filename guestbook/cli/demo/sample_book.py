@@ -1,0 +1,95 @@
+"""What stands ready in the demo's book, and a look at what has become of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from guestbook.auth import login
+from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import Verdict
+from guestbook.inbound import bins
+from guestbook.lib import clock, ids
+from guestbook.outbound import webhooks
+from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.models import Attempt, Bin, BinRequest, Comment, Delivery
+
+ANSWER = "Thank you!\n"  # the bin's
+COMMENTS = (
+    ("Grace", "Found your site by way of a friend's. The photos of the harbour are lovely!"),
+    ("Łukasz", "Greetings from Łódź 🦋 I have taken your recipe for pierogi home."),
+    ("Mary", "I was here, and I will come back."),
+)
+REPLY = "Please do, Mary! The next photos come in spring."
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """The bin, the webhook that sends to it, and the words that open doors."""
+
+    bin_id: str
+    bin_url: str
+    secret: str
+    password: str
+
+
+def prepare(engine: Engine, settings: Settings) -> Props:
+    """Make the tables, the password, some comments, a bin and, when these are there, the webhook."""
+    database.create_tables(engine)
+    password = login.random_password()
+    with Session(engine) as opened, database.writing(opened) as session:
+        login.set_password(session, password)
+        _write_comments(session, settings)
+        bin_ = bins.add(session, {"name": "demo", "body": ANSWER})
+        url = bin_.url(settings.base_url)
+        webhook = webhooks.add(session, {"url": url, "name": "the bin"}, settings)
+        return Props(bin_.id, url, webhook.secret, password)
+
+
+def fail_next(engine: Engine, props: Props) -> None:
+    """Set the bin to fail one request and then succeed."""
+    with Session(engine) as opened, database.writing(opened) as session:
+        bins.update(session, session.get_one(Bin, props.bin_id), {"fail": "1"})
+
+
+def delivery_of(engine: Engine, comment_id: str) -> Delivery:
+    """Return the delivery that a comment caused."""
+    with Session(engine) as session:
+        return session.scalars(select(Delivery).where(Delivery.comment_id == comment_id)).one()
+
+
+def attempts(engine: Engine, delivery: Delivery) -> list[Attempt]:
+    """Return the attempts made for a delivery, the first one first."""
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
+    with Session(engine) as session:
+        return list(session.scalars(query))
+
+
+def caught(engine: Engine, props: Props, delivery: Delivery) -> list[BinRequest]:
+    """Return what the bin got of a delivery, the first one first."""
+    with Session(engine) as session:
+        rows = bins.latest(session, props.bin_id, bins.REQUESTS)
+    return [row for row in reversed(rows) if header(row, "webhook-id") == delivery.event_id]
+
+
+def header(row: BinRequest, name: str) -> str:
+    """Return a header of a request; its name in whatever case."""
+    return next((value for key, value in row.pairs if key.lower() == name.lower()), "")
+
+
+def _write_comments(session: Session, settings: Settings) -> None:
+    """Sign the book as if some days ago; there is no webhook yet that would hear of it."""
+    for days, (name, message) in zip(range(len(COMMENTS), 0, -1), COMMENTS, strict=True):
+        draft, published = Draft(name, None, message, {}), Verdict("published", None)
+        comment = book.sign(session, draft, published, form_key=None, settings=settings)
+        _put_back(session, comment, days)
+    book.reply(session, comment, REPLY, settings)
+
+
+def _put_back(session: Session, comment: Comment, days: int) -> None:
+    comment.created_at = clock.now() - timedelta(days=days)
+    comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # by which the book is sorted
+    session.flush()

@@ -1,0 +1,117 @@
+"""Move the book to another database from the shell."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from guestbook.cli import output, secrets
+from guestbook.lib.text import counted
+from guestbook.settings import parsers
+from guestbook.storage.copy import book_copy
+from guestbook.storage.copy.book_copy import Moved, Report, Step
+from guestbook.storage.copy.target import TargetAway
+
+SHOWN = 12  # letters of a checksum in the table
+NEXT = """\
+Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers again. The data folder stays,
+for the secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
+
+
+def _url(context: click.Context, param: click.Parameter, value: str) -> str:
+    """Read the target's URL, from standard input where it is `-`."""
+    try:
+        return parsers.database_url(secrets.option(context, param, value) or "")
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+@click.command("migrate-to")
+@click.argument("url", callback=_url)
+@output.as_json
+@output.command
+def migrate_to(url: str, as_json: bool) -> None:
+    """Copy the book to another database, and check it.
+
+    URL is as for GUESTBOOK_DATABASE_URL; with - it is read from standard input, so that nobody sees its
+    password. The database must be empty, or hold an earlier copy of this book. Stop the web server, cron and
+    workers before. Whatever stops this, run it again: it copies what is missing.
+    """
+    try:
+        report = book_copy.run(output.settings(), url, progress=_progress, waiting=_waiting)
+    except TargetAway as error:
+        click.echo(f"The target cannot be used now: {output.safe(str(error))}.", err=True)
+        sys.exit(output.AWAY)
+    if as_json:
+        output.print_json(_document(report))
+    else:
+        _print(report)
+    _judge(report)
+    if not as_json:
+        rows = sum(one.book.rows for one in report.moved)
+        click.echo(f"\nThe copy in {report.place} is the book: {counted(rows, 'row')}, each compared.")
+        click.echo(NEXT)
+
+
+def _waiting() -> None:
+    click.echo("A pass is at work; waiting for its end.", err=True)
+
+
+@contextmanager
+def _progress(label: str, rows: int) -> Iterator[Step]:
+    """Show a bar on a terminal."""
+    if not rows or not sys.stderr.isatty():
+        yield lambda _rows: None
+        return
+    bar: Any = click.progressbar(length=rows, label=label, file=sys.stderr)
+    with bar:
+        yield bar.update
+
+
+def _print(report: Report) -> None:
+    output.print_table(
+        ("TABLE", "ROWS", "CHECKSUM", "COPIED", "THERE ALREADY", "REMOVED"),
+        [
+            (one.table.name, one.book.rows, str(one.book)[:SHOWN], one.copied, _kept(one), one.removed)
+            for one in report.moved
+        ],
+        "",
+    )
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "target": report.place,
+        "tables": [
+            {
+                "table": one.table.name,
+                "rows": one.book.rows,
+                "checksum": str(one.book),
+                "copied": one.copied,
+                "there_already": _kept(one),
+                "removed": one.removed,
+                "is_whole": one.is_whole,
+                "is_still": one.is_still,
+            }
+            for one in report.moved
+        ],
+    }
+
+
+def _kept(one: Moved) -> int:
+    return one.book.rows - one.copied
+
+
+def _judge(report: Report) -> None:
+    """End with 1 when the copy is not the book."""
+    torn = [one.table.name for one in report.moved if not one.is_whole]
+    if torn:
+        raise click.ClickException(f"The copy differs from the book, in {', '.join(torn)}. Do not use it.")
+    written = [one.table.name for one in report.moved if not one.is_still]
+    if written:
+        raise click.ClickException(
+            f"The book was written to meanwhile, in {', '.join(written)}. "
+            "Stop the web server, cron and workers everywhere, and run this again: it copies what is new."
+        )

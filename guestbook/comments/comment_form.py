@@ -1,0 +1,99 @@
+"""What a visitor asks to write: the cleaned fields of the form, and for each wrong one the reason."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from urllib.parse import urlsplit
+
+from guestbook.lib.text import clean_line, clean_text
+
+NAME_LIMIT = 80  # characters, as in schema.sql
+WEBSITE_LIMIT = 500  # characters, as in schema.sql
+MESSAGE_LIMIT = 4000  # characters; at four bytes each the payload of a webhook stays under 20 kB
+
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # with a digit it is the port of a host
+HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")
+NEVER_IN_A_URL = re.compile(r"[\s<>\"\\\x00-\x1f\x7f]")  # browsers read \ as /, which hides the real host
+
+NOT_AN_ADDRESS = "This does not look like the address of a website, such as example.org."
+NOT_THE_WEB = "Only addresses that start with http:// or https:// can be linked."
+NOT_MAIL = "Please leave out the @ and what stands before it: this is for the address of a website."
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The fields as they would be stored; on an error they still hold what was typed."""
+
+    name: str
+    website: str | None
+    message: str
+    errors: Mapping[str, str]  # field → one sentence for the visitor, in the order of the form
+
+
+def read(fields: Mapping[str, str]) -> Draft:
+    """Read `name`, `website` and `message`; a field that is missing counts as empty."""
+    name = clean_line(fields.get("name", ""))
+    website, wrong_website = _read_website(clean_line(fields.get("website", "")))
+    message = clean_text(fields.get("message", ""))
+    reasons = {"name": _name_error(name), "website": wrong_website, "message": _message_error(message)}
+    return Draft(name, website, message, {field: reason for field, reason in reasons.items() if reason})
+
+
+def website_error(url: str) -> str | None:
+    """Say why this must not become a link, or None when it may."""
+    if len(url) > WEBSITE_LIMIT:
+        return f"This address has {len(url):,} characters. Please use one with at most {WEBSITE_LIMIT}."
+    try:
+        return _url_error(url)
+    except ValueError:  # urlsplit's word for brackets, ports and characters that no host has
+        return NOT_AN_ADDRESS
+
+
+def _read_website(typed: str) -> tuple[str | None, str | None]:
+    if not typed:
+        return None, None
+    url = _with_scheme(typed)
+    reason = website_error(url)
+    return (typed, reason) if reason else (url, None)
+
+
+def _with_scheme(typed: str) -> str:
+    """Put https:// in front of what people type, `example.org`; leave alone what must be judged as it is."""
+    if typed.startswith("//"):
+        return f"https:{typed}"
+    if SCHEME.match(typed):
+        scheme, _, rest = typed.partition(":")
+        return f"{scheme.lower()}:{rest}"
+    return f"https://{typed}" if "." in typed else typed
+
+
+def _url_error(url: str) -> str | None:
+    parts = urlsplit(url)
+    if parts.scheme and SCHEME.match(url) and parts.scheme not in ("http", "https"):
+        return NOT_THE_WEB
+    if not parts.scheme or not parts.hostname or NEVER_IN_A_URL.search(url) or parts.port == 0:
+        return NOT_AN_ADDRESS
+    if "@" in parts.netloc:
+        return NOT_MAIL
+    if "[" in parts.netloc:
+        IPv6Address(parts.hostname)
+    elif not HOST.fullmatch(parts.hostname):
+        return NOT_AN_ADDRESS
+    return None
+
+
+def _name_error(name: str) -> str | None:
+    if not name:
+        return "Please write your name."
+    if len(name) > NAME_LIMIT:
+        return f"This name has {len(name):,} characters. Please use at most {NAME_LIMIT}."
+    return None
+
+
+def _message_error(message: str) -> str | None:
+    if not message:
+        return "Please write a few words."
+    if len(message) > MESSAGE_LIMIT:
+        return f"Your message has {len(message):,} characters. Please use at most {MESSAGE_LIMIT:,}."
+    return None

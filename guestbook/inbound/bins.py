@@ -1,0 +1,241 @@
+"""Bins: make, change and empty them, and store what they catch."""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import byte_text, ids, text
+from guestbook.lib.errors import Refused
+from guestbook.queue import erasure
+from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
+
+NAME_LIMIT = 80
+REQUESTS = 200  # kept for each bin; retention.KEEP_CAUGHT says for how long
+KEPT = 256 * 1024  # bytes of a body
+HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: so a bin takes 100 MB at the most
+BODY_LIMIT = 4000  # characters of the answer's body
+DELAY_LIMIT = 5.0  # seconds
+FAILURES_LIMIT = 1000
+FAILURE = 500  # the status of an answer that fails
+# What no browser takes for a page, whatever the body holds; HTML, SVG and XML are missing for that reason.
+TYPES = ("text/plain", "application/json", "application/x-www-form-urlencoded")
+CHARSET = "; charset=utf-8"
+UNNAMED = "bin"
+NOT_IN_BODIES = re.compile("[\0\ud800-\udfff]")  # no database takes half a character
+NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A request as it came in."""
+
+    method: str
+    path: str  # what follows the token
+    query: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a bin answers."""
+
+    status: int
+    body: str
+    type: str
+    delay: float  # seconds
+
+
+def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Bin:
+    """Add a bin from any of `name`, `status`, `body`, `type`, `delay` (seconds) and `fail` (times)."""
+    values = {"name": UNNAMED, **_checked(fields)}
+    bin_ = Bin(id=row_id or ids.new(), token=secrets.token_urlsafe(18), **values)
+    session.add(bin_)
+    session.flush()
+    return bin_
+
+
+def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
+    """Change the named fields, all or, when one is wrong, none."""
+    for name, value in _checked(fields).items():
+        setattr(bin_, name, value)
+    session.add(bin_)
+    session.flush()
+
+
+def clear(session: Session, bin_id: str) -> int:
+    """Remove what a bin has caught; return how many requests."""
+    caught = session.connection().execute(delete_rows(BIN_REQUESTS).where(BIN_REQUESTS.c.bin_id == bin_id))
+    return caught.rowcount or 0
+
+
+def delete(session: Session, bin_: Bin) -> int:
+    """Remove a bin with what it has caught; return how many requests."""
+    count = clear(session, bin_.id)
+    session.delete(bin_)
+    session.flush()
+    return count
+
+
+def count(session: Session, bin_id: str) -> int:
+    """Return how many requests of a bin are kept."""
+    query = select(func.count()).select_from(BIN_REQUESTS).where(BIN_REQUESTS.c.bin_id == bin_id)
+    return session.scalar(query) or 0
+
+
+def latest(session: Session, bin_id: str, limit: int, before: str | None = None) -> list[BinRequest]:
+    """Return requests of a bin, the newest first; those before that id, where one is given."""
+    query = select(BinRequest).where(BinRequest.bin_id == bin_id).order_by(BinRequest.id.desc())
+    if before is not None:
+        query = query.where(BinRequest.id < before)
+    return list(session.scalars(query.limit(limit)))
+
+
+def find(session: Session, token: str) -> str | None:
+    """Return the id of the bin at that address."""
+    return session.scalar(select(Bin.id).where(Bin.token == token))
+
+
+def catch(session: Session, bin_id: str, caught: Caught) -> Answer | None:
+    """Store a request and return what is answered; None when the bin was deleted meanwhile.
+
+    The bin's row is locked, so that of many requests at once each counts, and each sees what the others left.
+    """
+    lock = {"key_share": True}
+    bin_ = session.get(Bin, bin_id, with_for_update=lock, populate_existing=True)
+    if bin_ is None:
+        return None
+    answer = _answer(bin_)
+    row = _row(bin_id, caught, answer.status)
+    if row.event_id and erasure.is_erased(session.connection(), row.event_id, caught.received_at):
+        return answer  # it was on its way when its comment was deleted for good
+    session.add(row)
+    session.flush()
+    _drop_oldest(session, bin_id)
+    return answer
+
+
+def _answer(bin_: Bin) -> Answer:
+    """Return what comes next, and count the failures down."""
+    delay = bin_.delay_milliseconds / 1000
+    if bin_.failures_left > 0:
+        bin_.failures_left -= 1
+        return Answer(FAILURE, "This bin is set to fail.\n", TYPES[0] + CHARSET, delay)
+    return Answer(bin_.answer_status, bin_.answer_body, bin_.answer_type, delay)
+
+
+def _row(bin_id: str, caught: Caught, answered: int) -> BinRequest:
+    packed, encoding = byte_text.pack(caught.body[:KEPT])
+    return BinRequest(
+        bin_id=bin_id,
+        method=caught.method,
+        path=caught.path,
+        query=caught.query,
+        headers=json.dumps(_first(caught.headers)),
+        body=packed,
+        encoding=encoding,
+        size=len(caught.body),
+        answered=answered,
+        received_at=caught.received_at,
+        event_id=_event_id(caught.headers),
+    )
+
+
+def _first(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return as many headers as are kept."""
+    sizes = accumulate(len(json.dumps(header)) + 2 for header in headers)
+    return [header for header, size in zip(headers, sizes, strict=True) if size <= HEADERS_KEPT]
+
+
+def _event_id(headers: Sequence[tuple[str, str]]) -> str | None:
+    """Return the event's id if it may be one of ours."""
+    named = (value for name, value in headers if name.lower() == "webhook-id" and ids.ID.fullmatch(value))
+    return next(named, None)
+
+
+def _drop_oldest(session: Session, bin_id: str) -> None:
+    rows = BIN_REQUESTS.c
+    too_many = select(rows.id).where(rows.bin_id == bin_id).order_by(rows.id.desc()).offset(REQUESTS)
+    old = session.scalars(too_many.limit(REQUESTS)).all()  # MariaDB knows no OFFSET within IN
+    if old:
+        session.connection().execute(delete_rows(BIN_REQUESTS).where(rows.id.in_(old)))
+
+
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
+    checks: dict[str, tuple[str, Callable[[Any], Any]]] = {
+        "name": ("name", _name),
+        "status": ("answer_status", _status),
+        "body": ("answer_body", _body),
+        "type": ("answer_type", _type),
+        "delay": ("delay_milliseconds", _delay),
+        "fail": ("failures_left", _failures),
+    }
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, (column, check) in checks.items():
+        try:
+            if name in fields:
+                values[column] = check(fields[name])
+        except Refused as error:
+            wrong |= error.fields
+    if wrong:
+        raise Refused.of(wrong)
+    return values
+
+
+def _name(value: str) -> str:
+    name = text.clean_line(value)
+    if not name or len(name) > NAME_LIMIT:
+        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
+    return name
+
+
+def _status(value: object) -> int:
+    status = _number(value)
+    if status is None or status % 1 or not 200 <= status <= 599:
+        raise Refused("The status must be a number from 200 to 599.", field="status")
+    return int(status)
+
+
+def _body(value: str) -> str:
+    if NOT_IN_BODIES.search(value):
+        raise Refused("The body must be text without NUL.", field="body")
+    if len(value) > BODY_LIMIT:
+        raise Refused(f"The body must have at most {BODY_LIMIT:,} characters.", field="body")
+    return value
+
+
+def _type(value: str) -> str:
+    if value.partition(";")[0] not in TYPES:
+        raise Refused(f"The content type must be one of {', '.join(TYPES)}.", field="type")
+    return value if ";" in value else value + CHARSET
+
+
+def _delay(value: object) -> int:
+    delay = _number(value)
+    if delay is None or delay > DELAY_LIMIT:
+        raise Refused(f"The delay must be 0 to {DELAY_LIMIT:g} seconds.", field="delay")
+    return round(delay * 1000)
+
+
+def _failures(value: object) -> int:
+    times = _number(value)
+    if times is None or times % 1 or times > FAILURES_LIMIT:
+        raise Refused(f"The failures must be a number from 0 to {FAILURES_LIMIT:,}.", field="fail")
+    return int(times)
+
+
+def _number(value: object) -> float | None:
+    typed = str(value).strip()
+    return float(typed) if typed.isascii() and NUMBER.fullmatch(typed) else None

@@ -1,0 +1,101 @@
+"""What to search an inbound event by: its name, the sender's id for it, and who was behind it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guestbook.lib.text import clean_line
+
+EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.sql
+
+# Headers that name the event. Gitea and Forgejo send GitHub's too, and mean the same.
+EVENT_HEADERS = ("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event")
+# An id is there to drop what came before, so only such headers count as are new with each delivery and the
+# same in all attempts at it. GitLab's Idempotency-Key is; X-Gitlab-Event-UUID is shared by several events.
+ID_HEADERS = (
+    *("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"),
+    *("webhook-id", "svix-id", "idempotency-key"),
+)
+# Where payloads name a person, the best first.
+SENDER_PATHS = (
+    ("sender", "login"),  # GitHub, Gitea, Forgejo
+    ("sender", "username"),
+    ("user_username",),  # GitLab, push
+    ("user", "username"),  # GitLab, all else; Slack's buttons
+    ("user_name",),  # Slack's commands
+    ("event", "user"),  # Slack
+    ("data", "comment", "name"),  # another guestbook
+    ("pusher", "name"),
+    ("sender",),
+    ("user", "name"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Clean, in one line each, and no longer than their columns; None where the sender says nothing."""
+
+    event: str | None
+    external_id: str | None
+    sender: str | None
+
+
+def extract(headers: Mapping[str, str], payload: object) -> Facts:
+    """Read the facts from the headers, whose names are in lower case, and the parsed body. Never raises."""
+    return Facts(
+        _cleaned(_event(headers, payload), EVENT_LIMIT),
+        _cleaned(_external_id(headers, payload), ID_LIMIT),
+        _first(payload, SENDER_PATHS, SENDER_LIMIT),
+    )
+
+
+def split(event: str | None, payload: object) -> tuple[str, str]:
+    """Return the event without its action, and the action or "": `issues.opened` → `issues`, `opened`."""
+    event, action = event or "", _action(payload) or ""
+    if action and event.endswith(f".{action}"):
+        return event.removesuffix(f".{action}"), action
+    return event, ""
+
+
+def _event(headers: Mapping[str, str], payload: object) -> str | None:
+    named = next((headers[name] for name in EVENT_HEADERS if headers.get(name)), None)
+    if named and "x-guestbook-event" in headers:
+        return named
+    named = named or _at(payload, "object_kind") or headers.get("x-gitlab-event")
+    if named:
+        action = _action(payload)
+        return f"{named}.{action}" if action else named
+    return _at(payload, "event", "type") or _at(payload, "type") or _at(payload, "event")
+
+
+def _action(payload: object) -> str | None:
+    """Return `opened` and the like: of GitHub and its kin, or of GitLab."""
+    action = _at(payload, "action") or _at(payload, "object_attributes", "action")
+    return _cleaned(action, EVENT_LIMIT)
+
+
+def _external_id(headers: Mapping[str, str], payload: object) -> str | None:
+    named = next((headers[name] for name in ID_HEADERS if headers.get(name)), None)
+    if named:
+        return named
+    own = _at(payload, "id")
+    if own and own.startswith("evt_"):  # Stripe; elsewhere `id` is mostly that of a thing, not of the event
+        return own
+    return _at(payload, "event_id")  # Slack
+
+
+def _first(payload: object, paths: tuple[tuple[str, ...], ...], limit: int) -> str | None:
+    found = (_cleaned(_at(payload, *path), limit) for path in paths)
+    return next((text for text in found if text), None)
+
+
+def _at(payload: Any, *path: str) -> str | None:
+    """Return the text that stands there, if one does."""
+    for key in path:
+        payload = payload.get(key) if isinstance(payload, dict) else None
+    return payload if isinstance(payload, str) else None
+
+
+def _cleaned(text: str | None, limit: int) -> str | None:
+    # What is far too long is cut before it is cleaned, too: that takes time.
+    return clean_line((text or "")[: limit * 8])[:limit].rstrip() or None

@@ -1,0 +1,83 @@
+"""A lock of the data folder. The kernel lets go of it on any death, so it is never stale.
+
+It only saves work, or waiting: that no delivery is sent twice rests on the leases.
+"""
+
+import fcntl
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from guestbook.lib import file_access
+
+PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
+POLL = 0.1  # seconds
+MODE = 0o600  # whoever can open the file can hold the lock for ever
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Say whether we alone hold the file, after so many seconds of patience, of which `waiting` is told.
+
+    Where the file cannot be opened, a line in the log says so, and we go on as if we held it.
+    """
+    descriptor = _opened(path)
+    if descriptor is None:
+        yield True
+        return
+    try:
+        give_up, is_ours = time.monotonic() + patience, _is_ours(descriptor)
+        if not is_ours and patience:
+            waiting()
+        while not is_ours and time.monotonic() < give_up:
+            time.sleep(POLL)
+            is_ours = _is_ours(descriptor)
+        yield is_ours
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return _open(path)
+    except PermissionError:
+        return _replaced(path)
+    except OSError as error:
+        log.warning("Without a lock: %s cannot be opened (%s).", path, error.strerror)
+        return None
+
+
+def _replaced(path: Path) -> int | None:
+    """Put a file of our own in the place of another user's, or else say what helps."""
+    why = file_access.why_not(path)
+    try:
+        path.unlink()
+        descriptor = _open(path)
+    except OSError:
+        log.warning("Without a lock: %s", why or f"{path} cannot be opened.")
+        return None
+    log.warning("%s belonged to another user and was made anew. Run commands as one user.", path)
+    return descriptor
+
+
+def _open(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, MODE)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != MODE:
+        with suppress(OSError):  # not ours, or a file system without modes
+            os.fchmod(descriptor, MODE)
+    return descriptor
+
+
+def _is_ours(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network drives have no locks
+        pass
+    return True

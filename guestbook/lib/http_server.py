@@ -1,0 +1,164 @@
+"""Serve the app with waitress, within limits that slow or hostile clients cannot use up.
+
+Waitress itself ends a connection only when nothing at all has come for a while, so that a byte now and then
+holds one for ever. Here a request must come, and an answer must leave, at some speed; and when all
+connections are taken, those that have waited longest make room for new visitors.
+"""
+
+import logging
+import resource
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer, UnixWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+CONNECTIONS = 500  # at once
+IDLE = 30  # seconds for which a connection may stay open between two requests
+GRACE = 20.0  # seconds that a request may take to come, and an answer to leave,
+RATE = 2000  # and a second more for so many bytes
+FREED = 10  # so many parts have all connections, of which one is freed when they are used up
+HEADERS = 64 * 1024  # bytes of a request's headers
+BODY = 11 * 1024 * 1024  # bytes of a request's body, more than any page takes; waitress would take a gigabyte
+IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
+DESCRIPTORS = 2048  # that are asked of the host: each connection may need three
+RESERVE = 50  # descriptors for the database and Python
+
+TELL_EVERY = 60  # seconds between two lines in the log about the same trouble
+
+log = logging.getLogger("guestbook.lib.http_server")
+Wsgi = Callable[..., Iterable[bytes]]
+
+
+def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple[Any, str]:
+    """Return a server that listens at `host:port` or `unix:/path`, and its URL; `run` serves until a signal.
+
+    Raises OSError when it cannot listen there, ValueError when that is no address.
+    """
+    kind, path = (_UnixServer, listen[5:]) if listen.startswith("unix:") else (_TcpServer, None)
+    settings = Adjustments(
+        **{"unix_socket": path} if path else {"listen": listen},
+        threads=threads,
+        url_prefix=url_prefix,
+        connection_limit=connections(),
+        channel_timeout=IDLE,
+        cleanup_interval=1,
+        max_request_header_size=HEADERS,
+        max_request_body_size=BODY,
+        inbuf_overflow=IN_MEMORY,
+        asyncore_use_poll=True,  # select() ends at descriptor 1,023
+        clear_untrusted_proxy_headers=False,  # the app knows its proxies
+    )
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # its warnings would fill a disk
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(threads)
+    map_: dict[int, Any] = {}
+    places = [None] if path else settings.listen
+    servers = [kind(app, map_, dispatcher=dispatcher, adj=settings, sockinfo=place) for place in places]
+    return servers[0], ", ".join(_named(server) for server in servers)
+
+
+def connections() -> int:
+    """Return how many connections at once the host's limit of open files allows, after asking it for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(2, min(CONNECTIONS, (soft - RESERVE) // 3))
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+    """A connection that knows since when it waits for its client."""
+
+    began = 0.0  # when the first byte of the request that is not complete came
+    got = 0  # bytes of it
+    leaves_since = 0.0  # when the answer was ready to leave, 0 when none is
+    to_leave = 0  # bytes of it
+    _seen: object = None
+
+    def received(self, data: bytes) -> Any:
+        """Take in what came, and note to which request it belongs."""
+        result = super().received(data)
+        if self.request is not self._seen:
+            self._seen, self.began, self.got = self.request, time.time(), 0
+        self.got += len(data)
+        return result
+
+    def look(self, now: float) -> None:
+        """Note whether an answer waits for the client to take it."""
+        if self.requests or not self.total_outbufs_len:
+            self.leaves_since = 0.0
+        elif not self.leaves_since:
+            self.leaves_since, self.to_leave = now, self.total_outbufs_len
+
+    def waits_since(self) -> float | None:
+        """Return since when the client is waited for; None while a thread works for it."""
+        if self.requests:
+            return None
+        if self.leaves_since:
+            return self.leaves_since
+        return self.last_activity if self.request is None else self.began
+
+    def is_late(self, now: float) -> bool:
+        """Whether the client has been too slow."""
+        since = self.waits_since()
+        if since is None:
+            return False
+        if self.leaves_since:
+            return now > since + GRACE + self.to_leave / RATE
+        return now > since + (IDLE if self.request is None else GRACE + self.got / RATE)
+
+
+class _Limits:
+    """What both kinds of server do beside waitress."""
+
+    channel_class = _Channel
+    active_channels: dict[int, _Channel]
+    _map: dict[int, object]
+    adj: Any
+    tell_at = 0.0  # on the monotonic clock
+
+    def readable(self) -> bool:
+        """Say whether another connection may be accepted; make room when there is none."""
+        if len(self._map) >= self.adj.connection_limit:
+            self._make_room()
+        result: bool = super().readable()  # type: ignore[misc]  # of waitress's server
+        return result
+
+    def maintenance(self, now: float) -> None:
+        """Close the connections whose clients are too slow."""
+        for channel in self.active_channels.values():
+            channel.look(now)
+            if channel.is_late(now):
+                channel.will_close = True
+
+    def _make_room(self) -> None:
+        channels = self.active_channels.values()
+        if any(channel.will_close for channel in channels):
+            return
+        waiting = [(since, channel) for channel in channels if (since := channel.waits_since()) is not None]
+        waiting.sort(key=lambda one: one[0])
+        for _, channel in waiting[: 1 + len(waiting) // FREED]:
+            channel.will_close = True
+        if (now := time.monotonic()) >= self.tell_at:
+            self.tell_at = now + TELL_EVERY
+            log.warning("All %d connections are taken: the slowest are closed.", self.adj.connection_limit)
+
+
+class _TcpServer(_Limits, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
+    """Listens on a port."""
+
+
+class _UnixServer(_Limits, UnixWSGIServer):  # type: ignore[misc]  # waitress has no types
+    """Listens on a socket file."""
+
+
+def _named(server: Any) -> str:
+    host, port = server.effective_host, server.effective_port
+    if isinstance(server, _UnixServer):
+        return f"unix:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,57 @@
+"""Run an owner's template over what a stranger sent: it reaches nothing but that, and it ends. Pure.
+
+The language is a part of Jinja's: Jinja reads the template, and `running` does what it says, step by step.
+Steps and characters are counted before anything is done (`budget`), so that no template takes long or needs
+much memory, whatever its event holds. A deadline cannot see to that: it does not stop a call into C.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import nodes
+
+from guestbook.lib.template_sandbox import template_parser
+from guestbook.lib.template_sandbox.interpreter import Run
+from guestbook.lib.template_sandbox.step_budget import OUTPUT_LIMIT, STEPS, TemplateFault
+from guestbook.lib.template_sandbox.template_parser import SOURCE_LIMIT
+
+__all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "STEPS", "Rendered", "TemplateFault", "check", "render"]
+
+REMEMBERED = 16  # templates that are kept as they were read
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a template gave: its text, and the names that it has `set` at its top."""
+
+    text: str
+    names: Mapping[str, Any]
+    steps: int  # that it took, of STEPS
+
+
+def check(source: str) -> None:
+    """Raise TemplateFault when this is no template."""
+    _read(source)
+
+
+def render(source: str, values: Mapping[str, Any]) -> Rendered:
+    """Run a template over plain values (dicts, lists, texts, numbers); raises TemplateFault."""
+    template = _read(source)
+    run = Run(values)
+    try:
+        text = run.template(template)
+    except TemplateFault:
+        raise
+    except (RecursionError, MemoryError):
+        raise TemplateFault("The template is too deeply nested.") from None
+    except Exception as error:  # whatever Python says of a value that an operation was not made for
+        said = str(error).strip().rstrip(".")[:200]
+        raise TemplateFault(f"The template failed: {said or type(error).__name__}.") from None
+    return Rendered(text, run.names(), STEPS - run.budget.left)
+
+
+@lru_cache(REMEMBERED)
+def _read(source: str) -> nodes.Template:
+    return template_parser.read(source)

@@ -1,0 +1,136 @@
+"""The methods that a template may call, such as `text.strip()`. None pads, repeats or changes a value."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from guestbook.lib.template_sandbox import operations
+from guestbook.lib.template_sandbox.step_budget import Budget, Missing, TemplateFault
+
+MOST_CHARS = 50  # that are taken from the ends of a text
+
+
+class Running(Protocol):
+    """What a method, a filter or a test needs of the run that it is part of."""
+
+    budget: Budget
+
+    def filtered(self, name: Any, value: Any, *arguments: Any) -> Any:
+        """Return what the filter of that name makes of a value."""
+
+    def holds(self, name: Any, value: Any, *arguments: Any) -> bool:
+        """Whether the test of that name holds for a value."""
+
+
+def call(run: Running, name: str, value: Any, *arguments: Any, **named: Any) -> Any:
+    """Return what a method of a value gives."""
+    if isinstance(value, Missing):
+        raise value.fault()
+    wanted = dict if name in _OF_DICTS else str
+    if not isinstance(value, wanted):
+        raise TemplateFault(f"The template calls {name}() on {operations.kind(value)}.")
+    return METHODS[name](run, value, *arguments, **named)
+
+
+def _changed(name: str) -> Callable[..., Any]:
+    """Return a method of texts that takes nothing and gives a text that is hardly longer."""
+
+    def method(run: Running, value: str) -> str:
+        run.budget.room(len(value))
+        return run.budget.made(getattr(value, name)())
+
+    return method
+
+
+def _stripped(name: str) -> Callable[..., Any]:
+    """Return a method that takes characters from the ends of a text."""
+
+    def method(run: Running, value: str, chars: str | None = None) -> str:
+        if chars is not None and len(chars) > MOST_CHARS:
+            raise TemplateFault(f"{name}() takes at most {MOST_CHARS} characters.")
+        run.budget.read(len(value) * (len(chars or "") + 1))
+        return run.budget.made(getattr(value, name)(chars))
+
+    return method
+
+
+def _found(name: str) -> Callable[..., Any]:
+    """Return a method that looks for a text in a text."""
+
+    def method(run: Running, value: str, part: str, *span: int) -> int:
+        run.budget.search(value, part)
+        found: int = getattr(value, name)(part, *span)
+        return found
+
+    return method
+
+
+def _begins(name: str) -> Callable[..., Any]:
+    """Return a method that looks whether a text, or one of a list of texts, stands at an end of a text."""
+
+    def method(run: Running, value: str, part: str | list[str]) -> bool:
+        parts = part if isinstance(part, list) else [part]
+        run.budget.spend(len(parts))
+        return any(getattr(value, name)(one) for one in parts)
+
+    return method
+
+
+def _without(name: str) -> Callable[..., Any]:
+    """Return a method that takes a text from an end of a text."""
+
+    def method(run: Running, value: str, part: str) -> str:
+        return run.budget.made(getattr(value, name)(part))
+
+    return method
+
+
+def _split(run: Running, value: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
+    if sep is None:
+        run.budget.spend(len(value) // 4)
+    else:
+        run.budget.search(value, sep)
+        run.budget.spend(value.count(sep) if sep else 0)
+    return value.split(sep, maxsplit)
+
+
+def _splitlines(run: Running, value: str, keepends: bool = False) -> list[str]:
+    run.budget.spend(len(value) // 8)
+    lines = value.splitlines(keepends)
+    run.budget.spend(len(lines))
+    return lines
+
+
+def _get(_run: Running, value: dict[str, Any], key: Any, default: Any = None) -> Any:
+    found = operations.lookup(value, key)
+    return default if isinstance(found, Missing) else found
+
+
+def _keys(run: Running, value: dict[str, Any]) -> list[Any]:
+    return operations.members(run.budget, value)
+
+
+def _values(run: Running, value: dict[str, Any]) -> list[Any]:
+    run.budget.spend(len(value))
+    return list(value.values())
+
+
+def items(run: Running, value: dict[str, Any]) -> list[Any]:
+    """Return the pairs of a dict."""
+    run.budget.spend(2 * len(value))
+    return [[key, one] for key, one in value.items()]
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    **{name: _changed(name) for name in ("capitalize", "lower", "title", "upper")},
+    **{name: _stripped(name) for name in ("lstrip", "rstrip", "strip")},
+    **{name: _found(name) for name in ("count", "find")},
+    **{name: _begins(name) for name in ("endswith", "startswith")},
+    **{name: _without(name) for name in ("removeprefix", "removesuffix")},
+    "split": _split,
+    "splitlines": _splitlines,
+    "get": _get,
+    "items": items,
+    "keys": _keys,
+    "values": _values,
+}
+_OF_DICTS = ("get", "items", "keys", "values")

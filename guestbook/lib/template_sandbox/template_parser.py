@@ -1,0 +1,197 @@
+"""Read a template with Jinja's own parser, and refuse what templates here do not have."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeVar
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.parser import Parser
+
+from guestbook.lib.template_sandbox.filters import FILTERS
+from guestbook.lib.template_sandbox.methods import METHODS
+from guestbook.lib.template_sandbox.step_budget import BITS, TemplateFault
+from guestbook.lib.template_sandbox.template_tests import TESTS
+
+SOURCE_LIMIT = 8000  # characters of a template
+NESTED = 20  # brackets, signs and blocks in each other: Jinja's parser calls itself a dozen times for each
+DEPTH = 100  # of the tree that comes of it: 1 + 1 + 1 nests too
+MOST_ARGUMENTS = 10
+
+KNOWN = (
+    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign, nodes.AssignBlock),
+    *(nodes.With, nodes.Const, nodes.Name, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.Keyword),
+    *(nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Call, nodes.Filter, nodes.Test, nodes.Compare),
+    *(nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Pos, nodes.Concat, nodes.CondExpr),
+    *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow),
+)
+INSTEAD = {
+    nodes.Macro: ("macro", "Write what it gives where it is called, or set a name to a text"),
+    nodes.CallBlock: ("call", "Write what it gives in its place"),
+    nodes.FilterBlock: ("filter blocks", "Set a name: {% set x %}…{% endset %}{{ x|upper }}"),
+    nodes.Include: ("include", "Write the other template's text in its place"),
+    nodes.Import: ("import", "Write what it gives in its place"),
+    nodes.FromImport: ("import", "Write what it gives in its place"),
+    nodes.Extends: ("extends", "Write the whole template in one piece"),
+    nodes.Block: ("block", "Leave the two tags out, and keep what is between them"),
+    nodes.NSRef: ("namespace", "Use a filter instead of counting in a loop, such as |length, |sum or |join"),
+    nodes.Scope: ("autoescape", "Write |e where a text goes into HTML"),
+}
+FILTERS_INSTEAD = {
+    "groupby": "Use |selectattr once for each group",
+    "forceescape": "Write |e",
+    "safe": "Leave it out: nothing is escaped unless |e says so",
+    "format": "Join the parts with ~",
+    "random": "Use |first",
+    "indent": "Leave it out",
+    "wordwrap": "Leave it out",
+    "center": "Leave it out",
+    "pprint": "Use |tojson",
+    "attr": "Write a dot and the name",
+    "batch": "Use a slice such as [:5]",
+    "slice": "Use a slice such as [:5]",
+    "xmlattr": "Write the attributes out, with |e",
+    "urlize": "Leave it out",
+    "filesizeformat": "Write the number",
+}
+CALLS_INSTEAD = {
+    "range": "Go through a list of the event, and use loop.index",
+    "namespace": "Use a filter instead of counting in a loop, such as |length, |sum or |join",
+    "dict": 'Write {"name": value}',
+    "cycle": "Use loop.index is odd",
+    "index": "Use the test `in`",
+    "format": "Join the parts with ~",
+    "join": "Use the filter: list|join(', ')",
+    "replace": "Use the filter: text|replace('a', 'b')",
+    "encode": "Leave it out",
+}
+
+T = TypeVar("T")
+_environment = Environment(
+    trim_blocks=True, lstrip_blocks=True, cache_size=0
+)  # nothing is ever compiled in it
+
+
+def read(source: str) -> nodes.Template:
+    """Return the template's tree; raises TemplateFault with a sentence that says what to write instead."""
+    if len(source) > SOURCE_LIMIT:
+        raise TemplateFault(f"A template has at most {SOURCE_LIMIT:,} characters.")
+    try:
+        template = _Parser(_environment, source).parse()
+    except TemplateSyntaxError as error:
+        said = (error.message or "it cannot be read").rstrip(".")
+        raise TemplateFault(f"Line {error.lineno} of the template: {said}.") from None
+    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
+        raise TemplateFault("The template holds what cannot be read, such as a very long number.") from None
+    for node in _every(template):
+        _check(node)
+    return template
+
+
+class _Parser(Parser):
+    """Jinja's parser, which stops at what is nested too deeply, long before Python would stop it."""
+
+    _depth = 0
+
+    def parse_statement(self) -> nodes.Node | list[nodes.Node]:
+        return self._nested(super().parse_statement)
+
+    def parse_condexpr(self) -> nodes.Expr:
+        return self._nested(super().parse_condexpr)
+
+    def parse_not(self) -> nodes.Expr:
+        return self._nested(super().parse_not)
+
+    def parse_unary(self, with_filter: bool = True) -> nodes.Expr:
+        return self._nested(lambda: super(_Parser, self).parse_unary(with_filter))
+
+    def _nested(self, parse: Callable[[], T]) -> T:
+        self._depth += 1
+        if self._depth > 3 * NESTED:  # an expression in brackets counts three times
+            self.fail("it is too deeply nested")
+        try:
+            return parse()
+        finally:
+            self._depth -= 1
+
+
+def _every(template: nodes.Template) -> Iterator[nodes.Node]:
+    """Give each node of the tree, without calling oneself."""
+    level: list[nodes.Node] = [template]
+    for _ in range(DEPTH):
+        yield from level
+        level = [child for node in level for child in node.iter_child_nodes()]
+        if not level:
+            return
+    raise TemplateFault(f"Line {level[0].lineno} of the template: it is too deeply nested.")
+
+
+def _check(node: nodes.Node) -> None:
+    kind = type(node)
+    if kind in INSTEAD:
+        name, instead = INSTEAD[kind]
+        _refuse(node, f"templates here have no {name}", instead)
+    if kind not in KNOWN:
+        _refuse(node, f"templates here have no {kind.__name__.lower()}")
+    if check := _CHECKS.get(kind):
+        check(node)
+
+
+def _check_filter(node: nodes.Filter) -> None:
+    if node.name not in FILTERS:
+        known = ", ".join(sorted(FILTERS))
+        instead = FILTERS_INSTEAD.get(node.name, f"There are {known}")
+        _refuse(node, f"templates here have no filter {node.name!r}", instead)
+    _check_arguments(node, FILTERS[node.name], f"the filter {node.name!r}")
+
+
+def _check_test(node: nodes.Test) -> None:
+    if node.name not in TESTS:
+        instead = f"There are {', '.join(sorted(TESTS))}"
+        _refuse(node, f"templates here have no test {node.name!r}", instead)
+    _check_arguments(node, TESTS[node.name], f"the test {node.name!r}")
+
+
+def _check_call(node: nodes.Call) -> None:
+    called = node.node
+    name = called.attr if isinstance(called, nodes.Getattr) else getattr(called, "name", "this")
+    if not isinstance(called, nodes.Getattr) or name not in METHODS:
+        _refuse(node, f"templates here cannot call {name!r}", CALLS_INSTEAD.get(name, ""))
+    _check_arguments(node, METHODS[name], f"{name}()")
+
+
+def _check_arguments(
+    node: nodes.Filter | nodes.Test | nodes.Call, function: Callable[..., Any], name: str
+) -> None:
+    if node.dyn_args or node.dyn_kwargs:
+        _refuse(node, f"{name} cannot take * or **", "Write each argument")
+    if len(node.args) + len(node.kwargs) > MOST_ARGUMENTS:
+        _refuse(node, f"{name} has too many arguments")
+    try:
+        named = {str(pair.key): pair for pair in node.kwargs}
+        inspect.signature(function).bind(None, None, *node.args, **named)
+    except TypeError as error:
+        _refuse(node, f"{name} is not used like that ({error})")
+
+
+def _check_for(node: nodes.For) -> None:
+    if node.recursive:
+        _refuse(node, "templates here have no recursive loops", "Write one loop in the other")
+
+
+def _check_number(node: nodes.Const) -> None:
+    if isinstance(node.value, int) and node.value.bit_length() > BITS:
+        _refuse(node, "the number is too large")
+
+
+def _refuse(node: nodes.Node, what: str, instead: str = "") -> NoReturn:
+    line = node.lineno or next((child.lineno for child in node.iter_child_nodes() if child.lineno), 1)
+    raise TemplateFault(f"Line {line} of the template: {what}.{f' {instead}.' if instead else ''}")
+
+
+_CHECKS: dict[type[nodes.Node], Callable[[Any], None]] = {
+    nodes.Filter: _check_filter,
+    nodes.Test: _check_test,
+    nodes.Call: _check_call,
+    nodes.For: _check_for,
+    nodes.Const: _check_number,
+}

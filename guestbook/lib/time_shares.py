@@ -1,0 +1,45 @@
+"""Share the main thread's time between the two halves of a pass, so that neither holds up the other."""
+
+import time
+from datetime import datetime
+from typing import Protocol
+
+from guestbook.lib.stop_flag import StopFlag
+
+LEAST_TURN = 0.05  # seconds that the other work gets at a time, when ours takes less
+MOST_TURN = 1.0  # seconds; so long may pass until what was sent is recorded
+LEAST_PART = 1 / 4  # of the time, which each of the two gets at least
+
+
+class Beside(Protocol):
+    """Other work of the main thread, which it does between two ticks."""
+
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
+        """Do some of it, until that moment of the monotonic clock; return whether there may be more."""
+
+    def next_due(self) -> datetime | None:
+        """Return when there is some, None when nothing waits."""
+
+
+class Shares:
+    """Gives other work, if there is any, turns as long as what lies between them."""
+
+    def __init__(self, beside: Beside | None) -> None:
+        self._beside = beside
+        self._ended = time.monotonic()
+        self.owed = 0.0  # seconds that our work must get now, after the other's turn
+
+    def give_turn(self, until: float, stop: StopFlag) -> bool:
+        """Give the other work its turn, not beyond that moment; return whether there may be more of it."""
+        if self._beside is None:
+            return False
+        began = time.monotonic()
+        turn = min(max(began - self._ended, LEAST_TURN), MOST_TURN)
+        more = self._beside.drain(until=min(until, began + turn), stop=stop)
+        self._ended = time.monotonic()
+        self.owed = (self._ended - began) * LEAST_PART / (1 - LEAST_PART)
+        return more
+
+    def next_due(self) -> datetime | None:
+        """Return when there is other work, None when nothing waits."""
+        return self._beside.next_due() if self._beside else None

@@ -1,0 +1,1 @@
+"""Webhooks that we send: from an event to the attempts of its deliveries."""

@@ -1,0 +1,42 @@
+"""A webhook's own headers, as lines that people type; `(hidden)` stands for a value that is not shown."""
+
+from collections.abc import Mapping, Sequence
+
+from guestbook import transport
+from guestbook.lib.errors import Refused
+from guestbook.outbound.sender import HIDDEN
+
+
+def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of those lines, hidden values from the old ones; raises Refused."""
+    known = {name.lower(): value for name, value in old.items()}
+    pairs = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise Refused(f"The header {name[:40]!r} needs the form 'Name: value'.", field="headers")
+        name, value = name.strip(), value.strip()
+        if value == HIDDEN and name.lower() not in known:
+            sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
+            raise Refused(sentence, field="headers")
+        pairs.append((name, known[name.lower()] if value == HIDDEN else value))
+    if len({name.lower() for name, _ in pairs}) < len(pairs):
+        raise Refused("A header is named twice.", field="headers")
+    try:
+        return transport.check_headers(dict(pairs))
+    except ValueError as error:
+        raise Refused(str(error), field="headers") from None
+
+
+def refuse_kept(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
+    """Refuse header values that would be kept: all, or of those that are given the `(hidden)` ones."""
+    if lines is None:
+        kept = list(old)
+    else:
+        pairs = (line.partition(":") for line in lines)
+        kept = [name.strip() for name, _, value in pairs if value.strip() == HIDDEN]
+    if kept:
+        raise Refused(
+            f"The new URL is on another host. Give the value of {', '.join(kept)} again, or remove it.",
+            field="headers",
+        )

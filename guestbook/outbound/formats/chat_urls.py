@@ -1,0 +1,105 @@
+"""What the URL of a chat service says: its format, and where the service keeps topic and chat. Pure.
+
+The URLs are normal ones, as `transport.check_url` gives them.
+"""
+
+import re
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+
+from guestbook.outbound.formats.format_input import FormatFault
+
+DISCORD = re.compile(r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com")
+DISCORD_PATH = re.compile(r"/api/(?:v\d+/)?webhooks/\d+/[^/]+(/slack/?|/)?")
+SLACK = ("hooks.slack.com", "hooks.slack-gov.com")
+TEAMS = (".logic.azure.com", ".powerplatform.com", ".powerautomate.com")
+RETIRED = (".webhook.office.com", "outlook.office.com", "outlook.office365.com")
+RETIRED_SENTENCE = (
+    "Microsoft has retired this kind of URL. In Teams, choose Workflows, “Send webhook alerts to a channel”, "
+    "and add the URL that it gives you."
+)
+TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")  # as ntfy allows
+TOPIC_SENTENCE = "The URL must name ntfy’s topic, such as https://ntfy.sh/my-topic."
+CHAT_SENTENCE = "The URL must be like https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>."
+
+
+def suggest(url: str) -> str | None:
+    """Return the format of the service whose URL this is; None when nothing tells."""
+    parts = _split(url)
+    host = parts.hostname or ""
+    if host in SLACK:
+        return "slack"
+    if DISCORD.fullmatch(host) and DISCORD_PATH.fullmatch(parts.path):
+        return "discord"
+    if host.endswith(TEAMS):
+        return "teams"
+    if host == "api.telegram.org":
+        return "telegram"
+    if host == "ntfy.sh" and _topic_of(parts):
+        return "ntfy"
+    return None
+
+
+def refusal(url: str) -> str | None:
+    """Return why nothing sent there would arrive, in one sentence; None when nothing is known against it."""
+    host = _split(url).hostname or ""
+    return RETIRED_SENTENCE if ("." + host).endswith(RETIRED[0]) or host in RETIRED else None
+
+
+def settle(format_name: str, url: str) -> str:
+    """Return the URL to which that format is sent; raises FormatFault when something is missing in it.
+
+    ntfy takes JSON at the root of its server, so `https://ntfy.sh/my-topic` becomes
+    `https://ntfy.sh/?topic=my-topic`, where it disturbs nobody and the body's topic is read from; Telegram's
+    `?chat_id=` stays where it is. Discord says whether a message is there when it is asked to `?wait=true`;
+    its address for Slack's format ends in /slack, and is its own without that.
+    """
+    parts = _split(url)
+    if format_name == "discord":
+        if match := DISCORD_PATH.fullmatch(parts.path):
+            parts = parts._replace(path=parts.path.removesuffix(match[1] or ""))
+        return _with(parts, "wait", "true")
+    if format_name == "ntfy":
+        root = parts.path if _asked(parts, "topic") else parts.path.rstrip("/").rpartition("/")[0] + "/"
+        return _with(parts._replace(path=root), "topic", topic(url))
+    if format_name == "telegram":
+        chat(url)
+    return url
+
+
+def topic(url: str) -> str:
+    """Return the topic of ntfy that a URL names, settled or not; raises FormatFault."""
+    if found := _topic_of(_split(url)):
+        return found
+    raise FormatFault(TOPIC_SENTENCE)
+
+
+def chat(url: str) -> str:
+    """Return the chat of Telegram that a URL names; raises FormatFault."""
+    parts = _split(url)
+    found = _asked(parts, "chat_id").strip()
+    if found and parts.path.endswith("/sendMessage"):
+        return found
+    raise FormatFault(CHAT_SENTENCE)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # what is no URL says nothing
+        return urlsplit("")
+
+
+def _topic_of(parts: SplitResult) -> str:
+    found = _asked(parts, "topic") or parts.path.rstrip("/").rpartition("/")[2]
+    return found if TOPIC.fullmatch(found) else ""
+
+
+def _asked(parts: SplitResult, name: str) -> str:
+    return dict(parse_qsl(parts.query)).get(name, "")
+
+
+def _with(parts: SplitResult, name: str, value: str) -> str:
+    if _asked(parts, name) == value:
+        return urlunsplit(parts)
+    others = [(key, text) for key, text in parse_qsl(parts.query, keep_blank_values=True) if key != name]
+    return urlunsplit(parts._replace(query=urlencode([*others, (name, value)])))

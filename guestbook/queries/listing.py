@@ -1,0 +1,249 @@
+"""Look through the deliveries, the inbox and the comments: filters, and pages by keyset, as quick in old age.
+
+What an index answers, status, webhook and time, costs nothing more in a book of years. For the rest, an event
+or a word, a page looks at some thousand rows and says how far back it has come.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+from urllib.parse import quote_plus
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+
+from guestbook.lib import ids
+from guestbook.lib.text import clean_line
+from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
+
+LOOK = 5000  # rows that one page looks at
+LOOK_INSIDE = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
+COUNT = 10_000  # rows that are counted before it is "more than"
+LATELY = timedelta(days=7)  # in which failed ones are counted by webhook or source,
+FAILED = 500  # so many at the most: no index says whose they are, so each has to be looked up
+LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
+
+M = TypeVar("M", Comment, Delivery, InboundEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """Some rows, newest first, and where the next page goes on."""
+
+    rows: list[M]
+    older: str | None  # the id before which there may be more; None at the end
+    looked_to: datetime | None = None  # how far back it looked, where that is why the page is not full
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Which deliveries; None is all."""
+
+    status: str | None = None
+    webhook_id: str | None = None
+    event: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None  # in the payload or in what was said of the last attempt
+
+    def fast(self) -> ColumnElement[bool]:
+        """Return the conditions that one index answers. Failed and waiting ones are few."""
+        conditions = [Delivery.id >= ids.first_of(self.since)] if self.since else []
+        if self.until:
+            conditions.append(Delivery.id < ids.first_of(self.until))
+        if self._by_status:
+            # Not bound: for a value that it does not know, PostgreSQL would plan to read past all others.
+            conditions.append(Delivery.status == literal(self.status, literal_execute=True))
+        elif self.webhook_id:
+            conditions.append(Delivery.webhook_id == self.webhook_id)
+        return and_(True, *conditions)
+
+    def slow(self) -> list[ColumnElement[bool]]:
+        """Return the conditions for which rows must be looked at."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.webhook_id and self._by_status:
+            conditions.append(Delivery.webhook_id == self.webhook_id)
+        if self.status and not self._by_status:
+            conditions.append(Delivery.status == self.status)
+        if self.event:
+            conditions.append(Delivery.event == self.event)
+        if self.text:
+            escaped = json.dumps(self.text, ensure_ascii=False)[1:-1]  # as a word stands in the payload
+            said = _has(self.text, Delivery.payload, Delivery.last_error)
+            conditions.append(said | _has(escaped, Delivery.payload))
+        return conditions
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return all conditions as one."""
+        return and_(self.fast(), *self.slow())
+
+    @property
+    def _by_status(self) -> bool:
+        return self.status is not None and (self.status != "processed" or self.webhook_id is None)
+
+
+@dataclass(frozen=True, slots=True)
+class InboundEvents:
+    """Which inbound events; None is all."""
+
+    status: str | None = None
+    source_id: str | None = None
+    event: str | None = None  # `issues` is `issues.opened` too
+    external_id: str | None = None
+    sender: str | None = None  # or a part of it
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None  # in the payload, or in what became of it
+
+    def fast(self) -> ColumnElement[bool]:
+        """Return the conditions that one index answers."""
+        conditions = [InboundEvent.id >= ids.first_of(self.since)] if self.since else []
+        if self.until:
+            conditions.append(InboundEvent.id < ids.first_of(self.until))
+        if self.external_id:  # the index has the sources first, and there are few of them
+            conditions.append(InboundEvent.source_id.in_(select(Source.id)))
+            conditions.append(InboundEvent.external_id == self.external_id)
+        elif self._by_status:
+            conditions.append(InboundEvent.status == literal(self.status, literal_execute=True))
+        elif self.source_id:
+            conditions.append(InboundEvent.source_id == self.source_id)
+        return and_(True, *conditions)
+
+    def slow(self) -> list[ColumnElement[bool]]:
+        """Return the conditions for which rows must be looked at."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.source_id and (self.external_id or self._by_status):
+            conditions.append(InboundEvent.source_id == self.source_id)
+        if self.status and (self.external_id or not self._by_status):
+            conditions.append(InboundEvent.status == self.status)
+        if self.event:
+            with_action = InboundEvent.event.istartswith(f"{self.event}.", autoescape=True)
+            conditions.append((InboundEvent.event == self.event) | with_action)
+        if self.sender:
+            conditions.append(_has(self.sender, InboundEvent.sender))
+        if self.text:
+            inside = [_has(spelling, InboundEvent.payload) for spelling in _spellings(self.text)]
+            conditions.append(or_(_has(self.text, InboundEvent.error, InboundEvent.note), *inside))
+        return conditions
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return all conditions as one."""
+        return and_(self.fast(), *self.slow())
+
+    @property
+    def _by_status(self) -> bool:
+        return self.status is not None and (self.status != "processed" or self.source_id is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """How many rows failed in the last days, by the id of their webhook or source."""
+
+    counts: dict[str, int]
+    cut_at: int | None = None  # so many were too many to count: only the newest are
+
+
+def deliveries(
+    session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
+) -> Page[Delivery]:
+    """Return a page of deliveries, without their payloads."""
+    query = select(Delivery).where(wanted.fast()).options(defer(Delivery.payload))
+    return _page(session, Delivery, query, wanted.slow(), before, limit)
+
+
+def inbound_events(
+    session: Session, wanted: InboundEvents, before: str | None = None, limit: int = 50
+) -> Page[InboundEvent]:
+    """Return a page of inbound events, without their headers and payloads."""
+    query = select(InboundEvent).where(wanted.fast())
+    query = query.options(defer(InboundEvent.headers), defer(InboundEvent.payload))
+    look = LOOK_INSIDE if wanted.text else LOOK
+    return _page(session, InboundEvent, query, wanted.slow(), before, limit, look)
+
+
+def comments(
+    session: Session,
+    status: str | None,
+    words: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+    after: str | None = None,
+) -> Page[Comment]:
+    """Return a page of comments of that status, or of all, that have each of the words somewhere."""
+    query = select(Comment).where(Comment.status == status) if status else select(Comment)
+    if after:
+        query = query.where(Comment.id > after)
+    wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
+    slow = [_has(word, Comment.name, Comment.message, Comment.website) for word in wanted]
+    return _page(session, Comment, query, slow, before, limit)
+
+
+def of_comment(session: Session, comment_id: str, limit: int = 20) -> list[tuple[Delivery, str]]:
+    """Return the latest deliveries that tell of a comment, each with the name of its webhook."""
+    query = (
+        select(Delivery, Webhook.name)
+        .join(Webhook, Webhook.id == Delivery.webhook_id)
+        .where(Delivery.comment_id == comment_id)
+        .options(defer(Delivery.payload))
+    )
+    return [(row, name) for row, name in session.execute(query.order_by(Delivery.id.desc()).limit(limit))]
+
+
+def count(session: Session, wanted: Deliveries) -> int:
+    """Return how many deliveries those are, however long it takes: a person is about to act on them."""
+    query = select(func.count()).select_from(Delivery).where(wanted.condition())
+    return session.scalar(query) or 0
+
+
+def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
+    """Return how many rows those are, at most one more than `COUNT`: by an index it takes a millisecond."""
+    some = select(model.id).where(condition).limit(COUNT + 1).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
+    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
+    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
+    lately = (model.status == "failed") & (model.id >= ids.first_of(now - LATELY))
+    some = select(owner.label("owner")).where(lately).order_by(model.id.desc()).limit(FAILED + 1).subquery()
+    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
+    counts = {row.owner: row.many for row in rows}
+    return Lately(counts, cut_at=FAILED if sum(counts.values()) > FAILED else None)
+
+
+def _page(
+    session: Session,
+    model: type[M],
+    query: Select[M],
+    slow: list[ColumnElement[bool]],
+    before: str | None,
+    limit: int,
+    look: int | None = None,
+) -> Page[M]:
+    query = query.order_by(model.id.desc())
+    if before:
+        query = query.where(model.id < before)
+    edge = (
+        session.scalar(query.with_only_columns(model.id).offset((look or LOOK) - 1).limit(1))
+        if slow
+        else None
+    )
+    if edge:
+        query = query.where(model.id >= edge)
+    rows = list(session.scalars(query.where(*slow).limit(limit + 1)))
+    if len(rows) > limit:
+        return Page(rows[:limit], rows[limit - 1].id)
+    return Page(rows, edge, ids.moment_of(edge) if edge else None)
+
+
+def _spellings(text: str) -> set[str]:
+    """Return how a word may stand in a payload: as it is, in JSON of either kind, or in a form."""
+    in_json = {json.dumps(text, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False)}
+    return {text, quote_plus(text, errors="replace"), *in_json}
+
+
+def _has(
+    words: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
+) -> ColumnElement[bool]:
+    return or_(*(column.icontains(words, autoescape=True) for column in columns))

@@ -1,0 +1,64 @@
+"""How the sources are doing, in words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, load_only
+
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.storage import source_budget
+from guestbook.storage.models import InboundEvent, Source
+
+FULL = "Unproven events fill its {} MB. Until a pass makes room, {} is accepted."
+LATEST = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a source is doing. Counts end at `browse.COUNT` and one, which means more than that."""
+
+    source: Source
+    word: str  # well, failing, silent or disabled
+    sentence: str
+    last_at: datetime | None  # when the latest event came
+    waiting: int
+
+
+def all_of(session: Session) -> list[Standing]:
+    """Return how all sources are doing, the oldest first."""
+    return [of(session, source) for source in session.scalars(select(Source).order_by(Source.id))]
+
+
+def of(session: Session, source: Source) -> Standing:
+    """Return how one source is doing."""
+    mine = InboundEvent.source_id == source.id
+    newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
+    latest = session.scalars(newest.options(load_only(*LATEST))).first()
+    waiting = listing.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
+    word, sentence = _words(source, latest, waiting)
+    if source_budget.is_full(source) and waiting:
+        still = "nothing more" if source.verify == "none" else "only what it has signed"
+        sentence += f" {FULL.format(source.budget_mb, still)}"
+    return Standing(source, word, sentence, latest.received_at if latest else None, waiting)
+
+
+def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[str, str]:
+    if source.disabled_at:
+        waits = _wait(waiting, "until it is enabled")
+        return "disabled", f"Disabled {clock.ago(source.disabled_at)}: what comes is stored, no more. {waits}"
+    if latest is None:
+        return "silent", "Nothing has come yet."
+    came = clock.ago(latest.received_at)
+    if latest.status == "failed":
+        return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
+    waits = _wait(waiting, "for the next pass") if waiting else "Nothing waits."
+    return "well", f"The latest came {came}. {waits}"
+
+
+def _wait(waiting: int, for_what: str) -> str:
+    if waiting <= 1:
+        return f"One event waits {for_what}." if waiting else "Nothing waits."
+    many = f"{waiting:,}" if waiting <= listing.COUNT else f"More than {listing.COUNT:,}"
+    return f"{many} events wait {for_what}."

@@ -1,0 +1,254 @@
+"""How the book is doing, in numbers: what waits, what failed, deliveries by hour and day, each webhook.
+
+Each number is a range of an index, so that it costs the same in a book of years. A day that is over is
+counted once, by cron, and kept.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from statistics import median
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Engine,
+    Integer,
+    Row,
+    String,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, defer
+
+from guestbook.lib import ids
+from guestbook.queries import listing
+from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.delivery import STATUSES
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOURS = 24  # bars of the last day; the last one is the hour that is not over yet
+DAYS = 30  # bars of the last month; the last one is today
+SETTLED = 31  # finished days that are kept ready
+PATIENCE = timedelta(days=5)  # with a day's retries; what waits longer waits for a disabled webhook
+KEEP = timedelta(days=400)
+LAST = 100  # attempts by which a webhook is judged
+WEBHOOKS = 50  # that the first page shows
+NEWS = 5  # comments and deliveries that it shows
+
+Span = tuple[datetime, datetime]  # from the first moment to before the second
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What became of the deliveries that were made in an hour or a day."""
+
+    since: datetime
+    processed: int
+    failed: int
+    new: int = 0
+
+    @property
+    def total(self) -> int:
+        """Return how many there were."""
+        return self.processed + self.failed + self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """How a webhook did in its last attempts, and what waits for it: at most `browse.COUNT` and one."""
+
+    webhook: Webhook
+    attempts: int
+    successes: int
+    milliseconds: int | None  # the median; None without any attempt
+    waiting: int
+    due: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the owner wants to know first. Counts go to `browse.COUNT` and one, which means more than that."""
+
+    hours: list[Bar]
+    days: list[Bar]
+    webhooks: list[Doing]  # the oldest first
+    has_more: bool  # webhooks than those
+    waiting: int
+    failed: int
+    held: int
+    comments: list[Comment]  # published, the newest first
+    given_up: list[tuple[Delivery, str]]  # the latest first, with the webhook's name
+    has_comments: bool  # of whatever status
+    has_sources: bool
+    came_in: int  # and waits for a pass
+    came_in_vain: int  # and failed
+
+
+def overview(session: Session, now: datetime) -> Overview:
+    """Return all of it."""
+    webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(WEBHOOKS + 1)).all()
+    by_hour = hours(session, now)
+    return Overview(
+        hours=by_hour,
+        days=days(session, now, by_hour),
+        webhooks=[_doing(session, webhook, now) for webhook in webhooks[:WEBHOOKS]],
+        has_more=len(webhooks) > WEBHOOKS,
+        waiting=listing.count_some(session, Delivery.status == "new", Delivery),
+        failed=listing.count_some(session, Delivery.status == "failed", Delivery),
+        held=listing.count_some(session, Comment.status == "held", Comment),
+        comments=_newest(session),
+        given_up=_given_up(session),
+        has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
+        has_sources=session.scalar(select(Source.id).limit(1)) is not None,
+        came_in=listing.count_some(session, InboundEvent.status == "new", InboundEvent),
+        came_in_vain=listing.count_some(session, InboundEvent.status == "failed", InboundEvent),
+    )
+
+
+def hours(session: Session, now: datetime) -> list[Bar]:
+    """Return the last 24 hours by the clock of UTC, oldest first."""
+    first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
+    return _count(session, [(first + number * HOUR, first + (number + 1) * HOUR) for number in range(HOURS)])
+
+
+def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
+    """Return the last 30 days in UTC, oldest first: those that are kept, and the others counted now.
+
+    Today is the sum of its hours, of which `by_hour` are the last 24.
+    """
+    *midnights, today = [_midnight(now) - number * DAY for number in reversed(range(DAYS))]
+    kept = {row.day: row for row in session.scalars(select(Day).where(Day.day >= _name(midnights[0])))}
+    open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
+    counted = {bar.since: bar for bar in _count(session, [(midnight, midnight + DAY) for midnight in open_])}
+    over = [counted.get(midnight) or _kept(kept[_name(midnight)], midnight) for midnight in midnights]
+    return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
+
+
+def settle(engine: Engine, settings: Settings, now: datetime) -> None:
+    """Keep the figures of days that are over, so that no page counts them again; forget those of long ago.
+
+    A day is settled when none of its deliveries waits any more, or when all that could go out has gone. Who
+    redelivers one of them later changes the truth of that day a little, and not its row: the chart shows how
+    it went, and the list of deliveries how things are.
+    """
+    midnights = [_midnight(now) - number * DAY for number in range(SETTLED, 0, -1)]
+    with engine.connect() as connection:  # the look takes no write lock: most times there is nothing to keep
+        kept = set(connection.scalars(select(Day.day).where(Day.day >= _name(midnights[0]))))
+        open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
+        bars = _count(connection, [(midnight, midnight + DAY) for midnight in open_])
+    patience = min(PATIENCE, timedelta(days=settings.keep_processed_days))  # then retention takes its rows
+    for bar in bars:
+        if not bar.new or now - (bar.since + DAY) >= patience:
+            _keep(engine, bar)
+    _forget(engine, _name(now - KEEP))
+
+
+def _keep(engine: Engine, bar: Bar) -> None:
+    row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
+    with suppress(IntegrityError), database.write(engine) as connection:  # unless another pass was quicker
+        connection.execute(insert(Day).values(**row))
+
+
+def _forget(engine: Engine, before: str) -> None:
+    with engine.connect() as connection:
+        is_there = connection.scalar(select(Day.day).where(Day.day < before).limit(1))
+    if is_there:
+        with database.write(engine) as connection:
+            connection.execute(delete(Day).where(Day.day < before))
+
+
+def _count(source: Session | Connection, spans: Sequence[Span]) -> list[Bar]:
+    """Count what was made in each of the spans, in one query."""
+    if not spans:
+        return []
+    edges: dict[str, str] = {}
+    for place, (since, until) in enumerate(spans):
+        edges |= {f"since{place}": ids.first_of(since), f"until{place}": ids.first_of(until)}
+    found = {(row.place, row.status): row.many for row in source.execute(_counts(len(spans)), edges)}
+    return [
+        Bar(since, **{status: found[place, status] for status in STATUSES})
+        for place, (since, _) in enumerate(spans)
+    ]
+
+
+@cache  # what takes longest is to make the statement
+def _counts(spans: int) -> CompoundSelect[int, str, int]:
+    """Return the statement that counts by span and status: each of its parts is a range of an index.
+
+    A GROUP BY over all spans would read the rows, 80 times as slow.
+    """
+    return union_all(
+        *(
+            select(
+                literal_column(str(place), Integer).label("place"),
+                literal_column(f"'{status}'", String).label("status"),
+                func.count().label("many"),
+            ).where(
+                Delivery.status == status,
+                Delivery.id >= bindparam(f"since{place}"),
+                Delivery.id < bindparam(f"until{place}"),
+            )
+            for place in range(spans)
+            for status in STATUSES
+        )
+    )
+
+
+def _doing(session: Session, webhook: Webhook, now: datetime) -> Doing:
+    mine = Delivery.webhook_id == webhook.id
+    waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
+    some = waiting.limit(listing.COUNT + 1).subquery()
+    row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
+    # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
+    last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))
+    times = [attempt.milliseconds for attempt in last]
+    successes = sum(attempt.error is None for attempt in last)
+    return Doing(webhook, len(last), successes, round(median(times)) if times else None, *row)
+
+
+def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[int, str | None]]:
+    """Return the last attempts among those made for the newest of these deliveries."""
+    newest = select(Delivery.id).where(condition).order_by(Delivery.id.desc()).limit(LAST).subquery()
+    query = select(Attempt.milliseconds, Attempt.error).join(newest, Attempt.delivery_id == newest.c.id)
+    return session.execute(query.order_by(Attempt.started_at.desc()).limit(LAST)).all()
+
+
+def _newest(session: Session) -> list[Comment]:
+    query = select(Comment).where(Comment.status == "published").order_by(Comment.id.desc())
+    return list(session.scalars(query.limit(NEWS)))
+
+
+def _given_up(session: Session) -> list[tuple[Delivery, str]]:
+    query = select(Delivery, Webhook.name).join(Webhook, Delivery.webhook_id == Webhook.id)
+    query = query.where(Delivery.status == "failed").options(defer(Delivery.payload))
+    rows = session.execute(query.order_by(Delivery.finished_at.desc()).limit(NEWS))
+    return [(row[0], row[1]) for row in rows]
+
+
+def _sum(since: datetime, bars: Sequence[Bar]) -> Bar:
+    return Bar(since, **{status: sum(getattr(bar, status) for bar in bars) for status in STATUSES})
+
+
+def _kept(row: Day, midnight: datetime) -> Bar:
+    return Bar(midnight, row.processed, row.failed)
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _name(midnight: datetime) -> str:
+    return f"{midnight:%Y-%m-%d}"

@@ -1,0 +1,133 @@
+"""How the webhooks are doing, in words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import clock, retry_policy
+from guestbook.lib.text import counted
+from guestbook.queries import listing
+from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a webhook is doing. Counts end at `browse.COUNT` and one, which means more than that."""
+
+    webhook: Webhook
+    word: str  # well, failing, paused or disabled
+    sentence: str
+    waiting: int
+
+
+def all_of(session: Session, now: datetime) -> list[Standing]:
+    """Return how all webhooks are doing, the oldest first."""
+    first_due = {row.id: row.due_at for row in session.execute(select(Webhook.id, FIRST_DUE.label("due_at")))}
+    return [
+        _standing(session, webhook, now, first_due.get(webhook.id))
+        for webhook in session.scalars(select(Webhook).order_by(Webhook.id))
+    ]
+
+
+def of(session: Session, webhook: Webhook, now: datetime) -> Standing:
+    """Return how one webhook is doing."""
+    first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
+    return _standing(session, webhook, now, first_due)
+
+
+def word(webhook: Webhook, now: datetime) -> str:
+    """Say in one word how it is doing: well, failing, paused or disabled."""
+    if webhook.disabled_at:
+        return "disabled"
+    if _is_paused(webhook, now):
+        return "paused"
+    return "failing" if webhook.failing_since else "well"
+
+
+def in_short(webhook: Webhook, now: datetime) -> str:
+    """Say in some words how it is doing."""
+    if webhook.disabled_at:
+        return {
+            "by_hand": "disabled by hand",
+            "failing": "disabled: no success for days",
+            "gone": "disabled: the receiver said it is gone",
+        }[webhook.disabled_reason or "by_hand"]
+    if _is_paused(webhook, now):
+        return f"paused until {clock.to_text(webhook.paused_until or now)}"
+    if webhook.failing_since:
+        return f"failing since {clock.to_text(webhook.failing_since)}"
+    return "well"
+
+
+def hindrance(webhook: Webhook, now: datetime) -> str | None:
+    """Say until when nothing is sent to it, if so."""
+    if webhook.disabled_at:
+        return "The webhook is disabled: the ping waits until it is enabled."
+    if _is_paused(webhook, now):
+        return f"The webhook is paused: the ping waits until {_clock_time(webhook.paused_until)}."
+    return None
+
+
+def _standing(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> Standing:
+    mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
+    waiting = listing.count_some(session, mine, Delivery)
+    if webhook.disabled_at:
+        return Standing(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
+    if _is_paused(webhook, now):
+        return Standing(webhook, "paused", _why_paused(webhook, waiting), waiting)
+    if webhook.failing_since:
+        return Standing(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
+    waits = "nothing waits for it" if not waiting else _wait(waiting, "to be sent")
+    return Standing(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
+
+
+def _is_paused(webhook: Webhook, now: datetime) -> bool:
+    return webhook.paused_until is not None and webhook.paused_until > now
+
+
+def _why_disabled(webhook: Webhook, waiting: int) -> str:
+    how, why = {
+        "by_hand": (" by hand", ""),
+        "failing": ("", " because it had no success for five days"),
+        "gone": ("", " because its receiver said that nothing is wanted there any more"),
+    }[webhook.disabled_reason or "by_hand"]
+    since = clock.ago(webhook.disabled_at) if webhook.disabled_at else ""
+    waits = "Nothing waits for it" if not waiting else f"Its {_wait(waiting, 'until it is enabled')}"
+    return f"Disabled{how} {since}{why}. {waits}."
+
+
+def _why_paused(webhook: Webhook, waiting: int) -> str:
+    until = _clock_time(webhook.paused_until)
+    waits = f" Its {_wait(waiting, 'until then')}." if waiting else ""
+    if webhook.unreachable_in_a_row < retry_policy.PAUSE_AFTER:
+        return f"Paused until {until}, because the receiver asked for it.{waits}"
+    times = f"{webhook.unreachable_in_a_row} times in a row"
+    return (
+        f"{_no_success(webhook)}. Paused until {until}, because the receiver could not be reached {times}; "
+        f"next probe then.{waits}"
+    )
+
+
+def _why_failing(webhook: Webhook, now: datetime, first_due: datetime | None) -> str:
+    count = webhook.failures_in_a_row
+    failures = f"{_no_success(webhook)} ({counted(count, 'failure')} in a row)"
+    if first_due is None:
+        return f"{failures}; nothing waits, so the next event is the next probe."
+    return f"{failures}; next probe {clock.ago(first_due) if first_due > now else 'now'}."
+
+
+def _no_success(webhook: Webhook) -> str:
+    return f"No success since {clock.ago(webhook.failing_since)}" if webhook.failing_since else "No success"
+
+
+def _wait(waiting: int, for_what: str) -> str:
+    if waiting == 1:
+        return f"one delivery waits {for_what}"
+    many = f"{waiting:,}" if waiting <= listing.COUNT else f"more than {listing.COUNT:,}"
+    return f"{many} deliveries wait {for_what}"
+
+
+def _clock_time(moment: datetime | None) -> str:
+    return f"{moment:%H:%M} UTC ({clock.ago(moment)})" if moment else ""

@@ -1,0 +1,1 @@
+"""The queue in a table, the same for deliveries and inbound events."""

@@ -1,0 +1,110 @@
+"""Erasure: a comment that is deleted for good leaves no words. The rows that told of it stay, emptied."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, select, update
+
+from guestbook.queue import leases
+from guestbook.storage.models import ATTEMPTS, BIN_REQUESTS, DELIVERIES, INBOUND, SOURCES
+
+ERASED = "The comment was deleted for good, so its words are gone and there is nothing to send."
+NEVER_SENT = "The comment was deleted for good before this was delivered. Nothing more is sent."
+INBOUND_ERASED = "The comment was deleted for good, so what was sent here is gone too."
+# MariaDB would rather read a small table as a whole, and wait for rows that others have locked.
+BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
+END = "comment.deleted"
+UNDER_WAY = timedelta(minutes=15)  # longer than any request that had begun
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the erased deliveries say about their webhooks."""
+
+    under_way: dict[str, datetime]  # by webhook's id: until when a request about the comment may last
+    unaware: set[str]  # ids of webhooks whose comment.deleted did not arrive
+
+
+def erase(connection: Connection, comment_id: str, now: datetime, lease: timedelta) -> Left:
+    """Empty all that holds words of a comment, in the caller's write transaction; nothing waits any more.
+
+    A pass that holds one of the deliveries cannot record it after this: the row is final. `lease` is for how
+    long such a pass may send it.
+    """
+    rows = _deliveries(connection, comment_id)
+    row_ids, event_ids = [row.id for row in rows], sorted({row.event_id for row in rows})
+    _empty_deliveries(connection, row_ids, now)
+    erase_inbound(connection, INBOUND.c.comment_id == comment_id, now)
+    if event_ids:
+        ours = INBOUND.c.external_id.in_(event_ids)  # our own webhooks, sent to our own sources
+        every = list(connection.scalars(select(SOURCES.c.id)))  # the index begins with the source
+        erase_inbound(connection, INBOUND.c.source_id.in_(every) & ours, now)
+        connection.execute(delete(BIN_REQUESTS).where(BIN_REQUESTS.c.event_id.in_(event_ids)))
+    leased = [row for row in rows if row.claimed_by and row.due_at > now]
+    last = {row.webhook_id: row.status for row in rows if row.event == END}  # the newest of each
+    return Left(
+        under_way={row.webhook_id: min(row.due_at, now + lease) for row in leased},
+        unaware={webhook_id for webhook_id, status in last.items() if status != "processed"},
+    )
+
+
+def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
+    """Empty inbound events and let none of them be worked through."""
+    rows = INBOUND.c
+    row_ids = list(connection.scalars(select(rows.id).where(which)))
+    if not row_ids:
+        return
+    leases.end(connection, INBOUND, row_ids, "processed", processed_at=now)
+    erased: dict[str, Any] = {
+        "headers": {},
+        "payload": "",
+        "encoding": "text",
+        "sender": None,
+        "error": case((rows.status == "failed", INBOUND_ERASED)),
+        "note": case((rows.status == "processed", INBOUND_ERASED)),
+        "unproven_bytes": 0,  # the source's sum is put right by the next pass
+        "erased_at": now,
+    }
+    connection.execute(leases.by_id(INBOUND, row_ids).values(erased))
+
+
+def lately(connection: Connection, since: datetime) -> set[str]:
+    """Return the ids of deliveries that were waiting when they were erased since then."""
+    return set(connection.scalars(select(DELIVERIES.c.id).where(*_erased_since(since))))
+
+
+def is_erased(connection: Connection, event_id: str, now: datetime) -> bool:
+    """Whether an event that may be under way still was erased: what comes of it now must not be kept."""
+    same = select(DELIVERIES.c.id).where(*_erased_since(now - UNDER_WAY), DELIVERIES.c.event_id == event_id)
+    return connection.execute(same.limit(1)).first() is not None
+
+
+def _erased_since(since: datetime) -> tuple[ColumnElement[bool], ...]:
+    rows = DELIVERIES.c
+    return rows.status == "failed", rows.finished_at >= since, rows.erased_at.is_not(None)
+
+
+def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
+    """Lock and return the deliveries about a comment, the oldest first."""
+    rows = DELIVERIES.c
+    columns = rows.id, rows.webhook_id, rows.event_id, rows.event, rows.status, rows.due_at, rows.claimed_by
+    query: Select[Any] = select(*columns).where(rows.comment_id == comment_id).order_by(rows.id)
+    query = query.with_for_update()
+    for dialect in ("mysql", "mariadb"):
+        query = query.with_hint(DELIVERIES, BY_COMMENT, dialect)
+    return connection.execute(query).all()
+
+
+def _empty_deliveries(connection: Connection, row_ids: Sequence[str], now: datetime) -> None:
+    if not row_ids:
+        return
+    rows = DELIVERIES.c
+    # A format's fault, for which nothing was sent, may quote the comment.
+    quotes = (rows.status == "failed") & (rows.attempts == 0)
+    connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=ERASED))
+    leases.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=NEVER_SENT)
+    connection.execute(leases.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
+    answers = {"response_headers": None, "response_body": None}  # a receiver may repeat what it was sent
+    connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(row_ids)).values(answers))

@@ -1,0 +1,91 @@
+"""Look for work without writing: is anything due, has anybody written, when is the next one due?"""
+
+import sqlite3
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
+
+from guestbook.lib import clock
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.storage import file_identity
+from guestbook.storage.models import FIRST_DUE, Webhook
+
+SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
+SERVER_POLL = 0.1  # seconds; one look is a query over the network
+
+
+class Watch:
+    """One connection that only reads. Use it as a context manager."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connect()
+        self._is_file = engine.dialect.name == "sqlite"
+        self._version = self._mark = self._data_version()
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def anything_due(self, now: datetime) -> bool:
+        """Whether a delivery is due to a webhook that may be sent to."""
+        next_due = self.next_due()
+        return next_due is not None and next_due <= now
+
+    def next_due(self) -> datetime | None:
+        """Return when the next delivery may be sent, or None when none waits."""
+        self._version = self._data_version()
+        rows = self._connection.execute(_WAITING).all()
+        self._connection.rollback()
+        moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
+        return min(moments, default=None)
+
+    def mark(self) -> None:
+        """Remember the file as it is now, after a write of our own."""
+        self._mark = self._data_version()
+
+    def others_wrote(self) -> bool:
+        """Whether somebody has written to the SQLite file since `mark`; a server's writers need no care."""
+        return bool(self._data_version() != self._mark)
+
+    def version(self) -> Any:
+        """Return what changes with each write of others to the SQLite file, to be given to `rest`."""
+        return self._data_version()
+
+    def rest(
+        self, until: float, stop: StopFlag, *, since: Any = None, wake_at: datetime | None = None
+    ) -> None:
+        """Wait until something may be due, that moment of the monotonic clock has come, or stop is set.
+
+        On SQLite also until somebody has written, after that `version` where one is given. `wake_at` is when
+        something else is due.
+        """
+        now = clock.now()
+        moments = [moment for moment in (self.next_due(), wake_at) if moment]
+        next_due = min(moments, default=None)
+        seen = self._version if since is None else since
+        wake = until if next_due is None else time.monotonic() + (next_due - now) / timedelta(seconds=1)
+        if self._is_file:
+            while time.monotonic() < min(wake, until) and not stop.wait(SQLITE_POLL):
+                if self._data_version() != seen:
+                    return
+        else:
+            stop.wait(max(0.0, min(wake - time.monotonic(), until - time.monotonic(), SERVER_POLL)))
+
+    def _data_version(self) -> Any:
+        """Return SQLite's number that changes when another connection has committed (0 elsewhere)."""
+        if not self._is_file:
+            return 0
+        raw: Any = self._connection.connection.dbapi_connection
+        try:
+            file_identity.check(self._connection.info)
+            return raw.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:  # who asks past SQLAlchemy has to name the error as it would
+            raise OperationalError("PRAGMA data_version", None, error) from error
+
+
+_WAITING = select(FIRST_DUE.label("due_at"), Webhook.paused_until).where(Webhook.disabled_at.is_(None))

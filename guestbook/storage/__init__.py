@@ -1,0 +1,1 @@
+"""The database: connections, transactions, tables, and copying a book to another database."""

@@ -1,0 +1,51 @@
+"""The types of the tables' columns: what Python has for the text that three databases keep alike."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import String, Text, TypeDecorator
+
+from guestbook.lib import clock
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # one garbled row must not stop the pass for all
+UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
+LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # where TEXT alone ends at 64 KiB
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime in Python, `2026-01-31T23:59:59.123Z` in the table."""
+
+    impl = String(24)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:  # noqa: ARG002  SQLAlchemy's signature
+        """Turn a datetime into the table's text."""
+        return None if value is None else clock.to_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        """Turn the table's text into a datetime; what somebody garbled by hand is long ago."""
+        try:
+            return None if value is None else clock.from_text(value)
+        except ValueError:
+            return LONG_AGO
+
+
+class Json(TypeDecorator[dict[str, str]]):
+    """A flat object of names and values in Python, JSON text in the table."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, str] | None, dialect: Any) -> str | None:  # noqa: ARG002
+        """Turn a dict into the table's text."""
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:  # noqa: ARG002
+        """Turn the table's text into a dict; what somebody broke by hand is still there to be seen."""
+        if value is None:
+            return None
+        try:
+            return {str(name): str(text) for name, text in json.loads(value).items()}
+        except (ValueError, AttributeError, RecursionError):
+            return {UNREADABLE: value}

@@ -1,0 +1,108 @@
+"""Copy a book to another database, so that a run that was killed is resumed by the next one, and check it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from guestbook.lib import file_lock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage import engine_setup
+from guestbook.storage.copy import table_reader, target_check
+from guestbook.storage.copy.table_reader import Checksum, Key, Plain
+from guestbook.storage.copy.target import Target
+from guestbook.storage.database import Base
+
+PATIENCE = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
+
+Step = Callable[[int], None]  # told of so many rows more
+Progress = Callable[[str, int], AbstractContextManager[Step]]  # given what is done, and to how many rows
+
+
+@dataclass(slots=True)
+class Moved:
+    """What was done to a table, and what both sides hold when they are read afresh."""
+
+    table: Plain
+    book: Checksum = field(default_factory=Checksum)  # as it was copied
+    copied: int = 0  # rows
+    removed: int = 0  # rows that the book has no more
+    book_after: Checksum = field(default_factory=Checksum)
+    target: Checksum = field(default_factory=Checksum)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the target holds what was copied."""
+        return self.target == self.book
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nobody has written to the book meanwhile."""
+        return self.book_after == self.book
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run has done; `place` is the target without its password."""
+
+    place: str
+    moved: list[Moved]
+
+
+def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[], None]) -> Report:
+    """Copy the book of the settings to the database of a URL, and check it.
+
+    Raises Refused, TargetAway, and what SQLAlchemy raises for the book's own database.
+    """
+    there = replace(settings, database_url=url)
+    with (
+        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PATIENCE, waiting=waiting) as is_quiet,
+        engine_setup.opened(settings) as book,
+        engine_setup.opened(there) as engine,
+    ):
+        if not is_quiet:
+            raise Refused("A pass is still at work. Stop cron, and run this again.")
+        plains, target = [table_reader.plain(table) for table in Base.metadata.sorted_tables], Target(engine)
+        with table_reader.snapshot(book) as source:
+            rows = sum(table_reader.count(source, table) for table in plains)
+            target_check.prepare(source, target, plains)
+            with progress("Copying", rows) as step:
+                moved = [_copy(source, target, table, step) for table in plains]
+        with progress("Checking", 2 * rows) as step:
+            with target.reading() as connection:
+                for one in moved:
+                    _read(connection, one.table, one.target, step)
+            with table_reader.snapshot(book) as source:
+                for one in moved:
+                    _read(source, one.table, one.book_after, step)
+        return Report(target_check.place(engine), moved)
+
+
+def _copy(source: Connection, target: Target, table: Plain, step: Step) -> Moved:
+    """Let the target's table hold the book's rows and no others; what is there already is only compared."""
+    moved = Moved(table)
+    is_empty = target.count(table) == 0
+    if not is_empty:
+        target.learn(table)
+    for rows in table_reader.chunks(source, table, moved.book):
+        moved.copied += target.put(table, rows, is_empty=is_empty)
+        step(len(rows))
+    if moved.copied:
+        target.learn(table)  # for the passes too
+    if target.count(table) > moved.book.rows:
+        gone: list[Key] = []
+        for keys in target.keys(table):
+            gone += table_reader.absent(source, table, keys)
+        target.remove(table, gone)
+        moved.removed = len(gone)
+    return moved
+
+
+def _read(connection: Connection, table: Plain, checksum: Checksum, step: Step) -> None:
+    for row in table_reader.stream(connection, table):
+        checksum.add(table_reader.pack(table, row))
+        if checksum.rows % table_reader.AT_ONCE == 0:
+            step(table_reader.AT_ONCE)
+    step(checksum.rows % table_reader.AT_ONCE)

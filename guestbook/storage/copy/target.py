@@ -1,0 +1,127 @@
+"""The database that a book is copied to: its rows become those of the book, a portion in a transaction."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import ColumnElement, Connection, Engine
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InternalError,
+    NotSupportedError,
+    ProgrammingError,
+)
+
+from guestbook.lib.errors import Refused
+from guestbook.storage import database, database_errors
+from guestbook.storage.copy import row_writer, table_reader
+from guestbook.storage.copy.table_reader import Key, Plain, Row
+
+# What a row's values may cause; anything else is about the database as a whole.
+REFUSALS = (DataError, IntegrityError, InternalError, NotSupportedError, ProgrammingError)
+
+
+class TargetAway(Exception):
+    """The target cannot be used now; the text says why, without a password."""
+
+
+class Target:
+    """Every access to the target; raises TargetAway, and Refused for a row that it does not take."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees the target as it is now."""
+        with reached(), table_reader.snapshot(self.engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *known: type[DBAPIError]) -> Iterator[Connection]:
+        """Give a connection whose transaction writes; errors that the caller knows come as they are."""
+        with reached(*known), database.write(self.engine) as connection:
+            yield connection
+
+    def put(self, table: Plain, rows: Sequence[Row], *, is_empty: bool = False) -> int:
+        """Make these rows be here as they are given; return how many were not. `is_empty` saves a look."""
+        new, changed = (rows, []) if is_empty else self._differing(table, rows)
+        if not new and not changed:
+            return 0
+        try:
+            with self.writing(*REFUSALS) as connection:
+                row_writer.update(connection, table, changed)
+                row_writer.insert(connection, table, new)
+        except REFUSALS:
+            self._make_room(table, rows)
+            self._put_one_by_one(table, rows)
+        return len(new) + len(changed)
+
+    def count(self, table: Plain) -> int:
+        """Return how many rows there are."""
+        with self.reading() as connection:
+            return table_reader.count(connection, table)
+
+    def learn(self, table: Plain) -> None:
+        """Let PostgreSQL see how much there is now, or it would read the whole table to find a few rows."""
+        if self.engine.dialect.name == "postgresql":
+            with self.writing() as connection:
+                connection.exec_driver_sql(f"ANALYZE {table.name}")
+
+    def keys(
+        self, table: Plain, where: ColumnElement[bool] | None = None
+    ) -> Generator[list[Key], None, None]:
+        """Give the keys of all rows, or of those, some at a time."""
+        query = table_reader.select_keys(table, table.all if where is None else where)
+        with self.reading() as connection:
+            found = connection.execute(query, execution_options={"yield_per": table_reader.AT_ONCE})
+            for some in found.partitions():
+                yield [tuple(row) for row in some]
+
+    def remove(self, table: Plain, keys: Sequence[Key]) -> None:
+        """Remove these rows, and what hangs on them."""
+        for start in range(0, len(keys), table_reader.AT_ONCE):
+            with self.writing() as connection:
+                row_writer.remove(connection, table, keys[start : start + table_reader.AT_ONCE])
+
+    def _differing(self, table: Plain, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+        """Return those of the rows that are not here, and those that are here with other values."""
+        wanted = {table.key_of(row): row for row in rows}
+        changed = []
+        with self.reading() as connection:
+            for row in table_reader.stream(connection, table, table.among(wanted)):
+                mine = wanted.pop(table.key_of(row), None)
+                if mine is not None and mine != row:
+                    changed.append(mine)
+        return list(wanted.values()), changed
+
+    def _make_room(self, table: Plain, rows: Sequence[Row]) -> None:
+        """Remove the rows that have what must be unique in these; their own turn comes, or they are gone."""
+        with self.reading() as connection:
+            taken = row_writer.in_the_way(connection, table, rows)
+        self.remove(table, taken)
+
+    def _put_one_by_one(self, table: Plain, rows: Sequence[Row]) -> None:
+        """Put all of them or none, and name the row that is refused."""
+        new, changed = self._differing(table, rows)
+        with self.writing() as connection:
+            for put, some in ((row_writer.update, changed), (row_writer.insert, new)):
+                for row in some:
+                    try:
+                        put(connection, table, [row])
+                    except REFUSALS as error:
+                        why = database_errors.words(error)
+                        said = f"{table_reader.called(table, row)} is refused by the target: {why}."
+                        raise Refused(f"{said} {table_reader.MEND}") from error
+
+
+@contextmanager
+def reached(*known: type[DBAPIError]) -> Iterator[None]:
+    """Tell an error of the target from one of the book; those that are known pass."""
+    try:
+        yield
+    except known:
+        raise
+    except DBAPIError as error:
+        raise TargetAway(database_errors.words(error)) from error

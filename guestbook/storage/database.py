@@ -1,0 +1,242 @@
+"""The database: its transactions, what may go wrong with them, and its tables from schema.sql."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, has_request_context
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+
+from guestbook.lib import unit_of_work
+from guestbook.lib.fair_lock import Turns
+from guestbook.settings import Settings
+from guestbook.storage import added_columns, database_errors, engine_setup, file_identity
+from guestbook.storage.column_types import Json, UtcTime
+from guestbook.storage.database_errors import Fault
+from guestbook.storage.engine_setup import Waits
+from guestbook.storage.file_identity import FileReplaced
+
+SCHEMA = Path(__file__).parents[1] / "schema.sql"
+QUEUES = ("deliveries", "inbound_events")
+# Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
+# PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
+TIDY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
+TABLES_WAIT = 60  # seconds for another process that makes the tables just now
+TIMES = 3  # that what had to yield to another transaction is done again
+YIELDED = ("40P01", "40001", 1213)  # a deadlock: PostgreSQL's and MariaDB's codes
+LASTING = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # what no repetition changes
+PATIENCE = 10.0  # seconds for a transaction that lost against another, or whose connection broke
+
+
+T = TypeVar("T")
+
+
+class Base(DeclarativeBase):
+    """What all models share."""
+
+    registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
+
+
+_turns = Turns()
+# What a request has stored it may still read when the connection is lost after the commit.
+db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the app its engine, set up for the database that the settings name."""
+    url = make_url(settings.database_url)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url.difference_update_query(["journal_mode"])
+    app.config["WAITS"] = engine_setup.FOR_REQUESTS
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_setup.options(settings)
+    db.init_app(app)
+    app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
+    with app.app_context():
+        engine_setup.set_up(db.engine, str(url.query.get("journal_mode", "wal")), waits=_waits)
+
+
+@contextmanager
+def writing(session: Session | None = None) -> Iterator[Session]:
+    """Give a session whose transaction writes; commit at the end, roll back on an error."""
+    session = session or db.session()
+    end(session)  # a read before this may have opened a transaction that cannot be upgraded
+    with _turn(session.get_bind().dialect.name) as options:
+        try:
+            info = session.connection(execution_options=options).info
+            with unit_of_work.transaction():
+                yield session
+            session.commit()
+            _check_file(info)
+        except BaseException:
+            end(session)
+            raise
+
+
+@contextmanager
+def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connection]:
+    """Give a connection whose transaction writes; commit at the end, roll back on an error.
+
+    On SQLite it waits so many seconds for other writers, or the usual time, and then raises OperationalError.
+    """
+    with (
+        _turn(engine.dialect.name, lock_wait) as options,
+        engine.connect().execution_options(**options) as connection,
+    ):
+        with connection.begin(), unit_of_work.transaction():
+            yield connection
+        _check_file(connection.info)
+
+
+def create_tables(engine: Engine) -> None:
+    """Run schema.sql, which may be run again, and add the columns that an older book lacks.
+
+    Raises Refused for a book that this cannot bring up to date.
+    """
+    tables, indexes = _tables_first(statements(SCHEMA.read_text()))
+    with write(engine) as connection, _alone(connection):
+        for statement in tables:
+            connection.exec_driver_sql(statement)
+        for statement in (*added_columns.statements(connection, tables), *indexes):
+            connection.exec_driver_sql(statement)
+        if engine.dialect.name == "postgresql":
+            for table in QUEUES:
+                connection.exec_driver_sql(f"ALTER TABLE {table} SET ({TIDY})")
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Let one process at a time make tables: two that make the same one would fail on a server."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('guestbook tables'))")
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        yield
+        return
+    name = "MD5(CONCAT('guestbook tables ', DATABASE()))"  # names are for all databases of a server
+    if not connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {TABLES_WAIT})").scalar():
+        late = TimeoutError("another process is making the tables")
+        raise OperationalError("GET_LOCK", None, late)
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
+
+
+def _tables_first(all_of_them: list[str]) -> tuple[list[str], list[str]]:
+    """Part the tables from the indexes, which may name a column that an older book lacks."""
+    tables = [one for one in all_of_them if one.startswith("CREATE TABLE")]
+    return tables, [one for one in all_of_them if one not in tables]
+
+
+def statements(sql: str) -> list[str]:
+    """Split schema.sql into its statements; comments are left out, for psycopg refuses lone ones."""
+    bare = "\n".join(line.partition("--")[0].rstrip() for line in sql.splitlines())
+    return [part.strip() for part in bare.split(";") if part.strip()]
+
+
+def had_to_yield(error: SQLAlchemyError) -> bool:
+    """Whether two transactions waited for each other and the server ended this one: done again, it works."""
+    said = getattr(error, "orig", None)
+    code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
+    return code in YIELDED
+
+
+def again(do: Callable[[], T]) -> T:
+    """Do what uses the session, and once more for each time that it had to yield, three times at the most."""
+    for _ in range(TIMES):
+        try:
+            return unit_of_work.complete(do)
+        except SQLAlchemyError as error:
+            if not had_to_yield(error):
+                raise
+            end(db.session())
+            time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
+    return unit_of_work.complete(do)
+
+
+def insist(engine: Engine, do: Callable[[Connection], T]) -> T:
+    """Do it in a write transaction, and again when another had to win or the connection broke.
+
+    A commit that the server made and could not confirm is done again too, so whatever it does must be safe to
+    repeat. Gives up after ten seconds.
+    """
+    give_up, wait = time.monotonic() + PATIENCE, 0.02
+    while True:
+        try:
+            return unit_of_work.complete(lambda: _once(engine, do))
+        except DBAPIError as error:
+            if database_errors.fault_of(error) in LASTING or time.monotonic() + wait > give_up:
+                raise
+            time.sleep(wait)
+            wait = min(2 * wait, 1.0)
+
+
+def _once(engine: Engine, do: Callable[[Connection], T]) -> T:
+    with write(engine) as connection:
+        return do(connection)
+
+
+def is_away(error: SQLAlchemyError) -> bool:
+    """Whether the database cannot be used now, and trying again later helps."""
+    return database_errors.fault_of(error) is Fault.AWAY
+
+
+def end(session: Session) -> None:
+    """End what the session has begun, also when its connection is lost; the next use takes another one."""
+    try:
+        session.rollback()
+    except SQLAlchemyError:  # what was begun ended with the connection
+        session.invalidate()
+
+
+def _close_session(_error: BaseException | None) -> None:
+    """End the request's session. A connection that was lost meanwhile changes nothing of the answer."""
+    try:
+        db.session.remove()
+    except SQLAlchemyError:
+        db.session().invalidate()
+        db.session.remove()
+
+
+def _check_file(info: dict[Any, Any]) -> None:
+    """See that what was committed is in the file at the path; raises OperationalError."""
+    try:
+        file_identity.check(info)
+    except FileReplaced as error:
+        raise OperationalError("COMMIT", None, error) from error
+
+
+def _waits() -> Waits:
+    """Return how long to wait for others: a visitor waits less than a command or a pass."""
+    waits: Waits = current_app.config["WAITS"] if has_request_context() else engine_setup.FOR_PASSES
+    return waits
+
+
+@contextmanager
+def _turn(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, float]]:
+    """Hold this process's turn to write, and give the transaction's options; servers have queues."""
+    waits = _waits()
+    if lock_wait is not None:
+        waits = replace(waits, write=lock_wait, read=min(lock_wait, waits.read))
+    options = {"write_until": time.monotonic() + waits.write, "commit_wait": waits.read}
+    if dialect != "sqlite":
+        yield options
+        return
+    try:
+        _turns.take(waits.write, at_once=waits.at_once)
+    except TimeoutError as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+    in_vain = False
+    try:
+        yield options
+    except OperationalError:  # another process has the lock, or the disk is full
+        in_vain = True
+        raise
+    finally:
+        _turns.pass_on(in_vain=in_vain)

@@ -1,0 +1,73 @@
+"""Who may come to the desk: logged-in browsers, tokens of programs, and how often somebody knocked."""
+
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import String, Table, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook.lib import clock, ids
+from guestbook.storage.database import Base
+
+
+class Login(Base):
+    """A browser that is logged in."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+SCOPES = ("read", "moderate", "manage")  # each may do what the one before may
+
+
+class Token(Base):
+    """A program's key to the API."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (UniqueConstraint("hash", name="tokens_hash"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    name: Mapped[str] = mapped_column(String(80))
+    hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    scope: Mapped[str] = mapped_column(String(10), default="manage", server_default="manage")
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+    def may(self, scope: str) -> bool:
+        """Whether its scope has that one in it."""
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Limit(Base):
+    """How often somebody did something lately."""
+
+    __tablename__ = "limits"
+
+    who: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hits: Mapped[int]
+    since: Mapped[datetime]
+    last_at: Mapped[datetime]
+
+
+class Setting(Base):
+    """Something that the owner has set at the desk."""
+
+    __tablename__ = "settings"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+LOGINS = cast(Table, Login.__table__)  # SQLAlchemy types it more widely
+LIMITS = cast(Table, Limit.__table__)
+TOKENS = cast(Table, Token.__table__)
+SETTINGS = cast(Table, Setting.__table__)

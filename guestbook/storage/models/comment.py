@@ -1,0 +1,118 @@
+"""What a visitor wrote."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from guestbook.lib import clock, ids
+from guestbook.storage.database import Base
+
+STATUSES = ("published", "held", "spam", "trash")
+
+
+class Reply(Base):
+    """What the owner answered to a comment."""
+
+    __tablename__ = "replies"
+
+    comment_id: Mapped[str] = mapped_column(
+        ForeignKey("comments.id", name="replies_comment", ondelete="CASCADE"), primary_key=True
+    )
+    message: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    def public(self) -> dict[str, str]:
+        """Return what anybody may know of it."""
+        return {"message": self.message, "created_at": clock.to_text(self.created_at)}
+
+
+class Origin(Base):
+    """Where a comment came from that no visitor wrote here."""
+
+    __tablename__ = "origins"
+    __table_args__ = (UniqueConstraint("url", name="origins_url"),)
+
+    comment_id: Mapped[str] = mapped_column(
+        ForeignKey("comments.id", name="origins_comment", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(80))
+    url: Mapped[str | None] = mapped_column(String(500))
+    told_at: Mapped[datetime | None]
+
+    def public(self) -> dict[str, str | None]:
+        """Return what anybody may know of it."""
+        return {"name": self.name, "url": self.url}
+
+
+class Comment(Base):
+    """One signature in the book."""
+
+    __tablename__ = "comments"
+    __table_args__ = (
+        UniqueConstraint("form_key", name="comments_form_key"),
+        CheckConstraint(f"status IN {STATUSES}", name="comments_status"),
+        Index("comments_by_status", "status", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    name: Mapped[str] = mapped_column(String(80))
+    website: Mapped[str | None] = mapped_column(String(500))
+    message: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(9))
+    reason: Mapped[str | None] = mapped_column(String(200))
+    form_key: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    announced_at: Mapped[datetime | None]
+    # Read with the comments, in one query for all of them, so that no template has to ask.
+    reply: Mapped[Reply | None] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
+    )
+    origin: Mapped[Origin | None] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it stands in the book or waits to: its receivers have heard of it."""
+        return self.status in ("published", "held")
+
+    @property
+    def last_announced_at(self) -> datetime | None:
+        """Return when receivers were last told that it is new; of old comments no such time is stored."""
+        return self.announced_at or (None if self.reason else self.created_at)
+
+    @property
+    def home(self) -> str:
+        """Return the status that it goes back to: published, or held where it was suspicious."""
+        return "held" if self.reason else "published"
+
+    def url(self, base_url: str) -> str:
+        """Return the absolute permalink."""
+        return f"{base_url}/comments/{self.id}"
+
+    @property
+    def is_told(self) -> bool:
+        """Whether our webhooks hear of it: what a webhook brought might otherwise go in circles."""
+        return self.origin is None or self.origin.told_at is not None
+
+    def public(self, base_url: str) -> dict[str, Any]:
+        """Return what anybody may know of it: never an address, its hash, or a user agent.
+
+        What came from elsewhere says so under `origin`, by which another book knows what it has already.
+        """
+        public: dict[str, Any] = {
+            "id": self.id,
+            "name": self.name,
+            "website": self.website,
+            "message": self.message,
+            "status": self.status,
+            "url": self.url(base_url),
+            "created_at": clock.to_text(self.created_at),
+        }
+        return public | ({"origin": self.origin.public()} if self.origin else {})
+
+    def without_words(self, base_url: str) -> dict[str, Any]:
+        """Return the same without name, website and message: what may stay when it is deleted for good."""
+        return self.public(base_url) | {"name": "", "website": None, "message": ""}

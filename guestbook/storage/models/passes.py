@@ -1,0 +1,37 @@
+"""When cron last came and what it did, and what became of each day's deliveries."""
+
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Index, String, Table
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook.storage.database import Base
+
+
+class Pass(Base):
+    """One run of the cron command."""
+
+    __tablename__ = "passes"
+    __table_args__ = (Index("passes_by_start", "started_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    host: Mapped[str] = mapped_column(String(100))
+    processed: Mapped[int]
+    retried: Mapped[int]
+    failed: Mapped[int]
+
+
+class Day(Base):
+    """What became of the deliveries of a day that is over."""
+
+    __tablename__ = "days"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # 2026-01-31, in UTC
+    processed: Mapped[int]
+    failed: Mapped[int]
+
+
+PASSES = cast(Table, Pass.__table__)  # SQLAlchemy types it more widely

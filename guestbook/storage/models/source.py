@@ -1,0 +1,165 @@
+"""Sources, which send webhooks to us; inbound events, the rows of the inbox; where a comment came from."""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook.lib import byte_text, clock, ids
+from guestbook.storage.column_types import LONG_TEXT
+from guestbook.storage.database import Base
+from guestbook.storage.models.delivery import STATUSES
+
+VERIFY = ("github", "standard", "stripe", "slack", "token", "none")
+ACTIONS = ("log", "comment", "forward")
+OVERLAP = timedelta(hours=24)  # for which the old secret is still good after a rotation
+BUDGET_MB = 50  # megabytes that a new source's unproven events may take
+
+
+class Source(Base):
+    """Somebody who sends webhooks to us, and what we do with them."""
+
+    __tablename__ = "sources"
+    __table_args__ = (
+        UniqueConstraint("token", name="sources_token"),
+        CheckConstraint(f"verify IN {VERIFY}", name="sources_verify"),
+        CheckConstraint(f"action IN {ACTIONS}", name="sources_action"),
+        CheckConstraint("(verify = 'none') = (secret IS NULL)", name="sources_secret"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    name: Mapped[str] = mapped_column(String(80))
+    token: Mapped[str] = mapped_column(String(64))
+    verify: Mapped[str] = mapped_column(String(10))
+    header: Mapped[str | None] = mapped_column(String(64))
+    secret: Mapped[str | None] = mapped_column(String(200))
+    previous_secret: Mapped[str | None] = mapped_column(String(200))
+    previous_secret_expires_at: Mapped[datetime | None]
+    action: Mapped[str] = mapped_column(String(10))
+    template: Mapped[str | None] = mapped_column(Text)
+    relayed_since: Mapped[datetime | None]
+    budget_mb: Mapped[int] = mapped_column(default=BUDGET_MB, server_default=text(str(BUDGET_MB)))
+    unproven_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    disabled_at: Mapped[datetime | None]
+
+    def url(self, base_url: str) -> str:
+        """Return the URL to give away."""
+        return f"{base_url}/hooks/{self.token}"
+
+    def enable(self) -> None:
+        """Work through what it sends again."""
+        self.disabled_at = None
+
+    def disable(self, now: datetime) -> None:
+        """Store what it sends and leave it at that."""
+        self.disabled_at = self.disabled_at or now
+
+    def rotate_secret(self, secret: str, now: datetime, overlap: timedelta = OVERLAP) -> None:
+        """Take a new secret; the old one is good beside it until the overlap is over."""
+        self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
+        self.secret = secret
+
+    def secrets_at(self, moment: datetime) -> tuple[str, ...]:
+        """Return the secrets that were good at that moment, the current one first."""
+        ends = self.previous_secret_expires_at
+        previous = self.previous_secret if ends and moment < ends else None
+        return tuple(secret for secret in (self.secret, previous) if secret)
+
+
+class InboundEvent(Base):
+    """One webhook that was sent to us."""
+
+    __tablename__ = "inbound_events"
+    __table_args__ = (
+        UniqueConstraint("source_id", "external_id", name="inbound_events_once"),
+        CheckConstraint(f"encoding IN {byte_text.ENCODINGS}", name="inbound_events_encoding"),
+        CheckConstraint(f"status IN {STATUSES}", name="inbound_events_status"),
+        CheckConstraint("(status = 'new') = (due_at IS NOT NULL)", name="inbound_events_due"),
+        CheckConstraint("claimed_by IS NULL OR status = 'new'", name="inbound_events_lease"),
+        CheckConstraint("attempts <= claims", name="inbound_events_attempts"),
+        Index("inbound_events_by_due", "source_id", "due_at", "id"),
+        Index("inbound_events_by_status", "status", "id"),
+        Index("inbound_events_by_source", "source_id", "id"),
+        Index("inbound_events_by_comment", "comment_id"),
+        Index("inbound_events_by_end", "status", "processed_at"),
+        Index("inbound_events_by_proof", "source_id", "status", "unproven_bytes", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    source_id: Mapped[str] = mapped_column(
+        ForeignKey("sources.id", name="inbound_events_source", ondelete="CASCADE")
+    )
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    event: Mapped[str | None] = mapped_column(String(100))
+    sender: Mapped[str | None] = mapped_column(String(200))
+    headers: Mapped[dict[str, str]]
+    payload: Mapped[str] = mapped_column(LONG_TEXT)
+    encoding: Mapped[str] = mapped_column(String(6))
+    unproven_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    status: Mapped[str] = mapped_column(String(9), default="new")
+    attempts: Mapped[int] = mapped_column(default=0)
+    claims: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(String(500))
+    note: Mapped[str | None] = mapped_column(String(500))
+    comment_id: Mapped[str | None] = mapped_column(
+        ForeignKey("comments.id", name="inbound_events_comment", ondelete="SET NULL")
+    )
+    received_at: Mapped[datetime]
+    processed_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+
+    @property
+    def word(self) -> str:
+        """Return the status as a page says it: waiting, processed or failed."""
+        return "waiting" if self.status == "new" else self.status
+
+    @property
+    def body(self) -> bytes:
+        """Return the exact bytes that came."""
+        return byte_text.unpack(self.payload, self.encoding)
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a pass has it in hand at this moment."""
+        return self.claimed_by is not None and self.due_at is not None and self.due_at > now
+
+    @classmethod
+    def leased_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for those that a pass has in hand."""
+        return cls.claimed_by.is_not(None) & (cls.due_at > now)
+
+    def reprocess(self, now: datetime) -> None:
+        """Make it due at once, and forget the passes that came to no end with it: a person asked."""
+        self.status = "new"
+        self.due_at = now
+        self.claimed_by = None
+        self.claims = self.attempts
+        self.processed_at = None
+        self.error = self.note = None
+
+
+INBOUND = cast(Table, InboundEvent.__table__)  # SQLAlchemy types it more widely
+SOURCES = cast(Table, Source.__table__)
+
+# The first due time of the source that a query is about, as FIRST_DUE for webhooks.
+FIRST_INBOUND_DUE = (
+    select(InboundEvent.due_at)
+    .where(InboundEvent.source_id == Source.id, InboundEvent.due_at.is_not(None))
+    .order_by(InboundEvent.due_at)
+    .limit(1)
+    .scalar_subquery()
+)

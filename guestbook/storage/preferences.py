@@ -1,0 +1,134 @@
+"""What the owner sets at the desk: the book's title and words, who is published at once, how it looks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, literal_column, select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import text
+from guestbook.lib.errors import Refused
+from guestbook.storage.models import SETTINGS, Setting
+
+MODERATION = ("off", "suspicious", "all")
+THEMES = ("auto", "light", "dark")
+YES_OR_NO = {"yes": True, "no": False}
+TITLE_LIMIT = 80  # characters
+WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
+PER_PAGE = range(1, 101)
+RATE = range(1, 10_001)
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The settings of the book, with what holds before the owner has set anything."""
+
+    title: str = "Guestbook"
+    welcome: str = "You came by. Leave a line before you go."
+    prompt: str = ""  # above the form
+    per_page: int = 20
+    moderation: str = "suspicious"  # who waits for the owner: nobody, the suspicious, all
+    closed: bool = False  # for new comments
+    theme: str = "auto"  # auto is what the reader's device likes
+    rate: int = 20  # comments that one network may write in ten minutes
+
+
+NAMES = tuple(field.name for field in fields(Preferences))
+STORED = select(SETTINGS.c.name, SETTINGS.c.value).where(
+    SETTINGS.c.name.in_([literal_column(f"'{name}'") for name in NAMES])
+)
+
+
+def read(source: Session | Connection) -> Preferences:
+    """Return the settings; what is not set, or was garbled by hand, is as at the start."""
+    connection = source if isinstance(source, Connection) else source.connection()
+    return _kept(tuple((name, value) for name, value in connection.execute(STORED)))
+
+
+@lru_cache(maxsize=8)
+def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
+    """Return what the rows say; each page needs it, so it is worked out once for the same rows."""
+    kept: dict[str, Any] = {}
+    for name, value in rows:
+        try:
+            kept[name] = _parse(name, value)
+        except ValueError:
+            continue
+    return Preferences(**kept)
+
+
+def typed(kept: Preferences) -> dict[str, str]:
+    """Return them as a form shows them and sends them back."""
+    return {name: _text(getattr(kept, name)) for name in NAMES}
+
+
+def save(session: Session, changes: Mapping[str, str]) -> None:
+    """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
+
+    Values are as a form sends them: `per_page` and `rate` in digits, `closed` as yes or no.
+    """
+    kept: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, value in changes.items():
+        try:
+            kept[name] = _parse(name, value)
+        except ValueError as error:
+            wrong[name] = str(error)
+    if wrong:
+        raise Refused.of(wrong)
+    for name, value in kept.items():
+        session.merge(Setting(name=name, value=_text(value)))
+    session.flush()
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _parse(name: str, value: str) -> str | int | bool:
+    """Return the value of the field's type; ValueError has the sentence for the owner."""
+    if name == "title":
+        return _line(value)
+    if name in ("welcome", "prompt"):
+        return _words(value)
+    if name == "per_page":
+        return _number(value, PER_PAGE)
+    if name == "rate":
+        return _number(value, RATE)
+    if name == "moderation":
+        return _choice(value, MODERATION)
+    if name == "theme":
+        return _choice(value, THEMES)
+    if name == "closed":
+        return YES_OR_NO[_choice(value, tuple(YES_OR_NO))]
+    raise ValueError(f"There is no setting {name}.")
+
+
+def _line(value: str) -> str:
+    title = text.clean_line(value)
+    if not title:
+        raise ValueError("Please give the book a title.")
+    if len(title) > TITLE_LIMIT:
+        raise ValueError(f"This title has {len(title):,} characters. Please use at most {TITLE_LIMIT}.")
+    return title
+
+
+def _words(value: str) -> str:
+    words = text.clean_text(value)
+    if len(words) > WORDS_LIMIT:
+        raise ValueError(f"This has {len(words):,} characters. Please use at most {WORDS_LIMIT:,}.")
+    return words
+
+
+def _number(value: str, limits: range) -> int:
+    if not value.isascii() or not value.strip().isdigit() or int(value[:9]) not in limits or len(value) > 9:
+        raise ValueError(f"Please use a whole number from {limits[0]} to {limits[-1]:,}.")
+    return int(value)
+
+
+def _choice(value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"Please choose one of {', '.join(choices)}.")
+    return value

@@ -1,0 +1,89 @@
+"""How many bytes a source's unproven events may take, so that a stranger with its URL cannot fill the disk.
+
+An event is unproven while it waits, when it was refused, and always where the source verifies nothing. The
+source's row has the sum, because the door cannot add up a table for each request.
+"""
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, select, update
+
+from guestbook.storage import database
+from guestbook.storage.models import INBOUND, SOURCES, Source
+from guestbook.storage.models.delivery import STATUSES
+
+MEGABYTE = 1_000_000  # bytes
+PER_EVENT = 1000  # bytes that are counted for a row, beside its body and its headers
+DROPPED_AT_ONCE = 500  # events, to make room for one
+FREED = 20  # one part in so many of a budget is freed beside what is needed, or each request would drop some
+FINAL = tuple(status for status in STATUSES if status != "new")
+
+
+def size_of(headers: str, payload: str) -> int:
+    """Return what an event takes, of its headers and its payload as they are stored."""
+    return PER_EVENT + len(headers.encode(errors="replace")) + len(payload.encode(errors="replace"))
+
+
+def taken(source: Source) -> str:
+    """Return what the source's unproven events take, in words."""
+    return f"{source.unproven_bytes / MEGABYTE:.1f} of {source.budget_mb} MB"
+
+
+def is_full(source: Source) -> bool:
+    """Whether the next event of any length may find no room."""
+    return source.unproven_bytes + PER_EVENT > source.budget_mb * MEGABYTE
+
+
+def take(connection: Connection, source_id: str, size: int, most: int) -> bool:
+    """Count so many bytes more for the source; False when that is more than it may have."""
+    rows = SOURCES.c
+    change = update(SOURCES).where(rows.id == source_id, rows.unproven_bytes + size <= most)
+    return bool(connection.execute(change.values(unproven_bytes=rows.unproven_bytes + size)).rowcount)
+
+
+def may_make_room(connection: Connection, source_id: str) -> bool:
+    """Whether something of the source may be dropped. It takes no lock."""
+    return connection.execute(select(INBOUND.c.id).where(*_droppable(source_id)).limit(1)).first() is not None
+
+
+def make_room(connection: Connection, source_id: str, size: int, most: int) -> None:
+    """Drop the oldest unproven events that are worked through, as many as it needs for so many bytes."""
+    rows = SOURCES.c
+    used = connection.scalar(select(rows.unproven_bytes).where(rows.id == source_id).with_for_update()) or 0
+    missing = used + size - most
+    if missing <= 0:
+        return
+    oldest = select(INBOUND.c.id, INBOUND.c.unproven_bytes).where(*_droppable(source_id))
+    dropped, freed = [], 0
+    for row in connection.execute(oldest.order_by(INBOUND.c.id).limit(DROPPED_AT_ONCE)):
+        if freed >= missing + most // FREED:
+            break
+        dropped.append(row.id)
+        freed += row.unproven_bytes
+    if dropped:
+        connection.execute(delete(INBOUND).where(INBOUND.c.id.in_(dropped), INBOUND.c.due_at.is_(None)))
+        change = update(SOURCES).where(rows.id == source_id)
+        connection.execute(change.values(unproven_bytes=max(0, used - freed)))
+
+
+def count_again(engine: Engine) -> None:
+    """Set right the sums that passes, retention and people have made wrong, by proving or removing events."""
+    sums = select(SOURCES.c.id, SOURCES.c.unproven_bytes, _sum(SOURCES.c.id).scalar_subquery().label("found"))
+    with engine.connect() as connection:  # this look takes no lock
+        wrong = [row.id for row in connection.execute(sums) if row.unproven_bytes != row.found]
+    for source_id in wrong:
+        with database.write(engine) as connection:
+            row = select(SOURCES.c.id).where(SOURCES.c.id == source_id).with_for_update()
+            connection.execute(row)  # nobody adds to it until it is added up
+            found = connection.scalar(_sum(source_id))
+            change = update(SOURCES).where(SOURCES.c.id == source_id)
+            connection.execute(change.values(unproven_bytes=found))
+
+
+def _sum(source_id: str | ColumnElement[str]) -> Select[tuple[int]]:
+    rows = INBOUND.c
+    mine = rows.source_id == source_id, rows.status.in_(STATUSES), rows.unproven_bytes > 0
+    return select(func.coalesce(func.sum(rows.unproven_bytes), 0)).where(*mine)
+
+
+def _droppable(source_id: str) -> tuple[ColumnElement[bool], ...]:
+    rows = INBOUND.c
+    return rows.source_id == source_id, rows.status.in_(FINAL), rows.unproven_bytes > 0

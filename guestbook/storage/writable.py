@@ -1,0 +1,48 @@
+"""Can anything be stored? A disk that is full, or that only reads, still lets every page be read."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.lib import ids
+from guestbook.storage import database, database_errors
+
+ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
+BYTES = 100_000  # what SQLite is given; with a cache of one page it must write most of that before a commit
+CACHE = -2000  # KiB, SQLite's default
+
+
+def why_not(engine: Engine) -> str | None:
+    """Write a little and roll it back; return the database's words when that fails.
+
+    That somebody else is writing just now is no fault, and is not waited for.
+    """
+    try:
+        with database.write(engine, lock_wait=0.0) as connection:
+            size = BYTES if engine.dialect.name == "sqlite" else 1
+            with _small_cache(connection):
+                connection.execute(ROW, {"name": f"try {ids.new()}", "value": "x" * size})
+                connection.rollback()
+    except DBAPIError as error:
+        busy = isinstance(error.orig, sqlite3.Error) and database_errors.is_locked(error.orig)
+        if busy or isinstance(error.orig, TimeoutError):  # another process, or a thread of ours
+            return None
+        return database_errors.words(error)
+    return None
+
+
+@contextmanager
+def _small_cache(connection: Connection) -> Iterator[None]:
+    if connection.engine.dialect.name != "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute("PRAGMA cache_size = 1")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA cache_size = {CACHE}")

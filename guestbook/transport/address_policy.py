@@ -1,0 +1,113 @@
+"""The judge of IP addresses: which ones a stranger's URL may make us connect to."""
+
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from guestbook.transport.failure import LOCAL_ERRORS
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# IANA IPv4 special-purpose registry (RFC 6890) and what else is not a public host.
+REFUSED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network, RFC 791
+        "10.0.0.0/8",  # private, RFC 1918
+        "100.64.0.0/10",  # carrier NAT, RFC 6598; Alibaba's metadata
+        "127.0.0.0/8",  # loopback, RFC 1122
+        "168.63.129.16/32",  # Azure's platform address, in public space
+        "169.254.0.0/16",  # link-local, RFC 3927; metadata of most clouds
+        "172.16.0.0/12",  # private, RFC 1918
+        "192.0.0.0/24",  # protocol assignments, RFC 6890; Oracle's metadata
+        "192.0.2.0/24",  # documentation, RFC 5737
+        "192.31.196.0/24",  # AS112, RFC 7535
+        "192.52.193.0/24",  # AMT, RFC 7450
+        "192.88.99.0/24",  # 6to4 relays, RFC 7526
+        "192.168.0.0/16",  # private, RFC 1918
+        "192.175.48.0/24",  # AS112, RFC 7534
+        "198.18.0.0/15",  # benchmarks, RFC 2544
+        "198.51.100.0/24",  # documentation, RFC 5737
+        "203.0.113.0/24",  # documentation, RFC 5737
+        "224.0.0.0/4",  # multicast, RFC 5771
+        "240.0.0.0/4",  # reserved and broadcast, RFC 1112, RFC 919
+    )
+)
+
+# Only global unicast (RFC 4291) is admitted: loopback, link-local, ULA, multicast and the rest lie outside.
+ADMITTED_V6 = IPv6Network("2000::/3")
+REFUSED_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments, RFC 2928; Teredo (RFC 4380) and ORCHID (RFC 7343) among them
+        "2001:db8::/32",  # documentation, RFC 3849
+        "2002::/16",  # 6to4, RFC 3056: any IPv4 address may be inside
+        "2620:4f:8000::/48",  # AS112, RFC 7534
+        "3fff::/20",  # documentation, RFC 9637
+    )
+)
+
+# IPv6 addresses whose last 32 bits are the IPv4 address that is really reached.
+WRAPPED_V4 = (
+    IPv6Network("::ffff:0:0/96"),  # IPv4-mapped, RFC 4291
+    IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052
+)
+
+
+class Judge:
+    """Admits public addresses, and private ones of the networks that the operator allows."""
+
+    def __init__(self, allow_networks: Sequence[Network] = ()) -> None:
+        self.allow_networks = tuple(allow_networks)
+
+    def admits(self, text: str) -> bool:
+        """Whether a connection to this IP address (with or without a zone) may be made."""
+        address = unwrap(ip_address(text.partition("%")[0]))
+        return self.allows(text) or (is_public(address) and not is_own(address))
+
+    def allows(self, text: str) -> bool:
+        """Whether the operator allows the network of this IP address."""
+        address = unwrap(ip_address(text.partition("%")[0]))
+        return any(
+            address in network for network in self.allow_networks if network.version == address.version
+        )
+
+    def may_allow(self, host: str) -> bool:
+        """Whether the operator allows the network of this host, as far as that is known before a look-up."""
+        try:
+            return self.allows(host)
+        except ValueError:  # a name
+            return bool(self.allow_networks)
+
+
+def unwrap(address: Address) -> Address:
+    """Return the IPv4 address inside a mapped or NAT64 one, else the address itself."""
+    if isinstance(address, IPv6Address) and any(address in network for network in WRAPPED_V4):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address belongs to a host of the public internet, by the registries above."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in REFUSED_V4)
+    return address in ADMITTED_V6 and not any(address in network for network in REFUSED_V6)
+
+
+def is_own(address: Address) -> bool:
+    """Whether the address is this host's.
+
+    A datagram socket that is connected to one of the host's addresses gets that same address as its source.
+    Nothing is sent; and unlike a list of interfaces this needs no privileges and is never out of date.
+    Raises OSError when this host has no socket left to ask with.
+    """
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), 9))
+            return ip_address(probe.getsockname()[0].partition("%")[0]) == address
+    except OSError as error:
+        if error.errno in LOCAL_ERRORS:
+            raise
+        return False  # no route there, so not ours

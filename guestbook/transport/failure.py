@@ -1,0 +1,91 @@
+"""Why a request failed: one exception, one word for the program, one sentence for people."""
+
+import errno
+
+from guestbook.lib.resource_limits import FILES, MEMORY
+
+LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # of an OSError
+
+SENTENCES = {
+    "closed": "The sender was closed before the request was sent.",
+    "bad_url": "The URL cannot be used.",
+    "bad_method": "The method cannot be sent.",
+    "bad_header": "A header cannot be sent.",
+    "private_address": "The host has a private or reserved address, so nothing was sent.",
+    "bad_port": "The port belongs to another service than the web, so nothing was sent.",
+    "name_not_found": "The host name does not exist.",
+    "name_lookup_failed": "The host name could not be looked up.",
+    "name_timeout": "The host name was not looked up in time.",
+    "connect_failed": "The connection could not be made.",
+    "connect_timeout": "The connection was not made in time.",
+    "out_of_sockets": "This machine has no free sockets left.",
+    "out_of_memory": "This machine has no free memory left.",
+    "no_authorities": "The file of certificate authorities on this machine cannot be read.",
+    "tls_failed": "The TLS connection could not be made or its certificate is not valid.",
+    "tls_timeout": "The TLS handshake did not end in time.",
+    "send_timeout": "The receiver did not take the whole request in time.",
+    "timeout": "The receiver did not answer in time.",
+    "connection_lost": "The receiver closed the connection without a complete answer.",
+    "response_too_large": "The answer was too large before its body began.",
+    "bad_response": "The answer was not valid HTTP.",
+    "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only "
+    "the hosts on PythonAnywhere’s list: ask them to add this one, or use a paid account.",
+    "proxy_failed": "The outbound proxy did not do its work.",
+    "proxy_gave_up": "The outbound proxy could not reach the host.",
+}
+
+# The receiver could not be reached or did not answer in time: five in a row pause its webhook.
+UNREACHABLE = frozenset(
+    (
+        "name_not_found",
+        "name_lookup_failed",
+        "name_timeout",
+        "connect_failed",
+        "connect_timeout",
+        "tls_failed",
+        "tls_timeout",
+        "send_timeout",
+        "timeout",
+        "proxy_gave_up",
+    )
+)
+
+
+# This machine's own trouble, or its proxy's: no receiver is to blame, and none can be reached.
+OURS = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))
+
+# Of these, what fewer requests at once would cure.
+LIMITS = {"out_of_sockets": FILES, "out_of_memory": MEMORY}
+
+
+class TransportError(Exception):
+    """A request that got no answer.
+
+    It derives from plain Exception, because urllib3 and requests wrap every OSError and RequestException
+    into a ConnectionError, which hides the reason.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, sent: bool = False) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail  # short; never the path or the query of a URL, which are secret
+        self.sent = sent  # False when no byte of the request can have reached the receiver
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether this counts for the pause of the webhook."""
+        return self.reason in UNREACHABLE
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether no receiver is to blame."""
+        return self.reason in OURS
+
+    @property
+    def limit(self) -> str | None:
+        """Which limit of this machine was met, if that was it."""
+        return LIMITS.get(self.reason)
+
+    def __str__(self) -> str:
+        sentence = SENTENCES[self.reason]
+        return f"{sentence} ({self.detail})" if self.detail else sentence

@@ -1,0 +1,141 @@
+"""Sockets with a budget: one deadline and one allowance of bytes for everything in an attempt.
+
+The time-outs of `requests` start anew with every received byte, so a receiver that drips holds them for ever.
+"""
+
+import socket
+import ssl
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from guestbook.transport.address_policy import Judge
+from guestbook.transport.failure import TransportError
+
+BYTE_LIMIT = 64 * 1024  # bytes, of everything received in one attempt
+SLACK = 0.02  # seconds by which a socket's time-out may differ from what is left: setting it is a system call
+
+# What is being done, and the reason word when the deadline comes meanwhile.
+CONNECTING = "connect_timeout"
+HANDSHAKING = "tls_timeout"
+SENDING = "send_timeout"
+WAITING = "timeout"
+AT_PROXY = "proxy_failed"
+
+
+class Budget:
+    """What one attempt may spend, whom it may reach, and how far it has come."""
+
+    __slots__ = ("bytes_left", "deadline", "judge", "sent", "stage")
+
+    def __init__(self, seconds: float, judge: Judge) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.bytes_left = BYTE_LIMIT
+        self.judge = judge
+        self.stage = CONNECTING
+        self.sent = False
+
+    def left(self) -> float:
+        """Return the seconds that are left; raises TransportError when none are."""
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise self.expired()
+        return seconds
+
+    def take(self, count: int) -> None:
+        """Pay for received bytes; raises TransportError when the allowance is used up."""
+        self.bytes_left -= count
+        if self.bytes_left < 0:
+            raise self.error("response_too_large")
+
+    def expired(self) -> TransportError:
+        """Return the error for a deadline that has come."""
+        return self.error(self.stage)
+
+    def error(self, reason: str, detail: str = "") -> TransportError:
+        """Return an error that knows whether something was sent."""
+        return TransportError(reason, detail, sent=self.sent)
+
+
+# A socket outlives attempts and changes threads; the attempt that uses it is the thread's current one.
+current: ContextVar[Budget] = ContextVar("current")
+
+
+class BudgetSocket(socket.socket):
+    """A socket that asks the current budget before and after everything that may wait."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Do nothing: only the budget sets time-outs."""
+
+    def reach(self, address: Any, seconds: float) -> None:
+        """Connect within this time; raises OSError."""
+        socket.socket.settimeout(self, seconds)
+        super().connect(address)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        budget = _armed(self)
+        budget.sent = True
+        try:
+            super().sendall(data, flags)
+        except TimeoutError:
+            raise budget.expired() from None
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        budget = _armed(self)
+        try:
+            count = super().recv_into(buffer, nbytes, flags)
+        except TimeoutError:
+            raise budget.expired() from None
+        budget.take(count)
+        return count
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        budget = _armed(self)
+        try:
+            data = super().recv(bufsize, flags)
+        except TimeoutError:
+            raise budget.expired() from None
+        budget.take(len(data))
+        return data
+
+
+class BudgetTLSSocket(ssl.SSLSocket):
+    """The same over TLS; `recv` and `recv_into` both end in `read`, `sendall` in `send`."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Do nothing: only the budget sets time-outs."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        budget = _armed(self)
+        try:
+            super().do_handshake(block)
+        except TimeoutError:
+            self.close()  # ssl itself closes after an OSError only
+            raise budget.expired() from None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        budget = _armed(self)
+        budget.sent = True
+        try:
+            return super().send(data, flags)
+        except TimeoutError:
+            raise budget.expired() from None
+
+    def read(self, length: int = 1024, buffer: Any = None) -> Any:
+        budget = _armed(self)
+        try:
+            result: Any = super().read(length, buffer)
+        except TimeoutError:
+            raise budget.expired() from None
+        budget.take(len(result) if buffer is None else result)
+        return result
+
+
+def _armed(sock: socket.socket) -> Budget:
+    """Give the socket the time that is left as its time-out; raises TransportError when none is."""
+    budget = current.get()
+    left = budget.left()
+    timeout = sock.gettimeout()
+    if timeout is None or not -SLACK < timeout - left < SLACK:
+        socket.socket.settimeout(sock, left)
+    return budget

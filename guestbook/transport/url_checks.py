@@ -1,0 +1,172 @@
+"""Checks of what people type: a webhook's URL and its headers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+import idna
+
+from guestbook.transport import port_policy
+from guestbook.transport.address_policy import Judge, Network
+
+URL_LIMIT = 2000  # characters
+HEADERS_LIMIT = 10
+NAME_LIMIT = 64  # characters
+VALUE_LIMIT = 1024  # characters
+
+NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
+HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
+IPV6_NETLOC = re.compile(
+    r"\[([0-9A-Fa-f:.]+)(?:%(?:25)?([0-9A-Za-z._-]{1,32}))?\](?::.*)?"
+)  # zones: RFC 6874
+KEPT = "!$%&'()*+,/:;=?@~[]"  # stands in a path or query as it is; letters, digits and -._ always do
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+VALUE = re.compile(r"[\x20-\x7e]*")
+
+# Ours, or the connection's; whoever sets them could forge a signature's frame or a second request.
+DENIED = frozenset(
+    [
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "via",
+    ]
+)
+DENIED_PREFIXES = ("webhook-", "x-guestbook-", "x-hub-signature", "proxy-")
+
+
+def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence[Network] = ()) -> str:
+    """Return the URL in its normal form; raises ValueError with a sentence."""
+    if not url:
+        raise ValueError("The URL is missing.")
+    if len(url) > URL_LIMIT:
+        raise ValueError(f"The URL is longer than {URL_LIMIT} characters.")
+    if NOT_IN_URLS.search(url):
+        raise ValueError("The URL must not contain spaces, control characters or backslashes.")
+    parts = _split(url)
+    _check_scheme(parts, require_https)
+    if "@" in parts.netloc:
+        raise ValueError("The URL must not contain a user name or password; use a header for them.")
+    if "#" in url:
+        raise ValueError("The URL must not contain a fragment (#…), because it would never be sent.")
+    path, query = _escaped(parts.path) or "/", _escaped(parts.query)
+    netloc = _netloc(parts)
+    _check_port(netloc, allow_networks)
+    normal = urlunsplit((parts.scheme, netloc, path, query, ""))
+    if len(normal) > URL_LIMIT:
+        raise ValueError(f"The URL is longer than {URL_LIMIT} characters once it is encoded.")
+    return normal
+
+
+def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a webhook's own headers without the blanks around them; raises ValueError with a sentence."""
+    if len(headers) > HEADERS_LIMIT:
+        raise ValueError(f"There may be at most {HEADERS_LIMIT} headers.")
+    checked: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, value in headers.items():
+        name, value = name.strip(" \t"), value.strip(" \t")
+        _check_header(name, value)
+        if name.lower() in seen:
+            raise ValueError(f"The header {name} is there twice.")
+        seen.add(name.lower())
+        checked[name] = value
+    return checked
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets, or characters that Unicode normalises to delimiters
+        raise ValueError("The URL’s host is not valid.") from None
+
+
+def _check_scheme(parts: SplitResult, require_https: bool) -> None:
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("The URL must start with https:// or http://.")
+    if require_https and parts.scheme != "https":
+        raise ValueError("The URL must start with https://.")
+
+
+def _netloc(parts: SplitResult) -> str:
+    host = _host(parts)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("The URL’s port must be a number from 1 to 65535.")
+    default = 443 if parts.scheme == "https" else 80
+    return host if port in (None, default) else f"{host}:{port}"
+
+
+def _check_port(netloc: str, allow_networks: Sequence[Network]) -> None:
+    """Refuse a port of another service; a name is looked up only when it is sent to, and checked then."""
+    parts = urlsplit(f"//{netloc}")
+    if parts.port in port_policy.REFUSED and not Judge(allow_networks).may_allow(parts.hostname or ""):
+        raise ValueError(port_policy.refusal(parts.port))
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname
+    if not host:
+        raise ValueError("The URL has no host.")
+    if "[" in parts.netloc or "]" in parts.netloc:
+        return _ipv6_host(parts.netloc)
+    if not host.isascii():
+        host = _idn_host(host)
+    if not HOST.fullmatch(host):
+        raise ValueError("The URL’s host is not valid.")
+    return host
+
+
+def _ipv6_host(netloc: str) -> str:
+    match = IPV6_NETLOC.fullmatch(netloc)
+    if not match:
+        raise ValueError("The URL’s host is not a valid IPv6 address.")
+    address, zone = match.groups()
+    try:
+        return f"[{IPv6Address(address)}%25{zone}]" if zone else f"[{IPv6Address(address)}]"
+    except ValueError:
+        raise ValueError("The URL’s host is not a valid IPv6 address.") from None
+
+
+def _idn_host(host: str) -> str:
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        raise ValueError("The URL’s host is not a valid international domain name.") from None
+
+
+def _escaped(text: str) -> str:
+    try:
+        return quote(text, safe=KEPT)
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise ValueError("The URL contains characters that cannot be encoded.") from None
+
+
+def _check_header(name: str, value: str) -> None:
+    if not TOKEN.fullmatch(name):
+        raise ValueError(f"{name[:NAME_LIMIT]!r} is not a header’s name.")
+    if len(name) > NAME_LIMIT:
+        raise ValueError(f"A header’s name may have at most {NAME_LIMIT} characters.")
+    if name.lower() in DENIED or name.lower().startswith(DENIED_PREFIXES):
+        raise ValueError(f"The header {name} is set by the guestbook itself.")
+    if len(value) > VALUE_LIMIT:
+        raise ValueError(f"The value of {name} is longer than {VALUE_LIMIT} characters.")
+    if not VALUE.fullmatch(value):
+        raise ValueError(f"The value of {name} must consist of printable ASCII characters.")

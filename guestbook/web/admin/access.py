@@ -1,0 +1,96 @@
+"""Who may pass to the desk: a login for everything but the entrance, and a CSRF token for all that acts."""
+
+from typing import Any
+
+from flask import Response, abort, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFProtect
+
+from guestbook.auth import login
+from guestbook.lib.version import VERSION
+from guestbook.storage.database import db
+from guestbook.storage.models import Login
+from guestbook.web import error_pages
+
+COOKIE_LASTS = login.LASTS
+PLACE = error_pages.DESK
+ENTRANCE = "admin.entrance."  # what begins so needs no login
+VALUE = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
+# As for the book, and a script of our own that makes some things quicker and none possible.
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+ROOMS = (
+    ("Overview", "dashboard"),
+    ("Comments", "comments"),
+    ("Webhooks", "webhooks"),
+    ("Deliveries", "deliveries"),
+    ("Sources", "sources"),
+    ("Inbox", "inbox"),
+    ("Bins", "bins"),
+    ("Settings", "book"),
+    ("Account", "account"),
+)
+
+csrf = CSRFProtect()
+
+
+def admit() -> ResponseReturnValue | None:
+    """Let a logged-in owner pass; send others to the entrance, and refuse what they wanted done."""
+    g.login = _login()
+    if not (request.endpoint or "").startswith(ENTRANCE) and g.login is None:
+        if request.method in ("GET", "HEAD"):
+            return redirect(url_for("admin.entrance.log_in", next=request.full_path.rstrip("?")), 303)
+        abort(403)
+    csrf.protect()
+    return None
+
+
+def add_headers(response: Response) -> Response:
+    """Let nobody keep a page of the desk, be it one of an error: what is on it is the owner's alone."""
+    if not error_pages.at_desk():
+        return response
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def names() -> dict[str, Any]:
+    """Return what every page of the desk says."""
+    return {"logged_in": g.get("login") is not None, "rooms": ROOMS, "version": VERSION}
+
+
+def let_in(value: str) -> None:
+    """Give the browser the cookie of a new login; nothing that it had before is kept."""
+    session.clear()
+    session.permanent = True
+    session[VALUE] = value
+
+
+def cookie() -> str | None:
+    """Return what the browser's cookie holds."""
+    value = session.get(VALUE)
+    return value if isinstance(value, str) else None
+
+
+def see_off() -> None:
+    """Take the cookie away."""
+    session.clear()
+
+
+def address() -> str | None:
+    """Return whose tries at a password are counted together."""
+    return request.remote_addr
+
+
+def browser() -> str:
+    """Return what the browser calls itself."""
+    return request.headers.get("User-Agent", "")
+
+
+def _login() -> Login | None:
+    value = cookie()
+    return login.find(db.session(), value) if value is not None else None

@@ -1,0 +1,1 @@
+"""The account pages: password, logins, tokens."""

@@ -1,0 +1,181 @@
+"""The owner's password, the browsers that are logged in, and the tokens of programs."""
+
+from typing import Any
+
+from flask import Blueprint, g, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError
+
+from guestbook.auth import api_tokens, login
+from guestbook.auth.login import TooManyTries, WrongPassword
+from guestbook.lib import clock, ids, text
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token
+from guestbook.storage.models.admin_access import SCOPES
+from guestbook.web import row_lookup
+from guestbook.web.admin import access, action_result
+
+pages = Blueprint("account", __name__, url_prefix="/account")
+
+HERE = "admin.account.index"
+ENDS = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
+MEANINGS = {  # of the scopes
+    "read": "read everything that the API shows",
+    "moderate": "read, and also change, answer and delete comments",
+    "manage": "do all that you can do here",
+}
+# What a user agent has in it → what people call that; the first that fits, for most claim to be others too.
+BROWSERS = {
+    "Edg": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox",
+    "FxiOS": "Firefox", "Chrome": "Chrome", "CriOS": "Chrome", "Safari": "Safari",
+}  # fmt: skip
+SYSTEMS = {
+    "iPhone": "an iPhone", "iPad": "an iPad", "Android": "Android", "Windows": "Windows", "CrOS": "ChromeOS",
+    "Mac": "a Mac", "Linux": "Linux",
+}  # fmt: skip
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """Show where the owner is logged in, and the tokens."""
+    return _page()
+
+
+@pages.post("/password")
+def change_password() -> ResponseReturnValue:
+    """Set another password; this browser stays logged in, all others do not."""
+    try:
+        value, about_tokens = _changed(
+            **{name: request.form.get(name, "") for name in ("old", "password", "again")},
+            revoke="revoke_tokens" in request.form,
+        )
+    except Refused as error:
+        return _refused(error, "old")
+    access.let_in(value)
+    done = f"The password is changed, and every other browser is logged out.{about_tokens}"
+    return action_result.done(done, HERE)
+
+
+@pages.post("/logout-browser")
+def log_out_browser() -> ResponseReturnValue:
+    """Log out another browser."""
+    login_id = request.form.get("browser", "")
+    if "\0" not in login_id:  # PostgreSQL refuses one, and no login has it
+        with writing() as session:
+            login.log_out_one(session, login_id)
+    return action_result.done("That browser is logged out.", HERE)
+
+
+@pages.post("/logout-everywhere")
+def log_out_everywhere() -> ResponseReturnValue:
+    """Log out this browser and all others."""
+    access.see_off()
+    with writing() as session:
+        login.log_out_everywhere(session)
+    return action_result.done("You are logged out everywhere.", "admin.entrance.log_in")
+
+
+@pages.post("/tokens")
+def add_token() -> ResponseReturnValue:
+    """Add a token and show it in this answer, the only place where it ever stands.
+
+    It asks for the password, or a stolen login would be one for ever. It is no redirect, which would have
+    to carry the token. The form brings the id of what it makes, so that loading the answer anew adds no
+    second one.
+    """
+    typed = {name: text.clean_line(request.form.get(name, "")) for name in ("name", "scope", "expires")}
+    token_id = request.form.get("id", "")
+    known = token_id if row_lookup.ID.fullmatch(token_id) else None
+    try:
+        _check_token(typed)
+        login.confirm(
+            request.form.get("confirm", ""), address=access.address(), settings=row_lookup.settings()
+        )
+        with writing() as session:
+            token, value = api_tokens.add(session, **typed, token_id=known)
+            name, scope = token.name, MEANINGS[token.scope]
+    except Refused as error:
+        return _refused(error, "confirm", typed)
+    except IntegrityError:
+        return action_result.done(
+            "This token was added already, and is shown only once. If you have not kept it, revoke it.", HERE
+        )
+    return render_template("admin/token.html", name=name, value=value, scope=scope)
+
+
+@pages.post("/tokens/<token_id>/revoke")
+def revoke_token(token_id: str) -> ResponseReturnValue:
+    """Revoke a token."""
+    with writing() as session:
+        token = row_lookup.find(Token, token_id)
+        name = token.name
+        api_tokens.revoke(session, token)
+    return action_result.done(f"The token {name} is revoked.", HERE)
+
+
+def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:
+    """Change the password; return the value of the new cookie, and a sentence about the tokens.
+
+    Raises what there is to say.
+    """
+    if password != again:
+        raise Refused("The two are not the same.", field="again")
+    known = login.confirm(old, address=access.address(), settings=row_lookup.settings())
+    with writing() as session:
+        value = login.change_password(session, password, known=known, browser=access.browser())
+        count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
+    if not count:
+        return value, ""
+    some = text.counted(count, "API token")
+    return value, f" Revoked {some}." if revoke else f" {some} can still be used."
+
+
+def _check_token(typed: dict[str, str]) -> None:
+    """See that the form's fields will do, before a try at the password is counted."""
+    if typed["expires"] not in ENDS:
+        raise Refused("Choose when it expires.", field="expires")
+    api_tokens.check(typed["name"], typed["scope"], typed["expires"])
+
+
+def _refused(error: Refused, password_field: str, typed: dict[str, str] | None = None) -> ResponseReturnValue:
+    """Show the page with what was wrong; about a password it says so at that form's field."""
+    if isinstance(error, TooManyTries):
+        wait = {"Retry-After": str(error.seconds)}
+        return _page({password_field: str(error)}, typed), 429, wait
+    if isinstance(error, WrongPassword):
+        return _page({password_field: str(error)}, typed), 422
+    return _page(error.fields, typed), 422
+
+
+def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
+    session = db.session()
+    facts: dict[str, Any] = {"logins": login.logins(session), "tokens": api_tokens.all_of(session)}
+    return render_template(
+        "admin/account.html",
+        **facts,
+        this=_this(),
+        now=clock.now(),
+        reasons=reasons or {},
+        typed=typed or {"name": "", "scope": "read", "expires": "90d"},
+        called=_called,
+        new_id=ids.new(),
+        scopes=[(scope, f"{scope}: {MEANINGS[scope]}") for scope in SCOPES],
+        ends=list(ENDS.items()),
+    )
+
+
+def _this() -> str:
+    """Return the id of this browser's login, also when it has ended just now."""
+    identity = inspect(g.login).identity
+    return str(identity[0])
+
+
+def _called(agent: str) -> str:
+    """Return what people call a browser: `Firefox on Linux`."""
+    browser = next((name for sign, name in BROWSERS.items() if sign in agent), None)
+    system = next((name for sign, name in SYSTEMS.items() if sign in agent), None)
+    if browser is None:
+        return agent.split(" ")[0][:40] or "A browser without a name"
+    return f"{browser} on {system}" if system else browser

@@ -1,0 +1,1 @@
+"""The pages of bins and of what they caught."""

@@ -1,0 +1,100 @@
+"""One request that a bin has caught: all that is known of it, its signature checked, sent once more."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from guestbook.lib import byte_view
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db
+from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
+from guestbook.web import row_lookup
+from guestbook.web.admin import download
+from guestbook.web.admin.bins import curl_command, replay, signature_check
+from guestbook.web.admin.bins.replay import Replayed
+from guestbook.web.admin.bins.signature_check import Check
+
+pages = Blueprint("caught", __name__, url_prefix="/requests")
+
+NEAR = 60_000  # milliseconds between the making of an event's id and those of its deliveries, at the most
+
+
+@pages.get("/<request_id>")
+def show(request_id: str) -> ResponseReturnValue:
+    """Show it, as inert text."""
+    return _page(row_lookup.find(BinRequest, request_id))
+
+
+@pages.get("/<request_id>/body")
+def body(request_id: str) -> ResponseReturnValue:
+    """Give the exact bytes that were kept."""
+    row = row_lookup.find(BinRequest, request_id)
+    return download.of(row.kept, _file(row))
+
+
+@pages.post("/<request_id>/replay")
+def send_again(request_id: str) -> ResponseReturnValue:
+    """Send it to the URL that was typed, and show what became of it.
+
+    It is the answer itself, without a redirect: nothing of ours was changed, and the result is kept nowhere.
+    """
+    row = row_lookup.find(BinRequest, request_id)
+    typed = request.form.get("url", "")
+    try:
+        url = replay.check(row, typed, row_lookup.settings())
+    except Refused as error:
+        return _page(row, typed=typed, reasons=error.fields), 422
+    db.session.expunge(row)
+    db.session.remove()  # no transaction may be open while a stranger's server is asked
+    replayed = replay.replay(row, url, row_lookup.settings())
+    return _page(row, typed=typed, replayed=replayed)
+
+
+def _page(
+    row: BinRequest,
+    *,
+    typed: str = "",
+    reasons: dict[str, str] | None = None,
+    replayed: Replayed | None = None,
+) -> str:
+    content, bin_ = row.kept, row_lookup.find(Bin, row.bin_id)
+    url = bin_.url(row_lookup.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
+    return render_template(
+        "admin/caught.html",
+        bin=bin_,
+        row=row,
+        kept=len(content),
+        views=byte_view.views(
+            content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
+        ),
+        check=_check(row),
+        curl=curl_command.command(row.method, url, row.pairs, content, _file(row)),
+        is_long=curl_command.is_long(content),
+        file=_file(row),
+        typed=typed,
+        reasons=reasons or {},
+        replayed=replayed,
+    )
+
+
+def _check(row: BinRequest) -> Check:
+    if len(row.kept) < row.size:
+        return signature_check.cut()
+    webhooks = db.session.scalars(select(Webhook).order_by(Webhook.id))
+    keys = signature_check.keys_of(webhooks, row.received_at)
+    return signature_check.check(row.pairs, row.kept, row.received_at, keys, sent=_sent(row))
+
+
+def _sent(row: BinRequest) -> list[bytes]:
+    """Return the bodies of our own deliveries of the event that it names; found by when the id was made."""
+    event_id = {name.lower(): value for name, value in row.pairs}.get("webhook-id", "")
+    if not row_lookup.ID.fullmatch(event_id):
+        return []
+    made = int(event_id[:12], 16)
+    first, last = f"{max(0, made - NEAR):012x}", f"{made + NEAR:012x}"
+    query = select(Delivery).where(Delivery.id >= first, Delivery.id < last, Delivery.event_id == event_id)
+    return list({delivery.body for delivery in db.session.scalars(query.limit(100))})
+
+
+def _file(row: BinRequest) -> str:
+    return f"{row.id}.bin"

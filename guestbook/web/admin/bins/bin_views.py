@@ -1,0 +1,149 @@
+"""The bins at the desk: add, change, empty, and watch what comes."""
+
+from flask import Blueprint, abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from guestbook.inbound import bins
+from guestbook.lib import byte_text, ids
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Bin, BinRequest
+from guestbook.web import row_lookup
+from guestbook.web.admin import action_result
+from guestbook.web.admin.bins import bin_request_views
+from guestbook.web.admin.bins.bin_form import Typed
+
+pages = Blueprint("bins", __name__, url_prefix="/bins")
+pages.register_blueprint(bin_request_views.pages)
+
+LATEST = 50  # requests on a bin's page
+EXCERPT = 120  # characters of a body in the list
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """List them, and how much each holds."""
+    query = select(BinRequest.bin_id, func.count(), func.max(BinRequest.id)).group_by(BinRequest.bin_id)
+    held = {row[0]: (row[1], ids.moment_of(row[2])) for row in db.session.execute(query)}
+    bins = db.session.scalars(select(Bin).order_by(Bin.id)).all()
+    return render_template("admin/bins.html", bins=bins, held=held)
+
+
+@pages.get("/new")
+def new() -> ResponseReturnValue:
+    """Show the form for another one."""
+    return _form(Typed(key=ids.new()))
+
+
+@pages.post("/")
+def add() -> ResponseReturnValue:
+    """Add one, and show it."""
+    typed = Typed.read()
+    return action_result.add(lambda: _add(typed), lambda error: _form(typed, error))
+
+
+@pages.get("/<bin_id>")
+def show(bin_id: str) -> ResponseReturnValue:
+    """Show one and what came, the newest first; the page looks for more by itself."""
+    bin_ = row_lookup.find(Bin, bin_id)
+    before = request.args.get("before")
+    if before is not None and not row_lookup.ID.fullmatch(before):
+        abort(404)
+    rows = bins.latest(db.session(), bin_.id, LATEST + 1, before)
+    return render_template(
+        "admin/bin.html",
+        bin=bin_,
+        rows=rows[:LATEST],
+        excerpt=_excerpt,
+        count=bins.count(db.session(), bin_.id),
+        before=before,
+        older=rows[LATEST - 1].id if len(rows) > LATEST else None,
+        limit=bins.REQUESTS,
+    )
+
+
+@pages.get("/<bin_id>/edit")
+def edit(bin_id: str) -> ResponseReturnValue:
+    """Show the form with what is set."""
+    bin_ = row_lookup.find(Bin, bin_id)
+    return _form(Typed.of(bin_), bin_=bin_)
+
+
+@pages.post("/<bin_id>")
+def change(bin_id: str) -> ResponseReturnValue:
+    """Change it as the form says."""
+    typed = Typed.read()
+    try:
+        with writing() as session:
+            bins.update(session, row_lookup.hold(Bin, bin_id), typed.fields())
+    except Refused as error:
+        return _form(typed, error, row_lookup.find(Bin, bin_id)), 422
+    return action_result.done("The bin is changed.", "admin.bins.show", bin_id=bin_id)
+
+
+@pages.get("/<bin_id>/clear")
+def before_clear(bin_id: str) -> ResponseReturnValue:
+    """Say what goes."""
+    return _ask(bin_id, "clear")
+
+
+@pages.post("/<bin_id>/clear")
+def clear(bin_id: str) -> ResponseReturnValue:
+    """Remove what it has caught."""
+    with writing() as session:
+        count = bins.clear(session, row_lookup.hold(Bin, bin_id).id)
+    return action_result.done(f"{_requests(count)} removed.", "admin.bins.show", bin_id=bin_id)
+
+
+@pages.get("/<bin_id>/delete")
+def before_delete(bin_id: str) -> ResponseReturnValue:
+    """Say what goes with it."""
+    return _ask(bin_id, "delete")
+
+
+@pages.post("/<bin_id>/delete")
+def delete(bin_id: str) -> ResponseReturnValue:
+    """Delete it with what it has caught."""
+    with writing() as session:
+        bin_ = row_lookup.hold(Bin, bin_id)
+        name = bin_.name
+        bins.delete(session, bin_)
+    return action_result.done(f"“{name}” is deleted.", "admin.bins.index")
+
+
+def _form(typed: Typed, error: Refused | None = None, bin_: Bin | None = None) -> str:
+    reasons = error.fields if error else {}
+    return render_template(
+        "admin/bin_form.html",
+        typed=typed,
+        reasons=reasons,
+        bin=bin_,
+        types=[(name, name) for name in bins.TYPES],
+    )
+
+
+def _ask(bin_id: str, what: str) -> str:
+    bin_ = row_lookup.find(Bin, bin_id)
+    return render_template("admin/bin_ask.html", bin=bin_, what=what, count=bins.count(db.session(), bin_.id))
+
+
+def _add(typed: Typed) -> ResponseReturnValue:
+    """Add it, unless this very form has done so before; its key is the bin's id."""
+    with writing() as session:
+        sentence = "This form was sent before; here is the bin that it added."
+        if session.get(Bin, typed.key) is None:
+            bins.add(session, typed.fields(), row_id=typed.key)
+            sentence = "The bin is added. Send something to its URL, and it shows up here."
+    return action_result.done(sentence, "admin.bins.show", bin_id=typed.key)
+
+
+def _excerpt(row: BinRequest) -> str:
+    """Return the beginning of the body in one line; what is no text is named."""
+    if row.encoding == byte_text.BASE64:
+        return "binary"
+    return " ".join(row.kept[: 4 * EXCERPT].decode(errors="replace").split())[:EXCERPT]
+
+
+def _requests(count: int) -> str:
+    return "1 request is" if count == 1 else f"{count} requests are"

@@ -1,0 +1,73 @@
+"""Send what a bin caught once more, to another URL, with the outbox's care: same transport, same limits."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from guestbook import transport
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line
+from guestbook.settings import Settings
+from guestbook.storage.models import BinRequest
+from guestbook.transport import Transport, TransportError
+
+# The connection's own, which the transport makes anew or which meant the way to us alone.
+LEFT_OUT = frozenset(
+    ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade")
+)
+CUT = "Only the first 256 kB of the body were kept, so it cannot be sent again as it was."
+NOTES = {
+    "body_cut": "Only the beginning of the answer is shown.",
+    "body_timeout": "The answer did not end in time.",
+    "body_broken": "The answer broke off.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of it."""
+
+    url: str
+    milliseconds: int
+    status: int | None  # None when there was no answer
+    headers: Mapping[str, str]
+    body: bytes
+    error: str  # why there was no answer, or why it ends early
+
+
+def check(row: BinRequest, url: str, settings: Settings) -> str:
+    """Return the URL in its normal form; refuses with a sentence."""
+    if len(row.kept) < row.size:
+        raise Refused(CUT, field="url")
+    try:
+        return transport.check_destination(
+            clean_line(url),
+            require_https=settings.require_https_webhooks,
+            allow_networks=settings.allow_networks,
+        )
+    except ValueError as error:
+        raise Refused(str(error), field="url") from None
+
+
+def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
+    """Send it with its method, headers and body to exactly that URL. No transaction may be open."""
+    headers = {name: value for name, value in row.pairs if name.lower() not in LEFT_OUT}
+    sender = Transport(
+        timeout=settings.timeout,
+        allow_networks=settings.allow_networks,
+        proxy=settings.outbound_proxy,
+        require_https=settings.require_https_webhooks,
+    )
+    start = time.monotonic()
+    try:
+        answer = sender.send(row.method, url, headers, row.kept)
+    except TransportError as error:
+        return Replayed(url, _since(start), None, {}, b"", str(error))
+    finally:
+        sender.close()
+    note = NOTES.get(answer.note, "") if answer.note else ""
+    return Replayed(url, _since(start), answer.status, answer.headers, answer.body, note)
+
+
+def _since(start: float) -> int:
+    return round((time.monotonic() - start) * 1000)

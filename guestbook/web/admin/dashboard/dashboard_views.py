@@ -1,0 +1,61 @@
+"""The desk's first page: how the book is doing."""
+
+from datetime import datetime
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from guestbook.lib import clock
+from guestbook.queries import health, listing, stats, webhook_status
+from guestbook.queries.health import Cron
+from guestbook.queries.stats import Overview
+from guestbook.storage.database import db
+from guestbook.web import row_lookup
+from guestbook.web.admin.dashboard import chart
+
+pages = Blueprint("dashboard", __name__)
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """Show how the book is doing."""
+    session, now = db.session(), clock.now()
+    overview, cron = stats.overview(session, now), health.cron(session, now)
+    return render_template(
+        "admin/dashboard.html",
+        overview=overview,
+        cron=cron,
+        crontab_line=health.crontab_line(row_lookup.settings()),
+        data_dir=row_lookup.settings().data_dir,
+        steps=_steps(overview, cron),
+        waits=_waits(overview, now),
+        hours=chart.draw(overview.hours, chart.hour, every=6),
+        days=chart.draw(overview.days, chart.day, every=6),
+        words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
+        count=_count,
+    )
+
+
+def _steps(overview: Overview, cron: Cron) -> dict[str, bool]:
+    """Return what a new book needs, and whether it is done."""
+    return {
+        "webhook": bool(overview.webhooks),
+        "cron": cron.word != "never",
+        "comment": overview.has_comments,
+    }
+
+
+def _waits(overview: Overview, now: datetime) -> dict[str, int]:
+    """Return how many deliveries are due now, later, and not before their webhook is resumed or enabled."""
+    waits = dict.fromkeys(("due", "later", "paused", "disabled"), 0)
+    for doing in overview.webhooks:
+        word = webhook_status.word(doing.webhook, now)
+        due = doing.due if word not in waits else 0
+        waits["due"] += due
+        waits[word if word in waits else "later"] += doing.waiting - due
+    return waits
+
+
+def _count(number: int) -> str:
+    """Return a count that was not counted to its end as `10,000+`."""
+    return f"{number:,}" if number <= listing.COUNT else f"{listing.COUNT:,}+"

@@ -1,0 +1,177 @@
+"""The deliveries at the desk: what was sent, what waits, what failed; send again."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from flask import Blueprint, abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from guestbook.lib import byte_view, clock
+from guestbook.outbound import webhooks
+from guestbook.queries import listing
+from guestbook.queue import erasure, requeue
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models.webhook import EVENTS
+from guestbook.web import row_lookup
+from guestbook.web.admin import action_result, download, requeue_pages
+from guestbook.web.admin.deliveries import delivery_selection, signature_explanation
+
+pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
+
+ATTEMPTS = 20  # on a page; each may hold 16 KiB
+STATUS_WORDS = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
+SOON = timedelta(minutes=1)  # for which a page waits that looks for the result by itself
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """List them, newest first, those that the filters ask for."""
+    listed = requeue_pages.listed(
+        delivery_selection.FILTERS, delivery_selection.filtered, listing.deliveries, listing.Deliveries()
+    )
+    webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
+    return render_template(
+        "admin/deliveries.html",
+        **listed,
+        webhooks=webhooks,
+        choices=_choices(webhooks.values()),
+        outlook=_outlook_in_short,
+        now=clock.now(),
+    ), 422 if listed["reasons"] else 200
+
+
+@pages.get("/<delivery_id>")
+def show(delivery_id: str) -> ResponseReturnValue:
+    """Show one, with what was sent and every answer."""
+    delivery = row_lookup.find(Delivery, delivery_id)
+    webhook = row_lookup.find(Webhook, delivery.webhook_id)
+    attempts, earlier = _attempts(delivery, request.args.get("before"))
+    return render_template(
+        "admin/delivery.html",
+        delivery=delivery,
+        webhook=webhook,
+        views=byte_view.views(delivery.body),
+        attempts=attempts,
+        earlier=earlier,
+        outlook=_outlook(delivery, webhook, clock.now()),
+        is_live=_is_live(delivery, webhook, clock.now()),
+        erased=erasure.ERASED,
+    )
+
+
+@pages.get("/<delivery_id>/payload")
+def payload(delivery_id: str) -> ResponseReturnValue:
+    """Give the exact bytes that are sent."""
+    delivery = row_lookup.find(Delivery, delivery_id)
+    return download.of(delivery.body, f"{delivery.id}.json")
+
+
+@pages.get("/<delivery_id>/explain")
+def explain(delivery_id: str) -> ResponseReturnValue:
+    """Show step by step how its signature is made, and programs that verify it."""
+    delivery = row_lookup.find(Delivery, delivery_id)
+    webhook = row_lookup.find(Webhook, delivery.webhook_id)
+    number = request.args.get("attempt")
+    attempt = (
+        _attempt(delivery, number) if number is not None else webhooks.last_attempt(db.session(), delivery)
+    )
+    return render_template(
+        "admin/explain.html",
+        delivery=delivery,
+        webhook=webhook,
+        attempt=attempt,
+        it=signature_explanation.of(delivery, webhook, attempt, clock.now()),
+        erased=erasure.ERASED,
+    )
+
+
+@pages.post("/<delivery_id>/redeliver")
+def redeliver(delivery_id: str) -> ResponseReturnValue:
+    """Make one due at once."""
+    with writing() as session:
+        delivery = row_lookup.find(Delivery, delivery_id)
+        was_new = delivery.status == "new"
+        is_free = bool(requeue.make_due(session, Delivery, [delivery.id], clock.now()))
+        is_disabled = row_lookup.find(Webhook, delivery.webhook_id).disabled_at is not None
+    told = erasure.ERASED if delivery.erased_at else _told(is_free, was_new, is_disabled)
+    return action_result.done(told, "admin.deliveries.show", delivery_id=delivery_id)
+
+
+@pages.get("/redeliver")
+def ask() -> ResponseReturnValue:
+    """Say how many it would be, before anything happens."""
+    return requeue_pages.ask(Delivery, delivery_selection.chosen, "admin/redeliver.html")
+
+
+@pages.post("/redeliver")
+def redeliver_many() -> ResponseReturnValue:
+    """Make many due at once."""
+    return requeue_pages.do_again(Delivery, delivery_selection.chosen, "admin/redeliver.html", _told_of_many)
+
+
+def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
+    """Return what the filters can be set to, as values and words."""
+    return {
+        "status": STATUS_WORDS,
+        "webhook": [(webhook.id, webhook.name) for webhook in webhooks],
+        "event": list(zip(EVENTS, EVENTS, strict=True)),
+    }
+
+
+def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
+    """Return some attempts, the last first, and the number before which there are more."""
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
+    if before is not None:
+        query = query.where(Attempt.number < _number(before))
+    rows = list(db.session.scalars(query.limit(ATTEMPTS + 1)))
+    return rows[:ATTEMPTS], rows[ATTEMPTS - 1].number if len(rows) > ATTEMPTS else None
+
+
+def _attempt(delivery: Delivery, number: str) -> Attempt:
+    return db.session.get(Attempt, (delivery.id, _number(number))) or abort(404)
+
+
+def _number(typed: str) -> int:
+    return int(typed) if re.fullmatch("[0-9]{1,9}", typed) else abort(404)
+
+
+def _outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
+    """Say when it goes out next, in short and, after a comma, in full."""
+    if delivery.due_at is None:
+        return ""
+    if delivery.is_leased(now):
+        return "a pass is sending it now"
+    if webhook.disabled_at:
+        return "waits, for the webhook is disabled"
+    if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
+        return f"{clock.ago(webhook.paused_until)}, for the webhook is paused until then"
+    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, goes out with the next pass"
+
+
+def _outlook_in_short(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
+    return _outlook(delivery, webhook, now).partition(",")[0]
+
+
+def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
+    """Whether the result may be here within a minute."""
+    if delivery.due_at is None or webhook.disabled_at:
+        return False
+    until = webhook.paused_until or now
+    return delivery.is_leased(now) or max(delivery.due_at, until) <= now + SOON
+
+
+def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:
+    if not is_free:
+        return "A pass is sending it just now, so it was left alone. Look again in a moment."
+    if is_disabled:
+        return "It is due again, and waits until its webhook is enabled."
+    in_place = " It takes the place of the attempt that it waited for." if was_new else ""
+    return f"It is due again and will go out with the next pass.{in_place}"
+
+
+def _told_of_many(count: int) -> str:
+    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
+    return f"{number} due again and will go out with the next pass."

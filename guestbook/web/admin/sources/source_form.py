@@ -1,0 +1,114 @@
+"""The form of a source: what was typed, as the form shows it and as the desk takes it."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from flask import request
+
+from guestbook.inbound.template_presets import READY
+from guestbook.lib import ids
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import LINE_ENDS, clean_line
+from guestbook.storage.models import Source
+from guestbook.storage.models.source import BUDGET_MB
+from guestbook.web import row_lookup
+
+VERIFY = {  # title, and when to choose it
+    "github": ("GitHub", "it signs with a secret; Gitea, Forgejo and Meta do so too"),
+    "standard": ("Standard Webhooks", "another guestbook, Svix and many more sign so"),
+    "stripe": ("Stripe", "with the signing secret that Stripe shows"),
+    "slack": ("Slack", "with the signing secret of your Slack app"),
+    "token": ("A token", "the sender puts a secret word into a header, as GitLab does, or a script of yours"),
+    "none": ("Nothing", "whoever knows the URL may send; choose it only to try things out"),
+}
+ACTIONS = {
+    "log": ("Keep it", "it stands in the inbox, and nothing else happens"),
+    "comment": ("Write a comment", "a template turns it into a comment in the book"),
+    "forward": ("Pass it on", "your webhooks that want inbound.received get it"),
+}
+READY_NAMES = {
+    "github": "all of GitHub’s below",
+    "github-push": "GitHub: pushes and tags",
+    "github-issues": "GitHub: issues",
+    "github-pull_request": "GitHub: pull requests",
+    "github-release": "GitHub: releases",
+    "github-star": "GitHub: stars",
+    "guestbook": "the comments of another guestbook",
+    "plain": "the fields name, website and message",
+}
+BOTH = "You chose a ready-made template, and there is one of your own: press “Put it below”, or choose none."
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What stands in the form of a source."""
+
+    key: str = ""  # the id of the source that it adds: sent twice, it adds one
+    name: str = ""
+    verify: str = "github"
+    secret: str = ""
+    header: str = ""
+    action: str = "log"
+    ready: str = ""  # the name of a ready-made template, chosen and not yet put into the field
+    template: str = ""
+    relayed: bool = False
+    budget_mb: str = str(BUDGET_MB)
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read what was sent, without what nobody sees, which comes along when a secret is copied."""
+        sent = request.form
+        key, ready = sent.get("key", ""), sent.get("ready", "")
+        return cls(
+            key=key if row_lookup.ID.fullmatch(key) else ids.new(),
+            name=clean_line(sent.get("name", "")),
+            verify=sent.get("verify", ""),
+            secret=clean_line(sent.get("secret", "")),
+            header=clean_line(sent.get("header", "")),
+            action=sent.get("action", ""),
+            ready=ready if ready in READY else "",
+            template=LINE_ENDS.sub("\n", sent.get("template", "")),
+            relayed="relayed" in sent,
+            budget_mb=clean_line(sent.get("budget_mb", str(BUDGET_MB))),
+        )
+
+    @classmethod
+    def of(cls, source: Source) -> Self:
+        """Return what the form of a source that is there shows; its secret stays where it is."""
+        return cls(
+            name=source.name,
+            verify=source.verify,
+            header=source.header or "",
+            action=source.action,
+            template=source.template or "",
+            relayed=source.relayed_since is not None,
+            budget_mb=str(source.budget_mb),
+        )
+
+    def filled(self) -> Self:
+        """Return it with the chosen ready-made template in the field."""
+        return replace(self, template=READY[self.ready], ready="") if self.ready else self
+
+    def wording(self) -> str:
+        """Return the template that is meant; a ready-made one does not replace one's own unasked."""
+        if self.ready and self.is_own:
+            raise Refused(BOTH, field="template")
+        return READY[self.ready] if self.ready else self.template
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the template is the owner's work."""
+        mine = self.template.strip()
+        return bool(mine) and mine not in {ready.strip() for ready in READY.values()}
+
+    def fields(self) -> dict[str, Any]:
+        """Return it under the names that the desk knows, without what does not matter for the choices."""
+        fields: dict[str, Any] = {"name": self.name, "verify": self.verify, "action": self.action}
+        fields["budget_mb"] = self.budget_mb
+        if self.verify != "none":
+            fields["secret"] = self.secret
+        if self.verify == "token":
+            fields["header"] = self.header
+        if self.action == "comment":
+            fields |= {"template": self.wording(), "relayed": self.relayed}
+        return fields

@@ -1,0 +1,58 @@
+"""What a webhook would be sent, shown before anything is saved."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from guestbook.comments import book
+from guestbook.lib import byte_view, clock
+from guestbook.outbound import formats, webhooks
+from guestbook.outbound.formats import FORMATS, FormatFault, chat_urls, sample_data, template
+from guestbook.storage import preferences
+from guestbook.storage.database import db
+from guestbook.storage.models.webhook import EVENTS
+from guestbook.web import row_lookup
+from guestbook.web.admin.webhooks.webhook_form import Typed
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A body, or why there is none."""
+
+    format: str
+    event: str
+    is_real: bool  # made of a comment in the book; else of a sample
+    body: str = ""  # as JSON with a line for each part
+    fault: str = ""
+
+
+def of(typed: Typed) -> Preview:
+    """Return what the form as it is would send of the first of its events."""
+    event = next((name for name in typed.events if name in EVENTS), webhooks.DEFAULT_EVENTS[0])
+    data, is_real = _data(event)
+    wording = typed.template or None
+    name = typed.format or (
+        "template" if wording else chat_urls.suggest(typed.url) or webhooks.DEFAULT_FORMAT
+    )
+    if name not in FORMATS:
+        return Preview(name, event, is_real, fault=f"There is no format {name!r}.")
+    try:
+        body = formats.render(name, event, clock.now(), data, url=typed.url, template=wording)
+        if name == "template" and wording:
+            template.check(wording, [one for one in typed.events if one in EVENTS])
+    except FormatFault as error:
+        return Preview(name, event, is_real, fault=str(error))
+    return Preview(name, event, is_real, byte_view.view(body.encode()).text)
+
+
+def _data(event: str) -> tuple[dict[str, Any], bool]:
+    """Return the data of such an event, and whether the newest comment of the book is in it."""
+    session, base_url = db.session(), row_lookup.settings().base_url
+    title = preferences.read(session.connection()).title
+    data = {**sample_data.data(event), "guestbook": {"title": title, "url": base_url}}
+    newest = next(iter(book.page(session, limit=1).comments), None)
+    if newest is None or "comment" not in data:
+        return data, False
+    data["comment"] = newest.public(base_url)
+    if "reply" in data and newest.reply:
+        data["reply"] = newest.reply.public()
+    return data, True

@@ -1,0 +1,48 @@
+"""A ping as the page of its webhook shows it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from guestbook.lib import clock, text
+from guestbook.outbound import webhooks
+from guestbook.queries import health, webhook_status
+from guestbook.storage.database import db
+from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.web import row_lookup
+
+EXCERPT = 500  # characters of the answer
+CRON_IS_LATE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A ping on its way, or back."""
+
+    delivery: Delivery
+    attempt: Attempt | None  # the latest one
+    answer: str  # its beginning
+    wait: str  # why it has not gone yet, or when it will
+
+
+def of(webhook: Webhook, delivery_id: str, now: datetime) -> Ping | None:
+    """Return the ping whose delivery has that id."""
+    session = db.session()
+    delivery = session.get(Delivery, delivery_id) if row_lookup.ID.fullmatch(delivery_id) else None
+    if delivery is None or delivery.webhook_id != webhook.id:
+        return None
+    attempt = webhooks.last_attempt(session, delivery)
+    answer = text.clean_text(attempt.response_body or "")[:EXCERPT] if attempt else ""
+    return Ping(delivery, attempt, answer, _wait(webhook, delivery, now))
+
+
+def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
+    if hindrance := webhook_status.hindrance(webhook, now):
+        return hindrance
+    cron, last = health.cron(db.session(), now), health.last_end(db.session(), now)
+    if cron.word == "never":
+        return "Cron has never come, so nothing is sent yet. The Overview says what to do."
+    if last and cron.word != "running" and now - last > CRON_IS_LATE:
+        return f"Cron last came {clock.ago(last)}. The ping goes out when it comes again."
+    if delivery.attempts and delivery.due_at:
+        return f"The next attempt is due {clock.ago(delivery.due_at)}."
+    return "It goes out with the next pass of cron, usually within a minute."

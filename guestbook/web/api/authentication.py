@@ -1,0 +1,85 @@
+"""Who asks: anybody, or a program that the owner gave a token. No cookie counts here, so none can be abused.
+
+Wrong tokens are not counted: nobody guesses 256 random bits, however often they may try.
+"""
+
+import re
+from typing import NoReturn
+
+from flask import Response, g, request
+from werkzeug.exceptions import Unauthorized
+
+from guestbook.auth import api_tokens
+from guestbook.lib import clock
+from guestbook.storage.database import db
+from guestbook.storage.models import Token
+from guestbook.web.api import request_reader
+from guestbook.web.error_pages import InsufficientScope
+
+BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
+MISSING = "This needs a token: Authorization: Bearer gbk_…"
+
+
+def admit() -> None:
+    """Let pass who may ask this; raises Unauthorized. What the document does not say needs a token."""
+    g.token_id = None
+    security = _security()
+    if not security:
+        return
+    given = BEARER.fullmatch(request.headers.get("Authorization", ""))
+    token = api_tokens.find(db.session(), given[1]) if given else None
+    if token is not None:
+        _admit(token, next(one["token"][0] for one in security if one))
+    elif given or {} not in security:
+        refuse("invalid_token" if given else None)
+
+
+def has_token() -> bool:
+    """Whether it is the owner's program that asks."""
+    return g.get("token_id") is not None
+
+
+def refuse(error: str | None = None, sentence: str = MISSING) -> NoReturn:
+    """Ask for a good token."""
+    g.challenge = f'{CHALLENGE}, error="{error}"' if error else CHALLENGE
+    raise Unauthorized(sentence)
+
+
+def add_headers(response: Response) -> Response:
+    """Let any website read what everybody may read, and nobody keep the rest."""
+    if "challenge" in g:
+        response.headers["WWW-Authenticate"] = g.challenge
+    if request.method in ("GET", "HEAD") and not has_token() and _is_public():
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.vary.add("Authorization")
+    else:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _admit(token: Token, scope: str) -> None:
+    """See that a token is good for this, and remember that it was used."""
+    now = clock.now()
+    if token.expires_at and token.has_expired(now):
+        day = f"{token.expires_at:%Y-%m-%d}"
+        refuse("invalid_token", f"This token expired on {day}. The owner can make another.")
+    if not token.may(scope):
+        g.challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        raise InsufficientScope(f"This token may only {token.scope}. This needs a token with scope {scope}.")
+    g.token_id = token.id
+    if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
+        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        api_tokens.note_use(db.engine, g.token_id, now)
+
+
+def _is_public() -> bool:
+    return not _security() or {} in _security()
+
+
+def _security() -> list[dict[str, list[str]]]:
+    if request.method == "OPTIONS":  # which Flask answers: it says what may be asked here, and no more
+        return []
+    listed: list[dict[str, list[str]]] = request_reader.operation()["security"]
+    return listed

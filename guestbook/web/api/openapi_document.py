@@ -1,0 +1,244 @@
+"""The API's OpenAPI document, by which programs learn what they may ask, and requests are read."""
+
+from typing import Any
+
+from guestbook.lib.version import VERSION
+from guestbook.web.api import query_parameters, schemas, scopes
+from guestbook.web.api.json_schema import Schema, ref
+
+PLACE = "/api/v1"
+JSON = "application/json"
+TOKEN: list[Any] = [{"token": []}]
+ANYBODY_OR_TOKEN: list[Any] = [{}, {"token": []}]
+ABOUT = (
+    "Everybody may read what is published and write a comment. The rest needs a token, sent as "
+    "`Authorization: Bearer gbk_…`; the owner makes one on the account page. "
+    f"{scopes.ABOUT} "
+    "Times are in UTC; lists are newest first, and `next` is the address of their next page."
+)
+TAGS = {
+    "comments": "Comments of visitors: read, write, moderate, answer.",
+    "webhooks": "URLs that get the book's events.",
+    "deliveries": "Events sent to webhooks, with every attempt.",
+    "inbox": "Webhooks that others sent to the book.",
+    "document": "This description of the API.",
+}
+LICENCE = {"name": "MIT", "identifier": "MIT"}
+WRONG = {
+    400: "The body is no JSON, or an object in it has a name twice.",
+    401: "The token is missing, wrong or expired.",
+    403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
+    404: "There is nothing with this id, or nothing that you may see.",
+    409: "A pass has it in hand at this moment.",
+    413: "The body is too long.",
+    415: "The body is not declared as application/json.",
+    422: "Something in the request is wrong; `fields` has a sentence for each field.",
+    429: "This network has written too many comments; `Retry-After` says for how many seconds it must wait.",
+    503: "The database cannot be reached at the moment.",
+}
+BODY_ERRORS = (400, 413, 415, 422)
+
+
+def build(server: str) -> dict[str, Any]:
+    """Return the whole document; `server` is the absolute address of the API."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Guestbook", "version": VERSION, "description": ABOUT, "license": LICENCE},
+        "servers": [{"url": server}],
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "paths": PATHS,
+        "components": {
+            "schemas": schemas.REQUESTS | schemas.ANSWERS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def operation(path: str, method: str) -> dict[str, Any]:
+    """Return what the document says of a method at a path such as `/comments/{comment_id}`."""
+    found: dict[str, Any] = PATHS[path][method.lower()]
+    return found
+
+
+def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
+    """Return the schema of an operation's body, and whether there must be one."""
+    body = operation["requestBody"]
+    name = body["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
+    return schemas.REQUESTS[name], body["required"]
+
+
+def _operation(
+    name: str,
+    summary: str,
+    good: dict[int, str | None],
+    *wrong: int,
+    body: str | None = None,
+    optional: bool = False,
+    query: tuple[dict[str, Any], ...] = (),
+    security: list[Any] = TOKEN,
+    headers: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Describe an operation: its name in programs, its answers, the errors it makes, its body and query."""
+    answers = {
+        str(status): _answer(schema, headers if status == 201 else ()) for status, schema in good.items()
+    }
+    errors = {*wrong, 503, *(BODY_ERRORS if body else ()), *((422,) if query else ())}
+    errors |= {401, 403} if security else set()
+    told: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "security": security,
+        "responses": answers,
+    }
+    answers.update({str(status): _error(status) for status in sorted(errors)})
+    if query:
+        told["parameters"] = list(query)
+    if body:
+        told["requestBody"] = {"required": not optional, "content": {JSON: {"schema": ref(body)}}}
+    return told
+
+
+def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
+    """Give each operation of an address its tag, the first part of the address, and the scope it needs."""
+    noun = path.split("/")[1]
+    tag = noun if noun in TAGS else "document"
+    completed = dict(item)
+    for method in item.keys() - {"parameters"}:
+        scope = {"token": [scopes.needed(path, method)]}
+        security = [scope if one else {} for one in item[method]["security"]]
+        completed[method] = {"tags": [tag], **item[method], "security": security}
+    return completed
+
+
+def _answer(schema: str | None, headers: tuple[str, ...]) -> dict[str, Any]:
+    if schema is None:
+        return {"description": "Done."}
+    told: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": ref(schema)}}}
+    if headers:
+        told["headers"] = {name: {"required": True, "schema": schemas.TEXT} for name in headers}
+    return told
+
+
+def _error(status: int) -> dict[str, Any]:
+    told = {"description": WRONG[status], "content": {JSON: {"schema": ref("Error")}}}
+    if status == 429:
+        told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+    return told
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": schemas.ID}
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "/openapi.json": {"get": _operation("getDocument", "This document", {200: "Document"}, security=[])},
+    "/comments": {
+        "get": _operation(
+            "listComments",
+            "List comments",
+            {200: "Comments"},
+            query=query_parameters.COMMENTS,
+            security=ANYBODY_OR_TOKEN,
+        ),
+        "post": _operation(
+            "createComment",
+            "Write a comment: 201 when it is in the book, 202 when the owner looks at it first",
+            {201: "Comment", 202: "Comment"},
+            403,
+            429,
+            body="NewComment",
+            security=[],
+            headers=("Location",),
+        ),
+    },
+    "/comments/{comment_id}": {
+        "parameters": [_in_path("comment_id")],
+        "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=ANYBODY_OR_TOKEN),
+        "patch": _operation(
+            "updateComment",
+            "Correct a comment, move it, answer it",
+            {200: "Comment"},
+            404,
+            body="CommentChanges",
+        ),
+        "delete": _operation("deleteComment", "Delete a comment for good", {204: None}, 404),
+    },
+    "/webhooks": {
+        "get": _operation("listWebhooks", "List the webhooks", {200: "Webhooks"}),
+        "post": _operation(
+            "createWebhook",
+            "Add a webhook",
+            {201: "WebhookWithSecret"},
+            body="NewWebhook",
+            headers=("Location",),
+        ),
+    },
+    "/webhooks/{webhook_id}": {
+        "parameters": [_in_path("webhook_id")],
+        "get": _operation("getWebhook", "Show a webhook", {200: "Webhook"}, 404),
+        "patch": _operation(
+            "updateWebhook",
+            "Change a webhook; what is not named stays",
+            {200: "Webhook"},
+            404,
+            body="WebhookChanges",
+        ),
+        "delete": _operation("deleteWebhook", "Delete a webhook with all its deliveries", {204: None}, 404),
+    },
+    "/webhooks/{webhook_id}/test": {
+        "parameters": [_in_path("webhook_id")],
+        "post": _operation("testWebhook", "Send it a ping with the next pass", {202: "Delivery"}, 404),
+    },
+    "/webhooks/{webhook_id}/rotate-secret": {
+        "parameters": [_in_path("webhook_id")],
+        "post": _operation(
+            "rotateWebhookSecret",
+            "Give it a new secret; for some hours both sign",
+            {200: "WebhookWithSecret"},
+            404,
+            body="Rotation",
+            optional=True,
+        ),
+    },
+    "/deliveries": {
+        "get": _operation(
+            "listDeliveries", "List deliveries", {200: "Deliveries"}, query=query_parameters.DELIVERIES
+        )
+    },
+    "/deliveries/{delivery_id}": {
+        "parameters": [_in_path("delivery_id")],
+        "get": _operation(
+            "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}, 404
+        ),
+    },
+    "/deliveries/{delivery_id}/redeliver": {
+        "parameters": [_in_path("delivery_id")],
+        "post": _operation("redeliver", "Send it again with the next pass", {202: "Delivery"}, 404, 409),
+    },
+    "/inbox": {
+        "get": _operation(
+            "listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=query_parameters.INBOX
+        )
+    },
+    "/inbox/{event_id}": {
+        "parameters": [_in_path("event_id")],
+        "get": _operation(
+            "getInboundEvent",
+            "Show an inbound event with its payload and how it was verified",
+            {200: "InboundEventInFull"},
+            404,
+        ),
+    },
+    "/inbox/{event_id}/reprocess": {
+        "parameters": [_in_path("event_id")],
+        "post": _operation(
+            "reprocessInboundEvent",
+            "Work through it again with the next pass",
+            {202: "InboundEvent"},
+            404,
+            409,
+        ),
+    },
+}
+
+PATHS = {path: _completed(path, item) for path, item in CALLS.items()}

@@ -1,0 +1,217 @@
+"""What a request asks: its query and its body, held against the document and refused by field."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, NoReturn
+
+from flask import request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from guestbook.lib.errors import Refused
+from guestbook.web.api import openapi_document, schemas
+from guestbook.web.api.json_schema import Schema
+
+Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # what no schema can say: a sentence for each field
+
+INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)  # RFC 3339
+TOO_DEEP = "The body holds lists or objects too deep in one another."
+MOST_NAMED = 5  # fields that are refused by name
+KINDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+SENTENCES = {
+    "minLength": "This must not be empty.",
+    "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
+    "minimum": "This must be at least {wanted}.",
+    "maximum": "This must be at most {wanted}.",
+    "format": "This must be a time such as 2026-01-31T23:59:59Z.",
+    "minItems": "Please name at least one.",
+    "maxItems": "There may be at most {wanted}.",
+    "uniqueItems": "Please name each only once.",
+    "maxProperties": "There may be at most {wanted}.",
+    "minProperties": "Please say what to change.",
+}
+PATTERNS = {
+    schemas.ID_PATTERN: "This is no id: those have 32 characters, 0 to 9 and a to f.",
+    schemas.HEADER_NAME: "{found!r} cannot be the name of a header.",
+    schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
+}
+SIZES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
+    "maxItems": list,
+    "maxProperties": dict,
+}  # rules that are held before any other, and for what
+
+
+def operation() -> dict[str, Any]:
+    """Return what the document says of this request's address and method."""
+    assert request.url_rule
+    path = re.sub("<([a-z_]+)>", r"{\1}", request.url_rule.rule.removeprefix(openapi_document.PLACE))
+    return openapi_document.operation(path, "get" if request.method == "HEAD" else request.method)
+
+
+def query() -> dict[str, Any]:
+    """Return the parameters of the query, with the defaults of those that are not there."""
+    shapes = {one["name"]: one["schema"] for one in operation()["parameters"]}
+    given: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise Refused("Please give this once only.", field=_short(name))
+        is_number = shapes.get(name, {}).get("type") == "integer"
+        given[name] = int(values[0]) if is_number and INTEGER.fullmatch(values[0]) else values[0]
+    _check(given, {"type": "object", "properties": shapes, "additionalProperties": False})
+    defaults = {name: shape["default"] for name, shape in shapes.items() if "default" in shape}
+    return defaults | given
+
+
+def body(rules: Rules | None = None) -> dict[str, Any]:
+    """Return the object in the body; without one, where that may be, an empty object.
+
+    What breaks the schema is refused together with what `rules` have against the other fields.
+    """
+    schema, required = openapi_document.body_of(operation())
+    sent = request.get_data()
+    if not sent and not required:
+        return {}
+    if request.mimetype != openapi_document.JSON:
+        raise UnsupportedMediaType("Please send JSON, and the header Content-Type: application/json.")
+    found = _parse(sent)
+    try:
+        _check(found, schema)
+    except RecursionError:  # lists that are compared go deeper than lists that are read
+        raise BadRequest(TOO_DEEP) from None
+    except Refused as error:
+        raise _complete(error, found, schema, rules) from None
+    assert isinstance(found, dict)
+    return found
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the time behind a text that was found good."""
+    return datetime.fromisoformat(text.upper()) if text else None
+
+
+def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None) -> Refused:
+    """Add what the rules say of the fields that are as the schema wants them."""
+    if rules is None or not error.fields or not isinstance(found, dict):
+        return error
+    rest = {name: found[name] for name in schema["properties"] if name in found and name not in error.fields}
+    return Refused.of({**rules(rest), **error.fields})
+
+
+def _parse(sent: bytes) -> object:
+    try:
+        return json.loads(sent.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
+    except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
+        raise BadRequest(f"The body is no JSON that can be read: {error}.") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _check(value: object, schema: Schema) -> None:
+    """Raise Refused with a sentence for each field in which the value is not what the schema wants."""
+    wrong = _too_large(value, schema)
+    if wrong:  # then nothing in it is compared: that may take time which grows with the square of its size
+        raise Refused.of(wrong)
+    for error in _errors(value, schema):
+        for field, sentence in _reasons(error):
+            if not field:
+                raise Refused(sentence)
+            wrong.setdefault(field, sentence)
+    if wrong:
+        raise Refused.of(wrong)
+
+
+def _too_large(value: object, schema: Schema) -> dict[str, str]:
+    """Return a sentence for each field that holds more items than it may."""
+    wrong: dict[str, str] = {}
+    for name, wanted in schema["properties"].items():
+        found = value.get(name) if isinstance(value, dict) else None
+        for rule, kind in SIZES.items():
+            if rule in wanted and isinstance(found, kind) and len(found) > wanted[rule]:
+                wrong[name] = SENTENCES[rule].format(wanted=wanted[rule])
+    return wrong
+
+
+def _errors(value: object, schema: Schema) -> Iterable[Any]:
+    validator, formats = _reader()
+    errors: Iterable[Any] = validator(schema, format_checker=formats).iter_errors(value)
+    return errors
+
+
+@cache
+def _reader() -> tuple[Any, Any]:
+    # Imported when the first program asks: it would make each start of a command noticeably slower.
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.validators import extend
+
+    formats = FormatChecker(formats=())
+    formats.checks("date-time", raises=(ValueError, OverflowError))(_is_moment)
+    return extend(Draft202012Validator, {"pattern": _look}), formats
+
+
+def _look(_validator: object, pattern: str, text: object, _schema: Schema) -> Iterator[Exception]:
+    """Check a text as JSON Schema's own regular expressions do: `$` is no place before a last line end."""
+    from jsonschema import ValidationError
+
+    if isinstance(text, str) and not re.search(re.sub(r"\$(?=$|\))", r"\\Z", pattern), text):
+        yield ValidationError("")
+
+
+def _is_moment(text: object) -> bool:
+    return not isinstance(text, str) or bool(MOMENT.fullmatch(text) and moment(text))
+
+
+def _reasons(error: Any) -> Iterator[tuple[str, str]]:
+    """Give each field that an error is about, none when it is the whole, with a sentence."""
+    place = _short(str(error.path[0])) if error.path else ""
+    wanted, found = error.validator_value, error.instance
+    if error.validator == "required":
+        yield from ((name, "This is missing.") for name in wanted if name not in found)
+    elif error.validator == "additionalProperties" and not place:
+        known = error.schema["properties"]
+        strange = [name for name in found if name not in known][:MOST_NAMED]
+        yield from (
+            (_short(name), f"There is no such field. Known are {', '.join(known)}.") for name in strange
+        )
+    else:
+        yield place, _sentence(str(error.validator), wanted, found)
+
+
+def _sentence(rule: str, wanted: Any, found: Any) -> str:
+    if rule == "type":
+        kinds = wanted if isinstance(wanted, list) else [wanted]
+        return f"This must be {' or '.join(KINDS[kind] for kind in kinds)}."
+    if rule == "enum":
+        return f"This must be one of {', '.join(map(str, wanted))}."
+    if rule == "pattern":
+        return PATTERNS[wanted].format(found=found[:80])
+    length = len(found) if isinstance(found, str) else 0
+    return SENTENCES[rule].format(wanted=wanted, length=length)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:60]}…"

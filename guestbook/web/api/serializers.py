@@ -1,0 +1,85 @@
+"""Rows as the API shows them: keys named like the columns, times as text, and no secret."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from guestbook.inbound import evaluate, event_view
+from guestbook.lib import byte_text, clock
+from guestbook.outbound import webhooks
+from guestbook.outbound.sender import HIDDEN
+from guestbook.queries import webhook_status
+from guestbook.storage.database import Base, db
+from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.web import row_lookup
+from guestbook.web.api import openapi_document, schemas
+
+Shape = dict[str, Any]
+
+
+def address(path: str) -> str:
+    """Return the absolute address of a path of the API."""
+    return f"{row_lookup.settings().base_url}{openapi_document.PLACE}{path}"
+
+
+def comment(row: Comment, *, with_reason: bool = False) -> Shape:
+    """Return a comment; why it was held is for the owner's programs."""
+    shape: Shape = row.public(row_lookup.settings().base_url)
+    shape["reply"] = row.reply.public() if row.reply else None
+    return shape | {"reason": row.reason} if with_reason else shape
+
+
+def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
+    """Return a webhook; its secret only where it is new, and the values of its headers never."""
+    more = {
+        "template": webhooks.template_of(db.session(), row),
+        "events": row.events.split(),
+        "headers": dict.fromkeys(row.headers, HIDDEN),
+        "state": webhook_status.in_short(row, clock.now()),
+    }
+    shape = _row(row, schemas.WEBHOOK, more)
+    return shape | {"secret": row.secret} if with_secret else shape
+
+
+def delivery(row: Delivery) -> Shape:
+    """Return a delivery as a list shows it."""
+    return _row(row, schemas.DELIVERY, {})
+
+
+def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
+    """Return a delivery with its exact body and all that was tried."""
+    made = [_row(attempt, schemas.ATTEMPT, {}) for attempt in attempts]
+    return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
+
+
+def inbound_event(row: InboundEvent) -> Shape:
+    """Return an inbound event as a list shows it."""
+    return _row(row, schemas.INBOUND_EVENT, {})
+
+
+def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
+    """Return an inbound event with its exact payload, and how it is verified."""
+    verdict = evaluate.verify(row, source, row_lookup.settings().secret_key)
+    payload, encoding = byte_text.pack(row.body)
+    return inbound_event(row) | {
+        "headers": event_view.headers(row),
+        "payload": payload,
+        "encoding": encoding,
+        "verification": asdict(verdict),
+    }
+
+
+def page(key: str, path: str, asked: Shape, rows: list[Shape], older: str | None) -> Shape:
+    """Return a page of a list with the address of the next one, which asks for the same otherwise."""
+    following = f"{address(path)}?{urlencode(asked | {'before': older})}" if older else None
+    return {key: rows, "next": following}
+
+
+def _row(row: Base, properties: Shape, more: Shape) -> Shape:
+    return {name: more[name] if name in more else _plain(getattr(row, name)) for name in properties}
+
+
+def _plain(value: object) -> object:
+    return clock.to_text(value) if isinstance(value, datetime) else value

@@ -1,0 +1,73 @@
+"""The signed token in the form: it proves that the form is ours and tells its age, without any cookie.
+
+Its nonce makes a double click one comment. It is no shield against forged requests, for nobody is logged in.
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+
+from flask import current_app
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from guestbook.comments.comment_form import Draft
+from guestbook.lib import clock
+
+OLDEST = 24 * 3600.0  # seconds
+SENTENCES = {
+    "unknown": "The form did not arrive whole, so nothing was stored yet. Please send it again.",
+    "expired": "The form had been open for more than a day, so nothing was stored yet. Please send it again.",
+}
+
+
+class FormError(Exception):
+    """The token is not one of ours (`unknown`) or too old (`expired`)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(SENTENCES[reason])
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that was handed out."""
+
+    nonce: str
+    age: float | None  # seconds; None when the clock was set back since
+
+    def key(self, draft: Draft) -> str:
+        """Return what the same content from the same form has in common; other content is another comment."""
+        content = json.dumps([self.nonce, draft.name, draft.website, draft.message])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def token(age: float = 0.0) -> str:
+    """Return a new token; an age above zero is for a form that comes back and need not be read again."""
+    made = clock.now() - timedelta(seconds=age)
+    return _serializer().dumps([secrets.token_urlsafe(12), int(made.timestamp() * 1000)])
+
+
+def read(text: str) -> Form:
+    """Return the form of the token; raises FormError."""
+    try:
+        nonce, made = _serializer().loads(text)
+    except BadSignature:
+        raise FormError("unknown") from None
+    age = clock.now().timestamp() - made / 1000
+    if age > OLDEST:
+        raise FormError("expired")
+    return Form(nonce, age if age >= 0 else None)
+
+
+def _serializer() -> URLSafeSerializer:
+    assert current_app.secret_key
+    return _serializer_of(current_app.secret_key)
+
+
+@cache
+def _serializer_of(key: str | bytes) -> URLSafeSerializer:
+    # Not the timed one: it counts whole seconds, and three of them decide here.
+    return URLSafeSerializer(key, salt="guestbook form")

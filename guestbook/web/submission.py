@@ -1,0 +1,66 @@
+"""What a visitor writes, by the page or by the API: judged, counted and stored in one transaction."""
+
+import math
+from datetime import timedelta
+
+from flask import request
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from guestbook.auth import rate_limit
+from guestbook.comments import book, spam
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import Verdict
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.web import comment_html, row_lookup
+
+RATE_TIME = timedelta(minutes=10)  # in which one network may write as many comments as the owner has set
+
+
+class TooMany(Refused):
+    """This network has written so much that it has to wait for so many `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = math.ceil(seconds)
+        minutes = math.ceil(self.seconds / 60)
+        wait = f"{self.seconds} seconds" if self.seconds < 90 else f"{minutes} minutes"
+        super().__init__(f"You have written many comments in a short time. Please send it again in {wait}.")
+
+
+def take(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
+    """Store a comment, or give back the one that this form and this text have made; raises TooMany."""
+    moderation = comment_html.settings_of_book().moderation
+    verdict = spam.verdict(entry, trap=trap, age=age, moderation=moderation)
+    try:
+        return _store(entry, verdict, form_key)
+    except IntegrityError:
+        # The key is unique: this is the second click of two. Or the owner has just deleted a webhook.
+        return _made_before(form_key) or _store(entry, verdict, form_key)
+    except TooMany:
+        # The first click may have been the last one that this network had.
+        if comment := _made_before(form_key):
+            return comment
+        raise
+
+
+def _store(entry: Draft, verdict: Verdict, form_key: str | None) -> Comment:
+    settings = row_lookup.settings()
+    with writing() as session:
+        _count(session, settings)
+        return book.sign(session, entry, verdict, form_key=form_key, settings=settings)
+
+
+def _count(session: Session, settings: Settings) -> None:
+    """Count one more comment of this network; its count and the comment are stored together or not at all."""
+    network = rate_limit.who(settings.secret_key, "comment", request.remote_addr or "")
+    most = comment_html.settings_of_book().rate
+    if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_TIME):
+        raise TooMany(wait)
+
+
+def _made_before(form_key: str | None) -> Comment | None:
+    return book.signed_with(db.session(), form_key) if form_key else None

@@ -1,0 +1,160 @@
+"""Limits: counted by network, in the database, and right whatever the clock does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook.auth import rate_limit
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Limit
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+KEY = "a secret key"
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def knock(seconds: float, free: int = 3, name: str = "a" * 64) -> float:
+    with writing() as session:
+        return rate_limit.knock(session, name, at(seconds), free=free)
+
+
+def take(seconds: float, most: int = 2, name: str = "a" * 64) -> float:
+    with writing() as session:
+        return rate_limit.take(session, name, at(seconds), most=most, within=HOUR)
+
+
+def count(seconds: float) -> int:
+    return rate_limit.count(db.session(), "a" * 64, at(seconds), within=HOUR)
+
+
+@pytest.fixture(autouse=True)
+def _context(app: Flask) -> None:
+    """The app's context is around each test."""
+    assert app
+
+
+def test_the_first_knocks_are_free_and_then_the_waits_double() -> None:
+    assert [knock(0) for _ in range(3)] == [0, 0, 0]
+    assert knock(0) == 1
+    assert knock(0.4) == pytest.approx(0.6)
+    assert knock(1) == 0
+    assert knock(1) == 2
+    assert knock(3) == 0
+    assert knock(3) == 4
+
+
+def test_a_knock_that_is_refused_does_not_make_the_wait_longer() -> None:
+    for _ in range(50):
+        knock(0)
+    assert knock(0) == 1
+
+
+def test_no_wait_is_longer_than_a_quarter_of_an_hour() -> None:
+    seconds = 0.0
+    for _ in range(41):
+        seconds += knock(seconds)
+    assert knock(seconds) == rate_limit.LONGEST_WAIT == 900
+
+
+def test_a_day_of_silence_is_a_new_beginning() -> None:
+    for _ in range(4):
+        knock(0)
+    assert [knock(86_400) for _ in range(4)] == [0, 0, 0, 1]
+
+
+def test_who_is_forgotten_begins_anew() -> None:
+    for _ in range(4):
+        knock(0)
+    with writing() as session:
+        rate_limit.forget(session, "a" * 64)
+    assert [knock(0) for _ in range(4)] == [0, 0, 0, 1]
+
+
+def test_a_clock_that_ran_a_year_ahead_costs_one_wait_and_not_a_year() -> None:
+    for _ in range(4):
+        knock(365 * 86_400)
+    assert knock(0) == 1
+    assert knock(0.9) == pytest.approx(0.1)
+    assert knock(1) == 0
+
+
+def test_so_many_may_be_taken_within_the_time_and_then_again() -> None:
+    assert [take(0), take(60)] == [0, 0]
+    assert take(60) == 3540
+    assert take(3599.5) == 1
+    assert take(3600) == 0
+
+
+def test_what_was_taken_can_be_counted_until_the_time_is_over() -> None:
+    assert count(0) == 0
+    take(0)
+    take(1)
+    take(2)
+    assert (count(3), count(3599), count(3600)) == (2, 2, 0)
+
+
+def test_what_a_clock_that_ran_ahead_has_counted_does_not_hold_for_ever() -> None:
+    assert [take(10**8), take(10**8)] == [0, 0]
+    assert count(0) == 0
+    assert [take(0), take(0), take(0)] == [0, 0, 3600]
+
+
+def test_who_looked_at_the_clock_before_another_and_came_after_is_counted_too() -> None:
+    assert [take(2), take(0), take(1)] == [0, 0, 3601]
+    assert count(1) == 2
+
+
+def test_everybody_is_counted_apart() -> None:
+    for _ in range(4):
+        knock(0)
+    assert knock(0, name="b" * 64) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1:50001"),
+        ("192.0.2.1:50000", "192.0.2.1:50001"),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
+        ("2001:db8:1:2::1", "[2001:DB8:1:2::1]:443"),
+        ("2001:db8:1:2::1", "[2001:db8:1:2::9]"),
+        ("fe80::1%eth0", "fe80::1%eth1"),
+        ("", ""),
+        ("unix:", "unix:"),
+    ],
+)
+def test_these_are_of_one_network(one: str, other: str) -> None:
+    assert rate_limit.who(KEY, "login", one) == rate_limit.who(KEY, "login", other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("192.0.2.1", "192.0.2.2"),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1"),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2"),
+        ("::c000:201", "192.0.2.1"),
+        ("", "unix:"),
+        ("everybody", None),
+        ("", None),
+    ],
+)
+def test_these_are_of_two(one: str, other: str | None) -> None:
+    assert rate_limit.who(KEY, "login", one) != rate_limit.who(KEY, "login", other)
+
+
+def test_a_name_tells_neither_the_address_nor_the_same_with_another_key_or_for_another_thing() -> None:
+    name = rate_limit.who(KEY, "login", "192.0.2.1")
+    assert len(name) == 64
+    assert name != rate_limit.who("another secret key", "login", "192.0.2.1")
+    assert name != rate_limit.who(KEY, "sign", "192.0.2.1")
+
+
+def test_nothing_but_the_name_the_count_and_the_times_is_stored() -> None:
+    assert {column.name for column in Limit.__table__.columns} == {"who", "hits", "since", "last_at"}

@@ -1,0 +1,48 @@
+"""A broker for the tests of one process, and for each test a world of its own in it, on two databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.background.celery import rabbit
+from tests.background.celery.rabbit import Node, Vhost
+from tests.background.celery.works import Works
+from tests.conftest import need, settings_for
+from tests.support import databases
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks
+
+
+@pytest.fixture(scope="session")
+def _node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    need("rabbitmq")
+    with rabbit.open_node(tmp_path_factory.mktemp("rabbitmq")) as node:
+        yield node
+
+
+@pytest.fixture
+def vhost(_node: Node) -> Iterator[Vhost]:
+    """An empty broker that runs, whatever the test before has done to it."""
+    if not _node.runs:
+        _node.start()
+    vhost = _node.vhost()
+    yield vhost
+    if _node.runs:
+        vhost.drop()
+
+
+@pytest.fixture(params=["sqlite-wal", "postgresql"])
+def environ(request: pytest.FixtureRequest, tmp_path: Path, vhost: Vhost) -> Iterator[dict[str, str]]:
+    """The settings of a book with a broker."""
+    if not request.param.startswith("sqlite"):
+        need(request.param)
+    with databases.fresh(request.param, tmp_path) as url:
+        yield {**settings_for(tmp_path, url), "GUESTBOOK_BROKER_URL": vhost.url}
+
+
+@pytest.fixture
+def works(book: Book, vhost: Vhost, forks: Forks, environ: dict[str, str], tmp_path: Path) -> Iterator[Works]:
+    works = Works(book, vhost, forks, environ, tmp_path)
+    yield works
+    works.end()

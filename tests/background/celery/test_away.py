@@ -1,0 +1,177 @@
+"""The broker is away, dies or falls silent: the relay says so, and the ordinary pass takes over."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from guestbook.lib import clock
+from tests.background.celery import rabbit, wire
+from tests.background.celery.works import DELIVERIES, Works
+from tests.support import databases, factories
+from tests.support.processes import wait_for
+from tests.support.receiver import HANG, OK, Receiver
+
+pytestmark = pytest.mark.needs("rabbitmq")
+ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
+AWAY_FOR = 1.0  # seconds
+PATIENCE = 40  # seconds after which a relay has given up a broker that says nothing
+
+
+@ONCE
+def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_once(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    works.book.publish(5)
+    factories.inbound(factories.source(action="log"))
+    before = works.book.deliveries()
+    works.vhost.node.kill()
+    _says_that_the_broker_is_away(works.relay(code=75).printed)
+    _says_that_the_broker_is_away(works.relay("--stay", code=75).printed)
+    assert _due(works) == [(row.due_at, None) for row in before]
+    assert works.forks.run(works.environ, "cron").printed == ""
+    assert works.book.statuses() == {"processed": 5}
+    assert [event.status for event in factories.inbound_events()] == ["processed"]
+    assert len(receiver.requests) == 5
+    works.book.check()
+
+
+@ONCE
+def test_without_a_broker_and_without_work_the_relay_is_away_too_and_signing_is_not(works: Works) -> None:
+    works.vhost.node.kill()
+    works.book.sign()
+    _says_that_the_broker_is_away(works.relay(code=75).printed)
+
+
+@ONCE
+def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_goes_out_later(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    staying = works.start_relay("--stay")
+    works.book.publish(2)
+    wait_for(lambda: works.vhost.depth(DELIVERIES) == 2, 10, lambda: staying.printed)
+    works.vhost.node.kill()
+    works.book.publish(3)
+    assert staying.wait() == 75, staying.printed
+    _says_that_the_broker_is_away(staying.printed)
+    assert sum(row.claimed_by is None for row in works.book.deliveries()) == 3
+    works.vhost.node.start()
+    with works.worker():
+        works.relay()
+        works.wait_until_final(5)
+    assert len(receiver.requests) == 5
+    works.book.check()
+
+
+@ONCE
+@pytest.mark.parametrize("there", [300, 12_000])
+def test_what_was_not_confirmed_when_the_wire_was_cut_is_due_again_at_once(
+    works: Works, receiver: Receiver, there: int
+) -> None:
+    works.webhooks(receiver, 8)
+    works.book.publish(7)
+    with wire.laid(works.vhost.node.port, there=there) as cut:
+        said = works.relay(code=75, BROKER_URL=cut.url(works.vhost.url))
+        assert cut.is_broken
+    _says_that_the_broker_is_away(said.printed)
+    _each_arrives_once(works, receiver, 56)
+
+
+@ONCE
+@pytest.mark.parametrize("back", [1, 700])  # when it is connected to, and in the middle of publishing
+def test_a_broker_that_falls_silent_is_given_up_after_a_while(
+    works: Works, receiver: Receiver, back: int
+) -> None:
+    works.webhooks(receiver, 8)
+    works.book.publish(7)
+    with wire.laid(works.vhost.node.port, back=back, cuts=False) as silent:
+        said = works.start_relay(BROKER_URL=silent.url(works.vhost.url))
+        assert said.wait(PATIENCE) == 75, said.printed
+        assert silent.is_broken
+    _says_that_the_broker_is_away(said.printed)
+    _each_arrives_once(works, receiver, 56)
+
+
+@ONCE
+def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, receiver: Receiver) -> None:
+    receiver.answer("/", HANG, HANG, OK)
+    works.book.webhook(receiver.url())
+    works.book.publish(2)
+    works.relay()
+    with works.worker():
+        receiver.wait_for(2)
+        works.vhost.node.kill()
+        receiver.release()
+        works.wait_until_final(2)
+        works.vhost.node.start()
+        works.book.publish()
+        works.relay()  # the broker has the first two messages still, for nobody could acknowledge them
+        works.wait_until_final(3)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+    assert len(receiver.requests) == 3
+    works.book.check()
+
+
+# --- the database is away
+
+
+@pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
+def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, receiver: Receiver) -> None:
+    works.book.webhook(receiver.url())
+    works.book.publish(8)
+    works.relay()
+    messages = [rabbit.again(works.vhost.take(DELIVERIES)) for _ in range(8)]
+    with works.worker():
+        _let_nobody_in(works, "false")
+        for message in messages:
+            works.vhost.put(DELIVERIES, message)
+        works.rest(AWAY_FOR)
+        assert works.vhost.depth(DELIVERIES) == 8
+        assert works.start_relay().wait() == 75
+        assert receiver.requests == []
+        _let_nobody_in(works, "true")
+        works.book.engine.dispose()
+        works.wait_until_final(8)
+    assert len(receiver.requests) == 8
+    works.book.check()
+
+
+def _let_nobody_in(works: Works, allowed: str) -> None:
+    url = make_url(works.environ["GUESTBOOK_DATABASE_URL"])
+    admin = create_engine(databases.server("postgresql"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS {allowed}"))
+        if allowed == "false":
+            everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            connection.execute(text(everybody), {"name": url.database})
+    admin.dispose()
+
+
+# --- what all have in common
+
+
+def _says_that_the_broker_is_away(printed: str) -> None:
+    [line] = printed.splitlines()
+    assert line.startswith("The broker cannot be used now: ")
+    assert "guest:guest" not in line
+
+
+def _due(works: Works) -> list[tuple[object, object]]:
+    return [(row.due_at, row.claimed_by) for row in works.book.deliveries()]
+
+
+def _each_arrives_once(works: Works, receiver: Receiver, count: int) -> None:
+    """What is nobody's is sent by the ordinary pass; the rest by a worker, which meets outdated ones."""
+    now = clock.now() + timedelta(seconds=1)
+    nobody = [row for row in works.book.deliveries() if row.claimed_by is None]
+    assert nobody
+    assert all(row.due_at <= now for row in nobody)
+    assert works.forks.run(works.environ, "cron").printed == ""
+    assert len(receiver.requests) == len(nobody)
+    with works.worker():
+        works.wait_until_final(count)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+    assert len(receiver.requests) == count
+    works.book.check()

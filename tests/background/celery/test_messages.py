@@ -1,0 +1,196 @@
+"""What a broker may do to messages, and strangers with them: twice, never, and garbage."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import amqp
+import pytest
+
+from guestbook.lib import ids
+from tests.background.celery import rabbit
+from tests.background.celery.works import DELIVERIES, INBOX, Works
+from tests.support import factories
+from tests.support.processes import wait_for
+from tests.support.receiver import Answer, Receiver
+
+pytestmark = pytest.mark.needs("rabbitmq")
+ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
+
+
+def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(delay=0.2))
+    works.book.webhook(receiver.url())
+    works.book.publish(2)
+    works.relay()
+    messages = [rabbit.again(works.vhost.take(DELIVERIES)) for _ in range(2)]
+    for message in 20 * messages:
+        works.vhost.put(DELIVERIES, message)
+    with works.worker(8), works.worker(8):
+        works.wait_until_final(2)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+    assert len(receiver.requests) == 2
+    assert {row.attempts for row in works.book.deliveries()} == {1}
+    works.book.check()
+
+
+@ONCE
+def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(works: Works) -> None:
+    source_id = factories.source(action="comment", template="{{ payload.text }}")
+    factories.inbound(source_id, payload='{"text": "Hello"}')
+    works.relay()
+    message = rabbit.again(works.vhost.take(INBOX))
+    for _ in range(20):
+        works.vhost.put(INBOX, message)
+    with works.worker(8), works.worker(8):
+        wait_for(lambda: factories.inbound_events()[0].status == "processed", 20, works.show)
+        wait_for(lambda: works.vhost.depth(INBOX) == 0, 20, works.show)
+    [event] = factories.inbound_events()
+    assert event.attempts == 1
+    assert len(factories._now(factories.select(factories.Comment))) == 1
+
+
+@ONCE
+def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(500), Answer(200))
+    works.book.webhook(receiver.url())
+    works.book.publish()
+    works.relay()
+    old = rabbit.again(works.vhost.take(DELIVERIES))
+    works.vhost.put(DELIVERIES, old)
+    with works.worker(RETRY_SCHEDULE="0,0"):
+        wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)
+        works.vhost.put(DELIVERIES, old)  # the row is due again, and nobody's
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        assert len(receiver.requests) == 1
+        works.relay()
+        works.wait_until_final(1)
+        works.vhost.put(DELIVERIES, old)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+    assert len(receiver.requests) == 2
+    works.book.check()
+
+
+@ONCE
+def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    works.book.publish(3)
+    works.relay()
+    assert works.vhost.purge(DELIVERIES) == 3
+    works.relay()
+    assert works.vhost.depth(DELIVERIES) == 0
+    with works.worker():
+        assert works.book.expire() == 3
+        works.relay()
+        works.wait_until_final(3)
+    assert len(receiver.requests) == 3
+    works.book.check()
+
+
+@ONCE
+def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one_that_replaced_it(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    works.book.publish(3)
+    works.relay()
+    works.book.expire()
+    works.relay()
+    assert works.vhost.depth(DELIVERIES) == 6
+    with works.worker():
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_final(3)
+    assert len(receiver.requests) == 3
+
+
+# --- garbage
+
+
+def _celery(body: object = None, **changes: Any) -> amqp.Message:
+    """A message as Celery makes it, but for the changes."""
+    number = ids.new()
+    plain = {"lang": "py", "task": "guestbook.deliver", "id": number, "root_id": number, "retries": 0}
+    headers = {**plain, "timelimit": [None, None], **changes.pop("headers", {})}
+    text = changes.pop("text", json.dumps([[], {}, {}] if body is None else body))
+    properties = {"content_type": "application/json", "content_encoding": "utf-8", "delivery_mode": 2}
+    return amqp.Message(
+        text if isinstance(text, bytes) else text.encode(),
+        **(properties | {"application_headers": headers} | changes),
+    )
+
+
+NOBODY = [["0" * 32, "relay.x.1"], {}, {}]
+GARBAGE: dict[str, Callable[[], amqp.Message]] = {
+    "empty": lambda: amqp.Message(""),
+    "no JSON": lambda: _celery(text="{"),
+    "no UTF-8": lambda: _celery(text=b"\xff\xfe\x00"),
+    "another type": lambda: _celery(content_type="application/x-python-serialize", text=b"cos\nsystem\n."),
+    "no type": lambda: amqp.Message("hello"),
+    "unknown encoding": lambda: _celery(content_encoding="klingon"),
+    "unknown task": lambda: _celery(headers={"task": "os.system"}),
+    "task is a list": lambda: _celery(headers={"task": ["guestbook.deliver"]}),
+    "id is a list": lambda: _celery(NOBODY, headers={"id": ["x"]}),
+    "no id": lambda: amqp.Message(
+        b"[[],{},{}]",
+        content_type="application/json",
+        content_encoding="utf-8",
+        application_headers={"task": "guestbook.deliver"},
+    ),
+    "task is a number": lambda: _celery(headers={"task": 5}),
+    "no list": lambda: _celery({"hello": 1}),
+    "null": lambda: _celery(text="null"),
+    "a number": lambda: _celery(text="5"),
+    "two parts": lambda: _celery([[], {}]),
+    "old protocol": lambda: amqp.Message(
+        json.dumps({"task": "guestbook.deliver", "id": "1", "args": 5, "kwargs": {}}).encode(),
+        content_type="application/json",
+        content_encoding="utf-8",
+    ),
+    "no arguments": lambda: _celery(),
+    "one argument": lambda: _celery([["x"], {}, {}]),
+    "three arguments": lambda: _celery([["x", "y", "z"], {}, {}]),
+    "named arguments": lambda: _celery([[], {"a": 1}, {}]),
+    "numbers": lambda: _celery([[1, 2], {}, {}]),
+    "lists": lambda: _celery([[["x"], {"y": 1}], {}, {}]),
+    "nulls": lambda: _celery([[None, None], {}, {}]),
+    "NUL": lambda: _celery([["\0", "\0"], {}, {}]),
+    "a surrogate": lambda: _celery(text='[["\\ud800", "\\ud800"], {}, {}]'),
+    "long": lambda: _celery([["x" * 5_000_000, "y"], {}, {}]),
+    "nobody": lambda: _celery(NOBODY),
+    "deep": lambda: _celery(text="[" * 100_000),
+    "callbacks": lambda: _celery([NOBODY[0], {}, {"callbacks": [{"task": "x"}], "chain": 5}]),
+    "retries": lambda: _celery(NOBODY, headers={"retries": "many"}),
+    "expired": lambda: _celery(NOBODY, headers={"expires": "2001-01-01T00:00:00+00:00"}),
+    "expires some time": lambda: _celery(NOBODY, headers={"expires": "soon"}),
+    "the year 9999": lambda: _celery(NOBODY, headers={"eta": "9999-12-31T23:59:59+00:00"}),
+    "some time": lambda: _celery(NOBODY, headers={"eta": "soon"}),
+    "a time limit": lambda: _celery(NOBODY, headers={"timelimit": "x"}),
+    "a reply to nowhere": lambda: _celery(NOBODY, reply_to="nobody", correlation_id="1"),
+}
+
+
+@ONCE
+@pytest.mark.parametrize("queue", [DELIVERIES, INBOX])
+def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: Receiver, queue: str) -> None:
+    works.book.webhook(receiver.url())
+    with works.worker(4) as worker:
+        for number, make in enumerate(GARBAGE.values(), 1):
+            works.vhost.put(queue, _meant_for(queue, make()))
+            if number % 5 == 0:
+                works.book.publish()
+                works.relay()
+        works.wait_until_final(len(GARBAGE) // 5)
+        wait_for(lambda: works.vhost.depth(queue) == 0, 20, works.show)
+    assert works.vhost.depth(DELIVERIES) == works.vhost.depth(INBOX) == 0
+    assert len(receiver.requests) == len(GARBAGE) // 5
+    assert len(worker.complaints) <= len(GARBAGE), "a log that anybody can fill"
+    works.book.check()
+
+
+def _meant_for(queue: str, message: amqp.Message) -> amqp.Message:
+    headers = message.properties.get("application_headers", {})
+    if queue == INBOX and headers.get("task") == "guestbook.deliver":
+        headers["task"] = "guestbook.process"
+    return message

@@ -1,0 +1,152 @@
+"""The command: silent when all is well, careful with the database, and it takes back what it gave away."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from guestbook.lib import clock
+from tests.background.celery.works import DELIVERIES, INBOX, Works
+from tests.cli.conftest import FLASK
+from tests.conftest import run
+from tests.support import factories
+from tests.support.processes import wait_for
+from tests.support.receiver import HANG, Receiver
+
+pytestmark = pytest.mark.needs("rabbitmq")
+ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
+
+
+@ONCE
+def test_a_relay_is_silent_is_noted_as_a_pass_and_tells_when_asked(works: Works, receiver: Receiver) -> None:
+    assert works.relay().printed == ""
+    works.book.webhook(receiver.url(), name="Chat")
+    works.book.publish(3)
+    assert works.relay().printed == ""
+    assert [bool(one.finished_at) for one in works.book.passes()] == [True, True]
+    works.book.publish(2)
+    assert "Published 2 deliveries and 0 inbound events." in works.relay("-v").printed
+    works.book.publish()
+    told = works.relay("-v").printed
+    assert "Published 1 delivery and 0 inbound events." in told
+    assert "Traceback" not in told
+
+
+@ONCE
+def test_a_second_relay_of_the_same_book_on_this_machine_ends_at_once(works: Works) -> None:
+    staying = works.start_relay("--stay")
+    wait_for(works.book.passes, 10, lambda: staying.printed)
+    begun = time.monotonic()
+    assert works.relay("--stay").printed == ""
+    assert time.monotonic() - begun < 10
+    staying.terminate()
+    assert staying.wait() == 0
+    assert staying.printed == ""
+
+
+@ONCE
+def test_a_relay_without_work_writes_nothing_and_sees_new_work_at_once(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    staying = works.start_relay("--stay")
+    wait_for(works.book.passes, 10, lambda: staying.printed)
+    with works.book.engine.connect() as connection:
+        works.rest(0.5)
+        before = connection.scalar(text("PRAGMA data_version"))
+        works.rest(1.5)
+        assert connection.scalar(text("PRAGMA data_version")) == before
+    works.book.publish()
+    begun = time.monotonic()
+    wait_for(lambda: works.vhost.depth(DELIVERIES), 10, lambda: staying.printed)
+    assert time.monotonic() - begun < 2
+    staying.terminate()
+    assert staying.wait() == 0
+
+
+@ONCE
+def test_a_relay_ends_when_its_seconds_are_over(works: Works) -> None:
+    begun = time.monotonic()
+    works.relay("--stay", "--max-seconds", "1")
+    assert 1 <= time.monotonic() - begun < 5
+
+
+def test_what_is_taken_back_goes_out_with_the_ordinary_pass_at_once_and_not_again(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    works.book.publish(5)
+    factories.inbound(factories.source(action="log"))
+    before = works.book.deliveries()
+    works.relay()
+    works.vhost.node.kill()  # a reason to go back
+    works.relay("--take-back")
+    now = clock.now()
+    assert [row.claimed_by for row in works.book.deliveries()] == [None] * 5
+    assert all(row.due_at <= now for row in works.book.deliveries())
+    works.forks.run(works.environ, "cron")
+    assert works.book.statuses() == {"processed": len(before)}
+    assert [event.status for event in factories.inbound_events()] == ["processed"]
+    works.vhost.node.start()
+    assert (works.vhost.depth(DELIVERIES), works.vhost.depth(INBOX)) == (5, 1)
+    with works.worker():
+        wait_for(lambda: works.vhost.depth(DELIVERIES) + works.vhost.depth(INBOX) == 0, 20, works.show)
+    assert len(receiver.requests) == 5
+    works.book.check()
+
+
+@ONCE
+def test_what_a_worker_has_begun_is_not_taken_back(works: Works, receiver: Receiver) -> None:
+    receiver.answer("/", HANG)
+    works.book.webhook(receiver.url())
+    works.book.publish()
+    works.relay()
+    with works.worker():
+        receiver.wait_for(1)
+        begun = works.book.deliveries()
+        works.relay("--take-back")
+        assert works.book.deliveries() == begun
+        receiver.release()
+        works.wait_until_final(1)
+    assert len(receiver.requests) == 1
+
+
+@ONCE
+@pytest.mark.parametrize(
+    ("change", "code", "why"),
+    [
+        (("", ""), 1, "GUESTBOOK_BROKER_URL is not set"),
+        (("guest:guest", "guest:hunter2"), 75, "ACCESS_REFUSED"),
+        (("/test", "/nowhere"), 75, "not found"),
+        (("127.0.0.1", "broker.invalid"), 75, ""),
+    ],
+)
+def test_a_broker_that_cannot_be_used_is_told_in_one_line(
+    works: Works, change: tuple[str, str], code: int, why: str
+) -> None:
+    url = works.vhost.url.replace(*change) if change[0] else ""
+    said = works.relay(code=code, BROKER_URL=url).printed
+    assert why in said
+    assert len(said.splitlines()) == 1
+    assert "hunter2" not in said
+
+
+@ONCE
+def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
+    works: Works, tmp_path: Path
+) -> None:
+    (tmp_path / "celery.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'celery'\", name='celery')"
+    )
+    plain = {"PATH": os.environ["PATH"], **works.environ}
+    for added, named in (
+        ({"PYTHONPATH": str(tmp_path)}, "[celery]"),
+        ({"GUESTBOOK_BROKER_URL": "http://guest:hunter2@127.0.0.1/"}, "GUESTBOOK_BROKER_URL"),
+    ):
+        done = run(FLASK, "--app", "guestbook", "relay", env=plain | added)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert named in done.stderr
+        assert "hunter2" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1

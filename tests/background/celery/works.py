@@ -1,0 +1,160 @@
+"""The works around a book: relays and Celery workers as processes, which can be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.background.celery.rabbit import Vhost
+from tests.support.processes import ROOT, wait_for
+from tests.support.receiver import Receiver
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Command, Forks
+
+DELIVERIES = "guestbook.deliveries"  # the queues
+INBOX = "guestbook.inbound"
+CELERY = str(Path(sys.executable).with_name("celery"))
+# Without the second in which a worker asks whether there are others, and what these then tell each other.
+ALONE = ("--without-mingle", "--without-gossip")
+START_LIMIT = 30.0  # seconds
+
+
+class Worker:
+    """A Celery worker in a process of its own, in which its threads are too."""
+
+    def __init__(
+        self, environ: dict[str, str], folder: Path, number: int, concurrency: int, pool: str
+    ) -> None:
+        self._output = folder / f"worker{number}"
+        command = [CELERY, "--app", "guestbook.worker", "worker", "--pool", pool, *ALONE]
+        command += [
+            "--concurrency",
+            str(concurrency),
+            "--loglevel",
+            "WARNING",
+            "--hostname",
+            f"{number}@test",
+        ]
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._output.read_text(errors="replace")
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines of its output that say that something is wrong."""
+        words = ("ERROR/", "CRITICAL/", "Traceback")
+        return [line for line in self.output.splitlines() if any(word in line for word in words)]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it by SIGKILL, with the processes of its pool."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def terminate(self) -> None:
+        """Ask it by SIGTERM to end what it has in hand and no more."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait for its end and return its exit code, minus the signal's number when one ended it."""
+        return self._process.wait(seconds)
+
+    def stop(self) -> None:
+        """End it as an administrator does; it must end well."""
+        self.terminate()
+        assert self.wait() == 0, self.output
+
+
+@dataclass
+class Works:
+    """A book, its broker, and what is started for them."""
+
+    book: Book
+    vhost: Vhost
+    forks: Forks
+    environ: dict[str, str]
+    folder: Path
+    started: list[Worker] = field(default_factory=list)
+
+    def webhooks(self, receiver: Receiver, count: int) -> list[str]:
+        """Add so many webhooks, each at a path of its own, and return the paths."""
+        paths = [f"/{number}" for number in range(count)]
+        for path in paths:
+            self.book.webhook(receiver.url(path))
+        return paths
+
+    def relay(self, *options: str, code: int = 0, **settings: str) -> Command:
+        """Run a relay to its end."""
+        running = self.start_relay(*options, **settings)
+        assert running.wait() == code, running.printed
+        return running
+
+    def start_relay(self, *options: str, **settings: str) -> Command:
+        """Start a relay; GUESTBOOK_ settings may be added."""
+        return self.forks.start(self.with_settings(**settings), "relay", *options)
+
+    def with_settings(self, **settings: str) -> dict[str, str]:
+        """The environment with GUESTBOOK_ settings added."""
+        return self.environ | {f"GUESTBOOK_{name}": value for name, value in settings.items()}
+
+    def start_worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Worker:
+        """Start a worker, which may take a moment to listen."""
+        number = len(self.started) + 1
+        worker = Worker(self.with_settings(**settings), self.folder, number, concurrency, pool)
+        self.started.append(worker)
+        return worker
+
+    @contextmanager
+    def worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Iterator[Worker]:
+        """Give a worker that listens; it must be alive in the end, or have been stopped and ended well."""
+        before = self.vhost.consumers(INBOX)
+        worker = self.start_worker(concurrency, pool, **settings)
+        wait_for(lambda: self._listens(worker, before), START_LIMIT, lambda: worker.output)
+        yield worker
+        assert worker.is_alive or worker.wait() == 0, worker.output
+        worker.kill()
+
+    def _listens(self, worker: Worker, before: int) -> bool:
+        assert worker.is_alive, worker.output
+        return self.vhost.consumers(INBOX) > before
+
+    def wait_until_final(self, count: int, seconds: float = 30) -> None:
+        """Wait until so many deliveries are processed and no other waits."""
+        wait_for(lambda: self.book.statuses() == {"processed": count}, seconds, self.show)
+
+    def rest(self, seconds: float = 0.5) -> None:
+        """Give what should not happen a moment to happen."""
+        time.sleep(seconds)
+
+    def show(self) -> str:
+        """What is helpful to see when a test fails."""
+        said = "\n".join(worker.output[-3000:] for worker in self.started)
+        return f"{self.book.statuses()} {self.book.deliveries()[:3]} {said}"
+
+    def end(self) -> None:
+        """Kill the workers that are left."""
+        for worker in self.started:
+            worker.kill()

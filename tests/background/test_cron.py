@@ -1,0 +1,415 @@
+"""The commands that crontab runs, as processes: their lock, their silence, their end."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+import guestbook
+from guestbook.lib import clock
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db
+from tests.conftest import run
+from tests.support.processes import free_port
+from tests.support.receiver import HANG, Answer, Receiver, in_a_process
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks
+
+FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
+PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+TEXT = "Grüße aus 東京 🎈"
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to pass"
+        time.sleep(0.002)
+
+
+# --- the lock
+
+
+def test_a_second_pass_beside_a_running_one_ends_at_once_silently_and_sends_nothing(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/", HANG)
+    each_book.webhook(receiver.url())
+    each_book.publish()
+    first = forks.start(each_environ, "cron")
+    receiver.wait_for(1)
+    each_book.publish()
+    before = each_book.deliveries()
+    began = time.monotonic()
+    second = forks.run(each_environ, "cron")
+    assert time.monotonic() - began < 3
+    assert second.printed == ""
+    assert each_book.deliveries()[0] == before[0]
+    assert [row.finished_at for row in each_book.passes()] == [None]  # the second one has not begun
+    first.kill()
+    receiver.answer("/", Answer())
+    each_book.expire()
+    forks.run(each_environ, "cron")  # the kernel has let go of the lock
+    assert each_book.statuses() == {"processed": 2}
+
+
+def test_the_lock_is_made_in_a_data_folder_that_is_not_there_yet(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, tmp_path: Path
+) -> None:
+    folder = tmp_path / "not" / "yet"
+    forks.run({**each_environ, "GUESTBOOK_DATA_DIR": str(folder)}, "cron")
+    assert folder.is_dir()
+    assert len(each_book.passes()) == 1
+
+
+# --- silence
+
+
+def flask(environ: Mapping[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as cron does, in a process of its own from Python's start to its end."""
+    return run(*FLASK, *command, env={**PLAIN, **environ})
+
+
+def test_an_empty_queue_a_success_and_an_ordinary_retry_print_nothing(
+    book: Book, environ: dict[str, str], receiver: Receiver
+) -> None:
+    done = flask(environ, "cron")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    receiver.answer("/bad", Answer(500))
+    book.webhook(receiver.url("/good"))
+    book.webhook(receiver.url("/bad"))
+    book.publish(3)
+    done = flask({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0,300,300"}, "cron")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert book.statuses() == {"processed": 3, "new": 3}
+    assert len(receiver.requests) == 6
+
+
+def test_deliveries_that_were_given_up_print_one_line_a_webhook_and_no_secret(
+    book: Book, environ: dict[str, str], receiver: Receiver
+) -> None:
+    receiver.answer("/hook/s3cr3t", Answer(500))
+    webhook_id = book.webhook(receiver.url("/hook/s3cr3t"), name="Zoë", headers={"X-Token": "t0ken"})
+    book.publish(3)
+    done = flask({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0"}, "cron")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("guestbook: 3 deliveries were given up for webhook Zoë. See: ")
+    assert done.stderr.count("\n") == 1
+    for secret in ("s3cr3t", "t0ken", book.webhook_row(webhook_id).secret):
+        assert secret not in done.stderr
+    assert book.statuses() == {"failed": 3}
+
+
+def test_a_webhook_that_was_disabled_prints_one_line_and_its_deliveries_wait(
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/", Answer(410))
+    webhook_id = book.webhook(receiver.url(), name="Old")
+    book.publish(5)
+    done = forks.run(environ, "cron")
+    assert done.printed == (
+        "guestbook: webhook Old was disabled: its receiver says that nothing is wanted there any more.\n"
+    )
+    assert book.webhook_row(webhook_id).disabled_reason == "gone"
+    assert book.statuses() == {"new": 5}
+    assert len(receiver.requests) <= 2
+    assert forks.run(environ, "cron").printed == ""
+    assert len(receiver.requests) <= 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://nobody:pa55word@127.0.0.1:1/none",
+        "mysql+pymysql://nobody:pa55word@127.0.0.1:1/none",
+        "sqlite:////nonexistent/guestbook.db",
+    ],
+    ids=["postgresql", "mariadb", "sqlite"],
+)
+def test_a_database_that_is_away_ends_a_pass_with_75_and_one_line(
+    environ: dict[str, str], forks: Forks, url: str
+) -> None:
+    away = forks.start({**environ, "GUESTBOOK_DATABASE_URL": url}, "cron")
+    assert away.wait() == 75, away.printed
+    assert away.printed.count("\n") == 1, away.printed
+    assert "Traceback" not in away.printed
+    assert "pa55word" not in away.printed
+
+
+def test_a_pass_that_cannot_record_stops_sending_and_the_next_one_mends_it(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/", Answer(delay=0.1))
+    each_book.webhook(receiver.url())
+    each_book.publish(200)
+    running = forks.start(each_environ, "cron", point="impatient")
+    receiver.wait_for(5)
+    rename(each_book, "attempts", "elsewhere")
+    assert running.wait(20) == 1  # as if schema.sql had not been run
+    sent = len(receiver.requests)
+    assert running.printed.count("\n") == 1, running.printed
+    rename(each_book, "elsewhere", "attempts")
+    receiver.answer("/", Answer())
+    each_book.expire()
+    forks.run(each_environ, "cron")
+    assert sent < 100
+    assert each_book.statuses() == {"processed": 200}
+    each_book.check()
+
+
+@pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+def test_a_server_that_hangs_up_in_the_middle_ends_the_pass_with_75_and_nothing_is_lost(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/", Answer(delay=0.1))
+    each_book.webhook(receiver.url())
+    events = each_book.publish(100)
+    running = forks.start(each_environ, "cron")
+    receiver.wait_for(5)
+    hang_up(each_book)
+    assert running.wait(20) == 75
+    assert running.printed.count("\n") == 1, running.printed
+    assert "Traceback" not in running.printed
+    receiver.answer("/", Answer())
+    each_book.expire()
+    forks.run(each_environ, "cron")
+    assert receiver.event_ids("/").keys() == set(events)
+    assert each_book.statuses() == {"processed": 100}
+    each_book.check()
+
+
+def hang_up(book: Book) -> None:
+    """End all connections to this database but the one that says so."""
+    with book.engine.connect() as connection:
+        if book.engine.dialect.name == "postgresql":
+            mine = "datname = current_database() AND pid <> pg_backend_pid()"
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}")
+            return
+        mine = "db = database() AND id <> connection_id()"
+        query = f"SELECT id FROM information_schema.processlist WHERE {mine}"
+        for number in connection.exec_driver_sql(query).scalars().all():
+            connection.exec_driver_sql(f"KILL {number}")
+
+
+def rename(book: Book, table: str, to: str) -> None:
+    with book.engine.connect() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {to}")
+        connection.commit()
+
+
+def test_a_pass_works_with_nothing_but_path_and_home_from_another_folder(
+    tmp_path: Path, app_folder: Book, receiver: Receiver
+) -> None:
+    app_folder.webhook(receiver.url(), name="Bücher")
+    app_folder.sign(TEXT)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".env").write_text(f"GUESTBOOK_DATA_DIR={tmp_path}\nGUESTBOOK_ALLOW_NETWORKS=127.0.0.0/8\n")
+    bare = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={tmp_path}", *FLASK]
+    done = run(*bare, "cron", cwd=elsewhere)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (request,) = receiver.requests
+    assert request.json["data"]["comment"]["message"] == TEXT
+    app_folder.sign(TEXT)
+    told = run(*bare, "cron", "-v", cwd=elsewhere)
+    assert told.returncode == 0, told.stderr
+    assert "Bücher: processed" in told.stdout
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path) -> Iterator[Book]:
+    """A book at the default place in its data folder, on SQLite, as a first user has it."""
+    app = guestbook.create_app({"GUESTBOOK_DATA_DIR": str(tmp_path)})
+    with app.app_context():
+        database.create_tables(db.engine)
+        yield Book(app)
+        db.session.remove()
+        db.engine.dispose()
+
+
+# --- the end
+
+
+def test_an_endless_backlog_with_a_slow_receiver_ends_in_time_and_leaves_nothing_leased(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    timeout, limit = 2.0, 1.0
+    receiver.answer("/slow", Answer(delay=0.3))
+    receiver.answer("/never", HANG)
+    each_book.webhook(receiver.url("/slow"))
+    each_book.webhook(receiver.url("/never"))
+    each_book.publish(500)
+    began = time.monotonic()
+    running = forks.start(
+        {**each_environ, "GUESTBOOK_TIMEOUT": str(timeout)}, "cron", "--max-seconds", str(limit)
+    )
+    assert running.wait(20) == 0
+    assert time.monotonic() - began < limit + timeout + 1
+    assert running.printed == ""
+    assert each_book.leased() == 0
+    assert each_book.statuses()["new"] > 500
+    waiting = [row for row in each_book.deliveries() if row.status == "new" and not row.attempts]
+    assert {row.claimed_by for row in waiting} == {None}
+    assert max(row.due_at for row in waiting) <= clock.now()  # given back as they were
+    assert len(each_book.attempts()) == len(receiver.requests)
+    each_book.check()
+
+
+def test_sigterm_records_what_is_in_flight_gives_back_the_rest_and_ends_well(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/", HANG)
+    each_book.webhook(receiver.url())
+    each_book.publish(40)
+    running = forks.start(each_environ, "cron")
+    receiver.wait_for(2)
+    until(lambda: each_book.leased() > 2)
+    running.terminate()
+    until(lambda: each_book.leased() == 2)  # at once, while the two still hang
+    receiver.release()
+    assert running.wait(10) == 0, running.printed
+    assert running.printed == ""
+    assert len(receiver.requests) == 2
+    assert each_book.statuses() == {"processed": 2, "new": 38}
+    assert each_book.leased() == 0
+    (done,) = each_book.passes()
+    assert (done.processed, bool(done.finished_at)) == (2, True)
+    each_book.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_second_signal_ends_a_pass_within_half_a_second(
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver, number: signal.Signals
+) -> None:
+    receiver.answer("/", HANG)
+    book.webhook(receiver.url())
+    book.publish(10)
+    running = forks.start(environ, "cron")
+    receiver.wait_for(2)
+    until(lambda: book.leased() > 2)
+    running.signal(number)
+    until(lambda: book.leased() == 2)  # the first has been understood
+    began = time.monotonic()
+    running.signal(number)
+    assert running.wait(10) == -number
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_wish_to_end_may_be_set_by_a_signal_at_any_moment() -> None:
+    """With threading.Event in place of StopFlag this locks up within a second."""
+    done = run(sys.executable, "-c", RESTLESS, env=PLAIN)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+RESTLESS = """
+import signal, time
+from guestbook.stop_flag import StopFlag
+signal.signal(signal.SIGALRM, lambda *_: stop.set())
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    stop = StopFlag()
+    signal.setitimer(signal.ITIMER_REAL, 0.0003)
+    while not stop.wait(0.000001):
+        pass
+"""
+
+
+# --- beside the web
+
+
+def test_what_is_signed_while_a_pass_stays_is_sent_within_two_seconds(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    each_book.webhook(receiver.url())
+    running = forks.start(each_environ, "cron", "--stay")
+    running.is_at_work()
+    for number in range(1, 6):
+        signed = time.monotonic()
+        each_book.sign(f"{TEXT} {number}")
+        receiver.wait_for(number, seconds=5)
+        assert receiver.requests[-1].at - signed < 2
+        assert receiver.requests[-1].json["data"]["comment"]["message"] == f"{TEXT} {number}"
+    running.terminate()
+    assert running.wait(5) == 0
+    assert running.printed == ""
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
+    tmp_path: Path, forks: Forks, app_folder: Book, journal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'guestbook.db'}?journal_mode={journal}"
+    environ = {
+        "GUESTBOOK_DATA_DIR": str(tmp_path),
+        "GUESTBOOK_DATABASE_URL": url,
+        "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
+    with database.writing() as session:
+        preferences.save(session, {"rate": "10000"})  # one network is all the visitors here
+    with in_a_process(tmp_path / "log") as base_url, serving(environ) as site:
+        for number in range(8):
+            app_folder.stock(app_folder.webhook(f"{base_url}/{number}"), 5000)
+        running = forks.start(environ, "cron", "--stay")
+        running.is_at_work()
+        waits = [wait for part in in_threads(site, 4, 50) for wait in part]
+        left = app_folder.statuses()["new"]
+        running.terminate()
+        assert running.wait(10) == 0
+    assert len(waits) == 200
+    assert left > 0  # the pass was at it all the while
+    with app_folder.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == 200
+    with capsys.disabled():
+        print(f"\n{journal}: 200 comments beside a pass, p99 {sorted(waits)[197] * 1000:.0f} ms")
+
+
+@contextmanager
+def serving(environ: Mapping[str, str]) -> Iterator[str]:
+    """Run the site in a process of its own and give its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "--threads=8", "--call"]
+    with subprocess.Popen([*command, "guestbook:create_app"], env={**PLAIN, **environ}) as process:
+        try:
+            site = f"http://127.0.0.1:{port}"
+            until(lambda: is_up(site), 20)
+            yield site
+        finally:
+            process.kill()
+
+
+def is_up(site: str) -> bool:
+    try:
+        return requests.get(site, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def in_threads(site: str, threads: int, count: int) -> list[list[float]]:
+    """Sign so often in each thread; return the seconds of each POST. All must be answered with 303."""
+    results: list[list[float]] = [[] for _ in range(threads)]
+
+    def sign(waits: list[float]) -> None:
+        with requests.Session() as visitor:
+            token = re.search(r'name="token" value="([^"]+)"', visitor.get(site, timeout=20).text)
+            assert token
+            for number in range(count):
+                form = {"token": token[1], "name": "Ada", "message": f"{TEXT} {id(waits)} {number}"}
+                began = time.monotonic()
+                answer = visitor.post(f"{site}/comments", form, timeout=40, allow_redirects=False)
+                assert answer.status_code == 303, answer.text
+                waits.append(time.monotonic() - began)
+
+    running = [threading.Thread(target=sign, args=(waits,)) for waits in results]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(100)
+    return results

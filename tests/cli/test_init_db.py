@@ -1,0 +1,214 @@
+"""init-db, and what every command says when something is not there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook.storage import database
+from guestbook.storage.database import db
+from tests.cli.conftest import Process, Shell
+from tests.conftest import need, settings_for
+from tests.support import databases, factories
+
+MISSING = "The tables are missing. Make them with: flask --app guestbook init-db\n"
+COMMANDS = [
+    ("cron",), ("deliver",), ("prune",), ("status",), ("webhooks", "list"), ("webhooks", "show", "01"),
+    ("webhooks", "add", "https://receiver.example/"), ("deliveries", "list"), ("comments", "list"),
+    ("deliveries", "redeliver", "--failed"), ("comments", "delete", "01"),
+]  # fmt: skip
+
+
+def test_init_db_says_where_the_tables_are_and_may_be_run_again(
+    process: Process, environ: dict[str, str]
+) -> None:
+    for _ in range(2):
+        code, said, complaint = process("init-db")
+        assert (code, complaint) == (0, "")
+        assert said.splitlines()[0].startswith("The tables are ready in ")
+        assert said.splitlines()[1] == f"The data folder is {environ['GUESTBOOK_DATA_DIR']}."
+
+
+@pytest.fixture
+def bare(each_environ: dict[str, str]) -> Iterator[Shell]:
+    """A book without tables."""
+    app = guestbook.create_app(each_environ)
+    yield Shell(app.test_cli_runner())
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_without_tables_every_command_says_how_to_make_them(bare: Shell) -> None:
+    for arguments in COMMANDS:
+        result = bare.runner.invoke(args=list(arguments))
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", MISSING), arguments
+
+
+AWAY = {
+    "sqlite-wal": "sqlite:////dev/null/book.db",
+    "postgresql": "postgresql+psycopg://me:hunter2@127.0.0.1:1/book",
+    "mariadb": "mysql+pymysql://me:hunter2@127.0.0.1:1/book",
+}
+
+
+@pytest.mark.parametrize("mode", AWAY)
+def test_a_database_that_is_away_ends_with_75_and_one_line_without_its_password(
+    mode: str, tmp_path: Path
+) -> None:
+    app = guestbook.create_app(settings_for(tmp_path, AWAY[mode]))
+    for arguments in (*COMMANDS, ("init-db",)):
+        result = app.test_cli_runner().invoke(args=list(arguments))
+        assert (result.exit_code, result.stdout) == (75, ""), (arguments, result.output)
+        assert result.stderr.startswith("The database cannot be used now: ")
+        assert result.stderr.count("\n") == 1
+        assert "hunter2" not in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path: Path) -> None:
+    app = guestbook.create_app(settings_for(tmp_path, AWAY["postgresql"]))
+    result = app.test_cli_runner().invoke(args=["cron", "-v"])
+    assert (result.exit_code, result.stdout) == (75, "")
+    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert result.stderr.splitlines()[-1].startswith("The database cannot be used now: ")
+
+
+def test_it_is_so_for_a_process_too(process: Process) -> None:
+    code, said, complaint = process("cron", DATABASE_URL=AWAY["postgresql"])
+    assert (code, said) == (75, "")
+    assert complaint.startswith("The database cannot be used now: ")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", ["postgresql", "mariadb"])
+def test_a_server_without_the_database_is_away_and_lacks_no_tables(mode: str, tmp_path: Path) -> None:
+    need(mode)
+    url = databases.make_url(databases.server(mode)).set(database="nobody_made_this")
+    app = guestbook.create_app(settings_for(tmp_path, url.render_as_string(hide_password=False)))
+    result = app.test_cli_runner().invoke(args=["status"])
+    assert (result.exit_code, result.stdout) == (75, "")
+    assert "nobody_made_this" in result.stderr
+
+
+def test_a_file_that_is_no_database_ends_with_1_and_one_line(process: Process, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear all, " * 1000)
+    code, said, complaint = process("status", DATABASE_URL=f"sqlite:///{tmp_path}/letter.txt")
+    assert (code, said) == (1, "")
+    assert complaint == "The database is damaged, or the file is no database: file is not a database\n"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(process: Process) -> None:
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE passes RENAME COLUMN host TO old")
+    for arguments in (("status",), ("cron",)):
+        code, said, complaint = process(*arguments)
+        assert (code, said) == (1, "")
+        assert complaint.startswith("The tables are older than the program: ")
+        assert complaint.endswith("flask --app guestbook init-db\n")
+        assert complaint.count("\n") == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_a_value_that_the_database_refuses_ends_with_1_and_one_line(process: Process) -> None:
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("CREATE UNIQUE INDEX one ON webhooks (name)")
+    add = ("webhooks", "add", "https://receiver.example/", "--name", "one")
+    assert process(*add)[0] == 0
+    code, said, complaint = process(*add)
+    assert (code, said) == (1, "")
+    assert complaint.startswith("The database refused a value, so nothing was changed: ")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("--help",), ("webhooks", "list"), ("cron", "--help")])
+def test_a_wrong_setting_ends_with_1_and_one_line(process: Process, arguments: tuple[str, ...]) -> None:
+    code, said, complaint = process(*arguments, TIMEOUT="soon")
+    assert (code, said) == (1, "")
+    assert complaint == (
+        "Error: GUESTBOOK_TIMEOUT is 'soon': it must be a number of seconds from 0.1 to 300.\n"
+    )
+
+
+def test_an_unknown_setting_ends_with_1_and_one_line(process: Process) -> None:
+    code, said, complaint = process("status", COLOUR="blue")
+    assert (code, said) == (1, "")
+    assert complaint.startswith("Error: Unknown setting GUESTBOOK_COLOUR. Known are GUESTBOOK_")
+    assert complaint.count("\n") == 1
+
+
+def test_a_wrong_database_url_does_not_show_its_password(process: Process) -> None:
+    code, said, complaint = process("status", DATABASE_URL="postgresql+psycopg://me:hunter2")
+    assert (code, said) == (1, "")
+    assert complaint.startswith("Error: GUESTBOOK_DATABASE_URL is wrong: ")
+    assert "hunter2" not in complaint
+
+
+@pytest.mark.parametrize("arguments", [("status", "--colour"), ("webhooks", "paint"), ("paint",)])
+def test_what_is_no_command_ends_with_2(process: Process, arguments: tuple[str, ...]) -> None:
+    code, said, complaint = process(*arguments)
+    assert (code, said) == (2, "")
+    assert "Usage: " in complaint
+
+
+def test_a_webhook_can_be_deleted_on_a_rollback_journal(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/book.db?journal_mode=delete"
+    app = guestbook.create_app(settings_for(tmp_path, url))
+    with app.app_context():
+        database.create_tables(db.engine)
+        hook = factories.webhook()
+        factories.delivery(hook)
+        assert Shell(app.test_cli_runner())("webhooks", "delete", hook).endswith("and 1 delivery.\n")
+        db.engine.dispose()
+
+
+def everything(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from everything(command, (*path, name))
+
+
+def test_every_command_and_every_option_has_help(app: Flask) -> None:
+    assert len(list(everything(app.cli))) >= 20
+    for path, command in everything(app.cli):
+        assert command.help, path
+        assert command.get_short_help_str().strip(), path
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, (path, option.name)
+
+
+def test_no_help_in_a_list_of_commands_is_cut_short(app: Flask) -> None:
+    for path, command in everything(app.cli):
+        if isinstance(command, click.Group):
+            said = app.test_cli_runner().invoke(args=[*path, "--help"]).output
+            assert "..." not in said.partition("Commands:")[2], said
+
+
+def test_every_list_and_show_takes_json(app: Flask) -> None:
+    for path, command in everything(app.cli):
+        if path[-1] in ("list", "show"):
+            assert "--json" in [name for option in command.params for name in option.opts], path
+
+
+def test_the_commands_of_the_contract_are_there(app: Flask) -> None:
+    names = {" ".join(path) for path, _ in everything(app.cli)}
+    webhooks = ("add", "list", "show", "update", "enable", "disable", "rotate-secret", "test", "delete")
+    assert names >= {f"webhooks {name}" for name in webhooks}
+    assert names >= {"deliveries list", "deliveries show", "deliveries redeliver"}
+    assert names >= {"comments list", "comments delete"}
+    assert names >= {"init-db", "cron", "deliver", "prune", "status"}
+
+
+@pytest.mark.usefixtures("app")
+def test_a_non_ascii_book_is_printed_where_the_locale_is_c(process: Process) -> None:
+    factories.sign("Grüße 🎈")
+    code, said, complaint = process("comments", "list", "--json")
+    assert (code, complaint) == (0, "")
+    assert json.loads(said)[0]["message"] == "Grüße 🎈"

@@ -1,0 +1,209 @@
+"""migrate-to: what it prints, what it ends with, what it never prints."""
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook.cli import migrate_to, secrets
+from guestbook.storage.database import db
+from tests.cli.conftest import FLASK, Process, Shell
+from tests.conftest import need, settings_for
+from tests.storage.copy.rows import TABLES, change
+from tests.support import databases, factories
+from tests.system.chaos.forks import Forks
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/new.db"
+
+
+def test_it_prints_each_table_and_the_next_step(shell: Shell, target: str) -> None:
+    factories.sign("one")
+    factories.sign("two")
+    lines = shell("migrate-to", target).splitlines()
+    assert lines[0].split("  ")[0] == "TABLE"
+    assert {line.split()[0] for line in lines[1 : len(TABLES) + 1]} == set(TABLES)
+    [comments] = [line.split() for line in lines if line.startswith("comments")]
+    assert (comments[1], *comments[3:]) == ("2", "2", "0", "0")
+    assert len(comments[2]) == 12
+    said = " ".join(lines[len(TABLES) + 1 :])
+    assert f"The copy in {target} is the book: 2 rows, each compared." in said
+    assert "Now set GUESTBOOK_DATABASE_URL" in said
+    assert "GUESTBOOK_SECRET_KEY" in said
+
+
+def test_a_second_run_copies_nothing(shell: Shell, target: str) -> None:
+    factories.sign()
+    first = shell.json("migrate-to", target)
+    second = shell.json("migrate-to", target)
+    assert first["target"] == second["target"] == target
+    for one, other in zip(first["tables"], second["tables"], strict=True):
+        assert all(one[name] == other[name] for name in ("table", "rows", "checksum"))
+        assert (one["copied"], one["there_already"]) == (one["rows"], 0)
+        assert (other["copied"], other["there_already"], other["removed"]) == (0, one["rows"], 0)
+        assert len(one["checksum"]) == 64
+        assert one["is_whole"] is one["is_still"] is True
+
+
+def test_it_is_a_process_too_and_silent_but_for_the_table(process: Process, app: Flask, target: str) -> None:  # noqa: ARG001
+    factories.sign()
+    code, said, complaint = process("migrate-to", target)
+    assert (code, complaint) == (0, "")
+    assert said.startswith("TABLE ")
+
+
+# --- refusals and failures
+
+
+def test_what_is_refused_is_one_sentence_and_1(shell: Shell, environ: dict[str, str]) -> None:
+    said = shell.refused("migrate-to", environ["GUESTBOOK_DATABASE_URL"])
+    assert said.startswith("Error: The book is in ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://me:hunter2@127.0.0.1:1/b", "mysql+pymysql://me:hunter2@127.0.0.1:1/b"]
+)
+def test_a_target_that_is_away_is_one_sentence_and_75(shell: Shell, url: str) -> None:
+    said = shell.refused("migrate-to", url, code=75)
+    assert said.startswith("The target cannot be used now: ")
+    assert said.count("\n") == 1
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("mode", ["postgresql", "mariadb"])
+def test_so_is_one_whose_database_was_never_made(shell: Shell, mode: str) -> None:
+    need(mode)
+    url = databases.make_url(databases.server(mode)).set(database="nobody_made_this")
+    said = shell.refused("migrate-to", url.render_as_string(hide_password=False), code=75)
+    assert said.startswith("The target cannot be used now: ")
+    assert "nobody_made_this" in said
+
+
+@pytest.mark.parametrize(
+    "url", ["hunter2", "oracle://me:hunter2@host/b", "postgresql+psycopg://me:hunter2", "sqlite://"]
+)
+def test_what_is_no_url_is_2_and_is_not_repeated(shell: Shell, url: str) -> None:
+    result = shell.result("migrate-to", url)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Invalid value for 'URL': " in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_without_tables_it_says_how_to_make_them(tmp_path: Path, target: str) -> None:
+    app = guestbook.create_app(settings_for(tmp_path, f"sqlite:///{tmp_path}/bare.db"))
+    result = app.test_cli_runner().invoke(args=["migrate-to", target])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("The tables are missing. Make them with: ")
+    assert not (tmp_path / "new.db").exists()
+
+
+Hook = Callable[[str, Callable[[], object]], None]
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Hook:
+    """Do something when a part of the work begins, which the progress bar is told of."""
+
+    def hang(wanted: str, do: Callable[[], object]) -> None:
+        @contextmanager
+        def progress(label: str, _rows: int) -> Iterator[Callable[[int], None]]:
+            if label == wanted:
+                do()
+            yield lambda _rows: None
+
+        monkeypatch.setattr(migrate_to, "_progress", progress)
+
+    return hang
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_book_that_was_written_to_meanwhile_ends_with_1(
+    shell: Shell, target: str, at: Hook, as_json: bool
+) -> None:
+    at("Copying", factories.sign)
+    result = shell.result("migrate-to", target, *(["--json"] if as_json else []))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: The book was written to meanwhile, in comments. "
+        "Stop the web server, cron and workers everywhere, and run this again: it copies what is new.\n"
+    )
+    if as_json:
+        document = json.loads(result.stdout)
+        assert [one["table"] for one in document["tables"] if not one["is_still"]] == ["comments"]
+    else:
+        assert "GUESTBOOK_DATABASE_URL" not in result.stdout
+    at("", factories.sign)
+    shell("migrate-to", target)
+
+
+def test_a_copy_that_is_not_the_book_ends_with_1(shell: Shell, tmp_path: Path, target: str, at: Hook) -> None:
+    factories.sign()
+    at("Checking", lambda: change(tmp_path / "new.db", "UPDATE comments SET name = 'Eve'"))
+    result = shell.result("migrate-to", target)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The copy differs from the book, in comments. Do not use it.\n"
+    assert "GUESTBOOK_DATABASE_URL" not in result.stdout
+
+
+# --- what the owner types and sees
+
+
+def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None:
+    factories.sign()
+    db.session.remove()
+    result = shell.runner.invoke(args=["migrate-to", "-"], input=f"{target}\n")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"The copy in {target} is the book" in result.stdout
+    result = shell.runner.invoke(args=["migrate-to", "-"], input="")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {secrets.NOTHING}\n")
+
+
+def test_a_password_is_never_printed(shell: Shell) -> None:
+    need("postgresql")
+    with databases.fresh("postgresql", Path()) as url:
+        parts = databases.make_url(url)
+        password = parts.password or "hunter2"  # where the server wants none, any will do
+        for more in ([], ["--json"]):
+            full = parts.set(password=password).render_as_string(hide_password=False)
+            said = shell("migrate-to", full, *more)
+            assert str(parts.database) in said
+            assert password not in said
+
+
+def test_a_terminal_sees_how_far_it_is(app: Flask, environ: dict[str, str], target: str) -> None:  # noqa: ARG001
+    factories.sign()
+    terminal, end = pty.openpty()
+    command = [FLASK, "--app", "guestbook", "migrate-to", target]
+    env = {"PATH": os.environ["PATH"], "TERM": "xterm", **environ}
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=end, timeout=60)
+    os.close(end)
+    seen = b""
+    with suppress(OSError):  # how a terminal says that it is at its end
+        while part := os.read(terminal, 65536):
+            seen += part
+    os.close(terminal)
+    assert done.returncode == 0
+    assert b"Copying" in seen
+    assert b"Checking" in seen
+    assert b"100%" in seen
+    assert done.stdout.startswith(b"TABLE ")
+
+
+def test_who_waits_for_a_pass_is_told(
+    shell: Shell, environ: dict[str, str], forks: Forks, target: str
+) -> None:
+    at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "1")
+    at_work.is_at_work()
+    result = shell.result("migrate-to", target)
+    assert (result.exit_code, result.stderr) == (0, "A pass is at work; waiting for its end.\n")
+    assert at_work.wait() == 0

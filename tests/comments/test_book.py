@@ -1,0 +1,333 @@
+"""The book: a comment and its deliveries are one; a page is twenty, by keyset; what changes is told."""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import Verdict
+from guestbook.lib import clock
+from guestbook.outbound import outbox
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
+from tests.support import factories
+
+HELD = Verdict("held", "It holds 9 links.")
+SPAM = Verdict("spam", "The hidden field was filled in.")
+DRAFT = Draft("Ada", None, "Hello", {})
+
+
+def count(model: type[Comment] | type[Delivery]) -> int | None:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(model))
+
+
+def events() -> list[str]:
+    return [row.event for row in factories.deliveries()]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_comment_and_its_deliveries_commit_together() -> None:
+    factories.webhook()
+    factories.webhook(name="two")
+    comment_id = factories.sign()
+    assert [row.comment_id for row in factories.deliveries()] == [comment_id] * 2
+    assert len({row.event_id for row in factories.deliveries()}) == 1
+    assert len({row.payload for row in factories.deliveries()}) == 1
+
+
+def sign_and_stumble_after_all() -> None:
+    with database.writing() as session:
+        book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
+        raise ZeroDivisionError
+
+
+def sign_and_stumble_in_between() -> None:
+    """Let the database refuse a delivery, because its webhook is not there."""
+    with database.writing() as session:
+        book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
+        gone = {"nobody": outbox.Body("json", "", None)}
+        outbox._store(session.connection(), "ping", {}, factories.settings(), gone, None)
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("stumble", [sign_and_stumble_after_all, sign_and_stumble_in_between])
+def test_an_error_in_between_leaves_neither(stumble: Callable[[], None]) -> None:
+    factories.webhook()
+    with pytest.raises((ZeroDivisionError, IntegrityError)):
+        stumble()
+    assert (count(Comment), count(Delivery)) == (0, 0)
+    factories.sign()
+    assert (count(Comment), count(Delivery)) == (1, 1)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_nothing_is_seen_before_the_commit() -> None:
+    factories.webhook()
+    with database.writing() as session:
+        book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
+        with Session(db.engine) as other:
+            assert other.scalars(select(Comment)).all() == []
+            assert other.scalars(select(Delivery)).all() == []
+    assert (count(Comment), count(Delivery)) == (1, 1)
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (factories.PUBLISHED, ["comment.created", "comment.published"]),
+        (HELD, ["comment.created"]),
+        (SPAM, []),
+    ],
+)
+def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_it(
+    verdict: Verdict, told: list[str]
+) -> None:
+    factories.webhook(events="comment.created comment.published comment.deleted")
+    comment = factories.the(Comment, factories.sign(verdict=verdict))
+    assert events() == told
+    assert (comment.status, comment.reason) == (verdict.status, verdict.reason)
+    for row in factories.deliveries():
+        assert json.loads(row.payload)["data"]["comment"]["status"] == verdict.status
+
+
+@pytest.mark.usefixtures("app")
+def test_why_it_was_held_is_not_told() -> None:
+    factories.webhook()
+    factories.sign(verdict=HELD)
+    assert "links" not in factories.one().payload
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(("verdict", "told"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
+def test_who_was_told_of_a_comment_is_told_of_its_end(verdict: Verdict, told: bool) -> None:
+    factories.webhook(events="comment.deleted")
+    comment_id = factories.sign(verdict=verdict)
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    assert count(Comment) == 0
+    assert events() == (["comment.deleted"] if told else [])
+    for row in factories.deliveries():
+        assert row.comment_id is None
+        assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id
+
+
+@pytest.mark.usefixtures("each_app")
+def test_deliveries_outlive_their_comment_without_its_words() -> None:
+    factories.webhook()
+    comment_id = factories.sign()
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    row = factories.one()
+    assert (row.status, row.comment_id, row.payload) == ("failed", None, "")
+    assert row.erased_at
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None:
+    made = [factories.sign(str(number)) for number in range(45)]
+    pages, before = [], None
+    while True:
+        page = book.page(db.session(), before)
+        pages.append([row.id for row in page.comments])
+        if page.older is None:
+            break
+        before = page.older
+    assert [len(page) for page in pages] == [20, 20, 5]
+    assert [row_id for page in pages for row_id in page] == made[::-1]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_last_page_that_is_full_has_none_after_it() -> None:
+    for number in range(20):
+        factories.sign(str(number))
+    assert book.page(db.session()).older is None
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("status", ["held", "spam", "trash"])
+def test_only_the_published_are_shown(status: str) -> None:
+    hidden = factories.sign(verdict=Verdict(status, None))
+    shown = factories.sign()
+    assert [row.id for row in book.page(db.session()).comments] == [shown]
+    assert book.find(db.session(), hidden) is None
+    found = book.find(db.session(), shown)
+    assert found
+    assert found.id == shown
+
+
+@pytest.mark.usefixtures("app")
+def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
+    with database.writing() as session:
+        made = book.sign(session, DRAFT, SPAM, form_key="k" * 64, settings=factories.settings()).id
+    found = book.signed_with(db.session(), "k" * 64)
+    assert found
+    assert found.id == made
+    assert book.signed_with(db.session(), "l" * 64) is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "to", "told"),
+    [
+        (HELD, "published", ["comment.published"]),
+        (HELD, "held", []),
+        (HELD, "spam", ["comment.deleted"]),
+        (HELD, "trash", ["comment.deleted"]),
+        (SPAM, "published", ["comment.created", "comment.published"]),
+        (SPAM, "held", ["comment.created"]),
+        (SPAM, "trash", []),
+        (factories.PUBLISHED, "published", []),
+        (factories.PUBLISHED, "held", []),
+        (factories.PUBLISHED, "spam", ["comment.deleted"]),
+        (factories.PUBLISHED, "trash", ["comment.deleted"]),
+    ],
+)
+@pytest.mark.usefixtures("app")
+def test_a_move_tells_what_changes_for_the_receivers(verdict: Verdict, to: str, told: list[str]) -> None:
+    comment_id = factories.sign(verdict=verdict)
+    factories.webhook(events="comment.created comment.published comment.deleted")
+    move(comment_id, to)
+    assert events() == told
+    assert factories.the(Comment, comment_id).status == to
+
+
+@pytest.mark.usefixtures("app")
+def test_the_end_of_a_comment_is_told_once() -> None:
+    factories.webhook(events="comment.deleted")
+    comment_id = factories.sign()
+    move(comment_id, "trash")
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    assert [row.event for row in factories.deliveries() if not row.erased_at] == ["comment.deleted"]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() -> None:
+    early = factories.webhook(events="comment.created comment.published comment.deleted")
+    comment_id = factories.sign()
+    move(comment_id, "spam")
+    late = factories.webhook(events="comment.created")
+    restore(comment_id)
+    assert told(early) == ["comment.created", "comment.published", "comment.deleted", "comment.published"]
+    assert told(late) == ["comment.created"]
+    move(comment_id, "trash")
+    restore(comment_id)
+    assert told(late) == ["comment.created"]
+
+
+@pytest.mark.usefixtures("app")
+def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_pruned() -> None:
+    early = factories.webhook()
+    comment_id = factories.sign()
+    move(comment_id, "spam")
+    late = factories.webhook()
+    with database.write(db.engine) as connection:
+        connection.execute(DELIVERIES.delete())
+        long_ago = clock.now() - timedelta(days=100)
+        connection.execute(update(Comment).values(announced_at=long_ago, reason="held once"))
+        connection.execute(update(Webhook).where(Webhook.id == early).values(created_at=long_ago))
+    restore(comment_id)
+    assert (told(early), told(late)) == ([], ["comment.created"])
+
+
+MOVES = st.lists(st.sampled_from(["published", "held", "spam", "trash", "restore", "a webhook"]), max_size=8)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([factories.PUBLISHED, HELD, SPAM]), MOVES)
+@pytest.mark.usefixtures("app")
+def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(
+    verdict: Verdict, moves: list[str]
+) -> None:
+    hooks = [factories.webhook()]
+    comment_id = factories.sign(verdict=verdict)
+    for to in moves:
+        if to == "a webhook":
+            hooks.append(factories.webhook())
+        elif to == "restore":
+            restore(comment_id)
+        else:
+            move(comment_id, to)
+    times = [len(told(hook)) for hook in hooks]
+    assert max(times) <= 1
+    was_known = verdict is not SPAM or {"published", "held", "restore"} & set(moves)
+    assert times[0] == (1 if was_known else 0)
+
+
+def told(webhook_id: str) -> list[str]:
+    return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id]
+
+
+@pytest.mark.usefixtures("app")
+def test_what_was_suspicious_goes_back_to_where_it_waited() -> None:
+    held, fine = factories.sign(verdict=HELD), factories.sign()
+    assert [factories.the(Comment, one).home for one in (held, fine)] == ["held", "published"]
+
+
+def move(comment_id: str, to: str) -> None:
+    with database.writing() as session:
+        book.move(session, session.get_one(Comment, comment_id), to, factories.settings())
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("verdict", "thrown", "back"),
+    [
+        (HELD, "trash", "held"),
+        (SPAM, "spam", "held"),
+        (factories.PUBLISHED, "trash", "published"),
+        (factories.PUBLISHED, "spam", "published"),
+    ],
+)
+def test_a_comment_is_restored_to_where_it_was(verdict: Verdict, thrown: str, back: str) -> None:
+    comment_id = factories.sign(verdict=verdict)
+    move(comment_id, thrown)
+    restore(comment_id)
+    assert factories.the(Comment, comment_id).status == back
+
+
+@pytest.mark.usefixtures("app")
+def test_what_was_approved_is_not_held_again_by_a_restore() -> None:
+    comment_id = factories.sign(verdict=HELD)
+    move(comment_id, "published")
+    restore(comment_id)
+    assert factories.the(Comment, comment_id).status == "published"
+
+
+def restore(comment_id: str) -> None:
+    with database.writing() as session:
+        book.restore(session, session.get_one(Comment, comment_id), factories.settings())
+
+
+def test_two_who_publish_at_the_same_time_tell_it_once(each_app: Flask) -> None:
+    factories.webhook(events="comment.published")
+    comment_ids = [factories.sign(verdict=HELD) for _ in range(8)]
+    together = threading.Barrier(2)
+
+    def publish() -> None:
+        with each_app.app_context():
+            for comment_id in comment_ids:
+                together.wait(20)
+                with database.writing() as session:
+                    for comment in book.lock(session, [comment_id]):
+                        book.move(session, comment, "published", factories.settings())
+            db.session.remove()
+
+    threads = [threading.Thread(target=publish) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(events()) == 8

@@ -1,0 +1,140 @@
+"""The owner's hand in the book: correct a comment, answer it."""
+
+import json
+
+import pytest
+from sqlalchemy import select
+
+from guestbook.comments import book, comment_form
+from guestbook.comments.spam import Verdict
+from guestbook.lib.errors import Refused
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Reply
+from tests.support import factories
+
+ALL = "comment.created comment.published comment.deleted comment.replied"
+
+
+def events() -> list[str]:
+    return [row.event for row in factories.deliveries()]
+
+
+def edit(comment_id: str, **fields: str) -> None:
+    with database.writing() as session:
+        [comment] = book.lock(session, [comment_id])
+        book.edit(session, comment, comment_form.read(fields))
+
+
+def reply(comment_id: str, message: str) -> None:
+    with database.writing() as session:
+        [comment] = book.lock(session, [comment_id])
+        book.reply(session, comment, message, factories.settings())
+
+
+def said(comment_id: str) -> str | None:
+    answer = factories.the(Comment, comment_id).reply
+    return answer.message if answer else None
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_correction_is_stored_cleaned_and_tells_nobody() -> None:
+    comment_id = factories.sign()
+    factories.webhook(events=ALL)
+    edit(comment_id, name=" Zoë\u202e ", website="zoe.example", message="Bonjour 🦋\r\n")
+    row = factories.the(Comment, comment_id)
+    assert (row.name, row.website, row.message) == ("Zoë", "https://zoe.example", "Bonjour 🦋")
+    assert (row.status, events()) == ("published", [])
+
+
+@pytest.mark.usefixtures("app")
+def test_a_wrong_correction_changes_nothing_and_names_every_field() -> None:
+    comment_id = factories.sign()
+    with pytest.raises(Refused) as refused:
+        edit(comment_id, name="", website="javascript:alert(1)", message="x" * 4001)
+    assert list(refused.value.fields) == ["name", "website", "message"]
+    assert factories.the(Comment, comment_id).name == "Ada"
+
+
+@pytest.mark.usefixtures("each_app")
+def test_an_answer_is_stored_with_its_event() -> None:
+    comment_id = factories.sign()
+    factories.webhook(events=ALL)
+    reply(comment_id, " Thank you 🦋\r\n")
+    row = factories.the(Comment, comment_id)
+    assert row.reply.message == "Thank you 🦋"
+    delivery = factories.one()
+    assert (delivery.event, delivery.comment_id) == ("comment.replied", comment_id)
+    assert json.loads(delivery.payload)["data"] == {
+        "comment": row.public("https://book.example"),
+        "reply": row.reply.public(),
+        "guestbook": {"title": "Guestbook", "url": "https://book.example"},
+    }
+
+
+@pytest.mark.usefixtures("each_app")
+def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
+    comment_id = factories.sign()
+    factories.webhook(events=ALL)
+    for message in ("One", "One", " One ", "Two", "", "", "Two"):
+        reply(comment_id, message)
+    told = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
+    assert told == ["One", "Two", "Two"]
+    assert said(comment_id) == "Two"
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(("status", "told"), [("held", 1), ("spam", 0), ("trash", 0)])
+def test_an_answer_is_told_to_who_knows_the_comment(status: str, told: int) -> None:
+    comment_id = factories.sign(verdict=Verdict(status, None))
+    factories.webhook(events=ALL)
+    reply(comment_id, "Hm.")
+    assert events() == ["comment.replied"] * told
+    assert said(comment_id) == "Hm."
+
+
+@pytest.mark.usefixtures("app")
+def test_what_cannot_be_seen_is_no_answer() -> None:
+    comment_id = factories.sign()
+    reply(comment_id, "Hello")
+    reply(comment_id, "\u200b \u2060")
+    assert said(comment_id) is None
+
+
+@pytest.mark.usefixtures("app")
+def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
+    comment_id = factories.sign()
+    reply(comment_id, "x" * book.REPLY_LIMIT)
+    with pytest.raises(Refused, match="4,001 characters") as refused:
+        reply(comment_id, "y" * (book.REPLY_LIMIT + 1))
+    assert list(refused.value.fields) == ["reply"]
+    assert said(comment_id) == "x" * book.REPLY_LIMIT
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("letter", ["🦋", '"', "x"])
+def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(letter: str) -> None:
+    with database.writing() as session:
+        preferences.save(session, {"title": "🦋" * preferences.TITLE_LIMIT})
+    website = "https://zoe.example/" + "🦋" * (comment_form.WEBSITE_LIMIT - 20)
+    longest = comment_form.read({"name": "🦋" * 80, "website": website, "message": letter * 4000})
+    comment_id = factories.sign_draft(longest)
+    factories.webhook(events=ALL)
+    answer = letter * book.REPLY_LIMIT
+    while said(comment_id) is None:
+        try:
+            reply(comment_id, answer)
+        except Refused:
+            answer = answer[: -max(1, len(answer) // 10)]
+    assert len(said(comment_id) or "") >= 50
+    assert len(factories.one().payload.encode()) < 20_000
+
+
+@pytest.mark.usefixtures("each_app")
+def test_an_answer_goes_with_its_comment() -> None:
+    comment_id = factories.sign()
+    reply(comment_id, "Hello")
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    db.session.rollback()
+    assert db.session.scalars(select(Reply)).all() == []

@@ -1,0 +1,230 @@
+"""Bins: what they keep, what they answer, and that many requests at once are each counted once."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, select
+
+from guestbook.background import retention
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Answer, Caught
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import again, db, writing
+from guestbook.storage.models import Bin, BinRequest
+from tests.support import factories
+
+AT_ONCE = 12
+
+
+def made(**fields: Any) -> str:
+    with writing() as session:
+        return bins.add(session, fields).id
+
+
+def caught(number: int = 0, **changes: Any) -> Caught:
+    values = {"method": "POST", "path": f"/{number}", "query": "", "headers": [("Host", "x")], "body": b"{}"}
+    return Caught(**{**values, "received_at": clock.now(), **changes})
+
+
+def catch(bin_id: str, request: Caught) -> Answer | None:
+    with writing() as session:
+        return bins.catch(session, bin_id, request)
+
+
+def kept(bin_id: str) -> list[BinRequest]:
+    db.session.rollback()
+    rows = bins.latest(db.session(), bin_id, 1000)
+    db.session.expunge_all()
+    db.session.rollback()
+    return rows
+
+
+def at_once(app: Flask, count: int, do: Callable[[int], object]) -> list[Any]:
+    """Do it in so many threads that begin together."""
+    start, results = threading.Barrier(count), [None] * count
+
+    def run(number: int) -> None:
+        with app.app_context():
+            start.wait()
+            try:
+                results[number] = do(number)  # type: ignore[call-overload]
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize(
+    "body",
+    [b"", b'{"a": 1}', bytes(range(256)), b"NUL \0 within", b"\xff\xfe", "🐚".encode(), b"\r\n" * 9, b" x "],
+    ids=repr,
+)
+def test_a_body_comes_back_byte_for_byte(body: bytes) -> None:
+    bin_id = made()
+    headers = [("X-Odd", "caf\xe9 \x01"), ("X-Odd", "\U0001f41a"), ("A", "")]
+    catch(bin_id, caught(body=body, headers=headers, query="a=%00&b", method="PROPFIND"))
+    [row] = kept(bin_id)
+    assert (row.kept, row.size, row.pairs) == (body, len(body), headers)
+    assert (row.method, row.path, row.query, row.answered) == ("PROPFIND", "/0", "a=%00&b", 200)
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("filling", [b"x", b"\0", "🐚".encode()], ids=["text", "binary", "emoji"])
+def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: bytes) -> None:
+    bin_id, body = made(), b"!" + filling * 300_000
+    catch(bin_id, caught(body=body))
+    [row] = kept(bin_id)
+    assert (row.kept, row.size) == (body[: bins.KEPT], len(body))
+
+
+def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
+    bin_id = made(fail=5, status=202)
+    answers = at_once(each_app, AT_ONCE, lambda number: again(lambda: catch(bin_id, caught(number))))
+    assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
+    rows = kept(bin_id)
+    assert Counter(row.answered for row in rows) == {500: 5, 202: AT_ONCE - 5}
+    assert {row.path for row in rows} == {f"/{number}" for number in range(AT_ONCE)}
+    assert db.session.get_one(Bin, bin_id).failures_left == 0
+
+
+def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
+    each_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bins, "REQUESTS", 10)
+    full, other = made(), made()
+    catch(other, caught())
+    for number in range(9):
+        catch(full, caught(number))
+    at_once(each_app, AT_ONCE, lambda number: again(lambda: catch(full, caught(100 + number))))
+    rows = kept(full)
+    assert len(rows) == 10
+    assert all(int(row.path[1:]) >= 100 for row in rows)
+    assert len(kept(other)) == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_two_hundred_are_kept() -> None:
+    bin_id = made()
+    for number in range(203):
+        catch(bin_id, caught(number))
+    assert [row.path for row in kept(bin_id)] == [f"/{number}" for number in range(202, 2, -1)]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_is_older_than_seven_days_is_pruned() -> None:
+    bin_id = made()
+    for days in (8, 6):
+        catch(bin_id, caught(days, received_at=clock.now() - timedelta(days=days)))
+    db.session.remove()
+    assert retention.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
+    assert [row.path for row in kept(bin_id)] == ["/6"]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_the_oldest_are_found_by_the_index() -> None:
+    bin_id = made()
+    catch(bin_id, caught())
+    seen: list[tuple[str, Any]] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
+    catch(bin_id, caught())
+    [(statement, values)] = [one for one in seen if "OFFSET" in one[0] or "LIMIT" in one[0]]
+    if db.engine.dialect.name != "sqlite":  # which plans without looking at how many rows there are
+        return
+    with db.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert "USING COVERING INDEX bin_requests_by_bin" in str(plan)
+    assert "TEMP B-TREE" not in str(plan)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_who_sends_to_a_bin_that_is_deleted_meanwhile_is_told_so() -> None:
+    bin_id = made()
+    catch(bin_id, caught())
+    with writing() as session:
+        assert bins.delete(session, session.get_one(Bin, bin_id)) == 1
+    assert catch(bin_id, caught()) is None
+    assert kept(bin_id) == []
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_bin_is_cleared_alone() -> None:
+    one, other = made(), made()
+    for bin_id in (one, one, other):
+        catch(bin_id, caught())
+    with writing() as session:
+        assert bins.clear(session, one) == 2
+    assert (kept(one), len(kept(other))) == ([], 1)
+
+
+@pytest.mark.usefixtures("app")
+def test_each_has_a_url_that_nobody_guesses() -> None:
+    for _ in range(50):
+        made()
+    tokens = set(db.session.scalars(select(Bin.token)))
+    assert len(tokens) == 50
+    assert {len(token) for token in tokens} == {24}
+
+
+@pytest.mark.usefixtures("app")
+def test_a_bin_answers_as_it_is_set() -> None:
+    bin_id = made(name=" My  bin ", status="418", body="[1]\n", type="application/json", delay="1.25", fail=1)
+    failed = Answer(500, "This bin is set to fail.\n", "text/plain; charset=utf-8", 1.25)
+    assert catch(bin_id, caught()) == failed
+    assert catch(bin_id, caught()) == Answer(418, "[1]\n", "application/json; charset=utf-8", 1.25)
+    assert db.session.get_one(Bin, bin_id).name == "My bin"
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("name", " \u200b", "The name must have 1 to 80 characters."),
+        ("name", "x" * 81, "The name must have 1 to 80 characters."),
+        ("status", "199", "The status must be a number from 200 to 599."),
+        ("status", "600", "The status must be a number from 200 to 599."),
+        ("status", "2e2", "The status must be a number from 200 to 599."),
+        ("status", "200.5", "The status must be a number from 200 to 599."),
+        ("status", "", "The status must be a number from 200 to 599."),
+        ("body", "x" * 4001, "The body must have at most 4,000 characters."),
+        ("body", "\0", "The body must be text without NUL."),
+        ("body", "\ud800", "The body must be text without NUL."),
+        ("type", "text/html", "The content type must be one of text/plain, "),
+        ("type", "text/html; text/plain", "The content type must be one of text/plain, "),
+        ("type", "image/svg+xml", "The content type must be one of text/plain, "),
+        ("delay", "5.1", "The delay must be 0 to 5 seconds."),
+        ("delay", "nan", "The delay must be 0 to 5 seconds."),
+        ("delay", "-1", "The delay must be 0 to 5 seconds."),
+        ("fail", "1001", "The failures must be a number from 0 to 1,000."),
+        ("fail", "-1", "The failures must be a number from 0 to 1,000."),
+        ("fail", "٣", "The failures must be a number from 0 to 1,000."),
+    ],
+)
+def test_what_a_bin_cannot_be_set_to_is_refused_by_field(field: str, value: str, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        made(**{field: value})
+    assert refused.value.fields[field].startswith(sentence)
+
+
+@pytest.mark.usefixtures("app")
+def test_all_fields_are_changed_or_none() -> None:
+    bin_id = made(name="one")
+    with pytest.raises(Refused), writing() as session:
+        bins.update(session, session.get_one(Bin, bin_id), {"name": "two", "delay": "9", "fail": "x"})
+    assert db.session.get_one(Bin, bin_id).name == "one"
+    with writing() as session:
+        bins.update(session, session.get_one(Bin, bin_id), {"name": "two", "fail": "3"})
+    row = db.session.get_one(Bin, bin_id)
+    assert (row.name, row.failures_left, row.answer_status) == ("two", 3, 200)

@@ -1,0 +1,231 @@
+"""Bodies of others: JSON, forms, text, compressed or not; what cannot be read is refused in one sentence."""
+
+import gzip
+import json
+import re
+import sys
+import time
+import zlib
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guestbook.inbound.body_parser import DEPTH_LIMIT, UNPACKED_LIMIT, BodyFault, parse
+
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+TEXT = {"content-type": "text/plain; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json", "text/json", ""],
+)
+def test_json_is_read_by_what_it_is_called_or_by_its_looks(kind: str) -> None:
+    body = '{"a": [1, 2.5, null, true, "ü"]}'.encode()
+    assert parse({"content-type": kind}, body) == {"a": [1, 2.5, None, True, "ü"]}
+
+
+def test_a_byte_order_mark_is_overlooked() -> None:
+    assert parse(JSON, b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize("body", [b"5", b'"text"', b"null", b"[]"])
+def test_json_need_not_be_an_object(body: bytes) -> None:
+    assert parse(JSON, body) == json.loads(body)
+
+
+def test_a_form_is_a_dict_of_texts() -> None:
+    body = urlencode(
+        [("command", "/weather"), ("text", "Zürich & Bern"), ("empty", ""), ("twice", 1), ("twice", 2)]
+    )
+    expected = {"command": "/weather", "text": "Zürich & Bern", "empty": "", "twice": "2"}
+    assert parse(FORM, body.encode()) == expected
+
+
+def test_githubs_form_gives_the_json_inside() -> None:
+    body = urlencode({"payload": json.dumps({"action": "opened", "title": "a+b & c"})}).encode()
+    assert parse(FORM, body) == {"action": "opened", "title": "a+b & c"}
+
+
+def test_a_payload_that_is_no_json_is_a_field_like_others() -> None:
+    assert parse(FORM, b"payload=hello") == {"payload": "hello"}
+    with pytest.raises(BodyFault, match="not valid JSON"):
+        parse(FORM, b"payload={hello")
+
+
+def test_json_that_calls_itself_a_form_or_text_is_json() -> None:
+    for headers in (FORM, TEXT, {}):
+        assert parse(headers, b' {"a": "b=c"}') == {"a": "b=c"}
+    assert parse(TEXT, b"[draft] Hello") == "[draft] Hello"
+    assert parse(FORM, b"{a=b") == {"{a": "b"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "", "\x00"]
+)
+def test_all_else_is_text(kind: str) -> None:
+    assert parse({"content-type": kind}, "grüezi\n".encode()) == "grüezi\n"
+    assert parse({"content-type": kind}, b"") == ""
+
+
+def raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("X-GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", raw_deflate),
+    ],
+)
+def test_a_compressed_body_is_unpacked(encoding: str, pack: object) -> None:
+    assert callable(pack)
+    assert parse({**JSON, "content-encoding": encoding}, pack(b'{"a": 1}')) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b'{"a": 1}'),
+        ("gzip", gzip.compress(b'{"a": 1}')[:-1]),
+        ("gzip", gzip.compress(b'{"a"') + gzip.compress(b": 1}")),
+        ("gzip", b""),
+        ("deflate", b"\xff\xff"),
+        ("br", b"x"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+        ("ключ", b"x"),
+    ],
+    ids=["plain", "cut off", "two in a row", "empty", "garbage", "unknown", "twice", "nonsense"],
+)
+def test_what_cannot_be_unpacked_is_refused(encoding: str, body: bytes) -> None:
+    with pytest.raises(BodyFault, match="compressed"):
+        parse({**JSON, "content-encoding": encoding}, body)
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
+    assert callable(pack)
+    bomb = pack(b" " * 500_000_000)
+    assert len(bomb) < 1_000_000
+    start = time.thread_time()
+    with pytest.raises(BodyFault, match=f"more than {UNPACKED_LIMIT:,} bytes"):
+        parse({**JSON, "content-encoding": encoding}, bomb)
+    assert time.thread_time() - start < 1
+
+
+def test_a_form_of_countless_escapes_is_refused_before_it_takes_up_the_memory() -> None:
+    with pytest.raises(BodyFault, match="more than 200,000 characters"):
+        parse(FORM, b"a=" + b"%41" * 300_000)
+    assert parse(FORM, b"a=" + b"%41" * 1000) == {"a": "A" * 1000}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"{", "line 1, column 2"),
+        (b'{"a": 1,\n "b" 2}', "line 2, column 6"),
+        (b'{"a": 1} {}', "Extra data"),
+        (b"{'a': 1}", "line 1, column 2"),
+        (b'{"a": "\n"}', "Invalid control character"),
+        (b'{"a": NaN}', "NaN"),
+        (b"[Infinity]", "Infinity"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"[1e999]", "too large"),
+        (b"[-1e999]", "too large"),
+        (b"[" + b"9" * 5000 + b"]", "5,000 digits"),
+        (b"9" * 900_000, "900,000 digits"),
+        (b'{"a": "\xff"}', "not UTF-8: byte 8"),
+        (b'{"a": "\xed\xa0\x80"}', "not UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "not UTF-8: byte 1"),
+        (b"[" * 100_000, "nested more than 64 deep"),
+        (b'{"a":' * 100_000, "nested more than 64 deep"),
+        (b"[" * 65 + b"]" * 65, "nested more than 64 deep"),
+        (b"[" + b"[]," * 400_000 + b"1]", "more than 700,000 values"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_the_reason(body: bytes, sentence: str) -> None:
+    with pytest.raises(BodyFault, match=re.escape(sentence)) as fault:
+        parse(JSON, body)
+    assert re.fullmatch(r"The body .{5,200}\.", str(fault.value))
+
+
+def test_the_deepest_that_is_taken() -> None:
+    body = b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT
+    assert json.dumps(parse(JSON, body)).encode() == body
+
+
+def test_a_number_of_a_hundred_digits_is_taken() -> None:
+    assert parse(JSON, b"9" * 100) == 10**100 - 1
+    assert parse(JSON, b"[1e308, -0.0]") == [1e308, 0.0]
+
+
+def test_half_a_character_becomes_the_sign_for_what_is_lost() -> None:
+    body = rb'{"cut \ud83d": ["\ud83d\ude00", "\ud83d", "\uDE00 \\ud800", {"a": "\ud800"}]}'
+    assert parse(JSON, rb'["\uD83D"]') == parse(JSON, rb'["\udE00"]') == ["\ufffd"]
+    assert parse(JSON, body) == {"cut \ufffd": ["😀", "\ufffd", "\ufffd \\ud800", {"a": "\ufffd"}]}
+
+
+def test_a_form_of_very_many_fields_is_refused() -> None:
+    with pytest.raises(BodyFault, match="more than 1,000 fields"):
+        parse(FORM, b"a&" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" + b"0," * 499_000 + b"0]", b'{"a":' * 60 + b"[" + b"{}," * 300_000 + b"0]" + b"}" * 60]
+)
+def test_a_megabyte_is_read_in_a_moment(body: bytes) -> None:
+    start = time.thread_time()
+    parse(JSON, body)
+    assert time.thread_time() - start < 5
+
+
+def values() -> st.SearchStrategy[object]:
+    text = st.text(st.characters(blacklist_categories=["Cs"]))
+    plain = (
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
+    )
+    return st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=10)
+
+
+@given(values(), st.booleans())
+def test_any_value_comes_back_as_it_was_sent(value: object, ascii_only: bool) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert parse(JSON, body) == value
+    assert parse({**JSON, "content-encoding": "gzip"}, gzip.compress(body)) == value
+
+
+KINDS = st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "é;;=", ""])
+ENCODINGS = st.sampled_from(["", "gzip", "deflate", "identity", "br", "é"])
+PIECES = st.sampled_from(
+    [b"[", b"{", b'"', b"\\ud800", b":", b",", b"NaN", b"1e999", b"\xff", b"\0", b"payload=", b"9" * 5000]
+)
+BODIES = st.binary() | st.lists(PIECES).map(b"".join)
+
+
+@given(KINDS, ENCODINGS, BODIES, st.sampled_from([bytes, gzip.compress, zlib.compress]))
+def test_nothing_but_a_body_fault_is_raised(kind: str, encoding: str, body: bytes, pack: type[bytes]) -> None:
+    try:
+        value = parse({"content-type": kind, "content-encoding": encoding}, pack(body))
+    except BodyFault:
+        return
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_a_stack_that_is_half_used_up_changes_nothing() -> None:
+    def deeper(levels: int) -> None:
+        if levels:
+            deeper(levels - 1)
+        else:
+            with pytest.raises(BodyFault, match="nested"):
+                parse(JSON, b"[" * 100_000)
+
+    deeper(sys.getrecursionlimit() // 2)

@@ -1,0 +1,73 @@
+"""Handshakes: what Slack, Meta and GitHub ask before they send, and nothing else, is answered."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guestbook.inbound.handshakes import is_ping, meta_challenge, slack_challenge
+
+CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
+
+
+def test_slacks_question_is_answered() -> None:
+    asked = {"token": "Jhj5dZrVaK7ZwHHjRyZWjbDl", "challenge": CHALLENGE, "type": "url_verification"}
+    assert slack_challenge(json.dumps(asked).encode()) == CHALLENGE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"5",
+        b"{",
+        b"\xff",
+        b"[" * 4000,
+        b"9" * 4000 + b"9",
+        b"9" * 5000,
+        json.dumps({"type": "event_callback", "challenge": CHALLENGE}).encode(),
+        json.dumps({"challenge": CHALLENGE}).encode(),
+        json.dumps({"type": "url_verification"}).encode(),
+        json.dumps({"type": ["url_verification"], "challenge": CHALLENGE}).encode(),
+        json.dumps({"type": "url_verification", "challenge": CHALLENGE, "pad": "x" * 4096}).encode(),
+    ],
+)
+def test_what_is_not_slacks_question_is_not_answered(body: bytes) -> None:
+    assert slack_challenge(body) is None
+
+
+@pytest.mark.parametrize(
+    "challenge", ["", " ", "a b", "ü", "a\nb", "a\n", "\ud800", "x" * 201, 5, None, ["a"], {"a": 1}]
+)
+def test_only_a_short_printable_challenge_is_echoed(challenge: object) -> None:
+    asked = json.dumps({"type": "url_verification", "challenge": challenge})
+    assert slack_challenge(asked.encode()) is None
+    if isinstance(challenge, str):
+        args = {"hub.mode": "subscribe", "hub.verify_token": "t", "hub.challenge": challenge}
+        assert meta_challenge(args, "t") is None
+
+
+def test_metas_question_is_answered_to_who_knows_the_token() -> None:
+    args = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "mëatyhamhock"}
+    assert meta_challenge(args, "mëatyhamhock") == "1158201444"
+    assert meta_challenge(args, "meatyhamhock") is None
+    assert meta_challenge({**args, "hub.verify_token": ""}, "") is None
+    assert meta_challenge({**args, "hub.mode": "unsubscribe"}, "mëatyhamhock") is None
+    for name in args:
+        assert (
+            meta_challenge({key: value for key, value in args.items() if key != name}, "mëatyhamhock") is None
+        )
+
+
+def test_githubs_ping_is_known() -> None:
+    assert is_ping({"x-github-event": "ping"})
+    assert not is_ping({"x-github-event": "push"})
+    assert not is_ping({})
+
+
+@given(st.binary(), st.dictionaries(st.text(), st.text()), st.text())
+def test_nothing_raises(body: bytes, args: dict[str, str], token: str) -> None:
+    assert slack_challenge(body) is None
+    assert meta_challenge(args, token) is None

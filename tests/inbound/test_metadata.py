@@ -1,0 +1,158 @@
+"""Facts: the event, the id that tells a repeat, and who it was, as each sender says it."""
+
+import time
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guestbook.inbound.metadata import Facts, extract, split
+
+GITHUB = {"x-github-event": "issues", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
+OPENED = {"action": "opened", "issue": {"id": 1}, "sender": {"login": "ada", "id": 7}}
+STRIPE = {
+    "id": "evt_1MqqbKLt",
+    "object": "event",
+    "type": "charge.succeeded",
+    "data": {"object": {"id": "ch_1"}},
+}
+SLACK = {
+    "type": "event_callback",
+    "event_id": "Ev08MFMKH6",
+    "event": {"type": "app_mention", "user": "U061F7AUR", "text": "hello"},
+}
+BOOK = {
+    "type": "comment.published",
+    "data": {"comment": {"id": "c1", "name": "Zoë"}, "guestbook": {"title": "Ours"}},
+}
+MERGE = {
+    "object_kind": "merge_request",
+    "user": {"username": "root"},
+    "object_attributes": {"action": "open"},
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload", "facts"),
+    [
+        (GITHUB, OPENED, Facts("issues.opened", GITHUB["x-github-delivery"], "ada")),
+        ({"x-github-event": "push"}, {"pusher": {"name": "bob"}}, Facts("push", None, "bob")),
+        (
+            {"x-gitea-event": "push", "x-gitea-delivery": "g-1"},
+            {"sender": {"username": "ada"}},
+            Facts("push", "g-1", "ada"),
+        ),
+        (
+            {"x-forgejo-event": "release", "x-forgejo-delivery": "f-1"},
+            {"action": "published", "sender": {"login": "ada"}},
+            Facts("release.published", "f-1", "ada"),
+        ),
+        (
+            {"x-gitlab-event": "Merge Request Hook", "idempotency-key": "k-1", "x-gitlab-event-uuid": "u-1"},
+            MERGE,
+            Facts("merge_request.open", "k-1", "root"),
+        ),
+        (
+            {"x-gitlab-event": "Push Hook", "x-gitlab-event-uuid": "shared by several"},
+            {"object_kind": "push", "user_name": "Ada L.", "user_username": "ada"},
+            Facts("push", None, "ada"),
+        ),
+        ({"x-gitlab-event": "System Hook"}, {}, Facts("System Hook", None, None)),
+        ({"webhook-id": "msg_1"}, {"type": "user.created"}, Facts("user.created", "msg_1", None)),
+        ({"svix-id": "msg_2"}, {"type": "user.created"}, Facts("user.created", "msg_2", None)),
+        (
+            {"webhook-id": "e1", "x-guestbook-event": "comment.published"},
+            BOOK,
+            Facts("comment.published", "e1", "Zoë"),
+        ),
+        ({"stripe-signature": "t=1,v1=a"}, STRIPE, Facts("charge.succeeded", "evt_1MqqbKLt", None)),
+        ({"x-slack-signature": "v0=a"}, SLACK, Facts("app_mention", "Ev08MFMKH6", "U061F7AUR")),
+        ({}, {"command": "/weather", "user_name": "ada"}, Facts(None, None, "ada")),
+        ({}, {"type": "block_actions", "user": {"username": "ada"}}, Facts("block_actions", None, "ada")),
+        ({}, {"event": "order paid"}, Facts("order paid", None, None)),
+    ],
+)
+def test_what_each_sender_says(headers: Mapping[str, str], payload: object, facts: Facts) -> None:
+    assert extract(headers, payload) == facts
+
+
+def test_the_id_of_a_thing_is_not_the_id_of_a_delivery() -> None:
+    for payload in ({"id": "42"}, {"id": 42}, {"issue": {"id": "evt_1"}}, {"data": {"id": "evt_1"}}):
+        assert extract({}, payload).external_id is None
+
+
+@pytest.mark.parametrize(
+    "payload", [None, 5, "text", [], ["type"], {}, {"type": 5}, {"sender": [], "event": {}}]
+)
+def test_who_says_nothing_has_no_facts(payload: object) -> None:
+    assert extract({}, payload) == Facts(None, None, None)
+
+
+def test_facts_are_one_clean_line_and_fit_their_columns() -> None:
+    facts = extract(
+        {"x-github-event": "a\u202eb\n" + "c" * 1_000_000, "x-github-delivery": "d" * 1_000_000},
+        {"sender": {"login": " \x00 \ud800 é\u0301\n" + "f" * 1_000_000}},
+    )
+    assert facts.event == "ab " + "c" * 97
+    assert facts.external_id == "d" * 200
+    assert facts.sender is not None
+    assert facts.sender.startswith("é")
+    assert len(facts.sender) == 200
+
+
+def test_what_is_cut_ends_in_no_space() -> None:
+    assert extract({"x-github-event": "a" * 99 + " b"}, {}).event == "a" * 99
+
+
+def test_a_megabyte_of_marks_takes_no_time() -> None:
+    start = time.perf_counter()
+    extract({}, {"type": "a\u0301\u0316" * 400_000, "event_id": "\u200d\u0301" * 500_000})
+    assert time.perf_counter() - start < 0.2
+
+
+def test_what_cannot_be_seen_is_nothing() -> None:
+    headers = {"x-github-event": "\u200b", "x-github-delivery": "  "}
+    assert extract(headers, {"sender": {"login": "\x00"}}) == Facts(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload", "parts"),
+    [
+        (GITHUB, OPENED, ("issues", "opened")),
+        ({"x-github-event": "push"}, {}, ("push", "")),
+        ({"x-gitlab-event": "Merge Request Hook"}, MERGE, ("merge_request", "open")),
+        ({"x-guestbook-event": "comment.published"}, BOOK, ("comment.published", "")),
+        ({}, STRIPE, ("charge.succeeded", "")),
+        ({}, "text", ("", "")),
+    ],
+)
+def test_an_event_splits_into_its_kind_and_its_action(
+    headers: Mapping[str, str], payload: object, parts: tuple[str, str]
+) -> None:
+    assert split(extract(headers, payload).event, payload) == parts
+
+
+NAMES = [
+    "x-github-event",
+    "x-gitlab-event",
+    "x-guestbook-event",
+    "webhook-id",
+    "x-github-delivery",
+    "idempotency-key",
+]
+KEYS = st.sampled_from(
+    ["type", "event", "id", "action", "sender", "login", "user", "data", "comment", "name"]
+)
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.text()), VALUES)
+def test_nothing_raises_and_all_fits(headers: dict[str, str], payload: object) -> None:
+    facts = extract(headers, payload)
+    for fact, limit in ((facts.event, 100), (facts.external_id, 200), (facts.sender, 200)):
+        assert fact is None or (0 < len(fact) <= limit and "\n" not in fact and fact.encode())
+    kind, action = split(facts.event, payload)
+    assert f"{kind}.{action}".rstrip(".") == (facts.event or "").rstrip(".")

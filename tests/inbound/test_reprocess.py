@@ -1,0 +1,45 @@
+"""Reprocessing: what an inbound event is once it is due again."""
+
+import pytest
+
+from guestbook.inbound import processor
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.queue import requeue
+from guestbook.storage.database import writing
+from guestbook.storage.models import InboundEvent
+from tests.support import factories
+
+FAILED = listing.InboundEvents(status="failed").condition()
+
+
+@pytest.mark.usefixtures("each_app")
+def test_one_starts_afresh_with_its_bytes_untouched() -> None:
+    key = factories.inbound(
+        factories.source(),
+        status="failed",
+        attempts=2,
+        claims=12,
+        error="12 passes",
+        note="",
+        payload="a\r\nb",
+    )
+    with writing() as session:
+        [row] = requeue.make_due(session, InboundEvent, [key], clock.now())
+        assert not {"headers", "payload"} & vars(row).keys()
+    [row] = factories.inbound_events()
+    assert (row.status, row.error, row.note, row.processed_at) == ("new", None, None, None)
+    assert (row.attempts, row.claims, row.body) == (2, 2, b"a\r\nb")
+    assert row.due_at is not None
+    assert row.due_at <= clock.now()
+
+
+@pytest.mark.usefixtures("app")
+def test_what_many_passes_died_over_gets_a_fresh_count() -> None:
+    key = factories.inbound(factories.source(), claims=processor.MOST_LOSSES)
+    factories.run_pass()
+    assert "passes came to no end" in (factories.the(InboundEvent, key).error or "")
+    assert requeue.run(InboundEvent, FAILED) == 1
+    factories.run_pass()
+    row = factories.the(InboundEvent, key)
+    assert (row.status, row.error, row.note) == ("processed", None, "Logged.")

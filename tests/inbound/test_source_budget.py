@@ -1,0 +1,246 @@
+"""Strangers cannot fill the disk with what they send to a source, nor keep its genuine sender out."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask, current_app
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from guestbook.background import cron, retention
+from guestbook.inbound import ingest
+from guestbook.lib import clock, ids
+from guestbook.queries import source_status
+from guestbook.storage import database, source_budget
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND, Source
+from tests.support import inbound_factories
+
+KB300 = 300_000  # of which three fit into a megabyte
+DAY = timedelta(days=1)
+
+
+def source(**columns: Any) -> str:
+    """Add a source of GitHub's kind whose budget is one megabyte."""
+    given = {
+        "verify": "github",
+        "secret": inbound_factories.SECRET,
+        "action": "log",
+        "template": None,
+        "budget_mb": 1,
+    }
+    return inbound_factories.source(**{**given, **columns})
+
+
+def junk(client: FlaskClient, size: int = KB300) -> TestResponse:
+    """Post as a stranger."""
+    return client.post("/hooks/tok", data=b"x" * size)
+
+
+def genuine(client: FlaskClient, delivery: str, size: int = KB300) -> TestResponse:
+    """Post as GitHub."""
+    return inbound_factories.github(client, {"text": "y" * size}, delivery)
+
+
+def work(app: Flask) -> None:
+    """Run a pass."""
+    db.session.rollback()
+    cron.run(db.engine, app.config["GUESTBOOK"], cron.Options(max_seconds=20))
+
+
+def used(source_id: str) -> int:
+    with db.engine.connect() as connection:
+        return connection.scalar(select(Source.unproven_bytes).where(Source.id == source_id)) or 0
+
+
+def added_up() -> int:
+    with db.engine.connect() as connection:
+        return int(connection.scalar(select(func.sum(INBOUND.c.unproven_bytes))) or 0)
+
+
+def statuses() -> list[str]:
+    return [row.status for row in inbound_factories.rows()]
+
+
+def test_strangers_fill_the_budget_and_no_more(each_app: Flask) -> None:
+    source_id, client = source(), each_app.test_client()
+    assert [junk(client).status_code for _ in range(3)] == [202] * 3
+    answer = junk(client)
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "fill the 1 MB" in answer.json["error"]["message"]  # type: ignore[index]
+    assert len(inbound_factories.rows()) == 3
+    assert used(source_id) == added_up() <= source_budget.MEGABYTE
+    state = source_status.of(db.session(), db.session.get_one(Source, source_id)).sentence
+    assert "Until a pass makes room" not in state  # a short one would still find room
+    assert junk(client, 95_000).status_code == 202
+
+
+def test_the_genuine_sender_finds_room_when_strangers_have_filled_it(each_app: Flask) -> None:
+    source_id, client = source(), each_app.test_client()
+    for _ in range(3):
+        junk(client)
+    assert [genuine(client, f"d{number}").status_code for number in range(3)] == [202] * 3
+    assert genuine(client, "d3").status_code == 429  # the reserve is as large as the budget
+    assert junk(client).status_code == 429
+    assert used(source_id) == added_up() <= 2 * source_budget.MEGABYTE
+    work(each_app)
+    assert statuses() == ["failed"] * 3 + ["processed"] * 3
+    assert used(source_id) == added_up() < source_budget.MEGABYTE
+    assert [row.unproven_bytes for row in inbound_factories.rows()][3:] == [0] * 3
+
+
+def test_what_was_refused_makes_room_and_the_oldest_goes_first(each_app: Flask) -> None:
+    source_id, client = source(), each_app.test_client()
+    for _ in range(3):
+        junk(client)
+    work(each_app)
+    before = [row.id for row in inbound_factories.rows()]
+    assert junk(client).status_code == 202
+    assert [row.id for row in inbound_factories.rows()][:2] == before[1:]
+    assert statuses() == ["failed", "failed", "new"]
+    assert used(source_id) == added_up() <= source_budget.MEGABYTE
+
+
+def test_proven_events_do_not_count_and_never_make_room(app: Flask, client: FlaskClient) -> None:
+    source_id = source()
+    for number in range(6):
+        assert genuine(client, f"d{number}").status_code == 202
+        work(app)
+    assert used(source_id) == 0
+    for _ in range(8):
+        junk(client)
+        work(app)
+    assert statuses().count("processed") == 6
+    assert statuses().count("failed") <= 3
+
+
+def test_where_nothing_is_verified_the_oldest_that_are_done_make_room(
+    app: Flask, client: FlaskClient
+) -> None:
+    source_id = source(verify="none", secret=None)
+    for _ in range(3):
+        junk(client)
+    assert junk(client).status_code == 429  # what waits is not dropped
+    work(app)
+    assert statuses() == ["processed"] * 3
+    assert junk(client).status_code == 202
+    assert statuses() == ["processed"] * 2 + ["new"]
+    assert used(source_id) == added_up()
+
+
+def test_repeats_and_what_is_our_fault_stay_unproven(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source()
+    genuine(client, "d1")
+    genuine(client, "d1")
+    work(app)
+    assert [row.unproven_bytes > 0 for row in inbound_factories.rows()] == [False, True]
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("guestbook.inbound.evaluate.judge", broken)
+    genuine(client, "d2")
+    work(app)
+    assert [row.unproven_bytes > 0 for row in inbound_factories.rows()] == [False, True, True]
+
+
+def test_many_at_once_do_not_go_beyond_it(each_app: Flask) -> None:
+    source_id = source()
+    answers: list[int] = []
+
+    def send() -> None:
+        client = each_app.test_client()
+        answers.extend(junk(client, 95_000).status_code for _ in range(4))
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(answers) == [202] * 10 + [429] * 14
+    assert used(source_id) == added_up() <= source_budget.MEGABYTE
+
+
+def test_ten_thousand_that_wait_do_not_keep_the_genuine_sender_out(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "MOST_WAITING", 3)
+    source(budget_mb=50)
+    assert [junk(client, 10).status_code for _ in range(4)] == [202, 202, 202, 429]
+    assert genuine(client, "d1", 10).status_code == 202
+    work(app)
+    assert statuses()[-1] == "processed"
+
+
+def test_the_page_says_what_they_take_and_when_it_is_full(app: Flask, client: FlaskClient) -> None:
+    source_id = source()
+    while junk(client, 20_000).status_code == 202:
+        pass
+    while junk(client, 1).status_code == 202:
+        pass
+    state = source_status.of(db.session(), db.session.get_one(Source, source_id)).sentence
+    assert "Unproven events fill its 1 MB. Until a pass makes room, only what it has signed is acc" in state
+    assert source_budget.taken(db.session.get_one(Source, source_id)) == "1.0 of 1 MB"
+    work(app)
+    db.session.rollback()
+    assert "fill its" not in source_status.of(db.session(), db.session.get_one(Source, source_id)).sentence
+
+
+@pytest.mark.usefixtures("each_app")
+def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
+    signed, open_ = source(), inbound_factories.source("open", action="log", template=None)
+    now = clock.now()
+    week = retention.KEEP_UNPROVEN
+    for source_id, status, unproven, age in (
+        (signed, "failed", 900, week + DAY),
+        (signed, "processed", 900, week + DAY),  # a repeat
+        (signed, "failed", 900, week - DAY),
+        (signed, "failed", 0, week + DAY),  # a genuine one that could not be read, or one of an older book
+        (signed, "processed", 0, week + DAY),
+        (open_, "processed", 900, week + DAY),
+    ):
+        put(source_id, status, unproven, now - age)
+    assert retention.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
+    assert sorted(row.unproven_bytes for row in inbound_factories.rows()) == [0, 0, 900, 900]
+
+
+def put(source_id: str, status: str, unproven: int, moment: Any) -> None:
+    """Store an event that came and was worked through at that moment."""
+    row_id = ids.first_of(moment)[:12] + ids.new()[12:]
+    times = {"received_at": moment, "processed_at": moment}
+    plain = {"headers": {}, "payload": "{}", "encoding": "text", "attempts": 1, "claims": 1}
+    values = {"id": row_id, "source_id": source_id, "status": status, "unproven_bytes": unproven}
+    with database.write(db.engine) as connection:
+        connection.execute(INBOUND.insert().values(**plain, **times, **values))
+
+
+@pytest.mark.usefixtures("app")
+def test_the_sum_and_the_oldest_are_found_by_an_index() -> None:
+    source_id = source()
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("needs SQLite")
+    for query in (
+        source_budget._sum(source_id),
+        select(INBOUND.c.id).where(*source_budget._droppable(source_id)),
+    ):
+        sql = str(query.compile(db.engine, compile_kwargs={"literal_binds": True}))
+        with db.engine.connect() as connection:
+            plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}"))
+        assert "COVERING INDEX inbound_events_by_proof" in plan
+
+
+def test_a_wrong_sum_is_set_right(each_app: Flask) -> None:
+    source_id = source()
+    junk(each_app.test_client())
+    right = used(source_id)
+    with database.write(db.engine) as connection:
+        connection.execute(update(Source).values(unproven_bytes=7))
+    source_budget.count_again(db.engine)
+    assert used(source_id) == right == added_up()

@@ -1,0 +1,269 @@
+"""The desk of sources: what is wrong is refused in a sentence, and then nothing has changed."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook.inbound import sources
+from guestbook.inbound.template_presets import READY
+from guestbook.lib import clock, signing
+from guestbook.lib.errors import Refused
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, InboundEvent, Origin, Source
+from guestbook.storage.models.source import VERIFY
+from tests.support import factories
+
+GIVEN = {"stripe": "whsec_of_stripe", "slack": "8f742231b10e8888abcd99yyyzzz85a5"}
+
+
+@pytest.fixture(autouse=True)
+def _app(app: Flask) -> None:
+    pass
+
+
+def add(**fields: Any) -> Source:
+    given = {"name": "Robot", "verify": "github", **fields}
+    return the(factories.written(lambda session: sources.add(session, given).id))
+
+
+def the(row_id: str) -> Source:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.get_one(Source, row_id)
+
+
+def refusal(**fields: Any) -> dict[str, str]:
+    with pytest.raises(Refused) as caught:
+        add(**fields)
+    assert db.session.scalars(select(Source)).all() == []
+    return caught.value.fields
+
+
+def update(row: Source, **fields: Any) -> Source:
+    row_id = row.id
+    factories.written(lambda session: sources.update(session, session.get_one(Source, row_id), fields))
+    return the(row_id)
+
+
+def columns(row: Source) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in Source.__table__.columns}
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+def test_each_kind_of_source_is_stored_by_every_database(each_app: Flask, verify: str) -> None:  # noqa: ARG001
+    row = add(verify=verify, secret=GIVEN.get(verify))
+    assert (row.verify, row.action, row.template, row.relayed_since) == (verify, "log", None, None)
+    assert (row.secret is None) == (verify == "none")
+    assert row.header == ("X-Webhook-Token" if verify == "token" else None)
+
+
+def test_a_source_gets_an_address_that_nobody_guesses() -> None:
+    rows = [add(), add()]
+    assert len({row.token for row in rows}) == 2
+    assert all(len(row.token) == 32 for row in rows)
+    assert rows[0].url("https://book.example") == f"https://book.example/hooks/{rows[0].token}"
+
+
+def test_a_secret_is_made_where_the_sender_does_not_make_it() -> None:
+    assert len(add().secret or "") >= 40
+    assert len(add(verify="token").secret or "") >= 40
+    assert len(signing.key_of(add(verify="standard").secret or "")) == 32
+    assert add().secret != add().secret
+
+
+@pytest.mark.parametrize("verify", ["github", "token", "stripe", "slack"])
+def test_the_secret_of_a_sender_is_taken_as_it_is(verify: str) -> None:
+    assert add(verify=verify, secret=" It's a Secret to Everybody ").secret == "It's a Secret to Everybody"
+
+
+def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() -> None:
+    key = base64.b64encode(b"k" * 24).decode()
+    assert add(verify="standard", secret=f"whsec_{key}").secret == f"whsec_{key}"
+    assert add(verify="standard", secret=key).secret == key
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        ({"name": ""}, "name", "The name must have 1 to 80 characters."),
+        ({"name": "n" * 81}, "name", "The name must have 1 to 80 characters."),
+        ({"verify": ""}, "verify", "Choose the way to verify: github, "),
+        ({"verify": "sha1"}, "verify", "There is no way to verify 'sha1'."),
+        ({"action": "mail"}, "action", "There is no action 'mail'."),
+        ({"verify": "stripe"}, "secret", "Paste the signing secret that Stripe shows"),
+        ({"verify": "slack", "secret": ""}, "secret", "Paste the signing secret that Slack shows"),
+        ({"verify": "stripe", "secret": "sk_live_1"}, "secret", "This is a key of Stripe’s API"),
+        ({"verify": "slack", "secret": "xoxb-1"}, "secret", "This is a token of Slack’s API"),
+        ({"verify": "standard", "secret": "not base64!"}, "secret", "This source's secret is not one of"),
+        ({"verify": "standard", "secret": "whpk_AAAA"}, "secret", "This source's secret is a public key"),
+        ({"verify": "none", "secret": "x"}, "secret", "A source that verifies nothing has no secret"),
+        ({"secret": "s" * 201}, "secret", "The secret must have 1 to 200 characters"),
+        ({"secret": "a\nb"}, "secret", "The secret must have 1 to 200 characters"),
+        ({"secret": "a\0b"}, "secret", "The secret must have 1 to 200 characters"),
+        ({"secret": "\ud800"}, "secret", "The secret must have 1 to 200 characters"),
+        ({"verify": "token", "secret": "é"}, "secret", "A token travels in a header"),
+        ({"header": "X-Token"}, "header", "Only a source that is verified by a token"),
+        ({"verify": "token", "header": "X_Token"}, "header", "A header’s name is made of letters"),
+        ({"verify": "token", "header": "X-" * 33}, "header", "A header’s name is made of letters"),
+        ({"verify": "token", "header": "Host"}, "header", "Every request has the header Host"),
+        ({"template": "{{ payload }}"}, "template", "The action log needs no template"),
+        ({"action": "comment", "template": "{% if %}"}, "template", "Line 1 of the template: "),
+        ({"action": "comment", "template": "a\0"}, "template", "The template holds characters"),
+        ({"action": "comment", "template": "\udfff"}, "template", "The template holds characters"),
+        ({"action": "comment", "template": "x" * 8001}, "template", "A template has at most 8,000"),
+        (
+            {"action": "comment", "verify": "stripe", "secret": "whsec_1"},
+            "template",
+            "Write the template, which makes a comment of what comes, or name a ready one: github",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_with_a_sentence_for_its_field(
+    fields: dict[str, Any], field: str, sentence: str
+) -> None:
+    reasons = refusal(**fields)
+    assert list(reasons) == [field]
+    assert reasons[field].startswith(sentence)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert set(refusal(name="", secret="a\nb", header="X-Token")) == {"name", "secret", "header"}
+
+
+@pytest.mark.parametrize(
+    ("verify", "name"),
+    [("github", "github"), ("standard", "guestbook"), ("token", "plain"), ("none", "plain")],
+)
+def test_a_source_that_writes_comments_has_the_template_that_fits_its_sender(verify: str, name: str) -> None:
+    row = add(verify=verify, action="comment")
+    assert row.template == READY[name]
+    assert sources.ready_name(row.template) == name
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_made_template_is_named(name: str) -> None:
+    assert add(action="comment", template=f" {name}\n").template == READY[name]
+
+
+def test_a_template_of_ones_own_is_kept_as_it_is() -> None:
+    row = add(action="comment", template="{% set name = 'x' %}\r\n{{ payload.text }}\r\n")
+    assert row.template == "{% set name = 'x' %}\n{{ payload.text }}\n"
+    assert sources.ready_name(row.template) is None
+
+
+def test_a_template_waits_while_the_action_does_not_need_it() -> None:
+    row = add(action="comment", template="{{ payload.text }}")
+    assert update(row, action="log").template == "{{ payload.text }}"
+    assert update(row, action="comment").template == "{{ payload.text }}"
+    assert update(row, action="comment", template="").template == READY["github"]
+
+
+def test_an_update_changes_what_is_named_and_nothing_else() -> None:
+    row = add(verify="token", header="X-Gitlab-Token")
+    before = columns(row)
+    after = columns(update(row, name="GitLab", action="forward"))
+    assert after == {**before, "name": "GitLab", "action": "forward"}
+
+
+def test_an_update_with_something_wrong_changes_nothing() -> None:
+    row = add()
+    before = columns(row)
+    with pytest.raises(Refused):
+        update(row, name="Other", action="mail", relayed=True)
+    assert columns(the(before["id"])) == before
+
+
+def test_another_secret_of_the_same_kind_is_good_beside_the_old_one_for_a_day() -> None:
+    row = add(secret="old")
+    row = update(row, secret="new")
+    now = clock.now()
+    assert row.secrets_at(now) == ("new", "old")
+    assert row.secrets_at(now + timedelta(hours=25)) == ("new",)
+    assert update(row, secret="new").previous_secret == "old", "the same one again is no change"
+
+
+def test_another_way_to_verify_ends_the_old_secrets() -> None:
+    row = update(add(secret="old"), secret="newer")
+    row = update(row, verify="standard")
+    assert len(signing.key_of(row.secret or "")) == 32
+    assert (row.previous_secret, row.previous_secret_expires_at) == (None, None)
+    row = update(row, verify="none")
+    assert (row.secret, row.previous_secret) == (None, None)
+    row = update(row, verify="token")
+    assert (row.header, row.previous_secret) == ("X-Webhook-Token", None)
+    assert update(row, verify="github").header is None
+
+
+def test_a_secret_that_only_the_sender_can_make_is_asked_for_when_the_way_to_verify_changes() -> None:
+    row = add()
+    with pytest.raises(Refused) as caught:
+        update(row, verify="slack")
+    assert list(caught.value.fields) == ["secret"]
+    assert update(row, verify="slack", secret="8f742231b1").secret == "8f742231b1"
+
+
+def test_it_is_relayed_from_when_it_was_first_asked_for() -> None:
+    row = add(relayed=True)
+    since = row.relayed_since
+    assert since is not None
+    assert update(row, relayed=True).relayed_since == since
+    assert update(row, name="Other").relayed_since == since
+    assert update(row, relayed=False).relayed_since is None
+
+
+def test_a_rotated_secret_is_good_beside_the_old_one_for_as_long_as_was_said() -> None:
+    row_id, old, now = (row := add()).id, row.secret, clock.now()
+    with database.writing() as session:
+        sources.rotate(session, session.get_one(Source, row_id), now, overlap=timedelta(hours=2))
+    row = the(row_id)
+    assert row.secret != old
+    assert row.secrets_at(now + timedelta(minutes=119)) == (row.secret, old)
+    assert row.secrets_at(now + timedelta(minutes=121)) == (row.secret,)
+
+
+def test_a_secret_of_the_sender_takes_the_place_of_ours() -> None:
+    row_id, theirs = add(verify="standard").id, signing.new_secret()
+    with database.writing() as session:
+        sources.rotate(session, session.get_one(Source, row_id), clock.now(), theirs)
+    assert the(row_id).secret == theirs
+
+
+@pytest.mark.parametrize(
+    ("verify", "secret", "sentence"),
+    [
+        ("none", None, "This source verifies nothing, so it has no secret."),
+        ("stripe", None, "Paste the signing secret that Stripe shows"),
+        ("stripe", "whsec_of_stripe", "This is the secret that the source has already."),
+        ("github", "a\nb", "The secret must have 1 to 200 characters"),
+    ],
+)
+def test_a_rotation_that_makes_no_sense_is_refused(verify: str, secret: str | None, sentence: str) -> None:
+    row = add(verify=verify, secret=GIVEN.get(verify))
+    before = columns(row)
+    with pytest.raises(Refused, match=sentence), database.writing() as session:
+        sources.rotate(session, session.get_one(Source, before["id"]), clock.now(), secret)
+    assert columns(the(before["id"])) == before
+
+
+def test_a_deleted_source_takes_its_events_along_and_leaves_its_comments(each_app: Flask) -> None:  # noqa: ARG001
+    gone, stays = factories.source(), factories.source(name="Other")
+    comment_id = factories.sign()
+    with database.writing() as session:
+        session.add(Origin(comment_id=comment_id, name="Robot"))
+    for number in range(501):
+        factories.inbound(gone, status="new" if number % 2 else "processed")
+    factories.inbound(gone, status="processed", comment_id=comment_id)
+    kept = factories.inbound(stays)
+    db.session.rollback()
+    assert sources.delete(db.engine, gone) == 502
+    assert [event.id for event in db.session.scalars(select(InboundEvent))] == [kept]
+    assert [source.id for source in db.session.scalars(select(Source))] == [stays]
+    origin = db.session.get_one(Comment, comment_id).origin
+    assert origin is not None
+    assert origin.name == "Robot"
+    db.session.rollback()

@@ -1,0 +1,100 @@
+"""Two real guestbooks on two ports: what is signed in one appears in the other once, and not for ever."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import guestbook
+from guestbook.storage.database import db
+from tests.support import processes
+
+ROUNDS = 3  # in which each book's cron comes; what goes in a circle would grow with them
+
+
+@dataclass(frozen=True, slots=True)
+class Guestbook:
+    """A book that is served."""
+
+    address: str
+    environ: dict[str, str]
+
+    def command(self, *words: str) -> str:
+        """Run one of its commands."""
+        app = guestbook.create_app(self.environ)
+        done = app.test_cli_runner().invoke(args=words)
+        with app.app_context():
+            db.engine.dispose()
+        assert (done.exit_code, done.stderr) == (0, "")
+        return done.stdout
+
+    def shown(self, *words: str) -> Any:
+        """Run a command that prints JSON."""
+        return json.loads(self.command(*words, "--json"))
+
+    def comments(self) -> list[dict[str, Any]]:
+        """Return what everybody can read."""
+        listed: list[dict[str, Any]] = json.loads(processes.fetch(f"{self.address}/api/v1/comments")[1])[
+            "comments"
+        ]
+        return listed
+
+    def tells(self, other: "Guestbook", *relay: str) -> None:
+        """Let this book's webhook lead to a source of the other book."""
+        events = ("--event", "comment.created", "--event", "comment.published", "--event", "comment.deleted")
+        webhook = self.shown("webhooks", "add", "http://127.0.0.1:9/", *events)
+        given = ("--verify", "standard", "--secret", webhook["secret"], "--action", "comment")
+        source = other.shown("sources", "add", "The other book", *given, "--template", "guestbook", *relay)
+        self.command("webhooks", "update", webhook["id"], "--url", source["url"])
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Guestbook]:
+    folder.mkdir()
+    port = processes.free_port()
+    address = f"http://127.0.0.1:{port}"
+    environ = {
+        "GUESTBOOK_DATA_DIR": str(folder),
+        "GUESTBOOK_BASE_URL": address,
+        "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
+    book = Guestbook(address, environ)
+    book.command("init-db")
+    options = ["--listen", f"127.0.0.1:{port}", "--threads", "4", "--call", "guestbook:create_app"]
+    command = [sys.executable, "-m", "waitress", *options]
+    with processes.started(command, cwd=folder, env=processes.clean_environ(**environ)) as server:
+        processes.wait_for(lambda: processes.answers(address), 30, server.output)
+        yield book
+        assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("relay", [(), ("--relay",)])
+def test_a_comment_in_one_appears_in_the_other_once_and_not_for_ever(
+    tmp_path: Path, relay: tuple[str]
+) -> None:
+    with ExitStack() as stack:
+        here = stack.enter_context(served(tmp_path / "here"))
+        there = stack.enter_context(served(tmp_path / "there"))
+        here.tells(there, *relay)
+        there.tells(here, *relay)
+        assert processes.sign(here.address, name="Zoë", website="example.org", message="Grüße 🦋") == 303
+        for _ in range(ROUNDS):
+            assert here.command("cron") == there.command("cron") == ""
+        [original], [copy] = here.comments(), there.comments()
+        for field in ("name", "website", "message"):
+            assert copy[field] == original[field]
+        assert "origin" not in original
+        assert copy["origin"] == {"name": "The other book", "url": original["url"]}
+        assert len(there.shown("inbox", "list")) == 2  # that it was made, and that it is published
+        assert {row["status"] for row in here.shown("inbox", "list")} <= {"processed"}
+        assert len(here.shown("inbox", "list")) == (2 if relay else 0)
+
+        here.command("comments", "trash", original["id"])
+        for _ in range(ROUNDS):
+            assert here.command("cron") == there.command("cron") == ""
+        assert here.comments() == there.comments() == []

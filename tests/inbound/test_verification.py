@@ -1,0 +1,401 @@
+"""Signatures of others: the published vectors, everything hostile, and always as of the receipt."""
+
+import base64
+import hmac
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from guestbook.inbound import verification
+from guestbook.inbound.verification import Verdict, proof, verify
+from guestbook.lib import signing
+
+MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)  # 1614265330, as in the vector
+SECONDS = 1614265330
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ID, BODY = "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}'
+SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+STANDARD = {"webhook-id": ID, "webhook-timestamp": str(SECONDS), "webhook-signature": SIGNATURE}
+
+HUB_SECRET, HUB_BODY = "It's a Secret to Everybody", b"Hello, World!"
+HUB = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+KEY = "the application's secret key"
+
+
+def hexed(secret: str, content: bytes) -> str:
+    return hmac.new(secret.encode(), content, "sha256").hexdigest()
+
+
+def stripe_header(secret: str, body: bytes, seconds: int | str = SECONDS) -> str:
+    return f"t={seconds},v1={hexed(secret, f'{seconds}.'.encode() + body)},v0=6ffbb59b2300aae63f27240606"
+
+
+def slack_headers(secret: str, body: bytes, seconds: int | str = SECONDS) -> dict[str, str]:
+    signature = "v0=" + hexed(secret, f"v0:{seconds}:".encode() + body)
+    return {"x-slack-signature": signature, "x-slack-request-timestamp": str(seconds)}
+
+
+def good(kind: str) -> tuple[str, dict[str, str], bytes]:
+    """A secret, the headers and the body of a request that is proven at MOMENT."""
+    slack = "8f742231b10e8888abcd99yyyzzz85a5"
+    return {
+        "github": (HUB_SECRET, {"x-hub-signature-256": HUB}, HUB_BODY),
+        "standard": (SECRET, dict(STANDARD), BODY),
+        "stripe": ("whsec_abc", {"stripe-signature": stripe_header("whsec_abc", BODY)}, BODY),
+        "slack": (slack, slack_headers(slack, BODY), BODY),
+        "token": ("open sesame", {"x-webhook-token": proof("open sesame", KEY)}, BODY),
+    }[kind]
+
+
+def judged(kind: str, secret: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+    return verify(kind, (secret,), headers, body, MOMENT, proof_key=KEY)
+
+
+SIGNED = ("github", "standard", "stripe", "slack")
+TIMED = ("standard", "stripe", "slack")
+PROVING = (*SIGNED, "token")
+LEAD = {
+    "github": "x-hub-signature-256",
+    "standard": "webhook-signature",
+    "stripe": "stripe-signature",
+    "slack": "x-slack-signature",
+    "token": "x-webhook-token",
+}
+
+
+@pytest.mark.parametrize("kind", PROVING)
+def test_a_good_signature_is_proven(kind: str) -> None:
+    verdict = judged(kind, *good(kind))
+    assert verdict.ok
+    assert "the current secret" in verdict.sentence
+
+
+@pytest.mark.parametrize("kind", PROVING)
+def test_another_secret_proves_nothing(kind: str) -> None:
+    _, headers, body = good(kind)
+    verdict = judged(kind, SECRET[:-4] + "AAAA", headers, body)
+    assert not verdict.ok
+    assert "not" in verdict.sentence
+
+
+@pytest.mark.parametrize("kind", SIGNED)
+def test_one_byte_more_in_the_body_proves_nothing(kind: str) -> None:
+    secret, headers, body = good(kind)
+    assert not judged(kind, secret, headers, body + b"\n").ok
+
+
+@pytest.mark.parametrize("kind", PROVING)
+def test_the_previous_secret_is_good_beside_the_current_one_and_the_steps_say_which(kind: str) -> None:
+    secret, headers, body = good(kind)
+    verdict = verify(kind, (signing.new_secret(), secret), headers, body, MOMENT, proof_key=KEY)
+    assert verdict.ok
+    assert "the previous secret" in verdict.sentence
+    assert verdict.steps[-1].value == "the previous secret fits"
+
+
+@pytest.mark.parametrize("kind", PROVING)
+def test_the_explanation_holds_neither_the_secret_nor_a_signature(kind: str) -> None:
+    secret, headers, body = good(kind)
+    for received in (body, body + b"!"):
+        verdict = judged(kind, secret, headers, received)
+        said = "\n".join([verdict.sentence, *(step.value for step in verdict.steps)])
+        assert secret not in said
+        assert re.search(r"[0-9a-f]{32}|[A-Za-z0-9+/]{40}", said) is None
+        assert {step.name for step in verdict.steps} >= {"What was signed", "Header", "Secret"}
+
+
+def test_the_explanation_shows_what_was_signed_and_how_old_it_was() -> None:
+    verdict = verify("standard", (SECRET,), STANDARD, BODY, MOMENT + timedelta(seconds=90))
+    steps = {step.name: step.value for step in verdict.steps}
+    assert steps["What was signed"] == f'{ID}.{SECONDS}.{{"test": 2432232314}} (60 bytes)'
+    assert steps["Timestamp"] == f"{SECONDS}, 90 seconds before it arrived"
+    assert steps["Header"] == "webhook-signature, 1 signature"
+    assert steps["Id"] == ID
+
+
+def test_a_long_body_is_shortened_in_the_explanation() -> None:
+    body = "ü".encode() * 100_000
+    verdict = judged("github", "s", {"x-hub-signature-256": signing.hub(b"s", body)}, body)
+    assert verdict.ok
+    assert len(verdict.steps[0].value) < 200
+    assert "(200,000 bytes)" in verdict.steps[0].value
+
+
+@pytest.mark.parametrize("kind", TIMED)
+@pytest.mark.parametrize(
+    ("seconds", "ok"), [(0, True), (300, True), (-300, True), (301, False), (-301, False), (86400, False)]
+)
+def test_it_is_judged_by_the_time_of_the_receipt(kind: str, seconds: int, ok: bool) -> None:
+    secret, headers, body = good(kind)
+    verdict = verify(kind, (secret,), headers, body, MOMENT + timedelta(seconds=seconds))
+    assert verdict.ok == ok
+    assert ok or f"{abs(seconds):,} seconds {'before' if seconds > 0 else 'after'}" in verdict.sentence
+
+
+@pytest.mark.parametrize("kind", PROVING)
+@pytest.mark.parametrize("value", [None, "", "  ", "ключ", "v1,", "sha256=", "=", ",", "\ud800", "\x00"])
+def test_a_missing_or_senseless_header_has_a_sentence(kind: str, value: str | None) -> None:
+    secret, headers, body = good(kind)
+    headers.pop(LEAD[kind]) if value is None else headers.update({LEAD[kind]: value})
+    verdict = judged(kind, secret, headers, body)
+    assert not verdict.ok
+    assert re.fullmatch(r"[A-Z].*\S", verdict.sentence)
+
+
+GARBAGE = [
+    "",
+    "0",
+    "-1",
+    "9" * 5000,
+    "١٦١٤٢٦٥٣٣٠",
+    "1614265330.0",
+    "1e9",
+    "+1614265330",
+    "now",
+    "1_614_265_330",
+    "²",
+]
+
+
+@pytest.mark.parametrize("kind", TIMED)
+@pytest.mark.parametrize("seconds", GARBAGE)
+def test_a_senseless_timestamp_is_refused_even_when_it_was_signed(kind: str, seconds: str) -> None:
+    secret = {"standard": SECRET}.get(kind, "secret")
+    content = f"{ID}.{seconds}.".encode() + BODY
+    digest = base64.b64encode(hmac.digest(signing.key_of(SECRET), content, "sha256")).decode()
+    headers = {
+        "standard": {**STANDARD, "webhook-timestamp": seconds, "webhook-signature": f"v1,{digest}"},
+        "stripe": {"stripe-signature": stripe_header(secret, BODY, seconds)},
+        "slack": slack_headers(secret, BODY, seconds),
+    }[kind]
+    assert not judged(kind, secret, headers, BODY).ok
+
+
+@pytest.mark.parametrize("kind", PROVING)
+def test_a_header_that_came_twice_never_raises(kind: str) -> None:
+    secret, headers, body = good(kind)
+    headers[LEAD[kind]] = f"{headers[LEAD[kind]]}, {headers[LEAD[kind]]}"
+    verdict = judged(kind, secret, headers, body)
+    assert verdict.ok == (kind in ("standard", "stripe"))  # which are lists by themselves
+    assert "more than once" in verdict.sentence or kind not in ("github", "slack")
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
+def test_an_id_or_timestamp_that_came_twice_proves_nothing(name: str) -> None:
+    assert not judged("standard", SECRET, {**STANDARD, name: f"{STANDARD[name]}, {STANDARD[name]}"}, BODY).ok
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
+def test_standard_webhooks_needs_an_id_and_a_timestamp(name: str) -> None:
+    headers = {key: value for key, value in STANDARD.items() if key != name}
+    assert judged("standard", SECRET, headers, BODY).sentence == f"There is no header {name}."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"v1,{'A' * 43}= {SIGNATURE}",
+        f"{SIGNATURE} v1a,xyz",
+        f"v9,abc  v2 {SIGNATURE}",
+        f"v1,é {SIGNATURE}",
+        f"{SIGNATURE}, v1,AA",
+    ],
+)
+def test_one_good_signature_among_others_is_enough(value: str) -> None:
+    assert judged("standard", SECRET, {**STANDARD, "webhook-signature": value}, BODY).ok
+
+
+@pytest.mark.parametrize("value", [SIGNATURE[3:], "v2" + SIGNATURE[2:], "V1" + SIGNATURE[2:], SIGNATURE[:-1]])
+def test_a_signature_of_no_version_or_another_proves_nothing(value: str) -> None:
+    assert not judged("standard", SECRET, {**STANDARD, "webhook-signature": value}, BODY).ok
+
+
+def test_only_so_many_signatures_are_looked_at() -> None:
+    for before, ok in ((63, True), (64, False), (5000, False)):
+        value = " ".join(["v1,AAAA"] * before + [SIGNATURE])
+        assert judged("standard", SECRET, {**STANDARD, "webhook-signature": value}, BODY).ok == ok
+        header = stripe_header("s", BODY)
+        stuffed = "v1=aa," * before + header
+        assert judged("stripe", "s", {"stripe-signature": stuffed}, BODY).ok == (before < 60)
+
+
+def test_public_keys_are_refused_with_a_reason() -> None:
+    for secret, signature in (
+        ("whpk_abc", SIGNATURE),
+        (SECRET, "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5B"),
+    ):
+        verdict = judged("standard", secret, {**STANDARD, "webhook-signature": signature}, BODY)
+        assert not verdict.ok
+        assert "public key" in verdict.sentence
+        assert "not supported" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["", "whsec_", "whsec_ключ", "whsec_!!!", f"{SECRET[:-4]}!{SECRET[-4:]}", "whsec_a", "пароль", "\ud800"],
+)
+def test_a_secret_that_is_none_of_the_standard_has_a_sentence(secret: str) -> None:
+    assert "not one of Standard Webhooks" in judged("standard", secret, STANDARD, BODY).sentence
+
+
+def test_a_secret_of_the_standard_may_lack_its_prefix() -> None:
+    assert judged("standard", SECRET.removeprefix("whsec_"), STANDARD, BODY).ok
+
+
+def test_svix_own_headers_are_read_too() -> None:
+    headers = {name.replace("webhook", "svix"): value for name, value in STANDARD.items()}
+    verdict = judged("standard", SECRET, headers, BODY)
+    assert verdict.ok
+    assert "svix-signature" in verdict.sentence
+
+
+def test_sha1_alone_is_refused_with_a_reason() -> None:
+    old = "sha1=" + hmac.new(HUB_SECRET.encode(), HUB_BODY, "sha1").hexdigest()
+    verdict = judged("github", HUB_SECRET, {"x-hub-signature": old}, HUB_BODY)
+    assert not verdict.ok
+    assert "SHA-1" in verdict.sentence
+    assert judged("github", HUB_SECRET, {"x-hub-signature": old, "x-hub-signature-256": HUB}, HUB_BODY).ok
+
+
+def test_who_chose_the_wrong_kind_is_told_which_one_it_looks_like() -> None:
+    for kind in SIGNED:
+        for other in set(SIGNED) - {kind}:
+            _, headers, body = good(other)
+            said = judged(kind, "secret", headers, body).sentence.lower()
+            assert f"there is no header {LEAD[kind]}. it carries {LEAD[other]}" in said
+
+
+def test_stripe_takes_several_signatures_and_one_time() -> None:
+    header = stripe_header("new", BODY) + "," + stripe_header("old", BODY).split(",")[1]
+    assert judged("stripe", "old", {"stripe-signature": header}, BODY).ok
+    assert judged("stripe", "new", {"stripe-signature": header.replace(",", " , ")}, BODY).ok
+    twice = judged("stripe", "old", {"stripe-signature": f"{header},t=1"}, BODY)
+    assert "more than one timestamp" in twice.sentence
+    assert "no timestamp" in judged("stripe", "old", {"stripe-signature": "v1=aa"}, BODY).sentence
+    assert "no signature" in judged("stripe", "old", {"stripe-signature": f"t={SECONDS}"}, BODY).sentence
+
+
+def test_the_key_of_stripe_is_the_whole_text() -> None:
+    header = stripe_header(SECRET.removeprefix("whsec_"), BODY)
+    assert not judged("stripe", SECRET, {"stripe-signature": header}, BODY).ok
+    assert judged("stripe", SECRET, {"stripe-signature": stripe_header(SECRET, BODY)}, BODY).ok
+
+
+def test_the_vector_of_slack() -> None:
+    """From "Verifying requests from Slack"."""
+    body = (
+        b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V"
+        b"&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text="
+        b"&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F"
+        b"96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+    )
+    headers = {
+        "x-slack-signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+        "x-slack-request-timestamp": "1531420618",
+    }
+    received = datetime.fromtimestamp(1531420620, UTC)
+    assert verify("slack", ("8f742231b10e8888abcd99yyyzzz85a5",), headers, body, received).ok
+
+
+def test_a_token_may_have_a_header_of_its_own_name() -> None:
+    headers = {"x-gitlab-token": proof("t0ken", KEY)}
+    assert verify("token", ("t0ken",), headers, b"", MOMENT, header="X-Gitlab-Token", proof_key=KEY).ok
+    elsewhere = verify("token", ("t0ken",), headers, b"", MOMENT, proof_key=KEY)
+    assert elsewhere.sentence.startswith("There is no header X-Webhook-Token.")
+
+
+@pytest.mark.parametrize("value", ["t0ken", "Bearer t0ken", "bearer t0ken"])
+def test_a_token_may_come_as_a_bearer(value: str) -> None:
+    stored = {"authorization": proof(value, KEY), "x-mine": proof(value, KEY)}
+    assert verify("token", ("t0ken",), stored, b"", MOMENT, header="Authorization", proof_key=KEY).ok
+    other = verify("token", ("t0ken",), stored, b"", MOMENT, header="X-Mine", proof_key=KEY)
+    assert other.ok == (value == "t0ken")
+
+
+def test_the_token_itself_is_never_what_is_stored() -> None:
+    assert not judged("token", "t0ken", {"x-webhook-token": "t0ken"}, b"").ok
+    assert re.fullmatch("hmac-sha256:[0-9a-f]{64}", proof("t0ken", KEY))
+    assert proof("t0ken", KEY) != proof("t0ken", "another key")
+    assert proof("t0ken", KEY) != "hmac-sha256:" + hexed(KEY, b"t0ken")
+
+
+def test_none_is_let_through_and_said_to_prove_nothing() -> None:
+    verdict = verify("none", (), {}, b"", MOMENT)
+    assert verdict.ok
+    assert verdict.sentence.startswith("Nothing is proven")
+
+
+@pytest.mark.parametrize("kind", [*PROVING, "md5"])
+def test_no_secret_and_an_unknown_kind_prove_nothing(kind: str) -> None:
+    assert not verify(kind, (), good("standard")[1], BODY, MOMENT).ok
+    assert not verify("md5", ("secret",), STANDARD, BODY, MOMENT).ok
+
+
+@pytest.mark.parametrize("kind", PROVING)
+@pytest.mark.parametrize("piece", ["v1,", "v1=a,", "t=1,", " ", ",", "sha256=", "é", "v1,A "])
+def test_a_megabyte_in_a_header_takes_no_time(kind: str, piece: str) -> None:
+    secret, headers, body = good(kind)
+    flood = dict.fromkeys(headers, piece * (1_000_000 // len(piece)))
+    start = time.perf_counter()
+    assert not judged(kind, secret, flood, body).ok
+    assert not judged(kind, secret, {**headers, LEAD[kind]: flood[LEAD[kind]]}, body).ok
+    assert time.perf_counter() - start < 1
+
+
+NAMES = (*LEAD.values(), "webhook-id", "webhook-timestamp", "x-slack-request-timestamp", "x-hub-signature")
+PIECES = st.sampled_from(
+    ["v1,", "v1=", "t=", f"{SECONDS}", "v0=", "sha256=", " ", ",", "hmac-sha256:", "٣", "\ud800"]
+)
+VALUES = st.one_of(st.text(), st.lists(PIECES | st.text(max_size=3)).map("".join))
+
+
+@given(
+    st.sampled_from(PROVING),
+    st.dictionaries(st.sampled_from(NAMES), VALUES),
+    st.binary(),
+    st.text(),
+    st.text(),
+)
+def test_nothing_that_is_sent_raises_or_is_proven(
+    kind: str, headers: dict[str, str], body: bytes, secret: str, key: str
+) -> None:
+    verdict = verify(kind, (secret, SECRET), headers, body, MOMENT, proof_key=key)
+    assert not verdict.ok
+    assert verdict.sentence
+
+
+@given(st.binary(min_size=1, max_size=64), st.text().map(json.dumps), st.integers(-400, 400), st.booleans())
+def test_the_library_of_the_standard_judges_the_same(key: bytes, body: str, age: int, honest: bool) -> None:
+    """It goes by the time of the call, so that is the receipt here; at the very edge the two calls differ."""
+    secret, now = "whsec_" + base64.b64encode(key).decode().rstrip("="), datetime.now(UTC)
+    signed = int(now.timestamp()) - (0 if 295 <= abs(age) <= 305 else age)
+    signature = Verifier(secret).sign("msg_1", datetime.fromtimestamp(signed, UTC), body)
+    text = body if honest else f"{body} "
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(signed), "webhook-signature": signature}
+    try:
+        Verifier(secret).verify(text, headers)
+        expected = True
+    except WebhookVerificationError:
+        expected = False
+    assert verify("standard", (secret,), headers, text.encode(), now).ok == expected
+
+
+def test_what_we_send_ourselves_is_proven_as_standard_and_as_github() -> None:
+    secret = signing.new_secret()
+    signature = signing.standard((signing.key_of(secret),), "e1", SECONDS, BODY)
+    headers = {**STANDARD, "webhook-id": "e1", "webhook-signature": signature}
+    headers["x-hub-signature-256"] = signing.hub(secret.encode(), BODY)
+    assert judged("standard", secret, headers, BODY).ok
+    assert judged("github", secret, headers, BODY).ok
+
+
+def test_the_tolerance_is_that_of_stripe_slack_and_the_standard() -> None:
+    assert verification.TOLERANCE == 300

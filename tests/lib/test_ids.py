@@ -1,0 +1,53 @@
+"""Ids: UUIDv7 in 32 hex characters, in the order they were made, never the same twice."""
+
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+from guestbook.lib import ids
+
+
+def test_an_id_is_a_uuid_of_version_7() -> None:
+    new = ids.new()
+    read = uuid.UUID(hex=new)
+    assert (new, read.version, read.variant) == (read.hex, 7, uuid.RFC_4122)
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    before = time.time_ns() // 1_000_000
+    milliseconds = int(ids.new()[:12], 16)
+    assert before <= milliseconds <= time.time_ns() // 1_000_000
+
+
+def test_later_ids_sort_after_earlier_ones() -> None:
+    made = []
+    for _ in range(300):
+        made.append(ids.new())
+        start = time.time_ns()
+        while time.time_ns() - start < 1000:  # the fraction counts quarters of a microsecond
+            pass
+    assert made == sorted(made)
+
+
+def test_the_fraction_of_the_millisecond_fills_its_twelve_bits() -> None:
+    fractions = {int(ids.new()[13:16], 16) for _ in range(20_000)}
+    assert min(fractions) < 400
+    assert max(fractions) > 3600
+
+
+def test_ids_from_many_threads_and_processes_are_all_different() -> None:
+    made: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: made.extend([ids.new() for _ in range(2000)])) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    code = "from guestbook import ids\nfor _ in range(2000): print(ids.new())"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+    for process in processes:
+        made += process.communicate(timeout=60)[0].decode().split()
+    assert len(set(made)) == len(made) == 12_000

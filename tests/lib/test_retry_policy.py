@@ -1,0 +1,133 @@
+"""When to try again: later and later, within its jitter, never in the past, never beyond the cap."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from guestbook.lib import retry_policy
+from guestbook.settings import load
+
+NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+DAY = 86400.0
+USUAL = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+
+STEPS = st.lists(st.floats(0, 30 * DAY), min_size=1, max_size=50).map(tuple)
+LUCK = st.floats(-1, 1)
+ASKED = st.floats(0, 1e300)
+
+
+def wait(steps: tuple[float, ...], made: int, asked: float = 0, luck: float | None = None) -> float | None:
+    due = retry_policy.next_due(steps, made, NOW, at_least=asked, luck=luck)
+    return None if due is None else (due - NOW).total_seconds()
+
+
+def test_the_default_schedule_is_that_of_standard_webhooks(environ: dict[str, str]) -> None:
+    assert load(environ).retry_schedule == USUAL
+
+
+def test_the_usual_waits_grow_to_a_day_and_then_end() -> None:
+    waits = [wait(USUAL, made, luck=0) for made in range(1, 11)]
+    assert waits == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, None]
+
+
+@given(STEPS, st.integers(0, 60), ASKED, LUCK)
+def test_no_wait_is_in_the_past_nor_beyond_what_repair_takes_for_right(
+    steps: tuple[float, ...], made: int, asked: float, luck: float
+) -> None:
+    seconds = wait(steps, made, asked, luck)
+    if made >= len(steps):
+        assert seconds is None
+    else:
+        assert seconds is not None
+        assert 0 <= seconds <= retry_policy.longest_wait(steps).total_seconds() + 0.001
+
+
+@given(STEPS, st.data())
+def test_the_jitter_is_a_fifth_either_way(steps: tuple[float, ...], data: st.DataObject) -> None:
+    made = data.draw(st.integers(0, len(steps) - 1))
+    seconds = wait(steps, made)
+    assert seconds is not None
+    assert 0.8 * steps[made] - 0.001 <= seconds <= 1.2 * steps[made] + 0.001
+
+
+def test_the_jitter_spreads_a_herd() -> None:
+    waits = {wait(USUAL, 9) for _ in range(100)}
+    assert len(waits) > 90
+    assert max(w for w in waits if w) - min(w for w in waits if w) > 0.2 * DAY
+
+
+@given(LUCK, LUCK)
+def test_each_usual_wait_is_longer_than_the_one_before_whatever_the_luck(one: float, other: float) -> None:
+    for made in range(1, 5):
+        first, second = wait(USUAL, made, luck=one), wait(USUAL, made + 1, luck=other)
+        assert first is not None
+        assert second is not None
+        assert first < second
+
+
+@given(STEPS, ASKED, LUCK)
+def test_what_the_receiver_asks_is_a_floor_up_to_a_day(
+    steps: tuple[float, ...], asked: float, luck: float
+) -> None:
+    seconds = wait(steps, 0, asked, luck)
+    assert seconds is not None
+    assert seconds >= min(asked, DAY) - 0.001
+    assume(asked > 0)
+    assert seconds <= max(1.2 * steps[0], min(asked, DAY)) + 0.001
+
+
+@given(st.integers(0, 10**9), LUCK)
+def test_pauses_double_up_to_an_hour_and_never_overflow(pauses: int, luck: float) -> None:
+    seconds = (retry_policy.pause_until(NOW, pauses, luck) - NOW).total_seconds()
+    plain = min(30 * 2 ** min(pauses, 10), 3600)
+    assert 0.8 * plain - 0.001 <= seconds <= 1.2 * plain + 0.001
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        ("1.5", 1.5),
+        (".25", 0.25),
+        (" 7 ", 7),
+        ("Sat, 31 Jan 2026 12:00:30 GMT", 30),
+        ("Saturday, 31-Jan-26 12:00:30 GMT", 30),
+        ("Sat Jan 31 12:00:30 2026", 30),
+        ("Sat, 31 Jan 2026 13:00:30 +0100", 30),
+        ("Sat, 31 Jan 2026 11:00:00 GMT", 0),
+        ("Sat, 31 Jan 2099 12:00:00 GMT", DAY),
+        ("86401", DAY),
+        ("1e300", DAY),
+        ("9" * 400, DAY),
+        ("-5", 0),
+        ("-1e300", 0),
+        ("nan", 0),
+        ("", 0),
+        (None, 0),
+        ("soon", 0),
+        ("120, 120", 0),
+        ("12 minutes", 0),
+        ("Sat, 31 Foo 2026 12:00:30 GMT", 0),
+        ("Sat, 99 Jan 2026 12:00:30 GMT", 0),
+        ("Sat, 31 Jan 99999999999999 12:00:30 GMT", 0),
+        ("Sat, 31 Jan 2026 12:00:30 +99999999999", 0),
+        ("Mon, 01 Jan 0001 00:00:00 +2300", 0),
+    ],
+)
+def test_every_form_of_retry_after(text: str | None, seconds: float) -> None:
+    assert retry_policy.retry_after(text, NOW) == pytest.approx(seconds)
+
+
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, ?\d+[ -][A-Z][a-z]{2}[ -]\d+ \d+:\d+:\d+ ([A-Z]+|[+-]\d+)"))
+def test_no_retry_after_raises_or_asks_for_the_past_or_for_ever(text: str) -> None:
+    assert 0 <= retry_policy.retry_after(text, NOW) <= DAY
+
+
+@given(st.integers(-10 * 86400, 10 * 86400))
+def test_a_date_asks_for_the_time_until_it(seconds: int) -> None:
+    text = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    assert retry_policy.retry_after(text, NOW) == min(max(seconds, 0), DAY)

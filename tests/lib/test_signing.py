@@ -1,0 +1,74 @@
+"""Signatures: the published vectors, and a secret that is none is refused."""
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook as Verifier
+
+from guestbook.lib import signing
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+EVENT_ID, TIMESTAMP, BODY = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_the_vector_of_standard_webhooks() -> None:
+    keys = (signing.key_of(SECRET),)
+    assert signing.standard(keys, EVENT_ID, TIMESTAMP, BODY) == SIGNATURE
+
+
+def test_the_vector_of_github() -> None:
+    signature = signing.hub(b"It's a Secret to Everybody", b"Hello, World!")
+    assert signature == "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+
+
+def test_each_key_gives_a_signature_of_its_own() -> None:
+    other = signing.key_of(signing.new_secret())
+    both = signing.standard((other, signing.key_of(SECRET)), EVENT_ID, TIMESTAMP, BODY).split(" ")
+    assert both[1] == SIGNATURE
+    assert both[0] != SIGNATURE
+
+
+@given(st.binary(max_size=200), st.binary(min_size=24, max_size=64))
+def test_the_library_of_the_standard_computes_the_same(body: bytes, key: bytes) -> None:
+    body = body.decode("latin-1").encode()
+    verifier = Verifier("whsec_" + base64.b64encode(key).decode())
+    moment = datetime.fromtimestamp(TIMESTAMP, UTC)
+    assert verifier.sign(EVENT_ID, moment, body.decode()) == signing.standard(
+        (key,), EVENT_ID, TIMESTAMP, body
+    )
+
+
+def test_a_new_secret_is_what_the_standard_asks_for_and_never_the_same() -> None:
+    made = {signing.new_secret() for _ in range(100)}
+    assert len(made) == 100
+    assert {len(signing.key_of(secret)) for secret in made} == {32}
+
+
+@pytest.mark.parametrize("length", [24, 64])
+def test_keys_of_24_to_64_bytes_are_taken(length: int) -> None:
+    secret = "whsec_" + base64.b64encode(b"k" * length).decode()
+    assert signing.key_of(secret) == b"k" * length
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "whsec_",
+        SECRET.removeprefix("whsec_"),
+        "whsec_" + base64.b64encode(b"k" * 23).decode(),
+        "whsec_" + base64.b64encode(b"k" * 65).decode(),
+        SECRET[:-1],
+        SECRET + "!",
+        SECRET + "\n",
+        "whsec_ключ",
+        "WHSEC_" + SECRET.removeprefix("whsec_"),
+    ],
+)
+def test_what_is_no_secret_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match=r"A secret is whsec_ and the base64|ASCII"):
+        signing.key_of(secret)

@@ -1,0 +1,134 @@
+"""What strangers type is made fit for databases, pages and feeds, and stays legible."""
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from guestbook.lib import text
+from guestbook.lib.text import clean_line, clean_text
+
+ANYTHING = st.text(st.characters(), max_size=200)  # surrogates included
+NASTY = st.text(
+    st.sampled_from("a \n\r\t\0\u200b\u200c\u200d\u202e\u2066\u0301\u0323\u115f\u3164\ufe0f\ud800é가ᄀ")
+)
+
+
+@pytest.mark.parametrize(
+    "unwanted",
+    list(
+        "\0\x07\x1b\x7f\x9b\xad\u200b\u2060\ufeff\ud800\udfff\uffff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    ),
+    ids=ascii,
+)
+def test_what_hides_reorders_or_breaks_is_dropped(unwanted: str) -> None:
+    assert clean_text(f"pay{unwanted}pal") == "paypal"
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n", "\u2028", "\u2029", "\x85"])
+def test_every_line_end_becomes_a_line_feed(end: str) -> None:
+    assert clean_text(f"one{end}two") == "one\ntwo"
+
+
+def test_a_tab_becomes_a_space() -> None:
+    assert clean_text("one\ttwo") == "one two"
+
+
+def test_more_than_two_blank_lines_become_two_even_when_they_hold_spaces() -> None:
+    assert clean_text("one\n \n\t\n\u3000\n\n\ntwo") == "one\n\n\ntwo"
+    assert clean_text("one\n\n\ntwo") == "one\n\n\ntwo"
+
+
+def test_a_letter_and_its_accent_become_one_character_even_with_a_gap_between_them() -> None:
+    assert clean_text("e\u200b\u0301") == "é"
+
+
+@pytest.mark.parametrize("marks", ["\u0315\u0316\u0317" * 40, "\u0301" * 5, "\u0344" * 4])
+def test_a_tower_of_marks_keeps_four(marks: str) -> None:
+    cleaned = clean_text("q" + marks)
+    assert cleaned[0] == "q"
+    assert len(cleaned) == 5
+
+
+def test_joiners_between_marks_do_not_let_a_tower_through() -> None:
+    cleaned = clean_text("q" + "\u0315\u200d" * 40 + "x")
+    assert sum(map(unicodedata.combining, cleaned)) == 4 * unicodedata.combining("\u0315")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "בְּרֵאשִׁ֖ית בָּרָ֣א אֱלֹהִ֑ים",  # Hebrew with points and accents
+        "བཀྲ་ཤིས་བདེ་ལེགས།",  # Tibetan
+        "நன்றி",  # Tamil
+        "हिन्दी में धन्यवाद",  # Devanagari
+        "ขอบคุณที่แวะมา",  # Thai
+        "شُكْرًا جَزِيلًا",  # Arabic with vowels
+        "می\u200cخواهم",  # Persian with a non-joiner
+        "Cảm ơn bạn rất nhiều",  # Vietnamese
+        "👩\u200d👩\u200d👧 👋🏽 ❤️ 🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "ありがとう ㄱ 가나다",
+    ],
+)
+def test_real_scripts_and_emoji_stay_as_they_are(text: str) -> None:
+    normal = unicodedata.normalize("NFC", text)
+    assert clean_text(text) == normal
+    assert clean_line(text) == normal
+
+
+def test_tags_that_spell_no_flag_are_dropped() -> None:
+    assert clean_text("hi\U000e0068\U000e0069 there") == "hi there"
+
+
+@pytest.mark.parametrize(
+    "blank", ["", " \t\r\n", "\u200b\u200d", "\u3164", "\u115f\u1160", "\u2800", "\ufe0f", "\u00a0"]
+)
+def test_what_nobody_can_see_is_empty(blank: str) -> None:
+    assert clean_text(blank) == ""
+    assert clean_line(blank) == ""
+
+
+def test_a_joiner_with_nothing_to_join_is_dropped() -> None:
+    assert clean_text("\u200dAda\u200d\n \u200cKing \u200d\n\u200d\u200dof\u200c\u200c") == "Ada\nKing\nof"
+    assert clean_line("\u200dAda\u200d") == "Ada"
+
+
+def test_a_line_has_one_space_between_its_words_and_none_around() -> None:
+    assert clean_line("  Ada \u00a0\n King\tof  Lovelace ") == "Ada King of Lovelace"
+
+
+@given(ANYTHING | NASTY)
+@example("a\u200d \u200d")
+@example("\u200d \u200dx")
+def test_cleaning_twice_changes_nothing_more(text: str) -> None:
+    assert clean_text(clean_text(text)) == clean_text(text)
+    assert clean_line(clean_line(text)) == clean_line(text)
+
+
+@given(ANYTHING | NASTY)
+def test_what_is_left_can_be_stored_and_is_never_longer_than_it_must(text: str) -> None:
+    cleaned = clean_text(text)
+    cleaned.encode()  # raises on half a character
+    assert not {unicodedata.category(character) for character in cleaned.replace("\n", "")} & {"Cc", "Cs"}
+    assert "\n" not in clean_line(text)
+    assert len(cleaned) <= 3 * len(text)  # NFC takes apart a few characters that it does not put together
+
+
+@pytest.mark.parametrize(
+    "part", [" ", "\n", "\u200d", " \u200d", "\u0301", "\u0315\u0316", "\U000e0041", "\r\n "]
+)
+def test_a_body_as_long_as_allowed_is_cleaned_in_a_moment(part: str) -> None:
+    start = time.process_time()
+    clean_line(part * (64 * 1024 // len(part.encode())) + "x")
+    assert time.process_time() - start < 0.4  # seconds
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 deliveries"), (1, "1 delivery"), (2, "2 deliveries"), (1000, "1,000 deliveries")],
+)
+def test_a_number_has_its_noun_in_the_right_form(number: int, said: str) -> None:
+    assert text.counted(number, "delivery", "deliveries") == said
+    assert text.counted(number, "row").removesuffix("s") == f"{number:,} row"

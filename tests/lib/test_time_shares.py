@@ -1,0 +1,113 @@
+"""The two halves of a pass share its time: a full inbox stops no delivery, nor a full outbox the inbox."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert
+
+from guestbook.background import cron
+from guestbook.lib import clock, ids, time_shares
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.time_shares import Shares
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND
+from tests.support import factories
+from tests.support.receiver import Receiver
+from tests.system.chaos.book import Book
+
+OPTIONS = cron.Options(max_seconds=60, concurrency=8, housekeeping=False)
+
+
+def fill_inbox(count: int) -> None:
+    """Store so many events of one source, all due."""
+    source_id = factories.source()
+    now = clock.now()
+    plain = {"source_id": source_id, "headers": {}, "payload": "{}", "encoding": "text", "status": "new"}
+    numbers = {"attempts": 0, "claims": 0, "due_at": now, "received_at": now}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(INBOUND), [{"id": ids.new(), **plain, **numbers} for _ in range(count)])
+
+
+def story(app: Flask) -> str:
+    """Run a pass to its end; return a letter for each line that it told: i for an event, d for a delivery."""
+    lines: list[str] = []
+    cron.run(db.engine, app.config["GUESTBOOK"], OPTIONS, narrate=lines.append)
+    return "".join("i" if "of Robot" in line else "d" for line in lines)
+
+
+def test_the_first_delivery_does_not_wait_for_a_full_inbox(app: Flask, receiver: Receiver) -> None:
+    fill_inbox(500)
+    factories.delivery(factories.webhook(receiver.url()))
+    told = story(app)
+    assert told.count("i") == 500
+    assert told.index("d") < 250
+
+
+def test_a_full_outbox_and_a_full_inbox_advance_together(app: Flask, receiver: Receiver) -> None:
+    fill_inbox(100)
+    Book(app).stock(factories.webhook(receiver.url()), 2000)
+    told = story(app)
+    assert (told.count("i"), told.count("d")) == (100, 2000)
+    assert told.rindex("i") < len(told) - 100
+    assert "d" in told[: told.rindex("i")]
+
+
+def test_a_pass_that_stays_to_the_end_of_its_time_tidies_up_too(app: Flask) -> None:
+    Book(app).note_passes()
+    old = clock.now() - timedelta(days=31)
+    factories.delivery(factories.webhook(), status="processed", finished_at=old, created_at=old)
+    options = cron.Options(max_seconds=0.2, stay=True)
+    cron.run(db.engine, app.config["GUESTBOOK"], options)
+    assert factories.deliveries() == []
+
+
+class Clock:
+    """Stands in for `time`, so that a busy machine changes nothing."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    own = Clock()
+    monkeypatch.setattr(time_shares, "time", own)
+    return own
+
+
+class Endless:
+    """Work that there is always more of; each piece takes so many seconds."""
+
+    def __init__(self, own: Clock, piece: float) -> None:
+        self._clock = own
+        self._piece = piece
+
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
+        while self._clock.now < until and not stop.is_set():
+            self._clock.now += self._piece
+        return True
+
+    def next_due(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("ours", [0.0, 0.2], ids=["short turns of ours", "long turns of ours"])
+@pytest.mark.parametrize("piece", [0.002, 0.3], ids=["short pieces of theirs", "long pieces of theirs"])
+def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: float, piece: float) -> None:
+    sharing = Shares(Endless(turned, piece))
+    turned.now += ours
+    began = turned.now
+    assert sharing.give_turn(began + 60, StopFlag())
+    turn = turned.now - began
+    assert turn / (turn + ours) >= time_shares.LEAST_PART
+    assert sharing.owed / (turn + sharing.owed) == pytest.approx(time_shares.LEAST_PART)
+
+
+def test_a_turn_ends_with_the_pass(turned: Clock) -> None:
+    sharing = Shares(Endless(turned, 0.002))
+    assert sharing.give_turn(turned.now - 1, StopFlag())
+    assert sharing.owed == 0

@@ -1,0 +1,55 @@
+"""Events as formats are told them, and what is in the bodies that they give."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from guestbook.outbound import formats
+from guestbook.outbound.formats import sample_data
+
+MOMENT = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
+CHATS = ("slack", "discord", "teams", "mattermost", "ntfy", "telegram")
+URLS = {
+    "ntfy": "https://ntfy.sh/?topic=my-topic",
+    "telegram": "https://api.telegram.org/bot1:a/sendMessage?chat_id=-100123",
+}
+LINK = "https://book.example/comments/1"
+
+
+def comment(
+    message: str = "Hello", name: str = "Ada", website: str | None = None, **more: Any
+) -> dict[str, Any]:
+    told = {
+        "id": "1",
+        "name": name,
+        "website": website,
+        "message": message,
+        "status": "published",
+        "url": LINK,
+    }
+    return {"comment": told | more, "guestbook": {"title": "My book", "url": "https://book.example"}}
+
+
+def body(name: str, event: str = "comment.created", data: dict[str, Any] | None = None, **more: Any) -> Any:
+    """The body as the service reads it."""
+    url = more.pop("url", URLS.get(name, ""))
+    text = formats.render(name, event, MOMENT, data or sample_data.data(event), url=url, **more)
+    text.encode()
+    return json.loads(text)
+
+
+def said(name: str, shown: Any) -> str:
+    """What the service is to show as text, apart from titles and links that have a place of their own."""
+    if name == "teams":
+        [attachment] = shown["attachments"]
+        return "\n".join(block["inlines"][0]["text"] for block in attachment["content"]["body"])
+    if name == "slack":
+        return "".join(
+            part.get("text", part.get("url")) for part in shown["blocks"][0]["elements"][0]["elements"]
+        )
+    return str(shown[{"discord": "content", "ntfy": "message"}.get(name, "text")])
+
+
+def says(format_name: str, message: str, **more: Any) -> str:
+    """What the service is to show of a comment with that message."""
+    return said(format_name, body(format_name, data=comment(message, **more)))

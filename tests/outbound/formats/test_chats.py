@@ -1,0 +1,157 @@
+"""The bodies for chat services: as each demands, escaped as each reads, and nobody is called by them."""
+
+from typing import Any
+
+import pytest
+
+from guestbook.storage.models.webhook import EVENTS
+from tests.outbound.formats.cases import CHATS, LINK, body, comment, says
+
+ZERO_WIDTH = "\u200b"
+ENDED = "\ufeff"
+CARD = "application/vnd.microsoft.card.adaptive"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "slack",
+            {
+                "text": f"New comment in My book\nAda\nHello\n{LINK}",
+                "mrkdwn": False,
+                "blocks": [
+                    {
+                        "type": "rich_text",
+                        "elements": [
+                            {
+                                "type": "rich_text_section",
+                                "elements": [
+                                    {
+                                        "type": "text",
+                                        "text": "New comment in My book",
+                                        "style": {"bold": True},
+                                    },
+                                    {"type": "text", "text": "\nAda\nHello"},
+                                    {"type": "text", "text": "\n"},
+                                    {"type": "link", "url": LINK},
+                                ],
+                            }
+                        ],
+                    }
+                ],
+                "unfurl_links": False,
+                "unfurl_media": False,
+            },
+        ),
+        (
+            "discord",
+            {
+                "content": f"**New comment in My book**\nAda\nHello\n<{LINK}>",
+                "allowed_mentions": {"parse": []},
+                "flags": 4,
+            },
+        ),
+        ("mattermost", {"text": f"**New comment in My book**\nAda\nHello\n{LINK}"}),
+        (
+            "ntfy",
+            {
+                "topic": "my-topic",
+                "title": "New comment in My book",
+                "message": "Ada\nHello",
+                "click": LINK,
+            },
+        ),
+        (
+            "telegram",
+            {
+                "chat_id": -100123,
+                "text": f"New comment in My book\nAda\nHello\n{LINK}",
+                "link_preview_options": {"is_disabled": True},
+            },
+        ),
+    ],
+)
+def test_a_body_is_what_its_service_demands_and_no_more(name: str, expected: dict[str, Any]) -> None:
+    assert body(name, data=comment()) == expected
+
+
+def run(shown: dict[str, str]) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", **shown}]}
+
+
+def test_teams_gets_a_message_with_one_adaptive_card() -> None:
+    shown = body("teams", data=comment())
+    [attachment] = shown.pop("attachments")
+    assert shown == {"type": "message"}
+    assert attachment == {
+        "contentType": CARD,
+        "content": {
+            "type": "AdaptiveCard",
+            "version": "1.2",
+            "body": [
+                run({"text": "New comment in My book", "weight": "Bolder"}),
+                run({"text": "Ada"}),
+                run({"text": "Hello"}),
+            ],
+            "actions": [{"type": "Action.OpenUrl", "title": "Look", "url": LINK}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "hostile", "shown"),
+    [
+        ("slack", "<!channel> <@U1> <http://x|y> *b* `c` :d:", "<!channel> <@U1> <http://x|y> *b* `c` :d:"),
+        ("slack", "a & b &amp; *c*", "a & b &amp; *c*"),
+        ("discord", "[x](http://y.z)", f"\\[x\\](http://y.z{ENDED})"),
+        ("discord", r"*a* _b_ ~~c~~ `d` ||e||", r"\*a\* \_b\_ \~\~c\~\~ \`d\` \|\|e\|\|"),
+        ("discord", "# big\n> said", "\\# big\n\\> said"),
+        ("discord", "<@1> <t:0> \\*", r"\<\@1\> \<t\:0\> \\\*"),
+        ("teams", "[x](http://y) *a* _b_", "[x](http://y) *a* _b_"),
+        ("teams", "one\ntwo", "one\ntwo"),
+        ("mattermost", "@channel, @all", f"@{ZERO_WIDTH}channel, @{ZERO_WIDTH}all"),
+        ("mattermost", "&#64;here <!all>", f"&{ZERO_WIDTH}\\#64;here &lt;!all\\>"),
+        ("mattermost", "[x](y) # ~c~ `d` |", r"\[x\](y) \# \~c\~ \`d\` \|"),
+        ("mattermost", r"C:\dir \* $x$", f"C:{ZERO_WIDTH}\\dir \\\\\\* &#36;x&#36;"),
+        ("telegram", "@ada #b /c $D [x](y) <b>", "@_ada #_b /_c $_D [x](y) <b>".replace("_", ZERO_WIDTH)),
+        ("ntfy", "@ada [x](y) <b> & *", "@ada [x](y) <b> & *"),
+    ],
+)
+def test_markup_and_mentions_are_what_was_typed_and_nothing_happens(
+    name: str, hostile: str, shown: str
+) -> None:
+    assert shown in says(name, hostile)
+    assert shown.replace("\n", " ") in says(name, "", name=hostile).replace("\n", " ")
+
+
+def test_discord_mentions_nobody_even_so() -> None:
+    shown = body("discord", data=comment("@everyone @here <@&1>"))
+    assert "\\@everyone" in shown["content"]
+    assert shown["allowed_mentions"] == {"parse": []}
+
+
+@pytest.mark.parametrize("name", CHATS)
+@pytest.mark.parametrize("message", ["שלום עולם", "مرحبا 👩🏽‍🚀", "Zoë — “quoted” 'x'", "日本語\nです", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"])
+def test_every_script_arrives_as_it_is(name: str, message: str) -> None:
+    assert message in says(name, message)
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_what_hides_or_turns_text_does_not_arrive(name: str) -> None:
+    shown = says(name, "a\0b\u202ec\ud800d\ue000", name="A\u2066da\n")
+    assert not {"\0", "\u202e", "\u2066", "\ud800"} & set(shown)
+    assert "abcd" in shown
+
+
+@pytest.mark.parametrize("name", CHATS)
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_can_be_told(name: str, event: str) -> None:
+    assert body(name, event)
+
+
+@pytest.mark.parametrize("name", CHATS)
+@pytest.mark.parametrize("event", [*EVENTS, "comment.exploded"])
+def test_an_event_that_lacks_what_it_should_have_is_told_all_the_same(name: str, event: str) -> None:
+    for data in ({"x": 1}, {"comment": None}, {"comment": "x", "inbound": [1], "source": 3, "webhook": {}}):
+        assert body(name, event, data)

@@ -1,0 +1,91 @@
+"""The formats on their way: a webhook for each service, at a receiver that answers as the service does."""
+
+from typing import Any
+
+import pytest
+
+from guestbook.outbound import webhooks
+from guestbook.storage import database
+from guestbook.storage.models import Webhook
+from tests.outbound.formats.cases import said
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
+
+TOLD_BY_JSON = '{"note": {{ comment.message|tojson }}}'
+MESSAGE = "Hello *there* <@U1>"
+# What the owner pastes, where it goes, and how the service says that it has it.
+SERVICES: dict[str, tuple[str, str, Answer]] = {
+    "slack": ("/services/T/B/x", "/services/T/B/x", Answer(200, body=b"ok")),
+    "discord": ("/api/webhooks/1/x", "/api/webhooks/1/x?wait=true", Answer(200, body=b'{"id": "1"}')),
+    "teams": ("/workflows/1?sig=x", "/workflows/1?sig=x", Answer(202, body=b"")),
+    "mattermost": ("/hooks/x", "/hooks/x", Answer(200, body=b"ok")),
+    "ntfy": ("/my-topic", "/?topic=my-topic", Answer(200, body=b'{"id": "x"}')),
+    "telegram": (
+        "/bot1:a/sendMessage?chat_id=5",
+        "/bot1:a/sendMessage?chat_id=5",
+        Answer(200, body=b'{"ok":true,"result":{}}'),
+    ),
+}
+
+
+def add(url: str, **fields: Any) -> str:
+    return factories.written(
+        lambda session: webhooks.add(session, {"url": url, **fields}, factories.settings()).id
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_each_service_gets_the_comment_at_its_address_in_its_format(receiver: Receiver) -> None:
+    for name, (pasted, place, answer) in SERVICES.items():
+        receiver.answer(place, answer)
+        add(receiver.url(pasted), format_name=name)
+    add(receiver.url("/template"), format_name="template", template=TOLD_BY_JSON)
+    add(receiver.url("/json"))
+    factories.sign(MESSAGE)
+    factories.run_pass()
+    assert {(row.status, row.last_error) for row in factories.deliveries()} == {("processed", None)}
+    assert len(receiver.requests) == len(SERVICES) + 2
+    for name, (_, place, _) in SERVICES.items():
+        [request] = receiver.at(place)
+        assert request.headers["content-type"] == "application/json"
+        assert "Hello " in said(name, request.json)
+    assert receiver.at("/template")[0].json == {"note": MESSAGE}
+    assert receiver.at("/json")[0].json["data"]["comment"]["message"] == MESSAGE
+
+
+@pytest.mark.usefixtures("app")
+def test_a_deleted_webhook_of_discord_is_disabled_at_once(receiver: Receiver) -> None:
+    hook, other = (add(receiver.url("/gone"), format_name=name) for name in ("discord", "json"))
+    for place in ("/gone", "/gone?wait=true"):
+        receiver.answer(place, Answer(404, body=b'{"code": 10015}'))
+    factories.sign()
+    factories.run_pass()
+    assert factories.the(Webhook, hook).disabled_reason == "gone"
+    assert factories.the(Webhook, other).disabled_reason is None
+
+
+@pytest.mark.usefixtures("app")
+def test_a_throttled_service_is_left_alone_for_as_long_as_its_body_says(receiver: Receiver) -> None:
+    hook = add(receiver.url("/hook"), format_name="discord")
+    receiver.answer("/hook?wait=true", Answer(429, body=b'{"retry_after": 300.5}'))
+    factories.sign()
+    factories.run_pass()
+    row = factories.the(Webhook, hook)
+    [attempt] = factories.attempts()
+    assert 295 < (row.paused_until - attempt.started_at).total_seconds() < 310
+
+
+@pytest.mark.usefixtures("app")
+def test_a_pass_reads_the_answers_in_the_format_that_a_webhook_has_now(receiver: Receiver) -> None:
+    hook = add(receiver.url("/bot1:a/sendMessage?chat_id=5"), format_name="telegram")
+    receiver.answer("/bot1:a/sendMessage?chat_id=5", Answer(200, body=b'{"ok":false}'))
+    factories.sign()
+    factories.run_pass()
+    assert factories.one().last_error == 'The receiver answered 200, but not that it is "ok".'
+    with database.writing() as session:
+        webhooks.update(
+            session, session.get_one(Webhook, hook), {"format_name": "json"}, factories.settings()
+        )
+    factories.all_due()
+    factories.run_pass()
+    assert factories.one().status == "processed"

@@ -1,0 +1,112 @@
+"""The format template: what the owner wrote gives the body, or a sentence says why it does not."""
+
+import json
+
+import pytest
+
+from guestbook.outbound import formats
+from guestbook.outbound.formats import FormatFault, sample_data, template
+from guestbook.storage.models.webhook import EVENTS
+from tests.outbound.formats.cases import MOMENT, body, comment
+
+GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
+
+
+def fault(source: str | None, event: str = "comment.created") -> str:
+    with pytest.raises(FormatFault) as caught:
+        formats.render("template", event, MOMENT, comment('say "hi"'), template=source)
+    return str(caught.value)
+
+
+def test_a_template_sees_the_event_and_its_parts_by_their_names() -> None:
+    source = """
+    {"what": {{ event|tojson }}, "when": {{ timestamp|tojson }}, "who": {{ comment.name|tojson }},
+     "same": {{ data.comment.name|tojson }}, "book": {{ guestbook.title|tojson }},
+     "answer": {{ reply.message|tojson }}}
+    """
+    data = comment() | {"reply": {"message": "Thanks"}}
+    assert body("template", "comment.replied", data, template=source) == {
+        "what": "comment.replied",
+        "when": "2026-01-31T23:59:59.123Z",
+        "who": "Ada",
+        "same": "Ada",
+        "book": "My book",
+        "answer": "Thanks",
+    }
+
+
+def test_the_body_is_exactly_what_it_gives_without_the_blanks_around() -> None:
+    text = formats.render("template", "comment.created", MOMENT, comment(), template='\n {"a":  1}\n ')
+    assert text == '{"a":  1}'
+
+
+def test_any_text_can_be_told_by_a_template_that_writes_json() -> None:
+    hostile = '"}\\ \n</script> {{ 7 * 7 }} 🎈 \u2028'
+    assert body("template", data=comment(hostile), template=GOOD) == {"text": f"Ada: {hostile}"}
+
+
+def test_a_ping_has_a_sample_of_what_it_lacks_so_that_a_receiver_can_be_tried() -> None:
+    told = sample_data.data("ping") | {"webhook": {"id": "1", "name": "Mine"}}
+    source = '{"a": {{ comment.name|tojson }}, "b": {{ webhook.name|tojson }}, "c": {{ event|tojson }}}'
+    assert body("template", "ping", told, template=source) == {
+        "a": sample_data.data("comment.created")["comment"]["name"],
+        "b": "Mine",
+        "c": "ping",
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (None, "The webhook has no template."),
+        ("", "The webhook has no template."),
+        ("{{ comment.name }", "Line 1 of the template: "),
+        ('{"a": {{ source.name|tojson }}}', "The template asks for what this event does not have: "),
+        ("{{ comment.name.__class__.__mro__|tojson }}", "The template "),
+        (
+            " {# nothing #} ",
+            "The template does not give JSON: it gives nothing. Where a text belongs, write {{",
+        ),
+        (
+            '{"text": "{{ comment.message }}"}',
+            "The template does not give JSON: Expecting ',' delimiter in line 1",
+        ),
+        ('{"n": NaN}', "The template does not give JSON: NaN is no number there."),
+        ('{"a": 1} x', "The template does not give JSON: Extra data in line 1, column 10."),
+        ("[" * 5000, "The template does not give JSON: "),
+        ('"{{ "é" * 40000 }}"', "The template gives 80,002 bytes. Please let it give at most 60,000."),
+        (
+            '{% for a in "x"|list * 40000 %}{% for b in "x"|list * 40000 %}{% endfor %}{% endfor %}',
+            "The template",
+        ),
+    ],
+)
+def test_what_gives_no_body_says_why_in_a_sentence(source: str | None, sentence: str) -> None:
+    said = fault(source)
+    assert said.startswith(sentence)
+    assert said.endswith(".")
+
+
+def test_what_is_saved_is_tried_on_each_event_that_is_wanted() -> None:
+    template.check(GOOD, ["comment.created", "comment.deleted"])
+    with pytest.raises(FormatFault, match=r"^For webhook\.disabled: The template asks for what"):
+        template.check(GOOD, ["comment.created", "webhook.disabled"])
+    with pytest.raises(FormatFault, match=r"^Line 2 of the template"):
+        template.check("\n{% if %}", [])
+
+
+def test_what_nobody_can_foresee_is_not_tried() -> None:
+    template.check('{"x": {{ inbound.payload.repository.full_name|tojson }}}', ["inbound.received", "ping"])
+
+
+def test_a_template_that_quotes_by_itself_is_found_out_before_it_is_saved() -> None:
+    for part in ("name", "message"):
+        with pytest.raises(FormatFault, match="does not give JSON"):
+            template.check(f'{{"text": "{{{{ comment.{part} }}}}"}}', ["comment.created"])
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_there_is_a_sample_of_each_event_that_could_be_a_real_one(event: str) -> None:
+    told = sample_data.data(event)
+    assert told["guestbook"]
+    assert json.loads(json.dumps(told)) == told

@@ -1,0 +1,82 @@
+"""What is said of an event: who, what and where to see it."""
+
+from typing import Any
+
+import pytest
+
+from guestbook.outbound.formats import sample_data, wording
+from guestbook.outbound.formats.wording import Words
+from tests.outbound.formats.cases import LINK, comment
+
+HOME = "https://book.example"
+
+
+def test_a_comment_says_who_wrote_it_whence_and_with_which_website() -> None:
+    data = comment(website="https://ada.example/", origin={"name": "GitHub", "url": None})
+    said = wording.of("comment.created", data)
+    assert said == Words("New comment in My book", "Ada · via GitHub · https://ada.example/", "Hello", LINK)
+
+
+@pytest.mark.parametrize("website", [None, ""])
+def test_without_a_website_there_is_none(website: str | None) -> None:
+    assert wording.of("comment.published", comment(website=website)).who == "Ada"
+
+
+def test_one_that_waits_leads_to_the_desk_for_nobody_can_see_it_in_the_book() -> None:
+    said = wording.of("comment.created", comment(status="held"))
+    assert (said.title, said.link) == ("A comment waits for you in My book", f"{HOME}/admin/comments/1")
+
+
+def test_one_that_is_gone_leads_to_the_book() -> None:
+    said = wording.of("comment.deleted", comment())
+    assert (said.title, said.link) == ("A comment was taken out of My book", HOME)
+
+
+def test_an_answer_says_to_whom() -> None:
+    said = wording.of("comment.replied", comment() | {"reply": {"message": "Thanks"}})
+    assert said == Words("An answer to Ada in My book", "", "Thanks", LINK)
+
+
+def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:
+    data: dict[str, Any] = sample_data.data("inbound.received")
+    data["inbound"]["payload"] = {"text": "x" * 5000}
+    said = wording.of("inbound.received", data)
+    assert (said.title, said.who) == ("GitHub sent star to Guestbook", "octocat")
+    assert said.message.startswith('{"text": "xxx')
+    assert len(said.message) == wording.EXCERPT
+    assert said.message.endswith("…")
+    data["inbound"] |= {"payload": "plain", "event": None}
+    said = wording.of("inbound.received", data)
+    assert (said.title, said.message) == ("GitHub sent a webhook to Guestbook", "plain")
+
+
+def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
+    data: dict[str, Any] = sample_data.data("inbound.received")
+    data["inbound"] |= {
+        "payload": None,
+        "left_out": f"The payload has 90,000 bytes. See {HOME}/admin/inbox/1",
+    }
+    assert wording.of("inbound.received", data).message.endswith("See https://book.example/admin/inbox/1")
+
+
+def test_the_end_of_a_webhook_says_why() -> None:
+    said = wording.of("webhook.disabled", sample_data.data("webhook.disabled"))
+    assert said.message == "“Chat”: it has had no success for five days."
+
+
+def test_a_ping_says_that_it_is_a_test() -> None:
+    assert "This is a test of the webhook “Chat”" in wording.of("ping", sample_data.data("ping")).message
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "https://x y", "https://x>", "https://x/" + "y" * 600]
+)
+def test_a_link_that_could_break_out_of_its_place_is_left_out(address: str) -> None:
+    assert wording.of("comment.created", comment(url=address)).link == ""
+
+
+def test_long_names_and_titles_are_cut() -> None:
+    data = comment(name="n" * 1000)
+    data["guestbook"]["title"] = "t" * 1000
+    said = wording.of("comment.created", data)
+    assert (len(said.title), len(said.who)) == (wording.TITLE_LIMIT, wording.WHO_LIMIT)

@@ -1,0 +1,294 @@
+"""A drain of the outbox: who waits for whom, who is paused, and what it costs."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event, update
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from guestbook.lib import clock
+from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.recorder import Tally
+from guestbook.outbound.worker_pool import START_CAP
+from guestbook.queue.poller import Watch
+from guestbook.storage import database
+from guestbook.storage.models import Webhook
+from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks
+
+CONCURRENCY = 32
+CAP = CONCURRENCY // 4  # requests at once to one webhook
+AT_ONCE = ",".join(["0"] * 40)  # a retry schedule without waits
+
+
+def drain(book: Book, seconds: float = 20) -> Tally:
+    """Send what is due from this process."""
+    dispatch = Dispatch(book.engine, book.settings, concurrency=CONCURRENCY)
+    return dispatch.run(until=time.monotonic() + seconds, stay=False, stop=StopFlag())
+
+
+# --- one webhook beside the others
+
+
+def test_two_hanging_webhooks_of_twenty_do_not_hold_up_the_other_eighteen(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    environ = {**each_environ, "GUESTBOOK_TIMEOUT": "4"}
+    fast = [f"/{number}" for number in range(18)]
+    for path in fast:
+        receiver.answer(path, Answer(delay=0.02))
+        each_book.webhook(receiver.url(path))
+    each_book.publish(60)
+    forks.run(environ, "cron")
+    alone = _seconds_for(receiver, fast, 0)
+    for path in ("/hangs1", "/hangs2"):
+        receiver.answer(path, HANG)
+        each_book.webhook(receiver.url(path))
+    each_book.publish(60)
+    running = forks.start(environ, "cron")
+    receiver.wait_for(60 * 18 * 2 + 2)
+    while min(len(receiver.at(path)) for path in fast) < 120:
+        receiver.wait_for(len(receiver.requests) + 1, seconds=4)
+    beside = _seconds_for(receiver, fast, 60)
+    running.kill()
+    assert beside < 2 * alone
+    assert max(receiver.most_at_once(path) for path in fast) <= CAP
+    assert max(receiver.most_at_once(path) for path in ("/hangs1", "/hangs2")) <= 2
+
+
+def test_requests_in_flight_to_one_webhook_reach_its_cap_and_never_exceed_it(
+    book: Book, receiver: Receiver
+) -> None:
+    receiver.answer("/", Answer(delay=0.02))
+    book.webhook(receiver.url())
+    book.publish(200)
+    assert drain(book).processed == 200
+    assert receiver.most_at_once("/") == CAP
+
+
+def test_a_receiver_that_begins_to_hang_costs_few_timeouts_and_is_held_at_once(
+    book: Book, receiver: Receiver
+) -> None:
+    book.settings = replace(book.settings, timeout=0.5)
+    receiver.answer("/", *[OK] * 50, HANG)
+    webhook_id = book.webhook(receiver.url())
+    book.publish(200)
+    drain(book)
+    row = book.webhook_row(webhook_id)
+    assert row.paused_until > clock.now()
+    hung = len(receiver.requests) - 50
+    assert 5 <= hung <= CAP + 4  # those in flight when it began, and then one at a time
+    assert (row.failures_in_a_row, row.unreachable_in_a_row) == (hung, 5)
+    assert book.leased() == 0
+
+
+# --- a webhook that cannot be reached
+
+
+def test_five_failures_to_connect_pause_a_webhook_and_one_success_reopens_it(
+    each_book: Book, each_environ: dict[str, str], forks: Forks
+) -> None:
+    """Each pass is a process of its own, so all that is known of the pause is in the database."""
+    environ = {**each_environ, "GUESTBOOK_RETRY_SCHEDULE": AT_ONCE}
+    with Receiver() as down:
+        pass
+    webhook_id = each_book.webhook(down.url())
+    each_book.publish(12)
+    _pass_makes(each_book, forks, environ, attempts=5)
+    row = each_book.webhook_row(webhook_id)
+    assert (row.failures_in_a_row, row.unreachable_in_a_row) == (5, 5)
+    assert 0.8 * PAUSE_FIRST - 10 < (row.paused_until - clock.now()).total_seconds() <= 1.2 * PAUSE_FIRST
+
+    _pass_makes(each_book, forks, environ, attempts=5)  # nothing is sent while it is paused
+    each_book.unpause(webhook_id)
+    _pass_makes(each_book, forks, environ, attempts=6)  # one probes it
+    longer = each_book.webhook_row(webhook_id)
+    wait = (longer.paused_until - clock.now()).total_seconds()
+    assert 1.6 * PAUSE_FIRST - 10 < wait <= min(2.4 * PAUSE_FIRST, PAUSE_CAP)
+    assert each_book.statuses() == {"new": 12}
+
+    each_book.unpause(webhook_id)
+    with Receiver(port=down.port) as up:
+        up.answer("/", Answer(delay=0.05))
+        forks.run(environ, "cron")
+        assert len(up.requests) == 12
+        assert up.requests[1].at - up.requests[0].at >= 0.05  # the probe was alone
+    row = each_book.webhook_row(webhook_id)
+    assert (row.paused_until, row.unreachable_in_a_row, row.failing_since) == (None, 0, None)
+    assert each_book.statuses() == {"processed": 12}
+    each_book.check()
+
+
+def test_a_receiver_that_asks_for_patience_gets_no_request_until_its_time(
+    book: Book, receiver: Receiver
+) -> None:
+    receiver.answer("/", Answer(429, headers={"Retry-After": "100"}))
+    webhook_id = book.webhook(receiver.url())
+    book.publish(30)
+    drain(book)
+    assert len(receiver.requests) <= 2  # the two that a new webhook may get at once
+    assert 90 < (book.webhook_row(webhook_id).paused_until - clock.now()).total_seconds() <= 100
+    assert book.leased() == 0
+    drain(book)
+    assert len(receiver.requests) <= 2
+
+
+def test_disabling_a_webhook_stops_what_is_queued_for_it(book: Book, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(delay=0.3))
+    webhook_id = book.webhook(receiver.url())
+    book.publish(400)
+    sending = threading.Thread(target=drain, args=(book,), daemon=True)
+    sending.start()
+    receiver.wait_for(30)
+    with database.write(book.engine) as connection:
+        now = clock.now()
+        change = update(Webhook).where(Webhook.id == webhook_id)
+        connection.execute(change.values(disabled_at=now, disabled_reason="by_hand"))
+    sent = len(receiver.requests)
+    sending.join(20)
+    assert not sending.is_alive()
+    assert len(receiver.requests) - sent <= CAP  # what began before the next tick saw it
+    assert book.leased() == 0
+    assert book.statuses()["new"] == 400 - len(receiver.requests)
+
+
+def test_a_webhook_that_is_unusable_as_stored_costs_only_its_own_deliveries(
+    book: Book, receiver: Receiver
+) -> None:
+    good, broken = book.webhook(receiver.url("/good")), book.webhook(receiver.url("/broken"))
+    secretless = book.webhook(receiver.url("/secretless"), secret="none")
+    nowhere = book.webhook("not a URL")
+    with database.write(book.engine) as connection:
+        table = Webhook.__table__
+        connection.exec_driver_sql(f"UPDATE {table} SET headers = '{{broken' WHERE id = '{broken}'")
+    book.publish(3)
+    tally = drain(book)
+    assert (tally.processed, tally.retried) == (3, 9)
+    assert {request.path for request in receiver.requests} == {"/good"}
+    errors = {row.webhook_id: row.last_error for row in book.deliveries()}
+    assert errors[good] is None
+    assert "headers" in errors[broken]
+    assert "secret" in errors[secretless]
+    assert errors[nowhere]
+    book.check()
+
+
+def test_what_could_not_be_recorded_is_followed_by_no_further_request(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 2.0)
+    receiver.answer("/", Answer(delay=0.05))
+    book.webhook(receiver.url())
+    book.publish(200)
+    dispatch = Dispatch(book.engine, book.settings, concurrency=CONCURRENCY)
+    with book.engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE attempts")
+        connection.commit()
+    with pytest.raises(DBAPIError):
+        dispatch.run(until=time.monotonic() + 20, stay=False, stop=StopFlag())
+    tried, deadline = 0, time.monotonic() + 10
+    while dispatch._crew.busy and time.monotonic() < deadline:
+        dispatch._crew.wait(0.1)
+        tried += len(dispatch._crew.collect())
+    # Of the 16 that were claimed some were in flight just then; those that waited are not even tried.
+    assert not dispatch._crew.busy
+    assert tried <= 3 * START_CAP
+
+
+# --- what it costs
+
+
+def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Receiver) -> None:
+    """Counts what is begun as a writer (BEGIN IMMEDIATE on SQLite), and every word said to the database."""
+    each_book.webhook(receiver.url())
+    each_book.publish()
+    drain(each_book)
+    words, writers = Counter[str](), Counter[bool]()
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        words[statement.split()[0]] += 1
+
+    def count(connection: Connection) -> None:
+        writers["write_until" in connection.get_execution_options()] += 1
+
+    event.listen(each_book.engine, "before_cursor_execute", note)
+    event.listen(each_book.engine, "begin", count)
+    dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
+    dispatch.run(until=time.monotonic() + 0.5, stay=True, stop=StopFlag())
+    assert words["SELECT"] > 0
+    assert words.keys() <= {"SELECT", "BEGIN"}
+    assert writers[False] > 0
+    assert writers[True] == 0
+
+
+def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
+    """Holds the write lock on a second connection all the while: who wanted it would fail or wait."""
+    book.webhook("http://127.0.0.1:1/")
+    with Watch(book.engine) as watch, database.write(book.engine):
+        began = time.monotonic()
+        assert not watch.anything_due(clock.now())
+        watch.rest(time.monotonic() + 0.2, StopFlag())
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
+def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
+    """In rollback-journal mode even a look at the file's version must wait for a writer that commits."""
+    path = str(each_book.engine.url.database)
+    with Watch(each_book.engine) as watch, closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        watch._connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        watch._connection.rollback()
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OperationalError, match="locked"):
+            watch.mark()
+
+
+@pytest.mark.timeout(200)
+def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
+    book: Book, environ: dict[str, str], forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20,000 rows, or as many as GUESTBOOK_TEST_BACKLOG says: 100000 by hand."""
+    rows, webhooks = int(os.environ.get("GUESTBOOK_TEST_BACKLOG", "20000")), 8
+    book.note_passes()  # or this one would not tidy up
+    with in_a_process(tmp_path / "log") as base_url:
+        for number in range(webhooks):
+            book.stock(book.webhook(f"{base_url}/{number}"), rows // webhooks)
+        began = time.monotonic()
+        running = forks.start(environ, "cron", "--max-seconds", "150", point="measured")
+        assert running.wait(180) == 0
+        seconds = time.monotonic() - began
+        lines = read_log(tmp_path / "log")
+    assert book.statuses() == {"processed": rows}
+    assert Counter(line.path for line in lines).most_common()[-1][1] == rows // webhooks
+    measured = json.loads(running.printed)
+    with capsys.disabled():
+        print(
+            f"\n{rows} rows in {seconds:.1f} s: memory grew by {measured['grown']:.1f} MB, "
+            f"claims {measured['early']:.2f} ms a row at first, {measured['late']:.2f} ms at last"
+        )
+    assert measured["grown"] < 30
+    assert measured["late"] < 3 * measured["early"] + 0.1
+
+
+def _pass_makes(book: Book, forks: Forks, environ: dict[str, str], *, attempts: int) -> None:
+    """Run a pass, after which so many attempts have been made in all."""
+    running = forks.run(environ, "cron")
+    assert running.printed == ""
+    assert len(book.attempts()) == attempts
+
+
+def _seconds_for(receiver: Receiver, paths: list[str], first: int) -> float:
+    """Return the time from the first of these requests to the last, from that number on at each path."""
+    moments = [request.at for path in paths for request in receiver.at(path)[first:]]
+    return max(moments) - min(moments)

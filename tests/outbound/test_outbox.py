@@ -1,0 +1,298 @@
+"""The outbox: who gets an event, what is fixed when it is stored, and what a redelivery does."""
+
+import json
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, event, select
+
+from guestbook.lib import clock
+from guestbook.outbound import outbox, webhooks
+from guestbook.queue import requeue
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
+from guestbook.storage.models.webhook import Template
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
+
+HOUR = timedelta(hours=1)
+FAILING = Answer(500)
+
+
+def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> str:
+    settings = factories.settings()
+    return database.insist(
+        db.engine,
+        lambda connection: outbox.publish(connection, event, {"n": 1}, settings, leave_out=leave_out),
+    )
+
+
+def redeliver(*row_ids: str) -> list[str]:
+    with database.writing() as session:
+        return [row.id for row in requeue.make_due(session, Delivery, row_ids, clock.now())]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_those_get_an_event_whose_filter_names_it() -> None:
+    wants = {factories.webhook(), factories.webhook(events="ping comment.created")}
+    factories.webhook(events="comment.deleted")
+    factories.webhook(events="comment.create")
+    factories.webhook(events="")
+    event_id = publish()
+    assert {row.webhook_id for row in factories.deliveries()} == wants
+    assert {row.event_id for row in factories.deliveries()} == {event_id}
+    assert len({row.id for row in factories.deliveries()} | {event_id}) == 3
+
+
+@pytest.mark.usefixtures("app")
+def test_disabled_webhooks_get_it_too_and_who_is_left_out_does_not() -> None:
+    disabled = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+    publish(leave_out=(factories.webhook(),))
+    assert [row.webhook_id for row in factories.deliveries()] == [disabled]
+
+
+@pytest.mark.usefixtures("app")
+def test_an_event_that_nobody_wants_is_stored_nowhere() -> None:
+    publish()
+    assert factories.deliveries() == []
+
+
+def test_a_new_delivery_is_due_at_the_first_step_of_the_schedule(app: Flask) -> None:
+    factories.webhook()
+    later = replace(factories.settings(), retry_schedule=(60.0, 5.0))
+    app.config["GUESTBOOK"] = later
+    publish()
+    row = factories.one()
+    assert row.due_at == row.created_at + timedelta(seconds=60)
+    assert (row.status, row.attempts, row.claims, row.claimed_by, row.finished_at) == (
+        "new",
+        0,
+        0,
+        None,
+        None,
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_the_payload_tells_of_the_book() -> None:
+    factories.webhook()
+    publish()
+    row = factories.one()
+    assert json.loads(row.payload) == {
+        "type": "comment.created",
+        "timestamp": clock.to_text(row.created_at),
+        "data": {"n": 1, "guestbook": {"title": "Guestbook", "url": "https://book.example"}},
+    }
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_format_that_fails_costs_its_delivery_and_nothing_else() -> None:
+    good, bad = factories.webhook(), factories.webhook(format="semaphore")
+    comment_id = factories.sign()
+    assert factories.the(Comment, comment_id).message == "Hello"
+    rows = {row.webhook_id: row for row in factories.deliveries()}
+    assert rows[good].status == "new"
+    row = rows[bad]
+    assert (row.status, row.due_at, row.attempts, row.comment_id) == ("failed", None, 0, comment_id)
+    assert row.finished_at is not None
+    assert row.last_error == "The format semaphore failed (KeyError), so nothing was sent; kept as json."
+    assert row.payload == rows[good].payload
+
+
+@pytest.mark.usefixtures("each_app")
+def test_each_webhook_is_told_in_its_format_and_those_that_share_one_the_same() -> None:
+    one, two = factories.webhook(format="slack"), factories.webhook(format="slack")
+    here, there = (
+        factories.webhook(f"https://ntfy.sh/?topic={topic}", format="ntfy") for topic in ("a", "b")
+    )
+    factories.sign("a < b")
+    told = {row.webhook_id: json.loads(row.payload) for row in factories.deliveries()}
+    assert told[one] == told[two]
+    assert "a &lt; b" in told[one]["text"]
+    assert (told[here]["topic"], told[there]["topic"]) == ("a", "b")
+    assert {row.status for row in factories.deliveries()} == {"new"}
+
+
+@pytest.mark.usefixtures("each_app")
+def test_each_webhook_has_a_template_of_its_own_and_one_that_fails_says_why() -> None:
+    hooks = [factories.webhook(format="template") for _ in range(4)]
+    with database.writing() as session:
+        for hook, text in zip(hooks, ('"{{ event }}"', "[1]", '"{{ comment.message }}"'), strict=False):
+            session.add(Template(webhook_id=hook, text=text))
+    factories.sign('say "hi"')
+    rows = {row.webhook_id: row for row in factories.deliveries()}
+    assert [rows[hook].payload for hook in hooks[:2]] == ['"comment.created"', "[1]"]
+    assert [rows[hook].status for hook in hooks] == ["new", "new", "failed", "failed"]
+    assert rows[hooks[2]].last_error.startswith("The template does not give JSON: Extra data in line 1")
+    assert rows[hooks[3]].last_error == "The webhook has no template. Nothing was sent; kept as json."
+    assert json.loads(rows[hooks[2]].payload)["type"] == "comment.created"
+
+
+@pytest.mark.usefixtures("app")
+def test_templates_are_looked_up_where_a_webhook_has_one_and_nowhere_else() -> None:
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    factories.webhook(format="slack")
+    factories.webhook(format="template", events="comment.deleted")
+    factories.sign()
+    assert not [statement for statement in asked if "templates" in statement]
+    factories.webhook(format="template")
+    factories.sign()
+    twice = 2  # in the transaction that asks for the bodies, and in the one that stores them
+    assert len([statement for statement in asked if "templates" in statement]) == twice
+
+
+@pytest.mark.usefixtures("app")
+def test_the_bytes_the_id_and_the_time_of_an_event_stay_the_same_in_all_attempts(receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url("/hook"))
+    receiver.answer("/hook", FAILING, FAILING, Answer(200))
+    factories.sign("Grüße 🎈")
+    payload = factories.one().payload
+    for _ in range(2):
+        factories.run_pass()
+        factories.all_due()
+    with database.writing() as session:
+        session.get_one(Webhook, hook).format = "other"
+    factories.run_pass()
+    redeliver(factories.one().id)
+    factories.run_pass()
+    requests = receiver.at("/hook")
+    assert [request.headers["x-guestbook-attempt"] for request in requests] == ["1", "2", "3", "4"]
+    assert {request.body for request in requests} == {payload.encode()}
+    assert {request.event_id for request in requests} == {factories.one().event_id}
+
+
+@pytest.mark.usefixtures("app")
+def test_a_redelivery_while_a_retry_is_pending_replaces_it(receiver: Receiver) -> None:
+    factories.webhook(receiver.url("/hook"))
+    receiver.answer("/hook", FAILING, Answer(200))
+    factories.sign()
+    factories.run_pass()
+    assert factories.one().status == "new"
+    assert redeliver(factories.one().id) == [factories.one().id]
+    factories.run_pass()
+    factories.all_due()
+    factories.run_pass()
+    assert len(receiver.requests) == 2
+    assert [row.triggered_by for row in factories.attempts()] == ["schedule", "redelivery"]
+    assert factories.one().status == "processed"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_processed_one_is_sent_again_with_an_attempt_marked_so(receiver: Receiver) -> None:
+    factories.webhook(receiver.url("/hook"))
+    factories.sign()
+    factories.run_pass()
+    before = factories.one()
+    redeliver(before.id)
+    factories.run_pass()
+    after = factories.one()
+    assert [(row.number, row.triggered_by) for row in factories.attempts()] == [
+        (1, "schedule"),
+        (2, "redelivery"),
+    ]
+    assert (after.status, after.attempts, after.payload) == ("processed", 2, before.payload)
+
+
+def test_a_failed_one_gets_the_whole_schedule_again(app: Flask, receiver: Receiver) -> None:
+    app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0, 300.0))
+    factories.webhook(receiver.url("/hook"))
+    receiver.answer("/hook", FAILING)
+    factories.sign()
+    for _ in range(3):
+        factories.run_pass()
+        factories.all_due()
+    assert (factories.one().status, len(receiver.requests)) == ("failed", 2)
+    redeliver(factories.one().id)
+    for _ in range(3):
+        factories.run_pass()
+        factories.all_due()
+    assert (factories.one().status, len(receiver.requests)) == ("failed", 4)
+    made = [(row.number, row.triggered_by) for row in factories.attempts()]
+    assert made == [(1, "schedule"), (2, "schedule"), (3, "redelivery"), (4, "schedule")]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_a_pass_has_in_hand_is_left_alone() -> None:
+    now = clock.now()
+    hook = factories.webhook()
+    leased = factories.delivery(hook, claimed_by="a pass", claims=1, due_at=now + HOUR)
+    left_behind = factories.delivery(hook, claimed_by="a killed pass", claims=1, due_at=now - HOUR)
+    assert redeliver(leased, left_behind) == [left_behind]
+    assert factories.the(Delivery, leased).claimed_by == "a pass"
+    assert factories.the(Delivery, left_behind).claimed_by is None
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+def test_what_a_pass_took_after_the_look_is_left_alone_too() -> None:
+    row_id = factories.delivery(factories.webhook())
+    with database.writing() as session:
+        seen = session.get_one(Delivery, row_id)
+        with database.write(db.engine) as connection:
+            lease = {"claimed_by": "a pass", "claims": 1, "due_at": clock.now() + HOUR}
+            connection.execute(DELIVERIES.update().values(**lease))
+        assert requeue.make_due(session, Delivery, [seen.id], clock.now()) == []
+    assert factories.the(Delivery, row_id).claimed_by == "a pass"
+
+
+@pytest.mark.usefixtures("app")
+def test_deliveries_of_a_disabled_webhook_wait_and_go_when_it_is_enabled(receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url("/hook"))
+    factories.sign("before")
+    with database.writing() as session:
+        session.get_one(Webhook, hook).disable(clock.now(), "by_hand")
+    factories.sign("after")
+    redeliver(factories.deliveries()[0].id)
+    factories.run_pass()
+    assert receiver.requests == []
+    assert [row.status for row in factories.deliveries()] == ["new", "new"]
+    with database.writing() as session:
+        session.get_one(Webhook, hook).enable()
+    factories.run_pass()
+    assert len(receiver.requests) == 2
+    assert [row.status for row in factories.deliveries()] == ["processed", "processed"]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_ping_is_marked_as_a_test(receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url("/hook"), events="comment.deleted")
+    with database.writing() as session:
+        event_id = outbox.ping(session.connection(), session.get_one(Webhook, hook), factories.settings())
+    factories.run_pass()
+    [request] = receiver.requests
+    assert (request.headers["x-guestbook-event"], request.event_id) == ("ping", event_id)
+    assert request.json["data"]["webhook"] == {"id": hook, "name": "one"}
+    assert [row.triggered_by for row in factories.attempts()] == ["test"]
+
+
+@pytest.mark.usefixtures("app")
+def test_no_payload_holds_more_of_a_visitor_than_the_page() -> None:
+    factories.webhook(events="comment.created comment.published comment.deleted")
+    factories.sign()
+    for row in db.session.scalars(select(Delivery)):
+        comment = json.loads(row.payload)["data"]["comment"]
+        assert set(comment) == {"id", "name", "website", "message", "status", "url", "created_at"}
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_webhook_that_is_deleted_meanwhile_costs_nobody_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    row_id, engine = factories.webhook(), db.engine
+    with ThreadPoolExecutor(1) as pool:
+        deleting: list[Future[int]] = []
+        read = preferences.read
+
+        def read_slowly(source: Connection) -> preferences.Preferences:
+            """As between the look at the webhooks and the storing of their deliveries."""
+            deleting.append(pool.submit(webhooks.delete, engine, row_id))
+            wait(deleting, timeout=0.5)
+            return read(source)
+
+        monkeypatch.setattr(preferences, "read", read_slowly)
+        publish()
+        assert [one.result(timeout=20) for one in deleting]
+    assert db.session.scalars(select(Delivery)).all() == []

@@ -1,0 +1,307 @@
+"""What comes of a pass is written down: the delivery, its attempts, the webhook's health."""
+
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from guestbook.lib import clock
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
+from tests.system.chaos.book import Book
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
+    return factories.webhook(receiver.url("/hook"))
+
+
+def change(row_id: str, **values: Any) -> None:
+    with database.writing() as session:
+        row = session.get_one(Webhook, row_id)
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def answered(receiver: Receiver, *answers: Answer) -> None:
+    """Sign the book, let the receiver answer so, and run a pass."""
+    receiver.answer("/hook", *answers)
+    factories.sign()
+    factories.run_pass()
+
+
+@pytest.mark.usefixtures("hook")
+def test_a_success_is_final_and_written_down_with_its_answer(receiver: Receiver) -> None:
+    answered(receiver, Answer(202, body="danke ✓".encode(), headers={"X-Who": "me"}))
+    row = factories.one()
+    assert (row.status, row.attempts, row.claims, row.last_status_code, row.last_error) == (
+        "processed", 1, 1, 202, None,
+    )  # fmt: skip
+    assert row.finished_at is not None
+    [attempt] = factories.attempts(row.id)
+    assert (attempt.number, attempt.triggered_by, attempt.status_code, attempt.error) == (
+        1,
+        "schedule",
+        202,
+        None,
+    )
+    assert attempt.response_body == "danke ✓"
+    assert attempt.response_headers is not None
+    assert attempt.response_headers["X-Who"] == "me"
+    assert attempt.request_headers["webhook-id"] == row.event_id
+    assert row.created_at <= attempt.started_at <= row.finished_at
+
+
+def test_what_a_pass_sends_is_verified_by_the_library_of_the_standard(hook: str, receiver: Receiver) -> None:
+    answered(receiver, Answer())
+    [request] = receiver.requests
+    secret = factories.the(Webhook, hook).secret
+    assert Verifier(secret).verify(request.body, request.headers)["type"] == "comment.created"
+
+
+def test_after_a_rotation_both_secrets_verify_and_the_old_one_not_after_its_time(
+    hook: str, receiver: Receiver
+) -> None:
+    old = factories.the(Webhook, hook).secret
+    with database.writing() as session:
+        session.get_one(Webhook, hook).rotate_secret(clock.now())
+    new = factories.the(Webhook, hook).secret
+    answered(receiver, Answer())
+    change(hook, previous_secret_expires_at=clock.now() - SECOND)
+    answered(receiver, Answer())
+    during, after = receiver.requests
+    for secret in (old, new):
+        Verifier(secret).verify(during.body, during.headers)
+    Verifier(new).verify(after.body, after.headers)
+    with pytest.raises(WebhookVerificationError):
+        Verifier(old).verify(after.body, after.headers)
+    assert " " not in after.headers["webhook-signature"]
+
+
+def test_a_failure_waits_for_the_next_step_of_the_schedule(hook: str, receiver: Receiver) -> None:
+    answered(receiver, Answer(500, body=b"oops"))
+    row = factories.one()
+    assert (row.status, row.attempts, row.last_status_code) == ("new", 1, 500)
+    assert row.last_error == "The receiver answered 500."
+    assert row.due_at is not None
+    assert 3.5 * SECOND <= row.due_at - clock.now() <= 6 * SECOND
+    webhook = factories.the(Webhook, hook)
+    assert (webhook.failures_in_a_row, webhook.unreachable_in_a_row) == (1, 0)
+    assert webhook.failing_since is not None
+
+
+def test_a_schedule_that_is_used_up_ends_as_failed_and_is_told(
+    app: Flask, hook: str, receiver: Receiver
+) -> None:
+    app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0,))
+    receiver.answer("/hook", Answer(500))
+    factories.sign()
+    tally = factories.run_pass()
+    assert factories.one().status == "failed"
+    assert (tally.failed, dict(tally.given_up)) == (1, {("one", hook): 1})
+
+
+@pytest.mark.usefixtures("hook")
+def test_a_redirect_is_a_failure_and_its_target_is_never_visited(receiver: Receiver) -> None:
+    for status in (301, 302, 303, 307, 308):
+        answered(receiver, Answer(status, headers={"Location": receiver.url("/elsewhere")}))
+    assert [row.last_status_code for row in factories.deliveries()] == [301, 302, 303, 307, 308]
+    assert {row.status for row in factories.deliveries()} == {"new"}
+    assert receiver.at("/elsewhere") == []
+
+
+@pytest.mark.parametrize("answer", [Answer(410), Answer(400, headers={"Webhook-Delivery": "disable"})])
+def test_a_receiver_that_is_gone_disables_its_webhook_and_the_delivery_waits(
+    hook: str, receiver: Receiver, answer: Answer
+) -> None:
+    receiver.answer("/hook", answer)
+    factories.sign()
+    tally = factories.run_pass()
+    webhook = factories.the(Webhook, hook)
+    assert webhook.disabled_reason == "gone"
+    assert factories.one().status == "new"
+    assert tally.disabled == [
+        "webhook one was disabled: its receiver says that nothing is wanted there any more"
+    ]
+    factories.sign()
+    factories.all_due()
+    factories.run_pass()
+    assert len(receiver.requests) == 1
+
+
+def test_gone_at_the_end_of_the_schedule_waits_too(app: Flask, hook: str, receiver: Receiver) -> None:
+    app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0,))
+    answered(receiver, Answer(410), Answer())
+    assert factories.one().status == "new"
+    with database.writing() as session:
+        session.get_one(Webhook, hook).enable()
+    factories.run_pass()
+    assert factories.one().status == "processed"
+
+
+def test_thanks_and_disable_means_both(hook: str, receiver: Receiver) -> None:
+    answered(receiver, Answer(200, headers={"webhook-delivery": "disable"}))
+    assert factories.one().status == "processed"
+    assert factories.the(Webhook, hook).disabled_reason == "gone"
+
+
+def test_abort_message_fails_that_delivery_at_once_and_only_that(hook: str, receiver: Receiver) -> None:
+    answered(receiver, Answer(400, headers={"webhook-delivery": "abort-message"}))
+    assert factories.one().status == "failed"
+    assert "and asked for no further attempt" in str(factories.one().last_error)
+    assert factories.the(Webhook, hook).disabled_at is None
+    answered(receiver, Answer())
+    assert [row.status for row in factories.deliveries()] == ["failed", "processed"]
+
+
+def test_abort_message_with_a_success_ends_that_delivery_as_processed_with_a_note(
+    hook: str, receiver: Receiver
+) -> None:
+    answered(receiver, Answer(202, headers={"webhook-delivery": "abort-message"}))
+    row = factories.one()
+    assert (row.status, row.due_at, row.attempts, row.last_status_code) == ("processed", None, 1, 202)
+    note = "Delivered; the receiver asked for no further attempt (webhook-delivery: abort-message)."
+    assert row.last_error == note
+    assert factories.the(Webhook, hook).failures_in_a_row == 0
+
+
+def in_90_minutes() -> str:
+    return format_datetime(clock.now() + 90 * 60 * SECOND, usegmt=True)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize(
+    ("retry_after", "low", "high"),
+    [
+        ("7200", 7200, 7200),
+        ("600.5", 600.5, 600.5),
+        ("in 90 minutes", 5400 - 5, 5400),
+        ("99999999999", 86400, 86400),
+    ],
+)
+def test_retry_after_is_a_floor_for_the_delivery_and_a_pause_for_the_webhook(
+    hook: str, receiver: Receiver, status: int, retry_after: str, low: float, high: float
+) -> None:
+    retry_after = in_90_minutes() if retry_after == "in 90 minutes" else retry_after
+    answered(receiver, Answer(status, headers={"Retry-After": retry_after}))
+    paused_until = factories.the(Webhook, hook).paused_until
+    assert paused_until is not None
+    assert (low - 10) * SECOND <= paused_until - clock.now() <= high * SECOND
+    due_at = factories.one().due_at
+    assert due_at is not None
+    assert abs(due_at - paused_until) <= SECOND
+    factories.sign()
+    factories.run_pass()
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("retry_after", ["soon", "-5", "nan", "0", "Sat, 31 Jan 2015 12:00:00 GMT"])
+def test_a_retry_after_that_says_nothing_leaves_the_schedule(
+    hook: str, receiver: Receiver, retry_after: str
+) -> None:
+    answered(receiver, Answer(503, headers={"Retry-After": retry_after}))
+    assert factories.the(Webhook, hook).paused_until is None
+    row = factories.one()
+    assert row.due_at is not None
+    assert 3 * SECOND <= row.due_at - clock.now() <= 6 * SECOND
+
+
+def test_five_days_and_ten_failures_disable_a_webhook_and_the_others_are_told(
+    hook: str, receiver: Receiver, book: Book
+) -> None:
+    book.note_passes()
+    wants = factories.webhook(receiver.url("/other"), name="other", events="webhook.disabled")
+    factories.webhook(receiver.url("/third"), name="third", events="comment.deleted")
+    change(
+        hook,
+        failures_in_a_row=9,
+        failing_since=clock.now() - 5 * DAY,
+        events="comment.created webhook.disabled",
+    )
+    receiver.answer("/hook", Answer(500))
+    factories.sign()
+    tally = factories.run_pass()
+    webhook = factories.the(Webhook, hook)
+    assert (webhook.disabled_reason, webhook.failures_in_a_row) == ("failing", 10)
+    assert tally.disabled == ["webhook one was disabled: it has had no success for five days"]
+    told = [row for row in factories.deliveries() if row.event == "webhook.disabled"]
+    assert [row.webhook_id for row in told] == [wants]
+    [request] = receiver.at("/other")
+    assert request.json["data"]["webhook"] == {"id": hook, "name": "one", "reason": "failing"}
+    assert (receiver.at("/third"), len(receiver.at("/hook"))) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        {"failures_in_a_row": 8, "failing_since": clock.now() - 50 * DAY},
+        {"failures_in_a_row": 500, "failing_since": clock.now() - 4.9 * DAY},
+    ],
+)
+def test_fewer_days_or_failures_do_not(hook: str, receiver: Receiver, health: dict[str, Any]) -> None:
+    change(hook, **health)
+    answered(receiver, Answer(500))
+    assert factories.the(Webhook, hook).disabled_at is None
+
+
+def test_a_success_clears_the_record(hook: str, receiver: Receiver) -> None:
+    change(hook, failures_in_a_row=9, unreachable_in_a_row=4, failing_since=clock.now() - 9 * DAY)
+    answered(receiver, Answer())
+    webhook = factories.the(Webhook, hook)
+    assert (webhook.failures_in_a_row, webhook.unreachable_in_a_row, webhook.failing_since) == (0, 0, None)
+
+
+POISON = {
+    "a bad url": "url = 'http://[::1/'",
+    "an empty url": "url = ''",
+    "headers that are no JSON": "headers = 'nonsense'",
+    "headers that are a list": "headers = '[1]'",
+    "headers deeper than Python": f"headers = '{'[' * 50_000}'",
+    "a header that no request may have": 'headers = \'{"X Y": "a"}\'',
+    "a bad secret": "secret = 'hunter2'",
+    "a bad old secret": "previous_secret = 'x', previous_secret_expires_at = '2999-01-01T00:00:00.000Z'",
+}
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("poison", POISON)
+def test_a_poisoned_row_fails_by_itself_and_the_pass_goes_on(receiver: Receiver, poison: str) -> None:
+    bad, good = factories.webhook(receiver.url("/bad")), factories.webhook(receiver.url("/good"))
+    with database.write(db.engine) as connection:
+        connection.execute(
+            text(f"UPDATE webhooks SET {POISON[poison].replace(':', chr(92) + ':')} WHERE id = :id"),
+            {"id": bad},
+        )
+    factories.sign()
+    factories.run_pass()
+    rows = {row.webhook_id: row for row in factories.deliveries()}
+    assert (rows[good].status, rows[bad].status, rows[bad].attempts) == ("processed", "new", 1)
+    assert rows[bad].last_error
+    [attempt] = factories.attempts(rows[bad].id)
+    assert attempt.error == rows[bad].last_error
+    assert (receiver.at("/bad"), len(receiver.at("/good"))) == ([], 1)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_the_most_hostile_answer_is_stored_in_every_database(receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url("/hook"))
+    headers = {f"ä{number}\x01": "\x1b" * 1900 for number in range(8)}  # six times as long as JSON
+    answered(receiver, Answer(500, headers=headers, body=b'\\\x1b"\xc2\x9b' * 9000))
+    row = factories.one()
+    assert (row.status, row.attempts) == ("new", 1)
+    [attempt] = factories.attempts()
+    assert attempt.response_headers
+    assert len((attempt.response_body or "").encode()) <= 16 * 1024
+    assert factories.the(Webhook, hook).failures_in_a_row == 1

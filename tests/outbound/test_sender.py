@@ -1,0 +1,240 @@
+"""One attempt, to a real receiver: what it gets, and what is written down of its answer."""
+
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from guestbook.lib import clock, signing
+from guestbook.lib.version import VERSION
+from guestbook.outbound import sender
+from guestbook.outbound.sender import Errand, Outcome, Sender
+from guestbook.transport import Transport
+from tests.support.receiver import Answer, Receiver
+
+SECRET, OLD_SECRET = signing.new_secret(), signing.new_secret()
+LIMIT = 16 * 1024
+
+
+@pytest.fixture
+def send(receiver: Receiver) -> Iterator["Send"]:
+    transport = Transport(timeout=3, allow_networks=(ip_network("127.0.0.0/8"),))
+    yield Send(Sender(transport, timeout=3, base_url="https://book.example"), receiver)
+    transport.close()
+
+
+class Send:
+    """Make an attempt with some of its values changed."""
+
+    def __init__(self, one: Sender, receiver: Receiver) -> None:
+        self.one, self.receiver = one, receiver
+
+    def __call__(self, **values: Any) -> Outcome:
+        row = {"url": self.receiver.url("/hook"), "headers": "{}", "secret": SECRET, "previous": None}
+        row |= {"format_name": "json"}
+        row |= {name: values.pop(name) for name in list(values) if name in row}
+        errand = {
+            "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
+            "attempts": 0, "schedule_start": 0, "due_at": clock.now(), "token": "me",
+            "lease_end": time.monotonic() + 60, "receiver": sender.receiver("3" * 32, "chat", **row),
+            **values,
+        }  # fmt: skip
+        return self.one.attempt(Errand(**errand))
+
+    def answered(self, answer: Answer, **values: Any) -> Outcome:
+        self.receiver.answer("/hook", answer)
+        return self(**values)
+
+
+def test_the_receiver_gets_what_the_contract_says(send: Send, receiver: Receiver) -> None:
+    outcome = send(attempts=2)
+    [request] = receiver.requests
+    headers = request.headers
+    assert (request.method, request.body) == ("POST", b'{"type":"x"}')
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"] == f"guestbook/{VERSION} (+https://book.example)"
+    assert (headers["x-guestbook-event"], headers["x-guestbook-attempt"]) == ("comment.created", "3")
+    assert headers["webhook-id"] == "2" * 32
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
+    assert headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
+    assert (outcome.ok, outcome.status_code, outcome.error, outcome.response_body) == (True, 200, None, "ok")
+
+
+def test_the_library_of_the_standard_verifies_it_and_no_other_body(send: Send, receiver: Receiver) -> None:
+    send()
+    [request] = receiver.requests
+    assert Verifier(SECRET).verify(request.body, request.headers) == {"type": "x"}
+    with pytest.raises(WebhookVerificationError):
+        Verifier(SECRET).verify(request.body + b" ", request.headers)
+    with pytest.raises(WebhookVerificationError):
+        Verifier(OLD_SECRET).verify(request.body, request.headers)
+
+
+def test_while_a_rotated_secret_is_valid_both_verify(send: Send, receiver: Receiver) -> None:
+    send(previous=OLD_SECRET)
+    [request] = receiver.requests
+    for secret in (SECRET, OLD_SECRET):
+        Verifier(secret).verify(request.body, request.headers)
+    assert len(request.headers["webhook-signature"].split(" ")) == 2
+
+
+def test_its_own_headers_are_sent_and_their_values_not_written_down(send: Send, receiver: Receiver) -> None:
+    outcome = send(headers='{"Authorization": "Bearer hunter2", "X-Number": 7}')
+    [request] = receiver.requests
+    assert (request.headers["authorization"], request.headers["x-number"]) == ("Bearer hunter2", "7")
+    shown = outcome.request_headers
+    assert (shown["Authorization"], shown["X-Number"]) == ("(hidden)", "(hidden)")
+    assert "hunter2" not in str(shown)
+    assert not [name for name in shown if "signature" in name.lower()]
+    assert shown["webhook-id"] == "2" * 32
+
+
+@pytest.mark.parametrize("status", [199 + 1, 204])
+def test_2xx_is_success(send: Send, status: int) -> None:
+    assert send.answered(Answer(status, body=b"")).ok
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 400, 404, 410, 429, 500, 503])
+def test_everything_else_is_a_failure_with_a_sentence(send: Send, receiver: Receiver, status: int) -> None:
+    outcome = send.answered(Answer(status, headers={"Location": receiver.url("/elsewhere")}))
+    assert not outcome.ok
+    assert (outcome.status_code, outcome.unreachable) == (status, False)
+    assert outcome.error == f"The receiver answered {status}."
+    assert outcome.response_headers
+    assert outcome.response_headers["Location"] == receiver.url("/elsewhere")
+    assert receiver.at("/elsewhere") == []
+
+
+def test_an_answer_is_read_as_the_service_of_the_format_means_it(send: Send) -> None:
+    no = Answer(200, body=b'{"ok":false}')
+    assert send.answered(no).ok
+    outcome = send.answered(no, format_name="telegram")
+    assert (outcome.ok, outcome.status_code) == (False, 200)
+    assert outcome.error == 'The receiver answered 200, but not that it is "ok".'
+    assert (
+        send.answered(Answer(429, body=b'{"retry_after": 7.5}'), format_name="discord").meaning.pause == 7.5
+    )
+
+
+def test_a_receiver_that_hangs_up_is_a_failure_with_a_sentence(send: Send) -> None:
+    outcome = send.answered(Answer(drop=True))
+    assert (outcome.ok, outcome.status_code, outcome.unreachable) == (False, None, False)
+    assert outcome.error
+    assert "closed the connection without a complete answer" in outcome.error
+
+
+def test_a_receiver_that_is_not_there_is_unreachable(send: Send, receiver: Receiver) -> None:
+    receiver.close()
+    outcome = send()
+    assert (outcome.ok, outcome.unreachable) == (False, True)
+    assert outcome.error
+    assert outcome.error.startswith("The connection could not be made.")
+
+
+def test_a_private_address_is_refused(send: Send) -> None:
+    outcome = send(url="http://10.0.0.1/")
+    assert outcome.error
+    assert outcome.error.startswith("The host has a private or reserved address, so nothing was sent.")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"url": "nonsense"}, "The URL cannot be used."),
+        ({"url": "http://[::1/"}, "The URL cannot be used."),
+        ({"url": ""}, "The URL cannot be used."),
+        ({"headers": "nonsense"}, "the webhook's stored headers are no JSON object"),
+        ({"headers": "[]"}, "the webhook's stored headers are no JSON object"),
+        ({"headers": "[" * 100_000}, "the webhook's stored headers are no JSON object"),
+        ({"headers": '{"X": "a\\r\\nHost: b"}'}, "A header cannot be sent."),
+        ({"headers": '{"X Y": "a"}'}, "A header cannot be sent."),
+        ({"headers": '{"X": "ключ"}'}, "A header cannot be sent."),
+        ({"headers": '{"Content-Length": "1"}'}, "A header cannot be sent."),
+        ({"secret": "hunter2"}, "the webhook's stored secret is not whsec_"),
+        ({"secret": "whsec_ключ"}, "the webhook's stored secret is not whsec_"),
+        ({"previous": "hunter2"}, "the webhook's stored secret is not whsec_"),
+    ],
+)
+def test_a_poisoned_row_is_that_attempts_outcome(
+    send: Send, receiver: Receiver, values: dict[str, Any], sentence: str
+) -> None:
+    outcome = send(**values)
+    assert not outcome.ok
+    assert outcome.started_at is not None
+    assert outcome.error
+    assert sentence in outcome.error
+    assert "hunter2" not in outcome.error
+    assert len(outcome.error) <= 300
+    assert receiver.requests == []
+    assert send().ok
+
+
+def test_a_lease_too_short_for_the_deadline_sends_nothing(send: Send, receiver: Receiver) -> None:
+    outcome = send(lease_end=time.monotonic() + 3 + sender.MARGIN - 0.1)
+    assert (outcome.started_at, outcome.ok, outcome.error) == (None, False, None)
+    assert receiver.requests == []
+
+
+def test_how_long_it_took_is_written_down(send: Send) -> None:
+    outcome = send.answered(Answer(delay=0.05))
+    assert 50 <= outcome.milliseconds < 3000
+    assert outcome.started_at is not None
+    assert 0 <= (clock.now() - outcome.started_at).total_seconds() < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "stored"),
+    [
+        (b"", ""),
+        ("Grüße 🎈\n\x1b[31m".encode(), "Grüße 🎈\n\x1b[31m"),
+        (b"a\0b", "(binary, 3 bytes, begins 61 00 62)"),
+        (b"\xff\xfe\xfd", "(binary, 3 bytes, begins ff fe fd)"),
+        (b"\xffabc", "(binary, 4 bytes, begins ff 61 62 63)"),
+        (b"x" * LIMIT, "x" * LIMIT),
+        (b"x" * (LIMIT + 9), "x" * LIMIT),
+        (b"x" * (LIMIT - 2) + "🎈".encode(), "x" * (LIMIT - 2)),
+    ],
+)
+def test_an_answer_is_stored_as_text_or_marked_binary_and_never_beyond_16_kib(
+    send: Send, body: bytes, stored: str
+) -> None:
+    outcome = send.answered(Answer(body=body))
+    assert outcome.ok
+    assert outcome.response_body == stored
+    assert len(outcome.response_body.encode()) <= LIMIT
+
+
+def test_an_answer_that_is_cut_is_a_success_with_a_note(send: Send) -> None:
+    outcome = send.answered(Answer(body=b"x" * 3 * LIMIT))
+    assert outcome.ok
+    assert outcome.error == "Delivered; the rest of the answer was left unread (body_cut)."
+
+
+def test_headers_of_an_answer_are_stored_without_controls(send: Send) -> None:
+    outcome = send.answered(Answer(headers={"X-A": "a\x1b[31m\x9b\0b", "X\x01B": "é"}))
+    assert outcome.response_headers
+    assert outcome.response_headers["X-A"] == "a [31m  b"
+    assert outcome.response_headers["X B"] == "é"
+
+
+@pytest.mark.parametrize(
+    ("event", "attempts", "schedule_start", "triggered_by"),
+    [
+        ("comment.created", 0, 0, "schedule"),
+        ("comment.created", 1, 0, "schedule"),
+        ("comment.created", 3, 3, "redelivery"),
+        ("comment.created", 4, 3, "schedule"),
+        ("ping", 0, 0, "test"),
+        ("ping", 1, 0, "schedule"),
+        ("ping", 2, 2, "redelivery"),
+    ],
+)
+def test_an_attempt_knows_what_it_is_owed_to(
+    send: Send, event: str, attempts: int, schedule_start: int, triggered_by: str
+) -> None:
+    outcome = send(event=event, attempts=attempts, schedule_start=schedule_start)
+    assert outcome.errand.triggered_by == triggered_by

@@ -1,0 +1,142 @@
+"""A signature explained: each step is what signing does, and the programs shown verify this very delivery."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook as Verifier
+
+from guestbook.lib import signing
+from guestbook.outbound import signature_steps
+from tests.conftest import need
+
+SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", signing.new_secret()
+EVENT_ID, TIMESTAMP = "019a2b3c4d5e7f60819a2b3c4d5e7f60", 1614265330
+HOSTILE = [
+    '{"test": 2432232314}',
+    "",
+    """it's "quoted" `twice` \\ \\\\ \\' '; exit(0); // """,
+    "#{exit 0} #{`id`} $x ${y} {$z} @body @id %s %(a)s {0} {{ 7*7 }} {% raw %}",
+    "?> <?php exit(0); </pre><script>alert(1)</script> <!-- ''' \"\"\" =begin __END__",
+    "one\ntwo\r\nthree\rfour\u2028five\u2029six\x85\t\x0b\x0c\x1b[31m\x00\x7f end\n",
+    "🎈 👩‍👩‍👧 Zoë שלום \u202eback\u2066 nbsp\xa0 \ufeff \U000e0041 \U0010ffff \uffff",
+    "ends with a backslash \\",
+    json.dumps({"data": {"message": "a\nb'\"\\ #{x} ?> 🎈"}}, ensure_ascii=False),
+]
+RUNS = {"python": [sys.executable, "-I"], "php": ["php"], "node": ["node"], "ruby": ["ruby", "-w"]}
+
+
+def explained(body: str, secret: str = SECRET, previous: str | None = None) -> signature_steps.Explanation:
+    return signature_steps.explain(EVENT_ID, TIMESTAMP, body.encode(), secret, previous)
+
+
+def run(snippet: signature_steps.Snippet, folder: Path, secret: str | None) -> tuple[int, str, str]:
+    program = folder / snippet.file
+    program.write_text(snippet.text, encoding="utf-8", newline="")
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C"} | ({} if secret is None else {"WEBHOOK_SECRET": secret})
+    command = [*RUNS[snippet.name], str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, cwd=folder)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(params=signature_steps.LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    if request.param != "python":
+        need(request.param)
+    return str(request.param)
+
+
+def snippet(language: str, it: signature_steps.Explanation) -> signature_steps.Snippet:
+    [one] = [one for one in signature_steps.snippets(it) if one.name == language]
+    return one
+
+
+# --- the steps
+
+
+def test_the_steps_are_those_of_the_specification() -> None:
+    it = explained('{"test": 2432232314}')
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    signed = f'{EVENT_ID}.{TIMESTAMP}.{{"test": 2432232314}}'.encode()
+    [signature] = it.signatures
+    assert signature.key_length == len(key) == 24
+    assert signature.digest == hmac.new(key, signed, hashlib.sha256).digest()
+    assert it.header == signature.value == "v1," + base64.b64encode(signature.digest).decode()
+    assert it.hub == "sha256=" + hmac.new(SECRET.encode(), it.body, hashlib.sha256).hexdigest()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_the_library_of_the_standard_makes_the_same_header(body: str) -> None:
+    moment = datetime.fromtimestamp(TIMESTAMP, UTC)
+    assert explained(body).header == Verifier(SECRET).sign(EVENT_ID, moment, body)
+
+
+def test_with_a_previous_secret_there_is_a_signature_of_each_the_current_one_first() -> None:
+    it = explained("{}", SECRET, OTHER)
+    assert [one.value for one in it.signatures] == [explained("{}").header, explained("{}", OTHER).header]
+    assert it.header == " ".join(one.value for one in it.signatures)
+    assert it.hub == explained("{}").hub
+
+
+def test_no_step_and_no_program_holds_a_secret() -> None:
+    it = explained("{}", SECRET, OTHER)
+    said = repr(it) + "".join(one.text for one in signature_steps.snippets(it))
+    for secret in (SECRET, OTHER):
+        assert secret.removeprefix("whsec_") not in said
+        assert repr(signing.key_of(secret)) not in said
+
+
+def test_what_is_no_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="A secret is whsec_"):
+        explained("{}", "typed by hand")
+
+
+# --- the programs
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_the_program_finds_this_delivery_valid(language: str, body: str, tmp_path: Path) -> None:
+    assert run(snippet(language, explained(body)), tmp_path, SECRET) == (0, "valid\n", "")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [OTHER, SECRET[:-4], "nonsense!", "ключ", "", None],
+    ids=["another", "cut", "nonsense", "not ASCII", "empty", "none"],  # the same in all processes
+)
+def test_with_another_secret_it_does_not(language: str, secret: str | None, tmp_path: Path) -> None:
+    assert run(snippet(language, explained(HOSTILE[0])), tmp_path, secret) == (1, "not valid\n", "")
+
+
+def test_a_body_that_was_altered_is_not_valid(language: str, tmp_path: Path) -> None:
+    whole = snippet(language, explained("before"))
+    altered = signature_steps.Snippet(
+        whole.name, "", whole.file, "", whole.text.replace("'before'", "'beforE'")
+    )
+    assert altered.text != whole.text
+    assert run(altered, tmp_path, SECRET) == (1, "not valid\n", "")
+
+
+def test_while_two_secrets_sign_either_is_right(language: str, tmp_path: Path) -> None:
+    both = snippet(language, explained("{}", SECRET, OTHER))
+    assert run(both, tmp_path, SECRET) == (0, "valid\n", "")
+    assert run(both, tmp_path, OTHER) == (0, "valid\n", "")
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_program_can_be_read_and_copied_from_a_page(body: str) -> None:
+    for one, plain in zip(
+        signature_steps.snippets(explained(body)), signature_steps.snippets(explained("")), strict=True
+    ):
+        seen = [letter for letter in one.text if letter != "\n" and letter not in signature_steps.JOINERS]
+        assert all(letter.isprintable() for letter in seen)
+        assert one.text.count("\n") == plain.text.count("\n")

@@ -1,0 +1,172 @@
+"""The desk and the formats: a URL suggests one, is made to work for it, and a template is tried first."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook.lib.errors import Refused
+from guestbook.outbound import webhooks
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from guestbook.storage.models.webhook import Template
+from tests.support import factories
+
+URL = "https://receiver.example/hook"
+DISCORD = "https://discord.com/api/webhooks/1/x"
+TELEGRAM = "https://api.telegram.org/bot1:a/sendMessage"
+GOOD = '{"text": {{ comment.message|tojson }}}'
+
+
+@pytest.fixture(autouse=True)
+def _app(app: Flask) -> None:
+    pass
+
+
+def add(url: str = URL, **fields: Any) -> Webhook:
+    row_id = factories.written(
+        lambda session: webhooks.add(session, {"url": url, **fields}, factories.settings()).id
+    )
+    found: Webhook = factories.the(Webhook, row_id)
+    return found
+
+
+def update(row: Webhook, **fields: Any) -> Webhook:
+    row_id = row.id
+    factories.written(
+        lambda session: webhooks.update(
+            session, session.get_one(Webhook, row_id), fields, factories.settings()
+        )
+    )
+    found: Webhook = factories.the(Webhook, row.id)
+    return found
+
+
+def refused(act: Any, *arguments: Any, **fields: Any) -> dict[str, str]:
+    with pytest.raises(Refused) as caught:
+        act(*arguments, **fields)
+    return caught.value.fields
+
+
+def templates() -> dict[str, str]:
+    db.session.rollback()
+    return {row.webhook_id: row.text for row in db.session.scalars(select(Template))}
+
+
+@pytest.mark.parametrize(
+    ("url", "format_name", "settled"),
+    [
+        ("https://hooks.slack.com/services/T/B/x", "slack", "https://hooks.slack.com/services/T/B/x"),
+        (DISCORD, "discord", DISCORD + "?wait=true"),
+        ("HTTPS://NTFY.SH/my-topic", "ntfy", "https://ntfy.sh/?topic=my-topic"),
+        (TELEGRAM + "?chat_id=5", "telegram", TELEGRAM + "?chat_id=5"),
+        (URL, "json", URL),
+    ],
+)
+def test_a_webhook_without_a_format_gets_the_one_of_its_url(url: str, format_name: str, settled: str) -> None:
+    row = add(url)
+    assert (row.format, row.url) == (format_name, settled)
+
+
+@pytest.mark.parametrize("format_name", ["json", "slack"])
+def test_a_format_that_is_named_wins_over_the_url(format_name: str) -> None:
+    row = add(DISCORD, format_name=format_name)
+    assert (row.format, row.url) == (format_name, DISCORD)
+
+
+def test_what_the_format_lacks_in_the_url_is_refused() -> None:
+    assert "chat_id=<chat>" in refused(add, TELEGRAM)["url"]
+    assert "must name ntfy’s topic" in refused(add, "https://receiver.example/", format_name="ntfy")["url"]
+    row = add()
+    assert "chat_id=<chat>" in refused(update, row, format_name="telegram")["url"]
+    assert factories.the(Webhook, row.id).format == "json"
+    assert refused(add, "https://ntfy.sh/" + "x/" * 989 + "t", format_name="ntfy")["url"].startswith(
+        "The URL is longer"
+    )
+
+
+@pytest.mark.parametrize("format_name", [None, "json", "teams"])
+def test_a_retired_url_is_refused_in_any_format(format_name: str | None) -> None:
+    fields = {"format_name": format_name} if format_name else {}
+    url = "https://acme.webhook.office.com/webhookb2/1"
+    assert refused(add, url, **fields)["url"].startswith("Microsoft has retired")
+    assert refused(update, add(), url=url)["url"].startswith("Microsoft has retired")
+
+
+def test_a_change_of_the_format_or_the_url_makes_the_url_work() -> None:
+    row = update(add("https://ntfy.example/a"), format_name="ntfy")
+    assert (row.format, row.url) == ("ntfy", "https://ntfy.example/?topic=a")
+    assert update(row, url="https://ntfy.example/b").url == "https://ntfy.example/?topic=b"
+    assert update(row, name="Two").url == "https://ntfy.example/?topic=b"
+
+
+def test_a_new_url_of_another_service_leaves_the_format_alone() -> None:
+    assert update(add(), url=DISCORD).format == "json"
+
+
+def test_a_template_says_its_format_by_itself() -> None:
+    row = add(template=GOOD)
+    assert (row.format, templates()) == ("template", {row.id: GOOD})
+    row = update(add(), template=GOOD)
+    assert (row.format, templates()[row.id]) == ("template", GOOD)
+
+
+def test_a_template_is_changed_kept_and_thrown_away_with_the_format() -> None:
+    row = add(format_name="template", template=GOOD)
+    update(row, name="Two")
+    assert templates() == {row.id: GOOD}
+    update(row, template="[1]")
+    assert templates() == {row.id: "[1]"}
+    assert webhooks.template_of(db.session(), factories.the(Webhook, row.id)) == "[1]"
+    assert update(row, format_name="json").format == "json"
+    assert templates() == {}
+    assert webhooks.template_of(db.session(), factories.the(Webhook, row.id)) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"format_name": "template"}, "Write the template"),
+        ({"format_name": "template", "template": " \u200b "}, "Write the template"),
+        ({"format_name": "json", "template": GOOD}, "The format json has no template"),
+        ({"template": "{% if %}"}, "Line 1 of the template: "),
+        ({"template": "x" * 8001}, "A template has at most 8,000 characters."),
+        (
+            {"template": '{"a": "{{ comment.message }}"}'},
+            "For comment.created: The template does not give JSON",
+        ),
+        (
+            {"template": GOOD, "events": ["ping", "webhook.disabled"]},
+            "For webhook.disabled: The template asks for",
+        ),
+    ],
+)
+def test_a_template_that_is_wrong_is_refused_and_nothing_is_saved(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    assert refused(add, **fields)["template"].startswith(sentence)
+    row = add()
+    before = (row.format, row.events, row.name)
+    assert refused(update, row, name="Two", **fields)["template"].startswith(sentence)
+    row = factories.the(Webhook, row.id)
+    assert (row.format, row.events, row.name) == before
+    assert templates() == {}
+
+
+def test_other_events_are_tried_on_the_template_that_is_there() -> None:
+    row = add(template=GOOD)
+    assert "For webhook.disabled" in refused(update, row, events=["webhook.disabled"])["template"]
+    assert update(row, events=["comment.deleted"]).events == "comment.deleted"
+
+
+def test_what_a_database_cannot_keep_is_taken_out_of_a_template() -> None:
+    row = add(template='["a\0b\ud800"]')
+    assert templates() == {row.id: '["ab"]'}
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_webhook_goes_with_its_template() -> None:
+    row = add(template=GOOD)
+    webhooks.delete(db.engine, row.id)
+    assert templates() == {}

@@ -1,0 +1,266 @@
+"""The desk: what is wrong with a webhook is refused in a sentence, and then nothing has changed."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook.lib import clock
+from guestbook.outbound import webhooks
+from guestbook.outbound.webhooks import Refused
+from guestbook.storage import batch_delete, database
+from guestbook.storage.database import db
+from guestbook.storage.models import Attempt, Delivery, Webhook
+from tests.support import factories
+
+URL = "https://receiver.example/hook"
+
+
+@pytest.fixture(autouse=True)
+def _app(app: Flask) -> None:
+    pass
+
+
+def add(**fields: Any) -> Webhook:
+    with database.writing() as session:
+        row_id = webhooks.add(session, {"url": URL, **fields}, factories.settings()).id
+    found: Webhook = factories.the(Webhook, row_id)
+    return found
+
+
+def refusal(**fields: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        add(**fields)
+    assert db.session.scalars(select(Webhook)).all() == []
+    return str(caught.value)
+
+
+def update(row: Webhook, **fields: Any) -> Webhook:
+    with database.writing() as session:
+        webhooks.update(session, session.get_one(Webhook, row.id), fields, factories.settings())
+    found: Webhook = factories.the(Webhook, row.id)
+    return found
+
+
+def attempt(delivery_id: str, number: int) -> Attempt:
+    return Attempt(
+        delivery_id=delivery_id,
+        number=number,
+        triggered_by="schedule",
+        started_at=clock.now(),
+        milliseconds=1,
+        request_headers={},
+    )
+
+
+def test_a_url_alone_gets_what_most_people_want() -> None:
+    row = add()
+    assert (row.url, row.name, row.format, row.events, row.headers) == (
+        URL, "receiver.example", "json", "comment.created", {},
+    )  # fmt: skip
+    assert row.secret.startswith("whsec_")
+    assert row.disabled_at is None
+
+
+def test_everything_may_be_given() -> None:
+    row = add(
+        name="  My   chat ", format_name="json", events=("ping", "comment.deleted", "ping"),
+        headers=("X-Token: a:b", "Authorization:Bearer x"),
+    )  # fmt: skip
+    assert (row.name, row.events) == ("My chat", "ping comment.deleted")
+    assert row.headers == {"X-Token": "a:b", "Authorization": "Bearer x"}
+
+
+def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
+    host = ".".join(["a" * 60] * 4)
+    assert add(url=f"https://{host}/").name == host[:80]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"url": ""}, "The URL is missing."),
+        ({"url": "receiver.example"}, "The URL must start with https:// or http://."),
+        ({"url": "https://u:p@receiver.example/"}, "The URL must not contain a user name or password"),
+        ({"name": " "}, "The name must have 1 to 80 characters."),
+        ({"name": "x" * 81}, "The name must have 1 to 80 characters."),
+        ({"name": "\u202e\u200b"}, "The name must have 1 to 80 characters."),
+        ({"format_name": "xml"}, "There is no format 'xml'. The formats are json"),
+        ({"events": ("comment",)}, "There is no event 'comment'. The events are comment.created, "),
+        ({"events": ()}, "Choose at least one event"),
+        ({"headers": ("X-Token",)}, "The header 'X-Token' needs the form 'Name: value'."),
+        ({"headers": ("X-T: a", "x-t: b")}, "A header is named twice."),
+        ({"headers": (": a",)}, "'' is not a header’s name."),
+        ({"headers": ("X: a\nHost: b",)}, "The value of X must consist of printable ASCII characters."),
+        ({"headers": ("webhook-id: 1",)}, "The header webhook-id is set by the guestbook itself."),
+        ({"headers": tuple(f"X-{n}: a" for n in range(11))}, "There may be at most 10 headers."),
+    ],
+)
+def test_what_is_wrong_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
+    assert refusal(**fields).startswith(sentence)
+
+
+def test_each_wrong_field_gets_its_sentence() -> None:
+    with pytest.raises(Refused) as caught:
+        add(url="", name="", format_name="xml", events=(), headers=("X",))
+    assert list(caught.value.fields) == ["url", "name", "format", "events", "headers"]
+    assert caught.value.fields["url"] == "The URL is missing."
+    assert str(caught.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
+
+
+def test_what_comes_without_a_url_is_refused_too() -> None:
+    with pytest.raises(Refused, match="The URL is missing"), database.writing() as session:
+        webhooks.add(session, {"name": "one"}, factories.settings())
+
+
+def test_one_may_be_added_that_is_not_sent_to_yet() -> None:
+    with database.writing() as session:
+        row_id = webhooks.add(session, {"url": URL}, factories.settings(), disabled=True).id
+    assert factories.the(Webhook, row_id).disabled_reason == "by_hand"
+
+
+def test_http_is_refused_where_https_is_required() -> None:
+    strict = replace(factories.settings(), require_https_webhooks=True)
+    with pytest.raises(Refused, match="must start with https://"), database.writing() as session:
+        webhooks.add(session, {"url": "http://receiver.example/"}, strict)
+
+
+def test_an_update_changes_what_is_named_and_nothing_else() -> None:
+    row = add(name="one", headers=("X-Token: a",))
+    changed = update(row, name="two", events=("ping",))
+    assert (changed.name, changed.events, changed.headers) == ("two", "ping", {"X-Token": "a"})
+    assert (changed.url, changed.secret, changed.created_at) == (row.url, row.secret, row.created_at)
+    assert update(row, headers=()).headers == {}
+
+
+def test_an_update_with_one_wrong_field_changes_nothing() -> None:
+    row = add(name="one")
+    with pytest.raises(Refused):
+        update(row, url="https://new.example/", name="two", events=("nothing",))
+    found = factories.the(Webhook, row.id)
+    assert (found.url, found.name, found.events) == (URL, "one", "comment.created")
+
+
+def test_a_new_url_ends_a_pause() -> None:
+    row = factories.webhook(paused_until=clock.now(), failures_in_a_row=7, unreachable_in_a_row=7)
+    with database.writing() as session:
+        webhooks.update(session, session.get_one(Webhook, row), {"url": URL + "/2"}, factories.settings())
+    found = factories.the(Webhook, row)
+    assert (found.paused_until, found.failures_in_a_row, found.unreachable_in_a_row) == (None, 0, 0)
+
+
+def test_a_ping_is_a_delivery_to_this_webhook_whatever_its_filter() -> None:
+    row = factories.webhook(events="comment.deleted")
+    factories.webhook(events="ping")
+    with database.writing() as session:
+        webhooks.ping(session, session.get_one(Webhook, row), factories.settings())
+    delivery = factories.one()
+    assert (delivery.webhook_id, delivery.event, delivery.status) == (row, "ping", "new")
+
+
+def test_the_last_attempt_is_the_one_with_the_highest_number() -> None:
+    delivery_id = factories.delivery(factories.webhook())
+    assert webhooks.last_attempt(db.session(), factories.one()) is None
+    with database.writing() as session:
+        for number in (2, 10, 1):
+            session.add(attempt(delivery_id, number))
+    found = webhooks.last_attempt(db.session(), factories.one())
+    assert found is not None
+    assert found.number == 10
+
+
+@pytest.mark.usefixtures("each_app")
+def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
+    row, other = factories.webhook(), factories.webhook()
+    many = [factories.delivery(row, status="processed") for _ in range(3)]
+    factories.delivery(row)
+    kept = factories.delivery(other)
+    with database.writing() as session:
+        session.add(attempt(many[0], 1))
+    assert webhooks.delete(db.engine, row) == 4
+    assert [delivery.id for delivery in factories.deliveries()] == [kept]
+    assert factories.attempts() == []
+    assert factories.the(Webhook, other)
+    assert db.session.get(Webhook, row) is None
+
+
+def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_delete, "BATCH_SIZE", 2)
+    row = factories.webhook()
+    for _ in range(5):
+        factories.delivery(row)
+    assert webhooks.delete(db.engine, row) == 5
+    assert db.session.scalars(select(Delivery)).all() == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"events": ["ping"] * 50_000},
+        {"events": [f"ping{number}" for number in range(10_000)]},
+        {"headers": [f"X-{number}: a" for number in range(10_000)]},
+        {"headers": ["X: a"] * 10_000},
+    ],
+    ids=["the same event", "other events", "headers", "the same header"],
+)
+def test_what_is_named_thousands_of_times_costs_no_time(fields: dict[str, Any]) -> None:
+    start = time.thread_time()
+    webhooks.faults(fields, factories.settings())
+    assert time.thread_time() - start < 3  # linear: 0.4 s on a slow machine; quadratic: minutes
+
+
+# --- headers that are meant for one host
+
+HEADERS = ("Authorization: Bearer x", "X-Team: a")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example/hook",
+        "https://receiver.example:8443/hook",
+        "https://sub.receiver.example/hook",
+        "http://receiver.example/hook",
+    ],
+)
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({}, "Authorization, X-Team"),
+        ({"headers": ("Authorization: (hidden)", "X-Team: b")}, "Authorization"),
+        ({"headers": ("x-team : (hidden)",)}, "x-team"),
+    ],
+)
+def test_values_meant_for_one_host_do_not_go_to_another(
+    url: str, headers: dict[str, Any], named: str
+) -> None:
+    row = add(url="https://receiver.example/hook", headers=HEADERS)
+    with pytest.raises(Refused) as caught:
+        update(row, url=url, **headers)
+    sentence = f"The new URL is on another host. Give the value of {named} again, or remove it."
+    assert caught.value.fields == {"headers": sentence}
+    stored = db.session.get_one(Webhook, row.id)
+    assert (stored.url, len(stored.headers)) == ("https://receiver.example/hook", 2), "nothing was changed"
+
+
+def test_given_again_or_removed_they_go_along_with_the_url() -> None:
+    row = add(url="https://receiver.example/hook", headers=HEADERS)
+    assert update(row, url="https://other.example/", headers=("X-New: 1",)).headers == {"X-New": "1"}
+    assert update(row, url="https://third.example/", headers=()).headers == {}
+    assert update(row, url="https://other.example/").url == "https://other.example/", "it has none to keep"
+
+
+@pytest.mark.parametrize("url", ["https://receiver.example/new?a=b", "https://RECEIVER.example:443/hook"])
+def test_on_the_same_host_headers_keep_their_values(url: str) -> None:
+    row = add(url="https://receiver.example/hook", headers=HEADERS)
+    hidden = ("Authorization: (hidden)", "X-Team: (hidden)")
+    assert update(row, url=url).headers == {"Authorization": "Bearer x", "X-Team": "a"}
+    assert update(row, url=url, headers=hidden).headers == {"Authorization": "Bearer x", "X-Team": "a"}
+
+
+def test_from_http_to_https_headers_keep_their_values() -> None:
+    row = add(url="http://receiver.example/hook", headers=HEADERS)
+    assert len(update(row, url="https://receiver.example/hook").headers) == 2

@@ -1,0 +1,322 @@
+"""The crew: at most so many at once for each lane, fair among lanes, and nothing goes to one on hold."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from guestbook.lib.retry_policy import PAUSE_AFTER
+from guestbook.outbound.lane import START_CAP, START_DEPTH
+from guestbook.outbound.worker_pool import FIRST_THREADS, LOOK, MOST_QUEUED, MOST_UNSAVED, Crew
+
+SIZE = 32
+MOST = SIZE // 4
+
+
+@dataclass
+class Result:
+    """What came of an errand."""
+
+    errand: str
+    ok: bool = True
+    hold: bool = False
+    unreachable: bool = False
+    limit: str | None = None
+
+
+OK = Result("")
+FAILED = Result("", ok=False)
+HOLD = Result("", ok=False, hold=True)
+UNREACHABLE = Result("", ok=False, unreachable=True)
+
+
+@dataclass
+class Work:
+    """Errands are names; those that begin with `slow` wait for `go`, those with `first` for `first`."""
+
+    started: list[str] = field(default_factory=list)
+    under_way: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    results: dict[str, Result] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    go: threading.Event = field(default_factory=threading.Event)
+    first: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, errand: str) -> Result:
+        lane = errand.rpartition("-")[0]
+        with self.lock:
+            self.started.append(errand)
+            self.under_way[lane] += 1
+            self.most[lane] = max(self.most[lane], self.under_way[lane])
+        if errand.startswith(("slow", "first")):
+            (self.go if errand.startswith("slow") else self.first).wait(20)
+        with self.lock:
+            self.under_way[lane] -= 1
+        return replace(self.results.get(lane, OK), errand=errand)
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.go.set()
+    work.first.set()
+
+
+@pytest.fixture
+def crew(work: Work) -> Crew[str, Result]:
+    return Crew(work, SIZE)
+
+
+def names(lane: str, count: int) -> list[str]:
+    return [f"{lane}-{number}" for number in range(count)]
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to pass"
+        time.sleep(0.001)
+
+
+def settle(crew: Crew[str, Result], count: int) -> list[Result]:
+    """Collect until there are so many results."""
+    results: list[Result] = []
+
+    def enough() -> bool:
+        crew.wait(0.05)
+        results.extend(crew.collect())
+        return len(results) >= count
+
+    until(enough)
+    return results
+
+
+def stays(count: Callable[[], int], value: int) -> None:
+    """Assert that a number comes to this value and goes no further."""
+    until(lambda: count() >= value)
+    time.sleep(0.05)
+    assert count() == value
+
+
+def test_all_errands_are_run_once_and_their_results_collected(crew: Crew[str, Result]) -> None:
+    crew.load("a", names("a", 50), unreachable=0)
+    crew.load("b", names("b", 50), unreachable=0)
+    results = settle(crew, 100)
+    assert Counter(result.errand for result in results) == Counter(names("a", 50) + names("b", 50))
+    assert not crew.busy
+    assert not crew.under_way
+
+
+def test_a_new_lane_starts_with_two_at_once(crew: Crew[str, Result], work: Work) -> None:
+    crew.load("slow", names("slow", 10), unreachable=0)
+    stays(lambda: work.under_way["slow"], START_CAP)
+
+
+def test_each_success_allows_one_more_at_once_without_any_further_call(
+    crew: Crew[str, Result], work: Work
+) -> None:
+    crew.load("a", [*names("first", 2), *names("slow", 14)], unreachable=0)
+    stays(lambda: work.under_way["first"], START_CAP)  # and all other threads have found nothing to do
+    work.first.set()
+    stays(lambda: work.under_way["slow"], START_CAP + 2)
+
+
+def test_never_more_than_a_quarter_of_the_threads_are_at_one_lane(
+    crew: Crew[str, Result], work: Work
+) -> None:
+    crew.load("a", [*names("slo", 20), *names("slow", 40)], unreachable=0)
+    stays(lambda: work.under_way["slow"], MOST)
+    work.go.set()
+    settle(crew, 60)
+    assert max(work.most.values()) == MOST
+
+
+def test_a_failure_brings_the_lane_down_to_one_at_once(crew: Crew[str, Result], work: Work) -> None:
+    work.results["bad"] = FAILED
+    crew.load("a", [*names("good", 20), "bad-0", *names("slow", 10)], unreachable=0)
+    until(lambda: "bad-0" in work.started)
+    # Those already started beside the failing one go on; once they are done one remains at a time.
+    work.go.set()
+    settle(crew, 31)
+    work.go.clear()
+    work.results["slow"] = FAILED
+    crew.load("a", names("slow", 5), unreachable=0)
+    until(lambda: work.under_way["slow"] > 0)
+    work.go.set()
+    settle(crew, 5)
+    work.go.clear()
+    crew.load("a", names("slow", 5), unreachable=0)
+    stays(lambda: work.under_way["slow"], 1)
+
+
+def test_a_lane_that_was_unreachable_before_is_tried_one_at_a_time(
+    crew: Crew[str, Result], work: Work
+) -> None:
+    crew.load("slow", names("slow", 5), unreachable=1)
+    stays(lambda: work.under_way["slow"], 1)
+
+
+def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
+    crew = Crew(work, 1)  # one thread, so that the order is certain
+    with crew.still():
+        crew.load("long", names("long", 300), unreachable=0)
+        crew.load("short", names("short", 5), unreachable=0)
+    settle(crew, 305)
+    assert work.started[:4] == ["long-0", "short-0", "long-1", "short-1"]
+    assert max(index for index, errand in enumerate(work.started) if errand.startswith("short")) < 10
+
+
+def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(crew: Crew[str, Result]) -> None:
+    for lane in ("slow1", "slow2", "slow3"):
+        crew.load(lane, names(lane, 20), unreachable=0)
+    crew.load("quick", names("quick", 200), unreachable=0)
+    results = settle(crew, 200)
+    assert {result.errand.rpartition("-")[0] for result in results} == {"quick"}
+
+
+def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
+    crew: Crew[str, Result], work: Work
+) -> None:
+    work.results["bad"] = HOLD
+    crew.load("bad", names("bad", 10), unreachable=0)
+    until(lambda: work.started != [] and not work.under_way["bad"])
+    back: list[str] = []
+
+    def all_back() -> bool:
+        back.extend(crew.take_back(held_only=True))
+        return len(back) >= 10 - START_CAP
+
+    until(all_back)
+    assert sorted(back + work.started) == names("bad", 10)
+
+
+def test_five_unreachable_in_a_row_put_a_lane_on_hold(crew: Crew[str, Result], work: Work) -> None:
+    work.results["away"] = UNREACHABLE
+    crew.load("away", names("away", 20), unreachable=0)
+    stays(lambda: len(work.started), PAUSE_AFTER)
+    assert len(crew.take_back(held_only=True)) == 20 - PAUSE_AFTER
+
+
+def test_a_lane_that_was_paused_is_probed_once_and_held_again_by_one_failure(
+    crew: Crew[str, Result], work: Work
+) -> None:
+    work.results["away"] = UNREACHABLE
+    crew.load("away", names("away", 5), unreachable=PAUSE_AFTER + 2)
+    stays(lambda: len(work.started), 1)
+
+
+def test_a_hold_that_the_database_cannot_know_of_yet_is_not_undone_by_the_next_load(
+    crew: Crew[str, Result], work: Work
+) -> None:
+    work.results["slow"] = HOLD
+    crew.load("slow", ["slow-0"], unreachable=0)
+    until(lambda: work.under_way["slow"] == 1)
+    assert crew.collect() == []  # a tick begins, and claims …
+    work.go.set()
+    until(lambda: crew.under_way and not work.under_way["slow"])
+    crew.wait(5)  # … and while its transaction runs the lane is put on hold
+    crew.load("slow", ["slow-1", "slow-2"], unreachable=0)
+    stays(lambda: len(work.started), 1)
+    assert crew.rooms(["slow"]) == {"slow": 0}
+    assert len(crew.collect()) == 1
+    assert crew.take_back(held_only=True) == ["slow-1", "slow-2"]
+    crew.load("slow", ["slow-3", "slow-4"], unreachable=0)  # its pause is over
+    stays(lambda: len(work.started), 2)
+
+
+def test_nothing_starts_while_a_tick_wants_stillness(crew: Crew[str, Result], work: Work) -> None:
+    with crew.still():
+        crew.load("a", names("a", 5), unreachable=0)
+        stays(lambda: len(work.started), 0)
+    settle(crew, 5)
+
+
+def test_all_can_be_taken_back_but_what_has_started(crew: Crew[str, Result], work: Work) -> None:
+    crew.load("slow", names("slow", 9), unreachable=0)
+    until(lambda: len(work.started) == START_CAP)
+    back = crew.take_back(held_only=False)
+    assert sorted(back + work.started) == names("slow", 9)
+    assert crew.under_way
+    work.go.set()
+    assert len(settle(crew, START_CAP)) == START_CAP
+    assert not crew.busy
+
+
+def test_what_is_sent_and_not_collected_is_bounded(crew: Crew[str, Result], work: Work) -> None:
+    crew.load("a", names("a", 2 * MOST_UNSAVED), unreachable=0)
+    stays(lambda: len(work.started), MOST_UNSAVED)
+    assert len(settle(crew, 2 * MOST_UNSAVED)) == 2 * MOST_UNSAVED
+
+
+def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_limit(
+    crew: Crew[str, Result],
+) -> None:
+    assert crew.rooms(["a"]) == {"a": START_DEPTH}
+    crew.load("a", names("a", 100), unreachable=0)
+    settle(crew, 100)
+    assert crew.rooms(["a"])["a"] >= 2 * 100
+    crew.load("slow", names("slow", MOST_QUEUED), unreachable=0)
+    assert sum(crew.rooms(["a", "b", "slow"]).values()) <= START_CAP
+
+
+def test_waiting_ends_with_the_first_result(crew: Crew[str, Result], work: Work) -> None:
+    began = time.monotonic()
+    crew.load("slow", ["slow-0"], unreachable=0)
+    threading.Timer(0.05, work.go.set).start()
+    crew.wait(10)
+    assert time.monotonic() - began < 5
+    assert len(crew.collect()) == 1
+
+
+@pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])
+def test_threads_are_added_as_long_as_the_processor_is_not_full(
+    of_a_core: float, threads: int, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "process_time", lambda: of_a_core * time.monotonic())
+    crew: Crew[str, Result] = Crew(work, SIZE)
+    for number in range(SIZE):
+        crew.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
+    for _ in range(20):
+        time.sleep(LOOK)
+        crew.collect()
+    assert crew._threads == threads
+    work.go.set()
+    while crew.busy:
+        crew.wait(1)
+        crew.collect()
+
+
+def test_sixty_four_threads_and_a_restless_main_thread_never_lock_each_other_up() -> None:
+    luck = random.Random(5)
+
+    def work(errand: str) -> Result:
+        fate = luck.random()
+        time.sleep(fate / 2000)
+        return Result(errand, ok=fate > 0.3, hold=fate < 0.02, unreachable=fate < 0.2)
+
+    crew, waiting = Crew(work, 64), {f"lane{number}": names(f"lane{number}", 400) for number in range(40)}
+    done: Counter[str] = Counter()
+    deadline = time.monotonic() + 30
+    while sum(map(len, waiting.values())) or crew.busy:
+        assert time.monotonic() < deadline, f"{done.total()} of 16000"
+        _move(crew, waiting, done, luck)
+    assert done == Counter(errand for number in range(40) for errand in names(f"lane{number}", 400))
+
+
+def _move(
+    crew: Crew[str, Result], waiting: dict[str, list[str]], done: Counter[str], luck: random.Random
+) -> None:
+    """Do what a tick does, and now and then take everything back."""
+    done.update(result.errand for result in crew.collect())
+    for errand in crew.take_back(held_only=luck.random() < 0.9):
+        waiting[errand.rpartition("-")[0]].append(errand)
+    with crew.still():
+        for lane, room in crew.rooms([lane for lane, errands in waiting.items() if errands]).items():
+            crew.load(lane, waiting[lane][:room], unreachable=luck.randrange(7))
+            del waiting[lane][:room]
+    crew.wait(0.01)

@@ -1,0 +1,140 @@
+"""Looking through the deliveries: each filter, alone and with others, page by page, on every database."""
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, InboundEvent
+from tests.support import factories
+
+HOUR = timedelta(hours=1)
+
+
+def found(wanted: listing.Deliveries) -> list[str]:
+    db.session.rollback()
+    return [row.id for row in listing.deliveries(db.session(), wanted).rows]
+
+
+def all_pages(wanted: listing.Deliveries, limit: int) -> list[str]:
+    """The ids of all pages, one after the other."""
+    db.session.rollback()
+    page = listing.deliveries(db.session(), wanted, limit=limit)
+    seen = [row.id for row in page.rows]
+    while page.older:
+        page = listing.deliveries(db.session(), wanted, page.older, limit)
+        assert len(page.rows) <= limit
+        seen += [row.id for row in page.rows]
+    return seen
+
+
+def test_every_set_of_filters_finds_what_has_all_of_it_and_nothing_else(each_app: Flask) -> None:  # noqa: ARG001
+    now = clock.now()
+    hooks = [factories.webhook(), factories.webhook()]
+    rows = []
+    for number, (hook, status) in enumerate(itertools.product(hooks, ("new", "processed", "failed"))):
+        for event in ("ping", "comment.created"):
+            made = now - (number + 0.5) * HOUR
+            payload = '{"word":"Birne"}' if number % 2 else "{}"
+            key = factories.delivery(hook, status=status, event=event, created_at=made, payload=payload)
+            rows.append((key, status, hook, event, made, "birne" in payload.lower()))
+    filters: list[dict[str, Any]] = [
+        {}, {"status": "new"}, {"status": "processed"}, {"status": "failed"}, {"webhook_id": hooks[0]},
+        {"event": "ping"}, {"since": now - 4 * HOUR}, {"until": now - HOUR}, {"text": "bIRNE"},
+    ]  # fmt: skip
+    for one, other in itertools.combinations(filters, 2):
+        wanted = listing.Deliveries(**(one | other))
+        expected = {
+            key
+            for key, status, hook, event, made, has_word in rows
+            if wanted.status in (None, status) and wanted.webhook_id in (None, hook)
+            and wanted.event in (None, event) and (wanted.since is None or made >= wanted.since)
+            and (wanted.until is None or made < wanted.until) and (wanted.text is None or has_word)
+        }  # fmt: skip
+        assert found(wanted) == sorted(expected, reverse=True), wanted
+        assert listing.count(db.session(), wanted) == len(expected)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_words_are_looked_for_as_they_are_typed() -> None:
+    hook = factories.webhook()
+    key = factories.delivery(hook, payload='{"message":"she said \\"hi\\" 100% \\\\ under_score\\n🎈"}')
+    failed = factories.delivery(hook, status="failed", last_error="The receiver answered 500.")
+    for words in ('said "hi"', "100%", "\\ under_score", "🎈", '{"message"', "SHE"):
+        assert found(listing.Deliveries(text=words)) == [key], words
+    assert found(listing.Deliveries(text="answered 500")) == [failed]
+    assert found(listing.Deliveries(text="1_0%")) == []
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("look", [1, 3, 7, 1000])
+def test_pages_hold_everything_once_however_far_each_looks(
+    look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOK", look)
+    hook = factories.webhook()
+    keys = [
+        factories.delivery(hook, event="ping" if number % 4 else "comment.created") for number in range(22)
+    ]
+    pings = [key for number, key in enumerate(keys) if number % 4]
+    for limit in (1, 2, 5, 50):
+        assert all_pages(listing.Deliveries(), limit) == keys[::-1]
+        assert all_pages(listing.Deliveries(event="ping"), limit) == pings[::-1]
+        assert all_pages(listing.Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
+
+
+@pytest.mark.usefixtures("app")
+def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listing, "LOOK", 4)
+    hook, now = factories.webhook(), clock.now()
+    for hours in range(10):
+        factories.delivery(hook, created_at=now - hours * HOUR)
+    rare = listing.deliveries(db.session(), listing.Deliveries(event="ping"))
+    assert rare.rows == []
+    assert rare.looked_to == now - 3 * HOUR
+    full = listing.deliveries(db.session(), listing.Deliveries(event="comment.created"), limit=2)
+    assert (len(full.rows), full.looked_to) == (2, None)
+    assert listing.deliveries(db.session(), listing.Deliveries()).looked_to is None
+
+
+@pytest.mark.usefixtures("app")
+def test_a_list_reads_no_payload() -> None:
+    factories.delivery(factories.webhook())
+    [row] = listing.deliveries(db.session(), listing.Deliveries()).rows
+    assert "payload" not in vars(row)
+
+
+def test_failed_ones_count_for_a_week_by_whose_they_are(each_app: Flask) -> None:  # noqa: ARG001
+    one, other = factories.webhook(), factories.webhook()
+    for days in (0, 6, 8):
+        factories.delivery(one, status="failed", created_at=clock.now() - timedelta(days=days))
+    factories.delivery(one, status="processed")
+    factories.delivery(other, status="failed")
+    source = factories.source()
+    factories.inbound(source, status="failed")
+    factories.inbound(source, status="processed")
+    assert lately(Delivery) == listing.Lately({one: 2, other: 1})
+    assert lately(InboundEvent) == listing.Lately({source: 1})
+
+
+def test_of_many_that_failed_the_newest_count(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:  # noqa: ARG001
+    monkeypatch.setattr(listing, "FAILED", 2)
+    loud, quiet = factories.webhook(), factories.webhook()
+    for hours in (3, 4):
+        factories.delivery(loud, status="failed", created_at=clock.now() - hours * HOUR)
+    assert lately(Delivery) == listing.Lately({loud: 2})
+    for hours in (1, 2):
+        factories.delivery(quiet, status="failed", created_at=clock.now() - hours * HOUR)
+    assert lately(Delivery) == listing.Lately({loud: 1, quiet: 2}, cut_at=2)
+
+
+def lately(model: type[Delivery] | type[InboundEvent]) -> listing.Lately:
+    db.session.rollback()
+    return listing.failed_lately(db.session(), model, clock.now())

@@ -1,0 +1,147 @@
+"""How webhooks are doing, in words that say what is the matter and what happens next."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook.lib import clock
+from guestbook.queries import listing, webhook_status
+from guestbook.queries.webhook_status import Standing
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from tests.support import factories
+
+
+@pytest.fixture(autouse=True)
+def _app(app: Flask) -> None:
+    pass
+
+
+def of(waiting: int = 0, due_in: float = 0, **values: Any) -> Standing:
+    """Store a webhook with so many deliveries that wait, and judge it; its times are hours from now."""
+    hours = {name: clock.now() + timedelta(hours=value) for name, value in values.items() if is_time(name)}
+    webhook_id = factories.webhook(**values | hours)
+    for _ in range(waiting):
+        factories.delivery(webhook_id, due_at=clock.now() + timedelta(minutes=due_in, seconds=5))
+    return webhook_status.of(db.session(), db.session.get_one(Webhook, webhook_id), clock.now())
+
+
+def is_time(name: str) -> bool:
+    return name.endswith(("_at", "_until", "_since"))
+
+
+@pytest.mark.parametrize(
+    ("values", "word", "sentence"),
+    [
+        ({}, "well", "Nothing is wrong, and nothing waits for it."),
+        ({"waiting": 1}, "well", "Nothing is wrong, and one delivery waits to be sent."),
+        ({"waiting": 2}, "well", "Nothing is wrong, and 2 deliveries wait to be sent."),
+        ({"paused_until": -1}, "well", "Nothing is wrong, and nothing waits for it."),
+        (
+            {"failing_since": -3, "failures_in_a_row": 4, "waiting": 1, "due_in": 5},
+            "failing",
+            "No success since 3 hours ago (4 failures in a row); next probe in 5 minutes.",
+        ),
+        (
+            {"failing_since": -3, "failures_in_a_row": 1, "waiting": 1, "due_in": -5},
+            "failing",
+            "No success since 3 hours ago (1 failure in a row); next probe now.",
+        ),
+        (
+            {"failing_since": -3, "failures_in_a_row": 4},
+            "failing",
+            "No success since 3 hours ago (4 failures in a row); "
+            "nothing waits, so the next event is the next probe.",
+        ),
+        (
+            {"disabled_at": -3, "disabled_reason": "by_hand", "waiting": 12, "paused_until": 1},
+            "disabled",
+            "Disabled by hand 3 hours ago. Its 12 deliveries wait until it is enabled.",
+        ),
+        (
+            {"disabled_at": -3, "disabled_reason": "failing", "waiting": 1, "failing_since": -200},
+            "disabled",
+            "Disabled 3 hours ago because it had no success for five days. "
+            "Its one delivery waits until it is enabled.",
+        ),
+        (
+            {"disabled_at": -3, "disabled_reason": "gone"},
+            "disabled",
+            "Disabled 3 hours ago because its receiver said that nothing is wanted there any more. "
+            "Nothing waits for it.",
+        ),
+    ],
+)
+def test_the_word_and_the_sentence(values: dict[str, Any], word: str, sentence: str) -> None:
+    found = of(**values)
+    assert (found.word, found.sentence) == (word, sentence)
+    assert found.waiting == values.get("waiting", 0)
+
+
+def test_a_pause_says_until_when_and_who_wanted_it() -> None:
+    asked = of(paused_until=2.01, failing_since=-1, failures_in_a_row=1, waiting=2)
+    assert asked.word == "paused"
+    until = f"{clock.now() + timedelta(hours=2.01):%H:%M} UTC (in 2 hours)"
+    assert asked.sentence == (
+        f"Paused until {until}, because the receiver asked for it. Its 2 deliveries wait until then."
+    )
+    away = of(paused_until=2.01, failing_since=-1, unreachable_in_a_row=5)
+    assert away.sentence == (
+        f"No success since 1 hour ago. Paused until {until}, because the receiver could not be reached "
+        "5 times in a row; next probe then."
+    )
+
+
+def test_counting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "COUNT", 2)
+    found = of(waiting=5, disabled_at=-1, disabled_reason="by_hand")
+    assert found.waiting == 3
+    assert "Its more than 2 deliveries wait until it is enabled." in found.sentence
+
+
+@pytest.mark.usefixtures("each_app")
+def test_all_are_judged_alike_on_every_database() -> None:
+    for values in ({}, {"failing_since": clock.now(), "failures_in_a_row": 2}):
+        factories.delivery(factories.webhook(**values), due_at=clock.now() + timedelta(minutes=5.1))
+    session, now = db.session(), clock.now()
+    found = webhook_status.all_of(session, now)
+    assert [one.word for one in found] == ["well", "failing"]
+    assert found == [webhook_status.of(session, one.webhook, now) for one in found]
+
+
+def test_a_ping_that_has_to_wait_says_why() -> None:
+    now = clock.now()
+    assert webhook_status.hindrance(Webhook(), now) is None
+    assert webhook_status.hindrance(Webhook(disabled_at=now), now) == (
+        "The webhook is disabled: the ping waits until it is enabled."
+    )
+    paused = webhook_status.hindrance(Webhook(paused_until=now + timedelta(minutes=5, seconds=1)), now)
+    assert paused is not None
+    assert paused.startswith("The webhook is paused: the ping waits until ")
+    assert paused.endswith(" UTC (in 5 minutes).")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "well"),
+        ({"failing_since": True}, "failing since "),
+        ({"paused_until": True, "failing_since": True}, "paused until "),
+        ({"disabled_reason": "by_hand", "paused_until": True}, "disabled by hand"),
+        ({"disabled_reason": "failing"}, "disabled: no success for days"),
+        ({"disabled_reason": "gone"}, "disabled: the receiver said it is gone"),
+    ],
+)
+def test_in_short_it_is_told_in_some_words(values: dict[str, Any], words: str) -> None:
+    now = clock.now()
+    later = now + timedelta(hours=1)
+    row = Webhook(**{name: later if value is True else value for name, value in values.items()})
+    row.disabled_at = now if row.disabled_reason else None
+    assert webhook_status.in_short(row, now).startswith(words)
+
+
+def test_a_pause_that_is_over_is_no_state() -> None:
+    now = clock.now()
+    assert webhook_status.in_short(Webhook(paused_until=now), now) == "well"

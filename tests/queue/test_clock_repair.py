@@ -1,0 +1,248 @@
+"""The clock jumps, as on hosts without a battery: a pass mends what that left, and throws nothing away."""
+
+import threading
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from guestbook.background import cron
+from guestbook.background.cron import Options
+from guestbook.comments import book
+from guestbook.lib import clock, retry_policy
+from guestbook.queue import clock_repair
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Delivery, Webhook
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
+from tests.system.chaos.book import Book
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+class Turned:
+    """The clock, so far ahead of the real one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.by = timedelta()
+        self._real = clock.now
+        monkeypatch.setattr(clock, "now", self.now)
+
+    def now(self) -> datetime:
+        return self._real() + self.by
+
+
+@pytest.fixture
+def turned(monkeypatch: pytest.MonkeyPatch) -> Turned:
+    return Turned(monkeypatch)
+
+
+@pytest.fixture
+def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
+    return factories.webhook(receiver.url("/hook"))
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("timeout", [15, 300])
+def test_the_end_of_an_erased_comment_waits_for_the_longest_request_and_no_repair_makes_it_leave_earlier(
+    timeout: float,
+) -> None:
+    settings = replace(factories.settings(), timeout=timeout)
+    factories.webhook(events="comment.created comment.deleted")
+    comment_id = factories.sign()
+    under_way = clock.now() + retry_policy.lease(timeout)
+
+    def erase(session: Session) -> None:
+        session.execute(update(Delivery).values(claimed_by="a pass", claims=1, due_at=under_way))
+        book.delete(session, session.get_one(Comment, comment_id), settings)
+
+    factories.written(erase)
+    clock_repair.repair(db.engine, settings)
+    assert max(row.due_at for row in factories.deliveries() if row.due_at) == under_way
+
+
+@pytest.mark.usefixtures("hook")
+@pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
+def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
+    receiver: Receiver, turned: Turned, ahead: timedelta
+) -> None:
+    receiver.answer("/hook", Answer(500), Answer(200))
+    turned.by = ahead
+    factories.sign()
+    factories.run_pass()
+    assert factories.one().status == "new"
+    turned.by = timedelta()
+    factories.run_pass()
+    assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
+
+
+@pytest.mark.usefixtures("hook")
+@pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
+def test_a_comment_that_was_written_while_the_clock_was_ahead_goes_out_in_the_next_pass(
+    turned: Turned, ahead: timedelta
+) -> None:
+    turned.by = ahead
+    factories.sign()
+    turned.by = timedelta()
+    factories.run_pass()
+    assert factories.one().status == "processed"
+
+
+def test_a_lease_that_a_killed_pass_took_while_the_clock_was_ahead_is_mended(
+    hook: str, turned: Turned
+) -> None:
+    row_id = factories.delivery(hook, claimed_by="a killed pass", claims=1, due_at=clock.now() + HOUR)
+    factories.run_pass()
+    assert factories.one().status == "processed"
+    assert factories.one().id == row_id
+    assert turned.by == timedelta()
+
+
+def test_a_pause_beyond_all_reason_is_lifted(hook: str, turned: Turned) -> None:
+    factories.sign()
+    with database.writing() as session:
+        session.get_one(Webhook, hook).paused_until = turned.now() + 30 * DAY
+    factories.run_pass()
+    assert factories.one().status == "processed"
+
+
+def test_waits_that_are_right_are_left_alone(hook: str, receiver: Receiver, turned: Turned) -> None:
+    rows = [
+        factories.delivery(hook, due_at=turned.now() + hours * HOUR, attempts=3, claims=3)
+        for hours in (1, 20)
+    ]
+    before = {row.id: row.due_at for row in factories.deliveries()}
+    factories.run_pass()
+    factories.run_pass()
+    assert {row.id: row.due_at for row in factories.deliveries()} == before
+    assert set(before) == set(rows)
+    assert receiver.requests == []
+
+
+@pytest.mark.usefixtures("hook")
+def test_after_a_jump_back_the_passes_that_follow_leave_waits_alone(
+    receiver: Receiver, turned: Turned
+) -> None:
+    receiver.answer("/hook", Answer(500))
+    turned.by = 3 * HOUR
+    factories.sign()
+    factories.run_pass()
+    turned.by = timedelta()
+    for _ in range(3):
+        factories.run_pass()
+    assert len(receiver.requests) == 2
+    assert factories.one().attempts == 2
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_jump_forward_gives_up_and_prunes_nothing_en_masse(
+    app: Flask, hook: str, receiver: Receiver, turned: Turned, passes: int
+) -> None:
+    app.config["GUESTBOOK"] = replace(
+        factories.settings(), retry_schedule=(0.0, 3600.0, 3600.0, 3600.0, 3600.0)
+    )
+    for number in range(20):
+        factories.delivery(hook, status="processed" if number % 2 else "failed")
+    receiver.answer("/hook", Answer(500))
+    for _ in range(5):
+        factories.sign()
+    factories.run_pass()
+    turned.by = 200 * DAY
+    for _ in range(passes):
+        factories.run_pass()
+    assert len(factories.deliveries()) == 25
+    waiting = [row for row in factories.deliveries() if row.status == "new"]
+    assert [row.attempts for row in waiting] == [2] * 5
+
+
+def test_a_jump_forward_disables_no_webhook_as_failing(
+    hook: str, book: Book, receiver: Receiver, turned: Turned
+) -> None:
+    book.note_passes()
+    with database.writing() as session:
+        webhook = session.get_one(Webhook, hook)
+        webhook.failures_in_a_row, webhook.failing_since = 20, clock.now() - HOUR
+    receiver.answer("/hook", Answer(500))
+    for ahead in (6 * DAY, 6 * DAY + HOUR):
+        turned.by = ahead
+        factories.sign()
+        factories.run_pass()
+    webhook = book.webhook_row(hook)
+    assert (webhook.disabled_at, webhook.failures_in_a_row) == (None, 23)
+
+
+@pytest.mark.usefixtures("hook")
+def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
+    app: Flask, receiver: Receiver, turned: Turned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_repair, "EVERY", 0.2)
+    receiver.answer("/hook", Answer(500), Answer(200))
+    settings = replace(factories.settings(), retry_schedule=(0.0, 300.0))
+    turned.by = 5 * HOUR
+    factories.sign()
+
+    def turn_back() -> None:
+        receiver.wait_for(1)
+        turned.by = 4 * HOUR
+
+    turner = threading.Thread(target=turn_back)
+    turner.start()
+    cron.run(db.engine, settings, Options(max_seconds=2, stay=True, concurrency=8))
+    turner.join()
+    assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
+    assert app.testing
+
+
+def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
+    hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_repair, "EVERY", 0.0)
+    turned.by = HOUR
+    each_minute = clock_repair.EachMinute(db.engine, factories.settings(), "mine.")
+    later = clock.now() + timedelta(seconds=40)
+    for token in ("mine.1", "another.1"):
+        factories.delivery(hook, claimed_by=token, claims=1, due_at=later)
+    turned.by = timedelta()
+    each_minute.look()
+    assert {row.claimed_by for row in factories.deliveries()} == {"mine.1", None}
+
+
+def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned_again(
+    hook: str, turned: Turned
+) -> None:
+    factories.delivery(hook, status="processed")
+    factories.run_pass()
+    turned.by = 200 * DAY
+    for hours in range(0, 60, 12):
+        turned.by = 200 * DAY + hours * HOUR
+        factories.run_pass()
+    assert factories.deliveries() == []
+
+
+@pytest.mark.usefixtures("hook")
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+def test_the_zone_of_the_process_has_no_effect(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    receiver.answer("/hook", Answer(500), Answer(200))
+    with monkeypatch.context() as patch:
+        factories.sign()
+        patch.setenv("TZ", zone)
+        time.tzset()
+        factories.run_pass()
+        row = factories.one()
+        assert row.due_at is not None
+        assert timedelta(seconds=3) < row.due_at - clock.now() < timedelta(seconds=7)
+        assert row.payload.count(f"{row.created_at:%Y-%m-%dT%H}") >= 1
+    time.tzset()
+    factories.run_pass()
+    assert len(receiver.requests) == 1
+    factories.all_due()
+    factories.run_pass()
+    assert factories.one().status == "processed"

@@ -1,0 +1,195 @@
+"""The queue in a table: who may have which row, and what is left of a lease, on all four databases."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import true
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.lib import clock
+from guestbook.queue import leases
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, Delivery
+from tests.support import factories
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def hook(each_app: Flask) -> str:  # noqa: ARG001
+    return factories.webhook()
+
+
+def take(token: str, *, limit: int = 10, among: Any = None, ahead: timedelta = timedelta(0)) -> list[str]:
+    """Claim and lease for a minute, as a tick of a pass does."""
+    now = clock.now() + ahead
+    with database.write(db.engine) as connection:
+        wanted = true() if among is None else among
+        row_ids = [row.id for row in leases.claim(connection, DELIVERIES, wanted, now=now, limit=limit)]
+        count = leases.lease(connection, DELIVERIES, row_ids, now=now, until=now + MINUTE, token=token)
+        assert count == len(row_ids)
+    return row_ids
+
+
+def owned(tokens: dict[str, str]) -> set[str]:
+    with database.write(db.engine) as connection:
+        return leases.owned(connection, DELIVERIES, tokens)
+
+
+def finish(row_ids: Sequence[str], status: str = "processed") -> None:
+    with database.write(db.engine) as connection:
+        values = {"finished_at": clock.now(), "last_status_code": 200, "last_error": None}
+        leases.finish(connection, DELIVERIES, row_ids, status, **values)
+
+
+def test_what_is_due_is_claimed_in_the_order_of_its_time(hook: str) -> None:
+    now = clock.now()
+    late, early = factories.delivery(hook, due_at=now), factories.delivery(hook, due_at=now - MINUTE)
+    factories.delivery(hook, due_at=now + MINUTE)
+    factories.delivery(hook, status="processed")
+    factories.delivery(hook, status="failed")
+    assert take("me") == [early, late]
+
+
+def test_a_claim_takes_no_more_than_its_limit_and_only_from_among(hook: str) -> None:
+    other = factories.webhook()
+    mine = [factories.delivery(hook) for _ in range(3)]
+    factories.delivery(other)
+    assert take("me", limit=2, among=DELIVERIES.c.webhook_id == hook) == mine[:2]
+    assert take("me", limit=9, among=DELIVERIES.c.webhook_id == hook) == mine[2:]
+
+
+def test_a_lease_moves_the_due_time_and_counts_the_claim(hook: str) -> None:
+    factories.delivery(hook)
+    before = clock.now()
+    take("me")
+    row = factories.one()
+    assert row.due_at is not None
+    assert before + MINUTE <= row.due_at <= clock.now() + MINUTE
+    assert (row.status, row.claimed_by, row.claims, row.attempts) == ("new", "me", 1, 0)
+
+
+def test_nobody_else_gets_what_is_leased_until_the_lease_is_over(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    assert take("me") == [row_id]
+    assert take("you") == []
+    assert take("you", ahead=MINUTE + SECOND) == [row_id]
+    assert factories.one().claims == 2
+
+
+@pytest.mark.usefixtures("hook")
+def test_an_empty_claim_leases_nothing() -> None:
+    assert take("me") == []
+
+
+def test_only_the_holder_of_the_lease_owns_a_row(hook: str) -> None:
+    mine, final, theirs = (factories.delivery(hook) for _ in range(3))
+    take("me", among=DELIVERIES.c.id.in_([mine, final]))
+    take("you")
+    finish([final])
+    assert owned({mine: "me", final: "me", theirs: "me", "no such row": "me"}) == {mine}
+
+
+def test_a_late_holder_owns_nothing_once_another_has_claimed(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    take("me")
+    take("you", ahead=2 * MINUTE)
+    assert owned({row_id: "me"}) == set()
+    assert owned({row_id: "you"}) == {row_id}
+
+
+def test_a_late_holder_still_owns_what_nobody_has_claimed_since(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    take("me", ahead=-2 * MINUTE)
+    assert factories.one().claims == 0  # it was not due then
+    take("me")
+    assert owned({row_id: "me"}) == {row_id}
+
+
+@pytest.mark.parametrize("status", ["processed", "failed"])
+def test_a_final_row_has_no_due_time_and_no_lease(hook: str, status: str) -> None:
+    row_id = factories.delivery(hook)
+    take("me")
+    finish([row_id], status)
+    row = factories.one()
+    assert (row.status, row.due_at, row.claimed_by, row.attempts) == (status, None, None, 1)
+    assert row.finished_at is not None
+
+
+def test_a_final_row_is_not_finished_again(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    take("me")
+    finish([row_id], "processed")
+    finish([row_id], "failed")
+    assert (factories.one().status, factories.one().attempts) == ("processed", 1)
+
+
+def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
+    one, two = factories.delivery(hook), factories.delivery(hook)
+    take("me")
+    due = {one: clock.now() + MINUTE, two: clock.now() + 2 * MINUTE}
+    with database.write(db.engine) as connection:
+        rows = [
+            {"row_id": key, "due_at": due[key], "last_status_code": code, "last_error": f"error {code}"}
+            for key, code in ((one, 500), (two, None))
+        ]
+        leases.reschedule(connection, DELIVERIES, rows)
+    found = {row.id: (row.due_at, row.last_status_code, row.last_error) for row in factories.deliveries()}
+    assert found == {one: (due[one], 500, "error 500"), two: (due[two], None, "error None")}
+    assert {(row.status, row.claimed_by, row.attempts) for row in factories.deliveries()} == {
+        ("new", None, 1)
+    }
+
+
+def test_a_release_gives_back_the_due_time_that_the_row_had_and_counts_no_attempt(hook: str) -> None:
+    was = clock.now() - SECOND
+    row_id = factories.delivery(hook, due_at=was)
+    take("me")
+    with database.write(db.engine) as connection:
+        leases.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": was}])
+    row = factories.one()
+    assert (row.due_at, row.claimed_by, row.attempts, row.claims) == (was, None, 0, 1)
+
+
+def test_a_release_under_another_token_changes_nothing(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    take("you")
+    with database.write(db.engine) as connection:
+        leases.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": clock.now()}])
+    assert factories.one().claimed_by == "you"
+
+
+def test_repair_makes_due_what_no_wait_can_explain_and_nothing_else(hook: str) -> None:
+    now = clock.now()
+    farthest = now + MINUTE
+    far = factories.delivery(hook, due_at=farthest + leases.SKEW + SECOND)
+    near = factories.delivery(hook, due_at=farthest + leases.SKEW)
+    final = factories.delivery(hook, status="failed")
+    with database.write(db.engine) as connection:
+        assert leases.repair(connection, DELIVERIES, true(), now=now, farthest=farthest) == 1
+    due = {row.id: row.due_at for row in factories.deliveries()}
+    assert due == {far: now, near: farthest + leases.SKEW, final: None}
+
+
+def test_the_table_itself_refuses_a_state_that_cannot_be(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    wrong: list[dict[str, Any]] = [
+        {"status": "sending"},
+        {"status": "processed"},  # with a due time
+        {"due_at": None},
+        {"status": "failed", "due_at": None, "claimed_by": "me"},
+        {"attempts": 1},  # more than claims
+    ]
+    for values in wrong:
+        with (
+            pytest.raises(DBAPIError) as caught,
+            database.write(db.engine) as connection,
+        ):
+            connection.execute(DELIVERIES.update().where(DELIVERIES.c.id == row_id).values(**values))
+        assert "deliveries_" in str(caught.value) or "CONSTRAINT" in str(caught.value).upper()
+    assert factories.the(Delivery, row_id).status == "new"

@@ -1,0 +1,115 @@
+"""Doing again: the forecast says what happens, what a pass has in hand stays, both ways."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+
+from guestbook.lib import clock
+from guestbook.queries import listing
+from guestbook.queue import requeue
+from guestbook.queue.requeue import Part
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, InboundEvent
+from tests.support import factories
+
+HOUR = timedelta(hours=1)
+
+
+class Way(NamedTuple):
+    """Out or in: the rows, those that failed, how one and its owner are stored, why that is disabled."""
+
+    model: type[Any]
+    failed: Any
+    owner: Callable[..., str]
+    row: Callable[..., str]
+    rows: Callable[[], list[Any]]
+    why: dict[str, str]
+
+    def forecast(self, which: Any = None) -> list[Part]:
+        db.session.rollback()
+        which = self.model.id > "" if which is None else which
+        return requeue.forecast(db.session(), self.model, which, clock.now())
+
+    def run_all(self) -> int:
+        return requeue.run(self.model, self.model.id > "")
+
+    def in_hand(self, owner: str) -> str:
+        return self.row(owner, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
+
+
+WAYS = {
+    "out": Way(
+        Delivery,
+        listing.Deliveries(status="failed").condition(),
+        factories.webhook,
+        factories.delivery,
+        factories.deliveries,
+        {"disabled_reason": "gone"},
+    ),
+    "in": Way(
+        InboundEvent,
+        listing.InboundEvents(status="failed").condition(),
+        factories.source,
+        factories.inbound,
+        factories.inbound_events,
+        {},
+    ),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
+def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_app: Flask, way: Way) -> None:  # noqa: ARG001
+    one = way.owner(name="One")
+    two = way.owner(name="Two", disabled_at=clock.now(), **way.why)
+    way.owner(name="Three")
+    for status in ("failed", "processed", "new"):
+        way.row(one, status=status)
+    leased = way.in_hand(one)
+    way.row(one, claimed_by="one that died", claims=1, due_at=clock.now() - HOUR)
+    way.row(two, status="failed")
+    parts = way.forecast()
+    assert parts == [Part("One", False, 4, 1, 0), Part("Two", True, 1, 0, 0)]
+    assert requeue.total(parts) == 5
+    assert way.run_all() == 5
+    assert requeue.total(way.forecast(way.failed)) == 0
+    for row in way.rows():
+        assert (row.status, row.claimed_by) == ("new", "a pass" if row.id == leased else None)
+
+
+@pytest.mark.usefixtures("app")
+def test_one_that_a_pass_took_after_somebody_looked_is_left_alone(way: Way) -> None:
+    way.in_hand(way.owner())
+    assert way.run_all() == 0
+    assert [row.claimed_by for row in way.rows()] == ["a pass"]
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("many", [0, 1, 2, 3, 4, 5])
+def test_it_goes_in_bites_and_misses_none_at_their_ends(
+    way: Way, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requeue, "BITE", 2)
+    owner = way.owner()
+    for _ in range(many):
+        way.row(owner, status="failed")
+    kept = way.row(owner, status="processed")
+    assert requeue.run(way.model, way.failed) == many
+    assert [row.id for row in way.rows() if row.status != "new"] == [kept]
+
+
+@pytest.mark.usefixtures("app")
+def test_one_that_still_fits_afterwards_does_not_come_round_a_second_time(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requeue, "BITE", 2)
+    owner = way.owner()
+    for _ in range(5):
+        way.row(owner)
+    assert way.run_all() == 5

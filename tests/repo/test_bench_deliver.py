@@ -1,0 +1,110 @@
+"""`scripts/bench deliver` drains books and prints what that took; here they are tiny."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from scripts.benchmarks import beside
+from scripts.benchmarks.deliver import deliver
+from tests.conftest import need
+from tests.support import databases, processes
+
+
+def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.benchmarks",
+        "deliver",
+        "--count",
+        "80",
+        "--rounds",
+        "1",
+        *arguments,
+    ]
+    environ = processes.clean_environ()
+    return subprocess.run(
+        command, cwd=processes.ROOT, env=environ, capture_output=True, text=True, timeout=120
+    )
+
+
+def rows(printed: str) -> dict[tuple[str, str], list[str]]:
+    """The lines of the table below its head, by name and number of processes."""
+    lines = [line for line in printed.splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return {(line[0], line[2]): line for line in cells}
+
+
+def test_passes_at_once_stand_beside_one_and_beside_the_bare_clients() -> None:
+    done = bench("--processes", "1,2")
+    assert done.returncode == 0, done.stderr
+    table = rows(done.stdout)
+    clients = [(kind, "1") for kind in ("session", "urllib3", "transport")]
+    assert list(table) == [*clients, ("pass", "1"), ("pass", "2")]
+    assert all(int(line[3].replace(",", "")) > 0 for line in table.values())
+    assert all(line[-1].endswith("×") for line in table.values())
+    assert re.search(r"^- machine: .+ cores, .+\n- versions: guestbook .+ SQLite", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("mode", ["postgresql", "mariadb"])
+def test_passes_share_a_server(mode: str) -> None:
+    need(mode)
+    done = bench("--processes", "2", "--no-raw", "--database", databases.server(mode))
+    assert done.returncode == 0, done.stderr
+    assert list(rows(done.stdout)) == [("pass", "2")]
+
+
+def test_hanging_receivers_are_measured_by_the_time_of_the_others() -> None:
+    done = bench("--webhooks", "4", "--hanging", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"^- 1 × 32 threads each, 1 hang: the others take [\d.]+ × as long$", done.stdout, re.MULTILINE
+    )
+
+
+def test_slow_receivers_are_measured_by_what_the_threads_could_do() -> None:
+    done = bench("--delay", "0.05", "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^- 2 × threads ÷ latency = 1,280/s, of which \d+%$", done.stdout, re.MULTILINE)
+
+
+def test_peers_are_measured_or_named_with_what_they_lack() -> None:
+    done = bench("--peers", "--no-raw")
+    assert done.returncode == 0, done.stderr
+    table = rows(done.stdout)
+    skipped = re.search(r"^- skipped: (.+)$", done.stdout, re.MULTILINE)
+    for name in beside.PEERS:
+        assert ((name, "1") in table) != (skipped is not None and name in skipped[1]), done.stdout
+
+
+def test_peers_whose_servers_are_away_are_skipped() -> None:
+    port = processes.free_port()
+    done = bench(
+        "--peers",
+        "--no-raw",
+        f"--rabbitmq=amqp://127.0.0.1:{port}",
+        f"--postgresql=postgresql://127.0.0.1:{port}/x",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Celery on RabbitMQ (no" in done.stdout
+    assert {name for name, _ in rows(done.stdout)} <= {"pass", "huey on SQLite"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--processes", "0"], "whole numbers from 1 on"),
+        (["--processes", "two"], "whole numbers from 1 on"),
+        (["--rounds", "0"], "0 is not in the range"),
+        (["--count", "7"], "--count must leave a delivery for each of the webhooks."),
+        (["--hanging", "8"], "--hanging must leave a webhook that answers."),
+        (["--hanging", "1", "--peers"], "--hanging and --peers are measured apart."),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(arguments: list[str], sentence: str) -> None:
+    done = CliRunner().invoke(deliver, arguments)
+    assert done.exit_code == 2
+    assert sentence in done.stderr

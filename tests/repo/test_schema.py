@@ -1,0 +1,372 @@
+"""schema.sql loads everywhere unchanged, and the models state the same tables."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from guestbook import settings
+from guestbook.storage import database, engine_setup, models
+from guestbook.storage.database import SCHEMA, Base
+from tests.conftest import need
+from tests.support import databases
+
+SQL = SCHEMA.read_text()
+TABLES = {"comments", "replies", "webhooks", "deliveries", "attempts", "passes", "days"}
+TABLES |= {"settings", "sessions", "tokens", "limits"}
+TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_requests"}
+COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token
+
+SECRET = {"GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}
+
+Description = dict[str, dict[str, Any]]
+
+
+@contextmanager
+def engine_on(url: str) -> Iterator[Engine]:
+    read = settings.load({"GUESTBOOK_DATA_DIR": "/nowhere", "GUESTBOOK_DATABASE_URL": url, **SECRET})
+    bare = make_url(url).difference_update_query(["journal_mode"])
+    engine = create_engine(bare, **engine_setup.options(read))
+    engine_setup.set_up(engine, "delete" if "journal_mode" in url else "wal")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture(params=databases.MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    if request.param in databases.SERVERS:
+        need(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def empty(mode: str, tmp_path: Path) -> Iterator[str]:
+    with databases.fresh(mode, tmp_path) as url:
+        yield url
+
+
+# --- schema.sql through the programs that the file itself names
+
+
+@pytest.mark.parametrize("program", ["sqlite3", "psql", "mariadb"])
+def test_schema_sql_loads_twice_through_the_database_s_own_program(program: str, tmp_path: Path) -> None:
+    need({"mariadb": "mariadb-client"}.get(program, program))
+    kind = {"sqlite3": "sqlite-wal", "psql": "postgresql", "mariadb": "mariadb"}[program]
+    with databases.fresh(kind, tmp_path) as url:
+        for _ in range(2):
+            load(program, url)
+        with engine_on(url) as engine:
+            by_program = described(engine)
+        assert set(by_program) == TABLES
+    assert made(kind, tmp_path / "by_us", database.create_tables) == by_program
+
+
+def load(program: str, url: str) -> None:
+    """Feed the file to the program, which must not complain and must stop at the first error."""
+    to = make_url(url)
+    port = str(to.port or databases.PORTS.get({"psql": "postgresql"}.get(program, program)))
+    where = ["-h", str(to.host), "-U" if program == "psql" else "-u", str(to.username)]
+    command = {
+        "sqlite3": ["sqlite3", "-bail", str(to.database)],
+        "psql": ["psql", "-q", "-w", "-v", "ON_ERROR_STOP=1", *where, "-p", port, str(to.database)],
+        "mariadb": ["mariadb", "--skip-ssl", *where, "-P", port, str(to.database)],
+    }[program]
+    password = {"PGPASSWORD": to.password or "", "MYSQL_PWD": to.password or ""}
+    quiet = {"PGOPTIONS": "-c client_min_messages=warning"}  # without notices of tables that are there
+    with SCHEMA.open() as file:
+        done = subprocess.run(
+            command, stdin=file, capture_output=True, text=True, timeout=60, env=os.environ | password | quiet
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_create_tables_may_be_run_again_and_touches_nothing(empty: str) -> None:
+    with engine_on(empty) as engine:
+        database.create_tables(engine)
+        first = described(engine)
+        insert(engine, COMMENT)
+        database.create_tables(engine)
+        assert described(engine) == first
+        assert set(first) == TABLES
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT name FROM comments")) == "Zoë 🦋"
+
+
+def test_deliveries_begins_with_the_simplest_possible_queue_as_early_as_the_databases_allow() -> None:
+    order = re.findall(r"(?m)^CREATE TABLE IF NOT EXISTS (\w+)", SQL)
+    deliveries = SQL.partition("CREATE TABLE IF NOT EXISTS deliveries (\n")[2].partition("\n)")[0]
+    assert re.findall(r"(?m)^    ([a-z_]+) ", deliveries)[:3] == ["id", "payload", "status"]
+    assert set(order[: order.index("deliveries")]) == set(re.findall(r"REFERENCES (\w+)", deliveries))
+
+
+def test_the_package_carries_the_file_at_the_root() -> None:
+    assert SCHEMA.resolve() == Path(__file__).parents[2].resolve() / "schema.sql"
+
+
+# --- the models agree with it
+
+
+def test_schema_and_models_agree(mode: str, tmp_path: Path) -> None:
+    """Make the tables once by schema.sql and once by the models, and let the database describe both."""
+    assert made(mode, tmp_path / "by_schema", database.create_tables) == by_models(mode, tmp_path)
+
+
+def by_models(mode: str, folder: Path) -> Description:
+    assert models.Comment.metadata is Base.metadata
+    return made(mode, folder / "by_models", Base.metadata.create_all)
+
+
+def made(mode: str, folder: Path, make: Callable[[Engine], None]) -> Description:
+    folder.mkdir(parents=True, exist_ok=True)
+    with databases.fresh(mode, folder) as url, engine_on(url) as engine:
+        make(engine)
+        return described(engine)
+
+
+def described(engine: Engine) -> Description:
+    """What the database says of its tables, as plain data."""
+    seen = inspect(engine)
+    return {
+        table: {
+            "columns": [
+                (column["name"], type_of(column), column["nullable"], column["default"])
+                for column in seen.get_columns(table)
+            ],
+            "primary key": seen.get_pk_constraint(table)["constrained_columns"],
+            "unique": {one["name"]: one["column_names"] for one in seen.get_unique_constraints(table)},
+            "foreign keys": {
+                key["name"]: (
+                    key["constrained_columns"],
+                    key["referred_table"],
+                    key["referred_columns"],
+                    key["options"],
+                )
+                for key in seen.get_foreign_keys(table)
+            },
+            "indexes": {
+                index["name"]: (index["column_names"], bool(index["unique"]), partial(index))
+                for index in seen.get_indexes(table)
+            },
+            "checks": {check["name"]: check["sqltext"] for check in seen.get_check_constraints(table)},
+        }
+        for table in seen.get_table_names()
+    }
+
+
+def type_of(column: Mapping[str, Any]) -> str:
+    """`VARCHAR(80)`. MariaDB's collation is left out: the models do not state it, and it has its own test."""
+    return str(column["type"]).partition(" COLLATE ")[0]
+
+
+def partial(index: Mapping[str, Any]) -> str:
+    options = index.get("dialect_options", {})
+    return " ".join(str(value) for name, value in options.items() if name.endswith("_where"))
+
+
+# --- the agreement test sees what it should see
+
+
+def line_with(part: str) -> str:
+    return next(line for line in SQL.splitlines(keepends=True) if part in line)
+
+
+MISTAKES = {
+    "a column is missing": (line_with("    reason VARCHAR(200)"), ""),
+    "a column is new": ("    reason VARCHAR(200),", "    reason VARCHAR(200),\n    mood VARCHAR(200),"),
+    "a column has another name": ("failing_since", "failing_from"),
+    "columns change places": (
+        "    name VARCHAR(80) NOT NULL,\n    website VARCHAR(500),\n",
+        "    website VARCHAR(500),\n    name VARCHAR(80) NOT NULL,\n",
+    ),
+    "a length is shorter": ("url VARCHAR(2000)", "url VARCHAR(200)"),
+    "a length is longer": ("name VARCHAR(80)", "name VARCHAR(800)"),
+    "a type is another": ("milliseconds INTEGER", "milliseconds BIGINT"),
+    "a text has a limit": ("message TEXT", "message VARCHAR(4000)"),
+    "a column may be null": ("payload TEXT NOT NULL", "payload TEXT"),
+    "a column must not be null": ("disabled_at VARCHAR(24),", "disabled_at VARCHAR(24) NOT NULL,"),
+    "a column has a default": ("claims INTEGER NOT NULL", "claims INTEGER DEFAULT 0 NOT NULL"),
+    "a primary key is shorter": ("PRIMARY KEY (delivery_id, number)", "PRIMARY KEY (delivery_id)"),
+    "a unique constraint is missing": (line_with("CONSTRAINT comments_form_key"), ""),
+    "a unique constraint is wider": ("UNIQUE (form_key)", "UNIQUE (form_key, name)"),
+    "a foreign key is missing": (line_with("CONSTRAINT deliveries_webhook"), ""),
+    "a foreign key does something else on delete": ("ON DELETE SET NULL", "ON DELETE CASCADE"),
+    "a foreign key does nothing on delete": ("deliveries (id) ON DELETE CASCADE", "deliveries (id)"),
+    "a foreign key points elsewhere": ("REFERENCES webhooks (id)", "REFERENCES comments (id)"),
+    "a table is missing": (SQL[SQL.index("CREATE TABLE IF NOT EXISTS passes") :], ""),
+    "a table is new": ("-- Retention reads", "CREATE TABLE more (id INTEGER);\n-- Retention reads"),
+    "an index is missing": (line_with("deliveries_by_comment"), ""),
+    "an index is new": ("-- Retention reads", "CREATE INDEX more ON deliveries (event);\n-- Retention reads"),
+    "an index has its columns in another order": ("(webhook_id, due_at, id)", "(due_at, webhook_id, id)"),
+    "an index is narrower": ("comments (status, id)", "comments (status)"),
+    "an index is unique": ("CREATE INDEX IF NOT EXISTS passes", "CREATE UNIQUE INDEX passes"),
+    "a check is missing": (line_with("CONSTRAINT deliveries_lease"), ""),
+    "a check allows more": ("'spam', 'trash'", "'spam', 'trash', 'lost'"),
+    "a check compares otherwise": ("attempts <= claims", "attempts < claims"),
+    "a check says the opposite": ("(due_at IS NOT NULL)", "(due_at IS NULL)"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("kind", ["sqlite-wal", "postgresql", "mariadb"])
+def test_each_deliberate_mistake_is_caught(
+    kind: str, mistake: str, tmp_path: Path, stated: dict[str, Description]
+) -> None:
+    if kind in databases.SERVERS:
+        need(kind)
+    right, wrong = MISTAKES[mistake]
+    assert right in SQL
+    if kind not in stated:
+        stated[kind] = by_models(kind, tmp_path)
+    assert made(kind, tmp_path, lambda engine: run(engine, SQL.replace(right, wrong, 1))) != stated[kind]
+
+
+@pytest.fixture(scope="module")
+def stated() -> dict[str, Description]:
+    """What the models say on each kind of database, made when it is first asked for."""
+    return {}
+
+
+def run(engine: Engine, sql: str) -> None:
+    with database.write(engine) as connection:
+        for statement in database.statements(sql):
+            connection.exec_driver_sql(statement)
+
+
+# --- the rules that the tables themselves keep
+
+COMMENT = {
+    "id": "c" * 32,
+    "name": "Zoë 🦋",
+    "message": "Hello",
+    "status": "published",
+    "created_at": "2026-01-31T23:59:59.123Z",
+}
+WEBHOOK = {
+    "id": "w" * 32,
+    "name": "w",
+    "url": "https://example.org/",
+    "format": "json",
+    "events": "ping",
+    "headers": "{}",
+    "secret": "s",
+    "created_at": "2026-01-31T23:59:59.123Z",
+    "failures_in_a_row": 0,
+    "unreachable_in_a_row": 0,
+}
+DELIVERY = {
+    "id": "d" * 32,
+    "event_id": "e" * 32,
+    "webhook_id": "w" * 32,
+    "comment_id": "c" * 32,
+    "event": "ping",
+    "payload": "{}",
+    "status": "new",
+    "attempts": 0,
+    "claims": 0,
+    "schedule_start": 0,
+    "due_at": "2026-01-31T23:59:59.123Z",
+    "created_at": "2026-01-31T23:59:59.123Z",
+}
+OF = {"comments": COMMENT, "webhooks": WEBHOOK, "deliveries": DELIVERY}
+
+
+def insert(engine: Engine, row: Mapping[str, object], table: str = "comments") -> None:
+    names = ", ".join(row)
+    places = ", ".join(f":{name}" for name in row)
+    with database.write(engine) as connection:
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), dict(row))
+
+
+@pytest.fixture
+def filled(empty: str) -> Iterator[Engine]:
+    """Tables with one good row each."""
+    with engine_on(empty) as engine:
+        database.create_tables(engine)
+        for table, row in OF.items():
+            insert(engine, row, table)
+        yield engine
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        ("comments", {"status": "deleted"}),
+        ("webhooks", {"disabled_at": "2026-01-31T23:59:59.123Z"}),
+        ("webhooks", {"disabled_reason": "gone"}),
+        ("webhooks", {"disabled_at": "2026-01-31T23:59:59.123Z", "disabled_reason": "tired"}),
+        ("deliveries", {"status": "sending"}),
+        ("deliveries", {"due_at": None}),
+        ("deliveries", {"status": "processed"}),
+        ("deliveries", {"status": "failed", "due_at": None, "claimed_by": "somebody"}),
+        ("deliveries", {"attempts": 1}),
+        ("deliveries", {"webhook_id": "x" * 32}),
+        ("deliveries", {"comment_id": "x" * 32}),
+        ("deliveries", {}),  # the id is taken
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_refused(filled: Engine, table: str, changes: dict[str, Any]) -> None:
+    other = {} if not changes else {"id": "f" * 32}
+    with pytest.raises(DBAPIError):
+        insert(filled, {**OF[table], **other, **changes}, table)
+
+
+def test_a_row_that_keeps_the_rules_is_taken(filled: Engine) -> None:
+    gone = {"id": "1" * 32, "disabled_at": "2026-01-31T23:59:59.123Z", "disabled_reason": "gone"}
+    insert(filled, {**WEBHOOK, **gone}, "webhooks")
+    sent = {"id": "2" * 32, "status": "processed", "due_at": None, "attempts": 2, "claims": 3}
+    insert(filled, {**DELIVERY, **sent}, "deliveries")
+    assert count(filled, "deliveries") == 2
+
+
+def test_a_webhook_takes_its_deliveries_along_and_a_comment_does_not(filled: Engine) -> None:
+    with database.write(filled) as connection:
+        connection.execute(text("DELETE FROM comments"))
+    assert count(filled, "deliveries") == 1
+    with database.write(filled) as connection:
+        connection.execute(text("DELETE FROM webhooks"))
+    assert count(filled, "deliveries") == 0
+
+
+def count(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+@pytest.mark.needs("mariadb")
+def test_on_mariadb_each_text_is_compared_letter_by_letter(tmp_path: Path) -> None:
+    query = "SELECT table_name, column_name, collation_name FROM information_schema.columns WHERE"
+    with databases.fresh("mariadb", tmp_path) as url, engine_on(url) as engine:
+        database.create_tables(engine)
+        with engine.connect() as connection:
+            columns = connection.execute(
+                text(f"{query} table_schema = DATABASE() AND collation_name IS NOT NULL")
+            ).all()
+    assert {row.table_name for row in columns} == TABLES
+    assert {row.collation_name for row in columns} == {COLLATION}
+
+
+def test_no_statement_is_lost_in_the_splitting() -> None:
+    assert len(database.statements(SQL)) == len(re.findall(r"(?m)^CREATE ", SQL))
+    assert all(statement.startswith("CREATE ") for statement in database.statements(SQL))
+
+
+def test_postgresql_tidies_the_queues_after_so_many_dead_rows_however_large_they_are(tmp_path: Path) -> None:
+    need("postgresql")
+    with databases.fresh("postgresql", tmp_path) as url, engine_on(url) as engine:
+        for _ in range(2):
+            database.create_tables(engine)
+        own = "reloptions IS NOT NULL AND relkind = 'r'"
+        asked = text(f"SELECT relname, reloptions FROM pg_class WHERE {own}")
+        with engine.connect() as connection:
+            found = {row.relname: set(row.reloptions) for row in connection.execute(asked)}
+    wanted = set(database.TIDY.replace(" = ", "=").split(", "))
+    assert found == {"deliveries": wanted, "inbound_events": wanted}

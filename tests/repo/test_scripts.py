@@ -1,0 +1,305 @@
+"""scripts/: each short and with a first word on its use; scripts/run starts, stops and goes on."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from guestbook.settings import run_settings
+from tests.support import processes
+from tests.support.processes import ROOT, Started
+from tests.support.receiver import Receiver
+
+LIMIT = 40  # lines of a shell script
+SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"] if path.is_file())
+SHELL = [path for path in SCRIPTS if path.read_text().startswith("#!")]
+
+DESK = re.compile(r"^The desk is at http://[\d.:]+/admin/ and its password is (\S{20,})$", re.MULTILINE)
+
+# Stands in for .venv/bin/python: the suite's own Python on the copy's files. It never installs anything.
+PYTHON = """#!/bin/sh
+case "$*" in
+"-V") echo "Python of the suite" ;;
+*"-m pip"*) echo "$@" >>"{root}/pip.log"; exit 7 ;;
+*) exec {python} "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_a_script_is_short_and_says_first_when_to_use_it(path: Path) -> None:
+    first, second, *_ = lines = path.read_text().splitlines()
+    assert first == "#!/bin/sh"
+    assert second.startswith("# ")
+    assert len(lines) <= LIMIT or path.parent.name == ".ci"
+    assert path.stat().st_mode & stat.S_IXUSR
+    assert subprocess.run(["sh", "-n", str(path)], check=False).returncode == 0
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the tree, in a folder with a blank, that looks installed."""
+    root = processes.copy_of_the_checkout(tmp_path / "my sites" / "guestbook")
+    (root / ".venv/bin").mkdir(parents=True)
+    python = root / ".venv/bin/python"
+    python.write_text(PYTHON.format(root=root, python=sys.executable))
+    python.chmod(0o755)
+    (root / ".venv/home").write_text(f"{root} Python of the suite\n")
+    shell = f'cd "{root}" && cat setup.cfg pyproject.toml | cksum'
+    stamp = subprocess.run(["sh", "-c", shell], check=True, capture_output=True, text=True).stdout.strip()
+    (root / ".venv/installed").write_text(f"{stamp} \n")
+    return root
+
+
+@contextmanager
+def running(checkout: Path, **environ: str) -> Iterator[tuple[Started, str]]:
+    """Run scripts/run from another folder until its page answers; give it and the page's address."""
+    port = processes.free_port()
+    settings = processes.clean_environ(PORT=str(port), **environ)
+    with processes.started(
+        [str(checkout / "scripts/run")], cwd=checkout.parent.parent, env=settings
+    ) as script:
+        address = f"http://127.0.0.1:{port}"
+        processes.wait_for(lambda: processes.answers(address), 30, script.output)
+        yield script, address
+
+
+def flask(checkout: Path, *arguments: str, **environ: str) -> str:
+    return python(checkout, "-m", "flask", "--app", "guestbook", *arguments, **environ)
+
+
+def python(checkout: Path, *arguments: str, **environ: str) -> str:
+    command = [sys.executable, *arguments]
+    settings = processes.clean_environ(**environ)
+    done = subprocess.run(command, cwd=checkout, env=settings, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ended(script: Started, seconds: float = 5) -> int:
+    """Wait until nothing of it lives; return the exit code."""
+    processes.wait_for(lambda: script.process.poll() is not None, seconds, script.output)
+    processes.wait_for(lambda: not script.members(), 0.5, script.members)
+    return int(script.process.returncode)
+
+
+def test_run_serves_the_book_and_sends_its_webhooks_and_a_second_start_goes_on(checkout: Path) -> None:
+    with Receiver() as receiver:
+        with running(checkout) as (script, address):
+            flask(checkout, "webhooks", "add", receiver.url("/hook"))
+            assert processes.sign(address, message="First") == 303
+            (first,) = receiver.wait_for(1)
+            assert first.json["data"]["guestbook"]["url"] == address
+            script.process.send_signal(signal.SIGTERM)
+            assert ended(script) == 0
+            assert "The guestbook is at " + address in script.output()
+            assert "Traceback" not in script.output()
+            [password] = DESK.findall(script.output())
+        key = checkout / "instance/secret_key"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        before = key.read_text()
+        with running(checkout) as (script, address):
+            assert "First" in processes.fetch(address)[1]
+            assert processes.sign(address, message="Second") == 303
+            assert len(receiver.wait_for(2)) == 2
+            assert f"The desk is at {address}/admin/\n" in script.output()
+            assert password not in script.output()
+            assert processes.log_in(address, password) == 303
+        assert key.read_text() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_terminal_s_group_stops_everything_at_once(checkout: Path, number: int) -> None:
+    with running(checkout) as (script, _):
+        processes.wait_for(lambda: script.members("cron"), 10, script.output)
+        script.signal_all(number)
+        assert ended(script, 3) == 0
+
+
+def test_a_signal_to_the_script_alone_stops_everything_too(checkout: Path) -> None:
+    with running(checkout) as (script, _):
+        processes.wait_for(lambda: script.members("cron"), 10, script.output)
+        script.process.send_signal(signal.SIGINT)
+        assert ended(script, 3) == 0
+
+
+def test_a_pass_that_is_killed_is_followed_by_another(checkout: Path) -> None:
+    with Receiver() as receiver, running(checkout) as (script, address):
+        flask(checkout, "webhooks", "add", receiver.url("/hook"))
+        (one,) = processes.wait_for(lambda: script.members("cron"), 10, script.output)
+        os.kill(one, signal.SIGKILL)
+        processes.wait_for(lambda: one not in script.members(), 5)
+        assert processes.sign(address) == 303
+        assert receiver.wait_for(1)
+
+
+def test_run_ends_with_its_web_server_and_takes_cron_along(checkout: Path) -> None:
+    with running(checkout) as (script, _):
+        (server,) = script.members("serve")
+        os.kill(server, signal.SIGKILL)
+        assert ended(script) != 0
+
+
+def test_what_env_files_say_is_stronger_than_what_run_would_choose(checkout: Path) -> None:
+    (checkout / ".env").write_text("GUESTBOOK_BASE_URL=https://book.example\n")
+    (checkout / "instance").mkdir()
+    (checkout / "instance/.env").write_text("GUESTBOOK_ALLOW_NETWORKS=\n")
+    with Receiver() as receiver, running(checkout) as (script, address):
+        url = receiver.url("/hook").replace("127.0.0.1", "localhost")
+        added = json.loads(flask(checkout, "webhooks", "add", url, "--json"))
+        assert processes.sign(address) == 303
+
+        def attempts() -> list[dict[str, object]]:
+            (row,) = json.loads(flask(checkout, "deliveries", "list", "--webhook", added["id"], "--json"))
+            shown = json.loads(flask(checkout, "deliveries", "show", row["id"], "--json"))
+            assert json.loads(shown["payload"])["data"]["guestbook"]["url"] == "https://book.example"
+            return list(shown["attempts_made"])
+
+        first = processes.wait_for(attempts, 20, script.output)[0]
+        assert "private or reserved address" in str(first["error"])
+        assert receiver.requests == []
+
+
+def test_a_data_folder_that_env_names_is_asked_too(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "my data").mkdir()
+    (checkout / ".env").write_text(f"GUESTBOOK_DATA_DIR='{tmp_path}/my data'\n")
+    (tmp_path / "my data/.env").write_text("export GUESTBOOK_BASE_URL='https://book.example'\n")
+    with running(checkout) as (_, address):
+        assert '<link rel="canonical" href="https://book.example/">' in processes.fetch(address)[1]
+    assert not (checkout / "instance").exists()
+
+
+def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_long_as_it_runs(
+    checkout: Path,
+) -> None:
+    used = "from guestbook import settings; s = settings.load(); print(s.base_url, *s.allow_networks)"
+    noted = checkout / "instance" / run_settings.FILE
+
+    def beside() -> str:
+        return python(checkout, "-c", used)
+
+    with running(checkout) as (script, address):
+        assert beside() == f"{address} 127.0.0.0/8 ::1/128\n"
+        assert f"{address}/hooks/" in flask(checkout, "sources", "add", "shop", "--verify", "none")
+        assert f"{address}/bin/" in flask(checkout, "bins", "add")
+        script.process.send_signal(signal.SIGTERM)
+        assert ended(script) == 0
+    assert not noted.exists()
+    assert beside() == "http://127.0.0.1:5000\n"
+    with running(checkout, GUESTBOOK_BASE_URL="https://book.example") as (script, _):
+        assert beside() == "https://book.example 127.0.0.0/8 ::1/128\n"
+        script.signal_all(signal.SIGKILL)
+        assert ended(script) != 0
+    assert noted.exists()
+    assert beside() == "http://127.0.0.1:5000\n"
+
+
+def test_what_a_run_chose_counts_no_more_when_another_process_has_its_number(tmp_path: Path) -> None:
+    chosen = {"GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+    noted = run_settings.note(tmp_path, os.getpid(), chosen)
+    assert run_settings.chosen(tmp_path) == chosen
+    content = json.loads(noted.read_text())
+    noted.write_text(json.dumps({**content, "began": "1"}))
+    assert run_settings.chosen(tmp_path) == {}
+
+
+def test_what_another_program_keeps_in_the_folder_above_does_not_matter(checkout: Path) -> None:
+    (checkout.parent / ".env").write_bytes(b"GUESTBOOK_COLOUR=blue\nOTHER=\xff\n")
+    with running(checkout) as (script, _):
+        processes.wait_for(lambda: script.members("cron"), 10, script.output)
+        assert "Unknown setting" not in script.output()
+
+
+@pytest.mark.parametrize("port", ["taken", "http", "70000"])
+def test_a_port_that_cannot_be_had_gets_a_sentence(checkout: Path, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asked = str(listener.getsockname()[1]) if port == "taken" else port
+        done = script(checkout, "run", PORT=asked)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Port {asked} is in use or cannot be used. Take another one: PORT=5001")
+    assert done.stderr.count("\n") == 1
+    assert not (checkout / "instance").exists()
+
+
+def test_a_wrong_setting_stops_run_with_one_line(checkout: Path) -> None:
+    done = script(checkout, "run", PORT=str(processes.free_port()), GUESTBOOK_TIMEOUT="soon")
+    assert done.returncode == 1
+    assert "GUESTBOOK_TIMEOUT is 'soon'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_install_leaves_alone_what_is_up_to_date(checkout: Path) -> None:
+    done = script(checkout, "install")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (checkout / "pip.log").exists()
+
+
+def test_install_asks_pip_for_an_extra_that_is_not_there_yet(checkout: Path) -> None:
+    done = script(checkout, "install", "test")
+    assert (checkout / "pip.log").read_text().endswith("--editable .[test]\n")
+    assert done.returncode == 1
+    assert "could not be installed" in done.stderr
+
+
+def test_install_takes_an_install_with_an_extra_for_one_without(checkout: Path) -> None:
+    stamp = checkout / ".venv/installed"
+    stamp.write_text(stamp.read_text().rstrip("\n") + "test\n")
+    assert script(checkout, "install").returncode == 0
+    assert script(checkout, "install", "test").returncode == 0
+    assert not (checkout / "pip.log").exists()
+
+
+def test_install_asks_again_when_setup_cfg_has_changed_and_again_after_a_failure(checkout: Path) -> None:
+    with (checkout / "setup.cfg").open("a") as file:
+        file.write("# another word\n")
+    for count in (1, 2):
+        assert script(checkout, "install").returncode == 1
+        assert len((checkout / "pip.log").read_text().splitlines()) == count
+
+
+@pytest.mark.parametrize(
+    ("fake", "sentence"),
+    [
+        ('case "$*" in -V) echo Python 3.9.2 ;; *version*) exit 1 ;; esac', "and python3 is Python 3.9.2."),
+        ('case "$*" in *ensurepip*) exit 1 ;; esac', "please install python3-venv"),
+        (None, "please install python3"),
+    ],
+)
+def test_a_python_that_will_not_do_gets_a_sentence(
+    checkout: Path, tmp_path: Path, fake: str | None, sentence: str
+) -> None:
+    (checkout / ".venv/bin/python").unlink()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "dirname", "cat", "grep"):
+        (programs / name).symlink_to(Path("/usr/bin") / name)
+    if fake is not None:
+        (programs / "python3").write_text(f"#!/bin/sh\n{fake}\n")
+        (programs / "python3").chmod(0o755)
+    done = script(checkout, "run", PATH=str(programs))
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_checkout_that_has_moved_gets_a_new_environment(checkout: Path) -> None:
+    moved = checkout.rename(checkout.with_name("elsewhere"))
+    done = script(moved, "install", PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null", PIP_FIND_LINKS="")
+    assert done.returncode == 1  # pip finds nothing, for this test asks no network
+    assert (moved / ".venv/pyvenv.cfg").exists()
+    assert (moved / ".venv/home").read_text().startswith(str(moved))
+
+
+def script(checkout: Path, name: str, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    command = ["/bin/sh", str(checkout / "scripts" / name), *arguments]
+    settings = processes.clean_environ(**environ)
+    return subprocess.run(command, cwd="/", env=settings, capture_output=True, text=True, timeout=120)

@@ -1,0 +1,43 @@
+"""What the settings' tables of good and bad values do not tell of the parsers: the words of a refusal."""
+
+import sys
+
+import pytest
+
+from guestbook.settings import parsers
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("postgresql+psycopg://me:hunter2@db.example/book", "psycopg", "postgres"),
+        ("mysql+pymysql://me:hunter2@db.example/book", "pymysql", "mariadb"),
+        ("mariadb+pymysql://me:hunter2@db.example/book", "pymysql", "mariadb"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_told_with_what_installs_it(
+    url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # Python's own way to say that it is not here
+    with pytest.raises(ValueError, match="its driver is not installed") as caught:
+        parsers.database_url(url)
+    assert str(caught.value).endswith(f"'guestbook[{extra}]'")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"])
+def test_a_database_that_only_one_process_could_see_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="in memory is lost with its process: name a file"):
+        parsers.database_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///book.db?timeout=soon",
+        "postgresql+psycopg://me:hunter2@db.example/book?colour=blue",
+        "mysql+pymysql://me:hunter2@db.example/book?colour=blue",
+    ],
+)
+def test_an_option_that_the_driver_does_not_know_is_refused_before_the_first_connection(url: str) -> None:
+    with pytest.raises(ValueError, match="an option behind its question mark is unknown"):
+        parsers.database_url(url)

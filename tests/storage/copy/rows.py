@@ -1,0 +1,124 @@
+"""A book in which nothing is harmless, written and read past all that is ours."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Integer
+
+from guestbook.storage.column_types import UtcTime
+from guestbook.storage.copy.table_reader import MARKER
+from guestbook.storage.database import Base
+
+TABLES = {table.name: table for table in Base.metadata.sorted_tables}
+THEN = "2026-01-31T23:59:59.123Z"
+HOSTILE = "🦋 \\ ' \" %s %(x)s :x ; -- \r\n\t\x01\x7f \u200b\ufeff\ufffe\U0010ffff e\u0301 \u00e9 ﷽ trailing "
+LARGEST = 2**31 - 1
+
+Named = tuple[str, dict[str, Any]]  # a table and its row
+Dump = dict[str, list[tuple[Any, ...]]]
+
+
+def row(table: str, **values: Any) -> Named:
+    """Return a row of the table with these values, and as little as possible in its other columns."""
+    return table, {one.name: _little(one) for one in TABLES[table].c} | values
+
+
+def _little(column: "Column[Any]") -> object:
+    if column.nullable:
+        return None
+    if isinstance(column.type, Integer):
+        return 0
+    return THEN if isinstance(column.type, UtcTime) else ""
+
+
+def hostile() -> Iterator[Named]:
+    """Give rows for every table: empty, NULL, as long as they may be, full of what escaping gets wrong."""
+    yield from comments()
+    yield from outgoing()
+    yield from incoming()
+    yield row("passes", id="p1", host=HOSTILE[:100], finished_at=None)
+    yield row("days", day="2026-01-31", processed=LARGEST, failed=-1)
+    for name in ("title", "per_page", "perpage", "per-page", "Title", "_", ""):
+        yield row("settings", name=name, value=HOSTILE)
+    yield row("sessions", id="a" * 64, browser="~" * 200)
+    yield row("tokens", id="t1", name=HOSTILE[:80], hash="0" * 64)
+    yield row("limits", who="f" * 64, hits=3)
+
+
+def comments() -> Iterator[Named]:
+    for number, status in enumerate(("published", "held", "spam", "trash")):
+        yield row("comments", id=f"c{number}", name="🦋" * 80, message=HOSTILE * 40, status=status)
+    full = {"website": "é" * 500, "reason": "ﷺ" * 200, "form_key": HOSTILE[:64]}
+    yield row("comments", id="c4", status="held", **full)
+    yield row("comments", id="c5", name="a ", message="🦋" * 16_000, status="held", form_key="k")
+    yield row("comments", id="C5", name="a", message=" ", status="held", form_key="K")
+    yield row("replies", comment_id="c1", message=HOSTILE)
+    yield row("origins", comment_id="c2", name="N", url="u" * 500)
+
+
+def outgoing() -> Iterator[Named]:
+    yield row("webhooks", id="w1", url="x" * 2000, headers='{"a": "🦋"}', failures_in_a_row=LARGEST)
+    yield row("webhooks", id="w2", name=HOSTILE[:80], disabled_at=THEN, disabled_reason="gone")
+    yield row("templates", webhook_id="w2", text="{{ '🦋' }}" * 5_000)
+    final = {"finished_at": THEN, "last_status_code": -1, "last_error": "🦋" * 300}
+    leased = {"due_at": THEN, "claimed_by": "somebody's", "claims": 3}
+    states = ("new", {"due_at": THEN}), ("processed", final), ("failed", final), ("new", leased)
+    for number, (status, state) in enumerate(states):
+        sent = {"webhook_id": "w1", "comment_id": "c1" if number else None, "payload": "é" * 32_000}
+        yield row("deliveries", id=f"d{number}", status=status, **sent, **state)
+        for attempt in range(number):
+            answer = {"response_headers": HOSTILE, "response_body": "\ufffd" * 16_384} if attempt else {}
+            yield row("attempts", delivery_id=f"d{number}", number=attempt, triggered_by="test", **answer)
+
+
+def incoming() -> Iterator[Named]:
+    yield row("sources", id="s1", token="t", verify="none", action="log")
+    proven = {"verify": "github", "secret": HOSTILE[:200], "template": HOSTILE}
+    yield row("sources", id="s2", token="T", action="comment", **proven)
+    for number, body in enumerate((HOSTILE, "QUFB", "", "🦋")):
+        state = {"status": "new", "due_at": THEN} if number % 2 else {"status": "failed", "error": "é" * 500}
+        kept = {"id": f"i{number}", "source_id": "s1", "external_id": None if number > 1 else f"e{number}"}
+        sent = {"payload": body, "encoding": "base64" if number == 1 else "text", "comment_id": "c3"}
+        yield row("inbound_events", **kept, **sent, **state)
+    yield row("bins", id="b1", token="b", answer_body="🦋" * 16_000)
+    for number in range(3):
+        yield row("bin_requests", id=f"r{number}", bin_id="b1", method="M" * 20, encoding="text", size=number)
+
+
+def megabytes() -> Iterator[Named]:
+    """Give as much as can come in, some of each: more than a portion holds."""
+    for number, body in enumerate(("🦋" * 262_144, "A" * 1_398_104, "é" * 524_288, "B" * 1_000_000)):
+        sent = {"source_id": "s2", "payload": body, "encoding": "text", "status": "failed"}
+        yield row("inbound_events", id=f"m{number}", **sent)
+    for number in range(12):
+        caught = {"body": "B" * 349_528, "headers": "[]" * 50_000, "encoding": "base64", "size": 262_144}
+        yield row("bin_requests", id=f"m{number}", bin_id="b1", **caught)
+
+
+def write(path: Path, rows: Iterable[Named]) -> None:
+    """Store rows in a book on SQLite."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("PRAGMA foreign_keys = ON")
+        for table, values in rows:
+            places = ", ".join("?" * len(values))
+            raw.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", list(values.values()))
+
+
+def change(path: Path, *sql: str) -> None:
+    """Run statements in a book on SQLite."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("PRAGMA foreign_keys = ON")
+        for one in sql:
+            raw.execute(one)
+
+
+def dump(path: Path) -> Dump:
+    """Return every value of a book on SQLite as its bytes; the marker of a copy is left out."""
+    with closing(sqlite3.connect(path)) as raw:
+        raw.text_factory = bytes
+        found = {name: sorted(raw.execute(f"SELECT * FROM {name}"), key=repr) for name in TABLES}
+    found["settings"] = [one for one in found["settings"] if one[0] != MARKER.encode()]
+    return found

@@ -1,0 +1,36 @@
+"""A comment: its address, and what anybody may know of it."""
+
+from datetime import UTC, datetime
+
+from guestbook.storage.models import Comment
+
+MADE = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
+
+
+def comment() -> Comment:
+    return Comment(
+        id="0" * 32,
+        name="Ada",
+        website="https://ada.example",
+        message="Hello",
+        status="held",
+        reason="It holds a bad word.",
+        form_key="f" * 64,
+        created_at=MADE,
+    )
+
+
+def test_its_address_is_absolute() -> None:
+    assert comment().url("https://book.example/a") == f"https://book.example/a/comments/{'0' * 32}"
+
+
+def test_anybody_may_know_what_is_on_the_page_and_nothing_else() -> None:
+    assert comment().public("https://book.example") == {
+        "id": "0" * 32,
+        "name": "Ada",
+        "website": "https://ada.example",
+        "message": "Hello",
+        "status": "held",
+        "url": f"https://book.example/comments/{'0' * 32}",
+        "created_at": "2026-01-31T23:59:59.123Z",
+    }

@@ -1,0 +1,364 @@
+"""The database: pragmas on every connection, BEGIN IMMEDIATE for writers and never for readers."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+import guestbook
+from guestbook import settings
+from guestbook.storage import column_types, database, engine_setup
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Webhook
+from tests.conftest import need, running, settings_for
+from tests.support import databases, factories
+from tests.support.databases import default_mode
+
+PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engine_setup.FOR_PASSES.read * 1000}
+PRAGMAS["journal_size_limit"] = engine_setup.JOURNAL_LIMIT
+on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Engine]:
+    yield from on_file(tmp_path, "")
+
+
+@pytest.fixture
+def journal_book(tmp_path: Path) -> Iterator[Engine]:
+    yield from on_file(tmp_path, "?journal_mode=delete")
+
+
+def on_file(folder: Path, query: str) -> Iterator[Engine]:
+    app = guestbook.create_app(settings_for(folder, f"sqlite:///{folder / 'book.db'}{query}"))
+    with app.app_context():
+        database.create_tables(db.engine)
+        yield db.engine
+        db.session.remove()
+        db.engine.dispose()
+
+
+@contextmanager
+def begins() -> Iterator[list[str]]:
+    """Collect the statements that begin transactions, as SQLite itself gets them."""
+    seen: list[str] = []
+
+    def trace(raw: sqlite3.Connection, *_: object) -> None:
+        raw.set_trace_callback(lambda sql: seen.append(sql) if sql.startswith("BEGIN") else None)
+
+    db.engine.dispose()
+    event.listen(db.engine, "connect", trace)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "connect", trace)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_the_pragmas_are_in_force_on_every_connection(book: Engine) -> None:
+    connections = [book.connect() for _ in range(4)]
+    for connection in connections:
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
+        assert found == PRAGMAS
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        connection.close()
+
+
+def test_a_journal_that_has_grown_shrinks_when_nobody_reads_it_any_more(
+    book: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_setup, "JOURNAL_LIMIT", 100_000)
+    book.dispose()
+    wal = tmp_path / "book.db-wal"
+    with book.connect() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM settings").all()
+        with database.write(book) as connection:
+            connection.exec_driver_sql("CREATE TABLE big (bytes BLOB)")
+            connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(6000000))")
+        assert wal.stat().st_size > 6_000_000
+    for _ in range(3):
+        with database.write(book) as connection:
+            connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(10))")
+    assert wal.stat().st_size <= 100_000
+
+
+def test_the_pragmas_are_in_force_in_the_session_and_after_writing(book: Engine) -> None:  # noqa: ARG001
+    for _ in range(2):
+        found = {name: db.session.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS}
+        assert found == PRAGMAS
+        with database.writing() as session:
+            session.execute(text("UPDATE webhooks SET name = name"))
+    with database.write(db.engine) as connection:  # whose commit may wait for what is left of its time
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
+        assert found.pop("busy_timeout") >= PRAGMAS["busy_timeout"]
+        assert found.items() < PRAGMAS.items()
+
+
+def test_a_thread_gets_them_too(book: Engine) -> None:
+    found: list[object] = []
+
+    def look() -> None:
+        with book.connect() as connection:
+            found.extend(connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == list(PRAGMAS.values())
+
+
+def test_readers_never_take_the_lock_and_writers_take_it_at_once(book: Engine) -> None:
+    with begins() as seen:
+        with book.connect() as connection:
+            connection.execute(select(Comment.id)).all()
+        with database.write(book) as connection:
+            connection.execute(select(Comment.id)).all()
+        with book.connect() as connection:
+            connection.execute(select(Comment.id)).all()
+    assert seen == ["BEGIN", "BEGIN IMMEDIATE", "BEGIN"]
+
+
+def test_the_session_of_a_request_is_a_reader_until_it_is_writing(book: Engine) -> None:  # noqa: ARG001
+    with begins() as seen:
+        db.session.scalars(select(Webhook)).all()
+        with database.writing() as session:
+            session.scalars(select(Webhook)).all()
+        db.session.scalars(select(Webhook)).all()
+        db.session.rollback()
+        with pytest.raises(ZeroDivisionError), database.writing():
+            raise ZeroDivisionError
+        db.session.scalars(select(Webhook)).all()
+    assert seen == ["BEGIN", "BEGIN IMMEDIATE", "BEGIN", "BEGIN IMMEDIATE", "BEGIN"]
+
+
+def test_the_tables_are_made_by_a_writer(book: Engine) -> None:
+    with begins() as seen:
+        database.create_tables(book)
+    assert seen == ["BEGIN IMMEDIATE"]
+
+
+def test_a_reader_sees_its_snapshot_while_a_writer_writes(book: Engine) -> None:
+    with book.connect() as reader:
+        assert reader.execute(select(Comment.id)).all() == []
+        with database.writing() as session:
+            session.add(Comment(name="Ada", message="Hello", status="published"))
+        assert reader.execute(select(Comment.id)).all() == []
+        reader.rollback()
+        assert len(reader.execute(select(Comment.id)).all()) == 1
+
+
+@pytest.mark.parametrize("kind", ["book", "journal_book"])
+def test_two_writers_take_turns_and_lose_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    engine: Engine = request.getfixturevalue(kind)
+    hook = factories.webhook(failures_in_a_row=0)
+
+    def count_up() -> None:
+        for _ in range(25):
+            with database.write(engine) as connection:
+                [seen] = connection.execute(select(Webhook.failures_in_a_row)).scalars()
+                table = Webhook.__table__
+                connection.execute(table.update().values(failures_in_a_row=seen + 1))  # type: ignore[attr-defined]
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert factories.the(Webhook, hook).failures_in_a_row == 100
+
+
+def test_a_writer_whose_turn_never_comes_says_so(book: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_setup, "FOR_PASSES", replace(engine_setup.FOR_PASSES, write=0.05))
+    with database.write(book), pytest.raises(OperationalError, match="took too long"), database.write(book):
+        pass
+    with database.write(book) as connection:
+        assert connection.execute(select(Comment.id)).all() == []
+
+
+def test_an_error_leaves_nothing_and_the_lock_free(book: Engine) -> None:
+    def write_and_stumble() -> None:
+        with database.writing() as session:
+            session.add(Comment(name="Ada", message="Hello", status="published"))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_stumble()
+    with database.write(book) as connection:
+        assert connection.execute(select(Comment.id)).all() == []
+
+
+def test_a_rollback_journal_is_kept_where_it_is_asked_for(journal_book: Engine) -> None:
+    assert engine_setup.journal_mode(journal_book) == "delete"
+    with journal_book.connect() as connection:
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
+    assert found == PRAGMAS
+    factories.webhook()
+    factories.sign()
+    assert len(factories.deliveries()) == 1
+    assert not list(Path(journal_book.url.database or "").parent.glob("*-wal"))
+
+
+def test_a_book_whose_mode_cannot_be_changed_now_is_used_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "book.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.commit()
+        other.execute("BEGIN EXCLUSIVE")
+        raw = sqlite3.connect(path, isolation_level=None)
+        raw.execute("PRAGMA busy_timeout = 0")
+        engine_setup._set_journal(raw, "wal")
+        other.rollback()
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        raw.close()
+    other.close()
+
+
+@pytest.mark.usefixtures("book")
+def test_a_new_file_and_those_beside_it_are_their_owner_s_alone(tmp_path: Path) -> None:
+    factories.webhook()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("book.db*")}
+    assert modes == dict.fromkeys(("book.db", "book.db-wal", "book.db-shm"), 0o600)
+
+
+def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "book.db"
+    path.touch()
+    path.chmod(0o640)
+    for _ in on_file(tmp_path, ""):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_database_without_a_wal_works_and_says_so() -> None:
+    engine = create_engine("sqlite://", connect_args={"isolation_level": None})
+    engine_setup.set_up(engine)  # one in memory has none to be had
+    database.create_tables(engine)
+    assert engine_setup.journal_mode(engine) == "memory"
+    with database.write(engine) as connection:
+        connection.execute(text("INSERT INTO passes VALUES ('1', 'a', 'b', 'c', 0, 0, 0)"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM passes")).scalar() == 1
+    engine.dispose()
+    assert not Path(":memory:").exists()
+
+
+@pytest.mark.usefixtures("each_app")
+def test_the_tables_may_be_made_again_and_keep_their_rows() -> None:
+    factories.webhook()
+    database.create_tables(db.engine)
+    assert len(db.session.scalars(select(Webhook)).all()) == 1
+    db.session.rollback()
+    found = set(inspect(db.engine).get_table_names())
+    assert found >= {"comments", "webhooks", "deliveries", "attempts", "passes"}
+
+
+def test_five_may_make_the_tables_at_once(each_environ: dict[str, str]) -> None:
+    read = settings.load(each_environ)
+    start = threading.Barrier(5, timeout=30)
+
+    def make(_number: int) -> list[str]:
+        with engine_setup.opened(read) as engine:
+            engine.connect().close()
+            start.wait()
+            database.create_tables(engine)
+            return inspect(engine).get_table_names()
+
+    with ThreadPoolExecutor(5) as pool:
+        first, *others = pool.map(make, range(5))
+    assert "comments" in first
+    assert others == [first] * 4
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_time_comes_back_as_it_went_in() -> None:
+    moment = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
+    hook = factories.webhook(created_at=moment, paused_until=None)
+    row = factories.the(Webhook, hook)
+    assert (row.created_at, row.paused_until) == (moment, None)
+    raw = db.session.execute(text("SELECT created_at FROM webhooks")).scalar()
+    assert raw == "2026-01-31T23:59:59.123Z"
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ('{"X-Token": "ä"}', {"X-Token": "ä"}),
+        ('{"X-Number": 1}', {"X-Number": "1"}),
+        ("nonsense", {column_types.UNREADABLE: "nonsense"}),
+        ("[]", {column_types.UNREADABLE: "[]"}),
+        ("[" * 50_000, {column_types.UNREADABLE: "[" * 50_000}),
+    ],
+)
+def test_headers_that_somebody_broke_by_hand_can_still_be_seen(stored: str, read: dict[str, str]) -> None:
+    hook = factories.webhook()
+    with database.writing() as session:
+        session.execute(text("UPDATE webhooks SET headers = :stored"), {"stored": stored})
+    assert factories.the(Webhook, hook).headers == read
+
+
+def test_the_statements_of_the_schema_hold_no_comments() -> None:
+    sql = database.SCHEMA.read_text()
+    parts = database.statements(sql)
+    assert len(parts) == sum(line.startswith("CREATE ") for line in sql.splitlines())
+    assert all(part.startswith("CREATE ") and "--" not in part for part in parts)
+
+
+@on_sqlite
+def test_a_process_that_starts_while_another_writes_waits_for_its_turn(app: Flask, tmp_path: Path) -> None:
+    code = (
+        "import guestbook; from guestbook import database; from guestbook.storage.database import db\n"
+        f"app = guestbook.create_app({settings_for(tmp_path, app.config['GUESTBOOK'].database_url)!r})\n"
+        "with app.app_context():\n"
+        "    print('ready', flush=True)\n"
+        "    with database.write(db.engine) as c: c.exec_driver_sql(\"UPDATE webhooks SET name = 'two'\")\n"
+    )
+    hook = factories.webhook()
+    with database.write(db.engine) as connection:
+        other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert other.stdout
+        assert other.stdout.readline() == b"ready\n"
+        connection.execute(select(Webhook.id)).all()
+        assert other.poll() is None
+    assert other.communicate(timeout=30) == (b"", b"")
+    assert factories.the(Webhook, hook).name == "two"
+
+
+@pytest.mark.parametrize("mode", databases.SERVERS)
+def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_path: Path) -> None:
+    need(mode)
+    with (
+        databases.fresh(mode, tmp_path) as url,
+        running(settings_for(tmp_path, url)) as app,
+        app.app_context(),
+    ):
+        rows = [factories.webhook(), factories.webhook()]
+        both_have_one = threading.Barrier(2, timeout=10)
+
+        def take(order: list[str], engine: Engine = db.engine) -> SQLAlchemyError | None:
+            try:
+                with database.write(engine) as connection:
+                    lock = select(Webhook.id).where(Webhook.id == bindparam("id")).with_for_update()
+                    connection.execute(lock, {"id": order[0]}).all()
+                    both_have_one.wait()
+                    connection.execute(lock, {"id": order[1]}).all()
+            except SQLAlchemyError as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(2) as pool:
+            errors = [error for error in pool.map(take, [rows, rows[::-1]]) if error]
+        assert [database.had_to_yield(error) for error in errors] == [True]

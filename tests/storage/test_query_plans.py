@@ -1,0 +1,403 @@
+"""With 100,000 final rows each question still goes by its index, on every database."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import current_app
+from sqlalchemy import event, select
+
+import guestbook
+from guestbook.background import retention
+from guestbook.comments import book
+from guestbook.lib import clock
+from guestbook.outbound import dispatcher
+from guestbook.queries import health, listing
+from guestbook.queue import erasure, leases, requeue
+from guestbook.queue.poller import Watch
+from guestbook.storage import batch_delete, database
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, InboundEvent, Source
+from tests.conftest import need, settings_for
+from tests.support import databases, factories
+
+FINAL, FAILED, COMMENTS = 100_000, 2_000, 20_000
+PLACE = re.compile(r"%\((\w+)\)s(::\w+)?")
+NUMBERS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT {} FROM n",
+    "postgresql": "SELECT {1} FROM generate_series(1, {0}) AS n(i)",
+    "mysql": "SELECT {1} FROM (SELECT seq AS i FROM seq_1_to_{0}) AS n",
+}
+ID = {"sqlite": "printf('%032d', i)", "postgresql": "lpad(i::text, 32, '0')", "mysql": "lpad(i, 32, '0')"}
+LONG_AGO = "2026-01-01T00:00:00.000Z"
+MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
+BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
+INBOUND_BY_ID = "PRIMARY|inbound_events_pkey|sqlite_autoindex_inbound_events_1"
+TOLD = f"{10:032d}"  # a comment of which there are deliveries
+ONCE = "inbound_events_once|sqlite_autoindex_inbound_events_2"
+Question = Callable[[str], object]
+
+
+@pytest.fixture(scope="module", params=["sqlite-wal", "postgresql", "mariadb"])
+def hook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A book with many rows and a webhook for which a few are due."""
+    if request.param != "sqlite-wal":
+        need(request.param)
+    folder: Path = tmp_path_factory.mktemp("plans")
+    with databases.fresh(request.param, folder) as url:
+        app = guestbook.create_app(settings_for(folder, url))
+        with app.app_context():
+            database.create_tables(db.engine)
+            yield fill()
+            db.session.remove()
+            db.engine.dispose()
+
+
+def fill() -> str:
+    webhook_id = factories.webhook()
+    for _ in range(10):
+        factories.webhook(name="others")
+    dialect = db.engine.dialect.name
+    comment = f"{ID[dialect]}, 'Ada', 'Hello', 'published', '{LONG_AGO}'"
+    final = (
+        f"{ID[dialect]}, 'e', '{webhook_id}', 'comment.created', '{{}}', "
+        f"CASE WHEN i <= {FAILED} THEN 'failed' ELSE 'processed' END, 1, 1, 0, '{LONG_AGO}', "
+        f"CASE WHEN i <= {2 * FAILED} THEN '{LONG_AGO}' ELSE '{clock.to_text(clock.now())}' END"
+    )
+    columns = (
+        "id, event_id, webhook_id, event, payload, status, attempts, claims, schedule_start, "
+        "created_at, finished_at"
+    )
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO comments (id, name, message, status, created_at) "
+            + NUMBERS[dialect].format(COMMENTS, comment)
+        )
+        connection.exec_driver_sql(
+            f"INSERT INTO deliveries ({columns}) " + NUMBERS[dialect].format(FINAL, final)
+        )
+    _fill_inbox(dialect)
+    for _ in range(3):
+        factories.delivery(webhook_id, comment_id=TOLD, status="processed")
+    for seconds in range(20):
+        factories.delivery(webhook_id, due_at=clock.now() - timedelta(seconds=seconds))
+    if dialect != "sqlite":  # which is asked without statistics, as it is in life
+        with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            for table in ("comments", "webhooks", "deliveries", "sources", "inbound_events"):
+                connection.exec_driver_sql(f"ANALYZE {'TABLE ' if dialect == 'mysql' else ''}{table}")
+    return webhook_id
+
+
+def _fill_inbox(dialect: str) -> None:
+    """As many inbound events of one source, some with its own number for each, and a few that wait."""
+    source_id = factories.source(name="ours")
+    for _ in range(10):
+        factories.source(name="others")
+    final = (
+        f"{ID[dialect]}, '{source_id}', CASE WHEN i <= {2 * FAILED} THEN {ID[dialect]} END, 'push', '{{}}', "
+        f"'{{}}', 'text', CASE WHEN i <= {FAILED} THEN 'failed' ELSE 'processed' END, 1, 1, "
+        f"'{LONG_AGO}', '{LONG_AGO}'"
+    )
+    columns = (
+        "id, source_id, external_id, event, headers, payload, encoding, status, attempts, claims, "
+        "received_at, processed_at"
+    )
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO inbound_events ({columns}) " + NUMBERS[dialect].format(FINAL, final)
+        )
+    for _ in range(20):
+        factories.inbound(source_id)
+
+
+# --- the questions that are asked often
+
+
+def claim(webhook_id: str) -> object:
+    with database.write(db.engine) as connection:
+        mine = DELIVERIES.c.webhook_id == webhook_id
+        return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
+
+
+def first_due(_: str) -> object:
+    with Watch(db.engine) as watch:
+        return watch.next_due()
+
+
+def open_webhooks(_: str) -> object:
+    with db.engine.connect() as connection:
+        return connection.execute(dispatcher._open_webhooks(clock.now())).all()
+
+
+def oldest_due(_: str) -> object:
+    return health.oldest_due(db.session(), clock.now())
+
+
+def first_page(_: str) -> object:
+    return book.page(db.session()).comments
+
+
+def later_page(_: str) -> object:
+    return book.page(db.session(), f"{COMMENTS // 2:032d}").comments
+
+
+def failed_deliveries(_: str) -> object:
+    arguments = ["deliveries", "list", "--status", "failed"]
+    return current_app.test_cli_runner().invoke(args=arguments).output
+
+
+def old_deliveries(_: str) -> object:
+    with db.engine.connect() as connection:
+        [(table, processed), *_rest] = retention._conditions(factories.settings(), clock.now())
+        return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
+
+
+def older_deliveries(_: str) -> object:
+    return listed(listing.Deliveries(), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_status(_: str) -> object:
+    return listed(listing.Deliveries(status="failed"), f"{FINAL // 2:032d}")
+
+
+def most_deliveries_by_status(_: str) -> object:
+    return listed(listing.Deliveries(status="processed"), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_webhook(webhook_id: str) -> object:
+    return listed(listing.Deliveries(webhook_id=webhook_id), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_time(_: str) -> object:
+    return listed(listing.Deliveries(since=MOMENT, until=MOMENT + timedelta(days=1)))
+
+
+def deliveries_by_status_and_time(_: str) -> object:
+    return listed(listing.Deliveries(status="new", since=MOMENT))
+
+
+def deliveries_by_webhook_and_time(webhook_id: str) -> object:
+    return listed(listing.Deliveries(webhook_id=webhook_id, since=MOMENT))
+
+
+def deliveries_by_event(_: str) -> object:
+    return listed(listing.Deliveries(event="comment.created"), f"{FINAL // 2:032d}")
+
+
+def deliveries_by_words(webhook_id: str) -> object:
+    return listed(listing.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
+
+
+def erased_comment(_: str) -> object:
+    with database.write(db.engine) as connection:
+        return erasure.erase(connection, TOLD, clock.now(), timedelta(minutes=1))
+
+
+def erased_inbound(_: str) -> object:
+    return erased_comment(_)
+
+
+def erased_lately(_: str) -> object:
+    with db.engine.connect() as connection:
+        return [erasure.lately(connection, clock.now() - timedelta(minutes=2))]
+
+
+def inbox(_: str) -> object:
+    return came(listing.InboundEvents(), f"{FINAL // 2:032d}")
+
+
+def inbox_by_status(_: str) -> object:
+    return came(listing.InboundEvents(status="failed"), f"{FINAL // 2:032d}")
+
+
+def most_of_inbox_by_status(_: str) -> object:
+    return came(listing.InboundEvents(status="processed"), f"{FINAL // 2:032d}")
+
+
+def inbox_by_source(_: str) -> object:
+    return came(listing.InboundEvents(source_id=ours()), f"{FINAL // 2:032d}")
+
+
+def inbox_by_source_and_status(_: str) -> object:
+    return came(listing.InboundEvents(source_id=ours(), status="processed"), f"{FINAL // 2:032d}")
+
+
+def inbox_by_time(_: str) -> object:
+    return came(listing.InboundEvents(since=MOMENT, until=MOMENT + timedelta(days=1)))
+
+
+def inbox_by_number(_: str) -> object:
+    return came(listing.InboundEvents(external_id=f"{10:032d}"))
+
+
+def inbox_by_source_and_number(_: str) -> object:
+    return came(listing.InboundEvents(source_id=ours(), external_id=f"{10:032d}", status="failed"))
+
+
+def inbox_by_words(_: str) -> object:
+    return came(listing.InboundEvents(source_id=ours(), text="{", event="push"), f"{FINAL // 2:032d}")
+
+
+def waiting_in_inbox(_: str) -> object:
+    return listing.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+
+
+def reprocessed_in_inbox(_: str) -> object:
+    wanted = listing.InboundEvents(status="failed")
+    return requeue.forecast(db.session(), InboundEvent, wanted.condition(), clock.now())
+
+
+def came(wanted: listing.InboundEvents, before: str | None = None) -> object:
+    return listing.inbound_events(db.session(), wanted, before).rows
+
+
+def ours() -> str:
+    return db.session.scalars(select(Source.id).where(Source.name == "ours")).one()
+
+
+def listed(wanted: listing.Deliveries, before: str | None = None) -> object:
+    return listing.deliveries(db.session(), wanted, before).rows
+
+
+QUESTIONS: dict[Question, tuple[str, str]] = {
+    claim: ("deliveries", "deliveries_by_due"),
+    first_due: ("deliveries", "deliveries_by_due"),
+    open_webhooks: ("deliveries", "deliveries_by_due"),
+    oldest_due: ("deliveries", "deliveries_by_due"),
+    first_page: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
+    later_page: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
+    failed_deliveries: ("deliveries", "deliveries_by_status"),
+    old_deliveries: ("deliveries", "deliveries_by_finish"),
+    older_deliveries: ("deliveries", BY_ID),
+    deliveries_by_status: ("deliveries", "deliveries_by_status"),
+    most_deliveries_by_status: ("deliveries", f"deliveries_by_status|{BY_ID}"),
+    deliveries_by_webhook: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    deliveries_by_time: ("deliveries", BY_ID),
+    deliveries_by_status_and_time: ("deliveries", f"deliveries_by_status|{BY_ID}"),
+    deliveries_by_webhook_and_time: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    deliveries_by_event: ("deliveries", BY_ID),
+    deliveries_by_words: ("deliveries", f"deliveries_by_webhook|{BY_ID}"),
+    erased_comment: ("deliveries", "deliveries_by_comment"),
+    erased_inbound: ("inbound_events", f"inbound_events_by_comment|{ONCE}"),
+    erased_lately: ("deliveries", "deliveries_by_finish"),
+    inbox: ("inbound_events", INBOUND_BY_ID),
+    inbox_by_status: ("inbound_events", "inbound_events_by_status"),
+    most_of_inbox_by_status: ("inbound_events", f"inbound_events_by_status|{INBOUND_BY_ID}"),
+    inbox_by_source: ("inbound_events", f"inbound_events_by_source|{INBOUND_BY_ID}"),
+    inbox_by_source_and_status: ("inbound_events", f"inbound_events_by_source|{INBOUND_BY_ID}"),
+    inbox_by_time: ("inbound_events", INBOUND_BY_ID),
+    inbox_by_number: ("inbound_events", ONCE),
+    inbox_by_source_and_number: ("inbound_events", ONCE),
+    inbox_by_words: ("inbound_events", f"inbound_events_by_source|{INBOUND_BY_ID}"),
+    waiting_in_inbox: ("inbound_events", "inbound_events_by_status|inbound_events_by_end"),
+    reprocessed_in_inbox: ("inbound_events", "inbound_events_by_status|inbound_events_by_end"),
+}
+
+
+@contextmanager
+def asked(table: str) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements about a table, as the database gets them."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if re.search(rf"FROM {table}\b", statement) and statement.lstrip().startswith("SELECT"):
+            seen.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def statement_of(question: Question, webhook_id: str, table: str) -> tuple[str, Any]:
+    with asked(table) as seen:
+        answer = question(webhook_id)
+    db.session.remove()
+    assert answer
+    assert len(seen) >= 1
+    return seen[0]
+
+
+def explain(statement: str, parameters: Any) -> str:
+    how = "EXPLAIN QUERY PLAN" if db.engine.dialect.name == "sqlite" else "EXPLAIN"
+    with db.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"{how} {statement}", parameters).mappings().all()
+    return "\n".join(" ".join(f"{key}={value}" for key, value in row.items()) for row in rows)
+
+
+def explain_generic(statement: str, parameters: dict[str, Any]) -> str:
+    """Explain as PostgreSQL runs a statement that it has prepared and whose values it does not look at."""
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        names.append(match[1])
+        return f"${len(names)}{match[2] or ''}"
+
+    numbered_statement = PLACE.sub(numbered, statement)
+    values = ", ".join(f"'{parameters[name]}'" for name in names)
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        connection.exec_driver_sql(f"PREPARE asked AS {numbered_statement}")
+        rows = connection.exec_driver_sql(f"EXPLAIN EXECUTE asked ({values})").scalars().all()
+        connection.exec_driver_sql("DEALLOCATE asked")
+    return "\n".join(rows)
+
+
+def goes_by_index(plan: str, table: str, index: str) -> bool:
+    if db.engine.dialect.name == "sqlite":
+        return re.search(rf"SEARCH {table} USING (COVERING )?INDEX ({index}) ", plan) is not None and (
+            f"SCAN {table}" not in plan
+        )
+    if db.engine.dialect.name == "postgresql":
+        return re.search(rf"using ({index})\b|on ({index})\b", plan) is not None and (
+            f"Seq Scan on {table}" not in plan
+        )
+    mine = [line for line in plan.splitlines() if f"table={table} " in line]
+    return (
+        all(re.search(rf" key=({index}) ", line) and " type=ALL " not in line for line in mine) and mine != []
+    )
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
+    table, index = QUESTIONS[question]
+    plan = explain(*statement_of(question, hook, table))
+    assert goes_by_index(plan, table, index), plan
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        claim, first_due, open_webhooks, oldest_due, first_page, later_page,
+        older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
+        inbox, inbox_by_status, inbox_by_source, inbox_by_time, inbox_by_number,
+    ],
+    ids=lambda question: question.__name__,
+)  # fmt: skip
+def test_it_does_in_a_generic_plan_too(question: Question, hook: str) -> None:
+    if db.engine.dialect.name != "postgresql":
+        return  # the others have no such plans
+    table, index = QUESTIONS[question]
+    plan = explain_generic(*statement_of(question, hook, table))
+    assert goes_by_index(plan, table, index), plan
+
+
+def test_a_full_scan_would_be_seen(hook: str) -> None:  # noqa: ARG001
+    placeholder = "?" if db.engine.dialect.name == "sqlite" else "%s"
+    statement = f"SELECT * FROM deliveries WHERE last_error = {placeholder}"
+    assert not goes_by_index(explain(statement, ("x",)), "deliveries", "deliveries_by_due")
+
+
+def test_a_claim_takes_milliseconds(hook: str) -> None:
+    took = []
+    for _ in range(10):
+        start = time.perf_counter()
+        claim(hook)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.02

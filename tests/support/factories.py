@@ -1,0 +1,202 @@
+"""Rows for tests: webhooks, comments and deliveries as the book makes them, and a pass that sends them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from flask import current_app
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from guestbook.background import cron
+from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import Verdict
+from guestbook.lib import clock, ids, unit_of_work
+from guestbook.outbound.recorder import Tally
+from guestbook.settings import Settings
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import (
+    ATTEMPTS,
+    DELIVERIES,
+    INBOUND,
+    Attempt,
+    Comment,
+    Delivery,
+    InboundEvent,
+    Source,
+    Webhook,
+)
+
+PUBLISHED = Verdict("published", None)
+OPTIONS = cron.Options(max_seconds=20, concurrency=8)
+
+
+T = TypeVar("T")
+
+
+def settings() -> Settings:
+    """Return the settings of the app around the test."""
+    read: Settings = current_app.config["GUESTBOOK"]
+    return read
+
+
+def webhook(url: str = "https://receiver.example/hook", **values: Any) -> str:
+    """Store a webhook and return its id."""
+    row = Webhook(**{"name": "one", "url": url, "events": "comment.created", "headers": {}, **values})
+    with database.writing() as session:
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def sign(message: str = "Hello", name: str = "Ada", verdict: Verdict = PUBLISHED) -> str:
+    """Sign the book, with all that follows from it, and return the comment's id."""
+    return sign_draft(Draft(name, None, message, {}), verdict)
+
+
+def sign_draft(draft: Draft, verdict: Verdict = PUBLISHED) -> str:
+    """The same from a draft."""
+    return written(lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id)
+
+
+def written(do: Callable[[Session], T]) -> T:
+    """Do it in a transaction that writes, as often as a request or a command would."""
+
+    def once() -> T:
+        with database.writing() as session:
+            return do(session)
+
+    return unit_of_work.complete(once)
+
+
+def delivery(webhook_id: str, **values: Any) -> str:
+    """Store a delivery that is due now, or as the values say, and return its id."""
+    now = clock.now()
+    made = ids.first_of(values["created_at"])[:12] if "created_at" in values else ""
+    row = {
+        "id": made + ids.new()[len(made) :],
+        "event_id": ids.new(),
+        "webhook_id": webhook_id,
+        "event": "comment.created",
+        "payload": "{}",
+        "status": "new",
+        "attempts": 0,
+        "claims": 0,
+        "schedule_start": 0,
+        "due_at": now,
+        "created_at": now,
+        **values,
+    }
+    if row["status"] != "new":
+        row |= {"due_at": None, "finished_at": values.get("finished_at", now)}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(DELIVERIES).values(**row))
+    return str(row["id"])
+
+
+def attempt(delivery_id: str, **values: Any) -> None:
+    """Store an attempt that the receiver answered with 500, or as the values say."""
+    row = {
+        "delivery_id": delivery_id,
+        "number": 1,
+        "triggered_by": "schedule",
+        "started_at": clock.now(),
+        "milliseconds": 12,
+        "status_code": 500,
+        "error": "The receiver answered 500.",
+        "request_headers": {"webhook-id": "x"},
+        "response_headers": {"Server": "s"},
+        "response_body": "oops",
+        **values,
+    }
+    with database.write(db.engine) as connection:
+        connection.execute(insert(ATTEMPTS).values(**row))
+
+
+def source(**values: Any) -> str:
+    """Store a source that verifies nothing and logs, or as the values say, and return its id."""
+    row = {"name": "Robot", "token": ids.new(), "verify": "none", "action": "log", **values}
+    with database.writing() as session:
+        stored = Source(**row)
+        session.add(stored)
+        session.flush()
+        return stored.id
+
+
+def inbound(source_id: str, **values: Any) -> str:
+    """Store an inbound event that is due now, or as the values say, and return its id."""
+    now = clock.now()
+    made = ids.first_of(values["received_at"])[:12] if "received_at" in values else ""
+    row = {
+        "id": made + ids.new()[len(made) :],
+        "source_id": source_id,
+        "headers": {"content-type": "application/json"},
+        "payload": "{}",
+        "encoding": "text",
+        "status": "new",
+        "attempts": 0,
+        "claims": 0,
+        "due_at": now,
+        "received_at": now,
+        **values,
+    }
+    if row["status"] != "new":
+        row |= {"due_at": None, "processed_at": values.get("processed_at", now)}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(INBOUND).values(**row))
+    return str(row["id"])
+
+
+def run_pass(**options: Any) -> Tally:
+    """Run one pass in this process."""
+    db.session.rollback()
+    report = cron.run(db.engine, settings(), OPTIONS, **options)
+    assert report is not None
+    return report.outbox
+
+
+def all_due() -> None:
+    """Let the time come for all that waits."""
+    past = clock.now() - timedelta(seconds=1)
+    with database.write(db.engine) as connection:
+        connection.execute(DELIVERIES.update().where(DELIVERIES.c.status == "new").values(due_at=past))
+        connection.execute(Webhook.__table__.update().values(paused_until=None))  # type: ignore[attr-defined]
+
+
+def deliveries() -> list[Delivery]:
+    """Return all deliveries, oldest first, as they are now."""
+    return _now(select(Delivery).order_by(Delivery.id))
+
+
+def one() -> Delivery:
+    """Return the only delivery."""
+    [row] = deliveries()
+    return row
+
+
+def inbound_events() -> list[InboundEvent]:
+    """Return all inbound events, oldest first, as they are now."""
+    return _now(select(InboundEvent).order_by(InboundEvent.id))
+
+
+def attempts(delivery_id: str | None = None) -> list[Attempt]:
+    """Return the attempts of a delivery, or all."""
+    query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)
+    return _now(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query)
+
+
+def the(model: type[Webhook | Comment | Delivery | InboundEvent | Source], row_id: str) -> Any:
+    """Return a row as it is now."""
+    [row] = _now(select(model).where(model.id == row_id))
+    return row
+
+
+def _now(query: Any) -> list[Any]:
+    """Return rows as they are now, and keep no transaction open: it would stop writers of a journal."""
+    db.session.rollback()
+    rows = list(db.session.scalars(query))
+    db.session.expunge_all()
+    db.session.rollback()
+    return rows

@@ -1,0 +1,104 @@
+"""Sources, what is posted to them, and what became of it."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import Row, select, update
+from werkzeug.test import TestResponse
+
+from guestbook.lib import clock, ids
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND, SOURCES, Comment, Source
+
+SECRET = "It's a Secret to Everybody"
+PLAIN = "{{ payload.text }}"
+
+
+def source(token: str = "tok", **columns: Any) -> str:
+    """Add a source that verifies nothing and makes comments of `{"text": …}`; return its id."""
+    given = {"name": "Robot", "verify": "none", "action": "comment", "template": PLAIN, **columns}
+    with database.writing() as session:
+        row = Source(id=ids.new(), token=token, **given)
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def change(source_id: str, **columns: Any) -> None:
+    """Change a source by hand."""
+    with database.write(db.engine) as connection:
+        connection.execute(update(SOURCES).where(SOURCES.c.id == source_id).values(**columns))
+
+
+def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) -> TestResponse:
+    """Post JSON, unsigned."""
+    body = json.dumps(payload)
+    return client.post(f"/hooks/{token}", data=body, headers=headers, content_type="application/json")
+
+
+def tell(client: FlaskClient, event: str, home: str, *, token: str = "tok", **more: object) -> None:
+    """Post what another guestbook tells of the comment with that address."""
+    comment = {"name": "Ada", "website": None, "message": "Hi!", "status": "published", "url": home, **more}
+    data = {"comment": comment, "guestbook": {"title": "A", "url": "https://a.example"}}
+    post(client, {"type": event, "data": data}, token, **{"X-Guestbook-Event": event})
+
+
+def github(
+    client: FlaskClient, payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues"
+) -> TestResponse:
+    """Post as GitHub does."""
+    return client.post("/hooks/tok", **signed(payload, delivery, secret=secret, event=event))
+
+
+def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues") -> dict[str, Any]:
+    """Return the body and the headers of a request of GitHub's."""
+    body = json.dumps(payload).encode()
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery,
+        "X-Hub-Signature-256": f"sha256={digest}",
+    }
+    return {"data": body, "headers": headers}
+
+
+def rows() -> Sequence[Row[Any]]:
+    """Return all inbound events, the oldest first."""
+    with db.engine.connect() as connection:
+        return connection.execute(select(INBOUND).order_by(INBOUND.c.id)).all()
+
+
+def row() -> Row[Any]:
+    """Return the only one."""
+    (only,) = rows()
+    return only
+
+
+def messages() -> list[str]:
+    """Return what stands in the book, the oldest first."""
+    db.session.rollback()
+    query = select(Comment.message).where(Comment.status == "published").order_by(Comment.id)
+    found = list(db.session.scalars(query))
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    return found
+
+
+def expire() -> None:
+    """Let all leases run out."""
+    leased = INBOUND.c.claimed_by.is_not(None)
+    with database.write(db.engine) as connection:
+        connection.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
+
+
+def check() -> None:
+    """Assert the invariants of all rows."""
+    for one in rows():
+        assert (one.status == "new") == (one.due_at is not None), one
+        assert one.attempts <= one.claims, one
+        assert one.status == "new" or (one.claimed_by is None and one.processed_at), one

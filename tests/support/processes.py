@@ -1,0 +1,183 @@
+"""The guestbook from outside: a copy of the checkout, processes, and a visitor who comes over HTTP."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import html5lib
+
+from tests.web import visitor
+
+ROOT = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+def copy_of_the_checkout(to: Path) -> Path:
+    """Copy what a clone of this tree would hold, changes that are not committed yet included."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_symlink() or (ROOT / name).exists():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name, follow_symlinks=False)
+    return to
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def clean_environ(**more: str) -> dict[str, str]:
+    """This process's environment without any setting of a guestbook."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GUESTBOOK_")}
+    return kept | more
+
+
+@contextmanager
+def started(command: list[str], **options: Any) -> Iterator["Started"]:
+    """Start a process in a group of its own, as a terminal does; whatever is left at the end is killed."""
+    with subprocess.Popen(
+        command,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
+    ) as process:
+        one = Started(process)
+        try:
+            yield one
+        finally:
+            for number in one.members():
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+
+
+class Started:
+    """A process and those that it has started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout
+        self.process = process
+        self._pipe = process.stdout.fileno()
+        self._read = b""
+        os.set_blocking(self._pipe, False)
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        with suppress(BlockingIOError):
+            while part := os.read(self._pipe, 65536):
+                self._read += part
+        return self._read.decode(errors="replace")
+
+    def members(self, word: str = "") -> list[int]:
+        """The processes of its group that live, those with the word in their command line."""
+        return [number for number, line in group(self.process.pid) if word in line]
+
+    def signal_all(self, number: int) -> None:
+        """What a terminal does at Ctrl-C: every process of the group gets the signal."""
+        os.killpg(self.process.pid, number)
+
+
+def group(leader: int) -> list[tuple[int, str]]:
+    """The living processes of a group, with their command lines."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+                line = (folder / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue  # it has ended
+            if int(pgrp) == leader and state != "Z":
+                found.append((int(folder.name), line))
+    return found
+
+
+def wait_for(what: Callable[[], T], seconds: float, or_show: Callable[[], object] = str) -> T:
+    """Ask until the answer is true, and return it."""
+    end = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < end, f"Not within {seconds} s. {or_show()}"
+        time.sleep(0.02)
+    return answer
+
+
+def given_away(folder: Path) -> dict[str, str]:
+    """Give the data folder to a user who runs nothing else, where we may."""
+    if os.geteuid() != 0:
+        return {}
+    user = 60_000 + os.getpid() % 5000
+    for parent in folder.parents:
+        if parent.is_relative_to(gettempdir()) and parent != Path(gettempdir()):
+            parent.chmod(0o755)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, user, user)
+    return {"GUESTBOOK_TEST_USER": str(user)}
+
+
+# --- a visitor
+
+
+class _Unfollowed(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def browser(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _Unfollowed(), *handlers)
+
+
+_opener = browser()
+
+
+def fetch(
+    url: str, form: dict[str, str] | None = None, opener: urllib.request.OpenerDirector = _opener
+) -> tuple[int, str]:
+    """Return status and text; with a form it is a POST. Redirects are not followed."""
+    data = urlencode(form).encode() if form is not None else None
+    try:
+        with opener.open(url, data, timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def answers(url: str) -> bool:
+    try:
+        return fetch(url)[0] == 200
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def sign(base_url: str, **typed: str) -> int:
+    """Open the book, fill in the form, send it; return the status."""
+    page = html5lib.parse(fetch(base_url)[1], namespaceHTMLElements=False)
+    form = visitor.fields(page) | visitor.GREETING | typed
+    return fetch(f"{base_url}/comments", form)[0]
+
+
+def log_in(base_url: str, password: str) -> int:
+    """Log in at the desk with a browser of its own, which keeps cookies; return the status."""
+    own = browser(urllib.request.HTTPCookieProcessor())
+    page = html5lib.parse(fetch(f"{base_url}/admin/login", opener=own)[1], namespaceHTMLElements=False)
+    form = visitor.fields(page) | {"password": password}
+    return fetch(f"{base_url}/admin/login", form, own)[0]

@@ -1,0 +1,328 @@
+"""A real HTTP receiver on 127.0.0.1 for tests: it keeps connections alive, does as it is told, remembers all.
+
+In the test's own process:
+
+    with Receiver() as receiver:
+        receiver.answer("/slow", Answer(delay=0.05))  # each request
+        receiver.answer("/flaky", Answer(500), Answer(500), Answer(200))  # in turn; the last stays
+        receiver.answer("/never", HANG)
+        … receiver.url("/slow") …
+        receiver.wait_for(3)
+        receiver.requests, receiver.at("/slow"), receiver.most_at_once("/slow")
+
+As a process of its own, which writes a line for each request to a file:
+
+    with in_a_process(tmp_path / "log", latency=(0.005, 0.03), failing=0.02) as base_url:
+        …
+    lines = read_log(tmp_path / "log")
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+HEAD_LIMIT = 65536  # bytes
+START_LIMIT = 20.0  # seconds until a receiver of its own process listens
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it arrived."""
+
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+    at: float  # on the monotonic clock, when it was complete
+    method: str = "POST"
+
+    @property
+    def event_id(self) -> str:
+        """Return the `webhook-id` header."""
+        return self.headers.get("webhook-id", "")
+
+    @property
+    def json(self) -> Any:
+        """Return the body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to do with a request."""
+
+    status: int = 200
+    delay: float = 0.0  # seconds before the answer
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b"ok"
+    hang: bool = False  # say nothing, until `release` or the sender goes away
+    drop: bool = False  # close the connection without a word
+
+
+OK = Answer()
+HANG = Answer(hang=True)
+Program = Callable[[Request], Answer]
+
+
+class Receiver:
+    """Listens from `with` on, or between `start` and `close`; one thread, any number of connections."""
+
+    def __init__(self, port: int = 0, program: Program | None = None, *, address: str = "127.0.0.1") -> None:
+        self.port = port
+        self._address = address
+        self.requests: list[Request] = []
+        self._program = program
+        self._answers: dict[str, list[Answer]] = {}
+        self._in_flight: Counter[str] = Counter()
+        self._most: Counter[str] = Counter()
+        self._hanging: list[_Connection] = []
+        self._connections: set[_Connection] = set()
+        self._changed = threading.Condition()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="receiver", daemon=True)
+
+    def __enter__(self) -> "Receiver":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> "Receiver":
+        """Listen, and return the receiver itself."""
+        serving = self._loop.create_server(lambda: _Connection(self), self._address, self.port, backlog=1024)
+        self._server = self._loop.run_until_complete(serving)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Close the port and all connections: whoever connects from now on is refused."""
+        if not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+            self._loop.close()
+
+    def url(self, path: str = "/") -> str:
+        """Return the address of a path."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def answer(self, path: str, *answers: Answer) -> None:
+        """Give these answers at that path, one after the other; the last one stays."""
+        self._answers[path] = list(answers)
+
+    def release(self, answer: Answer = OK, most: int | None = None) -> None:
+        """Answer all requests that hang, or so many of them, the oldest first."""
+        self._loop.call_soon_threadsafe(self._release, answer, most)
+
+    def at(self, path: str) -> list[Request]:
+        """Return the requests to a path."""
+        return [request for request in list(self.requests) if request.path == path]
+
+    def in_flight(self, path: str) -> int:
+        """Return how many requests to a path are unanswered now."""
+        return self._in_flight[path]
+
+    def most_at_once(self, path: str) -> int:
+        """Return how many requests to a path were unanswered at the same time, at the most."""
+        return self._most[path]
+
+    def event_ids(self, path: str) -> Counter[str]:
+        """Return how often each event arrived at a path."""
+        return Counter(request.event_id for request in self.at(path))
+
+    def wait_for(self, count: int, path: str | None = None, seconds: float = 20.0) -> list[Request]:
+        """Wait until so many requests have arrived, and return them; AssertionError when time is up."""
+        found: list[Request] = []
+
+        def arrived() -> bool:
+            found[:] = list(self.requests) if path is None else self.at(path)
+            return len(found) >= count
+
+        with self._changed:
+            if not self._changed.wait_for(arrived, seconds):
+                raise AssertionError(f"{len(found)} of {count} requests to {path} in {seconds} s")
+        return found
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _end(self) -> None:
+        self._server.close()
+        for connection in list(self._connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # the transports close their sockets in the loop's next round
+        while self._connections:
+            await asyncio.sleep(0.001)
+
+    def _release(self, answer: Answer, most: int | None) -> None:
+        hanging = self._hanging[:most]
+        del self._hanging[: len(hanging)]
+        for connection in hanging:
+            connection.reply(answer)
+
+    def _note(self, request: Request) -> Answer:
+        """Record a request and say what to do with it."""
+        self._in_flight[request.path] += 1
+        self._most[request.path] = max(self._most[request.path], self._in_flight[request.path])
+        with self._changed:
+            self.requests.append(request)
+            self._changed.notify_all()
+        if self._program:
+            return self._program(request)
+        answers = self._answers.get(request.path, [OK])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: requests one after the other, as HTTP/1.1 has it."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._read = b""
+        self._current: str | None = None  # the path of the request that is not answered yet
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self._receiver._connections.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._receiver._connections.discard(self)
+        self._done()
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        if self._current is None:
+            self._take()
+
+    def _take(self) -> None:
+        """Take one request out of what has been read, if it is complete."""
+        head, end, rest = self._read.partition(b"\r\n\r\n")
+        if not end:
+            if len(head) > HEAD_LIMIT:
+                self.transport.abort()
+            return
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length = int(headers.get("content-length", "0"))
+        if len(rest) < length:
+            return
+        method, path, _ = first.split(" ", 2)
+        self._read, self._current = rest[length:], path
+        self._act(self._receiver._note(Request(path, headers, rest[:length], time.monotonic(), method)))
+
+    def _act(self, answer: Answer) -> None:
+        if answer.hang:
+            self._receiver._hanging.append(self)
+        elif answer.delay:
+            asyncio.get_running_loop().call_later(answer.delay, self.reply, answer)
+        else:
+            self.reply(answer)
+
+    def reply(self, answer: Answer) -> None:
+        if self._current is None or self.transport.is_closing():
+            return
+        self._done()
+        if answer.drop:
+            self.transport.abort()
+            return
+        lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}", f"Content-Length: {len(answer.body)}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body)
+        if self._read:
+            self._take()
+
+    def _done(self) -> None:
+        if self._current is not None:
+            self._receiver._in_flight[self._current] -= 1
+            self._current = None
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+
+
+def at_random(seed: int, latency: tuple[float, float], failing: float) -> Program:
+    """Return a program whose answers come after a random latency and are 500 with that probability."""
+    luck = random.Random(seed)
+
+    def answer(_: Request) -> Answer:
+        return Answer(500 if luck.random() < failing else 200, delay=luck.uniform(*latency))
+
+    return answer
+
+
+# --- as a process of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the process wrote of one request."""
+
+    path: str
+    event_id: str
+    status: int  # of the answer that it was going to give
+    at: float  # on the monotonic clock, which all processes share
+
+
+@contextmanager
+def in_a_process(
+    log: Path, *, latency: tuple[float, float] = (0.0, 0.0), failing: float = 0.0, seed: int = 1
+) -> Iterator[str]:
+    """Run a receiver in a process of its own and give its base URL, without a slash at the end."""
+    options = [str(log), str(latency[0]), str(latency[1]), str(failing), str(seed)]
+    command = [sys.executable, "-m", "tests.support.receiver", *options]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+def read_log(log: Path) -> list[Line]:
+    """Return the requests that have been written so far."""
+    if not log.exists():
+        return []
+    rows = (line.split("\t") for line in log.read_text().splitlines(keepends=True) if line.endswith("\n"))
+    return [Line(path, event_id, int(status), float(at)) for path, event_id, status, at in rows]
+
+
+def main() -> None:
+    """Serve until standard input ends: so it outlives nobody who started it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("log", type=Path)
+    for name, kind in (("low", float), ("high", float), ("failing", float), ("seed", int)):
+        parser.add_argument(name, type=kind)
+    wanted = parser.parse_args()
+    answer = at_random(wanted.seed, (wanted.low, wanted.high), wanted.failing)
+    descriptor = os.open(wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def write_down(request: Request) -> Answer:
+        given = answer(request)
+        line = f"{request.path}\t{request.event_id}\t{given.status}\t{request.at}\n"
+        os.write(descriptor, line.encode())
+        return given
+
+    with Receiver(program=write_down) as receiver:
+        print(receiver.port, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A book on a real waitress, and Chromium in front of it."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import waitress
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from guestbook.auth import login
+from guestbook.storage.database import writing
+from tests.conftest import running
+from tests.support.receiver import Receiver
+from tests.web.admin.owner import PASSWORD
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PHONE = {"width": 390, "height": 844}  # CSS pixels
+DESKTOP = {"width": 1280, "height": 900}
+
+REFUSED = (
+    "Failed to load resource: the server responded with a status of 4"  # a 404 or 422 that was asked for
+)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        yield listening
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], listening: socket.socket) -> dict[str, str]:
+    """The same, at the address where the book really is: cookies and links follow it."""
+    return environ | {"GUESTBOOK_BASE_URL": f"http://127.0.0.1:{listening.getsockname()[1]}"}
+
+
+@pytest.fixture
+def app(environ: dict[str, str]) -> Iterator[Flask]:
+    with running(environ) as app:
+        yield app
+
+
+@pytest.fixture
+def address(app: Flask, listening: socket.socket) -> Iterator[str]:
+    server = waitress.create_server(app, sockets=[listening], threads=4)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    server.trigger.pull_trigger(server.close)
+    thread.join(10)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """The same, begun in another thread: Playwright has an event loop running in this one."""
+    with ThreadPoolExecutor(1) as beside:
+        receiver = beside.submit(Receiver().start).result()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_context(browser: Browser, address: str) -> Iterator[Callable[..., BrowserContext]]:
+    """Open a fresh profile at the book; what its pages complain of in the console fails the test.
+
+    A script, a style or a picture that the page's own policy forbids is such a complaint.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_context(**options: object) -> BrowserContext:
+        context = browser.new_context(base_url=address, **options)  # type: ignore[arg-type]  # passed on
+        context.set_default_timeout(10_000)
+        context.on(
+            "console", lambda message: complaints.append(f"{message.text} ({message.location['url']})")
+        )
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        contexts.append(context)
+        return context
+
+    yield open_context
+    for context in contexts:
+        context.close()
+    assert [text for text in complaints if REFUSED not in text] == []
+
+
+@pytest.fixture
+def open_book(open_context: Callable[..., BrowserContext]) -> Iterator[Open]:
+    """Open the book as a visitor, who gets no cookie."""
+    contexts: list[BrowserContext] = []
+
+    def open_book(**options: object) -> Page:
+        contexts.append(open_context(**options))
+        page = contexts[-1].new_page()
+        page.goto("/")
+        return page
+
+    yield open_book
+    for context in contexts:
+        assert context.cookies() == []
+
+
+@pytest.fixture
+def open_desk(app: Flask, open_context: Callable[..., BrowserContext]) -> Open:
+    """Open the desk as its owner, who has typed the password, or is about to."""
+    with app.app_context(), writing() as session:
+        login.set_password(session, PASSWORD)
+
+    def open_desk(*, logged_in: bool = True, **options: object) -> Page:
+        page = open_context(**options).new_page()
+        page.goto("/admin/")
+        if logged_in:
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Log in").click()
+        return page
+
+    return open_desk

@@ -1,0 +1,222 @@
+"""A book in which much has happened, some of it hostile, for tests that look at every page."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import timedelta
+
+from flask import Flask
+from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
+
+from guestbook.auth import api_tokens
+from guestbook.comments import book
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Caught
+from guestbook.inbound.template_presets import READY
+from guestbook.lib import clock, signing
+from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Webhook
+from tests.support import factories
+from tests.support import inbound_factories as inbox
+from tests.support.receiver import Answer, Receiver
+from tests.web import visitor
+
+Rows = dict[str, list[str]]  # by the name of the variable in an address
+
+HOSTILE = "</textarea></pre></td></title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
+MESSAGES = (
+    "What a lovely little book! We came by on the way to the lighthouse and stayed for tea.",
+    "שלום! היה לנו נחמד מאוד",
+    "Have a look at https://pictures.example/" + "holiday" * 40 + "\n\nGreetings 🌊🐚👩‍👩‍👧‍👦",
+    "W" * 900,
+    HOSTILE,
+)
+NAMES = ("Grace Hopper", "דוד בן־גוריון", "👩‍🚀 Zoë", "N" * 80, '"><b onclick="alert(3)">Bobby</b>')
+BROKEN = Answer(
+    500, body=b"<h1>Oops</h1><script>alert(4)</script>" + b"x" * 500, headers={"Server": "<b>nginx</b>"}
+)
+
+
+def fill(app: Flask, receiver: Receiver) -> Rows:
+    """Fill the book and let two passes of cron come; return ids of rows that differ in how they look."""
+    receiver.answer("/broken/" + "path/" * 60, BROKEN)
+    with app.app_context():
+        webhooks = _add_webhooks(receiver)
+        _look_back(webhooks[0])
+        comments = _sign(app)
+        sources = _add_sources()
+        events = _receive(app)
+        factories.run_pass()
+        _moderate(comments)
+        _set_up()
+        factories.run_pass()
+        deliveries = _deliveries(webhooks)
+        bins, caught = _catch(receiver)
+    return {
+        "webhook_id": webhooks,
+        "comment_id": comments[:1],
+        "held": comments[1:],
+        "delivery_id": deliveries,
+        "bin_id": bins,
+        "request_id": caught,
+        "source_id": [sources[0], sources[-1]],
+        "event_id": events,
+    }
+
+
+def addresses(app: Flask, rows: Rows) -> Iterator[str]:
+    """Return where each page is that a GET opens: what stands in the addresses' variables are those rows."""
+    for rule in app.url_map.iter_rules():
+        if "GET" in (rule.methods or ()) and rule.endpoint not in ("static", "receiver.greet"):
+            yield from _filled(rule, rows)
+
+
+def _filled(rule: Rule, rows: Rows) -> Iterator[str]:
+    names = sorted(rule.arguments)
+    for values in itertools.product(*(rows[name] for name in names)):
+        built = rule.build(dict(zip(names, values, strict=True)))
+        assert built
+        yield built[1]
+
+
+def _add_webhooks(receiver: Receiver) -> list[str]:
+    events = "comment.created comment.published comment.deleted comment.replied"
+    factories.webhook(receiver.url("/gone"), name="Chat of the harbour office", events="webhook.disabled")
+    return [
+        factories.webhook(
+            receiver.url("/hook"), name="Chat", events=events, headers={"Authorization": "Bearer 1"}
+        ),
+        factories.webhook(receiver.url("/broken/" + "path/" * 60), name="דוד " + "N" * 76, events=events),
+        factories.webhook(
+            receiver.url("/off"),
+            name=HOSTILE[:80],
+            disabled_at=clock.now() - timedelta(days=3),
+            disabled_reason="failing",
+        ),
+    ]
+
+
+def _look_back(webhook_id: str) -> None:
+    """Let there be deliveries of some days and hours ago, for the charts."""
+    for hours in (1, 2, 3, 7, 30, 31, 100, 400):
+        made = clock.now() - timedelta(hours=hours)
+        status = "failed" if hours % 3 == 1 else "processed"
+        factories.delivery(
+            webhook_id, status=status, created_at=made, attempts=0, last_error="Too long ago. " * 15
+        )
+
+
+def _sign(app: Flask) -> list[str]:
+    visitor.add(app, [f"Hello {number}" for number in range(21)])
+    for name, message in zip(NAMES, MESSAGES, strict=True):
+        factories.sign(message, name)
+    comments = [comment for comment in visitor.stored(app) if not comment.message.startswith("Hello")]
+    held = visitor.add(
+        app,
+        [HOSTILE],
+        name=NAMES[4],
+        status="held",
+        reason="It has many links. " * 9,
+        website="javascript:alert(5)",
+    )
+    visitor.add(app, ["Buy now"], status="spam", reason="It was written in less than a second.")
+    visitor.add(app, ["Never mind"], status="trash")
+    return [comments[-1].id, *held]
+
+
+def _moderate(comments: list[str]) -> None:
+    def reply(session: Session) -> None:
+        answered = session.get_one(Comment, comments[0])
+        book.reply(session, answered, f"Thank you, come again! {HOSTILE}", factories.settings())
+
+    factories.written(reply)
+
+
+def _set_up() -> None:
+    with writing() as session:
+        preferences.save(
+            session, {"title": "The lighthouse’s guestbook 🗼", "prompt": "Be kind.\n" + "W" * 300}
+        )
+        api_tokens.add(session, HOSTILE[:80])
+
+
+def _deliveries(webhooks: list[str]) -> list[str]:
+    """Return one that was delivered, one that waits for its retry, and one that was never tried."""
+    factories.written(
+        lambda session: (
+            outbound_webhooks.ping(session, session.get_one(Webhook, webhooks[0]), factories.settings()).id
+        )
+    )
+    found = [
+        next(
+            row.id
+            for row in reversed(factories.deliveries())
+            if row.webhook_id == webhook_id and row.comment_id
+        )
+        for webhook_id in webhooks
+    ]
+    db.session.rollback()
+    return found
+
+
+def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
+    """Make a bin that has caught much, and an empty one; return them, and what the first has caught."""
+    delivered = next(request for request in receiver.requests if request.path == "/hook")
+    signed = [(name.title(), value) for name, value in delivered.headers.items()]
+    form = ("Content-Type", "application/x-www-form-urlencoded")
+    hostile = [("X-Evil", HOSTILE), form, ("X-Long", "W" * 900)]
+    path = f"/{HOSTILE}{'path/' * 60}"
+    requests = [
+        Caught("POST", "", "", signed, delivered.body, clock.now()),
+        Caught("PROPFIND", path, "W" * 300, hostile, HOSTILE.encode() * 9, clock.now()),
+        Caught("GET", "/", "a=b", [], b"", clock.now()),
+        Caught("PUT", "/", "", [("Webhook-Id", "x")], bytes(range(256)) * 1200, clock.now()),
+    ]
+    with writing() as session:
+        full = bins.add(session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}).id
+        empty = bins.add(session, {"name": "Mine"}).id
+        for one in requests:
+            bins.catch(session, full, one)
+        rows = bins.latest(session, full, 10)
+        return [full, empty], [row.id for row in rows]
+
+
+def _add_sources() -> list[str]:
+    """Add one of each kind, some of them hostile; return them."""
+    paste = {"verify": "github", "secret": inbox.SECRET, "action": "comment", "template": READY["github"]}
+    return [
+        inbox.source("github", name="GitHub", **paste),
+        inbox.source("shop", name="S" * 80, verify="stripe", secret="whsec_abc", action="log", template=None),
+        inbox.source("chat", name="דוד", verify="slack", secret="s" * 32, action="forward", template=None),
+        inbox.source(
+            "book", name="Harbour", verify="standard", secret=signing.new_secret(), relayed_since=clock.now()
+        ),
+        inbox.source(
+            "machine",
+            name="Lamp",
+            verify="token",
+            secret="t" * 32,
+            header="X-Token",
+            template="{{ no.thing }}",
+        ),
+        inbox.source("open", name=HOSTILE[:80], template=HOSTILE, disabled_at=clock.now()),
+    ]
+
+
+def _receive(app: Flask) -> list[str]:
+    """Let webhooks come in: one that becomes a comment, hostile ones, and one that waits; return them."""
+    client = app.test_client()
+    person = {"login": NAMES[4], "html_url": "https://example.org/bobby"}
+    roof = {"full_name": "ada/roof", "html_url": "https://example.org/roof"}
+    issue = {"number": 5, "title": HOSTILE, "html_url": "https://example.org/5", "body": "W" * 3000}
+    opened = {"action": "opened", "issue": issue, "repository": roof, "sender": person}
+    sent = [
+        client.post("/hooks/github", **inbox.signed(opened, "d1")),
+        client.post("/hooks/github", **inbox.signed(opened, HOSTILE[:150], secret="another")),
+        client.post("/hooks/chat", data=bytes(range(256)) * 40, headers={"X-Evil": HOSTILE}),
+        client.post("/hooks/machine", data=f"a={HOSTILE}&b=2", headers={"X-Token": "t" * 32}),
+        client.post("/hooks/open", data=HOSTILE * 50),
+    ]
+    return [str(answer.get_json()["id"]) for answer in sent]

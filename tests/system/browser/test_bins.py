@@ -1,0 +1,114 @@
+"""Chromium at a bin: what arrives while the page is open shows up in it."""
+
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from guestbook.storage.database import db
+from guestbook.storage.models import Bin
+from tests.support.receiver import Receiver
+from tests.system.browser.conftest import Open
+from tests.system.browser.test_desk import WITH_AND_WITHOUT, go_to, see_again
+
+pytestmark = pytest.mark.needs("chromium")
+
+FAIL_ONCE = """() => new Promise((done) => {
+  const real = window.fetch;
+  window.fetch = () => {
+    window.fetch = real;
+    done();
+    return Promise.reject(new TypeError("Failed to fetch"));  // what a browser says without a network
+  };
+})"""
+
+Post = Callable[[str, bytes], None]
+
+
+@pytest.fixture
+def post(app: Flask) -> Post:
+    """Send a body to the only bin, with a path behind its URL."""
+
+    def post(path: str, body: bytes) -> None:
+        with app.app_context():
+            url = db.session.query(Bin).one().url(app.config["GUESTBOOK"].base_url)
+        with urllib.request.urlopen(urllib.request.Request(url + path, body), timeout=10) as answer:
+            assert answer.status == 200
+
+    return post
+
+
+@WITH_AND_WITHOUT
+def test_a_request_that_comes_while_the_page_is_open_is_shown(
+    open_desk: Open, post: Post, scripts: bool
+) -> None:
+    page = open_desk(java_script_enabled=scripts)
+    add_bin(page)
+    expect(page.get_by_text("Nothing has come yet.")).to_be_visible()
+    post("/first", b'{"hello": "world"}')
+    see_again(page, scripts)
+    expect(page.get_by_role("row").filter(has_text="/first")).to_contain_text('{"hello": "world"}')
+    post("/second", b"a=<b>1</b>")
+    see_again(page, scripts)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("/second")
+    expect(page.get_by_role("row")).to_have_count(3)
+    page.get_by_role("link", name="second").click()
+    expect(page.get_by_role("group").filter(has_text="Form")).to_contain_text("a: <b>1</b>")
+
+
+def test_the_link_that_has_the_focus_keeps_it_when_more_comes(open_desk: Open, post: Post) -> None:
+    page = open_desk()
+    add_bin(page)
+    post("/first", b"1")
+    link = page.get_by_role("link", name="first")
+    link.focus()
+    post("/second", b"2")
+    expect(page.get_by_role("link", name="second")).to_be_visible()
+    expect(link).to_be_focused()
+
+
+def test_the_page_goes_on_looking_when_the_server_was_away(open_desk: Open, post: Post) -> None:
+    page = open_desk()
+    add_bin(page)
+    page.evaluate(FAIL_ONCE)  # returns when it has
+    post("/after", b"")
+    expect(page.get_by_role("link", name="after")).to_be_visible()
+
+
+@WITH_AND_WITHOUT
+def test_a_request_is_sent_again_from_its_page(
+    open_desk: Open, post: Post, receiver: Receiver, scripts: bool
+) -> None:
+    page = open_desk(java_script_enabled=scripts)
+    add_bin(page)
+    post("/first", b"hello")
+    see_again(page, scripts)
+    page.get_by_role("link", name="first").click()
+    page.get_by_label("URL").fill(receiver.url("/to"))
+    page.get_by_role("button", name="Send it again").click()
+    expect(page.get_by_role("status")).to_contain_text("200 was the answer after")
+    assert [request.body for request in receiver.at("/to")] == [b"hello"]
+    page.get_by_label("URL").fill("http://10.0.0.1/")
+    page.get_by_role("button", name="Send it again").click()
+    expect(page.locator("#url-reason")).to_contain_text("is a private or reserved address")
+
+
+def test_the_command_is_copied_as_it_stands(open_desk: Open, post: Post) -> None:
+    page = open_desk(permissions=["clipboard-read", "clipboard-write"])
+    add_bin(page)
+    post("/first", b"\0it's")
+    page.get_by_role("link", name="first").click()
+    page.get_by_role("button", name="Copy").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("printf '\\000it\\047s' |")
+    assert copied == page.locator("#command").text_content()
+
+
+def add_bin(page: Page) -> None:
+    go_to(page, "Bins")
+    page.get_by_role("link", name="Add a bin").click()
+    page.get_by_label("Name").fill("Mine")
+    page.get_by_role("button", name="Add the bin").click()
+    expect(page.get_by_role("status")).to_contain_text("The bin is added.")

@@ -1,0 +1,171 @@
+"""Chromium signs the book."""
+
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from tests.system.browser.conftest import PHONE, Open
+from tests.web.visitor import add, stored
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+def fill_in(page: Page, name: str, message: str, website: str = "") -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Website").fill(website)
+    page.get_by_label("Message").fill(message)
+
+
+def send(page: Page) -> None:
+    page.get_by_role("button", name="Sign the book").click()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_visitor_signs_the_book_and_sees_it(app: Flask, open_book: Open, scripts: bool) -> None:
+    page = open_book(java_script_enabled=scripts)
+    fill_in(page, "Grace", "Hello\nthere", "example.org")
+    send(page)
+    [comment] = stored(app)
+    expect(page).to_have_url(re.compile(rf"/\?signed={comment.id}#c-{comment.id}$"))
+    entry = page.locator(f"#c-{comment.id}")
+    expect(entry.locator(".message")).to_have_text("Hello\nthere", use_inner_text=True)
+    expect(entry.get_by_role("link", name="Grace")).to_have_attribute("href", "https://example.org")
+    expect(page.get_by_role("status")).to_contain_text("Thank you, Grace!")
+    page.reload()
+    assert len(stored(app)) == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_mistake_keeps_the_text_and_says_why(app: Flask, open_book: Open, scripts: bool) -> None:
+    page = open_book(java_script_enabled=scripts)
+    fill_in(page, "Grace", "hello " * 700, "not a website")
+    send(page)
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_contain_text("4,199 characters")
+    expect(page.get_by_label("Website")).to_have_value("not a website")
+    expect(page.get_by_label("Message")).to_have_value(("hello " * 700).strip())
+    summary.get_by_role("link", name="Website").click()
+    expect(page.get_by_label("Website")).to_be_focused()
+    fill_in(page, "Grace", "Hello")
+    send(page)
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+def test_the_browser_itself_asks_for_what_is_required(app: Flask, open_book: Open) -> None:
+    page = open_book()
+    send(page)
+    expect(page.get_by_label("Name")).to_be_focused()
+    assert page.get_by_label("Name").evaluate("field => field.validity.valueMissing")
+    assert stored(app) == []
+
+
+def test_a_double_click_is_one_comment(app: Flask, open_book: Open) -> None:
+    page = open_book()
+    fill_in(page, "Grace", "Hello")
+    page.get_by_role("button", name="Sign the book").dblclick()
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+    assert len(stored(app)) == 1
+
+
+def test_back_and_the_same_is_one_comment_but_other_words_are_another(app: Flask, open_book: Open) -> None:
+    page = open_book()
+    fill_in(page, "Grace", "Hello")
+    for _ in range(2):
+        send(page)
+        expect(page.get_by_role("status")).to_contain_text("Thank you")
+        page.go_back()
+    assert len(stored(app)) == 1
+    fill_in(page, "Grace", "Something else")
+    send(page)
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+    assert [comment.message for comment in stored(app)] == ["Hello", "Something else"]
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_no_width_scrolls_sideways(app: Flask, open_book: Open, width: int) -> None:
+    add(
+        app,
+        ["W" * 3000, "https://a.example/" + "w" * 900, "Hello"],
+        name="N" * 80,
+        website="https://a.example",
+    )
+    page = open_book(viewport=PHONE | {"width": width})
+    for url in (page.url, page.url + "comments/" + stored(app)[0].id, page.url + "nowhere"):
+        page.goto(url)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_one_tap_leads_to_the_form_and_its_fields_are_large(app: Flask, open_book: Open) -> None:
+    add(app, [f"Hello {number}" for number in range(20)])
+    page = open_book(viewport=PHONE, has_touch=True, is_mobile=True)
+    expect(page.get_by_label("Name")).not_to_be_in_viewport()
+    page.get_by_role("link", name="Sign the book").tap()
+    expect(page.get_by_label("Name")).to_be_in_viewport()
+    for field in (page.get_by_label("Name"), page.get_by_label("Message")):
+        box = field.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        size = field.evaluate("field => parseFloat(getComputedStyle(field).fontSize)")
+        assert size >= 16  # pixels; iOS zooms into smaller ones
+
+
+def test_the_trap_is_out_of_sight_and_of_reach_of_the_keyboard(open_book: Open) -> None:
+    page = open_book(viewport={"width": 1280, "height": 2000})
+    expect(page.get_by_label("Message")).to_be_in_viewport()
+    expect(page.locator("[name=subject]")).not_to_be_in_viewport()
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.name || document.activeElement.className"))
+    assert reached[0] == "skip"
+    assert {"name", "website", "message", "button"} < set(reached)
+    assert "subject" not in reached
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_enough_contrast(app: Flask, open_book: Open, scheme: str) -> None:
+    add(app, ["Hello, see https://a.example"], website="https://a.example")
+    page = open_book(color_scheme=scheme)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (luminance(paper) < 0.1) == (scheme == "dark")
+    assert_legible(page)
+    page.get_by_label("Website").fill("javascript:alert(1)")
+    page.get_by_label("Name").fill("Grace")
+    page.get_by_label("Message").fill("Hello")
+    send(page)
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert_legible(page)
+
+
+def assert_legible(page: Page) -> None:
+    """Every text has the contrast of WCAG 2.2 AA against what lies behind it, hints and buttons included."""
+    pairs = page.evaluate(PAIRS)
+    assert len(pairs) > 10
+    for text, front, behind in pairs:
+        light, dark = sorted((luminance(front), luminance(behind)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, front, behind)
+
+
+def luminance(color: str) -> float:
+    red, green, blue = (linear(int(part) / 255) for part in re.findall(r"\d+", color)[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def linear(part: float) -> float:
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+
+PAIRS = """() => {
+  const behind = element => {
+    const color = getComputedStyle(element).backgroundColor;
+    return color === "rgba(0, 0, 0, 0)" && element.parentElement ? behind(element.parentElement) : color;
+  };
+  const shows = element => element.matches("input:not([type=hidden]), textarea")
+    || [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+  return [...document.body.querySelectorAll("*")].filter(shows)
+    .map(element => [element.textContent.trim(), getComputedStyle(element).color, behind(element)]);
+}"""

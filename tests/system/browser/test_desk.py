@@ -1,0 +1,234 @@
+"""Chromium at the owner's desk: the whole way of a webhook, a comment and a key press."""
+
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, Page, expect
+
+from guestbook.storage.models.webhook import EVENTS
+from tests.support import factories
+from tests.support.receiver import OK, Answer, Receiver
+from tests.system.browser.conftest import DESKTOP, PHONE, Open
+from tests.system.browser.test_book import fill_in, send
+from tests.web import visitor
+from tests.web.admin.owner import PASSWORD
+
+pytestmark = pytest.mark.needs("chromium")
+
+BROKEN = Answer(500, body=b"<em>Out of order</em>")
+TOPS = "all => all.map(one => one.getBoundingClientRect().top + one.getBoundingClientRect().height / 2)"
+HEIGHTS = "all => all.map(one => one.getBoundingClientRect().height)"
+WITH_AND_WITHOUT = pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+
+
+@WITH_AND_WITHOUT
+def test_a_webhook_from_its_form_to_a_failure_and_back(
+    app: Flask, receiver: Receiver, open_desk: Open, scripts: bool
+) -> None:
+    page = open_desk(java_script_enabled=scripts)
+    add_webhook(page, receiver.url("/hook"))
+    expect(page.locator("#secret")).to_have_text(re.compile("^whsec_"))
+
+    sign(page, "Grace", "Hello")
+    open_newest_delivery(page)
+    expect(state(page)).to_contain_text("waiting")
+    let_cron_come(app)
+    see_again(page, scripts)
+    expect(state(page)).to_contain_text("delivered")
+    assert [request.json["data"]["comment"]["message"] for request in receiver.at("/hook")] == ["Hello"]
+
+    receiver.answer("/hook", BROKEN)
+    sign(page, "Grace", "Are you there?")
+    open_newest_delivery(page)
+    let_cron_come(app)
+    see_again(page, scripts)
+    expect(state(page)).to_contain_text("500")
+    expect(state(page)).to_contain_text(re.compile("Next due.*in [0-9] seconds", re.DOTALL))
+    expect(page.get_by_text("<em>Out of order</em>")).to_be_visible()
+
+    receiver.answer("/hook", OK)
+    page.get_by_role("button", name="Redeliver").click()
+    expect(page.get_by_role("status")).to_contain_text("with the next pass")
+    let_cron_come(app)
+    see_again(page, scripts)
+    expect(state(page)).to_contain_text("delivered")
+    expect(page.get_by_role("heading", name=re.compile("^Attempt [0-9]"))).to_have_text(
+        ["Attempt 2", "Attempt 1"]
+    )
+    _, first, second = receiver.at("/hook")
+    assert (first.event_id, first.body) == (second.event_id, second.body)
+
+
+@WITH_AND_WITHOUT
+def test_a_ping_says_what_became_of_it(
+    app: Flask, receiver: Receiver, open_desk: Open, scripts: bool
+) -> None:
+    receiver.answer("/hook", Answer(404, body=b"Nobody lives here"))
+    page = open_desk(java_script_enabled=scripts)
+    add_webhook(page, receiver.url("/hook"))
+    page.get_by_role("button", name="Send a ping").click()
+    result = page.locator("#ping-result")
+    expect(result).to_contain_text("Cron has never come")
+    let_cron_come(app)
+    if not scripts:
+        page.get_by_role("link", name="Look again").click()
+    expect(result).to_contain_text("answered 404")
+    expect(result).to_contain_text("Nobody lives here")
+    assert receiver.at("/hook")[0].json["type"] == "ping"
+
+
+@WITH_AND_WITHOUT
+def test_a_comment_is_held_published_and_answered(open_desk: Open, scripts: bool) -> None:
+    page = open_desk(java_script_enabled=scripts)
+    go_to(page, "Settings")
+    page.get_by_role("radio", name=re.compile("^Everybody")).check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_be_visible()
+
+    sign(page, "Grace", "Is it still open?")
+    expect(page.get_by_role("status")).to_contain_text("The owner looks at it")
+    expect(page.get_by_text("Is it still open?")).to_be_hidden()
+    go_to(page, "Comments")
+    page.get_by_role("button", name="Publish the comment by Grace").click()
+    page.goto("/")
+    expect(page.get_by_text("Is it still open?")).to_be_visible()
+
+    go_to(page, "Comments")
+    page.get_by_role("link", name="Published").click()
+    page.get_by_role("link", name="Edit or answer the comment by Grace").click()
+    page.get_by_label("Answer", exact=True).fill("It is.\nCome in!")
+    page.get_by_role("button", name="Answer").click()
+    page.goto("/")
+    expect(page.get_by_role("article")).to_contain_text("Come in!")
+
+
+def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_deed(
+    app: Flask, open_desk: Open
+) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook()
+        for _ in range(3):
+            factories.delivery(webhook_id, status="failed")
+    page = open_desk()
+    go_to(page, "Deliveries")
+    page.get_by_label("All on this page").check()
+    page.get_by_role("button", name="Redeliver…").first.click()
+    page.get_by_role("button", name="Redeliver 3 deliveries").click()
+    expect(page.get_by_role("status")).to_contain_text("3 deliveries")
+    with app.app_context():
+        assert {row.status for row in factories.deliveries()} == {"new"}
+
+
+def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask, open_desk: Open) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook()
+        delivery_id = factories.delivery(webhook_id, status="failed")
+        comment_id = factories.sign("Hello", "Grace")
+    page = open_desk(logged_in=False, reduced_motion="reduce")
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    rooms = {"Comments", "Webhooks", "Deliveries", "Settings", "Account", "Log out"}
+    assert rooms < reached(page)
+    assert {"Hold the comment by Grace", "Apply"} < reached(page, "/admin/comments/?status=published")
+    assert {"Answer", "Save", "Trash"} < reached(page, f"/admin/comments/{comment_id}")
+    assert {"Send a ping", "Disable", "Edit"} < reached(page, f"/admin/webhooks/{webhook_id}")
+    assert {"Redeliver", "Explain this delivery"} < reached(page, f"/admin/deliveries/{delivery_id}")
+    assert {"Show", "Redeliver…"} < reached(page, "/admin/deliveries/")
+
+
+def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Flask, open_desk: Open) -> None:
+    with app.app_context():
+        hook = factories.webhook(name="N" * 80)
+        for name in (*EVENTS, *EVENTS):
+            factories.delivery(hook, event=name, status="failed", last_error="It was too long. " * 9)
+    page = open_desk()
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # width and height
+    go_to(page, "Deliveries")
+    tops = page.eval_on_selector_all(".masthead :is(.brand, .rooms li)", TOPS)
+    assert max(tops) - min(tops) < 20
+    assert max(page.eval_on_selector_all(".deliveries tbody .what a", HEIGHTS)) < 30
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert max(page.eval_on_selector_all(".deliveries tbody tr", HEIGHTS)) < 50
+    expect(page.get_by_role("button", name="Redeliver…").first).to_be_in_viewport()
+
+
+def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask, open_desk: Open) -> None:
+    visitor.add(app, [f"Hello {number}" for number in range(20)], status="held")
+    page = open_desk(viewport=PHONE)
+    page.goto("/admin/comments/?status=held")
+    page.get_by_role("link", name="Edit or answer").last.scroll_into_view_if_needed()
+    expect(page.get_by_label("Selected:")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Apply")).to_be_in_viewport()
+    assert page.eval_on_selector_all(".bulk", HEIGHTS)[0] < 80
+
+
+def add_webhook(page: Page, url: str) -> None:
+    go_to(page, "Webhooks")
+    page.get_by_role("link", name="Add a webhook").click()
+    page.get_by_label("URL").fill(url)
+    page.get_by_role("button", name="Add the webhook").click()
+    expect(page.get_by_role("status")).to_contain_text("The webhook is added")
+
+
+def sign(page: Page, name: str, message: str) -> None:
+    page.goto("/")
+    fill_in(page, name, message)
+    send(page)
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+
+
+def open_newest_delivery(page: Page) -> None:
+    go_to(page, "Deliveries")
+    page.get_by_role("link", name="comment.created").first.click()
+
+
+def let_cron_come(app: Flask) -> None:
+    with app.app_context():
+        factories.run_pass()
+
+
+def see_again(page: Page, scripts: bool) -> None:
+    """Load the page again, which with scripts looks for what is new by itself."""
+    if not scripts:
+        page.reload()
+
+
+def state(page: Page) -> Locator:
+    return page.get_by_role("region", name="How it went")
+
+
+def go_to(page: Page, room: str) -> None:
+    page.goto("/admin/")
+    page.get_by_role("navigation", name="The desk").get_by_role("link", name=room).click()
+
+
+def reached(page: Page, address: str | None = None) -> set[str]:
+    """Press Tab from the top of a page to its end; return the names of what had the focus and showed it."""
+    if address:
+        page.goto(address)
+    names: list[str] = []
+    while True:
+        page.keyboard.press("Tab")
+        focus = page.evaluate(FOCUS)
+        if focus is None or len(names) > 200:
+            return set(names)
+        assert focus["shows"], focus
+        names.append(focus["name"])
+
+
+# The outline of `:focus-visible`, on something that is there to be seen. In a field for a time the browser
+# itself marks the part that is typed.
+FOCUS = """() => {
+  const element = document.activeElement;
+  if (!element || element === document.body) return null;
+  const style = getComputedStyle(element), box = element.getBoundingClientRect();
+  const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  return {
+    name: element.getAttribute("aria-label") || element.innerText?.trim() || element.name,
+    shows: (outlined || element.type === "datetime-local")
+      && box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight,
+  };
+}"""

@@ -1,0 +1,109 @@
+"""A process that has imported the guestbook once and forks commands of it, which are then killed.
+
+A start of Python with Flask costs half a second of CPU, so fifty kills would take half a minute. A
+forked child is a process like any other: it reads its settings, opens its own database connections
+and runs `flask --app guestbook …` from there. One JSON document a line comes in on stdin for each
+command and is answered with one line.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import flask.cli
+import requests  # noqa: F401  so that no child has to import it
+
+import guestbook
+from guestbook.background import cron  # noqa: F401  likewise
+from guestbook.outbound.dispatcher import Dispatch
+from tests.system.chaos import points
+
+
+def serve() -> None:
+    """Answer until stdin ends; then nothing of ours is left running."""
+    children: set[int] = set()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if order["do"] == "start":
+            children.add(pid := _fork(order))
+            answer: dict[str, Any] = {"pid": pid}
+        elif order["do"] == "end":
+            _end(children)
+            answer = {}
+        else:
+            answer = {"exit": _wait(order["pid"], order["seconds"])}
+            if answer["exit"] is not None:
+                children.discard(order["pid"])
+        print(json.dumps(answer), flush=True)
+    _end(children)
+
+
+def _end(children: set[int]) -> None:
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    children.clear()
+
+
+def _wait(pid: int, seconds: float) -> int | None:
+    """Return the exit code, minus the signal's number when one ended it, or None when time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.001)
+
+
+def _fork(order: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _become(order)
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+    finally:
+        os._exit(99)
+
+
+def _become(order: dict[str, Any]) -> NoReturn:
+    """Turn this child into the command."""
+    folder = Path(order["folder"])
+    for number, name in ((0, "/dev/null"), (1, folder / "stdout"), (2, folder / "stderr")):
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    _announce(folder / "name")
+    if order["point"]:
+        points.POINTS[order["point"]]()
+    sys.argv = ["flask", "--app", "guestbook", *order["command"]]
+    flask.cli.main()
+    raise AssertionError(f"{guestbook.__name__} commands end by SystemExit")
+
+
+def _announce(path: Path) -> None:
+    """Write down the name under which this process will lease rows."""
+    begin = Dispatch.__init__
+
+    def begin_and_tell(self: Dispatch, *values: Any, **options: Any) -> None:
+        begin(self, *values, **options)
+        fresh = path.with_suffix(".part")
+        fresh.write_text(self._name)
+        fresh.rename(path)
+
+    Dispatch.__init__ = begin_and_tell  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    serve()

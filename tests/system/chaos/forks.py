@@ -1,0 +1,107 @@
+"""Commands as forked processes, seen from the test: start them, kill them, read what they printed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.receiver import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A running command."""
+
+    forks: "Forks"
+    pid: int
+    folder: Path
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL
+
+    def terminate(self) -> None:
+        """Ask it to end, by SIGTERM."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it any signal."""
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = 60) -> int:
+        """Wait for its end and return its exit code, minus the signal's number when one ended it."""
+        code = self.forks.ask(do="wait", pid=self.pid, seconds=seconds)["exit"]
+        assert code is not None, f"{self.folder} still runs after {seconds} s"
+        return int(code)
+
+    @property
+    def printed(self) -> str:
+        """Return what it wrote to stdout and stderr."""
+        return (self.folder / "stdout").read_text() + (self.folder / "stderr").read_text()
+
+    @property
+    def name(self) -> str | None:
+        """Return the name under which it leases rows, or None when its pass has not begun."""
+        path = self.folder / "name"
+        return path.read_text() if path.exists() else None
+
+    def is_at_work(self, seconds: float = 10) -> str:
+        """Wait until its pass has begun, and return the name."""
+        deadline = time.monotonic() + seconds
+        while (name := self.name) is None:
+            assert time.monotonic() < deadline, f"{self.folder}: {self.printed}"
+            time.sleep(0.0005)
+        return name
+
+
+class Forks:
+    """The process that forks the commands."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+        self._count = 0
+
+    def start(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
+        """Start `flask --app guestbook …`, to die at that point if one is named."""
+        self._count += 1
+        folder = self._folder / f"command{self._count}"
+        folder.mkdir(parents=True)
+        plain = {"PATH": os.environ["PATH"], "HOME": str(self._folder), **environ}
+        told = {"folder": str(folder), "environ": plain, "command": command, "point": point}
+        return Command(self, self.ask(do="start", **told)["pid"], folder)
+
+    def run(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
+        """Run a command to its end, which must be a good one, or the death at the point."""
+        running = self.start(environ, *command, point=point)
+        code = running.wait()
+        assert code == (-signal.SIGKILL if point else 0), running.printed
+        return running
+
+    def ask(self, **order: Any) -> dict[str, Any]:
+        """Send an order to the forking process and return its answer."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+@contextmanager
+def open_forks(folder: Path) -> Iterator[Forks]:
+    """Start the forking process; when it is told to end, it takes its children along."""
+    command = [sys.executable, "-m", "tests.system.chaos.driver"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]  # pipes in a dict
+        yield Forks(process, folder)
+        process.stdin.close()
+        assert process.wait(10) == 0

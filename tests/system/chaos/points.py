@@ -1,0 +1,209 @@
+"""The points at which a forked command kills itself, by SIGKILL, in the middle of its work."""
+
+import json
+import os
+import resource
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Engine, event
+
+from guestbook.background import retention
+from guestbook.inbound import actions, evaluate
+from guestbook.outbound import recorder
+from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.recorder import Tally
+from guestbook.outbound.worker_pool import Crew
+from guestbook.queue import leases
+from guestbook.storage import batch_delete, database
+
+BITE = 5  # rows that a prune removes at once here
+
+
+def die() -> NoReturn:
+    """Be gone, with nothing flushed, closed or rolled back."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives SIGKILL")
+
+
+def before_claim_commits() -> None:
+    """Die when the rows are signed and nothing is committed."""
+    lease = leases.lease
+
+    def lease_and_die(*values: Any, **options: Any) -> int:
+        if lease(*values, **options):
+            die()
+        return 0
+
+    leases.lease = lease_and_die
+
+
+def after_claim() -> None:
+    """Die when the claim is committed and no thread has it yet."""
+    load = Crew.load
+
+    def die_with_work(self: Any, key: str, errands: Iterable[Any], **options: Any) -> None:
+        if work := list(errands):
+            die()
+        load(self, key, work, **options)
+
+    Crew.load = die_with_work  # type: ignore[method-assign]
+
+
+def after_post() -> None:
+    """Die when the receiver has answered and no transaction has begun to say so."""
+    settle = Dispatch._settle
+
+    def die_with_results(self: Any, claiming: bool) -> Any:
+        if any(outcome.started_at for outcome in self._unsaved):
+            die()
+        return settle(self, claiming)
+
+    Dispatch._settle = die_with_results  # type: ignore[method-assign]
+
+
+def inside_acknowledgement() -> None:
+    """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
+    recorder._record_health = lambda *_: die()
+
+
+def after_acknowledgement() -> None:
+    """Die right after the acknowledgement's commit."""
+    add = Tally.add
+
+    def add_and_die(self: Tally, other: Tally) -> None:
+        add(self, other)
+        if other.processed:
+            die()
+
+    Tally.add = add_and_die  # type: ignore[method-assign]
+
+
+def between_bites_of_prune() -> None:
+    """Die when the first bite is committed."""
+
+    class Clock:
+        monotonic = staticmethod(retention.time.monotonic)
+        sleep = staticmethod(lambda _seconds: die())
+
+    batch_delete.BATCH_SIZE = BITE
+    retention.time = Clock  # type: ignore[assignment]
+
+
+def inside_prune() -> None:
+    """Die when a bite's rows are deleted in the transaction."""
+    batch_delete.BATCH_SIZE = BITE
+
+    def die_after_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM deliveries"):
+            die()
+
+    event.listen(Engine, "after_cursor_execute", die_after_delete)
+
+
+def after_inbox_claim() -> None:
+    """Die when a batch of the inbox is leased and nothing is judged yet."""
+    evaluate.judge = lambda *_, **__: die()  # type: ignore[assignment]
+
+
+def inside_inbox_deed() -> None:
+    """Die when the comment is written in the transaction, and its event is not finished."""
+    write = actions._write
+
+    def write_and_die(*values: Any) -> Any:
+        write(*values)
+        die()
+
+    actions._write = write_and_die
+
+
+def over_poison() -> None:
+    """Die over one event, as a process does that runs out of memory."""
+    judging = evaluate.judge
+
+    def judge_or_die(event: Any, *values: Any, **options: Any) -> Any:
+        return die() if b"poison" in event.body else judging(event, *values, **options)
+
+    evaluate.judge = judge_or_die
+
+
+def impatient() -> None:
+    """Do not die, but give a transaction up after two seconds."""
+    database.PATIENCE = 2.0
+
+
+def measured() -> None:
+    """Do not die, but write to stdout at the end what memory and claims have cost."""
+    begin, claim, tidy = Dispatch.__init__, Dispatch._claim, retention.prune
+    at_start: list[float] = []
+    costs: list[float] = []  # milliseconds a row, claim by claim
+
+    def begin_measured(self: Dispatch, *values: Any, **options: Any) -> None:
+        begin(self, *values, **options)
+        at_start.append(_memory("VmRSS"))
+
+    def claim_measured(self: Dispatch, connection: Connection) -> Any:
+        began = time.monotonic()
+        claimed = claim(self, connection)
+        if rows := sum(len(errands) for _, errands in claimed):
+            costs.append((time.monotonic() - began) * 1000 / rows)
+        return claimed
+
+    def tidy_and_tell(*values: Any, **options: Any) -> int:
+        fifth = len(costs) // 5
+        early, late = statistics.median(costs[:fifth]), statistics.median(costs[-fifth:])
+        print(json.dumps({"grown": _memory("VmHWM") - at_start[0], "early": early, "late": late}))
+        return tidy(*values, **options)
+
+    Dispatch.__init__ = begin_measured  # type: ignore[method-assign]
+    Dispatch._claim = claim_measured  # type: ignore[method-assign]
+    retention.prune = tidy_and_tell
+
+
+def by_another_user() -> None:
+    """Run as the user of GUESTBOOK_TEST_USER."""
+    home = Path(os.environ["HOME"])  # where the command writes down its name
+    for path in (home, *home.iterdir()):
+        path.chmod(0o777)
+    os.setgid(int(os.environ["GUESTBOOK_TEST_USER"]))
+    os.setuid(int(os.environ["GUESTBOOK_TEST_USER"]))
+
+
+def limited() -> None:
+    """Run where the host limits files, memory or threads, as GUESTBOOK_TEST_LIMIT has it: `files 40`."""
+    kind, number = os.environ["GUESTBOOK_TEST_LIMIT"].split()
+    limits = {"files": resource.RLIMIT_NOFILE, "memory": resource.RLIMIT_AS, "threads": resource.RLIMIT_NPROC}
+    if kind == "threads":  # root has as many as it likes, and other processes of one's own count too
+        by_another_user()
+    resource.setrlimit(limits[kind], (int(number), int(number)))
+
+
+def _memory(line: str) -> float:
+    """Return the MB of `VmRSS`, in use now, or `VmHWM`, the most that was ever in use."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{line}:")[2].split()[0]) / 1024
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    function.__name__: function
+    for function in (
+        impatient,
+        after_inbox_claim,
+        inside_inbox_deed,
+        over_poison,
+        before_claim_commits,
+        after_claim,
+        after_post,
+        inside_acknowledgement,
+        after_acknowledgement,
+        between_bites_of_prune,
+        inside_prune,
+        measured,
+        limited,
+        by_another_user,
+    )
+}

@@ -1,0 +1,146 @@
+"""Two that claim at once never get the same row; an acknowledgement that comes too late changes nothing."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from guestbook.lib import clock, ids
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.recorder import Tally
+from guestbook.queue import leases
+from guestbook.storage import database
+from guestbook.storage.models import DELIVERIES
+from tests.support.receiver import HANG, OK, Answer, Receiver
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks
+
+ROUNDS = 100
+BITE = 3  # rows a claim
+
+
+@pytest.fixture
+def book(each_book: Book) -> Book:
+    return each_book
+
+
+def test_two_threads_that_claim_at_once_get_disjoint_rows_a_hundred_times(book: Book) -> None:
+    webhook_id = book.webhook("http://127.0.0.1:1/")
+    book.stock(webhook_id, 2 * BITE * ROUNDS)
+    got: dict[str, list[list[str]]] = {ids.new(): [], ids.new(): []}
+    together = threading.Barrier(len(got))
+
+    def claim(name: str) -> None:
+        for _ in range(ROUNDS):
+            together.wait(20)
+            got[name].append(_claim(book, webhook_id, name))
+
+    _at_once(claim, *got)
+    claimed = [row_id for claims in got.values() for rows in claims for row_id in rows]
+    assert len(claimed) == len(set(claimed)) == 2 * BITE * ROUNDS
+    for row in book.deliveries():
+        assert row.claims == 1
+        assert any(row.id in rows for rows in got[row.claimed_by])
+
+
+def test_two_passes_that_hold_no_common_lock_send_each_delivery_once(
+    book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    paths = [f"/{number}" for number in range(5)]
+    for path in paths:
+        receiver.answer(path, Answer(delay=0.01))
+        book.webhook(receiver.url(path))
+    hosts = [{**each_environ, "GUESTBOOK_DATA_DIR": each_environ["GUESTBOOK_DATA_DIR"] + end} for end in "ab"]
+    passes = [forks.start(environ, "cron", "--stay") for environ in hosts]
+    for one in passes:
+        one.is_at_work()
+    events = book.publish(100)
+    receiver.wait_for(500)
+    for one in passes:
+        one.terminate()
+        assert one.wait() == 0, one.printed
+        assert one.printed == ""
+    for path in paths:
+        assert receiver.event_ids(path) == Counter(events)
+    assert {(row.status, row.claims, row.attempts) for row in book.deliveries()} == {("processed", 1, 1)}
+    assert min(one.processed for one in book.passes()) > 0  # both took part
+    book.check()
+
+
+def test_an_acknowledgement_that_comes_after_its_lease_changes_no_row_and_is_counted(
+    book: Book, receiver: Receiver
+) -> None:
+    receiver.answer("/", HANG, OK)
+    book.webhook(receiver.url())
+    book.publish()
+    slow = Background(book)
+    receiver.wait_for(1)
+    book.expire()
+    fast = Background(book)
+    assert (fast.tally().processed, fast.tally().late) == (1, 0)
+    before, attempts = book.delivery(), book.attempts()
+    receiver.release()
+    assert (slow.tally().processed, slow.tally().late) == (0, 1)
+    assert book.delivery() == before
+    assert book.attempts() == attempts
+    assert (before.status, before.attempts, before.claims) == ("processed", 1, 2)
+    assert len(receiver.requests) == 2
+
+
+def test_a_late_failure_does_not_take_the_lease_from_its_new_holder(book: Book, receiver: Receiver) -> None:
+    receiver.answer("/", HANG)
+    book.webhook(receiver.url())
+    book.publish()
+    first = Background(book)
+    receiver.wait_for(1)
+    book.expire()
+    second = Background(book)
+    receiver.wait_for(2)
+    held = book.delivery()
+    receiver.release(Answer(500), most=1)
+    assert (first.tally().retried, first.tally().late) == (0, 1)
+    assert book.delivery() == held
+    receiver.release()
+    assert second.tally().processed == 1
+    book.check()
+
+
+class Background:
+    """A drain of the outbox in a thread."""
+
+    def __init__(self, book: Book) -> None:
+        self._dispatch = Dispatch(book.engine, book.settings, concurrency=4)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def tally(self) -> Tally:
+        """Wait for its end and return what it has done."""
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        return self._dispatch.tally
+
+    def _run(self) -> None:
+        self._dispatch.run(until=time.monotonic() + 15, stay=False, stop=StopFlag())
+
+
+def _claim(book: Book, webhook_id: str, token: str) -> list[str]:
+    now = clock.now()
+    with database.write(book.engine) as connection:
+        among = DELIVERIES.c.webhook_id == webhook_id
+        rows = [row.id for row in leases.claim(connection, DELIVERIES, among, now=now, limit=BITE)]
+        until = now + timedelta(seconds=60)
+        assert leases.lease(connection, DELIVERIES, rows, now=now, until=until, token=token) == len(rows)
+    return rows
+
+
+def _at_once(work: Callable[[str], None], *names: str) -> None:
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()

@@ -1,0 +1,90 @@
+"""Visitors sign while a pass is busy with webhooks that fail: neither costs the other anything."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound import outbox
+from guestbook.outbound.dispatcher import Dispatch
+from guestbook.storage import database
+from tests.support.receiver import Answer, Receiver
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks
+
+WEBHOOKS = 8
+VISITORS = 4
+COMMENTS = 40  # of each
+DATA: dict[str, Any] = {"comment": {"message": "Hello"}}
+
+
+def test_no_event_is_refused_while_a_pass_records_the_health_of_failing_webhooks(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    environ = {**each_environ, "GUESTBOOK_RETRY_SCHEDULE": ",".join(["0"] * 50)}
+    for number in range(WEBHOOKS):
+        answers = [Answer(200), Answer(500)] * 5000
+        receiver.answer(f"/{number}", *answers)
+        each_book.webhook(receiver.url(f"/{number}"))
+    each_book.publish(20)
+    running = forks.start(environ, "cron", "--stay")
+    receiver.wait_for(1)
+    errors = _publish_in_threads(each_book)
+    running.terminate()
+    assert running.wait(20) == 0, running.printed
+    assert running.printed == ""
+    assert errors == []
+    assert each_book.statuses().total() == WEBHOOKS * (20 + VISITORS * COMMENTS)
+    each_book.check()
+
+
+@pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
+def test_a_visitor_who_comes_just_before_a_tick_commits_need_not_wait_for_it(
+    each_book: Book, receiver: Receiver
+) -> None:
+    """On PostgreSQL; SQLite has one writer at a time, and MariaDB's foreign keys lock more."""
+    receiver.answer("/", Answer(500))
+    each_book.webhook(receiver.url())
+    each_book.publish()
+    refused: list[Exception] = []
+    visits: list[int] = []
+
+    def visit(_connection: Connection) -> None:
+        if visits or not receiver.requests:
+            return
+        visits.append(1)
+        try:
+            with each_book.engine.connect() as visitor, visitor.begin():
+                visitor.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
+                outbox.publish(visitor, "comment.created", DATA, each_book.settings)
+        except DBAPIError as error:
+            refused.append(error)
+
+    event.listen(each_book.engine, "commit", visit)
+    dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
+    dispatch.run(until=time.monotonic() + 10, stay=False, stop=StopFlag())
+    assert visits == [1]
+    assert refused == []
+
+
+def _publish_in_threads(book: Book) -> list[Exception]:
+    errors: list[Exception] = []
+
+    def visit() -> None:
+        for _ in range(COMMENTS):
+            try:
+                with database.write(book.engine) as connection:
+                    outbox.publish(connection, "comment.created", DATA, book.settings)
+            except Exception as error:
+                errors.append(error)
+
+    visitors = [threading.Thread(target=visit) for _ in range(VISITORS)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(60)
+    return errors

@@ -1,0 +1,97 @@
+"""Connections with one end gone: in time the host takes the server for lost, and the server the host."""
+
+import os
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.lib import clock
+from guestbook.queue import leases
+from guestbook.storage import database, engine_setup
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES
+from tests.conftest import running
+from tests.support import processes
+from tests.system.chaos.book import Book
+
+pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+
+SOON = 3  # seconds, in place of half a minute
+
+
+@pytest.fixture
+def hasty(each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """The engine of a host to which the server has less patience."""
+    monkeypatch.setattr(engine_setup, "SILENCE", SOON)
+    with running(each_environ) as app, app.app_context():
+        yield db.engine
+
+
+def test_tcp_ends_a_connection_after_half_a_minute_of_silence(each_book: Book) -> None:
+    with each_book.engine.connect() as connection, _socket(connection) as own:
+        found = {
+            name: own.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"))
+            for name in ("KEEPIDLE", "KEEPINTVL", "KEEPCNT", "USER_TIMEOUT")
+        }
+        assert found == {"KEEPIDLE": 10, "KEEPINTVL": 5, "KEEPCNT": 4, "USER_TIMEOUT": 30_000}
+        assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_the_server_bears_half_a_minute_too(each_book: Book) -> None:
+    with each_book.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            names = [f"tcp_keepalives_{name}" for name in ("idle", "interval", "count")]
+            names.append("idle_in_transaction_session_timeout")
+            shown = [connection.scalar(text(f"SHOW {name}")) for name in names]
+            assert shown == ["10", "5", "4", "30s"]
+        else:
+            assert connection.scalar(text("SELECT @@idle_transaction_timeout, @@net_read_timeout")) == 30
+
+
+def test_what_a_frozen_host_has_locked_is_free_again_and_it_hears_of_that(
+    each_book: Book, hasty: Engine
+) -> None:
+    each_book.stock(each_book.webhook("http://127.0.0.1:1/"), 2)
+    with hasty.connect() as frozen:
+        assert _claim(frozen) == 2
+        assert _claim_elsewhere(each_book) == 0
+        processes.wait_for(lambda: _claim_elsewhere(each_book) == 2, SOON + 10)
+        with pytest.raises(DBAPIError) as caught:
+            frozen.commit()
+    assert database.is_away(caught.value)
+    with hasty.connect() as again:
+        assert _claim(again) == 2
+
+
+def test_a_copy_of_a_book_may_look_at_one_side_for_as_long_as_it_likes(each_book: Book) -> None:
+    with engine_setup.opened(each_book.settings) as engine, engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "0"
+        else:
+            assert connection.scalar(text("SELECT @@idle_transaction_timeout")) == 0
+
+
+def _socket(connection: Connection) -> socket.socket:
+    """Return our end of it once more."""
+    raw: Any = connection.connection.dbapi_connection
+    return socket.socket(fileno=os.dup(getattr(raw, "_sock", raw).fileno()))
+
+
+def _claim(connection: Connection) -> int:
+    now = clock.now()
+    rows = leases.claim(connection, DELIVERIES, DELIVERIES.c.webhook_id > "", now=now, limit=9)
+    until = now + timedelta(seconds=60)
+    return leases.lease(connection, DELIVERIES, [row.id for row in rows], now=now, until=until, token="t")
+
+
+def _claim_elsewhere(book: Book) -> int:
+    """Return how many rows another pass would get."""
+    with book.engine.connect() as connection:
+        rows = _claim(connection)
+        connection.rollback()
+        return rows

@@ -1,0 +1,30 @@
+"""A book whose retries come at once, and the folder of the packages from npm."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import need
+from tests.system.chaos.book import Book
+from tests.system.interop import npm
+from tests.system.interop.door import Door
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    return {**environ, "GUESTBOOK_RETRY_SCHEDULE": "0,0"}
+
+
+@pytest.fixture
+def packages() -> Path:
+    """The folder where Node finds the packages, with our programs that use them."""
+    need("npm-packages")
+    folder = npm.installed()
+    assert folder
+    return folder
+
+
+@pytest.fixture
+def door(book: Book, client: FlaskClient) -> Door:
+    return Door(book, client)

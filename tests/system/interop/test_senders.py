@@ -1,0 +1,116 @@
+"""What packages that nobody here wrote sign is believed by our inbox, and nothing else is."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from standardwebhooks import Webhook as Signer
+
+from guestbook.lib import signing
+from tests.conftest import run
+from tests.system.interop import npm
+from tests.system.interop.door import Door
+
+SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
+BODY = '{"type":  "thing.made",\n "data": {"name": "Zoë 🦋", "text": "\\u2028 <b>"}}'
+EVENT_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+
+Sign = Callable[[str, int, str], str]  # secret, unix seconds, body → the header's value
+
+
+def by_python(secret: str, seconds: int, body: str) -> str:
+    return Signer(secret).sign(EVENT_ID, datetime.fromtimestamp(seconds, UTC), body)
+
+
+def by_node(kind: str) -> Sign:
+    """Sign with a package of npm."""
+
+    def sign(secret: str, seconds: int, body: str) -> str:
+        asked = json.dumps({"secret": secret, "id": EVENT_ID, "seconds": seconds, "body": body})
+        done = run("node", "signer.mjs", kind, cwd=npm.installed(), input=asked)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return sign
+
+
+ON_NPM = pytest.mark.needs("npm-packages")
+
+
+class Sender:
+    """Signs with a package of others and names the headers as its users do."""
+
+    def __init__(self, verify: str, sign: Sign) -> None:
+        self.verify = verify
+        self._sign = sign
+
+    def headers(self, *secrets: str, seconds: int | None = None, body: str = BODY) -> dict[str, str]:
+        now = int(time.time()) if seconds is None else seconds
+        signature = " ".join(self._sign(secret, now, body) for secret in secrets)
+        if self.verify == "github":
+            names = {"X-GitHub-Event": "thing", "X-GitHub-Delivery": EVENT_ID}
+            return {**names, "X-Hub-Signature-256": signature}
+        return {"webhook-id": EVENT_ID, "webhook-timestamp": str(now), "webhook-signature": signature}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(("standard", by_python), id="standardwebhooks-pypi"),
+        pytest.param(("standard", by_node("standard")), id="standardwebhooks-npm", marks=ON_NPM),
+        pytest.param(("github", by_node("github")), id="octokit-npm", marks=ON_NPM),
+    ]
+)
+def sender(request: pytest.FixtureRequest) -> Sender:
+    return Sender(*request.param)
+
+
+def test_what_a_package_of_others_signs_is_believed(door: Door, sender: Sender) -> None:
+    token = door.source(sender.verify, SECRET)
+    door.post(token, sender.headers(SECRET), BODY.encode())
+    door.work()
+    row = door.row()
+    assert (row.status, row.error, row.external_id) == ("processed", None, EVENT_ID)
+    assert row.event == ("thing" if sender.verify == "github" else "thing.made")
+
+
+def test_what_it_signs_with_another_secret_is_not_believed(door: Door, sender: Sender) -> None:
+    door.post(door.source(sender.verify, SECRET), sender.headers(OTHER_SECRET), BODY.encode())
+    door.work()
+    assert door.row().status == "failed"
+    assert "secret" in door.row().error
+
+
+def test_a_body_that_was_changed_on_the_way_is_not_believed(door: Door, sender: Sender) -> None:
+    token = door.source(sender.verify, SECRET)
+    door.post(token, sender.headers(SECRET), BODY.replace("Zoë", "Joe").encode())
+    door.work()
+    assert door.row().status == "failed"
+
+
+def test_the_same_sent_again_has_one_effect(door: Door, sender: Sender) -> None:
+    token = door.source(sender.verify, SECRET, "comment", "{{ payload.data.name }}")
+    for _ in range(2):
+        door.post(token, sender.headers(SECRET), BODY.encode())
+    door.work()
+    first, second = door.rows()
+    assert [first.status, second.status] == ["processed", "processed"]
+    assert first.comment_id
+    assert second.comment_id == first.comment_id
+    assert (second.note or "").startswith(f"A repeat of {first.id}")
+
+
+@pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
+def test_two_signatures_while_the_sender_changes_its_secret_are_believed(door: Door, sender: Sender) -> None:
+    door.post(door.source("standard", SECRET), sender.headers(OTHER_SECRET, SECRET), BODY.encode())
+    door.work()
+    assert door.row().status == "processed"
+
+
+@pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
+def test_what_was_signed_long_ago_is_not_believed(door: Door, sender: Sender) -> None:
+    old = int(time.time()) - 3600
+    door.post(door.source("standard", SECRET), sender.headers(SECRET, seconds=old), BODY.encode())
+    door.work()
+    assert door.row().status == "failed"

@@ -1,0 +1,137 @@
+"""The main job on real input: somebody signs the book, cron comes, a receiver has a signed webhook."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from guestbook.lib import signing
+from tests.support import processes
+from tests.support.receiver import Answer, Receiver, Request
+
+MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\nשלום"
+
+
+RETRY_AT_ONCE = {"GUESTBOOK_RETRY_SCHEDULE": "0,0,0"}
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """The settings of a book whose retries come at once."""
+    return {**environ, **RETRY_AT_ONCE}
+
+
+@contextmanager
+def serving(environ: dict[str, str], folder: Path) -> Iterator[str]:
+    """Serve the book as scripts/run does; give its address."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
+    with processes.started(command, cwd=folder, env=processes.clean_environ(**environ)) as server:
+        address = f"http://127.0.0.1:{port}"
+        processes.wait_for(lambda: processes.answers(address), 30, server.output)
+        yield address
+        assert "Traceback" not in server.output()
+
+
+def flask(environ: dict[str, str], *arguments: str, complains: str = "") -> str:
+    """Run a command as cron would: with nothing but PATH, HOME and the settings."""
+    home = environ["GUESTBOOK_DATA_DIR"]
+    bare = {"PATH": "/usr/bin:/bin", "HOME": home, **environ}
+    command = [f"{sys.prefix}/bin/flask", "--app", "guestbook", *arguments]
+    done = subprocess.run(command, cwd=home, env=bare, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(complains) if complains else done.stderr == ""
+    return done.stdout
+
+
+def shown(environ: dict[str, str], *arguments: str) -> Any:
+    return json.loads(flask(environ, *arguments, "--json"))
+
+
+def verified(secret: str, request: Request) -> Any:
+    """Read a request with the reference library, which raises unless the signature is right."""
+    return Webhook(secret).verify(request.body, request.headers)
+
+
+def test_a_comment_becomes_a_webhook_that_its_receiver_can_verify(
+    each_environ: dict[str, str], receiver: Receiver, tmp_path: Path
+) -> None:
+    environ = {**each_environ, **RETRY_AT_ONCE}
+    flask(environ, "init-db")
+    header = ("--header", "Authorization: Bearer me")
+    secret = shown(environ, "webhooks", "add", receiver.url("/hook"), *header)["secret"]
+    with serving(environ, tmp_path) as address:
+        assert processes.sign(address, name="Zoë", website="example.org", message=MESSAGE) == 303
+        assert receiver.requests == [], "nobody is told before cron comes"
+        assert flask(environ, "cron") == ""
+        assert "Zoë" in processes.fetch(address)[1]
+        health = json.loads(processes.fetch(f"{address}/healthz")[1])
+    (request,) = receiver.requests
+    body = verified(secret, request)
+    comment = body["data"]["comment"]
+    assert (body["type"], comment["name"], comment["message"]) == ("comment.created", "Zoë", MESSAGE)
+    assert comment["website"] == "https://example.org"
+    assert comment["url"] == f"https://book.example/comments/{comment['id']}"
+    assert request.headers["x-hub-signature-256"] == signing.hub(secret.encode(), request.body)
+    assert request.headers["authorization"] == "Bearer me"
+    assert request.headers["x-guestbook-attempt"] == "1"
+    assert health["status"] == "ok"
+    (row,) = shown(environ, "deliveries", "list")
+    assert (row["status"], row["attempts"], row["event_id"]) == ("processed", 1, request.event_id)
+
+
+def test_a_receiver_that_fails_first_gets_the_same_webhook_again(
+    environ: dict[str, str], receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answer("/hook", Answer(500, body=b"not now"), Answer(204, body=b""))
+    flask(environ, "init-db")
+    secret = shown(environ, "webhooks", "add", receiver.url("/hook"))["secret"]
+    with serving(environ, tmp_path) as address:
+        assert processes.sign(address, message=MESSAGE) == 303
+    flask(environ, "cron")  # with retries due at once, one pass makes both attempts
+    first, second = receiver.requests
+    assert verified(secret, first) == verified(secret, second)
+    assert (first.body, first.event_id) == (second.body, second.event_id)
+    assert [request.headers["x-guestbook-attempt"] for request in (first, second)] == ["1", "2"]
+    (row,) = shown(environ, "deliveries", "list", "--status", "processed")
+    made = shown(environ, "deliveries", "show", row["id"])["attempts_made"]
+    answered = [(attempt["status_code"], attempt["response_body"]) for attempt in made]
+    assert answered == [(500, "not now"), (204, "")]
+
+
+def test_what_was_given_up_is_sent_again_by_hand(
+    environ: dict[str, str], receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answer("/hook", Answer(500))
+    flask(environ, "init-db")
+    secret = shown(environ, "webhooks", "add", receiver.url("/hook"))["secret"]
+    with serving(environ, tmp_path) as address:
+        assert processes.sign(address) == 303
+    flask(environ, "cron", complains="guestbook: 1 delivery was given up for webhook 127.0.0.1.")
+    receiver.answer("/hook", Answer(200))
+    assert flask(environ, "deliveries", "redeliver", "--failed").startswith("Will redeliver 1 delivery")
+    assert flask(environ, "cron") == ""
+    assert verified(secret, receiver.requests[-1]) == verified(secret, receiver.requests[0])
+    assert len(receiver.requests) == 4
+
+
+def test_the_log_of_the_server_and_the_answers_never_hold_the_secret(
+    environ: dict[str, str], receiver: Receiver, tmp_path: Path
+) -> None:
+    flask(environ, "init-db")
+    secret = shown(environ, "webhooks", "add", receiver.url("/hook"))["secret"]
+    with serving(environ, tmp_path) as address:
+        assert processes.sign(address) == 303
+    said = flask(environ, "cron", "-v") + flask(environ, "webhooks", "list") + flask(environ, "status")
+    said += json.dumps(shown(environ, "webhooks", "list"))
+    for row in shown(environ, "deliveries", "list"):
+        said += flask(environ, "deliveries", "show", row["id"])
+    assert secret not in said
+    assert secret.removeprefix(signing.PREFIX) not in said
+    assert receiver.requests

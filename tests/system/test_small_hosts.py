@@ -1,0 +1,219 @@
+"""Hosts that limit files, memory or threads: all that is sent is recorded, and no receiver is blamed."""
+
+import os
+import resource
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from guestbook.background.celery.consumer import Hands
+from guestbook.lib import clock
+from guestbook.lib.resource_limits import FILES, MEMORY, THREADS
+from guestbook.outbound import recorder, sender
+from guestbook.storage.models import Webhook
+from guestbook.transport import Transport, TransportError
+from tests.conftest import running, settings_for
+from tests.support import databases, factories
+from tests.support.processes import given_away, wait_for
+from tests.support.receiver import Answer, Receiver
+from tests.system.chaos.book import Book
+from tests.system.chaos.forks import Forks
+
+HOSTS = 24  # each with connections of its own
+EACH = 2
+
+
+@pytest.fixture
+def hosts() -> Iterator[Receiver]:
+    """One receiver that all addresses of 127.0.0.0/8 lead to, and that takes its time."""
+    with Receiver(address="0.0.0.0") as receiver:
+        for number in range(HOSTS):
+            receiver.answer(f"/{number}", Answer(delay=0.06))
+        yield receiver
+
+
+@pytest.fixture(params=["sqlite", "sqlite-delete"])
+def environ_on_a_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    with databases.fresh(request.param, tmp_path) as url:
+        yield settings_for(tmp_path, url)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def stocked(app: Flask, hosts: Receiver) -> Book:
+    book = Book(app)
+    for number in range(HOSTS):
+        hook = book.webhook(f"http://127.0.0.{number + 1}:{hosts.port}/{number}")
+        book.stock(hook, EACH)
+    book.engine.dispose()
+    return book
+
+
+POINTS = [
+    ("sqlite-delete", "files 20", 32, FILES),
+    ("sqlite", "files 40", 32, FILES),
+    ("sqlite", "files 64", 256, FILES),
+    ("sqlite", f"memory {512_000 * 1024}", 32, None),
+    ("sqlite", "threads 4", 32, THREADS),
+]
+
+
+@pytest.mark.parametrize(
+    ("environ_on_a_file", "limit", "concurrency", "named"), POINTS, indirect=["environ_on_a_file"]
+)
+def test_under_a_limit_all_is_sent_once_and_recorded_and_the_limit_is_named(
+    environ_on_a_file: dict[str, str],
+    limit: str,
+    concurrency: int,
+    named: str | None,
+    hosts: Receiver,
+    forks: Forks,
+    tmp_path: Path,
+) -> None:
+    if limit.startswith("threads") and os.geteuid() != 0:
+        pytest.skip("needs root, to become a user who runs nothing else")
+    with running(environ_on_a_file) as app, app.app_context():
+        book = stocked(app, hosts)
+        environ = {**environ_on_a_file, **given_away(tmp_path), "GUESTBOOK_TEST_LIMIT": limit}
+        done = forks.start(environ, "cron", "--concurrency", str(concurrency), point="limited")
+        assert done.wait() == 0, done.printed
+        assert Counter(book.statuses()) == {"processed": HOSTS * EACH}
+        assert {row.status_code for row in book.attempts()} == {200}
+        book.check()
+    assert len(hosts.requests) == len({(one.path, one.event_id) for one in hosts.requests}) == HOSTS * EACH
+    if named:
+        assert done.printed.count("\n") == 1
+        assert f"guestbook: this host limits {named}, so the pass used " in done.printed
+    else:
+        assert done.printed == ""
+
+
+@pytest.mark.parametrize(("reason", "limit"), [("out_of_sockets", FILES), ("out_of_memory", MEMORY)])
+def test_a_limit_that_is_met_costs_no_attempt_and_the_pass_goes_on_with_fewer_threads(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, reason: str, limit: str
+) -> None:
+    hook = book.webhook(receiver.url("/hook"))
+    book.stock(hook, 8)
+    real, refused = sender.Sender._post, iter([True, True])
+
+    def post(self: sender.Sender, *values: object) -> None:
+        if next(refused, False):
+            raise TransportError(reason)
+        real(self, *values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sender.Sender, "_post", post)
+    tally = factories.run_pass()
+    assert tally.limit is not None
+    assert tally.limit.startswith(f"this host limits {limit}, so the pass used ")
+    assert (tally.processed, tally.retried, tally.fault) == (8, 0, None)
+    assert {row.attempts for row in book.deliveries()} == {1}
+    assert factories.the(Webhook, hook).failures_in_a_row == 0
+
+
+def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = clock.now() + timedelta(minutes=10)
+    hook = book.webhook("https://receiver.example/")
+    book.stock(hook, 1, claimed_by="relay.x.1", due_at=later)
+
+    def post(*_: object) -> None:
+        raise TransportError("out_of_sockets")
+
+    monkeypatch.setattr(sender.Sender, "_post", post)
+    tally = Hands(book.engine, book.settings, 4).deliver(book.delivery().id, "relay.x.1")
+    row = book.delivery()
+    assert (row.status, row.attempts, row.claimed_by, tally.limit) == ("new", 0, None, FILES)
+    assert row.due_at < later
+    assert factories.the(Webhook, hook).failures_in_a_row == 0
+
+
+def test_memory_that_ends_while_a_pass_records_costs_no_second_request(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.stock(book.webhook(receiver.url("/hook")), 20)
+    real, failing = recorder.outcomes, iter([False, True, False, True])
+
+    def outcomes(*values: object) -> None:
+        if next(failing, False):
+            raise MemoryError
+        real(*values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recorder, "outcomes", outcomes)
+    tally = factories.run_pass()
+    assert (tally.processed, len(receiver.requests)) == (20, 20)
+    assert tally.limit is not None
+    assert MEMORY in tally.limit
+
+
+def test_openssl_without_memory_is_not_the_receivers_fault(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.stock(book.webhook(receiver.url("/hook")), 1)
+
+    def digest(*_: object) -> bytes:
+        raise ValueError("[digital envelope routines] malloc failure")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("guestbook.lib.signing.hub", digest)
+        assert factories.run_pass().fault is not None
+    assert (book.delivery().status, book.delivery().attempts) == ("new", 0)
+    assert (factories.run_pass().processed, len(receiver.requests)) == (1, 1)
+
+
+@contextmanager
+def no_file_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    filler = [os.open(os.devnull, os.O_RDONLY) for _ in range(highest)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(filler) + 1, hard))
+    try:
+        while True:
+            filler.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in filler:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("host", ["1.1.1.1", "hook.example"])
+def test_without_a_socket_left_nothing_is_said_of_an_address_or_a_name(host: str) -> None:
+    transport = Transport(timeout=2)
+    with no_file_left(), pytest.raises(TransportError) as caught:
+        transport.post(f"http://{host}/", {}, b"")
+    transport.close()
+    assert (caught.value.reason, caught.value.unreachable) == ("out_of_sockets", False)
+
+
+def test_idle_connections_are_bounded_for_all_hosts_together(hosts: Receiver) -> None:
+    transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.0/8")])
+    transport.limit(connections=3)
+    before = open_files()
+    for number in (*range(10), *range(10)):
+        transport.post(f"http://127.0.0.{number + 1}:{hosts.port}/{number}", {}, b"")
+    wait_for(lambda: open_files() <= before + 2 * 3, 10)  # of the other ends too, which are the receiver's
+    transport.close()
+
+
+def test_a_command_without_memory_ends_with_a_sentence_and_75(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("guestbook.background.cron.run", run)
+    done = app.test_cli_runner().invoke(args=["cron"])
+    assert (done.exit_code, done.stderr) == (
+        75,
+        "This host's limit on memory (ulimit -v) is too low for this command.\n",
+    )

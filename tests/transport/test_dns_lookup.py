@@ -1,0 +1,154 @@
+"""Names are looked up by a few threads, which no attempt waits for longer than its time."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook.lib import resource_limits
+from guestbook.transport import Transport, TransportError, dns_lookup
+from guestbook.transport.dns_lookup import THREADS, Lookups
+from tests.support import factories
+from tests.support.receiver import Receiver
+
+LOOPBACK = [ip_network("127.0.0.0/8")]
+HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
+
+
+class Resolver:
+    """Hangs with every name until it is let go, then finds this host."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.go = threading.Event()
+        self._real = socket.getaddrinfo
+
+    def __call__(self, host: str, port: Any, *more: Any, **named: Any) -> list[Any]:
+        if host[0].isdigit():
+            return self._real(host, port, *more, **named)
+        self.asked.append(host)
+        self.go.wait(30)
+        return HERE
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    resolver = Resolver()
+    monkeypatch.setattr(dns_lookup, "shared", Lookups())
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    yield resolver
+    resolver.go.set()
+
+
+def seconds_for(do: Callable[[], object]) -> float:
+    began = time.monotonic()
+    do()
+    return time.monotonic() - began
+
+
+def refused(transport: Transport, host: str) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        transport.post(f"http://{host}/", {}, b"")
+    return caught.value
+
+
+def hang_all(transport: Transport) -> None:
+    """Let every thread hang with a name of its own."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda number: refused(transport, f"dead{number}.example"), range(THREADS)))
+
+
+@pytest.mark.usefixtures("resolver")
+def test_an_attempt_ends_in_time_although_the_resolver_hangs() -> None:
+    transport = Transport(timeout=0.4)
+    assert seconds_for(lambda: refused(transport, "dead.example")) < 1
+    error = refused(transport, "dead.example")
+    assert (error.reason, error.unreachable, error.sent) == ("name_timeout", True, False)
+
+
+def test_names_that_hang_take_few_threads_and_no_address_waits_for_them(
+    resolver: Resolver, receiver: Receiver
+) -> None:
+    transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
+    hang_all(transport)
+    hang_all(transport)
+    assert len(resolver.asked) == len(set(resolver.asked)) == THREADS
+    assert refused(transport, "another.example").reason == "name_timeout"
+    assert len(resolver.asked) == THREADS
+    assert transport.post(receiver.url(), {}, b"").status == 200
+
+
+def test_when_all_hang_another_name_fails_at_once_and_when_they_end_it_is_found(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dns_lookup, "STUCK", 0.2)
+    monkeypatch.setattr(dns_lookup, "LOOK", 0.02)
+    hang_all(Transport(timeout=0.3))
+    patient = Transport(timeout=20)
+    assert seconds_for(lambda: refused(patient, "another.example")) < 5
+    resolver.go.set()
+    assert dns_lookup.shared.find("another.example", 80, 5) == HERE
+
+
+def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start_late(work: Callable[[], None], _name: str) -> bool:
+        threading.Timer(0.2, work).start()
+        return True
+
+    monkeypatch.setattr(resource_limits, "start", start_late)
+    monkeypatch.setattr(dns_lookup, "LOOK", 0.02)
+    resolver.go.set()
+    assert Lookups().find("book.example", 80, 5) == HERE
+
+
+def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        found = [pool.submit(dns_lookup.shared.find, "book.example", 80, 20) for _ in range(10)]
+        threading.Timer(0.2, resolver.go.set).start()
+        assert [one.result() for one in found] == [HERE] * 10
+    assert resolver.asked == ["book.example"]
+    assert dns_lookup.shared.find("book.example", 80, 20) == HERE  # nothing is remembered
+    assert len(resolver.asked) == 2
+
+
+def test_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(socket.gaierror):
+        Lookups().find("book.example", 80, 5)
+
+
+def test_a_host_that_allows_no_thread_looks_up_all_the_same(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource_limits, "start", lambda *_: False)
+    resolver.go.set()
+    assert Lookups().find("book.example", 80, 5) == HERE
+
+
+@pytest.mark.usefixtures("resolver")
+def test_a_pass_among_webhooks_whose_names_hang_serves_the_others_and_ends(
+    app: Flask, receiver: Receiver
+) -> None:
+    app.config["GUESTBOOK"] = replace(factories.settings(), timeout=0.3)
+    for number in range(12):
+        factories.webhook(f"http://dead{number}.example/")
+    good = factories.webhook(receiver.url("/good"))
+    for _ in range(3):
+        factories.sign()
+    factories.run_pass()
+    assert len(receiver.at("/good")) == 3
+    bad = [row for row in factories.deliveries() if row.webhook_id != good]
+    assert {row.last_error for row in bad if row.attempts} == {"The host name was not looked up in time."}
+    assert all(attempt.milliseconds < 2000 for attempt in factories.attempts())

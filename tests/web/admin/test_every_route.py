@@ -1,0 +1,378 @@
+"""Every door of the desk, those that will be built too: this walks all rules that the app has.
+
+A new one is in it by itself, unless its address has a variable of a new name: then `filled` needs a row.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, select, update
+from werkzeug.routing import AnyConverter, Rule
+from werkzeug.test import TestResponse
+
+from guestbook.auth import api_tokens, login
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Caught
+from guestbook.lib import clock, ids
+from guestbook.storage.database import db, write, writing
+from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply
+from guestbook.web import request_limits
+from guestbook.web.admin import access
+from tests.support import factories
+from tests.web.admin.owner import PASSWORD, Owner
+from tests.web.visitor import Visitor, fields, parse
+
+# All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
+PUBLIC = {
+    "public.index",
+    "public.sign",
+    "public.comment",
+    "public.icon",
+    "health.healthz",
+    "bins.catch",
+    "static",
+}
+PUBLIC |= {"receiver.receive", "receiver.greet"}
+ENTRANCE = {"admin.entrance.log_in", "admin.entrance.check", "admin.entrance.log_out"}
+OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.about.openapi"}
+READS = ("GET", "HEAD")
+COOKIE = "guestbook_desk"
+
+
+@pytest.fixture
+def filled(app: Flask) -> dict[str, str]:
+    """A book with a row of each kind, and an id for each variable that addresses have."""
+    with app.app_context():
+        comment_id, webhook_id, now = factories.sign(), factories.webhook(), clock.now()
+        delivery_id = factories.delivery(
+            webhook_id, status="failed", comment_id=comment_id, attempts=1, claims=1
+        )
+        attempt = {"delivery_id": delivery_id, "number": 1, "triggered_by": "schedule", "milliseconds": 1}
+        with write(db.engine) as connection:
+            connection.execute(insert(ATTEMPTS).values(**attempt, started_at=now, request_headers={}))
+        with writing() as session:
+            token_id = api_tokens.add(session, "A program")[0].id
+            session.add_all([
+                Pass(id=ids.new(), started_at=now, host="here", processed=0, retried=0, failed=0),
+                Day(day="2026-01-31", processed=1, failed=1),
+                Reply(comment_id=comment_id, message="Thanks"),
+                Limit(who="somebody", hits=1, since=now, last_at=now),
+            ])  # fmt: skip
+        source_id = factories.source()
+        event_id = factories.inbound(source_id, status="failed", error="It is not UTF-8.")
+    bin_id, request_id = _bin(app)
+    return {
+        "source_id": source_id, "event_id": event_id,
+        "bin_id": bin_id, "request_id": request_id,
+        "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id, "token_id": token_id,
+    }  # fmt: skip
+
+
+def _bin(app: Flask) -> tuple[str, str]:
+    """A bin that has caught one request, and that request."""
+    caught = Caught("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
+    with app.app_context(), writing() as session:
+        bin_id = bins.add(session, {}).id
+        bins.catch(session, bin_id, caught)
+        return bin_id, bins.latest(session, bin_id, 1)[0].id
+
+
+def doors(app: Flask) -> list[Rule]:
+    """The rules of the desk that nobody passes without a login."""
+    return [
+        rule for rule in app.url_map.iter_rules() if under("/admin", rule) and rule.endpoint not in ENTRANCE
+    ]
+
+
+def under(place: str, rule: Rule) -> bool:
+    return f"{rule.rule}/".startswith(f"{place}/")
+
+
+def addresses(app: Flask, rule: Rule, ids: dict[str, str]) -> list[str]:
+    """The addresses of a rule: its ids filled in, and each word where it takes one of several."""
+    choices = [_choices(rule, name, ids) for name in sorted(rule.arguments)]
+    adapter = app.url_map.bind("localhost")
+    values = (dict(zip(sorted(rule.arguments), one, strict=True)) for one in product(*choices))
+    return [adapter.build(rule.endpoint, one) for one in values]
+
+
+def _choices(rule: Rule, name: str, ids: dict[str, str]) -> list[str]:
+    converter = rule._converters[name]
+    if isinstance(converter, AnyConverter):
+        return sorted(converter.items)
+    assert name in ids, (
+        f"{rule} has a variable {name!r}: let the fixture `filled` make a row and give its id."
+    )
+    return [ids[name]]
+
+
+def walk(app: Flask, ids: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each method that a rule of the desk knows, with each of its addresses."""
+    for rule in doors(app):
+        yield from product(sorted(rule.methods or ()), addresses(app, rule, ids))
+
+
+def dump(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
+    """All that is stored."""
+    with app.app_context(), db.engine.connect() as connection:
+        return {
+            name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+            for name, table in db.metadata.tables.items()
+        }
+
+
+def guarded(answer: TestResponse) -> TestResponse:
+    """Whatever it is, nobody keeps it, and nothing in it runs but our own script."""
+    assert answer.headers["Cache-Control"] == "no-store", answer.request.path
+    assert answer.headers["Content-Security-Policy"] == access.POLICY
+    assert answer.headers["X-Robots-Tag"] == "noindex"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    for name in set(request_limits.HEADERS) - {"Content-Security-Policy", "Referrer-Policy"}:
+        assert answer.headers[name] == request_limits.HEADERS[name]
+    return answer
+
+
+# --- without a login
+
+
+def stranger(app: Flask) -> Visitor:
+    return Visitor(app)
+
+
+def garbled(app: Flask) -> Visitor:
+    return with_cookie(app, "é; garbled.cookie.value")
+
+
+def forged(app: Flask) -> Visitor:
+    return with_cookie(app, cookie_of(logged_in(app))[:-4] + "AAAA")
+
+
+def made_up(app: Flask) -> Visitor:
+    """As if somebody had the secret key, but no login."""
+    owner = logged_in(app)
+    with owner.client.session_transaction("/admin/") as session:
+        session[access.VALUE] = session[access.VALUE][:-2] + "xx"
+    return owner
+
+
+def over(app: Flask) -> Visitor:
+    owner = logged_in(app)
+    with app.app_context(), writing() as session:
+        session.execute(update(Login).values(expires_at=clock.now() - timedelta(seconds=1)))
+    return owner
+
+
+def logged_out(app: Flask) -> Visitor:
+    owner = logged_in(app)
+    copy = cookie_of(owner)
+    assert with_cookie(app, copy).get("/admin/").status_code == 200
+    assert owner.post("/admin/logout").status_code == 303
+    return with_cookie(app, copy)
+
+
+def logged_out_from_elsewhere(app: Flask) -> Visitor:
+    owner = logged_in(app)
+    assert logged_in(app).post("/admin/account/logout-everywhere").status_code == 303
+    return owner
+
+
+def with_the_old_password(app: Flask) -> Visitor:
+    owner = logged_in(app)
+    with app.app_context(), writing() as session:
+        login.set_password(session, "another password")
+    return owner
+
+
+def logged_in(app: Flask) -> Owner:
+    owner = Owner(app)
+    assert owner.log_in().status_code == 303
+    return owner
+
+
+def cookie_of(visitor: Visitor) -> str:
+    cookie = visitor.client.get_cookie(COOKIE, path="/admin")
+    assert cookie is not None
+    return cookie.value
+
+
+def with_cookie(app: Flask, value: str) -> Visitor:
+    visitor = Visitor(app)
+    visitor.client.set_cookie(COOKIE, value, path="/admin")
+    return visitor
+
+
+@pytest.mark.parametrize(
+    "somebody",
+    [
+        stranger, garbled, forged, made_up, over, logged_out, logged_out_from_elsewhere,
+        with_the_old_password,
+    ],
+)  # fmt: skip
+def test_without_a_login_reading_leads_to_the_entrance_and_all_else_is_refused(
+    app: Flask, filled: dict[str, str], somebody: Any
+) -> None:
+    visitor: Visitor = somebody(app)
+    before = dump(app)
+    for method, url in walk(app, filled):
+        answer = guarded(visitor.open(method, url))
+        if method in READS:
+            assert answer.status_code == 303, (method, url)
+            assert answer.headers["Location"].startswith("/admin/login?next=/admin/"), (method, url)
+        else:
+            assert answer.status_code == 403, (method, url)
+    assert dump(app) == before
+
+
+def test_the_key_of_the_entrance_opens_nothing_else(app: Flask, filled: dict[str, str]) -> None:
+    visitor = Visitor(app)
+    key = fields(visitor.page("/admin/login"))["csrf_token"]
+    before = dump(app)
+    for method, url in walk(app, filled):
+        if method not in READS:
+            assert visitor.open(method, url, data={"csrf_token": key}).status_code == 403, (method, url)
+    assert dump(app) == before
+
+
+# --- with a login
+
+
+def test_without_its_key_no_form_is_taken(app: Flask, filled: dict[str, str], owner: Owner) -> None:
+    old = owner.key()
+    assert owner.post("/admin/login", {"password": PASSWORD}).status_code == 303  # a new login, a new key
+    foreign = [{}, {"csrf_token": ""}, {"csrf_token": "é"}, {"csrf_token": logged_in(app).key()}]
+    before = dump(app)
+    acts = [(method, url) for method, url in walk(app, filled) if method not in (*READS, "OPTIONS")]
+    assert len(acts) > 10
+    for (method, url), data in product([*acts, ("POST", "/admin/logout")], [*foreign, {"csrf_token": old}]):
+        answer = guarded(owner.open(method, url, data=data))
+        assert answer.status_code == 400, (method, url, data)
+    assert dump(app) == before
+
+
+def test_reading_changes_nothing_and_what_acts_cannot_be_read(
+    app: Flask, filled: dict[str, str], owner: Owner
+) -> None:
+    read = {url for method, url in walk(app, filled) if method in READS}
+    act = {url for method, url in walk(app, filled) if method not in READS} - read
+    assert owner.page("/admin/")  # what the first look makes is no change by the others
+    before = dump(app)
+    for method, url in product(READS, sorted(read)):
+        assert guarded(owner.open(method, url)).status_code in (200, 303, 422), (method, url)
+    for method, url in product(READS, [*sorted(act), "/admin/logout"]):
+        assert guarded(owner.open(method, url)).status_code in (404, 405), (method, url)
+    assert dump(app) == before
+
+
+def test_every_page_is_valid_html_without_a_script_or_a_style_of_its_own(
+    app: Flask, filled: dict[str, str], owner: Owner
+) -> None:
+    for url in sorted({url for method, url in walk(app, filled) if method == "GET"}):
+        answer = owner.get(url)
+        if answer.mimetype != "text/html" or answer.status_code != 200:
+            continue
+        for element in parse(answer).iter():
+            assert element.tag not in ("style", "iframe", "object", "embed", "base"), url
+            assert element.tag != "script" or (
+                element.attrib["src"].startswith("/static/") and not element.text
+            )
+            assert not [name for name in element.attrib if name.startswith("on") or name == "style"], url
+
+
+@pytest.mark.parametrize("wrong", ["0" * 32, "f" * 31, "F" * 32, "x", "%00", "é", "0" * 5000])
+def test_what_is_no_id_of_ours_is_not_found(
+    app: Flask, filled: dict[str, str], owner: Owner, wrong: str
+) -> None:
+    before, key = dump(app), owner.key()
+    for method, url in walk(app, dict.fromkeys(filled, "WRONG")):
+        if "WRONG" in url and method != "OPTIONS":  # which says what there is, and asks nobody
+            answer = guarded(owner.open(method, url.replace("WRONG", wrong), data={"csrf_token": key}))
+            # Nothing else was filled in, which a form may say first.
+            allowed = (404,) if method in READS else (404, 405, 422)
+            assert answer.status_code in allowed, (method, url, answer.status)
+    assert dump(app) == before
+
+
+def test_errors_of_the_desk_are_kept_by_nobody_either(
+    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    monkeypatch.setitem(app.view_functions, "admin.dashboard.index", lambda: str(1 / 0))
+    too_long = {"csrf_token": owner.key(), "old": "x" * request_limits.BODY_LIMIT}
+    for visitor in (owner, Visitor(app)):
+        assert guarded(visitor.get("/admin/nowhere")).status_code == 404
+        assert guarded(visitor.open("POST", "/admin/login", data=too_long)).status_code == 413
+        assert guarded(visitor.open("BREW", "/admin/")).status_code == 405
+    assert guarded(owner.open("POST", "/admin/account/password", data=too_long)).status_code == 413
+    assert guarded(owner.get("/admin/")).status_code == 500
+    assert guarded(Visitor(app).get("/admin")).status_code == 308
+
+
+# --- and elsewhere
+
+
+def test_there_is_no_door_beside_the_desk_the_api_and_what_everybody_may_do(app: Flask) -> None:
+    others = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if not under("/admin", rule) and not under("/api/v1", rule)
+    }
+    assert others == PUBLIC, (
+        "Is it for everybody? Then add it to PUBLIC; else it belongs under /admin or /api/v1."
+    )
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= ENTRANCE | OPEN_API
+
+
+def test_without_a_token_the_api_is_for_reading_and_signing_alone(app: Flask, filled: dict[str, str]) -> None:
+    with app.app_context():
+        with writing() as session:
+            token, revoked = api_tokens.add(session, "Revoked")
+            api_tokens.revoke(session, token)
+        with writing() as session:
+            row, _ = api_tokens.add(session, "Another")
+            stored = row.hash
+    visitor, before = Visitor(app), dump(app)
+    for rule in app.url_map.iter_rules():
+        if not under("/api/v1", rule) or rule.endpoint in OPEN_API:
+            continue
+        for method, url in product(rule.methods - {"OPTIONS"}, addresses(app, rule, filled)):
+            for value in (
+                None,
+                "",
+                "Bearer",
+                "Bearer é",
+                "Basic eDp5",
+                f"Bearer {revoked}",
+                f"Bearer {stored}",
+            ):
+                answer = visitor.open(
+                    method, url, headers={"Authorization": value} if value is not None else {}
+                )
+                assert answer.status_code == 401, (method, url, value, answer.status)
+    assert dump(app) == before
+
+
+def test_a_login_opens_nothing_of_the_api(app: Flask, filled: dict[str, str], owner: Owner) -> None:
+    owner.client.set_cookie(COOKIE, cookie_of(owner), path="/")
+    assert owner.open("DELETE", f"/api/v1/comments/{filled['comment_id']}").status_code == 401
+    with app.app_context():
+        assert factories.the(Comment, filled["comment_id"]).status == "published"
+
+
+def test_who_reads_the_book_gets_no_cookie(app: Flask, filled: dict[str, str]) -> None:
+    visitor = Visitor(app)
+    for url in (
+        "/",
+        f"/comments/{filled['comment_id']}",
+        "/healthz",
+        "/nowhere",
+        "/api/v1/comments",
+        "/admins",
+    ):
+        answer = visitor.get(url)
+        assert "Set-Cookie" not in answer.headers, url
+        assert answer.headers["Content-Security-Policy"] == request_limits.HEADERS["Content-Security-Policy"]
+    assert "Set-Cookie" not in visitor.sign().headers

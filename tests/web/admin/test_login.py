@@ -1,0 +1,286 @@
+"""The entrance: who gets in, where that leads to, what the cookie is, and what it is worth afterwards."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from guestbook.storage.database import db
+from guestbook.storage.models import Limit, Login
+from tests.conftest import running
+from tests.web.admin.owner import PASSWORD, Owner
+from tests.web.conftest import Later
+from tests.web.visitor import Visitor, by_class, fields, parse, text
+
+COOKIE = "guestbook_desk"
+
+
+@pytest.fixture
+def newcomer(app: Flask) -> Owner:
+    """The owner, not logged in yet."""
+    return Owner(app)
+
+
+def set_cookie(answer: TestResponse) -> list[str]:
+    [header] = answer.headers.getlist("Set-Cookie")
+    return header.split("; ")
+
+
+def reason(answer: TestResponse) -> str:
+    return text(by_class(parse(answer), "reason")[0])
+
+
+def value_of(visitor: Visitor) -> str:
+    cookie = visitor.client.get_cookie(COOKIE, path="/admin")
+    assert cookie is not None
+    return cookie.value
+
+
+def replay(app: Flask, value: str) -> int:
+    """Send the exact cookie from another browser; return the status of a page of the desk."""
+    thief = Visitor(app)
+    thief.client.set_cookie(COOKIE, value, path="/admin")
+    return thief.get("/admin/account/").status_code
+
+
+def logins(app: Flask) -> int:
+    with app.app_context():
+        return len(db.session.scalars(select(Login)).all())
+
+
+# --- in
+
+
+def test_the_password_opens_the_desk(newcomer: Owner) -> None:
+    assert newcomer.get("/admin/").headers["Location"] == "/admin/login?next=/admin/"
+    answer = newcomer.log_in()
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/")
+    assert newcomer.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("password", ["", "wrong", PASSWORD + "\0", "\ud800", "x" * 20_000, "' OR 1=1 --"])
+def test_nothing_else_does(newcomer: Owner, password: str) -> None:
+    answer = newcomer.log_in(password.encode("utf-8", "surrogatepass"))  # type: ignore[arg-type]  # as bytes
+    assert answer.status_code == 422
+    assert reason(answer) == "This is not the password."
+    assert password not in answer.text or not password
+    assert newcomer.get("/admin/").status_code == 303
+
+
+def test_who_tries_too_often_is_told_how_long_to_wait(newcomer: Owner, later: Later, app: Flask) -> None:
+    for _ in range(5):
+        assert newcomer.log_in("wrong").status_code == 422
+    answer = newcomer.log_in()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert reason(answer) == "There were too many wrong passwords. Please wait a second."
+    elsewhere = Owner(app)
+    assert elsewhere.log_in(environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 303
+    later(1)
+    assert newcomer.log_in().status_code == 303
+
+
+def test_what_a_stranger_says_about_his_address_does_not_count(newcomer: Owner) -> None:
+    answers = [
+        newcomer.log_in("wrong", headers={"X-Forwarded-For": f"198.51.100.{number}"}).status_code
+        for number in range(6)
+    ]
+    assert answers == [422] * 5 + [429]
+
+
+def test_what_a_trusted_proxy_says_does(environ: dict[str, str]) -> None:
+    with running({**environ, "GUESTBOOK_TRUSTED_PROXIES": "1"}) as app:
+        owner = Owner(app)
+        for number in range(6):  # whatever comes before the proxy's own word is the stranger's
+            headers = {"X-Forwarded-For": f"10.0.0.{number}, 198.51.100.1"}
+            assert owner.log_in("wrong", headers=headers).status_code == (422 if number < 5 else 429)
+        assert owner.log_in(headers={"X-Forwarded-For": "198.51.100.2"}).status_code == 303
+
+
+def test_no_address_is_stored(app: Flask, newcomer: Owner) -> None:
+    newcomer.log_in("wrong", environ_base={"REMOTE_ADDR": "198.51.100.7"})
+    with app.app_context():
+        assert all(set(row.who) <= set("0123456789abcdef") for row in db.session.scalars(select(Limit)))
+
+
+def test_a_server_on_a_socket_has_no_address_to_tell(newcomer: Owner) -> None:
+    assert newcomer.log_in(environ_base={"REMOTE_ADDR": ""}).status_code == 303
+
+
+# --- where to
+
+
+INSIDE = [
+    "/admin", "/admin/", "/admin/webhooks/", "/admin/webhooks/" + "a" * 32, "/admin/comments/bulk-all",
+    "/admin/deliveries/?status=failed&webhook=x&text=%0d%0aa'b/../c", "/admin?x=//evil.example",
+]  # fmt: skip
+OUTSIDE = [
+    "", "/", "//evil.example", "\\\\evil.example", "/\\evil.example", "https://evil.example/admin/",
+    "//evil.example/admin/", "/admin/../..", "/admin/../", "/admin/./x", "/admin//evil.example",
+    "/admin/\\evil.example", "/admin/%2e%2e/", "/admin/..%2f", "/admin\t/x", "/admin/\n", "/admin/\r\nX: y",
+    "/admin/\0", "/administrator", "/admin@evil.example", "/admin:80/", "/admin.evil.example", "admin/",
+    "javascript:alert(1)", "/%61dmin/", "\n/admin/", " /admin/", "/admin/é", "/admin/?é", "/admin/?a b",
+    "/admin/?" + "x" * 2000, "/admin/\u2028", "/\tadmin/",
+]  # fmt: skip
+
+
+def test_a_login_leads_to_the_page_that_was_asked_for_and_never_elsewhere(owner: Owner) -> None:
+    for path in INSIDE + OUTSIDE:
+        expected = path if path in INSIDE else "/admin/"
+        answer = owner.post("/admin/login", {"password": PASSWORD, "next": path})
+        assert answer.headers["Location"] == expected, path
+        again = owner.get("/admin/login", query_string={"next": path})
+        assert (again.status_code, again.headers["Location"]) == (303, expected), path
+
+
+def test_the_page_comes_through_the_form_with_all_that_was_asked_of_it(newcomer: Owner) -> None:
+    url = newcomer.get("/admin/deliveries/?status=failed&text=%22a+b%22").headers["Location"]
+    form = fields(newcomer.page(url))
+    answer = newcomer.open("POST", "/admin/login", data={**form, "password": "wrong"})
+    form = fields(parse(answer)) | {"password": PASSWORD}
+    answer = newcomer.open("POST", "/admin/login", data=form)
+    assert answer.headers["Location"] == "/admin/deliveries/?status=failed&text=%22a+b%22"
+
+
+def test_below_a_path_it_stays_below(newcomer: Owner) -> None:
+    def below(method: str, url: str, **how: object) -> TestResponse:
+        return newcomer.open(method, url, base_url="http://localhost/book/", **how)
+
+    newcomer.app.config["SESSION_COOKIE_PATH"] = "/book/admin"
+    assert below("GET", "/admin/").headers["Location"] == "/book/admin/login?next=/admin/"
+    form = fields(parse(below("GET", "/admin/login?next=/admin/webhooks/")))
+    answer = below("POST", "/admin/login", data={**form, "password": PASSWORD})
+    assert answer.headers["Location"] == "/book/admin/webhooks/"
+
+
+# --- the cookie
+
+
+def test_the_cookie_is_for_the_desk_alone_and_no_script_reads_it(newcomer: Owner) -> None:
+    before = set_cookie(newcomer.get("/admin/login"))
+    after = set_cookie(newcomer.log_in())
+    assert {"HttpOnly", "SameSite=Lax", "Path=/admin", "Secure"} <= set(before) & set(after)
+    assert not any(part.startswith("Expires=") for part in before)
+    assert any(part.startswith("Expires=") for part in after), (
+        "it outlives the browser, up to the login's end"
+    )
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path", "secure"),
+    [
+        ("http://127.0.0.1:5000", "Path=/admin", False),
+        ("https://book.example/guestbook", "Path=/guestbook/admin", True),
+        ("HTTPS://book.example/guestbook/", "Path=/guestbook/admin", True),
+    ],
+)
+def test_it_is_as_the_books_address_wants_it(
+    environ: dict[str, str], base_url: str, path: str, secure: bool
+) -> None:
+    with running({**environ, "GUESTBOOK_BASE_URL": base_url}) as app:
+        parts = set_cookie(Visitor(app).get("/admin/login"))
+    assert path in parts
+    assert ("Secure" in parts) is secure
+
+
+def test_a_login_gets_a_new_cookie_and_a_new_key_and_ends_the_one_before(app: Flask, newcomer: Owner) -> None:
+    values, keys = [value_of_form(newcomer)], [newcomer.key("/admin/login")]
+    newcomer.log_in()
+    values.append(value_of(newcomer))
+    keys.append(newcomer.key())
+    assert newcomer.post("/admin/login", {"password": PASSWORD}).status_code == 303
+    values.append(value_of(newcomer))
+    keys.append(newcomer.key())
+    with newcomer.client.session_transaction("/admin/") as session:
+        raw = session["csrf_token"]
+    assert len(set(values)) == 3
+    assert raw not in keys
+    assert [replay(app, value) for value in values] == [303, 303, 200]
+    assert logins(app) == 1
+    for key in keys[:2]:
+        answer = newcomer.open("POST", "/admin/logout", data={"csrf_token": key})
+        assert answer.status_code == 400
+
+
+def value_of_form(newcomer: Owner) -> str:
+    newcomer.page("/admin/login")
+    return value_of(newcomer)
+
+
+def test_a_wrong_password_while_logged_in_ends_nothing(owner: Owner) -> None:
+    assert owner.post("/admin/login", {"password": "wrong"}).status_code == 422
+    assert owner.get("/admin/account/").status_code == 200
+
+
+# --- out
+
+
+def test_a_stolen_cookie_is_dead_after_logging_out(app: Flask, owner: Owner) -> None:
+    stolen = value_of(owner)
+    assert replay(app, stolen) == 200
+    assert "You are logged out." in text(owner.does("/admin/logout"))
+    assert replay(app, stolen) == 303
+    assert logins(app) == 0
+    assert owner.get("/admin/").status_code == 303
+
+
+def test_a_stolen_cookie_is_dead_after_fourteen_days(app: Flask, owner: Owner, later: Later) -> None:
+    later(14 * 86_400 - 5)
+    assert replay(app, value_of(owner)) == 200
+    later(6)
+    assert replay(app, value_of(owner)) == 303
+
+
+def test_logging_out_is_no_link(owner: Owner) -> None:
+    assert owner.get("/admin/logout").status_code == 405
+    assert owner.get("/admin/").status_code == 200
+
+
+def test_logging_out_twice_does_no_harm(newcomer: Owner) -> None:
+    key = newcomer.key("/admin/login")
+    assert newcomer.open("POST", "/admin/logout", data={"csrf_token": key}).status_code == 303
+
+
+# --- what is wrong is said
+
+
+def test_without_our_cookie_the_entrance_says_so_and_does_not_loop(newcomer: Owner) -> None:
+    form = fields(newcomer.page("/admin/login")) | {"password": PASSWORD}
+    for scheme, said in (
+        ("http", "it goes to https://book.example/admin/ alone"),
+        ("https", "allow cookies"),
+    ):
+        newcomer.client.delete_cookie(COOKIE, path="/admin")
+        answer = newcomer.open("POST", "/admin/login", data=form, base_url=f"{scheme}://localhost")
+        assert answer.status_code == 400
+        assert reason(answer).startswith("Your browser did not send our cookie back")
+        assert said in reason(answer)
+
+
+def test_a_form_that_is_too_old_comes_back_as_a_new_one(newcomer: Owner) -> None:
+    form = fields(newcomer.page("/admin/login")) | {"password": PASSWORD, "next": "/admin/webhooks/"}
+    answer = newcomer.open("POST", "/admin/login", data=form | {"csrf_token": "old"})
+    assert answer.status_code == 400
+    assert reason(answer) == "This page was too old. Please type the password once more."
+    assert PASSWORD not in answer.text
+    again = newcomer.open("POST", "/admin/login", data=fields(parse(answer)) | {"password": PASSWORD})
+    assert (again.status_code, again.headers["Location"]) == (303, "/admin/webhooks/")
+
+
+@pytest.fixture
+def without_tables(environ: dict[str, str]) -> Iterator[Visitor]:
+    with running(environ) as app:
+        with app.app_context(), db.engine.begin() as connection:
+            for table in ("sessions", "limits", "settings"):
+                connection.exec_driver_sql(f"DROP TABLE {table}")
+        yield Visitor(app)
+
+
+def test_a_book_from_before_the_desk_has_an_entrance_and_an_error_that_says_what_is_missing(
+    without_tables: Visitor,
+) -> None:
+    form = fields(without_tables.page("/admin/login")) | {"password": PASSWORD}
+    answer = without_tables.open("POST", "/admin/login", data=form)
+    assert answer.status_code == 500
+    assert "has to make the tables" in answer.text

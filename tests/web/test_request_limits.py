@@ -1,0 +1,112 @@
+"""Every answer carries the headers that keep a slip of ours harmless."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from guestbook.web import request_limits
+from tests.web.visitor import Visitor, add, parse
+
+ANSWERS = [
+    ("GET", "/", 200),
+    ("HEAD", "/", 200),
+    ("OPTIONS", "/", 200),
+    ("GET", "/static/book.css", 200),
+    ("GET", "/static/mark.svg", 200),
+    ("GET", "/healthz", 200),
+    ("GET", "/nowhere", 404),
+    ("GET", "/?before=x", 404),
+    ("GET", "/comments", 405),
+    ("BREW", "/", 405),
+    ("POST", "/comments", 422),
+    ("GET", "/broken", 500),
+    ("GET", "/api/nowhere", 404),
+]
+
+
+@pytest.fixture
+def broken(app: Flask) -> Visitor:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.add_url_rule("/broken", "broken", lambda: str(1 / 0))
+    return Visitor(app)
+
+
+@pytest.mark.parametrize(("method", "url", "status"), ANSWERS)
+def test_every_answer_has_the_headers(broken: Visitor, method: str, url: str, status: int) -> None:
+    response = broken.open(method, url)
+    assert response.status_code == status
+    assert_guarded(response.headers)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "sent"),
+    [
+        ("https://book.example", "max-age=15768000"),
+        ("https://book.example:443/below", "max-age=15768000"),
+        ("https://book.example:8443", None),
+        ("http://book.example", None),
+    ],
+)
+def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, base_url: str, sent: str | None
+) -> None:
+    at = replace(app.config["GUESTBOOK"], base_url=base_url)
+    monkeypatch.setitem(app.config, "GUESTBOOK", at)
+    for url in ("/", "/nowhere", "/static/book.css", "/admin", "/healthz", "/api/v1/comments"):
+        assert Visitor(app).get(url).headers.get("Strict-Transport-Security") == sent, url
+
+
+def test_redirects_refusals_and_not_modified_have_them_too(app: Flask, visitor: Visitor) -> None:
+    assert_guarded(visitor.sign().headers)
+    assert_guarded(visitor.client.post("/comments", data="x" * (request_limits.BODY_LIMIT + 1)).headers)
+    [comment_id] = add(app, ["Hello"])
+    etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
+    assert_guarded(visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag}).headers)
+
+
+def assert_guarded(headers: object) -> None:
+    sent = dict(headers)  # type: ignore[call-overload]  # WSGI's pairs
+    policy = dict(part.strip().split(" ", 1) for part in sent["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert sent["X-Content-Type-Options"] == "nosniff"
+    assert sent["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert sent["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert sent["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in sent["Permissions-Policy"]
+    assert sent["Cache-Control"]
+
+
+def test_pages_are_asked_for_again_and_our_files_are_kept(visitor: Visitor) -> None:
+    page = visitor.get("/")
+    assert page.headers["Cache-Control"] == "no-cache"
+    links = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+    assert len(links) >= 3
+    for link in links:
+        assert visitor.get(link).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert "immutable" not in visitor.get(link.partition("?")[0]).headers["Cache-Control"]
+
+
+def test_no_page_has_a_script_or_a_style_of_its_own(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"])
+    pages = [visitor.get(url) for url in ("/", f"/comments/{comment_id}", "/nowhere")] + [
+        visitor.sign(name="")
+    ]
+    for response in pages:
+        for element in parse(response).iter():
+            assert element.tag not in ("script", "style", "iframe", "object", "embed", "base")
+            assert not [name for name in element.attrib if name.startswith("on") or name == "style"]
+
+
+def test_our_stylesheet_loads_nothing_from_elsewhere(visitor: Visitor) -> None:
+    css = visitor.get("/static/book.css").text
+    assert "url(" not in css
+    assert "@import" not in css
