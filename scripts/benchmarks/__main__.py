@@ -8,7 +8,6 @@ from scripts.benchmarks.hostile import hostile
 from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
-from scripts.benchmarks.parts import parts
 from scripts.benchmarks.soak import soak
 from scripts.benchmarks.web import web
 from scripts.benchmarks.workers import workers
@@ -25,7 +24,6 @@ bench.add_command(hostile)
 bench.add_command(inbox)
 bench.add_command(latency)
 bench.add_command(pages)
-bench.add_command(parts)
 bench.add_command(soak)
 bench.add_command(web)
 bench.add_command(workers)

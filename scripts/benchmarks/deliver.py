@@ -11,10 +11,10 @@ from typing import NamedTuple
 import click
 from sqlalchemy import create_engine
 
-from scripts.benchmarks import beside, drain, report, sink
-from scripts.benchmarks.beside import Peer
-from scripts.benchmarks.drain import Run
-from scripts.benchmarks.usage import Figures
+from scripts.benchmarks.support import drain, fast_receiver, peer_queues, report
+from scripts.benchmarks.support.drain import Run
+from scripts.benchmarks.support.peer_queues import Peer
+from scripts.benchmarks.support.process_usage import Figures
 
 COLUMNS = ("", "set-up", "processes", "per second", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
 CLIENTS = ("session", "urllib3", "transport")
@@ -57,8 +57,8 @@ def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[
 @click.option("--database", "server", help="URL of a server to use instead of SQLite.")
 @click.option("--raw/--no-raw", default=True, help="Measure the bare clients too.")
 @click.option("--peers", is_flag=True, help="Measure huey, Celery, dramatiq and procrastinate too.")
-@click.option("--rabbitmq", default=beside.RABBITMQ, show_default=True, help="For the peers.")
-@click.option("--postgresql", default=beside.POSTGRESQL, show_default=True, help="For the peers.")
+@click.option("--rabbitmq", default=peer_queues.RABBITMQ, show_default=True, help="For the peers.")
+@click.option("--postgresql", default=peer_queues.POSTGRESQL, show_default=True, help="For the peers.")
 def deliver(
     count: int,
     webhooks: int,
@@ -90,10 +90,10 @@ def deliver(
         raise click.UsageError("--count must leave a delivery for each of the webhooks.")
     results: Results = defaultdict(list)
     with ExitStack() as stack:
-        port, received = stack.enter_context(sink.running(delay))
-        silent = stack.enter_context(sink.running(math.inf))[0] if hanging else 0
+        port, received = stack.enter_context(fast_receiver.running(delay))
+        silent = stack.enter_context(fast_receiver.running(math.inf))[0] if hanging else 0
         run = Run(count, webhooks, concurrency, server, port, received, silent)
-        found, skipped = stack.enter_context(beside.found(rabbitmq, postgresql)) if peers else ([], {})
+        found, skipped = stack.enter_context(peer_queues.found(rabbitmq, postgresql)) if peers else ([], {})
         _heading(run, rounds, found, skipped)
         clients = CLIENTS if raw and not delay and not hanging else ()
         for _ in range(rounds):

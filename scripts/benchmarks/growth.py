@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import click
 
 from guestbook.storage.database import db
-from scripts.benchmarks import books, bulk, crowd, questions, report
-from scripts.benchmarks.questions import Question
+from scripts.benchmarks.support import bulk_insert, large_book, report, temp_book, timed_queries
+from scripts.benchmarks.support.timed_queries import Question
 
 WARM_UPS = 3
 TIMES = 30
@@ -50,10 +50,10 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
     with ExitStack() as shelf:
         asked, sizes = [], []
         for count in rows:
-            app = shelf.enter_context(books.fresh(server))
-            crowd.fill(count, app.config["GUESTBOOK"])
-            asked.append(questions.of(app))
-            sizes.append(bulk.size(db.engine) / 1e6)
+            app = shelf.enter_context(temp_book.fresh(server))
+            large_book.fill(count, app.config["GUESTBOOK"])
+            asked.append(timed_queries.of(app))
+            sizes.append(bulk_insert.size(db.engine) / 1e6)
         report.heading(db.engine, {"each": f"median of {times}, the books in turn"})
         # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
         lines = contextvars.Context().run(_lines, asked, times)

@@ -13,11 +13,12 @@ from flask import Flask
 
 from guestbook.auth import login
 from guestbook.storage.database import db, writing
-from scripts.benchmarks import books, pages, report
-from scripts.benchmarks import site as sites
-from scripts.benchmarks.body_bombs import BODY_BOMBS
-from scripts.benchmarks.bombs import BOMBS, Bomb
-from scripts.benchmarks.victim import Victim
+from scripts.benchmarks import pages
+from scripts.benchmarks.support import report, temp_book
+from scripts.benchmarks.support import served_book as sites
+from scripts.benchmarks.support.attacked_book import Victim
+from scripts.benchmarks.support.hostile_bodies import BODY_BOMBS
+from scripts.benchmarks.support.hostile_templates import BOMBS, Bomb
 
 MOST_CPU = 1.0  # seconds
 MOST_MB = 50.0  # above what the process had before
@@ -35,7 +36,7 @@ def hostile(only: str, server: str | None) -> None:
     At most 1 s of CPU and 50 MB each, and another visitor's front page within 200 ms.
     """
     chosen = [bomb for bomb in [*BOMBS, *BODY_BOMBS] if re.search(only, bomb.name)]
-    with books.fresh(server) as app:
+    with temp_book.fresh(server) as app:
         report.heading(db.engine)
         with writing() as session:
             login.set_password(session, pages.PASSWORD)

@@ -16,8 +16,8 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
-from scripts.benchmarks import books
-from scripts.benchmarks import site as sites
+from scripts.benchmarks.support import served_book as sites
+from scripts.benchmarks.support import temp_book
 
 SECRET = "a secret that GitHub knows too"
 PATIENCE = 120  # seconds until all must be worked through
@@ -29,7 +29,7 @@ PATIENCE = 120  # seconds until all must be worked through
 @click.option("--server", help="The URL of a database server, in place of SQLite.")
 def inbox(posts: int, at_once: int, server: str | None) -> None:
     """Post signed webhooks beside a pass that makes comments of them: do senders wait, is any lost?"""
-    with books.fresh(server) as app:
+    with temp_book.fresh(server) as app:
         _add_source()
         with sites.serving(app) as site, sites.draining(app):
             began = clock.now()

@@ -19,7 +19,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Verdict
 from guestbook.storage.database import db, writing
-from scripts.benchmarks import books, report, sink, usage
+from scripts.benchmarks.support import fast_receiver, process_usage, report, temp_book
 
 
 @click.command()
@@ -29,14 +29,14 @@ from scripts.benchmarks import books, report, sink, usage
 def latency(count: int, every: float, server: str | None) -> None:
     """Sign comments beside a waiting pass; print how long until the receiver has them, and the idle cost."""
     arrived: dict[str, float] = {}
-    with _receiver(arrived) as port, books.fresh(server) as app:
+    with _receiver(arrived) as port, temp_book.fresh(server) as app:
         report.heading(db.engine)
-        books.add_webhooks([port])
+        temp_book.add_webhooks([port])
         with _staying(app) as process:
             _until(lambda: bool(_sign(app)) and len(arrived) > 0)
-            before = usage.cpu([process.pid])
+            before = process_usage.cpu([process.pid])
             time.sleep(5)
-            idle = (usage.cpu([process.pid]) - before) / 5
+            idle = (process_usage.cpu([process.pid]) - before) / 5
             waits = [_wait(app, arrived, every) for _ in range(count)]
     waits.sort()
     median, p90 = statistics.median(waits), waits[count * 9 // 10]
@@ -45,7 +45,7 @@ def latency(count: int, every: float, server: str | None) -> None:
 
 
 def _sign(app: Flask) -> str:
-    draft = Draft(name="Ada", website=None, message=books.MESSAGE, errors={})
+    draft = Draft(name="Ada", website=None, message=temp_book.MESSAGE, errors={})
     with writing() as session:
         settings = app.config["GUESTBOOK"]
         return book.sign(session, draft, Verdict("published", None), form_key=None, settings=settings).id
@@ -79,7 +79,7 @@ def _receiver(arrived: dict[str, float]) -> Iterator[int]:
         arrived[json.loads(body)["data"]["comment"]["id"]] = time.perf_counter()
 
     server = loop.run_until_complete(
-        loop.create_server(lambda: sink.Sink(Count(), 0.0, note), "127.0.0.1", 0)
+        loop.create_server(lambda: fast_receiver.Sink(Count(), 0.0, note), "127.0.0.1", 0)
     )
     threading.Thread(target=loop.run_forever, daemon=True).start()
     yield server.sockets[0].getsockname()[1]

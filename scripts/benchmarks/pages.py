@@ -15,7 +15,7 @@ from guestbook.auth import login
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Webhook
-from scripts.benchmarks import books, month
+from scripts.benchmarks.support import busy_month, temp_book
 
 PASSWORD = "correct horse battery staple"
 GOAL = 50.0  # ms, of the median
@@ -29,9 +29,9 @@ TIMES = 30
 @click.option("--database", "server", help="URL of a server to use instead of SQLite.")
 def pages(deliveries: int, comments: int, server: str | None) -> None:
     """Open each page of the book and of the desk in a book that is full; the first minute fills it."""
-    with books.fresh(server) as app:
+    with temp_book.fresh(server) as app:
         start = time.perf_counter()
-        month.fill(deliveries, comments, app.config["GUESTBOOK"])
+        busy_month.fill(deliveries, comments, app.config["GUESTBOOK"])
         with writing() as session:
             login.set_password(session, PASSWORD)
         wanted = _pages()
@@ -42,11 +42,11 @@ def pages(deliveries: int, comments: int, server: str | None) -> None:
 
 def _pages() -> dict[str, str]:
     """Return the addresses by what they show."""
-    middle = ids.first_of(clock.now() - month.LASTS / 2)
+    middle = ids.first_of(clock.now() - busy_month.LASTS / 2)
     comment = _first(select(Comment.id).where(Comment.status == "published", Comment.id > middle))
     delivery = _first(select(Delivery.id).where(Delivery.id > middle))
     webhook = _first(select(Webhook.id))
-    event = month.EVENTS[-1]
+    event = busy_month.EVENTS[-1]
     return {
         "the book": "/",
         "the book, an old page": f"/?before={comment}",
@@ -57,13 +57,13 @@ def _pages() -> dict[str, str]:
         "deliveries that were processed": "/admin/deliveries/?status=processed",
         "deliveries of a webhook": f"/admin/deliveries/?webhook={webhook}",
         "deliveries that failed of a webhook": f"/admin/deliveries/?status=failed&webhook={webhook}",
-        "deliveries of an event with a word": f"/admin/deliveries/?event={event}&text={month.RARE}",
+        "deliveries of an event with a word": f"/admin/deliveries/?event={event}&text={busy_month.RARE}",
         "deliveries with a word that is nowhere": "/admin/deliveries/?text=nowhere",
         "deliveries, an old page": f"/admin/deliveries/?before={delivery}",
         "a delivery": f"/admin/deliveries/{delivery}",
         "a delivery, explained": f"/admin/deliveries/{delivery}/explain",
         "comments at the desk": "/admin/comments/",
-        "comments with a rare word": f"/admin/comments/?status=all&words={month.RARE}",
+        "comments with a rare word": f"/admin/comments/?status=all&words={busy_month.RARE}",
         "webhooks": "/admin/webhooks/",
         "a webhook": f"/admin/webhooks/{webhook}",
     }

@@ -13,13 +13,15 @@ from guestbook.auth import login
 from guestbook.lib import clock, signing
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
-from scripts.benchmarks import accounts, books, hearers, pages, report, site
-from scripts.benchmarks import samples as samples_
-from scripts.benchmarks.accounts import Account
-from scripts.benchmarks.crontab import Crontab
-from scripts.benchmarks.hearers import Manner
-from scripts.benchmarks.samples import Growth, Sample, Sampler
-from scripts.benchmarks.traffic import PLACE, Log, Rates, Traffic
+from scripts.benchmarks import pages
+from scripts.benchmarks.support import process_samples as samples_
+from scripts.benchmarks.support import receivers as support_receivers
+from scripts.benchmarks.support import reconciliation, report, served_book, temp_book
+from scripts.benchmarks.support.cron_passes import Crontab
+from scripts.benchmarks.support.load_generator import PLACE, Log, Rates, Traffic
+from scripts.benchmarks.support.process_samples import Growth, Sample, Sampler
+from scripts.benchmarks.support.receivers import Manner
+from scripts.benchmarks.support.reconciliation import Account
 
 MANNERS = (
     Manner("quick"),
@@ -78,9 +80,9 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
     """
     plan = Plan(minutes, Rates(comments=comments), pass_seconds, kills)
     with (
-        hearers.hearing(MANNERS) as receivers,
-        books.fresh(server, **SETTINGS) as app,
-        site.served(app) as (port, web),
+        support_receivers.hearing(MANNERS) as receivers,
+        temp_book.fresh(server, **SETTINGS) as app,
+        served_book.served(app) as (port, web),
     ):
         engine, secret = db.engine, _set_up(receivers.ports)
         report.heading(engine, plan.told())
@@ -93,7 +95,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
             webhook: (manner.name, memory)
             for (webhook, manner), memory in zip(names.items(), receivers.heard(), strict=True)
         }
-        account = accounts.settle(engine, traffic.log, heard, ailing, explained)
+        account = reconciliation.settle(engine, traffic.log, heard, ailing, explained)
         grown = {name: samples_.growth(sampler.samples, name, minutes) for name in FIGURES}
         _print(traffic.log, account, grown, crontab, late)
         reasons = complaints(account, grown if minutes >= JUDGED_FROM else {}, crontab.said())
@@ -109,7 +111,7 @@ def _go(
     with crontab.running():
         with (
             sampler.every(min(SAMPLE_EVERY, plan.minutes * 5), _teller(traffic.log)),
-            crontab.killing(plan.kills, lambda: explained.append(accounts.in_hand(engine))),
+            crontab.killing(plan.kills, lambda: explained.append(reconciliation.in_hand(engine))),
             traffic.going_on(plan.rates),
         ):
             time.sleep(plan.minutes * 60)
@@ -135,7 +137,7 @@ def complaints(account: Account, grown: Mapping[str, Growth], said: str) -> list
 
 def _set_up(ports: Sequence[int]) -> str:
     """Add the webhooks, a source whose comments they hear of, and a password; return the source's secret."""
-    books.add_webhooks(list(ports))
+    temp_book.add_webhooks(list(ports))
     secret = signing.new_secret()
     with writing() as session:
         login.set_password(session, pages.PASSWORD)
@@ -173,7 +175,7 @@ def _teller(log: Log) -> Callable[[Sample], None]:
 def _wait(engine: Engine, ailing: Sequence[str]) -> float:
     """Wait until nothing waits but for what hangs; return the seconds that took."""
     start = time.monotonic()
-    while not accounts.is_settled(engine, ailing) and time.monotonic() < start + PATIENCE:
+    while not reconciliation.is_settled(engine, ailing) and time.monotonic() < start + PATIENCE:
         time.sleep(0.2)
     return time.monotonic() - start
 

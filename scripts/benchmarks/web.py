@@ -8,8 +8,8 @@ import urllib.parse
 
 import click
 
-from scripts.benchmarks import books, sink
-from scripts.benchmarks import site as sites
+from scripts.benchmarks.support import fast_receiver, temp_book
+from scripts.benchmarks.support import served_book as sites
 
 Times = list[float]
 
@@ -20,9 +20,9 @@ Times = list[float]
 @click.option("--at-once", default=8, show_default=True, help="Posters at once, as fast as they can.")
 def web(backlog: int, posts: int, at_once: int) -> None:
     """Post comments beside a pass at full speed: how long visitors wait, and whether any post fails."""
-    with sink.running() as (port, count), books.fresh() as app:
-        books.add_webhooks([port] * 8)
-        books.fill(app, backlog // 8)
+    with fast_receiver.running() as (port, count), temp_book.fresh() as app:
+        temp_book.add_webhooks([port] * 8)
+        temp_book.fill(app, backlog // 8)
         with sites.serving(app) as site:
             _report("alone, one poster at 40/s", _post(site, posts, every=0.025))
             _report(f"alone, {at_once} at once", _at_once(site, at_once, posts // 4))
@@ -41,7 +41,7 @@ def _post(site: int, posts: int, every: float = 0.0, name: str = "Ada") -> Times
     for number in range(posts):
         if every:
             time.sleep(max(0.0, start + number * every - time.perf_counter()))
-        fields = {"token": token, "name": name, "message": f"{books.MESSAGE} {number}"}
+        fields = {"token": token, "name": name, "message": f"{temp_book.MESSAGE} {number}"}
         before = time.perf_counter()
         connection.request(
             "POST",

@@ -14,9 +14,9 @@ import click
 from sqlalchemy import create_engine, make_url
 
 from guestbook.lib import clock
-from scripts.benchmarks import beside, books, drain, rabbit, report, sink
 from scripts.benchmarks.deliver import numbers
-from scripts.benchmarks.usage import Figures, Meter
+from scripts.benchmarks.support import drain, fast_receiver, peer_queues, rabbitmq_vhost, report, temp_book
+from scripts.benchmarks.support.process_usage import Figures, Meter
 
 COLUMNS = ("workers", "per second", "ratio", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
 QUEUE = "guestbook.deliveries"
@@ -35,8 +35,8 @@ Process = subprocess.Popen[bytes]
 @click.option(
     "--workers", multiple=True, default=["1,2,4"], callback=numbers, help="Workers at once; 1,2 tries both."
 )
-@click.option("--database", "server", default=beside.POSTGRESQL, show_default=True, help="Or `sqlite`.")
-@click.option("--rabbitmq", default=beside.RABBITMQ, show_default=True, help="The broker.")
+@click.option("--database", "server", default=peer_queues.POSTGRESQL, show_default=True, help="Or `sqlite`.")
+@click.option("--rabbitmq", default=peer_queues.RABBITMQ, show_default=True, help="The broker.")
 def workers(
     count: int,
     webhooks: int,
@@ -55,14 +55,17 @@ def workers(
     count -= count % webhooks
     results: dict[int, list[Figures]] = defaultdict(list)
     _heading(url, count, webhooks, rounds, concurrency)
-    with sink.running(delay) as (port, received):
+    with fast_receiver.running(delay) as (port, received):
         for _ in range(rounds):
             for number in workers:
-                with rabbit.vhost(rabbitmq) as broker, books.fresh(url, BROKER_URL=broker) as app:
-                    books.add_webhooks([port] * webhooks)
-                    books.fill(app, count // webhooks)
+                with (
+                    rabbitmq_vhost.vhost(rabbitmq) as broker,
+                    temp_book.fresh(url, BROKER_URL=broker) as app,
+                ):
+                    temp_book.add_webhooks([port] * webhooks)
+                    temp_book.fill(app, count // webhooks)
                     before = received.value
-                    places = books.places(app, number + 1)
+                    places = temp_book.places(app, number + 1)
                     results[number].append(_measure(places, broker, count, concurrency, url))
                 drain.check(received.value - before, count, "received")
     first = median(one.seconds for one in results[workers[0]])
@@ -91,8 +94,8 @@ def _measure(
         began = clock.now()
         crew.append(stack.enter_context(_running([*relay, "--max-seconds", "600"], places[0])))
         meter = Meter([process.pid for process in crew], servers)
-        drain.until(lambda: books.processed()[0] >= count)
-        last = books.processed()[1]
+        drain.until(lambda: temp_book.processed()[0] >= count)
+        last = temp_book.processed()[1]
         return meter.figures((last - began).total_seconds() if last else None)
 
 

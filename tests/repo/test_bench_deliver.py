@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from scripts.benchmarks import beside
 from scripts.benchmarks.deliver import deliver
+from scripts.benchmarks.support import peer_queues
 from tests.conftest import need
 from tests.support import databases, processes
 
@@ -76,7 +76,7 @@ def test_peers_are_measured_or_named_with_what_they_lack() -> None:
     assert done.returncode == 0, done.stderr
     table = rows(done.stdout)
     skipped = re.search(r"^- skipped: (.+)$", done.stdout, re.MULTILINE)
-    for name in beside.PEERS:
+    for name in peer_queues.PEERS:
         assert ((name, "1") in table) != (skipped is not None and name in skipped[1]), done.stdout
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.benchmarks import samples, soak
-from scripts.benchmarks.accounts import Account
-from scripts.benchmarks.samples import Growth, Sample
+from scripts.benchmarks import soak
+from scripts.benchmarks.support import process_samples
+from scripts.benchmarks.support.process_samples import Growth, Sample
+from scripts.benchmarks.support.reconciliation import Account
 from tests.conftest import need
 from tests.repo.test_bench_growth import bench, cells
 from tests.support import databases
@@ -65,6 +66,6 @@ def test_growth_is_told_from_the_first_minute_to_the_last() -> None:
         )
         for second in range(10, 601, 10)
     ]
-    grown = samples.growth(taken, "web", 10)
+    grown = process_samples.growth(taken, "web", 10)
     assert (grown.first, grown.last) == (61.5, 70)
     assert round(grown.slope, 3) == 1

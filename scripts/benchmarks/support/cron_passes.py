@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from scripts.benchmarks import site
+from scripts.benchmarks.support import served_book
 
 STAY = 55 / 60  # of the time until the next pass
 
@@ -20,7 +20,7 @@ class Crontab:
     """Starts a pass every so many seconds, and kills them if it is asked to."""
 
     def __init__(self, app: Flask, seconds: float) -> None:
-        self._environ = site.environ_of(app)
+        self._environ = served_book.environ_of(app)
         self._seconds = seconds
         self._over, self._spared = threading.Event(), threading.Event()
         self._passes: list[subprocess.Popen[bytes]] = []

@@ -8,7 +8,7 @@ import sys
 
 import procrastinate
 
-from scripts.benchmarks.peers import job, record
+from scripts.benchmarks.support.peers import job, record
 
 SETUP = "8 threads each, PostgreSQL"
 SERVERS = ("postgresql",)

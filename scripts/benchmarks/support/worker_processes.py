@@ -14,7 +14,7 @@ Process = subprocess.Popen[str]
 @contextmanager
 def ready(arguments: Sequence[object], environs: Sequence[Mapping[str, str]]) -> Iterator[list[Process]]:
     """Give a worker for each environment, imported and set up; they are killed where the block ends."""
-    command = [sys.executable, "-m", "scripts.benchmarks.worker", *map(str, arguments)]
+    command = [sys.executable, "-m", "scripts.benchmarks.support.worker_main", *map(str, arguments)]
     processes: list[Process] = []
     try:
         for environ in environs:

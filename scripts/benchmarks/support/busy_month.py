@@ -17,7 +17,7 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, PASSES, Comment, Reply, Webhook
-from scripts.benchmarks import books
+from scripts.benchmarks.support import temp_book
 
 CHUNK = 10_000
 LASTS = timedelta(days=30)
@@ -46,7 +46,7 @@ def fill(deliveries: int, comments: int, settings: Settings) -> None:
     """Fill the empty book around us; the same numbers give the same book, but for its ids."""
     luck = random.Random(1)
     start = clock.now() - LASTS
-    books.add_webhooks([9] * WEBHOOKS)
+    temp_book.add_webhooks([9] * WEBHOOKS)
     signed = list(_comments(comments, start, luck))
     store("comments", cast(Table, Comment.__table__), signed)
     answered = (
@@ -64,7 +64,7 @@ def fill(deliveries: int, comments: int, settings: Settings) -> None:
 def _comments(count: int, start: datetime, luck: random.Random) -> Iterator[dict[str, Any]]:
     for number in range(count):
         moment = start + LASTS * number / count
-        words = luck.sample(books.MESSAGE.split(), 12) * luck.randint(1, 4)
+        words = luck.sample(temp_book.MESSAGE.split(), 12) * luck.randint(1, 4)
         if number % 1000 == 500:
             words.append(RARE)
         yield {

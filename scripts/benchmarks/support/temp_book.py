@@ -69,14 +69,14 @@ def places(app: Flask, count: int) -> list[dict[str, str]]:
     return [{**environ, "GUESTBOOK_DATA_DIR": str(folder)} for folder in folders]
 
 
-def processed(*, logged: bool = True) -> tuple[int, datetime | None]:
+def processed() -> tuple[int, datetime | None]:
     """Return how many deliveries are processed, with one attempt on record, and when the last of them was."""
-    query = select(func.count(), func.max(DELIVERIES.c.finished_at)).where(
-        DELIVERIES.c.status == "processed", DELIVERIES.c.attempts == 1
+    recorded = DELIVERIES.join(ATTEMPTS, ATTEMPTS.c.delivery_id == DELIVERIES.c.id)
+    query = (
+        select(func.count(), func.max(DELIVERIES.c.finished_at))
+        .select_from(recorded)
+        .where(DELIVERIES.c.status == "processed", DELIVERIES.c.attempts == 1, ATTEMPTS.c.number == 1)
     )
-    if logged:
-        mine = ATTEMPTS.c.delivery_id == DELIVERIES.c.id
-        query = query.select_from(DELIVERIES.join(ATTEMPTS, mine)).where(ATTEMPTS.c.number == 1)
     with db.engine.connect() as connection:
         count, last = connection.execute(query).one()
     return count, last

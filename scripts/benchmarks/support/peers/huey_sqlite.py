@@ -9,7 +9,7 @@ import sys
 
 from huey import SqliteHuey
 
-from scripts.benchmarks.peers import job, record
+from scripts.benchmarks.support.peers import job, record
 
 SETUP = "8 threads each, SQLite"
 SERVERS = ()

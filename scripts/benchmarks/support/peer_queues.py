@@ -23,10 +23,10 @@ import click
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from guestbook.lib import clock
-from scripts.benchmarks import books, drain, rabbit
-from scripts.benchmarks.drain import Run
-from scripts.benchmarks.peers import record
-from scripts.benchmarks.usage import Figures, Meter
+from scripts.benchmarks.support import drain, rabbitmq_vhost, temp_book
+from scripts.benchmarks.support.drain import Run
+from scripts.benchmarks.support.peers import record
+from scripts.benchmarks.support.process_usage import Figures, Meter
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
 POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -69,13 +69,13 @@ class Peer:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server = self.postgresql if "postgresql" in self.module.SERVERS else None
-            url = stack.enter_context(books.database_of(server, folder))
+            url = stack.enter_context(temp_book.database_of(server, folder))
             engine = create_engine(url)
             stack.callback(engine.dispose)
             _prepare(engine, folder, run.count)
             environ = self._environ(run, folder, url)
             _do(self.module, "fill", environ)
-            if "rabbitmq" in self.module.SERVERS and not rabbit.is_ours(self.rabbitmq):
+            if "rabbitmq" in self.module.SERVERS and not rabbitmq_vhost.is_ours(self.rabbitmq):
                 stack.callback(_do, self.module, "clear", environ)
             return self._work(run, processes, environ, folder, engine)
 
@@ -119,10 +119,10 @@ def found(rabbitmq: str, postgresql: str) -> Iterator[tuple[list[Peer], dict[str
     away = {name for name, url in {"rabbitmq": rabbitmq, "postgresql": postgresql}.items() if _is_away(url)}
     with ExitStack() as stack:
         if "rabbitmq" not in away:
-            rabbitmq = stack.enter_context(rabbit.vhost(rabbitmq))
+            rabbitmq = stack.enter_context(rabbitmq_vhost.vhost(rabbitmq))
         for name, file in PEERS.items():
             try:
-                module = importlib.import_module(f"scripts.benchmarks.peers.{file}")
+                module = importlib.import_module(f"scripts.benchmarks.support.peers.{file}")
             except ImportError:
                 skipped[name] = "not installed"
                 continue
@@ -163,7 +163,7 @@ def _recorded(engine: Engine) -> tuple[int, datetime]:
 
 def _do(module: ModuleType, what: str, environ: dict[str, str]) -> None:
     file = module.__name__.rpartition(".")[2]
-    command = [sys.executable, "-m", "scripts.benchmarks.peers", file, what]
+    command = [sys.executable, "-m", "scripts.benchmarks.support.peers", file, what]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise click.ClickException(f"{file} could not {what} its queue: {_end_of(done.stderr)}")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import requests
 
 from guestbook.lib import ids, signing
-from scripts.benchmarks import books, pages
+from scripts.benchmarks import pages
+from scripts.benchmarks.support import temp_book
 
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -127,7 +128,11 @@ class Traffic:
 
         def sign() -> None:
             session.headers["X-Forwarded-For"] = self._network()
-            form = {"token": token[1], "name": "Ada", "message": f"{books.MESSAGE} {next(self._numbers)}"}
+            form = {
+                "token": token[1],
+                "name": "Ada",
+                "message": f"{temp_book.MESSAGE} {next(self._numbers)}",
+            }
             answer = self._ask("POST", session, "POST", "/comments", 303, data=form)
             found = answer and SIGNED.search(answer.headers["Location"])
             if found:
@@ -153,7 +158,7 @@ class Traffic:
         def send() -> None:
             event_id, now = ids.new(), int(time.time())
             body = json.dumps(
-                {"type": "roof.mended", "text": f"{books.MESSAGE} {next(self._numbers)}"}
+                {"type": "roof.mended", "text": f"{temp_book.MESSAGE} {next(self._numbers)}"}
             ).encode()
             headers = {
                 "Content-Type": "application/json",

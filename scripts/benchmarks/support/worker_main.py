@@ -1,6 +1,5 @@
-"""What `deliver` measures, each in a process of its own: `python -m scripts.benchmarks.worker KIND …`."""
+"""What `deliver` measures, each in a process of its own: `python -m …support.worker_main KIND …`."""
 
-import os
 import sys
 from collections.abc import Callable
 
@@ -54,9 +53,7 @@ def deliver(concurrency: int) -> Callable[[int], None]:
     import guestbook
     from guestbook.background import cron
     from guestbook.storage.database import db
-    from scripts.benchmarks import parts
 
-    parts.leave_out(os.environ.get(parts.VARIABLE, ""))
     app = guestbook.create_app()
 
     def drain(_count: int) -> None:

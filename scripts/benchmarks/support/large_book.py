@@ -13,9 +13,9 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
-from scripts.benchmarks import books, bulk, month
+from scripts.benchmarks.support import bulk_insert, busy_month, temp_book
 
-LASTS = month.LASTS - timedelta(days=1)  # so that retention has nothing to do but with what `add_old` adds
+LASTS = busy_month.LASTS - timedelta(days=1)  # retention finds only what `add_old` adds
 CHUNK = 20_000  # final rows of each kind in one transaction
 DUE, LATER = 1_000, 200  # deliveries that may be sent now, and that wait for a retry
 OLD = 499  # that retention takes in one bite, which then knows that there are no more
@@ -27,10 +27,10 @@ Row = dict[str, Any]
 
 def fill(count: int, settings: Settings) -> None:
     """Fill the empty book around us: for each comment a delivery, its attempt and an inbound event."""
-    books.add_webhooks([9] * month.WEBHOOKS)
+    temp_book.add_webhooks([9] * busy_month.WEBHOOKS)
     source, webhooks, luck = _add_source(), _webhooks(), Random(1)
     start = clock.now() - LASTS
-    with bulk.filling(db.engine) as filler:
+    with bulk_insert.filling(db.engine) as filler:
         for first in range(0, count, CHUNK):
             numbers = range(first, min(first + CHUNK, count))
             made = [
@@ -41,16 +41,16 @@ def fill(count: int, settings: Settings) -> None:
             _tell(numbers.stop, count)
         filler.store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
         filler.tidy()
-    month.store("passes", PASSES, month.passes(start, luck))
+    busy_month.store("passes", PASSES, busy_month.passes(start, luck))
     stats.settle(db.engine, settings, clock.now())  # as each pass does
 
 
 def add_old() -> None:
     """Add what retention takes next: one bite of processed deliveries with their attempts."""
-    webhooks, luck, moment = _webhooks(), Random(), clock.now() - 2 * month.LASTS
+    webhooks, luck, moment = _webhooks(), Random(), clock.now() - 2 * busy_month.LASTS
     start, text = ids.first_of(moment), clock.to_text(moment)
     made = [_delivery(_id(start, luck), webhooks[0], None, text) for _ in range(OLD)]
-    with bulk.filling(db.engine, quick=False) as filler:
+    with bulk_insert.filling(db.engine, quick=False) as filler:
         filler.store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
 
 

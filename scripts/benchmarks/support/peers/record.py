@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from typing import Any
 
-from scripts.benchmarks.peers import job
+from scripts.benchmarks.support.peers import job
 
 TABLES = (
     "CREATE TABLE deliveries (id VARCHAR(32) PRIMARY KEY, status VARCHAR(9), attempts INTEGER,"

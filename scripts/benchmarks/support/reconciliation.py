@@ -8,8 +8,8 @@ from sqlalchemy import Engine, func, select
 from guestbook.lib import clock
 from guestbook.outbound.worker_pool import MOST_UNSAVED
 from guestbook.storage.models import DELIVERIES, INBOUND, Delivery
-from scripts.benchmarks.hearers import Heard
-from scripts.benchmarks.traffic import Log
+from scripts.benchmarks.support.load_generator import Log
+from scripts.benchmarks.support.receivers import Heard
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from guestbook.queue.poller import Watch
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
-from scripts.benchmarks import crowd, month, pages
+from scripts.benchmarks import pages
+from scripts.benchmarks.support import busy_month, large_book
 
 CLAIM = 100  # due deliveries of one webhook
 LEASE = timedelta(minutes=1)
@@ -52,7 +53,7 @@ def _of_a_pass(app: Flask, engine: Engine) -> dict[str, Question]:
         f"a claim of {CLAIM} due deliveries": partial(_claim, engine, webhook),
         "a look whether anything is due": partial(_look, engine),
         f"the lease of {CLAIM}": partial(_lease, engine, webhook),
-        f"pruning {crowd.OLD} deliveries": partial(_prune, app),
+        f"pruning {large_book.OLD} deliveries": partial(_prune, app),
         "a pass without its sending": partial(_pass, app),
     }
 
@@ -100,7 +101,7 @@ def _first(query: Select[str]) -> str:
 
 def _middle(key: InstrumentedAttribute[str]) -> str:
     """Return the id of one in the middle of the month."""
-    return _first(select(key).where(key > ids.first_of(clock.now() - month.LASTS / 2)).order_by(key))
+    return _first(select(key).where(key > ids.first_of(clock.now() - busy_month.LASTS / 2)).order_by(key))
 
 
 def _claim(engine: Engine, webhook: str) -> float:
@@ -141,11 +142,11 @@ def _look(engine: Engine) -> float:
 
 def _prune(app: Flask) -> float:
     with app.app_context():
-        crowd.add_old()
+        large_book.add_old()
         start = time.perf_counter()
         removed = retention.prune(db.engine, app.config["GUESTBOOK"], until=time.monotonic() + 60)
         took = _since(start)
-    assert removed >= crowd.OLD, removed
+    assert removed >= large_book.OLD, removed
     return took
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 
 from guestbook.lib import clock
 from guestbook.storage.models import DELIVERIES, FIRST_DUE, INBOUND, Webhook
-from scripts.benchmarks import bulk
+from scripts.benchmarks.support import bulk_insert
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -105,7 +105,7 @@ def growth(samples: Sequence[Sample], name: str, minutes: float) -> Growth:
 def on_disk(engine: Engine) -> float:
     """Return the MB of the database: of SQLite the file and those beside it."""
     if engine.dialect.name != "sqlite":
-        return bulk.size(engine) / 1e6
+        return bulk_insert.size(engine) / 1e6
     path = Path(str(engine.url.database))
     return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e6
 

@@ -12,7 +12,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.webhook import Template
-from scripts.benchmarks.victim import Victim
+from scripts.benchmarks.support.attacked_book import Victim
 
 
 class Bomb(NamedTuple):

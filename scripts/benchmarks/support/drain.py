@@ -9,8 +9,8 @@ import click
 from sqlalchemy import make_url
 
 from guestbook.lib import clock
-from scripts.benchmarks import books, together
-from scripts.benchmarks.usage import Figures, Meter
+from scripts.benchmarks.support import temp_book, worker_processes
+from scripts.benchmarks.support.process_usage import Figures, Meter
 
 PATIENCE = 120  # seconds for deliveries that are looked for
 
@@ -31,45 +31,44 @@ class Run:
 def client(run: Run, kind: str) -> Figures:
     """Let a bare client send as many requests."""
     before = run.received.value
-    with together.ready([kind, run.port, run.count], [{}]) as processes:
+    with worker_processes.ready([kind, run.port, run.count], [{}]) as processes:
         meter = Meter([process.pid for process in processes])
-        together.go(processes)
-        together.hear(processes, "done")
+        worker_processes.go(processes)
+        worker_processes.hear(processes, "done")
         figures = meter.figures()
     check(run.received.value - before, run.count, "received")
     return figures
 
 
-def passes(run: Run, number: int, hanging: int, *, silent: bool, logged: bool = True) -> Figures:
-    """Let so many passes drain a new book; the webhooks that would hang are there or are not.
-
-    Attempts are looked for unless they are not `logged`.
-    """
+def passes(run: Run, number: int, hanging: int, *, silent: bool) -> Figures:
+    """Let so many passes drain a new book; the webhooks that would hang are there or are not."""
     answering = run.webhooks - hanging
     wanted = run.count // run.webhooks * answering
     before = run.received.value
-    with books.fresh(run.server) as app:
-        books.add_webhooks([run.port] * answering + [run.silent] * hanging * silent)
-        books.fill(app, run.count // run.webhooks)
-        with together.ready(["deliver", run.concurrency, 0], books.places(app, number)) as processes:
+    with temp_book.fresh(run.server) as app:
+        temp_book.add_webhooks([run.port] * answering + [run.silent] * hanging * silent)
+        temp_book.fill(app, run.count // run.webhooks)
+        with worker_processes.ready(
+            ["deliver", run.concurrency, 0], temp_book.places(app, number)
+        ) as processes:
             figures = _drained(run, processes, wanted if silent else None)
-        check(books.processed(logged=logged)[0], wanted, "on record")
+        check(temp_book.processed()[0], wanted, "on record")
     check(run.received.value - before, wanted, "received")
     return figures
 
 
-def _drained(run: Run, processes: list[together.Process], wait_for: int | None) -> Figures:
+def _drained(run: Run, processes: list[worker_processes.Process], wait_for: int | None) -> Figures:
     """Measure until the passes end, or until so many deliveries have been answered and are on record."""
     servers = [make_url(run.server).get_backend_name()] if run.server else []
     meter, began = Meter([process.pid for process in processes], servers), clock.now()
     start = run.received.value
-    together.go(processes)
+    worker_processes.go(processes)
     if wait_for is None:
-        together.hear(processes, "done")
+        worker_processes.hear(processes, "done")
         return meter.figures()
     until(lambda: run.received.value - start >= wait_for)
-    until(lambda: books.processed()[0] >= wait_for)
-    last = books.processed()[1]
+    until(lambda: temp_book.processed()[0] >= wait_for)
+    last = temp_book.processed()[1]
     return meter.figures((last - began).total_seconds() if last else None)
 
 

@@ -9,7 +9,7 @@ import sys
 
 from celery import Celery
 
-from scripts.benchmarks.peers import job, record
+from scripts.benchmarks.support.peers import job, record
 
 SETUP = "8 threads each, SQLite"
 SERVERS = ("rabbitmq",)

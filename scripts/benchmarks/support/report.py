@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from guestbook.lib.version import VERSION
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Cell = str | float | None  # a number is shown with three figures, None as nothing
 
 

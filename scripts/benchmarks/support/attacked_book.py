@@ -14,8 +14,9 @@ from pathlib import Path
 import requests
 from flask import Flask
 
-from scripts.benchmarks import pages, usage
-from scripts.benchmarks import site as sites
+from scripts.benchmarks import pages
+from scripts.benchmarks.support import process_usage
+from scripts.benchmarks.support import served_book as sites
 
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
 VISITS = 20  # that show what one costs
@@ -77,10 +78,10 @@ class Victim:
     @cached_property
     def cpu_of_a_visit(self) -> float:
         """Return the CPU seconds that a visit costs the server."""
-        before = usage.cpu([self._pid])
+        before = process_usage.cpu([self._pid])
         for _ in range(VISITS):
             self.visit()
-        return (usage.cpu([self._pid]) - before) / VISITS
+        return (process_usage.cpu([self._pid]) - before) / VISITS
 
     @contextmanager
     def measured(self) -> Iterator[Costs]:
@@ -89,11 +90,11 @@ class Victim:
         _ = self.owner, self.cpu_of_a_visit, self._idle_pass  # which also warms up
         Path(f"/proc/{self._pid}/clear_refs").write_text("5")  # the peak begins anew (proc(5))
         self._passes, start = Costs(), time.perf_counter()
-        cpu, mb = usage.cpu([self._pid]), usage.peak(self._pid)
+        cpu, mb = process_usage.cpu([self._pid]), process_usage.peak(self._pid)
         yield costs
         costs.seconds = time.perf_counter() - start
-        costs.cpu = usage.cpu([self._pid]) - cpu + self._passes.cpu
-        costs.mb = max(usage.peak(self._pid) - mb, self._passes.mb)
+        costs.cpu = process_usage.cpu([self._pid]) - cpu + self._passes.cpu
+        costs.mb = max(process_usage.peak(self._pid) - mb, self._passes.mb)
 
     @cached_property
     def _idle_pass(self) -> tuple[int, float, float]:

@@ -11,8 +11,8 @@ from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import BinRequest, Delivery, InboundEvent, Source, Webhook
-from scripts.benchmarks.bombs import Bomb
-from scripts.benchmarks.victim import Victim
+from scripts.benchmarks.support.attacked_book import Victim
+from scripts.benchmarks.support.hostile_templates import Bomb
 
 NESTED = f"[{','.join(['[' * 900 + ']' * 900] * 555)}]".encode()
 FORM = "application/x-www-form-urlencoded"

@@ -1,0 +1,1 @@
+"""What several benchmarks share: books, receivers, load, figures. One file each."""
