@@ -16,7 +16,7 @@ from guestbook.inbound.outcome_counts import Counts
 from guestbook.inbound.processor import Inbox
 from guestbook.lib import clock, cpu_affinity, file_lock, ids
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.recorder import Tally
 from guestbook.queries import stats
 from guestbook.queue import clock_repair
@@ -62,7 +62,7 @@ def run(
         if stage is None:
             return None
         inbox = Inbox(engine, settings, narrate=narrate)
-        dispatch = Dispatch(engine, settings, concurrency=options.concurrency, narrate=narrate)
+        dispatch = Dispatcher(engine, settings, concurrency=options.concurrency, narrate=narrate)
         if not options.outbox:
             inbox.drain(until=stage.until, stop=stage.stop)
         else:

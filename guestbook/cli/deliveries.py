@@ -81,7 +81,9 @@ def show_(id_: str, as_json: bool) -> None:
             {**output.document(row), "attempts_made": [output.document(one) for one in attempts]}
         )
         return
-    output.print_fields(output.document(row) | ({"payload": erasure.ERASED} if row.erased_at else {}))
+    output.print_fields(
+        output.document(row) | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {})
+    )
     for attempt in attempts:
         facts = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
         sent = facts.pop("request_headers")

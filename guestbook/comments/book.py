@@ -187,7 +187,9 @@ def _announce(session: Session, comment: Comment, settings: Settings) -> None:
     """Tell that a comment is new, but nobody twice."""
     if comment.is_told:
         last_at = comment.last_announced_at
-        already = outbox.told(session.connection(), "comment.created", comment.id, last_at, settings)
+        already = outbox.webhooks_notified(
+            session.connection(), "comment.created", comment.id, last_at, settings
+        )
         _tell(session, "comment.created", comment, settings, leave_out=already)
         comment.announced_at = clock.now()
 

@@ -4,7 +4,7 @@ from guestbook.inbound import body_parser, verification
 from guestbook.inbound.body_parser import BodyFault
 from guestbook.lib import byte_view
 from guestbook.lib.byte_view import View
-from guestbook.outbound.sender import HIDDEN
+from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.models import InboundEvent
 
 

@@ -112,7 +112,7 @@ def template_for(verify: str, template: str | None) -> str:
     wording = READY.get(given.strip(), given)
     try:
         fault = unit_of_work.ask(("source's template", wording), lambda: _fault(wording), "")
-    except unit_of_work.Unsettled as error:
+    except unit_of_work.StillChanging as error:
         raise Refused(str(error), field="template") from None
     if fault:
         raise Refused(fault, field="template")

@@ -12,7 +12,7 @@ BRIEF = 0.5  # seconds without a change, after which the turn is stuck
 TOO_LONG = "other writers of this process took too long"
 
 
-class Turns:
+class FairLock:
     """A lock that goes to whoever has waited longest."""
 
     def __init__(self) -> None:

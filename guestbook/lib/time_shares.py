@@ -11,7 +11,7 @@ MOST_TURN = 1.0  # seconds; so long may pass until what was sent is recorded
 LEAST_PART = 1 / 4  # of the time, which each of the two gets at least
 
 
-class Beside(Protocol):
+class OtherWork(Protocol):
     """Other work of the main thread, which it does between two ticks."""
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
@@ -21,10 +21,10 @@ class Beside(Protocol):
         """Return when there is some, None when nothing waits."""
 
 
-class Shares:
+class TimeShares:
     """Gives other work, if there is any, turns as long as what lies between them."""
 
-    def __init__(self, beside: Beside | None) -> None:
+    def __init__(self, beside: OtherWork | None) -> None:
         self._beside = beside
         self._ended = time.monotonic()
         self.owed = 0.0  # seconds that our work must get now, after the other's turn

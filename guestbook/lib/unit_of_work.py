@@ -23,7 +23,7 @@ class NotYet(Exception):
     """The transaction asked for what was not done yet, and was undone."""
 
 
-class Unsettled(Exception):
+class StillChanging(Exception):
     """What was asked for changed each time."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def complete(do: Callable[[], T]) -> T:
             except NotYet:
                 pass
         unit.work()
-    raise Unsettled
+    raise StillChanging
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def ask(key: Hashable, work: Callable[[], T], meanwhile: T) -> T:
         result: T = unit.results[key]
         return result
     if unit.is_last:
-        raise Unsettled
+        raise StillChanging
     unit.wanted[key] = work
     return meanwhile
 

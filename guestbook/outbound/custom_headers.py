@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from guestbook import transport
 from guestbook.lib.errors import Refused
-from guestbook.outbound.sender import HIDDEN
+
+HIDDEN = "(hidden)"
 
 
 def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:

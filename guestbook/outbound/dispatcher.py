@@ -1,4 +1,4 @@
-"""Send what is due: ticks of one write transaction each, between which the crew sends.
+"""Send what is due: ticks of one write transaction each, between which the worker pool sends.
 
 The main thread alone owns the database. A tick records what finished, claims what is next and
 keeps the webhooks' health, all in one transaction, so that the web gets its turn in between.
@@ -16,14 +16,14 @@ from sqlalchemy import Connection, Engine, Row, select
 from guestbook.lib import clock, ids, resource_limits, retry_policy
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.lib.time_shares import Beside, Shares
-from guestbook.outbound import recorder, sender, tasks
+from guestbook.lib.time_shares import OtherWork, TimeShares
+from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.recorder import Tally
-from guestbook.outbound.sender import Errand, Outcome, Receiver
-from guestbook.outbound.tasks import Receivers
-from guestbook.outbound.worker_pool import Crew
+from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
+from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import clock_repair, erasure, leases
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, FIRST_DUE, Webhook
@@ -39,7 +39,7 @@ ERASURE_LOOK = 0.5  # seconds between two looks whether a claimed delivery's com
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
 
 
-class Dispatch:
+class Dispatcher:
     """One drain of the outbox."""
 
     def __init__(
@@ -52,13 +52,13 @@ class Dispatch:
     ) -> None:
         self._engine = engine
         self._settings = settings
-        self._transport = tasks.transport(settings)
+        self._transport = sender.transport(settings)
         one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
-        self._crew: Crew[Errand, Outcome] = Crew(one.attempt, concurrency)
+        self._pool: WorkerPool[DeliveryTask, Outcome] = WorkerPool(one.attempt, concurrency)
         self._lease = retry_policy.lease(settings.timeout)  # in which to send
-        self._skew = timedelta() if settings.on_sqlite else leases.SKEW  # of the hosts that share it
+        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of the hosts that share it
         self._name = ids.new()
-        self._repair = clock_repair.EachMinute(engine, settings, self._name)
+        self._repair = clock_repair.PeriodicRepair(engine, settings, self._name)
         self._ticks = 0
         self._receivers = Receivers()
         self._unsaved: list[Outcome] = []
@@ -78,16 +78,16 @@ class Dispatch:
         stay: bool,
         stop: StopFlag,
         after_tick: Callable[[], None] | None = None,
-        beside: Beside | None = None,
+        beside: OtherWork | None = None,
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
 
         In the end nothing is left leased, unless the database is away: then the leases run out.
         """
         try:
-            with Watch(self._engine) as watch:
+            with Poller(self._engine) as watch:
                 self._fit()
-                self._loop(watch, until, stay, stop, after_tick, Shares(beside))
+                self._loop(watch, until, stay, stop, after_tick, TimeShares(beside))
         finally:
             try:
                 if not self._lost:
@@ -95,27 +95,27 @@ class Dispatch:
             finally:
                 self._transport.close()
                 self._reserve.give_up()
-        if self._crew.held_back and not self.tally.fault:
-            self.tally.limit = SLOWED.format(self._met(), self._crew.size, self._asked)
+        if self._pool.held_back and not self.tally.fault:
+            self.tally.limit = SLOWED.format(self._met(), self._pool.size, self._asked)
         return self.tally
 
     def _fit(self) -> None:
         """Use what the host allows beside the database, whose files are open by now: the pass has written."""
         resource_limits.bound_arenas()
-        room = resource_limits.room(self._crew.size)
+        room = resource_limits.room(self._pool.size)
         self._limit = room.limit
-        self._crew.limit(room.threads)
+        self._pool.limit(room.threads)
         lookups = room.threads if room.limit else None
         self._transport.limit(connections=room.connections, lookups=lookups)
 
     def _loop(
         self,
-        watch: Watch,
+        watch: Poller,
         until: float,
         stay: bool,
         stop: StopFlag,
         after_tick: Callable[[], None] | None,
-        shares: Shares,
+        shares: TimeShares,
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
             self._repair.look()
@@ -124,8 +124,8 @@ class Dispatch:
             if after_tick:
                 after_tick()
             more = shares.give_turn(until, stop)
-            if self._crew.busy or self._unsaved:
-                self._let_the_crew_work(watch, stop, max(TICK, shares.owed), 0 if more else PROBE)
+            if self._pool.busy or self._unsaved:
+                self._let_the_pool_work(watch, stop, max(TICK, shares.owed), 0 if more else PROBE)
             elif more or watch.anything_due(clock.now()):
                 stop.wait(TICK)  # there may be more; or another pass has it in hand
             elif stay:
@@ -133,53 +133,53 @@ class Dispatch:
             else:
                 break
 
-    def _let_the_crew_work(self, watch: Watch, stop: StopFlag, at_least: float, at_most: float) -> None:
+    def _let_the_pool_work(self, watch: Poller, stop: StopFlag, at_least: float, at_most: float) -> None:
         watch.mark()
         stop.wait(at_least)
         if watch.others_wrote():
             stop.wait(STEP_BACK * self._held)
         if not stop.is_set():
-            self._crew.wait(at_most)
+            self._pool.wait(at_most)
 
     def _wind_up(self) -> None:
         """Give back at once what has not started, let finish what has, record it."""
-        back = [Outcome(errand) for errand in self._crew.take_back(held_only=False)]
+        back = [Outcome(task) for task in self._pool.take_back(held_only=False)]
         self._unsaved.extend(back)
         self._tick(None, claiming=False)
-        while self._crew.under_way:
-            self._crew.wait(PROBE)
+        while self._pool.under_way:
+            self._pool.wait(PROBE)
             self._tick(None, claiming=False)
 
     def _drop_erased(self) -> None:
         """Forget claimed deliveries whose comment was deleted for good meanwhile."""
-        if not self._crew.busy or time.monotonic() < self._look_at:
+        if not self._pool.busy or time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + ERASURE_LOOK
         with self._engine.connect() as connection:
-            erased = erasure.lately(connection, clock.now() - self._lease - leases.SKEW)
+            erased = erasure.lately(connection, clock.now() - self._lease - leases.CLOCK_SKEW)
         if erased:
-            self._crew.take_back(held_only=False, only=lambda errand: errand.id in erased)
+            self._pool.take_back(held_only=False, only=lambda task: task.id in erased)
 
-    def _tick(self, watch: Watch | None, *, claiming: bool) -> None:
+    def _tick(self, watch: Poller | None, *, claiming: bool) -> None:
         self._drop_erased()
-        self._unsaved.extend(self._crew.collect())
-        self._unsaved.extend(Outcome(errand) for errand in self._crew.take_back(held_only=True))
+        self._unsaved.extend(self._pool.collect())
+        self._unsaved.extend(Outcome(task) for task in self._pool.take_back(held_only=True))
         if not self._unsaved and not (claiming and watch and watch.anything_due(clock.now())):
             return  # an idle look takes no write lock
-        with self._crew.still():
+        with self._pool.still():
             try:
                 claimed = self._settle(claiming)
             except BaseException:
                 self._lost = True
-                self._crew.take_back(held_only=False)  # nothing is sent that could not be recorded
+                self._pool.take_back(held_only=False)  # nothing is sent that could not be recorded
                 raise
             self._unsaved.clear()
             for row, work in claimed:
-                self._crew.load(row.id, work, unreachable=row.unreachable_in_a_row)
-        if not self._crew.size:
+                self._pool.load(row.id, work, unreachable=row.unreachable_in_a_row)
+        if not self._pool.size:
             self.tally.fault = NO_ROOM.format(self._met())
 
-    def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[Errand]]]:
+    def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[DeliveryTask]]]:
         """Run the tick's transaction. It is safe to repeat: what it has recorded is not ours any more."""
         try:
             tally, claimed, began = database.insist(self._engine, partial(self._write, claiming))
@@ -195,30 +195,30 @@ class Dispatch:
     def _make_room(self) -> None:
         self._limit = resource_limits.MEMORY
         self._reserve.give_up()
-        self._crew.shrink()
+        self._pool.shrink()
         self._transport.limit(connections=0)
 
     def _met(self) -> str:
         """Return the limit of this host that was met."""
-        refused = resource_limits.why_no_thread() if self._crew.refused else None
+        refused = resource_limits.why_no_thread() if self._pool.refused else None
         return self.tally.limit or refused or self._limit or resource_limits.THREADS
 
     def _write(
         self, claiming: bool, connection: Connection
-    ) -> tuple[Tally, list[tuple[Row[Any], list[Errand]]], float]:
+    ) -> tuple[Tally, list[tuple[Row[Any], list[DeliveryTask]]], float]:
         tally, began = Tally(), time.monotonic()
         recorder.outcomes(connection, self._unsaved, self._settings, tally)
         claimed = self._claim(connection) if claiming else []
         return tally, claimed, began
 
-    def _claim(self, connection: Connection) -> list[tuple[Row[Any], list[Errand]]]:
+    def _claim(self, connection: Connection) -> list[tuple[Row[Any], list[DeliveryTask]]]:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"
-        self._crew.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
+        self._pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
         webhooks = connection.execute(_open_webhooks(now)).all()
         first = self._ticks % len(webhooks) if webhooks else 0  # nobody is always the first to be served
-        rooms = self._crew.rooms([row.id for row in webhooks])
+        rooms = self._pool.rooms([row.id for row in webhooks])
         lease_end = time.monotonic() + self._lease.total_seconds()
         claimed, taken = [], []
         for row in (*webhooks[first:], *webhooks[:first]):
@@ -228,7 +228,7 @@ class Dispatch:
                 due = leases.claim(connection, DELIVERIES, among, now=now, limit=limit)
                 taken += [one.id for one in due]
                 to = self._receiver(row, now)
-                claimed.append((row, [tasks.errand(one, token, lease_end, to) for one in due]))
+                claimed.append((row, [tasks.delivery_task(one, token, lease_end, to) for one in due]))
         until = now + self._lease + self._skew
         leases.lease(connection, DELIVERIES, taken, now=now, until=until, token=token)
         return claimed
@@ -236,11 +236,11 @@ class Dispatch:
     def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
         to, is_other = self._receivers.of(row, now)
         if is_other:
-            self._crew.change(row.id, lambda errand: replace(errand, receiver=to))
+            self._pool.change(row.id, lambda task: replace(task, receiver=to))
         return to
 
 
 def _open_webhooks(now: datetime) -> Any:
     """Select the webhooks that may be sent to and have something due."""
     open_now = Webhook.open_at(now), now >= FIRST_DUE
-    return select(*tasks.COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)
+    return select(*receivers.COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)

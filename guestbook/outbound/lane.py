@@ -33,7 +33,7 @@ E = TypeVar("E")
 class Lane(Generic[E]):
     """The work that waits for one webhook, and how much of it may be under way at once."""
 
-    errands: deque[E] = field(default_factory=deque)
+    tasks: deque[E] = field(default_factory=deque)
     cap: int = START_CAP
     in_flight: int = 0
     unreachable: int = 0
@@ -44,8 +44,8 @@ class Lane(Generic[E]):
     depth: int = START_DEPTH
 
     def may_go(self) -> bool:
-        """Whether a thread may take an errand from here now."""
-        return bool(self.errands) and self.in_flight < self.cap and not self.held
+        """Whether a thread may take a task from here now."""
+        return bool(self.tasks) and self.in_flight < self.cap and not self.held
 
     def note(self, result: Result, most: int) -> None:
         """Learn from a result before the database does: a bad lane must not cost a second time-out."""
@@ -67,5 +67,5 @@ class Lane(Generic[E]):
             return 0  # the database would still give some
         self.depth = min(max(2 * self.done + 2 * self.cap, self.depth // 2), MOST_DEPTH)
         self.done = 0
-        room = self.depth - len(self.errands)
+        room = self.depth - len(self.tasks)
         return room if room >= self.depth // 2 else 0

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from guestbook.lib import clock, ids, unit_of_work
 from guestbook.outbound import formats
-from guestbook.outbound.formats import FormatFault
+from guestbook.outbound.formats import FormatError
 from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.models import Delivery, Webhook
@@ -59,7 +59,7 @@ def publish(
     return _store(connection, event, data, settings, _bodies(connection, wanted), comment_id, not_before)
 
 
-def told(
+def webhooks_notified(
     connection: Connection, event: str, comment_id: str, last_at: datetime | None, settings: Settings
 ) -> set[str]:
     """Return the ids of the webhooks that have had that event about a comment before, last at that time.
@@ -141,7 +141,7 @@ def _fate(body: Body, event: str, now: datetime, data: dict[str, Any], due_at: d
     key = ("body", body.template, event, now, due_at, json.dumps(data))
     try:
         return unit_of_work.ask(key, make, _waiting("", due_at))
-    except unit_of_work.Unsettled as error:
+    except unit_of_work.StillChanging as error:
         return _failed(body, event, now, data, error)
 
 
@@ -169,6 +169,6 @@ def _failed(body: Body, event: str, now: datetime, data: dict[str, Any], error: 
 
 
 def _why(format_name: str, error: Exception) -> str:
-    if isinstance(error, FormatFault | unit_of_work.Unsettled):
+    if isinstance(error, FormatError | unit_of_work.StillChanging):
         return f"{str(error)[:REASON_LIMIT]} Nothing was sent; kept as json."
     return f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."

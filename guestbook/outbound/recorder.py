@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import outbox
-from guestbook.outbound.sender import Outcome
+from guestbook.outbound.tasks import Outcome
 from guestbook.queries import health
 from guestbook.queue import leases
 from guestbook.settings import Settings
@@ -56,8 +56,8 @@ def outcomes(connection: Connection, results: Sequence[Outcome], settings: Setti
     tally.fault = next((result.error for result in results if result.fault), None)
     tally.limit = next((result.limit for result in results if result.limit), None)
     sent = [result for result in results if result.started_at is not None]
-    ours = leases.owned(connection, DELIVERIES, {result.errand.id: result.errand.token for result in sent})
-    kept = [result for result in sent if result.errand.id in ours]
+    ours = leases.owned(connection, DELIVERIES, {result.task.id: result.task.token for result in sent})
+    kept = [result for result in sent if result.task.id in ours]
     tally.late += len(sent) - len(kept)
     if kept:
         _record_deliveries(connection, kept, settings, now, tally)
@@ -67,7 +67,7 @@ def outcomes(connection: Connection, results: Sequence[Outcome], settings: Setti
 
 def _release(connection: Connection, results: Sequence[Outcome]) -> None:
     rows = [
-        {"row_id": result.errand.id, "token": result.errand.token, "due_at": result.errand.due_at}
+        {"row_id": result.task.id, "token": result.task.token, "due_at": result.task.due_at}
         for result in results
     ]
     if rows:
@@ -85,7 +85,7 @@ def _record_deliveries(
             retries.append(_retry(result, due_at))
         else:
             status = "processed" if result.ok else "failed"
-            final[status, result.status_code, result.error].append(result.errand.id)
+            final[status, result.status_code, result.error].append(result.task.id)
         _count(result, due_at, tally)
     for (status, code, error), row_ids in final.items():
         values = {"finished_at": now, "last_status_code": code, "last_error": error}
@@ -97,8 +97,8 @@ def _record_deliveries(
 def _next_due(result: Outcome, settings: Settings, now: datetime) -> datetime | None:
     if result.meaning.abort:
         return None
-    errand = result.errand
-    made = errand.attempts + 1 - errand.schedule_start
+    task = result.task
+    made = task.attempts + 1 - task.schedule_start
     if made >= len(settings.retry_schedule) and result.meaning.gone:
         return now  # it waits with the others for the webhook to be enabled again
     return retry_policy.next_due(settings.retry_schedule, made, now, at_least=result.meaning.pause)
@@ -106,7 +106,7 @@ def _next_due(result: Outcome, settings: Settings, now: datetime) -> datetime | 
 
 def _retry(result: Outcome, due_at: datetime) -> dict[str, Any]:
     return {
-        "row_id": result.errand.id,
+        "row_id": result.task.id,
         "due_at": due_at,
         "last_status_code": result.status_code,
         "last_error": result.error,
@@ -114,7 +114,7 @@ def _retry(result: Outcome, due_at: datetime) -> dict[str, Any]:
 
 
 def _count(result: Outcome, due_at: datetime | None, tally: Tally) -> None:
-    errand = result.errand
+    task = result.task
     if result.ok:
         tally.processed += 1
         fate = "processed"
@@ -122,11 +122,11 @@ def _count(result: Outcome, due_at: datetime | None, tally: Tally) -> None:
         tally.retried += 1
         fate = f"will be retried at {clock.to_text(due_at)}"
     else:
-        tally.given_up[errand.receiver.name, errand.receiver.webhook_id] += 1
+        tally.given_up[task.receiver.name, task.receiver.webhook_id] += 1
         fate = "given up"
     why = "" if result.ok else f" {result.error}"
     tally.story.append(
-        f"{errand.id} {errand.event} to {errand.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
+        f"{task.id} {task.event} to {task.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
     )
 
 
@@ -136,9 +136,9 @@ def _record_attempts(connection: Connection, kept: Sequence[Outcome]) -> None:
 
 def _attempt(result: Outcome) -> dict[str, Any]:
     return {
-        "delivery_id": result.errand.id,
-        "number": result.errand.attempts + 1,
-        "triggered_by": result.errand.triggered_by,
+        "delivery_id": result.task.id,
+        "number": result.task.attempts + 1,
+        "triggered_by": result.task.triggered_by,
         "started_at": result.started_at,
         "milliseconds": result.milliseconds,
         "status_code": result.status_code,
@@ -157,7 +157,7 @@ def _record_health(
     for result in kept:
         if result.limit:
             continue
-        by_webhook[result.errand.receiver.webhook_id].append(result)
+        by_webhook[result.task.receiver.webhook_id].append(result)
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.hold for one in some)]
     unwell = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)
     query = select(Webhook).where(or_(Webhook.id.in_(bad), unwell)).order_by(Webhook.id)

@@ -1,50 +1,83 @@
-"""From the rows of a claim to what a sender needs: errands and receivers, which know no database."""
+"""What a sender thread works with, as plain values: a task, its receiver, its outcome. No database."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, type_coerce
+from sqlalchemy import Row
 
-from guestbook.outbound import sender
-from guestbook.outbound.sender import Errand, Receiver
-from guestbook.settings import Settings
-from guestbook.storage.models import Webhook
-from guestbook.transport import Transport
-
-# Of a webhook; the headers as they are stored, for broken ones are the attempt's fault, not the pass's.
-COLUMNS = (
-    Webhook.id,
-    Webhook.name,
-    Webhook.url,
-    type_coerce(Webhook.headers, Text).label("headers"),
-    Webhook.secret,
-    Webhook.previous_secret,
-    Webhook.previous_secret_expires_at,
-    Webhook.format,
-)
+from guestbook.outbound import response_policy
 
 
-class Receivers:
-    """Remembers what was made of the webhooks' rows, for as long as those do not change."""
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What a sender has to know of a webhook."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
-
-    def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
-        """Return the receiver of a row with `COLUMNS`, and whether it is another one than the last time."""
-        expires = row.previous_secret_expires_at
-        previous = row.previous_secret if expires and expires > now else None
-        key = (row.name, row.url, row.headers, row.secret, previous, row.format)
-        known = self._known.get(row.id)
-        if known is not None and known[0] == key:
-            return known[1], False
-        self._known[row.id] = (key, sender.receiver(row.id, *key))
-        return self._known[row.id][1], True
+    webhook_id: str
+    name: str
+    url: str
+    headers: dict[str, str]
+    keys: tuple[bytes, ...]
+    secret: bytes
+    shown_headers: dict[str, str]
+    fault: str | None = None  # why nothing can be sent: a row that somebody edited by hand
+    read: response_policy.Reader = response_policy.read  # how its service answers
 
 
-def errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand:
-    """Make an errand of a claimed delivery; its lease ends at that moment of the monotonic clock."""
-    return Errand(
+@dataclass(frozen=True, slots=True)
+class DeliveryTask:
+    """A claimed delivery as plain values."""
+
+    id: str
+    event_id: str
+    event: str
+    body: bytes
+    attempts: int
+    schedule_start: int
+    due_at: datetime  # before the claim
+    token: str
+    lease_end: float  # on the monotonic clock
+    receiver: Receiver
+
+    @property
+    def triggered_by(self) -> str:
+        """Return what the next attempt is owed to."""
+        if self.event == "ping" and self.attempts == 0:
+            return "test"
+        return "redelivery" if 0 < self.attempts == self.schedule_start else "schedule"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a task."""
+
+    task: DeliveryTask
+    started_at: datetime | None = None  # None: nothing was sent, and the delivery is given back as it was
+    milliseconds: int = 0
+    status_code: int | None = None
+    error: str | None = None
+    unreachable: bool = False
+    fault: bool = False  # of our own machine or proxy: nothing was sent, and the receiver is not to blame
+    limit: str | None = None  # of this host, which was met: the receiver is not to blame
+    meaning: response_policy.Meaning = response_policy.RETRY
+    request_headers: dict[str, str] = field(default_factory=dict)
+    response_headers: dict[str, str] | None = None
+    response_body: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver has it."""
+        return self.meaning.ok
+
+    @property
+    def hold(self) -> bool:
+        """Whether the rest of this webhook's work must wait."""
+        return self.fault or self.meaning.pause > 0 or self.meaning.gone
+
+
+def delivery_task(row: Row[Any], token: str, lease_end: float, to: Receiver) -> DeliveryTask:
+    """Make a task of a claimed delivery; its lease ends at that moment of the monotonic clock."""
+    return DeliveryTask(
         id=row.id,
         event_id=row.event_id,
         event=row.event,
@@ -55,14 +88,4 @@ def errand(row: Row[Any], token: str, lease_end: float, to: Receiver) -> Errand:
         token=token,
         lease_end=lease_end,
         receiver=to,
-    )
-
-
-def transport(settings: Settings) -> Transport:
-    """Make the transport that the settings ask for."""
-    return Transport(
-        timeout=settings.timeout,
-        allow_networks=settings.allow_networks,
-        proxy=settings.outbound_proxy,
-        require_https=settings.require_https_webhooks,
     )

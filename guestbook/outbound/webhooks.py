@@ -12,7 +12,7 @@ from guestbook import transport
 from guestbook.lib import clock, ids, text, unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.outbound import custom_headers, outbox
-from guestbook.outbound.formats import FORMATS, FormatFault, chat_urls, template
+from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.settings import Settings
 from guestbook.storage import batch_delete, database
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
@@ -168,8 +168,8 @@ def _url(value: str, settings: Settings) -> str:
 def _settled(format_name: str, url: str, settings: Settings) -> str:
     """Return the URL as that format needs it."""
     try:
-        settled = chat_urls.settle(format_name, url)
-    except FormatFault as error:
+        settled = chat_urls.normalize(format_name, url)
+    except FormatError as error:
         raise Refused(str(error), field="url") from None
     return url if settled == url else _url(settled, settings)
 
@@ -192,7 +192,7 @@ def _check_template(format_name: str, events: str, wording: str | None) -> None:
         raise Refused(sentence, field="template")
     try:
         fault = unit_of_work.ask(("webhook's template", wording, events), lambda: _fault(wording, events), "")
-    except unit_of_work.Unsettled as error:
+    except unit_of_work.StillChanging as error:
         raise Refused(str(error), field="template") from None
     if fault:
         raise Refused(fault, field="template")
@@ -202,7 +202,7 @@ def _fault(wording: str, events: str) -> str:
     """Return what is wrong with a template; it is tried, which must not be done in a transaction."""
     try:
         template.check(wording, events.split())
-    except FormatFault as error:
+    except FormatError as error:
         return str(error)
     return ""
 

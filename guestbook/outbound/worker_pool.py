@@ -1,6 +1,6 @@
 """The sender threads and the lanes they take work from: one lane per webhook, under one lock.
 
-The threads touch no database. They take errands straight from the lanes, without a hand-off
+The threads touch no database. They take tasks straight from the lanes, without a hand-off
 through the main thread, and leave what came of them in one list that the main thread collects.
 """
 
@@ -26,7 +26,7 @@ E = TypeVar("E")
 R = TypeVar("R", bound=Result)
 
 
-class Crew(Generic[E, R]):
+class WorkerPool(Generic[E, R]):
     """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook."""
 
     def __init__(self, work: Callable[[E], R], size: int) -> None:
@@ -60,15 +60,15 @@ class Crew(Generic[E, R]):
         with self._lock:
             self._held_back = True
 
-    def load(self, key: str, errands: Iterable[E], *, unreachable: int) -> None:
+    def load(self, key: str, tasks: Iterable[E], *, unreachable: int) -> None:
         """Put claimed work into a lane; one that had to be paused is probed with a single request."""
         with self._lock:
             lane = self._lanes.get(key) or self._open(key, unreachable)
             if lane.held and lane.told:  # its pause is over: one request probes it
                 lane.held, lane.cap, lane.unreachable = False, 1, min(unreachable, PAUSE_AFTER - 1)
-            before = len(lane.errands)
-            lane.errands.extend(errands)
-            self._queued += len(lane.errands) - before
+            before = len(lane.tasks)
+            lane.tasks.extend(tasks)
+            self._queued += len(lane.tasks) - before
             self._offer(lane)
             self._call_threads()
             self._wanted.notify(min(self._queued, self._size))
@@ -119,16 +119,16 @@ class Crew(Generic[E, R]):
         """Renew what waits in a lane: its webhook has another URL, secret or header now."""
         with self._lock:
             if lane := self._lanes.get(key):
-                lane.errands = deque(map(renew, lane.errands))
+                lane.tasks = deque(map(renew, lane.tasks))
 
-    def take_back(self, *, held_only: bool, only: Callable[[E], bool] = lambda _errand: True) -> list[E]:
+    def take_back(self, *, held_only: bool, only: Callable[[E], bool] = lambda _task: True) -> list[E]:
         """Take out what no thread has started: of the lanes on hold, or of all, and `only` some of it."""
         with self._lock:
             back: list[E] = []
             for lane in self._lanes.values():
                 if lane.held or not held_only:
-                    back.extend(filter(only, lane.errands))
-                    lane.errands = deque(errand for errand in lane.errands if not only(errand))
+                    back.extend(filter(only, lane.tasks))
+                    lane.tasks = deque(task for task in lane.tasks if not only(task))
             self._queued -= len(back)
             return back
 
@@ -209,11 +209,11 @@ class Crew(Generic[E, R]):
     def _run(self) -> None:
         taken = self._next()
         while taken is not None:
-            lane, errand = taken
-            taken = self._next(lane, self._work(errand))
+            lane, task = taken
+            taken = self._next(lane, self._work(task))
 
     def _next(self, lane: Lane[E] | None = None, result: R | None = None) -> tuple[Lane[E], E] | None:
-        """Hand in a result and take the next errand, under the lock once; None ends the thread."""
+        """Hand in a result and take the next task, under the lock once; None ends the thread."""
         with self._lock:
             if lane is not None and result is not None:
                 self._hand_in(lane, result)
@@ -246,12 +246,12 @@ class Crew(Generic[E, R]):
             lane = self._ready.popleft()
             lane.ready = False
             if lane.may_go():
-                errand = lane.errands.popleft()
+                task = lane.tasks.popleft()
                 lane.in_flight += 1
                 self._in_flight += 1
                 self._queued -= 1
                 self._offer(lane)
                 if self._ready and self._idle:
                     self._wanted.notify()  # one wakes the next, as long as there is work
-                return lane, errand
+                return lane, task
         return None

@@ -19,7 +19,7 @@ NO_TOKEN = "-"  # nobody's begins so
 EVERY = 60.0  # seconds between two looks of a pass
 
 
-class EachMinute:
+class PeriodicRepair:
     """Mends due times within a pass, which may last a day: its start alone sees no jump that comes later."""
 
     def __init__(self, engine: Engine, settings: Settings, token: str = NO_TOKEN) -> None:
@@ -75,7 +75,9 @@ class _Limits:
 
 def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
     """Return the latest moments that a lease, a first attempt, a retry and a pause can rightly name."""
-    lease = now + retry_policy.longest_lease(settings.timeout) + leases.SKEW  # by which each lease is longer
+    lease = (
+        now + retry_policy.longest_lease(settings.timeout) + leases.CLOCK_SKEW
+    )  # by which each lease is longer
     if went_back:
         return _Limits(lease, now, now, now)
     farthest = now + retry_policy.longest_wait(settings.retry_schedule)
@@ -88,17 +90,17 @@ def _strange(limits: _Limits, but: str) -> Any:
     """Select a webhook that has a row or a pause beyond the limits; by the index, webhook by webhook."""
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
     others = Delivery.claimed_by.not_like(f"{but}%")
-    leased = mine.where(Delivery.due_at > limits.leased + leases.SKEW, others)
+    leased = mine.where(Delivery.due_at > limits.leased + leases.CLOCK_SKEW, others)
     free = Delivery.claimed_by.is_(None)
-    untried = mine.where(Delivery.due_at > limits.untried + leases.SKEW, free, Delivery.attempts == 0)
-    waiting = mine.where(Delivery.due_at > limits.waiting + leases.SKEW, or_(free, others))
-    paused = Webhook.paused_until > limits.paused + leases.SKEW
+    untried = mine.where(Delivery.due_at > limits.untried + leases.CLOCK_SKEW, free, Delivery.attempts == 0)
+    waiting = mine.where(Delivery.due_at > limits.waiting + leases.CLOCK_SKEW, or_(free, others))
+    paused = Webhook.paused_until > limits.paused + leases.CLOCK_SKEW
     return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
 
 
 def _odd(now: datetime) -> Any:
     """Select a source that has an inbound event beyond any lease: those are due at once, or not at all."""
-    beyond = InboundEvent.due_at > now + retry_policy.RELAY_LEASE + leases.SKEW
+    beyond = InboundEvent.due_at > now + retry_policy.RELAY_LEASE + leases.CLOCK_SKEW
     mine = select(InboundEvent.id).where(InboundEvent.source_id == Source.id, beyond)
     return select(Source.id).where(mine.exists())
 
@@ -115,7 +117,7 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
     for source_id in connection.scalars(select(Source.id)).all():
         mine = INBOUND.c.source_id == source_id
         leases.repair(connection, INBOUND, mine, now=now, farthest=now + retry_policy.RELAY_LEASE)
-    paused = Webhook.paused_until > limits.paused + leases.SKEW
+    paused = Webhook.paused_until > limits.paused + leases.CLOCK_SKEW
     connection.execute(update(Webhook).where(paused).values(paused_until=None))
     if went_back:  # or each coming pass would take the old ones for a sign of another jump
         mine = Pass.host == host()

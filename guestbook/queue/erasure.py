@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, sel
 from guestbook.queue import leases
 from guestbook.storage.models import ATTEMPTS, BIN_REQUESTS, DELIVERIES, INBOUND, SOURCES
 
-ERASED = "The comment was deleted for good, so its words are gone and there is nothing to send."
+DELIVERY_ERASED = "The comment was deleted for good, so its words are gone and there is nothing to send."
 NEVER_SENT = "The comment was deleted for good before this was delivered. Nothing more is sent."
 INBOUND_ERASED = "The comment was deleted for good, so what was sent here is gone too."
 # MariaDB would rather read a small table as a whole, and wait for rows that others have locked.
@@ -20,14 +20,14 @@ UNDER_WAY = timedelta(minutes=15)  # longer than any request that had begun
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ErasureResult:
     """What the erased deliveries say about their webhooks."""
 
     under_way: dict[str, datetime]  # by webhook's id: until when a request about the comment may last
     unaware: set[str]  # ids of webhooks whose comment.deleted did not arrive
 
 
-def erase(connection: Connection, comment_id: str, now: datetime, lease: timedelta) -> Left:
+def erase(connection: Connection, comment_id: str, now: datetime, lease: timedelta) -> ErasureResult:
     """Empty all that holds words of a comment, in the caller's write transaction; nothing waits any more.
 
     A pass that holds one of the deliveries cannot record it after this: the row is final. `lease` is for how
@@ -44,7 +44,7 @@ def erase(connection: Connection, comment_id: str, now: datetime, lease: timedel
         connection.execute(delete(BIN_REQUESTS).where(BIN_REQUESTS.c.event_id.in_(event_ids)))
     leased = [row for row in rows if row.claimed_by and row.due_at > now]
     last = {row.webhook_id: row.status for row in rows if row.event == END}  # the newest of each
-    return Left(
+    return ErasureResult(
         under_way={row.webhook_id: min(row.due_at, now + lease) for row in leased},
         unaware={webhook_id for webhook_id, status in last.items() if status != "processed"},
     )
@@ -103,7 +103,7 @@ def _empty_deliveries(connection: Connection, row_ids: Sequence[str], now: datet
     rows = DELIVERIES.c
     # A format's fault, for which nothing was sent, may quote the comment.
     quotes = (rows.status == "failed") & (rows.attempts == 0)
-    connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=ERASED))
+    connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=DELIVERY_ERASED))
     leases.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=NEVER_SENT)
     connection.execute(leases.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
     answers = {"response_headers": None, "response_body": None}  # a receiver may repeat what it was sent

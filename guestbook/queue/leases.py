@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, Update, bindparam, select, update
 
-SKEW = timedelta(seconds=60)  # by which the clocks of two hosts may differ
+CLOCK_SKEW = timedelta(seconds=60)  # by which the clocks of two hosts may differ
 # On a small table MariaDB would rather read all rows than look up the ids, and so lock, and wait for, those
 # that visitors are adding, who in turn wait for us. Other databases never see the hint.
 BY_ID = "FORCE INDEX (PRIMARY)"
@@ -143,7 +143,7 @@ def repair(
 
     A clock that ran ahead and was put right leaves such rows.
     """
-    change = update(table).where(among, table.c.due_at > farthest + SKEW)
+    change = update(table).where(among, table.c.due_at > farthest + CLOCK_SKEW)
     return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
 
 

@@ -17,7 +17,7 @@ SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some m
 SERVER_POLL = 0.1  # seconds; one look is a query over the network
 
 
-class Watch:
+class Poller:
     """One connection that only reads. Use it as a context manager."""
 
     def __init__(self, engine: Engine) -> None:
@@ -25,7 +25,7 @@ class Watch:
         self._is_file = engine.dialect.name == "sqlite"
         self._version = self._mark = self._data_version()
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "Poller":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,13 +16,13 @@ from guestbook.queue import leases
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
-BITE = 500  # rows made due again in one transaction
+REQUEUE_BATCH = 500  # rows made due again in one transaction
 
 M = TypeVar("M", Delivery, InboundEvent)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RequeueGroup:
     """What of one webhook, or of one source, would be done again."""
 
     name: str
@@ -32,7 +32,9 @@ class Part:
     erased: int  # and those whose comment was deleted for good, which cannot be done again
 
 
-def forecast(session: Session, model: type[M], which: ColumnElement[bool], now: datetime) -> list[Part]:
+def forecast(
+    session: Session, model: type[M], which: ColumnElement[bool], now: datetime
+) -> list[RequeueGroup]:
     """Say what would be done again, by webhook or source."""
     owner, owner_id = _owner(model)
     in_hand = func.count(case((model.leased_at(now), 1)))
@@ -41,12 +43,12 @@ def forecast(session: Session, model: type[M], which: ColumnElement[bool], now: 
     query = query.join_from(model, owner, owner_id == owner.id).where(which)
     query = query.group_by(owner.id, owner.name, owner.disabled_at).order_by(owner.name, owner.id)
     return [
-        Part(name, disabled_at is not None, count - leased - gone, leased, gone)
+        RequeueGroup(name, disabled_at is not None, count - leased - gone, leased, gone)
         for name, disabled_at, count, leased, gone in session.execute(query)
     ]
 
 
-def total(parts: Sequence[Part]) -> int:
+def total(parts: Sequence[RequeueGroup]) -> int:
     """Return how many would be done again, of all webhooks or sources."""
     return sum(part.count for part in parts)
 
@@ -77,11 +79,11 @@ def run(model: type[M], which: ColumnElement[bool]) -> int:
     while True:
         with writing() as session:
             # By id: one that a pass gives up again meanwhile must not come round a second time.
-            query = select(model.id).where(which, model.id > last).order_by(model.id).limit(BITE)
+            query = select(model.id).where(which, model.id > last).order_by(model.id).limit(REQUEUE_BATCH)
             row_ids = session.scalars(query).all()
             last = row_ids[-1] if row_ids else last
             count += len(make_due(session, model, row_ids, clock.now()))
-        if len(row_ids) < BITE:
+        if len(row_ids) < REQUEUE_BATCH:
             return count
 
 

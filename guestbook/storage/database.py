@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 from guestbook.lib import unit_of_work
-from guestbook.lib.fair_lock import Turns
+from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
 from guestbook.storage import added_columns, database_errors, engine_setup, file_identity
 from guestbook.storage.column_types import Json, UtcTime
@@ -45,7 +45,7 @@ class Base(DeclarativeBase):
     registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
 
 
-_turns = Turns()
+_turns = FairLock()
 # What a request has stored it may still read when the connection is lost after the commit.
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 

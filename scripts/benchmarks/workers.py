@@ -85,15 +85,15 @@ def _measure(
 ) -> Figures:
     servers = ["rabbitmq", *([make_url(url).get_backend_name()] if url else [])]
     with ExitStack() as stack:
-        crew = [
+        processes = [
             stack.enter_context(_running(_worker(number, concurrency), place))
             for number, place in enumerate(places[1:])
         ]
-        drain.until(lambda: _consumers(broker) >= len(crew))
+        drain.until(lambda: _consumers(broker) >= len(processes))
         relay = [str(Path(sys.executable).with_name("flask")), "--app", "guestbook", "relay", "--stay"]
         began = clock.now()
-        crew.append(stack.enter_context(_running([*relay, "--max-seconds", "600"], places[0])))
-        meter = Meter([process.pid for process in crew], servers)
+        processes.append(stack.enter_context(_running([*relay, "--max-seconds", "600"], places[0])))
+        meter = Meter([process.pid for process in processes], servers)
         drain.until(lambda: temp_book.processed()[0] >= count)
         last = temp_book.processed()[1]
         return meter.figures((last - began).total_seconds() if last else None)

@@ -157,7 +157,7 @@ def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> 
 def test_redeliver_failed_takes_those_and_can_be_narrowed(
     shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "BITE", 2)
+    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
     other, now = factories.webhook(), clock.now()
     for hours in range(5):
         factories.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)

@@ -218,7 +218,7 @@ def test_reprocess_says_what_waits_and_what_is_in_hand(shell: Shell) -> None:
 def test_reprocess_failed_takes_those_and_can_be_narrowed(
     shell: Shell, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "BITE", 2)
+    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
     other, now = factories.source(), clock.now()
     for hours in range(5):
         factories.inbound(source, status="failed", received_at=now - (hours + 0.5) * HOUR)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from guestbook.lib import fair_lock
-from guestbook.lib.fair_lock import Turns
+from guestbook.lib.fair_lock import FairLock
 
 
 def wait_until(done: Callable[[], bool]) -> None:
@@ -18,7 +18,7 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 
 def test_whoever_came_first_is_served_first() -> None:
-    turns, served = Turns(), []
+    turns, served = FairLock(), []
 
     def write(number: int) -> None:
         turns.take(10)
@@ -37,7 +37,7 @@ def test_whoever_came_first_is_served_first() -> None:
 
 
 def test_a_turn_that_does_not_come_ends_in_a_timeout_and_leaves_the_queue() -> None:
-    turns = Turns()
+    turns = FairLock()
     turns.take(1)
     with pytest.raises(TimeoutError):
         turns.take(0.01)
@@ -47,7 +47,7 @@ def test_a_turn_that_does_not_come_ends_in_a_timeout_and_leaves_the_queue() -> N
 
 
 def test_two_never_have_the_turn_at_once() -> None:
-    turns, inside, most = Turns(), [0], [0]
+    turns, inside, most = FairLock(), [0], [0]
 
     def write() -> None:
         for _ in range(300):
@@ -68,7 +68,7 @@ def test_two_never_have_the_turn_at_once() -> None:
 
 def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_lock, "BRIEF", 0.05)
-    one, left = Turns(), []
+    one, left = FairLock(), []
 
     def write() -> None:
         try:
@@ -93,7 +93,7 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
 
 def test_while_the_turn_comes_round_one_too_many_may_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_lock, "BRIEF", 0.5)
-    one, served = Turns(), []
+    one, served = FairLock(), []
 
     def write(number: int) -> None:
         one.take(10, at_once=2)

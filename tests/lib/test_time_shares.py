@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from guestbook.background import cron
 from guestbook.lib import clock, ids, time_shares
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.lib.time_shares import Shares
+from guestbook.lib.time_shares import TimeShares
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
@@ -98,7 +98,7 @@ class Endless:
 @pytest.mark.parametrize("ours", [0.0, 0.2], ids=["short turns of ours", "long turns of ours"])
 @pytest.mark.parametrize("piece", [0.002, 0.3], ids=["short pieces of theirs", "long pieces of theirs"])
 def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: float, piece: float) -> None:
-    sharing = Shares(Endless(turned, piece))
+    sharing = TimeShares(Endless(turned, piece))
     turned.now += ours
     began = turned.now
     assert sharing.give_turn(began + 60, StopFlag())
@@ -108,6 +108,6 @@ def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: floa
 
 
 def test_a_turn_ends_with_the_pass(turned: Clock) -> None:
-    sharing = Shares(Endless(turned, 0.002))
+    sharing = TimeShares(Endless(turned, 0.002))
     assert sharing.give_turn(turned.now - 1, StopFlag())
     assert sharing.owed == 0

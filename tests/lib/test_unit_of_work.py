@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from guestbook.lib import unit_of_work
-from guestbook.lib.unit_of_work import NotYet, Unsettled
+from guestbook.lib.unit_of_work import NotYet, StillChanging
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
@@ -81,7 +81,7 @@ def test_what_changes_each_time_is_given_up_after_some_rounds() -> None:
             store("a")
             unit_of_work.ask(len(rounds), lambda: "result", "nothing")
 
-    with pytest.raises(Unsettled):
+    with pytest.raises(StillChanging):
         unit_of_work.complete(do)
     assert len(rounds) == unit_of_work.ROUNDS + 1
     assert stored() == 0

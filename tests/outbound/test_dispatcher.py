@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from guestbook.lib import clock
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.recorder import Tally
 from guestbook.outbound.worker_pool import START_CAP
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
@@ -34,7 +34,7 @@ AT_ONCE = ",".join(["0"] * 40)  # a retry schedule without waits
 
 def drain(book: Book, seconds: float = 20) -> Tally:
     """Send what is due from this process."""
-    dispatch = Dispatch(book.engine, book.settings, concurrency=CONCURRENCY)
+    dispatch = Dispatcher(book.engine, book.settings, concurrency=CONCURRENCY)
     return dispatch.run(until=time.monotonic() + seconds, stay=False, stop=StopFlag())
 
 
@@ -191,18 +191,18 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(
     receiver.answer("/", Answer(delay=0.05))
     book.webhook(receiver.url())
     book.publish(200)
-    dispatch = Dispatch(book.engine, book.settings, concurrency=CONCURRENCY)
+    dispatch = Dispatcher(book.engine, book.settings, concurrency=CONCURRENCY)
     with book.engine.connect() as connection:
         connection.exec_driver_sql("DROP TABLE attempts")
         connection.commit()
     with pytest.raises(DBAPIError):
         dispatch.run(until=time.monotonic() + 20, stay=False, stop=StopFlag())
     tried, deadline = 0, time.monotonic() + 10
-    while dispatch._crew.busy and time.monotonic() < deadline:
-        dispatch._crew.wait(0.1)
-        tried += len(dispatch._crew.collect())
+    while dispatch._pool.busy and time.monotonic() < deadline:
+        dispatch._pool.wait(0.1)
+        tried += len(dispatch._pool.collect())
     # Of the 16 that were claimed some were in flight just then; those that waited are not even tried.
-    assert not dispatch._crew.busy
+    assert not dispatch._pool.busy
     assert tried <= 3 * START_CAP
 
 
@@ -224,7 +224,7 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
 
     event.listen(each_book.engine, "before_cursor_execute", note)
     event.listen(each_book.engine, "begin", count)
-    dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
+    dispatch = Dispatcher(each_book.engine, each_book.settings, concurrency=4)
     dispatch.run(until=time.monotonic() + 0.5, stay=True, stop=StopFlag())
     assert words["SELECT"] > 0
     assert words.keys() <= {"SELECT", "BEGIN"}
@@ -235,7 +235,7 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
 def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
     """Holds the write lock on a second connection all the while: who wanted it would fail or wait."""
     book.webhook("http://127.0.0.1:1/")
-    with Watch(book.engine) as watch, database.write(book.engine):
+    with Poller(book.engine) as watch, database.write(book.engine):
         began = time.monotonic()
         assert not watch.anything_due(clock.now())
         watch.rest(time.monotonic() + 0.2, StopFlag())
@@ -246,7 +246,7 @@ def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
 def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
     """In rollback-journal mode even a look at the file's version must wait for a writer that commits."""
     path = str(each_book.engine.url.database)
-    with Watch(each_book.engine) as watch, closing(sqlite3.connect(path, isolation_level=None)) as writer:
+    with Poller(each_book.engine) as watch, closing(sqlite3.connect(path, isolation_level=None)) as writer:
         watch._connection.exec_driver_sql("PRAGMA busy_timeout = 50")
         watch._connection.rollback()
         writer.execute("BEGIN EXCLUSIVE")

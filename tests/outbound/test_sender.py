@@ -11,8 +11,9 @@ from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import clock, signing
 from guestbook.lib.version import VERSION
-from guestbook.outbound import sender
-from guestbook.outbound.sender import Errand, Outcome, Sender
+from guestbook.outbound import receivers, sender
+from guestbook.outbound.sender import Sender
+from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.transport import Transport
 from tests.support.receiver import Answer, Receiver
 
@@ -37,13 +38,13 @@ class Send:
         row = {"url": self.receiver.url("/hook"), "headers": "{}", "secret": SECRET, "previous": None}
         row |= {"format_name": "json"}
         row |= {name: values.pop(name) for name in list(values) if name in row}
-        errand = {
+        task = {
             "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
             "attempts": 0, "schedule_start": 0, "due_at": clock.now(), "token": "me",
-            "lease_end": time.monotonic() + 60, "receiver": sender.receiver("3" * 32, "chat", **row),
+            "lease_end": time.monotonic() + 60, "receiver": receivers.receiver("3" * 32, "chat", **row),
             **values,
         }  # fmt: skip
-        return self.one.attempt(Errand(**errand))
+        return self.one.attempt(DeliveryTask(**task))
 
     def answered(self, answer: Answer, **values: Any) -> Outcome:
         self.receiver.answer("/hook", answer)
@@ -237,4 +238,4 @@ def test_an_attempt_knows_what_it_is_owed_to(
     send: Send, event: str, attempts: int, schedule_start: int, triggered_by: str
 ) -> None:
     outcome = send(event=event, attempts=attempts, schedule_start=schedule_start)
-    assert outcome.errand.triggered_by == triggered_by
+    assert outcome.task.triggered_by == triggered_by

@@ -1,4 +1,4 @@
-"""The crew: at most so many at once for each lane, fair among lanes, and nothing goes to one on hold."""
+"""The pool: at most so many at once for each lane, fair among lanes, and nothing goes to one on hold."""
 
 import random
 import threading
@@ -11,7 +11,7 @@ import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.lane import START_CAP, START_DEPTH
-from guestbook.outbound.worker_pool import FIRST_THREADS, LOOK, MOST_QUEUED, MOST_UNSAVED, Crew
+from guestbook.outbound.worker_pool import FIRST_THREADS, LOOK, MOST_QUEUED, MOST_UNSAVED, WorkerPool
 
 SIZE = 32
 MOST = SIZE // 4
@@ -19,9 +19,9 @@ MOST = SIZE // 4
 
 @dataclass
 class Result:
-    """What came of an errand."""
+    """What came of a task."""
 
-    errand: str
+    task: str
     ok: bool = True
     hold: bool = False
     unreachable: bool = False
@@ -36,7 +36,7 @@ UNREACHABLE = Result("", ok=False, unreachable=True)
 
 @dataclass
 class Work:
-    """Errands are names; those that begin with `slow` wait for `go`, those with `first` for `first`."""
+    """Tasks are names; those that begin with `slow` wait for `go`, those with `first` for `first`."""
 
     started: list[str] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
@@ -46,17 +46,17 @@ class Work:
     go: threading.Event = field(default_factory=threading.Event)
     first: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, errand: str) -> Result:
-        lane = errand.rpartition("-")[0]
+    def __call__(self, task: str) -> Result:
+        lane = task.rpartition("-")[0]
         with self.lock:
-            self.started.append(errand)
+            self.started.append(task)
             self.under_way[lane] += 1
             self.most[lane] = max(self.most[lane], self.under_way[lane])
-        if errand.startswith(("slow", "first")):
-            (self.go if errand.startswith("slow") else self.first).wait(20)
+        if task.startswith(("slow", "first")):
+            (self.go if task.startswith("slow") else self.first).wait(20)
         with self.lock:
             self.under_way[lane] -= 1
-        return replace(self.results.get(lane, OK), errand=errand)
+        return replace(self.results.get(lane, OK), task=task)
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def work() -> Iterator[Work]:
 
 
 @pytest.fixture
-def crew(work: Work) -> Crew[str, Result]:
-    return Crew(work, SIZE)
+def pool(work: Work) -> WorkerPool[str, Result]:
+    return WorkerPool(work, SIZE)
 
 
 def names(lane: str, count: int) -> list[str]:
@@ -83,13 +83,13 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.001)
 
 
-def settle(crew: Crew[str, Result], count: int) -> list[Result]:
+def settle(pool: WorkerPool[str, Result], count: int) -> list[Result]:
     """Collect until there are so many results."""
     results: list[Result] = []
 
     def enough() -> bool:
-        crew.wait(0.05)
-        results.extend(crew.collect())
+        pool.wait(0.05)
+        results.extend(pool.collect())
         return len(results) >= count
 
     until(enough)
@@ -103,174 +103,174 @@ def stays(count: Callable[[], int], value: int) -> None:
     assert count() == value
 
 
-def test_all_errands_are_run_once_and_their_results_collected(crew: Crew[str, Result]) -> None:
-    crew.load("a", names("a", 50), unreachable=0)
-    crew.load("b", names("b", 50), unreachable=0)
-    results = settle(crew, 100)
-    assert Counter(result.errand for result in results) == Counter(names("a", 50) + names("b", 50))
-    assert not crew.busy
-    assert not crew.under_way
+def test_all_tasks_are_run_once_and_their_results_collected(pool: WorkerPool[str, Result]) -> None:
+    pool.load("a", names("a", 50), unreachable=0)
+    pool.load("b", names("b", 50), unreachable=0)
+    results = settle(pool, 100)
+    assert Counter(result.task for result in results) == Counter(names("a", 50) + names("b", 50))
+    assert not pool.busy
+    assert not pool.under_way
 
 
-def test_a_new_lane_starts_with_two_at_once(crew: Crew[str, Result], work: Work) -> None:
-    crew.load("slow", names("slow", 10), unreachable=0)
+def test_a_new_lane_starts_with_two_at_once(pool: WorkerPool[str, Result], work: Work) -> None:
+    pool.load("slow", names("slow", 10), unreachable=0)
     stays(lambda: work.under_way["slow"], START_CAP)
 
 
 def test_each_success_allows_one_more_at_once_without_any_further_call(
-    crew: Crew[str, Result], work: Work
+    pool: WorkerPool[str, Result], work: Work
 ) -> None:
-    crew.load("a", [*names("first", 2), *names("slow", 14)], unreachable=0)
+    pool.load("a", [*names("first", 2), *names("slow", 14)], unreachable=0)
     stays(lambda: work.under_way["first"], START_CAP)  # and all other threads have found nothing to do
     work.first.set()
     stays(lambda: work.under_way["slow"], START_CAP + 2)
 
 
 def test_never_more_than_a_quarter_of_the_threads_are_at_one_lane(
-    crew: Crew[str, Result], work: Work
+    pool: WorkerPool[str, Result], work: Work
 ) -> None:
-    crew.load("a", [*names("slo", 20), *names("slow", 40)], unreachable=0)
+    pool.load("a", [*names("slo", 20), *names("slow", 40)], unreachable=0)
     stays(lambda: work.under_way["slow"], MOST)
     work.go.set()
-    settle(crew, 60)
+    settle(pool, 60)
     assert max(work.most.values()) == MOST
 
 
-def test_a_failure_brings_the_lane_down_to_one_at_once(crew: Crew[str, Result], work: Work) -> None:
+def test_a_failure_brings_the_lane_down_to_one_at_once(pool: WorkerPool[str, Result], work: Work) -> None:
     work.results["bad"] = FAILED
-    crew.load("a", [*names("good", 20), "bad-0", *names("slow", 10)], unreachable=0)
+    pool.load("a", [*names("good", 20), "bad-0", *names("slow", 10)], unreachable=0)
     until(lambda: "bad-0" in work.started)
     # Those already started beside the failing one go on; once they are done one remains at a time.
     work.go.set()
-    settle(crew, 31)
+    settle(pool, 31)
     work.go.clear()
     work.results["slow"] = FAILED
-    crew.load("a", names("slow", 5), unreachable=0)
+    pool.load("a", names("slow", 5), unreachable=0)
     until(lambda: work.under_way["slow"] > 0)
     work.go.set()
-    settle(crew, 5)
+    settle(pool, 5)
     work.go.clear()
-    crew.load("a", names("slow", 5), unreachable=0)
+    pool.load("a", names("slow", 5), unreachable=0)
     stays(lambda: work.under_way["slow"], 1)
 
 
 def test_a_lane_that_was_unreachable_before_is_tried_one_at_a_time(
-    crew: Crew[str, Result], work: Work
+    pool: WorkerPool[str, Result], work: Work
 ) -> None:
-    crew.load("slow", names("slow", 5), unreachable=1)
+    pool.load("slow", names("slow", 5), unreachable=1)
     stays(lambda: work.under_way["slow"], 1)
 
 
 def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
-    crew = Crew(work, 1)  # one thread, so that the order is certain
-    with crew.still():
-        crew.load("long", names("long", 300), unreachable=0)
-        crew.load("short", names("short", 5), unreachable=0)
-    settle(crew, 305)
+    pool = WorkerPool(work, 1)  # one thread, so that the order is certain
+    with pool.still():
+        pool.load("long", names("long", 300), unreachable=0)
+        pool.load("short", names("short", 5), unreachable=0)
+    settle(pool, 305)
     assert work.started[:4] == ["long-0", "short-0", "long-1", "short-1"]
-    assert max(index for index, errand in enumerate(work.started) if errand.startswith("short")) < 10
+    assert max(index for index, task in enumerate(work.started) if task.startswith("short")) < 10
 
 
-def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(crew: Crew[str, Result]) -> None:
+def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(pool: WorkerPool[str, Result]) -> None:
     for lane in ("slow1", "slow2", "slow3"):
-        crew.load(lane, names(lane, 20), unreachable=0)
-    crew.load("quick", names("quick", 200), unreachable=0)
-    results = settle(crew, 200)
-    assert {result.errand.rpartition("-")[0] for result in results} == {"quick"}
+        pool.load(lane, names(lane, 20), unreachable=0)
+    pool.load("quick", names("quick", 200), unreachable=0)
+    results = settle(pool, 200)
+    assert {result.task.rpartition("-")[0] for result in results} == {"quick"}
 
 
 def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
-    crew: Crew[str, Result], work: Work
+    pool: WorkerPool[str, Result], work: Work
 ) -> None:
     work.results["bad"] = HOLD
-    crew.load("bad", names("bad", 10), unreachable=0)
+    pool.load("bad", names("bad", 10), unreachable=0)
     until(lambda: work.started != [] and not work.under_way["bad"])
     back: list[str] = []
 
     def all_back() -> bool:
-        back.extend(crew.take_back(held_only=True))
+        back.extend(pool.take_back(held_only=True))
         return len(back) >= 10 - START_CAP
 
     until(all_back)
     assert sorted(back + work.started) == names("bad", 10)
 
 
-def test_five_unreachable_in_a_row_put_a_lane_on_hold(crew: Crew[str, Result], work: Work) -> None:
+def test_five_unreachable_in_a_row_put_a_lane_on_hold(pool: WorkerPool[str, Result], work: Work) -> None:
     work.results["away"] = UNREACHABLE
-    crew.load("away", names("away", 20), unreachable=0)
+    pool.load("away", names("away", 20), unreachable=0)
     stays(lambda: len(work.started), PAUSE_AFTER)
-    assert len(crew.take_back(held_only=True)) == 20 - PAUSE_AFTER
+    assert len(pool.take_back(held_only=True)) == 20 - PAUSE_AFTER
 
 
 def test_a_lane_that_was_paused_is_probed_once_and_held_again_by_one_failure(
-    crew: Crew[str, Result], work: Work
+    pool: WorkerPool[str, Result], work: Work
 ) -> None:
     work.results["away"] = UNREACHABLE
-    crew.load("away", names("away", 5), unreachable=PAUSE_AFTER + 2)
+    pool.load("away", names("away", 5), unreachable=PAUSE_AFTER + 2)
     stays(lambda: len(work.started), 1)
 
 
 def test_a_hold_that_the_database_cannot_know_of_yet_is_not_undone_by_the_next_load(
-    crew: Crew[str, Result], work: Work
+    pool: WorkerPool[str, Result], work: Work
 ) -> None:
     work.results["slow"] = HOLD
-    crew.load("slow", ["slow-0"], unreachable=0)
+    pool.load("slow", ["slow-0"], unreachable=0)
     until(lambda: work.under_way["slow"] == 1)
-    assert crew.collect() == []  # a tick begins, and claims …
+    assert pool.collect() == []  # a tick begins, and claims …
     work.go.set()
-    until(lambda: crew.under_way and not work.under_way["slow"])
-    crew.wait(5)  # … and while its transaction runs the lane is put on hold
-    crew.load("slow", ["slow-1", "slow-2"], unreachable=0)
+    until(lambda: pool.under_way and not work.under_way["slow"])
+    pool.wait(5)  # … and while its transaction runs the lane is put on hold
+    pool.load("slow", ["slow-1", "slow-2"], unreachable=0)
     stays(lambda: len(work.started), 1)
-    assert crew.rooms(["slow"]) == {"slow": 0}
-    assert len(crew.collect()) == 1
-    assert crew.take_back(held_only=True) == ["slow-1", "slow-2"]
-    crew.load("slow", ["slow-3", "slow-4"], unreachable=0)  # its pause is over
+    assert pool.rooms(["slow"]) == {"slow": 0}
+    assert len(pool.collect()) == 1
+    assert pool.take_back(held_only=True) == ["slow-1", "slow-2"]
+    pool.load("slow", ["slow-3", "slow-4"], unreachable=0)  # its pause is over
     stays(lambda: len(work.started), 2)
 
 
-def test_nothing_starts_while_a_tick_wants_stillness(crew: Crew[str, Result], work: Work) -> None:
-    with crew.still():
-        crew.load("a", names("a", 5), unreachable=0)
+def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Result], work: Work) -> None:
+    with pool.still():
+        pool.load("a", names("a", 5), unreachable=0)
         stays(lambda: len(work.started), 0)
-    settle(crew, 5)
+    settle(pool, 5)
 
 
-def test_all_can_be_taken_back_but_what_has_started(crew: Crew[str, Result], work: Work) -> None:
-    crew.load("slow", names("slow", 9), unreachable=0)
+def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result], work: Work) -> None:
+    pool.load("slow", names("slow", 9), unreachable=0)
     until(lambda: len(work.started) == START_CAP)
-    back = crew.take_back(held_only=False)
+    back = pool.take_back(held_only=False)
     assert sorted(back + work.started) == names("slow", 9)
-    assert crew.under_way
+    assert pool.under_way
     work.go.set()
-    assert len(settle(crew, START_CAP)) == START_CAP
-    assert not crew.busy
+    assert len(settle(pool, START_CAP)) == START_CAP
+    assert not pool.busy
 
 
-def test_what_is_sent_and_not_collected_is_bounded(crew: Crew[str, Result], work: Work) -> None:
-    crew.load("a", names("a", 2 * MOST_UNSAVED), unreachable=0)
+def test_what_is_sent_and_not_collected_is_bounded(pool: WorkerPool[str, Result], work: Work) -> None:
+    pool.load("a", names("a", 2 * MOST_UNSAVED), unreachable=0)
     stays(lambda: len(work.started), MOST_UNSAVED)
-    assert len(settle(crew, 2 * MOST_UNSAVED)) == 2 * MOST_UNSAVED
+    assert len(settle(pool, 2 * MOST_UNSAVED)) == 2 * MOST_UNSAVED
 
 
 def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_limit(
-    crew: Crew[str, Result],
+    pool: WorkerPool[str, Result],
 ) -> None:
-    assert crew.rooms(["a"]) == {"a": START_DEPTH}
-    crew.load("a", names("a", 100), unreachable=0)
-    settle(crew, 100)
-    assert crew.rooms(["a"])["a"] >= 2 * 100
-    crew.load("slow", names("slow", MOST_QUEUED), unreachable=0)
-    assert sum(crew.rooms(["a", "b", "slow"]).values()) <= START_CAP
+    assert pool.rooms(["a"]) == {"a": START_DEPTH}
+    pool.load("a", names("a", 100), unreachable=0)
+    settle(pool, 100)
+    assert pool.rooms(["a"])["a"] >= 2 * 100
+    pool.load("slow", names("slow", MOST_QUEUED), unreachable=0)
+    assert sum(pool.rooms(["a", "b", "slow"]).values()) <= START_CAP
 
 
-def test_waiting_ends_with_the_first_result(crew: Crew[str, Result], work: Work) -> None:
+def test_waiting_ends_with_the_first_result(pool: WorkerPool[str, Result], work: Work) -> None:
     began = time.monotonic()
-    crew.load("slow", ["slow-0"], unreachable=0)
+    pool.load("slow", ["slow-0"], unreachable=0)
     threading.Timer(0.05, work.go.set).start()
-    crew.wait(10)
+    pool.wait(10)
     assert time.monotonic() - began < 5
-    assert len(crew.collect()) == 1
+    assert len(pool.collect()) == 1
 
 
 @pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])
@@ -278,45 +278,48 @@ def test_threads_are_added_as_long_as_the_processor_is_not_full(
     of_a_core: float, threads: int, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "process_time", lambda: of_a_core * time.monotonic())
-    crew: Crew[str, Result] = Crew(work, SIZE)
+    pool: WorkerPool[str, Result] = WorkerPool(work, SIZE)
     for number in range(SIZE):
-        crew.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
+        pool.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
     for _ in range(20):
         time.sleep(LOOK)
-        crew.collect()
-    assert crew._threads == threads
+        pool.collect()
+    assert pool._threads == threads
     work.go.set()
-    while crew.busy:
-        crew.wait(1)
-        crew.collect()
+    while pool.busy:
+        pool.wait(1)
+        pool.collect()
 
 
 def test_sixty_four_threads_and_a_restless_main_thread_never_lock_each_other_up() -> None:
     luck = random.Random(5)
 
-    def work(errand: str) -> Result:
+    def work(task: str) -> Result:
         fate = luck.random()
         time.sleep(fate / 2000)
-        return Result(errand, ok=fate > 0.3, hold=fate < 0.02, unreachable=fate < 0.2)
+        return Result(task, ok=fate > 0.3, hold=fate < 0.02, unreachable=fate < 0.2)
 
-    crew, waiting = Crew(work, 64), {f"lane{number}": names(f"lane{number}", 400) for number in range(40)}
+    pool, waiting = (
+        WorkerPool(work, 64),
+        {f"lane{number}": names(f"lane{number}", 400) for number in range(40)},
+    )
     done: Counter[str] = Counter()
     deadline = time.monotonic() + 30
-    while sum(map(len, waiting.values())) or crew.busy:
+    while sum(map(len, waiting.values())) or pool.busy:
         assert time.monotonic() < deadline, f"{done.total()} of 16000"
-        _move(crew, waiting, done, luck)
-    assert done == Counter(errand for number in range(40) for errand in names(f"lane{number}", 400))
+        _move(pool, waiting, done, luck)
+    assert done == Counter(task for number in range(40) for task in names(f"lane{number}", 400))
 
 
 def _move(
-    crew: Crew[str, Result], waiting: dict[str, list[str]], done: Counter[str], luck: random.Random
+    pool: WorkerPool[str, Result], waiting: dict[str, list[str]], done: Counter[str], luck: random.Random
 ) -> None:
     """Do what a tick does, and now and then take everything back."""
-    done.update(result.errand for result in crew.collect())
-    for errand in crew.take_back(held_only=luck.random() < 0.9):
-        waiting[errand.rpartition("-")[0]].append(errand)
-    with crew.still():
-        for lane, room in crew.rooms([lane for lane, errands in waiting.items() if errands]).items():
-            crew.load(lane, waiting[lane][:room], unreachable=luck.randrange(7))
+    done.update(result.task for result in pool.collect())
+    for task in pool.take_back(held_only=luck.random() < 0.9):
+        waiting[task.rpartition("-")[0]].append(task)
+    with pool.still():
+        for lane, room in pool.rooms([lane for lane, tasks in waiting.items() if tasks]).items():
+            pool.load(lane, waiting[lane][:room], unreachable=luck.randrange(7))
             del waiting[lane][:room]
-    crew.wait(0.01)
+    pool.wait(0.01)

@@ -204,7 +204,7 @@ def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
 ) -> None:
     monkeypatch.setattr(clock_repair, "EVERY", 0.0)
     turned.by = HOUR
-    each_minute = clock_repair.EachMinute(db.engine, factories.settings(), "mine.")
+    each_minute = clock_repair.PeriodicRepair(db.engine, factories.settings(), "mine.")
     later = clock.now() + timedelta(seconds=40)
     for token in ("mine.1", "another.1"):
         factories.delivery(hook, claimed_by=token, claims=1, due_at=later)

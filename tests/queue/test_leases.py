@@ -167,13 +167,13 @@ def test_a_release_under_another_token_changes_nothing(hook: str) -> None:
 def test_repair_makes_due_what_no_wait_can_explain_and_nothing_else(hook: str) -> None:
     now = clock.now()
     farthest = now + MINUTE
-    far = factories.delivery(hook, due_at=farthest + leases.SKEW + SECOND)
-    near = factories.delivery(hook, due_at=farthest + leases.SKEW)
+    far = factories.delivery(hook, due_at=farthest + leases.CLOCK_SKEW + SECOND)
+    near = factories.delivery(hook, due_at=farthest + leases.CLOCK_SKEW)
     final = factories.delivery(hook, status="failed")
     with database.write(db.engine) as connection:
         assert leases.repair(connection, DELIVERIES, true(), now=now, farthest=farthest) == 1
     due = {row.id: row.due_at for row in factories.deliveries()}
-    assert due == {far: now, near: farthest + leases.SKEW, final: None}
+    assert due == {far: now, near: farthest + leases.CLOCK_SKEW, final: None}
 
 
 def test_the_table_itself_refuses_a_state_that_cannot_be(hook: str) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.support import factories
@@ -20,18 +20,18 @@ LONG = 10.0  # seconds that no test here takes
 
 
 @pytest.fixture
-def watch(each_app: Flask) -> Iterator[Watch]:  # noqa: ARG001
-    with Watch(db.engine) as watch:
+def watch(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001
+    with Poller(db.engine) as watch:
         yield watch
 
 
-def test_an_empty_outbox_has_nothing_due(watch: Watch) -> None:
+def test_an_empty_outbox_has_nothing_due(watch: Poller) -> None:
     factories.webhook()
     assert watch.next_due() is None
     assert not watch.anything_due(clock.now())
 
 
-def test_the_next_due_is_the_earliest_of_all_webhooks(watch: Watch) -> None:
+def test_the_next_due_is_the_earliest_of_all_webhooks(watch: Poller) -> None:
     now = clock.now()
     for minutes in (7, 3, 5):
         factories.delivery(factories.webhook(), due_at=now + minutes * MINUTE)
@@ -41,20 +41,20 @@ def test_the_next_due_is_the_earliest_of_all_webhooks(watch: Watch) -> None:
     assert watch.anything_due(now + 3 * MINUTE)
 
 
-def test_a_paused_webhook_is_due_when_its_pause_is_over(watch: Watch) -> None:
+def test_a_paused_webhook_is_due_when_its_pause_is_over(watch: Poller) -> None:
     now = clock.now()
     factories.delivery(factories.webhook(paused_until=now + 9 * MINUTE), due_at=now - MINUTE)
     assert watch.next_due() == now + 9 * MINUTE
     assert not watch.anything_due(now)
 
 
-def test_a_disabled_webhook_is_never_due(watch: Watch) -> None:
+def test_a_disabled_webhook_is_never_due(watch: Poller) -> None:
     hook = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
     factories.delivery(hook)
     assert watch.next_due() is None
 
 
-def test_to_look_does_not_stop_a_writer(watch: Watch) -> None:
+def test_to_look_does_not_stop_a_writer(watch: Poller) -> None:
     hook = factories.webhook()
     watch.next_due()
     with database.write(db.engine):
@@ -63,7 +63,7 @@ def test_to_look_does_not_stop_a_writer(watch: Watch) -> None:
     assert watch.anything_due(clock.now())
 
 
-def rest_in_a_thread(watch: Watch, seconds: float, stop: StopFlag) -> tuple[threading.Thread, list[float]]:
+def rest_in_a_thread(watch: Poller, seconds: float, stop: StopFlag) -> tuple[threading.Thread, list[float]]:
     took: list[float] = []
 
     def rest() -> None:
@@ -79,7 +79,7 @@ def rest_in_a_thread(watch: Watch, seconds: float, stop: StopFlag) -> tuple[thre
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_when_something_is_written() -> None:
     hook = factories.webhook()
-    with Watch(db.engine) as watch:
+    with Poller(db.engine) as watch:
         thread, took = rest_in_a_thread(watch, LONG, StopFlag())
         factories.delivery(hook)
         thread.join(LONG)
@@ -89,7 +89,7 @@ def test_a_rest_ends_when_something_is_written() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_when_the_next_one_is_due() -> None:
     factories.delivery(factories.webhook(), due_at=clock.now() + timedelta(seconds=0.2))
-    with Watch(db.engine) as watch:
+    with Poller(db.engine) as watch:
         thread, took = rest_in_a_thread(watch, LONG, StopFlag())
         thread.join(LONG)
         assert took[0] < LONG / 2
@@ -97,7 +97,7 @@ def test_a_rest_ends_when_the_next_one_is_due() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_at_its_time_or_when_a_stop_is_wished() -> None:
-    with Watch(db.engine) as watch:
+    with Poller(db.engine) as watch:
         thread, took = rest_in_a_thread(watch, 0.1, StopFlag())
         thread.join(LONG)
         stop = StopFlag()

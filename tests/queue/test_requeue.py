@@ -10,7 +10,7 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.queries import listing
 from guestbook.queue import requeue
-from guestbook.queue.requeue import Part
+from guestbook.queue.requeue import RequeueGroup
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
 from tests.support import factories
@@ -28,7 +28,7 @@ class Way(NamedTuple):
     rows: Callable[[], list[Any]]
     why: dict[str, str]
 
-    def forecast(self, which: Any = None) -> list[Part]:
+    def forecast(self, which: Any = None) -> list[RequeueGroup]:
         db.session.rollback()
         which = self.model.id > "" if which is None else which
         return requeue.forecast(db.session(), self.model, which, clock.now())
@@ -75,7 +75,7 @@ def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_ap
     way.row(one, claimed_by="one that died", claims=1, due_at=clock.now() - HOUR)
     way.row(two, status="failed")
     parts = way.forecast()
-    assert parts == [Part("One", False, 4, 1, 0), Part("Two", True, 1, 0, 0)]
+    assert parts == [RequeueGroup("One", False, 4, 1, 0), RequeueGroup("Two", True, 1, 0, 0)]
     assert requeue.total(parts) == 5
     assert way.run_all() == 5
     assert requeue.total(way.forecast(way.failed)) == 0
@@ -95,7 +95,7 @@ def test_one_that_a_pass_took_after_somebody_looked_is_left_alone(way: Way) -> N
 def test_it_goes_in_bites_and_misses_none_at_their_ends(
     way: Way, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "BITE", 2)
+    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
     owner = way.owner()
     for _ in range(many):
         way.row(owner, status="failed")
@@ -108,7 +108,7 @@ def test_it_goes_in_bites_and_misses_none_at_their_ends(
 def test_one_that_still_fits_afterwards_does_not_come_round_a_second_time(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "BITE", 2)
+    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
     owner = way.owner()
     for _ in range(5):
         way.row(owner)

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.conftest import running, settings_for
@@ -112,9 +112,9 @@ def test_a_wal_that_may_belong_to_a_file_elsewhere_is_left_alone(app: Flask, fil
 def test_a_pass_that_stays_ends_when_the_file_is_replaced(app: Flask, file: Path) -> None:
     copy = backup(file)
     with app.app_context():
-        with Watch(db.engine) as watch:
+        with Poller(db.engine) as watch:
             copy.replace(file)
             with pytest.raises(OperationalError, match="was replaced"):
                 watch.version()
-        with Watch(db.engine) as watch:
+        with Poller(db.engine) as watch:
             assert watch.next_due() is None

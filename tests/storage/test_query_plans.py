@@ -19,7 +19,7 @@ from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queries import health, listing
 from guestbook.queue import erasure, leases, requeue
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, InboundEvent, Source
@@ -125,7 +125,7 @@ def claim(webhook_id: str) -> object:
 
 
 def first_due(_: str) -> object:
-    with Watch(db.engine) as watch:
+    with Poller(db.engine) as watch:
         return watch.next_due()
 
 

@@ -28,9 +28,9 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Verdict
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import dispatcher, recorder, response_policy, sender, tasks
+from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
 from guestbook.outbound.recorder import Tally
-from guestbook.outbound.sender import Errand, Outcome
+from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import clock_repair, leases, requeue
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -88,8 +88,8 @@ class Outbox(RuleBasedStateMachine):
         self.clock = turned
         self.clock.moment = START
         self.known: dict[str, Known] = {}
-        self.held: list[list[Errand]] = []  # of passes that live
-        self.stale: list[Errand] = []  # acknowledged or forgotten, and perhaps acknowledged late
+        self.held: list[list[DeliveryTask]] = []  # of passes that live
+        self.stale: list[DeliveryTask] = []  # acknowledged or forgotten, and perhaps acknowledged late
         self.claims = 0
         with database.write(db.engine) as connection:
             for table in reversed(db.metadata.sorted_tables):
@@ -130,19 +130,19 @@ class Outbox(RuleBasedStateMachine):
         self.claims += 1
         token = f"pass {self.claims}"
         with database.write(db.engine) as connection:
-            held: list[Errand] = []
+            held: list[DeliveryTask] = []
             for hook in connection.execute(dispatcher._open_webhooks(now)).all():
                 mine = DELIVERIES.c.webhook_id == hook.id
                 due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
-                to = sender.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
-                held += [tasks.errand(row, token, time.monotonic() + 60, to) for row in due]
-            ids = [errand.id for errand in held]
+                to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
+                held += [tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
+            ids = [task.id for task in held]
             count = leases.lease(connection, DELIVERIES, ids, now=now, until=now + LEASE, token=token)
         assert count == len(set(ids)) == len(ids)
         rows = self._rows()
-        for errand in held:
-            assert (rows[errand.id].claimed_by, rows[errand.id].due_at) == (token, now + LEASE)
-            assert self._hook(errand.receiver.webhook_id).disabled_at is None
+        for task in held:
+            assert (rows[task.id].claimed_by, rows[task.id].due_at) == (token, now + LEASE)
+            assert self._hook(task.receiver.webhook_id).disabled_at is None
         if held:
             self.held.append(held)
 
@@ -150,12 +150,12 @@ class Outbox(RuleBasedStateMachine):
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         """Let a pass record some of what it holds: sent with an answer, or given back unsent."""
-        errands = data.draw(st.sampled_from(self.held))
-        some = errands[: data.draw(st.integers(1, len(errands)))]
-        del errands[: len(some)]
+        claimed = data.draw(st.sampled_from(self.held))
+        some = claimed[: data.draw(st.integers(1, len(claimed)))]
+        del claimed[: len(some)]
         self.held = [rest for rest in self.held if rest]
         self.stale += some
-        self._record([(errand, data.draw(KINDS)) for errand in some])
+        self._record([(task, data.draw(KINDS)) for task in some])
 
     @precondition(lambda self: self.stale)
     @rule(data=st.data())
@@ -168,9 +168,9 @@ class Outbox(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def kill(self, data: st.DataObject) -> None:
-        errands = data.draw(st.sampled_from(self.held))
-        self.held.remove(errands)
-        self.stale += errands
+        claimed = data.draw(st.sampled_from(self.held))
+        self.held.remove(claimed)
+        self.stale += claimed
 
     @rule()
     def expire(self) -> None:
@@ -184,7 +184,9 @@ class Outbox(RuleBasedStateMachine):
     def mend(self) -> None:
         clock_repair.repair(db.engine, factories.settings())
         cron._begin(db.engine)
-        farthest = clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.SKEW
+        farthest = (
+            clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
+        )
         assert all(row.due_at <= farthest for row in self._rows().values() if row.due_at)
 
     @precondition(lambda self: self.known)
@@ -308,45 +310,45 @@ class Outbox(RuleBasedStateMachine):
             self.claim(100)
             if not self.held:
                 break
-            self._record([(errand, "success") for errands in self.held for errand in errands])
+            self._record([(task, "success") for claimed in self.held for task in claimed])
         assert {row.status for row in self._rows().values()} <= {"processed", "failed"}
 
     # --- helpers
 
-    def _record(self, kinds: list[tuple[Errand, str]]) -> None:
+    def _record(self, kinds: list[tuple[DeliveryTask, str]]) -> None:
         before = self._rows()
         tokens = {key: row.claimed_by for key, row in before.items()}
-        mine = {errand.id for errand, _ in kinds if tokens.get(errand.id) == errand.token}
+        mine = {task.id for task, _ in kinds if tokens.get(task.id) == task.token}
         tally = Tally()
         with database.write(db.engine) as connection:
-            results = [self._outcome(errand, kind) for errand, kind in kinds]
+            results = [self._outcome(task, kind) for task, kind in kinds]
             recorder.outcomes(connection, results, factories.settings(), tally)
         self._learn(set(before))
         after = self._rows()
-        for errand, kind in kinds:
-            if errand.id not in mine:
-                assert after.get(errand.id) == before.get(errand.id)
+        for task, kind in kinds:
+            if task.id not in mine:
+                assert after.get(task.id) == before.get(task.id)
                 continue
-            assert after[errand.id].claimed_by is None
+            assert after[task.id].claimed_by is None
             if kind == "unsent":
-                assert after[errand.id].due_at == errand.due_at
+                assert after[task.id].due_at == task.due_at
                 continue
-            known = self.known[errand.id]
+            known = self.known[task.id]
             known.attempts += 1
             known.succeeded = known.succeeded or ANSWERS[kind].ok
             known.aborted = known.aborted or ANSWERS[kind].abort
             wanted = "processed" if ANSWERS[kind].ok else ("new", "failed")
-            assert after[errand.id].status in wanted
-        sent = [errand for errand, kind in kinds if kind != "unsent"]
-        assert tally.late == sum(errand.id not in mine for errand in sent)
+            assert after[task.id].status in wanted
+        sent = [task for task, kind in kinds if kind != "unsent"]
+        assert tally.late == sum(task.id not in mine for task in sent)
         assert tally.processed + tally.retried + tally.failed == len(sent) - tally.late
 
-    def _outcome(self, errand: Errand, kind: str) -> Outcome:
+    def _outcome(self, task: DeliveryTask, kind: str) -> Outcome:
         if kind == "unsent":
-            return Outcome(errand)
+            return Outcome(task)
         error = None if ANSWERS[kind].ok else f"It was a {kind}."
         return Outcome(
-            errand, clock.now(), 5, 200, error, unreachable=kind == "unreachable", meaning=ANSWERS[kind]
+            task, clock.now(), 5, 200, error, unreachable=kind == "unreachable", meaning=ANSWERS[kind]
         )
 
     def _learn(self, before: set[str]) -> set[str]:

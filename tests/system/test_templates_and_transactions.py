@@ -17,7 +17,7 @@ from guestbook.comments.spam import Verdict
 from guestbook.lib import clock, unit_of_work
 from guestbook.lib.template_sandbox import template_parser
 from guestbook.lib.template_sandbox.interpreter import Run
-from guestbook.lib.unit_of_work import Unsettled
+from guestbook.lib.unit_of_work import StillChanging
 from guestbook.outbound import outbox
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -293,7 +293,7 @@ def test_one_that_changes_for_ever_fails_its_delivery_and_keeps_the_comment() ->
     row = factories.one()
     assert (row.status, row.last_error) == (
         "failed",
-        f"{Unsettled()} Nothing was sent; kept as json.",
+        f"{StillChanging()} Nothing was sent; kept as json.",
     )
 
 

@@ -17,10 +17,10 @@ from guestbook.background.celery.group_commit import Together
 from guestbook.inbound.outcome_counts import Counts
 from guestbook.inbound.processor import Inbox
 from guestbook.lib import clock, ids, resource_limits, retry_policy
-from guestbook.outbound import recorder, sender, tasks
+from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.recorder import Tally
-from guestbook.outbound.sender import Errand, Outcome
-from guestbook.outbound.tasks import Receivers
+from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import leases
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -46,59 +46,59 @@ class Hands:
         self._engine = engine
         self._settings = settings
         self._lease = retry_policy.lease(settings.timeout)  # in which to send
-        self._skew = timedelta() if settings.on_sqlite else leases.SKEW
+        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW
         resource_limits.bound_arenas()
         room = resource_limits.room(threads, files=DATABASE_FILES)
         self._slots = threading.Semaphore(max(1, room.threads))  # requests that the host allows at once
         self._gate = Gate(min(threads, max(1, room.threads)))
         self._receivers = Receivers()
-        transport = tasks.transport(settings)
+        transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
         self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
         self._inbox = Inbox(engine, settings)
         # A commit for each delivery would be the most that a database does: threads share them.
-        self._desk: Together[Handed | Outcome, Errand | Tally | None] = Together(self._settle)
+        self._desk: Together[Handed | Outcome, DeliveryTask | Tally | None] = Together(self._settle)
 
     def deliver(self, delivery_id: object, token: object) -> Tally:
         """Send the delivery if it is still under the token; return what came of it."""
         if not _are_good(delivery_id, token):
             return Tally()
-        errand = self._desk.ask(Handed(str(delivery_id), str(token)))
-        if not isinstance(errand, Errand):
+        task = self._desk.ask(Handed(str(delivery_id), str(token)))
+        if not isinstance(task, DeliveryTask):
             return Tally()
-        tally = self._desk.ask(self._send(errand))
+        tally = self._desk.ask(self._send(task))
         assert isinstance(tally, Tally)
         return tally
 
-    def _send(self, errand: Errand) -> Outcome:
-        outcome = self._attempt(errand)
+    def _send(self, task: DeliveryTask) -> Outcome:
+        outcome = self._attempt(task)
         if outcome.started_at is None:  # the row's own due time was the end of the relay's lease
             wait = AFTER_FAULT if outcome.fault or outcome.limit else GIVE_BACK
-            outcome.errand = replace(errand, due_at=clock.now() + wait)
+            outcome.task = replace(task, due_at=clock.now() + wait)
         return outcome
 
-    def _attempt(self, errand: Errand) -> Outcome:
-        webhook_id = errand.receiver.webhook_id
-        if not self._gate.enter(webhook_id, errand.id):
-            return Outcome(errand)
+    def _attempt(self, task: DeliveryTask) -> Outcome:
+        webhook_id = task.receiver.webhook_id
+        if not self._gate.enter(webhook_id, task.id):
+            return Outcome(task)
         try:
             with self._slots:
-                return self._sender.attempt(errand)
+                return self._sender.attempt(task)
         finally:
-            self._gate.leave(webhook_id, errand.id)
+            self._gate.leave(webhook_id, task.id)
 
     def process(self, event_id: object, token: object) -> Counts:
         """Work through the inbound event if it is still under the token; return what came of it."""
         return self._inbox.work_on(str(event_id), str(token)) if _are_good(event_id, token) else Counts()
 
-    def _settle(self, asks: Sequence[Handed | Outcome]) -> Sequence[Errand | Tally | Exception | None]:
+    def _settle(self, asks: Sequence[Handed | Outcome]) -> Sequence[DeliveryTask | Tally | Exception | None]:
         """Record the outcomes and take over the rows, in one transaction; what is wrong fails alone."""
         try:
             return database.insist(self._engine, partial(self._write, asks))
         except DBAPIError as error:
             if len(asks) == 1 or database.is_away(error):
                 raise
-        answers: list[Errand | Tally | Exception | None] = []
+        answers: list[DeliveryTask | Tally | Exception | None] = []
         for ask in asks:
             try:
                 answers += self._settle([ask])
@@ -106,7 +106,9 @@ class Hands:
                 answers.append(error)
         return answers
 
-    def _write(self, asks: Sequence[Handed | Outcome], connection: Connection) -> list[Errand | Tally | None]:
+    def _write(
+        self, asks: Sequence[Handed | Outcome], connection: Connection
+    ) -> list[DeliveryTask | Tally | None]:
         tally = Tally()
         recorder.outcomes(
             connection, [ask for ask in asks if isinstance(ask, Outcome)], self._settings, tally
@@ -118,8 +120,10 @@ class Hands:
             for ask in asks
         ]
 
-    def _take_over(self, connection: Connection, handed: Sequence[Handed]) -> dict[tuple[str, str], Errand]:
-        """Return the errands of those that are still under their tokens and may be sent."""
+    def _take_over(
+        self, connection: Connection, handed: Sequence[Handed]
+    ) -> dict[tuple[str, str], DeliveryTask]:
+        """Return the tasks of those that are still under their tokens and may be sent."""
         if not handed:
             return {}
         now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
@@ -140,7 +144,7 @@ class Hands:
         until = now + self._lease + self._skew
         leases.take_over(connection, DELIVERIES, row_ids, until=until, token=token)
         return {
-            (row.id, row.claimed_by): tasks.errand(
+            (row.id, row.claimed_by): tasks.delivery_task(
                 row, token, lease_end, self._receivers.of(webhooks[row.webhook_id], now)[0]
             )
             for row in kept
@@ -148,7 +152,7 @@ class Hands:
 
 
 def _webhooks() -> Any:
-    return select(*tasks.COLUMNS)
+    return select(*receivers.COLUMNS)
 
 
 def _are_good(row_id: object, token: object) -> bool:

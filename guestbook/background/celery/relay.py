@@ -16,7 +16,7 @@ from guestbook.lib import clock, file_lock, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.recorder import Tally
 from guestbook.queue import clock_repair, leases
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import (
@@ -76,8 +76,8 @@ def _loop(
         engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, retry_policy.lease(settings.timeout)
     )
     inbox = Belt(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
-    repairs = clock_repair.EachMinute(engine, settings)
-    with Watch(engine) as watch:
+    repairs = clock_repair.PeriodicRepair(engine, settings)
+    with Poller(engine) as watch:
         while not stage.stop.is_set() and time.monotonic() < stage.until:
             repairs.look()
             seen = watch.version()  # before the look, or what comes after it would be overslept
@@ -94,7 +94,7 @@ def _loop(
                 break
 
 
-def _next_due(engine: Engine, watch: Watch) -> datetime | None:
+def _next_due(engine: Engine, watch: Poller) -> datetime | None:
     came = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
     with engine.connect() as connection:
         moments = [watch.next_due(), *connection.scalars(came)]

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from guestbook.outbound.formats import discord, mattermost, ntfy, slack, standard, teams, telegram, template
-from guestbook.outbound.formats.format_input import FormatFault, Told
+from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
-__all__ = ["ADDRESSED", "FORMATS", "FormatFault", "Told", "render"]
+__all__ = ["ADDRESSED", "FORMATS", "FormatError", "FormatInput", "render"]
 
-FORMATS: dict[str, Callable[[Told], str]] = {
+FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "json": standard.render,
     "slack": slack.render,
     "discord": discord.render,
@@ -31,5 +31,5 @@ def render(
     url: str = "",
     template: str | None = None,
 ) -> str:
-    """Return the exact body of the event, which is JSON, in the format of that name; raises FormatFault."""
-    return FORMATS[name](Told(event, moment, data, url, template))
+    """Return the exact body of the event, which is JSON, in the format of that name; raises FormatError."""
+    return FORMATS[name](FormatInput(event, moment, data, url, template))

@@ -6,7 +6,7 @@ The URLs are normal ones, as `transport.check_url` gives them.
 import re
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from guestbook.outbound.formats.format_input import FormatFault
+from guestbook.outbound.formats.format_input import FormatError
 
 DISCORD = re.compile(r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com")
 DISCORD_PATH = re.compile(r"/api/(?:v\d+/)?webhooks/\d+/[^/]+(/slack/?|/)?")
@@ -45,8 +45,8 @@ def refusal(url: str) -> str | None:
     return RETIRED_SENTENCE if ("." + host).endswith(RETIRED[0]) or host in RETIRED else None
 
 
-def settle(format_name: str, url: str) -> str:
-    """Return the URL to which that format is sent; raises FormatFault when something is missing in it.
+def normalize(format_name: str, url: str) -> str:
+    """Return the URL to which that format is sent; raises FormatError when something is missing in it.
 
     ntfy takes JSON at the root of its server, so `https://ntfy.sh/my-topic` becomes
     `https://ntfy.sh/?topic=my-topic`, where it disturbs nobody and the body's topic is read from; Telegram's
@@ -67,19 +67,19 @@ def settle(format_name: str, url: str) -> str:
 
 
 def topic(url: str) -> str:
-    """Return the topic of ntfy that a URL names, settled or not; raises FormatFault."""
+    """Return the topic of ntfy that a URL names, settled or not; raises FormatError."""
     if found := _topic_of(_split(url)):
         return found
-    raise FormatFault(TOPIC_SENTENCE)
+    raise FormatError(TOPIC_SENTENCE)
 
 
 def chat(url: str) -> str:
-    """Return the chat of Telegram that a URL names; raises FormatFault."""
+    """Return the chat of Telegram that a URL names; raises FormatError."""
     parts = _split(url)
     found = _asked(parts, "chat_id").strip()
     if found and parts.path.endswith("/sendMessage"):
         return found
-    raise FormatFault(CHAT_SENTENCE)
+    raise FormatError(CHAT_SENTENCE)
 
 
 def _split(url: str) -> SplitResult:

@@ -4,7 +4,7 @@ import json
 import re
 
 from guestbook.outbound.formats import literal_text, text_limit, wording
-from guestbook.outbound.formats.format_input import Told
+from guestbook.outbound.formats.format_input import FormatInput
 
 LIMIT = 2000  # characters; an emoji is counted as two, which is right for whoever counts UTF-16
 SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: no link brings a preview along
@@ -12,7 +12,7 @@ SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: no link brings a preview al
 SPECIAL = r"[\\*_~`|><#\[\]@]|:(?!\s)"
 
 
-def render(told: Told) -> str:
+def render(told: FormatInput) -> str:
     """Return the body; whatever the text says, it mentions nobody, and its links bring no preview along."""
     said = wording.of(told.event, told.data)
     content = text_limit.lines(said, ESCAPE, limit=LIMIT, size=text_limit.utf16, title=_title, link="<{}>")

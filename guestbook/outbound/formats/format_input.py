@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FormatInput:
     """An event for one webhook, or for all to which the same is told."""
 
     event: str
@@ -16,5 +16,5 @@ class Told:
     template: str | None = None  # its text
 
 
-class FormatFault(Exception):
+class FormatError(Exception):
     """Why there can be no body, in one sentence."""

@@ -4,7 +4,7 @@ import json
 import re
 
 from guestbook.outbound.formats import literal_text, text_limit, wording
-from guestbook.outbound.formats.format_input import Told
+from guestbook.outbound.formats.format_input import FormatInput
 from guestbook.outbound.formats.literal_text import APART
 
 LIMIT = 16_383  # characters of a post
@@ -19,7 +19,7 @@ ENTITIES = {"<": "&lt;", "$": "&#36;"}
 SPECIAL = rf"{BACKSLASHED}|{PARTED}|[<$]"
 
 
-def render(told: Told) -> str:
+def render(told: FormatInput) -> str:
     """Return the body."""
     said = wording.of(told.event, told.data)
     return json.dumps({"text": text_limit.lines(said, ESCAPE, limit=LIMIT, title=_title)}, ensure_ascii=False)

@@ -3,16 +3,16 @@
 import json
 
 from guestbook.outbound.formats import chat_urls, text_limit, wording
-from guestbook.outbound.formats.format_input import Told
+from guestbook.outbound.formats.format_input import FormatInput
 
 LIMIT = 4096  # bytes of a message
 TITLE_LIMIT = 1024  # bytes
 
 
-def render(told: Told) -> str:
+def render(told: FormatInput) -> str:
     """Return the body, for the topic that the webhook's URL names."""
     said = wording.of(told.event, told.data)
-    unsaid = wording.Words("", said.who, said.message)
+    unsaid = wording.Wording("", said.who, said.message)
     body = {
         "topic": chat_urls.topic(told.url),
         "title": text_limit.cut(said.title, str, TITLE_LIMIT, text_limit.utf8),

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from guestbook.outbound.formats import text_limit, wording
-from guestbook.outbound.formats.format_input import Told
-from guestbook.outbound.formats.wording import Words
+from guestbook.outbound.formats.format_input import FormatInput
+from guestbook.outbound.formats.wording import Wording
 
 LIMIT = 40_000  # characters of a text; what is longer Slack cuts, in the middle of an escape too
 BLOCK_LIMIT = 12_000  # UTF-16 units of a message in a block; Slack refuses blocks of 13,200 characters in all
@@ -21,7 +21,7 @@ PIECE = re.compile(rf".{{1,{ELEMENT_LIMIT - 1}}}(?:\s|\Z)|.{{1,{ELEMENT_LIMIT}}}
 ESCAPE = text_limit.translated(str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"}))
 
 
-def render(told: Told) -> str:
+def render(told: FormatInput) -> str:
     """Return the body; nothing in it is markup, and no link brings a preview along."""
     said = wording.of(told.event, told.data)
     text = text_limit.lines(replace(said, link=ESCAPE(said.link)), ESCAPE, limit=LIMIT)
@@ -29,7 +29,7 @@ def render(told: Told) -> str:
     return json.dumps(body | {"unfurl_media": False}, ensure_ascii=False)
 
 
-def _block(said: Words) -> dict[str, Any]:
+def _block(said: Wording) -> dict[str, Any]:
     message = text_limit.cut(said.message, str, BLOCK_LIMIT, text_limit.utf16)
     plain = "".join(f"\n{part}" for part in (said.who, message) if part)
     elements = [{"type": "text", "text": said.title, "style": {"bold": True}}]

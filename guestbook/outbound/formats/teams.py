@@ -7,20 +7,20 @@ import json
 from typing import Any
 
 from guestbook.outbound.formats import text_limit, wording
-from guestbook.outbound.formats.format_input import Told
-from guestbook.outbound.formats.wording import Words
+from guestbook.outbound.formats.format_input import FormatInput
+from guestbook.outbound.formats.wording import Wording
 
 LIMIT = 28_000  # bytes of the whole body
 
 
-def render(told: Told) -> str:
+def render(told: FormatInput) -> str:
     """Return the body."""
     said = wording.of(told.event, told.data)
     room = LIMIT - text_limit.utf8(_body(said, wording.MORE))
     return _body(said, text_limit.cut(said.message, str, room, _written))
 
 
-def _body(said: Words, message: str) -> str:
+def _body(said: Wording, message: str) -> str:
     texts = [said.title, said.who, message]
     blocks = [_block(text) for text in texts if text]
     blocks[0]["inlines"][0]["weight"] = "Bolder"

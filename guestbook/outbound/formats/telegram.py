@@ -4,7 +4,7 @@ import json
 import re
 
 from guestbook.outbound.formats import chat_urls, literal_text, text_limit, wording
-from guestbook.outbound.formats.format_input import Told
+from guestbook.outbound.formats.format_input import FormatInput
 
 LIMIT = 4096  # UTF-16 units
 NUMBER = re.compile(r"-?[0-9]{1,18}")
@@ -13,7 +13,7 @@ NUMBER = re.compile(r"-?[0-9]{1,18}")
 SPECIAL = re.compile(rf"{literal_text.WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
 
 
-def render(told: Told) -> str:
+def render(told: FormatInput) -> str:
     """Return the body, for the chat that the webhook's URL names; its links bring no preview along."""
     chat = chat_urls.chat(told.url)
     text = text_limit.lines(wording.of(told.event, told.data), _escape, limit=LIMIT, size=text_limit.utf16)

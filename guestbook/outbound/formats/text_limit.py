@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
-from guestbook.outbound.formats.wording import MORE, Words
+from guestbook.outbound.formats.wording import MORE, Wording
 
 Size = Callable[[str], int]  # of a text; that of two texts together is the sum
 Escape = Callable[[str], str]
@@ -13,7 +13,7 @@ BEGUN_URL = re.compile(r"(?:https?://|www\.)\S*\Z", re.IGNORECASE)
 
 
 def lines(
-    words: Words,
+    words: Wording,
     escape: Escape,
     *,
     limit: int,

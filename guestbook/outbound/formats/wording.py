@@ -21,7 +21,7 @@ WHY_DISABLED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Wording:
     """A title, a line that says who, what was written, where to see it; all but the title may be ""."""
 
     title: str
@@ -30,16 +30,16 @@ class Words:
     link: str = ""
 
 
-def of(event: str, data: dict[str, Any]) -> Words:
+def of(event: str, data: dict[str, Any]) -> Wording:
     """Put an event into words; what its data lacks is left out."""
-    facts = Facts(data)
+    facts = EventFacts(data)
     say = SAID.get(event)
     if say is None:
-        return Words(_short(f"{event} in {facts.book}", TITLE_LIMIT), link=facts.link(facts.home))
+        return Wording(_short(f"{event} in {facts.book}", TITLE_LIMIT), link=facts.link(facts.home))
     return say(facts)
 
 
-class Facts:
+class EventFacts:
     """The data of an event, read as clean text: anybody may have written it."""
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -83,10 +83,10 @@ class Facts:
         return address if len(address) <= LINK_LIMIT and LINK.fullmatch(address) else ""
 
 
-def _comment(title: str, facts: Facts) -> Words:
+def _comment(title: str, facts: EventFacts) -> Wording:
     origin = facts.line("comment", "origin", "name")
     who = (facts.line("comment", "name"), origin and f"via {origin}", facts.line("comment", "website"))
-    return Words(
+    return Wording(
         _short(f"{title} {facts.book}", TITLE_LIMIT),
         _short(" · ".join(filter(None, who)), WHO_LIMIT),
         facts.lines("comment", "message"),
@@ -94,29 +94,29 @@ def _comment(title: str, facts: Facts) -> Words:
     )
 
 
-def _created(facts: Facts) -> Words:
+def _created(facts: EventFacts) -> Wording:
     if facts.raw("comment", "status") != "held":
         return _comment("New comment in", facts)
     seen = _comment("A comment waits for you in", facts)
-    return Words(seen.title, seen.who, seen.message, facts.desk("comments", "comment", "id"))
+    return Wording(seen.title, seen.who, seen.message, facts.desk("comments", "comment", "id"))
 
 
-def _deleted(facts: Facts) -> Words:
+def _deleted(facts: EventFacts) -> Wording:
     gone = _comment("A comment was taken out of", facts)
-    return Words(gone.title, gone.who, gone.message, facts.link(facts.home))
+    return Wording(gone.title, gone.who, gone.message, facts.link(facts.home))
 
 
-def _replied(facts: Facts) -> Words:
+def _replied(facts: EventFacts) -> Wording:
     title = f"An answer to {_short(facts.line('comment', 'name'), 80)} in {facts.book}"
     link = facts.link(facts.line("comment", "url"))
-    return Words(_short(title, TITLE_LIMIT), message=facts.lines("reply", "message"), link=link)
+    return Wording(_short(title, TITLE_LIMIT), message=facts.lines("reply", "message"), link=link)
 
 
-def _received(facts: Facts) -> Words:
+def _received(facts: EventFacts) -> Wording:
     name, what = facts.line("source", "name") or "A source", facts.line("inbound", "event") or "a webhook"
     payload = facts.raw("inbound", "payload") or facts.line("inbound", "left_out")
     told = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-    return Words(
+    return Wording(
         _short(f"{_short(name, 60)} sent {_short(what, 60)} to {facts.book}", TITLE_LIMIT),
         _short(facts.line("inbound", "sender"), WHO_LIMIT),
         _short(text.clean_text(told[: 2 * EXCERPT]), EXCERPT),
@@ -124,17 +124,17 @@ def _received(facts: Facts) -> Words:
     )
 
 
-def _disabled(facts: Facts) -> Words:
+def _disabled(facts: EventFacts) -> Wording:
     why = WHY_DISABLED.get(facts.line("webhook", "reason"), "nothing more is sent to it.")
-    return Words(
+    return Wording(
         _short(f"A webhook of {facts.book} was disabled", TITLE_LIMIT),
         message=f"“{facts.line('webhook', 'name')}”: {why}",
         link=facts.desk("webhooks", "webhook", "id"),
     )
 
 
-def _ping(facts: Facts) -> Words:
-    return Words(
+def _ping(facts: EventFacts) -> Wording:
+    return Wording(
         _short(f"A ping from {facts.book}", TITLE_LIMIT),
         message=f"This is a test of the webhook “{facts.line('webhook', 'name')}”. It works.",
         link=facts.link(facts.home),
@@ -145,7 +145,7 @@ def _short(words: str, limit: int) -> str:
     return words if len(words) <= limit else words[: limit - 1].rstrip() + MORE
 
 
-SAID: dict[str, Callable[[Facts], Words]] = {
+SAID: dict[str, Callable[[EventFacts], Wording]] = {
     "comment.created": _created,
     "comment.published": lambda facts: _comment("Published in", facts),
     "comment.deleted": _deleted,

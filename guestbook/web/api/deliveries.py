@@ -49,5 +49,5 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         delivery = find(Delivery, delivery_id)
         free = requeue.make_due(session, Delivery, [delivery.id], clock.now())
         if not free:
-            raise Conflict(erasure.ERASED if delivery.erased_at else IN_HAND)
+            raise Conflict(erasure.DELIVERY_ERASED if delivery.erased_at else IN_HAND)
         return serializers.delivery(free[0]), 202

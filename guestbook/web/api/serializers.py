@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import byte_text, clock
 from guestbook.outbound import webhooks
-from guestbook.outbound.sender import HIDDEN
+from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.queries import webhook_status
 from guestbook.storage.database import Base, db
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook

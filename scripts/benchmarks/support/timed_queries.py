@@ -16,7 +16,7 @@ from guestbook.auth import api_tokens, login
 from guestbook.background import cron, retention
 from guestbook.lib import clock, ids
 from guestbook.queue import leases
-from guestbook.queue.poller import Watch
+from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
@@ -134,7 +134,7 @@ def _lease(engine: Engine, webhook: str) -> float:
 
 
 def _look(engine: Engine) -> float:
-    with Watch(engine) as watch:
+    with Poller(engine) as watch:
         start = time.perf_counter()
         assert watch.anything_due(clock.now())
         return _since(start)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.outbound.formats import FormatFault, chat_urls
+from guestbook.outbound.formats import FormatError, chat_urls
 
 BOT = "https://api.telegram.org/bot123:a-B_c/sendMessage"
 DISCORD = "https://discord.com/api/webhooks/123/a-B_c"
@@ -80,22 +80,22 @@ def test_nothing_is_said_against_other_urls(url: str) -> None:
     ],
 )
 def test_a_url_becomes_the_one_that_works_and_stays_it(format_name: str, url: str, settled: str) -> None:
-    assert chat_urls.settle(format_name, url) == settled
-    assert chat_urls.settle(format_name, settled) == settled
+    assert chat_urls.normalize(format_name, url) == settled
+    assert chat_urls.normalize(format_name, settled) == settled
 
 
 @pytest.mark.parametrize("url", ["https://ntfy.sh/", "https://ntfy.sh/a.b", "https://ntfy.sh/" + "x" * 65])
 def test_ntfy_needs_a_topic(url: str) -> None:
-    with pytest.raises(FormatFault, match="must name ntfy’s topic"):
-        chat_urls.settle("ntfy", url)
+    with pytest.raises(FormatError, match="must name ntfy’s topic"):
+        chat_urls.normalize("ntfy", url)
 
 
 @pytest.mark.parametrize(
     "url", [BOT, BOT + "?chat_id=", BOT + "?chat_id=%20", BOT.replace("sendMessage", "getMe") + "?chat_id=1"]
 )
 def test_telegram_needs_a_chat_and_its_method(url: str) -> None:
-    with pytest.raises(FormatFault, match="must be like https"):
-        chat_urls.settle("telegram", url)
+    with pytest.raises(FormatError, match="must be like https"):
+        chat_urls.normalize("telegram", url)
 
 
 def test_topic_and_chat_are_read_from_the_settled_url() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from guestbook.outbound import formats
-from guestbook.outbound.formats import FormatFault, sample_data, template
+from guestbook.outbound.formats import FormatError, sample_data, template
 from guestbook.storage.models.webhook import EVENTS
 from tests.outbound.formats.cases import MOMENT, body, comment
 
@@ -13,7 +13,7 @@ GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
 
 
 def fault(source: str | None, event: str = "comment.created") -> str:
-    with pytest.raises(FormatFault) as caught:
+    with pytest.raises(FormatError) as caught:
         formats.render("template", event, MOMENT, comment('say "hi"'), template=source)
     return str(caught.value)
 
@@ -89,9 +89,9 @@ def test_what_gives_no_body_says_why_in_a_sentence(source: str | None, sentence:
 
 def test_what_is_saved_is_tried_on_each_event_that_is_wanted() -> None:
     template.check(GOOD, ["comment.created", "comment.deleted"])
-    with pytest.raises(FormatFault, match=r"^For webhook\.disabled: The template asks for what"):
+    with pytest.raises(FormatError, match=r"^For webhook\.disabled: The template asks for what"):
         template.check(GOOD, ["comment.created", "webhook.disabled"])
-    with pytest.raises(FormatFault, match=r"^Line 2 of the template"):
+    with pytest.raises(FormatError, match=r"^Line 2 of the template"):
         template.check("\n{% if %}", [])
 
 
@@ -101,7 +101,7 @@ def test_what_nobody_can_foresee_is_not_tried() -> None:
 
 def test_a_template_that_quotes_by_itself_is_found_out_before_it_is_saved() -> None:
     for part in ("name", "message"):
-        with pytest.raises(FormatFault, match="does not give JSON"):
+        with pytest.raises(FormatError, match="does not give JSON"):
             template.check(f'{{"text": "{{{{ comment.{part} }}}}"}}', ["comment.created"])
 
 

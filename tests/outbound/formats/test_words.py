@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from guestbook.outbound.formats import sample_data, wording
-from guestbook.outbound.formats.wording import Words
+from guestbook.outbound.formats.wording import Wording
 from tests.outbound.formats.cases import LINK, comment
 
 HOME = "https://book.example"
@@ -14,7 +14,7 @@ HOME = "https://book.example"
 def test_a_comment_says_who_wrote_it_whence_and_with_which_website() -> None:
     data = comment(website="https://ada.example/", origin={"name": "GitHub", "url": None})
     said = wording.of("comment.created", data)
-    assert said == Words("New comment in My book", "Ada · via GitHub · https://ada.example/", "Hello", LINK)
+    assert said == Wording("New comment in My book", "Ada · via GitHub · https://ada.example/", "Hello", LINK)
 
 
 @pytest.mark.parametrize("website", [None, ""])
@@ -34,7 +34,7 @@ def test_one_that_is_gone_leads_to_the_book() -> None:
 
 def test_an_answer_says_to_whom() -> None:
     said = wording.of("comment.replied", comment() | {"reply": {"message": "Thanks"}})
-    assert said == Words("An answer to Ada in My book", "", "Thanks", LINK)
+    assert said == Wording("An answer to Ada in My book", "", "Thanks", LINK)
 
 
 def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:

@@ -19,7 +19,7 @@ import requests  # noqa: F401  so that no child has to import it
 
 import guestbook
 from guestbook.background import cron  # noqa: F401  likewise
-from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.dispatcher import Dispatcher
 from tests.system.chaos import points
 
 
@@ -94,15 +94,15 @@ def _become(order: dict[str, Any]) -> NoReturn:
 
 def _announce(path: Path) -> None:
     """Write down the name under which this process will lease rows."""
-    begin = Dispatch.__init__
+    begin = Dispatcher.__init__
 
-    def begin_and_tell(self: Dispatch, *values: Any, **options: Any) -> None:
+    def begin_and_tell(self: Dispatcher, *values: Any, **options: Any) -> None:
         begin(self, *values, **options)
         fresh = path.with_suffix(".part")
         fresh.write_text(self._name)
         fresh.rename(path)
 
-    Dispatch.__init__ = begin_and_tell  # type: ignore[method-assign]
+    Dispatcher.__init__ = begin_and_tell  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, event
 from guestbook.background import retention
 from guestbook.inbound import actions, evaluate
 from guestbook.outbound import recorder
-from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.recorder import Tally
-from guestbook.outbound.worker_pool import Crew
+from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.storage import batch_delete, database
 
@@ -44,26 +44,26 @@ def before_claim_commits() -> None:
 
 def after_claim() -> None:
     """Die when the claim is committed and no thread has it yet."""
-    load = Crew.load
+    load = WorkerPool.load
 
-    def die_with_work(self: Any, key: str, errands: Iterable[Any], **options: Any) -> None:
-        if work := list(errands):
+    def die_with_work(self: Any, key: str, tasks: Iterable[Any], **options: Any) -> None:
+        if work := list(tasks):
             die()
         load(self, key, work, **options)
 
-    Crew.load = die_with_work  # type: ignore[method-assign]
+    WorkerPool.load = die_with_work  # type: ignore[method-assign]
 
 
 def after_post() -> None:
     """Die when the receiver has answered and no transaction has begun to say so."""
-    settle = Dispatch._settle
+    settle = Dispatcher._settle
 
     def die_with_results(self: Any, claiming: bool) -> Any:
         if any(outcome.started_at for outcome in self._unsaved):
             die()
         return settle(self, claiming)
 
-    Dispatch._settle = die_with_results  # type: ignore[method-assign]
+    Dispatcher._settle = die_with_results  # type: ignore[method-assign]
 
 
 def inside_acknowledgement() -> None:
@@ -138,18 +138,18 @@ def impatient() -> None:
 
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
-    begin, claim, tidy = Dispatch.__init__, Dispatch._claim, retention.prune
+    begin, claim, tidy = Dispatcher.__init__, Dispatcher._claim, retention.prune
     at_start: list[float] = []
     costs: list[float] = []  # milliseconds a row, claim by claim
 
-    def begin_measured(self: Dispatch, *values: Any, **options: Any) -> None:
+    def begin_measured(self: Dispatcher, *values: Any, **options: Any) -> None:
         begin(self, *values, **options)
         at_start.append(_memory("VmRSS"))
 
-    def claim_measured(self: Dispatch, connection: Connection) -> Any:
+    def claim_measured(self: Dispatcher, connection: Connection) -> Any:
         began = time.monotonic()
         claimed = claim(self, connection)
-        if rows := sum(len(errands) for _, errands in claimed):
+        if rows := sum(len(tasks) for _, tasks in claimed):
             costs.append((time.monotonic() - began) * 1000 / rows)
         return claimed
 
@@ -159,8 +159,8 @@ def measured() -> None:
         print(json.dumps({"grown": _memory("VmHWM") - at_start[0], "early": early, "late": late}))
         return tidy(*values, **options)
 
-    Dispatch.__init__ = begin_measured  # type: ignore[method-assign]
-    Dispatch._claim = claim_measured  # type: ignore[method-assign]
+    Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]
+    Dispatcher._claim = claim_measured  # type: ignore[method-assign]
     retention.prune = tidy_and_tell
 
 

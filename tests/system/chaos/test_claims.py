@@ -10,7 +10,7 @@ import pytest
 
 from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.recorder import Tally
 from guestbook.queue import leases
 from guestbook.storage import database
@@ -113,7 +113,7 @@ class Background:
     """A drain of the outbox in a thread."""
 
     def __init__(self, book: Book) -> None:
-        self._dispatch = Dispatch(book.engine, book.settings, concurrency=4)
+        self._dispatch = Dispatcher(book.engine, book.settings, concurrency=4)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 

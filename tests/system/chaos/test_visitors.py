@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import outbox
-from guestbook.outbound.dispatcher import Dispatch
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.storage import database
 from tests.support.receiver import Answer, Receiver
 from tests.system.chaos.book import Book
@@ -65,7 +65,7 @@ def test_a_visitor_who_comes_just_before_a_tick_commits_need_not_wait_for_it(
             refused.append(error)
 
     event.listen(each_book.engine, "commit", visit)
-    dispatch = Dispatch(each_book.engine, each_book.settings, concurrency=4)
+    dispatch = Dispatcher(each_book.engine, each_book.settings, concurrency=4)
     dispatch.run(until=time.monotonic() + 10, stay=False, stop=StopFlag())
     assert visits == [1]
     assert refused == []

@@ -344,7 +344,7 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, inbox: Inb
 def test_all_that_failed_since_are_counted_and_go_in_bites(
     owner: Owner, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "BITE", 2)
+    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
     other, now = inbox.add(name="Other"), clock.now()
     mine = [inbox.put(status="failed", received_at=now - (hours + 0.5) * HOUR) for hours in range(5)]
     inbox.put(other, status="failed")

@@ -88,7 +88,7 @@ def test_a_selection_is_counted_before_anything_happens(
 def test_all_that_failed_since_are_counted_and_go_in_bites(
     owner: Owner, app: Flask, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "BITE", 2)
+    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
     with app.app_context():
         other = factories.webhook(name="Other")
     now = clock.now()

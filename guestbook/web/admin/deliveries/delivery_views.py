@@ -58,7 +58,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
         earlier=earlier,
         outlook=_outlook(delivery, webhook, clock.now()),
         is_live=_is_live(delivery, webhook, clock.now()),
-        erased=erasure.ERASED,
+        erased=erasure.DELIVERY_ERASED,
     )
 
 
@@ -84,7 +84,7 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         webhook=webhook,
         attempt=attempt,
         it=signature_explanation.of(delivery, webhook, attempt, clock.now()),
-        erased=erasure.ERASED,
+        erased=erasure.DELIVERY_ERASED,
     )
 
 
@@ -96,7 +96,7 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         was_new = delivery.status == "new"
         is_free = bool(requeue.make_due(session, Delivery, [delivery.id], clock.now()))
         is_disabled = row_lookup.find(Webhook, delivery.webhook_id).disabled_at is not None
-    told = erasure.ERASED if delivery.erased_at else _told(is_free, was_new, is_disabled)
+    told = erasure.DELIVERY_ERASED if delivery.erased_at else _told(is_free, was_new, is_disabled)
     return action_result.done(told, "admin.deliveries.show", delivery_id=delivery_id)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from guestbook.comments import book
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import formats, webhooks
-from guestbook.outbound.formats import FORMATS, FormatFault, chat_urls, sample_data, template
+from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, sample_data, template
 from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.models.webhook import EVENTS
@@ -39,7 +39,7 @@ def of(typed: Typed) -> Preview:
         body = formats.render(name, event, clock.now(), data, url=typed.url, template=wording)
         if name == "template" and wording:
             template.check(wording, [one for one in typed.events if one in EVENTS])
-    except FormatFault as error:
+    except FormatError as error:
         return Preview(name, event, is_real, fault=str(error))
     return Preview(name, event, is_real, byte_view.view(body.encode()).text)
 

@@ -9,7 +9,7 @@ from flask import request
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.outbound import webhooks
-from guestbook.outbound.sender import HIDDEN
+from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.models import Webhook
 from guestbook.web import row_lookup

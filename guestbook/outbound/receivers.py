@@ -1,0 +1,71 @@
+"""Receivers from the webhooks' rows, made once for as long as a row does not change."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Text, type_coerce
+
+from guestbook.lib import signing
+from guestbook.outbound import response_policy
+from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.outbound.tasks import Receiver
+from guestbook.storage.models import Webhook
+
+# Of a webhook; the headers as they are stored, for broken ones are the attempt's fault, not the pass's.
+COLUMNS = (
+    Webhook.id,
+    Webhook.name,
+    Webhook.url,
+    type_coerce(Webhook.headers, Text).label("headers"),
+    Webhook.secret,
+    Webhook.previous_secret,
+    Webhook.previous_secret_expires_at,
+    Webhook.format,
+)
+
+
+class Receivers:
+    """Remembers what was made of the webhooks' rows, for as long as those do not change."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
+
+    def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
+        """Return the receiver of a row with `COLUMNS`, and whether it is another one than the last time."""
+        expires = row.previous_secret_expires_at
+        previous = row.previous_secret if expires and expires > now else None
+        key = (row.name, row.url, row.headers, row.secret, previous, row.format)
+        known = self._known.get(row.id)
+        if known is not None and known[0] == key:
+            return known[1], False
+        self._known[row.id] = (key, receiver(row.id, *key))
+        return self._known[row.id][1], True
+
+
+def receiver(
+    webhook_id: str,
+    name: str,
+    url: str,
+    headers: str,
+    secret: str,
+    previous: str | None,
+    format_name: str = "json",
+) -> Receiver:
+    """Make a receiver from the values of a row; what is wrong with them becomes its fault."""
+    fault = None
+    own: dict[str, str] = {}
+    keys: tuple[bytes, ...] = ()
+    try:
+        own = {str(key): str(value) for key, value in json.loads(headers).items()}
+    except (ValueError, AttributeError, RecursionError):
+        fault = "Nothing was sent: the webhook's stored headers are no JSON object of names and values."
+    try:
+        keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
+    except ValueError:
+        fault = (
+            "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
+        )
+    shown = dict.fromkeys(own, HIDDEN)
+    read = response_policy.reader(format_name)
+    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, fault, read)
