@@ -5,12 +5,13 @@ from functools import cache
 from typing import Any
 
 from celery.exceptions import Reject
-from celery.signals import celeryd_after_setup
+from celery.signals import after_setup_logger, celeryd_after_setup
 from sqlalchemy.exc import DBAPIError
 
 import guestbook
 from guestbook.background.celery.consumer import Hands
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app
+from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -22,14 +23,14 @@ _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(NO_BROKER)
 app = celery_app(_settings.broker_url)
-log = logging.getLogger("guestbook.worker")
+log = logging.getLogger(__name__)
 
 
 def deliver(delivery_id: object, token: object) -> None:
     """Send one delivery."""
     tally = _or_later(lambda hands: hands.deliver(delivery_id, token))
-    for line in tally.story:
-        log.info(line)
+    for line, fields in tally.story:
+        log.info(line, extra=fields)
     for line in tally.disabled:
         log.warning(line)
     if tally.limit:
@@ -65,6 +66,13 @@ def _note_size(instance: Any, **_: Any) -> None:
     app.conf.worker_concurrency = instance.concurrency
 
 
+def _log_as_json(logger: logging.Logger, **_: Any) -> None:
+    for handler in logger.handlers:
+        handler.setFormatter(JsonFormatter())
+
+
+if _settings.log_format == "json":
+    after_setup_logger.connect(_log_as_json)
 app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
 celeryd_after_setup.connect(_note_size)

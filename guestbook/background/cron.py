@@ -1,5 +1,6 @@
 """A pass: one run of the cron command, from its lock to its last line."""
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from guestbook.storage.models import Pass
 PRUNE_FOR = 1.0  # seconds that a pass spends on retention
 PRUNE_LATE = 0.5  # the same when its time is over
 STEADY_FOR = timedelta(days=2)  # without a gap as long in its passes, until a clock is believed
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,15 @@ def run(
     settings: Settings,
     options: Options,
     *,
-    narrate: Callable[[str], None] = lambda _line: None,
     after_tick: Callable[[Tally], None] | None = None,
 ) -> Report | None:
     """Do everything that is due; None when another pass holds the lock."""
     with begun(engine, settings, options.max_seconds, housekeeping=options.housekeeping) as stage:
         if stage is None:
+            log.info("Another pass is running; it does the work.")
             return None
-        inbox = Inbox(engine, settings, narrate=narrate)
-        dispatch = Dispatcher(engine, settings, concurrency=options.concurrency, narrate=narrate)
+        inbox = Inbox(engine, settings)
+        dispatch = Dispatcher(engine, settings, concurrency=options.concurrency)
         if not options.outbox:
             inbox.drain(until=stage.until, stop=stage.stop)
         else:
@@ -74,7 +76,21 @@ def run(
             )
             if beside and dispatch.tally.fault:  # it has nothing to do with what came in
                 beside.drain(until=stage.until, stop=stage.stop)
-        return Report(dispatch.tally, inbox.counts)
+    report = Report(dispatch.tally, inbox.counts)
+    _log_figures(options, report)
+    return report
+
+
+def _log_figures(options: Options, report: Report) -> None:
+    came, went = report.inbox, report.outbox
+    failed = came.failed.total() + came.refused
+    if options.inbox and (came.processed or failed or not options.outbox):
+        figures = {"processed": came.processed, "failed": failed}
+        log.info("Inbox: processed %(processed)d, failed %(failed)d.", figures, extra=figures)
+    if options.outbox:
+        figures = {"processed": went.processed, "retried": went.retried, "given_up": went.failed}
+        words = "Processed %(processed)d, to be retried %(retried)d, given up %(given_up)d."
+        log.info(words, figures, extra=figures)
 
 
 @dataclass(slots=True)

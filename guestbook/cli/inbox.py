@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from guestbook.background import cron
 from guestbook.cli import cron as commands
-from guestbook.cli import output, requeue
+from guestbook.cli import output, requeue, terminal_log
 from guestbook.cli.help_sections import Group
 from guestbook.inbound import evaluate, event_view
 from guestbook.queries import listing
@@ -42,11 +42,11 @@ def inbox() -> None:
     show_default=True,
     help="Start nothing new after so many seconds.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Tell what happens to each event.")
+@terminal_log.verbose_option("Tell what happens to each event.")
 @output.command
-def process(max_seconds: float, verbose: bool) -> None:
+def process(max_seconds: float) -> None:
     """Work through what came in, and nothing else. Silence means that all is well."""
-    commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False), verbose)
+    commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False))
 
 
 @inbox.command("list")

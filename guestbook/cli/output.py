@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from guestbook.cli import terminal_log
 from guestbook.lib import clock, display_width, unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
@@ -42,6 +42,8 @@ NO_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M", bound=Base)
+
+log = logging.getLogger(__name__)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -70,19 +72,16 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:
-        if not _narrating():  # the pool logs the traceback of a lost connection besides raising it
-            logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
-        try:
-            return unit_of_work.complete(lambda: function(*args, **options))
-        except Refused as error:
-            raise click.ClickException(str(error)) from None
-        except MemoryError:
-            click.echo(NO_MEMORY, err=True)
-            sys.exit(AWAY)
-        except (DBAPIError, PoolTimeout) as error:
-            if _narrating():
-                traceback.print_exc()
-            give_up(error)
+        with terminal_log.shown(settings().log_format):
+            try:
+                return unit_of_work.complete(lambda: function(*args, **options))
+            except Refused as error:
+                raise click.ClickException(str(error)) from None
+            except MemoryError:
+                log.error(NO_MEMORY)
+                sys.exit(AWAY)
+            except (DBAPIError, PoolTimeout) as error:
+                give_up(error)
 
     return with_appcontext(run)
 
@@ -90,15 +89,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 def give_up(error: DBAPIError | PoolTimeout) -> NoReturn:
     """End with the sentence that fits the database's error."""
     fault = database_errors.fault_of(error)
-    said = fault.value if fault is Fault.NO_TABLES else f"{fault.value}: {safe(database_errors.words(error))}"
+    said = fault.value if fault is Fault.NO_TABLES else f"{fault.value}: {database_errors.words(error)}"
     advice = f". {INIT_DB[fault]} with: {typed('init-db')}" if fault in INIT_DB else ""
-    click.echo(said + advice, err=True)
+    log.error(said + advice, exc_info=error if terminal_log.is_verbose() else None)
     sys.exit(AWAY if fault is Fault.AWAY else 1)
-
-
-def _narrating() -> bool:
-    context = click.get_current_context(silent=True)
-    return bool(context and context.params.get("verbose"))
 
 
 def typed(words: str) -> str:

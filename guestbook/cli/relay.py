@@ -1,10 +1,11 @@
 """Hand what is due to RabbitMQ, where Celery's workers take it. For who outgrows one machine."""
 
+import logging
 import sys
 
 import click
 
-from guestbook.cli import cron, output
+from guestbook.cli import cron, output, terminal_log
 from guestbook.lib.text import counted
 from guestbook.storage.database import db
 
@@ -12,6 +13,7 @@ NO_BROKER = (
     "GUESTBOOK_BROKER_URL is not set: it names the RabbitMQ, as in amqp://user:password@host:5672/vhost."
 )
 NO_CELERY = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -24,9 +26,9 @@ NO_CELERY = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
 )
 @click.option("--stay", is_flag=True, help="Wait for more until --max-seconds are over.")
 @click.option("--take-back", is_flag=True, help="Make due again what was published and not started.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell what is published.")
+@terminal_log.verbose_option("Tell what is published.")
 @output.command
-def relay(max_seconds: float, stay: bool, take_back: bool, verbose: bool) -> None:
+def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
     """Give what is due to Celery's workers through RabbitMQ, and tidy up. Instead of cron.
 
     A second one beside a running one ends at once. Silence means that all is well.
@@ -43,13 +45,10 @@ def relay(max_seconds: float, stay: bool, take_back: bool, verbose: bool) -> Non
     settings = output.settings()
     if not settings.broker_url:
         raise click.ClickException(NO_BROKER)
-    narrate = cron.narrator(verbose)
     try:
-        done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay, narrate=narrate)
+        done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay)
     except BrokerAway as error:
-        click.echo(f"The broker cannot be used now: {output.safe(str(error))}. What is due waits.", err=True)
+        log.error("The broker cannot be used now: %s. What is due waits.", error)
         sys.exit(output.AWAY)
-    if done is None:
-        narrate("Another relay is running; it does the work.")
-    else:
-        cron.complain(done)
+    if done:
+        cron.warn_of_deliveries(done)

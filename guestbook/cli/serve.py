@@ -36,7 +36,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     """
     from guestbook.lib import http_server  # here: waitress would make each start of cron slower
 
-    logging.basicConfig()
+    if output.settings().log_format == "text":
+        logging.basicConfig(force=True)  # a server's lines name their level and module
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
     try:
         serving, where = http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)

@@ -21,8 +21,10 @@ class Counts:
         self.refused += other.refused
         self.failed += other.failed
 
-    def note(self, event: Arrived, source: Source, judgement: Judgement, note: str | None) -> str:
-        """Count one event and return the line that tells of it."""
+    def note(
+        self, event: Arrived, source: Source, judgement: Judgement, note: str | None
+    ) -> tuple[str, dict[str, object]]:
+        """Count one event and return its line of the log, with the fields."""
         if not judgement.error:
             self.processed += 1
         elif judgement.is_genuine:
@@ -31,4 +33,9 @@ class Counts:
             self.refused += 1
         what = judgement.facts.event or "an event"
         fate = f"failed. {judgement.error}" if judgement.error else f"processed. {note or ''}".rstrip()
-        return f"{event.id} {what} of {source.name}: {fate}"
+        fields: dict[str, object] = {
+            "inbound_event_id": event.id,
+            "source_id": source.id,
+            "event": judgement.facts.event,
+        }
+        return f"{event.id} {what} of {source.name}: {fate}", fields

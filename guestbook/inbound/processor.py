@@ -1,7 +1,8 @@
 """Work through the inbox: the pass's half that turns inward. The main thread does it, a batch at a time."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -27,6 +28,7 @@ COUNT_EVERY = 1.0  # seconds between two looks at the sources' budgets
 REST = 0.02  # seconds between two batches, for the web's turn to write
 MOST_LOSSES = 10  # passes that may die over one event before it is left alone
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
+log = logging.getLogger(__name__)
 
 Batch = list[tuple[Arrived, Source]]
 Judged = tuple[Arrived, Source, Judgement]
@@ -35,12 +37,9 @@ Judged = tuple[Arrived, Source, Judgement]
 class Inbox:
     """One drain of the inbox. Each batch is claimed, judged without a transaction, and settled."""
 
-    def __init__(
-        self, engine: Engine, settings: Settings, *, narrate: Callable[[str], None] = lambda _line: None
-    ) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
-        self._narrate = narrate
         self._name = ids.new()
         self._batches = 0
         self._count_at = 0.0  # on the monotonic clock
@@ -103,8 +102,8 @@ class Inbox:
         left = [event for event, _ in batch[len(judged) :]]
         self._size = len(judged) if left else min(2 * self._size, BATCH)
         counts, story = database.insist(self._engine, partial(self._settle, judged, left))
-        for line in story:
-            self._narrate(line)
+        for line, fields in story:
+            log.info(line, extra=fields)
         return counts
 
     def _take_over(self, event_id: str, token: str, connection: Connection) -> Batch:
@@ -164,7 +163,7 @@ class Inbox:
 
     def _settle(
         self, judged: Sequence[Judged], left: Sequence[Arrived], connection: Connection
-    ) -> tuple[Counts, list[str]]:
+    ) -> tuple[Counts, list[tuple[str, dict[str, object]]]]:
         counts, story = Counts(), []
         if left:
             back = [{"row_id": event.id, "token": event.token, "due_at": event.due_at} for event in left]
@@ -177,7 +176,7 @@ class Inbox:
 
     def _record(
         self, connection: Connection, event: Arrived, source: Source, judgement: Judgement, counts: Counts
-    ) -> str:
+    ) -> tuple[str, dict[str, object]]:
         """Do the deed and finish the row, together or not at all; one that goes wrong fails alone."""
         try:
             try:

@@ -63,6 +63,11 @@ def _can_be_seen(character: str) -> bool:
     return unicodedata.category(character) not in UNSEEN and character not in EMPTY_LOOKING
 
 
+def printable(text: str) -> str:
+    """Return a stranger's text with a blank for whatever a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """Return the number with its noun: `1 delivery`, `2,000 comments`; `many` is for those that take no s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -4,6 +4,7 @@ The main thread alone owns the database. A tick records what finished, claims wh
 keeps the webhooks' health, all in one transaction, so that the web gets its turn in between.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,7 @@ SLOWED = (
 NO_ROOM = "This host allows not a single request: it limits {}."
 ERASURE_LOOK = 0.5  # seconds between two looks whether a claimed delivery's comment was deleted for good
 PROBE = 0.25  # seconds between two looks for new work while requests are under way
+log = logging.getLogger(__name__)
 
 
 class Dispatcher:
@@ -48,7 +50,6 @@ class Dispatcher:
         settings: Settings,
         *,
         concurrency: int,
-        narrate: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -62,7 +63,6 @@ class Dispatcher:
         self._ticks = 0
         self._receivers = Receivers()
         self._unsaved: list[Outcome] = []
-        self._narrate = narrate
         self._lost = False
         self._asked = concurrency
         self._limit: str | None = None  # of the host, which allows fewer threads
@@ -188,8 +188,8 @@ class Dispatcher:
             tally, claimed, began = database.insist(self._engine, partial(self._write, False))
         self._held = time.monotonic() - began
         self.tally.add(tally)
-        for line in tally.story:
-            self._narrate(line)
+        for line, fields in tally.story:
+            log.info(line, extra=fields)
         return claimed
 
     def _make_room(self) -> None:

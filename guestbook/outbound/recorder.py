@@ -29,7 +29,7 @@ class Tally:
     disabled: list[str] = field(default_factory=list)
     fault: str | None = None  # of our own machine or proxy, which ended the pass
     limit: str | None = None  # of this host, which made the pass slower than it was asked to be
-    story: list[str] = field(default_factory=list)  # a line for each attempt, to be told after the commit
+    story: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # to be logged after the commit
 
     @property
     def failed(self) -> int:
@@ -125,9 +125,16 @@ def _count(result: Outcome, due_at: datetime | None, tally: Tally) -> None:
         tally.given_up[task.receiver.name, task.receiver.webhook_id] += 1
         fate = "given up"
     why = "" if result.ok else f" {result.error}"
-    tally.story.append(
-        f"{task.id} {task.event} to {task.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
-    )
+    line = f"{task.id} {task.event} to {task.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
+    fields = {
+        "delivery_id": task.id,
+        "webhook_id": task.receiver.webhook_id,
+        "event": task.event,
+        "attempt": task.attempts + 1,
+        "status_code": result.status_code,
+        "milliseconds": result.milliseconds,
+    }
+    tally.story.append((line, fields))
 
 
 def _record_attempts(connection: Connection, kept: Sequence[Outcome]) -> None:

@@ -44,6 +44,7 @@ class Settings:
     keep_processed_days: int
     keep_failed_days: int
     broker_url: str | None
+    log_format: str  # text or json
 
     @property
     def on_sqlite(self) -> bool:
@@ -79,6 +80,7 @@ def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Se
         keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
         broker_url=read("BROKER_URL", "", parsers.broker_url),
+        log_format=read("LOG_FORMAT", "text", parsers.one_of("text", "json")),
     )
 
 

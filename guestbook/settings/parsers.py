@@ -138,11 +138,20 @@ def schedule(text: str) -> tuple[float, ...]:
     return tuple(map(float, steps))
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a parser that takes one of these words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"it must be {' or '.join(words)}")
+        return text
+
+    return parse
+
+
 def true_or_false(text: str) -> bool:
-    """One of the two words."""
-    if text not in ("true", "false"):
-        raise ValueError("it must be true or false")
-    return text == "true"
+    """A switch."""
+    return one_of("true", "false")(text) == "true"
 
 
 def networks(text: str) -> tuple[Network, ...]:

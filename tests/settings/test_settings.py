@@ -52,6 +52,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "OUTBOUND_PROXY": [("", None), ("http://me:pw@proxy.example:3128", "http://me:pw@proxy.example:3128")],
     "KEEP_PROCESSED_DAYS": [("0", 0), ("36500", 36500)],
     "KEEP_FAILED_DAYS": [("1", 1)],
+    "LOG_FORMAT": [("text", "text"), ("json", "json")],
     "BROKER_URL": [("", None), ("amqp://me:pw@rabbit:5672//", "amqp://me:pw@rabbit:5672//")],
 }
 BAD = {
@@ -109,6 +110,7 @@ BAD = {
         "http://proxy.example:hunter2",
     ],
     "KEEP_PROCESSED_DAYS": ["", "-1", "36501", "30 days", "٣"],
+    "LOG_FORMAT": ["", "JSON", "xml"],
     "KEEP_FAILED_DAYS": ["", "x", "99999999999"],
     "BROKER_URL": ["hunter2", "redis://me:hunter2@host", "amqp://", "amqp://me:hunter2@host:x"],
 }

@@ -13,7 +13,7 @@ from guestbook.background.celery.messages import QUEUES
 
 MOST_BYTES = 4096  # of a body; ours have 200
 FORBIDDEN = ("eta", "expires")  # headers by which a message would wait in the worker, or not count
-log = logging.getLogger("guestbook.worker")
+log = logging.getLogger(__name__)
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types

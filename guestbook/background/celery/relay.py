@@ -1,7 +1,7 @@
 """The relay: a pass that hands what is due to the broker instead of doing it."""
 
+import logging
 import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ from guestbook.storage.models import (
 )
 
 TICK = 0.05  # seconds between two looks at what workers have done
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -39,7 +40,6 @@ def run(
     *,
     max_seconds: float,
     stay: bool,
-    narrate: Callable[[str], None] = lambda _line: None,
 ) -> Tally | None:
     """Publish what is due until nothing is, or with `stay` until the time is over, and keep house.
 
@@ -52,9 +52,10 @@ def run(
         cron.begun(engine, settings, max_seconds, housekeeping=True, lock=file_lock.RELAY) as stage,
     ):
         if stage is None:
+            log.info("Another relay is running; it does the work.")
             return None
         since = _last_end(engine) or clock.now()  # what workers did between two relays is told of too
-        _loop(engine, settings, publisher, stage, stay, narrate)
+        _loop(engine, settings, publisher, stage, stay)
         stage.tally = _done_since(engine, since)
         return stage.tally
 
@@ -70,7 +71,6 @@ def _loop(
     publisher: Publisher,
     stage: Stage,
     stay: bool,
-    narrate: Callable[[str], None],
 ) -> None:
     outbox = Belt(
         engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, retry_policy.lease(settings.timeout)
@@ -83,8 +83,8 @@ def _loop(
             seen = watch.version()  # before the look, or what comes after it would be overslept
             came, went = inbox.work(publisher), outbox.work(publisher)
             if came or went:
-                deliveries = counted(went, "delivery", "deliveries")
-                narrate(f"Published {deliveries} and {counted(came, 'inbound event')}.")
+                figures = counted(went, "delivery", "deliveries"), counted(came, "inbound event")
+                log.info("Published %s and %s.", *figures, extra={"deliveries": went, "inbound_events": came})
             next_due = _next_due(engine, watch)
             if next_due and next_due <= clock.now():
                 stage.stop.wait(TICK)  # their windows are full, or there is more

@@ -52,6 +52,7 @@ class Place:
             "KEEP_PROCESSED_DAYS": "30",
             "KEEP_FAILED_DAYS": "90",
             "BROKER_URL": "",
+            "LOG_FORMAT": "text",
         }
         return {PREFIX + name: value for name, value in named.items()}
 

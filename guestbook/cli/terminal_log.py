@@ -1,0 +1,77 @@
+"""What a command shows of the log: warnings on stderr, and with -v what it does, on stdout."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO, TypeVar
+
+import click
+
+from guestbook.lib.json_log import JsonFormatter
+from guestbook.lib.text import printable
+
+VERBOSE = "guestbook.verbose"  # key in click's context
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def verbose_option(help_text: str) -> Callable[[F], F]:
+    """Return the -v of a command; the command itself only logs."""
+    return click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_note_verbose, help=help_text
+    )
+
+
+def _note_verbose(context: click.Context, _param: click.Parameter, value: bool) -> None:
+    context.meta[VERBOSE] = value
+
+
+def is_verbose() -> bool:
+    """Whether the command that runs now was given -v."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(VERBOSE))
+
+
+@contextmanager
+def shown(log_format: str) -> Iterator[None]:
+    """Show the log on the terminal as long as a command runs."""
+    root, ours, handler = logging.getLogger(), logging.getLogger("guestbook"), _Handler()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else _TextFormatter())
+    level = ours.level
+    root.addHandler(handler)
+    if is_verbose():
+        ours.setLevel(logging.INFO)
+    else:  # the pool logs the traceback of a lost connection besides raising it
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(level)
+
+
+class _TextFormatter(logging.Formatter):
+    """Writes the message alone, below the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        traceback = f"{self.formatException(record.exc_info)}\n" if record.exc_info else ""
+        prefix = "guestbook: " if record.levelno == logging.WARNING else ""  # cron mails these to the owner
+        return traceback + prefix + printable(record.getMessage())
+
+
+class _Handler(logging.Handler):
+    """Writes to the streams that Python has at this moment. A full disk or a closed pipe stops no pass."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_error = record.levelno >= logging.WARNING
+        try:
+            click.echo(self.format(record), err=is_error)
+        except OSError:
+            _discard(sys.stderr if is_error else sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Lead what is still to be written, and what Python flushes at its end, to nowhere."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
