@@ -9,14 +9,13 @@ from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, text
+from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage import database
 from guestbook.storage.models import TOKENS, Token
 from guestbook.storage.models.admin_access import SCOPES
 
 PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
-NAME_LIMIT = 80  # characters, as in schema.sql
 USE_NOTED = timedelta(hours=1)  # how exact the last use is: a request that only reads should not write
 
 log = logging.getLogger(__name__)
@@ -46,11 +45,8 @@ def add(
 
 def check(name: str, scope: str, expires: str | None) -> tuple[str, datetime | None]:
     """Return the name and the end of a token as they are kept; raises Refused."""
-    name = text.clean_line(name)
-    if not name or len(name) > NAME_LIMIT:
-        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
-    if scope not in SCOPES:
-        raise Refused(f"Choose a scope: {', '.join(SCOPES)}.", field="scope")
+    name = validate.name(name)
+    validate.one_of(SCOPES, scope, field="scope", noun="scope")
     return name, _end(expires)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Verdict
-from guestbook.lib import clock, retry_policy, unit_of_work
+from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
 from guestbook.outbound import outbox
@@ -170,9 +170,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
 
 
 def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
-    length = len(answer.message)
-    if length > REPLY_LIMIT:
-        sentence = f"Your answer has {length:,} characters. Please use at most {REPLY_LIMIT:,}."
+    if sentence := validate.too_long("Your answer", answer.message, REPLY_LIMIT):
         raise Refused(sentence, field="reply")
     told = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
     excess = len(told.encode()) - REPLIED_LIMIT

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
+from guestbook.lib import validate
 from guestbook.lib.text import clean_line, clean_text
 
-NAME_LIMIT = 80  # characters, as in schema.sql
+VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
 WEBSITE_LIMIT = 500  # characters, as in schema.sql
 MESSAGE_LIMIT = 4000  # characters; at four bytes each the payload of a webhook stays under 20 kB
 
@@ -42,8 +43,8 @@ def read(fields: Mapping[str, str]) -> Draft:
 
 def website_error(url: str) -> str | None:
     """Say why this must not become a link, or None when it may."""
-    if len(url) > WEBSITE_LIMIT:
-        return f"This address has {len(url):,} characters. Please use one with at most {WEBSITE_LIMIT}."
+    if sentence := validate.too_long("This address", url, WEBSITE_LIMIT):
+        return sentence
     try:
         return _url_error(url)
     except ValueError:  # urlsplit's word for brackets, ports and characters that no host has
@@ -86,14 +87,10 @@ def _url_error(url: str) -> str | None:
 def _name_error(name: str) -> str | None:
     if not name:
         return "Please write your name."
-    if len(name) > NAME_LIMIT:
-        return f"This name has {len(name):,} characters. Please use at most {NAME_LIMIT}."
-    return None
+    return validate.too_long("This name", name, VISITOR_NAME_LIMIT)
 
 
 def _message_error(message: str) -> str | None:
     if not message:
         return "Please write a few words."
-    if len(message) > MESSAGE_LIMIT:
-        return f"Your message has {len(message):,} characters. Please use at most {MESSAGE_LIMIT:,}."
-    return None
+    return validate.too_long("Your message", message, MESSAGE_LIMIT)

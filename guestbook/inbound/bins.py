@@ -1,9 +1,8 @@
 """Bins: make, change and empty them, and store what they catch."""
 
 import json
-import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -13,12 +12,11 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import byte_text, ids, text
+from guestbook.lib import byte_text, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.queue import erasure
 from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
 
-NAME_LIMIT = 80
 REQUESTS = 200  # kept for each bin; retention.KEEP_CAUGHT says for how long
 KEPT = 256 * 1024  # bytes of a body
 HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: so a bin takes 100 MB at the most
@@ -30,8 +28,6 @@ FAILURE = 500  # the status of an answer that fails
 TYPES = ("text/plain", "application/json", "application/x-www-form-urlencoded")
 CHARSET = "; charset=utf-8"
 UNNAMED = "bin"
-NOT_IN_BODIES = re.compile("[\0\ud800-\udfff]")  # no database takes half a character
-NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,47 +169,25 @@ def _drop_oldest(session: Session, bin_id: str) -> None:
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
-    checks: dict[str, tuple[str, Callable[[Any], Any]]] = {
-        "name": ("name", _name),
+    checks: dict[str, tuple[str, validate.Check]] = {
+        "name": ("name", validate.name),
         "status": ("answer_status", _status),
         "body": ("answer_body", _body),
         "type": ("answer_type", _type),
         "delay": ("delay_milliseconds", _delay),
         "fail": ("failures_left", _failures),
     }
-    values: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for name, (column, check) in checks.items():
-        try:
-            if name in fields:
-                values[column] = check(fields[name])
-        except Refused as error:
-            wrong |= error.fields
-    if wrong:
-        raise Refused.of(wrong)
-    return values
-
-
-def _name(value: str) -> str:
-    name = text.clean_line(value)
-    if not name or len(name) > NAME_LIMIT:
-        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
-    return name
+    return validate.given(fields, checks)
 
 
 def _status(value: object) -> int:
-    status = _number(value)
-    if status is None or status % 1 or not 200 <= status <= 599:
-        raise Refused("The status must be a number from 200 to 599.", field="status")
-    return int(status)
+    return int(validate.number(value, 200, 599, field="status", what="The status must be a number"))
 
 
 def _body(value: str) -> str:
-    if NOT_IN_BODIES.search(value):
-        raise Refused("The body must be text without NUL.", field="body")
     if len(value) > BODY_LIMIT:
         raise Refused(f"The body must have at most {BODY_LIMIT:,} characters.", field="body")
-    return value
+    return validate.storable(value, field="body")
 
 
 def _type(value: str) -> str:
@@ -223,19 +197,10 @@ def _type(value: str) -> str:
 
 
 def _delay(value: object) -> int:
-    delay = _number(value)
-    if delay is None or delay > DELAY_LIMIT:
-        raise Refused(f"The delay must be 0 to {DELAY_LIMIT:g} seconds.", field="delay")
-    return round(delay * 1000)
+    what = "The delay must be a number of seconds"
+    return round(validate.number(value, 0, DELAY_LIMIT, field="delay", what=what, whole=False) * 1000)
 
 
 def _failures(value: object) -> int:
-    times = _number(value)
-    if times is None or times % 1 or times > FAILURES_LIMIT:
-        raise Refused(f"The failures must be a number from 0 to {FAILURES_LIMIT:,}.", field="fail")
-    return int(times)
-
-
-def _number(value: object) -> float | None:
-    typed = str(value).strip()
-    return float(typed) if typed.isascii() and NUMBER.fullmatch(typed) else None
+    what = "The failures must be a number"
+    return int(validate.number(value, 0, FAILURES_LIMIT, field="fail", what=what))

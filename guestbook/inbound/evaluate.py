@@ -169,7 +169,7 @@ def _write(source: Source, facts: Facts, payload: Any) -> Draft:
     name = text.clean_line(str(made.names.get("name") or facts.sender or "")) or source.name
     website = made.names.get("website")
     fields = {
-        "name": _cut(name, comment_form.NAME_LIMIT),
+        "name": _cut(name, comment_form.VISITOR_NAME_LIMIT),
         "website": website if isinstance(website, str) and not comment_form.website_error(website) else "",
         "message": _cut(text.clean_text(made.text), comment_form.MESSAGE_LIMIT),
     }

@@ -13,16 +13,15 @@ from sqlalchemy.orm import Session
 from guestbook.inbound import verification
 from guestbook.inbound.signature_headers import Unproven
 from guestbook.inbound.template_presets import READY
-from guestbook.lib import clock, ids, signing, template_sandbox, text, unit_of_work
+from guestbook.lib import clock, ids, signing, template_sandbox, text, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.storage import batch_delete, database
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OVERLAP, VERIFY
 
-NAME_LIMIT, SECRET_LIMIT, HEADER_LIMIT = 80, 200, 64  # characters, as in schema.sql
+SECRET_LIMIT, HEADER_LIMIT = 200, 64  # characters, as in schema.sql
 LEAST_MB, MOST_MB = 2, 1000  # of a source's budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147
-MEGABYTES = re.compile("[0-9]{1,4}")
 TOKEN_BYTES = 24  # of a source's URL
 DEFAULTS = {"github": "github", "standard": "guestbook", "token": "plain", "none": "plain"}  # of READY
 THEIRS = {  # senders who make the secret themselves: whose it is, and what they call it
@@ -116,9 +115,7 @@ def template_for(verify: str, template: str | None) -> str:
         raise Refused(str(error), field="template") from None
     if fault:
         raise Refused(fault, field="template")
-    if "\0" in wording or not _is_unicode(wording):
-        raise Refused("The template holds characters that no text has.", field="template")
-    return wording
+    return validate.storable(wording, field="template")
 
 
 def _fault(wording: str) -> str:
@@ -135,24 +132,15 @@ def _fill(source: Source, fields: Mapping[str, Any]) -> None:
     verify = fields.get("verify", source.verify)
     action = fields.get("action", source.action)
     checks: dict[str, Callable[[], Any]] = {
-        "name": lambda: _name(fields.get("name", source.name)),
-        "verify": lambda: _one_of(VERIFY, verify, "verify", "way to verify"),
-        "action": lambda: _one_of(ACTIONS, action, "action", "action"),
+        "name": lambda: validate.name(fields.get("name", source.name)),
+        "verify": lambda: validate.one_of(VERIFY, verify, field="verify", noun="way to verify"),
+        "action": lambda: validate.one_of(ACTIONS, action, field="action", noun="action"),
         "secret": lambda: _new_secret(source, verify, fields.get("secret")),
         "header": lambda: _header(source, verify, fields.get("header")),
         "template": lambda: _template(source, verify, action, fields.get("template")),
         "budget_mb": lambda: _budget(fields.get("budget_mb", source.budget_mb)),
     }
-    values: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for name, check in checks.items():
-        try:
-            values[name] = check()
-        except Refused as error:
-            wrong |= error.fields
-    if wrong:
-        raise Refused.of(wrong)
-    _set(source, values, relayed=fields.get("relayed"))
+    _set(source, validate.all_of(checks), relayed=fields.get("relayed"))
 
 
 def _set(source: Source, values: dict[str, Any], *, relayed: bool | None) -> None:
@@ -165,21 +153,6 @@ def _set(source: Source, values: dict[str, Any], *, relayed: bool | None) -> Non
         setattr(source, name, value)
     if relayed is not None:
         source.relayed_since = (source.relayed_since or now) if relayed else None
-
-
-def _name(value: str) -> str:
-    name = text.clean_line(value)
-    if not name or len(name) > NAME_LIMIT:
-        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
-    return name
-
-
-def _one_of(known: tuple[str, ...], value: str, field: str, noun: str) -> str:
-    if not value:
-        raise Refused(f"Choose the {noun}: {', '.join(known)}.", field=field)
-    if value not in known:
-        raise Refused(f"There is no {noun} {value!r}. There are {', '.join(known)}.", field=field)
-    return value
 
 
 def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
@@ -244,12 +217,5 @@ def _template(source: Source, verify: str, action: str, given: str | None) -> st
 
 
 def _budget(value: object) -> int:
-    typed = str(value).strip()
-    if not MEGABYTES.fullmatch(typed) or not LEAST_MB <= int(typed) <= MOST_MB:
-        sentence = f"The budget must be a number of megabytes, from {LEAST_MB} to {MOST_MB:,}."
-        raise Refused(sentence, field="budget_mb")
-    return int(typed)
-
-
-def _is_unicode(words: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in words)
+    what = "The budget must be a number of megabytes"
+    return int(validate.number(value, LEAST_MB, MOST_MB, field="budget_mb", what=what))

@@ -1,6 +1,6 @@
 """The desk: manage webhooks. Commands and buttons call these; what is wrong is refused in one sentence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook import transport
-from guestbook.lib import clock, ids, text, unit_of_work
+from guestbook.lib import clock, ids, text, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.outbound import custom_headers, outbox
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
@@ -20,7 +20,6 @@ from guestbook.storage.models.webhook import EVENTS, Template
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
-NAME_LIMIT = 80
 
 
 def add(
@@ -40,7 +39,7 @@ def add(
     wording = values.pop("template", None)
     host = urlsplit(values["url"]).hostname or ""
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
-    values = {"name": host[:NAME_LIMIT], "format": guess, "headers": {}, **values}
+    values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = _settled(webhook.format, webhook.url, settings)
     _check_template(webhook.format, webhook.events, wording)
@@ -130,25 +129,15 @@ def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:
 
 def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
-    checks: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    checks: dict[str, tuple[str, validate.Check]] = {
         "url": ("url", lambda value: _url(value, settings)),
-        "name": ("name", _name),
+        "name": ("name", validate.name),
         "format_name": ("format", _format),
         "events": ("events", _events),
         "headers": ("headers", lambda value: custom_headers.read(value, old_headers)),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
     }
-    values: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for name, (column, check) in checks.items():
-        try:
-            if name in fields:
-                values[column] = check(fields[name])
-        except Refused as error:
-            wrong |= error.fields
-    if wrong:
-        raise Refused.of(wrong)
-    return values
+    return validate.given(fields, checks)
 
 
 def _url(value: str, settings: Settings) -> str:
@@ -216,24 +205,13 @@ def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> N
     session.flush()
 
 
-def _name(value: str) -> str:
-    name = text.clean_line(value)
-    if not name or len(name) > NAME_LIMIT:
-        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
-    return name
-
-
 def _format(name: str) -> str:
-    if name not in FORMATS:
-        raise Refused(f"There is no format {name!r}. The formats are {', '.join(FORMATS)}.", field="format")
-    return name
+    return validate.one_of(FORMATS, name, field="format", noun="format")
 
 
 def _events(names: Sequence[str]) -> str:
     if not names:
         raise Refused("Choose at least one event, or nothing will ever be sent.", field="events")
     for name in names:
-        if name not in EVENTS:
-            known = ", ".join(EVENTS)
-            raise Refused(f"There is no event {name!r}. The events are {known}.", field="events")
+        validate.one_of(EVENTS, name, field="events", noun="event")
     return " ".join(dict.fromkeys(names))

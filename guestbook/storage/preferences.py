@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, literal_column, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import text
+from guestbook.lib import text, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import SETTINGS, Setting
 
@@ -110,15 +110,15 @@ def _line(value: str) -> str:
     title = text.clean_line(value)
     if not title:
         raise ValueError("Please give the book a title.")
-    if len(title) > TITLE_LIMIT:
-        raise ValueError(f"This title has {len(title):,} characters. Please use at most {TITLE_LIMIT}.")
+    if sentence := validate.too_long("This title", title, TITLE_LIMIT):
+        raise ValueError(sentence)
     return title
 
 
 def _words(value: str) -> str:
     words = text.clean_text(value)
-    if len(words) > WORDS_LIMIT:
-        raise ValueError(f"This has {len(words):,} characters. Please use at most {WORDS_LIMIT:,}.")
+    if sentence := validate.too_long("This", words, WORDS_LIMIT):
+        raise ValueError(sentence)
     return words
 
 

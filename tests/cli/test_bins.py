@@ -52,7 +52,7 @@ def test_add_takes_everything_that_a_bin_has(shell: Shell) -> None:
     ("options", "sentence"),
     [
         (("--status", "99"), "Error: The status must be a number from 200 to 599."),
-        (("--delay", "6"), "Error: The delay must be 0 to 5 seconds."),
+        (("--delay", "6"), "Error: The delay must be a number of seconds from 0 to 5."),
         (("--fail", "x"), "Error: The failures must be a number from 0 to 1,000."),
         (("--type", "text/html"), "Error: The content type must be one of text/plain, "),
         (("",), "Error: The name must have 1 to 80 characters."),

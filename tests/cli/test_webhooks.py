@@ -50,7 +50,7 @@ def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((URL, "--event", "comment"), "Error: There is no event 'comment'. The events are "),
+        ((URL, "--event", "comment"), "Error: There is no event 'comment'. Choose one of: "),
         ((URL, "--header", "X-Token"), "Error: The header 'X-Token' needs the form 'Name: value'."),
         ((URL, "--header", "Host: x"), "Error: The header Host is set by the guestbook itself."),
         ((URL, "--name", ""), "Error: The name must have 1 to 80 characters."),

@@ -113,8 +113,8 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
         ({"verify": "token", "header": "Host"}, "header", "Every request has the header Host"),
         ({"template": "{{ payload }}"}, "template", "The action log needs no template"),
         ({"action": "comment", "template": "{% if %}"}, "template", "Line 1 of the template: "),
-        ({"action": "comment", "template": "a\0"}, "template", "The template holds characters"),
-        ({"action": "comment", "template": "\udfff"}, "template", "The template holds characters"),
+        ({"action": "comment", "template": "a\0"}, "template", "The template must be text without NUL"),
+        ({"action": "comment", "template": "\udfff"}, "template", "The template must be text without NUL"),
         ({"action": "comment", "template": "x" * 8001}, "template", "A template has at most 8,000"),
         (
             {"action": "comment", "verify": "stripe", "secret": "whsec_1"},

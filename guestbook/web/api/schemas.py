@@ -1,8 +1,7 @@
 """The shapes of what is asked and answered, as JSON Schema; the document shows them."""
 
 from guestbook.comments import book, comment_form
-from guestbook.lib import byte_text, template_sandbox
-from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.models import comment as comments
 from guestbook.storage.models import delivery as deliveries
@@ -21,7 +20,7 @@ ID: Schema = {"type": "string", "pattern": ID_PATTERN}
 URL: Schema = {"type": "string", "format": "uri"}
 TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
 HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
-NAME: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.NAME_LIMIT}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT}
 MESSAGE: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT}
 
 
@@ -54,7 +53,7 @@ WEBHOOK_FIELDS: Schema = {
         "maxLength": url_checks.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
-    "name": {"type": "string", "minLength": 1, "maxLength": outbound_webhooks.NAME_LIMIT},
+    "name": {"type": "string", "minLength": 1, "maxLength": validate.NAME_LIMIT},
     "format": one_of(
         *FORMATS,
         description="How the body is written. Without it, a new webhook gets the one of the chat service "

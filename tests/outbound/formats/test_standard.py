@@ -52,7 +52,7 @@ def test_a_published_comment_is_told_as_the_contract_shows() -> None:
 def test_the_largest_comment_stays_under_20_kb(letter: str) -> None:
     message = (letter * comment_form.MESSAGE_LIMIT)[: comment_form.MESSAGE_LIMIT]
     form = {
-        "name": "🎈" * comment_form.NAME_LIMIT,
+        "name": "🎈" * comment_form.VISITOR_NAME_LIMIT,
         "website": ("example.org/" + "é" * 600)[: comment_form.WEBSITE_LIMIT - 8],
         "message": message,
     }

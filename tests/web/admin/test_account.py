@@ -239,7 +239,7 @@ def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: 
     [
         ({"confirm": "wrong"}, "confirm", "This is not the password."),
         ({"confirm": ""}, "confirm", "This is not the password."),
-        ({"scope": "admin"}, "scope", "Choose a scope: read, moderate, manage."),
+        ({"scope": "admin"}, "scope", "There is no scope 'admin'. Choose one of: read, moderate, manage."),
         ({"expires": "1000d"}, "expires", "Choose when it expires."),
     ],
 )

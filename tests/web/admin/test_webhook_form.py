@@ -52,7 +52,7 @@ def test_one_may_be_added_that_is_not_sent_to_yet(owner: Owner) -> None:
         ("headers", "no colon <b>", "The header 'no colon <b>' needs the form 'Name: value'."),
         ("headers", "Host: x", "The header Host is set by the guestbook itself."),
         ("headers", "X-A: 1\nx-a: 2", "A header is named twice."),
-        ("format", "<b>", "There is no format '<b>'. The formats are json"),
+        ("format", "<b>", "There is no format '<b>'. Choose one of: json"),
         ("events", [], "Choose at least one event, or nothing will ever be sent."),
         ("events", ["<b>"], "There is no event '<b>'."),
     ],

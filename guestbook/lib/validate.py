@@ -1,0 +1,77 @@
+"""Checks that several forms share: each returns the value to store, or raises Refused. Pure."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any
+
+from guestbook.lib import text
+from guestbook.lib.errors import Refused
+
+NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
+NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes half a character, and PostgreSQL no NUL
+
+Check = Callable[[Any], Any]
+
+
+def all_of(checks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Run every check; return column → value. Refuses with one sentence for each wrong field."""
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for column, check in checks.items():
+        try:
+            values[column] = check()
+        except Refused as error:
+            wrong |= error.fields
+    if wrong:
+        raise Refused.of(wrong)
+    return values
+
+
+def given(fields: Mapping[str, Any], checks: Mapping[str, tuple[str, Check]]) -> dict[str, Any]:
+    """Check the given fields alone; `checks` is field → column and check. Return column → value."""
+    named = (
+        (column, partial(check, fields[name])) for name, (column, check) in checks.items() if name in fields
+    )
+    return all_of(dict(named))
+
+
+def name(value: str) -> str:
+    """Check the owner's name for a webhook, a source, a bin or a token."""
+    cleaned = text.clean_line(value)
+    if not cleaned or len(cleaned) > NAME_LIMIT:
+        raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
+    return cleaned
+
+
+def one_of(known: Collection[str], value: str, *, field: str, noun: str) -> str:
+    """Check that a value is one of the known ones."""
+    if not value:
+        raise Refused(f"Choose the {noun}: {', '.join(known)}.", field=field)
+    if value not in known:
+        raise Refused(f"There is no {noun} {value!r}. Choose one of: {', '.join(known)}.", field=field)
+    return value
+
+
+def number(value: object, least: float, most: float, *, field: str, what: str, whole: bool = True) -> float:
+    """Check a number that was typed or sent, such as "5" or 2.5. Its sentence begins with `what`."""
+    typed = str(value).strip()
+    read = float(typed) if NUMBER.fullmatch(typed) else -1.0
+    if not least <= read <= most or (whole and read % 1):
+        raise Refused(f"{what} from {least:g} to {most:,g}.", field=field)
+    return read
+
+
+def storable(value: str, *, field: str) -> str:
+    """Check that a database can store the text."""
+    if NOT_STORABLE.search(value):
+        raise Refused(f"The {field} must be text without NUL.", field=field)
+    return value
+
+
+def too_long(what: str, value: str, limit: int) -> str | None:
+    """Return a sentence for a visitor whose text is too long, or None."""
+    if len(value) <= limit:
+        return None
+    return f"{what} has {len(value):,} characters. Please use at most {limit:,}."

@@ -1,0 +1,39 @@
+"""The shared field checks: the value to store, or one sentence for each wrong field."""
+
+import pytest
+
+from guestbook.lib import validate
+from guestbook.lib.errors import Refused
+
+
+def test_every_wrong_field_has_its_sentence_and_the_others_are_not_lost() -> None:
+    def refuse(value: str) -> str:
+        raise Refused(f"Not {value}.", field="a")
+
+    checks = {"a": ("column_a", refuse), "b": ("column_b", str.upper), "c": ("column_c", validate.name)}
+    assert validate.given({"b": "x"}, checks) == {"column_b": "X"}
+    with pytest.raises(Refused) as refused:
+        validate.given({"a": "x", "b": "x", "c": ""}, checks)
+    assert refused.value.fields == {"a": "Not x.", "name": "The name must have 1 to 80 characters."}
+
+
+@pytest.mark.parametrize(("given", "read"), [("5", 5.0), (" 2.5 ", 2.5), (0, 0.0), (3.0, 3.0)])
+def test_a_number_is_read_as_it_is_typed_or_sent(given: object, read: float) -> None:
+    assert validate.number(given, 0, 5, field="n", what="It must be a number", whole=False) == read
+
+
+@pytest.mark.parametrize("given", ["", "-1", "6", "1e0", "٣", "nan", "2.5", None, "1" * 1000])
+def test_other_numbers_are_refused(given: object) -> None:
+    with pytest.raises(Refused, match="It must be a number from 0 to 5"):
+        validate.number(given, 0, 5, field="n", what="It must be a number")
+
+
+def test_a_large_limit_is_written_with_a_comma() -> None:
+    with pytest.raises(Refused, match="from 2 to 1,000"):
+        validate.number("1001", 2, 1000, field="n", what="It must be a number")
+
+
+@pytest.mark.parametrize("value", ["\0", "a\ud800"])
+def test_what_no_database_stores_is_refused(value: str) -> None:
+    with pytest.raises(Refused, match="The body must be text without NUL"):
+        validate.storable(value, field="body")
