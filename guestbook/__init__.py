@@ -3,13 +3,8 @@
 from collections.abc import Mapping
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
-from guestbook import cli, settings, web
 from guestbook.lib.version import VERSION
-from guestbook.settings import flask_config
-from guestbook.storage import database
-from guestbook.web.application import Application
 
 __version__ = VERSION
 
@@ -20,16 +15,24 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
     where another exception would be a traceback.
     """
+    # Imported here: a pass with nothing to do (cli/idle_cron.py) needs this package, but no application.
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from guestbook import cli, settings, web
+    from guestbook.settings import flask_config
+    from guestbook.storage import database
+    from guestbook.web.application import Application
+
     try:
-        asked = flask_config.read(given)
-        read = settings.load(asked.environ, alone=asked.is_alone)
+        config = flask_config.read(given)
+        read = settings.load(config.environ, alone=config.is_alone)
     except settings.SettingsError as error:
         raise SystemExit(f"Error: {error}") from None
     app = Application(__name__, instance_path=str(read.data_dir))
     app.secret_key = read.secret_key
     app.config["GUESTBOOK"] = read
-    app.config.update(asked.kept)
-    app.extensions["guestbook"] = asked  # a test's folder lives as long as the app
+    app.config.update(config.for_flask)
+    app.extensions["guestbook"] = config  # a test's folder lives as long as the app
     if read.trusted_proxies:
         hops = read.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way

@@ -9,7 +9,7 @@ import click
 
 from guestbook.cli import output, secrets
 from guestbook.lib.text import counted
-from guestbook.settings import parsers
+from guestbook.settings import database_url
 from guestbook.storage.copy import book_copy
 from guestbook.storage.copy.book_copy import Moved, Report, Step
 from guestbook.storage.copy.target import TargetAway
@@ -23,7 +23,7 @@ for the secret_key in it goes with the book; on several hosts set the same GUEST
 def _url(context: click.Context, param: click.Parameter, value: str) -> str:
     """Read the target's URL, from standard input where it is `-`."""
     try:
-        return parsers.database_url(secrets.option(context, param, value) or "")
+        return database_url.parse(secrets.option(context, param, value) or "")
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 

@@ -2,20 +2,9 @@
 
 import re
 from collections.abc import Callable
-from inspect import signature
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
-EXTRAS = {  # by driver, what pip must be asked for
-    "sqlite": "",
-    "postgresql+psycopg": "postgres",
-    "mysql+pymysql": "mariadb",
-    "mariadb+pymysql": "mariadb",
-}
 MOST_STEPS = 50  # of the retry schedule
 LONGEST_STEP = 30 * 86400  # seconds
 NO_BLANKS = re.compile(r"[\x21-\x7e]+")
@@ -29,41 +18,6 @@ def secret(text: str) -> str:
     if text and len(text) < 16:
         raise ValueError("a secret key needs at least 16 characters")
     return text
-
-
-def database_url(text: str) -> str:
-    """A database that the web server and cron can share, and whose driver is here and knows the options."""
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):  # a ValueError would quote the password
-        raise ValueError("it is no database URL, such as postgresql+psycopg://user@host/name") from None
-    if url.drivername not in EXTRAS:
-        raise ValueError(f"the database must be one of {', '.join(EXTRAS)}")
-    if url.drivername == "sqlite" and ":memory:" in (url.database or ":memory:"):
-        raise ValueError(
-            "a database in memory is lost with its process: name a file, as in sqlite:////path/book.db"
-        )
-    if url.query.get("journal_mode", "wal") not in ("wal", "delete"):
-        raise ValueError("journal_mode must be wal or delete")
-    _ask_driver(url.difference_update_query(["journal_mode"]))
-    return text
-
-
-def _ask_driver(url: URL) -> None:
-    """Refuse what only the first connection would find: a missing driver, an option it does not know."""
-    dialect: Any = url.get_dialect()
-    try:
-        driver: Any = dialect.import_dbapi()
-        _, options = dialect(dbapi=driver).create_connect_args(url)
-        if url.drivername.endswith("psycopg"):
-            driver.conninfo.make_conninfo("", **dict.fromkeys(url.query, ""))
-        elif url.drivername.endswith("pymysql"):
-            signature(driver.connect).bind(**options)
-    except ModuleNotFoundError:
-        extra = EXTRAS[url.drivername]
-        raise ValueError(f"its driver is not installed: pip install 'guestbook[{extra}]'") from None
-    except Exception:  # each driver has its own, and their words may quote the password
-        raise ValueError("an option behind its question mark is unknown or has a wrong value") from None
 
 
 def base_url(text: str) -> str:

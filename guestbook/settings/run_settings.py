@@ -1,4 +1,4 @@
-"""What scripts/run chose, kept in the data folder, so that commands typed beside it use the same settings.
+"""The settings of scripts/run, kept in the data folder, so that commands typed beside it use them too.
 
 The file counts as long as the process that wrote it lives. Loopback must not stay allowed after that.
 """
@@ -9,25 +9,37 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-FILE = "run.json"
+from guestbook.settings.environment import SETTING_PREFIX
+
+RUN_FILE = "run.json"
+
+
+def note_run(values: Mapping[str, str], port: str, pid: str) -> Path:
+    """Let all commands use the settings of scripts/run while it lives; what the owner has set is stronger."""
+    chosen = {
+        SETTING_PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
+        SETTING_PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # a receiver on this machine can be tried
+    }
+    chosen = {name: values.get(name, value) for name, value in chosen.items()}
+    return note(Path(values[SETTING_PREFIX + "DATA_DIR"]), int(pid), chosen)
 
 
 def note(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
-    """Write down what the run of that process chose; return the file, which the run removes at its end."""
-    path = data_dir / FILE
-    fresh = path.with_name(f".{FILE}.{pid}")
-    noted = {"pid": pid, "began": _began(pid), "settings": dict(chosen)}
+    """Write down the settings of that process; return the file, which scripts/run removes at its end."""
+    path = data_dir / RUN_FILE
+    fresh = path.with_name(f".{RUN_FILE}.{pid}")
+    noted = {"pid": pid, "began": _started_at(pid), "settings": dict(chosen)}
     fresh.write_text(json.dumps(noted))
     fresh.replace(path)  # a command typed at this moment must not read half a file
     return path
 
 
 def chosen(data_dir: Path) -> dict[str, str]:
-    """Return what the run chose that goes on now; nothing when there is none."""
+    """Return the settings of the scripts/run that lives now; nothing when there is none."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        noted = json.loads((data_dir / FILE).read_text())
+        noted = json.loads((data_dir / RUN_FILE).read_text())
         pid = int(noted["pid"])
-        if _lives(pid) and _began(pid) == noted["began"]:
+        if _lives(pid) and _started_at(pid) == noted["began"]:
             return {str(name): str(value) for name, value in noted["settings"].items()}
     return {}
 
@@ -42,8 +54,8 @@ def _lives(pid: int) -> bool:
     return pid > 0
 
 
-def _began(pid: int) -> str | None:
-    """Return when a process began, in Linux's ticks: after a restart another one may have its number."""
+def _started_at(pid: int) -> str | None:
+    """Return when a process started, in Linux's ticks: after a restart another one may have its number."""
     with suppress(OSError, ValueError):
         words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # its name may hold spaces
         return words[19].decode()  # field 22 of proc_pid_stat(5)

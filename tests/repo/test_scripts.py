@@ -182,7 +182,7 @@ def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_lo
     checkout: Path,
 ) -> None:
     used = "from guestbook import settings; s = settings.load(); print(s.base_url, *s.allow_networks)"
-    noted = checkout / "instance" / run_settings.FILE
+    noted = checkout / "instance" / run_settings.RUN_FILE
 
     def beside() -> str:
         return python(checkout, "-c", used)

@@ -8,7 +8,7 @@ from flask import Flask
 
 import guestbook
 from guestbook.settings import Settings, parsers
-from guestbook.settings.flask_config import SHORTEST_KEY
+from guestbook.settings.flask_config import MIN_KEY_LENGTH
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.web.test_database_faults import form_of
@@ -65,7 +65,7 @@ def test_what_can_be_honoured_is(tmp_path: Path) -> None:
     read = settings_of(app)
     assert (read.database_url, read.base_url) == (url, "https://book.example")
     assert (app.secret_key, app.config["PROPAGATE_EXCEPTIONS"]) == ("dev", False)
-    assert parsers.secret(read.secret_key) == "dev".ljust(SHORTEST_KEY, ".")
+    assert parsers.secret(read.secret_key) == "dev".ljust(MIN_KEY_LENGTH, ".")
 
 
 @pytest.mark.parametrize(

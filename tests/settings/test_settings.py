@@ -13,7 +13,8 @@ import pytest
 
 import guestbook
 from guestbook import settings
-from guestbook.settings import Settings, SettingsError
+from guestbook.settings import Settings, SettingsError, data_folder
+from guestbook.settings.environment import SECRET_SETTINGS
 from guestbook.storage import database
 from guestbook.storage.database import db
 
@@ -143,7 +144,7 @@ def refusal(folder: Path, **values: str) -> str:
 
 
 def test_these_tables_leave_no_setting_out() -> None:
-    fields = {name.removeprefix("GUESTBOOK_") for name in settings.NAMES}
+    fields = {name.removeprefix("GUESTBOOK_") for name in settings.SETTING_NAMES}
     assert set(GOOD) == set(BAD) == fields - {"DATA_DIR", "SECRET_KEY_FILE"}
 
 
@@ -161,7 +162,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(name: str, text: str, 
     assert sentence.startswith(f"GUESTBOOK_{name} is ")
     assert sentence.endswith(".")
     assert "\n" not in sentence
-    if name in settings.SECRETS:
+    if name in SECRET_SETTINGS:
         assert "hunter2" not in sentence
 
 
@@ -182,7 +183,7 @@ def test_the_defaults_need_nothing_but_a_folder(folder: Path) -> None:
 def test_unknown_names_are_refused_and_the_known_ones_told(folder: Path) -> None:
     sentence = refusal(folder, TIMEOUTS="15", BASEURL="x")
     assert sentence.startswith("Unknown setting GUESTBOOK_BASEURL, GUESTBOOK_TIMEOUTS. Known are ")
-    assert all(name in sentence for name in settings.NAMES)
+    assert all(name in sentence for name in settings.SETTING_NAMES)
 
 
 def test_what_the_test_suite_reads_is_not_unknown(folder: Path) -> None:
@@ -339,7 +340,7 @@ def test_a_file_that_another_user_has_left_in_the_data_folder_is_named_with_what
     given_to_nobody(folder)
     (folder / name).touch(mode=0)
     done = as_nobody(f"settings.load({{'GUESTBOOK_DATA_DIR': {str(folder)!r}}})")
-    said = done.stderr.splitlines()[-1].removeprefix("guestbook.settings.SettingsError: ")
+    said = done.stderr.splitlines()[-1].removeprefix("guestbook.settings.environment.SettingsError: ")
     if os.geteuid() == 0:
         helps = f"sudo chown nobody {folder / name}"
         assert said == (f"{folder / name} belongs to root, and nobody may not {what} it. This helps: {helps}")
@@ -406,8 +407,8 @@ def test_a_bad_key_file_is_named_without_what_is_in_it(
 
 
 def test_an_installed_package_asks_for_a_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (settings.CHECKOUT / "setup.cfg").is_file()
-    monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
+    assert (data_folder.CHECKOUT / "setup.cfg").is_file()
+    monkeypatch.setattr(data_folder, "CHECKOUT", tmp_path)
     with pytest.raises(SettingsError, match="GUESTBOOK_DATA_DIR is not set"):
         settings.load({})
 
@@ -418,4 +419,4 @@ def test_the_app_ends_with_the_line_that_names_the_setting(folder: Path) -> None
 
 
 def test_a_checkout_keeps_its_data_in_the_instance_folder() -> None:
-    assert settings._data_dir({}) == settings.CHECKOUT / "instance"
+    assert data_folder.choose({}) == data_folder.CHECKOUT / "instance"

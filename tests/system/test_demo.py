@@ -39,8 +39,8 @@ def test_the_place_names_every_setting_so_that_none_of_the_user_s_shines_through
     here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("".join(f"{name}=wrong\n" for name in settings.NAMES))
-    assert set(here.values) == settings.NAMES
+    (tmp_path / ".env").write_text("".join(f"{name}=wrong\n" for name in settings.SETTING_NAMES))
+    assert set(here.values) == settings.SETTING_NAMES
     read = here.settings()
     assert (read.data_dir, read.base_url) == (here.folder, here.address)
     assert read.retry_schedule == settings.load({"GUESTBOOK_DATA_DIR": "d", **here.values}).retry_schedule

@@ -19,7 +19,7 @@ def demo(port: int | None, no_wait: bool) -> None:
 
     It happens in a throwaway book on this machine, without the network. Your own book is not touched.
     """
-    finished = tour.run(Asked(port, not no_wait, output.typed, frozenset(settings.given())))
+    finished = tour.run(Asked(port, not no_wait, output.typed, frozenset(settings.read_all())))
     if not finished:
         click.echo("\nThe demo was stopped before its end, and everything of it is removed.", err=True)
         sys.exit(1)

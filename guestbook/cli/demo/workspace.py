@@ -13,12 +13,15 @@ from sqlalchemy.engine import URL
 
 from guestbook import settings
 from guestbook.lib.errors import Refused
-from guestbook.settings import PREFIX, Settings
+from guestbook.settings import SETTING_PREFIX, Settings
 
 HOST = "127.0.0.1"
 FOLDER = "guestbook-demo-"
-OWN_PREFIXES = (PREFIX, "FLASK_")
-IN_FILE = (PREFIX + "BASE_URL", PREFIX + "ALLOW_NETWORKS")  # what is not by default as the demo has it
+OWN_PREFIXES = (SETTING_PREFIX, "FLASK_")
+IN_FILE = (
+    SETTING_PREFIX + "BASE_URL",
+    SETTING_PREFIX + "ALLOW_NETWORKS",
+)  # what is not by default as the demo has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Place:
             "BROKER_URL": "",
             "LOG_FORMAT": "text",
         }
-        return {PREFIX + name: value for name, value in named.items()}
+        return {SETTING_PREFIX + name: value for name, value in named.items()}
 
     def settings(self) -> Settings:
         """Read the settings as the demo's processes do."""
@@ -73,7 +76,7 @@ class Place:
 
         `given` are the settings that the user has: they would be stronger than the folder's own `.env`.
         """
-        data_dir = PREFIX + "DATA_DIR"
+        data_dir = SETTING_PREFIX + "DATA_DIR"
         return {name: value for name, value in self.values.items() if name == data_dir or name in given}
 
 

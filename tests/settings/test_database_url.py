@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from guestbook.settings import parsers
+from guestbook.settings import database_url
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ def test_a_driver_that_is_not_installed_is_told_with_what_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # Python's own way to say that it is not here
     with pytest.raises(ValueError, match="its driver is not installed") as caught:
-        parsers.database_url(url)
+        database_url.parse(url)
     assert str(caught.value).endswith(f"'guestbook[{extra}]'")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"])
 def test_a_database_that_only_one_process_could_see_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="in memory is lost with its process: name a file"):
-        parsers.database_url(url)
+        database_url.parse(url)
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_a_database_that_only_one_process_could_see_is_refused(url: str) -> None
 )
 def test_an_option_that_the_driver_does_not_know_is_refused_before_the_first_connection(url: str) -> None:
     with pytest.raises(ValueError, match="an option behind its question mark is unknown"):
-        parsers.database_url(url)
+        database_url.parse(url)

@@ -1,0 +1,64 @@
+"""Where settings come from: the environment, `./.env` and the data folder's `.env`, in this order."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from dotenv import dotenv_values
+
+from guestbook.lib import file_access
+
+SETTING_PREFIX = "GUESTBOOK_"
+SECRET_SETTINGS = (
+    "DATABASE_URL",
+    "SECRET_KEY",
+    "OUTBOUND_PROXY",
+    "BROKER_URL",
+)  # no message shows their values
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names it and says what would be right."""
+
+
+class Reader:
+    """Reads one setting at a time with the parser of its type."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+
+    def __call__(self, name: str, default: str, parse: Callable[[str], T]) -> T:
+        """Return the parsed value, or the parsed default; raises SettingsError."""
+        text = self.values.get(SETTING_PREFIX + name, default).strip()
+        try:
+            return parse(text)
+        except ValueError as error:
+            shown = "wrong" if name in SECRET_SETTINGS else repr(text)
+            raise SettingsError(f"{SETTING_PREFIX}{name} is {shown}: {error}.") from None
+
+
+def of_process(environ: Mapping[str, str], *, with_dotenv: bool) -> dict[str, str]:
+    """Return the settings of the environment and, behind them, those of the working directory's `.env`."""
+    values = {**_working_dotenv(), **environ} if with_dotenv else environ
+    return {name: value for name, value in values.items() if name.startswith(SETTING_PREFIX)}
+
+
+def of_file(path: Path) -> dict[str, str]:
+    """Return the settings of a file `.env`, none when it is missing; raises SettingsError."""
+    if problem := file_access.why_not(path, write=False):
+        raise SettingsError(problem)
+    try:
+        values = dotenv_values(path) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from None
+    if any("\0" in (value or "") for value in values.values()):
+        raise SettingsError(f"{path} cannot be read: a value has a NUL byte.")
+    return {name: value or "" for name, value in values.items() if name.startswith(SETTING_PREFIX)}
+
+
+def _working_dotenv() -> dict[str, str]:
+    """Read `./.env` if this user may: cron can start in a folder that this user may not read."""
+    return of_file(Path(".env")) if os.access(".env", os.R_OK) else {}

@@ -1,0 +1,55 @@
+"""The secret key: set, in a file that is named, or in the data folder, where the first start writes one."""
+
+import os
+import secrets
+from pathlib import Path
+
+from guestbook.lib import file_access
+from guestbook.settings import parsers
+from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
+
+
+def read(reader: Reader, data_dir: Path) -> str:
+    """Return the key; raises SettingsError."""
+    key = reader("SECRET_KEY", "", parsers.secret)
+    path = reader("SECRET_KEY_FILE", "", Path)
+    if key or str(path) != ".":
+        return key or _of_file(path, f"{SETTING_PREFIX}SECRET_KEY_FILE")
+    return _of_data_folder(data_dir / "secret_key")
+
+
+def _of_data_folder(path: Path) -> str:
+    """Read the data folder's key; the first start writes one that only its owner can read."""
+    try:
+        fresh = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+        if not path.exists():
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+            _keep_first(fresh, path)
+    except OSError as error:
+        raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {path.parent}: {error.strerror}.") from None
+    return _of_file(path, "the secret key's file")
+
+
+def _keep_first(fresh: Path, path: Path) -> None:
+    """Name the fresh file, unless another process that started in the same moment was first."""
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _of_file(path: Path, name: str) -> str:
+    if problem := file_access.why_not(path, write=False):
+        raise SettingsError(problem)
+    try:
+        return parsers.secret(path.read_text().strip() or "-")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{name} is {str(path)!r}: {reason}.") from None
