@@ -1,7 +1,8 @@
 """The sources from the shell: who sends webhooks to us."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,6 +18,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
+F = TypeVar("F", bound=Callable[..., Any])
 IS_GOOD = "is good"  # what an old secret is for a while
 
 verify_help = "How its sender is verified."
@@ -47,6 +49,39 @@ budget_option = click.option(
 )
 
 
+OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
+
+
+def notify_option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
+    """Return --notify-webhooks with its old name --relay, which still works."""
+
+    def decorate(function: F) -> F:
+        old = click.option(
+            old_name,
+            is_flag=True,
+            default=None,
+            hidden=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_old_name,
+        )
+        new = click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text)
+        return new(old(function))
+
+    return decorate
+
+
+def _old_name(context: click.Context, _param: click.Parameter, value: bool | None) -> None:
+    if value is not None:
+        context.meta[OLD_NAME] = value
+        click.echo("--relay is deprecated: the option is called --notify-webhooks now.", err=True)
+
+
+def _new_name(context: click.Context, _param: click.Parameter, value: bool | None) -> bool | None:
+    old: bool | None = context.meta.get(OLD_NAME)
+    return old if value is None else value
+
+
 @click.group(cls=Group)
 def sources() -> None:
     """Manage the sources: services that send webhooks to the book."""
@@ -60,7 +95,7 @@ def sources() -> None:
 @action_option
 @template_option
 @budget_option
-@click.option("--relay", "relayed", is_flag=True, help="Tell our webhooks of the comments that it makes.")
+@notify_option("--notify-webhooks", "--relay", "Let our webhooks know about the comments it makes.")
 @output.as_json
 @output.command
 def add(as_json: bool, **fields: Any) -> None:
@@ -126,8 +161,10 @@ def show_(id_: str, as_json: bool) -> None:
 @action_option
 @template_option
 @budget_option
-@click.option(
-    "--relay/--no-relay", "relayed", default=None, help="Whether our webhooks hear of the comments it makes."
+@notify_option(
+    "--notify-webhooks/--no-notify-webhooks",
+    "--relay/--no-relay",
+    "Whether our webhooks get to know about the comments it makes.",
 )
 @output.command
 def update(id_: str, **fields: Any) -> None:

@@ -1,5 +1,6 @@
 """sources: add, list, show, update, enable, disable, rotate-secret, delete."""
 
+import json
 from typing import Any
 
 import pytest
@@ -51,7 +52,16 @@ def test_a_token_is_printed_with_its_header_and_no_secret_is_said_to_be_none(she
 
 
 def test_add_takes_everything_that_a_source_has(shell: Shell) -> None:
-    row = added(shell, "--action", "comment", "--template", "{{ payload.text }}", "--relay", "--secret", "s3")
+    row = added(
+        shell,
+        "--action",
+        "comment",
+        "--template",
+        "{{ payload.text }}",
+        "--notify-webhooks",
+        "--secret",
+        "s3",
+    )
     assert set(row) == COLUMNS
     assert (row["name"], row["verify"], row["action"]) == ("Robot", "github", "comment")
     assert (row["template"], row["secret"], row["header"]) == ("{{ payload.text }}", "s3", None)
@@ -162,16 +172,28 @@ def test_show_tells_all_and_the_start_of_an_id_is_enough(shell: Shell) -> None:
     assert "events                      1 processed\n" in said
 
 
+def test_the_old_name_of_notify_webhooks_still_works_and_says_the_new_one(shell: Shell) -> None:
+    arguments = ("sources", "add", "Robot", "--verify", "none", "--action", "comment", "--relay", "--json")
+    result = shell.result(*arguments)
+    assert result.stderr == "--relay is deprecated: the option is called --notify-webhooks now.\n"
+    row = json.loads(result.stdout)
+    assert row["relayed_since"]
+    result = shell.result("sources", "update", row["id"], "--no-relay")
+    assert (result.exit_code, result.stdout) == (0, f"Updated source {row['id']}.\n")
+    assert shown(shell, row["id"])["relayed_since"] is None
+    assert "--relay" not in shell("sources", "add", "--help")
+
+
 def test_update_changes_what_is_named_and_prints_a_new_secret(shell: Shell) -> None:
     row = added(shell)
-    assert shell("sources", "update", row["id"], "--name", "Other", "--action", "comment", "--relay") == (
-        f"Updated source {row['id']}.\n"
-    )
+    assert shell(
+        "sources", "update", row["id"], "--name", "Other", "--action", "comment", "--notify-webhooks"
+    ) == (f"Updated source {row['id']}.\n")
     after = shown(shell, row["id"])
     assert (after["name"], after["template"]) == ("Other", READY["github"])
     assert after["relayed_since"]
     assert after["secret"] == row["secret"]
-    said = shell("sources", "update", row["id"], "--verify", "token", "--no-relay")
+    said = shell("sources", "update", row["id"], "--verify", "token", "--no-notify-webhooks")
     after = shown(shell, row["id"])
     assert f"It must send this in the header X-Webhook-Token: {after['secret']}\n" in said
     assert after["relayed_since"] is None
