@@ -20,21 +20,21 @@
 -- A URL that wants our events.
 CREATE TABLE IF NOT EXISTS webhooks (
     id VARCHAR(32) NOT NULL,
-    name VARCHAR(80) NOT NULL,
-    url VARCHAR(2000) NOT NULL,
-    format VARCHAR(20) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- what the owner calls it
+    url VARCHAR(2000) NOT NULL,     -- where its deliveries go
+    format VARCHAR(20) NOT NULL,    -- json, slack, template and so on
     events VARCHAR(500) NOT NULL,   -- names, separated by spaces
     headers TEXT NOT NULL,          -- a JSON object of names and values
-    secret VARCHAR(100) NOT NULL,
-    previous_secret VARCHAR(100),
-    previous_secret_expires_at VARCHAR(24),
+    secret VARCHAR(100) NOT NULL,   -- signs every request
+    previous_secret VARCHAR(100),   -- signs too for a while after a rotation
+    previous_secret_expires_at VARCHAR(24), -- until then
     created_at VARCHAR(24) NOT NULL,
-    disabled_at VARCHAR(24),
-    disabled_reason VARCHAR(10),
-    paused_until VARCHAR(24),
-    failures_in_a_row INTEGER NOT NULL,
-    unreachable_in_a_row INTEGER NOT NULL,
-    failing_since VARCHAR(24),
+    disabled_at VARCHAR(24),        -- nothing is sent since then
+    disabled_reason VARCHAR(10),    -- by_hand, failing or gone
+    paused_until VARCHAR(24),       -- nothing is sent until then
+    failures_in_a_row INTEGER NOT NULL, -- failed attempts since the last success
+    unreachable_in_a_row INTEGER NOT NULL, -- of these, the latest without any answer
+    failing_since VARCHAR(24),      -- the first failure since the last success
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -43,10 +43,10 @@ CREATE TABLE IF NOT EXISTS webhooks (
 -- What visitors wrote. Writing a comment is called signing the book.
 CREATE TABLE IF NOT EXISTS comments (
     id VARCHAR(32) NOT NULL,
-    name VARCHAR(80) NOT NULL,
-    website VARCHAR(500),
-    message TEXT NOT NULL,
-    status VARCHAR(9) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- the visitor's name
+    website VARCHAR(500),           -- the visitor's website, if any
+    message TEXT NOT NULL,          -- the text
+    status VARCHAR(9) NOT NULL,     -- published, held, spam or trash
     reason VARCHAR(200),            -- why it was held or marked as spam
     form_key VARCHAR(64),           -- the same form sent twice is one comment
     created_at VARCHAR(24) NOT NULL,
@@ -68,8 +68,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
     -- 1. What it is about and where it goes.
     event_id VARCHAR(32) NOT NULL,  -- the webhook-id header: the same for all webhooks and all attempts
     event VARCHAR(60) NOT NULL,     -- comment.created and the like
-    webhook_id VARCHAR(32) NOT NULL,
-    comment_id VARCHAR(32),
+    webhook_id VARCHAR(32) NOT NULL, -- the webhook that it goes to
+    comment_id VARCHAR(32),         -- the comment that it is about, if any
     created_at VARCHAR(24) NOT NULL,
 
     -- 2. When to send it next, and who is sending it now.
@@ -80,7 +80,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     schedule_start INTEGER NOT NULL, -- attempts made before the retry schedule (re)started
 
     -- 3. How it ended.
-    finished_at VARCHAR(24),
+    finished_at VARCHAR(24),        -- when it became processed or failed
     last_status_code INTEGER,       -- what the receiver answered last
     last_error VARCHAR(300),        -- or why it did not
     erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
@@ -107,14 +107,14 @@ CREATE INDEX IF NOT EXISTS deliveries_by_finish ON deliveries (status, finished_
 -- One HTTP request made for a delivery.
 CREATE TABLE IF NOT EXISTS attempts (
     delivery_id VARCHAR(32) NOT NULL,
-    number INTEGER NOT NULL,
-    triggered_by VARCHAR(12) NOT NULL,
+    number INTEGER NOT NULL,        -- 1, 2, …
+    triggered_by VARCHAR(12) NOT NULL, -- schedule, redelivery or test
     started_at VARCHAR(24) NOT NULL,
-    milliseconds INTEGER NOT NULL,
-    status_code INTEGER,
-    error VARCHAR(300),
+    milliseconds INTEGER NOT NULL,  -- how long it took
+    status_code INTEGER,            -- what the receiver answered; null without an answer
+    error VARCHAR(300),             -- what went wrong, in a sentence
     request_headers TEXT NOT NULL,  -- as sent, without signatures and the values of the webhook's own headers
-    response_headers TEXT,
+    response_headers TEXT,          -- a JSON object of names and values
     response_body TEXT,             -- the first 16 KiB
     PRIMARY KEY (delivery_id, number),
     CONSTRAINT attempts_delivery FOREIGN KEY (delivery_id) REFERENCES deliveries (id) ON DELETE CASCADE,
@@ -124,8 +124,8 @@ CREATE TABLE IF NOT EXISTS attempts (
 -- The owner's answer to a comment. It stands under the comment.
 CREATE TABLE IF NOT EXISTS replies (
     comment_id VARCHAR(32) NOT NULL,
-    message TEXT NOT NULL,
-    created_at VARCHAR(24) NOT NULL,
+    message TEXT NOT NULL,          -- the answer
+    created_at VARCHAR(24) NOT NULL, -- when it was written or last changed
     PRIMARY KEY (comment_id),
     CONSTRAINT replies_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
@@ -134,11 +134,11 @@ CREATE TABLE IF NOT EXISTS replies (
 CREATE TABLE IF NOT EXISTS passes (
     id VARCHAR(32) NOT NULL,
     started_at VARCHAR(24) NOT NULL,
-    finished_at VARCHAR(24),
-    host VARCHAR(100) NOT NULL,
-    processed INTEGER NOT NULL,
-    retried INTEGER NOT NULL,
-    failed INTEGER NOT NULL,
+    finished_at VARCHAR(24),        -- null while it runs, or if it was killed
+    host VARCHAR(100) NOT NULL,     -- the machine that ran it
+    processed INTEGER NOT NULL,     -- deliveries that receivers took
+    retried INTEGER NOT NULL,       -- deliveries that failed and will be tried again
+    failed INTEGER NOT NULL,        -- deliveries that were given up
     PRIMARY KEY (id)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
@@ -147,15 +147,15 @@ CREATE INDEX IF NOT EXISTS passes_by_start ON passes (started_at);
 -- The outcomes of each past day, so that the month's chart need not count them again.
 CREATE TABLE IF NOT EXISTS days (
     day VARCHAR(10) NOT NULL,       -- 2026-01-31, in UTC
-    processed INTEGER NOT NULL,
-    failed INTEGER NOT NULL,
+    processed INTEGER NOT NULL,     -- deliveries that receivers took
+    failed INTEGER NOT NULL,        -- deliveries that were given up
     PRIMARY KEY (day)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
 -- What the owner has set on the admin pages, such as the book's title, and the scrypt hash of the password.
 CREATE TABLE IF NOT EXISTS settings (
-    name VARCHAR(40) NOT NULL,
-    value TEXT NOT NULL,
+    name VARCHAR(40) NOT NULL,      -- which setting
+    value TEXT NOT NULL,            -- its value, as text
     PRIMARY KEY (name)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
@@ -164,14 +164,14 @@ CREATE TABLE IF NOT EXISTS sessions (
     id VARCHAR(64) NOT NULL,        -- SHA-256 of the cookie's value, which is stored nowhere
     browser VARCHAR(200) NOT NULL,  -- its user agent, so the owner can tell browsers apart
     created_at VARCHAR(24) NOT NULL,
-    expires_at VARCHAR(24) NOT NULL,
+    expires_at VARCHAR(24) NOT NULL, -- when the login ends
     PRIMARY KEY (id)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
 -- Keys to the API, for programs.
 CREATE TABLE IF NOT EXISTS tokens (
     id VARCHAR(32) NOT NULL,
-    name VARCHAR(80) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- what the owner calls it
     hash VARCHAR(64) NOT NULL,      -- SHA-256 of the token, which is shown once
     created_at VARCHAR(24) NOT NULL,
     scope VARCHAR(10) NOT NULL DEFAULT 'manage', -- read, moderate or manage; each includes the one before
@@ -184,29 +184,29 @@ CREATE TABLE IF NOT EXISTS tokens (
 -- How often somebody did something lately, such as a wrong password from one network.
 CREATE TABLE IF NOT EXISTS limits (
     who VARCHAR(64) NOT NULL,       -- a keyed hash: no address is stored
-    hits INTEGER NOT NULL,
-    since VARCHAR(24) NOT NULL,
-    last_at VARCHAR(24) NOT NULL,
+    hits INTEGER NOT NULL,          -- how often, within the time
+    since VARCHAR(24) NOT NULL,     -- when that time began
+    last_at VARCHAR(24) NOT NULL,   -- when it happened last
     PRIMARY KEY (who)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
 -- A sender of webhooks to us, and what we do with them.
 CREATE TABLE IF NOT EXISTS sources (
     id VARCHAR(32) NOT NULL,
-    name VARCHAR(80) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- what the owner calls it
     token VARCHAR(64) NOT NULL,     -- the last part of the URL that we give away: /hooks/<token>
-    verify VARCHAR(10) NOT NULL,
+    verify VARCHAR(10) NOT NULL,    -- how a sender is proven: github, token and so on
     header VARCHAR(64),             -- the header with the secret, where that is the only proof
-    secret VARCHAR(200),
-    previous_secret VARCHAR(200),
-    previous_secret_expires_at VARCHAR(24),
-    action VARCHAR(10) NOT NULL,
+    secret VARCHAR(200),            -- proves the sender; null with none
+    previous_secret VARCHAR(200),   -- good too for a while after a rotation
+    previous_secret_expires_at VARCHAR(24), -- until then
+    action VARCHAR(10) NOT NULL,    -- log, comment or forward
     template TEXT,                  -- Jinja: makes a comment of an event
     relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of its comments
     budget_mb INTEGER DEFAULT 50 NOT NULL, -- megabytes that its unproven events may take
     unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what they take: the sum of its inbound events' column
     created_at VARCHAR(24) NOT NULL,
-    disabled_at VARCHAR(24),
+    disabled_at VARCHAR(24),        -- events are only stored since then
     PRIMARY KEY (id),
     CONSTRAINT sources_token UNIQUE (token),
     CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'token', 'none')),
@@ -217,24 +217,24 @@ CREATE TABLE IF NOT EXISTS sources (
 -- The inbox: one webhook that was sent to us. It is the same queue as `deliveries`, turned the other way.
 CREATE TABLE IF NOT EXISTS inbound_events (
     id VARCHAR(32) NOT NULL,
-    source_id VARCHAR(32) NOT NULL,
+    source_id VARCHAR(32) NOT NULL, -- the source that it came to
     external_id VARCHAR(200),       -- the sender's own id, stored once the sender is proven
-    event VARCHAR(100),
-    sender VARCHAR(200),
+    event VARCHAR(100),             -- the sender's name for it, such as push
+    sender VARCHAR(200),            -- the person behind it, as the payload says
     headers TEXT NOT NULL,          -- a JSON object of the names and values that we keep
     payload TEXT /*!(4000000)*/ NOT NULL, -- the body, byte for byte: UTF-8 text, or base64 of other bytes
     encoding VARCHAR(6) NOT NULL,   -- text or base64
     unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what it takes of its source's budget; 0 once its sender is proven
-    status VARCHAR(9) NOT NULL,
+    status VARCHAR(9) NOT NULL,     -- new, processed or failed
     attempts INTEGER NOT NULL,      -- how often a pass finished with it
-    claims INTEGER NOT NULL,
-    due_at VARCHAR(24),
-    claimed_by VARCHAR(64),
+    claims INTEGER NOT NULL,        -- how often a pass took it
+    due_at VARCHAR(24),             -- when to process it; null when final
+    claimed_by VARCHAR(64),         -- the pass that has the lease
     error VARCHAR(500),             -- why it failed
     note VARCHAR(500),              -- what we did with it
     comment_id VARCHAR(32),         -- the comment that it became, or that it is about
-    received_at VARCHAR(24) NOT NULL,
-    processed_at VARCHAR(24),
+    received_at VARCHAR(24) NOT NULL, -- signatures are checked as of this time
+    processed_at VARCHAR(24),       -- when it became processed or failed
     erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
     PRIMARY KEY (id),
     CONSTRAINT inbound_events_once UNIQUE (source_id, external_id),
@@ -278,11 +278,11 @@ CREATE TABLE IF NOT EXISTS templates (
 -- A catch-all URL that shows what arrived: /bin/<token>.
 CREATE TABLE IF NOT EXISTS bins (
     id VARCHAR(32) NOT NULL,
-    name VARCHAR(80) NOT NULL,
-    token VARCHAR(64) NOT NULL,
-    answer_status INTEGER NOT NULL,
-    answer_body TEXT NOT NULL,
-    answer_type VARCHAR(100) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- what the owner calls it
+    token VARCHAR(64) NOT NULL,     -- the last part of its URL
+    answer_status INTEGER NOT NULL, -- the status code that it answers with
+    answer_body TEXT NOT NULL,      -- the body that it answers with
+    answer_type VARCHAR(100) NOT NULL, -- the content type of that body
     delay_milliseconds INTEGER NOT NULL, -- before it answers, at most 5,000
     failures_left INTEGER NOT NULL, -- so many requests get a 500 first
     created_at VARCHAR(24) NOT NULL,
@@ -294,7 +294,7 @@ CREATE TABLE IF NOT EXISTS bins (
 CREATE TABLE IF NOT EXISTS bin_requests (
     id VARCHAR(32) NOT NULL,
     bin_id VARCHAR(32) NOT NULL,
-    method VARCHAR(20) NOT NULL,
+    method VARCHAR(20) NOT NULL,    -- GET, POST and so on
     path TEXT NOT NULL,             -- what follows the token
     query TEXT NOT NULL,            -- as in the request line
     headers TEXT /*!(4000000)*/ NOT NULL, -- a JSON list of [name, value], in the order received

@@ -184,8 +184,8 @@ MISTAKES = {
     "a column is new": ("    reason VARCHAR(200),", "    reason VARCHAR(200),\n    mood VARCHAR(200),"),
     "a column has another name": ("failing_since", "failing_from"),
     "columns change places": (
-        "    name VARCHAR(80) NOT NULL,\n    website VARCHAR(500),\n",
-        "    website VARCHAR(500),\n    name VARCHAR(80) NOT NULL,\n",
+        line_with("the visitor's name") + line_with("the visitor's website"),
+        line_with("the visitor's website") + line_with("the visitor's name"),
     ),
     "a length is shorter": ("url VARCHAR(2000)", "url VARCHAR(200)"),
     "a length is longer": ("name VARCHAR(80)", "name VARCHAR(800)"),
