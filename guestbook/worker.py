@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 def deliver(delivery_id: object, token: object) -> None:
     """Send one delivery."""
     tally = _or_later(lambda hands: hands.deliver(delivery_id, token))
-    for line, fields in tally.story:
+    for line, fields in tally.log_lines:
         log.info(line, extra=fields)
     for line in tally.disabled:
         log.warning(line)
-    if tally.limit:
-        log.warning("This host limits %s: what could not be sent is tried again.", tally.limit)
-    if tally.fault:
-        log.error(tally.fault)
+    if tally.host_limit:
+        log.warning("This host limits %s: what could not be sent is tried again.", tally.host_limit)
+    if tally.local_error:
+        log.error(tally.local_error)
 
 
 def process(event_id: object, token: object) -> None:

@@ -18,7 +18,7 @@ from guestbook.inbound.processor import Inbox
 from guestbook.lib import clock, cpu_affinity, file_lock, ids
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.queries import stats
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
@@ -74,7 +74,7 @@ def run(
             dispatch.run(
                 until=stage.until, stay=options.stay, stop=stage.stop, after_tick=tick, beside=beside
             )
-            if beside and dispatch.tally.fault:  # it has nothing to do with what came in
+            if beside and dispatch.tally.local_error:  # it has nothing to do with what came in
                 beside.drain(until=stage.until, stop=stage.stop)
     report = Report(dispatch.tally, inbox.counts)
     _log_figures(options, report)

@@ -16,7 +16,7 @@ from guestbook.cli import output, terminal_log
 from guestbook.inbound.outcome_counts import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.queries import stats
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
@@ -121,10 +121,10 @@ def warn_of_deliveries(tally: Tally) -> None:
             output.typed(f"deliveries list --status failed --webhook {webhook_id}"),
             extra={"webhook_id": webhook_id, "deliveries": count},
         )
-    if tally.fault:
-        log.warning("the pass ended early, and what is due waits. %s", tally.fault)
-    if tally.limit:
-        log.warning("%s", tally.limit)
+    if tally.local_error:
+        log.warning("the pass ended early, and what is due waits. %s", tally.local_error)
+    if tally.host_limit:
+        log.warning("%s", tally.host_limit)
     for line in tally.disabled:
         log.warning("%s.", line)
 

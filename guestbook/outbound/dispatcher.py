@@ -1,7 +1,11 @@
-"""Send what is due: ticks of one write transaction each, between which the worker pool sends.
+"""Send what is due. A delivery's whole path, in order, is this file:
 
-The main thread alone owns the database. A tick records what finished, claims what is next and
-keeps the webhooks' health, all in one transaction, so that the web gets its turn in between.
+    due delivery ──claim──▶ task ──load──▶ worker pool ──attempt──▶ outcome ──record──▶ final, or due later
+    └── tick n: one transaction ──┘        └─── sender threads ───┘       └── tick n + 1, before it claims ─┘
+
+The main thread alone uses the database, in ticks; the sender threads work between the ticks and during none.
+A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
+The details of the threads are in `worker_pool`, those of a request in `sender`.
 """
 
 import logging
@@ -9,18 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from guestbook.lib import clock, ids, resource_limits, retry_policy
+from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
 from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound.host_limits import HostLimits
 from guestbook.outbound.receivers import Receivers
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import clock_repair, erasure, leases
@@ -29,47 +33,42 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, FIRST_DUE, Webhook
 
-TICK = 0.02  # seconds between two write transactions: less starves the web on SQLite
-STEP_BACK = 2.0  # times as long as a tick held the lock: left to visitors who write to the same file
-SLOWED = (
-    "this host limits {0}, so the pass used {1} of {2} threads. Nothing is lost. "
-    "With --concurrency {1} cron does not say so again."
-)
-NO_ROOM = "This host allows not a single request: it limits {}."
-ERASURE_LOOK = 0.5  # seconds between two looks whether a claimed delivery's comment was deleted for good
-PROBE = 0.25  # seconds between two looks for new work while requests are under way
+TICK_PAUSE = 0.02  # seconds between two write transactions: less would keep the web from writing to SQLite
+STEP_BACK = 2.0  # if others write to the same file: pause this many times as long as a tick held the lock
+RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work
+ERASURE_LOOK = 0.5  # seconds between two looks for claimed deliveries whose comment was deleted for good
 log = logging.getLogger(__name__)
+
+
+class Claim(NamedTuple):
+    """What a tick has claimed for one webhook."""
+
+    webhook_id: str
+    unreachable: int  # requests in a row that failed to connect or timed out
+    tasks: list[DeliveryTask]
 
 
 class Dispatcher:
     """One drain of the outbox."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        settings: Settings,
-        *,
-        concurrency: int,
-    ) -> None:
+    def __init__(self, engine: Engine, settings: Settings, *, concurrency: int) -> None:
+        transport = sender.transport(settings)
+        one = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
+        self.pool: WorkerPool[DeliveryTask, Outcome] = WorkerPool(one.attempt, concurrency)
+        self.tally = Tally()
         self._engine = engine
         self._settings = settings
-        self._transport = sender.transport(settings)
-        one = sender.Sender(self._transport, timeout=settings.timeout, base_url=settings.base_url)
-        self._pool: WorkerPool[DeliveryTask, Outcome] = WorkerPool(one.attempt, concurrency)
-        self._lease = retry_policy.lease(settings.timeout)  # in which to send
-        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of the hosts that share it
-        self._name = ids.new()
-        self._repair = clock_repair.PeriodicRepair(engine, settings, self._name)
-        self._ticks = 0
+        self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers()
-        self._unsaved: list[Outcome] = []
-        self._lost = False
-        self._asked = concurrency
-        self._limit: str | None = None  # of the host, which allows fewer threads
-        self._reserve = resource_limits.Reserve()
-        self._held = 0.0  # seconds for which the last tick held the lock
-        self._look_at = 0.0  # on the monotonic clock: when to look for erased deliveries
-        self.tally = Tally()
+        self._lease = retry_policy.lease(settings.timeout)  # time in which to send
+        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
+        self._name = ids.new()
+        self._ticks = 0
+        self._repair = clock_repair.PeriodicRepair(engine, settings, self._name)
+        self._unrecorded: list[Outcome] = []
+        self._is_lost = False  # the database is away, so nothing more can be recorded
+        self._tick_took = 0.0  # seconds for which the last tick held the write lock
+        self._look_for_erased_at = 0.0  # on the monotonic clock
 
     def run(
         self,
@@ -82,165 +81,145 @@ class Dispatcher:
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
 
-        In the end nothing is left leased, unless the database is away: then the leases run out.
+        At the end nothing is left leased, unless the database is away: then the leases run out.
         """
         try:
-            with Poller(self._engine) as watch:
-                self._fit()
-                self._loop(watch, until, stay, stop, after_tick, TimeShares(beside))
+            with Poller(self._engine) as poller:
+                self._host.fit()
+                self._loop(poller, until, stay, stop, after_tick, TimeShares(beside))
         finally:
             try:
-                if not self._lost:
+                if not self._is_lost:
                     self._wind_up()
             finally:
-                self._transport.close()
-                self._reserve.give_up()
-        if self._pool.held_back and not self.tally.fault:
-            self.tally.limit = SLOWED.format(self._met(), self._pool.size, self._asked)
+                self._host.close()
+        if not self.tally.local_error:
+            self.tally.host_limit = self._host.slowed(self.tally.host_limit)
         return self.tally
-
-    def _fit(self) -> None:
-        """Use what the host allows beside the database, whose files are open by now: the pass has written."""
-        resource_limits.bound_arenas()
-        room = resource_limits.room(self._pool.size)
-        self._limit = room.limit
-        self._pool.limit(room.threads)
-        lookups = room.threads if room.limit else None
-        self._transport.limit(connections=room.connections, lookups=lookups)
 
     def _loop(
         self,
-        watch: Poller,
+        poller: Poller,
         until: float,
         stay: bool,
         stop: StopFlag,
         after_tick: Callable[[], None] | None,
         shares: TimeShares,
     ) -> None:
-        while not stop.is_set() and time.monotonic() < until and not self.tally.fault:
+        while not stop.is_set() and time.monotonic() < until and not self.tally.local_error:
             self._repair.look()
-            seen = watch.version()  # before the look, or what comes after it would be overslept
-            self._tick(watch, claiming=True)
+            seen = (
+                poller.version()
+            )  # before the tick, or `rest` would sleep through writes that come after it
+            self._tick(poller)
             if after_tick:
                 after_tick()
             more = shares.give_turn(until, stop)
-            if self._pool.busy or self._unsaved:
-                self._let_the_pool_work(watch, stop, max(TICK, shares.owed), 0 if more else PROBE)
-            elif more or watch.anything_due(clock.now()):
-                stop.wait(TICK)  # there may be more; or another pass has it in hand
+            if self.pool.busy or self._unrecorded:
+                self._let_threads_send(poller, stop, max(TICK_PAUSE, shares.owed), 0 if more else RESULT_WAIT)
+            elif more or poller.anything_due(clock.now()):
+                stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
             elif stay:
-                watch.rest(min(until, self._repair.next), stop, since=seen, wake_at=shares.next_due())
+                poller.rest(min(until, self._repair.next), stop, since=seen, wake_at=shares.next_due())
             else:
-                break
+                break  # nothing is due
 
-    def _let_the_pool_work(self, watch: Poller, stop: StopFlag, at_least: float, at_most: float) -> None:
-        watch.mark()
+    def _let_threads_send(self, poller: Poller, stop: StopFlag, at_least: float, at_most: float) -> None:
+        poller.mark()
         stop.wait(at_least)
-        if watch.others_wrote():
-            stop.wait(STEP_BACK * self._held)
+        if poller.others_wrote():
+            stop.wait(STEP_BACK * self._tick_took)
         if not stop.is_set():
-            self._pool.wait(at_most)
+            self.pool.wait(at_most)
 
-    def _wind_up(self) -> None:
-        """Give back at once what has not started, let finish what has, record it."""
-        back = [Outcome(task) for task in self._pool.take_back(held_only=False)]
-        self._unsaved.extend(back)
-        self._tick(None, claiming=False)
-        while self._pool.under_way:
-            self._pool.wait(PROBE)
-            self._tick(None, claiming=False)
+    def _tick(self, poller: Poller | None) -> None:
+        """Record what was sent and claim what is next, in one transaction; without a poller claim nothing."""
+        self._drop_erased()
+        self._unrecorded += self.pool.collect()
+        self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
+        if not self._unrecorded and not (poller and poller.anything_due(clock.now())):
+            return  # nothing to record and nothing due: an idle look takes no write lock
+        with self.pool.still():
+            try:
+                claims = self._record_and_claim(claiming=poller is not None)
+            except BaseException:
+                self._is_lost = True
+                self.pool.take_back()  # send nothing that could not be recorded
+                raise
+            self._unrecorded = []
+            for claim in claims:
+                self.pool.load(claim.webhook_id, claim.tasks, unreachable=claim.unreachable)
+        self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
+
+    def _record_and_claim(self, *, claiming: bool) -> list[Claim]:
+        try:
+            began, tally, claims = database.insist(self._engine, lambda at: self._transaction(at, claiming))
+        except MemoryError:
+            self._host.free_memory()
+            began, tally, claims = database.insist(self._engine, lambda at: self._transaction(at, False))
+        self._tick_took = time.monotonic() - began
+        self.tally.add(tally)
+        for line, fields in tally.log_lines:
+            log.info(line, extra=fields)
+        return claims
+
+    def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[Claim]]:
+        """Do a tick's transaction. It may run twice: what the first run recorded is not ours any more."""
+        began = time.monotonic()
+        tally = recorder.record(connection, self._unrecorded, self._settings)
+        return began, tally, self.claim(connection) if claiming else []
+
+    def claim(self, connection: Connection) -> list[Claim]:
+        """Lease what is due, as much as the lanes have room for, and make tasks of it."""
+        now = clock.now()
+        self._ticks += 1
+        token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
+        self.pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
+        webhooks = connection.execute(webhooks_with_due(now)).all()
+        first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
+        rooms = self.pool.rooms([row.id for row in webhooks])
+        lease_end = time.monotonic() + self._lease.total_seconds()
+        claims, row_ids = [], []
+        for row in (*webhooks[first:], *webhooks[:first]):
+            is_probe = row.unreachable_in_a_row >= PAUSE_AFTER  # its pause is over: one request tries it
+            limit = min(1, rooms[row.id]) if is_probe else rooms[row.id]
+            if limit:
+                of_webhook = DELIVERIES.c.webhook_id == row.id
+                due = leases.claim(connection, DELIVERIES, of_webhook, now=now, limit=limit)
+                row_ids += [one.id for one in due]
+                receiver = self._receiver(row, now)
+                made = [tasks.delivery_task(one, token, lease_end, receiver) for one in due]
+                claims.append(Claim(row.id, row.unreachable_in_a_row, made))
+        until = now + self._lease + self._skew
+        leases.lease(connection, DELIVERIES, row_ids, now=now, until=until, token=token)
+        return claims
+
+    def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
+        receiver, has_changed = self._receivers.of(row, now)
+        if has_changed:
+            self.pool.change(row.id, lambda task: replace(task, receiver=receiver))
+        return receiver
 
     def _drop_erased(self) -> None:
-        """Forget claimed deliveries whose comment was deleted for good meanwhile."""
-        if not self._pool.busy or time.monotonic() < self._look_at:
-            return
-        self._look_at = time.monotonic() + ERASURE_LOOK
+        """Drop claimed deliveries whose comment was deleted for good meanwhile."""
+        if not self.pool.busy or time.monotonic() < self._look_for_erased_at:
+            return  # nothing is claimed, or the last look is recent
+        self._look_for_erased_at = time.monotonic() + ERASURE_LOOK
         with self._engine.connect() as connection:
             erased = erasure.lately(connection, clock.now() - self._lease - leases.CLOCK_SKEW)
         if erased:
-            self._pool.take_back(held_only=False, only=lambda task: task.id in erased)
+            self.pool.take_back(lambda task: task.id in erased)
 
-    def _tick(self, watch: Poller | None, *, claiming: bool) -> None:
-        self._drop_erased()
-        self._unsaved.extend(self._pool.collect())
-        self._unsaved.extend(Outcome(task) for task in self._pool.take_back(held_only=True))
-        if not self._unsaved and not (claiming and watch and watch.anything_due(clock.now())):
-            return  # an idle look takes no write lock
-        with self._pool.still():
-            try:
-                claimed = self._settle(claiming)
-            except BaseException:
-                self._lost = True
-                self._pool.take_back(held_only=False)  # nothing is sent that could not be recorded
-                raise
-            self._unsaved.clear()
-            for row, work in claimed:
-                self._pool.load(row.id, work, unreachable=row.unreachable_in_a_row)
-        if not self._pool.size:
-            self.tally.fault = NO_ROOM.format(self._met())
-
-    def _settle(self, claiming: bool) -> list[tuple[Row[Any], list[DeliveryTask]]]:
-        """Run the tick's transaction. It is safe to repeat: what it has recorded is not ours any more."""
-        try:
-            tally, claimed, began = database.insist(self._engine, partial(self._write, claiming))
-        except MemoryError:
-            self._make_room()
-            tally, claimed, began = database.insist(self._engine, partial(self._write, False))
-        self._held = time.monotonic() - began
-        self.tally.add(tally)
-        for line, fields in tally.story:
-            log.info(line, extra=fields)
-        return claimed
-
-    def _make_room(self) -> None:
-        self._limit = resource_limits.MEMORY
-        self._reserve.give_up()
-        self._pool.shrink()
-        self._transport.limit(connections=0)
-
-    def _met(self) -> str:
-        """Return the limit of this host that was met."""
-        refused = resource_limits.why_no_thread() if self._pool.refused else None
-        return self.tally.limit or refused or self._limit or resource_limits.THREADS
-
-    def _write(
-        self, claiming: bool, connection: Connection
-    ) -> tuple[Tally, list[tuple[Row[Any], list[DeliveryTask]]], float]:
-        tally, began = Tally(), time.monotonic()
-        recorder.outcomes(connection, self._unsaved, self._settings, tally)
-        claimed = self._claim(connection) if claiming else []
-        return tally, claimed, began
-
-    def _claim(self, connection: Connection) -> list[tuple[Row[Any], list[DeliveryTask]]]:
-        now = clock.now()
-        self._ticks += 1
-        token = f"{self._name}.{self._ticks}"
-        self._pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
-        webhooks = connection.execute(_open_webhooks(now)).all()
-        first = self._ticks % len(webhooks) if webhooks else 0  # nobody is always the first to be served
-        rooms = self._pool.rooms([row.id for row in webhooks])
-        lease_end = time.monotonic() + self._lease.total_seconds()
-        claimed, taken = [], []
-        for row in (*webhooks[first:], *webhooks[:first]):
-            limit = rooms[row.id] if row.unreachable_in_a_row < PAUSE_AFTER else min(1, rooms[row.id])
-            if limit:
-                among = DELIVERIES.c.webhook_id == row.id
-                due = leases.claim(connection, DELIVERIES, among, now=now, limit=limit)
-                taken += [one.id for one in due]
-                to = self._receiver(row, now)
-                claimed.append((row, [tasks.delivery_task(one, token, lease_end, to) for one in due]))
-        until = now + self._lease + self._skew
-        leases.lease(connection, DELIVERIES, taken, now=now, until=until, token=token)
-        return claimed
-
-    def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
-        to, is_other = self._receivers.of(row, now)
-        if is_other:
-            self._pool.change(row.id, lambda task: replace(task, receiver=to))
-        return to
+    def _wind_up(self) -> None:
+        """Give back at once what has not started, then wait for what has, and record it."""
+        self._unrecorded += [Outcome(task) for task in self.pool.take_back()]
+        self._tick(None)
+        while self.pool.under_way:
+            self.pool.wait(RESULT_WAIT)
+            self._tick(None)
 
 
-def _open_webhooks(now: datetime) -> Any:
+def webhooks_with_due(now: datetime) -> Any:
     """Select the webhooks that may be sent to and have something due."""
     open_now = Webhook.open_at(now), now >= FIRST_DUE
     return select(*receivers.COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)

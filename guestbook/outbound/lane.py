@@ -1,4 +1,4 @@
-"""A lane: the work that waits for one webhook, and how much of it may be under way at once."""
+"""A lane: the tasks that wait for one webhook, and how many of them may be under way at once."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,66 +6,74 @@ from typing import Generic, Protocol, TypeVar
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
 
-START_CAP = 2  # requests at once to a webhook that has shown nothing yet; each success allows one more
-START_DEPTH = 16  # rows claimed ahead for such a webhook
-MOST_DEPTH = 384
+START_CAP = 2  # requests at once to a webhook without a success yet; each success allows one more
+START_WINDOW = 16  # rows claimed ahead for such a webhook
+MAX_WINDOW = 384  # rows
 
 
 class Result(Protocol):
-    """What a lane has to know of an attempt."""
+    """What a lane needs to know of an attempt."""
 
     unreachable: bool
-    limit: str | None  # of this host, which was met
+    host_limit: str | None  # the limit of this host that stopped the request
 
     @property
     def ok(self) -> bool:
-        """Whether the receiver has it."""
+        """Whether the receiver has the delivery."""
 
     @property
-    def hold(self) -> bool:
-        """Whether the receiver asked to be left alone."""
+    def holds_lane(self) -> bool:
+        """Whether the webhook's other tasks must wait."""
 
 
-E = TypeVar("E")
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class Lane(Generic[E]):
-    """The work that waits for one webhook, and how much of it may be under way at once."""
+class Lane(Generic[T]):
+    """The tasks that wait for one webhook, and how many of them may be under way at once."""
 
-    tasks: deque[E] = field(default_factory=deque)
-    cap: int = START_CAP
+    tasks: deque[T] = field(default_factory=deque)
+    cap: int = START_CAP  # requests at once
     in_flight: int = 0
-    unreachable: int = 0
-    held: bool = False
-    told: bool = False  # whether what put it on hold was collected, so that the database knows of it
-    ready: bool = False
-    done: int = 0  # since the last look at its depth
-    depth: int = START_DEPTH
+    unreachable: int = 0  # requests in a row that failed to connect or timed out
+    on_hold: bool = False  # nothing is started
+    hold_is_stored: bool = False  # the database has the reason too, so that claims respect it
+    is_listed: bool = False  # it stands in the pool's list of lanes with work
+    finished: int = 0  # since the last claim
+    window: int = START_WINDOW  # rows claimed ahead
 
-    def may_go(self) -> bool:
+    def may_start(self) -> bool:
         """Whether a thread may take a task from here now."""
-        return bool(self.tasks) and self.in_flight < self.cap and not self.held
+        return bool(self.tasks) and self.in_flight < self.cap and not self.on_hold
 
-    def note(self, result: Result, most: int) -> None:
-        """Learn from a result before the database does: a bad lane must not cost a second time-out."""
+    def note(self, result: Result, cap_limit: int) -> None:
+        """Learn from a result before the database does: a bad webhook must not cost a second time-out."""
         self.in_flight -= 1
-        if result.limit:
-            return
-        self.done += 1
+        if result.host_limit:
+            return  # this host stopped the request, which says nothing about the webhook
+        self.finished += 1
         if result.ok:
-            self.cap, self.unreachable = min(self.cap + 1, most), 0
+            self.cap, self.unreachable = min(self.cap + 1, cap_limit), 0
         else:
             self.cap = 1
             self.unreachable = self.unreachable + 1 if result.unreachable else 0
-        if result.hold or self.unreachable >= PAUSE_AFTER:
-            self.held, self.told = True, False
+        if result.holds_lane or self.unreachable >= PAUSE_AFTER:
+            self.on_hold, self.hold_is_stored = True, False
 
     def room(self) -> int:
-        """Return how many more rows to claim for it: twice what it did since the last look."""
-        if self.held and not self.told:
-            return 0  # the database would still give some
-        self.depth = min(max(2 * self.done + 2 * self.cap, self.depth // 2), MOST_DEPTH)
-        self.done = 0
-        room = self.depth - len(self.tasks)
-        return room if room >= self.depth // 2 else 0
+        """Return how many more rows to claim for this webhook.
+
+        The window follows the webhook's speed: twice what it finished since the last claim, plus twice its
+        cap. So a fast webhook does not run dry between two claims, and a slow one keeps few rows leased. The
+        window shrinks by half at most, and is filled when half empty, so that each claim is worth its cost.
+
+            finished 100, cap 8:  window 216   |##### 90 wait #####|........ room 126 ........|  claim 126
+                                               |########### 150 wait ###########|..room 66....|  claim none
+        """
+        if self.on_hold and not self.hold_is_stored:
+            return 0  # a claim would still find rows: the database does not know of the hold yet
+        self.window = min(max(2 * self.finished + 2 * self.cap, self.window // 2), MAX_WINDOW)
+        self.finished = 0
+        room = self.window - len(self.tasks)
+        return room if room >= self.window // 2 else 0

@@ -1,4 +1,4 @@
-"""Receivers from the webhooks' rows, made once for as long as a row does not change."""
+"""Make receivers from rows of `webhooks`, anew only when a row has changed."""
 
 import json
 from datetime import datetime
@@ -12,7 +12,7 @@ from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.tasks import Receiver
 from guestbook.storage.models import Webhook
 
-# Of a webhook; the headers as they are stored, for broken ones are the attempt's fault, not the pass's.
+# The headers come as stored text: broken ones must fail their own attempts, not the pass.
 COLUMNS = (
     Webhook.id,
     Webhook.name,
@@ -26,13 +26,13 @@ COLUMNS = (
 
 
 class Receivers:
-    """Remembers what was made of the webhooks' rows, for as long as those do not change."""
+    """The receivers made so far."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
 
     def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
-        """Return the receiver of a row with `COLUMNS`, and whether it is another one than the last time."""
+        """Return the receiver for a row with `COLUMNS`, and whether it differs from the last one."""
         expires = row.previous_secret_expires_at
         previous = row.previous_secret if expires and expires > now else None
         key = (row.name, row.url, row.headers, row.secret, previous, row.format)
@@ -52,20 +52,20 @@ def receiver(
     previous: str | None,
     format_name: str = "json",
 ) -> Receiver:
-    """Make a receiver from the values of a row; what is wrong with them becomes its fault."""
-    fault = None
+    """Make a receiver from the values of a row. What is wrong with them becomes its `error`."""
+    error = None
     own: dict[str, str] = {}
     keys: tuple[bytes, ...] = ()
     try:
         own = {str(key): str(value) for key, value in json.loads(headers).items()}
     except (ValueError, AttributeError, RecursionError):
-        fault = "Nothing was sent: the webhook's stored headers are no JSON object of names and values."
+        error = "Nothing was sent: the webhook's stored headers are not a JSON object of names and values."
     try:
         keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
     except ValueError:
-        fault = (
+        error = (
             "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
         )
     shown = dict.fromkeys(own, HIDDEN)
-    read = response_policy.reader(format_name)
-    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, fault, read)
+    policy = response_policy.of_format(format_name)
+    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, error, policy)

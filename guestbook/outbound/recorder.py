@@ -1,8 +1,7 @@
-"""Write down what came of a tick's attempts: the deliveries, the attempts, the webhooks' health."""
+"""Write down the outcomes of attempts: the deliveries, the attempts, the webhooks' health."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,8 @@ from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import outbox
+from guestbook.outbound.formats.wording import WHY_DISABLED
+from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import Outcome
 from guestbook.queries import health
 from guestbook.queue import leases
@@ -18,75 +19,58 @@ from guestbook.settings import Settings
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, Webhook
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a pass has done, and the lines that its owner must read."""
+def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
+    """Record the outcomes whose lease is still ours, in the caller's write transaction.
 
-    processed: int = 0
-    retried: int = 0
-    late: int = 0  # acknowledgements whose lease had gone to somebody else
-    given_up: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the webhook's name and id
-    disabled: list[str] = field(default_factory=list)
-    fault: str | None = None  # of our own machine or proxy, which ended the pass
-    limit: str | None = None  # of this host, which made the pass slower than it was asked to be
-    story: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # to be logged after the commit
-
-    @property
-    def failed(self) -> int:
-        """Return how many deliveries were given up."""
-        return self.given_up.total()
-
-    def add(self, other: "Tally") -> None:
-        """Take over the figures of a tick."""
-        self.processed += other.processed
-        self.retried += other.retried
-        self.late += other.late
-        self.given_up += other.given_up
-        self.disabled += other.disabled
-        self.fault = self.fault or other.fault
-        self.limit = self.limit or other.limit
-
-
-def outcomes(connection: Connection, results: Sequence[Outcome], settings: Settings, tally: Tally) -> None:
-    """Record what is still ours to record, in the caller's write transaction."""
-    if not results:
-        return
+             nothing sent ─────────────────────────▶ released: due as before the claim
+             sent, lease lost to another pass ─────▶ dropped: that pass sends and records
+    outcome  sent, success ────────────────────────▶ processed
+             sent, failure, attempts left ─────────▶ due again later
+             sent, failure, none left or aborted ──▶ failed
+    """
+    tally = Tally()
+    if not outcomes:
+        return tally
     now = clock.now()
-    _release(connection, [result for result in results if result.started_at is None])
-    tally.fault = next((result.error for result in results if result.fault), None)
-    tally.limit = next((result.limit for result in results if result.limit), None)
-    sent = [result for result in results if result.started_at is not None]
-    ours = leases.owned(connection, DELIVERIES, {result.task.id: result.task.token for result in sent})
-    kept = [result for result in sent if result.task.id in ours]
-    tally.late += len(sent) - len(kept)
-    if kept:
-        _record_deliveries(connection, kept, settings, now, tally)
-        _record_attempts(connection, kept)
-        _record_health(connection, kept, settings, now, tally)
+    tally.local_error = next((outcome.error for outcome in outcomes if outcome.is_local_error), None)
+    tally.host_limit = next((outcome.host_limit for outcome in outcomes if outcome.host_limit), None)
+    _release(connection, [outcome for outcome in outcomes if outcome.started_at is None])
+    sent = [outcome for outcome in outcomes if outcome.started_at is not None]
+    ours = leases.owned(connection, DELIVERIES, {outcome.task.id: outcome.task.token for outcome in sent})
+    owned = [outcome for outcome in sent if outcome.task.id in ours]
+    tally.late = len(sent) - len(owned)
+    if owned:
+        _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
+        connection.execute(insert(ATTEMPTS), [_attempt(outcome) for outcome in owned])
+        record_health(connection, owned, settings, now, tally)
+    return tally
 
 
-def _release(connection: Connection, results: Sequence[Outcome]) -> None:
-    rows = [
-        {"row_id": result.task.id, "token": result.task.token, "due_at": result.task.due_at}
-        for result in results
-    ]
+def _release(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    tasks = [outcome.task for outcome in outcomes]
+    rows = [{"row_id": task.id, "token": task.token, "due_at": task.due_at} for task in tasks]
     if rows:
         leases.release(connection, DELIVERIES, rows)
 
 
 def _record_deliveries(
-    connection: Connection, kept: Sequence[Outcome], settings: Settings, now: datetime, tally: Tally
+    connection: Connection,
+    owned: Sequence[Outcome],
+    schedule: tuple[float, ...],
+    now: datetime,
+    tally: Tally,
 ) -> None:
     retries = []
     final: dict[tuple[str, int | None, str | None], list[str]] = defaultdict(list)
-    for result in kept:
-        due_at = None if result.ok else _next_due(result, settings, now)
+    for outcome in owned:
+        due_at = None if outcome.ok else _next_due(outcome, schedule, now)
+        last = {"last_status_code": outcome.status_code, "last_error": outcome.error}
         if due_at:
-            retries.append(_retry(result, due_at))
+            retries.append({"row_id": outcome.task.id, "due_at": due_at, **last})
         else:
-            status = "processed" if result.ok else "failed"
-            final[status, result.status_code, result.error].append(result.task.id)
-        _count(result, due_at, tally)
+            status = "processed" if outcome.ok else "failed"
+            final[status, outcome.status_code, outcome.error].append(outcome.task.id)
+        _count(outcome, due_at, tally)
     for (status, code, error), row_ids in final.items():
         values = {"finished_at": now, "last_status_code": code, "last_error": error}
         leases.finish(connection, DELIVERIES, row_ids, status, **values)
@@ -94,114 +78,96 @@ def _record_deliveries(
         leases.reschedule(connection, DELIVERIES, retries)
 
 
-def _next_due(result: Outcome, settings: Settings, now: datetime) -> datetime | None:
-    if result.meaning.abort:
-        return None
-    task = result.task
-    made = task.attempts + 1 - task.schedule_start
-    if made >= len(settings.retry_schedule) and result.meaning.gone:
-        return now  # it waits with the others for the webhook to be enabled again
-    return retry_policy.next_due(settings.retry_schedule, made, now, at_least=result.meaning.pause)
+def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> datetime | None:
+    if outcome.decision.abort:
+        return None  # the receiver wants no further attempt
+    made = outcome.task.attempts + 1 - outcome.task.schedule_start
+    if made >= len(schedule) and outcome.decision.gone:
+        return now  # it waits, with the others, until somebody enables the webhook again
+    return retry_policy.next_due(schedule, made, now, at_least=outcome.decision.pause)
 
 
-def _retry(result: Outcome, due_at: datetime) -> dict[str, Any]:
-    return {
-        "row_id": result.task.id,
-        "due_at": due_at,
-        "last_status_code": result.status_code,
-        "last_error": result.error,
-    }
-
-
-def _count(result: Outcome, due_at: datetime | None, tally: Tally) -> None:
-    task = result.task
-    if result.ok:
+def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
+    task = outcome.task
+    if outcome.ok:
         tally.processed += 1
-        fate = "processed"
+        result = "processed"
     elif due_at:
         tally.retried += 1
-        fate = f"will be retried at {clock.to_text(due_at)}"
+        result = f"will be retried at {clock.to_text(due_at)}"
     else:
         tally.given_up[task.receiver.name, task.receiver.webhook_id] += 1
-        fate = "given up"
-    why = "" if result.ok else f" {result.error}"
-    line = f"{task.id} {task.event} to {task.receiver.name}: {fate} ({result.milliseconds} ms).{why}"
+        result = "given up"
+    why = "" if outcome.ok else f" {outcome.error}"
+    line = f"{task.id} {task.event} to {task.receiver.name}: {result} ({outcome.milliseconds} ms).{why}"
     fields = {
         "delivery_id": task.id,
         "webhook_id": task.receiver.webhook_id,
         "event": task.event,
         "attempt": task.attempts + 1,
-        "status_code": result.status_code,
-        "milliseconds": result.milliseconds,
+        "status_code": outcome.status_code,
+        "milliseconds": outcome.milliseconds,
     }
-    tally.story.append((line, fields))
+    tally.log_lines.append((line, fields))
 
 
-def _record_attempts(connection: Connection, kept: Sequence[Outcome]) -> None:
-    connection.execute(insert(ATTEMPTS), [_attempt(result) for result in kept])
-
-
-def _attempt(result: Outcome) -> dict[str, Any]:
+def _attempt(outcome: Outcome) -> dict[str, Any]:
     return {
-        "delivery_id": result.task.id,
-        "number": result.task.attempts + 1,
-        "triggered_by": result.task.triggered_by,
-        "started_at": result.started_at,
-        "milliseconds": result.milliseconds,
-        "status_code": result.status_code,
-        "error": result.error,
-        "request_headers": result.request_headers,
-        "response_headers": result.response_headers,
-        "response_body": result.response_body,
+        "delivery_id": outcome.task.id,
+        "number": outcome.task.attempts + 1,
+        "triggered_by": outcome.task.triggered_by,
+        "started_at": outcome.started_at,
+        "milliseconds": outcome.milliseconds,
+        "status_code": outcome.status_code,
+        "error": outcome.error,
+        "request_headers": outcome.request_headers,
+        "response_headers": outcome.response_headers,
+        "response_body": outcome.response_body,
     }
 
 
-def _record_health(
-    connection: Connection, kept: Sequence[Outcome], settings: Settings, now: datetime, tally: Tally
+def record_health(
+    connection: Connection, owned: Sequence[Outcome], settings: Settings, now: datetime, tally: Tally
 ) -> None:
-    """Let the rules of the webhooks' rows judge; rows that are well and stay so are not touched."""
+    """Apply the outcomes to their webhooks' rows; rows that are healthy and stay so are not touched."""
     by_webhook = defaultdict(list)
-    for result in kept:
-        if result.limit:
-            continue
-        by_webhook[result.task.receiver.webhook_id].append(result)
-    bad = [key for key, some in by_webhook.items() if any(not one.ok or one.hold for one in some)]
-    unwell = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)
-    query = select(Webhook).where(or_(Webhook.id.in_(bad), unwell)).order_by(Webhook.id)
-    query = query.options(defer(Webhook.headers))  # unreadable ones are the attempt's fault, not the pass's
+    for outcome in owned:
+        if not outcome.host_limit:  # else this host stopped the request, and the receiver is not to blame
+            by_webhook[outcome.task.receiver.webhook_id].append(outcome)
+    bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
+    unhealthy = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)
+    query = select(Webhook).where(or_(Webhook.id.in_(bad), unhealthy)).order_by(Webhook.id)
+    query = query.options(defer(Webhook.headers))  # unreadable ones must fail the attempt, not the pass
     with Session(connection, join_transaction_mode="rollback_only") as session:
-        # As an UPDATE locks: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
+        # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
         for webhook in session.scalars(query.with_for_update(key_share=True)):
             was_disabled = webhook.disabled_at
             is_steady = not webhook.has_failed_for_long(now) or health.came_steadily(connection, now)
-            _judge(webhook, by_webhook[webhook.id], now, is_steady)
+            _note_outcomes(webhook, by_webhook[webhook.id], now, is_steady)
             if webhook.disabled_at and not was_disabled:
                 session.flush()
-                _tell_of_the_end(connection, webhook, settings, tally)
+                _announce_end(connection, webhook, settings, tally)
         session.flush()
 
 
-def _judge(webhook: Webhook, results: Sequence[Outcome], now: datetime, clock_is_steady: bool) -> None:
-    for result in results:
-        if result.ok:
+def _note_outcomes(
+    webhook: Webhook, outcomes: Sequence[Outcome], now: datetime, clock_is_steady: bool
+) -> None:
+    for outcome in outcomes:
+        if outcome.ok:
             webhook.note_success()
         else:
+            pause = outcome.decision.pause
             webhook.note_failure(
-                now,
-                unreachable=result.unreachable,
-                pause=result.meaning.pause,
-                clock_is_steady=clock_is_steady,
+                now, unreachable=outcome.unreachable, pause=pause, clock_is_steady=clock_is_steady
             )
-        if result.meaning.gone:
+        if outcome.decision.gone:
             webhook.disable(now, "gone")
 
 
-def _tell_of_the_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
+def _announce_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
+    """Publish `webhook.disabled` to the other webhooks, and note a line for the owner."""
     reason = webhook.disabled_reason or ""
     data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
     outbox.publish(connection, "webhook.disabled", data, settings, leave_out=(webhook.id,))
-    why = {
-        "gone": "its receiver says that nothing is wanted there any more",
-        "failing": "it has had no success for five days",
-    }[reason]
-    tally.disabled.append(f"webhook {webhook.name} was disabled: {why}")
+    tally.disabled.append(f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}")

@@ -1,4 +1,4 @@
-"""What a receiver's answer means for the delivery and for its webhook. Pure."""
+"""Decide what a receiver's answer means for the delivery and for its webhook. Pure."""
 
 import json
 import re
@@ -9,85 +9,87 @@ from typing import Any
 
 from guestbook.lib import retry_policy
 
-SLOW_DOWN = (429, 502, 503, 504)
-SLACK_IS_GONE = (b"no_service", b"no_team", b"no_active_hooks", b"channel_is_archived", b"channel_not_found")
-# At its beginning: Telegram sends the message back after it, which may be longer than what we read.
-TELEGRAM_HAS_IT = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
+RETRY_AFTER_STATUSES = (429, 502, 503, 504)
+SLACK_GONE = (b"no_service", b"no_team", b"no_active_hooks", b"channel_is_archived", b"channel_not_found")
+# Only the beginning: Telegram then repeats the message, which may be longer than what we read.
+TELEGRAM_OK = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
-    """Success or not, and what else the receiver asks for."""
+class Decision:
+    """Success or not, and what else to do."""
 
     ok: bool
-    gone: bool = False  # disable the webhook: nothing of ours is wanted there any more
-    abort: bool = False  # this delivery ends now, as it is; another attempt would change nothing
-    pause: float = 0.0  # seconds for which the whole webhook is to be left alone
-    but: str = ""  # what is wrong with an answer whose status alone looks well
+    gone: bool = False  # disable the webhook: its receiver wants nothing more
+    abort: bool = False  # end this delivery now; another attempt would change nothing
+    pause: float = 0.0  # seconds to leave the whole webhook alone
+    problem: str = ""  # what is wrong with an answer whose status means success
 
 
-OK = Meaning(ok=True)
-RETRY = Meaning(ok=False)
+OK = Decision(ok=True)
+RETRY = Decision(ok=False)
+
+Policy = Callable[[int, Mapping[str, str], datetime, bytes], Decision]
 
 
-Reader = Callable[[int, Mapping[str, str], datetime, bytes], Meaning]
+def of_format(format_name: str) -> Policy:
+    """Return the policy for webhooks of that format: some chat services answer in their own way."""
+    return POLICIES.get(format_name, standard)
 
 
-def reader(format_name: str) -> Reader:
-    """Return how to read the answers to that format: chat services say some things in ways of their own."""
-    return READERS.get(format_name, read)
+def standard(status: int, headers: Mapping[str, str], now: datetime, _body: bytes = b"") -> Decision:
+    """Decide by status and headers: only 2xx is success, a redirect is not.
 
-
-def read(status: int, headers: Mapping[str, str], now: datetime, _body: bytes = b"") -> Meaning:
-    """Read a status code and the headers: only 2xx is success, a redirect is not.
-
-    410 is Standard Webhooks 1.0.0's sign that a receiver is gone; `webhook-delivery: disable` and
+    410 is Standard Webhooks 1.0.0's sign that a receiver is gone. `webhook-delivery: disable` and
     `abort-message` are its proposed response header.
     """
-    wish = headers.get("webhook-delivery", "").strip().lower()
+    request = headers.get("webhook-delivery", "").strip().lower()
     ok = 200 <= status < 300
-    if ok and not wish:
+    if ok and not request:
         return OK
-    pause = retry_policy.retry_after(headers.get("retry-after"), now) if status in SLOW_DOWN else 0.0
-    return Meaning(ok, gone=status == 410 or wish == "disable", abort=wish == "abort-message", pause=pause)
+    may_pause = status in RETRY_AFTER_STATUSES
+    pause = retry_policy.retry_after(headers.get("retry-after"), now) if may_pause else 0.0
+    return Decision(
+        ok, gone=status == 410 or request == "disable", abort=request == "abort-message", pause=pause
+    )
 
 
-def _slack(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Meaning:
-    """A webhook that was removed, or whose channel is archived, says so in a word; 410 does too."""
-    meaning = read(status, headers, now)
-    return replace(meaning, gone=True) if not meaning.ok and body.strip() in SLACK_IS_GONE else meaning
+def _slack(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+    """Slack names a removed webhook or an archived channel in one word."""
+    decision = standard(status, headers, now)
+    return replace(decision, gone=True) if not decision.ok and body.strip() in SLACK_GONE else decision
 
 
-def _discord(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Meaning:
-    """404: somebody has deleted the webhook. A 429 says in its body, to the millisecond, how long to wait."""
-    meaning = read(status, headers, now)
+def _discord(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+    """A 404 means that somebody has deleted the webhook. The body of a 429 says how long to wait."""
+    decision = standard(status, headers, now)
     if status == 404:
-        return replace(meaning, gone=True)
-    return _wait(meaning, status, body, "retry_after")
+        return replace(decision, gone=True)
+    return _with_pause(decision, status, body, "retry_after")
 
 
-def _telegram(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Meaning:
-    """Telegram has the message when it says `"ok": true`; a 429 says in its body how long to wait."""
-    meaning = read(status, headers, now)
-    if meaning.ok and not TELEGRAM_HAS_IT.match(body):
-        return replace(meaning, ok=False, but=', but not that it is "ok"')
-    return _wait(meaning, status, body, "parameters", "retry_after")
+def _telegram(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+    """Telegram has the message when it answers `"ok": true`. The body of a 429 says how long to wait."""
+    decision = standard(status, headers, now)
+    if decision.ok and not TELEGRAM_OK.match(body):
+        return replace(decision, ok=False, problem=', but not that it is "ok"')
+    return _with_pause(decision, status, body, "parameters", "retry_after")
 
 
-def _wait(meaning: Meaning, status: int, body: bytes, *path: str) -> Meaning:
-    """Add the seconds that stand there in the body of a 429."""
+def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Decision:
+    """Add the seconds that stand at that place in the JSON body of a 429."""
     if status != 429:
-        return meaning
+        return decision
     try:
         value: Any = json.loads(body)
         for name in path:
             value = value[name]
         seconds = float(value)
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
-        return meaning
+        return decision
     if not 0 < seconds < float("inf"):
-        return meaning
-    return replace(meaning, pause=max(meaning.pause, min(seconds, retry_policy.RETRY_AFTER_CAP)))
+        return decision
+    return replace(decision, pause=max(decision.pause, min(seconds, retry_policy.RETRY_AFTER_CAP)))
 
 
-READERS: dict[str, Reader] = {"slack": _slack, "discord": _discord, "telegram": _telegram}
+POLICIES: dict[str, Policy] = {"slack": _slack, "discord": _discord, "telegram": _telegram}

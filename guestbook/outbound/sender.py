@@ -1,4 +1,4 @@
-"""One attempt: sign, POST, and say what came of it. Runs in the sender threads, without a database."""
+"""One attempt: sign, POST, and describe the outcome. Runs in the sender threads, without a database."""
 
 import time
 
@@ -10,12 +10,22 @@ from guestbook.settings import Settings
 from guestbook.transport import Answer, Transport, TransportError
 
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
-ERROR_LIMIT = 300  # characters
+ATTEMPT_ERROR_LIMIT = 300  # characters
 NO_MORE = "asked for no further attempt (webhook-delivery: abort-message)"
 
 
+def transport(settings: Settings) -> Transport:
+    """Make the transport that the settings describe."""
+    return Transport(
+        timeout=settings.timeout,
+        allow_networks=settings.allow_networks,
+        proxy=settings.outbound_proxy,
+        require_https=settings.require_https_webhooks,
+    )
+
+
 class Sender:
-    """Makes attempts; one for all threads."""
+    """Makes attempts; all threads share one."""
 
     def __init__(self, transport: Transport, *, timeout: float, base_url: str) -> None:
         self._transport = transport
@@ -25,36 +35,38 @@ class Sender:
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
         if task.lease_end - time.monotonic() < self._needs:
-            return Outcome(task)
+            return Outcome(task)  # the lease could end before the request does: give the delivery back
         started_at, start = clock.now(), time.monotonic()
         outcome = Outcome(task, started_at)
         try:
             self._post(task, outcome)
         except TransportError as error:
-            if error.is_ours and not (error.limit and error.sent):
-                return Outcome(task, error=str(error), fault=error.limit is None, limit=error.limit)
-            outcome.error, outcome.unreachable = str(error)[:ERROR_LIMIT], error.unreachable
-            outcome.limit = error.limit
+            if error.is_ours and not (error.limit and error.sent):  # nothing was sent: give the delivery back
+                is_local_error = error.limit is None
+                return Outcome(task, error=str(error), is_local_error=is_local_error, host_limit=error.limit)
+            outcome.error, outcome.unreachable = str(error)[:ATTEMPT_ERROR_LIMIT], error.unreachable
+            outcome.host_limit = error.limit
         except MemoryError:
-            if outcome.status_code is None:
-                return Outcome(task, limit=resource_limits.MEMORY)
-            outcome.limit = resource_limits.MEMORY
-        except Exception as error:  # a fault of ours or of the row must not end the thread
+            if outcome.status_code is None:  # no answer was read: give the delivery back
+                return Outcome(task, host_limit=resource_limits.MEMORY)
+            outcome.host_limit = resource_limits.MEMORY
+        except Exception as error:  # a mistake in our code or in the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."
         outcome.milliseconds = round((time.monotonic() - start) * 1000)
-        return outcome
+        return outcome  # sent, with an answer or with the reason why there is none
 
     def _post(self, task: DeliveryTask, outcome: Outcome) -> None:
-        to = task.receiver
-        shown = self._plain_headers(task, int(time.time()))
-        outcome.request_headers = {**shown, **to.shown_headers}
-        if to.fault:
-            outcome.error = to.fault[:ERROR_LIMIT]
+        receiver = task.receiver
+        plain = self._plain_headers(task, int(time.time()))
+        outcome.request_headers = {**plain, **receiver.shown_headers}
+        if receiver.error:
+            outcome.error = receiver.error[:ATTEMPT_ERROR_LIMIT]
             return
-        headers = {**shown, **self._signatures(task, int(shown["webhook-timestamp"])), **to.headers}
-        _read(self._transport.post(to.url, headers, task.body), outcome, to.read)
+        headers = {**plain, **_signatures(task, int(plain["webhook-timestamp"])), **receiver.headers}
+        _note_answer(self._transport.post(receiver.url, headers, task.body), outcome, receiver.policy)
 
     def _plain_headers(self, task: DeliveryTask, timestamp: int) -> dict[str, str]:
+        """Return what every receiver gets and the attempt's record shows; a new header is added here."""
         return {
             "Content-Type": "application/json",
             "User-Agent": self._agent,
@@ -64,34 +76,35 @@ class Sender:
             "webhook-timestamp": str(timestamp),
         }
 
-    def _signatures(self, task: DeliveryTask, timestamp: int) -> dict[str, str]:
-        to = task.receiver
-        try:
-            return {
-                "webhook-signature": signing.standard(to.keys, task.event_id, timestamp, task.body),
-                "X-Hub-Signature-256": signing.hub(to.secret, task.body),
-            }
-        except ValueError as error:  # so OpenSSL says that it got no memory
-            raise MemoryError from error
+
+def _signatures(task: DeliveryTask, timestamp: int) -> dict[str, str]:
+    receiver = task.receiver
+    try:
+        return {
+            "webhook-signature": signing.standard(receiver.keys, task.event_id, timestamp, task.body),
+            "X-Hub-Signature-256": signing.hub(receiver.secret, task.body),
+        }
+    except ValueError as error:  # OpenSSL's way to say that it got no memory
+        raise MemoryError from error
 
 
-def _read(answer: Answer, outcome: Outcome, read: response_policy.Reader) -> None:
+def _note_answer(answer: Answer, outcome: Outcome, policy: response_policy.Policy) -> None:
     outcome.status_code = answer.status
-    outcome.meaning = read(answer.status, answer.headers, clock.now(), answer.body)
-    outcome.error = _failure(answer, outcome.meaning) if not outcome.ok else _note(answer, outcome.meaning)
+    decision = outcome.decision = policy(answer.status, answer.headers, clock.now(), answer.body)
+    outcome.error = _note(answer, decision) if decision.ok else _failure(answer, decision)
     outcome.response_headers = {_storable(name): _storable(text) for name, text in answer.headers.items()}
     outcome.response_body = _as_text(answer.body)
 
 
-def _failure(answer: Answer, meaning: response_policy.Meaning) -> str:
-    """Say why an answer was none of success."""
-    no_more = f" and {NO_MORE}" if meaning.abort else ""
-    return f"The receiver answered {answer.status}{meaning.but}{no_more}."
+def _failure(answer: Answer, decision: response_policy.Decision) -> str:
+    """Say why an answer was not a success."""
+    no_more = f" and {NO_MORE}" if decision.abort else ""
+    return f"The receiver answered {answer.status}{decision.problem}{no_more}."
 
 
-def _note(answer: Answer, meaning: response_policy.Meaning) -> str | None:
-    """Say what else is to be known of an answer that was a success."""
-    notes = [f"the receiver {NO_MORE}"] if meaning.abort else []
+def _note(answer: Answer, decision: response_policy.Decision) -> str | None:
+    """Say what is remarkable about a success, if anything."""
+    notes = [f"the receiver {NO_MORE}"] if decision.abort else []
     notes += [f"the rest of the answer was left unread ({answer.note})"] if answer.note else []
     return f"Delivered; {'; '.join(notes)}." if notes else None
 
@@ -108,15 +121,5 @@ def _as_text(body: bytes) -> str:
 
 
 def _storable(text: str) -> str:
-    """Return a header without controls: as JSON they are six times as long, too much for MariaDB's TEXT."""
+    """Return a header without control characters: JSON makes each six times as long, too much for MariaDB."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def transport(settings: Settings) -> Transport:
-    """Make the transport that the settings ask for."""
-    return Transport(
-        timeout=settings.timeout,
-        allow_networks=settings.allow_networks,
-        proxy=settings.outbound_proxy,
-        require_https=settings.require_https_webhooks,
-    )

@@ -1,4 +1,4 @@
-"""What a sender thread works with, as plain values: a task, its receiver, its outcome. No database."""
+"""What a sender thread works with, as plain values: a delivery task, its receiver, its outcome."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from guestbook.outbound import response_policy
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What a sender has to know of a webhook."""
+    """A webhook, as far as a request needs it."""
 
     webhook_id: str
     name: str
@@ -20,13 +20,13 @@ class Receiver:
     keys: tuple[bytes, ...]
     secret: bytes
     shown_headers: dict[str, str]
-    fault: str | None = None  # why nothing can be sent: a row that somebody edited by hand
-    read: response_policy.Reader = response_policy.read  # how its service answers
+    error: str | None = None  # why nothing can be sent: somebody edited the row by hand
+    policy: response_policy.Policy = response_policy.standard  # decides what its answers mean
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryTask:
-    """A claimed delivery as plain values."""
+    """A claimed delivery."""
 
     id: str
     event_id: str
@@ -41,7 +41,7 @@ class DeliveryTask:
 
     @property
     def triggered_by(self) -> str:
-        """Return what the next attempt is owed to."""
+        """Return the cause of the next attempt: `test`, `redelivery` or `schedule`."""
         if self.event == "ping" and self.attempts == 0:
             return "test"
         return "redelivery" if 0 < self.attempts == self.schedule_start else "schedule"
@@ -49,7 +49,7 @@ class DeliveryTask:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a task."""
+    """The result of a delivery task, from which the recorder writes rows."""
 
     task: DeliveryTask
     started_at: datetime | None = None  # None: nothing was sent, and the delivery is given back as it was
@@ -57,26 +57,26 @@ class Outcome:
     status_code: int | None = None
     error: str | None = None
     unreachable: bool = False
-    fault: bool = False  # of our own machine or proxy: nothing was sent, and the receiver is not to blame
-    limit: str | None = None  # of this host, which was met: the receiver is not to blame
-    meaning: response_policy.Meaning = response_policy.RETRY
+    is_local_error: bool = False  # our machine or proxy failed, so nothing was sent
+    host_limit: str | None = None  # the limit of this host that stopped the request
+    decision: response_policy.Decision = response_policy.RETRY
     request_headers: dict[str, str] = field(default_factory=dict)
     response_headers: dict[str, str] | None = None
     response_body: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the receiver has it."""
-        return self.meaning.ok
+        """Whether the receiver has the delivery."""
+        return self.decision.ok
 
     @property
-    def hold(self) -> bool:
-        """Whether the rest of this webhook's work must wait."""
-        return self.fault or self.meaning.pause > 0 or self.meaning.gone
+    def holds_lane(self) -> bool:
+        """Whether the webhook's other tasks must wait."""
+        return self.is_local_error or self.decision.pause > 0 or self.decision.gone
 
 
-def delivery_task(row: Row[Any], token: str, lease_end: float, to: Receiver) -> DeliveryTask:
-    """Make a task of a claimed delivery; its lease ends at that moment of the monotonic clock."""
+def delivery_task(row: Row[Any], token: str, lease_end: float, receiver: Receiver) -> DeliveryTask:
+    """Make a task from a claimed row of `deliveries`; its lease ends then, on the monotonic clock."""
     return DeliveryTask(
         id=row.id,
         event_id=row.event_id,
@@ -87,5 +87,5 @@ def delivery_task(row: Row[Any], token: str, lease_end: float, to: Receiver) -> 
         due_at=row.due_at,
         token=token,
         lease_end=lease_end,
-        receiver=to,
+        receiver=receiver,
     )

@@ -21,7 +21,7 @@ class Poller:
     """One connection that only reads. Use it as a context manager."""
 
     def __init__(self, engine: Engine) -> None:
-        self._connection = engine.connect()
+        self.connection = engine.connect()
         self._is_file = engine.dialect.name == "sqlite"
         self._version = self._mark = self._data_version()
 
@@ -29,7 +29,7 @@ class Poller:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def anything_due(self, now: datetime) -> bool:
         """Whether a delivery is due to a webhook that may be sent to."""
@@ -39,8 +39,8 @@ class Poller:
     def next_due(self) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
         self._version = self._data_version()
-        rows = self._connection.execute(_WAITING).all()
-        self._connection.rollback()
+        rows = self.connection.execute(_WAITING).all()
+        self.connection.rollback()
         moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
         return min(moments, default=None)
 
@@ -80,9 +80,9 @@ class Poller:
         """Return SQLite's number that changes when another connection has committed (0 elsewhere)."""
         if not self._is_file:
             return 0
-        raw: Any = self._connection.connection.dbapi_connection
+        raw: Any = self.connection.connection.dbapi_connection
         try:
-            file_identity.check(self._connection.info)
+            file_identity.check(self.connection.info)
             return raw.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:  # who asks past SQLAlchemy has to name the error as it would
             raise OperationalError("PRAGMA data_version", None, error) from error

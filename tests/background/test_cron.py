@@ -116,7 +116,7 @@ def test_a_webhook_that_was_disabled_prints_one_line_and_its_deliveries_wait(
     book.publish(5)
     done = forks.run(environ, "cron")
     assert done.printed == (
-        "guestbook: webhook Old was disabled: its receiver says that nothing is wanted there any more.\n"
+        "guestbook: webhook Old was disabled: its receiver is gone, or asked us to stop.\n"
     )
     assert book.webhook_row(webhook_id).disabled_reason == "gone"
     assert book.statuses() == {"new": 5}

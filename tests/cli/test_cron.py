@@ -55,7 +55,7 @@ def test_a_webhook_that_was_disabled_is_told_in_one_line(shell: Shell, receiver:
     factories.sign()
     result = shell.result("cron")
     assert result.stderr == (
-        "guestbook: webhook Chat was disabled: its receiver says that nothing is wanted there any more.\n"
+        "guestbook: webhook Chat was disabled: its receiver is gone, or asked us to stop.\n"
     )
 
 

@@ -18,7 +18,7 @@ from guestbook.lib import clock
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
@@ -198,11 +198,11 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(
     with pytest.raises(DBAPIError):
         dispatch.run(until=time.monotonic() + 20, stay=False, stop=StopFlag())
     tried, deadline = 0, time.monotonic() + 10
-    while dispatch._pool.busy and time.monotonic() < deadline:
-        dispatch._pool.wait(0.1)
-        tried += len(dispatch._pool.collect())
+    while dispatch.pool.busy and time.monotonic() < deadline:
+        dispatch.pool.wait(0.1)
+        tried += len(dispatch.pool.collect())
     # Of the 16 that were claimed some were in flight just then; those that waited are not even tried.
-    assert not dispatch._pool.busy
+    assert not dispatch.pool.busy
     assert tried <= 3 * START_CAP
 
 
@@ -247,8 +247,8 @@ def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) ->
     """In rollback-journal mode even a look at the file's version must wait for a writer that commits."""
     path = str(each_book.engine.url.database)
     with Poller(each_book.engine) as watch, closing(sqlite3.connect(path, isolation_level=None)) as writer:
-        watch._connection.exec_driver_sql("PRAGMA busy_timeout = 50")
-        watch._connection.rollback()
+        watch.connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        watch.connection.rollback()
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OperationalError, match="locked"):
             watch.mark()

@@ -122,7 +122,7 @@ def test_a_host_that_allows_no_thread_gives_all_back_and_says_so(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         tally = factories.run_pass()
-    assert tally.fault == "This host allows not a single request: it limits threads (ulimit -u)."
+    assert tally.local_error == "This host allows not a single request: it limits threads (ulimit -u)."
     assert (factories.one().status, factories.one().claimed_by) == ("new", None)
     factories.run_pass()
     assert factories.one().status == "processed"
@@ -136,8 +136,8 @@ def test_a_proxy_that_is_away_is_charged_to_nobody(app: Flask) -> None:
     factories.sign()
     for _ in range(3):
         tally = factories.run_pass()
-        assert tally.fault is not None
-        assert tally.fault.startswith("The outbound proxy did not do its work.")
+        assert tally.local_error is not None
+        assert tally.local_error.startswith("The outbound proxy did not do its work.")
     row = factories.one()
     assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)
     assert factories.the(Webhook, hook).failures_in_a_row == 0

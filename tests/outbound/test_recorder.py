@@ -132,9 +132,7 @@ def test_a_receiver_that_is_gone_disables_its_webhook_and_the_delivery_waits(
     webhook = factories.the(Webhook, hook)
     assert webhook.disabled_reason == "gone"
     assert factories.one().status == "new"
-    assert tally.disabled == [
-        "webhook one was disabled: its receiver says that nothing is wanted there any more"
-    ]
+    assert tally.disabled == ["webhook one was disabled: its receiver is gone, or asked us to stop"]
     factories.sign()
     factories.all_due()
     factories.run_pass()

@@ -5,35 +5,35 @@ from datetime import UTC, datetime
 import pytest
 
 from guestbook.outbound import response_policy
-from guestbook.outbound.response_policy import Meaning
+from guestbook.outbound.response_policy import Decision
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
-def read(status: int, **headers: str) -> Meaning:
-    return response_policy.read(
+def read(status: int, **headers: str) -> Decision:
+    return response_policy.standard(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, NOW
     )
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 226, 299])
 def test_2xx_is_success(status: int) -> None:
-    assert read(status) == Meaning(ok=True)
+    assert read(status) == Decision(ok=True)
 
 
 @pytest.mark.parametrize("status", [101, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 500, 599])
 def test_everything_else_is_a_failure_that_is_tried_again(status: int) -> None:
-    assert read(status) == Meaning(ok=False)
+    assert read(status) == Decision(ok=False)
 
 
 def test_410_means_that_the_receiver_is_gone() -> None:
-    assert read(410) == Meaning(ok=False, gone=True)
+    assert read(410) == Decision(ok=False, gone=True)
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_busy_receiver_is_left_alone_for_as_long_as_it_asks(status: int) -> None:
-    assert read(status, retry_after="120") == Meaning(ok=False, pause=120)
-    assert read(status) == Meaning(ok=False)
+    assert read(status, retry_after="120") == Decision(ok=False, pause=120)
+    assert read(status) == Decision(ok=False)
 
 
 @pytest.mark.parametrize("status", [200, 301, 404, 500, 501])
@@ -44,37 +44,37 @@ def test_retry_after_beside_another_status_pauses_nothing(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("wish", ["disable", " Disable ", "DISABLE"])
 def test_the_answer_disable_means_gone_whatever_the_status(status: int, wish: str) -> None:
-    assert read(status, webhook_delivery=wish) == Meaning(ok=status == 200, gone=True)
+    assert read(status, webhook_delivery=wish) == Decision(ok=status == 200, gone=True)
 
 
 @pytest.mark.parametrize("wish", ["abort-message", "Abort-Message\t"])
 def test_the_answer_abort_message_ends_this_delivery_alone(wish: str) -> None:
-    assert read(400, webhook_delivery=wish) == Meaning(ok=False, abort=True)
+    assert read(400, webhook_delivery=wish) == Decision(ok=False, abort=True)
     assert read(200, webhook_delivery=wish).ok
 
 
 def test_another_wish_is_none() -> None:
-    assert read(500, webhook_delivery="abort") == Meaning(ok=False)
-    assert read(200, webhook_delivery="please") == Meaning(ok=True)
+    assert read(500, webhook_delivery="abort") == Decision(ok=False)
+    assert read(200, webhook_delivery="please") == Decision(ok=True)
 
 
 def test_a_busy_receiver_may_ask_for_both() -> None:
-    assert read(429, webhook_delivery="abort-message", retry_after="5") == Meaning(
+    assert read(429, webhook_delivery="abort-message", retry_after="5") == Decision(
         ok=False, abort=True, pause=5
     )
 
 
-def read_as(name: str, status: int, body: bytes, **headers: str) -> Meaning:
+def read_as(name: str, status: int, body: bytes, **headers: str) -> Decision:
     named = {header.replace("_", "-"): value for header, value in headers.items()}
-    return response_policy.reader(name)(status, named, NOW, body)
+    return response_policy.of_format(name)(status, named, NOW, body)
 
 
 @pytest.mark.parametrize("name", ["json", "template", "teams", "mattermost", "ntfy", "odd"])
 def test_most_formats_are_answered_as_http_says(name: str) -> None:
-    assert response_policy.reader(name) is response_policy.read
-    assert read_as(name, 200, b'{"ok":false}') == Meaning(ok=True)
-    assert read_as(name, 202, b"") == Meaning(ok=True)
-    assert read_as(name, 429, b'{"retry_after": 9}', retry_after="3") == Meaning(ok=False, pause=3)
+    assert response_policy.of_format(name) is response_policy.standard
+    assert read_as(name, 200, b'{"ok":false}') == Decision(ok=True)
+    assert read_as(name, 202, b"") == Decision(ok=True)
+    assert read_as(name, 429, b'{"retry_after": 9}', retry_after="3") == Decision(ok=False, pause=3)
 
 
 @pytest.mark.parametrize(
@@ -89,22 +89,22 @@ def test_most_formats_are_answered_as_http_says(name: str) -> None:
     ],
 )
 def test_slack_says_in_a_word_that_its_webhook_is_gone(status: int, body: bytes) -> None:
-    assert read_as("slack", status, body) == Meaning(ok=False, gone=True)
+    assert read_as("slack", status, body) == Decision(ok=False, gone=True)
 
 
 @pytest.mark.parametrize(
     ("status", "body"), [(400, b"invalid_payload"), (404, b"<html>no_service"), (500, b"")]
 )
 def test_slack_may_fail_and_not_be_gone(status: int, body: bytes) -> None:
-    assert read_as("slack", status, body) == Meaning(ok=False)
-    assert read_as("slack", 200, b"ok") == Meaning(ok=True)
+    assert read_as("slack", status, body) == Decision(ok=False)
+    assert read_as("slack", 200, b"ok") == Decision(ok=True)
 
 
 def test_discord_says_by_404_that_the_webhook_was_deleted() -> None:
-    assert read_as("discord", 404, b'{"message": "Unknown Webhook", "code": 10015}') == Meaning(
+    assert read_as("discord", 404, b'{"message": "Unknown Webhook", "code": 10015}') == Decision(
         ok=False, gone=True
     )
-    assert read_as("discord", 200, b'{"id": "1"}') == Meaning(ok=True)
+    assert read_as("discord", 200, b'{"id": "1"}') == Decision(ok=True)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_discord_says_by_404_that_the_webhook_was_deleted() -> None:
     ],
 )
 def test_chat_services_say_in_the_body_how_long_to_wait(name: str, body: bytes, pause: float) -> None:
-    assert read_as(name, 429, body) == Meaning(ok=False, pause=pause)
+    assert read_as(name, 429, body) == Decision(ok=False, pause=pause)
     assert read_as(name, 429, body, retry_after="86400").pause == 86400
     assert read_as(name, 400, body).pause == 0
 
@@ -135,15 +135,15 @@ def test_chat_services_say_in_the_body_how_long_to_wait(name: str, body: bytes, 
     ],
 )
 def test_a_body_that_says_nothing_of_the_kind_leaves_the_header(name: str, body: bytes) -> None:
-    assert read_as(name, 429, body) == Meaning(ok=False)
-    assert read_as(name, 429, body, retry_after="3") == Meaning(ok=False, pause=3)
+    assert read_as(name, 429, body) == Decision(ok=False)
+    assert read_as(name, 429, body, retry_after="3") == Decision(ok=False, pause=3)
 
 
 def test_telegram_has_a_message_when_it_says_so() -> None:
-    assert read_as("telegram", 200, b' {"ok" : true,"result":{"text":"' + b"\\u0439" * 2700) == Meaning(
+    assert read_as("telegram", 200, b' {"ok" : true,"result":{"text":"' + b"\\u0439" * 2700) == Decision(
         ok=True
     )
     for body in (b'{"ok":false}', b"", b"<html>", b'{"ok":trueish}', b'{"result":{"ok":true}}'):
-        meaning = read_as("telegram", 200, body)
-        assert not meaning.ok
-        assert meaning.but == ', but not that it is "ok"'
+        decision = read_as("telegram", 200, body)
+        assert not decision.ok
+        assert decision.problem == ', but not that it is "ok"'

@@ -117,7 +117,7 @@ def test_an_answer_is_read_as_the_service_of_the_format_means_it(send: Send) -> 
     assert (outcome.ok, outcome.status_code) == (False, 200)
     assert outcome.error == 'The receiver answered 200, but not that it is "ok".'
     assert (
-        send.answered(Answer(429, body=b'{"retry_after": 7.5}'), format_name="discord").meaning.pause == 7.5
+        send.answered(Answer(429, body=b'{"retry_after": 7.5}'), format_name="discord").decision.pause == 7.5
     )
 
 
@@ -148,9 +148,9 @@ def test_a_private_address_is_refused(send: Send) -> None:
         ({"url": "nonsense"}, "The URL cannot be used."),
         ({"url": "http://[::1/"}, "The URL cannot be used."),
         ({"url": ""}, "The URL cannot be used."),
-        ({"headers": "nonsense"}, "the webhook's stored headers are no JSON object"),
-        ({"headers": "[]"}, "the webhook's stored headers are no JSON object"),
-        ({"headers": "[" * 100_000}, "the webhook's stored headers are no JSON object"),
+        ({"headers": "nonsense"}, "the webhook's stored headers are not a JSON object"),
+        ({"headers": "[]"}, "the webhook's stored headers are not a JSON object"),
+        ({"headers": "[" * 100_000}, "the webhook's stored headers are not a JSON object"),
         ({"headers": '{"X": "a\\r\\nHost: b"}'}, "A header cannot be sent."),
         ({"headers": '{"X Y": "a"}'}, "A header cannot be sent."),
         ({"headers": '{"X": "ключ"}'}, "A header cannot be sent."),

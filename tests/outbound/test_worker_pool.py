@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
-from guestbook.outbound.lane import START_CAP, START_DEPTH
-from guestbook.outbound.worker_pool import FIRST_THREADS, LOOK, MOST_QUEUED, MOST_UNSAVED, WorkerPool
+from guestbook.outbound.core_usage import INTERVAL
+from guestbook.outbound.lane import START_CAP, START_WINDOW
+from guestbook.outbound.worker_pool import FIRST_THREADS, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
 
 SIZE = 32
 MOST = SIZE // 4
@@ -23,14 +24,14 @@ class Result:
 
     task: str
     ok: bool = True
-    hold: bool = False
+    holds_lane: bool = False
     unreachable: bool = False
-    limit: str | None = None
+    host_limit: str | None = None
 
 
 OK = Result("")
 FAILED = Result("", ok=False)
-HOLD = Result("", ok=False, hold=True)
+HOLD = Result("", ok=False, holds_lane=True)
 UNREACHABLE = Result("", ok=False, unreachable=True)
 
 
@@ -188,7 +189,7 @@ def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
     back: list[str] = []
 
     def all_back() -> bool:
-        back.extend(pool.take_back(held_only=True))
+        back.extend(pool.take_back(on_hold_only=True))
         return len(back) >= 10 - START_CAP
 
     until(all_back)
@@ -199,7 +200,7 @@ def test_five_unreachable_in_a_row_put_a_lane_on_hold(pool: WorkerPool[str, Resu
     work.results["away"] = UNREACHABLE
     pool.load("away", names("away", 20), unreachable=0)
     stays(lambda: len(work.started), PAUSE_AFTER)
-    assert len(pool.take_back(held_only=True)) == 20 - PAUSE_AFTER
+    assert len(pool.take_back(on_hold_only=True)) == 20 - PAUSE_AFTER
 
 
 def test_a_lane_that_was_paused_is_probed_once_and_held_again_by_one_failure(
@@ -224,7 +225,7 @@ def test_a_hold_that_the_database_cannot_know_of_yet_is_not_undone_by_the_next_l
     stays(lambda: len(work.started), 1)
     assert pool.rooms(["slow"]) == {"slow": 0}
     assert len(pool.collect()) == 1
-    assert pool.take_back(held_only=True) == ["slow-1", "slow-2"]
+    assert pool.take_back(on_hold_only=True) == ["slow-1", "slow-2"]
     pool.load("slow", ["slow-3", "slow-4"], unreachable=0)  # its pause is over
     stays(lambda: len(work.started), 2)
 
@@ -239,7 +240,7 @@ def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Resul
 def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result], work: Work) -> None:
     pool.load("slow", names("slow", 9), unreachable=0)
     until(lambda: len(work.started) == START_CAP)
-    back = pool.take_back(held_only=False)
+    back = pool.take_back()
     assert sorted(back + work.started) == names("slow", 9)
     assert pool.under_way
     work.go.set()
@@ -248,19 +249,19 @@ def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result
 
 
 def test_what_is_sent_and_not_collected_is_bounded(pool: WorkerPool[str, Result], work: Work) -> None:
-    pool.load("a", names("a", 2 * MOST_UNSAVED), unreachable=0)
-    stays(lambda: len(work.started), MOST_UNSAVED)
-    assert len(settle(pool, 2 * MOST_UNSAVED)) == 2 * MOST_UNSAVED
+    pool.load("a", names("a", 2 * MAX_UNRECORDED), unreachable=0)
+    stays(lambda: len(work.started), MAX_UNRECORDED)
+    assert len(settle(pool, 2 * MAX_UNRECORDED)) == 2 * MAX_UNRECORDED
 
 
 def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_limit(
     pool: WorkerPool[str, Result],
 ) -> None:
-    assert pool.rooms(["a"]) == {"a": START_DEPTH}
+    assert pool.rooms(["a"]) == {"a": START_WINDOW}
     pool.load("a", names("a", 100), unreachable=0)
     settle(pool, 100)
     assert pool.rooms(["a"])["a"] >= 2 * 100
-    pool.load("slow", names("slow", MOST_QUEUED), unreachable=0)
+    pool.load("slow", names("slow", MAX_QUEUED), unreachable=0)
     assert sum(pool.rooms(["a", "b", "slow"]).values()) <= START_CAP
 
 
@@ -282,9 +283,9 @@ def test_threads_are_added_as_long_as_the_processor_is_not_full(
     for number in range(SIZE):
         pool.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
     for _ in range(20):
-        time.sleep(LOOK)
+        time.sleep(INTERVAL)
         pool.collect()
-    assert pool._threads == threads
+    assert pool.threads == threads
     work.go.set()
     while pool.busy:
         pool.wait(1)
@@ -297,7 +298,7 @@ def test_sixty_four_threads_and_a_restless_main_thread_never_lock_each_other_up(
     def work(task: str) -> Result:
         fate = luck.random()
         time.sleep(fate / 2000)
-        return Result(task, ok=fate > 0.3, hold=fate < 0.02, unreachable=fate < 0.2)
+        return Result(task, ok=fate > 0.3, holds_lane=fate < 0.02, unreachable=fate < 0.2)
 
     pool, waiting = (
         WorkerPool(work, 64),
@@ -316,7 +317,7 @@ def _move(
 ) -> None:
     """Do what a tick does, and now and then take everything back."""
     done.update(result.task for result in pool.collect())
-    for task in pool.take_back(held_only=luck.random() < 0.9):
+    for task in pool.take_back(on_hold_only=luck.random() < 0.9):
         waiting[task.rpartition("-")[0]].append(task)
     with pool.still():
         for lane, room in pool.rooms([lane for lane, tasks in waiting.items() if tasks]).items():

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,6 +17,7 @@ from guestbook.background.celery.consumer import Hands
 from guestbook.lib import clock
 from guestbook.lib.resource_limits import FILES, MEMORY, THREADS
 from guestbook.outbound import recorder, sender
+from guestbook.outbound.tally import Tally
 from guestbook.storage.models import Webhook
 from guestbook.transport import Transport, TransportError
 from tests.conftest import running, settings_for
@@ -109,11 +111,11 @@ def test_a_limit_that_is_met_costs_no_attempt_and_the_pass_goes_on_with_fewer_th
             raise TransportError(reason)
         real(self, *values)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sender.Sender, "_post", post)
+    monkeypatch.setattr(Transport, "post", post)
     tally = factories.run_pass()
-    assert tally.limit is not None
-    assert tally.limit.startswith(f"this host limits {limit}, so the pass used ")
-    assert (tally.processed, tally.retried, tally.fault) == (8, 0, None)
+    assert tally.host_limit is not None
+    assert tally.host_limit.startswith(f"this host limits {limit}, so the pass used ")
+    assert (tally.processed, tally.retried, tally.local_error) == (8, 0, None)
     assert {row.attempts for row in book.deliveries()} == {1}
     assert factories.the(Webhook, hook).failures_in_a_row == 0
 
@@ -128,10 +130,10 @@ def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
     def post(*_: object) -> None:
         raise TransportError("out_of_sockets")
 
-    monkeypatch.setattr(sender.Sender, "_post", post)
+    monkeypatch.setattr(Transport, "post", post)
     tally = Hands(book.engine, book.settings, 4).deliver(book.delivery().id, "relay.x.1")
     row = book.delivery()
-    assert (row.status, row.attempts, row.claimed_by, tally.limit) == ("new", 0, None, FILES)
+    assert (row.status, row.attempts, row.claimed_by, tally.host_limit) == ("new", 0, None, FILES)
     assert row.due_at < later
     assert factories.the(Webhook, hook).failures_in_a_row == 0
 
@@ -140,18 +142,18 @@ def test_memory_that_ends_while_a_pass_records_costs_no_second_request(
     book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book.stock(book.webhook(receiver.url("/hook")), 20)
-    real, failing = recorder.outcomes, iter([False, True, False, True])
+    real, failing = recorder.record, iter([False, True, False, True])
 
-    def outcomes(*values: object) -> None:
+    def record(*values: Any) -> Tally:
         if next(failing, False):
             raise MemoryError
-        real(*values)  # type: ignore[arg-type]
+        return real(*values)
 
-    monkeypatch.setattr(recorder, "outcomes", outcomes)
+    monkeypatch.setattr(recorder, "record", record)
     tally = factories.run_pass()
     assert (tally.processed, len(receiver.requests)) == (20, 20)
-    assert tally.limit is not None
-    assert MEMORY in tally.limit
+    assert tally.host_limit is not None
+    assert MEMORY in tally.host_limit
 
 
 def test_openssl_without_memory_is_not_the_receivers_fault(
@@ -164,7 +166,7 @@ def test_openssl_without_memory_is_not_the_receivers_fault(
 
     with monkeypatch.context() as patch:
         patch.setattr("guestbook.lib.signing.hub", digest)
-        assert factories.run_pass().fault is not None
+        assert factories.run_pass().local_error is not None
     assert (book.delivery().status, book.delivery().attempts) == ("new", 0)
     assert (factories.run_pass().processed, len(receiver.requests)) == (1, 1)
 

@@ -29,7 +29,6 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Verdict
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
-from guestbook.outbound.recorder import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import clock_repair, leases, requeue
 from guestbook.storage import database
@@ -46,10 +45,10 @@ ANSWERS = {
     "success": response_policy.OK,
     "failure": response_policy.RETRY,
     "unreachable": response_policy.RETRY,
-    "pause": response_policy.Meaning(ok=False, pause=600.0),
-    "abort": response_policy.Meaning(ok=False, abort=True),
-    "gone": response_policy.Meaning(ok=False, gone=True),
-    "thanks and gone": response_policy.Meaning(ok=True, gone=True),
+    "pause": response_policy.Decision(ok=False, pause=600.0),
+    "abort": response_policy.Decision(ok=False, abort=True),
+    "gone": response_policy.Decision(ok=False, gone=True),
+    "thanks and gone": response_policy.Decision(ok=True, gone=True),
 }
 KINDS = st.sampled_from([*ANSWERS, "unsent"])
 DRAFT = Draft("Ada", None, "Hello", {})
@@ -131,7 +130,7 @@ class Outbox(RuleBasedStateMachine):
         token = f"pass {self.claims}"
         with database.write(db.engine) as connection:
             held: list[DeliveryTask] = []
-            for hook in connection.execute(dispatcher._open_webhooks(now)).all():
+            for hook in connection.execute(dispatcher.webhooks_with_due(now)).all():
                 mine = DELIVERIES.c.webhook_id == hook.id
                 due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
                 to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
@@ -319,10 +318,9 @@ class Outbox(RuleBasedStateMachine):
         before = self._rows()
         tokens = {key: row.claimed_by for key, row in before.items()}
         mine = {task.id for task, _ in kinds if tokens.get(task.id) == task.token}
-        tally = Tally()
         with database.write(db.engine) as connection:
             results = [self._outcome(task, kind) for task, kind in kinds]
-            recorder.outcomes(connection, results, factories.settings(), tally)
+            tally = recorder.record(connection, results, factories.settings())
         self._learn(set(before))
         after = self._rows()
         for task, kind in kinds:
@@ -348,7 +346,7 @@ class Outbox(RuleBasedStateMachine):
             return Outcome(task)
         error = None if ANSWERS[kind].ok else f"It was a {kind}."
         return Outcome(
-            task, clock.now(), 5, 200, error, unreachable=kind == "unreachable", meaning=ANSWERS[kind]
+            task, clock.now(), 5, 200, error, unreachable=kind == "unreachable", decision=ANSWERS[kind]
         )
 
     def _learn(self, before: set[str]) -> set[str]:

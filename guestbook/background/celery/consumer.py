@@ -19,7 +19,7 @@ from guestbook.inbound.processor import Inbox
 from guestbook.lib import clock, ids, resource_limits, retry_policy
 from guestbook.outbound import receivers, recorder, sender, tasks
 from guestbook.outbound.receivers import Receivers
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import leases
 from guestbook.settings import Settings
@@ -73,7 +73,7 @@ class Hands:
     def _send(self, task: DeliveryTask) -> Outcome:
         outcome = self._attempt(task)
         if outcome.started_at is None:  # the row's own due time was the end of the relay's lease
-            wait = AFTER_FAULT if outcome.fault or outcome.limit else GIVE_BACK
+            wait = AFTER_FAULT if outcome.is_local_error or outcome.host_limit else GIVE_BACK
             outcome.task = replace(task, due_at=clock.now() + wait)
         return outcome
 
@@ -109,10 +109,7 @@ class Hands:
     def _write(
         self, asks: Sequence[Handed | Outcome], connection: Connection
     ) -> list[DeliveryTask | Tally | None]:
-        tally = Tally()
-        recorder.outcomes(
-            connection, [ask for ask in asks if isinstance(ask, Outcome)], self._settings, tally
-        )
+        tally = recorder.record(connection, [ask for ask in asks if isinstance(ask, Outcome)], self._settings)
         taken = self._take_over(connection, [ask for ask in asks if isinstance(ask, Handed)])
         tallies = iter([tally])  # one of the threads tells of it
         return [

@@ -14,7 +14,7 @@ from guestbook.background.celery.window import TOKEN, Belt
 from guestbook.background.cron import Stage
 from guestbook.lib import clock, file_lock, retry_policy
 from guestbook.lib.text import counted
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings

@@ -15,8 +15,8 @@ EXCERPT = 500  # characters of what a source was sent
 MORE = "…"
 LINK = re.compile(r"https?://[^\s<>\"'\\]+")
 WHY_DISABLED = {
-    "gone": "its receiver says that nothing is wanted there any more.",
-    "failing": "it has had no success for five days.",
+    "gone": "its receiver is gone, or asked us to stop",
+    "failing": "it has had no success for five days",
 }
 
 
@@ -125,10 +125,10 @@ def _received(facts: EventFacts) -> Wording:
 
 
 def _disabled(facts: EventFacts) -> Wording:
-    why = WHY_DISABLED.get(facts.line("webhook", "reason"), "nothing more is sent to it.")
+    why = WHY_DISABLED.get(facts.line("webhook", "reason"), "nothing more is sent to it")
     return Wording(
         _short(f"A webhook of {facts.book} was disabled", TITLE_LIMIT),
-        message=f"“{facts.line('webhook', 'name')}”: {why}",
+        message=f"“{facts.line('webhook', 'name')}”: {why}.",
         link=facts.desk("webhooks", "webhook", "id"),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, select
 
 from guestbook.lib import clock
-from guestbook.outbound.worker_pool import MOST_UNSAVED
+from guestbook.outbound.worker_pool import MAX_UNRECORDED
 from guestbook.storage.models import DELIVERIES, INBOUND, Delivery
 from scripts.benchmarks.support.load_generator import Log
 from scripts.benchmarks.support.receivers import Heard
@@ -45,7 +45,7 @@ def in_hand(engine: Engine) -> int:
     """Return how many deliveries a pass that was killed just now may have sent without writing it down."""
     query = select(func.count()).select_from(Delivery).where(Delivery.leased_at(clock.now()))
     with engine.connect() as connection:
-        return min(connection.scalar(query) or 0, MOST_UNSAVED)
+        return min(connection.scalar(query) or 0, MAX_UNRECORDED)
 
 
 def is_settled(engine: Engine, ailing: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from guestbook.background import retention
 from guestbook.inbound import actions, evaluate
 from guestbook.outbound import recorder
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.storage import batch_delete, database
@@ -56,19 +56,18 @@ def after_claim() -> None:
 
 def after_post() -> None:
     """Die when the receiver has answered and no transaction has begun to say so."""
-    settle = Dispatcher._settle
+    collect = WorkerPool.collect
 
-    def die_with_results(self: Any, claiming: bool) -> Any:
-        if any(outcome.started_at for outcome in self._unsaved):
-            die()
-        return settle(self, claiming)
+    def die_with_results(self: Any) -> Any:
+        outcomes = collect(self)
+        return die() if any(outcome.started_at for outcome in outcomes) else outcomes
 
-    Dispatcher._settle = die_with_results  # type: ignore[method-assign]
+    WorkerPool.collect = die_with_results  # type: ignore[method-assign]
 
 
 def inside_acknowledgement() -> None:
     """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
-    recorder._record_health = lambda *_: die()
+    recorder.record_health = lambda *_: die()
 
 
 def after_acknowledgement() -> None:
@@ -138,7 +137,7 @@ def impatient() -> None:
 
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
-    begin, claim, tidy = Dispatcher.__init__, Dispatcher._claim, retention.prune
+    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, retention.prune
     at_start: list[float] = []
     costs: list[float] = []  # milliseconds a row, claim by claim
 
@@ -149,7 +148,7 @@ def measured() -> None:
     def claim_measured(self: Dispatcher, connection: Connection) -> Any:
         began = time.monotonic()
         claimed = claim(self, connection)
-        if rows := sum(len(tasks) for _, tasks in claimed):
+        if rows := sum(len(one.tasks) for one in claimed):
             costs.append((time.monotonic() - began) * 1000 / rows)
         return claimed
 
@@ -160,7 +159,7 @@ def measured() -> None:
         return tidy(*values, **options)
 
     Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]
-    Dispatcher._claim = claim_measured  # type: ignore[method-assign]
+    Dispatcher.claim = claim_measured  # type: ignore[method-assign]
     retention.prune = tidy_and_tell
 
 

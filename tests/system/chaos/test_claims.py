@@ -11,7 +11,7 @@ import pytest
 from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.tally import Tally
 from guestbook.queue import leases
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES

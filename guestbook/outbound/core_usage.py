@@ -1,0 +1,22 @@
+"""How much of one processor core this process uses."""
+
+import time
+
+INTERVAL = 0.01  # seconds between two measurements, at least
+FULL = 0.85  # of a core; beyond that, more threads only pass Python's global lock around
+
+
+class CoreUsage:
+    """Tells whether more threads would help, by the time that passed and the processor time that was used."""
+
+    def __init__(self) -> None:
+        self._measured = time.monotonic(), time.process_time()
+
+    def has_room(self) -> bool:
+        """Whether the process left some of its core unused since the last measurement."""
+        now, used = time.monotonic(), time.process_time()
+        measured_at, used_then = self._measured
+        if now - measured_at < INTERVAL:
+            return False  # too soon to say
+        self._measured = now, used
+        return used - used_then < FULL * (now - measured_at)
