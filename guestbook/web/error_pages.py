@@ -21,7 +21,7 @@ from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
 
 PROGRAMS = ("/api/", "/healthz", "/hooks/", "/bin/")
-DESK = "/admin"
+ADMIN = "/admin"
 RETRY_AFTER = 60  # seconds
 
 SENTENCES = {
@@ -108,7 +108,7 @@ def answer(error: HTTPException) -> Response:
     title, sentence = _words(error, response.status_code)
     quote = request_id() if response.status_code >= InternalServerError.code else None
     response.data = render_template(
-        "error.html", title=title, sentence=sentence, quote=quote, at_desk=at_desk()
+        "error.html", title=title, sentence=sentence, quote=quote, is_admin=is_admin()
     )
     response.content_type = "text/html; charset=utf-8"
     return response
@@ -162,9 +162,9 @@ def _about_fields(error: Refused) -> str | None:
     return f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
 
 
-def at_desk() -> bool:
-    """Whether the address is one of the desk, be there a page or not."""
-    return f"{request.path}/".startswith(f"{DESK}/")
+def is_admin() -> bool:
+    """Whether the address is an admin page, be there a page or not."""
+    return f"{request.path}/".startswith(f"{ADMIN}/")
 
 
 def _as_json(

@@ -1,4 +1,4 @@
-"""What the book, the desk and the API share: the rows that addresses name, and the settings."""
+"""Rows by their id, and the settings: for the public pages, the admin pages and the API."""
 
 from typing import TypeVar
 

@@ -64,14 +64,14 @@ def test_no_error_of_a_get_says_that_nothing_was_changed(
     assert "Nothing was" in said or (path, status) == ("/api/v1", 422)
 
 
-def test_an_error_of_the_desk_does_not_say_that_there_is_no_cookie(visitor: Visitor) -> None:
+def test_an_error_of_an_admin_page_does_not_say_that_there_is_no_cookie(visitor: Visitor) -> None:
     page = parse(visitor.open("GET", "/admin/nowhere"))
     assert [link.attrib["href"] for link in by_class(page, "button")] == ["/admin/"]
     assert text(page.find(".//footer")).strip() == "Guestbook"
 
 
 @pytest.mark.parametrize("url", ["/administrator", "/admin-x/"])
-def test_what_only_begins_like_the_desk_leads_to_the_book(visitor: Visitor, url: str) -> None:
+def test_what_only_begins_like_an_admin_page_leads_to_the_book(visitor: Visitor, url: str) -> None:
     page = parse(visitor.open("GET", url))
     assert [link.attrib["href"] for link in by_class(page, "button")] == ["/"]
     assert "sets no cookies" in text(page.find(".//footer"))

@@ -37,7 +37,7 @@ PARTS += ["(", ")", "<", ">", ".", ",", "&", "%", "/path?a=b#c", ":80", "\u2003"
 
 def test_an_empty_book_invites_to_open_it(visitor: Visitor) -> None:
     page = visitor.page()
-    assert "still empty" in text(by_class(page, "empty")[0])
+    assert "still empty" in text(by_class(page, "empty-list")[0])
     assert not page.findall(".//nav")
 
 
@@ -78,7 +78,7 @@ def test_an_id_that_no_comment_has_is_a_place_between_two(app: Flask, visitor: V
     add(app, ["only"])
     page = visitor.page(f"/?before={before}")
     assert messages(page) == (["only"] if before[0] == "f" else [])
-    assert before[0] == "f" or "nothing older" in text(by_class(page, "empty")[0])
+    assert before[0] == "f" or "nothing older" in text(by_class(page, "empty-list")[0])
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_browsers_may_fill_in_what_they_know_and_never_the_trap(visitor: Visitor
     trap = page.find(".//input[@name='subject']")
     assert trap is not None
     assert trap.attrib["tabindex"] == "-1"
-    assert by_class(page, "aside")[0].attrib["aria-hidden"] == "true"
+    assert by_class(page, "offscreen")[0].attrib["aria-hidden"] == "true"
 
 
 def test_reading_sets_no_cookie_and_changes_nothing(app: Flask, visitor: Visitor) -> None:
@@ -305,7 +305,7 @@ def test_a_comment_that_was_corrected_or_answered_anew_is_shown_as_it_is_now(
     for answer in ("An answer", "Another answer"):
         with app.app_context(), writing() as session:
             book.reply(session, session.get_one(Comment, comment_id), answer, factories.settings())
-        assert text(by_class(visitor.page(), "words")[0]) == answer
+        assert text(by_class(visitor.page(), "comment-text")[0]) == answer
 
 
 def test_below_a_path_each_comment_links_below_it(app: Flask) -> None:

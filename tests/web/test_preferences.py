@@ -37,7 +37,7 @@ def test_hostile_words_are_only_words(app: Flask, visitor: Visitor, words: str) 
         kept = preferences.read(db.session())
     page = visitor.page()
     assert text(page.find(".//title")) == text(page.find(".//h1")) == kept.title
-    assert text(by_class(page, "lead")[0]) == kept.welcome
+    assert text(by_class(page, "welcome")[0]) == kept.welcome
     assert text(by_class(page, "prompt")[0]) == kept.prompt
     added = [element.tag for element in page.iter()]
     assert sorted(added) == sorted([element.tag for element in plain.iter()] + ["p"])
@@ -64,7 +64,7 @@ def test_welcome_and_prompt_may_be_empty(app: Flask, visitor: Visitor) -> None:
 def test_lines_stay_lines_and_text_sets_its_own_direction(app: Flask, visitor: Visitor) -> None:
     set_(app, welcome="One\nTwo", prompt="שלום\nOne")
     page = visitor.page()
-    assert text(by_class(page, "lead")[0]) == "One\nTwo"
+    assert text(by_class(page, "welcome")[0]) == "One\nTwo"
     for name in ("lead", "prompt"):
         assert by_class(page, name)[0].attrib["dir"] == "auto"
 
@@ -106,9 +106,9 @@ def test_a_closed_book_has_a_sentence_instead_of_the_form_and_the_way_to_it(
 ) -> None:
     set_(app, closed="yes", prompt="Where are you from?")
     page = visitor.page()
-    assert text(by_class(page, "closed")[0]) == CLOSED
+    assert text(by_class(page, "closed-notice")[0]) == CLOSED
     assert not page.findall(".//form")
-    assert by_class(page, "button") == by_class(page, "jump") == by_class(page, "prompt") == []
+    assert by_class(page, "button") == by_class(page, "sign-link") == by_class(page, "prompt") == []
     assert "Why not you" not in text(page)
     [first, *_] = add(app, ["first", "second"])
     assert messages(visitor.page()) == ["second", "first"]

@@ -18,7 +18,7 @@ def answer(app: Flask, comment_id: str, message: str) -> None:
 
 
 def answers(visitor: Visitor, url: str = "/") -> list[str]:
-    return [text(element) for element in by_class(visitor.page(url), "words")]
+    return [text(element) for element in by_class(visitor.page(url), "comment-text")]
 
 
 def test_an_answer_stands_under_its_comment_on_both_pages(app: Flask, visitor: Visitor) -> None:
@@ -29,7 +29,7 @@ def test_an_answer_stands_under_its_comment_on_both_pages(app: Flask, visitor: V
         assert messages(letter) == ["One"]
         [reply] = by_class(letter, "reply")
         assert text(reply).split("\n")[1].strip().startswith("The owner answered")
-        assert text(by_class(reply, "words")[0]) == "Thank you.\nCome again!"
+        assert text(by_class(reply, "comment-text")[0]) == "Thank you.\nCome again!"
         [time] = reply.findall(".//time")
         assert time.attrib["datetime"].endswith("Z")
     assert answers(visitor, f"/comments/{second}") == []
@@ -49,7 +49,7 @@ def test_an_answer_is_as_inert_as_a_comment(app: Flask, visitor: Visitor, hostil
 def test_addresses_in_an_answer_are_links(app: Flask, visitor: Visitor) -> None:
     [comment_id] = add(app, ["Hello"])
     answer(app, comment_id, "See https://a.example/?q=1&r=2 and javascript:alert(1)")
-    [link] = by_class(visitor.page(), "words")[0].findall(".//a")
+    [link] = by_class(visitor.page(), "comment-text")[0].findall(".//a")
     assert link.attrib["href"] == "https://a.example/?q=1&r=2"
     assert {"nofollow", "ugc", "noopener"} <= set(link.attrib["rel"].split())
 

@@ -25,7 +25,7 @@ def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: V
     assert (answer.status_code, answer.location) == (303, f"/?signed={comment.id}#c-{comment.id}")
     page = visitor.page(answer.location)
     assert page.find(f".//article[@id='c-{comment.id}']") is not None
-    assert "Thank you, Grace!" in text(by_class(page, "thanks")[0])
+    assert "Thank you, Grace!" in text(by_class(page, "success")[0])
 
 
 def test_signing_sets_no_cookie(visitor: Visitor) -> None:
@@ -175,7 +175,7 @@ def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visit
     assert [comment.status for comment in stored(app)] == ["held"]
     assert (answer.status_code, answer.location) == (303, "/?signed=waiting#thanks")
     page = visitor.page(answer.location)
-    assert "The owner looks at it before" in text(by_class(page, "thanks")[0])
+    assert "The owner looks at it before" in text(by_class(page, "success")[0])
     assert messages(page) == []
 
 

@@ -1,4 +1,4 @@
-"""A webhook's URL gets the same judgement from the command, the form at the desk and the API."""
+"""A webhook's URL gets the same judgement from the command, the form in the admin pages and the API."""
 
 import json
 import socket

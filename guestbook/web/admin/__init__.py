@@ -1,4 +1,4 @@
-"""The owner's desk in the browser. Nothing here answers without a login, and nothing changes by a GET."""
+"""The admin pages. Nothing here answers without a login, and nothing changes by a GET."""
 
 from urllib.parse import urlsplit
 
@@ -31,20 +31,20 @@ NOUNS = (
 
 
 def register(app: Flask) -> None:
-    """Give the app the desk, behind its doorman."""
+    """Give the app the admin pages; they need a login."""
     _set_up_cookie(app, app.config["GUESTBOOK"])
     access.csrf.init_app(app)
     app.after_request(access.add_headers)  # of the app, for a 404 is in no blueprint
-    desk = Blueprint("admin", __name__, url_prefix=access.PLACE)
-    desk.before_request(access.admit)
-    desk.context_processor(access.names)
+    pages = Blueprint("admin", __name__, url_prefix=access.PLACE)
+    pages.before_request(access.admit)
+    pages.context_processor(access.names)
     for noun in NOUNS:
-        desk.register_blueprint(noun.pages)
-    app.register_blueprint(desk)
+        pages.register_blueprint(noun.pages)
+    app.register_blueprint(pages)
 
 
 def _set_up_cookie(app: Flask, settings: Settings) -> None:
-    """Keep the cookie to the desk: who reads the book gets none."""
+    """Limit the cookie to the admin pages: visitors get none."""
     base = urlsplit(settings.base_url)
     app.config.update(
         SESSION_COOKIE_NAME="guestbook_desk",
@@ -53,7 +53,7 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=access.COOKIE_LASTS,
-        WTF_CSRF_CHECK_DEFAULT=False,  # the doorman checks; the book's own form needs no cookie
+        WTF_CSRF_CHECK_DEFAULT=False,  # access checks; the book's own form needs no cookie
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,  # some browsers send no Referer; the token is proof enough
     )

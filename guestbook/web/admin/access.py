@@ -1,4 +1,4 @@
-"""Who may pass to the desk: a login for everything but the entrance, and a CSRF token for all that acts."""
+"""The login and the CSRF token that the admin pages require."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from guestbook.storage.models import Login
 from guestbook.web import error_pages
 
 COOKIE_LASTS = login.LASTS
-PLACE = error_pages.DESK
-ENTRANCE = "admin.entrance."  # what begins so needs no login
+PLACE = error_pages.ADMIN
+LOGIN_PAGES = "admin.login."  # the endpoints that need no login
 VALUE = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
 # As for the book, and a script of our own that makes some things quicker and none possible.
 POLICY = (
@@ -37,19 +37,19 @@ csrf = CSRFProtect()
 
 
 def admit() -> ResponseReturnValue | None:
-    """Let a logged-in owner pass; send others to the entrance, and refuse what they wanted done."""
+    """Let a logged-in owner pass; redirect readers to the login and refuse all other requests."""
     g.login = _login()
-    if not (request.endpoint or "").startswith(ENTRANCE) and g.login is None:
+    if not (request.endpoint or "").startswith(LOGIN_PAGES) and g.login is None:
         if request.method in ("GET", "HEAD"):
-            return redirect(url_for("admin.entrance.log_in", next=request.full_path.rstrip("?")), 303)
+            return redirect(url_for("admin.login.log_in", next=request.full_path.rstrip("?")), 303)
         abort(403)
     csrf.protect()
     return None
 
 
 def add_headers(response: Response) -> Response:
-    """Let nobody keep a page of the desk, be it one of an error: what is on it is the owner's alone."""
-    if not error_pages.at_desk():
+    """Let nobody keep a admin page, be it one of an error: what is on it is the owner's alone."""
+    if not error_pages.is_admin():
         return response
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = POLICY
@@ -59,7 +59,7 @@ def add_headers(response: Response) -> Response:
 
 
 def names() -> dict[str, Any]:
-    """Return what every page of the desk says."""
+    """Return what every admin page says."""
     return {"logged_in": g.get("login") is not None, "rooms": ROOMS, "version": VERSION}
 
 

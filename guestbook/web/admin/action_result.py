@@ -1,4 +1,4 @@
-"""How an action of the desk ends: it says what was done, or what is wrong with the form."""
+"""How an admin action ends: a redirect with a sentence, or the form with its errors."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The settings of the book at the desk: its title and words, who is published at once, how it looks."""
+"""The settings of the book: its title and words, who is published at once, how it looks."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the desk's lists of deliveries and of inbound events share: their filters, and doing again."""
+"""Shared by the lists of deliveries and of inbound events: their filters, and requeueing."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

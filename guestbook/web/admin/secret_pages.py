@@ -1,4 +1,4 @@
-"""The secret of a webhook or a source at the desk: shown once it is made, later to who knows the password."""
+"""The secret of a webhook or a source: shown once it is made, later to who knows the password."""
 
 import hmac
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""A word that one page of the desk hands to the next by way of the browser: signed, and for this login alone.
+"""A word that one admin page hands to the next by way of the browser: signed, and for this login alone.
 
 It is signed, not encrypted, and it stands in addresses, which servers write down: seal what names a secret
 (an id, a hash), never the secret itself.
@@ -29,4 +29,4 @@ def unseal(purpose: str, text: str, *, max_age: int = MAX_AGE) -> str | None:
 
 def _serializer(purpose: str) -> URLSafeSerializer:
     assert current_app.secret_key
-    return URLSafeSerializer(current_app.secret_key, salt=f"desk {g.login.id} {purpose}")
+    return URLSafeSerializer(current_app.secret_key, salt=f"admin {g.login.id} {purpose}")

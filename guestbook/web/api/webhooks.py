@@ -89,7 +89,7 @@ def _faults(fields: dict[str, Any]) -> Mapping[str, str]:
 
 
 def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields under the names that the desk knows."""
+    """Return the fields under the names that `outbound.webhooks` and `inbound.sources` know."""
     fields = {name: value for name, value in asked_for.items() if name != "disabled"}
     if "format" in fields:
         fields["format_name"] = fields.pop("format")

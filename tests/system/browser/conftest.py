@@ -116,12 +116,12 @@ def open_book(open_context: Callable[..., BrowserContext]) -> Iterator[Open]:
 
 
 @pytest.fixture
-def open_desk(app: Flask, open_context: Callable[..., BrowserContext]) -> Open:
-    """Open the desk as its owner, who has typed the password, or is about to."""
+def open_admin(app: Flask, open_context: Callable[..., BrowserContext]) -> Open:
+    """Open the admin pages as its owner, who has typed the password, or is about to."""
     with app.app_context(), writing() as session:
         login.set_password(session, PASSWORD)
 
-    def open_desk(*, logged_in: bool = True, **options: object) -> Page:
+    def open_admin(*, logged_in: bool = True, **options: object) -> Page:
         page = open_context(**options).new_page()
         page.goto("/admin/")
         if logged_in:
@@ -129,4 +129,4 @@ def open_desk(app: Flask, open_context: Callable[..., BrowserContext]) -> Open:
             page.get_by_role("button", name="Log in").click()
         return page
 
-    return open_desk
+    return open_admin

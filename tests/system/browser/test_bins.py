@@ -11,7 +11,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Bin
 from tests.support.receiver import Receiver
 from tests.system.browser.conftest import Open
-from tests.system.browser.test_desk import WITH_AND_WITHOUT, go_to, see_again
+from tests.system.browser.test_admin import WITH_AND_WITHOUT, go_to, see_again
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -42,9 +42,9 @@ def post(app: Flask) -> Post:
 
 @WITH_AND_WITHOUT
 def test_a_request_that_comes_while_the_page_is_open_is_shown(
-    open_desk: Open, post: Post, scripts: bool
+    open_admin: Open, post: Post, scripts: bool
 ) -> None:
-    page = open_desk(java_script_enabled=scripts)
+    page = open_admin(java_script_enabled=scripts)
     add_bin(page)
     expect(page.get_by_text("Nothing has come yet.")).to_be_visible()
     post("/first", b'{"hello": "world"}')
@@ -58,8 +58,8 @@ def test_a_request_that_comes_while_the_page_is_open_is_shown(
     expect(page.get_by_role("group").filter(has_text="Form")).to_contain_text("a: <b>1</b>")
 
 
-def test_the_link_that_has_the_focus_keeps_it_when_more_comes(open_desk: Open, post: Post) -> None:
-    page = open_desk()
+def test_the_link_that_has_the_focus_keeps_it_when_more_comes(open_admin: Open, post: Post) -> None:
+    page = open_admin()
     add_bin(page)
     post("/first", b"1")
     link = page.get_by_role("link", name="first")
@@ -69,8 +69,8 @@ def test_the_link_that_has_the_focus_keeps_it_when_more_comes(open_desk: Open, p
     expect(link).to_be_focused()
 
 
-def test_the_page_goes_on_looking_when_the_server_was_away(open_desk: Open, post: Post) -> None:
-    page = open_desk()
+def test_the_page_goes_on_looking_when_the_server_was_away(open_admin: Open, post: Post) -> None:
+    page = open_admin()
     add_bin(page)
     page.evaluate(FAIL_ONCE)  # returns when it has
     post("/after", b"")
@@ -79,9 +79,9 @@ def test_the_page_goes_on_looking_when_the_server_was_away(open_desk: Open, post
 
 @WITH_AND_WITHOUT
 def test_a_request_is_sent_again_from_its_page(
-    open_desk: Open, post: Post, receiver: Receiver, scripts: bool
+    open_admin: Open, post: Post, receiver: Receiver, scripts: bool
 ) -> None:
-    page = open_desk(java_script_enabled=scripts)
+    page = open_admin(java_script_enabled=scripts)
     add_bin(page)
     post("/first", b"hello")
     see_again(page, scripts)
@@ -95,8 +95,8 @@ def test_a_request_is_sent_again_from_its_page(
     expect(page.locator("#url-reason")).to_contain_text("is a private or reserved address")
 
 
-def test_the_command_is_copied_as_it_stands(open_desk: Open, post: Post) -> None:
-    page = open_desk(permissions=["clipboard-read", "clipboard-write"])
+def test_the_command_is_copied_as_it_stands(open_admin: Open, post: Post) -> None:
+    page = open_admin(permissions=["clipboard-read", "clipboard-write"])
     add_bin(page)
     post("/first", b"\0it's")
     page.get_by_role("link", name="first").click()

@@ -1,4 +1,4 @@
-"""Chromium opens every page there is, of the book and of the desk: light and wide, dark and narrow.
+"""Chromium opens every page there is, of the book and of the admin: light and wide, dark and narrow.
 
 Pages are found by the routes, and forms by their pages, so that new ones need no word here.
 """
@@ -31,7 +31,7 @@ ROOMS = ("/admin/sources/", "/admin/inbox/", "/admin/bins/")
 WIDTHS = (320, 390, 768, 1280)
 FORM_OF = {  # forms that each part must have found
     "sources, inbox and bins": {"admin.sources.add", "admin.bins.add"},
-    "all other pages": {"public.sign", "admin.entrance.check", "admin.webhooks.add", "admin.book.save"},
+    "all other pages": {"public.sign", "admin.login.check", "admin.webhooks.add", "admin.book.save"},
 }
 
 # What the routes do not tell, and its status; {name} is the first of the sample's rows.

@@ -18,11 +18,11 @@ GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
 def test_a_template_is_previewed_and_mended_before_it_is_saved(
-    app: Flask, open_desk: Open, scheme: str, size: dict[str, int]
+    app: Flask, open_admin: Open, scheme: str, size: dict[str, int]
 ) -> None:
     with app.app_context():
         factories.sign('A "real" comment <b>', name="Grace")
-    page = open_desk(color_scheme=scheme, viewport=size)
+    page = open_admin(color_scheme=scheme, viewport=size)
     page.goto("/admin/webhooks/new")
     page.get_by_label("URL", exact=True).fill("https://receiver.example/hook")
     page.get_by_text("A template of your own").click()

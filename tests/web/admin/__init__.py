@@ -1,1 +1,1 @@
-"""The owner's desk."""
+"""The admin pages."""

@@ -1,4 +1,4 @@
-"""Webhooks and their form, as the tests of the desk fill it in and read it."""
+"""Webhooks and their form, as the tests of the admin fill it in and read it."""
 
 from typing import Any
 from xml.etree.ElementTree import Element

@@ -1,4 +1,4 @@
-"""Bins at the desk: the form, the list, what came and how it is shown."""
+"""Bins in the admin pages: the form, the list, what came and how it is shown."""
 
 import re
 from typing import Any
@@ -226,7 +226,7 @@ def test_a_bin_is_cleared_after_a_question(app: Flask, owner: Owner) -> None:
     send(app, bin_id)
     assert "The request that it has caught goes for good." in owner.get(f"{PLACE}{bin_id}/clear").text
     page = owner.does(f"{PLACE}{bin_id}/clear")
-    assert text(by_class(page, "thanks")[0]) == "1 request is removed."
+    assert text(by_class(page, "success")[0]) == "1 request is removed."
     with app.app_context():
         assert db.session.query(BinRequest).count() == 0
         assert db.session.query(Bin).count() == 1
@@ -239,7 +239,7 @@ def test_a_bin_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     url = stored(app, bin_id).url("")
     assert "The 2 requests that it has caught go for good." in owner.get(f"{PLACE}{bin_id}/delete").text
     page = owner.does(f"{PLACE}{bin_id}/delete")
-    assert text(by_class(page, "thanks")[0]) == "“Mine” is deleted."
+    assert text(by_class(page, "success")[0]) == "“Mine” is deleted."
     assert owner.get(url).status_code == 404
     assert stored(app, other).id == other
     assert owner.post(f"{PLACE}{bin_id}/delete").status_code == 404

@@ -1,4 +1,4 @@
-"""The settings of the book at the desk."""
+"""The settings of the book in the admin pages."""
 
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError, Thread
@@ -109,7 +109,7 @@ def test_hostile_settings_are_only_text_at_the_desk_too(owner: Owner) -> None:
 
 
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
-    labels = {text(label).strip() for label in by_class(owner.page(URL), "pick")}
+    labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
     assert len(labels) == 7
     assert any(label.startswith("The suspicious: a message with more than three links") for label in labels)
 

@@ -1,4 +1,4 @@
-"""One comment at the desk: its page, its buttons and what each of them tells, edit, answer, delete."""
+"""One comment in the admin pages: its page, its buttons and what each of them tells, edit, answer, delete."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,7 +7,7 @@ from flask import Flask
 
 from tests.support import factories
 from tests.web.admin.owner import Owner
-from tests.web.admin.test_comments import DESK, MOVES, NOBODY, answer, events, listen, notice, status
+from tests.web.admin.test_comments import COMMENTS, MOVES, NOBODY, answer, events, listen, notice, status
 from tests.web.visitor import add, by_class, fields, messages, parse, stored, text
 
 
@@ -15,7 +15,7 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"], website="https://ada.example", reason="It holds 9 links.")
     listen(app)
     answer(app, comment_id, "Thank you")
-    page = owner.page(DESK + comment_id)
+    page = owner.page(COMMENTS + comment_id)
     said = text(page)
     for word in (
         "Ada",
@@ -39,7 +39,7 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
 
 def test_what_is_not_published_has_no_link_into_the_book(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"], status="held")
-    links = {link.attrib["href"] for link in owner.page(DESK + comment_id).findall(".//a")}
+    links = {link.attrib["href"] for link in owner.page(COMMENTS + comment_id).findall(".//a")}
     assert f"/comments/{comment_id}" not in links
 
 
@@ -47,12 +47,12 @@ def test_a_comment_that_is_not_there_is_404(owner: Owner) -> None:
     key = owner.key()
     for wrong in (NOBODY, "x", "A" * 32, "%00", "1" * 33, "bulk"):
         for end in ("", "/delete"):
-            assert owner.get(f"{DESK}{wrong}{end}").status_code == 404
+            assert owner.get(f"{COMMENTS}{wrong}{end}").status_code == 404
         for end in ("/reply", "/publish", "/hold", "/spam", "/trash", "/restore", "/delete", "/burn"):
             data = {"csrf_token": key, "reply": "x"}
-            assert owner.open("POST", f"{DESK}{wrong}{end}", data=data).status_code == 404
+            assert owner.open("POST", f"{COMMENTS}{wrong}{end}", data=data).status_code == 404
     data = {"csrf_token": key, "name": "Ada", "message": "Hello"}
-    assert owner.open("POST", f"{DESK}{NOBODY}", data=data).status_code == 404
+    assert owner.open("POST", f"{COMMENTS}{NOBODY}", data=data).status_code == 404
 
 
 @pytest.mark.parametrize(("was", "action", "becomes", "told"), MOVES)
@@ -63,8 +63,8 @@ def test_each_button_makes_exactly_its_events_and_a_second_click_none(
     listen(app)
     key = owner.key()
     for _ in range(2):
-        answered = owner.open("POST", f"{DESK}{comment_id}/{action}", data={"csrf_token": key})
-        assert (answered.status_code, answered.headers["Location"]) == (303, DESK + comment_id)
+        answered = owner.open("POST", f"{COMMENTS}{comment_id}/{action}", data={"csrf_token": key})
+        assert (answered.status_code, answered.headers["Location"]) == (303, COMMENTS + comment_id)
     assert status(app, comment_id) == becomes
     assert events(app) == told
     assert messages(owner.page("/")) == (["Shy words"] if becomes == "published" else [])
@@ -73,14 +73,14 @@ def test_each_button_makes_exactly_its_events_and_a_second_click_none(
 
 def test_what_was_suspicious_is_held_again_when_it_is_restored(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"], status="spam", reason="It holds a link.")
-    assert "is held" in notice(owner.does(f"{DESK}{comment_id}/restore"))
+    assert "is held" in notice(owner.does(f"{COMMENTS}{comment_id}/restore"))
     assert status(app, comment_id) == "held"
 
 
 def test_a_press_on_every_button_of_the_list_is_taken(app: Flask, owner: Owner) -> None:
     for name in ("published", "held", "spam", "trash"):
         add(app, ["Hello"], status=name)
-    buttons = owner.page(DESK + "?status=all").findall(".//button[@formaction]")
+    buttons = owner.page(COMMENTS + "?status=all").findall(".//button[@formaction]")
     assert len(buttons) == 10
     for button in buttons:
         assert owner.post(button.attrib["formaction"]).status_code == 303
@@ -88,10 +88,10 @@ def test_a_press_on_every_button_of_the_list_is_taken(app: Flask, owner: Owner) 
 
 def test_after_a_button_of_the_list_the_owner_is_where_they_were(app: Flask, owner: Owner) -> None:
     [comment_id, edge] = add(app, ["needle & thread", "hay"], status="held")
-    form = fields(owner.page(f"{DESK}?status=held&words=needle+%26&before={edge}"))
-    answered = owner.post(f"{DESK}{comment_id}/publish", {**form})
+    form = fields(owner.page(f"{COMMENTS}?status=held&words=needle+%26&before={edge}"))
+    answered = owner.post(f"{COMMENTS}{comment_id}/publish", {**form})
     place = urlsplit(answered.headers["Location"])
-    assert (place.netloc, place.path) == ("", DESK)
+    assert (place.netloc, place.path) == ("", COMMENTS)
     assert parse_qs(place.query) == {"status": ["held"], "words": ["needle &"], "before": [edge]}
     assert notice(owner.page(answered.headers["Location"])) == "The comment by Ada is published."
 
@@ -100,7 +100,7 @@ def test_a_place_that_is_none_leads_nowhere_and_changes_nothing(app: Flask, owne
     [comment_id] = add(app, ["Hello"], status="held")
     for place in ({"status": "//evil.example"}, {"status": "held", "before": "//evil.example"}):
         for url in (f"{comment_id}/publish", f"{comment_id}/delete", "bulk"):
-            answered = owner.post(DESK + url, {"id": comment_id, "action": "publish", **place})
+            answered = owner.post(COMMENTS + url, {"id": comment_id, "action": "publish", **place})
             assert answered.status_code == 404
     assert status(app, comment_id) == "held"
 
@@ -108,14 +108,14 @@ def test_a_place_that_is_none_leads_nowhere_and_changes_nothing(app: Flask, owne
 def test_words_that_look_like_an_address_stay_words(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"], status="held")
     typed = {"status": "held", "words": "//evil.example\r\nX: y"}
-    place = urlsplit(owner.post(f"{DESK}{comment_id}/hold", {**typed}).headers["Location"])
-    assert (place.scheme, place.netloc, place.path) == ("", "", DESK)
+    place = urlsplit(owner.post(f"{COMMENTS}{comment_id}/hold", {**typed}).headers["Location"])
+    assert (place.scheme, place.netloc, place.path) == ("", "", COMMENTS)
 
 
 def test_an_edit_is_stored_and_tells_nobody(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Helo"])
     listen(app)
-    page = owner.does(DESK + comment_id, {"name": "Ada L.", "website": "ada.example", "message": "Hello"})
+    page = owner.does(COMMENTS + comment_id, {"name": "Ada L.", "website": "ada.example", "message": "Hello"})
     assert notice(page) == "The comment is changed."
     [row] = stored(app)
     assert (row.name, row.website, row.message) == ("Ada L.", "https://ada.example", "Hello")
@@ -125,7 +125,7 @@ def test_an_edit_is_stored_and_tells_nobody(app: Flask, owner: Owner) -> None:
 def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     typed = {"name": "", "website": "javascript:alert(1)", "message": "<b>" * 2000}
-    answered = owner.post(DESK + comment_id, {**typed})
+    answered = owner.post(COMMENTS + comment_id, {**typed})
     assert answered.status_code == 422
     page = parse(answered)
     form = fields(page)
@@ -138,11 +138,11 @@ def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(app: Flask, owner
 def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     listen(app)
-    url = f"{DESK}{comment_id}/reply"
+    url = f"{COMMENTS}{comment_id}/reply"
     assert notice(owner.does(url, {"reply": "Thank you"})) == "Your answer stands in the book."
     owner.does(url, {"reply": "Thank you"})
-    assert fields(owner.page(DESK + comment_id))["reply"].strip() == "Thank you"
-    assert "Thank you" in text(by_class(owner.page(DESK), "reply")[0])
+    assert fields(owner.page(COMMENTS + comment_id))["reply"].strip() == "Thank you"
+    assert "Thank you" in text(by_class(owner.page(COMMENTS), "reply")[0])
     assert "no answer" in notice(owner.does(url, {"reply": " "}))
     assert events(app) == ["comment.replied"]
     assert not by_class(owner.page("/"), "reply")
@@ -151,7 +151,7 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
 def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     answer(app, comment_id, "Thank you")
-    answered = owner.post(f"{DESK}{comment_id}/reply", {"reply": "x" * 4001})
+    answered = owner.post(f"{COMMENTS}{comment_id}/reply", {"reply": "x" * 4001})
     assert answered.status_code == 422
     page = parse(answered)
     assert fields(page)["reply"].strip() == "x" * 4001
@@ -163,10 +163,10 @@ def test_one_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     answer(app, comment_id, "Thank you")
     listen(app)
-    page = owner.page(f"{DESK}{comment_id}/delete?status=published&words=hell")
+    page = owner.page(f"{COMMENTS}{comment_id}/delete?status=published&words=hell")
     [form] = page.findall(".//main//form")
-    assert form.attrib["action"] == f"{DESK}{comment_id}/delete"
+    assert form.attrib["action"] == f"{COMMENTS}{comment_id}/delete"
     answered = owner.post(form.attrib["action"], {**fields(page)})
-    assert answered.headers["Location"] == f"{DESK}?status=published&words=hell"
+    assert answered.headers["Location"] == f"{COMMENTS}?status=published&words=hell"
     assert (stored(app), events(app)) == ([], ["comment.deleted"])
     assert owner.post(form.attrib["action"]).status_code == 404

@@ -1,4 +1,4 @@
-"""The comments at the desk: what is listed and found, and what is done with many of them."""
+"""The comments in the admin pages: what is listed and found, and what is done with many of them."""
 
 from urllib.parse import parse_qs, urlsplit
 from xml.etree.ElementTree import Element
@@ -16,7 +16,7 @@ from tests.web.admin.owner import Owner
 from tests.web.test_hostile import HOSTILE
 from tests.web.visitor import add, by_class, fields, parse, stored, text
 
-DESK = "/admin/comments/"
+COMMENTS = "/admin/comments/"
 ALL = "comment.created comment.published comment.deleted comment.replied"
 NOBODY = "0" * 32
 MOVES = [
@@ -55,7 +55,7 @@ def answer(app: Flask, comment_id: str, message: str) -> None:
 
 
 def letters(page: Element) -> list[str]:
-    return [text(by_class(letter, "words")[0]) for letter in by_class(page, "letter")]
+    return [text(by_class(letter, "comment-text")[0]) for letter in by_class(page, "comment-row")]
 
 
 def notice(page: Element) -> str:
@@ -78,21 +78,21 @@ def rows(model: type[Comment] | type[Reply] | type[Delivery]) -> list[tuple[obje
 
 def test_the_first_tab_is_what_waits_and_else_what_is_published(app: Flask, owner: Owner) -> None:
     add(app, ["In the book"])
-    assert letters(owner.page(DESK)) == ["In the book"]
+    assert letters(owner.page(COMMENTS)) == ["In the book"]
     add(app, ["Waits"], status="held", reason="It holds 9 links.")
-    page = owner.page(DESK)
+    page = owner.page(COMMENTS)
     assert letters(page) == ["Waits"]
-    assert text(by_class(page, "why")[0]) == "It holds 9 links."
+    assert text(by_class(page, "hold-reason")[0]) == "It holds 9 links."
 
 
 def test_each_tab_has_its_own_comments_and_says_how_many(app: Flask, owner: Owner) -> None:
     for number, name in enumerate(("published", "held", "spam", "trash"), 1):
         add(app, [f"{name} {one}" for one in range(number)], status=name)
-    page = owner.page(DESK)
+    page = owner.page(COMMENTS)
     tabs = [text(tab).split() for tab in by_class(page, "tabs")[0]]
     assert tabs == [["Published", "1"], ["Held", "2"], ["Spam", "3"], ["Trash", "4"], ["All", "10"]]
-    assert letters(owner.page(DESK + "?status=spam")) == ["spam 2", "spam 1", "spam 0"]
-    assert len(letters(owner.page(DESK + "?status=all"))) == 10
+    assert letters(owner.page(COMMENTS + "?status=spam")) == ["spam 2", "spam 1", "spam 0"]
+    assert len(letters(owner.page(COMMENTS + "?status=all"))) == 10
 
 
 def test_many_are_more_than_the_limit_of_counting(
@@ -101,19 +101,19 @@ def test_many_are_more_than_the_limit_of_counting(
     monkeypatch.setattr(listing, "COUNT", 2)
     add(app, ["1", "2", "3"], status="spam")
     add(app, ["1", "2"], status="trash")
-    tabs = [text(tab).split() for tab in by_class(owner.page(DESK), "tabs")[0]]
+    tabs = [text(tab).split() for tab in by_class(owner.page(COMMENTS), "tabs")[0]]
     assert tabs == [["Published", "0"], ["Held", "0"], ["Spam", "2+"], ["Trash", "2"], ["All", "2+"]]
 
 
 def test_an_empty_tab_says_so(owner: Owner) -> None:
     for tab in ("published", "held", "spam", "trash", "all"):
         for more in ("", "&words=x", f"&before={NOBODY}"):
-            assert by_class(owner.page(f"{DESK}?status={tab}{more}"), "empty")
+            assert by_class(owner.page(f"{COMMENTS}?status={tab}{more}"), "empty-list")
 
 
 def test_pages_of_fifty_have_every_comment_once(app: Flask, owner: Owner) -> None:
     made = add(app, [f"Hello {number}" for number in range(120)])
-    url, seen = DESK, []
+    url, seen = COMMENTS, []
     while url:
         page = owner.page(url)
         seen.append(letters(page))
@@ -130,8 +130,8 @@ def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(app:
         "A_B": ["a_b"],
         "good+100": ["100 good", "100% good"],
     }.items():
-        assert letters(owner.page(f"{DESK}?status=published&words={words}")) == found
-    page = owner.page(f"{DESK}?status=published&words=100%25+g%00ood")
+        assert letters(owner.page(f"{COMMENTS}?status=published&words={words}")) == found
+    page = owner.page(f"{COMMENTS}?status=published&words=100%25+g%00ood")
     assert fields(page)["words"] == "100% good"
     for tab in by_class(page, "tabs")[0].findall(".//a"):
         assert parse_qs(urlsplit(tab.attrib["href"]).query)["words"] == ["100% good"]
@@ -142,7 +142,7 @@ def test_a_search_that_has_not_looked_at_all_says_so_and_leads_on(
 ) -> None:
     monkeypatch.setattr(listing, "LOOK", 3)
     add(app, ["needle", *["hay"] * 4])
-    page = owner.page(DESK + "?status=all&words=needle")
+    page = owner.page(COMMENTS + "?status=all&words=needle")
     assert letters(page) == []
     assert "has looked at what was written since" in text(page)
     [further] = by_class(page, "older")
@@ -154,7 +154,7 @@ def test_a_search_that_has_not_looked_at_all_says_so_and_leads_on(
 
 def test_what_is_no_place_in_the_list_is_not_there(owner: Owner) -> None:
     for query in ("status=new", "status=..%2f", "before=x", "before=%00", "before=" + "1" * 33):
-        assert owner.get(f"{DESK}?{query}").status_code == 404
+        assert owner.get(f"{COMMENTS}?{query}").status_code == 404
 
 
 def test_hostile_text_is_inert(app: Flask, owner: Owner) -> None:
@@ -162,23 +162,23 @@ def test_hostile_text_is_inert(app: Flask, owner: Owner) -> None:
         short = {"name": hostile[:80], "reason": hostile[:200], "website": hostile[:500]}
         [comment_id] = add(app, [hostile], status="spam", **short)
         answer(app, comment_id, hostile)
-        for url in (f"{DESK}?status=spam", f"{DESK}{comment_id}", f"{DESK}{comment_id}/delete"):
+        for url in (f"{COMMENTS}?status=spam", f"{COMMENTS}{comment_id}", f"{COMMENTS}{comment_id}/delete"):
             page = owner.page(url)
             assert hostile.strip()[:100] in text(page)
             assert len(page.findall(".//script")) == len(page.findall(".//img")) == 1  # our own
             assert not page.findall(".//b")
             links = {link.attrib["href"] for link in page.findall(".//a")}
             assert not [link for link in links if link == "None" or link.startswith("javascript:")]
-    searched = owner.page(f"{DESK}?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
+    searched = owner.page(f"{COMMENTS}?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
     assert len(searched.findall(".//script")) == 1
 
 
 def test_all_can_be_ticked_without_a_script(app: Flask, owner: Owner) -> None:
     add(app, ["1", "2"], status="held")
-    [link] = by_class(owner.page(DESK), "bulk")[0].findall("a")
+    [link] = by_class(owner.page(COMMENTS), "bulk")[0].findall("a")
     boxes = owner.page(link.attrib["href"]).findall(".//input[@name='id']")
     assert [box.attrib.get("checked") for box in boxes] == ["", ""]
-    assert not owner.page(DESK).findall(".//input[@checked]")
+    assert not owner.page(COMMENTS).findall(".//input[@checked]")
 
 
 def test_everything_to_fill_in_or_to_press_has_a_name_that_says_whose_comment_it_is(
@@ -186,16 +186,16 @@ def test_everything_to_fill_in_or_to_press_has_a_name_that_says_whose_comment_it
 ) -> None:
     for name in ("published", "held", "spam", "trash"):
         add(app, ["Hello"], name=f"Ada the {name}", status=name)
-    page = owner.page(DESK + "?status=all")
-    for letter in by_class(page, "letter"):
+    page = owner.page(COMMENTS + "?status=all")
+    for letter in by_class(page, "comment-row"):
         whose = f"the comment by {text(letter.find('.//h2//bdi'))}"
         pressed = [one for one in letter.iter() if one.tag in ("input", "button")]
         assert len(pressed) >= 2
-        for one in [*pressed, *by_class(letter, "acts")[0].findall("a")]:
+        for one in [*pressed, *by_class(letter, "actions")[0].findall("a")]:
             assert one.attrib["aria-label"].endswith(whose)
             assert one.attrib["aria-label"].startswith("".join(one.itertext()))
     [comment_id, *_] = add(app, ["Hello"])
-    for url in (DESK + "?status=all", DESK + comment_id):
+    for url in (COMMENTS + "?status=all", COMMENTS + comment_id):
         page = owner.page(url)
         labelled = {label.attrib.get("for") for label in page.findall(".//label")}
         inside = set(page.findall(".//label//input"))
@@ -211,18 +211,18 @@ def test_what_is_ticked_is_done_with_exactly_its_events(app: Flask, owner: Owner
     listen(app)
     for was, action, becomes, told in MOVES:
         before, ids = events(app), add(app, ["1", "2", "3"], status=was)
-        owner.does(DESK + "bulk", {"action": action, "id": ids[:2], "status": was})
+        owner.does(COMMENTS + "bulk", {"action": action, "id": ids[:2], "status": was})
         assert [status(app, one) for one in ids] == [becomes, becomes, was]
         assert sorted(events(app)[len(before) :]) == sorted(told * 2)
 
 
 def test_it_says_how_many_were_done_and_that_others_had_gone(app: Flask, owner: Owner) -> None:
     [one, two] = add(app, ["1", "2"], status="held")
-    page = owner.does(DESK + "bulk", {"action": "publish", "id": [one, two, one], "status": "held"})
+    page = owner.does(COMMENTS + "bulk", {"action": "publish", "id": [one, two, one], "status": "held"})
     assert notice(page) == "Published 2 comments."
-    page = owner.does(DESK + "bulk", {"action": "trash", "id": [one, NOBODY]})
+    page = owner.does(COMMENTS + "bulk", {"action": "trash", "id": [one, NOBODY]})
     assert notice(page) == "Threw away 1 comment. 1 was not there any more."
-    page = owner.does(DESK + "bulk", {"action": "spam", "id": ["x", "\0", "A" * 32]})
+    page = owner.does(COMMENTS + "bulk", {"action": "spam", "id": ["x", "\0", "A" * 32]})
     assert notice(page) == "Marked as spam 0 comments. 3 were not there any more."
 
 
@@ -240,7 +240,7 @@ def test_what_is_unclear_or_too_much_changes_nothing_and_says_why(
 ) -> None:
     [comment_id] = add(app, ["Hello"], status="held")
     ids = [comment_id, *(f"{number:032x}" for number in range(count))][:count]
-    answered = owner.post(DESK + "bulk", {"action": action, "id": ids, "status": "held", "words": "hell"})
+    answered = owner.post(COMMENTS + "bulk", {"action": action, "id": ids, "status": "held", "words": "hell"})
     assert answered.status_code == 422
     page = parse(answered)
     assert reason in text(by_class(page, "summary")[0])
@@ -250,7 +250,7 @@ def test_what_is_unclear_or_too_much_changes_nothing_and_says_why(
 
 def test_two_hundred_go_at_once(app: Flask, owner: Owner) -> None:
     ids = add(app, [str(number) for number in range(200)], status="spam")
-    owner.does(DESK + "bulk", {"action": "trash", "id": ids})
+    owner.does(COMMENTS + "bulk", {"action": "trash", "id": ids})
     assert {row.status for row in stored(app)} == {"trash"}
 
 
@@ -261,7 +261,7 @@ def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     ids = add(app, ["1", "2", "3"], status="held")
     listen(app)
     before = everything(app)
-    asked = owner.post(DESK + "bulk", {"action": "delete", "id": [*ids[:2], NOBODY], "status": "held"})
+    asked = owner.post(COMMENTS + "bulk", {"action": "delete", "id": [*ids[:2], NOBODY], "status": "held"})
     assert asked.status_code == 200
     page = parse(asked)
     assert "Delete these 2 comments for good?" in text(page)
@@ -277,7 +277,7 @@ def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
 
 
 def test_a_question_about_what_has_gone_says_so(owner: Owner) -> None:
-    answered = owner.post(DESK + "bulk", {"action": "delete", "id": [NOBODY]})
+    answered = owner.post(COMMENTS + "bulk", {"action": "delete", "id": [NOBODY]})
     assert answered.status_code == 200
     assert "gone already" in text(parse(answered))
 
@@ -292,9 +292,9 @@ def test_no_get_changes_anything(app: Flask, owner: Owner) -> None:
         answer(app, comment_id, "Thank you")
         before = everything(app)
         for end in ("", "/delete", "/publish", "/hold", "/spam", "/trash", "/restore", "/reply"):
-            assert owner.get(f"{DESK}{comment_id}{end}?action=delete&sure=yes").status_code in (200, 405)
+            assert owner.get(f"{COMMENTS}{comment_id}{end}?action=delete&sure=yes").status_code in (200, 405)
         for query in ("", "?status=all&words=hello", f"bulk?action=delete&sure=yes&id={comment_id}"):
-            owner.get(DESK + query)
+            owner.get(COMMENTS + query)
         assert everything(app) == before
 
 
@@ -303,7 +303,7 @@ def test_a_form_without_the_key_does_nothing(app: Flask, owner: Owner) -> None:
     before = everything(app)
     for url in ("bulk", comment_id, *(f"{comment_id}/{end}" for end in ("reply", "publish", "delete"))):
         data = {"action": "publish", "id": comment_id, "name": "x", "message": "x", "reply": "x"}
-        assert owner.open("POST", DESK + url, data=data).status_code == 400
+        assert owner.open("POST", COMMENTS + url, data=data).status_code == 400
     assert everything(app) == before
 
 
@@ -312,11 +312,11 @@ def test_the_desk_works_on_every_database(each_app: Flask) -> None:
     owner.log_in()
     [one, two] = add(each_app, ["Hello 🦋", "100% good"], status="held")
     listen(each_app)
-    assert letters(owner.page(DESK + "?words=100%25+%00GOOD")) == ["100% good"]
-    page = owner.does(DESK + "bulk", {"action": "publish", "id": [one, "\0", "x" * 999]})
+    assert letters(owner.page(COMMENTS + "?words=100%25+%00GOOD")) == ["100% good"]
+    page = owner.does(COMMENTS + "bulk", {"action": "publish", "id": [one, "\0", "x" * 999]})
     assert notice(page) == "Published 1 comment. 2 were not there any more."
-    owner.does(f"{DESK}{one}/reply", {"reply": "Thank\0 you 🦋"})
-    owner.does(DESK + two, {"name": "Zoë", "website": "", "message": "Bonjour\0"})
-    owner.does(f"{DESK}{one}/delete")
+    owner.does(f"{COMMENTS}{one}/reply", {"reply": "Thank\0 you 🦋"})
+    owner.does(COMMENTS + two, {"name": "Zoë", "website": "", "message": "Bonjour\0"})
+    owner.does(f"{COMMENTS}{one}/delete")
     assert [(row.name, row.message) for row in stored(each_app)] == [("Zoë", "Bonjour")]
     assert events(each_app) == ["comment.published", "comment.replied", "comment.deleted"]

@@ -1,4 +1,4 @@
-"""The desk's first page: is cron alive, what waits, what failed, and how the webhooks do."""
+"""The admin's first page: is cron alive, what waits, what failed, and how the webhooks do."""
 
 import re
 import sys

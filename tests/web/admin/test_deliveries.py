@@ -1,4 +1,4 @@
-"""The deliveries at the desk: the list with its filters, and one with its payload and every attempt."""
+"""The pages of deliveries: the list with its filters, and one with its payload and attempts."""
 
 import json
 from datetime import datetime, timedelta
@@ -100,7 +100,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(owner: Owner, hook: s
         assert "status=failed" in url or not older
     assert seen == keys[::-1]
     assert not older
-    newest = page.findall(".//nav[@class='turn']/a")
+    newest = page.findall(".//nav[@class='pagination']/a")
     assert [link.attrib["href"] for link in newest] == [LIST + "?status=failed"]
 
 

@@ -1,4 +1,4 @@
-"""Every door of the desk, those that will be built too: this walks all rules that the app has.
+"""Every admin page, later ones too: this walks all rules that the app has.
 
 A new one is in it by itself, unless its address has a variable of a new name: then `filled` needs a row.
 """
@@ -37,7 +37,7 @@ PUBLIC = {
     "static",
 }
 PUBLIC |= {"receiver.receive", "receiver.greet"}
-ENTRANCE = {"admin.entrance.log_in", "admin.entrance.check", "admin.entrance.log_out"}
+LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.about.openapi"}
 READS = ("GET", "HEAD")
 COOKIE = "guestbook_desk"
@@ -82,10 +82,8 @@ def _bin(app: Flask) -> tuple[str, str]:
 
 
 def doors(app: Flask) -> list[Rule]:
-    """The rules of the desk that nobody passes without a login."""
-    return [
-        rule for rule in app.url_map.iter_rules() if under("/admin", rule) and rule.endpoint not in ENTRANCE
-    ]
+    """The rules of the admin that nobody passes without a login."""
+    return [rule for rule in app.url_map.iter_rules() if under("/admin", rule) and rule.endpoint not in LOGIN]
 
 
 def under(place: str, rule: Rule) -> bool:
@@ -111,7 +109,7 @@ def _choices(rule: Rule, name: str, ids: dict[str, str]) -> list[str]:
 
 
 def walk(app: Flask, ids: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Each method that a rule of the desk knows, with each of its addresses."""
+    """Each method that a rule of the admin knows, with each of its addresses."""
     for rule in doors(app):
         yield from product(sorted(rule.methods or ()), addresses(app, rule, ids))
 
@@ -212,7 +210,7 @@ def with_cookie(app: Flask, value: str) -> Visitor:
         with_the_old_password,
     ],
 )  # fmt: skip
-def test_without_a_login_reading_leads_to_the_entrance_and_all_else_is_refused(
+def test_without_a_login_reading_leads_to_the_login_and_all_else_is_refused(
     app: Flask, filled: dict[str, str], somebody: Any
 ) -> None:
     visitor: Visitor = somebody(app)
@@ -227,7 +225,7 @@ def test_without_a_login_reading_leads_to_the_entrance_and_all_else_is_refused(
     assert dump(app) == before
 
 
-def test_the_key_of_the_entrance_opens_nothing_else(app: Flask, filled: dict[str, str]) -> None:
+def test_the_key_of_the_login_opens_nothing_else(app: Flask, filled: dict[str, str]) -> None:
     visitor = Visitor(app)
     key = fields(visitor.page("/admin/login"))["csrf_token"]
     before = dump(app)
@@ -323,7 +321,7 @@ def test_there_is_no_door_beside_the_desk_the_api_and_what_everybody_may_do(app:
     assert others == PUBLIC, (
         "Is it for everybody? Then add it to PUBLIC; else it belongs under /admin or /api/v1."
     )
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= ENTRANCE | OPEN_API
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= LOGIN | OPEN_API
 
 
 def test_without_a_token_the_api_is_for_reading_and_signing_alone(app: Flask, filled: dict[str, str]) -> None:

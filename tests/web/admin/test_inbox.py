@@ -1,4 +1,4 @@
-"""The inbox at the desk: the list with its filters, one event with its verification, reprocessing."""
+"""The inbox in the admin pages: the list with its filters, one event with its verification, reprocessing."""
 
 import hashlib
 import hmac

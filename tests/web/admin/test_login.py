@@ -1,4 +1,4 @@
-"""The entrance: who gets in, where that leads to, what the cookie is, and what it is worth afterwards."""
+"""The login: who gets in, where that leads to, what the cookie is, and what it is worth afterwards."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def value_of(visitor: Visitor) -> str:
 
 
 def replay(app: Flask, value: str) -> int:
-    """Send the exact cookie from another browser; return the status of a page of the desk."""
+    """Send the exact cookie from another browser; return the status of a page of the admin."""
     thief = Visitor(app)
     thief.client.set_cookie(COOKIE, value, path="/admin")
     return thief.get("/admin/account/").status_code
@@ -53,7 +53,7 @@ def logins(app: Flask) -> int:
 # --- in
 
 
-def test_the_password_opens_the_desk(newcomer: Owner) -> None:
+def test_the_password_opens_the_admin_pages(newcomer: Owner) -> None:
     assert newcomer.get("/admin/").headers["Location"] == "/admin/login?next=/admin/"
     answer = newcomer.log_in()
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/")
@@ -157,7 +157,7 @@ def test_below_a_path_it_stays_below(newcomer: Owner) -> None:
 # --- the cookie
 
 
-def test_the_cookie_is_for_the_desk_alone_and_no_script_reads_it(newcomer: Owner) -> None:
+def test_the_cookie_is_for_the_admin_pages_alone_and_no_script_reads_it(newcomer: Owner) -> None:
     before = set_cookie(newcomer.get("/admin/login"))
     after = set_cookie(newcomer.log_in())
     assert {"HttpOnly", "SameSite=Lax", "Path=/admin", "Secure"} <= set(before) & set(after)
@@ -245,10 +245,10 @@ def test_logging_out_twice_does_no_harm(newcomer: Owner) -> None:
 # --- what is wrong is said
 
 
-def test_without_our_cookie_the_entrance_says_so_and_does_not_loop(newcomer: Owner) -> None:
+def test_without_our_cookie_the_login_says_so_and_does_not_loop(newcomer: Owner) -> None:
     form = fields(newcomer.page("/admin/login")) | {"password": PASSWORD}
     for scheme, said in (
-        ("http", "it goes to https://book.example/admin/ alone"),
+        ("http", "it goes to https://book.example/admin/ only"),
         ("https", "allow cookies"),
     ):
         newcomer.client.delete_cookie(COOKIE, path="/admin")
@@ -277,7 +277,7 @@ def without_tables(environ: dict[str, str]) -> Iterator[Visitor]:
         yield Visitor(app)
 
 
-def test_a_book_from_before_the_desk_has_an_entrance_and_an_error_that_says_what_is_missing(
+def test_a_book_from_before_the_admin_has_a_login_and_an_error_that_says_what_is_missing(
     without_tables: Visitor,
 ) -> None:
     form = fields(without_tables.page("/admin/login")) | {"password": PASSWORD}

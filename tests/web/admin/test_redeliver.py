@@ -1,4 +1,4 @@
-"""Redelivery at the desk: one, a selection, all that failed, with the number shown before it happens."""
+"""Redelivery of one delivery, of a selection and of all that failed; the number is shown first."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sources at the desk: all that a person does with them, in a browser without scripts."""
+"""The sources in the admin pages: all that a person does with them, in a browser without scripts."""
 
 import json
 import time
@@ -247,7 +247,7 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
     page = parse(answer)
     assert text(by_class(page, "message")[0]) == "It rains in <b>49"
     assert "Made from issues.opened that came just now." in text(page)
-    assert "javascript" not in text(by_class(page, "written")[0])
+    assert "javascript" not in text(by_class(page, "comment-box")[0])
     assert value(page, "template") == typed
     row = stored(owner, row_id)
     assert (row.template, row.name) == (READY["github"], "Robot")
@@ -391,7 +391,7 @@ def test_hostile_names_templates_and_events_are_inert_on_every_page(app: Flask, 
     for answer in answers:
         page = parse(answer)
         [script] = page.iter("script")
-        assert script.attrib["src"].startswith("/static/desk.js?")
+        assert script.attrib["src"].startswith("/static/admin.js?")
         assert page.find(".//img[@src='x']") is None
         assert page.find(".//main//b") is None
         assert "\u202e" not in answer.text

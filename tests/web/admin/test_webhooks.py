@@ -1,4 +1,4 @@
-"""The webhooks at the desk: all that a person does with them, in a browser without scripts."""
+"""The webhooks in the admin pages: all that a person does with them, in a browser without scripts."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -286,7 +286,7 @@ def test_hostile_names_urls_and_headers_are_inert_on_every_page(app: Flask, owne
     for url in (PLACE, *(PLACE + row_id + page for page in ("", "/edit", "/secret", "/delete"))):
         page = owner.page(url)
         [script] = page.iter("script")
-        assert script.attrib["src"].startswith("/static/desk.js?")
+        assert script.attrib["src"].startswith("/static/admin.js?")
         assert page.find(".//img[@src='x']") is None
         assert page.find(".//main//b") is None
         assert not [link for link in page.iter("a") if link.attrib["href"].startswith("javascript")]

@@ -74,7 +74,7 @@ def log_out_everywhere() -> ResponseReturnValue:
     access.see_off()
     with writing() as session:
         login.log_out_everywhere(session)
-    return action_result.done("You are logged out everywhere.", "admin.entrance.log_in")
+    return action_result.done("You are logged out everywhere.", "admin.login.log_in")
 
 
 @pages.post("/tokens")

@@ -1,4 +1,4 @@
-"""Log in and out: all of the desk that answers without a login."""
+"""Log in and out: the only admin pages that answer without a login."""
 
 import re
 
@@ -12,14 +12,14 @@ from guestbook.storage.database import writing
 from guestbook.web import error_pages, row_lookup
 from guestbook.web.admin import access, action_result
 
-pages = Blueprint("entrance", __name__)
+pages = Blueprint("login", __name__)
 
 # Never another site, nor by way of dots another page of this one.
 INSIDE = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]*)?", re.ASCII)
 NEXT_LIMIT = 2000  # characters
 TOO_OLD = "This page was too old. Please type the password once more."
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies here, then try again."
-NOT_HERE = "Your browser did not send our cookie back, for it goes to {} alone. Please open the desk there."
+NOT_HERE = "Your browser did not send our cookie back: it goes to {} only. Open the admin pages there."
 
 
 @pages.get("/login")
@@ -53,13 +53,13 @@ def check() -> ResponseReturnValue:
 def log_out() -> ResponseReturnValue:
     """Log this browser out."""
     _end_login()
-    return action_result.done("You are logged out.", "admin.entrance.log_in")
+    return action_result.done("You are logged out.", "admin.login.log_in")
 
 
 @pages.errorhandler(CSRFError)
 def explain(error: CSRFError) -> ResponseReturnValue:
     """Say why nobody can log in like this, or at least give out a fresh form."""
-    if request.endpoint != "admin.entrance.check":
+    if request.endpoint != "admin.login.check":
         return error_pages.answer(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(TOO_OLD), 400
@@ -82,7 +82,7 @@ def _form(reason: str | None = None) -> str:
 
 
 def _wanted() -> str:
-    """Return the page of the desk that was asked for before the login, else its first one."""
+    """Return the admin page that was asked for before the login, else its first one."""
     path = request.values.get("next", "")
     inside = len(path) <= NEXT_LIMIT and INSIDE.fullmatch(path)
     return request.script_root + path if inside else url_for("admin.dashboard.index")

@@ -1,4 +1,4 @@
-"""The bins at the desk: add, change, empty, and watch what comes."""
+"""The bins: add, change, empty, and watch what comes."""
 
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue

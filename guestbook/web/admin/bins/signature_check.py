@@ -1,6 +1,6 @@
 """Whether what a bin caught is signed with a secret of a webhook, and if not, what is wrong. Pure.
 
-What the right signature would be is told to nobody: the desk is no place to have foreign words signed.
+What the right signature would be is told to nobody: nobody may have foreign text signed here.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The comments at the desk: decide what stands in the book, edit, answer."""
+"""The comments: decide what stands in the book, edit, answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""Bars of deliveries for the desk: where each part lies and what is said of it. The template draws them."""
+"""Bars of deliveries: the place, size and description of each part. The template draws them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The desk's first page: how the book is doing."""
+"""The first admin page: how the book is doing."""
 
 from datetime import datetime
 

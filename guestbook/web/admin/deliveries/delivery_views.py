@@ -1,4 +1,4 @@
-"""The deliveries at the desk: what was sent, what waits, what failed; send again."""
+"""The deliveries: what was sent, what waits, what failed; send again."""
 
 import re
 from collections.abc import Iterable

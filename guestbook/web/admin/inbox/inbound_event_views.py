@@ -1,4 +1,4 @@
-"""The inbox at the desk: what others have sent, how it was verified, what became of it; do it again."""
+"""The inbox: what others have sent, how it was verified, what became of it; do it again."""
 
 from collections.abc import Iterable
 from datetime import datetime

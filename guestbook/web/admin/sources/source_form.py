@@ -1,4 +1,4 @@
-"""The form of a source: what was typed, as the form shows it and as the desk takes it."""
+"""The form of a source: what was typed, as the form shows it and as it is stored."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -102,7 +102,7 @@ class Typed:
         return bool(mine) and mine not in {ready.strip() for ready in READY.values()}
 
     def fields(self) -> dict[str, Any]:
-        """Return it under the names that the desk knows, without what does not matter for the choices."""
+        """Return the fields as `inbound.sources` takes them, without those that the choices exclude."""
         fields: dict[str, Any] = {"name": self.name, "verify": self.verify, "action": self.action}
         fields["budget_mb"] = self.budget_mb
         if self.verify != "none":

@@ -1,4 +1,4 @@
-"""The sources at the desk: who sends webhooks to us, what to give them, what becomes of what they send."""
+"""The sources: who sends webhooks to us, what to give them, what becomes of what they send."""
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue

@@ -1,4 +1,4 @@
-"""The form of a webhook: what was typed, as the form shows it and as the desk takes it."""
+"""The form of a webhook: what was typed, as the form shows it and as it is stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Typed:
         )
 
     def fields(self) -> dict[str, Any]:
-        """Return it under the names that the desk knows; the template only where it counts."""
+        """Return the fields as `outbound.webhooks` takes them; the template only for its format."""
         fields = {
             "url": self.url,
             "name": self.name,

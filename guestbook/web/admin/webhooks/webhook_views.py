@@ -1,4 +1,4 @@
-"""The webhooks at the desk: add, change, try, and see how they are doing."""
+"""The webhooks: add, change, try, and see how they are doing."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -212,7 +212,7 @@ def _add(typed: Typed) -> ResponseReturnValue:
         if webhook is None:
             fields, settings = typed.fields(), row_lookup.settings()
             if not typed.name:
-                del fields["name"]  # the desk calls it as its host
+                del fields["name"]  # then it is named after its host
             webhook = webhooks.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
             then = "enable it" if typed.disabled else "send a ping"
             sentence = f"The webhook is added. Give its secret to the receiver, then {then}."

@@ -1,4 +1,4 @@
-"""Chromium at the owner's desk: the whole way of a webhook, a comment and a key press."""
+"""Chromium in the admin pages: the whole way of a webhook, a comment and a key press."""
 
 import re
 
@@ -24,9 +24,9 @@ WITH_AND_WITHOUT = pytest.mark.parametrize("scripts", [True, False], ids=["with 
 
 @WITH_AND_WITHOUT
 def test_a_webhook_from_its_form_to_a_failure_and_back(
-    app: Flask, receiver: Receiver, open_desk: Open, scripts: bool
+    app: Flask, receiver: Receiver, open_admin: Open, scripts: bool
 ) -> None:
-    page = open_desk(java_script_enabled=scripts)
+    page = open_admin(java_script_enabled=scripts)
     add_webhook(page, receiver.url("/hook"))
     expect(page.locator("#secret")).to_have_text(re.compile("^whsec_"))
 
@@ -62,10 +62,10 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
 
 @WITH_AND_WITHOUT
 def test_a_ping_says_what_became_of_it(
-    app: Flask, receiver: Receiver, open_desk: Open, scripts: bool
+    app: Flask, receiver: Receiver, open_admin: Open, scripts: bool
 ) -> None:
     receiver.answer("/hook", Answer(404, body=b"Nobody lives here"))
-    page = open_desk(java_script_enabled=scripts)
+    page = open_admin(java_script_enabled=scripts)
     add_webhook(page, receiver.url("/hook"))
     page.get_by_role("button", name="Send a ping").click()
     result = page.locator("#ping-result")
@@ -79,8 +79,8 @@ def test_a_ping_says_what_became_of_it(
 
 
 @WITH_AND_WITHOUT
-def test_a_comment_is_held_published_and_answered(open_desk: Open, scripts: bool) -> None:
-    page = open_desk(java_script_enabled=scripts)
+def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: bool) -> None:
+    page = open_admin(java_script_enabled=scripts)
     go_to(page, "Settings")
     page.get_by_role("radio", name=re.compile("^Everybody")).check()
     page.get_by_role("button", name="Save").click()
@@ -104,13 +104,13 @@ def test_a_comment_is_held_published_and_answered(open_desk: Open, scripts: bool
 
 
 def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_deed(
-    app: Flask, open_desk: Open
+    app: Flask, open_admin: Open
 ) -> None:
     with app.app_context():
         webhook_id = factories.webhook()
         for _ in range(3):
             factories.delivery(webhook_id, status="failed")
-    page = open_desk()
+    page = open_admin()
     go_to(page, "Deliveries")
     page.get_by_label("All on this page").check()
     page.get_by_role("button", name="Redeliver…").first.click()
@@ -120,12 +120,12 @@ def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_deed(
         assert {row.status for row in factories.deliveries()} == {"new"}
 
 
-def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask, open_desk: Open) -> None:
+def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask, open_admin: Open) -> None:
     with app.app_context():
         webhook_id = factories.webhook()
         delivery_id = factories.delivery(webhook_id, status="failed")
         comment_id = factories.sign("Hello", "Grace")
-    page = open_desk(logged_in=False, reduced_motion="reduce")
+    page = open_admin(logged_in=False, reduced_motion="reduce")
     expect(page.get_by_label("Password")).to_be_focused()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -139,25 +139,25 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask,
     assert {"Show", "Redeliver…"} < reached(page, "/admin/deliveries/")
 
 
-def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Flask, open_desk: Open) -> None:
+def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Flask, open_admin: Open) -> None:
     with app.app_context():
         hook = factories.webhook(name="N" * 80)
         for name in (*EVENTS, *EVENTS):
             factories.delivery(hook, event=name, status="failed", last_error="It was too long. " * 9)
-    page = open_desk()
+    page = open_admin()
     page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # width and height
     go_to(page, "Deliveries")
-    tops = page.eval_on_selector_all(".masthead :is(.brand, .rooms li)", TOPS)
+    tops = page.eval_on_selector_all(".masthead :is(.brand, .menu li)", TOPS)
     assert max(tops) - min(tops) < 20
-    assert max(page.eval_on_selector_all(".deliveries tbody .what a", HEIGHTS)) < 30
+    assert max(page.eval_on_selector_all(".deliveries tbody .main a", HEIGHTS)) < 30
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert max(page.eval_on_selector_all(".deliveries tbody tr", HEIGHTS)) < 50
     expect(page.get_by_role("button", name="Redeliver…").first).to_be_in_viewport()
 
 
-def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask, open_desk: Open) -> None:
+def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask, open_admin: Open) -> None:
     visitor.add(app, [f"Hello {number}" for number in range(20)], status="held")
-    page = open_desk(viewport=PHONE)
+    page = open_admin(viewport=PHONE)
     page.goto("/admin/comments/?status=held")
     page.get_by_role("link", name="Edit or answer").last.scroll_into_view_if_needed()
     expect(page.get_by_label("Selected:")).to_be_in_viewport()
@@ -202,7 +202,7 @@ def state(page: Page) -> Locator:
 
 def go_to(page: Page, room: str) -> None:
     page.goto("/admin/")
-    page.get_by_role("navigation", name="The desk").get_by_role("link", name=room).click()
+    page.get_by_role("navigation", name="Admin").get_by_role("link", name=room).click()
 
 
 def reached(page: Page, address: str | None = None) -> set[str]:
