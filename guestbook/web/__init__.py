@@ -1,4 +1,4 @@
-"""The doors: what a visitor, the owner or a monitor can ask for."""
+"""Everything that answers over HTTP: public pages, admin pages, API, receiver, bins and health."""
 
 from flask import Flask
 
@@ -6,19 +6,21 @@ from guestbook.web import (
     admin,
     api,
     bins,
-    comment_html,
+    body_limits,
     error_pages,
     health,
     public,
     receiver,
-    request_limits,
+    response_headers,
+    template_filters,
 )
 
 
 def register(app: Flask) -> None:
     """Give the app its pages, its error pages and the headers of every answer."""
-    request_limits.init_app(app)
-    comment_html.init_app(app)
+    body_limits.init_app(app)
+    response_headers.init_app(app)
+    template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
     app.register_blueprint(health.pages)

@@ -20,9 +20,9 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
 
-PROGRAMS = ("/api/", "/healthz", "/hooks/", "/bin/")
-ADMIN = "/admin"
-RETRY_AFTER = 60  # seconds
+JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/")
+ADMIN_PATH = "/admin"
+DATABASE_RETRY_SECONDS = 60  # seconds
 
 SENTENCES = {
     400: ("That did not arrive whole", "Nothing was stored. Going back and trying again may help."),
@@ -100,7 +100,7 @@ def answer(error: HTTPException) -> Response:
         return response
     if response.status_code == InternalServerError.code:
         current_app.logger.error("Request %s: %s %s failed.", request_id(), request.method, request.path)
-    if request.path.startswith(PROGRAMS):
+    if request.path.startswith(JSON_PATHS):
         code = getattr(error, "code_word", None)
         return _as_json(response, _to_program(error, response.status_code), code=code)
     if isinstance(error, (BadHost, SecurityError)):  # the Host is none, so a page could link nowhere
@@ -108,7 +108,7 @@ def answer(error: HTTPException) -> Response:
     title, sentence = _words(error, response.status_code)
     quote = request_id() if response.status_code >= InternalServerError.code else None
     response.data = render_template(
-        "error.html", title=title, sentence=sentence, quote=quote, is_admin=is_admin()
+        "error.html", title=title, sentence=sentence, quote=quote, is_admin=is_admin_page()
     )
     response.content_type = "text/html; charset=utf-8"
     return response
@@ -120,7 +120,7 @@ def answer_database(error: SQLAlchemyError) -> Response:
     if fault is Fault.BROKEN:
         raise error
     if fault is Fault.AWAY:
-        return answer(ServiceUnavailable(retry_after=RETRY_AFTER))
+        return answer(ServiceUnavailable(retry_after=DATABASE_RETRY_SECONDS))
     return answer(InternalServerError(PAGES.get(fault)))
 
 
@@ -162,9 +162,9 @@ def _about_fields(error: Refused) -> str | None:
     return f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
 
 
-def is_admin() -> bool:
+def is_admin_page() -> bool:
     """Whether the address is an admin page, be there a page or not."""
-    return f"{request.path}/".startswith(f"{ADMIN}/")
+    return f"{request.path}/".startswith(f"{ADMIN_PATH}/")
 
 
 def _as_json(

@@ -16,8 +16,8 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 
-OLDEST = 24 * 3600.0  # seconds
-SENTENCES = {
+MAX_AGE_SECONDS = 24 * 3600.0  # seconds
+FORM_ERRORS = {
     "unknown": "The form did not arrive whole, so nothing was stored yet. Please send it again.",
     "expired": "The form had been open for more than a day, so nothing was stored yet. Please send it again.",
 }
@@ -27,7 +27,7 @@ class FormError(Exception):
     """The token is not one of ours (`unknown`) or too old (`expired`)."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(SENTENCES[reason])
+        super().__init__(FORM_ERRORS[reason])
         self.reason = reason
 
 
@@ -57,7 +57,7 @@ def read(text: str) -> Form:
     except BadSignature:
         raise FormError("unknown") from None
     age = clock.now().timestamp() - made / 1000
-    if age > OLDEST:
+    if age > MAX_AGE_SECONDS:
         raise FormError("expired")
     return Form(nonce, age if age >= 0 else None)
 

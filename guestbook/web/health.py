@@ -15,7 +15,7 @@ from guestbook.web import error_pages
 
 pages = Blueprint("health", __name__)
 
-WORDS = {
+DATABASE_STATES = {
     Fault.AWAY: "database is away",
     Fault.NO_TABLES: "tables are missing",
     Fault.OLD_TABLES: "tables are older than the program",
@@ -44,7 +44,7 @@ def broken(error: Exception) -> ResponseReturnValue:
     fault = error_pages.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
     if fault is Fault.BROKEN:
         current_app.logger.error("Request %s failed.", error_pages.request_id(), exc_info=error)
-    return _answer(WORDS[fault], Health(None, None), 503)
+    return _answer(DATABASE_STATES[fault], Health(None, None), 503)
 
 
 def _answer(status: str, read: Health, code: int) -> ResponseReturnValue:

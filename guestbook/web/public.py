@@ -9,25 +9,27 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from guestbook.comments import book, comment_form, spam
 from guestbook.comments.comment_form import Draft
-from guestbook.lib import clock
+from guestbook.lib import clock, ids
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, error_pages, form_token, row_lookup, submission
+from guestbook.web import current, error_pages, form_token, submission
 from guestbook.web.form_token import Form, FormError
-from guestbook.web.submission import TooMany
+from guestbook.web.submission import TooManyComments
 
 pages = Blueprint("public", __name__)
 
-TRAP = "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
-FRESH = form_token.OLDEST / 4  # seconds that a browser may go on showing the form that it has
-WAITING = "waiting"  # in place of an id, for what is not shown yet
-BLANK = Draft("", None, "", {})
-CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
-AWAY = (
+HONEYPOT_FIELD = (
+    "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
+)
+ETAG_SECONDS = form_token.MAX_AGE_SECONDS / 4  # seconds that a browser may go on showing the form that it has
+HELD = "waiting"  # in place of an id, for what is not shown yet
+EMPTY_DRAFT = Draft("", None, "", {})
+BOOK_CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
+DATABASE_AWAY = (
     "The book cannot be reached at the moment. Please send it again in a minute; "
     "it will not appear twice, even if it was stored."
 )
-BROKEN = (
+SERVER_ERROR = (
     "Something broke on our side. Your text is still here: please send it again later; "
     "it will not appear twice. Should it happen again, tell the owner this number: {}."
 )
@@ -37,16 +39,16 @@ BROKEN = (
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     before = request.args.get("before")
-    if before is not None and not row_lookup.ID.fullmatch(before):
+    if before is not None and not ids.ID.fullmatch(before):
         abort(404)
     token = form_token.token()
     html = render_template(
         "book.html",
-        page=book.page(db.session(), before, comment_html.settings_of_book().per_page),
+        page=book.page(db.session(), before, current.preferences().per_page),
         before=before,
         signed=_find(request.args.get("signed", "")),
-        waiting=request.args.get("signed") == WAITING,
-        draft=BLANK,
+        waiting=request.args.get("signed") == HELD,
+        draft=EMPTY_DRAFT,
         token=token,
     )
     return _unless_known(html, without=token)
@@ -62,20 +64,20 @@ def icon() -> ResponseReturnValue:
 def sign() -> ResponseReturnValue:
     """Sign the book; what is wrong comes back with its reason and with the text."""
     entry = comment_form.read(request.form)
-    if comment_html.settings_of_book().closed:
-        return _form_again(entry, request.form.get("token", ""), CLOSED), 403
+    if current.preferences().closed:
+        return _sign_page(entry, request.form.get("token", ""), BOOK_CLOSED), 403
     try:
         form = form_token.read(request.form.get("token", ""))
     except FormError as error:
         # Who had an old form open has long read it: sending it again at once is no sign of a program.
         fresh = form_token.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
-        return _form_again(entry, fresh, str(error)), 422
+        return _sign_page(entry, fresh, str(error)), 422
     if entry.errors:
-        return _form_again(entry, request.form["token"]), 422
+        return _sign_page(entry, request.form["token"]), 422
     try:
         comment = _store(entry, form)
-    except TooMany as error:
-        return _form_again(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
+    except TooManyComments as error:
+        return _sign_page(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
     return redirect(_where_to_look(comment), 303)
 
 
@@ -94,7 +96,7 @@ def _unless_known(html: str, *, without: str = "") -> ResponseReturnValue:
     The page that it keeps has an older token. So that this is never too old, the page counts as another one
     every six hours.
     """
-    content = html.replace(without, str(clock.now().timestamp() // FRESH)) if without else html
+    content = html.replace(without, str(clock.now().timestamp() // ETAG_SECONDS)) if without else html
     response = current_app.make_response(html)
     response.set_etag(hashlib.sha256(content.encode()).hexdigest()[:32], weak=True)
     return response.make_conditional(request)
@@ -106,27 +108,27 @@ def keep_text(error: SQLAlchemyError) -> ResponseReturnValue:
     response = error_pages.answer_database(error)
     if request.endpoint == "public.sign":
         is_away = response.status_code == ServiceUnavailable.code
-        notice = AWAY if is_away else BROKEN.format(error_pages.request_id())
-        response.data = _form_again(comment_form.read(request.form), request.form.get("token", ""), notice)
+        notice = DATABASE_AWAY if is_away else SERVER_ERROR.format(error_pages.request_id())
+        response.data = _sign_page(comment_form.read(request.form), request.form.get("token", ""), notice)
     return response
 
 
 def _find(comment_id: str) -> Comment | None:
-    return book.find(db.session(), comment_id) if row_lookup.ID.fullmatch(comment_id) else None
+    return book.find(db.session(), comment_id) if ids.ID.fullmatch(comment_id) else None
 
 
 def _store(entry: Draft, form: Form) -> Comment:
-    trap = request.form.get(TRAP, "")
-    return submission.take(entry, trap=trap, age=form.age, form_key=form.key(entry))
+    trap = request.form.get(HONEYPOT_FIELD, "")
+    return submission.submit(entry, trap=trap, age=form.age, form_key=form.key(entry))
 
 
 def _where_to_look(comment: Comment) -> str:
     """Return where its writer sees it. Spam is answered like a held one, so a program learns nothing."""
     if comment.status == "published":
         return url_for("public.index", signed=comment.id, _anchor=f"c-{comment.id}")
-    return url_for("public.index", signed=WAITING, _anchor="thanks")
+    return url_for("public.index", signed=HELD, _anchor="thanks")
 
 
-def _form_again(entry: Draft, token: str, notice: str | None = None) -> str:
+def _sign_page(entry: Draft, token: str, notice: str | None = None) -> str:
     """Show the form alone: it needs no database, and the reasons are not lost among the comments."""
     return render_template("sign.html", draft=entry, token=token, notice=notice)

@@ -11,7 +11,7 @@ from guestbook.inbound import handshakes, ingest
 from guestbook.inbound.ingest import Came, Door, Full
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source
-from guestbook.web import row_lookup
+from guestbook.web import current
 
 pages = Blueprint("receiver", __name__, url_prefix="/hooks")
 
@@ -48,7 +48,7 @@ def _door(token: str) -> Door:
 
 def _store(door: Door, body: bytes) -> str:
     """Store it. Only where there is no room is it asked who sends, for the genuine sender has a reserve."""
-    key = row_lookup.settings().secret_key
+    key = current.settings().secret_key
     came = ingest.pack(door, dict(request.headers), body, proof_key=key)
     try:
         return _insert(door, came)

@@ -1,31 +1,24 @@
-"""Rows by their id, and the settings: for the public pages, the admin pages and the API."""
+"""Rows by the id in an address, for the admin pages and the API."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from flask import abort, current_app
+from flask import abort
 
 from guestbook.lib import ids
-from guestbook.settings import Settings
 from guestbook.storage.database import Base, db
 
-ID = ids.ID
 M = TypeVar("M", bound=Base)
 
 
 def find(model: type[M], row_id: str) -> M:
     """Return the row with that id; 404 when there is none."""
-    row = db.session.get(model, row_id) if ID.fullmatch(row_id) else None
-    return row if row is not None else abort(404)
+    return _get(model, row_id) or abort(404)
 
 
-def hold(model: type[M], row_id: str) -> M:
-    """Return it under a lock, so that nobody deletes it before it is changed; 404 when there is none."""
-    lock = {"key_share": True}
-    row = db.session.get(model, row_id, with_for_update=lock) if ID.fullmatch(row_id) else None
-    return row if row is not None else abort(404)
+def find_locked(model: type[M], row_id: str) -> M:
+    """Return the row under a lock, so that nobody deletes it before it is changed; 404 when there is none."""
+    return _get(model, row_id, with_for_update={"key_share": True}) or abort(404)
 
 
-def settings() -> Settings:
-    """Return the settings that the app has read."""
-    read: Settings = current_app.config["GUESTBOOK"]
-    return read
+def _get(model: type[M], row_id: str, **options: Any) -> M | None:
+    return db.session.get(model, row_id, **options) if ids.ID.fullmatch(row_id) else None

@@ -16,12 +16,12 @@ from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, row_lookup
+from guestbook.web import current
 
-RATE_TIME = timedelta(minutes=10)  # in which one network may write as many comments as the owner has set
+RATE_WINDOW = timedelta(minutes=10)  # in which one network may write as many comments as the owner has set
 
 
-class TooMany(Refused):
+class TooManyComments(Refused):
     """This network has written so much that it has to wait for so many `seconds`."""
 
     def __init__(self, seconds: float) -> None:
@@ -31,16 +31,16 @@ class TooMany(Refused):
         super().__init__(f"You have written many comments in a short time. Please send it again in {wait}.")
 
 
-def take(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
+def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
     """Store a comment, or give back the one that this form and this text have made; raises TooMany."""
-    moderation = comment_html.settings_of_book().moderation
+    moderation = current.preferences().moderation
     verdict = spam.verdict(entry, trap=trap, age=age, moderation=moderation)
     try:
         return _store(entry, verdict, form_key)
     except IntegrityError:
         # The key is unique: this is the second click of two. Or the owner has just deleted a webhook.
         return _made_before(form_key) or _store(entry, verdict, form_key)
-    except TooMany:
+    except TooManyComments:
         # The first click may have been the last one that this network had.
         if comment := _made_before(form_key):
             return comment
@@ -48,7 +48,7 @@ def take(entry: Draft, *, trap: str, age: float | None, form_key: str | None) ->
 
 
 def _store(entry: Draft, verdict: Verdict, form_key: str | None) -> Comment:
-    settings = row_lookup.settings()
+    settings = current.settings()
     with writing() as session:
         _count(session, settings)
         return book.sign(session, entry, verdict, form_key=form_key, settings=settings)
@@ -57,9 +57,9 @@ def _store(entry: Draft, verdict: Verdict, form_key: str | None) -> Comment:
 def _count(session: Session, settings: Settings) -> None:
     """Count one more comment of this network; its count and the comment are stored together or not at all."""
     network = rate_limit.who(settings.secret_key, "comment", request.remote_addr or "")
-    most = comment_html.settings_of_book().rate
-    if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_TIME):
-        raise TooMany(wait)
+    most = current.preferences().rate
+    if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_WINDOW):
+        raise TooManyComments(wait)
 
 
 def _made_before(form_key: str | None) -> Comment | None:

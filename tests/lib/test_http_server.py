@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from guestbook.lib import http_server
-from guestbook.web.request_limits import BODY_LIMITS
+from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
 from tests.conftest import run, running
 from tests.support import processes
 
@@ -173,4 +173,4 @@ def test_the_readme_says_the_limits_as_they_are() -> None:
 
 
 def test_no_page_takes_more_than_the_server() -> None:
-    assert max(BODY_LIMITS.values()) < http_server.BODY
+    assert max(BLUEPRINT_LIMIT_BYTES.values()) < http_server.BODY

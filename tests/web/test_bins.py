@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import bins, request_limits
+from guestbook.web import bins, body_limits, response_headers
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "M-SEARCH", "X")
 MEGABYTE = 1024 * 1024
@@ -183,7 +183,7 @@ def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int
 def test_a_body_above_the_limit_is_refused_and_the_answer_says_so(
     app: Flask, client: FlaskClient, place: str
 ) -> None:
-    limit = request_limits.BODY_LIMITS["bins"]
+    limit = body_limits.BLUEPRINT_LIMIT_BYTES["bins"]
     assert client.post(place, data=b"x" * limit).status_code == 200
     refused = client.post(place, data=b"x" * (limit + 1))
     assert refused.status_code == 413
@@ -241,7 +241,10 @@ def test_a_bin_answers_as_it_is_set_and_never_as_a_page(app: Flask, client: Flas
     assert (answer.status_code, answer.text) == (202, script)
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Content-Security-Policy"] == request_limits.HEADERS["Content-Security-Policy"]
+    assert (
+        answer.headers["Content-Security-Policy"]
+        == response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
+    )
 
 
 @pytest.mark.parametrize("status", [204, 205, 301, 304, 308, 401, 410, 599])

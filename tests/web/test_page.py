@@ -291,7 +291,7 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)).map("".join))
 @settings(max_examples=150, deadline=None)
 def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
-    assert comment_html.prose(words) == urlize(words, rel=comment_html.REL)
+    assert comment_html.prose(words) == urlize(words, rel=comment_html.LINK_REL)
 
 
 def test_a_comment_that_was_corrected_or_answered_anew_is_shown_as_it_is_now(

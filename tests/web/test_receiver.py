@@ -22,11 +22,11 @@ from guestbook.lib import byte_text, clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, SOURCES
-from guestbook.web.request_limits import BODY_LIMITS
+from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
 from tests.support import inbound_factories, processes
 from tests.web.visitor import Visitor
 
-LIMIT = BODY_LIMITS["receiver"]
+LIMIT = BLUEPRINT_LIMIT_BYTES["receiver"]
 KEY = "a secret key for tests alone"
 
 

@@ -35,9 +35,9 @@ def register(app: Flask) -> None:
     _set_up_cookie(app, app.config["GUESTBOOK"])
     access.csrf.init_app(app)
     app.after_request(access.add_headers)  # of the app, for a 404 is in no blueprint
-    pages = Blueprint("admin", __name__, url_prefix=access.PLACE)
-    pages.before_request(access.admit)
-    pages.context_processor(access.names)
+    pages = Blueprint("admin", __name__, url_prefix=access.ADMIN_URL_PREFIX)
+    pages.before_request(access.require_login)
+    pages.context_processor(access.template_names)
     for noun in NOUNS:
         pages.register_blueprint(noun.pages)
     app.register_blueprint(pages)
@@ -48,11 +48,11 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
     base = urlsplit(settings.base_url)
     app.config.update(
         SESSION_COOKIE_NAME="guestbook_desk",
-        SESSION_COOKIE_PATH=base.path + access.PLACE,
+        SESSION_COOKIE_PATH=base.path + access.ADMIN_URL_PREFIX,
         SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=access.COOKIE_LASTS,
+        PERMANENT_SESSION_LIFETIME=access.COOKIE_LIFETIME,
         WTF_CSRF_CHECK_DEFAULT=False,  # access checks; the book's own form needs no cookie
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,  # some browsers send no Referer; the token is proof enough

@@ -12,16 +12,16 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Login
 from guestbook.web import error_pages
 
-COOKIE_LASTS = login.LASTS
-PLACE = error_pages.ADMIN
-LOGIN_PAGES = "admin.login."  # the endpoints that need no login
-VALUE = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
+COOKIE_LIFETIME = login.LASTS
+ADMIN_URL_PREFIX = error_pages.ADMIN_PATH
+LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
+SESSION_KEY = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
 # As for the book, and a script of our own that makes some things quicker and none possible.
-POLICY = (
+ADMIN_CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-ROOMS = (
+MENU = (
     ("Overview", "dashboard"),
     ("Comments", "comments"),
     ("Webhooks", "webhooks"),
@@ -36,10 +36,10 @@ ROOMS = (
 csrf = CSRFProtect()
 
 
-def admit() -> ResponseReturnValue | None:
+def require_login() -> ResponseReturnValue | None:
     """Let a logged-in owner pass; redirect readers to the login and refuse all other requests."""
     g.login = _login()
-    if not (request.endpoint or "").startswith(LOGIN_PAGES) and g.login is None:
+    if not (request.endpoint or "").startswith(LOGIN_ENDPOINTS) and g.login is None:
         if request.method in ("GET", "HEAD"):
             return redirect(url_for("admin.login.log_in", next=request.full_path.rstrip("?")), 303)
         abort(403)
@@ -49,48 +49,48 @@ def admit() -> ResponseReturnValue | None:
 
 def add_headers(response: Response) -> Response:
     """Let nobody keep a admin page, be it one of an error: what is on it is the owner's alone."""
-    if not error_pages.is_admin():
+    if not error_pages.is_admin_page():
         return response
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = ADMIN_CONTENT_POLICY
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
 
-def names() -> dict[str, Any]:
+def template_names() -> dict[str, Any]:
     """Return what every admin page says."""
-    return {"logged_in": g.get("login") is not None, "rooms": ROOMS, "version": VERSION}
+    return {"logged_in": g.get("login") is not None, "rooms": MENU, "version": VERSION}
 
 
-def let_in(value: str) -> None:
+def set_cookie(value: str) -> None:
     """Give the browser the cookie of a new login; nothing that it had before is kept."""
     session.clear()
     session.permanent = True
-    session[VALUE] = value
+    session[SESSION_KEY] = value
 
 
-def cookie() -> str | None:
+def login_token() -> str | None:
     """Return what the browser's cookie holds."""
-    value = session.get(VALUE)
+    value = session.get(SESSION_KEY)
     return value if isinstance(value, str) else None
 
 
-def see_off() -> None:
+def clear_cookie() -> None:
     """Take the cookie away."""
     session.clear()
 
 
-def address() -> str | None:
+def client_address() -> str | None:
     """Return whose tries at a password are counted together."""
     return request.remote_addr
 
 
-def browser() -> str:
+def user_agent() -> str:
     """Return what the browser calls itself."""
     return request.headers.get("User-Agent", "")
 
 
 def _login() -> Login | None:
-    value = cookie()
+    value = login_token()
     return login.find(db.session(), value) if value is not None else None

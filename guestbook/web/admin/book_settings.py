@@ -10,12 +10,12 @@ from guestbook.lib import text
 from guestbook.lib.errors import Refused
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.web import comment_html
-from guestbook.web.admin import action_result, undo
+from guestbook.web import current
+from guestbook.web.admin import responses, undo
 
 pages = Blueprint("book", __name__, url_prefix="/book")
 
-LABELS = {
+SETTING_LABELS = {
     "title": "Title",
     "welcome": "Welcome",
     "prompt": "Words above the form",
@@ -30,7 +30,7 @@ LABELS = {
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show the settings."""
-    return _form(preferences.typed(comment_html.settings_of_book()))
+    return _form(preferences.typed(current.preferences()))
 
 
 @pages.post("/")
@@ -42,7 +42,7 @@ def save() -> ResponseReturnValue:
         undo_id = _save(typed)
     except Refused as error:
         return _form(typed, error.fields), 422
-    return action_result.done("The settings are saved.", "admin.book.index", undo=undo_id)
+    return responses.done("The settings are saved.", "admin.book.index", undo=undo_id)
 
 
 def _save(typed: Mapping[str, str]) -> str | None:
@@ -62,4 +62,4 @@ def _save_once(typed: Mapping[str, str]) -> str | None:
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
-    return render_template("admin/book.html", values=values, reasons=reasons or {}, labels=LABELS)
+    return render_template("admin/book.html", values=values, reasons=reasons or {}, labels=SETTING_LABELS)

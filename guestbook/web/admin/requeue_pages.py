@@ -9,27 +9,26 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock
+from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.queries.listing import Page
 from guestbook.queue import requeue
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import STATUSES
-from guestbook.web import row_lookup
-from guestbook.web.admin import action_result
+from guestbook.web.admin import responses
 
 MOST_IDS = 500  # in one request
-LIMIT = 200  # characters of a filter that are read
+FILTER_LENGTH = 200  # characters of a filter that are read
 
 M = TypeVar("M", Delivery, InboundEvent)
 W = TypeVar("W")
 Filters = Mapping[str, Callable[[str], Any]]  # what each means; a ValueError says what is wrong
 Fields = list[tuple[str, str]]  # of a form
-Chosen = tuple[ColumnElement[bool], Fields]  # the rows that are meant, and the fields that mean the same
+Selection = tuple[ColumnElement[bool], Fields]  # the rows that are meant, and the fields that mean the same
 
 
-def listed(
+def list_page(
     filters: Filters,
     filtered: Callable[[], W],
     look: Callable[[Session, W, str | None], Page[Any]],
@@ -37,7 +36,7 @@ def listed(
 ) -> dict[str, Any]:
     """Return what a list shows: the page that the address asks for, or what is wrong with the filters."""
     before = request.args.get("before")
-    if before is not None and not row_lookup.ID.fullmatch(before):
+    if before is not None and not ids.ID.fullmatch(before):
         abort(404)
     try:
         wanted, reasons = filtered(), {}
@@ -59,7 +58,7 @@ def read(filters: Filters) -> dict[str, Any]:
     values: dict[str, Any] = {}
     reasons = {}
     for name, meaning in filters.items():
-        typed = request.args.get(name, "")[:LIMIT].strip()
+        typed = request.args.get(name, "")[:FILTER_LENGTH].strip()
         try:
             values[name] = (typed and meaning(typed)) or None
         except ValueError as error:
@@ -78,19 +77,19 @@ def status(typed: str) -> str:
 
 def owner(model: type[Webhook] | type[Source], typed: str) -> str:
     """Return the id of one that there is; ValueError for what is none."""
-    if not row_lookup.ID.fullmatch(typed) or db.session.get(model, typed) is None:
+    if not ids.ID.fullmatch(typed) or db.session.get(model, typed) is None:
         raise ValueError(f"There is no such {model.__name__.lower()} any more.")
     return typed
 
 
-def ticked(model: type[M], noun: str, to_be: str) -> Chosen:
+def selected(model: type[M], noun: str, to_be: str) -> Selection:
     """Read which rows were ticked, in the order of the page; refuse none and too many."""
     row_ids = list(dict.fromkeys(request.values.getlist("id")))
     if not row_ids:
         raise Refused(f"Tick the {noun} that are to be {to_be} first.")
     if len(row_ids) > MOST_IDS:
         raise Refused(f"{len(row_ids)} {noun} were ticked; at most {MOST_IDS} can be at once.")
-    if not all(map(row_lookup.ID.fullmatch, row_ids)):
+    if not all(map(ids.ID.fullmatch, row_ids)):
         abort(404)
     return model.id.in_(row_ids), [("id", row_id) for row_id in row_ids]
 
@@ -100,14 +99,14 @@ def failed(name: str, meaning: Callable[[str], str]) -> tuple[str | None, dateti
     owner_id, since = (request.values.get(field, "").strip() for field in (name, "since"))
     try:
         whose = meaning(owner_id) if owner_id else None
-        moment = clock.typed(since[:LIMIT]) if since else None
+        moment = clock.typed(since[:FILTER_LENGTH]) if since else None
     except ValueError as error:
         raise Refused(str(error)) from None
     since = moment.isoformat() if moment else ""  # `2d` ago would be another time on sending
     return whose, moment, [("failed", "1"), (name, owner_id), ("since", since)]
 
 
-def ask(model: type[M], chosen: Callable[[], Chosen], template: str) -> ResponseReturnValue:
+def confirm(model: type[M], chosen: Callable[[], Selection], template: str) -> ResponseReturnValue:
     """Say how many it would be, before anything happens."""
     try:
         which, fields = chosen()
@@ -117,15 +116,15 @@ def ask(model: type[M], chosen: Callable[[], Chosen], template: str) -> Response
     return render_template(template, parts=parts, total=requeue.total(parts), fields=fields)
 
 
-def do_again(
-    model: type[M], chosen: Callable[[], Chosen], template: str, told: Callable[[int], str]
+def requeue_many(
+    model: type[M], chosen: Callable[[], Selection], template: str, told: Callable[[int], str]
 ) -> ResponseReturnValue:
     """Make many due at once, and tell of their number."""
     try:
         which, _ = chosen()
     except Refused as error:
         return render_template(template, reason=str(error)), 422
-    return action_result.done(told(requeue.run(model, which)), ".index")
+    return responses.done(told(requeue.run(model, which)), ".index")
 
 
 def _address(filters: Filters, before: str | None = None) -> str:

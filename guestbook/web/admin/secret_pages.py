@@ -10,7 +10,7 @@ from guestbook.auth import login
 from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock
 from guestbook.storage.models import Source, Webhook
-from guestbook.web import row_lookup
+from guestbook.web import current, row_lookup
 from guestbook.web.admin import access, signed_value
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
@@ -32,7 +32,7 @@ def reveal(model: type[Webhook] | type[Source], row_id: str, template: str) -> R
     row_lookup.find(model, row_id)  # before a try is counted
     try:
         password = request.form.get("password", "")
-        login.confirm(password, address=access.address(), settings=row_lookup.settings())
+        login.confirm(password, address=access.client_address(), settings=current.settings())
     except TooManyTries as error:
         return ask(model, row_id, template, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
     except WrongPassword as error:
@@ -42,7 +42,7 @@ def reveal(model: type[Webhook] | type[Source], row_id: str, template: str) -> R
 
 def mark(row: Webhook | Source) -> str:
     """Return what names this secret of this row without telling it."""
-    key, message = row_lookup.settings().secret_key, f"{row.id} {row.secret}"
+    key, message = current.settings().secret_key, f"{row.id} {row.secret}"
     return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
 
 

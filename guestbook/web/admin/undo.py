@@ -19,22 +19,22 @@ from guestbook.lib.text import counted
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.models import SETTINGS, Comment, Setting, Source, Webhook
-from guestbook.web import row_lookup
+from guestbook.web import current
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
 
-PREFIX = "undo:"  # of the rows among the settings
-LATEST = 20  # changes that can be undone
-BEFORE = "It was undone before."
+UNDO_PREFIX = "undo:"  # of the rows among the settings
+UNDO_LIMIT = 20  # changes that can be undone
+ALREADY_UNDONE = "It was undone before."
 CHANGED_SINCE = "It was changed again since, so it was left as it is."
-TOO_OLD = "It can be undone no more: only the latest changes can."
+NO_LONGER_POSSIBLE = "It can be undone no more: only the latest changes can."
 
-STATUS = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
+STATUS_PHRASES = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
 
-Moved = tuple[str, str, str]  # a comment's id, the status that it had, and the one that it has got
+StatusChange = tuple[str, str, str]  # a comment's id, the status that it had, and the one that it has got
 
 
-def of_comments(session: Session, moved: Sequence[Moved], back: str) -> str | None:
+def of_comments(session: Session, moved: Sequence[StatusChange], back: str) -> str | None:
     """Keep what comments were, in the caller's transaction; return the change's id, None without a change."""
     changed = [row for row in moved if row[1] != row[2]]
     return _keep(session, {"moved": changed, "back": back}) if changed else None
@@ -58,12 +58,18 @@ def of_settings(
 def undo() -> ResponseReturnValue:
     """Bring back what was, unless it was undone before or changed since; then say so."""
     change_id = request.form.get("change", "")
-    if not row_lookup.ID.fullmatch(change_id):
+    if not ids.ID.fullmatch(change_id):
         abort(404)
     with writing() as session:
-        row = session.get(Setting, PREFIX + change_id, with_for_update=True)
+        row = session.get(Setting, UNDO_PREFIX + change_id, with_for_update=True)
         change: dict[str, Any] = json.loads(row.value) if row else {}
-        sentence = TOO_OLD if row is None else BEFORE if change.get("undone") else _undone(session, change)
+        sentence = (
+            NO_LONGER_POSSIBLE
+            if row is None
+            else ALREADY_UNDONE
+            if change.get("undone")
+            else _undone(session, change)
+        )
         if row is not None:
             row.value = json.dumps(change | {"undone": True})
     flash(sentence)
@@ -76,14 +82,14 @@ def _undone(session: Session, change: Mapping[str, Any]) -> str:
     if "settings" in change:
         return _set_back(session, change["settings"])
     model = Webhook if "Webhook" in change else Source
-    return _enable_again(session, model, change[model.__name__], change["at"])
+    return _enable(session, model, change[model.__name__], change["at"])
 
 
-def _move_back(session: Session, moved: Sequence[Moved]) -> str:
+def _move_back(session: Session, moved: Sequence[StatusChange]) -> str:
     steps = {comment_id: (was, is_now) for comment_id, was, is_now in moved}
     found = [comment for comment in book.lock(session, list(steps)) if comment.status == steps[comment.id][1]]
     for comment in found:
-        book.move(session, comment, steps[comment.id][0], row_lookup.settings())
+        book.move(session, comment, steps[comment.id][0], current.settings())
     if not found:
         return CHANGED_SINCE
     left = len(moved) - len(found)
@@ -93,7 +99,7 @@ def _move_back(session: Session, moved: Sequence[Moved]) -> str:
 
 def _as_before(comments: Sequence[Comment]) -> str:
     if len(comments) == 1:
-        return f"The comment by {comments[0].name} is {STATUS[comments[0].status]} again."
+        return f"The comment by {comments[0].name} is {STATUS_PHRASES[comments[0].status]} again."
     return f"{counted(len(comments), 'comment')} are as before."
 
 
@@ -104,7 +110,7 @@ def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
     return "Undone. The settings are as before." if len(back) == len(settings) else CHANGED_SINCE
 
 
-def _enable_again(session: Session, model: type[Webhook] | type[Source], row_id: str, at: str) -> str:
+def _enable(session: Session, model: type[Webhook] | type[Source], row_id: str, at: str) -> str:
     """Take back that very disabling and nothing else, so that a pause and failures stay as they were."""
     row = cast(Webhook | Source | None, session.get(model, row_id, with_for_update={"key_share": True}))
     if row is None or row.disabled_at is None or clock.to_text(row.disabled_at) != at:
@@ -117,10 +123,10 @@ def _enable_again(session: Session, model: type[Webhook] | type[Source], row_id:
 
 def _keep(session: Session, change: Mapping[str, Any]) -> str:
     change_id = ids.new()
-    session.add(Setting(name=PREFIX + change_id, value=json.dumps(change)))
+    session.add(Setting(name=UNDO_PREFIX + change_id, value=json.dumps(change)))
     session.flush()
-    kept = select(SETTINGS.c.name).where(SETTINGS.c.name.like(f"{PREFIX}%"))
-    old = list(session.scalars(kept.order_by(SETTINGS.c.name.desc()).offset(LATEST).limit(LATEST)))
+    kept = select(SETTINGS.c.name).where(SETTINGS.c.name.like(f"{UNDO_PREFIX}%"))
+    old = list(session.scalars(kept.order_by(SETTINGS.c.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
     if old:
         session.connection().execute(delete(SETTINGS).where(SETTINGS.c.name.in_(old)))
     return change_id

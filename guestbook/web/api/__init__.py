@@ -12,8 +12,8 @@ NOUNS = (openapi, comments, webhooks, deliveries, inbox)
 def register(app: Flask) -> None:
     """Give the app its API."""
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
-    api = Blueprint("api", __name__, url_prefix=openapi_document.PLACE)
-    api.before_request(authentication.admit)
+    api = Blueprint("api", __name__, url_prefix=openapi_document.API_PATH)
+    api.before_request(authentication.authenticate)
     api.after_request(authentication.add_headers)
     api.register_error_handler(Refused, error_pages.refuse)
     for noun in NOUNS:

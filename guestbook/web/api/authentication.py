@@ -17,11 +17,11 @@ from guestbook.web.api import request_reader
 from guestbook.web.error_pages import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
-CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
-MISSING = "This needs a token: Authorization: Bearer gbk_…"
+BEARER_CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
+TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 
 
-def admit() -> None:
+def authenticate() -> None:
     """Let pass who may ask this; raises Unauthorized. What the document does not say needs a token."""
     g.token_id = None
     security = _security()
@@ -40,9 +40,9 @@ def has_token() -> bool:
     return g.get("token_id") is not None
 
 
-def refuse(error: str | None = None, sentence: str = MISSING) -> NoReturn:
+def refuse(error: str | None = None, sentence: str = TOKEN_NEEDED) -> NoReturn:
     """Ask for a good token."""
-    g.challenge = f'{CHALLENGE}, error="{error}"' if error else CHALLENGE
+    g.challenge = f'{BEARER_CHALLENGE}, error="{error}"' if error else BEARER_CHALLENGE
     raise Unauthorized(sentence)
 
 
@@ -66,7 +66,7 @@ def _admit(token: Token, scope: str) -> None:
         day = f"{token.expires_at:%Y-%m-%d}"
         refuse("invalid_token", f"This token expired on {day}. The owner can make another.")
     if not token.may(scope):
-        g.challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise InsufficientScope(f"This token may only {token.scope}. This needs a token with scope {scope}.")
     g.token_id = token.id
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:

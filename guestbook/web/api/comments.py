@@ -12,14 +12,14 @@ from guestbook.queries import listing
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, error_pages, submission
+from guestbook.web import current, error_pages, submission
 from guestbook.web.api import authentication, request_reader, serializers
-from guestbook.web.row_lookup import find, settings
+from guestbook.web.row_lookup import find
 
 calls = Blueprint("comments", __name__, url_prefix="/comments")
 
 FIELDS = ("name", "website", "message")
-CLOSED = "The book is closed: it takes no new comments at the moment."
+BOOK_IS_CLOSED = "The book is closed: it takes no new comments at the moment."
 
 
 @calls.get("")
@@ -43,14 +43,14 @@ def index() -> ResponseReturnValue:
 @calls.post("")
 def sign() -> ResponseReturnValue:
     """Write a comment. Spam is answered like a held one, so a program learns nothing."""
-    if comment_html.settings_of_book().closed:
-        raise Forbidden(CLOSED)
+    if current.preferences().closed:
+        raise Forbidden(BOOK_IS_CLOSED)
     entry = _draft(request_reader.body(_faults))
     if entry.errors:
         raise Refused.of(entry.errors)
     try:
-        comment = submission.take(entry, trap="", age=None, form_key=None)
-    except submission.TooMany as error:
+        comment = submission.submit(entry, trap="", age=None, form_key=None)
+    except submission.TooManyComments as error:
         refused = error_pages.refuse(error, 429)
         refused.headers["Retry-After"] = str(error.seconds)
         return refused
@@ -79,9 +79,9 @@ def change(comment_id: str) -> ResponseReturnValue:
             typed = {name: getattr(comment, name) for name in FIELDS} | changes
             book.edit(session, comment, _draft(typed))
         if "status" in changes:
-            book.move(session, comment, changes["status"], settings())
+            book.move(session, comment, changes["status"], current.settings())
         if "reply" in changes:
-            book.reply(session, comment, changes["reply"] or "", settings())
+            book.reply(session, comment, changes["reply"] or "", current.settings())
         return serializers.comment(comment, with_reason=True)
 
 
@@ -89,7 +89,7 @@ def change(comment_id: str) -> ResponseReturnValue:
 def delete(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
-        book.delete(session, _locked(comment_id), settings())
+        book.delete(session, _locked(comment_id), current.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
 

@@ -15,7 +15,7 @@ from guestbook.web.row_lookup import find
 
 calls = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
-IN_HAND = "A pass is sending this delivery just now. Look again when it is done."
+BEING_SENT = "A pass is sending this delivery just now. Look again when it is done."
 
 
 @calls.get("")
@@ -49,5 +49,5 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         delivery = find(Delivery, delivery_id)
         free = requeue.make_due(session, Delivery, [delivery.id], clock.now())
         if not free:
-            raise Conflict(erasure.DELIVERY_ERASED if delivery.erased_at else IN_HAND)
+            raise Conflict(erasure.DELIVERY_ERASED if delivery.erased_at else BEING_SENT)
         return serializers.delivery(free[0]), 202

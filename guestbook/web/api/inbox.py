@@ -14,7 +14,7 @@ from guestbook.web.row_lookup import find
 
 calls = Blueprint("inbox", __name__, url_prefix="/inbox")
 
-IN_HAND = "A pass works on this event just now. Look again when it is done."
+BEING_PROCESSED = "A pass works on this event just now. Look again when it is done."
 
 
 @calls.get("")
@@ -41,5 +41,5 @@ def reprocess(event_id: str) -> ResponseReturnValue:
         event = find(InboundEvent, event_id)
         free = requeue.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
-            raise Conflict(erasure.INBOUND_ERASED if event.erased_at else IN_HAND)
+            raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
         return serializers.inbound_event(free[0]), 202

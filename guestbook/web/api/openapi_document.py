@@ -6,17 +6,17 @@ from guestbook.lib.version import VERSION
 from guestbook.web.api import query_parameters, schemas, scopes
 from guestbook.web.api.json_schema import Schema, ref
 
-PLACE = "/api/v1"
+API_PATH = "/api/v1"
 JSON = "application/json"
-TOKEN: list[Any] = [{"token": []}]
-ANYBODY_OR_TOKEN: list[Any] = [{}, {"token": []}]
-ABOUT = (
+TOKEN_SECURITY: list[Any] = [{"token": []}]
+OPTIONAL_TOKEN: list[Any] = [{}, {"token": []}]
+API_DESCRIPTION = (
     "Everybody may read what is published and write a comment. The rest needs a token, sent as "
     "`Authorization: Bearer gbk_…`; the owner makes one on the account page. "
-    f"{scopes.ABOUT} "
+    f"{scopes.SCOPES_DESCRIPTION} "
     "Times are in UTC; lists are newest first, and `next` is the address of their next page."
 )
-TAGS = {
+TAG_DESCRIPTIONS = {
     "comments": "Comments of visitors: read, write, moderate, answer.",
     "webhooks": "URLs that get the book's events.",
     "deliveries": "Events sent to webhooks, with every attempt.",
@@ -24,7 +24,7 @@ TAGS = {
     "document": "This description of the API.",
 }
 LICENCE = {"name": "MIT", "identifier": "MIT"}
-WRONG = {
+ERROR_DESCRIPTIONS = {
     400: "The body is no JSON, or an object in it has a name twice.",
     401: "The token is missing, wrong or expired.",
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
@@ -43,12 +43,17 @@ def build(server: str) -> dict[str, Any]:
     """Return the whole document; `server` is the absolute address of the API."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Guestbook", "version": VERSION, "description": ABOUT, "license": LICENCE},
+        "info": {
+            "title": "Guestbook",
+            "version": VERSION,
+            "description": API_DESCRIPTION,
+            "license": LICENCE,
+        },
         "servers": [{"url": server}],
-        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "tags": [{"name": name, "description": words} for name, words in TAG_DESCRIPTIONS.items()],
         "paths": PATHS,
         "components": {
-            "schemas": schemas.REQUESTS | schemas.ANSWERS,
+            "schemas": schemas.REQUEST_SCHEMAS | schemas.ANSWER_SCHEMAS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -64,7 +69,7 @@ def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
     """Return the schema of an operation's body, and whether there must be one."""
     body = operation["requestBody"]
     name = body["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
-    return schemas.REQUESTS[name], body["required"]
+    return schemas.REQUEST_SCHEMAS[name], body["required"]
 
 
 def _operation(
@@ -75,7 +80,7 @@ def _operation(
     body: str | None = None,
     optional: bool = False,
     query: tuple[dict[str, Any], ...] = (),
-    security: list[Any] = TOKEN,
+    security: list[Any] = TOKEN_SECURITY,
     headers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Describe an operation: its name in programs, its answers, the errors it makes, its body and query."""
@@ -101,7 +106,7 @@ def _operation(
 def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
     """Give each operation of an address its tag, the first part of the address, and the scope it needs."""
     noun = path.split("/")[1]
-    tag = noun if noun in TAGS else "document"
+    tag = noun if noun in TAG_DESCRIPTIONS else "document"
     completed = dict(item)
     for method in item.keys() - {"parameters"}:
         scope = {"token": [scopes.needed(path, method)]}
@@ -115,19 +120,19 @@ def _answer(schema: str | None, headers: tuple[str, ...]) -> dict[str, Any]:
         return {"description": "Done."}
     told: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": ref(schema)}}}
     if headers:
-        told["headers"] = {name: {"required": True, "schema": schemas.TEXT} for name in headers}
+        told["headers"] = {name: {"required": True, "schema": schemas.TEXT_SCHEMA} for name in headers}
     return told
 
 
 def _error(status: int) -> dict[str, Any]:
-    told = {"description": WRONG[status], "content": {JSON: {"schema": ref("Error")}}}
+    told = {"description": ERROR_DESCRIPTIONS[status], "content": {JSON: {"schema": ref("Error")}}}
     if status == 429:
         told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
     return told
 
 
 def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": schemas.ID}
+    return {"name": name, "in": "path", "required": True, "schema": schemas.ID_SCHEMA}
 
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -137,8 +142,8 @@ CALLS: dict[str, dict[str, Any]] = {
             "listComments",
             "List comments",
             {200: "Comments"},
-            query=query_parameters.COMMENTS,
-            security=ANYBODY_OR_TOKEN,
+            query=query_parameters.COMMENT_QUERY,
+            security=OPTIONAL_TOKEN,
         ),
         "post": _operation(
             "createComment",
@@ -153,7 +158,7 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "/comments/{comment_id}": {
         "parameters": [_in_path("comment_id")],
-        "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=ANYBODY_OR_TOKEN),
+        "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=OPTIONAL_TOKEN),
         "patch": _operation(
             "updateComment",
             "Correct a comment, move it, answer it",
@@ -202,7 +207,7 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "/deliveries": {
         "get": _operation(
-            "listDeliveries", "List deliveries", {200: "Deliveries"}, query=query_parameters.DELIVERIES
+            "listDeliveries", "List deliveries", {200: "Deliveries"}, query=query_parameters.DELIVERY_QUERY
         )
     },
     "/deliveries/{delivery_id}": {
@@ -217,7 +222,10 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "/inbox": {
         "get": _operation(
-            "listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=query_parameters.INBOX
+            "listInboundEvents",
+            "List inbound events",
+            {200: "InboundEvents"},
+            query=query_parameters.INBOX_QUERY,
         )
     },
     "/inbox/{event_id}": {

@@ -17,12 +17,12 @@ from guestbook.web.api.json_schema import Schema
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # what no schema can say: a sentence for each field
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-MOMENT = re.compile(
+RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )  # RFC 3339
 TOO_DEEP = "The body holds lists or objects too deep in one another."
-MOST_NAMED = 5  # fields that are refused by name
-KINDS = {
+NAMED_FIELDS_LIMIT = 5  # fields that are refused by name
+TYPE_NAMES = {
     "string": "text",
     "integer": "a whole number",
     "number": "a number",
@@ -32,7 +32,7 @@ KINDS = {
     "null": "null",
 }
 
-SENTENCES = {
+SCHEMA_ERRORS = {
     "minLength": "This must not be empty.",
     "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
     "minimum": "This must be at least {wanted}.",
@@ -44,12 +44,12 @@ SENTENCES = {
     "maxProperties": "There may be at most {wanted}.",
     "minProperties": "Please say what to change.",
 }
-PATTERNS = {
+PATTERN_ERRORS = {
     schemas.ID_PATTERN: "This is no id: those have 32 characters, 0 to 9 and a to f.",
     schemas.HEADER_NAME: "{found!r} cannot be the name of a header.",
     schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
-SIZES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
+SIZE_RULES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
     "maxItems": list,
     "maxProperties": dict,
 }  # rules that are held before any other, and for what
@@ -58,7 +58,7 @@ SIZES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
 def operation() -> dict[str, Any]:
     """Return what the document says of this request's address and method."""
     assert request.url_rule
-    path = re.sub("<([a-z_]+)>", r"{\1}", request.url_rule.rule.removeprefix(openapi_document.PLACE))
+    path = re.sub("<([a-z_]+)>", r"{\1}", request.url_rule.rule.removeprefix(openapi_document.API_PATH))
     return openapi_document.operation(path, "get" if request.method == "HEAD" else request.method)
 
 
@@ -150,9 +150,9 @@ def _too_large(value: object, schema: Schema) -> dict[str, str]:
     wrong: dict[str, str] = {}
     for name, wanted in schema["properties"].items():
         found = value.get(name) if isinstance(value, dict) else None
-        for rule, kind in SIZES.items():
+        for rule, kind in SIZE_RULES.items():
             if rule in wanted and isinstance(found, kind) and len(found) > wanted[rule]:
-                wrong[name] = SENTENCES[rule].format(wanted=wanted[rule])
+                wrong[name] = SCHEMA_ERRORS[rule].format(wanted=wanted[rule])
     return wrong
 
 
@@ -182,7 +182,7 @@ def _look(_validator: object, pattern: str, text: object, _schema: Schema) -> It
 
 
 def _is_moment(text: object) -> bool:
-    return not isinstance(text, str) or bool(MOMENT.fullmatch(text) and moment(text))
+    return not isinstance(text, str) or bool(RFC3339_TIME.fullmatch(text) and moment(text))
 
 
 def _reasons(error: Any) -> Iterator[tuple[str, str]]:
@@ -193,7 +193,7 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
         yield from ((name, "This is missing.") for name in wanted if name not in found)
     elif error.validator == "additionalProperties" and not place:
         known = error.schema["properties"]
-        strange = [name for name in found if name not in known][:MOST_NAMED]
+        strange = [name for name in found if name not in known][:NAMED_FIELDS_LIMIT]
         yield from (
             (_short(name), f"There is no such field. Known are {', '.join(known)}.") for name in strange
         )
@@ -204,13 +204,13 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
 def _sentence(rule: str, wanted: Any, found: Any) -> str:
     if rule == "type":
         kinds = wanted if isinstance(wanted, list) else [wanted]
-        return f"This must be {' or '.join(KINDS[kind] for kind in kinds)}."
+        return f"This must be {' or '.join(TYPE_NAMES[kind] for kind in kinds)}."
     if rule == "enum":
         return f"This must be one of {', '.join(map(str, wanted))}."
     if rule == "pattern":
-        return PATTERNS[wanted].format(found=found[:80])
+        return PATTERN_ERRORS[wanted].format(found=found[:80])
     length = len(found) if isinstance(found, str) else 0
-    return SENTENCES[rule].format(wanted=wanted, length=length)
+    return SCHEMA_ERRORS[rule].format(wanted=wanted, length=length)
 
 
 def _short(name: str) -> str:

@@ -10,31 +10,31 @@ from guestbook.transport import url_checks
 from guestbook.web.api.json_schema import Schema, answer, one_of, or_null, ref, request
 from guestbook.web.error_pages import CODES, InsufficientScope
 
-MOST_OVERLAP = 24 * 30  # hours for which an old secret may sign beside the new one
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "integer", "minimum": 0}
+MAX_OVERLAP_HOURS = 24 * 30  # hours for which an old secret may sign beside the new one
+TEXT_SCHEMA: Schema = {"type": "string"}
+NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
 ID_PATTERN = "^[0-9a-f]{32}$"
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
 HEADER_VALUE = "^[ -~]*$"
-ID: Schema = {"type": "string", "pattern": ID_PATTERN}
-URL: Schema = {"type": "string", "format": "uri"}
-TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
-HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
-NAME: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT}
-MESSAGE: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT}
+ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
+URL_SCHEMA: Schema = {"type": "string", "format": "uri"}
+TIME_SCHEMA: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
+HEADERS_SCHEMA: Schema = {"type": "object", "additionalProperties": TEXT_SCHEMA}
+NAME_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT}
+MESSAGE_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT}
 
 
 def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
-    following = {**or_null(URL), "description": "The address of the next page; null on the last."}
+    following = {**or_null(URL_SCHEMA), "description": "The address of the next page; null on the last."}
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-WEBSITE: Schema = {
+WEBSITE_SCHEMA: Schema = {
     **or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
     "description": "The address of a website; without http:// or https:// it gets https://.",
 }
-EVENTS: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
+EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All headers of its own that the webhook sends. The values are shown as (hidden) later. "
@@ -49,7 +49,7 @@ OWN_HEADERS: Schema = {
 }
 WEBHOOK_FIELDS: Schema = {
     "url": {
-        **URL,  # with a host in any script; what may be sent to, transport decides
+        **URL_SCHEMA,  # with a host in any script; what may be sent to, transport decides
         "maxLength": url_checks.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
@@ -63,21 +63,22 @@ WEBHOOK_FIELDS: Schema = {
         **or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
         "description": "For the format template: a Jinja template that gives the body, which must be JSON.",
     },
-    "events": {**EVENTS, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
+    "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
     "headers": OWN_HEADERS,
     "disabled": {"type": "boolean", "description": "Send nothing; what is for it waits until it is enabled."},
 }
 
-REQUESTS: dict[str, Schema] = {
+REQUEST_SCHEMAS: dict[str, Schema] = {
     "NewComment": request(
-        {"name": NAME, "website": WEBSITE, "message": MESSAGE}, required=("name", "message")
+        {"name": NAME_SCHEMA, "website": WEBSITE_SCHEMA, "message": MESSAGE_SCHEMA},
+        required=("name", "message"),
     ),
     "CommentChanges": request(
         {
             "status": one_of(*comments.STATUSES),
-            "name": NAME,
-            "website": WEBSITE,
-            "message": MESSAGE,
+            "name": NAME_SCHEMA,
+            "website": WEBSITE_SCHEMA,
+            "message": MESSAGE_SCHEMA,
             "reply": {
                 "type": ["string", "null"],
                 "maxLength": book.REPLY_LIMIT,
@@ -89,144 +90,150 @@ REQUESTS: dict[str, Schema] = {
     "NewWebhook": request(WEBHOOK_FIELDS, required=("url",)),
     "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
     "Rotation": request(
-        {"overlap_hours": {"type": "number", "minimum": 0, "maximum": MOST_OVERLAP, "default": 24}}
+        {"overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}}
     ),
 }
 
-COMMENT: Schema = {
-    "id": ID,
-    "name": TEXT,
-    "website": or_null(TEXT),  # as it was typed, so its host may be in any script, which no URI has
-    "message": TEXT,
+COMMENT_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "name": TEXT_SCHEMA,
+    "website": or_null(TEXT_SCHEMA),  # as it was typed, so its host may be in any script, which no URI has
+    "message": TEXT_SCHEMA,
     "status": one_of(*comments.STATUSES),
-    "url": URL,
-    "created_at": TIME,
+    "url": URL_SCHEMA,
+    "created_at": TIME_SCHEMA,
     "reply": {
         "description": "What the owner answered.",
-        "oneOf": [answer({"message": TEXT, "created_at": TIME}), {"type": "null"}],
+        "oneOf": [answer({"message": TEXT_SCHEMA, "created_at": TIME_SCHEMA}), {"type": "null"}],
     },
     "origin": {
-        **answer({"name": TEXT, "url": or_null(TEXT)}),
+        **answer({"name": TEXT_SCHEMA, "url": or_null(TEXT_SCHEMA)}),
         "description": "Where it came from, and its address there; missing where a visitor wrote it.",
     },
-    "reason": {**or_null(TEXT), "description": "Why it was held or taken for spam; with a token only."},
+    "reason": {
+        **or_null(TEXT_SCHEMA),
+        "description": "Why it was held or taken for spam; with a token only.",
+    },
 }
-WEBHOOK: Schema = {
-    "id": ID,
-    "name": TEXT,
-    "url": URL,
-    "format": TEXT,
-    "template": {**or_null(TEXT), "description": "What gives its body, where its format is template."},
-    "events": EVENTS,
-    "headers": {**HEADERS, "description": "Its own headers; their values are not shown."},
-    "state": {**TEXT, "description": "How it is doing, in words for people."},
-    "created_at": TIME,
-    "previous_secret_expires_at": or_null(TIME),
-    "disabled_at": or_null(TIME),
+WEBHOOK_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "name": TEXT_SCHEMA,
+    "url": URL_SCHEMA,
+    "format": TEXT_SCHEMA,
+    "template": {**or_null(TEXT_SCHEMA), "description": "What gives its body, where its format is template."},
+    "events": EVENTS_SCHEMA,
+    "headers": {**HEADERS_SCHEMA, "description": "Its own headers; their values are not shown."},
+    "state": {**TEXT_SCHEMA, "description": "How it is doing, in words for people."},
+    "created_at": TIME_SCHEMA,
+    "previous_secret_expires_at": or_null(TIME_SCHEMA),
+    "disabled_at": or_null(TIME_SCHEMA),
     "disabled_reason": {"type": ["string", "null"], "enum": [*webhooks.DISABLED_REASONS, None]},
-    "paused_until": or_null(TIME),
-    "failures_in_a_row": NUMBER,
-    "unreachable_in_a_row": NUMBER,
-    "failing_since": or_null(TIME),
+    "paused_until": or_null(TIME_SCHEMA),
+    "failures_in_a_row": NUMBER_SCHEMA,
+    "unreachable_in_a_row": NUMBER_SCHEMA,
+    "failing_since": or_null(TIME_SCHEMA),
 }
-SECRET: Schema = {
-    "secret": {**TEXT, "description": "What the receiver verifies with. It is shown in this answer only."}
+SECRET_SCHEMA: Schema = {
+    "secret": {
+        **TEXT_SCHEMA,
+        "description": "What the receiver verifies with. It is shown in this answer only.",
+    }
 }
-WARNINGS: Schema = {
+WARNINGS_SCHEMA: Schema = {
     "warnings": {
         "type": "array",
-        "items": TEXT,
+        "items": TEXT_SCHEMA,
         "description": "What is doubtful about a URL that was taken: its name leads to a private address.",
     }
 }
-ERASED: Schema = {
-    **or_null(TIME),
+ERASED_SCHEMA: Schema = {
+    **or_null(TIME_SCHEMA),
     "description": "When its comment was deleted for good; the payload is empty since then.",
 }
-DELIVERY: Schema = {
-    "id": ID,
-    "event_id": ID,
-    "webhook_id": ID,
-    "comment_id": or_null(ID),
-    "event": TEXT,
+DELIVERY_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "event_id": ID_SCHEMA,
+    "webhook_id": ID_SCHEMA,
+    "comment_id": or_null(ID_SCHEMA),
+    "event": TEXT_SCHEMA,
     "status": one_of(*deliveries.STATUSES),
-    "attempts": {**NUMBER, "description": "How many requests were made."},
-    "due_at": or_null(TIME),
-    "created_at": TIME,
-    "finished_at": or_null(TIME),
+    "attempts": {**NUMBER_SCHEMA, "description": "How many requests were made."},
+    "due_at": or_null(TIME_SCHEMA),
+    "created_at": TIME_SCHEMA,
+    "finished_at": or_null(TIME_SCHEMA),
     "last_status_code": or_null({"type": "integer"}),
-    "last_error": or_null(TEXT),
-    "erased_at": ERASED,
+    "last_error": or_null(TEXT_SCHEMA),
+    "erased_at": ERASED_SCHEMA,
 }
-ATTEMPT: Schema = {
-    "number": NUMBER,
+ATTEMPT_SCHEMA: Schema = {
+    "number": NUMBER_SCHEMA,
     "triggered_by": one_of(*deliveries.TRIGGERS),
-    "started_at": TIME,
-    "milliseconds": NUMBER,
+    "started_at": TIME_SCHEMA,
+    "milliseconds": NUMBER_SCHEMA,
     "status_code": or_null({"type": "integer"}),
-    "error": or_null(TEXT),
-    "request_headers": HEADERS,
-    "response_headers": or_null(HEADERS),
-    "response_body": {**or_null(TEXT), "description": "Its first 16 KiB."},
+    "error": or_null(TEXT_SCHEMA),
+    "request_headers": HEADERS_SCHEMA,
+    "response_headers": or_null(HEADERS_SCHEMA),
+    "response_body": {**or_null(TEXT_SCHEMA), "description": "Its first 16 KiB."},
 }
-INBOUND_EVENT: Schema = {
-    "id": ID,
-    "source_id": ID,
-    "event": {**or_null(TEXT), "description": "What the sender calls it, once a pass has read it."},
-    "external_id": {**or_null(TEXT), "description": "The sender's own id for it, once it is proven."},
-    "sender": {**or_null(TEXT), "description": "Who was behind it, as the payload says."},
+INBOUND_EVENT_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "source_id": ID_SCHEMA,
+    "event": {**or_null(TEXT_SCHEMA), "description": "What the sender calls it, once a pass has read it."},
+    "external_id": {**or_null(TEXT_SCHEMA), "description": "The sender's own id for it, once it is proven."},
+    "sender": {**or_null(TEXT_SCHEMA), "description": "Who was behind it, as the payload says."},
     "status": one_of(*deliveries.STATUSES),
-    "attempts": {**NUMBER, "description": "How often a pass has come to an end with it."},
-    "due_at": or_null(TIME),
-    "received_at": TIME,
-    "processed_at": or_null(TIME),
-    "error": {**or_null(TEXT), "description": "Why it failed."},
-    "note": {**or_null(TEXT), "description": "What was done with it."},
-    "comment_id": {**or_null(ID), "description": "The comment that it became or is about."},
-    "erased_at": ERASED,
+    "attempts": {**NUMBER_SCHEMA, "description": "How often a pass has come to an end with it."},
+    "due_at": or_null(TIME_SCHEMA),
+    "received_at": TIME_SCHEMA,
+    "processed_at": or_null(TIME_SCHEMA),
+    "error": {**or_null(TEXT_SCHEMA), "description": "Why it failed."},
+    "note": {**or_null(TEXT_SCHEMA), "description": "What was done with it."},
+    "comment_id": {**or_null(ID_SCHEMA), "description": "The comment that it became or is about."},
+    "erased_at": ERASED_SCHEMA,
 }
-VERIFICATION: Schema = {
+VERIFICATION_SCHEMA: Schema = {
     "ok": {"type": "boolean"},
-    "sentence": TEXT,
-    "steps": {"type": "array", "items": answer({"name": TEXT, "value": TEXT})},
+    "sentence": TEXT_SCHEMA,
+    "steps": {"type": "array", "items": answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})},
 }
-ERROR: Schema = {
+ERROR_SCHEMA: Schema = {
     "code": one_of(*CODES.values(), InsufficientScope.code_word),
-    "message": TEXT,
-    "fields": {**HEADERS, "description": "A sentence for each field that is wrong."},
-    "request_id": {**TEXT, "description": "What the owner finds in the log."},
+    "message": TEXT_SCHEMA,
+    "fields": {**HEADERS_SCHEMA, "description": "A sentence for each field that is wrong."},
+    "request_id": {**TEXT_SCHEMA, "description": "What the owner finds in the log."},
 }
 
-ANSWERS: dict[str, Schema] = {
+ANSWER_SCHEMAS: dict[str, Schema] = {
     "Document": {"type": "object"},
-    "Comment": answer(COMMENT, optional=("origin", "reason")),
+    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "reason")),
     "Comments": list_of("comments", "Comment"),
-    "Webhook": answer(WEBHOOK | WARNINGS, optional=("warnings",)),
-    "WebhookWithSecret": answer(WEBHOOK | SECRET | WARNINGS, optional=("warnings",)),
+    "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+    "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
     "Webhooks": answer({"webhooks": {"type": "array", "items": ref("Webhook")}}),
-    "Delivery": answer(DELIVERY),
+    "Delivery": answer(DELIVERY_SCHEMA),
     "DeliveryWithAttempts": answer(
-        DELIVERY
+        DELIVERY_SCHEMA
         | {
-            "payload": {**TEXT, "description": "The exact body of each attempt."},
+            "payload": {**TEXT_SCHEMA, "description": "The exact body of each attempt."},
             "attempts_made": {"type": "array", "items": ref("Attempt")},
         }
     ),
     "Deliveries": list_of("deliveries", "Delivery"),
-    "Attempt": answer(ATTEMPT),
-    "InboundEvent": answer(INBOUND_EVENT),
+    "Attempt": answer(ATTEMPT_SCHEMA),
+    "InboundEvent": answer(INBOUND_EVENT_SCHEMA),
     "InboundEventInFull": answer(
-        INBOUND_EVENT
+        INBOUND_EVENT_SCHEMA
         | {
-            "headers": {**HEADERS, "description": "Those that were kept; a secret shows as (hidden)."},
-            "payload": {**TEXT, "description": "What came, byte for byte, in the encoding."},
+            "headers": {**HEADERS_SCHEMA, "description": "Those that were kept; a secret shows as (hidden)."},
+            "payload": {**TEXT_SCHEMA, "description": "What came, byte for byte, in the encoding."},
             "encoding": one_of(*byte_text.ENCODINGS, description="Base64 is for what is no text in UTF-8."),
             "verification": {
-                **answer(VERIFICATION),
+                **answer(VERIFICATION_SCHEMA),
                 "description": "Whether it is proven to be the sender's, with the source as it is set now.",
             },
         }
     ),
     "InboundEvents": list_of("inbound_events", "InboundEvent"),
-    "Error": answer({"error": answer(ERROR, optional=("fields",))}),
+    "Error": answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
 }

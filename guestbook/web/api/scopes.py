@@ -1,6 +1,6 @@
 """What a token must be allowed for each call: its scope."""
 
-ABOUT = (
+SCOPES_DESCRIPTION = (
     "A token has a scope: `read` may make every GET, `moderate` may also change, answer and delete "
     "comments, and `manage` may do all that the owner can."
 )

@@ -13,7 +13,7 @@ from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.queries import webhook_status
 from guestbook.storage.database import Base, db
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
-from guestbook.web import row_lookup
+from guestbook.web import current
 from guestbook.web.api import openapi_document, schemas
 
 Shape = dict[str, Any]
@@ -21,12 +21,12 @@ Shape = dict[str, Any]
 
 def address(path: str) -> str:
     """Return the absolute address of a path of the API."""
-    return f"{row_lookup.settings().base_url}{openapi_document.PLACE}{path}"
+    return f"{current.settings().base_url}{openapi_document.API_PATH}{path}"
 
 
 def comment(row: Comment, *, with_reason: bool = False) -> Shape:
     """Return a comment; why it was held is for the owner's programs."""
-    shape: Shape = row.public(row_lookup.settings().base_url)
+    shape: Shape = row.public(current.settings().base_url)
     shape["reply"] = row.reply.public() if row.reply else None
     return shape | {"reason": row.reason} if with_reason else shape
 
@@ -39,29 +39,29 @@ def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
         "headers": dict.fromkeys(row.headers, HIDDEN),
         "state": webhook_status.in_short(row, clock.now()),
     }
-    shape = _row(row, schemas.WEBHOOK, more)
+    shape = _row(row, schemas.WEBHOOK_SCHEMA, more)
     return shape | {"secret": row.secret} if with_secret else shape
 
 
 def delivery(row: Delivery) -> Shape:
     """Return a delivery as a list shows it."""
-    return _row(row, schemas.DELIVERY, {})
+    return _row(row, schemas.DELIVERY_SCHEMA, {})
 
 
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
     """Return a delivery with its exact body and all that was tried."""
-    made = [_row(attempt, schemas.ATTEMPT, {}) for attempt in attempts]
+    made = [_row(attempt, schemas.ATTEMPT_SCHEMA, {}) for attempt in attempts]
     return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
 
 
 def inbound_event(row: InboundEvent) -> Shape:
     """Return an inbound event as a list shows it."""
-    return _row(row, schemas.INBOUND_EVENT, {})
+    return _row(row, schemas.INBOUND_EVENT_SCHEMA, {})
 
 
 def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
     """Return an inbound event with its exact payload, and how it is verified."""
-    verdict = evaluate.verify(row, source, row_lookup.settings().secret_key)
+    verdict = evaluate.verify(row, source, current.settings().secret_key)
     payload, encoding = byte_text.pack(row.body)
     return inbound_event(row) | {
         "headers": event_view.headers(row),

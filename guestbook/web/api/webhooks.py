@@ -12,8 +12,9 @@ from guestbook.lib import clock
 from guestbook.outbound import webhooks
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
+from guestbook.web import current
 from guestbook.web.api import request_reader, serializers
-from guestbook.web.row_lookup import find, hold, settings
+from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -30,10 +31,10 @@ def add() -> ResponseReturnValue:
     """Add one, and show its secret this once."""
     fields = request_reader.body(_faults)
     with writing() as session:
-        webhook = webhooks.add(session, _fields(fields), settings())
+        webhook = webhooks.add(session, _fields(fields), current.settings())
         _turn(webhook, fields)
         shown = serializers.webhook(webhook, with_secret=True)
-    shown["warnings"] = webhooks.warnings(shown["url"], settings())
+    shown["warnings"] = webhooks.warnings(shown["url"], current.settings())
     return shown, 201, {"Location": serializers.address(f"/webhooks/{shown['id']}")}
 
 
@@ -48,11 +49,11 @@ def change(webhook_id: str) -> ResponseReturnValue:
     """Change what is named; `events` and `headers` replace all that were there."""
     changes = request_reader.body(_faults)
     with writing() as session:
-        webhook = hold(Webhook, webhook_id)
-        webhooks.update(session, webhook, _fields(changes), settings())
+        webhook = find_locked(Webhook, webhook_id)
+        webhooks.update(session, webhook, _fields(changes), current.settings())
         _turn(webhook, changes)
         shown = serializers.webhook(webhook)
-    warnings = webhooks.warnings(shown["url"], settings()) if "url" in changes else []
+    warnings = webhooks.warnings(shown["url"], current.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
 
 
@@ -69,7 +70,9 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 def test(webhook_id: str) -> ResponseReturnValue:
     """Send it a ping with the next pass; the delivery shows what came of it."""
     with writing() as session:
-        return serializers.delivery(webhooks.ping(session, hold(Webhook, webhook_id), settings())), 202
+        return serializers.delivery(
+            webhooks.ping(session, find_locked(Webhook, webhook_id), current.settings())
+        ), 202
 
 
 @calls.post("/<webhook_id>/rotate-secret")
@@ -77,7 +80,7 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
     """Give it a new secret, and show it this once."""
     hours = request_reader.body().get("overlap_hours", 24)
     with writing():
-        webhook = hold(Webhook, webhook_id)
+        webhook = find_locked(Webhook, webhook_id)
         webhook.rotate_secret(clock.now(), timedelta(hours=hours))
         return serializers.webhook(webhook, with_secret=True)
 
@@ -85,7 +88,7 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
 def _faults(fields: dict[str, Any]) -> Mapping[str, str]:
     """Return what is wrong with those that can be judged alone: a hidden header needs its webhook."""
     alone = {name: value for name, value in fields.items() if name != "headers"}
-    return webhooks.faults(_fields(alone), settings())
+    return webhooks.faults(_fields(alone), current.settings())
 
 
 def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:

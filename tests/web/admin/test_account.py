@@ -221,7 +221,7 @@ def test_a_token_needs_a_name(app: Flask, owner: Owner, name: str) -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: Owner, scope: str) -> None:
-    assert f"may {account_views.MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
+    assert f"may {account_views.SCOPE_MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
     with app.app_context():
         [token] = api_tokens.all_of(db.session())
     assert token.scope == scope

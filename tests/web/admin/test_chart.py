@@ -44,7 +44,7 @@ def test_parts_stand_on_each_other_and_fill_the_bar() -> None:
 def test_one_failure_among_a_thousand_is_seen() -> None:
     [column] = chart.draw([bar(1000, 1)], chart.hour, 1).columns
     assert column.parts[-1].status == "failed"
-    assert column.parts[-1].height == chart.LEAST
+    assert column.parts[-1].height == chart.MIN_SEGMENT
 
 
 def test_a_bar_is_said_in_words() -> None:

@@ -322,7 +322,7 @@ def test_long_answers_and_those_without_a_word_are_shown(owner: Owner, hook: str
 def test_many_attempts_come_page_by_page(
     owner: Owner, hook: str, app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(view, "ATTEMPTS", 2)
+    monkeypatch.setattr(view, "ATTEMPTS_SHOWN", 2)
     key = store(hook, {}, attempts=5, claims=5)
     with app.app_context():
         for number in range(2, 6):

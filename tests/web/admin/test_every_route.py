@@ -20,7 +20,7 @@ from guestbook.inbound.bins import Caught
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply
-from guestbook.web import request_limits
+from guestbook.web import body_limits, response_headers
 from guestbook.web.admin import access
 from tests.support import factories
 from tests.web.admin.owner import PASSWORD, Owner
@@ -126,11 +126,11 @@ def dump(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
 def guarded(answer: TestResponse) -> TestResponse:
     """Whatever it is, nobody keeps it, and nothing in it runs but our own script."""
     assert answer.headers["Cache-Control"] == "no-store", answer.request.path
-    assert answer.headers["Content-Security-Policy"] == access.POLICY
+    assert answer.headers["Content-Security-Policy"] == access.ADMIN_CONTENT_POLICY
     assert answer.headers["X-Robots-Tag"] == "noindex"
     assert answer.headers["Referrer-Policy"] == "same-origin"
-    for name in set(request_limits.HEADERS) - {"Content-Security-Policy", "Referrer-Policy"}:
-        assert answer.headers[name] == request_limits.HEADERS[name]
+    for name in set(response_headers.RESPONSE_HEADERS) - {"Content-Security-Policy", "Referrer-Policy"}:
+        assert answer.headers[name] == response_headers.RESPONSE_HEADERS[name]
     return answer
 
 
@@ -153,7 +153,7 @@ def made_up(app: Flask) -> Visitor:
     """As if somebody had the secret key, but no login."""
     owner = logged_in(app)
     with owner.client.session_transaction("/admin/") as session:
-        session[access.VALUE] = session[access.VALUE][:-2] + "xx"
+        session[access.SESSION_KEY] = session[access.SESSION_KEY][:-2] + "xx"
     return owner
 
 
@@ -299,7 +299,7 @@ def test_errors_of_the_desk_are_kept_by_nobody_either(
 ) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     monkeypatch.setitem(app.view_functions, "admin.dashboard.index", lambda: str(1 / 0))
-    too_long = {"csrf_token": owner.key(), "old": "x" * request_limits.BODY_LIMIT}
+    too_long = {"csrf_token": owner.key(), "old": "x" * body_limits.BODY_LIMIT_BYTES}
     for visitor in (owner, Visitor(app)):
         assert guarded(visitor.get("/admin/nowhere")).status_code == 404
         assert guarded(visitor.open("POST", "/admin/login", data=too_long)).status_code == 413
@@ -372,5 +372,8 @@ def test_who_reads_the_book_gets_no_cookie(app: Flask, filled: dict[str, str]) -
     ):
         answer = visitor.get(url)
         assert "Set-Cookie" not in answer.headers, url
-        assert answer.headers["Content-Security-Policy"] == request_limits.HEADERS["Content-Security-Policy"]
+        assert (
+            answer.headers["Content-Security-Policy"]
+            == response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
+        )
     assert "Set-Cookie" not in visitor.sign().headers

@@ -16,7 +16,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import VERIFY
-from guestbook.web.admin.sources.source_form import READY_NAMES
+from guestbook.web.admin.sources.source_form import PRESET_NAMES
 from tests.support import factories
 from tests.web.admin.hooks import part, value
 from tests.web.admin.owner import PASSWORD, Owner
@@ -219,7 +219,7 @@ def test_a_change_that_is_wrong_changes_nothing(owner: Owner) -> None:
 
 
 def test_every_ready_made_template_can_be_chosen_and_has_a_name(owner: Owner) -> None:
-    assert set(READY_NAMES) == set(READY)
+    assert set(PRESET_NAMES) == set(READY)
     options = owner.page(PLACE + "new").findall(".//select[@id='ready']/option")
     assert [option.attrib["value"] for option in options] == ["", *READY]
 

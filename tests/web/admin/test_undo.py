@@ -74,7 +74,7 @@ def test_a_second_click_changes_nothing_more(app: Flask, owner: Owner) -> None:
     change = offered(owner, f"{LIST}{comment_id}/spam")
     undone(owner, change)
     again = offered(owner, f"{LIST}{comment_id}/spam")
-    assert undone(owner, change) == undo.BEFORE
+    assert undone(owner, change) == undo.ALREADY_UNDONE
     assert statuses(app) == ["spam"]
     undone(owner, again)
     assert statuses(app) == ["published"]
@@ -97,7 +97,7 @@ def test_a_disabled_webhook_is_as_it_was(app: Flask, owner: Owner) -> None:
     assert undone(owner, change) == "Undone. “Chat” is enabled again."
     assert stands(app, Webhook, hook) == before
     owner.does(f"/admin/webhooks/{hook}/disable")
-    assert undone(owner, change) == undo.BEFORE
+    assert undone(owner, change) == undo.ALREADY_UNDONE
     assert stands(app, Webhook, hook) != before
 
 
@@ -129,10 +129,10 @@ def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
 
 
 def test_only_the_latest_changes_are_kept(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(undo, "LATEST", 2)
+    monkeypatch.setattr(undo, "UNDO_LIMIT", 2)
     ids = add(app, ["a", "b", "c"])
     changes = [offered(owner, f"{LIST}{comment_id}/spam") for comment_id in ids]
-    assert undone(owner, changes[0]) == undo.TOO_OLD
+    assert undone(owner, changes[0]) == undo.NO_LONGER_POSSIBLE
     undone(owner, changes[1])
     assert statuses(app) == ["spam", "published", "spam"]
 
@@ -140,7 +140,7 @@ def test_only_the_latest_changes_are_kept(app: Flask, owner: Owner, monkeypatch:
 def test_a_change_that_there_never_was_is_refused(owner: Owner) -> None:
     assert owner.post(UNDO, {"change": "x"}).status_code == 404
     assert owner.get(UNDO).status_code == 405
-    assert undone(owner, "0" * 32) == undo.TOO_OLD
+    assert undone(owner, "0" * 32) == undo.NO_LONGER_POSSIBLE
 
 
 @pytest.mark.parametrize("then", ["ping", "enable"])

@@ -26,7 +26,7 @@ def read(anybody: Program) -> dict[str, Any]:
 
 def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, read: dict[str, Any]) -> None:
     served = {
-        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(openapi_document.PLACE)), method.lower())
+        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(openapi_document.API_PATH)), method.lower())
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith("/api/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -69,16 +69,16 @@ def asked_for() -> list[dict[str, Any]]:
         for path in openapi_document.PATHS.values()
         for one in path.get("get", {}).get("parameters", [])
     ]
-    return [part for schema in [*schemas.REQUESTS.values(), *queries] for part in parts(schema)]
+    return [part for schema in [*schemas.REQUEST_SCHEMAS.values(), *queries] for part in parts(schema)]
 
 
 def test_every_pattern_has_a_sentence() -> None:
     wanted = {part["pattern"] for part in asked_for() if "pattern" in part}
-    assert wanted == set(request_reader.PATTERNS)
+    assert wanted == set(request_reader.PATTERN_ERRORS)
 
 
 def test_patterns_are_read_by_engines_that_count_no_steps() -> None:
-    for pattern in request_reader.PATTERNS:
+    for pattern in request_reader.PATTERN_ERRORS:
         assert "(" not in pattern  # RE2 looks neither ahead nor back, and nothing is repeated twice
         assert pattern.isascii()
 
@@ -98,9 +98,9 @@ def test_each_operation_has_a_name_of_its_own_and_a_tag(read: dict[str, Any]) ->
 
 
 def test_answers_may_get_new_fields_and_requests_are_closed() -> None:
-    shown = [part for schema in schemas.ANSWERS.values() for part in parts(schema)]
+    shown = [part for schema in schemas.ANSWER_SCHEMAS.values() for part in parts(schema)]
     assert not [part for part in shown if part.get("additionalProperties") is False]
-    assert all(schema["additionalProperties"] is False for schema in schemas.REQUESTS.values())
+    assert all(schema["additionalProperties"] is False for schema in schemas.REQUEST_SCHEMAS.values())
 
 
 def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
@@ -117,7 +117,9 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
 def test_every_rule_has_a_sentence() -> None:
     ours = {"type", "enum", "pattern", "required", "properties", *INNER}
     silent = {"description", "examples", "default"}
-    assert {rule for part in asked_for() for rule in part} == ours | silent | set(request_reader.SENTENCES)
+    assert {rule for part in asked_for() for rule in part} == ours | silent | set(
+        request_reader.SCHEMA_ERRORS
+    )
 
 
 def test_commands_start_without_what_only_the_api_or_the_server_needs() -> None:

@@ -14,14 +14,14 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
-from guestbook.web import row_lookup
-from guestbook.web.admin import access, action_result
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import access, responses
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
-HERE = "admin.account.index"
-ENDS = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
-MEANINGS = {  # of the scopes
+ACCOUNT_PAGE = "admin.account.index"
+EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
+SCOPE_MEANINGS = {  # of the scopes
     "read": "read everything that the API shows",
     "moderate": "read, and also change, answer and delete comments",
     "manage": "do all that you can do here",
@@ -53,9 +53,9 @@ def change_password() -> ResponseReturnValue:
         )
     except Refused as error:
         return _refused(error, "old")
-    access.let_in(value)
+    access.set_cookie(value)
     done = f"The password is changed, and every other browser is logged out.{about_tokens}"
-    return action_result.done(done, HERE)
+    return responses.done(done, ACCOUNT_PAGE)
 
 
 @pages.post("/logout-browser")
@@ -65,16 +65,16 @@ def log_out_browser() -> ResponseReturnValue:
     if "\0" not in login_id:  # PostgreSQL refuses one, and no login has it
         with writing() as session:
             login.log_out_one(session, login_id)
-    return action_result.done("That browser is logged out.", HERE)
+    return responses.done("That browser is logged out.", ACCOUNT_PAGE)
 
 
 @pages.post("/logout-everywhere")
 def log_out_everywhere() -> ResponseReturnValue:
     """Log out this browser and all others."""
-    access.see_off()
+    access.clear_cookie()
     with writing() as session:
         login.log_out_everywhere(session)
-    return action_result.done("You are logged out everywhere.", "admin.login.log_in")
+    return responses.done("You are logged out everywhere.", "admin.login.log_in")
 
 
 @pages.post("/tokens")
@@ -87,20 +87,21 @@ def add_token() -> ResponseReturnValue:
     """
     typed = {name: text.clean_line(request.form.get(name, "")) for name in ("name", "scope", "expires")}
     token_id = request.form.get("id", "")
-    known = token_id if row_lookup.ID.fullmatch(token_id) else None
+    known = token_id if ids.ID.fullmatch(token_id) else None
     try:
         _check_token(typed)
         login.confirm(
-            request.form.get("confirm", ""), address=access.address(), settings=row_lookup.settings()
+            request.form.get("confirm", ""), address=access.client_address(), settings=current.settings()
         )
         with writing() as session:
             token, value = api_tokens.add(session, **typed, token_id=known)
-            name, scope = token.name, MEANINGS[token.scope]
+            name, scope = token.name, SCOPE_MEANINGS[token.scope]
     except Refused as error:
         return _refused(error, "confirm", typed)
     except IntegrityError:
-        return action_result.done(
-            "This token was added already, and is shown only once. If you have not kept it, revoke it.", HERE
+        return responses.done(
+            "This token was added already, and is shown only once. If you have not kept it, revoke it.",
+            ACCOUNT_PAGE,
         )
     return render_template("admin/token.html", name=name, value=value, scope=scope)
 
@@ -112,7 +113,7 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
         token = row_lookup.find(Token, token_id)
         name = token.name
         api_tokens.revoke(session, token)
-    return action_result.done(f"The token {name} is revoked.", HERE)
+    return responses.done(f"The token {name} is revoked.", ACCOUNT_PAGE)
 
 
 def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:
@@ -122,9 +123,9 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
     """
     if password != again:
         raise Refused("The two are not the same.", field="again")
-    known = login.confirm(old, address=access.address(), settings=row_lookup.settings())
+    known = login.confirm(old, address=access.client_address(), settings=current.settings())
     with writing() as session:
-        value = login.change_password(session, password, known=known, browser=access.browser())
+        value = login.change_password(session, password, known=known, browser=access.user_agent())
         count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
     if not count:
         return value, ""
@@ -134,7 +135,7 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
 
 def _check_token(typed: dict[str, str]) -> None:
     """See that the form's fields will do, before a try at the password is counted."""
-    if typed["expires"] not in ENDS:
+    if typed["expires"] not in EXPIRIES:
         raise Refused("Choose when it expires.", field="expires")
     api_tokens.check(typed["name"], typed["scope"], typed["expires"])
 
@@ -161,8 +162,8 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
         called=_called,
         new_id=ids.new(),
-        scopes=[(scope, f"{scope}: {MEANINGS[scope]}") for scope in SCOPES],
-        ends=list(ENDS.items()),
+        scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
+        ends=list(EXPIRIES.items()),
     )
 
 

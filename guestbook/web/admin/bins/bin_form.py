@@ -9,7 +9,6 @@ from guestbook.inbound import bins
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
 from guestbook.storage.models import Bin
-from guestbook.web import row_lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Typed:
         sent = request.form
         key = sent.get("key", "")
         return cls(
-            key=key if row_lookup.ID.fullmatch(key) else ids.new(),
+            key=key if ids.ID.fullmatch(key) else ids.new(),
             name=clean_line(sent.get("name", "")),
             status=clean_line(sent.get("status", "")),
             body=sent.get("body", "").replace("\r\n", "\n"),

@@ -4,12 +4,12 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.lib import byte_view
+from guestbook.lib import byte_view, ids
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
-from guestbook.web import row_lookup
-from guestbook.web.admin import download
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import responses
 from guestbook.web.admin.bins import curl_command, replay, signature_check
 from guestbook.web.admin.bins.replay import Replayed
 from guestbook.web.admin.bins.signature_check import Check
@@ -29,7 +29,7 @@ def show(request_id: str) -> ResponseReturnValue:
 def body(request_id: str) -> ResponseReturnValue:
     """Give the exact bytes that were kept."""
     row = row_lookup.find(BinRequest, request_id)
-    return download.of(row.kept, _file(row))
+    return responses.download(row.kept, _file(row))
 
 
 @pages.post("/<request_id>/replay")
@@ -41,12 +41,12 @@ def send_again(request_id: str) -> ResponseReturnValue:
     row = row_lookup.find(BinRequest, request_id)
     typed = request.form.get("url", "")
     try:
-        url = replay.check(row, typed, row_lookup.settings())
+        url = replay.check(row, typed, current.settings())
     except Refused as error:
         return _page(row, typed=typed, reasons=error.fields), 422
     db.session.expunge(row)
     db.session.remove()  # no transaction may be open while a stranger's server is asked
-    replayed = replay.replay(row, url, row_lookup.settings())
+    replayed = replay.replay(row, url, current.settings())
     return _page(row, typed=typed, replayed=replayed)
 
 
@@ -58,7 +58,7 @@ def _page(
     replayed: Replayed | None = None,
 ) -> str:
     content, bin_ = row.kept, row_lookup.find(Bin, row.bin_id)
-    url = bin_.url(row_lookup.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
+    url = bin_.url(current.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(
         "admin/caught.html",
         bin=bin_,
@@ -88,7 +88,7 @@ def _check(row: BinRequest) -> Check:
 def _sent(row: BinRequest) -> list[bytes]:
     """Return the bodies of our own deliveries of the event that it names; found by when the id was made."""
     event_id = {name.lower(): value for name, value in row.pairs}.get("webhook-id", "")
-    if not row_lookup.ID.fullmatch(event_id):
+    if not ids.ID.fullmatch(event_id):
         return []
     made = int(event_id[:12], 16)
     first, last = f"{max(0, made - NEAR):012x}", f"{made + NEAR:012x}"

@@ -10,7 +10,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import row_lookup
-from guestbook.web.admin import action_result
+from guestbook.web.admin import responses
 from guestbook.web.admin.bins import bin_request_views
 from guestbook.web.admin.bins.bin_form import Typed
 
@@ -40,7 +40,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add one, and show it."""
     typed = Typed.read()
-    return action_result.add(lambda: _add(typed), lambda error: _form(typed, error))
+    return responses.add(lambda: _add(typed), lambda error: _form(typed, error))
 
 
 @pages.get("/<bin_id>")
@@ -48,7 +48,7 @@ def show(bin_id: str) -> ResponseReturnValue:
     """Show one and what came, the newest first; the page looks for more by itself."""
     bin_ = row_lookup.find(Bin, bin_id)
     before = request.args.get("before")
-    if before is not None and not row_lookup.ID.fullmatch(before):
+    if before is not None and not ids.ID.fullmatch(before):
         abort(404)
     rows = bins.latest(db.session(), bin_.id, LATEST + 1, before)
     return render_template(
@@ -76,10 +76,10 @@ def change(bin_id: str) -> ResponseReturnValue:
     typed = Typed.read()
     try:
         with writing() as session:
-            bins.update(session, row_lookup.hold(Bin, bin_id), typed.fields())
+            bins.update(session, row_lookup.find_locked(Bin, bin_id), typed.fields())
     except Refused as error:
         return _form(typed, error, row_lookup.find(Bin, bin_id)), 422
-    return action_result.done("The bin is changed.", "admin.bins.show", bin_id=bin_id)
+    return responses.done("The bin is changed.", "admin.bins.show", bin_id=bin_id)
 
 
 @pages.get("/<bin_id>/clear")
@@ -92,8 +92,8 @@ def before_clear(bin_id: str) -> ResponseReturnValue:
 def clear(bin_id: str) -> ResponseReturnValue:
     """Remove what it has caught."""
     with writing() as session:
-        count = bins.clear(session, row_lookup.hold(Bin, bin_id).id)
-    return action_result.done(f"{_requests(count)} removed.", "admin.bins.show", bin_id=bin_id)
+        count = bins.clear(session, row_lookup.find_locked(Bin, bin_id).id)
+    return responses.done(f"{_requests(count)} removed.", "admin.bins.show", bin_id=bin_id)
 
 
 @pages.get("/<bin_id>/delete")
@@ -106,10 +106,10 @@ def before_delete(bin_id: str) -> ResponseReturnValue:
 def delete(bin_id: str) -> ResponseReturnValue:
     """Delete it with what it has caught."""
     with writing() as session:
-        bin_ = row_lookup.hold(Bin, bin_id)
+        bin_ = row_lookup.find_locked(Bin, bin_id)
         name = bin_.name
         bins.delete(session, bin_)
-    return action_result.done(f"“{name}” is deleted.", "admin.bins.index")
+    return responses.done(f"“{name}” is deleted.", "admin.bins.index")
 
 
 def _form(typed: Typed, error: Refused | None = None, bin_: Bin | None = None) -> str:
@@ -135,7 +135,7 @@ def _add(typed: Typed) -> ResponseReturnValue:
         if session.get(Bin, typed.key) is None:
             bins.add(session, typed.fields(), row_id=typed.key)
             sentence = "The bin is added. Send something to its URL, and it shows up here."
-    return action_result.done(sentence, "admin.bins.show", bin_id=typed.key)
+    return responses.done(sentence, "admin.bins.show", bin_id=typed.key)
 
 
 def _excerpt(row: BinRequest) -> str:

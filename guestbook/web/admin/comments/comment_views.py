@@ -10,30 +10,31 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
+from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.queries import listing
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import row_lookup
-from guestbook.web.admin import action_result, undo
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import responses, undo
 
 pages = Blueprint("comments", __name__, url_prefix="/comments")
 
 TABS = ("published", "held", "spam", "trash", "all")
-MOST = 200  # comments that one request acts on
+BULK_LIMIT = 200  # comments that one request acts on
 
-MOVES = {"publish": "published", "hold": "held", "spam": "spam", "trash": "trash"}
-LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
-SENSIBLE = {  # what there is to do with a comment of each status; the rest would change nothing
+STATUS_AFTER = {"publish": "published", "hold": "held", "spam": "spam", "trash": "trash"}
+ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
+ACTIONS_BY_STATUS = {  # what there is to do with a comment of each status; the rest would change nothing
     "published": ("hold", "spam", "trash"),
     "held": ("publish", "spam", "trash"),
     "spam": ("publish", "restore", "trash"),
     "trash": ("restore",),
-    "all": tuple(LABELS),
+    "all": tuple(ACTION_LABELS),
 }
-DONE = {
+PAST_TENSE = {
     "publish": "Published",
     "hold": "Held",
     "spam": "Marked as spam",
@@ -41,7 +42,7 @@ DONE = {
     "restore": "Restored",
     "delete": "Deleted",
 }
-NOW = {
+STATUS_SENTENCES = {
     "published": "is published",
     "held": "is held until you decide",
     "spam": "is marked as spam",
@@ -50,7 +51,7 @@ NOW = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CommentFilter:
     """The part of the list that the owner looks at; it goes along with each button, to come back to."""
 
     status: str  # "" is the one that needs the owner most
@@ -84,7 +85,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
             book.edit(session, _lock(session, comment_id), entry)
     except Refused as refused:
         return _page(row_lookup.find(Comment, comment_id), entry=entry, reasons=refused.fields), 422
-    return action_result.done("The comment is changed.", "admin.comments.show", comment_id=comment_id)
+    return responses.done("The comment is changed.", "admin.comments.show", comment_id=comment_id)
 
 
 @pages.post("/<comment_id>/reply")
@@ -94,12 +95,12 @@ def reply(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = _lock(session, comment_id)
-            book.reply(session, comment, answer, row_lookup.settings())
+            book.reply(session, comment, answer, current.settings())
             answered = comment.reply is not None
             sentence = "Your answer stands in the book." if answered else "The comment has no answer now."
     except Refused as refused:
         return _page(row_lookup.find(Comment, comment_id), answer=answer, reasons=refused.fields), 422
-    return action_result.done(sentence, "admin.comments.show", comment_id=comment_id)
+    return responses.done(sentence, "admin.comments.show", comment_id=comment_id)
 
 
 @pages.post("/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
@@ -110,10 +111,10 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     with writing() as session:
         comment = _lock(session, comment_id)
         undo_id = _do_all(session, [comment], action, back)
-        sentence = f"The comment by {comment.name} {NOW[comment.status]}."
+        sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
     if is_from_list:
-        return action_result.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
-    return action_result.done(sentence, "admin.comments.show", undo=undo_id, comment_id=comment_id)
+        return responses.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
+    return responses.done(sentence, "admin.comments.show", undo=undo_id, comment_id=comment_id)
 
 
 @pages.get("/<comment_id>/delete")
@@ -132,7 +133,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
         sentence = f"The comment by {comment.name} is deleted."
         _do(session, comment, "delete")
     engine_setup.clear_wal(db.engine)
-    return action_result.done(sentence, "admin.comments.index", **place.values)
+    return responses.done(sentence, "admin.comments.index", **place.values)
 
 
 @pages.post("/bulk")
@@ -151,18 +152,18 @@ def bulk() -> ResponseReturnValue:
         undo_id = _do_all(session, found, action, _address(place))
     if action == "delete":
         engine_setup.clear_wal(db.engine)
-    sentence = _count(DONE[action], len(found), len(chosen))
-    return action_result.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
+    sentence = _count(PAST_TENSE[action], len(found), len(chosen))
+    return responses.done(sentence, "admin.comments.index", undo=undo_id, **place.values)
 
 
-def _place(values: Mapping[str, str]) -> Place:
+def _place(values: Mapping[str, str]) -> CommentFilter:
     status, before = values.get("status", ""), values.get("before") or None
-    if status not in ("", *TABS) or (before and not row_lookup.ID.fullmatch(before)):
+    if status not in ("", *TABS) or (before and not ids.ID.fullmatch(before)):
         abort(404)
-    return Place(status, clean_line(values.get("words", "")[: listing.LETTERS]), before)
+    return CommentFilter(status, clean_line(values.get("words", "")[: listing.LETTERS]), before)
 
 
-def _list(place: Place, notice: str | None = None) -> str:
+def _list(place: CommentFilter, notice: str | None = None) -> str:
     session = db.session()
     counts = {
         tab: listing.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
@@ -177,8 +178,8 @@ def _list(place: Place, notice: str | None = None) -> str:
         place=place,
         counts=counts,
         most=listing.COUNT,
-        labels=LABELS,
-        sensible=SENSIBLE,
+        labels=ACTION_LABELS,
+        sensible=ACTIONS_BY_STATUS,
         notice=notice,
     )
 
@@ -199,26 +200,24 @@ def _page(
         answer=kept if answer is None else answer,
         reasons=reasons or {},
         told=listing.of_comment(db.session(), comment.id),
-        labels=LABELS,
-        sensible=SENSIBLE[comment.status],
+        labels=ACTION_LABELS,
+        sensible=ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,
     )
 
 
-def _ask(comments: Sequence[Comment], place: Place, target: str) -> str:
+def _ask(comments: Sequence[Comment], place: CommentFilter, target: str) -> str:
     """Show what would be deleted, and the button at `target` that does it."""
     return render_template("admin/comments_delete.html", comments=comments, place=place, target=target)
 
 
 def _objection(chosen: Sequence[str], action: str) -> str | None:
-    if action not in DONE:
+    if action not in PAST_TENSE:
         return "Nothing was changed. Please choose what to do with the comments that are ticked."
     if not chosen:
         return "Nothing was changed. Please tick the comments first."
-    if len(chosen) > MOST:
-        return (
-            f"Nothing was changed. Those are {len(chosen):,} comments; please take at most {MOST} at a time."
-        )
+    if len(chosen) > BULK_LIMIT:
+        return f"Nothing was changed. Select at most {BULK_LIMIT} comments at a time, not {len(chosen):,}."
     return None
 
 
@@ -228,7 +227,7 @@ def _lock(session: Session, comment_id: str) -> Comment:
 
 
 def _ids(texts: Sequence[str]) -> list[str]:
-    return [text for text in texts if row_lookup.ID.fullmatch(text)]
+    return [text for text in texts if ids.ID.fullmatch(text)]
 
 
 def _do_all(session: Session, comments: Sequence[Comment], action: str, back: str) -> str | None:
@@ -242,17 +241,17 @@ def _do_all(session: Session, comments: Sequence[Comment], action: str, back: st
     return undo.of_comments(session, moved, back)
 
 
-def _address(place: Place) -> str:
+def _address(place: CommentFilter) -> str:
     return url_for("admin.comments.index", **place.values)  # type: ignore[arg-type]  # as in actions
 
 
 def _do(session: Session, comment: Comment, action: str) -> None:
     if action == "delete":
-        book.delete(session, comment, row_lookup.settings())
+        book.delete(session, comment, current.settings())
     elif action == "restore":
-        book.restore(session, comment, row_lookup.settings())
+        book.restore(session, comment, current.settings())
     else:
-        book.move(session, comment, MOVES[action], row_lookup.settings())
+        book.move(session, comment, STATUS_AFTER[action], current.settings())
 
 
 def _count(did: str, count: int, asked: int) -> str:

@@ -6,15 +6,15 @@ from datetime import datetime
 
 from guestbook.queries.stats import Bar
 
-PARTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the ground up
+SEGMENTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the ground up
 HEIGHT = 100.0  # of what the scale stands for; small parts may lift a bar a little above it
 STEP, WIDTH = 10, 8  # from one bar to the next, and how wide it is
-LEAST = 2.5  # so high is what there is at all, or one failure among a thousand would not be seen
-NICE = (1, 2, 4, 6, 8, 10)
+MIN_SEGMENT = 2.5  # so high is what there is at all, or one failure among a thousand would not be seen
+ROUND_NUMBERS = (1, 2, 4, 6, 8, 10)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BarSegment:
     """A part of a bar."""
 
     status: str
@@ -27,7 +27,7 @@ class Column:
     """A bar: its place, its parts from the ground up, what it is called, and all of it in words."""
 
     left: int
-    parts: list[Part]
+    parts: list[BarSegment]
     name: str
     numbers: list[int]  # in the order of PARTS
     words: str
@@ -62,7 +62,7 @@ def draw(bars: Sequence[Bar], name: Callable[[datetime], str], every: int) -> Ch
         highest=highest,
         scale=scale,
         marks=[column.name for column in columns[::every]],
-        legend=[(status, word, total) for (status, word), total in zip(PARTS, totals, strict=True)],
+        legend=[(status, word, total) for (status, word), total in zip(SEGMENTS, totals, strict=True)],
     )
 
 
@@ -81,17 +81,17 @@ def _scale(highest: int) -> int:
     size = 1
     while highest > 10 * size:
         size *= 10
-    return max(2, next(size * step for step in NICE if size * step >= highest))
+    return max(2, next(size * step for step in ROUND_NUMBERS if size * step >= highest))
 
 
 def _column(place: int, bar: Bar, scale: int, name: str) -> Column:
     numbers = [bar.processed, bar.new, bar.failed]
     parts, top = [], HEIGHT
-    for (status, _), number in zip(PARTS, numbers, strict=True):
+    for (status, _), number in zip(SEGMENTS, numbers, strict=True):
         if number:
-            height = max(LEAST, round(number / scale * HEIGHT, 1))
+            height = max(MIN_SEGMENT, round(number / scale * HEIGHT, 1))
             top = round(top - height, 1)
-            parts.append(Part(status, top, height))
-    said = [f"{number:,} {word}" for (_, word), number in zip(PARTS, numbers, strict=True) if number]
+            parts.append(BarSegment(status, top, height))
+    said = [f"{number:,} {word}" for (_, word), number in zip(SEGMENTS, numbers, strict=True) if number]
     left = place * STEP + (STEP - WIDTH) // 2
     return Column(left, parts, name, numbers, f"{name}: {', '.join(said) or 'none'}")

@@ -10,7 +10,7 @@ from guestbook.queries import health, listing, stats, webhook_status
 from guestbook.queries.health import Cron
 from guestbook.queries.stats import Overview
 from guestbook.storage.database import db
-from guestbook.web import row_lookup
+from guestbook.web import current
 from guestbook.web.admin.dashboard import chart
 
 pages = Blueprint("dashboard", __name__)
@@ -25,8 +25,8 @@ def index() -> ResponseReturnValue:
         "admin/dashboard.html",
         overview=overview,
         cron=cron,
-        crontab_line=health.crontab_line(row_lookup.settings()),
-        data_dir=row_lookup.settings().data_dir,
+        crontab_line=health.crontab_line(current.settings()),
+        data_dir=current.settings().data_dir,
         steps=_steps(overview, cron),
         waits=_waits(overview, now),
         hours=chart.draw(overview.hours, chart.hour, every=6),

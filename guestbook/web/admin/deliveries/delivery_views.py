@@ -16,21 +16,21 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 from guestbook.web import row_lookup
-from guestbook.web.admin import action_result, download, requeue_pages
-from guestbook.web.admin.deliveries import delivery_selection, signature_explanation
+from guestbook.web.admin import requeue_pages, responses
+from guestbook.web.admin.deliveries import delivery_filters, signature_explanation
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
-ATTEMPTS = 20  # on a page; each may hold 16 KiB
-STATUS_WORDS = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
-SOON = timedelta(minutes=1)  # for which a page waits that looks for the result by itself
+ATTEMPTS_SHOWN = 20  # on a page; each may hold 16 KiB
+DELIVERY_STATUSES = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
+LIVE_WINDOW = timedelta(minutes=1)  # for which a page waits that looks for the result by itself
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them, newest first, those that the filters ask for."""
-    listed = requeue_pages.listed(
-        delivery_selection.FILTERS, delivery_selection.filtered, listing.deliveries, listing.Deliveries()
+    listed = requeue_pages.list_page(
+        delivery_filters.DELIVERY_FILTERS, delivery_filters.filtered, listing.deliveries, listing.Deliveries()
     )
     webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
     return render_template(
@@ -66,7 +66,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
 def payload(delivery_id: str) -> ResponseReturnValue:
     """Give the exact bytes that are sent."""
     delivery = row_lookup.find(Delivery, delivery_id)
-    return download.of(delivery.body, f"{delivery.id}.json")
+    return responses.download(delivery.body, f"{delivery.id}.json")
 
 
 @pages.get("/<delivery_id>/explain")
@@ -96,26 +96,28 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         was_new = delivery.status == "new"
         is_free = bool(requeue.make_due(session, Delivery, [delivery.id], clock.now()))
         is_disabled = row_lookup.find(Webhook, delivery.webhook_id).disabled_at is not None
-    told = erasure.DELIVERY_ERASED if delivery.erased_at else _told(is_free, was_new, is_disabled)
-    return action_result.done(told, "admin.deliveries.show", delivery_id=delivery_id)
+    told = erasure.DELIVERY_ERASED if delivery.erased_at else _requeued(is_free, was_new, is_disabled)
+    return responses.done(told, "admin.deliveries.show", delivery_id=delivery_id)
 
 
 @pages.get("/redeliver")
 def ask() -> ResponseReturnValue:
     """Say how many it would be, before anything happens."""
-    return requeue_pages.ask(Delivery, delivery_selection.chosen, "admin/redeliver.html")
+    return requeue_pages.confirm(Delivery, delivery_filters.chosen, "admin/redeliver.html")
 
 
 @pages.post("/redeliver")
 def redeliver_many() -> ResponseReturnValue:
     """Make many due at once."""
-    return requeue_pages.do_again(Delivery, delivery_selection.chosen, "admin/redeliver.html", _told_of_many)
+    return requeue_pages.requeue_many(
+        Delivery, delivery_filters.chosen, "admin/redeliver.html", _many_requeued
+    )
 
 
 def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
     """Return what the filters can be set to, as values and words."""
     return {
-        "status": STATUS_WORDS,
+        "status": DELIVERY_STATUSES,
         "webhook": [(webhook.id, webhook.name) for webhook in webhooks],
         "event": list(zip(EVENTS, EVENTS, strict=True)),
     }
@@ -126,8 +128,8 @@ def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], in
     query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
     if before is not None:
         query = query.where(Attempt.number < _number(before))
-    rows = list(db.session.scalars(query.limit(ATTEMPTS + 1)))
-    return rows[:ATTEMPTS], rows[ATTEMPTS - 1].number if len(rows) > ATTEMPTS else None
+    rows = list(db.session.scalars(query.limit(ATTEMPTS_SHOWN + 1)))
+    return rows[:ATTEMPTS_SHOWN], rows[ATTEMPTS_SHOWN - 1].number if len(rows) > ATTEMPTS_SHOWN else None
 
 
 def _attempt(delivery: Delivery, number: str) -> Attempt:
@@ -160,10 +162,10 @@ def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
     if delivery.due_at is None or webhook.disabled_at:
         return False
     until = webhook.paused_until or now
-    return delivery.is_leased(now) or max(delivery.due_at, until) <= now + SOON
+    return delivery.is_leased(now) or max(delivery.due_at, until) <= now + LIVE_WINDOW
 
 
-def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:
+def _requeued(is_free: bool, was_new: bool, is_disabled: bool) -> str:
     if not is_free:
         return "A pass is sending it just now, so it was left alone. Look again in a moment."
     if is_disabled:
@@ -172,6 +174,6 @@ def _told(is_free: bool, was_new: bool, is_disabled: bool) -> str:
     return f"It is due again and will go out with the next pass.{in_place}"
 
 
-def _told_of_many(count: int) -> str:
+def _many_requeued(count: int) -> str:
     number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
     return f"{number} due again and will go out with the next pass."

@@ -7,11 +7,11 @@ from datetime import datetime
 from guestbook.outbound import signature_steps
 from guestbook.storage.models import Attempt, Delivery, Webhook
 
-STAMP = re.compile("[0-9]{1,12}")
+UNIX_TIME = re.compile("[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class SignatureExplanation:
     """The steps, the programs, and what a rotated secret has to do with it."""
 
     steps: signature_steps.Explanation
@@ -21,7 +21,9 @@ class Explained:
     is_over: bool  # whether it has ended
 
 
-def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime) -> Explained | None:
+def of(
+    delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime
+) -> SignatureExplanation | None:
     """Explain the attempt, or, without one, how it would be sent now. None when the secret is none.
 
     When a secret was rotated is not stored, only until when the one before it signs. So both sign what was
@@ -36,7 +38,7 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
         steps = signature_steps.explain(delivery.event_id, stamp, delivery.body, webhook.secret, previous)
     except ValueError:
         return None
-    return Explained(
+    return SignatureExplanation(
         steps,
         signature_steps.snippets(steps),
         delivery.body.decode(errors="replace"),
@@ -48,4 +50,4 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
 def _timestamp(attempt: Attempt | None, moment: datetime) -> int:
     """Return the unix seconds that were sent, which may be one later than the attempt's start."""
     sent = attempt.request_headers.get("webhook-timestamp", "") if attempt else ""
-    return int(sent) if STAMP.fullmatch(sent) else int(moment.timestamp())
+    return int(sent) if UNIX_TIME.fullmatch(sent) else int(moment.timestamp())

@@ -13,19 +13,19 @@ from guestbook.queries import listing
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web import row_lookup
-from guestbook.web.admin import action_result, download, requeue_pages
-from guestbook.web.admin.inbox import event_selection
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import requeue_pages, responses
+from guestbook.web.admin.inbox import event_filters
 
-STATUS_WORDS = [("new", "waiting"), ("processed", "processed"), ("failed", "failed")]
+EVENT_STATUSES = [("new", "waiting"), ("processed", "processed"), ("failed", "failed")]
 pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List inbound events, newest first, those that the filters ask for."""
-    listed = requeue_pages.listed(
-        event_selection.FILTERS, event_selection.filtered, listing.inbound_events, listing.InboundEvents()
+    listed = requeue_pages.list_page(
+        event_filters.EVENT_FILTERS, event_filters.filtered, listing.inbound_events, listing.InboundEvents()
     )
     sources = {row.id: row for row in db.session.scalars(select(Source).order_by(Source.name, Source.id))}
     return render_template(
@@ -47,7 +47,7 @@ def show(event_id: str) -> ResponseReturnValue:
         source=source,
         headers=event_view.headers(event),
         views=event_view.payload(event),
-        verdict=evaluate.verify(event, source, row_lookup.settings().secret_key),
+        verdict=evaluate.verify(event, source, current.settings().secret_key),
         outlook=_outlook(event, source, clock.now()),
         is_live=event.status == "new" and not source.disabled_at,
         is_passed_on=event.status == "processed" and source.action == "forward",
@@ -58,7 +58,7 @@ def show(event_id: str) -> ResponseReturnValue:
 def payload(event_id: str) -> ResponseReturnValue:
     """Give the exact bytes that came."""
     event = row_lookup.find(InboundEvent, event_id)
-    return download.of(event.body, f"{event.id}.bin")
+    return responses.download(event.body, f"{event.id}.bin")
 
 
 @pages.post("/<event_id>/reprocess")
@@ -68,26 +68,28 @@ def reprocess(event_id: str) -> ResponseReturnValue:
         event = row_lookup.find(InboundEvent, event_id)
         is_free = bool(requeue.make_due(session, InboundEvent, [event.id], clock.now()))
         is_disabled = row_lookup.find(Source, event.source_id).disabled_at is not None
-    told = erasure.INBOUND_ERASED if event.erased_at else _told(is_free, is_disabled)
-    return action_result.done(told, "admin.inbox.show", event_id=event_id)
+    told = erasure.INBOUND_ERASED if event.erased_at else _requeued(is_free, is_disabled)
+    return responses.done(told, "admin.inbox.show", event_id=event_id)
 
 
 @pages.get("/reprocess")
 def ask() -> ResponseReturnValue:
     """Say how many it would be, before anything happens."""
-    return requeue_pages.ask(InboundEvent, event_selection.chosen, "admin/reprocess.html")
+    return requeue_pages.confirm(InboundEvent, event_filters.chosen, "admin/reprocess.html")
 
 
 @pages.post("/reprocess")
 def reprocess_many() -> ResponseReturnValue:
     """Make many due at once."""
-    return requeue_pages.do_again(InboundEvent, event_selection.chosen, "admin/reprocess.html", _told_of_many)
+    return requeue_pages.requeue_many(
+        InboundEvent, event_filters.chosen, "admin/reprocess.html", _many_requeued
+    )
 
 
 def _choices(sources: Iterable[Source]) -> dict[str, list[tuple[str, str]]]:
     """Return what the filters can be set to, as values and words."""
     return {
-        "status": STATUS_WORDS,
+        "status": EVENT_STATUSES,
         "source": [(source.id, source.name) for source in sources],
     }
 
@@ -101,7 +103,7 @@ def _outlook(event: InboundEvent, source: Source, now: datetime) -> str:
     return "waits, for the source is disabled" if source.disabled_at else "with the next pass"
 
 
-def _told(is_free: bool, is_disabled: bool) -> str:
+def _requeued(is_free: bool, is_disabled: bool) -> str:
     if not is_free:
         return "A pass works on it just now, so it was left alone. Look again in a moment."
     if is_disabled:
@@ -109,6 +111,6 @@ def _told(is_free: bool, is_disabled: bool) -> str:
     return "It is due again: the next pass works through it, as the source is set by then."
 
 
-def _told_of_many(count: int) -> str:
+def _many_requeued(count: int) -> str:
     number = "1 event is" if count == 1 else f"{count:,} events are"
     return f"{number} due again, for the next pass."

@@ -11,9 +11,8 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import BUDGET_MB
-from guestbook.web import row_lookup
 
-VERIFY = {  # title, and when to choose it
+VERIFICATION_CHOICES = {  # title, and when to choose it
     "github": ("GitHub", "it signs with a secret; Gitea, Forgejo and Meta do so too"),
     "standard": ("Standard Webhooks", "another guestbook, Svix and many more sign so"),
     "stripe": ("Stripe", "with the signing secret that Stripe shows"),
@@ -21,12 +20,12 @@ VERIFY = {  # title, and when to choose it
     "token": ("A token", "the sender puts a secret word into a header, as GitLab does, or a script of yours"),
     "none": ("Nothing", "whoever knows the URL may send; choose it only to try things out"),
 }
-ACTIONS = {
+ACTION_CHOICES = {
     "log": ("Keep it", "it stands in the inbox, and nothing else happens"),
     "comment": ("Write a comment", "a template turns it into a comment in the book"),
     "forward": ("Pass it on", "your webhooks that want inbound.received get it"),
 }
-READY_NAMES = {
+PRESET_NAMES = {
     "github": "all of GitHub’s below",
     "github-push": "GitHub: pushes and tags",
     "github-issues": "GitHub: issues",
@@ -36,11 +35,13 @@ READY_NAMES = {
     "guestbook": "the comments of another guestbook",
     "plain": "the fields name, website and message",
 }
-BOTH = "You chose a ready-made template, and there is one of your own: press “Put it below”, or choose none."
+PRESET_AND_TEMPLATE = (
+    "You chose a ready-made template, and there is one of your own: press “Put it below”, or choose none."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class SourceForm:
     """What stands in the form of a source."""
 
     key: str = ""  # the id of the source that it adds: sent twice, it adds one
@@ -60,7 +61,7 @@ class Typed:
         sent = request.form
         key, ready = sent.get("key", ""), sent.get("ready", "")
         return cls(
-            key=key if row_lookup.ID.fullmatch(key) else ids.new(),
+            key=key if ids.ID.fullmatch(key) else ids.new(),
             name=clean_line(sent.get("name", "")),
             verify=sent.get("verify", ""),
             secret=clean_line(sent.get("secret", "")),
@@ -92,7 +93,7 @@ class Typed:
     def wording(self) -> str:
         """Return the template that is meant; a ready-made one does not replace one's own unasked."""
         if self.ready and self.is_own:
-            raise Refused(BOTH, field="template")
+            raise Refused(PRESET_AND_TEMPLATE, field="template")
         return READY[self.ready] if self.ready else self.template
 
     @property

@@ -14,13 +14,18 @@ from guestbook.queries import listing, source_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web import row_lookup
-from guestbook.web.admin import action_result, secret_pages, undo
-from guestbook.web.admin.sources.source_form import ACTIONS, READY_NAMES, VERIFY, Typed
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import responses, secret_pages, undo
+from guestbook.web.admin.sources.source_form import (
+    ACTION_CHOICES,
+    PRESET_NAMES,
+    VERIFICATION_CHOICES,
+    SourceForm,
+)
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
 
-LATEST = 20  # events on a source's page
+EVENTS_SHOWN = 20  # events on a source's page
 
 
 @pages.get("/")
@@ -30,22 +35,22 @@ def index() -> ResponseReturnValue:
         "admin/sources.html",
         standings=source_status.all_of(db.session()),
         failed=listing.failed_lately(db.session(), InboundEvent, clock.now()),
-        kinds=VERIFY,
-        deeds=ACTIONS,
+        kinds=VERIFICATION_CHOICES,
+        deeds=ACTION_CHOICES,
     )
 
 
 @pages.get("/new")
 def new() -> ResponseReturnValue:
     """Show the form for another one."""
-    return _form(Typed(key=ids.new()))
+    return _form(SourceForm(key=ids.new()))
 
 
 @pages.post("/")
 def add() -> ResponseReturnValue:
     """Add one, and show what to give to its sender."""
-    typed = Typed.read()
-    return action_result.add(lambda: _add(typed), lambda error: _form(typed, error.fields))
+    typed = SourceForm.read()
+    return responses.add(lambda: _add(typed), lambda error: _form(typed, error.fields))
 
 
 @pages.post("/preview")
@@ -64,24 +69,22 @@ def show(source_id: str) -> ResponseReturnValue:
 def edit(source_id: str) -> ResponseReturnValue:
     """Show the form with what is set."""
     source = row_lookup.find(Source, source_id)
-    return _form(Typed.of(source), source=source)
+    return _form(SourceForm.of(source), source=source)
 
 
 @pages.post("/<source_id>")
 def change(source_id: str) -> ResponseReturnValue:
     """Change it as the form says."""
-    typed = Typed.read()
+    typed = SourceForm.read()
     try:
         with writing() as session:
-            source = row_lookup.hold(Source, source_id)
+            source = row_lookup.find_locked(Source, source_id)
             before = source.secret
             sources.update(session, source, typed.fields())
             shown = secret_pages.seal(source) if source.secret not in (before, None) else None
     except Refused as error:
         return _form(typed, error.fields, row_lookup.find(Source, source_id)), 422
-    return action_result.done(
-        "The source is changed.", "admin.sources.show", source_id=source_id, shown=shown
-    )
+    return responses.done("The source is changed.", "admin.sources.show", source_id=source_id, shown=shown)
 
 
 @pages.post("/<source_id>/preview")
@@ -94,22 +97,22 @@ def try_change(source_id: str) -> ResponseReturnValue:
 def enable(source_id: str) -> ResponseReturnValue:
     """Work through what it sends again."""
     with writing():
-        row_lookup.hold(Source, source_id).enable()
+        row_lookup.find_locked(Source, source_id).enable()
     sentence = "The source is enabled. What waits is worked through with the next pass of cron."
-    return action_result.done(sentence, "admin.sources.show", source_id=source_id)
+    return responses.done(sentence, "admin.sources.show", source_id=source_id)
 
 
 @pages.post("/<source_id>/disable")
 def disable(source_id: str) -> ResponseReturnValue:
     """Store what it sends and do nothing with it."""
     with writing() as session:
-        source = row_lookup.hold(Source, source_id)
+        source = row_lookup.find_locked(Source, source_id)
         was_enabled = source.disabled_at is None
         source.disable(clock.now())
         back = url_for("admin.sources.show", source_id=source_id)
         undo_id = undo.of_disabling(session, source, back) if was_enabled else None
     sentence = "The source is disabled. What it sends is stored, and waits until it is enabled again."
-    return action_result.done(sentence, "admin.sources.show", undo=undo_id, source_id=source_id)
+    return responses.done(sentence, "admin.sources.show", undo=undo_id, source_id=source_id)
 
 
 @pages.post("/<source_id>/rotate")
@@ -118,17 +121,15 @@ def rotate(source_id: str) -> ResponseReturnValue:
     overlap, typed = secret_pages.overlap("still be good"), clean_line(request.form.get("secret", ""))
     try:
         with writing() as session:
-            source = row_lookup.hold(Source, source_id)
+            source = row_lookup.find_locked(Source, source_id)
             if secret_pages.was_replaced(source):
-                return action_result.done(
-                    secret_pages.REPLACED_BEFORE, "admin.sources.show", source_id=source_id
-                )
+                return responses.done(secret_pages.REPLACED_BEFORE, "admin.sources.show", source_id=source_id)
             sources.rotate(session, source, clock.now(), typed or None, overlap)
             shown = None if typed else secret_pages.seal(source)
     except Refused as error:
         return _page(row_lookup.find(Source, source_id), reasons=error.fields, typed=typed), 422
     sentence = "The secret is replaced." if typed else "There is a new secret. Give it to the sender."
-    return action_result.done(sentence, "admin.sources.show", source_id=source_id, shown=shown)
+    return responses.done(sentence, "admin.sources.show", source_id=source_id, shown=shown)
 
 
 @pages.get("/<source_id>/secret")
@@ -158,7 +159,7 @@ def delete(source_id: str) -> ResponseReturnValue:
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = sources.delete(db.engine, source_id)
     sentence = f"“{name}” is deleted, and {counted(count, 'event')} with it."
-    return action_result.done(sentence, "admin.sources.index")
+    return responses.done(sentence, "admin.sources.index")
 
 
 def _page(source: Source, **more: object) -> str:
@@ -168,14 +169,14 @@ def _page(source: Source, **more: object) -> str:
     return render_template(
         "admin/source.html",
         standing=source_status.of(session, source),
-        url=source.url(row_lookup.settings().base_url),
-        events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(LATEST)).all(),
+        url=source.url(current.settings().base_url),
+        events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_SHOWN)).all(),
         secret=secret_pages.just_made(source),
         overlap_end=secret_pages.overlap_end(source, now),
         overlaps=secret_pages.OVERLAPS,
         mark=secret_pages.mark(source),
-        kind=VERIFY[source.verify][0],
-        deed=ACTIONS[source.action][0],
+        kind=VERIFICATION_CHOICES[source.verify][0],
+        deed=ACTION_CHOICES[source.action][0],
         ready=sources.ready_name(source.template),
         taken=source_budget.taken(source),
         **more,
@@ -183,7 +184,7 @@ def _page(source: Source, **more: object) -> str:
 
 
 def _form(
-    typed: Typed,
+    typed: SourceForm,
     reasons: dict[str, str] | None = None,
     source: Source | None = None,
     tried: template_preview.Preview | None = None,
@@ -194,14 +195,14 @@ def _form(
         reasons=reasons or {},
         source=source,
         tried=tried,
-        kinds=VERIFY,
-        deeds=ACTIONS,
-        ready=[(name, READY_NAMES.get(name, name)) for name in READY],
+        kinds=VERIFICATION_CHOICES,
+        deeds=ACTION_CHOICES,
+        ready=[(name, PRESET_NAMES.get(name, name)) for name in READY],
     )
 
 
 def _tried(source: Source | None) -> ResponseReturnValue:
-    typed = Typed.read()
+    typed = SourceForm.read()
     if "fill" in request.form:
         typed = typed.filled()
     try:
@@ -209,12 +210,12 @@ def _tried(source: Source | None) -> ResponseReturnValue:
     except Refused as error:
         return _form(typed, error.fields, source), 422
     name = typed.name or (source.name if source else "The name of the source")
-    base_url, source_id = row_lookup.settings().base_url, source.id if source else None
+    base_url, source_id = current.settings().base_url, source.id if source else None
     tried = template_preview.of(db.session(), source_id, name, typed.verify, wording, base_url)
     return _form(typed, None, source, tried)
 
 
-def _add(typed: Typed) -> ResponseReturnValue:
+def _add(typed: SourceForm) -> ResponseReturnValue:
     """Add it, unless this very form has done so before; its key is the source's id."""
     with writing() as session:
         source = session.get(Source, typed.key)
@@ -224,4 +225,4 @@ def _add(typed: Typed) -> ResponseReturnValue:
             sentence = "The source is added. Now let its sender know where to send."
         is_ours = source.secret is not None and source.verify not in sources.THEIRS
         shown = secret_pages.seal(source) if is_ours and secret_pages.is_new(source) else None
-    return action_result.done(sentence, "admin.sources.show", source_id=typed.key, shown=shown)
+    return responses.done(sentence, "admin.sources.show", source_id=typed.key, shown=shown)

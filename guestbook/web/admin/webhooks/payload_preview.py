@@ -10,12 +10,12 @@ from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, sample_d
 from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.models.webhook import EVENTS
-from guestbook.web import row_lookup
-from guestbook.web.admin.webhooks.webhook_form import Typed
+from guestbook.web import current
+from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class PayloadPreview:
     """A body, or why there is none."""
 
     format: str
@@ -25,7 +25,7 @@ class Preview:
     fault: str = ""
 
 
-def of(typed: Typed) -> Preview:
+def of(typed: WebhookForm) -> PayloadPreview:
     """Return what the form as it is would send of the first of its events."""
     event = next((name for name in typed.events if name in EVENTS), webhooks.DEFAULT_EVENTS[0])
     data, is_real = _data(event)
@@ -34,19 +34,19 @@ def of(typed: Typed) -> Preview:
         "template" if wording else chat_urls.suggest(typed.url) or webhooks.DEFAULT_FORMAT
     )
     if name not in FORMATS:
-        return Preview(name, event, is_real, fault=f"There is no format {name!r}.")
+        return PayloadPreview(name, event, is_real, fault=f"There is no format {name!r}.")
     try:
         body = formats.render(name, event, clock.now(), data, url=typed.url, template=wording)
         if name == "template" and wording:
             template.check(wording, [one for one in typed.events if one in EVENTS])
     except FormatError as error:
-        return Preview(name, event, is_real, fault=str(error))
-    return Preview(name, event, is_real, byte_view.view(body.encode()).text)
+        return PayloadPreview(name, event, is_real, fault=str(error))
+    return PayloadPreview(name, event, is_real, byte_view.view(body.encode()).text)
 
 
 def _data(event: str) -> tuple[dict[str, Any], bool]:
     """Return the data of such an event, and whether the newest comment of the book is in it."""
-    session, base_url = db.session(), row_lookup.settings().base_url
+    session, base_url = db.session(), current.settings().base_url
     title = preferences.read(session.connection()).title
     data = {**sample_data.data(event), "guestbook": {"title": title, "url": base_url}}
     newest = next(iter(book.page(session, limit=1).comments), None)

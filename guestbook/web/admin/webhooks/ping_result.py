@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from guestbook.lib import clock, text
+from guestbook.lib import clock, ids, text
 from guestbook.outbound import webhooks
 from guestbook.queries import health, webhook_status
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.web import row_lookup
 
-EXCERPT = 500  # characters of the answer
+ANSWER_EXCERPT = 500  # characters of the answer
 CRON_IS_LATE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Ping:
+class PingResult:
     """A ping on its way, or back."""
 
     delivery: Delivery
@@ -24,15 +23,15 @@ class Ping:
     wait: str  # why it has not gone yet, or when it will
 
 
-def of(webhook: Webhook, delivery_id: str, now: datetime) -> Ping | None:
+def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
     """Return the ping whose delivery has that id."""
     session = db.session()
-    delivery = session.get(Delivery, delivery_id) if row_lookup.ID.fullmatch(delivery_id) else None
+    delivery = session.get(Delivery, delivery_id) if ids.ID.fullmatch(delivery_id) else None
     if delivery is None or delivery.webhook_id != webhook.id:
         return None
     attempt = webhooks.last_attempt(session, delivery)
-    answer = text.clean_text(attempt.response_body or "")[:EXCERPT] if attempt else ""
-    return Ping(delivery, attempt, answer, _wait(webhook, delivery, now))
+    answer = text.clean_text(attempt.response_body or "")[:ANSWER_EXCERPT] if attempt else ""
+    return PingResult(delivery, attempt, answer, _wait(webhook, delivery, now))
 
 
 def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:

@@ -12,9 +12,8 @@ from guestbook.outbound import webhooks
 from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.models import Webhook
-from guestbook.web import row_lookup
 
-EVENTS = {  # and when each happens
+EVENT_MEANINGS = {  # and when each happens
     "comment.created": "somebody signed the book, and it is no spam",
     "comment.published": "a comment became visible",
     "comment.deleted": "a comment was taken out of the book",
@@ -26,7 +25,7 @@ EVENTS = {  # and when each happens
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class WebhookForm:
     """What stands in the form of a webhook."""
 
     key: str = ""  # the id of the webhook that it adds: sent twice, it adds one
@@ -44,7 +43,7 @@ class Typed:
         sent = request.form
         key = sent.get("key", "")
         return cls(
-            key=key if row_lookup.ID.fullmatch(key) else ids.new(),
+            key=key if ids.ID.fullmatch(key) else ids.new(),
             url=clean_line(sent.get("url", "")),
             name=clean_line(sent.get("name", "")),
             format=sent.get("format", ""),

@@ -7,19 +7,19 @@ from guestbook.queries import listing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 from guestbook.web.admin import requeue_pages
-from guestbook.web.admin.requeue_pages import Chosen, Filters
+from guestbook.web.admin.requeue_pages import Filters, Selection
 
 
 def filtered() -> listing.Deliveries:
     """Read the filters; what is wrong is refused, field by field."""
-    values = requeue_pages.read(FILTERS)
+    values = requeue_pages.read(DELIVERY_FILTERS)
     return listing.Deliveries(webhook_id=values.pop("webhook"), **values)
 
 
-def chosen() -> Chosen:
+def chosen() -> Selection:
     """Read which are to be redelivered."""
     if not request.values.get("failed"):
-        return requeue_pages.ticked(Delivery, "deliveries", "redelivered")
+        return requeue_pages.selected(Delivery, "deliveries", "redelivered")
     webhook_id, since, fields = requeue_pages.failed("webhook", _webhook)
     return listing.Deliveries(status="failed", webhook_id=webhook_id, since=since).condition(), fields
 
@@ -34,7 +34,7 @@ def _event(typed: str) -> str:
     return typed
 
 
-FILTERS: Filters = {
+DELIVERY_FILTERS: Filters = {
     "status": requeue_pages.status,
     "webhook": _webhook,
     "event": _event,

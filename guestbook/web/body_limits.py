@@ -1,0 +1,41 @@
+"""How long the body of a request may be."""
+
+import io
+
+from flask import Flask, abort, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+BODY_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
+BLUEPRINT_LIMIT_BYTES = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}  # where other programs send
+
+
+def init_app(app: Flask) -> None:
+    """Limit the body of each request."""
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
+    app.before_request(raise_limit)
+    app.before_request(refuse_long_body)
+
+
+def raise_limit() -> None:
+    """Accept longer bodies where other programs send, whose bodies we cannot shorten."""
+    if request.blueprint in BLUEPRINT_LIMIT_BYTES:
+        request.max_content_length = BLUEPRINT_LIMIT_BYTES[request.blueprint]
+
+
+def refuse_long_body() -> None:
+    """Refuse a long body without Content-Length, which Werkzeug would silently cut at the limit."""
+    limit = request.max_content_length
+    if request.content_length is not None or "wsgi.input_terminated" not in request.environ or limit is None:
+        return
+    body = _read(request.environ["wsgi.input"], limit + 1)
+    if len(body) > limit:
+        abort(RequestEntityTooLarge.code)
+    request.environ["wsgi.input"] = io.BytesIO(body)
+
+
+def _read(stream: io.RawIOBase, size: int) -> bytes:
+    """Read up to `size` bytes; a dechunking stream may give fewer than requested at a time."""
+    body = b""
+    while len(body) < size and (part := stream.read(size - len(body))):
+        body += part
+    return body
