@@ -28,7 +28,7 @@ def test_an_answer_stands_under_its_comment_on_both_pages(app: Flask, visitor: V
         [letter] = [one for one in by_class(visitor.page(url), "comment") if one.attrib["id"] == f"c-{first}"]
         assert messages(letter) == ["One"]
         [reply] = by_class(letter, "reply")
-        assert text(reply).split("\n")[1].strip().startswith("The owner answered")
+        assert text(reply).split("\n")[1].strip().startswith("The owner replied")
         assert text(by_class(reply, "comment-text")[0]) == "Thank you.\nCome again!"
         [time] = reply.findall(".//time")
         assert time.attrib["datetime"].endswith("Z")
