@@ -15,7 +15,7 @@ import requests
 from guestbook.lib import http_server
 from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
 from tests.conftest import run, running
-from tests.support import processes
+from tests.support import documents, processes
 
 ROOT = Path(__file__).parents[2]
 SERVE = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", "--listen"]
@@ -24,7 +24,7 @@ BODY = HEAD + b"Content-Length: 100000\r\n\r\n"
 # A server that is as patient as its arguments say, and whose answers have as many bytes as the third one.
 IMPATIENT = """
 import sys
-from guestbook import server
+from guestbook.lib import http_server as server
 
 def app(environ, start_response):
     got = len(environ["wsgi.input"].read())
@@ -155,21 +155,21 @@ def test_it_listens_on_a_socket_file_too(environ: dict[str, str], tmp_path: Path
 
 
 def test_every_way_to_serve_that_is_documented_has_the_limits() -> None:
-    for name in ("README.md", "crontab.example", "scripts/run", "scripts/benchmarks/site.py"):
-        text = (ROOT / name).read_text()
+    places = [*documents.PAGES, *(ROOT / name for name in ("crontab.example", "scripts/run"))]
+    for place in (*places, *(ROOT / "scripts/benchmarks").rglob("site.py")):
+        text = place.read_text()
         for other in ("waitress-serve", "-m waitress", "connection-limit", "channel-timeout"):
-            assert other not in text, (name, other)
+            assert other not in text, (place, other)
     for name in ("README.md", "crontab.example", "scripts/run"):
         assert "--app guestbook serve" in (ROOT / name).read_text()
 
 
-def test_the_readme_says_the_limits_as_they_are() -> None:
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"It takes {http_server.CONNECTIONS} connections at once." in readme
-    arrive = f"within {http_server.GRACE:.0f} seconds, plus a second for each {http_server.RATE:,} bytes"
-    assert arrive in readme
-    assert f"may be idle for {http_server.IDLE} seconds" in readme
-    assert f"below {3 * http_server.CONNECTIONS + http_server.RESERVE:,}" in readme
+def test_the_reference_says_the_limits_as_they_are() -> None:
+    text = documents.read("reference/server")
+    assert f"| connections at once | {http_server.CONNECTIONS};" in text
+    assert f"| {http_server.GRACE:.0f} seconds, plus a second for each {http_server.RATE:,} bytes |" in text
+    assert f"closed after {http_server.IDLE} seconds" in text
+    assert f"below {3 * http_server.CONNECTIONS + http_server.RESERVE:,}" in text
 
 
 def test_no_page_takes_more_than_the_server() -> None:

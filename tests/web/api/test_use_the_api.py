@@ -1,18 +1,16 @@
-"""The README's calls of the API work as they stand there."""
+"""The calls in docs/howto/use-the-api.md work as they stand there."""
 
 import json
 import shlex
 
-from guestbook.storage.preferences import Preferences
-from tests.repo.test_readme import blocks, section
+from tests.support.documents import blocks, read
 from tests.web.api.program import Program
 
 STATUSES = [200, 201, 200, 201, 200]
 
 
 def test_each_line_of_curl_works(program: Program) -> None:
-    said = section("The API")
-    [settings, *lines] = blocks(said, "sh")[0].splitlines()
+    [settings, *lines] = blocks(read("howto/use-the-api"), "sh")[1].splitlines()
     assert settings == "API=http://127.0.0.1:5000/api/v1 AUTH='Authorization: Bearer gbk_…'"
     assert [call(program, line) for line in lines] == STATUSES
 
@@ -24,7 +22,3 @@ def call(program: Program, line: str) -> int:
     body = json.loads(options[options.index("--json") + 1]) if "--json" in options else None
     asking = program if "$AUTH" in options else Program(program.app)
     return asking.ask("POST" if body else "GET", url.removeprefix("$API"), body).status_code
-
-
-def test_it_says_how_much_one_network_may_write() -> None:
-    assert f"may write {Preferences().rate} comments in ten minutes" in section("The API")

@@ -1,0 +1,200 @@
+"""README and docs/ are true: what they name exists, what exists is named, and every link leads somewhere."""
+
+import importlib
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+
+from guestbook import settings
+from guestbook.lib.version import VERSION
+from guestbook.storage.models.webhook import EVENTS
+from tests.repo.test_imports import FLOORS
+from tests.support import documents
+from tests.support.documents import PAGES, README
+from tests.support.processes import ROOT
+
+FOR_THE_TESTS = {
+    "GUESTBOOK_TEST_DATABASE_URL",
+    "GUESTBOOK_TEST_REQUIRE",
+    "GUESTBOOK_TEST_SCREENSHOTS",
+    "GUESTBOOK_TEST_POSTGRESQL",
+    "GUESTBOOK_TEST_MARIADB",
+}
+FOREIGN_OPTIONS = {"--pool"}  # Celery's
+BENCH_OPTIONS = {"--peers", "--processes", "--delay", "--hanging", "--rows", "--database"}
+LAYOUT = "explanation/layout"  # it names modules, which look like events
+KINDS = {"tutorial", "howto", "reference", "explanation"}
+CALL = re.compile(r"(?:\.venv/bin/|/path/to/guestbook/\.venv/bin/)?flask --app guestbook ([a-z].*)")
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def commands(app: Flask) -> dict[str, click.Command]:
+    """Ours, by what one types for them."""
+    found: dict[str, click.Command] = {}
+    for name, command in app.cli.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name} {below}": one for below, one in command.commands.items()}
+        elif name not in ("run", "shell", "routes"):  # Flask's own
+            found[name] = command
+    return found
+
+
+def options(command: click.Command) -> set[str]:
+    given = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    return {text for one in given for text in (*one.opts, *one.secondary_opts)}
+
+
+# --- the pages
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 130
+
+
+def test_every_page_is_of_one_kind_and_the_index_lists_it() -> None:
+    assert {page.parent.name for page in PAGES[1:]} == KINDS | {"docs"}
+    index = documents.DOCS / "README.md"
+    listed = [(index.parent / link).resolve() for link in documents.links(index) if "#" not in link]
+    assert sorted(listed) == sorted(page for page in PAGES if page not in (README, index))
+
+
+@each_page
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
+    for link in documents.links(page):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in documents.anchors(target), link
+
+
+def test_the_readme_shows_the_book_and_the_admin_pages_in_small_pictures() -> None:
+    pictures = [link for link in documents.links(README) if link.endswith(".png")]
+    assert pictures == ["docs/guestbook.png", "docs/admin.png"]
+    assert all((ROOT / one).stat().st_size < 150_000 for one in pictures)
+
+
+# --- what they name
+
+
+def test_they_name_every_setting_and_no_other() -> None:
+    named = {one for one in re.findall(r"GUESTBOOK_[A-Z_]+", documents.everything()) if not one.endswith("_")}
+    assert named - FOR_THE_TESTS == settings.SETTING_NAMES
+
+
+def test_they_name_every_event_and_no_other() -> None:
+    words = documents.code(documents.everything().replace(documents.read(LAYOUT), ""))
+    assert {word for word in words if word in EVENTS or looks_like_an_event(word)} == set(EVENTS)
+
+
+def looks_like_an_event(word: str) -> bool:
+    return re.fullmatch(r"(?:comment|webhook|inbound)\.(?!office)\w+", word) is not None
+
+
+def test_every_script_that_they_name_is_there() -> None:
+    for name in re.findall(r"(?:scripts|\.ci)/\w+", documents.everything()):
+        assert (ROOT / name).is_file(), name
+
+
+@each_page
+def test_every_command_in_the_prose_exists(page: Path, app: Flask) -> None:
+    groups = {name for name, command in app.cli.commands.items() if isinstance(command, click.Group)}
+    known = commands(app)
+    for text in documents.code(page.read_text()):
+        words = text.split()
+        if words[0] in groups and len(words) > 1:
+            assert " ".join(words[:2]) in known, text
+
+
+@each_page
+def test_every_option_in_the_prose_exists(page: Path, app: Flask) -> None:
+    known = {"--app", "--help"}.union(*(options(command) for command in commands(app).values()))
+    for text in documents.code(page.read_text()):
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+        elsewhere = FOREIGN_OPTIONS | (BENCH_OPTIONS if page.stem == "performance" else set())
+        assert named <= known | elsewhere, text
+
+
+def test_every_module_that_the_layout_names_exists() -> None:
+    rooms = "|".join(name for floor in FLOORS for name in floor)
+    named = re.findall(rf"`((?:{rooms})\.[a-z_.]+)`", documents.read(LAYOUT))
+    assert named
+    for name in named:
+        thing, *path = name.split(".")
+        module = importlib.import_module(f"guestbook.{thing}.{path[0]}")
+        assert len(path) == 1 or hasattr(module, path[1]), name
+
+
+def test_the_picture_of_the_rooms_has_the_floors_that_the_imports_keep() -> None:
+    [picture, *_] = documents.blocks(documents.read(LAYOUT), "text")
+    drawn = [tuple(re.split(r" {3,}", line)[:-1]) for line in picture.splitlines()]
+    assert drawn == list(FLOORS)
+
+
+def test_the_version_is_this_one() -> None:
+    assert re.findall(r"guestbook/(\d+\.\d+\.\d+)", documents.everything()) == [VERSION]
+    assert f"## Unreleased: {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+# --- what they tell you to type
+
+
+def typed() -> Iterator[tuple[str, str]]:
+    """Each call of ours in a block of code, with the page that has it."""
+    for page in PAGES:
+        text = page.read_text()
+        for language in ("sh", "crontab", "ini"):
+            for block in documents.blocks(text, language):
+                for line in block.replace("\\\n", " ").splitlines():
+                    if found := CALL.search(line):
+                        yield str(page.relative_to(ROOT)), found[1]
+
+
+@pytest.mark.parametrize(("page", "call"), sorted(set(typed())))
+def test_a_call_in_a_block_is_understood(page: str, call: str, app: Flask) -> None:  # noqa: ARG001  names the test
+    words = shlex.split(call)
+    command: click.Command = app.cli.commands[words.pop(0)]
+    if isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    with CliRunner().isolation(input="a secret\n" * 3), click.Context(app.cli):
+        command.make_context(str(command.name), words)
+
+
+def test_every_line_for_cron_is_in_the_example() -> None:
+    example = (ROOT / "crontab.example").read_text()
+    lines = [
+        line for block in documents.blocks(documents.everything(), "crontab") for line in block.splitlines()
+    ]
+    assert lines
+    assert [line for line in lines if line not in example] == []
+
+
+@pytest.mark.parametrize("text", documents.blocks(documents.everything(), "json"))
+def test_a_block_of_json_is_json(text: str) -> None:
+    json.loads(text)
+
+
+@pytest.mark.parametrize("text", documents.blocks(documents.everything(), "ini"))
+def test_a_block_of_settings_is_understood(text: str, tmp_path: Path) -> None:
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if name.startswith("GUESTBOOK_"):
+            bare = {
+                "GUESTBOOK_DATA_DIR": str(tmp_path),
+                "GUESTBOOK_SECRET_KEY": "a secret key for tests alone",
+            }
+            settings.load(bare | {name: value})
+
+
+def test_a_server_that_they_start_is_closed_to_the_world() -> None:
+    calls = [call for _, call in typed() if call.startswith("serve")]
+    assert calls
+    assert all(re.search(r"--listen (127\.0\.0\.1:|unix:)", call) for call in calls)

@@ -1,0 +1,163 @@
+"""docs/reference has what the code has: its generated parts are fresh, its tables compare both ways."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from flask import Flask
+
+from guestbook import settings
+from guestbook.comments import book
+from guestbook.inbound.template_presets import READY
+from guestbook.outbound import webhooks
+from guestbook.outbound.formats import FORMATS
+from guestbook.storage import database
+from guestbook.storage.models import Comment, Webhook
+from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.source import ACTIONS, VERIFY
+from guestbook.storage.models.webhook import EVENTS
+from guestbook.storage.preferences import Preferences
+from scripts import reference_pages
+from tests.repo.test_documents import commands, options
+from tests.support import factories, inbound_factories
+from tests.support.documents import blocks, first_column, read, section
+from tests.support.receiver import Answer, Receiver
+
+SAME_SHAPE = ("comment.published", "comment.deleted")  # as comment.created
+OF_HTTP = {"host", "content-length", "accept-encoding", "connection"}  # every request has them
+
+
+@pytest.mark.parametrize("page", reference_pages.pages(), ids=lambda page: page.stem)
+def test_the_generated_parts_are_fresh(page: Path) -> None:
+    assert page.read_text() == reference_pages.pages()[page], "Run scripts/reference."
+
+
+def test_every_part_is_on_one_page() -> None:
+    text = "".join(page.read_text() for page in reference_pages.FOLDER.glob("*.md"))
+    assert sorted(name for _, name, _ in reference_pages.PART.findall(text)) == sorted(reference_pages.PARTS)
+
+
+# --- commands
+
+
+def test_every_command_and_every_option_is_listed_and_has_help(app: Flask) -> None:
+    text = read("reference/commands")
+    listed = dict(re.findall(r"(?ms)^###+ `([a-z-]+(?: [a-z-]+)?).*?`$(.*?)(?=^##|\Z)", text))
+    assert set(listed) == set(commands(app))
+    for name, command in commands(app).items():
+        assert command.help, name
+        assert all(one.help or one.hidden for one in command.params if isinstance(one, click.Option)), name
+        rows = " ".join(first_column(listed[name]))
+        assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rows)) == options(command), name
+
+
+# --- settings
+
+
+def test_the_table_of_settings_has_each() -> None:
+    assert set(first_column(read("reference/settings"))) == settings.SETTING_NAMES
+
+
+def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
+    rows = re.findall(r"(?m)^\| `(GUESTBOOK_\w+)` \| `([^`/]+|http[^`]+)` \|", read("reference/settings"))
+    stated = {name: value for name, value in rows if name != "GUESTBOOK_DATA_DIR"}
+    assert len(stated) == 8
+    bare = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}
+    assert settings.load(bare | stated) == settings.load(bare)
+
+
+# --- what we send
+
+
+def test_the_events_are_those_that_are_sent() -> None:
+    assert first_column(section(read("reference/webhooks"), "Events")) == list(EVENTS)
+
+
+def test_the_headers_are_those_that_are_sent(app: Flask, receiver: Receiver) -> None:  # noqa: ARG001
+    factories.webhook(receiver.url("/"))
+    factories.sign()
+    factories.run_pass()
+    [request] = receiver.requests
+    listed = first_column(section(read("reference/webhooks"), "Headers"))
+    assert {name.lower() for name in listed} == set(request.headers) - OF_HTTP
+
+
+def test_the_payloads_have_the_shapes_of_what_is_sent(app: Flask, receiver: Receiver) -> None:
+    shown = {one["type"]: one for one in map(json.loads, blocks(read("reference/webhooks"), "json"))}
+    shown |= {event: {**shown["comment.created"], "type": event} for event in SAME_SHAPE}
+    sent = everything_sent(app, receiver)
+    assert set(shown) == set(sent) == set(EVENTS)
+    assert {event: shape(payload) for event, payload in shown.items()} == {
+        event: shape(payload) for event, payload in sent.items()
+    }
+
+
+def everything_sent(app: Flask, receiver: Receiver) -> dict[str, Any]:
+    """Let each event happen and return its body."""
+    one = factories.webhook(receiver.url("/all"), events=" ".join(EVENTS))
+    receiver.answer("/gone", Answer(410))
+    factories.webhook(receiver.url("/gone"), name="Chat")
+    inbound_factories.source(action="forward", template=None)
+    inbound_factories.post(app.test_client(), {"action": "created"})
+    comment_id = factories.sign()
+    factories.run_pass()
+    read_settings = factories.settings()
+    with database.writing() as session:
+        webhooks.ping(session, session.get_one(Webhook, one), read_settings)
+        comment = session.get_one(Comment, comment_id)
+        book.reply(session, comment, "Welcome!", read_settings)
+        for status in ("held", "published", "trash"):
+            book.move(session, comment, status, read_settings)
+    for _ in range(3):  # events of one comment go out one after the other
+        factories.run_pass()
+    return {request.json["type"]: request.json for request in receiver.at("/all")}
+
+
+def shape(value: object) -> object:
+    """The names in an object, as deep as they are ours."""
+    if not isinstance(value, dict):
+        return None
+    return {name: shape(below) if name != "payload" else None for name, below in value.items()}
+
+
+def test_the_link_of_the_example_leads_to_its_comment() -> None:
+    example = json.loads(blocks(read("reference/webhooks"), "json")[0])
+    assert example["data"]["comment"]["url"].endswith("/" + example["data"]["comment"]["id"])
+
+
+def test_the_formats_are_those_that_there_are() -> None:
+    assert first_column(read("reference/formats")) == list(FORMATS)
+
+
+# --- what we receive
+
+
+def test_the_tables_of_sources_have_each_kind_action_and_ready_template() -> None:
+    text = read("reference/sources")
+    assert first_column(section(text, "Verification")) == list(VERIFY)
+    assert first_column(section(text, "Actions")) == list(ACTIONS)
+    assert first_column(section(text, "Templates")) == list(READY)
+
+
+# --- the API
+
+
+def test_the_scopes_are_those_that_there_are() -> None:
+    assert first_column(section(read("reference/api"), "Tokens")) == list(SCOPES)
+
+
+def test_it_says_how_much_one_network_may_write() -> None:
+    assert f"may write {Preferences().rate} comments in ten minutes" in read("reference/api")
+
+
+# --- the tables
+
+
+def test_every_column_is_listed() -> None:
+    text = read("reference/tables")
+    for table in database.Base.metadata.tables.values():
+        listed = re.findall(r"(?m)^\| `(\w+)`", section(text, table.name))
+        assert listed == [column.name for column in table.columns], table.name
