@@ -15,15 +15,17 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import Engine
 
 import guestbook
-from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.background.celery import rabbit
-from tests.support import databases
+from tests.support import compiled, databases, memory, ready_databases
 from tests.support.receiver import Receiver
 from tests.system.chaos.book import Book
 from tests.system.chaos.forks import Forks, open_forks
 from tests.system.hosts import namespaces
 from tests.system.interop import npm
+
+compiled.share_url_rules()
+memory.keep_files_in_memory()
 
 REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
 NEEDS = {
@@ -68,20 +70,39 @@ def packages_can_be_had() -> bool:
         return run(sys.executable, "-m", "pip", *asked).returncode == 0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _databases() -> Iterator[None]:
+    yield
+    ready_databases.drop_all()
+
+
 @pytest.fixture
 def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The settings of a book in a folder of its own, on the database the whole suite runs on."""
-    with databases.fresh(databases.default_mode(), tmp_path) as url:
+    with ready_databases.with_tables(databases.default_mode(), tmp_path) as url:
         yield settings_for(tmp_path, url)
 
 
 @pytest.fixture(params=databases.MODES)
 def each_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The same once for each of the four database modes."""
-    if request.param in ("postgresql", "mariadb"):
-        need(request.param)
+    need_server(request.param)
+    with ready_databases.with_tables(request.param, tmp_path) as url:
+        yield settings_for(tmp_path, url)
+
+
+@pytest.fixture(params=databases.MODES)
+def each_empty_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The same, but nobody has made the tables."""
+    need_server(request.param)
     with databases.fresh(request.param, tmp_path) as url:
         yield settings_for(tmp_path, url)
+
+
+def need_server(mode: str) -> None:
+    """Skip the test where the server of a database mode is not here."""
+    if mode in databases.SERVERS:
+        need(mode)
 
 
 def settings_for(tmp_path: Path, url: str) -> dict[str, str]:
@@ -113,8 +134,9 @@ def running(environ: dict[str, str]) -> Iterator[Flask]:
     """Give an app with its tables, and close its connections in the end."""
     app = guestbook.create_app(environ)
     app.testing = True
+    compiled.share(app)
     with app.app_context():
-        database.create_tables(db.engine)
+        ready_databases.make_tables(db.engine, environ["GUESTBOOK_DATABASE_URL"])
     yield app
     with app.app_context():
         db.engine.dispose()

@@ -34,9 +34,9 @@ def test_init_db_says_where_the_tables_are_and_may_be_run_again(
 
 
 @pytest.fixture
-def bare(each_environ: dict[str, str]) -> Iterator[Shell]:
+def bare(each_empty_environ: dict[str, str]) -> Iterator[Shell]:
     """A book without tables."""
-    app = guestbook.create_app(each_environ)
+    app = guestbook.create_app(each_empty_environ)
     yield Shell(app.test_cli_runner())
     with app.app_context():
         db.engine.dispose()

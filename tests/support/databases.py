@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 MODES = ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
 PORTS = {"postgresql": 5432, "mariadb": 3306}  # where a URL names none
@@ -50,14 +51,33 @@ def fresh(mode: str, folder: Path) -> Iterator[str]:
         query = "?journal_mode=delete" if mode == "sqlite-journal" else ""
         yield f"sqlite:///{folder / 'guestbook.db'}{query}"
         return
-    name = f"guestbook_{secrets.token_hex(6)}"
-    admin = create_engine(server(mode), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    name = create(mode)
     try:
-        yield make_url(server(mode)).set(database=name).render_as_string(hide_password=False)
+        yield url_of(mode, name)
     finally:
-        force = " WITH (FORCE)" if mode == "postgresql" else ""
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}{force}"))
-        admin.dispose()
+        drop(mode, name)
+
+
+def create(mode: str) -> str:
+    """Make an empty database on a server, and return its name."""
+    name = f"guestbook_{secrets.token_hex(6)}"
+    with _admin(mode).connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return name
+
+
+def drop(mode: str, name: str) -> None:
+    """Take a database off its server, whoever still uses it."""
+    force = " WITH (FORCE)" if mode == "postgresql" else ""
+    with _admin(mode).connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name}{force}"))
+
+
+def url_of(mode: str, name: str) -> str:
+    """Return the URL of a database on a server."""
+    return make_url(server(mode)).set(database=name).render_as_string(hide_password=False)
+
+
+@cache
+def _admin(mode: str) -> Engine:
+    return create_engine(server(mode), isolation_level="AUTOCOMMIT", poolclass=NullPool)

@@ -163,8 +163,8 @@ def test_when_the_database_is_away_readers_are_asked_to_come_back(environ: dict[
     assert visitor.get("/").headers["Retry-After"] == "60"
 
 
-def test_a_book_whose_tables_nobody_has_made_says_so(each_environ: dict[str, str]) -> None:
-    app = guestbook.create_app(each_environ)
+def test_a_book_whose_tables_nobody_has_made_says_so(each_empty_environ: dict[str, str]) -> None:
+    app = guestbook.create_app(each_empty_environ)
     visitor = Visitor(app)
     assert shown(visitor, "GET", "/") == (500, "Something broke on our side")
     assert "has to make the tables" in visitor.get("/").text
