@@ -55,9 +55,9 @@ def test_what_the_page_would_link_counts_as_a_link(message: str, links: int) -> 
 
 @pytest.mark.parametrize("part", ["a.", "a-", "http", "www.", "a.com", "@a", "-."])
 def test_a_message_as_long_as_allowed_is_judged_in_a_moment(part: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     judged(part * (4000 // len(part)))
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 2  # quadratic: minutes
 
 
 def test_every_reason_fits_its_column() -> None:

@@ -106,9 +106,9 @@ def test_what_is_cut_ends_in_no_space() -> None:
 
 
 def test_a_megabyte_of_marks_takes_no_time() -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     extract({}, {"type": "a\u0301\u0316" * 400_000, "event_id": "\u200d\u0301" * 500_000})
-    assert time.perf_counter() - start < 0.2
+    assert time.thread_time() - start < 2  # to normalise all of it: minutes
 
 
 def test_what_cannot_be_seen_is_nothing() -> None:

@@ -344,10 +344,10 @@ def test_no_secret_and_an_unknown_kind_prove_nothing(kind: str) -> None:
 def test_a_megabyte_in_a_header_takes_no_time(kind: str, piece: str) -> None:
     secret, headers, body = good(kind)
     flood = dict.fromkeys(headers, piece * (1_000_000 // len(piece)))
-    start = time.perf_counter()
+    start = time.thread_time()
     assert not judged(kind, secret, flood, body).ok
     assert not judged(kind, secret, {**headers, LEAD[kind]: flood[LEAD[kind]]}, body).ok
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 3  # quadratic: minutes
 
 
 NAMES = (*LEAD.values(), "webhook-id", "webhook-timestamp", "x-slack-request-timestamp", "x-hub-signature")

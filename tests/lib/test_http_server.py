@@ -67,12 +67,12 @@ def seconds_until_closed(connection: socket.socket, drip: Callable[[], object], 
 def test_a_request_that_comes_a_byte_at_a_time_is_ended(start: bytes) -> None:
     with impatient() as port, socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(start)
-        assert seconds_until_closed(connection, lambda: connection.send(b"a")) < 6
+        assert seconds_until_closed(connection, lambda: connection.send(b"a")) < 12
 
 
 def test_a_connection_on_which_nothing_comes_is_ended() -> None:
     with impatient(idle=1) as port, socket.create_connection(("127.0.0.1", port)) as connection:
-        assert seconds_until_closed(connection, lambda: None) < 6
+        assert seconds_until_closed(connection, lambda: None) < 12
 
 
 def test_an_answer_that_is_taken_a_byte_at_a_time_is_ended() -> None:

@@ -120,9 +120,9 @@ def test_what_is_left_can_be_stored_and_is_never_longer_than_it_must(text: str) 
     "part", [" ", "\n", "\u200d", " \u200d", "\u0301", "\u0315\u0316", "\U000e0041", "\r\n "]
 )
 def test_a_body_as_long_as_allowed_is_cleaned_in_a_moment(part: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     clean_line(part * (64 * 1024 // len(part.encode())) + "x")
-    assert time.process_time() - start < 0.4  # seconds
+    assert time.thread_time() - start < 2  # quadratic: minutes
 
 
 @pytest.mark.parametrize(

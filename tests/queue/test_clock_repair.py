@@ -1,5 +1,7 @@
 """The clock jumps, as on hosts without a battery: a pass mends what that left, and throws nothing away."""
 
+import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -190,10 +192,12 @@ def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
     def turn_back() -> None:
         receiver.wait_for(1)
         turned.by = 4 * HOUR
+        receiver.wait_for(2)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     turner = threading.Thread(target=turn_back)
     turner.start()
-    cron.run(db.engine, settings, Options(max_seconds=2, stay=True, concurrency=8))
+    cron.run(db.engine, settings, Options(max_seconds=20, stay=True, concurrency=8))
     turner.join()
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
     assert app.testing

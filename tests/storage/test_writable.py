@@ -62,7 +62,7 @@ def test_another_writer_is_no_fault_and_is_not_waited_for() -> None:
         writer.exec_driver_sql("BEGIN IMMEDIATE")
         began = time.monotonic()
         assert writable.why_not(db.engine) is None
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10  # a pass would wait for twenty seconds
     other.dispose()
     with database.write(db.engine):
         assert writable.why_not(db.engine) is None

@@ -134,7 +134,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
             other.execute(statement)
         began = time.monotonic()
         api_tokens.note_use(engine, NOBODY, clock.now())
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10  # a pass would wait for twenty seconds
         other.close()
         with engine.connect() as connection:
             wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
