@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
--- What visitors wrote. Writing a comment is called signing the book.
+-- Comments by visitors. Writing one is called signing the book.
 CREATE TABLE IF NOT EXISTS comments (
     id VARCHAR(32) NOT NULL,
     name VARCHAR(80) NOT NULL,      -- the visitor's name
@@ -152,7 +152,7 @@ CREATE TABLE IF NOT EXISTS days (
     PRIMARY KEY (day)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
--- What the owner has set on the admin pages, such as the book's title, and the scrypt hash of the password.
+-- The owner's settings from the admin pages, such as the book's title, and the scrypt hash of the password.
 CREATE TABLE IF NOT EXISTS settings (
     name VARCHAR(40) NOT NULL,      -- which setting
     value TEXT NOT NULL,            -- its value, as text

@@ -76,7 +76,7 @@ def codes() -> str:
     """Return the codes of the API's errors."""
     own = error_pages.InsufficientScope
     rows = [*error_pages.CODES.items(), (own.code, own.code_word)]
-    words = openapi_document.WRONG | error_pages.TO_PROGRAMS
+    words = openapi_document.ERROR_DESCRIPTIONS | error_pages.TO_PROGRAMS
     sentence = {own.code_word: own.__doc__}
     return _table(
         ("status", "code", "meaning"),

@@ -1,0 +1,140 @@
+"""Documents are in plain English: short sentences, and none of the patterns below."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from tests.support import documents
+from tests.support.documents import PAGES
+from tests.support.processes import ROOT
+
+# The page of commands has the words of --help.
+WRITTEN = [page for page in (*PAGES, *ROOT.glob("CONTRIBUTING.md")) if page.stem != "commands"]
+MEDIAN = 15  # words of a sentence: the median must be lower
+
+# What a sentence must not have, and why.
+PATTERNS = {
+    r"^(?:[Ww]ho|[Ww]hat)\b[^?]*[.:]$": "begins with a bare who or what; name the thing",
+    r"(?:;|\bso that|\bbecause) (?:who|what) (?!for\b)[^?]*$": "a clause begins with a bare who or what",
+    r"\b(?:is|are|was|were|be|been|being) told\b": "say who says it, or say the thing itself",
+    r"\bby which\b": "say it in two sentences, or with so that",
+    r"\bas of when\b": "say: the time of receipt",
+    r"\bbelongs? into\b": "belongs in",
+    r"\b[Mm]end(?:s|ed|ing)?\b": "fix",
+    r"\bbegun\b": "started",
+    r"\bis no \w+ of\b": "say: No webhook has the id x",
+    r"\bNo success since\b": "say: Failing for",
+    r"\b(?:is|are|was|were|be) done again\b": "retry, redeliver or reprocess",
+    r"\bnothing (?:of ours )?is wanted\b": "say: the receiver answered 410 Gone",
+    r"\ball else\b": "say: everything else, or what it is",
+    r"\b[Cc]hange over\b": "switch",
+    r"\b(?:is|are|was|were|be|doing) well\b": "healthy, or say what works",
+    r"\bhow (?:it|one|they) (?:is|are) doing\b": "say: its status",
+    r"\b(?:to|for) (?:no|any) end\b": "finish",
+    r"\b(?:the|your|their) desk\b": "the admin pages",
+    r"\bevery?body seems\b": "say: all visitors share",
+    r"^(?:With those that are|What it gets|Delete it$|A new secret$)": "a label is a noun or a command",
+}
+FINDERS = {re.compile(pattern): why for pattern, why in PATTERNS.items()}
+
+BAD = (
+    "It has the same `webhook-id`, by which receivers tell.",
+    "The settings belong into a file `.env`.",
+    "everybody seems to come from one address, so that who guesses your password makes you wait too",
+    "verifies it as of when it came, reads it and acts",
+    "reads it and acts; what fails keeps its reason",
+    "it keeps its reason, and is done again with the next pass",
+    "Change over when you want to watch, spread and scale the sending as you do all else.",
+    "what nobody has begun ten minutes after it was published is published again",
+    "What was interrupted goes on when it is run again, and copies only what has changed.",
+    "No success since 6 minutes ago",
+    "'x' is no id of a webhook",
+    "its receiver says that nothing is wanted there any more",
+    "who guesses your password makes you wait.",
+    "The owner is told.",
+    "Mend or remove that row in the book.",
+    "A receiver that is well gets more.",
+    "With those that are ticked",
+    "What it gets",
+    "Delete it",
+    "A new secret",
+)
+GOOD = (
+    "A repeat carries the same `webhook-id`, so receivers can drop it.",
+    "Put settings in `.env` in the data folder.",
+    "Without it all visitors share one address, so someone guessing your password locks you out as well.",
+    "Checks the signature against the time of receipt, then acts.",
+    "A failure keeps its reason; fix the source and reprocess.",
+    "Switch if you already run RabbitMQ and Celery and want to monitor and scale sending with them.",
+    "Messages not started within ten minutes are published again.",
+    "Run it again after an interruption: it copies only missing or changed rows.",
+    "Failing for 6 minutes",
+    "No webhook has the id x",
+    "the receiver answered 410 Gone",
+    "Selected:",
+    "Settings",
+    "Delete this webhook",
+    "Rotate secret",
+)
+
+
+def faults(sentence: str) -> list[str]:
+    """What is wrong with a sentence."""
+    return [why for finder, why in FINDERS.items() if finder.search(sentence)]
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_a_bad_example_is_found(sentence: str) -> None:
+    assert faults(sentence)
+
+
+@pytest.mark.parametrize("sentence", GOOD)
+def test_a_good_example_is_not(sentence: str) -> None:
+    assert faults(sentence) == []
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_pattern_finds_one_of_the_bad_examples_or_words(pattern: str) -> None:
+    words = ("how it is doing", "came to no end", "at the desk; see the desk")
+    assert any(re.search(pattern, one) for one in (*BAD, *words))
+
+
+# --- documents
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_document_is_in_plain_english(page: Path) -> None:
+    text = page.read_text()
+    found = [(one, why) for one in sentences(text) if (why := faults(one))]
+    assert found == []
+
+
+def test_half_of_the_sentences_are_short() -> None:
+    lengths = [len(one.split()) for page in PAGES for one in sentences(page.read_text())]
+    assert len(lengths) > 500
+    assert median(lengths) < MEDIAN
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a document's paragraphs and lists; headings, tables and code are left out."""
+    for part in re.split(r"\n\s*\n|\n(?= *(?:[-|#>]|\d+\.) )", documents.prose(text)):
+        plain = re.sub(r"^ *(?:- |\d+\. )", "", part)
+        if not re.match(r" *(?:[|#!<]|---)", plain):
+            yield from split(marked_off(plain))
+
+
+def marked_off(text: str) -> str:
+    """A text without Markdown's marks; a piece of code is one word."""
+    text = re.sub(r"`[^`]+`", "`code`", text)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return " ".join(text.replace("*", "").split())
+
+
+def split(text: str) -> Iterator[str]:
+    """The sentences of a paragraph. What does not end like one is a label and none."""
+    for one in re.split(r"(?<=[.!?:]) +(?=[A-Z`\"“])", text):
+        if re.search(r"[.!?:]$", one):
+            yield one
