@@ -6,19 +6,19 @@ from typing import Any
 
 from celery.exceptions import Reject
 from celery.signals import after_setup_logger, celeryd_after_setup
+from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
-import guestbook
 from guestbook.background.celery.consumer import Hands
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import configured_app, database
 from guestbook.storage.database import db
 
 NO_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so there is nothing to work for."
 
-_flask = guestbook.create_app()
+_flask = configured_app.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(NO_BROKER)

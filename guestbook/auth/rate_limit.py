@@ -13,12 +13,10 @@ from sqlalchemy import delete
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from guestbook.auth import backoff
 from guestbook.storage.models import Limit
 
-FORGET_AFTER = timedelta(days=1)
 SKEW = timedelta(seconds=60)  # by which another may be ahead: who waits for the row has looked at the clock
-FIRST_WAIT = 1.0  # seconds after the first wrong try that was one too many; it doubles with each further one
-LONGEST_WAIT = 900.0  # seconds
 IPV6_NETWORK = 64  # bits; whoever has one address of such a network has them all
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
@@ -53,10 +51,10 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
     row = _row(session, name, now)
-    if now - row.last_at >= FORGET_AFTER:
+    if now - row.last_at >= backoff.FORGET_AFTER:
         row.hits = 0
     row.last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left = (row.last_at + timedelta(seconds=_wait(row.hits, free)) - now).total_seconds()
+    left = (row.last_at + timedelta(seconds=backoff.wait(row.hits, free)) - now).total_seconds()
     if left <= 0:
         row.hits, row.last_at = row.hits + 1, now
     session.flush()
@@ -66,10 +64,6 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
 def forget(session: Session, name: str) -> None:
     """Let somebody begin anew."""
     session.execute(delete(Limit).where(Limit.who == name))
-
-
-def _wait(tries: int, free: int) -> float:
-    return 0.0 if tries < free else min(FIRST_WAIT * 2.0 ** min(tries - free, 20), LONGEST_WAIT)
 
 
 def _row(session: Session, name: str, now: datetime) -> Limit:

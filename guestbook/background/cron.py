@@ -15,7 +15,7 @@ from sqlalchemy import Engine, insert, select, update
 from guestbook.background import retention
 from guestbook.inbound.outcome_counts import Counts
 from guestbook.inbound.processor import Inbox
-from guestbook.lib import clock, cpu_affinity, file_lock, ids
+from guestbook.lib import clock, cpu_affinity, file_lock, host_name, ids
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
@@ -166,7 +166,7 @@ def _begin(engine: Engine) -> str:
             insert(Pass).values(
                 id=number,
                 started_at=clock.now(),
-                host=clock_repair.host(),
+                host=host_name.of_this_host(),
                 processed=0,
                 retried=0,
                 failed=0,

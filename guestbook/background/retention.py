@@ -1,40 +1,28 @@
 """Prune: remove what is older than the retention, in batches so small that nobody waits for them."""
 
 import time
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Engine, Table, and_, select
+from sqlalchemy import Engine, Table, TextClause, text
 
-from guestbook.auth import rate_limit
-from guestbook.lib import clock, ids
+from guestbook.background import retention_rules
+from guestbook.lib import clock
 from guestbook.settings import Settings
 from guestbook.storage import batch_delete
-from guestbook.storage.models import (
-    BIN_REQUESTS,
-    DELIVERIES,
-    INBOUND,
-    LIMITS,
-    LOGINS,
-    PASSES,
-    Source,
-    Webhook,
-)
+from guestbook.storage.database import Base
 
 PAUSE = 0.03  # seconds between two batches, for the web's turn
-KEEP_PASSES = timedelta(days=30)
-KEEP_CAUGHT = timedelta(days=7)
-KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only what is proven stays for longer
 
 
 def prune(engine: Engine, settings: Settings, *, until: float) -> int:
-    """Remove old deliveries, inbound events and what is over; stop when the monotonic clock is there.
+    """Remove old deliveries, inbound events and the like; stop at that moment of the monotonic clock.
 
-    Returns how many rows went, attempts not counted. What waits for a disabled webhook or source
-    goes when it is as old as failed ones may become; all others that wait stay.
+    Returns how many rows went, attempts not counted. Rows that wait for a disabled webhook or source go when
+    they are as old as failed ones may become; all other waiting rows stay.
     """
-    now = clock.now()
     removed = 0
-    for table, condition in _conditions(settings, now):
+    for table, condition in conditions(settings, clock.now()):
         while time.monotonic() < until:
             count = batch_delete.delete_batch(engine, table, condition)
             removed += count
@@ -44,26 +32,9 @@ def prune(engine: Engine, settings: Settings, *, until: float) -> int:
     return removed
 
 
-def _conditions(settings: Settings, now: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
-    keep_processed = now - timedelta(days=settings.keep_processed_days)
-    keep_failed = now - timedelta(days=settings.keep_failed_days)
-    rows = DELIVERIES.c
-    waits_in_vain = rows.webhook_id.in_(select(Webhook.id).where(Webhook.disabled_at.is_not(None)))
-    came = INBOUND.c
-    stays = came.source_id.in_(select(Source.id).where(Source.disabled_at.is_not(None)))
-    keep_unproven = now - KEEP_UNPROVEN
-    asks_for_proof = came.source_id.in_(select(Source.id).where(Source.verify != "none"))
-    refused = asks_for_proof & came.status.in_(("processed", "failed")) & (came.unproven_bytes > 0)
-    return [
-        (DELIVERIES, and_(rows.status == "processed", rows.finished_at < keep_processed)),
-        (DELIVERIES, and_(rows.status == "failed", rows.finished_at < keep_failed)),
-        (DELIVERIES, and_(rows.status == "new", rows.created_at < keep_failed, waits_in_vain)),
-        (INBOUND, and_(came.status == "processed", came.processed_at < keep_processed)),
-        (INBOUND, and_(came.status == "failed", came.processed_at < keep_failed)),
-        (INBOUND, and_(came.status == "new", came.received_at < keep_failed, stays)),
-        (INBOUND, and_(refused, came.id < ids.first_of(keep_unproven), came.processed_at < keep_unproven)),
-        (PASSES, PASSES.c.started_at < now - KEEP_PASSES),
-        (BIN_REQUESTS, BIN_REQUESTS.c.received_at < now - KEEP_CAUGHT),
-        (LOGINS, LOGINS.c.expires_at < now),
-        (LIMITS, LIMITS.c.last_at < now - rate_limit.FORGET_AFTER),
-    ]
+def conditions(settings: Settings, now: datetime) -> Iterator[tuple[Table, TextClause]]:
+    """Return the tables with the rules that say which of their rows go."""
+    moments = retention_rules.moments(settings.keep_processed_days, settings.keep_failed_days, now)
+    for table, rule in retention_rules.RULES:
+        used = {name: moments[name] for name in moments if f":{name}" in rule.split()}
+        yield Base.metadata.tables[table], text(rule).bindparams(**used)

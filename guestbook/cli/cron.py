@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from guestbook.background import cron as background_cron
 from guestbook.background import retention
 from guestbook.cli import output, terminal_log
+from guestbook.cli.pass_options import pass_options
 from guestbook.inbound.outcome_counts import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -25,37 +26,8 @@ NO_LIMIT = 10**9  # seconds
 log = logging.getLogger(__name__)
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(
-        (
-            click.option(
-                "--max-seconds",
-                type=output.FiniteRange(0.1, 86400),
-                default=50,
-                show_default=True,
-                help="Start nothing new after so many seconds.",
-            ),
-            click.option(
-                "--stay",
-                is_flag=True,
-                help="Wait for more until --max-seconds are over: deliveries go out at once.",
-            ),
-            click.option(
-                "--concurrency",
-                type=click.IntRange(1, 256),
-                default=32,
-                show_default=True,
-                help="Requests at once; at most a quarter of them to one webhook.",
-            ),
-            terminal_log.verbose_option("Tell what happens to each delivery."),
-        )
-    ):
-        function = option(function)
-    return function
-
-
 @click.command()
-@_options
+@pass_options
 @output.command
 def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Do all that is due: work through what came in, send webhooks, tidy up. Crontab runs this.
@@ -66,7 +38,7 @@ def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
 
 
 @click.command()
-@_options
+@pass_options
 @output.command
 def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Send the deliveries that are due, and nothing else."""

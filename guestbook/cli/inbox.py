@@ -11,6 +11,7 @@ from guestbook.background import cron
 from guestbook.cli import cron as commands
 from guestbook.cli import output, requeue, terminal_log
 from guestbook.cli.help_sections import Group
+from guestbook.cli.option_types import FiniteRange
 from guestbook.inbound import evaluate, event_view
 from guestbook.queries import listing
 from guestbook.storage.database import db
@@ -37,7 +38,7 @@ def inbox() -> None:
 @inbox.command()
 @click.option(
     "--max-seconds",
-    type=output.FiniteRange(0.1, 86400),
+    type=FiniteRange(0.1, 86400),
     default=50,
     show_default=True,
     help="Start nothing new after so many seconds.",

@@ -3,7 +3,6 @@
 import functools
 import json
 import logging
-import math
 import re
 import shlex
 import shutil
@@ -46,17 +45,6 @@ M = TypeVar("M", bound=Base)
 log = logging.getLogger(__name__)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-
-class FiniteRange(click.FloatRange):
-    """A number within limits. Click's own lets `nan` by, which is neither below nor above any limit."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Turn the option's text into a number."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
 
 
 def moment(_context: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from guestbook.cli import cron, output, terminal_log
+from guestbook.cli.option_types import FiniteRange
 from guestbook.lib.text import counted
 from guestbook.storage.database import db
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.option(
     "--max-seconds",
-    type=output.FiniteRange(0.1, 86400),
+    type=FiniteRange(0.1, 86400),
     default=50,
     show_default=True,
     help="Publish nothing new after so many seconds.",

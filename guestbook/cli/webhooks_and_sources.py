@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy import ColumnElement, func, select
 
-from guestbook.cli import output
+from guestbook.cli.option_types import FiniteRange
 from guestbook.queries import listing
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
@@ -20,7 +20,7 @@ def overlap_option(is_good: str) -> Callable[[F], F]:
     """Return the option for how long the old secret signs, or is good, beside a new one."""
     return click.option(
         "--overlap-hours",
-        type=output.FiniteRange(0, 24 * 30),
+        type=FiniteRange(0, 24 * 30),
         default=24,
         show_default=True,
         help=f"For how long the old secret {is_good} beside the new one.",

@@ -17,7 +17,7 @@ from guestbook.lib.errors import Refused
 from guestbook.queue import erasure
 from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
 
-REQUESTS = 200  # kept for each bin; retention.KEEP_CAUGHT says for how long
+REQUESTS = 200  # kept for each bin; retention_rules.KEEP_BIN_REQUESTS says for how long
 KEPT = 256 * 1024  # bytes of a body
 HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: so a bin takes 100 MB at the most
 BODY_LIMIT = 4000  # characters of the answer's body

@@ -1,6 +1,5 @@
 """Mend due times that a clock jump has left far in the future: no wait and no lease can explain them."""
 
-import socket
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, or_, select, update
 
-from guestbook.lib import clock, retry_policy
+from guestbook.lib import clock, host_name, retry_policy
 from guestbook.queue import leases
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -55,7 +54,9 @@ def repair(
     with engine.connect() as connection:
         previous = connection.scalar(select(func.max(Pass.started_at)))
         # Only this host's passes tell of its clock: another's may be ahead of ours for ever.
-        ours = connection.scalar(select(func.max(Pass.started_at)).where(Pass.host == host()))
+        ours = connection.scalar(
+            select(func.max(Pass.started_at)).where(Pass.host == host_name.of_this_host())
+        )
         went_back |= ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(settings, now, went_back)
         strange = connection.execute(_strange(limits, but)).first() or connection.execute(_odd(now)).first()
@@ -120,10 +121,5 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
     paused = Webhook.paused_until > limits.paused + leases.CLOCK_SKEW
     connection.execute(update(Webhook).where(paused).values(paused_until=None))
     if went_back:  # or each coming pass would take the old ones for a sign of another jump
-        mine = Pass.host == host()
+        mine = Pass.host == host_name.of_this_host()
         connection.execute(update(Pass).where(Pass.started_at > now, mine).values(started_at=now))
-
-
-def host() -> str:
-    """Return the name by which this host's passes are known."""
-    return socket.gethostname()[:100]

@@ -51,10 +51,15 @@ def of_file(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string()
 
 
+def plain_path(url: str) -> str | None:
+    """Return the path of an SQLite file that is opened without options; None for any other database."""
+    plain = PLAIN.fullmatch(url)
+    return plain[1] if plain else None
+
+
 def check_access(data_dir: Path, url: str) -> None:
     """Refuse an SQLite file that exists and cannot be written: SQLite itself does not say why."""
-    plain = PLAIN.fullmatch(url)
-    file = plain[1] if plain else url.startswith("sqlite") and _parts(url).database
+    file = plain_path(url) or (url.startswith("sqlite") and _parts(url).database)
     if not file or file.startswith((":memory:", "file:")):
         return
     for name in (file, *(file + suffix for suffix in SQLITE_SUFFIXES)):

@@ -15,6 +15,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from guestbook.storage.sqlite_setup import primary_code
+
 
 class Fault(Enum):
     """The kinds of error, each with the sentence for the owner."""
@@ -92,11 +94,6 @@ def fault_of(error: SQLAlchemyError) -> Fault:
     return _by_code(error)
 
 
-def is_locked(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that another has the lock."""
-    return _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
 def words(error: SQLAlchemyError) -> str:
     """Return the first line of the driver's words; PyMySQL puts a number before them."""
     said = getattr(error, "orig", None) or error
@@ -117,7 +114,7 @@ def _by_code(error: DBAPIError) -> Fault:
 
 
 def _of_sqlite(error: sqlite3.Error) -> Fault:
-    code, said = _primary(error), str(error)
+    code, said = primary_code(error), str(error)
     if code in SQLITE_AWAY:
         return Fault.AWAY
     if code in SQLITE_DAMAGED:
@@ -141,7 +138,3 @@ def _of_mariadb(code: int) -> Fault:
     if code in MARIADB_DAMAGED:
         return Fault.DAMAGED
     return MARIADB_FAULTS.get(code, Fault.BROKEN)
-
-
-def _primary(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import ids
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, sqlite_setup
 
 ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
 BYTES = 100_000  # what SQLite is given; with a cache of one page it must write most of that before a commit
@@ -28,7 +28,7 @@ def why_not(engine: Engine) -> str | None:
                 connection.execute(ROW, {"name": f"try {ids.new()}", "value": "x" * size})
                 connection.rollback()
     except DBAPIError as error:
-        busy = isinstance(error.orig, sqlite3.Error) and database_errors.is_locked(error.orig)
+        busy = isinstance(error.orig, sqlite3.Error) and sqlite_setup.is_locked(error.orig)
         if busy or isinstance(error.orig, TimeoutError):  # another process, or a thread of ours
             return None
         return database_errors.words(error)

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from guestbook.background import cron, retention
+from guestbook.background import cron, retention, retention_rules
 from guestbook.inbound import ingest
 from guestbook.lib import clock, ids
 from guestbook.queries import source_status
@@ -197,7 +197,7 @@ def test_the_page_says_what_they_take_and_when_it_is_full(app: Flask, client: Fl
 def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
     signed, open_ = source(), inbound_factories.source("open", action="log", template=None)
     now = clock.now()
-    week = retention.KEEP_UNPROVEN
+    week = retention_rules.KEEP_UNPROVEN
     for source_id, status, unproven, age in (
         (signed, "failed", 900, week + DAY),
         (signed, "processed", 900, week + DAY),  # a repeat

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import settings
-from guestbook.storage import column_types, database, engine_setup
+from guestbook.storage import column_types, database, engine_setup, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import need, running, settings_for
@@ -27,7 +27,7 @@ from tests.support import databases, factories
 from tests.support.databases import default_mode
 
 PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engine_setup.FOR_PASSES.read * 1000}
-PRAGMAS["journal_size_limit"] = engine_setup.JOURNAL_LIMIT
+PRAGMAS["journal_size_limit"] = sqlite_setup.JOURNAL_LIMIT
 on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
 
 
@@ -80,7 +80,7 @@ def test_the_pragmas_are_in_force_on_every_connection(book: Engine) -> None:
 def test_a_journal_that_has_grown_shrinks_when_nobody_reads_it_any_more(
     book: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_setup, "JOURNAL_LIMIT", 100_000)
+    monkeypatch.setattr(sqlite_setup, "JOURNAL_LIMIT", 100_000)
     book.dispose()
     wal = tmp_path / "book.db-wal"
     with book.connect() as reader:
@@ -220,7 +220,7 @@ def test_a_book_whose_mode_cannot_be_changed_now_is_used_as_it_is(tmp_path: Path
         other.execute("BEGIN EXCLUSIVE")
         raw = sqlite3.connect(path, isolation_level=None)
         raw.execute("PRAGMA busy_timeout = 0")
-        engine_setup._set_journal(raw, "wal")
+        sqlite_setup.set_journal(raw, "wal")
         other.rollback()
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         raw.close()

@@ -153,7 +153,7 @@ def failed_deliveries(_: str) -> object:
 
 def old_deliveries(_: str) -> object:
     with db.engine.connect() as connection:
-        [(table, processed), *_rest] = retention._conditions(factories.settings(), clock.now())
+        [(table, processed), *_rest] = retention.conditions(factories.settings(), clock.now())
         return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
 
 

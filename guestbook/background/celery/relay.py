@@ -12,7 +12,7 @@ from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.window import TOKEN, Belt
 from guestbook.background.cron import Stage
-from guestbook.lib import clock, file_lock, retry_policy
+from guestbook.lib import clock, file_lock, host_name, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
@@ -112,7 +112,7 @@ def _open_sources(now: datetime) -> Any:
 
 
 def _last_end(engine: Engine) -> datetime | None:
-    mine = Pass.finished_at <= clock.now(), Pass.host == clock_repair.host()
+    mine = Pass.finished_at <= clock.now(), Pass.host == host_name.of_this_host()
     with engine.connect() as connection:
         return connection.scalar(select(func.max(Pass.finished_at)).where(*mine))
 

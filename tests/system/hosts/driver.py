@@ -4,7 +4,7 @@ import sys
 from datetime import timedelta
 
 from guestbook.lib import clock
-from guestbook.storage import database, engine_setup
+from guestbook.storage import database, server_setup
 from tests.system.chaos import driver, points
 from tests.system.hosts import namespaces
 
@@ -23,8 +23,8 @@ def clock_behind() -> None:
 
 def hasty() -> None:
     """Give a server up ten times as soon."""
-    engine_setup.SILENCE = 3
-    engine_setup.CONNECT_WAIT = 1
+    server_setup.SILENCE = 3
+    server_setup.CONNECT_WAIT = 1
     database.PATIENCE = 1.0
 
 

@@ -1,0 +1,107 @@
+"""A pass with nothing to do, on SQLite. It is the usual one, so it needs neither an app nor SQLAlchemy.
+
+Anything due, unusual or broken is left to the whole pass in cron.py. So is the first pass of each hour, which
+does the rest of the housekeeping.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from guestbook.background import retention_rules
+from guestbook.lib import clock, file_lock, host_name, ids, retry_policy
+from guestbook.settings import Settings, database_url
+from guestbook.storage import file_identity, sqlite_setup
+
+SCHEMA = Path(__file__).parents[1] / "schema.sql"
+LOCK_WAIT = 1.0  # seconds for other writers
+COLUMNS = """
+    SELECT tables.name, columns.name FROM sqlite_master tables JOIN pragma_table_info(tables.name) columns
+    WHERE tables.type = 'table'
+"""
+# What a whole pass would do, and how to find it. A query may find too much, but never too little.
+WORK = {
+    "send": """
+        SELECT 1 FROM webhooks WHERE disabled_at IS NULL AND coalesce(paused_until, '') <= :now
+        AND EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND due_at <= :now)
+    """,
+    "repair due times after a clock jump": """
+        SELECT 1 FROM webhooks WHERE paused_until > :farthest OR EXISTS (
+            SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND due_at > :now
+            AND (claimed_by IS NOT NULL OR attempts = 0 OR due_at > :farthest))
+    """,
+    "process inbound events": """
+        SELECT 1 FROM sources WHERE EXISTS (
+            SELECT 1 FROM inbound_events WHERE source_id = sources.id
+            AND (due_at > :now OR due_at <= :now AND sources.disabled_at IS NULL))
+    """,
+    "count the sources' budgets": """
+        SELECT 1 FROM sources WHERE unproven_bytes <> (
+            SELECT coalesce(sum(unproven_bytes), 0) FROM inbound_events WHERE source_id = sources.id
+            AND status IN ('new', 'processed', 'failed') AND unproven_bytes > 0)
+    """,
+    **{f"prune: {rule}": f"SELECT 1 FROM {table} WHERE {rule}" for table, rule in retention_rules.RULES},
+}
+
+
+def run(settings: Settings) -> bool:
+    """Run the pass if there is nothing to do; return whether that was so."""
+    file = database_url.plain_path(settings.database_url)
+    if file is None or not (path := settings.data_dir / file).is_file():
+        return False
+    try:
+        with _opened(path) as connection:
+            now = clock.now()
+            if not _is_whole(connection) or not _is_idle(connection, settings, now):
+                return False
+            with file_lock.taken(settings.data_dir / file_lock.PASS) as held:
+                if held:  # else another pass is running, and does the work
+                    _record(connection, now)
+            return True
+    except (sqlite3.Error, MemoryError):  # the whole pass says what is wrong
+        return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file as the application does; raise FileReplaced if the path holds another file at the end."""
+    file, info = file_identity.OpenFile(str(path)), dict[str, file_identity.Opened]()
+    file.prepare(info)
+    with closing(sqlite3.connect(path, timeout=LOCK_WAIT, isolation_level=None)) as connection:
+        sqlite_setup.set_pragmas(connection, "wal", LOCK_WAIT)
+        file.note(info)
+        yield connection
+        file_identity.check(info)
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether the book has all columns of schema.sql; about an older one the whole pass complains."""
+    with closing(sqlite3.connect(":memory:")) as new:
+        new.executescript(SCHEMA.read_text())
+        return set(new.execute(COLUMNS)) <= set(connection.execute(COLUMNS))
+
+
+def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) -> bool:
+    """Whether the last pass was in this hour, and there has been nothing to do since."""
+    text = clock.to_text(now)
+    previous = connection.execute("SELECT max(started_at) FROM passes").fetchone()[0] or ""
+    if previous[: len("2026-01-31T23")] != text[: len("2026-01-31T23")] or previous > text:
+        return False
+    moments = retention_rules.moments(settings.keep_processed_days, settings.keep_failed_days, now)
+    moments["farthest"] = clock.to_text(now + retry_policy.longest_wait(settings.retry_schedule))
+    return not any(connection.execute(f"{query} LIMIT 1", moments).fetchone() for query in WORK.values())
+
+
+def _record(connection: sqlite3.Connection, started_at: datetime) -> None:
+    sqlite_setup.begin_immediate(connection, time.monotonic() + LOCK_WAIT)
+    row = ids.new(), clock.to_text(started_at), clock.to_text(clock.now()), host_name.of_this_host()
+    connection.execute(
+        "INSERT INTO passes (id, started_at, finished_at, host, processed, retried, failed)"
+        " VALUES (?, ?, ?, ?, 0, 0, 0)",
+        row,
+    )
+    connection.execute("COMMIT")
+    sqlite_setup.clear_wal(connection)

@@ -1,0 +1,51 @@
+"""What is too old, in SQL that all databases understand. An idle pass uses it without SQLAlchemy."""
+
+from datetime import datetime, timedelta
+
+from guestbook.lib import clock, ids
+
+KEEP_PASSES = timedelta(days=30)
+KEEP_BIN_REQUESTS = timedelta(days=7)
+KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only proven ones stay longer
+KEEP_LIMITS = timedelta(days=1)  # counts of the rate limits, after the last hit
+
+RULES = (  # a table, and which of its rows go
+    ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
+    ("deliveries", "status = 'failed' AND finished_at < :keep_failed"),
+    (
+        "deliveries",
+        "status = 'new' AND created_at < :keep_failed"
+        " AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL)",
+    ),
+    ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),
+    ("inbound_events", "status = 'failed' AND processed_at < :keep_failed"),
+    (
+        "inbound_events",
+        "status = 'new' AND received_at < :keep_failed"
+        " AND source_id IN (SELECT id FROM sources WHERE disabled_at IS NOT NULL)",
+    ),
+    (
+        "inbound_events",
+        "source_id IN (SELECT id FROM sources WHERE verify <> 'none') AND status IN ('processed', 'failed')"
+        " AND unproven_bytes > 0 AND id < :keep_unproven_id AND processed_at < :keep_unproven",
+    ),
+    ("passes", "started_at < :keep_passes"),
+    ("bin_requests", "received_at < :keep_bin_requests"),
+    ("sessions", "expires_at < :now"),
+    ("limits", "last_at < :keep_limits"),
+)
+
+
+def moments(keep_processed_days: int, keep_failed_days: int, now: datetime) -> dict[str, str]:
+    """Return the values of the names with a colon."""
+    ages = {
+        "now": timedelta(0),
+        "keep_processed": timedelta(days=keep_processed_days),
+        "keep_failed": timedelta(days=keep_failed_days),
+        "keep_unproven": KEEP_UNPROVEN,
+        "keep_passes": KEEP_PASSES,
+        "keep_bin_requests": KEEP_BIN_REQUESTS,
+        "keep_limits": KEEP_LIMITS,
+    }
+    values = {name: clock.to_text(now - age) for name, age in ages.items()}
+    return {**values, "keep_unproven_id": ids.first_of(now - KEEP_UNPROVEN)}

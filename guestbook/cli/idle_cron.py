@@ -1,0 +1,64 @@
+"""`flask cron` before any application is loaded: Flask finds it as a plugin, by the entry point in setup.cfg.
+
+It runs a pass that has nothing to do, and hands over to the command in cron.py if there is anything.
+"""
+
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from guestbook import settings
+from guestbook.background import idle_pass
+from guestbook.cli import terminal_log
+from guestbook.cli.pass_options import pass_options
+
+GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # as --app names it
+
+
+class IdleCron(click.Command):
+    """Parses cron's options like the application's command, which takes over if there is anything to do."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Run the pass and return a context with nothing left to do, or else the other command's context."""
+        assert parent
+        info = parent.ensure_object(ScriptInfo)
+        if info.create_app is not None or info.app_import_path not in GUESTBOOK:
+            return _command_of(info.load_app(), parent).make_context(info_name, args, parent, **extra)
+        try:
+            context = super().make_context(info_name, [*args], parent, **extra)
+        except click.UsageError:  # or --help: the other command answers
+            pass
+        else:
+            if _is_done(context):
+                return context
+        from guestbook.cli import cron as whole_pass
+        from guestbook.storage import configured_app
+
+        parent.with_resource(configured_app.make(Flask).app_context())
+        return whole_pass.cron.make_context(info_name, args, parent, **extra)
+
+
+def _is_done(context: click.Context) -> bool:
+    """Run the pass if nothing is due and nobody wants to see or wait for more."""
+    with context.scope(cleanup=False):
+        if context.params["stay"] or terminal_log.is_verbose():
+            return False
+        try:
+            read = settings.load()
+        except settings.SettingsError:
+            return False
+        with terminal_log.shown(read.log_format):
+            return idle_pass.run(read)
+
+
+def _command_of(app: Flask, group: click.Context) -> click.Command:
+    """Return the command of this name that another application has."""
+    group.with_resource(app.app_context())
+    return app.cli.get_command(group, "cron") or group.fail("No such command 'cron'.")
+
+
+cron = pass_options(IdleCron("cron", add_help_option=False, hidden=True))

@@ -1,0 +1,32 @@
+"""A Flask application with its settings and its database: all that a pass needs. create_app adds the rest."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from flask import Flask
+
+from guestbook import settings
+from guestbook.settings import flask_config
+from guestbook.storage import database
+
+A = TypeVar("A", bound=Flask)
+
+
+def make(kind: type[A], given: Mapping[str, object] | None = None) -> A:
+    """Make the application from the environment, or from the given settings or configuration of Flask.
+
+    A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
+    where another exception would be a traceback.
+    """
+    try:
+        config = flask_config.read(given)
+        read = settings.load(config.environ, alone=config.is_alone)
+    except settings.SettingsError as error:
+        raise SystemExit(f"Error: {error}") from None
+    app = kind("guestbook", instance_path=str(read.data_dir))
+    app.secret_key = read.secret_key
+    app.config["GUESTBOOK"] = read
+    app.config.update(config.for_flask)
+    app.extensions["guestbook"] = config  # a test's folder lives as long as the app
+    database.init_app(app, read)
+    return app

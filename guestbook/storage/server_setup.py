@@ -1,0 +1,65 @@
+"""A connection to PostgreSQL or MariaDB: its limits, and when each side takes the other for lost."""
+
+import socket
+from contextlib import closing, suppress
+from typing import Any
+
+CONNECT_WAIT = 10  # seconds for a new connection
+SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
+
+
+def options(url: str) -> dict[str, Any]:
+    """Return the keywords of `create_engine`."""
+    connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
+    if url.partition(":")[0].endswith("pymysql"):
+        connect_args["charset"] = "utf8mb4"
+    else:  # libpq's words for what _notice_silence does
+        connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
+        connect_args["tcp_user_timeout"] = SILENCE * 1000
+    # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
+    return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args}
+
+
+def set_limits(raw: Any, *, is_postgresql: bool, may_idle: bool, lock_wait: int) -> None:
+    """Set on a new connection what no URL can: the server ends idle transactions, which frees their locks.
+
+    So it does with statements that wait longer than `lock_wait` seconds for a lock, unless that is 0. In the
+    middle of a statement PostgreSQL waits for the rest of it, but not for a host that TCP finds gone.
+    """
+    idle = 0 if may_idle else SILENCE
+    with closing(raw.cursor()) as cursor:
+        cursor.execute(_of_postgresql(idle, lock_wait) if is_postgresql else _of_mariadb(idle, lock_wait))
+    raw.commit()
+    if isinstance(own := getattr(raw, "_sock", None), socket.socket):  # PyMySQL's
+        _notice_silence(own)
+
+
+def _of_postgresql(idle: int, lock_wait: int) -> str:
+    values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
+    values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in values.items())
+
+
+def _of_mariadb(idle: int, lock_wait: int) -> str:
+    locks = f", innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait}" if lock_wait else ""
+    return f"SET idle_transaction_timeout = {idle}{locks}"  # and net_read_timeout is 30 by default
+
+
+def _probes() -> dict[str, int]:
+    """Return after how many seconds TCP probes a silent peer, how often, and how many seconds apart."""
+    return {"idle": SILENCE // 3, "count": 4, "interval": max(1, SILENCE // 6)}
+
+
+def _notice_silence(own: socket.socket) -> None:
+    """Let TCP end a connection over which nothing comes back, whether we send or wait.
+
+    Without this a host that is cut off waits a quarter of an hour, or for ever. PyMySQL's own time-out would
+    also end statements that take long.
+    """
+    names = {"idle": "TCP_KEEPIDLE", "interval": "TCP_KEEPINTVL", "count": "TCP_KEEPCNT"}
+    options = {names[name]: value for name, value in _probes().items()}
+    with suppress(OSError):  # a Unix socket has no such options
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {**options, "TCP_USER_TIMEOUT": SILENCE * 1000}.items():
+            if hasattr(socket, name):  # they are Linux's; others have some of them
+                own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,0 +1,234 @@
+"""A pass with nothing to do ends without an application; whatever there is to do goes to the whole pass."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from guestbook.background import cron, idle_pass, retention_rules
+from guestbook.lib import clock, file_lock, ids
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Bin, BinRequest, Limit, Login, Pass
+from tests.conftest import running, settings_for
+from tests.support import factories
+
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+HEAVY = {"sqlalchemy", "flask_sqlalchemy", "requests", "urllib3", "jsonschema", "waitress", "celery"}
+ROOMS = {"web", "inbound", "comments", "outbound", "queue", "queries", "auth", "transport"}
+
+
+@pytest.fixture(autouse=True)
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A book on SQLite that a whole pass has just tidied."""
+    noon = clock.now().replace(hour=12, minute=30)
+    monkeypatch.setattr(clock, "now", lambda: noon)  # no hour ends during a test
+    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+    with running(environ) as app, app.app_context():
+        cron.run(db.engine, factories.settings(), cron.Options())
+        yield environ
+        db.session.remove()
+
+
+def is_idle(**changes: object) -> bool:
+    return idle_pass.run(replace(factories.settings(), **changes))  # type: ignore[arg-type]  # by name
+
+
+def passes() -> list[Pass]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Pass).order_by(Pass.id)))
+
+
+def test_a_pass_with_nothing_to_do_leaves_its_row_as_a_whole_one_does() -> None:
+    assert is_idle()
+    assert is_idle()
+    whole, *idle = passes()
+    for row in idle:
+        assert row.finished_at >= row.started_at >= whole.started_at
+        assert (row.host, row.processed, row.retried, row.failed) == (whole.host, 0, 0, 0)
+    assert len(idle) == 2
+
+
+def test_what_no_pass_can_act_on_now_keeps_a_pass_idle() -> None:
+    now = clock.now()
+    factories.delivery(factories.webhook(disabled_at=now, disabled_reason="gone"))
+    factories.delivery(factories.webhook(paused_until=now + MINUTE))
+    factories.delivery(factories.webhook(), due_at=now + MINUTE, attempts=1, claims=1)
+    factories.inbound(factories.source(disabled_at=now))
+    factories.delivery(factories.webhook(), status="processed", finished_at=now)
+    assert is_idle()
+
+
+def delivery(**values: object) -> None:
+    factories.delivery(factories.webhook(), **values)
+
+
+def old(days: int, **values: object) -> None:
+    delivery(finished_at=clock.now() - days * DAY, **values)
+
+
+def inbound(**values: object) -> None:
+    factories.inbound(factories.source(), **values)
+
+
+def store(model: type, **values: object) -> None:
+    with database.write(db.engine) as connection:
+        connection.execute(insert(model).values(**values))
+
+
+def bin_request() -> None:
+    times = {"created_at": clock.now(), "received_at": clock.now() - 8 * DAY}
+    shared = {"id": ids.new(), "name": "b", "token": "t", "answer_status": 200, "answer_body": ""}
+    store(
+        Bin, **shared, answer_type="", delay_milliseconds=0, failures_left=0, created_at=times["created_at"]
+    )
+    caught = {"bin_id": shared["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
+    more = {"encoding": "text", "size": 0, "answered": 200, "received_at": times["received_at"]}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(BinRequest.__table__).values(id=ids.new(), **caught, **more))  # type: ignore[arg-type]
+
+
+def refused() -> None:
+    week_ago = clock.now() - 8 * DAY
+    asks_for_proof = factories.source(verify="github", secret="s" * 24, unproven_bytes=9)
+    values = {"id": ids.first_of(week_ago), "status": "failed", "processed_at": week_ago}
+    factories.inbound(asks_for_proof, **values, unproven_bytes=9)
+
+
+def budget() -> None:
+    factories.source(unproven_bytes=7)
+
+
+def disabled_webhook_with_an_old_delivery() -> None:
+    hook = factories.webhook(disabled_at=clock.now(), disabled_reason="gone")
+    factories.delivery(hook, created_at=clock.now() - 91 * DAY)
+
+
+def disabled_source_with_an_old_event() -> None:
+    factories.inbound(factories.source(disabled_at=clock.now()), received_at=clock.now() - 91 * DAY)
+
+
+def login() -> None:
+    past = clock.now() - MINUTE
+    store(Login, id="x", browser="b", created_at=past, expires_at=past)
+
+
+def limit() -> None:
+    past = clock.now() - 2 * DAY
+    store(Limit, who="x", hits=1, since=past, last_at=past)
+
+
+def pass_at(distance: timedelta) -> None:
+    at = clock.now() + distance
+    store(Pass, id=ids.new(), started_at=at, host="h", processed=0, retried=0, failed=0)
+
+
+WORK: dict[str, Callable[[], None]] = {
+    "a due delivery": delivery,
+    "a lease": lambda: delivery(due_at=clock.now() + MINUTE, claimed_by="x", claims=1),
+    "a first attempt in the future": lambda: delivery(due_at=clock.now() + MINUTE),
+    "a retry after years": lambda: delivery(due_at=clock.now() + 999 * DAY, attempts=1, claims=1),
+    "a pause for years": lambda: factories.webhook(paused_until=clock.now() + 999 * DAY) and None,
+    "an inbound event": inbound,
+    "an inbound event under a lease": lambda: inbound(due_at=clock.now() + MINUTE, claimed_by="x", claims=1),
+    "a source's budget": budget,
+    "an old processed delivery": lambda: old(31, status="processed"),
+    "an old failed delivery": lambda: old(91, status="failed"),
+    "an old delivery of a disabled webhook": disabled_webhook_with_an_old_delivery,
+    "an old processed event": lambda: inbound(status="processed", processed_at=clock.now() - 31 * DAY),
+    "an old failed event": lambda: inbound(status="failed", processed_at=clock.now() - 91 * DAY),
+    "an old event of a disabled source": disabled_source_with_an_old_event,
+    "a refused event": refused,
+    "an old pass": lambda: pass_at(-31 * DAY),
+    "an old bin request": bin_request,
+    "a login that is over": login,
+    "an old rate limit": limit,
+    "a pass in the future": lambda: pass_at(5 * MINUTE),
+}
+
+
+def test_the_table_of_work_has_all_that_retention_removes() -> None:
+    assert len([name for name in WORK if name.startswith(("an old", "a refused", "a login"))]) == len(
+        retention_rules.RULES
+    )
+
+
+@pytest.mark.parametrize("what", WORK)
+def test_work_is_left_to_the_whole_pass(what: str) -> None:
+    WORK[what]()
+    before = len(passes())
+    assert not is_idle()
+    assert len(passes()) == before
+
+
+def test_the_first_pass_of_an_hour_is_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = clock.now() + timedelta(minutes=31)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert not is_idle()
+
+
+def test_an_older_book_is_left_to_the_pass_that_says_so() -> None:
+    with database.write(db.engine) as connection:
+        connection.execute(text("ALTER TABLE tokens DROP COLUMN last_used_at"))
+    assert not is_idle()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database at all, but long enough to be one" * 99])
+def test_a_missing_or_broken_file_is_left_to_the_pass_that_says_so(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.db"
+    if content is not None:
+        path.write_bytes(content)
+    assert not is_idle(database_url=f"sqlite:///{path}")
+    assert path.exists() == (content is not None)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://me@127.0.0.1:1/book", "sqlite:///guestbook.db?journal_mode=delete"]
+)
+def test_servers_and_databases_with_options_are_left_to_the_whole_pass(url: str) -> None:
+    assert not is_idle(database_url=url)
+
+
+def test_a_pass_beside_a_running_one_leaves_no_row(tmp_path: Path) -> None:
+    with file_lock.taken(tmp_path / file_lock.PASS):
+        assert is_idle()
+    assert len(passes()) == 1
+
+
+def test_a_writer_that_does_not_end_is_left_to_the_pass_that_waits_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle_pass, "LOCK_WAIT", 0.01)
+    with closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not is_idle()
+
+
+def test_cron_imports_neither_the_database_library_nor_what_sends_when_nothing_is_due(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the process has the real clock
+    with database.write(db.engine) as connection:
+        connection.execute(update(Pass).values(started_at=clock.now()))
+    code = (
+        "import sys; from flask.cli import main\n"
+        "sys.argv = ['flask', '--app', 'guestbook', 'cron', '--max-seconds', '9']\n"
+        "try: main()\nfinally: print(*sys.modules)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    imported = set(done.stdout.split())
+    assert not imported & HEAVY
+    assert not imported & {f"guestbook.{room}" for room in ROOMS}
+    assert len(passes()) == 2
