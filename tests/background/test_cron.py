@@ -20,7 +20,7 @@ from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from tests.conftest import run
 from tests.support.measure import quickest
-from tests.support.processes import free_port
+from tests.support.processes import free_port, started
 from tests.support.receiver import HANG, Answer, Receiver, in_a_process
 from tests.system.chaos.book import Book
 from tests.system.chaos.forks import Forks
@@ -390,13 +390,10 @@ def serving(environ: Mapping[str, str]) -> Iterator[str]:
     """Run the site in a process of its own and give its address."""
     port = free_port()
     command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "--threads=8", "--call"]
-    with subprocess.Popen([*command, "guestbook:create_app"], env={**PLAIN, **environ}) as process:
-        try:
-            site = f"http://127.0.0.1:{port}"
-            until(lambda: is_up(site), 20)
-            yield site
-        finally:
-            process.kill()
+    with started([*command, "guestbook:create_app"], env={**PLAIN, **environ}):
+        site = f"http://127.0.0.1:{port}"
+        until(lambda: is_up(site), 20)
+        yield site
 
 
 def is_up(site: str) -> bool:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook import settings
 from guestbook.storage import database, engine_setup, models
 from guestbook.storage.database import SCHEMA, Base
-from tests.conftest import need
-from tests.support import databases
+from tests.conftest import need, need_server, settings_for
+from tests.support import databases, ready_databases
 
 SQL = SCHEMA.read_text()
 TABLES = {"comments", "replies", "webhooks", "deliveries", "attempts", "passes", "days"}
@@ -24,14 +24,14 @@ TABLES |= {"settings", "sessions", "tokens", "limits"}
 TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_requests"}
 COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token
 
-SECRET = {"GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}
+KINDS = ("sqlite-wal", "postgresql", "mariadb")  # another journal makes no other tables
 
 Description = dict[str, dict[str, Any]]
 
 
 @contextmanager
 def engine_on(url: str) -> Iterator[Engine]:
-    read = settings.load({"GUESTBOOK_DATA_DIR": "/nowhere", "GUESTBOOK_DATABASE_URL": url, **SECRET})
+    read = settings.load(settings_for(Path("/nowhere"), url))
     bare = make_url(url).difference_update_query(["journal_mode"])
     engine = create_engine(bare, **engine_setup.options(read))
     engine_setup.set_up(engine, "delete" if "journal_mode" in url else "wal")
@@ -41,16 +41,15 @@ def engine_on(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-@pytest.fixture(params=databases.MODES)
-def mode(request: pytest.FixtureRequest) -> str:
-    if request.param in databases.SERVERS:
-        need(request.param)
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    need_server(request.param)
     return str(request.param)
 
 
 @pytest.fixture
-def empty(mode: str, tmp_path: Path) -> Iterator[str]:
-    with databases.fresh(mode, tmp_path) as url:
+def empty(kind: str, tmp_path: Path) -> Iterator[str]:
+    with databases.fresh(kind, tmp_path) as url:
         yield url
 
 
@@ -115,26 +114,28 @@ def test_the_package_carries_the_file_at_the_root() -> None:
 # --- the models agree with it
 
 
-def test_schema_and_models_agree(mode: str, tmp_path: Path) -> None:
+def test_schema_and_models_agree(kind: str, tmp_path: Path, stated: Description) -> None:
     """Make the tables once by schema.sql and once by the models, and let the database describe both."""
-    assert made(mode, tmp_path / "by_schema", database.create_tables) == by_models(mode, tmp_path)
+    assert made(kind, tmp_path, database.create_tables) == stated
 
 
-def by_models(mode: str, folder: Path) -> Description:
+@pytest.fixture(scope="module")
+def stated(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Description:
+    """What the models say on that kind of database."""
     assert models.Comment.metadata is Base.metadata
-    return made(mode, folder / "by_models", Base.metadata.create_all)
+    return made(kind, tmp_path_factory.mktemp("stated"), Base.metadata.create_all)
 
 
-def made(mode: str, folder: Path, make: Callable[[Engine], None]) -> Description:
+def made(kind: str, folder: Path, make: Callable[[Engine], None]) -> Description:
     folder.mkdir(parents=True, exist_ok=True)
-    with databases.fresh(mode, folder) as url, engine_on(url) as engine:
+    with databases.fresh(kind, folder) as url, engine_on(url) as engine:
         make(engine)
         return described(engine)
 
 
-def described(engine: Engine) -> Description:
+def described(on: Engine | Connection) -> Description:
     """What the database says of its tables, as plain data."""
-    seen = inspect(engine)
+    seen = inspect(on)
     return {
         table: {
             "columns": [
@@ -216,29 +217,59 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.parametrize("kind", ["sqlite-wal", "postgresql", "mariadb"])
-def test_each_deliberate_mistake_is_caught(
-    kind: str, mistake: str, tmp_path: Path, stated: dict[str, Description]
-) -> None:
-    if kind in databases.SERVERS:
-        need(kind)
+def test_each_deliberate_mistake_is_caught(book: Engine, mistake: str, stated: Description) -> None:
     right, wrong = MISTAKES[mistake]
     assert right in SQL
-    if kind not in stated:
-        stated[kind] = by_models(kind, tmp_path)
-    assert made(kind, tmp_path, lambda engine: run(engine, SQL.replace(right, wrong, 1))) != stated[kind]
+    assert with_changes(book, SQL.replace(right, wrong, 1)) != stated
+
+
+def test_what_is_no_mistake_is_not_caught(book: Engine, stated: Description) -> None:
+    assert with_changes(book, SQL.replace("TEXT NOT NULL", "TEXT  NOT NULL")) == stated
 
 
 @pytest.fixture(scope="module")
-def stated() -> dict[str, Description]:
-    """What the models say on each kind of database, made when it is first asked for."""
-    return {}
+def book(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A database for one mistake after the other, with its tables where it cannot make them for a moment."""
+    with databases.fresh(kind, tmp_path_factory.mktemp("book")) as url, engine_on(url) as engine:
+        if kind == "mariadb":
+            database.create_tables(engine)
+        yield engine
 
 
-def run(engine: Engine, sql: str) -> None:
-    with database.write(engine) as connection:
-        for statement in database.statements(sql):
-            connection.exec_driver_sql(statement)
+def with_changes(book: Engine, sql: str) -> Description:
+    """What a database says whose tables were made by another text."""
+    statements = database.statements(sql)
+    if book.dialect.name not in ("mysql", "mariadb"):
+        with book.connect() as connection:
+            run(connection, statements)
+            return described(connection)  # and they are gone again
+    right = database.statements(SQL)
+    tables = {table_of(statement) for statement in {*right} ^ {*statements}}
+    try:
+        make_again(book, tables, statements)
+        return described(book)
+    finally:
+        make_again(book, tables, right)
+
+
+def make_again(book: Engine, tables: set[str], statements: list[str]) -> None:
+    """Make these tables anew; to make all of them would take a second."""
+    with database.write(book) as connection:
+        run(connection, ["SET FOREIGN_KEY_CHECKS = 0", *(f"DROP TABLE IF EXISTS {name}" for name in tables)])
+        run(connection, [statement for statement in statements if table_of(statement) in tables])
+        run(connection, ["SET FOREIGN_KEY_CHECKS = 1"])
+
+
+def table_of(statement: str) -> str:
+    """The table that a statement makes, or whose index it makes."""
+    found = re.match(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)|CREATE .*\bON (\w+)", statement)
+    assert found, statement
+    return found[1] or found[2]
+
+
+def run(connection: Connection, statements: list[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
 
 
 # --- the rules that the tables themselves keep
@@ -287,10 +318,10 @@ def insert(engine: Engine, row: Mapping[str, object], table: str = "comments") -
 
 
 @pytest.fixture
-def filled(empty: str) -> Iterator[Engine]:
+def filled(kind: str, tmp_path: Path) -> Iterator[Engine]:
     """Tables with one good row each."""
-    with engine_on(empty) as engine:
-        database.create_tables(engine)
+    with ready_databases.with_tables(kind, tmp_path) as url, engine_on(url) as engine:
+        ready_databases.make_tables(engine, url)
         for table, row in OF.items():
             insert(engine, row, table)
         yield engine

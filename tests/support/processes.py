@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 import html5lib
 
+from tests.support import guard
 from tests.web import visitor
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,8 @@ def copy_of_the_checkout(to: Path) -> Path:
         if (ROOT / name).is_symlink() or (ROOT / name).exists():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name, follow_symlinks=False)
+    for folder in (ROOT / "guestbook").rglob("__pycache__"):  # or each copy would compile all of it
+        shutil.copytree(folder, to / folder.relative_to(ROOT), dirs_exist_ok=True)
     return to
 
 
@@ -62,12 +65,14 @@ def started(command: list[str], **options: Any) -> Iterator["Started"]:
         **options,
     ) as process:
         one = Started(process)
+        guard.add(process.pid)
         try:
             yield one
         finally:
             for number in one.members():
                 with suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
+            guard.discard(process.pid)
 
 
 class Started:

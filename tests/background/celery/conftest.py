@@ -8,8 +8,8 @@ import pytest
 from tests.background.celery import rabbit
 from tests.background.celery.rabbit import Node, Vhost
 from tests.background.celery.works import Works
-from tests.conftest import need, settings_for
-from tests.support import databases
+from tests.conftest import need, need_server, settings_for
+from tests.support import ready_databases
 from tests.system.chaos.book import Book
 from tests.system.chaos.forks import Forks
 
@@ -35,9 +35,8 @@ def vhost(_node: Node) -> Iterator[Vhost]:
 @pytest.fixture(params=["sqlite-wal", "postgresql"])
 def environ(request: pytest.FixtureRequest, tmp_path: Path, vhost: Vhost) -> Iterator[dict[str, str]]:
     """The settings of a book with a broker."""
-    if not request.param.startswith("sqlite"):
-        need(request.param)
-    with databases.fresh(request.param, tmp_path) as url:
+    need_server(request.param)
+    with ready_databases.with_tables(request.param, tmp_path) as url:
         yield {**settings_for(tmp_path, url), "GUESTBOOK_BROKER_URL": vhost.url}
 
 

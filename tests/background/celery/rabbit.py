@@ -27,7 +27,8 @@ from urllib.parse import quote
 
 import amqp
 
-from tests.support.processes import browser, wait_for
+from tests.support import guard
+from tests.support.processes import browser, started, wait_for
 
 # The one in PATH becomes another user and works in that user's folders alone.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -53,6 +54,7 @@ class Node:
             self._process = subprocess.Popen(
                 [str(SERVER)], env=self._environ(), cwd=self.folder, start_new_session=True, **options
             )
+        guard.add(self._process.pid)
         wait_for(self._serves, START_LIMIT, self.log)
 
     def kill(self) -> None:
@@ -61,6 +63,7 @@ class Node:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        guard.discard(self._process.pid)
         self._process = None
         wait_for(lambda: not self._listens(), 10)
 
@@ -225,11 +228,8 @@ def open_node(folder: Path) -> Iterator[Node]:
 def _epmd(port: int) -> Iterator[None]:
     """Run Erlang's directory of nodes in the foreground; otherwise the broker would leave one behind."""
     command = ["epmd", "-port", str(port), "-address", "127.0.0.1"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-        try:
-            yield
-        finally:
-            process.kill()
+    with started(command):
+        yield
 
 
 def _free_ports() -> tuple[int, int, int, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.background.celery.rabbit import Vhost
+from tests.support import guard
 from tests.support.processes import ROOT, wait_for
 from tests.support.receiver import Receiver
 from tests.system.chaos.book import Book
@@ -51,6 +52,7 @@ class Worker:
                 stderr=output,
                 start_new_session=True,
             )
+        guard.add(self._process.pid)
 
     @property
     def output(self) -> str:
@@ -73,6 +75,7 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        guard.discard(self._process.pid)
 
     def terminate(self) -> None:
         """Ask it by SIGTERM to end what it has in hand and no more."""
