@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def backup(file: Path) -> Path:
-    """Copy the book as README says."""
+    """Copy the book as docs/howto/back-up-and-restore.md says."""
     copy = file.with_name("copy.db")
     with closing(sqlite3.connect(file)) as book, closing(sqlite3.connect(copy)) as other:
         book.backup(other)

@@ -1,4 +1,4 @@
-"""The clocks of the machines differ by as much as the README allows: a minute."""
+"""The clocks of the machines differ by as much as docs/howto/run-on-several-machines.md allows: a minute."""
 
 from collections import Counter
 from datetime import timedelta

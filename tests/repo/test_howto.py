@@ -1,0 +1,60 @@
+"""The commands and templates of the how-to guides do their work on a book, guide by guide."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskCliRunner
+
+from guestbook.lib import template_sandbox
+from guestbook.outbound.formats import sample_data
+from tests.repo.test_documents import CALL
+from tests.support import factories
+from tests.support.documents import DOCS, blocks, read
+
+GUIDES = sorted((DOCS / "howto").glob("*.md"))
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ELSEWHERE = (
+    "serve",
+    "relay",
+    "migrate-to",
+)  # a server, a broker or another database: they have tests of their own
+
+
+def calls(page: Path) -> list[list[str]]:
+    """What a guide tells you to type to us, in its order."""
+    text = "\n".join(blocks(page.read_text(), "sh")).replace("\\\n", " ")
+    found = (CALL.search(line) for line in text.splitlines())
+    return [shlex.split(one[1]) for one in found if one and not one[1].startswith(ELSEWHERE)]
+
+
+@pytest.mark.parametrize("page", [page for page in GUIDES if calls(page)], ids=lambda page: page.stem)
+def test_the_commands_of_a_guide_work(page: Path, runner: FlaskCliRunner) -> None:
+    for name in ("Chat", "Shop", "Harbour"):
+        factories.webhook(name=name)
+        if f"sources add {name}" not in page.read_text():
+            factories.source(
+                name=name, verify="token", secret="secret", action="comment", template="{{ payload }}"
+            )
+    comment_id = factories.sign()
+    for words in calls(page):
+        typed = [comment_id if word == "01…" else word for word in words]
+        done = runner.invoke(args=typed, input=f"{SECRET}\n" * 2)
+        assert done.exit_code == 0, (words, done.output)
+
+
+def test_the_templates_of_the_guide_work() -> None:
+    first, second, body = blocks(read("howto/write-a-template"), "jinja")
+    payload = {"customer": "Ada", "shop_url": "https://ada.example", "text": "It works!"}
+    paid = {"event": "order", "action": "paid", "payload": payload}
+    made = template_sandbox.render(first, paid)
+    assert (made.text.strip(), made.names) == (
+        "It works!",
+        {"name": "Ada", "website": "https://ada.example"},
+    )
+    assert template_sandbox.render(second, paid).text == "It works!"
+    assert template_sandbox.render(second, {**paid, "action": "refunded"}).text == ""
+    data = sample_data.data("comment.created")
+    said = json.loads(template_sandbox.render(body, data).text)
+    assert said["text"].startswith(data["comment"]["name"] + " wrote: ")
