@@ -1,6 +1,7 @@
 """What Celery loads: celery --app guestbook.worker worker --pool threads --concurrency 32."""
 
 import logging
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -9,45 +10,40 @@ from celery.signals import after_setup_logger, celeryd_after_setup
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.background.celery.consumer import Hands
-from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app
+from guestbook.background.celery.consumer import DeliveryConsumer
+from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handover
+from guestbook.inbound.processor import Inbox
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
 from guestbook.storage import configured_app, database
 from guestbook.storage.database import db
 
-NO_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so there is nothing to work for."
+WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
 _flask = configured_app.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
-    raise SystemExit(NO_BROKER)
+    raise SystemExit(WITHOUT_BROKER)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
 
 
 def deliver(delivery_id: object, token: object) -> None:
     """Send one delivery."""
-    tally = _or_later(lambda hands: hands.deliver(delivery_id, token))
-    for line, fields in tally.log_lines:
-        log.info(line, extra=fields)
-    for line in tally.disabled:
-        log.warning(line)
-    if tally.host_limit:
-        log.warning("This host limits %s: what could not be sent is tried again.", tally.host_limit)
-    if tally.local_error:
-        log.error(tally.local_error)
+    if row := handover(delivery_id, token):
+        _or_later(lambda: _delivery_consumer().deliver(row))
 
 
 def process(event_id: object, token: object) -> None:
-    """Work through one inbound event."""
-    _or_later(lambda hands: hands.process(event_id, token))
+    """Process one inbound event."""
+    if row := handover(event_id, token):
+        _or_later(lambda: _inbox().work_on(row.id, row.token))
 
 
-def _or_later(work: Any) -> Any:
-    """Do it; while the database is away the message goes back into the queue."""
+def _or_later(work: Callable[[], object]) -> None:
+    """Do the work, or return the message to its queue when the database is away."""
     try:
-        return work(_hands())
+        work()
     except DBAPIError as error:
         if not database.is_away(error):
             raise
@@ -56,10 +52,16 @@ def _or_later(work: Any) -> Any:
 
 
 @cache
-def _hands() -> Hands:
-    """Make what a process needs when it gets its first message: a forked one shares no connection."""
+def _delivery_consumer() -> DeliveryConsumer:
+    """Make what a process needs at its first message: a forked one must not share a connection."""
     with _flask.app_context():
-        return Hands(db.engine, _settings, app.conf.worker_concurrency or 1)
+        return DeliveryConsumer(db.engine, _settings, app.conf.worker_concurrency or 1)
+
+
+@cache
+def _inbox() -> Inbox:
+    with _flask.app_context():
+        return Inbox(db.engine, _settings)
 
 
 def _note_size(instance: Any, **_: Any) -> None:
@@ -71,8 +73,8 @@ def _log_as_json(logger: logging.Logger, **_: Any) -> None:
         handler.setFormatter(JsonFormatter())
 
 
-if _settings.log_format == "json":
-    after_setup_logger.connect(_log_as_json)
 app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
 celeryd_after_setup.connect(_note_size)
+if _settings.log_format == "json":
+    after_setup_logger.connect(_log_as_json)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.background.celery.consumer import Hands
+from guestbook.background.celery.consumer import DeliveryConsumer
+from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.resource_limits import FILES, MEMORY, THREADS
 from guestbook.outbound import recorder, sender
@@ -121,7 +122,7 @@ def test_a_limit_that_is_met_costs_no_attempt_and_the_pass_goes_on_with_fewer_th
 
 
 def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
-    book: Book, monkeypatch: pytest.MonkeyPatch
+    book: Book, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     later = clock.now() + timedelta(minutes=10)
     hook = book.webhook("https://receiver.example/")
@@ -131,9 +132,10 @@ def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
         raise TransportError("out_of_sockets")
 
     monkeypatch.setattr(Transport, "post", post)
-    tally = Hands(book.engine, book.settings, 4).deliver(book.delivery().id, "relay.x.1")
+    DeliveryConsumer(book.engine, book.settings, 4).deliver(Handover(book.delivery().id, "relay.x.1"))
     row = book.delivery()
-    assert (row.status, row.attempts, row.claimed_by, tally.host_limit) == ("new", 0, None, FILES)
+    assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)
+    assert caplog.messages == [f"This host limits {FILES}: what could not be sent is tried again."]
     assert row.due_at < later
     assert factories.the(Webhook, hook).failures_in_a_row == 0
 

@@ -1,47 +1,47 @@
-"""The gate: no webhook gets more than a quarter of a worker's threads, as in a pass."""
+"""The concurrency limit: no webhook gets more than a quarter of a worker's threads, as in a pass."""
 
 import threading
 import time
 from dataclasses import dataclass, field
 
-SLOW = 1.0  # seconds that a thread waits for a place; also after which a request counts as one that hangs
+SLOW_AFTER = 1.0  # seconds that a thread waits for a slot; a request that takes longer counts as hanging
 
 
 @dataclass(slots=True)
-class _Places:
+class _Slots:
     freed: threading.Condition
-    begun: dict[str, float] = field(default_factory=dict)  # by delivery, on the monotonic clock
+    started: dict[str, float] = field(default_factory=dict)  # by delivery, on the monotonic clock
 
 
-class Gate:
-    """Counts for all threads of a worker."""
+class ConcurrencyLimit:
+    """Counts the requests to each webhook for all threads of a worker."""
 
     def __init__(self, threads: int) -> None:
-        self._most = max(1, threads // 4)
+        self._limit = max(1, threads // 4)
         self._lock = threading.Lock()
-        self._webhooks: dict[str, _Places] = {}
+        self._webhooks: dict[str, _Slots] = {}
 
     def is_stuck(self, webhook_id: str) -> bool:
-        """Whether all places of this webhook are taken and it is not worth while to wait for one."""
+        """Whether slow requests hold all slots of this webhook, so that waiting is not worth while."""
         with self._lock:
-            begun = self._of(webhook_id).begun.values()
-            return len(begun) >= self._most and min(begun) < time.monotonic() - SLOW
+            started = self._slots(webhook_id).started.values()
+            return len(started) >= self._limit and min(started) < time.monotonic() - SLOW_AFTER
 
-    def enter(self, webhook_id: str, delivery_id: str) -> bool:
-        """Take a place as soon as there is one; False when there was none in time."""
+    def acquire(self, webhook_id: str, delivery_id: str) -> bool:
+        """Take a slot as soon as there is one; False when there was none in time."""
         with self._lock:
-            places = self._of(webhook_id)
-            if not places.freed.wait_for(lambda: len(places.begun) < self._most, SLOW):
+            slots = self._slots(webhook_id)
+            if not slots.freed.wait_for(lambda: len(slots.started) < self._limit, SLOW_AFTER):
                 return False
-            places.begun[delivery_id] = time.monotonic()
+            slots.started[delivery_id] = time.monotonic()
             return True
 
-    def leave(self, webhook_id: str, delivery_id: str) -> None:
-        """Give the place to the next one."""
+    def release(self, webhook_id: str, delivery_id: str) -> None:
+        """Free the slot for the next delivery."""
         with self._lock:
-            places = self._of(webhook_id)
-            del places.begun[delivery_id]
-            places.freed.notify()
+            slots = self._slots(webhook_id)
+            del slots.started[delivery_id]
+            slots.freed.notify()
 
-    def _of(self, webhook_id: str) -> _Places:
-        return self._webhooks.setdefault(webhook_id, _Places(threading.Condition(self._lock)))
+    def _slots(self, webhook_id: str) -> _Slots:
+        return self._webhooks.setdefault(webhook_id, _Slots(threading.Condition(self._lock)))

@@ -1,21 +1,19 @@
-"""What a worker does with a message: take the row over, do it as a pass would, record it."""
+"""What a worker does with a message of a delivery: take the row over, send it as a pass would, record it."""
 
-import re
+import logging
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.background.celery.concurrency import Gate
-from guestbook.background.celery.group_commit import Together
-from guestbook.inbound.outcome_counts import Counts
-from guestbook.inbound.processor import Inbox
+from guestbook.background.celery.concurrency import ConcurrencyLimit
+from guestbook.background.celery.group_commit import GroupCommit
+from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, resource_limits, retry_policy
 from guestbook.outbound import receivers, recorder, sender, tasks
 from guestbook.outbound.receivers import Receivers
@@ -26,20 +24,14 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, Webhook
 
-GIVE_BACK = timedelta(seconds=2)  # until a delivery is published again whose webhook has its share of threads
-AFTER_FAULT = timedelta(seconds=30)  # of our own machine or proxy, the same
-DATABASE_FILES = 45  # of all connections that the engine's pool may open on SQLite, three for each
-TOKEN = re.compile(r"[\w.]{1,64}", re.ASCII)
+WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again whose webhook has no free slot
+WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
+DATABASE_FILES = 45  # that the engine's pool may open on SQLite: three for each connection
+
+log = logging.getLogger(__name__)
 
 
-class Handed(NamedTuple):
-    """A row, and the token under which the relay has handed it over."""
-
-    id: str
-    token: str
-
-
-class Hands:
+class DeliveryConsumer:
     """One for all threads of a worker."""
 
     def __init__(self, engine: Engine, settings: Settings, threads: int) -> None:
@@ -49,113 +41,99 @@ class Hands:
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW
         resource_limits.bound_arenas()
         room = resource_limits.room(threads, files=DATABASE_FILES)
-        self._slots = threading.Semaphore(max(1, room.threads))  # requests that the host allows at once
-        self._gate = Gate(min(threads, max(1, room.threads)))
+        self._host_limit = threading.Semaphore(max(1, room.threads))  # requests at once
+        self._webhook_limit = ConcurrencyLimit(min(threads, max(1, room.threads)))
         self._receivers = Receivers()
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
         self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
-        self._inbox = Inbox(engine, settings)
-        # A commit for each delivery would be the most that a database does: threads share them.
-        self._desk: Together[Handed | Outcome, DeliveryTask | Tally | None] = Together(self._settle)
+        # One commit for each delivery would be the most that a database does, so threads share them.
+        self._commits: GroupCommit[Handover | Outcome, DeliveryTask | None] = GroupCommit(self._commit)
 
-    def deliver(self, delivery_id: object, token: object) -> Tally:
-        """Send the delivery if it is still under the token; return what came of it."""
-        if not _are_good(delivery_id, token):
-            return Tally()
-        task = self._desk.ask(Handed(str(delivery_id), str(token)))
-        if not isinstance(task, DeliveryTask):
-            return Tally()
-        tally = self._desk.ask(self._send(task))
-        assert isinstance(tally, Tally)
-        return tally
+    def deliver(self, handover: Handover) -> None:
+        """Send the delivery if it is still leased under the token."""
+        task = self._commits.submit(handover)
+        if task:
+            self._commits.submit(self._send(task))
 
     def _send(self, task: DeliveryTask) -> Outcome:
         outcome = self._attempt(task)
-        if outcome.started_at is None:  # the row's own due time was the end of the relay's lease
-            wait = AFTER_FAULT if outcome.is_local_error or outcome.host_limit else GIVE_BACK
+        if outcome.started_at is None:  # nothing was sent; the row's due time is the end of the relay's lease
+            wait = WAIT_AFTER_FAULT if outcome.is_local_error or outcome.host_limit else WAIT_WHEN_BUSY
             outcome.task = replace(task, due_at=clock.now() + wait)
         return outcome
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         webhook_id = task.receiver.webhook_id
-        if not self._gate.enter(webhook_id, task.id):
+        if not self._webhook_limit.acquire(webhook_id, task.id):
             return Outcome(task)
         try:
-            with self._slots:
+            with self._host_limit:
                 return self._sender.attempt(task)
         finally:
-            self._gate.leave(webhook_id, task.id)
+            self._webhook_limit.release(webhook_id, task.id)
 
-    def process(self, event_id: object, token: object) -> Counts:
-        """Work through the inbound event if it is still under the token; return what came of it."""
-        return self._inbox.work_on(str(event_id), str(token)) if _are_good(event_id, token) else Counts()
-
-    def _settle(self, asks: Sequence[Handed | Outcome]) -> Sequence[DeliveryTask | Tally | Exception | None]:
-        """Record the outcomes and take over the rows, in one transaction; what is wrong fails alone."""
+    def _commit(self, requests: Sequence[Handover | Outcome]) -> Sequence[DeliveryTask | Exception | None]:
+        """Record the outcomes and take over the rows in one transaction, or each alone when one is faulty."""
         try:
-            return database.insist(self._engine, partial(self._write, asks))
+            tally, tasks = database.insist(self._engine, lambda connection: self._write(connection, requests))
         except DBAPIError as error:
-            if len(asks) == 1 or database.is_away(error):
+            if len(requests) == 1 or database.is_away(error):
                 raise
-        answers: list[DeliveryTask | Tally | Exception | None] = []
-        for ask in asks:
-            try:
-                answers += self._settle([ask])
-            except DBAPIError as error:
-                answers.append(error)
-        return answers
+            return [self._commit_alone(request) for request in requests]
+        _log(tally)
+        return tasks
+
+    def _commit_alone(self, request: Handover | Outcome) -> DeliveryTask | Exception | None:
+        try:
+            return self._commit([request])[0]
+        except DBAPIError as error:
+            return error
 
     def _write(
-        self, asks: Sequence[Handed | Outcome], connection: Connection
-    ) -> list[DeliveryTask | Tally | None]:
-        tally = recorder.record(connection, [ask for ask in asks if isinstance(ask, Outcome)], self._settings)
-        taken = self._take_over(connection, [ask for ask in asks if isinstance(ask, Handed)])
-        tallies = iter([tally])  # one of the threads tells of it
-        return [
-            taken.pop((ask.id, ask.token), None) if isinstance(ask, Handed) else next(tallies, Tally())
-            for ask in asks
-        ]
+        self, connection: Connection, requests: Sequence[Handover | Outcome]
+    ) -> tuple[Tally, list[DeliveryTask | None]]:
+        """Return what was recorded, and for each request the task to send, or None."""
+        outcomes = [request for request in requests if isinstance(request, Outcome)]
+        tally = recorder.record(connection, outcomes, self._settings)
+        taken = self._take_over(connection, {one for one in requests if isinstance(one, Handover)})
+        return tally, [taken.pop(one, None) if isinstance(one, Handover) else None for one in requests]
 
-    def _take_over(
-        self, connection: Connection, handed: Sequence[Handed]
-    ) -> dict[tuple[str, str], DeliveryTask]:
-        """Return the tasks of those that are still under their tokens and may be sent."""
+    def _take_over(self, connection: Connection, handed: set[Handover]) -> dict[Handover, DeliveryTask]:
+        """Lease the rows that are still under their tokens and may be sent; return their tasks."""
         if not handed:
             return {}
         now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
-        rows = leases.handed_over(connection, DELIVERIES, {(one.id, one.token) for one in handed})
+        rows = leases.handed_over(connection, DELIVERIES, handed)
         open_now = Webhook.id.in_({row.webhook_id for row in rows}), Webhook.open_at(now)
-        webhooks = {row.id: row for row in connection.execute(_webhooks().where(*open_now))}
+        query: Any = select(*receivers.COLUMNS).where(*open_now)
+        webhooks = {row.id: row for row in connection.execute(query)}
         kept, back = [], []
         for row in rows:
-            if row.webhook_id in webhooks and not self._gate.is_stuck(row.webhook_id):
+            if row.webhook_id in webhooks and not self._webhook_limit.is_stuck(row.webhook_id):
                 kept.append(row)
             else:
-                due_at = now + GIVE_BACK if row.webhook_id in webhooks else now
+                due_at = now + WAIT_WHEN_BUSY if row.webhook_id in webhooks else now
                 back.append({"row_id": row.id, "token": row.claimed_by, "due_at": due_at})
         if back:
             leases.release(connection, DELIVERIES, back)
         token = f"worker.{ids.new()}"
-        row_ids = [row.id for row in kept]
         until = now + self._lease + self._skew
-        leases.take_over(connection, DELIVERIES, row_ids, until=until, token=token)
-        return {
-            (row.id, row.claimed_by): tasks.delivery_task(
-                row, token, lease_end, self._receivers.of(webhooks[row.webhook_id], now)[0]
-            )
-            for row in kept
-        }
+        leases.take_over(connection, DELIVERIES, [row.id for row in kept], until=until, token=token)
+        taken = {}
+        for row in kept:
+            receiver, _ = self._receivers.of(webhooks[row.webhook_id], now)
+            task = tasks.delivery_task(row, token, lease_end, receiver)
+            taken[Handover(row.id, row.claimed_by)] = task
+        return taken
 
 
-def _webhooks() -> Any:
-    return select(*receivers.COLUMNS)
-
-
-def _are_good(row_id: object, token: object) -> bool:
-    """Whether a message can mean a row: anybody who may use the broker can put anything into it."""
-    return (
-        isinstance(row_id, str)
-        and isinstance(token, str)
-        and bool(ids.ID.fullmatch(row_id) and TOKEN.fullmatch(token))
-    )
+def _log(tally: Tally) -> None:
+    for line, fields in tally.log_lines:
+        log.info(line, extra=fields)
+    for line in tally.disabled:
+        log.warning(line)
+    if tally.host_limit:
+        log.warning("This host limits %s: what could not be sent is tried again.", tally.host_limit)
+    if tally.local_error:
+        log.error(tally.local_error)

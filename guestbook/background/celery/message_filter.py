@@ -1,6 +1,6 @@
-"""Let in only what a relay has published: other messages would end a worker, or stay with it for ever.
+"""Accept only messages of a relay. Others could end a worker, or stay with it for ever.
 
-Who may publish on this broker is trusted, but a mistake there must not stop the webhooks.
+Whoever may publish on this broker is trusted, but a mistake there must not stop the webhooks.
 """
 
 import logging
@@ -9,21 +9,21 @@ from typing import Any
 
 from celery.worker import consumer
 
-from guestbook.background.celery.messages import QUEUES
+from guestbook.background.celery.messages import TASK_QUEUES
 
-MOST_BYTES = 4096  # of a body; ours have 200
-FORBIDDEN = ("eta", "expires")  # headers by which a message would wait in the worker, or not count
+BODY_LIMIT_BYTES = 4096  # ours have 200
+FORBIDDEN_HEADERS = ("eta", "expires")  # would let a message wait in the worker, or lapse
 log = logging.getLogger(__name__)
 
 
-class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
-    """Celery's, but that a message which is not ours is thrown away, with one line in the log."""
+class FilteringConsumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
+    """Celery's consumer, but it rejects a message that is not ours, with one line in the log."""
 
     def create_task_handler(self, *values: Any, **options: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
         handle = super().create_task_handler(*values, **options)
 
-        def look_and_handle(message: Any) -> None:
+        def filter_and_handle(message: Any) -> None:
             if is_ours(message):
                 handle(message)
             else:
@@ -32,29 +32,29 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
                 )
                 message.reject_log_error(log, self.connection_errors)
 
-        return look_and_handle
+        return filter_and_handle
 
 
 def is_ours(message: Any) -> bool:
-    """Whether it is a task of ours with two texts, and nothing else is asked of Celery."""
+    """Whether it is a task of ours with two strings, and asks nothing else of Celery."""
     headers = message.headers
-    if not isinstance(headers, dict) or len(message.body) > MOST_BYTES:
+    if not isinstance(headers, dict) or len(message.body) > BODY_LIMIT_BYTES:
         return False
     task, number, limits = headers.get("task"), headers.get("id"), headers.get("timelimit")
-    if not isinstance(task, str) or task not in QUEUES or not isinstance(number, str):
+    if not isinstance(task, str) or task not in TASK_QUEUES or not isinstance(number, str):
         return False
-    if limits not in (None, [None, None]) or any(headers.get(name) is not None for name in FORBIDDEN):
+    if limits not in (None, [None, None]) or any(headers.get(name) is not None for name in FORBIDDEN_HEADERS):
         return False
     try:
         body = message.decode()
-    except Exception:  # whatever is wrong with it: we would not have made it so
+    except Exception:  # no matter what is wrong: a relay would not have written it
         return False
-    return _are_two_texts(body)
+    return _is_two_strings(body)
 
 
-def _are_two_texts(body: object) -> bool:
-    """Look for arguments as Celery's second protocol has them, without named ones and without more to do."""
+def _is_two_strings(body: object) -> bool:
+    """Whether the body has two positional arguments and nothing else, by Celery's second message protocol."""
     match body:
-        case [[str(), str()], dict() as named, dict() as more]:
-            return not named and not any(more.values())
+        case [[str(), str()], dict() as named, dict() as options]:
+            return not named and not any(options.values())
     return False

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, select
 
-from guestbook.background import cron
+from guestbook.background import running_pass
 from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
-from guestbook.background.celery.window import TOKEN, Belt
-from guestbook.background.cron import Stage
+from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
+from guestbook.background.running_pass import RunningPass
 from guestbook.lib import clock, file_lock, host_name, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
@@ -30,74 +30,68 @@ from guestbook.storage.models import (
     Webhook,
 )
 
-TICK = 0.05  # seconds between two looks at what workers have done
+TICK_SECONDS = 0.05  # between two looks at what workers have done
 log = logging.getLogger(__name__)
 
 
-def run(
-    engine: Engine,
-    settings: Settings,
-    *,
-    max_seconds: float,
-    stay: bool,
-) -> Tally | None:
-    """Publish what is due until nothing is, or with `stay` until the time is over, and keep house.
+def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -> Tally | None:
+    """Publish what is due until nothing is, or with `stay` until the time is over, then prune.
 
     Return what workers have done meanwhile, or None when another relay holds the data folder's lock. Raises
-    BrokerAway; then what could not be published is due at once for a pass or for the next relay.
+    BrokerAway. Rows that could not be published are due at once then, for a pass or for the next relay.
     """
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        cron.begun(engine, settings, max_seconds, housekeeping=True, lock=file_lock.RELAY) as stage,
+        running_pass.opened(
+            engine, settings, max_seconds, housekeeping=True, lock=file_lock.RELAY
+        ) as running,
     ):
-        if stage is None:
+        if running is None:
             log.info("Another relay is running; it does the work.")
             return None
-        since = _last_end(engine) or clock.now()  # what workers did between two relays is told of too
-        _loop(engine, settings, publisher, stage, stay)
-        stage.tally = _done_since(engine, since)
-        return stage.tally
+        since = _last_end(engine) or clock.now()  # what workers did between two relays counts too
+        _loop(engine, settings, publisher, running, stay)
+        running.tally = _done_since(engine, since)
+        return running.tally
 
 
 def take_back(engine: Engine) -> int:
-    """Make due at once what was published and not begun; whoever gets a message of it finds it gone."""
+    """Make due at once what was published and not started. Workers ignore the messages of these rows then."""
     return database.insist(engine, _take_back)
 
 
-def _loop(
-    engine: Engine,
-    settings: Settings,
-    publisher: Publisher,
-    stage: Stage,
-    stay: bool,
-) -> None:
-    outbox = Belt(
+def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: RunningPass, stay: bool) -> None:
+    outbox = TableRelay(
         engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, retry_policy.lease(settings.timeout)
     )
-    inbox = Belt(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
+    inbox = TableRelay(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
     repairs = clock_repair.PeriodicRepair(engine, settings)
-    with Poller(engine) as watch:
-        while not stage.stop.is_set() and time.monotonic() < stage.until:
+    with Poller(engine) as poller:
+        while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
-            seen = watch.version()  # before the look, or what comes after it would be overslept
-            came, went = inbox.work(publisher), outbox.work(publisher)
-            if came or went:
-                figures = counted(went, "delivery", "deliveries"), counted(came, "inbound event")
-                log.info("Published %s and %s.", *figures, extra={"deliveries": went, "inbound_events": came})
-            next_due = _next_due(engine, watch)
+            seen = poller.version()  # before the look, or we would sleep over what comes after it
+            inbound, outbound = inbox.work(publisher), outbox.work(publisher)
+            if inbound or outbound:
+                figures = counted(outbound, "delivery", "deliveries"), counted(inbound, "inbound event")
+                log.info(
+                    "Published %s and %s.",
+                    *figures,
+                    extra={"deliveries": outbound, "inbound_events": inbound},
+                )
+            next_due = _next_due(engine, poller)
             if next_due and next_due <= clock.now():
-                stage.stop.wait(TICK)  # their windows are full, or there is more
+                running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
-                watch.rest(min(stage.until, repairs.next), stage.stop, since=seen, wake_at=next_due)
-            elif not came and not went:
+                poller.rest(min(running.until, repairs.next), running.stop, since=seen, wake_at=next_due)
+            elif not inbound and not outbound:
                 break
 
 
-def _next_due(engine: Engine, watch: Poller) -> datetime | None:
-    came = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
+def _next_due(engine: Engine, poller: Poller) -> datetime | None:
+    first_inbound = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
     with engine.connect() as connection:
-        moments = [watch.next_due(), *connection.scalars(came)]
+        moments = [poller.next_due(), *connection.scalars(first_inbound)]
     return min((moment for moment in moments if moment), default=None)
 
 
@@ -112,13 +106,13 @@ def _open_sources(now: datetime) -> Any:
 
 
 def _last_end(engine: Engine) -> datetime | None:
-    mine = Pass.finished_at <= clock.now(), Pass.host == host_name.of_this_host()
+    on_this_host = Pass.finished_at <= clock.now(), Pass.host == host_name.of_this_host()
     with engine.connect() as connection:
-        return connection.scalar(select(func.max(Pass.finished_at)).where(*mine))
+        return connection.scalar(select(func.max(Pass.finished_at)).where(*on_this_host))
 
 
 def _done_since(engine: Engine, since: datetime) -> Tally:
-    """Count what came to its end, whoever did it: cron's mail shall tell of it as after a pass."""
+    """Count what was finished by anybody, for the same mail to the owner as after a pass."""
     tally = Tally()
     done = Delivery.finished_at > since
     count = select(func.count()).select_from(Delivery)
@@ -138,5 +132,5 @@ def _take_back(connection: Connection) -> int:
     for table, group, groups in ((DELIVERIES, "webhook_id", Webhook.id), (INBOUND, "source_id", Source.id)):
         for group_id in connection.scalars(select(groups)).all():
             mine = table.c[group] == group_id
-            count += leases.take_back(connection, table, mine, now=now, tokens=TOKEN)
+            count += leases.take_back(connection, table, mine, now=now, tokens=TOKEN_PREFIX)
     return count

@@ -1,0 +1,114 @@
+"""What a pass and a relay do around their work: lock, signals, clock repair, pruning, the row of the pass."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import current_thread, main_thread
+from types import FrameType
+
+from sqlalchemy import Engine, insert, select, update
+
+from guestbook.background import retention
+from guestbook.lib import clock, cpu_affinity, file_lock, host_name, ids
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound.tally import Tally
+from guestbook.queries import stats
+from guestbook.queue import clock_repair
+from guestbook.settings import Settings
+from guestbook.storage import database, engine_setup, source_budget
+from guestbook.storage.models import Pass
+
+PRUNE_TIME = 1.0  # seconds that a pass may prune
+LATE_PRUNE_TIME = 0.5  # the same when the time of the pass is over
+STEADY_TIME = timedelta(days=2)  # that passes must have come without such a gap, until we believe the clock
+
+
+@dataclass(slots=True)
+class RunningPass:
+    """How long a pass may work, and what it has done."""
+
+    until: float  # of the monotonic clock
+    stop: StopFlag
+    tally: Tally = field(default_factory=Tally)
+
+
+@contextmanager
+def opened(
+    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = file_lock.PASS
+) -> Iterator[RunningPass | None]:
+    """Begin a pass, and end it after the work; None when another process holds the data folder's lock."""
+    until = time.monotonic() + max_seconds
+    with (
+        file_lock.taken(settings.data_dir / lock) as held,
+        _stop_on_signals() as stop,
+        cpu_affinity.one_core(),
+    ):
+        if not held:
+            yield None
+            return
+        previous = clock_repair.repair(engine, settings)
+        pass_id = _insert(engine)
+        running = RunningPass(until, stop)
+        yield running
+        if housekeeping and not stop.is_set() and may_prune(engine, previous):
+            stats.settle(engine, settings, clock.now())  # counts rows that retention deletes next
+            now = time.monotonic()  # a pass that stays to the end of its time prunes too
+            retention.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
+        source_budget.count_again(engine)  # verified and deleted events have left room
+        _finish(engine, pass_id, running.tally)
+        engine_setup.clear_wal(engine)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[StopFlag]:
+    """Yield a flag that SIGTERM and SIGINT set; a second signal ends the process in the default way."""
+    stop = StopFlag()
+    if current_thread() is not main_thread():
+        yield stop
+        return
+
+    def set_flag(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    before = {number: signal.signal(number, set_flag) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def may_prune(engine: Engine, previous: datetime | None) -> bool:
+    """Whether passes have come for two days by this clock. After a jump of the clock everything looks old."""
+    now = clock.now()
+    if previous is None or now - previous >= STEADY_TIME:
+        return False
+    earlier = Pass.started_at.between(now - 2 * STEADY_TIME, now - STEADY_TIME)
+    with engine.connect() as connection:
+        return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
+
+
+def _insert(engine: Engine) -> str:
+    pass_id = ids.new()
+    with database.write(engine) as connection:
+        connection.execute(
+            insert(Pass).values(
+                id=pass_id,
+                started_at=clock.now(),
+                host=host_name.of_this_host(),
+                processed=0,
+                retried=0,
+                failed=0,
+            )
+        )
+    return pass_id
+
+
+def _finish(engine: Engine, pass_id: str, tally: Tally) -> None:
+    done = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
+    with database.write(engine) as connection:
+        connection.execute(update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **done))
