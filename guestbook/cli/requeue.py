@@ -96,13 +96,13 @@ def do_again(model: type[M], which: ColumnElement[bool], dry_run: bool, words: W
     """Make those rows due again, or only count them, and say what stays as it is."""
     parts = requeue.forecast(db.session(), model, which, clock.now())
     erased = sum(part.erased for part in parts)
-    if erased and erased == sum(part.count + part.in_hand + part.erased for part in parts):
+    if erased and erased == sum(part.count + part.leased + part.erased for part in parts):
         raise Refused(f"This cannot be done: {words.gone}.")
     if dry_run:
         click.echo(f"Would {words.verb} {words.number(requeue.total(parts))}.")
     else:
         click.echo(f"Will {words.verb} {words.number(requeue.run(model, which))} with the next pass.")
-    if in_hand := sum(part.in_hand for part in parts):
+    if in_hand := sum(part.leased for part in parts):
         click.echo(f"Left alone, because a pass {words.in_hand} it now: {words.number(in_hand)}.")
     if erased:
         click.echo(f"Left alone, because {words.gone}: {words.number(erased)}.")

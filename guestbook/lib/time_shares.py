@@ -1,4 +1,4 @@
-"""Share the main thread's time between the two halves of a pass, so that neither holds up the other."""
+"""Share the main thread's time between the two halves of a pass, so that neither delays the other."""
 
 import time
 from datetime import datetime
@@ -6,23 +6,23 @@ from typing import Protocol
 
 from guestbook.lib.stop_flag import StopFlag
 
-LEAST_TURN = 0.05  # seconds that the other work gets at a time, when ours takes less
-MOST_TURN = 1.0  # seconds; so long may pass until what was sent is recorded
-LEAST_PART = 1 / 4  # of the time, which each of the two gets at least
+LEAST_TURN = 0.05  # seconds that the other work gets at a time, even if ours takes less
+MOST_TURN = 1.0  # seconds; the record of a sent delivery may wait so long
+LEAST_PART = 1 / 4  # of the time, for each of the two
 
 
 class OtherWork(Protocol):
-    """Other work of the main thread, which it does between two ticks."""
+    """Other work that the main thread does between two ticks."""
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
-        """Do some of it, until that moment of the monotonic clock; return whether there may be more."""
+        """Do some work until that moment of the monotonic clock; return whether there may be more."""
 
     def next_due(self) -> datetime | None:
-        """Return when there is some, None when nothing waits."""
+        """Return when some is due, or None when nothing waits."""
 
 
 class TimeShares:
-    """Gives other work, if there is any, turns as long as what lies between them."""
+    """Gives other work, if there is any, turns as long as the time between them."""
 
     def __init__(self, beside: OtherWork | None) -> None:
         self._beside = beside
@@ -30,7 +30,7 @@ class TimeShares:
         self.owed = 0.0  # seconds that our work must get now, after the other's turn
 
     def give_turn(self, until: float, stop: StopFlag) -> bool:
-        """Give the other work its turn, not beyond that moment; return whether there may be more of it."""
+        """Let the other work have its turn, up to that moment; return whether there may be more of it."""
         if self._beside is None:
             return False
         began = time.monotonic()
@@ -41,5 +41,5 @@ class TimeShares:
         return more
 
     def next_due(self) -> datetime | None:
-        """Return when there is other work, None when nothing waits."""
+        """Return when other work is due, or None when nothing waits."""
         return self._beside.next_due() if self._beside else None

@@ -1,4 +1,4 @@
-"""Mend due times that a clock jump has left far in the future: no wait and no lease can explain them."""
+"""Fix due times that a clock jump has left far in the future, beyond any wait or lease."""
 
 import time
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, INBOUND, Delivery, InboundEvent, Pass, Source, Webhook
 
 CLOCK_SLACK = timedelta(seconds=60)
-NO_TOKEN = "-"  # nobody's begins so
-EVERY = 60.0  # seconds between two looks of a pass
+NO_TOKEN = "-"  # no token begins like this
+REPAIR_INTERVAL = 60.0  # seconds
 
 
 class PeriodicRepair:
-    """Mends due times within a pass, which may last a day: its start alone sees no jump that comes later."""
+    """Fixes due times each minute of a pass, which may last a day and see the clock jump."""
 
     def __init__(self, engine: Engine, settings: Settings, token: str = NO_TOKEN) -> None:
         self._engine = engine
         self._settings = settings
-        self._token = token  # begins those under which the pass itself sends
+        self._token = token  # the pass's own tokens begin with it
         self._looked = time.monotonic(), clock.now()
 
     @property
     def next(self) -> float:
-        """Return the moment of the monotonic clock at which to look again."""
-        return self._looked[0] + EVERY
+        """Return when to look again, on the monotonic clock."""
+        return self._looked[0] + REPAIR_INTERVAL
 
     def look(self) -> None:
-        """Mend, if a minute has passed."""
+        """Fix due times if a minute has passed."""
         at, before = time.monotonic(), self._looked
-        if at < before[0] + EVERY:
+        if at < before[0] + REPAIR_INTERVAL:
             return
         now = clock.now()
         self._looked = at, now
@@ -46,49 +46,47 @@ class PeriodicRepair:
 def repair(
     engine: Engine, settings: Settings, *, went_back: bool = False, but: str = NO_TOKEN
 ) -> datetime | None:
-    """Mend due times; return when the last pass started, or None when this host's clock went back.
+    """Fix due times; return when the last pass started, or None when this host's clock went back.
 
-    Leases under tokens that begin with `but` are left alone.
+    Leases under tokens that begin with `but` stay as they are.
     """
     now = clock.now()
     with engine.connect() as connection:
         previous = connection.scalar(select(func.max(Pass.started_at)))
-        # Only this host's passes tell of its clock: another's may be ahead of ours for ever.
-        ours = connection.scalar(
-            select(func.max(Pass.started_at)).where(Pass.host == host_name.of_this_host())
-        )
+        # Only this host's passes show a jump of its clock: another host's clock may always be ahead.
+        of_host = Pass.host == host_name.of_this_host()
+        ours = connection.scalar(select(func.max(Pass.started_at)).where(of_host))
         went_back |= ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(settings, now, went_back)
-        strange = connection.execute(_strange(limits, but)).first() or connection.execute(_odd(now)).first()
-    if strange or went_back:
+        found = connection.execute(_wrong_webhooks(limits, but)).first()
+        found = found or connection.execute(_wrong_sources(now)).first()
+    if found or went_back:
         with database.write(engine) as connection:
-            _mend(connection, limits, now, went_back, but)
+            _fix(connection, limits, now, went_back, but)
     return None if went_back else previous
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class _LatestTimes:
     leased: datetime
     untried: datetime
     waiting: datetime
     paused: datetime
 
 
-def _limits(settings: Settings, now: datetime, went_back: bool) -> _Limits:
-    """Return the latest moments that a lease, a first attempt, a retry and a pause can rightly name."""
-    lease = (
-        now + retry_policy.longest_lease(settings.timeout) + leases.CLOCK_SKEW
-    )  # by which each lease is longer
+def _limits(settings: Settings, now: datetime, went_back: bool) -> _LatestTimes:
+    """Return the latest times that a lease, a first attempt, a retry and a pause can end."""
+    lease = now + retry_policy.longest_lease(settings.timeout) + leases.CLOCK_SKEW  # leases include it
     if went_back:
-        return _Limits(lease, now, now, now)
+        return _LatestTimes(lease, now, now, now)
     farthest = now + retry_policy.longest_wait(settings.retry_schedule)
-    # The end of an erased comment waits until no request about it can be under way.
+    # The comment.deleted of an erased comment waits until no request about the comment can be under way.
     first = max(timedelta(seconds=settings.retry_schedule[0]), retry_policy.lease(settings.timeout))
-    return _Limits(lease, now + first, farthest, farthest)
+    return _LatestTimes(lease, now + first, farthest, farthest)
 
 
-def _strange(limits: _Limits, but: str) -> Any:
-    """Select a webhook that has a row or a pause beyond the limits; by the index, webhook by webhook."""
+def _wrong_webhooks(limits: _LatestTimes, but: str) -> Any:
+    """Select webhooks that have a row or a pause beyond the limits; uses the index, webhook by webhook."""
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
     others = Delivery.claimed_by.not_like(f"{but}%")
     leased = mine.where(Delivery.due_at > limits.leased + leases.CLOCK_SKEW, others)
@@ -99,14 +97,14 @@ def _strange(limits: _Limits, but: str) -> Any:
     return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
 
 
-def _odd(now: datetime) -> Any:
-    """Select a source that has an inbound event beyond any lease: those are due at once, or not at all."""
+def _wrong_sources(now: datetime) -> Any:
+    """Select sources that have an inbound event beyond any lease: inbound events never wait otherwise."""
     beyond = InboundEvent.due_at > now + retry_policy.RELAY_LEASE + leases.CLOCK_SKEW
     mine = select(InboundEvent.id).where(InboundEvent.source_id == Source.id, beyond)
     return select(Source.id).where(mine.exists())
 
 
-def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: bool, but: str) -> None:
+def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back: bool, but: str) -> None:
     for webhook_id in connection.scalars(select(Webhook.id)).all():
         mine = DELIVERIES.c.webhook_id == webhook_id
         leased = mine & DELIVERIES.c.claimed_by.not_like(f"{but}%")
@@ -120,6 +118,6 @@ def _mend(connection: Connection, limits: _Limits, now: datetime, went_back: boo
         leases.repair(connection, INBOUND, mine, now=now, farthest=now + retry_policy.RELAY_LEASE)
     paused = Webhook.paused_until > limits.paused + leases.CLOCK_SKEW
     connection.execute(update(Webhook).where(paused).values(paused_until=None))
-    if went_back:  # or each coming pass would take the old ones for a sign of another jump
+    if went_back:  # or each later pass would take the old rows for another jump
         mine = Pass.host == host_name.of_this_host()
         connection.execute(update(Pass).where(Pass.started_at > now, mine).values(started_at=now))

@@ -1,4 +1,4 @@
-"""Erasure: a comment that is deleted for good leaves no words. The rows that told of it stay, emptied."""
+"""Erasure: when a comment is deleted for good, empty every row that holds its words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, sel
 from guestbook.queue import leases
 from guestbook.storage.models import ATTEMPTS, BIN_REQUESTS, DELIVERIES, INBOUND, SOURCES
 
-DELIVERY_ERASED = "The comment was deleted for good, so its words are gone and there is nothing to send."
+DELIVERY_ERASED = "The comment was deleted for good, so there is nothing left to send."
 NEVER_SENT = "The comment was deleted for good before this was delivered. Nothing more is sent."
-INBOUND_ERASED = "The comment was deleted for good, so what was sent here is gone too."
-# MariaDB would rather read a small table as a whole, and wait for rows that others have locked.
+INBOUND_ERASED = "The comment was deleted for good, and this content with it."
+# Without the hint MariaDB may read a small table as a whole, and wait for rows that others have locked.
 BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
 END = "comment.deleted"
-UNDER_WAY = timedelta(minutes=15)  # longer than any request that had begun
+UNDER_WAY = timedelta(minutes=15)  # no request takes longer
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
-    """What the erased deliveries say about their webhooks."""
+    """What the webhooks of the erased deliveries may still do or miss."""
 
-    under_way: dict[str, datetime]  # by webhook's id: until when a request about the comment may last
-    unaware: set[str]  # ids of webhooks whose comment.deleted did not arrive
+    under_way: dict[str, datetime]  # by webhook's id: when the last request about the comment must be over
+    unaware: set[str]  # ids of webhooks that did not get their comment.deleted
 
 
 def erase(connection: Connection, comment_id: str, now: datetime, lease: timedelta) -> ErasureResult:
-    """Empty all that holds words of a comment, in the caller's write transaction; nothing waits any more.
+    """Empty all that holds words of a comment, in the caller's write transaction, and make it final.
 
-    A pass that holds one of the deliveries cannot record it after this: the row is final. `lease` is for how
-    long such a pass may send it.
+    A pass that has leased one of the deliveries cannot record it after this. It may still send it for as long
+    as `lease`.
     """
     rows = _deliveries(connection, comment_id)
     row_ids, event_ids = [row.id for row in rows], sorted({row.event_id for row in rows})
@@ -51,7 +51,7 @@ def erase(connection: Connection, comment_id: str, now: datetime, lease: timedel
 
 
 def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
-    """Empty inbound events and let none of them be worked through."""
+    """Empty inbound events and make them final."""
     rows = INBOUND.c
     row_ids = list(connection.scalars(select(rows.id).where(which)))
     if not row_ids:
@@ -64,19 +64,19 @@ def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datet
         "sender": None,
         "error": case((rows.status == "failed", INBOUND_ERASED)),
         "note": case((rows.status == "processed", INBOUND_ERASED)),
-        "unproven_bytes": 0,  # the source's sum is put right by the next pass
+        "unproven_bytes": 0,  # the next pass corrects the source's sum
         "erased_at": now,
     }
     connection.execute(leases.by_id(INBOUND, row_ids).values(erased))
 
 
 def lately(connection: Connection, since: datetime) -> set[str]:
-    """Return the ids of deliveries that were waiting when they were erased since then."""
+    """Return the ids of deliveries that were erased since then while they waited."""
     return set(connection.scalars(select(DELIVERIES.c.id).where(*_erased_since(since))))
 
 
 def is_erased(connection: Connection, event_id: str, now: datetime) -> bool:
-    """Whether an event that may be under way still was erased: what comes of it now must not be kept."""
+    """Whether the event was erased so recently that a request may be under way: do not store its result."""
     same = select(DELIVERIES.c.id).where(*_erased_since(now - UNDER_WAY), DELIVERIES.c.event_id == event_id)
     return connection.execute(same.limit(1)).first() is not None
 
@@ -101,10 +101,10 @@ def _empty_deliveries(connection: Connection, row_ids: Sequence[str], now: datet
     if not row_ids:
         return
     rows = DELIVERIES.c
-    # A format's fault, for which nothing was sent, may quote the comment.
+    # An error of the format, which kept it from being sent, may quote the comment.
     quotes = (rows.status == "failed") & (rows.attempts == 0)
     connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=DELIVERY_ERASED))
     leases.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=NEVER_SENT)
     connection.execute(leases.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
-    answers = {"response_headers": None, "response_body": None}  # a receiver may repeat what it was sent
+    answers = {"response_headers": None, "response_body": None}  # a receiver may repeat the payload
     connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(row_ids)).values(answers))

@@ -1,7 +1,10 @@
-"""The queue in a table: claim, acknowledge, release, repair. The lease is the due time itself.
+"""The queue in a table: claim, finish, release, repair. The lease is the due time itself.
 
-A claim moves `due_at` to the end of its lease and signs it with a token; a process that dies
-leaves rows that come due again by themselves, and an acknowledgement counts only under its token.
+    due_at <= now ──claim, lease──▶ due_at = end of the lease, claimed_by = token ──finish──▶ due_at = null
+         ▲                                    │ reschedule, release, or the lease runs out
+         └────────────────────────────────────┘
+
+If a process dies, its rows come due again by themselves. A result counts only while the row has the token.
 All functions work in the caller's write transaction.
 """
 
@@ -11,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, Update, bindparam, select, update
 
-CLOCK_SKEW = timedelta(seconds=60)  # by which the clocks of two hosts may differ
-# On a small table MariaDB would rather read all rows than look up the ids, and so lock, and wait for, those
-# that visitors are adding, who in turn wait for us. Other databases never see the hint.
+CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
+# Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
+# and their transactions may wait for ours. Other databases never see the hint.
 BY_ID = "FORCE INDEX (PRIMARY)"
 
 
@@ -26,13 +29,13 @@ def claim(
     limit: int,
     ids_only: bool = False,
 ) -> Sequence[Row[Any]]:
-    """Lock and return up to `limit` due rows among those; nobody else gets them before `lease` is called."""
+    """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called."""
     query = (
         select(table.c.id if ids_only else table)
         .where(among, table.c.due_at <= now)
         .order_by(table.c.due_at, table.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)  # SQLite has no such words: there the writer is alone
+        .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
     )
     return connection.execute(query).all()
 
@@ -47,9 +50,9 @@ def lease(
     token: str,
     counted: bool = True,
 ) -> int:
-    """Sign the rows with the token until that time; return how many, all of `ids` in the same transaction.
+    """Lease the rows under the token until that time; return how many. Call it in the transaction of `claim`.
 
-    Who only passes them on does not count it as a claim: that does who takes them over.
+    With `counted=False` it is not counted as a claim: the relay leases rows that a worker will take over.
     """
     change = _update_by_id(table, ids).where(table.c.due_at <= now)
     change = change.values(due_at=until, claimed_by=token, claims=table.c.claims + int(counted))
@@ -57,13 +60,13 @@ def lease(
 
 
 def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:
-    """Let the lease of those that are still under the token last until that time."""
+    """Extend the leases that are still under the token until that time."""
     change = _update_by_id(table, ids).where(table.c.claimed_by == token)
     connection.execute(change.values(due_at=until))
 
 
 def handed_over(connection: Connection, table: Table, handed: Collection[tuple[str, str]]) -> list[Row[Any]]:
-    """Lock and return those rows, of pairs of an id and a token, that are still under that token."""
+    """Lock and return the rows, named as pairs of id and token, that are still under their token."""
     query = (
         select(table)
         .where(table.c.id.in_({row_id for row_id, _ in handed}), table.c.status == "new")
@@ -78,13 +81,13 @@ def handed_over(connection: Connection, table: Table, handed: Collection[tuple[s
 def take_over(
     connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str
 ) -> None:
-    """Sign rows that were handed over with a token of our own, so that the old one opens nothing any more."""
+    """Lease rows that were handed over under a token of our own, so that the old token is void."""
     change = _update_by_id(table, ids)
     connection.execute(change.values(due_at=until, claimed_by=token, claims=table.c.claims + 1))
 
 
 def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
-    """Return the ids, out of a dict of ids and tokens, whose lease is still ours, and lock these rows."""
+    """Lock the rows that are still leased under their tokens, and return their ids."""
     query = (
         select(table.c.id, table.c.claimed_by)
         .where(table.c.id.in_(list(tokens)), table.c.status == "new")
@@ -97,7 +100,7 @@ def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[s
 
 
 def finish(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
-    """Make rows that are owned final after an attempt."""
+    """Make owned rows final after an attempt."""
     change = _update_by_id(table, ids)
     connection.execute(
         change.values(status=status, due_at=None, claimed_by=None, attempts=table.c.attempts + 1, **values)
@@ -105,14 +108,14 @@ def finish(connection: Connection, table: Table, ids: Sequence[str], status: str
 
 
 def end(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
-    """Make those rows final that wait, whoever holds them: there is nothing left to do."""
+    """Make waiting rows final without an attempt, even if they are leased."""
     connection.execute(
         _update_by_id(table, ids).values(status=status, due_at=None, claimed_by=None, **values)
     )
 
 
 def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Give rows that are owned their next due time after an attempt.
+    """Give owned rows their next due time after an attempt.
 
     Each dict has `row_id`, `due_at`, `last_status_code` and `last_error`.
     """
@@ -123,9 +126,9 @@ def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, An
 def release(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, was_begun: bool = True
 ) -> None:
-    """Give back rows that nothing was sent for; each dict has `row_id`, `token` and the `due_at` it had.
+    """Give back rows for which nothing was sent; each dict has `row_id`, `token` and the earlier `due_at`.
 
-    A claim of rows that nobody has begun does not count.
+    With `was_begun=False` the claim does not count.
     """
     change = update(table).where(
         table.c.id == bindparam("row_id"),
@@ -139,9 +142,9 @@ def release(
 def repair(
     connection: Connection, table: Table, among: ColumnElement[bool], *, now: datetime, farthest: datetime
 ) -> int:
-    """Make rows due now whose due time lies beyond what any wait or lease can explain; return how many.
+    """Make rows due now whose due time is beyond any wait or lease; return how many.
 
-    A clock that ran ahead and was put right leaves such rows.
+    A clock that ran ahead and was corrected leaves such rows.
     """
     change = update(table).where(among, table.c.due_at > farthest + CLOCK_SKEW)
     return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
@@ -150,7 +153,7 @@ def repair(
 def take_back(
     connection: Connection, table: Table, among: ColumnElement[bool], *, now: datetime, tokens: str
 ) -> int:
-    """Make due now what is leased under tokens that begin so; return how many rows."""
+    """Make due now the rows leased under tokens that begin with `tokens`; return how many."""
     change = update(table).where(among, table.c.due_at > now, table.c.claimed_by.startswith(tokens))
     return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
 

@@ -1,4 +1,4 @@
-"""Look for work without writing: is anything due, has anybody written, when is the next one due?"""
+"""Look for work without writing: is anything due, has anybody written, when is something due next?"""
 
 import sqlite3
 import time
@@ -18,7 +18,7 @@ SERVER_POLL = 0.1  # seconds; one look is a query over the network
 
 
 class Poller:
-    """One connection that only reads. Use it as a context manager."""
+    """A connection that only reads. Use it as a context manager."""
 
     def __init__(self, engine: Engine) -> None:
         self.connection = engine.connect()
@@ -45,24 +45,24 @@ class Poller:
         return min(moments, default=None)
 
     def mark(self) -> None:
-        """Remember the file as it is now, after a write of our own."""
+        """Remember the state of the SQLite file now, after a write of our own."""
         self._mark = self._data_version()
 
     def others_wrote(self) -> bool:
-        """Whether somebody has written to the SQLite file since `mark`; a server's writers need no care."""
+        """Whether somebody else has written to the SQLite file since `mark`; always False on a server."""
         return bool(self._data_version() != self._mark)
 
     def version(self) -> Any:
-        """Return what changes with each write of others to the SQLite file, to be given to `rest`."""
+        """Return a value for `rest` that changes with each write of others to the SQLite file."""
         return self._data_version()
 
     def rest(
         self, until: float, stop: StopFlag, *, since: Any = None, wake_at: datetime | None = None
     ) -> None:
-        """Wait until something may be due, that moment of the monotonic clock has come, or stop is set.
+        """Wait until something may be due, until that moment of the monotonic clock, or until stop is set.
 
-        On SQLite also until somebody has written, after that `version` where one is given. `wake_at` is when
-        something else is due.
+        On SQLite it also ends when somebody has written since that `version`. `wake_at` is when other work is
+        due.
         """
         now = clock.now()
         moments = [moment for moment in (self.next_due(), wake_at) if moment]
@@ -77,14 +77,14 @@ class Poller:
             stop.wait(max(0.0, min(wake - time.monotonic(), until - time.monotonic(), SERVER_POLL)))
 
     def _data_version(self) -> Any:
-        """Return SQLite's number that changes when another connection has committed (0 elsewhere)."""
+        """Return SQLite's number that changes when another connection commits (0 elsewhere)."""
         if not self._is_file:
             return 0
         raw: Any = self.connection.connection.dbapi_connection
         try:
             file_identity.check(self.connection.info)
             return raw.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error as error:  # who asks past SQLAlchemy has to name the error as it would
+        except sqlite3.Error as error:  # as SQLAlchemy, which this goes past, would raise it
             raise OperationalError("PRAGMA data_version", None, error) from error
 
 

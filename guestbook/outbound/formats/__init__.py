@@ -1,4 +1,4 @@
-"""From an event to the body that a receiver wants: `json` for programs, the others for chats. Pure."""
+"""Make the body of a request from an event: `json` for programs, the other formats for chats. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,17 +19,17 @@ FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "telegram": telegram.render,
     "template": template.render,
 }
-ADDRESSED = ("ntfy", "telegram")  # whose body has in it what the webhook's URL says
+ADDRESSED = ("ntfy", "telegram")  # their bodies contain a part of the webhook's URL
 
 
 def render(
     name: str,
     event: str,
-    moment: datetime,
+    happened_at: datetime,
     data: dict[str, Any],
     *,
     url: str = "",
     template: str | None = None,
 ) -> str:
-    """Return the exact body of the event, which is JSON, in the format of that name; raises FormatError."""
-    return FORMATS[name](FormatInput(event, moment, data, url, template))
+    """Return the exact body, which is JSON, in the format of that name; raises FormatError."""
+    return FORMATS[name](FormatInput(event, happened_at, data, url, template))

@@ -1,6 +1,6 @@
-"""What the URL of a chat service says: its format, and where the service keeps topic and chat. Pure.
+"""Read the URL of a chat service: the format that fits, the topic, the chat. Pure.
 
-The URLs are normal ones, as `transport.check_url` gives them.
+The URLs are checked and normalized by `transport.check_destination`.
 """
 
 import re
@@ -8,14 +8,14 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from guestbook.outbound.formats.format_input import FormatError
 
-DISCORD = re.compile(r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com")
+DISCORD_HOST = re.compile(r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com")
 DISCORD_PATH = re.compile(r"/api/(?:v\d+/)?webhooks/\d+/[^/]+(/slack/?|/)?")
-SLACK = ("hooks.slack.com", "hooks.slack-gov.com")
-TEAMS = (".logic.azure.com", ".powerplatform.com", ".powerautomate.com")
-RETIRED = (".webhook.office.com", "outlook.office.com", "outlook.office365.com")
+SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
+TEAMS_HOSTS = (".logic.azure.com", ".powerplatform.com", ".powerautomate.com")
+RETIRED_HOSTS = (".webhook.office.com", "outlook.office.com", "outlook.office365.com")
 RETIRED_SENTENCE = (
     "Microsoft has retired this kind of URL. In Teams, choose Workflows, “Send webhook alerts to a channel”, "
-    "and add the URL that it gives you."
+    "and add the URL that it shows."
 )
 TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")  # as ntfy allows
 TOPIC_SENTENCE = "The URL must name ntfy’s topic, such as https://ntfy.sh/my-topic."
@@ -23,14 +23,14 @@ CHAT_SENTENCE = "The URL must be like https://api.telegram.org/bot<token>/sendMe
 
 
 def suggest(url: str) -> str | None:
-    """Return the format of the service whose URL this is; None when nothing tells."""
+    """Return the format of the service to which the URL belongs, or None when it is not known."""
     parts = _split(url)
     host = parts.hostname or ""
-    if host in SLACK:
+    if host in SLACK_HOSTS:
         return "slack"
-    if DISCORD.fullmatch(host) and DISCORD_PATH.fullmatch(parts.path):
+    if DISCORD_HOST.fullmatch(host) and DISCORD_PATH.fullmatch(parts.path):
         return "discord"
-    if host.endswith(TEAMS):
+    if host.endswith(TEAMS_HOSTS):
         return "teams"
     if host == "api.telegram.org":
         return "telegram"
@@ -40,18 +40,18 @@ def suggest(url: str) -> str | None:
 
 
 def refusal(url: str) -> str | None:
-    """Return why nothing sent there would arrive, in one sentence; None when nothing is known against it."""
+    """Return in one sentence why nothing sent there would arrive, or None."""
     host = _split(url).hostname or ""
-    return RETIRED_SENTENCE if ("." + host).endswith(RETIRED[0]) or host in RETIRED else None
+    return RETIRED_SENTENCE if ("." + host).endswith(RETIRED_HOSTS[0]) or host in RETIRED_HOSTS else None
 
 
 def normalize(format_name: str, url: str) -> str:
-    """Return the URL to which that format is sent; raises FormatError when something is missing in it.
+    """Return the URL to which the format is sent; raises FormatError when a part is missing.
 
     ntfy takes JSON at the root of its server, so `https://ntfy.sh/my-topic` becomes
-    `https://ntfy.sh/?topic=my-topic`, where it disturbs nobody and the body's topic is read from; Telegram's
-    `?chat_id=` stays where it is. Discord says whether a message is there when it is asked to `?wait=true`;
-    its address for Slack's format ends in /slack, and is its own without that.
+    `https://ntfy.sh/?topic=my-topic`. ntfy ignores the query, and the body's topic is read from it. Discord
+    confirms a message only with `?wait=true`; without its ending `/slack` a URL takes Discord's own format.
+    Telegram's `?chat_id=` stays as it is.
     """
     parts = _split(url)
     if format_name == "discord":
@@ -59,7 +59,7 @@ def normalize(format_name: str, url: str) -> str:
             parts = parts._replace(path=parts.path.removesuffix(match[1] or ""))
         return _with(parts, "wait", "true")
     if format_name == "ntfy":
-        root = parts.path if _asked(parts, "topic") else parts.path.rstrip("/").rpartition("/")[0] + "/"
+        root = parts.path if _query_value(parts, "topic") else parts.path.rstrip("/").rpartition("/")[0] + "/"
         return _with(parts._replace(path=root), "topic", topic(url))
     if format_name == "telegram":
         chat(url)
@@ -67,16 +67,16 @@ def normalize(format_name: str, url: str) -> str:
 
 
 def topic(url: str) -> str:
-    """Return the topic of ntfy that a URL names, settled or not; raises FormatError."""
+    """Return the ntfy topic that a URL names, normalized or not; raises FormatError."""
     if found := _topic_of(_split(url)):
         return found
     raise FormatError(TOPIC_SENTENCE)
 
 
 def chat(url: str) -> str:
-    """Return the chat of Telegram that a URL names; raises FormatError."""
+    """Return the Telegram chat that a URL names; raises FormatError."""
     parts = _split(url)
-    found = _asked(parts, "chat_id").strip()
+    found = _query_value(parts, "chat_id").strip()
     if found and parts.path.endswith("/sendMessage"):
         return found
     raise FormatError(CHAT_SENTENCE)
@@ -85,21 +85,21 @@ def chat(url: str) -> str:
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
-    except ValueError:  # what is no URL says nothing
+    except ValueError:  # not a URL
         return urlsplit("")
 
 
 def _topic_of(parts: SplitResult) -> str:
-    found = _asked(parts, "topic") or parts.path.rstrip("/").rpartition("/")[2]
+    found = _query_value(parts, "topic") or parts.path.rstrip("/").rpartition("/")[2]
     return found if TOPIC.fullmatch(found) else ""
 
 
-def _asked(parts: SplitResult, name: str) -> str:
+def _query_value(parts: SplitResult, name: str) -> str:
     return dict(parse_qsl(parts.query)).get(name, "")
 
 
 def _with(parts: SplitResult, name: str, value: str) -> str:
-    if _asked(parts, name) == value:
+    if _query_value(parts, name) == value:
         return urlunsplit(parts)
     others = [(key, text) for key, text in parse_qsl(parts.query, keep_blank_values=True) if key != name]
     return urlunsplit(parts._replace(query=urlencode([*others, (name, value)])))

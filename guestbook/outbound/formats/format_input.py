@@ -1,4 +1,4 @@
-"""What a format is told: the event, and what it has to know of the webhook."""
+"""What a format makes a body from: the event, and some of the webhook's settings."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FormatInput:
-    """An event for one webhook, or for all to which the same is told."""
+    """An event for one webhook, or for all webhooks that get the same body."""
 
     event: str
-    moment: datetime  # when it happened
+    happened_at: datetime
     data: dict[str, Any]
     url: str = ""  # of the webhook
     template: str | None = None  # its text

@@ -1,43 +1,43 @@
-"""Text that stays as it was typed where a service reads Markdown or looks for names. Pure.
+"""Keep text as it was typed where a service reads markup or looks for names. Pure.
 
-A URL that the service makes a link of by itself is left out of the escaping, which would break it. What would
-end it or be read as markup in it is percent-encoded, which leads to the same place.
+Services make links of bare URLs, and an escape would break them. So URLs are not escaped; the characters in
+them that would end the link or be read as markup are percent-encoded, which leads to the same place.
 """
 
 import re
 from collections.abc import Callable
 
-from guestbook.outbound.formats.text_limit import Escape
-
-APART = "\u200b"  # a zero-width space, which is no space for Markdown: what begins a line begins it no more
-ENDED = "\ufeff"  # of no width either, but a space for JavaScript: there a URL ends
+APART = "\u200b"  # a zero-width space: no space for Markdown, but a line that begins with it begins no list
+ENDED = "\ufeff"  # of no width either, but JavaScript sees a space, so a URL ends there
 
 IN_URL = r"[\w\-.~:/?#@!$&+,;=%*]"
 LAST_IN_URL = r"[\w\-~/#@$&+=%]"
-REST = rf"(?:{IN_URL}|\({IN_URL}*\))+(?:{LAST_IN_URL}|\({IN_URL}*\))"
-WEB = rf"(?<![\w.+-])https?://{REST}"
-WEB_OR_WWW = rf"{WEB}|(?<!\w)www\d{{0,3}}\.{REST}"
+URL_REST = rf"(?:{IN_URL}|\({IN_URL}*\))+(?:{LAST_IN_URL}|\({IN_URL}*\))"
+WEB = rf"(?<![\w.+-])https?://{URL_REST}"
+WEB_OR_WWW = rf"{WEB}|(?<!\w)www\d{{0,3}}\.{URL_REST}"
 
 ENCODED = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "()*@"})
 LINE_START = re.compile(r"^(?=[ +=:-]|\d+[.)])", re.MULTILINE)  # of code, lists, underlined headings, tables
 
-Special = Callable[[re.Match[str]], str]
 
+class Markdown:
+    """The Markdown of one service: its special characters, how to escape one, and what it takes for a URL."""
 
-def escaper(url: str, special: str, escape: Special) -> Escape:
-    """Return what escapes a text: the pattern of URLs, that of special characters, and how one is escaped."""
-    wanted = re.compile(f"(?P<url>{url})|{special}", re.IGNORECASE)
+    def __init__(self, special: str, escape: Callable[[re.Match[str]], str], url: str) -> None:
+        self._in_title = re.compile(special, re.IGNORECASE)
+        self._in_text = re.compile(f"(?P<url>{url})|{special}", re.IGNORECASE)
+        self._escape = escape
 
-    def each(match: re.Match[str]) -> str:
-        return _url(match) if match["url"] else escape(match)
+    def text(self, text: str) -> str:
+        """Return the text with nothing in it special but its links."""
+        return LINE_START.sub(APART, self._in_text.sub(self._url_or_escape, text))
 
-    return lambda text: LINE_START.sub(APART, wanted.sub(each, text))
+    def bold(self, title: str) -> str:
+        """Return a title in bold type; a URL in it is no link."""
+        return f"**{self._in_title.sub(self._escape, title)}**"
 
-
-def without_urls(special: str, escape: Special) -> Escape:
-    """Return what escapes a text in which a URL is a text like any other, as in a title."""
-    wanted = re.compile(special, re.IGNORECASE)
-    return lambda text: wanted.sub(escape, text)
+    def _url_or_escape(self, match: re.Match[str]) -> str:
+        return _url(match) if match["url"] else self._escape(match)
 
 
 def _url(match: re.Match[str]) -> str:

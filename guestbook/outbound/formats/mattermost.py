@@ -5,36 +5,31 @@ import re
 
 from guestbook.outbound.formats import literal_text, text_limit, wording
 from guestbook.outbound.formats.format_input import FormatInput
-from guestbook.outbound.formats.literal_text import APART
+from guestbook.outbound.formats.literal_text import APART, Markdown
 
-LIMIT = 16_383  # characters of a post
-# What a backslash escapes; before a letter a backslash is just that. As in github.com/mattermost/marked.
+MATTERMOST_LIMIT = 16_383  # characters of a post
+# A backslash escapes these; before a letter it is a plain backslash. As in github.com/mattermost/marked.
 BACKSLASHED = r"[*_~`|>#\[\]]|\\(?![A-Za-z0-9])"
-# It looks for @channel in the text itself, where a backslash would not hide it; &#64; is an @ too. A colon
-# begins :emoji: and ends a scheme; a domain before a slash becomes a link, with the backslashes in it.
+# Mattermost looks for @channel in the text itself, so a backslash would not hide it; &#64; is an @ too.
+# A colon begins :emoji: and ends a scheme. A domain before a slash becomes a link, with any backslash in it.
 PARTED = r"@|&(?=[#A-Za-z])|:(?!\s)|\.[^\W\d_]{2,4}(?=/)|www\d{0,3}(?=\.)"
-PARTING = re.compile(r"[@&:]|[.w].+", re.IGNORECASE)  # what those are alone
-# Of <!channel>, <tags> and $formulas$, which no backslash ends.
+PARTED_ALONE = re.compile(r"[@&:]|[.w].+", re.IGNORECASE)
+# These begin <!channel>, <tags> and $formulas$, which no backslash prevents.
 ENTITIES = {"<": "&lt;", "$": "&#36;"}
-SPECIAL = rf"{BACKSLASHED}|{PARTED}|[<$]"
 
 
-def render(told: FormatInput) -> str:
+def render(given: FormatInput) -> str:
     """Return the body."""
-    said = wording.of(told.event, told.data)
-    return json.dumps({"text": text_limit.lines(said, ESCAPE, limit=LIMIT, title=_title)}, ensure_ascii=False)
+    words = wording.of(given.event, given.data)
+    text = text_limit.lines(words, MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MARKDOWN.bold)
+    return json.dumps({"text": text}, ensure_ascii=False)
 
 
-def _title(text: str) -> str:
-    return f"**{ESCAPE_IN_TITLE(text)}**"
-
-
-def _special(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     found = match[0]
     if found in ENTITIES:
         return ENTITIES[found]
-    return found + APART if PARTING.fullmatch(found) else "\\" + found
+    return found + APART if PARTED_ALONE.fullmatch(found) else "\\" + found
 
 
-ESCAPE = literal_text.escaper(literal_text.WEB_OR_WWW, SPECIAL, _special)
-ESCAPE_IN_TITLE = literal_text.without_urls(SPECIAL, _special)
+MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape, literal_text.WEB_OR_WWW)

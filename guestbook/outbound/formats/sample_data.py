@@ -1,4 +1,4 @@
-"""An event of each kind that never happened: to try templates on before a real one comes. Pure."""
+"""A sample event of each kind, to try templates on before a real one happens. Pure."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from guestbook.lib import clock
 
 BOOK = "https://book.example"
-ID = "0" * 31 + "1"
-WHEN = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
-MOMENT = clock.to_text(WHEN)
-PARTS: dict[str, tuple[str, ...]] = {
+SAMPLE_ID = "0" * 31 + "1"
+SAMPLE_TIME = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
+TIME_TEXT = clock.to_text(SAMPLE_TIME)
+DATA_PARTS: dict[str, tuple[str, ...]] = {
     "comment.replied": ("comment", "reply"),
     "inbound.received": ("source", "inbound"),
     "webhook.disabled": ("webhook",),
@@ -18,34 +18,34 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 def data(event: str) -> dict[str, Any]:
-    """Return the data of such an event."""
-    every = parts()
-    return {name: every[name] for name in (*PARTS.get(event, ("comment",)), "guestbook")}
+    """Return the data of a sample event."""
+    samples = parts()
+    return {name: samples[name] for name in (*DATA_PARTS.get(event, ("comment",)), "guestbook")}
 
 
 def parts() -> dict[str, Any]:
-    """Return all that the data of any event may have."""
+    """Return every part that the data of an event can have."""
     return {
         "comment": {
-            "id": ID,
-            "name": 'Ada "Lace" Lovelace',  # with what a template that writes no JSON falls over
+            "id": SAMPLE_ID,
+            "name": 'Ada "Lace" Lovelace',  # quotes break a template that writes no JSON
             "website": "https://ada.example/",
             "message": 'What a lovely "book"!\nI shall come again.',
             "status": "published",
-            "url": f"{BOOK}/comments/{ID}",
-            "created_at": MOMENT,
+            "url": f"{BOOK}/comments/{SAMPLE_ID}",
+            "created_at": TIME_TEXT,
         },
-        "reply": {"message": 'Thank you, "Lace".', "created_at": MOMENT},
-        "source": {"id": ID, "name": "GitHub"},
+        "reply": {"message": 'Thank you, "Lace".', "created_at": TIME_TEXT},
+        "source": {"id": SAMPLE_ID, "name": "GitHub"},
         "inbound": {
-            "id": ID,
+            "id": SAMPLE_ID,
             "event": "star",
             "external_id": "1",
             "sender": "octocat",
-            "received_at": MOMENT,
+            "received_at": TIME_TEXT,
             "hops": 1,
             "payload": {"action": "created"},
         },
-        "webhook": {"id": ID, "name": "Chat", "reason": "failing"},
+        "webhook": {"id": SAMPLE_ID, "name": "Chat", "reason": "failing"},
         "guestbook": {"title": "Guestbook", "url": BOOK},
     }

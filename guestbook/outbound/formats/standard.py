@@ -6,7 +6,7 @@ from guestbook.lib import clock
 from guestbook.outbound.formats.format_input import FormatInput
 
 
-def render(told: FormatInput) -> str:
-    """Return `{"type", "timestamp", "data"}`; the timestamp is when the event happened."""
-    body = {"type": told.event, "timestamp": clock.to_text(told.moment), "data": told.data}
+def render(given: FormatInput) -> str:
+    """Return `{"type", "timestamp", "data"}`; the timestamp is the time of the event."""
+    body = {"type": given.event, "timestamp": clock.to_text(given.happened_at), "data": given.data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""The format `template`: what the owner's own Jinja template gives, which must be JSON."""
+"""The format `template`: the owner's own Jinja template makes the body, which must be JSON."""
 
 import json
 from collections.abc import Sequence
@@ -8,23 +8,23 @@ from guestbook.lib import clock, template_sandbox
 from guestbook.outbound.formats import sample_data
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
-LIMIT = 60_000  # bytes of a body: MariaDB's TEXT has 65,535
-UNTRIED = ("inbound.received", "ping")
-MISSING = "The webhook has no template."
-HINT = "Where a text belongs, write {{ comment.name|tojson }} without quotes around it."
+TEMPLATE_LIMIT = 60_000  # bytes of a body: MariaDB's TEXT has 65,535
+UNTRIED = ("inbound.received", "ping")  # nobody knows what a source will forward; a ping has all parts
+NO_TEMPLATE = "The webhook has no template."
+HINT = "For a text, write {{ comment.name|tojson }} without quotes around it."
 
 
-def render(told: FormatInput) -> str:
+def render(given: FormatInput) -> str:
     """Return the body. A template sees `event`, `timestamp`, `data`, and each part of the data by its name.
 
-    A ping has a sample of each part: it is sent to see whether the receiver takes what the template gives.
+    A ping gets a sample of each part, so that the owner sees whether the receiver accepts such a body.
     """
-    if not told.template:
-        raise FormatError(MISSING)
-    data = {**sample_data.parts(), **told.data} if told.event == "ping" else told.data
-    values = {**data, "event": told.event, "timestamp": clock.to_text(told.moment), "data": data}
+    if not given.template:
+        raise FormatError(NO_TEMPLATE)
+    data = {**sample_data.parts(), **given.data} if given.event == "ping" else given.data
+    values = {**data, "event": given.event, "timestamp": clock.to_text(given.happened_at), "data": data}
     try:
-        body = template_sandbox.render(told.template, values).text.strip()
+        body = template_sandbox.render(given.template, values).text.strip()
     except template_sandbox.TemplateFault as error:
         raise FormatError(str(error)) from None
     _check(body)
@@ -32,10 +32,7 @@ def render(told: FormatInput) -> str:
 
 
 def check(source: str, events: Sequence[str]) -> None:
-    """Raise FormatError when this is no template, or does not give JSON for one of the events.
-
-    What a source forwards is not tried, for nobody knows what is in it, nor is the ping.
-    """
+    """Raise FormatError when this is not a template, or does not make JSON for one of the events."""
     try:
         template_sandbox.check(source)
     except template_sandbox.TemplateFault as error:
@@ -44,7 +41,7 @@ def check(source: str, events: Sequence[str]) -> None:
         if event in UNTRIED:
             continue
         try:
-            render(FormatInput(event, sample_data.WHEN, sample_data.data(event), template=source))
+            render(FormatInput(event, sample_data.SAMPLE_TIME, sample_data.data(event), template=source))
         except FormatError as error:
             raise FormatError(f"For {event}: {error}") from None
 
@@ -55,8 +52,10 @@ def _check(body: str) -> None:
         _read(body)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"The template does not give JSON: {_where(error)}. {HINT}") from None
-    if size > LIMIT:
-        raise FormatError(f"The template gives {size:,} bytes. Please let it give at most {LIMIT:,}.")
+    if size > TEMPLATE_LIMIT:
+        raise FormatError(
+            f"The template gives {size:,} bytes. Please let it give at most {TEMPLATE_LIMIT:,}."
+        )
 
 
 def _read(body: str) -> Any:
@@ -64,7 +63,7 @@ def _read(body: str) -> Any:
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number there")
+    raise ValueError(f"JSON has no number {word}")
 
 
 def _where(error: Exception) -> str:

@@ -1,14 +1,14 @@
-"""Words as one text: escaped, and cut where a service takes no more. Pure."""
+"""Join a wording into one text, escaped, and cut to the length that a service accepts. Pure."""
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from guestbook.outbound.formats.wording import MORE, Wording
 
-Size = Callable[[str], int]  # of a text; that of two texts together is the sum
+Size = Callable[[str], int]  # of a text; the size of two texts together is the sum
 Escape = Callable[[str], str]
-JOINERS = "\u200c\u200d"  # which would wait for the half of an emoji that is cut off
+JOINERS = "\u200c\u200d"  # parts of an emoji; at the end of a cut text they would join nothing
 BEGUN_URL = re.compile(r"(?:https?://|www\.)\S*\Z", re.IGNORECASE)
 
 
@@ -21,9 +21,9 @@ def lines(
     title: Escape | None = None,
     link: str = "{}",
 ) -> str:
-    """Return the lines of title, who, message and link, of at most that size; the message alone is cut.
+    """Return the lines title, who, message and link, up to that size in all; only the message is cut.
 
-    `title` is what makes the title's line, where that is not `escape`; `link` is what stands around the link.
+    `title` escapes the title where it differs from `escape`; `link` is the pattern around the link.
     """
     above = [(title or escape)(words.title)] if words.title else []
     above += [escape(words.who)] if words.who else []
@@ -34,9 +34,9 @@ def lines(
 
 
 def cut(text: str, escape: Escape, room: int, size: Size = len) -> str:
-    """Return as much of the text, escaped, as the room has place for, with … where something is missing.
+    """Return as much of the escaped text as fits into the room, with … where something is missing.
 
-    No escape, no emoji and no URL is cut in two: half a URL leads elsewhere.
+    No escape, emoji or URL is cut in two: half a URL leads elsewhere.
     """
     whole = escape(text)
     if size(whole) <= room:
@@ -44,27 +44,22 @@ def cut(text: str, escape: Escape, room: int, size: Size = len) -> str:
     room -= size(MORE)
     fitting = bisect_right(range(len(text) + 1), room, key=lambda n: size(escape(text[:n])))
     kept = _ended(text, fitting - 1) if fitting else ""
-    while kept and size(escape(kept)) > room:  # a URL that ends elsewhere may be escaped in another way
+    while kept and size(escape(kept)) > room:  # a shorter URL may be escaped differently
         kept = _ended(text, len(kept) - 1)
     return escape(kept) + MORE if fitting else ""
 
 
-def translated(escapes: Mapping[int, str]) -> Escape:
-    """Return what escapes each character by itself, as str.translate does."""
-    return lambda text: text.translate(escapes)
-
-
 def utf8(text: str) -> int:
-    """Return how many bytes it has."""
+    """Return how many bytes the text has."""
     return len(text.encode())
 
 
 def utf16(text: str) -> int:
-    """Return how many UTF-16 units it has: an emoji has two."""
+    """Return how many UTF-16 units the text has: an emoji has two."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def _ended(text: str, end: int) -> str:
-    """Return the text up to there, or up to where a URL begins that would be cut in two."""
+    """Return the text up to that position, or up to the URL that would be cut in two there."""
     kept = text[:end].rstrip(JOINERS)
     return kept if text[end : end + 1].isspace() else BEGUN_URL.sub("", kept)

@@ -46,9 +46,9 @@ def test_any_text_can_be_told_by_a_template_that_writes_json() -> None:
 
 
 def test_a_ping_has_a_sample_of_what_it_lacks_so_that_a_receiver_can_be_tried() -> None:
-    told = sample_data.data("ping") | {"webhook": {"id": "1", "name": "Mine"}}
+    data = sample_data.data("ping") | {"webhook": {"id": "1", "name": "Mine"}}
     source = '{"a": {{ comment.name|tojson }}, "b": {{ webhook.name|tojson }}, "c": {{ event|tojson }}}'
-    assert body("template", "ping", told, template=source) == {
+    assert body("template", "ping", data, template=source) == {
         "a": sample_data.data("comment.created")["comment"]["name"],
         "b": "Mine",
         "c": "ping",
@@ -65,13 +65,13 @@ def test_a_ping_has_a_sample_of_what_it_lacks_so_that_a_receiver_can_be_tried() 
         ("{{ comment.name.__class__.__mro__|tojson }}", "The template "),
         (
             " {# nothing #} ",
-            "The template does not give JSON: it gives nothing. Where a text belongs, write {{",
+            "The template does not give JSON: it gives nothing. For a text, write {{",
         ),
         (
             '{"text": "{{ comment.message }}"}',
             "The template does not give JSON: Expecting ',' delimiter in line 1",
         ),
-        ('{"n": NaN}', "The template does not give JSON: NaN is no number there."),
+        ('{"n": NaN}', "The template does not give JSON: JSON has no number NaN."),
         ('{"a": 1} x', "The template does not give JSON: Extra data in line 1, column 10."),
         ("[" * 5000, "The template does not give JSON: "),
         ('"{{ "é" * 40000 }}"', "The template gives 80,002 bytes. Please let it give at most 60,000."),
@@ -107,6 +107,6 @@ def test_a_template_that_quotes_by_itself_is_found_out_before_it_is_saved() -> N
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_there_is_a_sample_of_each_event_that_could_be_a_real_one(event: str) -> None:
-    told = sample_data.data(event)
-    assert told["guestbook"]
-    assert json.loads(json.dumps(told)) == told
+    data = sample_data.data(event)
+    assert data["guestbook"]
+    assert json.loads(json.dumps(data)) == data

@@ -1,4 +1,4 @@
-"""What is said of an event: who, what and where to see it."""
+"""What is words of an event: who, what and where to see it."""
 
 from typing import Any
 
@@ -13,8 +13,10 @@ HOME = "https://book.example"
 
 def test_a_comment_says_who_wrote_it_whence_and_with_which_website() -> None:
     data = comment(website="https://ada.example/", origin={"name": "GitHub", "url": None})
-    said = wording.of("comment.created", data)
-    assert said == Wording("New comment in My book", "Ada · via GitHub · https://ada.example/", "Hello", LINK)
+    words = wording.of("comment.created", data)
+    assert words == Wording(
+        "New comment in My book", "Ada · via GitHub · https://ada.example/", "Hello", LINK
+    )
 
 
 @pytest.mark.parametrize("website", [None, ""])
@@ -23,31 +25,31 @@ def test_without_a_website_there_is_none(website: str | None) -> None:
 
 
 def test_one_that_waits_leads_to_the_desk_for_nobody_can_see_it_in_the_book() -> None:
-    said = wording.of("comment.created", comment(status="held"))
-    assert (said.title, said.link) == ("A comment waits for you in My book", f"{HOME}/admin/comments/1")
+    words = wording.of("comment.created", comment(status="held"))
+    assert (words.title, words.link) == ("A comment waits for you in My book", f"{HOME}/admin/comments/1")
 
 
 def test_one_that_is_gone_leads_to_the_book() -> None:
-    said = wording.of("comment.deleted", comment())
-    assert (said.title, said.link) == ("A comment was taken out of My book", HOME)
+    words = wording.of("comment.deleted", comment())
+    assert (words.title, words.link) == ("A comment was taken out of My book", HOME)
 
 
 def test_an_answer_says_to_whom() -> None:
-    said = wording.of("comment.replied", comment() | {"reply": {"message": "Thanks"}})
-    assert said == Wording("An answer to Ada in My book", "", "Thanks", LINK)
+    words = wording.of("comment.replied", comment() | {"reply": {"message": "Thanks"}})
+    assert words == Wording("An answer to Ada in My book", "", "Thanks", LINK)
 
 
 def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:
     data: dict[str, Any] = sample_data.data("inbound.received")
     data["inbound"]["payload"] = {"text": "x" * 5000}
-    said = wording.of("inbound.received", data)
-    assert (said.title, said.who) == ("GitHub sent star to Guestbook", "octocat")
-    assert said.message.startswith('{"text": "xxx')
-    assert len(said.message) == wording.EXCERPT
-    assert said.message.endswith("…")
+    words = wording.of("inbound.received", data)
+    assert (words.title, words.who) == ("GitHub sent star to Guestbook", "octocat")
+    assert words.message.startswith('{"text": "xxx')
+    assert len(words.message) == wording.PAYLOAD_EXCERPT
+    assert words.message.endswith("…")
     data["inbound"] |= {"payload": "plain", "event": None}
-    said = wording.of("inbound.received", data)
-    assert (said.title, said.message) == ("GitHub sent a webhook to Guestbook", "plain")
+    words = wording.of("inbound.received", data)
+    assert (words.title, words.message) == ("GitHub sent a webhook to Guestbook", "plain")
 
 
 def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
@@ -60,8 +62,8 @@ def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
 
 
 def test_the_end_of_a_webhook_says_why() -> None:
-    said = wording.of("webhook.disabled", sample_data.data("webhook.disabled"))
-    assert said.message == "“Chat”: it has had no success for five days."
+    words = wording.of("webhook.disabled", sample_data.data("webhook.disabled"))
+    assert words.message == "“Chat”: it has had no success for five days."
 
 
 def test_a_ping_says_that_it_is_a_test() -> None:
@@ -78,5 +80,5 @@ def test_a_link_that_could_break_out_of_its_place_is_left_out(address: str) -> N
 def test_long_names_and_titles_are_cut() -> None:
     data = comment(name="n" * 1000)
     data["guestbook"]["title"] = "t" * 1000
-    said = wording.of("comment.created", data)
-    assert (len(said.title), len(said.who)) == (wording.TITLE_LIMIT, wording.WHO_LIMIT)
+    words = wording.of("comment.created", data)
+    assert (len(words.title), len(words.who)) == (wording.WORDING_TITLE_LIMIT, wording.WHO_LIMIT)
