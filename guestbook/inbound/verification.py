@@ -126,7 +126,7 @@ def standard_key(secret: str) -> bytes:
     """Take a key of any length, with whsec_ and padding or without: the sender takes what it gave out."""
     if secret.startswith("whpk_"):
         raise Unproven("This source's secret is a public key (whpk_…), which is not supported: use a secret.")
-    text = as_bytes(secret.removeprefix(signing.PREFIX))
+    text = as_bytes(secret.removeprefix(signing.SECRET_PREFIX))
     try:
         key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:

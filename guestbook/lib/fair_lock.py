@@ -1,66 +1,71 @@
-"""Turns: the writers of one process queue, first come, first served.
+"""A lock for the writers of one process: first come, first served.
 
-SQLite has one writer at a time and no queue. Threads that each poll for its lock burn the time of the
-one that has it, and chance makes some of them wait ten times as long as others.
+SQLite has one writer at a time and no queue. Threads that each poll for its lock waste the time of the
+writer, and by chance some of them wait ten times as long as others.
 """
 
 import threading
 import time
 from collections import deque
 
-BRIEF = 0.5  # seconds without a change, after which the turn is stuck
+BRIEF = 0.5  # seconds; a holder that keeps the lock longer is stuck
 TOO_LONG = "other writers of this process took too long"
 
 
 class FairLock:
-    """A lock that goes to whoever has waited longest."""
+    """A lock that goes to the thread that has waited longest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taken = False
-        self._since = 0.0  # when the present one got it, or the last one that had use of it passed it on
+        self._is_held = False
+        self._useful_since = 0.0  # when the lock was taken, or last released after a success
         self._waiting: deque[threading.Lock] = deque()
 
-    def take(self, seconds: float, *, at_once: int = 1_000_000) -> None:
-        """Wait for the turn, so long at the most; raises TimeoutError. Whoever has it must call `pass_on`.
+    @property
+    def waiting(self) -> int:
+        """Return how many threads wait."""
+        return len(self._waiting)
 
-        `at_once` may wait as long, the one that has the turn included; one too many waits only while the
-        turn comes round.
+    def acquire(self, seconds: float, *, at_once: int = 1_000_000) -> None:
+        """Wait for the lock for so long at most; raises TimeoutError. The holder must call `release`.
+
+        So many threads `at_once` may wait as long, the holder included. Further threads wait only while
+        the holder is not stuck.
         """
         give_up = time.monotonic() + seconds
         with self._lock:
-            if not self._taken:
-                self._taken, self._since = True, time.monotonic()
-                return
+            if not self._is_held:
+                self._is_held, self._useful_since = True, time.monotonic()
+                return  # nobody has the lock
             called = threading.Lock()
             called.acquire()
             self._waiting.append(called)
         while not called.acquire(timeout=self._patience(called, give_up, at_once)):
             if self._patience(called, give_up, at_once) == 0:
                 self._leave(called)
-                return
+                return  # called in the very moment of leaving
+
+    def release(self, *, in_vain: bool = False) -> None:
+        """Give the lock to the next thread. After a failure, say `in_vain`: the next may fail as well."""
+        with self._lock:
+            if not in_vain:
+                self._useful_since = time.monotonic()
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_held = False
 
     def _patience(self, called: threading.Lock, give_up: float, at_once: int) -> float:
-        """Return for how many seconds one may wait before it asks again."""
+        """Return for how many seconds a thread may wait before it asks again."""
         with self._lock:
             now = time.monotonic()
             left = max(0.0, give_up - now)
             if called not in self._waiting or self._waiting.index(called) + 1 < at_once:
                 return left
-            return min(left, max(0.0, self._since + BRIEF - now))
-
-    def pass_on(self, *, in_vain: bool = False) -> None:
-        """Let the next one go; `in_vain` if nothing could be done with it, as it may be for that one."""
-        with self._lock:
-            if not in_vain:
-                self._since = time.monotonic()
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
+            return min(left, max(0.0, self._useful_since + BRIEF - now))
 
     def _leave(self, called: threading.Lock) -> None:
         with self._lock:
-            if called in self._waiting:  # else its turn came in this very moment
+            if called in self._waiting:
                 self._waiting.remove(called)
                 raise TimeoutError(TOO_LONG)

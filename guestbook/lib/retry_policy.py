@@ -1,11 +1,11 @@
-"""When to try again: the retry schedule, its jitter, and what a receiver asks for. Pure."""
+"""When to try again: the retry schedule with its jitter, pauses, leases, and Retry-After. Pure."""
 
 import math
 import random
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-JITTER = 0.2  # of the delay, either way, so that a receiver's recovery is not met by a herd
+JITTER = 0.2  # of the delay, either way, so that retries do not all arrive at once
 RETRY_AFTER_CAP = 24 * 3600.0  # seconds
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 PAUSE_FIRST = 30.0  # seconds until the first probe of an unreachable webhook
@@ -19,8 +19,8 @@ def next_due(
 ) -> datetime | None:
     """Return when the attempt after `made` ones is due, or None when the schedule is used up.
 
-    `at_least` is the receiver's Retry-After in seconds: a floor, laid after the jitter.
-    `luck` from -1 to 1 picks the jitter; by default it is drawn.
+    `at_least` is the receiver's Retry-After in seconds, a minimum that the jitter does not change.
+    `luck` from -1 to 1 sets the jitter; by default it is random.
     """
     if made >= len(schedule):
         return None
@@ -29,22 +29,22 @@ def next_due(
 
 
 def longest_wait(schedule: tuple[float, ...]) -> timedelta:
-    """Return how far in the future an unclaimed row may rightly be due."""
+    """Return how far in the future an unclaimed row can be due."""
     return timedelta(seconds=max(RETRY_AFTER_CAP, max(schedule) * (1 + JITTER)))
 
 
 def lease(timeout: float) -> timedelta:
-    """Return for how long a claim holds a row: time to wait its turn and to be sent within the time-out."""
+    """Return how long a claim holds a row: time to wait for a thread, and for one request."""
     return timedelta(seconds=2 * timeout + 30)
 
 
 def longest_lease(timeout: float) -> timedelta:
-    """Return how far in the future a claimed row may rightly be due, whoever has claimed it."""
+    """Return how far in the future a claimed row can be due, whether a pass or the relay claimed it."""
     return max(lease(timeout), RELAY_LEASE)
 
 
 def pause_until(now: datetime, pauses: int, luck: float | None = None) -> datetime:
-    """Return when to probe a webhook paused `pauses` times in a row: waits double up to a cap."""
+    """Return when to probe a webhook that was paused `pauses` times in a row: waits double up to a cap."""
     wait = min(PAUSE_FIRST * 2.0 ** min(pauses, 20), PAUSE_CAP)
     return now + timedelta(seconds=_jittered(wait, luck))
 

@@ -1,32 +1,32 @@
-"""Sign what we send: Standard Webhooks 1.0.0, and GitHub's header beside it. Pure."""
+"""Sign deliveries: Standard Webhooks 1.0.0, and GitHub's header. Pure."""
 
 import base64
 import binascii
 import hmac
 import secrets
 
-PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"
 SECRET_BYTES = 32  # the specification asks for 24 to 64
 
 
 def new_secret() -> str:
     """Return `whsec_` and the base64 of fresh random bytes (Standard Webhooks, "Signature scheme")."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key inside a `whsec_…` secret. Raises ValueError when there is none."""
+    """Return the key inside a `whsec_…` secret; raises ValueError."""
     try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error:
         key = b""
-    if not secret.startswith(PREFIX) or not 24 <= len(key) <= 64:
+    if not secret.startswith(SECRET_PREFIX) or not 24 <= len(key) <= 64:
         raise ValueError("A secret is whsec_ and the base64 of 24 to 64 bytes")
     return key
 
 
 def signed_content(event_id: str, timestamp: int, body: bytes) -> bytes:
-    """Return what is signed: id, unix seconds and the exact body, joined by dots."""
+    """Return the signed bytes: id, Unix seconds and the exact body, joined by dots."""
     return b"%s.%d.%s" % (event_id.encode(), timestamp, body)
 
 
@@ -38,5 +38,5 @@ def standard(keys: tuple[bytes, ...], event_id: str, timestamp: int, body: bytes
 
 
 def hub(secret: bytes, body: bytes) -> str:
-    """Return the value of `X-Hub-Signature-256`, as GitHub makes it: the key is the secret as shown."""
+    """Return the value of `X-Hub-Signature-256`, as GitHub makes it: the key is the secret's text."""
     return "sha256=" + hmac.digest(secret, body, "sha256").hex()

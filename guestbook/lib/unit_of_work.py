@@ -1,8 +1,12 @@
-"""A unit of work: a request, a command, or a transaction of a pass. It may be done more than once.
+"""A unit of work: a request, a command, or a transaction of a pass. It may run more than once.
 
-What takes long, such as an owner's template, must not be done while a transaction keeps others from writing.
-So the transaction asks for it (`ask`), is undone, and is done again when the result is there. Comments and
-their deliveries are still stored together. Ids and times are the same each time, for results depend on them.
+Slow work, such as an owner's template, must not run while a transaction keeps others from writing. So the
+transaction asks for the work, is rolled back, and runs again when the result is there. Comments and their
+deliveries are still stored together. Ids and times are the same in each run, because results depend on them.
+
+    complete(do):  run do ──▶ transaction: ask(key, work) ──▶ no result yet: roll back, raise NotYet
+                      ▲                                            │
+                      └────────── run the work outside ◀───────────┘      at most ROUNDS times
 """
 
 from collections import Counter, defaultdict
@@ -14,45 +18,45 @@ from typing import Any, TypeVar
 
 from guestbook.lib import clock, ids
 
-ROUNDS = 5  # after which what is still asked for is refused: others keep changing what it depends on
+ROUNDS = 5  # then give up: others keep changing what the work depends on
 
 T = TypeVar("T")
 
 
 class NotYet(Exception):
-    """The transaction asked for what was not done yet, and was undone."""
+    """The transaction asked for work that has no result yet, and was rolled back."""
 
 
 class StillChanging(Exception):
-    """What was asked for changed each time."""
+    """What the work depends on was different each time."""
 
     def __init__(self) -> None:
-        super().__init__("What it depends on was changed again and again meanwhile. Please try it again.")
+        super().__init__("Others kept changing what this depends on. Please try again.")
 
 
 class Unit:
-    """What one unit of work has asked for, and what came of it."""
+    """The work that one unit has asked for, and its results."""
 
     def __init__(self) -> None:
         self.results: dict[Hashable, Any] = {}
         self.wanted: dict[Hashable, Callable[[], Any]] = {}
         self.transactions = 0  # that are open
-        self.is_last = False  # whether nothing more is waited for
+        self.is_last = False  # in the last round no work is accepted
         self._same: defaultdict[str, list[Any]] = defaultdict(list)
         self._used: Counter[str] = Counter()
 
     def begin(self) -> None:
-        """Start again from the beginning."""
+        """Start another round."""
         self._used.clear()
         self.wanted.clear()
 
     def work(self) -> None:
-        """Do what was asked for."""
+        """Do the work that was asked for."""
         for key, work in self.wanted.items():
             self.results[key] = work()
 
     def same(self, kind: str, make: Callable[[], T]) -> T:
-        """Return what was made at this place the time before, of the same kind: the way may be another."""
+        """Return the value that the last round got here: the first, second … of its kind."""
         made = self._same[kind]
         if self._used[kind] == len(made):
             made.append(make())
@@ -65,7 +69,7 @@ _current: ContextVar[Unit | None] = ContextVar("unit", default=None)
 
 
 def complete(do: Callable[[], T]) -> T:
-    """Do a unit of work, as often as it takes until all that its transactions ask for is there."""
+    """Run a unit of work, again and again until its transactions have all results that they ask for."""
     unit = Unit()
     for number in range(ROUNDS + 1):
         unit.is_last = number == ROUNDS
@@ -81,14 +85,14 @@ def complete(do: Callable[[], T]) -> T:
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Belong to the unit of work; raises NotYet at the end, before the commit, if it has asked for more."""
+    """Mark a transaction of the unit; raises NotYet at its end, before the commit, if a result is missing."""
     unit = _current.get() or Unit()
     with _as_current(unit):
         unit.transactions += 1
         try:
             yield
         except Exception as error:
-            if unit.wanted:  # a refusal may lack what is not known yet
+            if unit.wanted:  # the error may come from a missing result
                 raise NotYet from error
             raise
         finally:
@@ -98,7 +102,7 @@ def transaction() -> Iterator[None]:
 
 
 def ask(key: Hashable, work: Callable[[], T], meanwhile: T) -> T:
-    """Return the result of the work, or, where a transaction is open and it is not done yet, `meanwhile`."""
+    """Return the result of the work, or `meanwhile` when a transaction is open and the result is missing."""
     unit = _current.get()
     if unit is None or not unit.transactions:
         return work()
@@ -112,13 +116,13 @@ def ask(key: Hashable, work: Callable[[], T], meanwhile: T) -> T:
 
 
 def now() -> datetime:
-    """Return this moment, or what it was when the unit of work was here before."""
+    """Return the time, the same in each round."""
     unit = _current.get()
     return unit.same("time", clock.now) if unit else clock.now()
 
 
 def new_id() -> str:
-    """Return a new id, or the one that the unit of work has made here before."""
+    """Return a new id, the same in each round."""
     unit = _current.get()
     return unit.same("id", ids.new) if unit else ids.new()
 

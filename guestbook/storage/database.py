@@ -45,7 +45,7 @@ class Base(DeclarativeBase):
     registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
 
 
-_turns = FairLock()
+_write_lock = FairLock()
 # What a request has stored it may still read when the connection is lost after the commit.
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
@@ -229,7 +229,7 @@ def _turn(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, fl
         yield options
         return
     try:
-        _turns.take(waits.write, at_once=waits.at_once)
+        _write_lock.acquire(waits.write, at_once=waits.at_once)
     except TimeoutError as error:
         raise OperationalError("BEGIN IMMEDIATE", None, error) from error
     in_vain = False
@@ -239,4 +239,4 @@ def _turn(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, fl
         in_vain = True
         raise
     finally:
-        _turns.pass_on(in_vain=in_vain)
+        _write_lock.release(in_vain=in_vain)

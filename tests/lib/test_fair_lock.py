@@ -18,44 +18,44 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 
 def test_whoever_came_first_is_served_first() -> None:
-    turns, served = FairLock(), []
+    lock, served = FairLock(), []
 
     def write(number: int) -> None:
-        turns.take(10)
+        lock.acquire(10)
         served.append(number)
-        turns.pass_on()
+        lock.release()
 
-    turns.take(1)
+    lock.acquire(1)
     threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
     for number, thread in enumerate(threads):
         thread.start()
-        wait_until(lambda count=number: len(turns._waiting) > count)  # type: ignore[misc]
-    turns.pass_on()
+        wait_until(lambda count=number: lock.waiting > count)  # type: ignore[misc]
+    lock.release()
     for thread in threads:
         thread.join(10)
     assert served == list(range(20))
 
 
 def test_a_turn_that_does_not_come_ends_in_a_timeout_and_leaves_the_queue() -> None:
-    turns = FairLock()
-    turns.take(1)
+    lock = FairLock()
+    lock.acquire(1)
     with pytest.raises(TimeoutError):
-        turns.take(0.01)
-    turns.pass_on()
-    turns.take(0.01)  # nobody stands in the way
-    turns.pass_on()
+        lock.acquire(0.01)
+    lock.release()
+    lock.acquire(0.01)  # nobody stands in the way
+    lock.release()
 
 
 def test_two_never_have_the_turn_at_once() -> None:
-    turns, inside, most = FairLock(), [0], [0]
+    lock, inside, most = FairLock(), [0], [0]
 
     def write() -> None:
         for _ in range(300):
-            turns.take(10)
+            lock.acquire(10)
             inside[0] += 1
             most[0] = max(most[0], inside[0])
             inside[0] -= 1
-            turns.pass_on()
+            lock.release()
 
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
@@ -72,20 +72,20 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
 
     def write() -> None:
         try:
-            one.take(10, at_once=4)
-            one.pass_on()
+            one.acquire(10, at_once=4)
+            one.release()
         except TimeoutError:
             left.append(1)
 
-    one.take(1)
+    one.acquire(1)
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
     wait_until(lambda: len(left) == 5)  # of four, one has the turn and three wait for it
-    assert len(one._waiting) == 3
+    assert one.waiting == 3
     with pytest.raises(TimeoutError):
-        one.take(10, at_once=4)  # by now it is known to be stuck, so that nobody waits in vain
-    one.pass_on(in_vain=True)
+        one.acquire(10, at_once=4)  # by now it is known to be stuck, so that nobody waits in vain
+    one.release(in_vain=True)
     for thread in threads:
         thread.join(10)
     assert len(left) == 5
@@ -96,10 +96,10 @@ def test_while_the_turn_comes_round_one_too_many_may_wait_for_it(monkeypatch: py
     one, served = FairLock(), []
 
     def write(number: int) -> None:
-        one.take(10, at_once=2)
+        one.acquire(10, at_once=2)
         time.sleep(0.04)  # with it the last one waits longer than that
         served.append(number)
-        one.pass_on()
+        one.release()
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
     for thread in threads:

@@ -183,7 +183,7 @@ def test_a_jump_forward_disables_no_webhook_as_failing(
 def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
     app: Flask, receiver: Receiver, turned: Turned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_repair, "EVERY", 0.2)
+    monkeypatch.setattr(clock_repair, "REPAIR_INTERVAL", 0.2)
     receiver.answer("/hook", Answer(500), Answer(200))
     settings = replace(factories.settings(), retry_schedule=(0.0, 300.0))
     turned.by = 5 * HOUR
@@ -206,7 +206,7 @@ def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
 def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
     hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_repair, "EVERY", 0.0)
+    monkeypatch.setattr(clock_repair, "REPAIR_INTERVAL", 0.0)
     turned.by = HOUR
     each_minute = clock_repair.PeriodicRepair(db.engine, factories.settings(), "mine.")
     later = clock.now() + timedelta(seconds=40)

@@ -133,5 +133,5 @@ def test_the_log_of_the_server_and_the_answers_never_hold_the_secret(
     for row in shown(environ, "deliveries", "list"):
         said += flask(environ, "deliveries", "show", row["id"])
     assert secret not in said
-    assert secret.removeprefix(signing.PREFIX) not in said
+    assert secret.removeprefix(signing.SECRET_PREFIX) not in said
     assert receiver.requests
