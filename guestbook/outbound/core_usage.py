@@ -2,8 +2,8 @@
 
 import time
 
-INTERVAL = 0.01  # seconds between two measurements, at least
-FULL = 0.85  # of a core; beyond that, more threads only pass Python's global lock around
+MEASURE_INTERVAL = 0.01  # seconds between two measurements, at least
+CORE_IS_FULL = 0.85  # of a core; beyond that, more threads only pass Python's global lock around
 
 
 class CoreUsage:
@@ -16,7 +16,7 @@ class CoreUsage:
         """Whether the process left some of its core unused since the last measurement."""
         now, used = time.monotonic(), time.process_time()
         measured_at, used_then = self._measured
-        if now - measured_at < INTERVAL:
+        if now - measured_at < MEASURE_INTERVAL:
             return False  # too soon to say
         self._measured = now, used
-        return used - used_then < FULL * (now - measured_at)
+        return used - used_then < CORE_IS_FULL * (now - measured_at)

@@ -9,7 +9,7 @@ HIDDEN = "(hidden)"
 
 
 def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of those lines, hidden values from the old ones; raises Refused."""
+    """Return the headers from the lines, with the old headers' values for hidden ones; raises Refused."""
     known = {name.lower(): value for name, value in old.items()}
     pairs = []
     for line in lines:
@@ -30,7 +30,7 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
 
 
 def refuse_kept(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
-    """Refuse header values that would be kept: all, or of those that are given the `(hidden)` ones."""
+    """Refuse to keep old header values: all of them if `lines` is None, else the `(hidden)` ones."""
     if lines is None:
         kept = list(old)
     else:

@@ -40,7 +40,7 @@ ERASURE_LOOK = 0.5  # seconds between two looks for claimed deliveries whose com
 log = logging.getLogger(__name__)
 
 
-class Claim(NamedTuple):
+class ClaimedTasks(NamedTuple):
     """What a tick has claimed for one webhook."""
 
     webhook_id: str
@@ -151,7 +151,7 @@ class Dispatcher:
                 self.pool.load(claim.webhook_id, claim.tasks, unreachable=claim.unreachable)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
-    def _record_and_claim(self, *, claiming: bool) -> list[Claim]:
+    def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
         try:
             began, tally, claims = database.insist(self._engine, lambda at: self._transaction(at, claiming))
         except MemoryError:
@@ -163,13 +163,13 @@ class Dispatcher:
             log.info(line, extra=fields)
         return claims
 
-    def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[Claim]]:
+    def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[ClaimedTasks]]:
         """Do a tick's transaction. It may run twice: what the first run recorded is not ours any more."""
         began = time.monotonic()
         tally = recorder.record(connection, self._unrecorded, self._settings)
         return began, tally, self.claim(connection) if claiming else []
 
-    def claim(self, connection: Connection) -> list[Claim]:
+    def claim(self, connection: Connection) -> list[ClaimedTasks]:
         """Lease what is due, as much as the lanes have room for, and make tasks of it."""
         now = clock.now()
         self._ticks += 1
@@ -189,7 +189,7 @@ class Dispatcher:
                 row_ids += [one.id for one in due]
                 receiver = self._receiver(row, now)
                 made = [tasks.delivery_task(one, token, lease_end, receiver) for one in due]
-                claims.append(Claim(row.id, row.unreachable_in_a_row, made))
+                claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, made))
         until = now + self._lease + self._skew
         leases.lease(connection, DELIVERIES, row_ids, now=now, until=until, token=token)
         return claims

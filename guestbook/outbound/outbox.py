@@ -1,4 +1,4 @@
-"""The outbox: publish an event, ping a webhook. What it stores, `dispatch` sends."""
+"""The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -17,15 +17,15 @@ from guestbook.storage import preferences
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
-REASON_LIMIT = 250  # characters of what is wrong with a format, kept with the delivery
-AT_ONCE: Mapping[str, datetime] = MappingProxyType({})
+FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
+NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
 
 
-class Body(NamedTuple):
-    """What a body depends on beside the event; webhooks that agree in it are told the same."""
+class BodyInput(NamedTuple):
+    """The parts of a webhook that its bodies depend on; webhooks with equal parts get the same body."""
 
     format: str
-    url: str  # "" where the format does not read it
+    url: str  # "" if the format does not use it
     template: str | None
 
 
@@ -38,33 +38,33 @@ def publish(
     comment_id: str | None = None,
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
-    not_before: Mapping[str, datetime] = AT_ONCE,
+    not_before: Mapping[str, datetime] = NO_DELAY,
 ) -> str:
     """Store one delivery for each webhook that wants the event, and return the event's id.
 
-    The payload is fixed here. Disabled webhooks get theirs too: it waits for them. The caller's
-    transaction commits, so an event is stored with what caused it or not at all.
-    `leave_out` has the ids of webhooks that are not told; of `only` those, where it is given, some are.
-    `not_before` says by webhook's id when its delivery may leave at the earliest.
+    The payload is fixed here. A delivery for a disabled webhook is stored too, and waits. The caller commits,
+    so that an event is stored with its cause or not at all.
+    `leave_out` and `only` narrow the webhooks down by id. `not_before` gives the earliest time of a delivery
+    by webhook id.
     """
-    # In the order in which a pass locks them: on MariaDB the rows' foreign keys lock the webhooks too.
-    # All of them at the first event of a transaction, or a second event would go back to one with a lower id
-    # and deadlock with that pass; and under a lock none is deleted before its delivery refers to it.
+    # Lock all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
+    # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
+    # lock also keeps a webhook from being deleted before its delivery refers to it.
     query = select(Webhook.id, Webhook.format, Webhook.url, Webhook.events).order_by(Webhook.id)
     query = query.with_for_update(read=True, key_share=True)
     rows = connection.execute(query)
     wanted = [row for row in rows if event in row.events.split() and row.id not in leave_out]
     if only is not None:
         wanted = [row for row in wanted if row.id in only]
-    return _store(connection, event, data, settings, _bodies(connection, wanted), comment_id, not_before)
+    return store(connection, event, data, settings, _inputs(connection, wanted), comment_id, not_before)
 
 
 def webhooks_notified(
     connection: Connection, event: str, comment_id: str, last_at: datetime | None, settings: Settings
 ) -> set[str]:
-    """Return the ids of the webhooks that have had that event about a comment before, last at that time.
+    """Return the ids of the webhooks that have a delivery of that event about the comment.
 
-    They have a delivery of it. When it may have been pruned, those count that were there at that time.
+    `last_at` is when it last happened. If its deliveries may be pruned, every webhook of that time counts.
     """
     mine = select(Delivery.webhook_id).where(Delivery.comment_id == comment_id, Delivery.event == event)
     found = set(connection.scalars(mine))
@@ -77,18 +77,18 @@ def webhooks_notified(
 def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
     """Store the test delivery for one webhook, whatever its filter, and return the event's id."""
     data = {"webhook": {"id": webhook.id, "name": webhook.name}}
-    return _store(connection, "ping", data, settings, _bodies(connection, [webhook]), None)
+    return store(connection, "ping", data, settings, _inputs(connection, [webhook]))
 
 
-def _bodies(connection: Connection, webhooks: Sequence[Any]) -> dict[str, Body]:
-    """Return for each webhook, or row of one, what its body depends on."""
+def _inputs(connection: Connection, webhooks: Sequence[Any]) -> dict[str, BodyInput]:
+    """Return the input for the body of each webhook, by id."""
     templated = [webhook.id for webhook in webhooks if webhook.format == "template"]
     texts: dict[str, str] = {}
     if templated:
         query = select(Template.webhook_id, Template.text).where(Template.webhook_id.in_(templated))
         texts = {row.webhook_id: row.text for row in connection.execute(query)}
     return {
-        webhook.id: Body(
+        webhook.id: BodyInput(
             webhook.format,
             webhook.url if webhook.format in formats.ADDRESSED else "",
             texts.get(webhook.id),
@@ -97,60 +97,56 @@ def _bodies(connection: Connection, webhooks: Sequence[Any]) -> dict[str, Body]:
     }
 
 
-def _store(
+def store(
     connection: Connection,
     event: str,
     data: dict[str, Any],
     settings: Settings,
-    bodies: dict[str, Body],
-    comment_id: str | None,
-    not_before: Mapping[str, datetime] = AT_ONCE,
+    inputs: dict[str, BodyInput],
+    comment_id: str | None = None,
+    not_before: Mapping[str, datetime] = NO_DELAY,
 ) -> str:
+    """Store a delivery for each webhook id in `inputs`, and return the event's id."""
     now, event_id = unit_of_work.now(), ids.new()
-    if not bodies:
-        return event_id
-    title = preferences.read(connection).title
-    data = {**data, "guestbook": {"title": title, "url": settings.base_url}}
+    if not inputs:
+        return event_id  # no webhook wants the event
+    data = {**data, "guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
-    fates = {body: _fate(body, event, now, data, due_at) for body in set(bodies.values())}
-    same = {
-        "event_id": event_id,
-        "comment_id": comment_id,
-        "event": event,
-        "attempts": 0,
-        "claims": 0,
-        "schedule_start": 0,
-        "created_at": now,
-    }
-    rows = [
-        {"id": ids.new(), "webhook_id": webhook_id, **same, **fates[body]}
-        for webhook_id, body in bodies.items()
-    ]
-    for row in rows:
+    columns = {one: _columns(one, event, now, data, due_at) for one in set(inputs.values())}
+    same = {"event_id": event_id, "comment_id": comment_id, "event": event, "created_at": now}
+    zero = {"attempts": 0, "claims": 0, "schedule_start": 0}
+    rows = []
+    for webhook_id, one in inputs.items():
+        row = {"id": ids.new(), "webhook_id": webhook_id, **same, **zero, **columns[one]}
         if row["due_at"]:
-            row["due_at"] = max(row["due_at"], not_before.get(row["webhook_id"], row["due_at"]))
+            row["due_at"] = max(row["due_at"], not_before.get(webhook_id, row["due_at"]))
+        rows.append(row)
     connection.execute(insert(Delivery), rows)
     return event_id
 
 
-def _fate(body: Body, event: str, now: datetime, data: dict[str, Any], due_at: datetime) -> dict[str, Any]:
-    """Return the columns of a delivery. An owner's template is never run while the transaction is open."""
-    make = partial(_made, body, event, now, data, due_at)
-    if body.format != "template":
+def _columns(
+    one: BodyInput, event: str, now: datetime, data: dict[str, Any], due_at: datetime
+) -> dict[str, Any]:
+    """Return the columns with the payload. An owner's template never runs while the transaction is open."""
+    make = partial(_rendered, one, event, now, data, due_at)
+    if one.format != "template":
         return make()
-    key = ("body", body.template, event, now, due_at, json.dumps(data))
+    key = ("body", one.template, event, now, due_at, json.dumps(data))
     try:
         return unit_of_work.ask(key, make, _waiting("", due_at))
     except unit_of_work.StillChanging as error:
-        return _failed(body, event, now, data, error)
+        return _failed(one, event, now, data, error)
 
 
-def _made(body: Body, event: str, now: datetime, data: dict[str, Any], due_at: datetime) -> dict[str, Any]:
-    """Return the columns of a delivery that is due; or failed, when its format cannot make a body."""
+def _rendered(
+    one: BodyInput, event: str, now: datetime, data: dict[str, Any], due_at: datetime
+) -> dict[str, Any]:
+    """Return the columns of a delivery that is due, or has failed because its format could make no body."""
     try:
-        payload = formats.render(body.format, event, now, data, url=body.url, template=body.template)
-    except Exception as error:  # a format's mistake must not cost the visitor's comment
-        return _failed(body, event, now, data, error)
+        payload = formats.render(one.format, event, now, data, url=one.url, template=one.template)
+    except Exception as error:  # a mistake in a format must not cost the visitor's comment
+        return _failed(one, event, now, data, error)
     return _waiting(payload, due_at)
 
 
@@ -158,17 +154,19 @@ def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
     return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
 
 
-def _failed(body: Body, event: str, now: datetime, data: dict[str, Any], error: Exception) -> dict[str, Any]:
+def _failed(
+    one: BodyInput, event: str, now: datetime, data: dict[str, Any], error: Exception
+) -> dict[str, Any]:
     return {
         "payload": formats.render("json", event, now, data),
         "status": "failed",
         "due_at": None,
         "finished_at": now,
-        "last_error": _why(body.format, error),
+        "last_error": _why(one.format, error),
     }
 
 
 def _why(format_name: str, error: Exception) -> str:
     if isinstance(error, FormatError | unit_of_work.StillChanging):
-        return f"{str(error)[:REASON_LIMIT]} Nothing was sent; kept as json."
+        return f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
     return f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."

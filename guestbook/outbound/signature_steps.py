@@ -1,4 +1,4 @@
-"""Explain the signature of a delivery: each step to it, and programs that verify it. Pure."""
+"""Explain the signature of a delivery, step by step, with programs that verify it. Pure."""
 
 import base64
 import string
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guestbook.lib import signing
+from guestbook.outbound.formats.text_limit import JOINERS
 
 SNIPPETS = Path(__file__).parents[1] / "templates" / "snippets"
-# By the file's name: the language, what to save the program as, what runs it, and how it writes a character
-# by number within a literal in single quotes. PHP and Ruby do so in double quotes alone, hence the change.
+# By file name: language, name of the program, interpreter, and how to write a character by its number within
+# a literal in single quotes. PHP and Ruby allow that in double quotes only, so their literals change quotes.
 LANGUAGES = {
     "python": ("Python", "verify.py", "python3", r"\U{:08x}"),
     "php": ("PHP", "verify.php", "php", r"""' . "\u{{{:x}}}" . '"""),
     "node": ("Node", "verify.js", "node", r"\u{{{:x}}}"),
     "ruby": ("Ruby", "verify.rb", "ruby", r"""' "\u{{{:x}}}" '"""),
 }
-JOINERS = "\u200c\u200d"  # emoji are made with them
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What one secret makes of it; the secret itself is not kept."""
+    """The signature under one secret, without the secret."""
 
     key_length: int  # bytes
     digest: bytes
@@ -56,7 +56,7 @@ class Snippet:
 
 
 def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: str | None) -> Explanation:
-    """Sign with the secret, and with the previous one where it is given. ValueError when one is no secret."""
+    """Sign with the secret and, if given, with the previous one; raises ValueError for a malformed secret."""
     keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
     values = signing.standard(keys, event_id, timestamp, body).split(" ")
     signatures = tuple(
@@ -67,17 +67,17 @@ def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: s
 
 
 def snippets(explained: Explanation) -> list[Snippet]:
-    """Return a program for each language, which holds this very delivery."""
+    """Return a program for each language, with this delivery in it."""
     return [_snippet(name, explained) for name in LANGUAGES]
 
 
 def literal(text: str, escape: str) -> str:
-    """Return a literal in single quotes, in one line and without anything that cannot be seen."""
+    """Return a literal in single quotes, in one line and with every invisible character escaped."""
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{''.join(one if _can_be_seen(one) else escape.format(ord(one)) for one in quoted)}'"
+    return f"'{''.join(one if _is_visible(one) else escape.format(ord(one)) for one in quoted)}'"
 
 
-def _can_be_seen(letter: str) -> bool:
+def _is_visible(letter: str) -> bool:
     return letter.isprintable() or letter in JOINERS
 
 
@@ -95,6 +95,6 @@ def _snippet(name: str, explained: Explanation) -> Snippet:
 
 
 class _Template(string.Template):
-    """Places are written @id, for two of the languages use the dollar sign."""
+    """Placeholders are written @id, because two of the languages use the dollar sign."""
 
     delimiter = "@"

@@ -1,4 +1,4 @@
-"""The desk: manage webhooks. Commands and buttons call these; what is wrong is refused in one sentence."""
+"""Manage webhooks. Commands, pages and the API call these functions, which raise Refused for wrong input."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,10 +30,10 @@ def add(
     row_id: str | None = None,
     disabled: bool = False,
 ) -> Webhook:
-    """Add a webhook from `url` and, where given, `name`, `format_name`, `events`, `headers` and `template`.
+    """Add a webhook from `url` and optional `name`, `format_name`, `events`, `headers` and `template`.
 
-    Without a format it gets the one of the service whose URL it has, or json. One that is `disabled` is not
-    sent to yet: its deliveries wait.
+    The default format is the one of the service to which the URL belongs, or json. Deliveries to a `disabled`
+    webhook wait.
     """
     values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings, {})
     wording = values.pop("template", None)
@@ -41,7 +41,7 @@ def add(
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
     values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
-    webhook.url = _settled(webhook.format, webhook.url, settings)
+    webhook.url = _normalized(webhook.format, webhook.url, settings)
     _check_template(webhook.format, webhook.events, wording)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
@@ -52,9 +52,9 @@ def add(
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
-    """Change the named fields, all or, when one is wrong, none.
+    """Change the given fields: all of them, or none when one is wrong.
 
-    A `(hidden)` header keeps its value, except for another host: what one receiver knows is not for the next.
+    A `(hidden)` header keeps its value unless the host changes: no receiver may see another's secrets.
     """
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
@@ -62,7 +62,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     format_name = values.setdefault("format", "template" if wording else webhook.format)
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
-        url = _settled(format_name, url, settings)
+        url = _normalized(format_name, url, settings)
     if not _is_same_host(webhook.url, url):
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
@@ -75,8 +75,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     _keep_template(session, webhook, wording)
 
 
-def faults(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
-    """Return what is wrong with each of the named fields by itself, in a sentence."""
+def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
+    """Return a sentence for each given field that is wrong by itself."""
     try:
         _checked(fields, settings, {})
     except Refused as error:
@@ -85,18 +85,18 @@ def faults(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
 
 
 def warnings(url: str, settings: Settings) -> list[str]:
-    """Return what the owner should know of a webhook's URL although it was taken.
+    """Return what the owner should know about a URL although it is accepted.
 
-    Its name is looked up, which may take two seconds: let no transaction be open.
+    It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy:  # it looks names up itself, and sees other networks
-        return []
+    if settings.outbound_proxy:
+        return []  # the proxy looks up the host, perhaps in another network
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
 
 
 def template_of(session: Session, webhook: Webhook) -> str | None:
-    """Return the text of a webhook's template, where that is its format."""
+    """Return the text of a webhook's template, or None if it has another format."""
     if webhook.format != "template":
         return None
     row = session.get(Template, webhook.id)
@@ -110,7 +110,7 @@ def ping(session: Session, webhook: Webhook, settings: Settings) -> Delivery:
 
 
 def delete(engine: Engine, webhook_id: str) -> int:
-    """Remove a webhook; its deliveries go first, in bites, so that nobody waits. Returns how many."""
+    """Delete a webhook, after its deliveries in batches, so that others can write; return how many."""
     count = 0
     mine = DELIVERIES.c.webhook_id == webhook_id
     while removed := batch_delete.delete_batch(engine, DELIVERIES, mine):
@@ -122,13 +122,13 @@ def delete(engine: Engine, webhook_id: str) -> int:
 
 
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:
-    """Return the latest attempt that was made for a delivery."""
+    """Return the latest attempt of a delivery."""
     query = select(Attempt).where(Attempt.delivery_id == delivery.id)
     return session.scalars(query.order_by(Attempt.number.desc()).limit(1)).first()
 
 
 def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
+    """Return the columns for the given fields; raises Refused with a sentence for each wrong field."""
     checks: dict[str, tuple[str, validate.Check]] = {
         "url": ("url", lambda value: _url(value, settings)),
         "name": ("name", validate.name),
@@ -154,17 +154,17 @@ def _url(value: str, settings: Settings) -> str:
     return url
 
 
-def _settled(format_name: str, url: str, settings: Settings) -> str:
-    """Return the URL as that format needs it."""
+def _normalized(format_name: str, url: str, settings: Settings) -> str:
+    """Return the URL as the format needs it."""
     try:
-        settled = chat_urls.normalize(format_name, url)
+        normal = chat_urls.normalize(format_name, url)
     except FormatError as error:
         raise Refused(str(error), field="url") from None
-    return url if settled == url else _url(settled, settings)
+    return url if normal == url else _url(normal, settings)
 
 
 def _is_same_host(old: str, new: str) -> bool:
-    """Whether the same server gets what is sent, and nobody on the way who did not see it before."""
+    """Whether the same server gets the headers, and nobody new can read them on the way."""
     before, after = urlsplit(old), urlsplit(new)
     is_weaker = before.scheme == "https" and after.scheme == "http"
     return (before.hostname, before.port) == (after.hostname, after.port) and not is_weaker
@@ -173,22 +173,22 @@ def _is_same_host(old: str, new: str) -> bool:
 def _check_template(format_name: str, events: str, wording: str | None) -> None:
     if format_name != "template":
         if wording:
-            sentence = f"The format {format_name} has no template; the format template has."
+            sentence = f"The format {format_name} has no template; only the format template has one."
             raise Refused(sentence, field="template")
         return
     if not wording:
-        sentence = "Write the template: it gives the body of each message."
-        raise Refused(sentence, field="template")
+        raise Refused("Write the template: it makes the body of each message.", field="template")
+    key = ("webhook's template", wording, events)
     try:
-        fault = unit_of_work.ask(("webhook's template", wording, events), lambda: _fault(wording, events), "")
+        problem = unit_of_work.ask(key, lambda: _template_problem(wording, events), "")
     except unit_of_work.StillChanging as error:
         raise Refused(str(error), field="template") from None
-    if fault:
-        raise Refused(fault, field="template")
+    if problem:
+        raise Refused(problem, field="template")
 
 
-def _fault(wording: str, events: str) -> str:
-    """Return what is wrong with a template; it is tried, which must not be done in a transaction."""
+def _template_problem(wording: str, events: str) -> str:
+    """Return what is wrong with a template, or "". It runs the template, so no transaction may be open."""
     try:
         template.check(wording, events.split())
     except FormatError as error:

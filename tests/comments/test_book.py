@@ -57,8 +57,8 @@ def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
         book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
-        gone = {"nobody": outbox.Body("json", "", None)}
-        outbox._store(session.connection(), "ping", {}, factories.settings(), gone, None)
+        gone = {"nobody": outbox.BodyInput("json", "", None)}
+        outbox.store(session.connection(), "ping", {}, factories.settings(), gone, None)
 
 
 @pytest.mark.usefixtures("each_app")

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import signing
 from guestbook.outbound import signature_steps
+from guestbook.outbound.formats import text_limit
 from tests.conftest import need
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", signing.new_secret()
@@ -137,6 +138,6 @@ def test_a_program_can_be_read_and_copied_from_a_page(body: str) -> None:
     for one, plain in zip(
         signature_steps.snippets(explained(body)), signature_steps.snippets(explained("")), strict=True
     ):
-        seen = [letter for letter in one.text if letter != "\n" and letter not in signature_steps.JOINERS]
+        seen = [letter for letter in one.text if letter != "\n" and letter not in text_limit.JOINERS]
         assert all(letter.isprintable() for letter in seen)
         assert one.text.count("\n") == plain.text.count("\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
-from guestbook.outbound.core_usage import INTERVAL
+from guestbook.outbound.core_usage import MEASURE_INTERVAL
 from guestbook.outbound.lane import START_CAP, START_WINDOW
 from guestbook.outbound.worker_pool import FIRST_THREADS, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
 
@@ -283,7 +283,7 @@ def test_threads_are_added_as_long_as_the_processor_is_not_full(
     for number in range(SIZE):
         pool.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
     for _ in range(20):
-        time.sleep(INTERVAL)
+        time.sleep(MEASURE_INTERVAL)
         pool.collect()
     assert pool.threads == threads
     work.go.set()

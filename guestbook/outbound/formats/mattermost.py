@@ -21,7 +21,9 @@ ENTITIES = {"<": "&lt;", "$": "&#36;"}
 def render(given: FormatInput) -> str:
     """Return the body."""
     words = wording.of(given.event, given.data)
-    text = text_limit.lines(words, MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MARKDOWN.bold)
+    text = text_limit.lines(
+        words, MATTERMOST_MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MATTERMOST_MARKDOWN.bold
+    )
     return json.dumps({"text": text}, ensure_ascii=False)
 
 
@@ -32,4 +34,4 @@ def _escape(match: re.Match[str]) -> str:
     return found + APART if PARTED_ALONE.fullmatch(found) else "\\" + found
 
 
-MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape, literal_text.WEB_OR_WWW)
+MATTERMOST_MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape, literal_text.WEB_OR_WWW)

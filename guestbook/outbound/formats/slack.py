@@ -18,7 +18,7 @@ BLOCK_LIMIT = 12_000  # UTF-16 units of a message in a block; Slack refuses bloc
 ELEMENT_LIMIT = 3000  # characters of one text, as in Slack's text objects
 PIECE = re.compile(rf".{{1,{ELEMENT_LIMIT - 1}}}(?:\s|\Z)|.{{1,{ELEMENT_LIMIT}}}", re.DOTALL)
 # Slack asks for these three. They also prevent <!channel>, <@U…> and <url|words>.
-ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def render(given: FormatInput) -> str:
@@ -30,7 +30,7 @@ def render(given: FormatInput) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.translate(ENTITIES)
+    return text.translate(HTML_ESCAPES)
 
 
 def _block(words: Wording) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
 def _faults(fields: dict[str, Any]) -> Mapping[str, str]:
     """Return what is wrong with those that can be judged alone: a hidden header needs its webhook."""
     alone = {name: value for name, value in fields.items() if name != "headers"}
-    return webhooks.faults(_fields(alone), current.settings())
+    return webhooks.field_errors(_fields(alone), current.settings())
 
 
 def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:
