@@ -17,7 +17,11 @@ from sqlalchemy import Engine
 import guestbook
 from guestbook.storage.database import db
 from tests.background.celery import rabbit
-from tests.support import compiled, databases, memory, ready_databases
+from tests.support import amount, compiled, databases, memory, ready_databases  # noqa: F401
+from tests.support.distribution import (  # noqa: F401
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.receiver import Receiver
 from tests.system.chaos.book import Book
 from tests.system.chaos.forks import Forks, open_forks

@@ -15,6 +15,7 @@ from flask.testing import FlaskCliRunner
 
 from guestbook.storage.database import db
 from tests.conftest import run
+from tests.system.chaos.forks import Forks
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 Process = Callable[..., tuple[int, str, str]]
@@ -65,5 +66,17 @@ def process(environ: dict[str, str]) -> Process:
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environ, **added}
         done = run(FLASK, "--app", "guestbook", *arguments, env=env)
         return done.returncode, done.stdout, done.stderr
+
+    return run_it
+
+
+@pytest.fixture
+def forked(environ: dict[str, str], forks: Forks) -> Process:
+    """The same without the start of Python: where only the command itself matters."""
+
+    def run_it(*arguments: str, **settings: str) -> tuple[int, str, str]:
+        added = {f"GUESTBOOK_{name}": value for name, value in settings.items()}
+        command = forks.start(environ | added, *arguments)
+        return command.wait(), *((command.folder / name).read_text() for name in ("stdout", "stderr"))
 
     return run_it

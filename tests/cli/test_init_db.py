@@ -94,19 +94,19 @@ def test_a_server_without_the_database_is_away_and_lacks_no_tables(mode: str, tm
     assert "nobody_made_this" in result.stderr
 
 
-def test_a_file_that_is_no_database_ends_with_1_and_one_line(process: Process, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_ends_with_1_and_one_line(forked: Process, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear all, " * 1000)
-    code, said, complaint = process("status", DATABASE_URL=f"sqlite:///{tmp_path}/letter.txt")
+    code, said, complaint = forked("status", DATABASE_URL=f"sqlite:///{tmp_path}/letter.txt")
     assert (code, said) == (1, "")
     assert complaint == "The database is damaged, or the file is no database: file is not a database\n"
 
 
 @pytest.mark.usefixtures("app")
-def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(process: Process) -> None:
+def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(forked: Process) -> None:
     with database.write(db.engine) as connection:
         connection.exec_driver_sql("ALTER TABLE passes RENAME COLUMN host TO old")
     for arguments in (("status",), ("cron",)):
-        code, said, complaint = process(*arguments)
+        code, said, complaint = forked(*arguments)
         assert (code, said) == (1, "")
         assert complaint.startswith("The tables are older than the program: ")
         assert complaint.endswith("flask --app guestbook init-db\n")
@@ -114,43 +114,43 @@ def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(process: Proce
 
 
 @pytest.mark.usefixtures("app")
-def test_a_value_that_the_database_refuses_ends_with_1_and_one_line(process: Process) -> None:
+def test_a_value_that_the_database_refuses_ends_with_1_and_one_line(forked: Process) -> None:
     with database.write(db.engine) as connection:
         connection.exec_driver_sql("CREATE UNIQUE INDEX one ON webhooks (name)")
     add = ("webhooks", "add", "https://receiver.example/", "--name", "one")
-    assert process(*add)[0] == 0
-    code, said, complaint = process(*add)
+    assert forked(*add)[0] == 0
+    code, said, complaint = forked(*add)
     assert (code, said) == (1, "")
     assert complaint.startswith("The database refused a value, so nothing was changed: ")
     assert complaint.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("--help",), ("webhooks", "list"), ("cron", "--help")])
-def test_a_wrong_setting_ends_with_1_and_one_line(process: Process, arguments: tuple[str, ...]) -> None:
-    code, said, complaint = process(*arguments, TIMEOUT="soon")
+def test_a_wrong_setting_ends_with_1_and_one_line(forked: Process, arguments: tuple[str, ...]) -> None:
+    code, said, complaint = forked(*arguments, TIMEOUT="soon")
     assert (code, said) == (1, "")
     assert complaint == (
         "Error: GUESTBOOK_TIMEOUT is 'soon': it must be a number of seconds from 0.1 to 300.\n"
     )
 
 
-def test_an_unknown_setting_ends_with_1_and_one_line(process: Process) -> None:
-    code, said, complaint = process("status", COLOUR="blue")
+def test_an_unknown_setting_ends_with_1_and_one_line(forked: Process) -> None:
+    code, said, complaint = forked("status", COLOUR="blue")
     assert (code, said) == (1, "")
     assert complaint.startswith("Error: Unknown setting GUESTBOOK_COLOUR. Known are GUESTBOOK_")
     assert complaint.count("\n") == 1
 
 
-def test_a_wrong_database_url_does_not_show_its_password(process: Process) -> None:
-    code, said, complaint = process("status", DATABASE_URL="postgresql+psycopg://me:hunter2")
+def test_a_wrong_database_url_does_not_show_its_password(forked: Process) -> None:
+    code, said, complaint = forked("status", DATABASE_URL="postgresql+psycopg://me:hunter2")
     assert (code, said) == (1, "")
     assert complaint.startswith("Error: GUESTBOOK_DATABASE_URL is wrong: ")
     assert "hunter2" not in complaint
 
 
 @pytest.mark.parametrize("arguments", [("status", "--colour"), ("webhooks", "paint"), ("paint",)])
-def test_what_is_no_command_ends_with_2(process: Process, arguments: tuple[str, ...]) -> None:
-    code, said, complaint = process(*arguments)
+def test_what_is_no_command_ends_with_2(forked: Process, arguments: tuple[str, ...]) -> None:
+    code, said, complaint = forked(*arguments)
     assert (code, said) == (2, "")
     assert "Usage: " in complaint
 

@@ -22,6 +22,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from tests.support import factories
+from tests.support.amount import examples
 
 HELD = Verdict("held", "It holds 9 links.")
 SPAM = Verdict("spam", "The hidden field was filled in.")
@@ -245,7 +246,7 @@ def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_prune
 MOVES = st.lists(st.sampled_from(["published", "held", "spam", "trash", "restore", "a webhook"]), max_size=8)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([factories.PUBLISHED, HELD, SPAM]), MOVES)
 @pytest.mark.usefixtures("app")
 def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from guestbook.lib import byte_view
 from guestbook.lib.byte_view.indented_json import Beginning, indented
+from tests.support.amount import examples
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
@@ -76,14 +77,14 @@ SPACES: list[dict[str, Any]] = [{}, {"separators": (",", ":")}, {"indent": "\t"}
 
 
 @given(DOCUMENTS, st.sampled_from(SPACES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_json_is_written_as_the_standard_library_writes_it(value: object, style: dict[str, Any]) -> None:
     expected = json.dumps(value, ensure_ascii=False, indent=2)
     assert indented(f" {json.dumps(value, **style)}\n", len(expected)) == Beginning(expected, True)
 
 
 @given(DOCUMENTS, st.integers(1, 200), st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_of_long_json_the_beginning_is_shown(value: object, limit: int, read: int) -> None:
     whole = json.dumps(value, ensure_ascii=False, indent=2)
     for ascii_only in (True, False):
@@ -98,7 +99,7 @@ def test_of_long_json_the_beginning_is_shown(value: object, limit: int, read: in
 
 
 @given(DOCUMENTS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_what_is_not_json_is_not_taken_for_it(value: object, data: st.DataObject) -> None:
     sent = json.dumps(value)
     place = data.draw(st.integers(1, len(sent)))
@@ -141,7 +142,7 @@ def bomb(parts: list[tuple[bytes, int]]) -> bytes:
 
 
 @given(st.lists(st.tuples(PIECES, st.sampled_from([1, 1000, 10**6])), max_size=4).map(bomb))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 def test_no_body_costs_more_than_what_is_shown(body: bytes) -> None:
     check_cost(body)
 

@@ -1,7 +1,6 @@
 """A drain of the outbox: who waits for whom, who is paused, and what it costs."""
 
 import json
-import os
 import sqlite3
 import threading
 import time
@@ -23,6 +22,7 @@ from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
+from tests.support import amount
 from tests.support.measure import quickest
 from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
 from tests.system.chaos.book import Book
@@ -267,8 +267,7 @@ def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) ->
 def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
     book: Book, environ: dict[str, str], forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """20,000 rows, or as many as GUESTBOOK_TEST_BACKLOG says: 100000 by hand."""
-    rows, webhooks = int(os.environ.get("GUESTBOOK_TEST_BACKLOG", "20000")), 8
+    rows, webhooks = amount.backlog(), 8
     book.note_passes()  # or this one would not tidy up
     with in_a_process(tmp_path / "log") as base_url:
         for number in range(webhooks):

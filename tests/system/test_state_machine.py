@@ -35,6 +35,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, Comment, Delivery, Webhook
 from tests.support import factories
+from tests.support.amount import examples
 
 START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -380,6 +381,8 @@ def test_whatever_happens_the_outbox_keeps_its_promises(app: Flask, turned: Cloc
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Outbox(turned),
         settings=settings(
-            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(10),
+            stateful_step_count=40,
+            suppress_health_check=list(HealthCheck),
         ),
     )

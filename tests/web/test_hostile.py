@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from guestbook.comments import comment_form
+from tests.support.amount import examples
 from tests.web.visitor import (
     GREETING,
     Visitor,
@@ -118,7 +119,7 @@ def test_text_like_a_bad_address_becomes_no_bad_link(app: Flask, visitor: Visito
 @given(name=TYPED | MARKUP, website=TYPED | MARKUP, message=TYPED | MARKUP)
 @example(name="a", website="", message="\r")
 @example(name="\ufffe", website="http://a.b/\u200d", message="<\ufdd0>")
-@settings(parent=ONE_APP, max_examples=150)
+@settings(parent=ONE_APP, max_examples=examples(25))
 def test_any_form_is_stored_and_shown_as_text_or_comes_back(
     app: Flask, name: str, website: str, message: str
 ) -> None:

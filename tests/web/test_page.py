@@ -15,6 +15,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import comment_html
 from tests.support import factories
+from tests.support.amount import examples
 from tests.web.conftest import Later
 from tests.web.visitor import GREETING, Visitor, add, by_class, messages, stored, text
 
@@ -289,7 +290,7 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
 
 
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)).map("".join))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
     assert comment_html.prose(words) == urlize(words, rel=comment_html.LINK_REL)
 

@@ -14,14 +14,15 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment
 from tests.background.celery.works import Worker, Works
-from tests.support import factories, receiver
+from tests.support import amount, factories, receiver
 from tests.support.processes import wait_for
 from tests.support.receiver import Line
 from tests.system.chaos.forks import Command
 
 pytestmark = pytest.mark.needs("rabbitmq")
 SEED = 20261125
-VICTIMS = ["worker"] * 5 + ["relay"] * 4 + ["broker"]
+KILLS = amount.kills(5)
+VICTIMS = ["broker", *(("worker", "relay") * KILLS)[: KILLS - 1]]
 WEBHOOKS = 4
 INBOUND_EVENTS = 5  # that come in before each kill
 EVENTS_AHEAD = 30  # that wait before each kill, for each webhook

@@ -17,6 +17,7 @@ from guestbook.lib.template_sandbox.interpreter import Run
 from guestbook.lib.template_sandbox.step_budget import STEPS, TemplateFault
 from guestbook.lib.template_sandbox.template_tests import TESTS
 from tests.lib.template_sandbox.bombs import BOMBS, event
+from tests.support.amount import examples
 from tests.support.processes import ROOT
 
 HARMLESS = {
@@ -92,7 +93,7 @@ def templates() -> some.SearchStrategy[str]:
 LARGE = {"event": event()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(templates())
 def test_whatever_is_written_ends_within_its_steps(source: str) -> None:
     """Python's own count of the calls shows that nothing is done which no step was paid for."""
@@ -111,7 +112,7 @@ def test_whatever_is_written_ends_within_its_steps(source: str) -> None:
     assert next(calls) <= 40 * steps + 1000
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(templates())
 def test_whatever_is_written_gives_a_text_within_the_limit_or_a_sentence(source: str) -> None:
     said = outcome(source)

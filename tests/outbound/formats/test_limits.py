@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from guestbook.outbound import formats
 from guestbook.outbound.formats import text_limit
 from tests.outbound.formats.cases import CHATS, MOMENT, URLS, body, comment, says
+from tests.support.amount import examples
 
 FULL = 4000  # characters of the longest comment
 WILD = st.text(st.sampled_from([*"ab \n\\*_~`|><#[]()@&\"'", "🎈", "é", "\u200d", "\u202e", "\0", "\ud800"]))
@@ -41,7 +42,7 @@ def check(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHATS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(message=LONG, who=LONG, title=LONG, website=st.none() | LONG)
 def test_any_text_gives_json_within_the_limits(
     name: str, message: str, who: str, title: str, website: str | None

@@ -11,6 +11,7 @@ from guestbook.lib.text import clean_line, clean_text
 from tests.outbound.formats import readers
 from tests.outbound.formats.cases import body, comment, said, says
 from tests.outbound.formats.readers import Markup
+from tests.support.amount import examples
 
 PIECES = st.sampled_from(
     [
@@ -69,7 +70,7 @@ def shown(name: str, message: str) -> str:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(message=HOSTILE)
 @example(message="https://x.org/a_b_c")
 @example(message="(see https://en.wikipedia.org/wiki/Foo_(bar)), *b*")
@@ -118,7 +119,7 @@ def test_no_url_is_cut_in_two(name: str, limit: int) -> None:
     assert set(line) == {*"x …"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(message=HOSTILE)
 def test_slack_and_teams_get_the_words_as_text_that_is_no_markup(message: str) -> None:
     data = comment(message + " x", name="*Ada* <!channel>")

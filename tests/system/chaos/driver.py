@@ -68,6 +68,8 @@ def _fork(order: dict[str, Any]) -> int:
     try:
         _become(order)
     except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)

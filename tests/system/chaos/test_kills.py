@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import receiver
+from tests.support import amount, receiver
 from tests.support.receiver import Line
 from tests.system.chaos.book import Book
 from tests.system.chaos.forks import Command, Forks
 
 SEED = 20261125
-KILLS = 35
+KILLS = amount.kills()
 TOGETHER = 3  # passes at work at the same time
 WEBHOOKS = 4
 EVENTS_AHEAD = 40  # that wait before each kill, for each webhook
