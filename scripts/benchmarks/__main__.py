@@ -9,6 +9,7 @@ from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
 from scripts.benchmarks.soak import soak
+from scripts.benchmarks.start import start
 from scripts.benchmarks.web import web
 from scripts.benchmarks.workers import workers
 
@@ -25,6 +26,7 @@ bench.add_command(inbox)
 bench.add_command(latency)
 bench.add_command(pages)
 bench.add_command(soak)
+bench.add_command(start)
 bench.add_command(web)
 bench.add_command(workers)
 

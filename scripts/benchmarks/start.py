@@ -1,0 +1,81 @@
+"""The CPU and memory of a cron pass with nothing to do, beside those of importing Flask and Click alone."""
+
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from guestbook.storage.database import db
+from scripts.benchmarks.support import report, served_book, temp_book
+
+CRON = ("-m", "flask", "--app", "guestbook", "cron")
+COMMANDS = {
+    "import flask, click": ("-c", "import flask, click"),
+    "cron, nothing due": CRON,
+    "cron, a whole pass": (*CRON, "-v"),  # nothing due either, but it imports what a sending one does
+}
+CPU_GOAL = 2.0  # times the bare import
+MEMORY_GOAL = 48.0  # MB
+IMPORTS = 10  # the most expensive ones that are shown
+# Linux counts the memory of the process that starts another one as the other's, so a small one starts it.
+RUN_AND_MEASURE = """
+import os, sys
+pid = os.posix_spawn(
+    sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+)
+_, status, used = os.wait4(pid, 0)
+print(status, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024)
+"""
+IMPORT_TIME = re.compile(
+    r"import time: +(\d+) \| +(\d+) \| +(\S+)"
+)  # microseconds, own and with what it imports
+
+
+@click.command()
+@click.option("--times", default=15, type=click.IntRange(1), show_default=True, help="Runs of each.")
+@click.option("--database", "server", help="URL of a server to use instead of SQLite.")
+def start(times: int, server: str | None) -> None:
+    """Start a pass that has nothing to do, and Python with Flask and Click, in turn."""
+    with temp_book.fresh(server) as app:
+        environ = served_book.environ_of(app)
+        _run(CRON, environ)  # the first pass of an hour tidies up
+        report.heading(db.engine, {"each": f"median of {times}, in turn"})
+        runs = [{name: _run(command, environ) for name, command in COMMANDS.items()} for _ in range(times)]
+        costs = {
+            name: [statistics.median(run[name][at] for run in runs) for at in range(2)] for name in COMMANDS
+        }
+        base = costs["import flask, click"][0]
+        report.table(
+            ["command", "CPU ms", "ratio", "peak MB", f"goal {CPU_GOAL:g} ×, {MEMORY_GOAL:g} MB"],
+            [
+                [name, ms, report.ratio(ms, base), mb, _verdict(ms / base, mb)]
+                for name, (ms, mb) in costs.items()
+            ],
+        )
+        report.table([f"the {IMPORTS} slowest imports", "own ms", "with theirs"], _imports(environ))
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
+    """Run Python; return its CPU time in ms and its peak memory in MB."""
+    line = [sys.executable, "-S", "-c", RUN_AND_MEASURE, sys.executable, *command]
+    done = subprocess.run(line, env=dict(environ), capture_output=True, text=True, check=True)
+    status, ms, mb = map(float, done.stdout.split())
+    if status:
+        raise click.ClickException(f"{' '.join(command)} failed: {done.stderr}")
+    return ms, mb
+
+
+def _verdict(cpu_ratio: float, mb: float) -> str:
+    return "ABOVE" if cpu_ratio > CPU_GOAL or mb > MEMORY_GOAL else ""
+
+
+def _imports(environ: Mapping[str, str]) -> list[list[report.Cell]]:
+    """Return the modules that take longest themselves when a pass has nothing to do."""
+    command = [sys.executable, "-X", "importtime", *CRON]
+    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=True)
+    found = [(int(own), int(all_of_it), name) for own, all_of_it, name in IMPORT_TIME.findall(done.stderr)]
+    slowest = sorted(found, reverse=True)[:IMPORTS]
+    return [[name, own / 1000, all_of_it / 1000] for own, all_of_it, name in slowest]
