@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select
 
 from guestbook.lib import clock, ids, unit_of_work
-from guestbook.outbound import formats
-from guestbook.outbound.formats import FormatError
+from guestbook.outbound.formats import ADDRESSED, FORMATS, FormatError, FormatInput
 from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.models import Delivery, Webhook
@@ -52,10 +51,11 @@ def publish(
     # lock also keeps a webhook from being deleted before its delivery refers to it.
     query = select(Webhook.id, Webhook.format, Webhook.url, Webhook.events).order_by(Webhook.id)
     query = query.with_for_update(read=True, key_share=True)
-    rows = connection.execute(query)
-    wanted = [row for row in rows if event in row.events.split() and row.id not in leave_out]
-    if only is not None:
-        wanted = [row for row in wanted if row.id in only]
+    wanted = [
+        row
+        for row in connection.execute(query)
+        if event in row.events.split() and row.id not in leave_out and (only is None or row.id in only)
+    ]
     return store(connection, event, data, settings, _inputs(connection, wanted), comment_id, not_before)
 
 
@@ -88,12 +88,8 @@ def _inputs(connection: Connection, webhooks: Sequence[Any]) -> dict[str, BodyIn
         query = select(Template.webhook_id, Template.text).where(Template.webhook_id.in_(templated))
         texts = {row.webhook_id: row.text for row in connection.execute(query)}
     return {
-        webhook.id: BodyInput(
-            webhook.format,
-            webhook.url if webhook.format in formats.ADDRESSED else "",
-            texts.get(webhook.id),
-        )
-        for webhook in webhooks
+        one.id: BodyInput(one.format, one.url if one.format in ADDRESSED else "", texts.get(one.id))
+        for one in webhooks
     }
 
 
@@ -112,7 +108,10 @@ def store(
         return event_id  # no webhook wants the event
     data = {**data, "guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
-    columns = {one: _columns(one, event, now, data, due_at) for one in set(inputs.values())}
+    columns = {
+        one: _columns(one.format, FormatInput(event, now, data, one.url, one.template), due_at)
+        for one in set(inputs.values())
+    }
     same = {"event_id": event_id, "comment_id": comment_id, "event": event, "created_at": now}
     zero = {"attempts": 0, "claims": 0, "schedule_start": 0}
     rows = []
@@ -125,48 +124,33 @@ def store(
     return event_id
 
 
-def _columns(
-    one: BodyInput, event: str, now: datetime, data: dict[str, Any], due_at: datetime
-) -> dict[str, Any]:
+def _columns(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
     """Return the columns with the payload. An owner's template never runs while the transaction is open."""
-    make = partial(_rendered, one, event, now, data, due_at)
-    if one.format != "template":
+    make = partial(_rendered, format_name, given, due_at)
+    if format_name != "template":
         return make()
-    key = ("body", one.template, event, now, due_at, json.dumps(data))
+    key = ("body", given.template, given.event, given.happened_at, due_at, json.dumps(given.data))
     try:
         return unit_of_work.ask(key, make, _waiting("", due_at))
     except unit_of_work.StillChanging as error:
-        return _failed(one, event, now, data, error)
+        return _failed(format_name, given, error)
 
 
-def _rendered(
-    one: BodyInput, event: str, now: datetime, data: dict[str, Any], due_at: datetime
-) -> dict[str, Any]:
+def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
     """Return the columns of a delivery that is due, or has failed because its format could make no body."""
     try:
-        payload = formats.render(one.format, event, now, data, url=one.url, template=one.template)
+        return _waiting(FORMATS[format_name](given), due_at)
     except Exception as error:  # a mistake in a format must not cost the visitor's comment
-        return _failed(one, event, now, data, error)
-    return _waiting(payload, due_at)
+        return _failed(format_name, given, error)
 
 
 def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
     return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
 
 
-def _failed(
-    one: BodyInput, event: str, now: datetime, data: dict[str, Any], error: Exception
-) -> dict[str, Any]:
-    return {
-        "payload": formats.render("json", event, now, data),
-        "status": "failed",
-        "due_at": None,
-        "finished_at": now,
-        "last_error": _why(one.format, error),
-    }
-
-
-def _why(format_name: str, error: Exception) -> str:
+def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str, Any]:
+    why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
     if isinstance(error, FormatError | unit_of_work.StillChanging):
-        return f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
-    return f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
+        why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
+    final = {"status": "failed", "due_at": None, "finished_at": given.happened_at, "last_error": why}
+    return {"payload": FORMATS["json"](given), **final}

@@ -91,10 +91,7 @@ def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
     rows = DELIVERIES.c
     columns = rows.id, rows.webhook_id, rows.event_id, rows.event, rows.status, rows.due_at, rows.claimed_by
     query: Select[Any] = select(*columns).where(rows.comment_id == comment_id).order_by(rows.id)
-    query = query.with_for_update()
-    for dialect in ("mysql", "mariadb"):
-        query = query.with_hint(DELIVERIES, BY_COMMENT, dialect)
-    return connection.execute(query).all()
+    return connection.execute(leases.use_index(query.with_for_update(), DELIVERIES, BY_COMMENT)).all()
 
 
 def _empty_deliveries(connection: Connection, row_ids: Sequence[str], now: datetime) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, Update, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Update, bindparam, select, update
 
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
 # Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
@@ -67,15 +67,7 @@ def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: d
 
 def handed_over(connection: Connection, table: Table, handed: Collection[tuple[str, str]]) -> list[Row[Any]]:
     """Lock and return the rows, named as pairs of id and token, that are still under their token."""
-    query = (
-        select(table)
-        .where(table.c.id.in_({row_id for row_id, _ in handed}), table.c.status == "new")
-        .order_by(table.c.id)
-        .with_for_update()
-    )
-    for dialect in ("mysql", "mariadb"):
-        query = query.with_hint(table, BY_ID, dialect)
-    return [row for row in connection.execute(query) if (row.id, row.claimed_by) in handed]
+    return _still_leased(connection, table, select(table), handed)
 
 
 def take_over(
@@ -88,15 +80,8 @@ def take_over(
 
 def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
     """Lock the rows that are still leased under their tokens, and return their ids."""
-    query = (
-        select(table.c.id, table.c.claimed_by)
-        .where(table.c.id.in_(list(tokens)), table.c.status == "new")
-        .order_by(table.c.id)
-        .with_for_update()
-        .with_hint(table, BY_ID, "mysql")
-        .with_hint(table, BY_ID, "mariadb")
-    )
-    return {row.id for row in connection.execute(query) if row.claimed_by == tokens[row.id]}
+    columns = select(table.c.id, table.c.claimed_by)
+    return {row.id for row in _still_leased(connection, table, columns, tokens.items())}
 
 
 def finish(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
@@ -162,6 +147,19 @@ def by_id(table: Table, ids: Sequence[str]) -> Update:
     """Return an UPDATE of those rows, whatever their status."""
     change = update(table).where(table.c.id.in_(ids))
     return change.with_hint(BY_ID, dialect_name="mysql").with_hint(BY_ID, dialect_name="mariadb")
+
+
+def use_index(query: Select[Any], table: Any, hint: str) -> Select[Any]:
+    """Give a query a hint that MySQL and MariaDB obey and other databases never see."""
+    return query.with_hint(table, hint, "mysql").with_hint(table, hint, "mariadb")
+
+
+def _still_leased(
+    connection: Connection, table: Table, query: Select[Any], leased: Collection[tuple[str, str]]
+) -> list[Row[Any]]:
+    query = query.where(table.c.id.in_([row_id for row_id, _ in leased]), table.c.status == "new")
+    rows = connection.execute(use_index(query.order_by(table.c.id).with_for_update(), table, BY_ID))
+    return [row for row in rows if (row.id, row.claimed_by) in leased]
 
 
 def _update_by_id(table: Table, ids: Sequence[str]) -> Update:

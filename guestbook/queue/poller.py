@@ -23,7 +23,7 @@ class Poller:
     def __init__(self, engine: Engine) -> None:
         self.connection = engine.connect()
         self._is_file = engine.dialect.name == "sqlite"
-        self._version = self._mark = self._data_version()
+        self._version = self._mark = self.version()
 
     def __enter__(self) -> "Poller":
         return self
@@ -38,7 +38,7 @@ class Poller:
 
     def next_due(self) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
-        self._version = self._data_version()
+        self._version = self.version()
         rows = self.connection.execute(_WAITING).all()
         self.connection.rollback()
         moments = [max(row.due_at, row.paused_until or row.due_at) for row in rows if row.due_at]
@@ -46,15 +46,11 @@ class Poller:
 
     def mark(self) -> None:
         """Remember the state of the SQLite file now, after a write of our own."""
-        self._mark = self._data_version()
+        self._mark = self.version()
 
     def others_wrote(self) -> bool:
         """Whether somebody else has written to the SQLite file since `mark`; always False on a server."""
-        return bool(self._data_version() != self._mark)
-
-    def version(self) -> Any:
-        """Return a value for `rest` that changes with each write of others to the SQLite file."""
-        return self._data_version()
+        return bool(self.version() != self._mark)
 
     def rest(
         self, until: float, stop: StopFlag, *, since: Any = None, wake_at: datetime | None = None
@@ -71,13 +67,13 @@ class Poller:
         wake = until if next_due is None else time.monotonic() + (next_due - now) / timedelta(seconds=1)
         if self._is_file:
             while time.monotonic() < min(wake, until) and not stop.wait(SQLITE_POLL):
-                if self._data_version() != seen:
+                if self.version() != seen:
                     return
         else:
             stop.wait(max(0.0, min(wake - time.monotonic(), until - time.monotonic(), SERVER_POLL)))
 
-    def _data_version(self) -> Any:
-        """Return SQLite's number that changes when another connection commits (0 elsewhere)."""
+    def version(self) -> Any:
+        """Return SQLite's number that changes when another connection commits; 0 on a server."""
         if not self._is_file:
             return 0
         raw: Any = self.connection.connection.dbapi_connection

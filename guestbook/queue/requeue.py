@@ -59,9 +59,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
     if issubclass(model, InboundEvent):
         query = query.options(defer(model.headers))  # with the payloads they may be half a gigabyte
     # Lock the rows first: a pass may have leased one since it was counted, and must record it alone.
-    query = query.order_by(model.id).with_for_update()
-    for dialect in ("mysql", "mariadb"):
-        query = query.with_hint(model, leases.BY_ID, dialect)
+    query = leases.use_index(query.order_by(model.id).with_for_update(), model, leases.BY_ID)
     rows = session.scalars(query.execution_options(populate_existing=True))
     free = [row for row in rows if not row.is_leased(now) and row.erased_at is None]
     for row in free:

@@ -43,9 +43,9 @@ def test_the_first_delivery_does_not_wait_for_a_full_inbox(
 ) -> None:
     fill_inbox(500)
     factories.delivery(factories.webhook(receiver.url()))
-    told = story(app, caplog)
-    assert told.count("i") == 500
-    assert told.index("d") < 250
+    letters = story(app, caplog)
+    assert letters.count("i") == 500
+    assert letters.index("d") < 250
 
 
 def test_a_full_outbox_and_a_full_inbox_advance_together(
@@ -53,10 +53,10 @@ def test_a_full_outbox_and_a_full_inbox_advance_together(
 ) -> None:
     fill_inbox(100)
     Book(app).stock(factories.webhook(receiver.url()), 2000)
-    told = story(app, caplog)
-    assert (told.count("i"), told.count("d")) == (100, 2000)
-    assert told.rindex("i") < len(told) - 100
-    assert "d" in told[: told.rindex("i")]
+    letters = story(app, caplog)
+    assert (letters.count("i"), letters.count("d")) == (100, 2000)
+    assert letters.rindex("i") < len(letters) - 100
+    assert "d" in letters[: letters.rindex("i")]
 
 
 def test_a_pass_that_stays_to_the_end_of_its_time_tidies_up_too(app: Flask) -> None:

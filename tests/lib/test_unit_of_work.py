@@ -1,4 +1,4 @@
-"""A unit of work is done again when it asked for what must not be done in a transaction."""
+"""A unit of work runs again when it asked for work that must not run in a transaction."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,7 +22,7 @@ def store(name: str) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_what_is_asked_for_is_done_between_two_transactions_and_its_result_is_there_in_the_second() -> None:
+def test_work_runs_between_two_transactions_and_the_second_has_its_result() -> None:
     story = []
 
     def do() -> str:

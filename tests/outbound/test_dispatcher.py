@@ -244,10 +244,10 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
 def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
     """Holds the write lock on a second connection all the while: who wanted it would fail or wait."""
     book.webhook("http://127.0.0.1:1/")
-    with Poller(book.engine) as watch, database.write(book.engine):
+    with Poller(book.engine) as poller, database.write(book.engine):
         began = time.monotonic()
-        assert not watch.anything_due(clock.now())
-        watch.rest(time.monotonic() + 0.2, StopFlag())
+        assert not poller.anything_due(clock.now())
+        poller.rest(time.monotonic() + 0.2, StopFlag())
         assert time.monotonic() - began < 10  # a writer would wait for twenty seconds
 
 
@@ -255,12 +255,12 @@ def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
 def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
     """In rollback-journal mode even a look at the file's version must wait for a writer that commits."""
     path = str(each_book.engine.url.database)
-    with Poller(each_book.engine) as watch, closing(sqlite3.connect(path, isolation_level=None)) as writer:
-        watch.connection.exec_driver_sql("PRAGMA busy_timeout = 50")
-        watch.connection.rollback()
+    with Poller(each_book.engine) as poller, closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        poller.connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        poller.connection.rollback()
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OperationalError, match="locked"):
-            watch.mark()
+            poller.mark()
 
 
 @pytest.mark.timeout(200)

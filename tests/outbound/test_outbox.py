@@ -104,16 +104,16 @@ def test_a_format_that_fails_costs_its_delivery_and_nothing_else() -> None:
 
 
 @pytest.mark.usefixtures("each_app")
-def test_each_webhook_is_told_in_its_format_and_those_that_share_one_the_same() -> None:
+def test_each_webhook_gets_its_format_and_equal_formats_give_equal_bodies() -> None:
     one, two = factories.webhook(format="slack"), factories.webhook(format="slack")
     here, there = (
         factories.webhook(f"https://ntfy.sh/?topic={topic}", format="ntfy") for topic in ("a", "b")
     )
     factories.sign("a < b")
-    told = {row.webhook_id: json.loads(row.payload) for row in factories.deliveries()}
-    assert told[one] == told[two]
-    assert "a &lt; b" in told[one]["text"]
-    assert (told[here]["topic"], told[there]["topic"]) == ("a", "b")
+    bodies = {row.webhook_id: json.loads(row.payload) for row in factories.deliveries()}
+    assert bodies[one] == bodies[two]
+    assert "a &lt; b" in bodies[one]["text"]
+    assert (bodies[here]["topic"], bodies[there]["topic"]) == ("a", "b")
     assert {row.status for row in factories.deliveries()} == {"new"}
 
 
@@ -134,16 +134,16 @@ def test_each_webhook_has_a_template_of_its_own_and_one_that_fails_says_why() ->
 
 @pytest.mark.usefixtures("app")
 def test_templates_are_looked_up_where_a_webhook_has_one_and_nowhere_else() -> None:
-    asked: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    queries: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *values: queries.append(values[2]))
     factories.webhook(format="slack")
     factories.webhook(format="template", events="comment.deleted")
     factories.sign()
-    assert not [statement for statement in asked if "templates" in statement]
+    assert not [statement for statement in queries if "templates" in statement]
     factories.webhook(format="template")
     factories.sign()
     twice = 2  # in the transaction that asks for the bodies, and in the one that stores them
-    assert len([statement for statement in asked if "templates" in statement]) == twice
+    assert len([statement for statement in queries if "templates" in statement]) == twice
 
 
 @pytest.mark.usefixtures("app")
@@ -183,7 +183,7 @@ def test_a_redelivery_while_a_retry_is_pending_replaces_it(receiver: Receiver) -
 
 
 @pytest.mark.usefixtures("app")
-def test_a_processed_one_is_sent_again_with_an_attempt_marked_so(receiver: Receiver) -> None:
+def test_a_processed_one_is_redelivered_with_an_attempt_marked_so(receiver: Receiver) -> None:
     factories.webhook(receiver.url("/hook"))
     factories.sign()
     factories.run_pass()
@@ -198,7 +198,7 @@ def test_a_processed_one_is_sent_again_with_an_attempt_marked_so(receiver: Recei
     assert (after.status, after.attempts, after.payload) == ("processed", 2, before.payload)
 
 
-def test_a_failed_one_gets_the_whole_schedule_again(app: Flask, receiver: Receiver) -> None:
+def test_a_failed_one_that_is_redelivered_gets_the_whole_schedule(app: Flask, receiver: Receiver) -> None:
     app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0, 300.0))
     factories.webhook(receiver.url("/hook"))
     receiver.answer("/hook", FAILING)

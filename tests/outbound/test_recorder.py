@@ -102,7 +102,7 @@ def test_a_failure_waits_for_the_next_step_of_the_schedule(hook: str, receiver: 
     assert webhook.failing_since is not None
 
 
-def test_a_schedule_that_is_used_up_ends_as_failed_and_is_told(
+def test_a_schedule_that_is_used_up_ends_as_failed_and_is_counted(
     app: Flask, hook: str, receiver: Receiver
 ) -> None:
     app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0,))
@@ -216,7 +216,7 @@ def test_a_retry_after_that_says_nothing_leaves_the_schedule(
     assert 3 * SECOND <= row.due_at - clock.now() <= 6 * SECOND
 
 
-def test_five_days_and_ten_failures_disable_a_webhook_and_the_others_are_told(
+def test_five_days_and_ten_failures_disable_a_webhook_and_the_others_hear_of_it(
     hook: str, receiver: Receiver, book: Book
 ) -> None:
     book.note_passes()
@@ -234,8 +234,8 @@ def test_five_days_and_ten_failures_disable_a_webhook_and_the_others_are_told(
     webhook = factories.the(Webhook, hook)
     assert (webhook.disabled_reason, webhook.failures_in_a_row) == ("failing", 10)
     assert tally.disabled == ["webhook one was disabled: it has had no success for five days"]
-    told = [row for row in factories.deliveries() if row.event == "webhook.disabled"]
-    assert [row.webhook_id for row in told] == [wants]
+    announced = [row for row in factories.deliveries() if row.event == "webhook.disabled"]
+    assert [row.webhook_id for row in announced] == [wants]
     [request] = receiver.at("/other")
     assert request.json["data"]["webhook"] == {"id": hook, "name": "one", "reason": "failing"}
     assert (receiver.at("/third"), len(receiver.at("/hook"))) == ([], 1)

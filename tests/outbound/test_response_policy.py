@@ -22,7 +22,7 @@ def test_2xx_is_success(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [101, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 500, 599])
-def test_everything_else_is_a_failure_that_is_tried_again(status: int) -> None:
+def test_everything_else_is_a_failure_that_is_retried(status: int) -> None:
     assert read(status) == Decision(ok=False)
 
 

@@ -1,4 +1,4 @@
-"""The desk and the formats: a URL suggests one, is made to work for it, and a template is tried first."""
+"""Webhooks and formats: a URL suggests one and is adapted to it, and a template is tried first."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def templates() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("url", "format_name", "settled"),
+    ("url", "format_name", "normal"),
     [
         ("https://hooks.slack.com/services/T/B/x", "slack", "https://hooks.slack.com/services/T/B/x"),
         (DISCORD, "discord", DISCORD + "?wait=true"),
@@ -64,9 +64,9 @@ def templates() -> dict[str, str]:
         (URL, "json", URL),
     ],
 )
-def test_a_webhook_without_a_format_gets_the_one_of_its_url(url: str, format_name: str, settled: str) -> None:
+def test_a_webhook_without_a_format_gets_the_one_of_its_url(url: str, format_name: str, normal: str) -> None:
     row = add(url)
-    assert (row.format, row.url) == (format_name, settled)
+    assert (row.format, row.url) == (format_name, normal)
 
 
 @pytest.mark.parametrize("format_name", ["json", "slack"])

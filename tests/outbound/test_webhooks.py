@@ -1,4 +1,4 @@
-"""The desk: what is wrong with a webhook is refused in a sentence, and then nothing has changed."""
+"""Webhooks are managed: wrong input is refused in one sentence and changes nothing."""
 
 import time
 from dataclasses import replace
@@ -234,9 +234,7 @@ HEADERS = ("Authorization: Bearer x", "X-Team: a")
         ({"headers": ("x-team : (hidden)",)}, "x-team"),
     ],
 )
-def test_values_meant_for_one_host_do_not_go_to_another(
-    url: str, headers: dict[str, Any], named: str
-) -> None:
+def test_values_for_one_host_do_not_go_to_another(url: str, headers: dict[str, Any], named: str) -> None:
     row = add(url="https://receiver.example/hook", headers=HEADERS)
     with pytest.raises(Refused) as caught:
         update(row, url=url, **headers)
@@ -246,7 +244,7 @@ def test_values_meant_for_one_host_do_not_go_to_another(
     assert (stored.url, len(stored.headers)) == ("https://receiver.example/hook", 2), "nothing was changed"
 
 
-def test_given_again_or_removed_they_go_along_with_the_url() -> None:
+def test_values_typed_anew_or_removed_are_saved_with_the_url() -> None:
     row = add(url="https://receiver.example/hook", headers=HEADERS)
     assert update(row, url="https://other.example/", headers=("X-New: 1",)).headers == {"X-New": "1"}
     assert update(row, url="https://third.example/", headers=()).headers == {}

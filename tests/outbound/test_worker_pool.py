@@ -84,7 +84,7 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.001)
 
 
-def settle(pool: WorkerPool[str, Result], count: int) -> list[Result]:
+def collect(pool: WorkerPool[str, Result], count: int) -> list[Result]:
     """Collect until there are so many results."""
     results: list[Result] = []
 
@@ -107,7 +107,7 @@ def stays(count: Callable[[], int], value: int) -> None:
 def test_all_tasks_are_run_once_and_their_results_collected(pool: WorkerPool[str, Result]) -> None:
     pool.load("a", names("a", 50), unreachable=0)
     pool.load("b", names("b", 50), unreachable=0)
-    results = settle(pool, 100)
+    results = collect(pool, 100)
     assert Counter(result.task for result in results) == Counter(names("a", 50) + names("b", 50))
     assert not pool.busy
     assert not pool.under_way
@@ -133,7 +133,7 @@ def test_never_more_than_a_quarter_of_the_threads_are_at_one_lane(
     pool.load("a", [*names("slo", 20), *names("slow", 40)], unreachable=0)
     stays(lambda: work.under_way["slow"], MOST)
     work.go.set()
-    settle(pool, 60)
+    collect(pool, 60)
     assert max(work.most.values()) == MOST
 
 
@@ -143,13 +143,13 @@ def test_a_failure_brings_the_lane_down_to_one_at_once(pool: WorkerPool[str, Res
     until(lambda: "bad-0" in work.started)
     # Those already started beside the failing one go on; once they are done one remains at a time.
     work.go.set()
-    settle(pool, 31)
+    collect(pool, 31)
     work.go.clear()
     work.results["slow"] = FAILED
     pool.load("a", names("slow", 5), unreachable=0)
     until(lambda: work.under_way["slow"] > 0)
     work.go.set()
-    settle(pool, 5)
+    collect(pool, 5)
     work.go.clear()
     pool.load("a", names("slow", 5), unreachable=0)
     stays(lambda: work.under_way["slow"], 1)
@@ -167,7 +167,7 @@ def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
     with pool.still():
         pool.load("long", names("long", 300), unreachable=0)
         pool.load("short", names("short", 5), unreachable=0)
-    settle(pool, 305)
+    collect(pool, 305)
     assert work.started[:4] == ["long-0", "short-0", "long-1", "short-1"]
     assert max(index for index, task in enumerate(work.started) if task.startswith("short")) < 10
 
@@ -176,7 +176,7 @@ def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(pool: WorkerPoo
     for lane in ("slow1", "slow2", "slow3"):
         pool.load(lane, names(lane, 20), unreachable=0)
     pool.load("quick", names("quick", 200), unreachable=0)
-    results = settle(pool, 200)
+    results = collect(pool, 200)
     assert {result.task.rpartition("-")[0] for result in results} == {"quick"}
 
 
@@ -203,7 +203,7 @@ def test_five_unreachable_in_a_row_put_a_lane_on_hold(pool: WorkerPool[str, Resu
     assert len(pool.take_back(on_hold_only=True)) == 20 - PAUSE_AFTER
 
 
-def test_a_lane_that_was_paused_is_probed_once_and_held_again_by_one_failure(
+def test_a_lane_that_was_paused_is_probed_once_and_one_failure_puts_it_on_hold(
     pool: WorkerPool[str, Result], work: Work
 ) -> None:
     work.results["away"] = UNREACHABLE
@@ -234,7 +234,7 @@ def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Resul
     with pool.still():
         pool.load("a", names("a", 5), unreachable=0)
         stays(lambda: len(work.started), 0)
-    settle(pool, 5)
+    collect(pool, 5)
 
 
 def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result], work: Work) -> None:
@@ -244,14 +244,14 @@ def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result
     assert sorted(back + work.started) == names("slow", 9)
     assert pool.under_way
     work.go.set()
-    assert len(settle(pool, START_CAP)) == START_CAP
+    assert len(collect(pool, START_CAP)) == START_CAP
     assert not pool.busy
 
 
 def test_what_is_sent_and_not_collected_is_bounded(pool: WorkerPool[str, Result], work: Work) -> None:
     pool.load("a", names("a", 2 * MAX_UNRECORDED), unreachable=0)
     stays(lambda: len(work.started), MAX_UNRECORDED)
-    assert len(settle(pool, 2 * MAX_UNRECORDED)) == 2 * MAX_UNRECORDED
+    assert len(collect(pool, 2 * MAX_UNRECORDED)) == 2 * MAX_UNRECORDED
 
 
 def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_limit(
@@ -259,7 +259,7 @@ def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_li
 ) -> None:
     assert pool.rooms(["a"]) == {"a": START_WINDOW}
     pool.load("a", names("a", 100), unreachable=0)
-    settle(pool, 100)
+    collect(pool, 100)
     assert pool.rooms(["a"])["a"] >= 2 * 100
     pool.load("slow", names("slow", MAX_QUEUED), unreachable=0)
     assert sum(pool.rooms(["a", "b", "slow"]).values()) <= START_CAP

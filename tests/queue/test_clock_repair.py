@@ -217,9 +217,7 @@ def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
     assert {row.claimed_by for row in factories.deliveries()} == {"mine.1", None}
 
 
-def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned_again(
-    hook: str, turned: Turned
-) -> None:
+def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned(hook: str, turned: Turned) -> None:
     factories.delivery(hook, status="processed")
     factories.run_pass()
     turned.by = 200 * DAY

@@ -121,7 +121,7 @@ def test_a_final_row_has_no_due_time_and_no_lease(hook: str, status: str) -> Non
     assert row.finished_at is not None
 
 
-def test_a_final_row_is_not_finished_again(hook: str) -> None:
+def test_a_final_row_is_not_finished_twice(hook: str) -> None:
     row_id = factories.delivery(hook)
     take("me")
     finish([row_id], "processed")

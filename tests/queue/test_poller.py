@@ -1,4 +1,4 @@
-"""A watch sees what is due without writing, and wakes when something comes."""
+"""A poller sees what is due without writing, and wakes when something comes."""
 
 import threading
 import time
@@ -20,55 +20,55 @@ LONG = 10.0  # seconds that no test here takes
 
 
 @pytest.fixture
-def watch(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001
-    with Poller(db.engine) as watch:
-        yield watch
+def poller(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001
+    with Poller(db.engine) as poller:
+        yield poller
 
 
-def test_an_empty_outbox_has_nothing_due(watch: Poller) -> None:
+def test_an_empty_outbox_has_nothing_due(poller: Poller) -> None:
     factories.webhook()
-    assert watch.next_due() is None
-    assert not watch.anything_due(clock.now())
+    assert poller.next_due() is None
+    assert not poller.anything_due(clock.now())
 
 
-def test_the_next_due_is_the_earliest_of_all_webhooks(watch: Poller) -> None:
+def test_the_next_due_is_the_earliest_of_all_webhooks(poller: Poller) -> None:
     now = clock.now()
     for minutes in (7, 3, 5):
         factories.delivery(factories.webhook(), due_at=now + minutes * MINUTE)
     factories.delivery(factories.webhook(), status="processed")
-    assert watch.next_due() == now + 3 * MINUTE
-    assert not watch.anything_due(now + 2 * MINUTE)
-    assert watch.anything_due(now + 3 * MINUTE)
+    assert poller.next_due() == now + 3 * MINUTE
+    assert not poller.anything_due(now + 2 * MINUTE)
+    assert poller.anything_due(now + 3 * MINUTE)
 
 
-def test_a_paused_webhook_is_due_when_its_pause_is_over(watch: Poller) -> None:
+def test_a_paused_webhook_is_due_when_its_pause_is_over(poller: Poller) -> None:
     now = clock.now()
     factories.delivery(factories.webhook(paused_until=now + 9 * MINUTE), due_at=now - MINUTE)
-    assert watch.next_due() == now + 9 * MINUTE
-    assert not watch.anything_due(now)
+    assert poller.next_due() == now + 9 * MINUTE
+    assert not poller.anything_due(now)
 
 
-def test_a_disabled_webhook_is_never_due(watch: Poller) -> None:
+def test_a_disabled_webhook_is_never_due(poller: Poller) -> None:
     hook = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
     factories.delivery(hook)
-    assert watch.next_due() is None
+    assert poller.next_due() is None
 
 
-def test_to_look_does_not_stop_a_writer(watch: Poller) -> None:
+def test_to_look_does_not_stop_a_writer(poller: Poller) -> None:
     hook = factories.webhook()
-    watch.next_due()
+    poller.next_due()
     with database.write(db.engine):
-        watch.next_due()
+        poller.next_due()
     factories.delivery(hook)
-    assert watch.anything_due(clock.now())
+    assert poller.anything_due(clock.now())
 
 
-def rest_in_a_thread(watch: Poller, seconds: float, stop: StopFlag) -> tuple[threading.Thread, list[float]]:
+def rest_in_a_thread(poller: Poller, seconds: float, stop: StopFlag) -> tuple[threading.Thread, list[float]]:
     took: list[float] = []
 
     def rest() -> None:
         start = time.monotonic()
-        watch.rest(start + seconds, stop)
+        poller.rest(start + seconds, stop)
         took.append(time.monotonic() - start)
 
     thread = threading.Thread(target=rest)
@@ -79,8 +79,8 @@ def rest_in_a_thread(watch: Poller, seconds: float, stop: StopFlag) -> tuple[thr
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_when_something_is_written() -> None:
     hook = factories.webhook()
-    with Poller(db.engine) as watch:
-        thread, took = rest_in_a_thread(watch, LONG, StopFlag())
+    with Poller(db.engine) as poller:
+        thread, took = rest_in_a_thread(poller, LONG, StopFlag())
         factories.delivery(hook)
         thread.join(LONG)
     assert took[0] < LONG / 2
@@ -89,19 +89,19 @@ def test_a_rest_ends_when_something_is_written() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_when_the_next_one_is_due() -> None:
     factories.delivery(factories.webhook(), due_at=clock.now() + timedelta(seconds=0.2))
-    with Poller(db.engine) as watch:
-        thread, took = rest_in_a_thread(watch, LONG, StopFlag())
+    with Poller(db.engine) as poller:
+        thread, took = rest_in_a_thread(poller, LONG, StopFlag())
         thread.join(LONG)
         assert took[0] < LONG / 2
 
 
 @pytest.mark.usefixtures("app")
 def test_a_rest_ends_at_its_time_or_when_a_stop_is_wished() -> None:
-    with Poller(db.engine) as watch:
-        thread, took = rest_in_a_thread(watch, 0.1, StopFlag())
+    with Poller(db.engine) as poller:
+        thread, took = rest_in_a_thread(poller, 0.1, StopFlag())
         thread.join(LONG)
         stop = StopFlag()
         stop.set()
-        thread, took = rest_in_a_thread(watch, LONG, stop)
+        thread, took = rest_in_a_thread(poller, LONG, stop)
         thread.join(LONG)
         assert took[0] < LONG / 2

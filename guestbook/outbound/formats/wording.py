@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from guestbook.lib import text
@@ -35,7 +35,7 @@ def of(event: str, data: dict[str, Any]) -> Wording:
     facts = EventFacts(data)
     say = SAID.get(event)
     if say is None:
-        return Wording(_short(f"{event} in {facts.book}", WORDING_TITLE_LIMIT), link=facts.link(facts.home))
+        return _wording(f"{event} in {facts.book}", link=facts.home)
     return say(facts)
 
 
@@ -73,51 +73,45 @@ class EventFacts:
         return self.line("guestbook", "url")
 
     def admin_link(self, page: str, *path: str) -> str:
-        """Return the link to the admin page of the thing with that id."""
+        """Return the address of the admin page of the thing with that id."""
         row_id = self.line(*path)
-        return self.link(f"{self.home}/admin/{page}/{row_id}" if self.home and row_id else "")
-
-    @staticmethod
-    def link(address: str) -> str:
-        """Return the address if a chat can show it as it is, else ""."""
-        return address if len(address) <= LINK_LIMIT and SAFE_LINK.fullmatch(address) else ""
+        return f"{self.home}/admin/{page}/{row_id}" if self.home and row_id else ""
 
 
-def _comment(title: str, facts: EventFacts) -> Wording:
+def _wording(title: str, who: str = "", message: str = "", link: str = "") -> Wording:
+    """Return a wording, with a long title or author line shortened and an unsafe link left out."""
+    is_safe = len(link) <= LINK_LIMIT and SAFE_LINK.fullmatch(link)
+    return Wording(
+        _short(title, WORDING_TITLE_LIMIT), _short(who, WHO_LIMIT), message, link if is_safe else ""
+    )
+
+
+def _comment(title: str, facts: EventFacts, link: str | None = None) -> Wording:
     origin = facts.line("comment", "origin", "name")
     who = (facts.line("comment", "name"), origin and f"via {origin}", facts.line("comment", "website"))
-    return Wording(
-        _short(f"{title} {facts.book}", WORDING_TITLE_LIMIT),
-        _short(" · ".join(filter(None, who)), WHO_LIMIT),
-        facts.lines("comment", "message"),
-        facts.link(facts.line("comment", "url")),
-    )
+    message = facts.lines("comment", "message")
+    link = facts.line("comment", "url") if link is None else link
+    return _wording(f"{title} {facts.book}", " · ".join(filter(None, who)), message, link)
 
 
 def _created(facts: EventFacts) -> Wording:
     if facts.raw("comment", "status") != "held":
         return _comment("New comment in", facts)
-    link = facts.admin_link("comments", "comment", "id")
-    return replace(_comment("A comment waits for you in", facts), link=link)
-
-
-def _deleted(facts: EventFacts) -> Wording:
-    return replace(_comment("A comment was taken out of", facts), link=facts.link(facts.home))
+    return _comment("A comment waits for you in", facts, facts.admin_link("comments", "comment", "id"))
 
 
 def _replied(facts: EventFacts) -> Wording:
     title = f"An answer to {_short(facts.line('comment', 'name'), 80)} in {facts.book}"
-    link = facts.link(facts.line("comment", "url"))
-    return Wording(_short(title, WORDING_TITLE_LIMIT), message=facts.lines("reply", "message"), link=link)
+    return _wording(title, message=facts.lines("reply", "message"), link=facts.line("comment", "url"))
 
 
 def _received(facts: EventFacts) -> Wording:
     name, what = facts.line("source", "name") or "A source", facts.line("inbound", "event") or "a webhook"
     payload = facts.raw("inbound", "payload") or facts.line("inbound", "left_out")
     text_of_payload = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-    return Wording(
-        _short(f"{_short(name, 60)} sent {_short(what, 60)} to {facts.book}", WORDING_TITLE_LIMIT),
-        _short(facts.line("inbound", "sender"), WHO_LIMIT),
+    return _wording(
+        f"{_short(name, 60)} sent {_short(what, 60)} to {facts.book}",
+        facts.line("inbound", "sender"),
         _short(text.clean_text(text_of_payload[: 2 * PAYLOAD_EXCERPT]), PAYLOAD_EXCERPT),
         facts.admin_link("inbox", "inbound", "id"),
     )
@@ -125,19 +119,16 @@ def _received(facts: EventFacts) -> Wording:
 
 def _disabled(facts: EventFacts) -> Wording:
     why = WHY_DISABLED.get(facts.line("webhook", "reason"), "nothing more is sent to it")
-    return Wording(
-        _short(f"A webhook of {facts.book} was disabled", WORDING_TITLE_LIMIT),
+    return _wording(
+        f"A webhook of {facts.book} was disabled",
         message=f"“{facts.line('webhook', 'name')}”: {why}.",
         link=facts.admin_link("webhooks", "webhook", "id"),
     )
 
 
 def _ping(facts: EventFacts) -> Wording:
-    return Wording(
-        _short(f"A ping from {facts.book}", WORDING_TITLE_LIMIT),
-        message=f"This is a test of the webhook “{facts.line('webhook', 'name')}”. It works.",
-        link=facts.link(facts.home),
-    )
+    message = f"This is a test of the webhook “{facts.line('webhook', 'name')}”. It works."
+    return _wording(f"A ping from {facts.book}", message=message, link=facts.home)
 
 
 def _short(words: str, limit: int) -> str:
@@ -147,7 +138,7 @@ def _short(words: str, limit: int) -> str:
 SAID: dict[str, Callable[[EventFacts], Wording]] = {
     "comment.created": _created,
     "comment.published": lambda facts: _comment("Published in", facts),
-    "comment.deleted": _deleted,
+    "comment.deleted": lambda facts: _comment("A comment was taken out of", facts, facts.home),
     "comment.replied": _replied,
     "inbound.received": _received,
     "webhook.disabled": _disabled,

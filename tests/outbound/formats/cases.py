@@ -1,4 +1,4 @@
-"""Events as formats are told them, and what is in the bodies that they give."""
+"""Events to render, and readers for what is in the bodies."""
 
 import json
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ LINK = "https://book.example/comments/1"
 def comment(
     message: str = "Hello", name: str = "Ada", website: str | None = None, **more: Any
 ) -> dict[str, Any]:
-    told = {
+    own = {
         "id": "1",
         "name": name,
         "website": website,
@@ -27,7 +27,7 @@ def comment(
         "status": "published",
         "url": LINK,
     }
-    return {"comment": told | more, "guestbook": {"title": "My book", "url": "https://book.example"}}
+    return {"comment": own | more, "guestbook": {"title": "My book", "url": "https://book.example"}}
 
 
 def body(name: str, event: str = "comment.created", data: dict[str, Any] | None = None, **more: Any) -> Any:

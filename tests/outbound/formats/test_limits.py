@@ -50,9 +50,9 @@ def test_any_text_gives_json_within_the_limits(
     data = comment(message, name=who, website=website)
     data["guestbook"]["title"] = title
     for event in ("comment.created", "comment.replied", "inbound.received", "webhook.disabled"):
-        told = data | {"reply": {"message": message}, "inbound": {"payload": message, "sender": who}}
-        told |= {"source": {"name": title}, "webhook": {"id": "1", "name": who}}
-        text = formats.render(name, event, MOMENT, told, url=URLS.get(name, ""))
+        full = data | {"reply": {"message": message}, "inbound": {"payload": message, "sender": who}}
+        full |= {"source": {"name": title}, "webhook": {"id": "1", "name": who}}
+        text = formats.render(name, event, MOMENT, full, url=URLS.get(name, ""))
         text.encode()
         check(name, text)
 

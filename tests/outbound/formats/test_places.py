@@ -61,12 +61,12 @@ def test_retired_connectors_of_teams_are_refused_with_what_to_do_instead(url: st
     "url",
     ["https://receiver.example/", "https://www.office.com/", "https://evilwebhook.office.com/", "https://["],
 )
-def test_nothing_is_said_against_other_urls(url: str) -> None:
+def test_other_urls_are_not_refused(url: str) -> None:
     assert chat_urls.refusal(url) is None
 
 
 @pytest.mark.parametrize(
-    ("format_name", "url", "settled"),
+    ("format_name", "url", "normal"),
     [
         ("discord", DISCORD, DISCORD + "?wait=true"),
         ("discord", DISCORD + "?thread_id=4&wait=false", DISCORD + "?thread_id=4&wait=true"),
@@ -79,9 +79,9 @@ def test_nothing_is_said_against_other_urls(url: str) -> None:
         ("template", DISCORD, DISCORD),
     ],
 )
-def test_a_url_becomes_the_one_that_works_and_stays_it(format_name: str, url: str, settled: str) -> None:
-    assert chat_urls.normalize(format_name, url) == settled
-    assert chat_urls.normalize(format_name, settled) == settled
+def test_a_url_becomes_the_one_that_works_and_stays_it(format_name: str, url: str, normal: str) -> None:
+    assert chat_urls.normalize(format_name, url) == normal
+    assert chat_urls.normalize(format_name, normal) == normal
 
 
 @pytest.mark.parametrize("url", ["https://ntfy.sh/", "https://ntfy.sh/a.b", "https://ntfy.sh/" + "x" * 65])
@@ -98,7 +98,7 @@ def test_telegram_needs_a_chat_and_its_method(url: str) -> None:
         chat_urls.normalize("telegram", url)
 
 
-def test_topic_and_chat_are_read_from_the_settled_url() -> None:
+def test_topic_and_chat_are_read_from_the_normalized_url() -> None:
     assert chat_urls.topic("https://ntfy.sh/?topic=my-topic") == "my-topic"
     assert chat_urls.chat(BOT + "?chat_id=-100123") == "-100123"
     assert chat_urls.chat(BOT + "?chat_id=%40room") == "@room"

@@ -26,7 +26,7 @@ def test_an_unknown_format_is_an_error() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_published_comment_is_told_as_the_contract_shows() -> None:
+def test_a_published_comment_has_the_body_that_the_contract_shows() -> None:
     factories.webhook(events="comment.published")
     comment_id = factories.sign("Hello <b>")
     row = factories.one()

@@ -40,7 +40,7 @@ def test_the_body_is_exactly_what_it_gives_without_the_blanks_around() -> None:
     assert text == '{"a":  1}'
 
 
-def test_any_text_can_be_told_by_a_template_that_writes_json() -> None:
+def test_a_template_that_writes_json_can_hold_any_text() -> None:
     hostile = '"}\\ \n</script> {{ 7 * 7 }} 🎈 \u2028'
     assert body("template", data=comment(hostile), template=GOOD) == {"text": f"Ada: {hostile}"}
 

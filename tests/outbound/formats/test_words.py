@@ -24,7 +24,7 @@ def test_without_a_website_there_is_none(website: str | None) -> None:
     assert wording.of("comment.published", comment(website=website)).who == "Ada"
 
 
-def test_one_that_waits_leads_to_the_desk_for_nobody_can_see_it_in_the_book() -> None:
+def test_a_held_comment_links_to_its_admin_page_because_the_book_does_not_show_it() -> None:
     words = wording.of("comment.created", comment(status="held"))
     assert (words.title, words.link) == ("A comment waits for you in My book", f"{HOME}/admin/comments/1")
 
