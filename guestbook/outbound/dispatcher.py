@@ -222,4 +222,4 @@ class Dispatcher:
 def webhooks_with_due(now: datetime) -> Any:
     """Select the webhooks that may be sent to and have something due."""
     open_now = Webhook.open_at(now), now >= FIRST_DUE
-    return select(*receivers.COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)
+    return select(*receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)

@@ -13,7 +13,7 @@ from guestbook.outbound.tasks import Receiver
 from guestbook.storage.models import Webhook
 
 # The headers come as stored text: broken ones must fail their own attempts, not the pass.
-COLUMNS = (
+RECEIVER_COLUMNS = (
     Webhook.id,
     Webhook.name,
     Webhook.url,
@@ -32,7 +32,7 @@ class Receivers:
         self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
 
     def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
-        """Return the receiver for a row with `COLUMNS`, and whether it differs from the last one."""
+        """Return the receiver for a row with `RECEIVER_COLUMNS`, and whether it differs from the last one."""
         expires = row.previous_secret_expires_at
         previous = row.previous_secret if expires and expires > now else None
         key = (row.name, row.url, row.headers, row.secret, previous, row.format)

@@ -106,7 +106,7 @@ class DeliveryConsumer:
         now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
         rows = leases.handed_over(connection, DELIVERIES, handed)
         open_now = Webhook.id.in_({row.webhook_id for row in rows}), Webhook.open_at(now)
-        query: Any = select(*receivers.COLUMNS).where(*open_now)
+        query: Any = select(*receivers.RECEIVER_COLUMNS).where(*open_now)
         webhooks = {row.id: row for row in connection.execute(query)}
         kept, back = [], []
         for row in rows:
