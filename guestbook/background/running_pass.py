@@ -50,7 +50,7 @@ def opened(
             yield None
             return
         previous = clock_repair.repair(engine, settings)
-        pass_id = _insert(engine)
+        pass_id = insert_pass(engine)
         running = RunningPass(until, stop)
         yield running
         if housekeeping and not stop.is_set() and may_prune(engine, previous):
@@ -92,7 +92,8 @@ def may_prune(engine: Engine, previous: datetime | None) -> bool:
         return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
 
 
-def _insert(engine: Engine) -> str:
+def insert_pass(engine: Engine) -> str:
+    """Store a pass that starts now, and return its id."""
     pass_id = ids.new()
     with database.write(engine) as connection:
         connection.execute(

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select
 
 from guestbook.lib import clock, ids, unit_of_work
-from guestbook.outbound.formats import ADDRESSED, FORMATS, FormatError, FormatInput
+from guestbook.outbound import formats
+from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.models import Delivery, Webhook
@@ -139,7 +140,7 @@ def _columns(format_name: str, given: FormatInput, due_at: datetime) -> dict[str
 def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
     """Return the columns of a delivery that is due, or has failed because its format could make no body."""
     try:
-        return _waiting(FORMATS[format_name](given), due_at)
+        return _waiting(formats.render(format_name, given), due_at)
     except Exception as error:  # a mistake in a format must not cost the visitor's comment
         return _failed(format_name, given, error)
 
@@ -153,4 +154,4 @@ def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str,
     if isinstance(error, FormatError | unit_of_work.StillChanging):
         why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
     final = {"status": "failed", "due_at": None, "finished_at": given.happened_at, "last_error": why}
-    return {"payload": FORMATS["json"](given), **final}
+    return {"payload": formats.render("json", given), **final}

@@ -1,6 +1,7 @@
 """Manage webhooks. Commands, pages and the API call these functions, which raise Refused for wrong input."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -132,7 +133,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
     checks: dict[str, tuple[str, validate.Check]] = {
         "url": ("url", lambda value: _url(value, settings)),
         "name": ("name", validate.name),
-        "format_name": ("format", _format),
+        "format_name": ("format", partial(validate.one_of, FORMATS, field="format", noun="format")),
         "events": ("events", _events),
         "headers": ("headers", lambda value: custom_headers.read(value, old_headers)),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
@@ -203,10 +204,6 @@ def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> N
     elif webhook.format == "template" and wording:
         session.merge(Template(webhook_id=webhook.id, text=wording))
     session.flush()
-
-
-def _format(name: str) -> str:
-    return validate.one_of(FORMATS, name, field="format", noun="format")
 
 
 def _events(names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from guestbook.background import cron, retention
+from guestbook.background import retention, running_pass
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Verdict
@@ -181,9 +181,9 @@ class Outbox(RuleBasedStateMachine):
         self.clock.moment += timedelta(hours=hours * scale)
 
     @rule()
-    def mend(self) -> None:
+    def repair(self) -> None:
         clock_repair.repair(db.engine, factories.settings())
-        cron._begin(db.engine)
+        running_pass.insert_pass(db.engine)
         farthest = (
             clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
         )

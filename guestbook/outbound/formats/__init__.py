@@ -1,8 +1,6 @@
 """Make the body of a request from an event: `json` for programs, the other formats for chats. Pure."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
 
 from guestbook.outbound.formats import discord, mattermost, ntfy, slack, standard, teams, telegram, template
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
@@ -22,14 +20,6 @@ FORMATS: dict[str, Callable[[FormatInput], str]] = {
 ADDRESSED = ("ntfy", "telegram")  # their bodies contain a part of the webhook's URL
 
 
-def render(
-    name: str,
-    event: str,
-    happened_at: datetime,
-    data: dict[str, Any],
-    *,
-    url: str = "",
-    template: str | None = None,
-) -> str:
+def render(name: str, given: FormatInput) -> str:
     """Return the exact body, which is JSON, in the format of that name; raises FormatError."""
-    return FORMATS[name](FormatInput(event, happened_at, data, url, template))
+    return FORMATS[name](given)

@@ -120,7 +120,10 @@ def _payloads(comment: dict[str, Any]) -> dict[str, str]:
     """Return what is sent of a comment, by event."""
     shown = Comment(**comment).public("https://book.example")
     data = {"comment": shown, "guestbook": {"title": "Guestbook", "url": "https://book.example"}}
-    return {event: formats.render("json", event, comment["created_at"], data) for event in set(EVENTS)}
+    return {
+        event: formats.render("json", formats.FormatInput(event, comment["created_at"], data))
+        for event in set(EVENTS)
+    }
 
 
 def _fate(moment: datetime, luck: random.Random) -> dict[str, Any]:

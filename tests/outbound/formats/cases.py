@@ -33,7 +33,9 @@ def comment(
 def body(name: str, event: str = "comment.created", data: dict[str, Any] | None = None, **more: Any) -> Any:
     """The body as the service reads it."""
     url = more.pop("url", URLS.get(name, ""))
-    text = formats.render(name, event, MOMENT, data or sample_data.data(event), url=url, **more)
+    text = formats.render(
+        name, formats.FormatInput(event, MOMENT, data or sample_data.data(event), url=url, **more)
+    )
     text.encode()
     return json.loads(text)
 

@@ -52,7 +52,7 @@ def test_any_text_gives_json_within_the_limits(
     for event in ("comment.created", "comment.replied", "inbound.received", "webhook.disabled"):
         full = data | {"reply": {"message": message}, "inbound": {"payload": message, "sender": who}}
         full |= {"source": {"name": title}, "webhook": {"id": "1", "name": who}}
-        text = formats.render(name, event, MOMENT, full, url=URLS.get(name, ""))
+        text = formats.render(name, formats.FormatInput(event, MOMENT, full, url=URLS.get(name, "")))
         text.encode()
         check(name, text)
 
@@ -61,7 +61,10 @@ def test_any_text_gives_json_within_the_limits(
 @pytest.mark.parametrize("letter", ["🎈", "&", "\\", "<", "*", "@", "_", '"', "é", "\n."])
 def test_the_longest_comment_fits(name: str, letter: str) -> None:
     data = comment((letter * FULL)[:FULL], name=letter * 80, website="https://" + "x" * 490)
-    check(name, formats.render(name, "comment.created", MOMENT, data, url=URLS.get(name, "")))
+    check(
+        name,
+        formats.render(name, formats.FormatInput("comment.created", MOMENT, data, url=URLS.get(name, ""))),
+    )
 
 
 @pytest.mark.parametrize("name", ["slack", "teams", "mattermost"])

@@ -14,7 +14,7 @@ MOMENT = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
 
 
 def test_the_body_has_a_type_a_timestamp_and_data() -> None:
-    body = formats.render("json", "comment.created", MOMENT, {"name": "Zoë 🎈"})
+    body = formats.render("json", formats.FormatInput("comment.created", MOMENT, {"name": "Zoë 🎈"}))
     assert body == (
         '{"type":"comment.created","timestamp":"2026-01-31T23:59:59.123Z","data":{"name":"Zoë 🎈"}}'
     )
@@ -22,7 +22,7 @@ def test_the_body_has_a_type_a_timestamp_and_data() -> None:
 
 def test_an_unknown_format_is_an_error() -> None:
     with pytest.raises(KeyError):
-        formats.render("semaphore", "comment.created", MOMENT, {})
+        formats.render("semaphore", formats.FormatInput("comment.created", MOMENT, {}))
 
 
 @pytest.mark.usefixtures("app")

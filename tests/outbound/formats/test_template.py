@@ -14,7 +14,7 @@ GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
 
 def fault(source: str | None, event: str = "comment.created") -> str:
     with pytest.raises(FormatError) as caught:
-        formats.render("template", event, MOMENT, comment('say "hi"'), template=source)
+        formats.render("template", formats.FormatInput(event, MOMENT, comment('say "hi"'), template=source))
     return str(caught.value)
 
 
@@ -36,7 +36,9 @@ def test_a_template_sees_the_event_and_its_parts_by_their_names() -> None:
 
 
 def test_the_body_is_exactly_what_it_gives_without_the_blanks_around() -> None:
-    text = formats.render("template", "comment.created", MOMENT, comment(), template='\n {"a":  1}\n ')
+    text = formats.render(
+        "template", formats.FormatInput("comment.created", MOMENT, comment(), template='\n {"a":  1}\n ')
+    )
     assert text == '{"a":  1}'
 
 

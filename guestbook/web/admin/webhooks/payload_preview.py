@@ -36,7 +36,9 @@ def of(typed: WebhookForm) -> PayloadPreview:
     if name not in FORMATS:
         return PayloadPreview(name, event, is_real, fault=f"There is no format {name!r}.")
     try:
-        body = formats.render(name, event, clock.now(), data, url=typed.url, template=wording)
+        body = formats.render(
+            name, formats.FormatInput(event, clock.now(), data, url=typed.url, template=wording)
+        )
         if name == "template" and wording:
             template.check(wording, [one for one in typed.events if one in EVENTS])
     except FormatError as error:
