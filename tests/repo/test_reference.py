@@ -2,20 +2,27 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click import ClickException, UsageError
 from flask import Flask
 
 from guestbook import settings
+from guestbook.background import retention_rules
+from guestbook.cli import output
 from guestbook.comments import book
+from guestbook.inbound import bins
 from guestbook.inbound.template_presets import READY
+from guestbook.lib import retry_policy
+from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage import database
-from guestbook.storage.models import Comment, Webhook
+from guestbook.storage.models import Comment, Webhook, source, webhook
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
 from guestbook.storage.models.webhook import EVENTS
@@ -161,3 +168,44 @@ def test_every_column_is_listed() -> None:
     for table in database.Base.metadata.tables.values():
         listed = re.findall(r"(?m)^\| `(\w+)`", section(text, table.name))
         assert listed == [column.name for column in table.columns], table.name
+
+
+# --- numbers
+
+
+def test_the_retry_schedule_in_words_is_the_default() -> None:
+    waits = [int(seconds) for seconds in settings.RETRY_SCHEDULE.split(",")][1:]
+    *some, last = map(in_words, waits)
+    assert f"retry after {', '.join(some)} and {last}, each give or take a fifth" in read(
+        "reference/webhooks"
+    )
+
+
+def in_words(seconds: int) -> str:
+    """2 h, 5 min, 5 s."""
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= size)
+    return f"{seconds // size} {unit}"
+
+
+def test_the_rules_about_failing_receivers_are_those_of_the_code() -> None:
+    text = read("reference/webhooks")
+    assert retry_policy.PAUSE_AFTER == 5
+    assert "no answer in time, five times in a row" in text
+    assert (10, timedelta(days=5)) == (webhook.DISABLE_AFTER, webhook.DISABLE_AFTER_TIME)
+    assert "failures for five days, ten or more" in text
+
+
+def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> None:
+    text = read("reference/sources")
+    assert f"may take {source.BUDGET_MB} MB of each source" in text
+    assert f"may take {step_budget.STEPS:,} steps" in text
+    assert f"give {step_budget.OUTPUT_LIMIT:,} characters" in " ".join(text.split())
+    bins_page = read("reference/bins")
+    assert f"the latest {bins.REQUESTS} requests, for seven days" in bins_page
+    assert f"the first {bins.KEPT // 1024} kB of the body" in bins_page
+    assert timedelta(days=7) == retention_rules.KEEP_BIN_REQUESTS
+
+
+def test_the_exit_codes_are_those_of_the_commands() -> None:
+    codes = re.findall(r"(?m)^\| (\d+) \|", section(read("reference/commands"), "Exit codes"))
+    assert [int(code) for code in codes] == [0, ClickException.exit_code, UsageError.exit_code, output.AWAY]
