@@ -49,7 +49,7 @@ def opened(
         if not held:
             yield None
             return
-        previous = clock_repair.repair(engine, settings)
+        previous = clock_repair.repair(engine, settings.timeout, settings.retry_schedule)
         pass_id = insert_pass(engine)
         running = RunningPass(until, stop)
         yield running

@@ -3,9 +3,9 @@
     due delivery ──claim──▶ task ──load──▶ worker pool ──attempt──▶ outcome ──record──▶ final, or due later
     └── tick n: one transaction ──┘        └─── sender threads ───┘       └── tick n + 1, before it claims ─┘
 
-The main thread alone uses the database, in ticks; the sender threads work between the ticks and during none.
+The main thread alone uses the database, in ticks. The sender threads start no request during a tick.
 A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
-The details of the threads are in `worker_pool`, those of a request in `sender`.
+`worker_pool` tells how a task waits for a thread, `sender` how the request is made.
 """
 
 import logging
@@ -64,7 +64,8 @@ class Dispatcher:
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
         self._name = ids.new()
         self._ticks = 0
-        self._repair = clock_repair.PeriodicRepair(engine, settings, self._name)
+        timing = settings.timeout, settings.retry_schedule
+        self._repair = clock_repair.PeriodicRepair(engine, *timing, but=self._name)
         self._unrecorded: list[Outcome] = []
         self._is_lost = False  # the database is away, so nothing more can be recorded
         self._tick_took = 0.0  # seconds for which the last tick held the write lock
@@ -108,9 +109,7 @@ class Dispatcher:
     ) -> None:
         while not stop.is_set() and time.monotonic() < until and not self.tally.local_error:
             self._repair.look()
-            seen = (
-                poller.version()
-            )  # before the tick, or `rest` would sleep through writes that come after it
+            seen = poller.version()  # taken before the tick, so that `rest` notices every later write
             self._tick(poller)
             if after_tick:
                 after_tick()
@@ -133,7 +132,10 @@ class Dispatcher:
             self.pool.wait(at_most)
 
     def _tick(self, poller: Poller | None) -> None:
-        """Record what was sent and claim what is next, in one transaction; without a poller claim nothing."""
+        """Take the outcomes, record them and claim what is due in one transaction, load it into the pool.
+
+        Without a poller nothing is claimed.
+        """
         self._drop_erased()
         self._unrecorded += self.pool.collect()
         self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
@@ -152,6 +154,7 @@ class Dispatcher:
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
+        """Commit the tick's transaction. When memory is short, free some and only record."""
         try:
             began, tally, claims = database.insist(self._engine, lambda at: self._transaction(at, claiming))
         except MemoryError:

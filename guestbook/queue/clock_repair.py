@@ -3,15 +3,17 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, or_, select, update
 
 from guestbook.lib import clock, host_name, retry_policy
 from guestbook.queue import leases
-from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, INBOUND, Delivery, InboundEvent, Pass, Source, Webhook
+
+Schedule = tuple[float, ...]
 
 CLOCK_SLACK = timedelta(seconds=60)
 NO_TOKEN = "-"  # no token begins like this
@@ -21,10 +23,8 @@ REPAIR_INTERVAL = 60.0  # seconds
 class PeriodicRepair:
     """Fixes due times each minute of a pass, which may last a day and see the clock jump."""
 
-    def __init__(self, engine: Engine, settings: Settings, token: str = NO_TOKEN) -> None:
-        self._engine = engine
-        self._settings = settings
-        self._token = token  # the pass's own tokens begin with it
+    def __init__(self, engine: Engine, timeout: float, schedule: Schedule, but: str = NO_TOKEN) -> None:
+        self._repair = partial(repair, engine, timeout, schedule, but=but)
         self._looked = time.monotonic(), clock.now()
 
     @property
@@ -40,15 +40,16 @@ class PeriodicRepair:
         now = clock.now()
         self._looked = at, now
         back = now - before[1] < timedelta(seconds=at - before[0]) - CLOCK_SLACK
-        repair(self._engine, self._settings, went_back=back, but=self._token)
+        self._repair(went_back=back)
 
 
 def repair(
-    engine: Engine, settings: Settings, *, went_back: bool = False, but: str = NO_TOKEN
+    engine: Engine, timeout: float, schedule: Schedule, *, went_back: bool = False, but: str = NO_TOKEN
 ) -> datetime | None:
     """Fix due times; return when the last pass started, or None when this host's clock went back.
 
-    Leases under tokens that begin with `but` stay as they are.
+    `timeout` and `schedule` are the settings of attempts. Leases under tokens that begin with `but`, those of
+    the caller's own pass, stay as they are.
     """
     now = clock.now()
     with engine.connect() as connection:
@@ -57,7 +58,7 @@ def repair(
         of_host = Pass.host == host_name.of_this_host()
         ours = connection.scalar(select(func.max(Pass.started_at)).where(of_host))
         went_back |= ours is not None and ours > now + CLOCK_SLACK
-        limits = _limits(settings, now, went_back)
+        limits = _limits(timeout, schedule, now, went_back)
         found = connection.execute(_wrong_webhooks(limits, but)).first()
         found = found or connection.execute(_wrong_sources(now)).first()
     if found or went_back:
@@ -74,14 +75,14 @@ class _LatestTimes:
     paused: datetime
 
 
-def _limits(settings: Settings, now: datetime, went_back: bool) -> _LatestTimes:
+def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
     """Return the latest times that a lease, a first attempt, a retry and a pause can end."""
-    lease = now + retry_policy.longest_lease(settings.timeout) + leases.CLOCK_SKEW  # leases include it
+    lease = now + retry_policy.longest_lease(timeout) + leases.CLOCK_SKEW  # leases include it
     if went_back:
         return _LatestTimes(lease, now, now, now)
-    farthest = now + retry_policy.longest_wait(settings.retry_schedule)
+    farthest = now + retry_policy.longest_wait(schedule)
     # The comment.deleted of an erased comment waits until no request about the comment can be under way.
-    first = max(timedelta(seconds=settings.retry_schedule[0]), retry_policy.lease(settings.timeout))
+    first = max(timedelta(seconds=schedule[0]), retry_policy.lease(timeout))
     return _LatestTimes(lease, now + first, farthest, farthest)
 
 

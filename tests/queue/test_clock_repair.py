@@ -65,7 +65,7 @@ def test_the_end_of_an_erased_comment_waits_for_the_longest_request_and_no_repai
         book.delete(session, session.get_one(Comment, comment_id), settings)
 
     factories.written(erase)
-    clock_repair.repair(db.engine, settings)
+    clock_repair.repair(db.engine, settings.timeout, settings.retry_schedule)
     assert max(row.due_at for row in factories.deliveries() if row.due_at) == under_way
 
 
@@ -207,8 +207,8 @@ def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
     hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_repair, "REPAIR_INTERVAL", 0.0)
-    turned.by = HOUR
-    each_minute = clock_repair.PeriodicRepair(db.engine, factories.settings(), "mine.")
+    turned.by, settings = HOUR, factories.settings()
+    each_minute = clock_repair.PeriodicRepair(db.engine, settings.timeout, settings.retry_schedule, "mine.")
     later = clock.now() + timedelta(seconds=40)
     for token in ("mine.1", "another.1"):
         factories.delivery(hook, claimed_by=token, claims=1, due_at=later)

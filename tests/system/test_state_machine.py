@@ -182,7 +182,7 @@ class Outbox(RuleBasedStateMachine):
 
     @rule()
     def repair(self) -> None:
-        clock_repair.repair(db.engine, factories.settings())
+        clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
         running_pass.insert_pass(db.engine)
         farthest = (
             clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
@@ -300,7 +300,7 @@ class Outbox(RuleBasedStateMachine):
         """In the end, with all webhooks enabled and well, everything is delivered or was given up."""
         if not hasattr(self, "hooks"):
             return
-        clock_repair.repair(db.engine, factories.settings())
+        clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
         for _ in range(200):
             self.clock.moment += 2 * DAY
             for key in self.hooks:

@@ -66,7 +66,7 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
         engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, retry_policy.lease(settings.timeout)
     )
     inbox = TableRelay(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
-    repairs = clock_repair.PeriodicRepair(engine, settings)
+    repairs = clock_repair.PeriodicRepair(engine, settings.timeout, settings.retry_schedule)
     with Poller(engine) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
