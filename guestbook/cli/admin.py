@@ -5,7 +5,7 @@ import sys
 import click
 
 from guestbook.auth import api_tokens, login
-from guestbook.cli import output
+from guestbook.cli import app_command
 from guestbook.cli.help_sections import Group
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
@@ -23,7 +23,7 @@ def admin() -> None:
 @click.option("--random", "make", is_flag=True, help="Make a password, and print it and nothing else.")
 @click.option("--once", is_flag=True, help="Do nothing when there is a password already.")
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
-@output.command
+@app_command.run
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the desk.
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook.cli import output
+from guestbook.cli import app_command, output, row_lookup
 from guestbook.cli.help_sections import Group
 from guestbook.inbound import bins as inbound_bins
 from guestbook.lib.text import counted
@@ -29,7 +29,7 @@ def bins() -> None:
 @click.option("--delay", metavar="SECONDS", help="Wait so long before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="Answer so many requests with 500 first, then as it is set.")
 @output.as_json
-@output.command
+@app_command.run
 def add(as_json: bool, **fields: Any) -> None:
     """Make a bin and print its URL, which takes any request."""
     with writing() as session:
@@ -39,12 +39,12 @@ def add(as_json: bool, **fields: Any) -> None:
         return
     click.echo(f"Added bin {facts['id']}. Send something to it:")
     click.echo(facts["url"])
-    click.echo(f"See what came: {output.typed('bins show ' + facts['id'])}")
+    click.echo(f"See what came: {app_command.typed('bins show ' + facts['id'])}")
 
 
 @bins.command("list")
 @output.as_json
-@output.command
+@app_command.run
 def list_(as_json: bool) -> None:
     """List the bins and how much they hold."""
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
@@ -56,17 +56,17 @@ def list_(as_json: bool) -> None:
     output.print_table(
         ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
         [(row.id, row.name, counts.get(row.id, 0), row.answer_status, _url(row)) for row in rows],
-        f"No bins yet. Add one: {output.typed('bins add')}",
+        f"No bins yet. Add one: {app_command.typed('bins add')}",
     )
 
 
 @bins.command("show")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @output.as_json
-@output.command
+@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show one and its latest requests, the newest first."""
-    row = output.find(Bin, id_)
+    row = row_lookup.find(Bin, id_)
     caught = inbound_bins.latest(db.session(), row.id, LATEST)
     if as_json:
         output.print_json({**_document(row), "requests": [_request(one) for one in caught]})
@@ -84,23 +84,23 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @bins.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def clear(id_: str) -> None:
     """Remove what a bin has caught and keep the bin."""
     with writing() as session:
-        row_id = output.find(Bin, id_).id
+        row_id = row_lookup.find(Bin, id_).id
         count = inbound_bins.clear(session, row_id)
     click.echo(f"Removed {_requests(count)} from bin {row_id}.")
 
 
 @bins.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def delete(id_: str) -> None:
     """Remove a bin and what it has caught; its URL is dead from then on."""
     with writing() as session:
-        row = output.find(Bin, id_)
+        row = row_lookup.find(Bin, id_)
         row_id = row.id
         count = inbound_bins.delete(session, row)
     click.echo(f"Deleted bin {row_id} and {_requests(count)}.")
@@ -117,7 +117,7 @@ def _request(row: BinRequest) -> dict[str, Any]:
 
 
 def _url(row: Bin) -> str:
-    return row.url(output.settings().base_url)
+    return row.url(app_command.settings().base_url)
 
 
 def _address(row: BinRequest) -> str:

@@ -1,13 +1,14 @@
-"""The comments from the shell."""
+"""The commands for comments."""
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import output
+from guestbook.cli import app_command, list_options, output, row_lookup
 from guestbook.cli.help_sections import Group
 from guestbook.comments import book
 from guestbook.lib.text import counted
@@ -34,12 +35,12 @@ def comments() -> None:
 @comments.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
+@list_options.limit_option
 @output.as_json
-@output.command
+@app_command.run
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    rows = _newest(status, search, limit)
+    rows = list_options.newest(partial(listing.comments, db.session(), status, search), limit)
     if as_json:
         output.print_json([_document(row) for row in rows])
         return
@@ -61,7 +62,7 @@ def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> 
 
 @comments.command()
 @several
-@output.command
+@app_command.run
 def approve(ids: tuple[str, ...]) -> None:
     """Publish comments that were held, or taken for spam by mistake."""
     _move(ids, "published", "Published")
@@ -69,7 +70,7 @@ def approve(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@output.command
+@app_command.run
 def hold(ids: tuple[str, ...]) -> None:
     """Take comments off the page until you decide."""
     _move(ids, "held", "Held")
@@ -77,7 +78,7 @@ def hold(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@output.command
+@app_command.run
 def spam(ids: tuple[str, ...]) -> None:
     """Mark comments as spam."""
     _move(ids, "spam", "Marked as spam")
@@ -85,7 +86,7 @@ def spam(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@output.command
+@app_command.run
 def trash(ids: tuple[str, ...]) -> None:
     """Take comments out of the book; `restore` brings them back."""
     _move(ids, "trash", "Threw away")
@@ -93,7 +94,7 @@ def trash(ids: tuple[str, ...]) -> None:
 
 @comments.command()
 @several
-@output.command
+@app_command.run
 def restore(ids: tuple[str, ...]) -> None:
     """Bring comments back from the trash or the spam.
 
@@ -106,7 +107,7 @@ def restore(ids: tuple[str, ...]) -> None:
 @click.argument("short_id", metavar="ID")
 @click.argument("text", required=False, callback=_or_standard_input)
 @click.option("--remove", is_flag=True, help="Take the answer away.")
-@output.command
+@app_command.run
 def reply(short_id: str, text: str | None, remove: bool) -> None:
     """Answer a comment, in place of an earlier answer.
 
@@ -117,13 +118,13 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
         raise click.UsageError("Give the text of the answer, or --remove to take it away.")
     with writing() as session:
         for comment in _locked(session, [short_id]):
-            book.reply(session, comment, message, output.settings())
+            book.reply(session, comment, message, app_command.settings())
     click.echo("Removed the answer." if remove else "Answered.")
 
 
 @comments.command()
 @several
-@output.command
+@app_command.run
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good.
 
@@ -132,19 +133,9 @@ def delete(ids: tuple[str, ...]) -> None:
     with writing() as session:
         found = _locked(session, ids)
         for comment in found:
-            book.delete(session, comment, output.settings())
+            book.delete(session, comment, app_command.settings())
     engine_setup.clear_wal(db.engine)
     _say("Deleted", found)
-
-
-def _newest(status: str | None, search: str | None, limit: int) -> list[Comment]:
-    """Return so many, however far a search has to look back."""
-    page = listing.comments(db.session(), status, search, None, limit)
-    rows = page.rows
-    while page.older and len(rows) < limit:
-        page = listing.comments(db.session(), status, search, page.older, limit - len(rows))
-        rows += page.rows
-    return rows
 
 
 def _document(row: Comment) -> dict[str, Any]:
@@ -157,14 +148,14 @@ def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
         found = _locked(session, ids)
         for comment in found:
             if status:
-                book.move(session, comment, status, output.settings())
+                book.move(session, comment, status, app_command.settings())
             else:
-                book.restore(session, comment, output.settings())
+                book.restore(session, comment, app_command.settings())
     _say(did, found)
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
-    return book.lock(session, [output.find(Comment, short_id).id for short_id in ids])
+    return book.lock(session, [row_lookup.find(Comment, short_id).id for short_id in ids])
 
 
 def _say(did: str, found: list[Comment]) -> None:

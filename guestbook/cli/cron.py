@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from guestbook.background import cron as background_cron
 from guestbook.background import retention
-from guestbook.cli import output, terminal_log
+from guestbook.cli import app_command, terminal_log
 from guestbook.cli.pass_options import pass_options
 from guestbook.inbound.outcome_counts import Counts
 from guestbook.lib import clock
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @pass_options
-@output.command
+@app_command.run
 def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Do all that is due: work through what came in, send webhooks, tidy up. Crontab runs this.
 
@@ -39,7 +39,7 @@ def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
 
 @click.command()
 @pass_options
-@output.command
+@app_command.run
 def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Send the deliveries that are due, and nothing else."""
     run(background_cron.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False))
@@ -47,11 +47,11 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 
 @click.command()
 @terminal_log.verbose_option("Tell how much was removed.")
-@output.command
+@app_command.run
 def prune() -> None:
     """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
-    stats.settle(db.engine, output.settings(), clock.now())
-    removed = retention.prune(db.engine, output.settings(), until=time.monotonic() + NO_LIMIT)
+    stats.settle(db.engine, app_command.settings(), clock.now())
+    removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + NO_LIMIT)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 
@@ -60,7 +60,7 @@ def run(options: background_cron.Options) -> None:
     watched = sys.stderr.isatty() and not terminal_log.is_verbose() and not options.stay
     with ExitStack() as stack:
         after_tick = _progress(stack) if watched else None
-        report = background_cron.run(db.engine, output.settings(), options, after_tick=after_tick)
+        report = background_cron.run(db.engine, app_command.settings(), options, after_tick=after_tick)
     if report:
         warn_of_deliveries(report.outbox)
         _warn_of_inbound_events(report.inbox)
@@ -90,7 +90,7 @@ def warn_of_deliveries(tally: Tally) -> None:
             "%s given up for webhook %s. See: %s",
             "1 delivery was" if count == 1 else f"{count} deliveries were",
             name,
-            output.typed(f"deliveries list --status failed --webhook {webhook_id}"),
+            app_command.typed(f"deliveries list --status failed --webhook {webhook_id}"),
             extra={"webhook_id": webhook_id, "deliveries": count},
         )
     if tally.local_error:
@@ -108,6 +108,6 @@ def _warn_of_inbound_events(counts: Counts) -> None:
             "%s of source %s failed. See: %s",
             counted(count, "inbound event"),
             name,
-            output.typed(f"inbox list --status failed --source {source_id}"),
+            app_command.typed(f"inbox list --status failed --source {source_id}"),
             extra={"source_id": source_id, "inbound_events": count},
         )

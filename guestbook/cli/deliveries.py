@@ -1,29 +1,18 @@
-"""The deliveries from the shell."""
+"""The commands for deliveries."""
 
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
 from sqlalchemy import select
 
-from guestbook.cli import output, requeue
+from guestbook.cli import app_command, list_options, output, requeue, row_lookup
 from guestbook.cli.help_sections import Group
 from guestbook.queries import listing
 from guestbook.queue import erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
-
-WORDS = requeue.Words(
-    verb="redeliver",
-    one="delivery",
-    many="deliveries",
-    failed="were given up",
-    in_hand="is sending",
-    owner="webhook",
-    held="is for it",
-    gone="the comment was deleted for good, and its words with it",
-)
 
 
 @click.group(cls=Group)
@@ -32,19 +21,16 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@requeue.status_option
+@list_options.queue_options
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
-@click.option("--event", type=click.Choice(EVENTS), help=requeue.event_help)
-@requeue.since_option
-@requeue.until_option
-@requeue.text_option
-@requeue.limit_option
+@click.option("--event", type=click.Choice(EVENTS), help="Only those of this event.")
 @output.as_json
-@output.command
+@app_command.run
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
-    wanted = listing.Deliveries(webhook_id=requeue.owner_id(Webhook, webhook), **requeue.cleaned(filters))
-    rows = requeue.newest(listing.deliveries, wanted, limit)
+    webhook_id = row_lookup.id_of(Webhook, webhook)
+    wanted = listing.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(listing.deliveries, db.session(), wanted), limit)
     if as_json:
         output.print_json([output.document(row, leave_out=("payload",)) for row in rows])
         return
@@ -56,7 +42,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
                 row.id,
                 row.event,
                 names.get(row.webhook_id),
-                requeue.status(row),
+                list_options.status(row),
                 row.attempts,
                 row.due_at,
                 _answer(row),
@@ -68,12 +54,12 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
 
 
 @deliveries.command("show")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @output.as_json
-@output.command
+@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show one, with every attempt and answer."""
-    row = output.find(Delivery, id_)
+    row = row_lookup.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
     if as_json:
@@ -92,30 +78,14 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @deliveries.command()
-@requeue.ids_argument
-@click.option("--failed", is_flag=True, help="All that were given up.")
-@click.option("--webhook", "webhook_id", metavar="ID", help="With --failed: only those of one webhook.")
-@click.option(
-    "--since",
-    callback=output.moment,
-    metavar="WHEN",
-    help="With --failed: only those made since (2026-01-31, 6h, 2d).",
-)
-@requeue.dry_run_option
-@output.command
-def redeliver(
-    ids: tuple[str, ...], failed: bool, webhook_id: str | None, since: datetime | None, dry_run: bool
-) -> None:
+@requeue.options(requeue.DELIVERIES)
+@app_command.run
+def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 
     The next pass sends them, with the same id and payload. Give ids, or --failed.
     """
-    requeue.check(ids, failed, bool(webhook_id or since), WORDS)
-    which = requeue.among(Delivery, ids)
-    if failed:
-        owner_id = requeue.owner_id(Webhook, webhook_id)
-        which = listing.Deliveries(status="failed", webhook_id=owner_id, since=since).condition()
-    requeue.do_again(Delivery, which, dry_run, WORDS)
+    requeue.run(requeue.DELIVERIES, **options)
 
 
 def _answer(row: Delivery) -> object:

@@ -1,33 +1,24 @@
-"""The inbox from the shell."""
+"""The commands for inbound events."""
 
 from dataclasses import asdict
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
 from sqlalchemy import select
 
 from guestbook.background import cron
+from guestbook.cli import app_command, list_options, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.cli import output, requeue, terminal_log
 from guestbook.cli.help_sections import Group
 from guestbook.cli.option_types import FiniteRange
 from guestbook.inbound import evaluate, event_view
+from guestbook.lib.text import printable
 from guestbook.queries import listing
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
 
-BYTES = ("headers", "payload", "encoding")  # a list does without them
-WORDS = requeue.Words(
-    verb="reprocess",
-    one="inbound event",
-    many="inbound events",
-    failed="failed",
-    in_hand="works on",
-    owner="source",
-    held="it sent",
-    gone="the comment was deleted for good, and what was sent for it too",
-)
+AS_RECEIVED = ("headers", "payload", "encoding")  # left out of a list
 
 
 @click.group(cls=Group)
@@ -44,30 +35,27 @@ def inbox() -> None:
     help="Start nothing new after so many seconds.",
 )
 @terminal_log.verbose_option("Tell what happens to each event.")
-@output.command
+@app_command.run
 def process(max_seconds: float) -> None:
     """Work through what came in, and nothing else. Silence means that all is well."""
     commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False))
 
 
 @inbox.command("list")
-@requeue.status_option
+@list_options.queue_options
 @click.option("--source", metavar="ID", help="Only those of one source.")
-@click.option("--event", help=f"{requeue.event_help} One such as issues is issues.opened too.")
-@click.option("--sender", help="Only those with this, or a part of it, as their sender.")
-@click.option("--external-id", help="Only those with this id of the sender's own.")
-@requeue.since_option
-@requeue.until_option
-@requeue.text_option
-@requeue.limit_option
+@click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
+@click.option("--sender", help="Only those with this text in their sender.")
+@click.option("--external-id", help="Only those to which the sender gave this id.")
 @output.as_json
-@output.command
+@app_command.run
 def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
-    wanted = listing.InboundEvents(source_id=requeue.owner_id(Source, source), **requeue.cleaned(filters))
-    rows = requeue.newest(listing.inbound_events, wanted, limit)
+    source_id = row_lookup.id_of(Source, source)
+    wanted = listing.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(listing.inbound_events, db.session(), wanted), limit)
     if as_json:
-        output.print_json([output.document(row, leave_out=BYTES) for row in rows])
+        output.print_json([output.document(row, leave_out=AS_RECEIVED) for row in rows])
         return
     names = {row.id: row.name for row in db.session.execute(select(Source.id, Source.name))}
     output.print_table(
@@ -79,7 +67,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
                 names.get(row.source_id),
                 row.event,
                 row.sender,
-                requeue.status(row),
+                list_options.status(row),
                 _fate(row),
             )
             for row in rows
@@ -89,48 +77,33 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
 
 
 @inbox.command("show")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @output.as_json
-@output.command
+@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show one: what came, how it was verified, what became of it."""
-    row = output.find(InboundEvent, id_)
-    verdict = evaluate.verify(row, db.session.get_one(Source, row.source_id), output.settings().secret_key)
+    row = row_lookup.find(InboundEvent, id_)
+    source, key = db.session.get_one(Source, row.source_id), app_command.settings().secret_key
+    verdict = evaluate.verify(row, source, key)
     facts = {**output.document(row), "headers": event_view.headers(row)}
     if as_json:
         output.print_json({**facts, "verification": asdict(verdict)})
         return
-    output.print_fields({name: value for name, value in facts.items() if name not in BYTES})
+    output.print_fields({name: value for name, value in facts.items() if name not in AS_RECEIVED})
     output.print_part("Headers", facts["headers"])
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
     _print_payload(row)
 
 
 @inbox.command()
-@requeue.ids_argument
-@click.option("--failed", is_flag=True, help="All that failed.")
-@click.option("--source", "source_id", metavar="ID", help="With --failed: only those of one source.")
-@click.option(
-    "--since",
-    callback=output.moment,
-    metavar="WHEN",
-    help="With --failed: only those received since (2026-01-31, 6h, 2d).",
-)
-@requeue.dry_run_option
-@output.command
-def reprocess(
-    ids: tuple[str, ...], failed: bool, source_id: str | None, since: datetime | None, dry_run: bool
-) -> None:
+@requeue.options(requeue.INBOUND_EVENTS)
+@app_command.run
+def reprocess(**options: Any) -> None:
     """Make inbound events due again.
 
-    The next pass works through them as their source is set by then. Give ids, or --failed.
+    The next pass processes them with the settings that their source has then. Give ids, or --failed.
     """
-    requeue.check(ids, failed, bool(source_id or since), WORDS)
-    which = requeue.among(InboundEvent, ids)
-    if failed:
-        owner_id = requeue.owner_id(Source, source_id)
-        which = listing.InboundEvents(status="failed", source_id=owner_id, since=since).condition()
-    requeue.do_again(InboundEvent, which, dry_run, WORDS)
+    requeue.run(requeue.INBOUND_EVENTS, **options)
 
 
 def _fate(row: InboundEvent) -> str:
@@ -141,6 +114,6 @@ def _print_payload(row: InboundEvent) -> None:
     view = event_view.payload(row)[0]
     click.echo(f"\nPayload ({view.kind}, {len(row.body):,} bytes)")
     for line in view.text.splitlines():
-        click.echo(output.safe(line))
+        click.echo(printable(line))
     if not view.is_whole:
         click.echo("… (all of it: --json)")

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from guestbook.cli import output, secrets
-from guestbook.lib.text import counted
+from guestbook.cli import app_command, output, secrets
+from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url
 from guestbook.storage.copy import book_copy
 from guestbook.storage.copy.book_copy import Moved, Report, Step
@@ -31,7 +31,7 @@ def _url(context: click.Context, param: click.Parameter, value: str) -> str:
 @click.command("migrate-to")
 @click.argument("url", callback=_url)
 @output.as_json
-@output.command
+@app_command.run
 def migrate_to(url: str, as_json: bool) -> None:
     """Copy the book to another database, and check it.
 
@@ -40,10 +40,10 @@ def migrate_to(url: str, as_json: bool) -> None:
     workers before. Whatever stops this, run it again: it copies what is missing.
     """
     try:
-        report = book_copy.run(output.settings(), url, progress=_progress, waiting=_waiting)
+        report = book_copy.run(app_command.settings(), url, progress=_progress, waiting=_waiting)
     except TargetAway as error:
-        click.echo(f"The target cannot be used now: {output.safe(str(error))}.", err=True)
-        sys.exit(output.AWAY)
+        click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
+        sys.exit(app_command.TRY_LATER)
     if as_json:
         output.print_json(_document(report))
     else:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from guestbook.cli import cron, output, terminal_log
+from guestbook.cli import app_command, cron, terminal_log
 from guestbook.cli.option_types import FiniteRange
 from guestbook.lib.text import counted
 from guestbook.storage.database import db
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 @click.option("--stay", is_flag=True, help="Wait for more until --max-seconds are over.")
 @click.option("--take-back", is_flag=True, help="Make due again what was published and not started.")
 @terminal_log.verbose_option("Tell what is published.")
-@output.command
+@app_command.run
 def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
     """Give what is due to Celery's workers through RabbitMQ, and tidy up. Instead of cron.
 
@@ -43,13 +43,13 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         count = the_relay.take_back(db.engine)
         click.echo(f"Took back {counted(count, 'row')}.")
         return
-    settings = output.settings()
+    settings = app_command.settings()
     if not settings.broker_url:
         raise click.ClickException(NO_BROKER)
     try:
         done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay)
     except BrokerAway as error:
         log.error("The broker cannot be used now: %s. What is due waits.", error)
-        sys.exit(output.AWAY)
+        sys.exit(app_command.TRY_LATER)
     if done:
         cron.warn_of_deliveries(done)

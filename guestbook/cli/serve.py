@@ -5,7 +5,8 @@ import logging
 import click
 from flask import current_app
 
-from guestbook.cli import output
+from guestbook.cli import app_command
+from guestbook.lib.text import printable
 
 THREADS = 8
 NOT_THERE = "It cannot listen on {}: {}."
@@ -28,7 +29,7 @@ NO_PLACE = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/p
     help="Requests that are worked on at once.",
 )
 @click.option("--url-prefix", default="", metavar="PATH", help="The path below which the book is shown.")
-@output.command
+@app_command.run
 def serve(listen: str, threads: int, url_prefix: str) -> None:
     """Serve the book, for your web server's proxy.
 
@@ -36,13 +37,13 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     """
     from guestbook.lib import http_server  # here: waitress would make each start of cron slower
 
-    if output.settings().log_format == "text":
+    if app_command.settings().log_format == "text":
         logging.basicConfig(force=True)  # a server's lines name their level and module
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
     try:
         serving, where = http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
     except OSError as error:
-        raise click.ClickException(NOT_THERE.format(output.safe(listen), error.strerror or error)) from None
+        raise click.ClickException(NOT_THERE.format(printable(listen), error.strerror or error)) from None
     except ValueError:
         raise click.ClickException(NO_PLACE) from None
     click.echo(f"Serving on {where}", err=True)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import output, secrets, webhooks_and_sources
+from guestbook.cli import app_command, output, row_lookup, secrets, webhooks_and_sources
 from guestbook.cli.help_sections import Group
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.template_presets import READY
@@ -64,6 +64,7 @@ def notify_option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
             expose_value=False,
             is_eager=True,
             callback=_old_name,
+            help="The old name of --notify-webhooks.",
         )
         new = click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text)
         return new(old(function))
@@ -97,7 +98,7 @@ def sources() -> None:
 @budget_option
 @notify_option("--notify-webhooks", "--relay", "Let our webhooks know about the comments it makes.")
 @output.as_json
-@output.command
+@app_command.run
 def add(as_json: bool, **fields: Any) -> None:
     """Add a sender and print the URL to give away, and the secret."""
     with writing() as session:
@@ -108,12 +109,12 @@ def add(as_json: bool, **fields: Any) -> None:
     click.echo(f"Added source {facts['id']}. Let it send to this URL:")
     click.echo(facts["url"])
     _say_secret(facts)
-    click.echo(f"See what came: {output.typed('inbox list')}")
+    click.echo(f"See what came: {app_command.typed('inbox list')}")
 
 
 @sources.command("list")
 @output.as_json
-@output.command
+@app_command.run
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
     rows = source_status.all_of(db.session())
@@ -121,7 +122,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([_document(row.source, leave_out=webhooks_and_sources.SECRETS) for row in rows])
         return
-    length = output.shortest([row.source.id for row in rows])
+    length = output.id_length([row.source.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
         [
@@ -131,19 +132,19 @@ def list_(as_json: bool) -> None:
             )
             for row in rows
         ],
-        f"No sources yet. Add one: {output.typed('sources add NAME --verify github')}",
+        f"No sources yet. Add one: {app_command.typed('sources add NAME --verify github')}",
         cut=("NAME",),
     )
     webhooks_and_sources.say_cut(failed)
 
 
 @sources.command("show")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @output.as_json
-@output.command
+@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show one: its URL, its secret and what has come."""
-    row = output.find(Source, id_)
+    row = row_lookup.find(Source, id_)
     if as_json:
         output.print_json(_document(row))
         return
@@ -153,7 +154,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @sources.command()
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @click.option("--name", help="What you call it.")
 @click.option("--verify", type=click.Choice(VERIFY), help=verify_help)
 @secret_option
@@ -166,14 +167,14 @@ def show_(id_: str, as_json: bool) -> None:
     "--relay/--no-relay",
     "Whether our webhooks get to know about the comments it makes.",
 )
-@output.command
+@app_command.run
 def update(id_: str, **fields: Any) -> None:
     """Change a source; what is not named stays."""
     wanted = output.given(fields)
     if not wanted:
-        raise click.UsageError(f"Say what to change: see {output.typed('sources update --help')}")
+        raise click.UsageError(f"Say what to change: see {app_command.typed('sources update --help')}")
     with writing() as session:
-        row = output.find(Source, id_)
+        row = row_lookup.find(Source, id_)
         before = row.secret
         inbound_sources.update(session, row, wanted)
         facts = _document(row)
@@ -183,40 +184,40 @@ def update(id_: str, **fields: Any) -> None:
 
 
 @sources.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def enable(id_: str) -> None:
     """Work through what it sends again, and through what waits."""
     with writing():
-        row = output.find(Source, id_)
+        row = row_lookup.find(Source, id_)
         row.enable()
     click.echo(f"Enabled source {row.id}.")
 
 
 @sources.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def disable(id_: str) -> None:
     """Store what it sends and do nothing with it."""
     with writing():
-        row = output.find(Source, id_)
+        row = row_lookup.find(Source, id_)
         row.disable(clock.now())
     click.echo(f"Disabled source {row.id}.")
 
 
 @sources.command("rotate-secret")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @secret_option
 @webhooks_and_sources.overlap_option(IS_GOOD)
 @output.as_json
-@output.command
+@app_command.run
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
     """Take a new secret and print it.
 
     For a while both the old and the new one are good, so that nothing is refused.
     """
     with writing() as session:
-        row = output.find(Source, id_)
+        row = row_lookup.find(Source, id_)
         inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
         facts = _document(row)
     if as_json:
@@ -226,14 +227,14 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
 
 
 @sources.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def delete(id_: str) -> None:
     """Remove a source and all that it has sent.
 
     The comments that came of it stay. To keep the rest too, disable it instead.
     """
-    row_id = output.find(Source, id_).id
+    row_id = row_lookup.find(Source, id_).id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = inbound_sources.delete(db.engine, row_id)
     click.echo(f"Deleted source {row_id} and {counted(count, 'event')}.")
@@ -249,4 +250,4 @@ def _say_secret(facts: dict[str, Any]) -> None:
 
 
 def _document(row: Source, **how: Any) -> dict[str, Any]:
-    return {**output.document(row, **how), "url": row.url(output.settings().base_url)}
+    return {**output.document(row, **how), "url": row.url(app_command.settings().base_url)}

@@ -7,8 +7,9 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook.cli import output
+from guestbook.cli import app_command, output
 from guestbook.lib import clock
+from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
 from guestbook.queries import health, listing
 from guestbook.storage import engine_setup, writable
@@ -18,7 +19,7 @@ from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Sour
 
 @click.command()
 @output.as_json
-@output.command
+@app_command.run
 def status(as_json: bool) -> None:
     """Say whether cron comes, what waits and what failed. Counting ends at 10,000, and with --json never."""
     health.require_columns(db.session())
@@ -29,11 +30,11 @@ def status(as_json: bool) -> None:
         return
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
-        click.echo(f"\nNothing can be stored now: {output.safe(why_not)}. So nothing is sent either.")
+        click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent either.")
     cron = health.cron(db.session(), clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        click.echo(f"{cron.advice}\n\n    {health.crontab_line(output.settings())}")
+        click.echo(f"{cron.advice}\n\n    {health.crontab_line(app_command.settings())}")
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
     state = health.read(db.session(), now)
     return {
         "version": VERSION,
-        "data folder": str(output.settings().data_dir),
+        "data folder": str(app_command.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
         "comments": _counts(Comment, comment.STATUSES, to_the_end),

@@ -3,7 +3,7 @@
 import click
 
 from guestbook.auth import api_tokens as keys
-from guestbook.cli import output
+from guestbook.cli import app_command, output, row_lookup
 from guestbook.cli.help_sections import Group
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
@@ -26,7 +26,7 @@ def tokens() -> None:
 )
 @click.option("--expires", metavar="WHEN", help="When it ends, such as 90d or 2027-01-31; by default never.")
 @output.as_json
-@output.command
+@app_command.run
 def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Add a token for a program, and print it.
 
@@ -44,7 +44,7 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
 
 @tokens.command("list")
 @output.as_json
-@output.command
+@app_command.run
 def list_(as_json: bool) -> None:
     """List the tokens, what each may do and when it was last used. Their values are not shown."""
     rows = keys.all_of(db.session())
@@ -57,17 +57,17 @@ def list_(as_json: bool) -> None:
             (row.id, row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
             for row in rows
         ],
-        f"No tokens yet. Add one: {output.typed('tokens add NAME')}",
+        f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",
     )
 
 
 @tokens.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def revoke(id_: str) -> None:
     """Revoke a token: what it opened is closed at once."""
     with writing() as session:
-        token = output.find(Token, id_)
+        token = row_lookup.find(Token, id_)
         row_id = token.id
         keys.revoke(session, token)
     click.echo(f"Revoked token {row_id}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from guestbook.cli import output, secrets, webhooks_and_sources
+from guestbook.cli import app_command, output, row_lookup, secrets, webhooks_and_sources
 from guestbook.cli.help_sections import Group
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -51,7 +51,7 @@ def webhooks() -> None:
 @header_option
 @click.option("--disabled", is_flag=True, help="Do not send yet; deliveries wait until it is enabled.")
 @output.as_json
-@output.command
+@app_command.run
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
@@ -60,7 +60,9 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     URL json; --format chooses another.
     """
     with writing() as session:
-        webhook = outbound_webhooks.add(session, output.given(fields), output.settings(), disabled=disabled)
+        webhook = outbound_webhooks.add(
+            session, output.given(fields), app_command.settings(), disabled=disabled
+        )
         facts = _facts(webhook)
     _warn(facts["url"])
     if as_json:
@@ -72,12 +74,12 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     if facts["url"] != fields["url"]:
         click.echo(f"It is sent to {facts['url']}")
     click.echo(f"Its secret, which the receiver needs to verify: {facts['secret']}")
-    click.echo(f"Try it: {output.typed('webhooks test ' + facts['id'])}")
+    click.echo(f"Try it: {app_command.typed('webhooks test ' + facts['id'])}")
 
 
 @webhooks.command("list")
 @output.as_json
-@output.command
+@app_command.run
 def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, what waits for them and what was given up in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
@@ -87,7 +89,7 @@ def list_(as_json: bool) -> None:
         )
         return
     failed = listing.failed_lately(db.session(), Delivery, clock.now())
-    length = output.shortest([row.webhook.id for row in rows])
+    length = output.id_length([row.webhook.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
@@ -102,19 +104,19 @@ def list_(as_json: bool) -> None:
             )
             for row in rows
         ],
-        f"No webhooks yet. Add one: {output.typed('webhooks add URL')}",
+        f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
         cut=("NAME", "EVENTS", "URL"),
     )
     webhooks_and_sources.say_cut(failed)
 
 
 @webhooks.command("show")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @output.as_json
-@output.command
+@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show one, its secret and what waits for it."""
-    row = output.find(Webhook, id_)
+    row = row_lookup.find(Webhook, id_)
     if as_json:
         output.print_json(_facts(row))
         return
@@ -125,7 +127,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @webhooks.command()
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @click.option("--url", callback=secrets.option, help="Send to this URL from now on; waiting deliveries too.")
 @click.option("--name", help="What you call it.")
 @format_option
@@ -133,7 +135,7 @@ def show_(id_: str, as_json: bool) -> None:
 @event_option
 @header_option
 @click.option("--no-headers", is_flag=True, help="Send no headers of its own any more.")
-@output.command
+@app_command.run
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
     """Change a webhook; what is not named stays. --event and --header replace the whole list."""
     wanted = output.given(fields)
@@ -142,10 +144,10 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
     if no_headers:
         wanted["headers"] = ()
     if not wanted:
-        raise click.UsageError(f"Say what to change: see {output.typed('webhooks update --help')}")
+        raise click.UsageError(f"Say what to change: see {app_command.typed('webhooks update --help')}")
     with writing() as session:
-        webhook = output.find(Webhook, id_)
-        outbound_webhooks.update(session, webhook, wanted, output.settings())
+        webhook = row_lookup.find(Webhook, id_)
+        outbound_webhooks.update(session, webhook, wanted, app_command.settings())
         row_id, url = webhook.id, webhook.url
     click.echo(f"Updated webhook {row_id}.")
     if "url" in wanted:
@@ -153,42 +155,42 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
 
 
 @webhooks.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def enable(id_: str) -> None:
     """Send to it again.
 
     Its waiting deliveries go out with the next pass.
     """
     with writing():
-        webhook = output.find(Webhook, id_)
+        webhook = row_lookup.find(Webhook, id_)
         webhook.enable()
     click.echo(f"Enabled webhook {webhook.id}.")
 
 
 @webhooks.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def disable(id_: str) -> None:
     """Send nothing more to it; its deliveries wait."""
     with writing():
-        webhook = output.find(Webhook, id_)
+        webhook = row_lookup.find(Webhook, id_)
         webhook.disable(clock.now(), "by_hand")
     click.echo(f"Disabled webhook {webhook.id}.")
 
 
 @webhooks.command("rotate-secret")
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @webhooks_and_sources.overlap_option(IS_GOOD)
 @output.as_json
-@output.command
+@app_command.run
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     """Make a new secret and print it.
 
     For a while both the old and the new one sign, so that no delivery is refused.
     """
     with writing() as session:
-        webhook = output.find(Webhook, id_)
+        webhook = row_lookup.find(Webhook, id_)
         webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
         session.flush()
         facts = output.document(webhook)
@@ -199,35 +201,35 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
 
 
 @webhooks.command()
-@click.argument("id_", metavar="ID")
+@row_lookup.id_argument
 @output.as_json
-@output.command
+@app_command.run
 def test(id_: str, as_json: bool) -> None:
     """Queue a `ping` for it.
 
     The next pass sends it like any other delivery.
     """
     with writing() as session:
-        webhook = output.find(Webhook, id_)
-        delivery = outbound_webhooks.ping(session, webhook, output.settings())
+        webhook = row_lookup.find(Webhook, id_)
+        delivery = outbound_webhooks.ping(session, webhook, app_command.settings())
         facts, hindrance = output.document(delivery), webhook_status.hindrance(webhook, clock.now())
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"Queued delivery {facts['id']}. Send it now: {output.typed('cron -v')}")
+    click.echo(f"Queued delivery {facts['id']}. Send it now: {app_command.typed('cron -v')}")
     if hindrance:
         click.echo(hindrance)
 
 
 @webhooks.command()
-@click.argument("id_", metavar="ID")
-@output.command
+@row_lookup.id_argument
+@app_command.run
 def delete(id_: str) -> None:
     """Remove a webhook and all its deliveries.
 
     They go for good, sent or not. To keep them, disable it instead.
     """
-    webhook = output.find(Webhook, id_)
+    webhook = row_lookup.find(Webhook, id_)
     row_id = webhook.id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = outbound_webhooks.delete(db.engine, row_id)
@@ -236,7 +238,7 @@ def delete(id_: str) -> None:
 
 def _warn(url: str) -> None:
     """Say on stderr what is doubtful about a URL that was taken."""
-    for warning in outbound_webhooks.warnings(url, output.settings()):
+    for warning in outbound_webhooks.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)
 
 

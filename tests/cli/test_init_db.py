@@ -15,7 +15,7 @@ from tests.cli.conftest import Process, Shell
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
 
-MISSING = "The tables are missing. Make them with: flask --app guestbook init-db\n"
+MISSING = "The tables are missing. Create them with: flask --app guestbook init-db\n"
 COMMANDS = [
     ("cron",), ("deliver",), ("prune",), ("status",), ("webhooks", "list"), ("webhooks", "show", "01"),
     ("webhooks", "add", "https://receiver.example/"), ("deliveries", "list"), ("comments", "list"),

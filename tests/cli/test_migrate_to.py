@@ -103,7 +103,7 @@ def test_without_tables_it_says_how_to_make_them(tmp_path: Path, target: str) ->
     app = guestbook.create_app(settings_for(tmp_path, f"sqlite:///{tmp_path}/bare.db"))
     result = app.test_cli_runner().invoke(args=["migrate-to", target])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("The tables are missing. Make them with: ")
+    assert result.stderr.startswith("The tables are missing. Create them with: ")
     assert not (tmp_path / "new.db").exists()
 
 

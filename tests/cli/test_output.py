@@ -40,7 +40,7 @@ def test_ids_in_the_list_are_as_long_as_tells_them_apart(shell: Shell) -> None:
     listed = [line.split()[0] for line in shell("webhooks", "list").splitlines()[1:]]
     assert listed == [one[:10] for one in sorted(ids)]
     assert [shell.json("webhooks", "show", one)["id"] for one in listed] == sorted(ids)
-    assert output.shortest([]) == output.shortest(["a" * 32]) == 8
+    assert output.id_length([]) == output.id_length(["a" * 32]) == 8
 
 
 @pytest.mark.parametrize("text", [*WIDE, "", "x" * 30])

@@ -1,0 +1,53 @@
+"""What `deliveries list`, `inbox list` and `comments list` share: their options, and reading enough rows."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from guestbook.cli.option_types import moment
+from guestbook.lib import text
+from guestbook.queries.listing import Page
+from guestbook.storage.models import Comment, Delivery, InboundEvent
+from guestbook.storage.models.delivery import STATUSES
+
+F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", Comment, Delivery, InboundEvent)
+
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
+)
+
+
+def queue_options(function: F) -> F:
+    """Add the options that deliveries and inbound events have in common."""
+    when = "(2026-01-31, 6h, 2d)"
+    for option in (
+        limit_option,
+        click.option("--text", help="Only those with this in the payload or the last answer."),
+        click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {when}."),
+        click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {when}."),
+        click.option("--status", type=click.Choice(STATUSES), help="Only those."),
+    ):
+        function = option(function)
+    return function
+
+
+def newest(read_page: Callable[[str | None, int], Page[M]], limit: int) -> list[M]:
+    """Return the newest rows. A page that had to look far back may hold only a few of them."""
+    page = read_page(None, limit)
+    rows = page.rows
+    while page.older and len(rows) < limit:
+        page = read_page(page.older, limit - len(rows))
+        rows += page.rows
+    return rows
+
+
+def cleaned(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters with text cleaned like stored text: PostgreSQL refuses a NUL."""
+    return {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
+
+
+def status(row: Delivery | InboundEvent) -> str:
+    """Return the status for a table, and whether the row was erased."""
+    return f"{row.status}, erased" if row.erased_at else row.status
