@@ -1,4 +1,4 @@
-"""How long questions take as the tables grow: each asked in books of several sizes, in turn."""
+"""How long work takes as the tables grow: the same in books of several sizes, in turn."""
 
 import contextvars
 import shutil
@@ -9,55 +9,47 @@ from contextlib import ExitStack
 import click
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import bulk_insert, large_book, report, temp_book, timed_queries
-from scripts.benchmarks.support.timed_queries import Question
+from scripts.benchmarks.support import bulk_insert, delivery_run, large_book, report, temp_book, timed_queries
+from scripts.benchmarks.support.timed_queries import Task
 
-WARM_UPS = 3
-TIMES = 30
 GOAL = 1.5  # times as long in the largest book as in the smallest, at most
-BYTES = 2_000  # that a final row of each kind takes together, with the indexes
-DEFAULT = "1000,10000,100000,1000000"
-
-
-class Sizes(click.ParamType[list[int]]):
-    """Whole numbers with commas between, the smallest first."""
-
-    name = "sizes"
-
-    def convert(
-        self, value: str | list[int], param: click.Parameter | None, context: click.Context | None
-    ) -> list[int]:
-        """Read them; too small books would have no second page."""
-        if isinstance(value, list):
-            return value
-        words = value.split(",")
-        if not all(word.strip().isdecimal() and int(word) >= 10 for word in words):
-            self.fail(f"{value!r} is no list of numbers such as {DEFAULT}, each at least 10.", param, context)
-        return sorted({int(word) for word in words})
+BYTES = 2_000  # of a final row of each kind together, with the indexes
+SMALLEST = 10  # rows; a smaller book would have no second page
 
 
 @click.command()
-@click.option("--rows", default=DEFAULT, type=Sizes(), show_default=True, help="Sizes; up to 10000000.")
-@click.option("--times", default=TIMES, type=click.IntRange(1), show_default=True, help="Calls of each.")
-@click.option("--database", "server", help="URL of a server to use instead of SQLite.")
+@click.option(
+    "--rows",
+    multiple=True,
+    default=["1000,10000,100000,1000000"],
+    show_default=True,
+    callback=delivery_run.numbers,
+    help="Sizes; up to 10000000.",
+)
+@click.option("--times", default=30, type=click.IntRange(1), show_default=True, help="Calls of each.")
+@temp_book.server_option
 def growth(rows: list[int], times: int, server: str | None) -> None:
-    """Ask the same of books with few rows and with many: pages, the API, a claim, a pass.
+    """Do the same in books with few rows and with many: pages, the API, a claim, a pass.
 
     A row is a comment, its delivery with an attempt, and an inbound event; so 10,000,000 of them are
-    40,000,000 in the tables, take 17 GB and some minutes to be stored.
+    40,000,000 in the tables. They take 17 GB and some minutes to be stored.
     """
+    if min(rows) < SMALLEST:
+        raise click.UsageError(f"--rows must be at least {SMALLEST}.")
     _check_room(rows, server)
-    with ExitStack() as shelf:
-        asked, sizes = [], []
-        for count in rows:
-            app = shelf.enter_context(temp_book.fresh(server))
+    with ExitStack() as stack:
+        books, sizes = [], []
+        for count in sorted(rows):
+            app = stack.enter_context(temp_book.fresh(server))
             large_book.fill(count, app.config["GUESTBOOK"])
-            asked.append(timed_queries.of(app))
+            books.append(timed_queries.all_of(app))
             sizes.append(bulk_insert.size(db.engine) / 1e6)
         report.heading(db.engine, {"each": f"median of {times}, the books in turn"})
         # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
-        lines = contextvars.Context().run(_lines, asked, times)
-        columns = ["ms", *(f"{count:,} rows" for count in rows), "ratio", f"goal {GOAL} ×"]
+        lines = contextvars.Context().run(
+            lambda: [line(name, [book[name] for book in books], times) for name in books[0]]
+        )
+        columns = ["ms", *(f"{count:,} rows" for count in sorted(rows)), "ratio", f"goal {GOAL} ×"]
         report.table(columns, [*lines, ["MB on disk", *sizes, "", ""]])
 
 
@@ -68,14 +60,9 @@ def _check_room(rows: list[int], server: str | None) -> None:
         raise click.ClickException(f"{folder} has {free / 1e9:.0f} GB free of the {wanted / 1e9:.0f} needed.")
 
 
-def _lines(asked: list[dict[str, Question]], times: int) -> list[list[report.Cell]]:
-    return [_line(name, [each[name] for each in asked], times) for name in asked[0]]
-
-
-def _line(name: str, asked: list[Question], times: int) -> list[report.Cell]:
-    """Ask each book in turn; return a line of the table."""
-    click.echo(f"asking for {name} …", err=True)
-    rounds = [[ask() for ask in asked] for _ in range(WARM_UPS + times)][WARM_UPS:]
-    medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
+def line(name: str, tasks: list[Task], times: int) -> list[report.Cell]:
+    """Do the same in each book in turn; return a line of the table."""
+    click.echo(f"timing {name} …", err=True)
+    medians = [statistics.median(taken) for taken in timed_queries.repeat(tasks, times)]
     grew = medians[-1] > GOAL * medians[0]
     return [name, *medians, report.ratio(medians[-1], medians[0]), "GROWS" if grew else ""]

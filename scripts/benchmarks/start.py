@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import report, served_book, temp_book
+from scripts.benchmarks.support import report, temp_book
 
 CRON = ("-m", "flask", "--app", "guestbook", "cron")
 COMMANDS = {
@@ -36,11 +36,11 @@ IMPORT_TIME = re.compile(
 
 @click.command()
 @click.option("--times", default=15, type=click.IntRange(1), show_default=True, help="Runs of each.")
-@click.option("--database", "server", help="URL of a server to use instead of SQLite.")
+@temp_book.server_option
 def start(times: int, server: str | None) -> None:
     """Start a pass that has nothing to do, and Python with Flask and Click, in turn."""
     with temp_book.fresh(server) as app:
-        environ = served_book.environ_of(app)
+        environ = temp_book.environ_of(app)
         _run(CRON, environ)  # the first pass of an hour tidies up
         report.heading(db.engine, {"each": f"median of {times}, in turn"})
         runs = [{name: _run(command, environ) for name, command in COMMANDS.items()} for _ in range(times)]

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
@@ -10,32 +9,16 @@ from click.testing import CliRunner
 from scripts.benchmarks.deliver import deliver
 from scripts.benchmarks.support import peer_queues
 from tests.conftest import need
-from tests.support import databases, processes
+from tests.support import benches, databases, processes
 
 
 def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.benchmarks",
-        "deliver",
-        "--count",
-        "80",
-        "--rounds",
-        "1",
-        *arguments,
-    ]
-    environ = processes.clean_environ()
-    return subprocess.run(
-        command, cwd=processes.ROOT, env=environ, capture_output=True, text=True, timeout=120
-    )
+    return benches.run("deliver", "--count", "80", "--rounds", "1", *arguments)
 
 
 def rows(printed: str) -> dict[tuple[str, str], list[str]]:
     """The lines of the table below its head, by name and number of processes."""
-    lines = [line for line in printed.splitlines() if line.startswith("|")][2:]
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    return {(line[0], line[2]): line for line in cells}
+    return {(line[0], line[2]): line for line in benches.cells(printed)[1:]}
 
 
 def test_passes_at_once_stand_beside_one_and_beside_the_bare_clients() -> None:

@@ -1,55 +1,61 @@
-"""`scripts/bench growth` fills books of several sizes and asks each the same; here they are tiny."""
+"""`scripts/bench growth` does the same in books of several sizes, `pages` in one; here they are tiny."""
 
-import subprocess
-import sys
-
+import click
 import pytest
 from click.testing import CliRunner
 
-from scripts.benchmarks import growth
+from scripts.benchmarks.growth import growth, line
+from scripts.benchmarks.pages import pages
 from tests.conftest import need
-from tests.support import databases, processes
+from tests.support import databases
+from tests.support.benches import cells
 
-QUESTIONS = 27
-
-
-def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "scripts.benchmarks", *arguments]
-    environ = processes.clean_environ()
-    return subprocess.run(
-        command, cwd=processes.ROOT, env=environ, capture_output=True, text=True, timeout=120
-    )
+PAGES, TASKS = 22, 33
 
 
-def cells(printed: str) -> list[list[str]]:
-    """The cells of the tables that were printed."""
-    return [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line[:1] == "|"
-    ]
+def printed(command: click.Command, *arguments: str) -> list[list[str]]:
+    """The cells of the command's table."""
+    done = CliRunner().invoke(command, ["--times", "1", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return cells(done.stdout)
 
 
-@pytest.mark.parametrize("mode", ["sqlite-wal", "postgresql"])
-def test_each_question_is_asked_in_books_of_each_size(mode: str) -> None:
-    if mode != "sqlite-wal":
-        need(mode)
-    where = [] if mode == "sqlite-wal" else ["--database", databases.server(mode)]
-    done = bench("growth", "--rows", "40,10", "--times", "1", *where)
-    assert done.returncode == 0, done.stderr
-    lines = cells(done.stdout)
-    assert lines[0][:4] == ["ms", "10 rows", "40 rows", "ratio"]
-    asked = [line for line in lines if line[3].endswith("×")]
-    assert len(asked) == QUESTIONS, done.stdout
-    assert all(float(cell) > 0 for line in asked for cell in line[1:3])
+def test_each_task_is_timed_in_books_of_each_size() -> None:
+    lines = printed(growth, "--rows", "20,10")
+    assert lines[0][:4] == ["ms", "10 rows", "20 rows", "ratio"]
+    timed = [line for line in lines if line[3].endswith("×")]
+    assert len(timed) == TASKS, lines
+    assert all(float(cell) > 0 for line in timed for cell in line[1:3])
     assert lines[-1][0] == "MB on disk"
 
 
-def test_what_takes_longer_than_the_goal_says_so() -> None:
-    assert growth._line("a page", [lambda: 1.0, lambda: 2.0], 3) == ["a page", 1.0, 2.0, "2.00 ×", "GROWS"]
-    assert growth._line("a page", [lambda: 1.0, lambda: 1.4], 3)[-1] == ""
+def test_each_task_is_timed_on_a_server() -> None:
+    need("postgresql")
+    assert len(printed(growth, "--rows", "10", "--database", databases.server("postgresql"))) == TASKS + 2
 
 
-@pytest.mark.parametrize("rows", ["", "many", "5", "1000,-1", "1000,,20"])
-def test_sizes_that_are_none_are_refused_in_a_sentence(rows: str) -> None:
-    done = CliRunner().invoke(growth.growth, ["--rows", rows])
+def test_each_page_is_timed_in_a_full_book() -> None:
+    lines = printed(pages, "--rows", "10")
+    assert lines[0] == ["ms", "median", "p90", "goal 50 ms"]
+    assert len(lines) == PAGES + 1
+
+
+def test_growth_beyond_the_goal_is_marked() -> None:
+    assert line("a page", [lambda: 1.0, lambda: 2.0], 3) == ["a page", 1.0, 2.0, "2.00 ×", "GROWS"]
+    assert line("a page", [lambda: 1.0, lambda: 1.4], 3)[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("", "whole numbers from 1 on"),
+        ("many", "whole numbers from 1 on"),
+        ("1000,-1", "whole numbers from 1 on"),
+        ("1000,,20", "whole numbers from 1 on"),
+        ("5", "--rows must be at least 10."),
+    ],
+)
+def test_wrong_sizes_are_refused_in_a_sentence(rows: str, sentence: str) -> None:
+    done = CliRunner().invoke(growth, ["--rows", rows])
     assert done.exit_code == 2
-    assert "is no list of numbers such as 1000,10000" in done.stderr
+    assert sentence in done.stderr

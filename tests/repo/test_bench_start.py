@@ -1,16 +1,16 @@
 """`scripts/bench start` measures what an idle pass costs; here once."""
 
 from scripts.benchmarks import start
-from tests.repo.test_bench_growth import bench, cells
+from tests.support import benches
 
 
 def test_both_commands_are_measured_and_the_slowest_imports_named() -> None:
-    done = bench("start", "--times", "1")
+    done = benches.run("start", "--times", "1")
     assert done.returncode == 0, done.stderr
-    lines = cells(done.stdout)
+    lines = benches.cells(done.stdout)
     costs = [line for line in lines if line[0] in start.COMMANDS]
     assert [line[0] for line in costs] == list(start.COMMANDS)
     assert all(float(cell.replace(",", "")) > 0 for line in costs for cell in (line[1], line[3]))
-    table = lines[lines.index([f"the {start.IMPORTS} slowest imports", "own ms", "with theirs"]) + 2 :]
+    table = lines[lines.index([f"the {start.IMPORTS} slowest imports", "own ms", "with theirs"]) + 1 :]
     assert len(table) == start.IMPORTS
     assert not [name for name, *_ in table if name.startswith("sqlalchemy")]

@@ -1,7 +1,8 @@
-"""Store very many rows quickly: past SQLAlchemy's types, and past checks of what is known to be right."""
+"""Store very many rows quickly: without SQLAlchemy's types and without the database's checks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, Table, text
@@ -12,7 +13,7 @@ QUICK = {
         "PRAGMA foreign_keys = OFF",
         "PRAGMA cache_size = -200000",  # kB
     ),
-    "postgresql": ("SET session_replication_role = replica",),  # superusers alone may; others wait longer
+    "postgresql": ("SET session_replication_role = replica",),  # only superusers may; others wait longer
     "mysql": ("SET foreign_key_checks = 0", "SET unique_checks = 0"),
 }
 TIDY = {
@@ -21,7 +22,6 @@ TIDY = {
     "mysql": "ANALYZE TABLE comments, deliveries, attempts, inbound_events",
 }
 SIZE = {
-    "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
     "postgresql": "SELECT pg_database_size(current_database())",
     "mysql": "SELECT SUM(data_length + index_length) FROM information_schema.tables"
     " WHERE table_schema = DATABASE()",
@@ -31,7 +31,7 @@ Row = Mapping[str, Any]  # by column, as the table keeps it: texts and numbers
 
 
 class Filler:
-    """A connection of its own that stores rows."""
+    """A connection that only stores rows."""
 
     def __init__(self, raw: Any, dialect: str) -> None:
         self._cursor = raw.cursor()
@@ -42,13 +42,13 @@ class Filler:
         self._cursor.execute(statement)
 
     def tidy(self) -> None:
-        """Do what the database does by itself in the weeks in which so many rows come."""
+        """Do what the database does by itself while so many rows come over weeks."""
         self.run(TIDY[self._dialect])
 
-    def store(self, *some: tuple[Table, Sequence[Row]]) -> None:
+    def store(self, *batches: tuple[Table, Sequence[Row]]) -> None:
         """Store rows of tables in one transaction; those of one table have the same columns."""
         self.run("BEGIN")
-        for table, rows in some:
+        for table, rows in batches:
             if rows:
                 self._put(table, list(rows[0]), (list(row.values()) for row in rows))
         self.run("COMMIT")
@@ -66,7 +66,7 @@ class Filler:
 
 @contextmanager
 def filling(engine: Engine, *, quick: bool = True) -> Iterator[Filler]:
-    """Give a filler; a quick one does without what protects from a power cut and from wrong rows."""
+    """Give a filler; a quick one has no protection from a power cut or from wrong rows."""
     dialect = kind(engine)
     borrowed = engine.raw_connection()
     borrowed.detach()  # nobody else gets it
@@ -86,7 +86,10 @@ def filling(engine: Engine, *, quick: bool = True) -> Iterator[Filler]:
 
 
 def size(engine: Engine) -> int:
-    """Return the bytes that the tables and their indexes take."""
+    """Return the bytes that tables and indexes take; of SQLite all files."""
+    if engine.dialect.name == "sqlite":
+        path = Path(str(engine.url.database))
+        return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*"))
     with engine.connect() as connection:
         return int(connection.scalar(text(SIZE[kind(engine)])) or 0)
 

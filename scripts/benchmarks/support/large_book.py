@@ -1,8 +1,9 @@
 """A book with so many final rows of each kind from the last 29 days, and the same few that wait in each."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import click
 from sqlalchemy import Table, select
@@ -13,88 +14,100 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
-from scripts.benchmarks.support import bulk_insert, busy_month, temp_book
+from scripts.benchmarks.support import bulk_insert, temp_book
 
-LASTS = busy_month.LASTS - timedelta(days=1)  # retention finds only what `add_old` adds
+LASTS = timedelta(days=29)  # retention finds only what `add_old` adds
+WEBHOOKS = 10
 CHUNK = 20_000  # final rows of each kind in one transaction
+PASSES_MADE = 43_000  # at the most: one a minute
 DUE, LATER = 1_000, 200  # deliveries that may be sent now, and that wait for a retry
-OLD = 499  # that retention takes in one bite, which then knows that there are no more
+OLD = 499  # deliveries that retention takes in one batch and then knows that there are no more
 FAILED = 16  # one of so many
+RARE, RARE_EVERY = "marmalade", 997  # a word in one comment of so many, for a search
+STATUSES = ("published",) * 93 + ("held",) * 2 + ("spam",) * 4 + ("trash",)
+EVENTS = ("comment.created",) * 9 + ("comment.deleted",)
+SHORT = "Thank you for the lovely weekend by the lake."
 COMMENTS = cast(Table, Comment.__table__)
 
 Row = dict[str, Any]
 
 
-def fill(count: int, settings: Settings) -> None:
+class Parents(NamedTuple):
+    """What the rows belong to."""
+
+    webhooks: list[str]
+    source: str
+
+
+def fill(count: int, settings: Settings, message: str = SHORT) -> None:
     """Fill the empty book around us: for each comment a delivery, its attempt and an inbound event."""
-    temp_book.add_webhooks([9] * busy_month.WEBHOOKS)
-    source, webhooks, luck = _add_source(), _webhooks(), Random(1)
-    start = clock.now() - LASTS
+    temp_book.add_webhooks([9] * WEBHOOKS)
+    parents, luck, start = _parents(), Random(1), clock.now() - LASTS
     with bulk_insert.filling(db.engine) as filler:
         for first in range(0, count, CHUNK):
             numbers = range(first, min(first + CHUNK, count))
             made = [
-                _final(start + LASTS * (number / count), number, webhooks, source, luck) for number in numbers
+                _final(start + LASTS * (number / count), number, message, parents, luck) for number in numbers
             ]
-            comments, sent, attempts, came = (list(rows) for rows in zip(*made, strict=True))
-            filler.store((COMMENTS, comments), (DELIVERIES, sent), (ATTEMPTS, attempts), (INBOUND, came))
-            _tell(numbers.stop, count)
-        filler.store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
+            comments, deliveries, attempts, events = (list(rows) for rows in zip(*made, strict=True))
+            filler.store(
+                (COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events)
+            )
+            click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
+        filler.store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
+        filler.store((PASSES, list(_passes(min(count, PASSES_MADE), start, luck))))
         filler.tidy()
-    busy_month.store("passes", PASSES, busy_month.passes(start, luck))
     stats.settle(db.engine, settings, clock.now())  # as each pass does
 
 
 def add_old() -> None:
-    """Add what retention takes next: one bite of processed deliveries with their attempts."""
-    webhooks, luck, moment = _webhooks(), Random(), clock.now() - 2 * busy_month.LASTS
-    start, text = ids.first_of(moment), clock.to_text(moment)
-    made = [_delivery(_id(start, luck), webhooks[0], None, text) for _ in range(OLD)]
+    """Add what retention takes next: one batch of processed deliveries with their attempts."""
+    webhooks, luck, moment = _parents().webhooks, Random(), clock.now() - 2 * LASTS
+    made = [_delivery(moment, _id(moment, luck), webhooks[0]) for _ in range(OLD)]
     with bulk_insert.filling(db.engine, quick=False) as filler:
         filler.store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
 
 
-def _add_source() -> str:
+def _parents() -> Parents:
+    """Return the webhooks and the source, which is added if there is none."""
     with database.writing() as session:
-        source = Source(name="Ada's roof", token="roof", verify="token", secret="a secret", action="log")
-        session.add(source)
-        session.flush()
-        return source.id
-
-
-def _webhooks() -> list[str]:
-    with db.engine.connect() as connection:
-        return list(connection.scalars(select(Webhook.id).order_by(Webhook.id)))
+        source = session.scalars(select(Source.id)).first()
+        if source is None:
+            row = Source(name="Ada's roof", token="roof", verify="token", secret="a secret", action="log")
+            session.add(row)
+            session.flush()
+            source = row.id
+        return Parents(list(session.scalars(select(Webhook.id).order_by(Webhook.id))), source)
 
 
 def _final(
-    moment: datetime, number: int, webhooks: list[str], source: str, luck: Random
+    moment: datetime, number: int, message: str, parents: Parents, luck: Random
 ) -> tuple[Row, Row, Row, Row]:
     """Return a comment, its delivery, the attempt, and an inbound event of the same moment."""
-    start, made = ids.first_of(moment), clock.to_text(moment)
-    comment = _comment(_id(start, luck), number, made)
-    webhook = webhooks[number % len(webhooks)]
     failed = number % FAILED == 0
-    delivery = _delivery(_id(start, luck), webhook, comment["id"], made, failed=failed)
-    return comment, delivery, _attempt(delivery), _event(_id(start, luck), source, made, failed=failed)
-
-
-def _comment(comment_id: str, number: int, made: str) -> Row:
-    return {
-        "id": comment_id,
+    text = f"{message} {RARE}" if number % RARE_EVERY == RARE_EVERY // 2 else message
+    comment = {
+        "id": _id(moment, luck),
         "name": f"Visitor {number}",
-        "message": "Thank you for the lovely weekend by the lake.",
-        "status": "published",
-        "created_at": made,
+        "message": text,
+        "status": STATUSES[number % len(STATUSES)],
+        "created_at": clock.to_text(moment),
     }
+    webhook = parents.webhooks[number % WEBHOOKS]
+    event = EVENTS[number // WEBHOOKS % len(EVENTS)]
+    payload = f'{{"type": "{event}", "message": "{text}"}}'
+    delivery = _delivery(moment, _id(moment, luck), webhook, failed=failed)
+    delivery |= {"comment_id": comment["id"], "event": event, "event_id": comment["id"], "payload": payload}
+    return comment, delivery, _attempt(delivery), _event(moment, _id(moment, luck), parents.source, failed)
 
 
-def _delivery(delivery_id: str, webhook: str, comment: str | None, made: str, *, failed: bool = False) -> Row:
+def _delivery(moment: datetime, delivery_id: str, webhook: str, *, failed: bool = False) -> Row:
+    made = clock.to_text(moment)
     return {
         "id": delivery_id,
-        "event_id": comment or delivery_id,
+        "event_id": delivery_id,
         "webhook_id": webhook,
-        "comment_id": comment,
+        "comment_id": None,
         "event": "comment.created",
         "payload": '{"type": "comment.created"}',
         "status": "failed" if failed else "processed",
@@ -122,7 +135,8 @@ def _attempt(delivery: Row) -> Row:
     }
 
 
-def _event(event_id: str, source: str, came: str, *, failed: bool) -> Row:
+def _event(moment: datetime, event_id: str, source: str, failed: bool) -> Row:
+    made = clock.to_text(moment)
     return {
         "id": event_id,
         "source_id": source,
@@ -136,27 +150,30 @@ def _event(event_id: str, source: str, came: str, *, failed: bool) -> Row:
         "attempts": 1,
         "claims": 1,
         "error": "The template failed." if failed else None,
-        "received_at": came,
-        "processed_at": came,
+        "received_at": made,
+        "processed_at": made,
     }
 
 
-def _waiting(number: int, webhooks: list[str], luck: Random) -> Row:
+def _waiting(number: int, parents: Parents, luck: Random) -> Row:
     """Return a delivery of just now that was not tried, or that waits some hours for its retry."""
     now = clock.now()
     tried = number >= DUE
-    webhook = webhooks[number % len(webhooks)]
-    made = _delivery(_id(ids.first_of(now), luck), webhook, None, clock.to_text(now), failed=True)
+    made = _delivery(now, _id(now, luck), parents.webhooks[number % WEBHOOKS], failed=True)
     due_at = now + timedelta(hours=1 + number % 10) if tried else now
     waits = {"status": "new", "due_at": clock.to_text(due_at), "finished_at": None}
     return made | waits | ({} if tried else {"attempts": 0, "last_status_code": None, "last_error": None})
 
 
-def _id(start: str, luck: Random) -> str:
-    """Return an id as `ids.new` makes them; `start` is the first of that moment."""
-    return f"{start[:12]}7{luck.getrandbits(12):03x}{luck.getrandbits(62) | 1 << 63:016x}"
+def _passes(count: int, start: datetime, luck: Random) -> Iterator[Row]:
+    """Give so many passes, from that moment on."""
+    for number in range(count):
+        moment = start + LASTS * (number / count)
+        made = clock.to_text(moment)
+        row = {"id": _id(moment, luck), "started_at": made, "finished_at": made, "host": "bench"}
+        yield row | {"processed": luck.randint(0, 40), "retried": luck.randint(0, 2), "failed": 0}
 
 
-def _tell(done: int, count: int) -> None:
-    if done % (50 * CHUNK) == 0 or done == count:
-        click.echo(f"stored {done:,} of {count:,} …", err=True)
+def _id(moment: datetime, luck: Random) -> str:
+    """Return an id as `ids.new` makes them at that moment."""
+    return f"{ids.first_of(moment)[:12]}7{luck.getrandbits(12):03x}{luck.getrandbits(62) | 1 << 63:016x}"

@@ -1,30 +1,27 @@
-"""What people and programs do with a served book all the while: sign, read, send webhooks, look after it."""
+"""People and programs that use a served book: they sign, read, send webhooks and look after it."""
 
 import itertools
 import json
 import random
 import re
-import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
 import requests
 
 from guestbook.lib import ids, signing
-from scripts.benchmarks import pages
-from scripts.benchmarks.support import temp_book
+from scripts.benchmarks.support import temp_book, visitor
+from scripts.benchmarks.support.repeating import repeating
 
-TOKEN = re.compile(r'name="token" value="([^"]+)"')
-CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
 DELIVERY = re.compile(r'href="/admin/deliveries/([0-9a-f]{32})"')
 SIGNED = re.compile(r"[?&]signed=([0-9a-f]{32})")
-PLACE = "soak"  # the last part of the URL that the source was given
-VISITORS = 4  # threads that share the rate of the comments, so that a slow answer does not hold up the rest
-NETWORKS = 200  # from which visitors come; each may write only so much
-DESK = (
+HOOK = "soak"  # the last part of the source's URL
+VISITORS = 4  # threads that share the rate of the comments, so that a slow answer does not delay the rest
+NETWORKS = 200  # of the visitors; each may write only so much
+ADMIN_PAGES = (
     "/admin/",
     "/admin/deliveries/",
     "/admin/deliveries/?status=failed",
@@ -33,6 +30,7 @@ DESK = (
     "/admin/inbox/",
 )
 TIMEOUT = 60  # seconds
+Steps = Iterator[None]  # each step is an action; the first one prepares
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +43,15 @@ class Rates:
     clicks: float = 1.0
 
 
+@dataclass(slots=True)
 class Log:
-    """What came of it."""
+    """The answers."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.comments: list[str] = []  # ids of those that were accepted
-        self.events: list[str] = []  # ids of webhooks to us that were accepted
-        self.redelivered: list[str] = []
-        self.refused: Counter[str] = Counter()  # by what and why
-        self.times: dict[str, list[float]] = defaultdict(list)  # ms, by what
-
-    def took(self, what: str, milliseconds: float) -> None:
-        """Note how long an answer took."""
-        with self._lock:
-            self.times[what].append(milliseconds)
-
-    def refuse(self, what: str) -> None:
-        """Note what was not done."""
-        with self._lock:
-            self.refused[what] += 1
+    comments: list[str] = field(default_factory=list)  # ids of accepted ones
+    events: list[str] = field(default_factory=list)  # ids of accepted webhooks to us
+    redelivered: list[str] = field(default_factory=list)
+    answers: list[tuple[str, float]] = field(default_factory=list)  # kind of the request, ms
+    refused: list[str] = field(default_factory=list)  # kind and reason
 
 
 class Traffic:
@@ -75,133 +62,103 @@ class Traffic:
         self._site = site
         self._key = signing.key_of(secret)
         self._numbers = itertools.count()
-        self._over = threading.Event()
 
     @contextmanager
-    def going_on(self, rates: Rates) -> Iterator[Log]:
-        """Do it all until the end of the block."""
-        doers = [(self._visitor, rates.comments / VISITORS)] * VISITORS
-        doers += [(self._reader, rates.reads), (self._sender, rates.webhooks), (self._owner, rates.clicks)]
-        threads = [threading.Thread(target=self._pace, args=one) for one in doers if one[1]]
-        for thread in threads:
-            thread.start()
-        try:
-            yield self.log
-        finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
-
-    def _pace(self, start: Callable[[requests.Session], Callable[[], None]], rate: float) -> None:
-        """Do it so often a second; after a slow answer it goes on from there, and does not catch up."""
-        with requests.Session() as session:
-            session.trust_env = False
-            session.headers["X-Forwarded-For"] = self._network()
-            act = start(session)
-            while not self._over.wait(random.expovariate(rate)):
-                try:
-                    act()
-                except requests.RequestException as error:
-                    self.log.refuse(type(error).__name__)
+    def running(self, rates: Rates) -> Iterator[None]:
+        """Do all of it until the block ends."""
+        actors: list[tuple[Callable[[requests.Session], Steps], float]]
+        actors = [(self._visitor, rates.comments / VISITORS)] * VISITORS
+        actors += [(self._reader, rates.reads), (self._sender, rates.webhooks), (self._owner, rates.clicks)]
+        with ExitStack() as stack:
+            for actor, rate in actors:
+                if rate:
+                    session = stack.enter_context(requests.Session())
+                    session.trust_env = False
+                    session.headers["X-Forwarded-For"] = _network()
+                    steps = actor(session)
+                    next(steps)
+                    pause = partial(random.expovariate, rate)
+                    stack.enter_context(repeating(partial(next, steps), pause))
+            yield
 
     def _ask(
-        self, what: str, session: requests.Session, method: str, path: str, wanted: int, **more: object
+        self, kind: str, session: requests.Session, method: str, path: str, wanted: int, **more: object
     ) -> requests.Response | None:
-        """Ask, and take the time; None when the answer is another than wanted."""
+        """Send a request and log its time; return None when the answer is not the wanted one."""
         start = time.perf_counter()
-        answer = session.request(
-            method,
-            self._site + path,
-            timeout=TIMEOUT,
-            allow_redirects=False,
-            **more,  # type: ignore[arg-type]
-        )
-        self.log.took(what, (time.perf_counter() - start) * 1000)
+        try:
+            answer = session.request(
+                method,
+                self._site + path,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+                **more,  # type: ignore[arg-type]
+            )
+        except requests.RequestException as error:
+            self.log.refused.append(type(error).__name__)
+            return None
+        self.log.answers.append((kind, (time.perf_counter() - start) * 1000))
         if answer.status_code == wanted:
             return answer
-        self.log.refuse(f"{what} {answer.status_code}")
+        self.log.refused.append(f"{kind} {answer.status_code}")
         return None
 
-    def _visitor(self, session: requests.Session) -> Callable[[], None]:
-        token = TOKEN.search(session.get(self._site, timeout=TIMEOUT).text)
-        assert token
-
-        def sign() -> None:
-            session.headers["X-Forwarded-For"] = self._network()
-            form = {
-                "token": token[1],
-                "name": "Ada",
-                "message": f"{temp_book.MESSAGE} {next(self._numbers)}",
-            }
+    def _visitor(self, session: requests.Session) -> Steps:
+        token = visitor.hidden_field(session.get(self._site, timeout=TIMEOUT).text, "token")
+        while True:
+            yield
+            session.headers["X-Forwarded-For"] = _network()
+            form = {"token": token, "name": "Ada", "message": self._message()}
             answer = self._ask("POST", session, "POST", "/comments", 303, data=form)
-            found = answer and SIGNED.search(answer.headers["Location"])
-            if found:
+            if found := answer and SIGNED.search(answer.headers["Location"]):
                 self.log.comments.append(found[1])
 
-        return sign
-
-    def _reader(self, session: requests.Session) -> Callable[[], None]:
-        def read() -> None:
-            some = random.choice(self.log.comments) if self.log.comments else "0" * 32
-            paths = (
-                "/",
-                "/",
-                f"/?before={some}",
-                f"/comments/{some}" if self.log.comments else "/",
-                "/healthz",
-            )
+    def _reader(self, session: requests.Session) -> Steps:
+        while True:
+            yield
+            paths = ["/", "/", "/healthz"]
+            if self.log.comments:
+                comment = random.choice(self.log.comments)
+                paths += [f"/?before={comment}", f"/comments/{comment}"]
             self._ask("GET", session, "GET", random.choice(paths), 200)
 
-        return read
-
-    def _sender(self, session: requests.Session) -> Callable[[], None]:
-        def send() -> None:
+    def _sender(self, session: requests.Session) -> Steps:
+        while True:
+            yield
             event_id, now = ids.new(), int(time.time())
-            body = json.dumps(
-                {"type": "roof.mended", "text": f"{temp_book.MESSAGE} {next(self._numbers)}"}
-            ).encode()
+            body = json.dumps({"type": "roof.repaired", "text": self._message()}).encode()
             headers = {
                 "Content-Type": "application/json",
                 "webhook-id": event_id,
                 "webhook-timestamp": str(now),
                 "webhook-signature": signing.standard((self._key,), event_id, now, body),
             }
-            path = f"/hooks/{PLACE}"
+            path = f"/hooks/{HOOK}"
             answer = self._ask("webhook to us", session, "POST", path, 202, data=body, headers=headers)
             if answer:
                 self.log.events.append(answer.json()["id"])
 
-        return send
-
-    def _owner(self, session: requests.Session) -> Callable[[], None]:
-        form = {"csrf_token": self._csrf(session, "/admin/login"), "password": pages.PASSWORD}
-        self._ask("login", session, "POST", "/admin/login", 303, data=form)
-        round_ = itertools.cycle((*DESK, None))
-
-        def click() -> None:
-            path = next(round_)
-            if path:
-                self._ask("desk", session, "GET", path, 200)
-            else:
-                self._redeliver(session)
-
-        return click
+    def _owner(self, session: requests.Session) -> Steps:
+        visitor.log_in(session, self._site)
+        while True:
+            for path in ADMIN_PAGES:
+                yield
+                self._ask("admin page", session, "GET", path, 200)
+            yield
+            self._redeliver(session)
 
     def _redeliver(self, session: requests.Session) -> None:
-        shown = self._ask("desk", session, "GET", "/admin/deliveries/?status=processed", 200)
-        found = shown and DELIVERY.search(shown.text)
-        if not found:
-            return
-        path = f"/admin/deliveries/{found[1]}"
-        form = {"csrf_token": self._csrf(session, path)}
-        if self._ask("redeliver", session, "POST", f"{path}/redeliver", 303, data=form):
-            self.log.redelivered.append(found[1])
+        page = self._ask("admin page", session, "GET", "/admin/deliveries/?status=processed", 200)
+        if found := page and DELIVERY.search(page.text):
+            path = f"/admin/deliveries/{found[1]}"
+            if page := self._ask("admin page", session, "GET", path, 200):
+                form = {"csrf_token": visitor.hidden_field(page.text, "csrf_token")}
+                if self._ask("redeliver", session, "POST", f"{path}/redeliver", 303, data=form):
+                    self.log.redelivered.append(found[1])
 
-    def _csrf(self, session: requests.Session, path: str) -> str:
-        token = CSRF.search(session.get(self._site + path, timeout=TIMEOUT).text)
-        assert token, path
-        return token[1]
+    def _message(self) -> str:
+        return f"{temp_book.MESSAGE} {next(self._numbers)}"
 
-    @staticmethod
-    def _network() -> str:
-        return f"203.0.113.{random.randrange(NETWORKS)}"
+
+def _network() -> str:
+    return f"203.0.113.{random.randrange(NETWORKS)}"

@@ -4,7 +4,6 @@ import fcntl
 import importlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -23,10 +21,11 @@ import click
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from guestbook.lib import clock
-from scripts.benchmarks.support import drain, rabbitmq_vhost, temp_book
-from scripts.benchmarks.support.drain import Run
+from scripts.benchmarks.support import processes, rabbitmq_vhost, temp_book, waiting
+from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.peers import record
-from scripts.benchmarks.support.process_usage import Figures, Meter
+from scripts.benchmarks.support.process_usage import Meter, Usage
+from scripts.benchmarks.support.processes import Process
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
 POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -37,11 +36,7 @@ PEERS = {
     "dramatiq on RabbitMQ": "dramatiq_rabbitmq",
     "procrastinate on PostgreSQL": "procrastinate_postgresql",
 }
-SETTLE = 0.5  # seconds for the workers to prefetch what they like to
-DONE = (
-    "SELECT count(*), max(finished_at) FROM deliveries JOIN attempts ON delivery_id = id"
-    " WHERE status = 'processed' AND number = 1"
-)
+PREFETCH = 0.5  # seconds for the workers to prefetch tasks
 
 
 @dataclass(frozen=True)
@@ -64,38 +59,39 @@ class Peer:
         package = self.module.__name__.rpartition(".")[2].partition("_")[0]
         return f"{package} {metadata.version(package)}"
 
-    def measure(self, run: Run, processes: int) -> Figures:
+    def measure(self, run: Run, number: int) -> Usage:
         """Let so many of its processes do as much as a pass of ours."""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server = self.postgresql if "postgresql" in self.module.SERVERS else None
-            url = stack.enter_context(temp_book.database_of(server, folder))
+            url = stack.enter_context(temp_book.new_database(server, folder))
             engine = create_engine(url)
             stack.callback(engine.dispose)
             _prepare(engine, folder, run.count)
             environ = self._environ(run, folder, url)
-            _do(self.module, "fill", environ)
+            _call(self.module, "fill", environ)
             if "rabbitmq" in self.module.SERVERS and not rabbitmq_vhost.is_ours(self.rabbitmq):
-                stack.callback(_do, self.module, "clear", environ)
-            return self._work(run, processes, environ, folder, engine)
+                stack.callback(_call, self.module, "clear", environ)
+            return self._work(run, number, environ, folder, engine)
 
-    def _work(
-        self, run: Run, processes: int, environ: dict[str, str], folder: Path, engine: Engine
-    ) -> Figures:
-        before = run.received.value
-        with (folder / "gate").open("w") as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            with _workers(self.module.commands(processes), environ, folder) as workers:
-                _until_up(self.name, workers, processes, folder)
-                meter, began = Meter([worker.pid for worker in workers], self.module.SERVERS), clock.now()
-                gate.close()  # which lets go of the lock
-                drain.until(lambda: run.received.value - before >= run.count, self.name)
-                drain.until(lambda: _recorded(engine)[0] >= run.count, self.name)
-                count, last = _recorded(engine)
-                figures = meter.figures((last - began).total_seconds())
-        drain.check(count, run.count, "on record")
-        drain.check(run.received.value - before, run.count, "received")
-        return figures
+    def _work(self, run: Run, number: int, environ: dict[str, str], folder: Path, engine: Engine) -> Usage:
+        run.receiver.reset()
+        with (
+            (folder / "lock").open("w") as lock,
+            (folder / "output").open("w") as output,
+            ExitStack() as stack,
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            workers = [
+                stack.enter_context(processes.running(command, environ, output))
+                for command in self.module.commands(number)
+            ]
+            _wait_until_up(self.name, workers, number, folder)
+            meter, began = Meter([worker.pid for worker in workers], self.module.SERVERS), clock.now()
+            lock.close()  # which lets the workers begin
+            usage = run.usage_until_recorded(meter, began, engine, self.name)
+        run.check(engine)
+        return usage
 
     def _environ(self, run: Run, folder: Path, url: str) -> dict[str, str]:
         plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -154,51 +150,25 @@ def _prepare(engine: Engine, folder: Path, count: int) -> None:
         connection.execute(new, [{"id": one} for one in ids])
 
 
-def _recorded(engine: Engine) -> tuple[int, datetime]:
-    """Return how many are on record as processed and when the last one was."""
-    with engine.connect() as connection:
-        count, last = connection.execute(text(DONE)).one()
-    return count, clock.from_text(last) if last else clock.now()
-
-
-def _do(module: ModuleType, what: str, environ: dict[str, str]) -> None:
+def _call(module: ModuleType, function: str, environ: dict[str, str]) -> None:
     file = module.__name__.rpartition(".")[2]
-    command = [sys.executable, "-m", "scripts.benchmarks.support.peers", file, what]
+    command = [sys.executable, "-m", "scripts.benchmarks.support.peers", file, function]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise click.ClickException(f"{file} could not {what} its queue: {_end_of(done.stderr)}")
+        raise click.ClickException(f"{file} could not {function} its queue: {_last_line(done.stderr)}")
 
 
-@contextmanager
-def _workers(
-    commands: list[list[str]], environ: dict[str, str], folder: Path
-) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Give a peer's workers, who speak into a file; they are killed with their children."""
-    workers = []
-    try:
-        with (folder / "said").open("w") as said:
-            for command in commands:
-                workers.append(
-                    subprocess.Popen(command, env=environ, stdout=said, stderr=said, start_new_session=True)
-                )
-        yield workers
-    finally:
-        for worker in workers:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
+def _wait_until_up(name: str, workers: list[Process], number: int, folder: Path) -> None:
+    """Wait until each process has taken a task; a worker that ends instead has printed why."""
 
-
-def _until_up(name: str, workers: list["subprocess.Popen[bytes]"], processes: int, folder: Path) -> None:
-    """Wait until each process has a task in its hands; a worker that ends instead has said why."""
-
-    def up() -> bool:
+    def is_up() -> bool:
         if any(worker.poll() is not None for worker in workers):
-            raise click.ClickException(f"{name} has ended: {_end_of((folder / 'said').read_text())}")
-        return len(list(folder.glob("up *"))) >= processes
+            raise click.ClickException(f"{name} has ended: {_last_line((folder / 'output').read_text())}")
+        return len(list(folder.glob("up *"))) >= number
 
-    drain.until(up, name)
-    time.sleep(SETTLE)
+    waiting.until(is_up, name)
+    time.sleep(PREFETCH)
 
 
-def _end_of(said: str) -> str:
-    return (said.strip().splitlines() or ["it said nothing"])[-1]
+def _last_line(printed: str) -> str:
+    return (printed.strip().splitlines() or ["it printed nothing"])[-1]

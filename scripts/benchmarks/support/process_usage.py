@@ -6,8 +6,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from statistics import median
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS = {  # the names of a server's processes
@@ -16,17 +17,29 @@ SERVERS = {  # the names of a server's processes
     "mariadb": ("mariadbd", "mysqld"),
     "rabbitmq": ("beam.smp",),
 }
+COLUMNS = ("per second", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What a measured stretch has taken."""
+class Usage:
+    """What a measurement has used."""
 
     seconds: float
-    cpu: float  # seconds, user and system, of the processes that were measured
+    cpu: float  # seconds, user and system, of the measured processes
     server: float  # CPU seconds of the servers' own processes
-    cores: float  # that were busy on the machine, whoever used them
+    cores: float  # busy ones on the whole machine
     mb: float  # the sum of the processes' peaks
+
+    def cells(self, count: int) -> list[str | float | None]:
+        """Return the cells below COLUMNS, for so many deliveries."""
+        each = 1000 / count
+        server = self.server * each or None
+        return [round(count / self.seconds), self.cpu * each, server, round(self.mb), f"{self.cores:.1f}"]
+
+
+def medians(usages: Iterable[Usage]) -> Usage:
+    """Return the median of each figure."""
+    return Usage(*map(median, zip(*map(astuple, usages), strict=True)))
 
 
 class Meter:
@@ -38,13 +51,13 @@ class Meter:
         self._servers = {root: cpu(family([root])) for root in _roots(names)}
         self._busy, self._cpu, self._start = _busy(), cpu(family(pids)), time.monotonic()
 
-    def figures(self, seconds: float | None = None) -> Figures:
-        """Return what was used until now, in so many seconds if not just now; the processes must be there."""
+    def usage(self, seconds: float | None = None) -> Usage:
+        """Return what was used until now, in so many seconds if not just now; the processes must live."""
         took, used, busy = time.monotonic() - self._start, cpu(family(self._pids)), _busy()
         servers = {root: cpu(family([root])) for root in self._servers}
         server = sum(now - self._servers[root] for root, now in servers.items() if now)
-        mb = sum(peak(pid) for pid in family(self._pids))
-        return Figures(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb)
+        mb = sum(memory(pid, "VmHWM") for pid in family(self._pids))
+        return Usage(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb)
 
 
 def cpu(pids: Iterable[int]) -> float:
@@ -52,13 +65,21 @@ def cpu(pids: Iterable[int]) -> float:
     return sum(sum(map(int, _stat(pid)[1][11:15])) for pid in pids) / TICKS
 
 
+def memory(pid: int, line: str = "VmRSS") -> float:
+    """Return the memory of a process in MB: VmRSS now, VmHWM at its peak; 0 when it has ended."""
+    with suppress(OSError):
+        found = re.search(rf"{line}:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
+
+
 def family(pids: Iterable[int]) -> list[int]:
-    """Return these processes and all that descend from them."""
+    """Return these processes and all their descendants."""
     children = defaultdict(list)
     for pid in _pids():
         children[int(_stat(pid)[1][1])].append(pid)
     found = list(pids)
-    for pid in found:  # which grows meanwhile
+    for pid in found:  # the list grows meanwhile
         found += children[pid]
     return found
 
@@ -75,7 +96,7 @@ def _pids() -> list[int]:
 
 
 def _stat(pid: int) -> tuple[str, list[str]]:
-    """Return a process's name and its fields from the third on (proc(5)); zeros when it has gone."""
+    """Return a process's name and its fields from the third on (proc(5)); zeros when it has ended."""
     with suppress(OSError):
         before, _, after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
         return before.partition("(")[2], after.split()
@@ -86,11 +107,3 @@ def _busy() -> float:
     """Return the CPU seconds that all cores have worked: user, nice, system, irq, softirq."""
     user, nice, system, _idle, _wait, irq, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
     return (user + nice + system + irq + soft) / TICKS
-
-
-def peak(pid: int) -> float:
-    """Return the most memory in MB that a process has had at once."""
-    with suppress(OSError):
-        found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) / 1024 if found else 0.0
-    return 0.0

@@ -1,30 +1,32 @@
-"""Receivers of different manners in a process of their own, which remember what came."""
+"""Receivers in a process of their own, so that the sender is measured and not they."""
 
 import asyncio
 import json
 import math
 import multiprocessing
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 EVENT = re.compile(rb"webhook-id: (\w+)", re.IGNORECASE)
-GOOD = b"HTTP/1.1 204 No Content\r\n\r\n"
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BAD = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops"
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Behaviour:
     """How a receiver answers."""
 
-    name: str
+    name: str = "at once"
     delay: float = 0.0  # seconds; infinity is never
-    fails_every: int = 0  # request; 0 is none
+    fails_every: int = 0  # every so many requests; 0 is never
+    remembers: bool = False  # keeps what came, which takes time
 
     @property
     def is_healthy(self) -> bool:
@@ -33,72 +35,107 @@ class Manner:
 
 
 @dataclass(slots=True)
-class Heard:
-    """What one of them has had."""
+class Memory:
+    """What one receiver has had."""
 
-    arrivals: Counter[str] = field(default_factory=Counter)  # requests by the event's id
-    thanked: set[str] = field(default_factory=set)  # comments of which a request was answered with success
+    requests: Counter[str] = field(default_factory=Counter)  # by the event's id
+    accepted: dict[str, float] = field(default_factory=dict)  # time.perf_counter() by the comment's id
 
 
-async def _hear(
-    manner: Manner, heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Answer the requests of one connection, one after the other, until it is closed."""
-    with suppress(asyncio.IncompleteReadError, ConnectionError):
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = LENGTH.search(head)
-            body = await reader.readexactly(int(length[1]) if length else 0)
+class Connection(asyncio.Protocol):
+    """Answers each request of one connection."""
+
+    def __init__(self, behaviour: Behaviour, memory: Memory, count: Any) -> None:
+        self._behaviour, self._memory, self._count = behaviour, memory, count
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each whole request."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            match = LENGTH.search(self._buffer, 0, end)
+            length = end + 4 + (int(match[1]) if match else 0)
+            if len(self._buffer) < length:
+                return
+            head, body = self._buffer[:end], self._buffer[end + 4 : length]
+            self._buffer = self._buffer[length:]
+            self._answer(head, body)
+            self._count.value += 1
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        behaviour = self._behaviour
+        if behaviour.remembers:
             event = EVENT.search(head)
-            heard.arrivals[event[1].decode() if event else ""] += 1
-            if not manner.is_healthy:
-                await reader.read()  # until the sender gives up
-            elif manner.fails_every and heard.arrivals.total() % manner.fails_every == 0:
-                writer.write(BAD)
-            else:
-                await asyncio.sleep(manner.delay)
-                writer.write(GOOD)
-                await writer.drain()
-                heard.thanked.add(json.loads(body)["data"]["comment"]["id"])
-    writer.close()
+            self._memory.requests[event[1].decode() if event else ""] += 1
+        if not behaviour.is_healthy:
+            return
+        if behaviour.fails_every and self._memory.requests.total() % behaviour.fails_every == 0:
+            self._transport.write(BAD)
+        elif behaviour.delay:
+            asyncio.get_running_loop().call_later(behaviour.delay, self._accept, body)
+        else:
+            self._accept(body)
+
+    def _accept(self, body: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(GOOD)
+        if self._behaviour.remembers:
+            self._memory.accepted[json.loads(body)["data"]["comment"]["id"]] = time.perf_counter()
 
 
-class Hearers:
-    """The process as seen from ours."""
+class Receivers:
+    """The process of the receivers, as the bench sees it."""
 
-    def __init__(self, pipe: Any) -> None:
-        self._pipe = pipe
+    def __init__(self, pipe: Any, count: Any) -> None:
+        self._pipe, self._count = pipe, count
         self.ports: list[int] = pipe.recv()
 
-    def heard(self) -> list[Heard]:
-        """Return what they have had so far."""
-        self._pipe.send("tell")
-        told: list[Heard] = self._pipe.recv()
-        return told
+    @property
+    def count(self) -> int:
+        """Return how many requests all of them have had."""
+        return int(self._count.value)
+
+    def reset(self) -> None:
+        """Count from 0 again."""
+        self._count.value = 0
+
+    def memories(self) -> list[Memory]:
+        """Return what each has had so far."""
+        self._pipe.send("memories")
+        memories: list[Memory] = self._pipe.recv()
+        return memories
 
 
 @contextmanager
-def hearing(manners: Sequence[Manner]) -> Iterator[Hearers]:
-    """Let one of each manner listen."""
+def running(*behaviours: Behaviour) -> Iterator[Receivers]:
+    """Run a receiver for each behaviour until the block ends."""
     context = multiprocessing.get_context("spawn")
+    count: Any = context.Value("q", 0, lock=False)
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, manners), daemon=True)
+    process = context.Process(target=_run, args=(theirs, count, behaviours), daemon=True)
     process.start()
+    theirs.close()  # so that a process that dies at once is not waited for
     try:
-        yield Hearers(ours)
+        yield Receivers(ours, count)
     finally:
         process.terminate()
         process.join()
 
 
-def _serve(pipe: Any, manners: Sequence[Manner]) -> None:
+def _run(pipe: Any, count: Any, behaviours: Sequence[Behaviour]) -> None:
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        all_heard, ports = [Heard() for _ in manners], []
-        for manner, heard in zip(manners, all_heard, strict=True):
-            server = await asyncio.start_server(partial(_hear, manner, heard), "127.0.0.1", 0, backlog=1024)
+        memories, ports = [Memory() for _ in behaviours], []
+        for behaviour, memory in zip(behaviours, memories, strict=True):
+            connection = partial(Connection, behaviour, memory, count)
+            server = await loop.create_server(connection, "127.0.0.1", 0, backlog=1024)
             ports.append(server.sockets[0].getsockname()[1])
-        loop.add_reader(pipe.fileno(), lambda: pipe.recv() and pipe.send(all_heard))
+        loop.add_reader(pipe.fileno(), lambda: pipe.recv() and pipe.send(memories))
         pipe.send(ports)
         await asyncio.Event().wait()
 

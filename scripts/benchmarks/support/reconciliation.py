@@ -1,4 +1,4 @@
-"""What has become of all that was accepted: the receivers' memory held against the tables."""
+"""Whether all that was accepted has arrived once: the receivers' memories beside the tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,35 @@ from guestbook.lib import clock
 from guestbook.outbound.worker_pool import MAX_UNRECORDED
 from guestbook.storage.models import DELIVERIES, INBOUND, Delivery
 from scripts.benchmarks.support.load_generator import Log
-from scripts.benchmarks.support.receivers import Heard
+from scripts.benchmarks.support.receivers import Behaviour, Memory
+
+Receiver = tuple[Behaviour, Memory]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """How many of each; nothing but `explained` may be above zero."""
 
-    lost: Mapping[str, int]  # comments that a healthy receiver never thanked for, by its name
-    unrecorded: int  # requests that came without an attempt on record: what was sent twice, or will be
-    explained: int  # so many of those may be the kills' work
+    lost: Mapping[str, int]  # comments that a healthy receiver never accepted, by its name
+    unrecorded: int  # requests without an attempt on record: they were sent twice, or will be
+    explained: int  # how many of those may come from kills
     unprocessed: int  # inbound events that were accepted and are not processed
     not_final: int  # deliveries to healthy receivers that still wait
-    given_up: int  # deliveries to them whose retries are used up
+    given_up: int  # deliveries to them without a retry left
 
 
-def settle(
-    engine: Engine, log: Log, heard: Mapping[str, tuple[str, Heard]], ailing: Sequence[str], explained: int
-) -> Account:
-    """Draw it up. `heard` has each receiver's name and memory by the webhook's id; `ailing` are such ids."""
-    healthy = [webhook for webhook in heard if webhook not in ailing]
+def account(engine: Engine, log: Log, receivers: Mapping[str, Receiver], explained: int) -> Account:
+    """Compare; `receivers` are by the webhook's id."""
+    healthy = [webhook for webhook, (behaviour, _) in receivers.items() if behaviour.is_healthy]
     comments, unprocessed = _from_inbox(engine, log.events)
     comments |= set(log.comments)
+    lost = {}
+    for webhook in healthy:
+        behaviour, memory = receivers[webhook]
+        lost[behaviour.name] = len(comments - memory.accepted.keys())
     return Account(
-        lost={heard[webhook][0]: len(comments - heard[webhook][1].thanked) for webhook in healthy},
-        unrecorded=sum(_unrecorded(engine, webhook, memory) for webhook, (_, memory) in heard.items()),
+        lost=lost,
+        unrecorded=sum(_unrecorded(engine, webhook, memory) for webhook, (_, memory) in receivers.items()),
         explained=explained,
         unprocessed=unprocessed,
         not_final=_count(engine, healthy, "new"),
@@ -41,36 +45,37 @@ def settle(
     )
 
 
-def in_hand(engine: Engine) -> int:
-    """Return how many deliveries a pass that was killed just now may have sent without writing it down."""
+def under_way(engine: Engine) -> int:
+    """Return how many deliveries a pass that was killed just now may have sent without recording them."""
     query = select(func.count()).select_from(Delivery).where(Delivery.leased_at(clock.now()))
     with engine.connect() as connection:
         return min(connection.scalar(query) or 0, MAX_UNRECORDED)
 
 
-def is_settled(engine: Engine, ailing: Sequence[str]) -> bool:
-    """Whether nothing waits any more but for those webhooks."""
-    waits = select(DELIVERIES.c.id).where(
-        DELIVERIES.c.status == "new", DELIVERIES.c.webhook_id.not_in(ailing)
+def is_empty(engine: Engine, hanging: Sequence[str]) -> bool:
+    """Whether nothing waits any more except for the webhooks that hang."""
+    deliveries = select(DELIVERIES.c.id).where(
+        DELIVERIES.c.status == "new", DELIVERIES.c.webhook_id.not_in(hanging)
     )
-    came = select(INBOUND.c.id).where(INBOUND.c.status == "new")
+    events = select(INBOUND.c.id).where(INBOUND.c.status == "new")
     with engine.connect() as connection:
-        return not any(connection.scalar(query.limit(1)) for query in (waits, came))
+        return not any(connection.scalar(query.limit(1)) for query in (deliveries, events))
 
 
 def _from_inbox(engine: Engine, accepted: Sequence[str]) -> tuple[set[str], int]:
-    """Return the comments that these inbound events have become, and how many have become none."""
+    """Return the comments made from these inbound events, and how many events made none."""
     query = select(INBOUND.c.id, INBOUND.c.comment_id).where(INBOUND.c.comment_id.is_not(None))
     with engine.connect() as connection:
-        became = {row.id: row.comment_id for row in connection.execute(query)}
-    return {became[one] for one in accepted if one in became}, sum(one not in became for one in accepted)
+        comments = {row.id: row.comment_id for row in connection.execute(query)}
+    made = [comments[one] for one in accepted if one in comments]
+    return set(made), len(accepted) - len(made)
 
 
-def _unrecorded(engine: Engine, webhook: str, memory: Heard) -> int:
+def _unrecorded(engine: Engine, webhook: str, memory: Memory) -> int:
     query = select(DELIVERIES.c.event_id, DELIVERIES.c.attempts).where(DELIVERIES.c.webhook_id == webhook)
     with engine.connect() as connection:
         attempts = {row.event_id: row.attempts for row in connection.execute(query)}
-    return sum(max(0, count - attempts.get(event, 0)) for event, count in memory.arrivals.items())
+    return sum(max(0, count - attempts.get(event, 0)) for event, count in memory.requests.items())
 
 
 def _count(engine: Engine, webhooks: Sequence[str], status: str) -> int:

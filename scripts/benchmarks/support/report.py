@@ -1,8 +1,4 @@
-"""What a run prints: the machine and the versions first, then a table; both can be pasted into Markdown.
-
-`report.heading(db.engine, {"webhooks": "8"})`
-`report.table(["rows", "ms", "ratio"], [["1,000", 0.31, report.ratio(0.31, 0.31)]])`
-"""
+"""What a run prints: the machine and the versions first, then tables; both can be pasted into Markdown."""
 
 import os
 import platform
@@ -14,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import click
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from guestbook.lib.version import VERSION
 
@@ -23,18 +19,20 @@ Cell = str | float | None  # a number is shown with three figures, None as nothi
 
 
 def heading(engine: Engine | None = None, more: Mapping[str, str] | None = None) -> None:
-    """Print machine and versions, with those of the engine's server, and what more there is to know."""
-    libraries = [f"{name} {metadata.version(name)}" for name in ("requests", "urllib3", "SQLAlchemy")]
+    """Print machine and versions, with those of the engine's server, and more lines."""
+    packages = [f"{name} {metadata.version(name)}" for name in ("requests", "urllib3", "SQLAlchemy")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{_cpu()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GB, Linux {platform.release()}"
     lines = {
-        "machine": f"{_cpu()}, {_cores()} cores, {_memory()}, Linux {platform.release()}, load {_load()}",
-        "versions": ", ".join([_ours(), f"Python {platform.python_version()}", _server(engine), *libraries]),
+        "machine": f"{machine}, load {os.getloadavg()[0]:.1f}",
+        "versions": ", ".join([_ours(), f"Python {platform.python_version()}", _database(engine), *packages]),
         **(more or {}),
     }
     click.echo("".join(f"- {name}: {value}\n" for name, value in lines.items()))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Print a Markdown table; the first column stands left and the others right."""
+    """Print a Markdown table: the first column to the left, the others to the right."""
     lines = [list(columns), *([_shown(cell) for cell in row] for row in rows)]
     widths = [max(3, *(len(line[at]) for line in lines)) for at in range(len(columns))]
     rules = ["-" * wide if not at else "-" * (wide - 1) + ":" for at, wide in enumerate(widths)]
@@ -45,8 +43,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
 
 
 def ratio(value: float, base: float) -> str:
-    """Return `1.23 ×`: how often the base goes into the value."""
+    """Return how many times the base the value is, as `1.23 ×`."""
     return f"{value / base:.2f} ×" if base else ""
+
+
+def percentiles(name: str, milliseconds: Sequence[float]) -> list[Cell]:
+    """Return the cells of a row: the name, how many times there are, their median and 99th percentile."""
+    ordered = sorted(milliseconds)
+    return [name, len(ordered), ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]]
 
 
 def _shown(cell: Cell) -> str:
@@ -64,20 +68,6 @@ def _cpu() -> str:
     return found[1] if found else platform.machine()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _memory() -> str:
-    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{size / 2**30:.0f} GB"
-
-
-def _load() -> str:
-    """Return the load of the last minute: what else the machine had to do."""
-    return f"{os.getloadavg()[0]:.1f}"
-
-
 def _ours() -> str:
     """Return our version and the commit's short name, with a + when the package differs from it."""
     done = subprocess.run(
@@ -89,13 +79,11 @@ def _ours() -> str:
     return f"guestbook {VERSION} ({done.stdout.strip()}{'+' if same.returncode else ''})"
 
 
-def _server(engine: Engine | None) -> str:
+def _database(engine: Engine | None) -> str:
     """Return `SQLite 3.46.1`, or name and version of the engine's server and of its driver."""
     if engine is None or engine.dialect.name == "sqlite":
         return f"SQLite {sqlite3.sqlite_version}"
-    with engine.connect() as connection:
-        asked = "SHOW server_version" if engine.dialect.name == "postgresql" else "SELECT version()"
-        version = str(connection.scalar(text(asked)))
-    name = {"postgresql": "PostgreSQL", "mysql": "MariaDB", "mariadb": "MariaDB"}[engine.dialect.name]
-    driver = engine.dialect.driver
-    return f"{name} {re.split('[ -]', version)[0]}, {driver} {metadata.version(driver)}"
+    with engine.connect():  # SQLAlchemy learns the version
+        version = ".".join(map(str, engine.dialect.server_version_info or ()))
+    name = "PostgreSQL" if engine.dialect.name == "postgresql" else "MariaDB"
+    return f"{name} {version}, {engine.driver} {metadata.version(engine.driver)}"

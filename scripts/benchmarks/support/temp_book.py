@@ -1,29 +1,34 @@
 """A throwaway book for a benchmark, with webhooks and deliveries in it."""
 
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
+import click
 from flask import Flask
-from sqlalchemy import create_engine, func, make_url, select, text
+from sqlalchemy import create_engine, make_url, text
 
 import guestbook
+from guestbook.auth import login
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, Comment, Webhook
+from guestbook.storage.models import Comment, Webhook
 
 MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
+PASSWORD = "correct horse battery staple"
+
+server_option = click.option("--database", "server", help="URL of a server to use instead of SQLite.")
 
 
 @contextmanager
 def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
-    """Give an app on an empty SQLite file, or on a new database of that server's."""
-    with tempfile.TemporaryDirectory() as folder, database_of(server, Path(folder)) as url:
+    """Give an app on an empty SQLite file, or on a new database of that server."""
+    with tempfile.TemporaryDirectory() as folder, new_database(server, Path(folder)) as url:
         environ = {
             "GUESTBOOK_DATA_DIR": folder,
             "GUESTBOOK_DATABASE_URL": url,
@@ -31,19 +36,25 @@ def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
             **{f"GUESTBOOK_{name}": value for name, value in settings.items()},
         }
         app = guestbook.create_app(environ)
-        app.config["ENVIRON"] = environ
+        app.config["ENVIRON"] = environ  # for processes beside this one
         with app.app_context():
             database.create_tables(db.engine)
             with database.writing() as session:
-                preferences.save(session, {"rate": "10000"})  # one machine is all the visitors here
+                preferences.save(session, {"rate": "10000"})  # all visitors share this machine's address
+                login.set_password(session, PASSWORD)
             yield app
             db.session.remove()
             db.engine.dispose()
 
 
+def environ_of(app: Flask) -> dict[str, str]:
+    """Return the environment of a process on the app's book."""
+    return {**os.environ, **app.config["ENVIRON"]}
+
+
 @contextmanager
-def database_of(server: str | None, folder: Path) -> Iterator[str]:
-    """Give the URL of a new database of that server's, gone at the end, or of a SQLite file in the folder."""
+def new_database(server: str | None, folder: Path) -> Iterator[str]:
+    """Give the URL of a new database of that server, dropped at the end, or of a SQLite file."""
     if server is None:
         yield f"sqlite:///{folder / 'guestbook.db'}"
         return
@@ -60,34 +71,21 @@ def database_of(server: str | None, folder: Path) -> Iterator[str]:
         admin.dispose()
 
 
-def places(app: Flask, count: int) -> list[dict[str, str]]:
-    """Return the environments of so many passes on the app's book, each with a data folder of its own."""
+def environs(app: Flask, count: int) -> list[dict[str, str]]:
+    """Return the environments of so many processes on the app's book, each with its own data folder."""
     environ = app.config["ENVIRON"]
-    folders = [Path(environ["GUESTBOOK_DATA_DIR"]) / f"pass {number}" for number in range(count)]
+    folders = [Path(environ["GUESTBOOK_DATA_DIR"]) / f"process {number}" for number in range(count)]
     for folder in folders:
         folder.mkdir()
     return [{**environ, "GUESTBOOK_DATA_DIR": str(folder)} for folder in folders]
 
 
-def processed() -> tuple[int, datetime | None]:
-    """Return how many deliveries are processed, with one attempt on record, and when the last of them was."""
-    recorded = DELIVERIES.join(ATTEMPTS, ATTEMPTS.c.delivery_id == DELIVERIES.c.id)
-    query = (
-        select(func.count(), func.max(DELIVERIES.c.finished_at))
-        .select_from(recorded)
-        .where(DELIVERIES.c.status == "processed", DELIVERIES.c.attempts == 1, ATTEMPTS.c.number == 1)
-    )
-    with db.engine.connect() as connection:
-        count, last = connection.execute(query).one()
-    return count, last
-
-
-def add_webhooks(ports: list[int], events: str = "comment.created") -> None:
+def add_webhooks(ports: list[int]) -> None:
     """Add a webhook for each port on this machine."""
     with database.writing() as session:
         for number, port in enumerate(ports):
             url = f"http://127.0.0.1:{port}/hooks/{number}"
-            session.add(Webhook(name=f"sink {number}", url=url, events=events, headers={}))
+            session.add(Webhook(name=f"sink {number}", url=url, events="comment.created", headers={}))
 
 
 def fill(app: Flask, events: int) -> None:

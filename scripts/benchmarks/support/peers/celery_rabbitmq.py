@@ -11,10 +11,9 @@ from celery import Celery
 
 from scripts.benchmarks.support.peers import job, record
 
-SETUP = "8 threads each, SQLite"
+SETUP = f"{job.THREADS} threads each, SQLite"
 SERVERS = ("rabbitmq",)
-THREADS = 8
-PREFETCH = max(1, min(64, int(job.setting("COUNT") or 0) // (8 * THREADS)))  # leaves some for others
+PREFETCH = max(1, min(64, int(job.setting("COUNT") or 0) // (8 * job.THREADS)))  # leaves some for others
 
 keep = record.Sqlite()
 queue = Celery("bench", broker=job.setting("RABBITMQ"))
@@ -29,14 +28,7 @@ queue.conf.update(
     worker_send_task_events=False,
     broker_heartbeat=0,
 )
-
-
-def work(delivery_id: str, url: str, body: str) -> None:
-    """Do one task."""
-    job.deliver(keep, delivery_id, url, body)
-
-
-deliver = queue.task(name="deliver")(work)
+deliver = queue.task(name="deliver")(job.task(keep))
 
 
 def fill() -> None:
@@ -66,5 +58,6 @@ def commands(processes: int) -> list[list[str]]:
     ]
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--pool=threads"]
     return [
-        [*worker, *options, f"--concurrency={THREADS}", f"--hostname={one}@%h"] for one in range(processes)
+        [*worker, *options, f"--concurrency={job.THREADS}", f"--hostname={one}@%h"]
+        for one in range(processes)
     ]

@@ -11,20 +11,14 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from scripts.benchmarks.support.peers import job, record
 
-SETUP = "8 threads each, SQLite"
+SETUP = f"{job.THREADS} threads each, SQLite"
 SERVERS = ("rabbitmq",)
-THREADS = 8
 
 keep = record.Sqlite()
 queue = RabbitmqBroker(url=job.setting("RABBITMQ"), middleware=[])
-
-
-def work(delivery_id: str, url: str, body: str) -> None:
-    """Do one task."""
-    job.deliver(keep, delivery_id, url, body)
-
-
-deliver = dramatiq.actor(work, actor_name="deliver", queue_name=job.setting("QUEUE") or "bench", broker=queue)
+deliver = dramatiq.actor(
+    job.task(keep), actor_name="deliver", queue_name=job.setting("QUEUE") or "bench", broker=queue
+)
 
 
 def fill() -> None:
@@ -42,4 +36,4 @@ def clear() -> None:
 def commands(processes: int) -> list[list[str]]:
     """Return the commands of so many workers."""
     worker = [sys.executable, "-m", "dramatiq", f"{__name__}:queue", "--skip-logging"]
-    return [[*worker, f"--processes={processes}", f"--threads={THREADS}"]]
+    return [[*worker, f"--processes={processes}", f"--threads={job.THREADS}"]]

@@ -11,21 +11,13 @@ from huey import SqliteHuey
 
 from scripts.benchmarks.support.peers import job, record
 
-SETUP = "8 threads each, SQLite"
+SETUP = f"{job.THREADS} threads each, SQLite"
 SERVERS = ()
-THREADS = 8
 
 keep = record.Sqlite()
 file = str(job.folder() / "queue.db") if job.setting("FOLDER") else ":memory:"
 queue = SqliteHuey("bench", filename=file, results=False, fsync=True, timeout=30)
-
-
-def work(delivery_id: str, url: str, body: str) -> None:
-    """Do one task."""
-    job.deliver(keep, delivery_id, url, body)
-
-
-deliver = queue.task(name="deliver")(work)
+deliver = queue.task(name="deliver")(job.task(keep))
 
 
 def fill() -> None:
@@ -38,5 +30,5 @@ def fill() -> None:
 def commands(processes: int) -> list[list[str]]:
     """Return the commands of so many workers."""
     consumer = [sys.executable, "-m", "huey.bin.huey_consumer", f"{__name__}.queue", "--quiet"]
-    options = ["--no-periodic", "--worker-type=thread", f"--workers={THREADS}"]
+    options = ["--no-periodic", "--worker-type=thread", f"--workers={job.THREADS}"]
     return [[*consumer, *options, "--delay=0.001", "--max-delay=0.01"]] * processes

@@ -22,10 +22,11 @@ SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEY = base64.b64decode(SECRET[6:])
 BODY = '{"type":"comment.created","data":"' + "x" * 560 + '"}'
 TIMEOUT = 15  # seconds
+THREADS = 8  # of a worker: the best number for each peer here
 
 Row = tuple[tuple[Any, ...], tuple[Any, ...]]  # the values for the delivery and for its attempt
 _mine = threading.local()
-_open = False
+_begun = False
 
 
 def setting(name: str) -> str:
@@ -45,10 +46,19 @@ def deliveries() -> Iterator[tuple[str, str, str]]:
         yield delivery_id, f"http://127.0.0.1:{setting('PORT')}/hooks/{number % webhooks}", BODY
 
 
-def deliver(record: Callable[[Row], None], delivery_id: str, url: str, body: str) -> None:
-    """Send one and record it, once the bench has opened its gate."""
-    if not _open:
-        _wait_at_the_gate()
+def task(record: Callable[[Row], None]) -> Callable[[str, str, str], None]:
+    """Return the task, for a peer to register."""
+
+    def work(delivery_id: str, url: str, body: str) -> None:
+        record(_send(delivery_id, url, body))
+
+    return work
+
+
+def _send(delivery_id: str, url: str, body: str) -> Row:
+    """Send one, once the bench lets this process begin; return the rows to record."""
+    if not _begun:
+        _wait_for_the_bench()
     data = body.encode()
     headers = _headers(delivery_id)
     signed = {**headers, **_signatures(delivery_id, headers["webhook-timestamp"], data)}
@@ -58,16 +68,16 @@ def deliver(record: Callable[[Row], None], delivery_id: str, url: str, body: str
     status = "processed" if answer.ok else "failed"
     sent, got = json.dumps(headers), json.dumps(dict(answer.headers))
     attempt = (delivery_id, began, took, answer.status_code, sent, got, answer.text)
-    record(((status, _now(), answer.status_code, delivery_id), attempt))
+    return (status, _now(), answer.status_code, delivery_id), attempt
 
 
-def _wait_at_the_gate() -> None:
+def _wait_for_the_bench() -> None:
     """Say that this process is up, and wait until the bench lets go of its lock."""
-    global _open
+    global _begun
     (folder() / f"up {os.getpid()}").touch()
-    with (folder() / "gate").open() as gate:
-        fcntl.flock(gate, fcntl.LOCK_SH)
-    _open = True
+    with (folder() / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    _begun = True
 
 
 def _session() -> requests.Session:

@@ -10,21 +10,13 @@ import procrastinate
 
 from scripts.benchmarks.support.peers import job, record
 
-SETUP = "8 threads each, PostgreSQL"
+SETUP = f"{job.THREADS} threads each, PostgreSQL"
 SERVERS = ("postgresql",)
-THREADS = 8
 
 keep = record.Postgresql()
-connector = procrastinate.PsycopgConnector(conninfo=job.setting("POSTGRESQL"), max_size=THREADS + 2)
+connector = procrastinate.PsycopgConnector(conninfo=job.setting("POSTGRESQL"), max_size=job.THREADS + 2)
 queue = procrastinate.App(connector=connector)
-
-
-def work(delivery_id: str, url: str, body: str) -> None:
-    """Do one task."""
-    job.deliver(keep, delivery_id, url, body)
-
-
-deliver = queue.task(name="deliver")(work)
+deliver = queue.task(name="deliver")(job.task(keep))
 
 
 def fill() -> None:
@@ -38,4 +30,4 @@ def fill() -> None:
 def commands(processes: int) -> list[list[str]]:
     """Return the commands of so many workers."""
     worker = [sys.executable, "-m", "procrastinate", "--log-level=error", f"--app={__name__}.queue", "worker"]
-    return [[*worker, f"--concurrency={THREADS}", "--delete-jobs=successful"]] * processes
+    return [[*worker, f"--concurrency={job.THREADS}", "--delete-jobs=successful"]] * processes

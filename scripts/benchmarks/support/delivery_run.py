@@ -1,0 +1,135 @@
+"""What a run of deliveries is: its options, its receivers, its book, and the check that each arrived once."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from flask import Flask
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from guestbook.lib import clock
+from guestbook.storage.database import db
+from scripts.benchmarks.support import receivers, report, temp_book, waiting
+from scripts.benchmarks.support.process_usage import Meter, Usage
+from scripts.benchmarks.support.receivers import Behaviour, Receivers
+
+POSITIVE = click.IntRange(min=1)
+RECORDED = (  # valid for our tables and for those of the peers
+    "SELECT count(*), max(finished_at) FROM deliveries JOIN attempts ON delivery_id = id"
+    " WHERE status = 'processed' AND attempts = 1 AND number = 1"
+)
+
+
+@dataclass
+class Run:
+    """The options, and the receivers while they run."""
+
+    count: int
+    webhooks: int
+    rounds: int
+    concurrency: int
+    delay: float
+    hanging: int
+    server: str | None
+
+    def __post_init__(self) -> None:
+        """Check that there is something to measure."""
+        if not 0 <= self.hanging < self.webhooks:
+            raise click.UsageError("--hanging must leave a webhook that answers.")
+        self.count -= self.count % self.webhooks
+        if not self.count:
+            raise click.UsageError("--count must leave a delivery for each of the webhooks.")
+        self.answered = self.count // self.webhooks * (self.webhooks - self.hanging)
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Run a receiver that answers, and one that never does if it is needed."""
+        with ExitStack() as stack:
+            self.receiver: Receivers = stack.enter_context(receivers.running(Behaviour(delay=self.delay)))
+            self.port = self.receiver.ports[0]
+            if self.hanging:
+                silent = receivers.running(Behaviour(delay=math.inf))
+                self.silent_port = stack.enter_context(silent).ports[0]
+            yield
+
+    def heading(self, more: dict[str, str]) -> None:
+        """Print the machine, the versions and the size of the run."""
+        size = f"{self.count:,} to {self.webhooks} webhooks, medians of {self.rounds} rounds"
+        engine = create_engine(self.server) if self.server else None
+        report.heading(engine, {"deliveries": size, **more})
+        if engine:
+            engine.dispose()
+
+    @property
+    def servers(self) -> list[str]:
+        """Return the kind of the database server, if there is one."""
+        return [make_url(self.server).get_backend_name()] if self.server else []
+
+    @contextmanager
+    def book(self, *, silent: bool = False, **settings: str) -> Iterator[Flask]:
+        """Give a new book whose deliveries wait; afterwards check that each has arrived once."""
+        ports = [self.port] * (self.webhooks - self.hanging)
+        ports += [self.silent_port] * self.hanging if silent else []
+        self.receiver.reset()
+        with temp_book.fresh(self.server, **settings) as app:
+            temp_book.add_webhooks(ports)
+            temp_book.fill(app, self.count // self.webhooks)
+            yield app
+            self.check(db.engine)
+
+    def check(self, engine: Engine) -> None:
+        """End the bench unless each delivery was received and recorded once."""
+        check(recorded(engine)[0], self.answered, "on record")
+        check(self.receiver.count, self.answered, "received")
+
+    def usage_until_recorded(self, meter: Meter, began: datetime, engine: Engine, who: str) -> Usage:
+        """Wait until all is received and recorded; the time ends with the last record."""
+        waiting.until(lambda: self.receiver.count >= self.answered, who)
+        waiting.until(lambda: recorded(engine)[0] >= self.answered, who)
+        return meter.usage((recorded(engine)[1] - began).total_seconds())
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a run; the command gets them as `run`."""
+
+    @click.option("--count", type=POSITIVE, default=5000, show_default=True, help="Deliveries.")
+    @click.option("--webhooks", type=POSITIVE, default=8, show_default=True, help="Share the deliveries.")
+    @click.option("--rounds", type=POSITIVE, default=3, show_default=True, help="Rounds, interleaved.")
+    @click.option("--concurrency", type=POSITIVE, default=32, show_default=True, help="Threads of a process.")
+    @click.option("--delay", default=0.0, show_default=True, help="Seconds until a receiver answers.")
+    @functools.wraps(command)
+    def with_run(**given: Any) -> None:
+        names = ("count", "webhooks", "rounds", "concurrency", "delay", "server")
+        run = Run(**{name: given.pop(name) for name in names}, hanging=given.pop("hanging", 0))
+        command(run, **given)
+
+    return with_run
+
+
+def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[int]:
+    """Read `1,2` and repeated options alike."""
+    try:
+        found = [int(part) for value in values for part in value.split(",")]
+    except ValueError:
+        found = [0]
+    if min(found) < 1:
+        raise click.BadParameter("whole numbers from 1 on, such as 1,2")
+    return found
+
+
+def recorded(engine: Engine) -> tuple[int, datetime]:
+    """Return how many deliveries are processed, with one attempt, and when the last one was."""
+    with engine.connect() as connection:
+        count, last = connection.execute(text(RECORDED)).one()
+    return count, clock.from_text(last) if last else clock.now()
+
+
+def check(found: int, wanted: int, what: str) -> None:
+    """End the bench when a delivery is missing or doubled."""
+    if found != wanted:
+        raise click.ClickException(f"{found} deliveries are {what}, but it must be {wanted}, once each.")
