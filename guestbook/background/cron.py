@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from guestbook.background import running_pass
 from guestbook.background.running_pass import RunningPass
-from guestbook.inbound.outcome_counts import Counts
-from guestbook.inbound.processor import Inbox
+from guestbook.inbound.counts import Counts
+from guestbook.inbound.processor import Processor
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.settings import Settings
@@ -51,7 +51,7 @@ def run(
         if running is None:
             log.info("Another pass is running; it does the work.")
             return None
-        inbox = Inbox(engine, settings)
+        inbox = Processor(engine, settings)
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
         running.tally = dispatcher.tally
         if options.outbox:
@@ -66,7 +66,7 @@ def run(
 def _send(
     running: RunningPass,
     dispatcher: Dispatcher,
-    inbox: Inbox | None,
+    inbox: Processor | None,
     stay: bool,
     after_tick: Callable[[Tally], None] | None,
 ) -> None:

@@ -25,7 +25,7 @@ def bins() -> None:
 @click.argument("name", required=False)
 @click.option("--status", help="The status it answers, 200 by default.")
 @click.option("--body", help="The text it answers; none by default.")
-@click.option("--type", help=f"The content type of that: {', '.join(inbound_bins.TYPES)}.")
+@click.option("--type", help=f"The content type of that: {', '.join(inbound_bins.ANSWER_TYPES)}.")
 @click.option("--delay", metavar="SECONDS", help="Wait so long before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="Answer so many requests with 500 first, then as it is set.")
 @output.as_json

@@ -9,10 +9,10 @@ import click
 from guestbook.cli import app_command, output, row_lookup, secrets, webhooks_and_sources
 from guestbook.cli.help_sections import Group
 from guestbook.inbound import sources as inbound_sources
-from guestbook.inbound.template_presets import READY
-from guestbook.inbound.verification import TOKEN_HEADER
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
+from guestbook.lib.verification import TOKEN_HEADER
 from guestbook.queries import listing, source_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -38,7 +38,7 @@ action_option = click.option(
 template_option = click.option(
     "--template",
     metavar="TEXT",
-    help=f"A Jinja template that makes the comment, or the name of a ready one: {', '.join(READY)}.",
+    help=f"A Jinja template that makes the comment, or the name of a ready one: {', '.join(PRESETS)}.",
 )
 budget_option = click.option(
     "--budget",

@@ -1,1 +1,1 @@
-"""The book: sign it, moderate it, reply; the form and the spam rules."""
+"""Comments: sign the book, moderate, reply; the form and the spam rules."""

@@ -1,4 +1,4 @@
-"""The book: sign it, read it, moderate, answer. A comment and its events share one transaction."""
+"""The book: sign, read, moderate and answer. A comment and its deliveries share one transaction."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
@@ -19,10 +19,10 @@ from guestbook.settings import Settings
 from guestbook.storage.models import Comment, Origin, Reply
 
 REPLY_LIMIT = 4000  # characters
-# Bytes of a comment and its reply as JSON. With what stands around them the payload of a webhook stays under
-# 20 kB, which 4,000 emoji fill alone; so the longest comments leave less room for the reply than that.
+# Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
+# 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
 REPLIED_LIMIT = 19_000
-# With all that a page shows of them, in one query.
+# With all that a page shows, in one query.
 PUBLISHED = (
     select(Comment)
     .where(Comment.status == "published")
@@ -32,18 +32,18 @@ NEWEST = PUBLISHED.order_by(Comment.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CommentPage:
     """Some comments, newest first, and the id before which older ones begin (None at the end)."""
 
     comments: list[Comment]
     older: str | None
 
 
-def page(session: Session, before: str | None = None, limit: int = 20) -> Page:
-    """Return the published comments before that id, by keyset: as fast at the end as at the start."""
+def page(session: Session, before: str | None = None, limit: int = 20) -> CommentPage:
+    """Return the published comments before that id. The keyset makes every page equally fast."""
     query = NEWEST if before is None else NEWEST.where(Comment.id < before)
     rows = list(session.scalars(query.limit(limit + 1)))
-    return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return CommentPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def find(session: Session, comment_id: str) -> Comment | None:
@@ -52,14 +52,14 @@ def find(session: Session, comment_id: str) -> Comment | None:
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:
-    """Return the comment that this very form has made before, whatever its status."""
+    """Return the comment that this form has already made, whatever its status."""
     return session.scalars(select(Comment).where(Comment.form_key == form_key)).one_or_none()
 
 
 def sign(
     session: Session,
     draft: Draft,
-    verdict: Verdict,
+    verdict: Classification,
     *,
     form_key: str | None,
     settings: Settings,
@@ -67,7 +67,7 @@ def sign(
 ) -> Comment:
     """Add a comment and the deliveries of its events; the caller's transaction commits both or neither.
 
-    One that a webhook brought has an `origin`, which says whether our own webhooks are to hear of it.
+    One from a source has an `origin`, which says whether our own webhooks get its events.
     """
     comment = Comment(
         id=unit_of_work.new_id(),
@@ -91,19 +91,19 @@ def sign(
 
 
 def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
-    """Return those of the comments that are there, kept from others until the caller's transaction ends.
+    """Return the existing ones of these comments, locked until the caller's transaction ends.
 
-    So the second of two clicks finds what the first one did, and tells nobody again.
+    So the second of two clicks sees the first one's change, and makes no second event.
     """
     query = select(Comment).where(Comment.id.in_(comment_ids)).order_by(Comment.id).with_for_update()
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
 def move(session: Session, comment: Comment, status: str, settings: Settings) -> None:
-    """Publish a comment, hold it, throw it away or mark it as spam; receivers are told what changes for them.
+    """Publish a comment, hold it, trash it or mark it as spam, and publish the events.
 
-    `comment.created` when it comes from the spam, or nobody was told of it, to those that have not had it;
-    `comment.published` when it becomes visible, `comment.deleted` when it leaves for the trash or the spam.
+    `comment.created` if it leaves the spam or was never announced, for webhooks that have not had it;
+    `comment.published` if it becomes visible; `comment.deleted` if it goes to the trash or the spam.
     """
     was, was_known = comment.status, comment.is_known
     comment.status = status
@@ -118,7 +118,7 @@ def move(session: Session, comment: Comment, status: str, settings: Settings) ->
 
 
 def restore(session: Session, comment: Comment, settings: Settings) -> None:
-    """Bring a comment back from the trash or the spam, to where it was; another one stays where it is."""
+    """Move a comment from the trash or the spam back to where it was; others stay."""
     if not comment.is_known:
         move(session, comment, comment.home, settings)
 
@@ -126,7 +126,7 @@ def restore(session: Session, comment: Comment, settings: Settings) -> None:
 def edit(session: Session, comment: Comment, draft: Draft) -> None:
     """Correct name, website and message; raises Refused with a sentence for each wrong field.
 
-    A correction makes no event: receivers hear of what becomes of a comment, not of its commas.
+    A correction makes no event: events are about a comment's status, not its commas.
     """
     if draft.errors:
         raise Refused.of(draft.errors)
@@ -135,9 +135,9 @@ def edit(session: Session, comment: Comment, draft: Draft) -> None:
 
 
 def reply(session: Session, comment: Comment, message: str, settings: Settings) -> None:
-    """Answer a comment, change the answer or, with an empty one, take it away; raises Refused.
+    """Answer a comment, change the answer, or remove it with an empty one; raises Refused.
 
-    `comment.replied` tells of a new answer and of a changed one, if receivers know the comment.
+    A new or changed answer makes `comment.replied`, if receivers know the comment.
     """
     message = clean_text(message)
     if message == (comment.reply.message if comment.reply else ""):
@@ -154,10 +154,10 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
 
 
 def delete(session: Session, comment: Comment, settings: Settings) -> None:
-    """Remove a comment for good, with its words wherever they are; receivers hear of its end once.
+    """Remove a comment for good, with its words in all tables; `comment.deleted` reaches each webhook once.
 
-    `comment.deleted` goes out now if the comment stood in the book, or to those that it has not reached. It
-    holds no words either, and leaves when no earlier request about the comment can be under way any more.
+    Webhooks get it now if the comment was in the book, or if it has not reached them before. It holds no
+    words either, and waits until no earlier request about the comment can be under way.
     """
     connection, lease = session.connection(), retry_policy.lease(settings.timeout)
     left = erasure.erase(connection, comment.id, clock.now(), lease)
@@ -176,13 +176,13 @@ def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
     excess = len(told.encode()) - REPLIED_LIMIT
     if excess > 0:
         sentence = (
-            f"The comment is very long. For a webhook with both, take about {excess:,} letters out of this."
+            f"The comment is very long, and webhooks get both. Please remove about {excess:,} letters here."
         )
         raise Refused(sentence, field="reply")
 
 
 def _announce(session: Session, comment: Comment, settings: Settings) -> None:
-    """Tell that a comment is new, but nobody twice."""
+    """Publish `comment.created` for the webhooks that have not had it."""
     if comment.is_told:
         last_at = comment.last_announced_at
         already = outbox.webhooks_notified(

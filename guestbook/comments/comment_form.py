@@ -1,4 +1,4 @@
-"""What a visitor asks to write: the cleaned fields of the form, and for each wrong one the reason."""
+"""The form of a comment: its cleaned fields, and a sentence for each wrong one. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
 WEBSITE_LIMIT = 500  # characters, as in schema.sql
 MESSAGE_LIMIT = 4000  # characters; at four bytes each the payload of a webhook stays under 20 kB
 
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # with a digit it is the port of a host
-HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # before a digit it is the port of a host
+WEBSITE_HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")
 NEVER_IN_A_URL = re.compile(r"[\s<>\"\\\x00-\x1f\x7f]")  # browsers read \ as /, which hides the real host
 
 NOT_AN_ADDRESS = "This does not look like the address of a website, such as example.org."
 NOT_THE_WEB = "Only addresses that start with http:// or https:// can be linked."
-NOT_MAIL = "Please leave out the @ and what stands before it: this is for the address of a website."
+NOT_MAIL = "Please leave out the @ and the part before it: this is for the address of a website."
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The fields as they would be stored; on an error they still hold what was typed."""
+    """The fields as they would be stored; a wrong one still holds the typed text."""
 
     name: str
     website: str | None
@@ -33,7 +33,7 @@ class Draft:
 
 
 def read(fields: Mapping[str, str]) -> Draft:
-    """Read `name`, `website` and `message`; a field that is missing counts as empty."""
+    """Read `name`, `website` and `message`; a missing field is empty."""
     name = clean_line(fields.get("name", ""))
     website, wrong_website = _read_website(clean_line(fields.get("website", "")))
     message = clean_text(fields.get("message", ""))
@@ -42,12 +42,12 @@ def read(fields: Mapping[str, str]) -> Draft:
 
 
 def website_error(url: str) -> str | None:
-    """Say why this must not become a link, or None when it may."""
+    """Return the reason why this must not become a link, or None."""
     if sentence := validate.too_long("This address", url, WEBSITE_LIMIT):
         return sentence
     try:
         return _url_error(url)
-    except ValueError:  # urlsplit's word for brackets, ports and characters that no host has
+    except ValueError:  # urlsplit raises it for impossible brackets, ports and hosts
         return NOT_AN_ADDRESS
 
 
@@ -60,7 +60,7 @@ def _read_website(typed: str) -> tuple[str | None, str | None]:
 
 
 def _with_scheme(typed: str) -> str:
-    """Put https:// in front of what people type, `example.org`; leave alone what must be judged as it is."""
+    """Put https:// in front of a bare host, as people type it; leave other texts alone."""
     if typed.startswith("//"):
         return f"https:{typed}"
     if SCHEME.match(typed):
@@ -79,7 +79,7 @@ def _url_error(url: str) -> str | None:
         return NOT_MAIL
     if "[" in parts.netloc:
         IPv6Address(parts.hostname)
-    elif not HOST.fullmatch(parts.hostname):
+    elif not WEBSITE_HOST.fullmatch(parts.hostname):
         return NOT_AN_ADDRESS
     return None
 

@@ -1,1 +1,1 @@
-"""Webhooks that others send us: stored at once, processed by the pass. Sources and bins, too."""
+"""Webhooks that others send to us: stored at once, processed by the pass. Also sources and bins."""

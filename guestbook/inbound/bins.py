@@ -1,4 +1,4 @@
-"""Bins: make, change and empty them, and store what they catch."""
+"""Bins: add, change and empty them, and store their requests."""
 
 import json
 import secrets
@@ -17,25 +17,25 @@ from guestbook.lib.errors import Refused
 from guestbook.queue import erasure
 from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
 
-REQUESTS = 200  # kept for each bin; retention_rules.KEEP_BIN_REQUESTS says for how long
-KEPT = 256 * 1024  # bytes of a body
-HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: so a bin takes 100 MB at the most
-BODY_LIMIT = 4000  # characters of the answer's body
+REQUESTS_KEPT = 200  # for each bin; retention limits their age
+BODY_KEPT = 256 * 1024  # bytes of a body
+HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: a bin takes at most 100 MB
+ANSWER_BODY_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
 FAILURES_LIMIT = 1000
-FAILURE = 500  # the status of an answer that fails
-# What no browser takes for a page, whatever the body holds; HTML, SVG and XML are missing for that reason.
-TYPES = ("text/plain", "application/json", "application/x-www-form-urlencoded")
+FAILING_STATUS = 500  # the status of an answer that fails
+# No browser shows these as a page, whatever the body holds. HTML, SVG and XML are missing for that reason.
+ANSWER_TYPES = ("text/plain", "application/json", "application/x-www-form-urlencoded")
 CHARSET = "; charset=utf-8"
-UNNAMED = "bin"
+DEFAULT_NAME = "bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Caught:
-    """A request as it came in."""
+class CapturedRequest:
+    """A request as it arrived."""
 
     method: str
-    path: str  # what follows the token
+    path: str  # after the token
     query: str
     headers: Sequence[tuple[str, str]]
     body: bytes
@@ -43,8 +43,8 @@ class Caught:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a bin answers."""
+class BinAnswer:
+    """The answer of a bin."""
 
     status: int
     body: str
@@ -54,7 +54,7 @@ class Answer:
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Bin:
     """Add a bin from any of `name`, `status`, `body`, `type`, `delay` (seconds) and `fail` (times)."""
-    values = {"name": UNNAMED, **_checked(fields)}
+    values = {"name": DEFAULT_NAME, **_checked(fields)}
     bin_ = Bin(id=row_id or ids.new(), token=secrets.token_urlsafe(18), **values)
     session.add(bin_)
     session.flush()
@@ -70,13 +70,13 @@ def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
 
 
 def clear(session: Session, bin_id: str) -> int:
-    """Remove what a bin has caught; return how many requests."""
-    caught = session.connection().execute(delete_rows(BIN_REQUESTS).where(BIN_REQUESTS.c.bin_id == bin_id))
-    return caught.rowcount or 0
+    """Remove the requests of a bin; return how many."""
+    removed = session.connection().execute(delete_rows(BIN_REQUESTS).where(BIN_REQUESTS.c.bin_id == bin_id))
+    return removed.rowcount or 0
 
 
 def delete(session: Session, bin_: Bin) -> int:
-    """Remove a bin with what it has caught; return how many requests."""
+    """Remove a bin with its requests; return how many."""
     count = clear(session, bin_.id)
     session.delete(bin_)
     session.flush()
@@ -90,7 +90,7 @@ def count(session: Session, bin_id: str) -> int:
 
 
 def latest(session: Session, bin_id: str, limit: int, before: str | None = None) -> list[BinRequest]:
-    """Return requests of a bin, the newest first; those before that id, where one is given."""
+    """Return requests of a bin, the newest first; with `before` those before that id."""
     query = select(BinRequest).where(BinRequest.bin_id == bin_id).order_by(BinRequest.id.desc())
     if before is not None:
         query = query.where(BinRequest.id < before)
@@ -102,53 +102,53 @@ def find(session: Session, token: str) -> str | None:
     return session.scalar(select(Bin.id).where(Bin.token == token))
 
 
-def catch(session: Session, bin_id: str, caught: Caught) -> Answer | None:
-    """Store a request and return what is answered; None when the bin was deleted meanwhile.
+def capture(session: Session, bin_id: str, captured: CapturedRequest) -> BinAnswer | None:
+    """Store a request and return the answer; None if the bin was deleted meanwhile.
 
-    The bin's row is locked, so that of many requests at once each counts, and each sees what the others left.
+    The bin's row is locked, so each of many simultaneous requests counts.
     """
     lock = {"key_share": True}
     bin_ = session.get(Bin, bin_id, with_for_update=lock, populate_existing=True)
     if bin_ is None:
         return None
     answer = _answer(bin_)
-    row = _row(bin_id, caught, answer.status)
-    if row.event_id and erasure.is_erased(session.connection(), row.event_id, caught.received_at):
-        return answer  # it was on its way when its comment was deleted for good
+    row = _row(bin_id, captured, answer.status)
+    if row.event_id and erasure.is_erased(session.connection(), row.event_id, captured.received_at):
+        return answer  # its comment was deleted for good meanwhile, so nothing is kept
     session.add(row)
     session.flush()
     _drop_oldest(session, bin_id)
     return answer
 
 
-def _answer(bin_: Bin) -> Answer:
-    """Return what comes next, and count the failures down."""
+def _answer(bin_: Bin) -> BinAnswer:
+    """Return the next answer, and count the failures down."""
     delay = bin_.delay_milliseconds / 1000
     if bin_.failures_left > 0:
         bin_.failures_left -= 1
-        return Answer(FAILURE, "This bin is set to fail.\n", TYPES[0] + CHARSET, delay)
-    return Answer(bin_.answer_status, bin_.answer_body, bin_.answer_type, delay)
+        return BinAnswer(FAILING_STATUS, "This bin is set to fail.\n", ANSWER_TYPES[0] + CHARSET, delay)
+    return BinAnswer(bin_.answer_status, bin_.answer_body, bin_.answer_type, delay)
 
 
-def _row(bin_id: str, caught: Caught, answered: int) -> BinRequest:
-    packed, encoding = byte_text.pack(caught.body[:KEPT])
+def _row(bin_id: str, captured: CapturedRequest, answered: int) -> BinRequest:
+    packed, encoding = byte_text.pack(captured.body[:BODY_KEPT])
     return BinRequest(
         bin_id=bin_id,
-        method=caught.method,
-        path=caught.path,
-        query=caught.query,
-        headers=json.dumps(_first(caught.headers)),
+        method=captured.method,
+        path=captured.path,
+        query=captured.query,
+        headers=json.dumps(_first(captured.headers)),
         body=packed,
         encoding=encoding,
-        size=len(caught.body),
+        size=len(captured.body),
         answered=answered,
-        received_at=caught.received_at,
-        event_id=_event_id(caught.headers),
+        received_at=captured.received_at,
+        event_id=_event_id(captured.headers),
     )
 
 
 def _first(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return as many headers as are kept."""
+    """Return as many headers as may be kept."""
     sizes = accumulate(len(json.dumps(header)) + 2 for header in headers)
     return [header for header, size in zip(headers, sizes, strict=True) if size <= HEADERS_KEPT]
 
@@ -161,8 +161,8 @@ def _event_id(headers: Sequence[tuple[str, str]]) -> str | None:
 
 def _drop_oldest(session: Session, bin_id: str) -> None:
     rows = BIN_REQUESTS.c
-    too_many = select(rows.id).where(rows.bin_id == bin_id).order_by(rows.id.desc()).offset(REQUESTS)
-    old = session.scalars(too_many.limit(REQUESTS)).all()  # MariaDB knows no OFFSET within IN
+    too_many = select(rows.id).where(rows.bin_id == bin_id).order_by(rows.id.desc()).offset(REQUESTS_KEPT)
+    old = session.scalars(too_many.limit(REQUESTS_KEPT)).all()  # MariaDB knows no OFFSET within IN
     if old:
         session.connection().execute(delete_rows(BIN_REQUESTS).where(rows.id.in_(old)))
 
@@ -185,14 +185,14 @@ def _status(value: object) -> int:
 
 
 def _body(value: str) -> str:
-    if len(value) > BODY_LIMIT:
-        raise Refused(f"The body must have at most {BODY_LIMIT:,} characters.", field="body")
+    if len(value) > ANSWER_BODY_LIMIT:
+        raise Refused(f"The body must have at most {ANSWER_BODY_LIMIT:,} characters.", field="body")
     return validate.storable(value, field="body")
 
 
 def _type(value: str) -> str:
-    if value.partition(";")[0] not in TYPES:
-        raise Refused(f"The content type must be one of {', '.join(TYPES)}.", field="type")
+    if value.partition(";")[0] not in ANSWER_TYPES:
+        raise Refused(f"The content type must be one of {', '.join(ANSWER_TYPES)}.", field="type")
     return value if ";" in value else value + CHARSET
 
 

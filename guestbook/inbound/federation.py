@@ -1,7 +1,7 @@
-"""What another guestbook tells us. Pure.
+"""Read a comment of another guestbook. Pure.
 
-A comment has one home, the book in which it was signed, and its address there is its name everywhere: by it a
-book knows what it has already, and what was its own all along, however many books pass it on in a circle.
+A comment has one home, the book in which it was signed. Its address there is its name everywhere, so a book
+recognizes what it has already and what is its own, however many books pass it on in a circle.
 """
 
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from typing import Any
 
 from guestbook.comments import comment_form
 
-NO_NEWS = "The other book tells of this, and there is nothing to do here."
+NO_NEWS = "There is nothing to do for this event of the other book."
 NOT_PUBLIC = "It is not published in the other book."
-OURS = "It was written in this book."
+WRITTEN_HERE = "It was written in this book."
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RemoteComment:
     """A comment of another book."""
 
     home: str  # its address in the book in which it was signed
-    is_gone: bool  # it was taken out of the book that tells
-    skip: str | None  # why there is nothing to do with it
+    is_gone: bool  # the sending book removed it
+    skip: str | None  # why there is nothing to do
 
 
-def read(headers: Mapping[str, str], payload: Any, base_url: str) -> Told | None:
-    """Return the comment that another guestbook tells of; None when it is none, or tells of no comment."""
+def read(headers: Mapping[str, str], payload: Any, base_url: str) -> RemoteComment | None:
+    """Return the comment in an event of another guestbook; None for other senders and events."""
     event = headers.get("x-guestbook-event", "")
     comment = _dict(_dict(_dict(payload).get("data")).get("comment"))
     if not event.startswith("comment.") or not comment:
@@ -34,8 +34,8 @@ def read(headers: Mapping[str, str], payload: Any, base_url: str) -> Told | None
     if not isinstance(home, str) or comment_form.website_error(home):
         return None
     if home.startswith(f"{base_url}/"):
-        return Told(home, False, OURS)
-    return Told(home, event == "comment.deleted", _why_skip(event, comment))
+        return RemoteComment(home, False, WRITTEN_HERE)
+    return RemoteComment(home, event == "comment.deleted", _why_skip(event, comment))
 
 
 def _why_skip(event: str, comment: Mapping[str, Any]) -> str | None:

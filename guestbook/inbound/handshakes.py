@@ -1,20 +1,20 @@
-"""What senders demand before they send: an echo that shows that the URL is ours. Pure, and never raises."""
+"""The echo that some senders require first, as proof that the URL is ours. Pure, and never raises."""
 
 import hmac
 import json
 import re
 from collections.abc import Mapping
 
-BODY_LIMIT = 4096  # bytes of Slack's request
-CHALLENGE = re.compile("[!-~]{1,200}")  # printable ASCII: nothing that a browser could take for a page's line
+SLACK_BODY_LIMIT = 4096  # bytes of Slack's request
+PRINTABLE = re.compile("[!-~]{1,200}")  # ASCII that no browser takes for a page
 
 
 def slack_challenge(body: bytes) -> str | None:
-    """Return what to answer to Slack's `url_verification`; None when it is something else.
+    """Return the answer to Slack's `url_verification`, or None for other requests.
 
     https://api.slack.com/events/url_verification
     """
-    if len(body) > BODY_LIMIT:
+    if len(body) > SLACK_BODY_LIMIT:
         return None
     try:
         sent = json.loads(body.decode())
@@ -26,7 +26,7 @@ def slack_challenge(body: bytes) -> str | None:
 
 
 def meta_challenge(args: Mapping[str, str], token: str) -> str | None:
-    """Return what to answer to the GET of Meta's "Verification Requests" with this token; None otherwise.
+    """Return the answer to the GET of Meta's "Verification Requests" with this token, or None.
 
     https://developers.facebook.com/docs/graph-api/webhooks/getting-started
     """
@@ -38,7 +38,7 @@ def meta_challenge(args: Mapping[str, str], token: str) -> str | None:
 
 
 def is_ping(headers: Mapping[str, str]) -> bool:
-    """Whether GitHub only says that the webhook was made.
+    """Whether this is GitHub's test of a new webhook.
 
     https://docs.github.com/en/webhooks/webhook-events-and-payloads#ping
     """
@@ -46,4 +46,4 @@ def is_ping(headers: Mapping[str, str]) -> bool:
 
 
 def _challenge(value: object) -> str | None:
-    return value if isinstance(value, str) and CHALLENGE.fullmatch(value) else None
+    return value if isinstance(value, str) and PRINTABLE.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""What to search an inbound event by: its name, the sender's id for it, and who was behind it. Pure."""
+"""Read what identifies an inbound event: its name, the sender's id for it, and the person behind it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.
 
 # Headers that name the event. Gitea and Forgejo send GitHub's too, and mean the same.
 EVENT_HEADERS = ("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event")
-# An id is there to drop what came before, so only such headers count as are new with each delivery and the
-# same in all attempts at it. GitLab's Idempotency-Key is; X-Gitlab-Event-UUID is shared by several events.
+# An id finds repeats. So a header counts only if its value is new with each delivery and the same in all
+# attempts at it. GitLab's Idempotency-Key is; several events share one X-Gitlab-Event-UUID.
 ID_HEADERS = (
     *("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"),
     *("webhook-id", "svix-id", "idempotency-key"),
@@ -32,7 +32,7 @@ SENDER_PATHS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Metadata:
     """Clean, in one line each, and no longer than their columns; None where the sender says nothing."""
 
     event: str | None
@@ -40,9 +40,12 @@ class Facts:
     sender: str | None
 
 
-def extract(headers: Mapping[str, str], payload: object) -> Facts:
-    """Read the facts from the headers, whose names are in lower case, and the parsed body. Never raises."""
-    return Facts(
+NO_METADATA = Metadata(None, None, None)
+
+
+def extract(headers: Mapping[str, str], payload: object) -> Metadata:
+    """Read it from the headers, whose names are in lower case, and the parsed body. Never raises."""
+    return Metadata(
         _cleaned(_event(headers, payload), EVENT_LIMIT),
         _cleaned(_external_id(headers, payload), ID_LIMIT),
         _first(payload, SENDER_PATHS, SENDER_LIMIT),
@@ -97,5 +100,5 @@ def _at(payload: Any, *path: str) -> str | None:
 
 
 def _cleaned(text: str | None, limit: int) -> str | None:
-    # What is far too long is cut before it is cleaned, too: that takes time.
+    # A text that is far too long is also cut before it is cleaned, because cleaning takes time.
     return clean_line((text or "")[: limit * 8])[:limit].rstrip() or None

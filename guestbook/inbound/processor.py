@@ -1,56 +1,63 @@
-"""Work through the inbox: the pass's half that turns inward. The main thread does it, a batch at a time."""
+"""Process inbound events. An event's whole path, in order, is this file:
+
+    due event ──claim──▶ batch ──evaluate──▶ decisions ──act and record──▶ processed, or failed
+    └─ one transaction ─┘     no transaction open        └─── one transaction ───┘
+
+The main thread does it, a batch at a time. A kill at any point loses nothing: a lease runs out by itself, and
+an event's action commits together with its end. `evaluate` decides what to do, `actions` does it.
+"""
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, evaluate
-from guestbook.inbound.evaluate import Arrived, Judgement
-from guestbook.inbound.outcome_counts import Counts
-from guestbook.lib import clock, ids, retry_policy
+from guestbook.inbound import actions, claims, evaluate
+from guestbook.inbound.budget_recount import BudgetRecount
+from guestbook.inbound.claims import Claimed
+from guestbook.inbound.counts import Counts
+from guestbook.inbound.decision import InboundDecision
+from guestbook.inbound.evaluate import ReceivedEvent
+from guestbook.inbound.metadata import NO_METADATA
+from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, source_budget
+from guestbook.storage import database, database_errors
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
-BATCH_TIME = 0.1  # seconds after which no more of a batch is begun: the outbox waits meanwhile
-COUNT_EVERY = 1.0  # seconds between two looks at the sources' budgets
-REST = 0.02  # seconds between two batches, for the web's turn to write
-MOST_LOSSES = 10  # passes that may die over one event before it is left alone
+BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
+BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
+MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
 log = logging.getLogger(__name__)
 
-Batch = list[tuple[Arrived, Source]]
-Judged = tuple[Arrived, Source, Judgement]
+Decided = tuple[ReceivedEvent, Source, InboundDecision]
 
 
-class Inbox:
-    """One drain of the inbox. Each batch is claimed, judged without a transaction, and settled."""
+class Processor:
+    """One drain of the inbox."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
         self._name = ids.new()
         self._batches = 0
-        self._count_at = 0.0  # on the monotonic clock
-        self._is_to_count = False
-        self._size = BATCH  # of the next batch: fewer when not all of the last one could be begun in its time
+        self._size = BATCH  # of the next batch
+        self._recount = BudgetRecount(engine)
         self.counts = Counts()
 
     def anything_due(self, now: datetime) -> bool:
-        """Whether an enabled source has something to be worked through. It takes no write lock."""
+        """Whether an enabled source has something due. It takes no write lock."""
         with self._engine.connect() as connection:
-            return connection.execute(_sources_with_work(now).limit(1)).first() is not None
+            return connection.execute(claims.sources_with_due(now).limit(1)).first() is not None
 
     def next_due(self) -> datetime | None:
         """Return when something of an enabled source is due, or comes due as its lease ends."""
@@ -59,203 +66,152 @@ class Inbox:
             return min((due for due in connection.scalars(query) if due), default=None)
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
-        """Work through what is due, until that moment of the monotonic clock or until stop is set.
+        """Process what is due, until that moment of the monotonic clock or until stop is set.
 
         Return whether there may be more.
         """
         while time.monotonic() < until and not stop.is_set():
             more = self.work()
-            self._count_again()
+            self._recount.look()
             if not more:
-                return False
-            stop.wait(REST)
-        return True
+                return False  # nothing is due
+            stop.wait(BATCH_PAUSE)
+        return True  # the time is over
 
     def work(self) -> bool:
-        """Work through one batch; return whether there was one."""
+        """Process one batch; return whether there was one."""
         if not self.anything_due(clock.now()):
-            return False
-        batch = database.insist(self._engine, self._claim)
-        self.counts.add(self._do_all(batch))
-        return bool(batch)
+            return False  # an idle look takes no write lock
+        self._batches += 1
+        token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
+        counts = self._process(lambda at: claims.claim(at, token, turn=self._batches, limit=self._size))
+        if counts is None:
+            return False  # another pass has taken it
+        self.counts.add(counts)
+        return True
 
     def work_on(self, event_id: str, token: str) -> Counts:
-        """Work through one that was handed over under that token; nothing when it is not any more."""
-        counts = self._do_all(database.insist(self._engine, partial(self._take_over, event_id, token)))
-        self._count_again()
-        return counts
+        """Process the event that the relay handed over under that token, if it is still under it."""
+        counts = self._process(lambda at: claims.take_over(at, event_id, token))
+        self._recount.look()
+        return counts or Counts()
 
-    def _count_again(self) -> None:
-        """Let new events have the place of proven ones, as soon as they are."""
-        began = time.monotonic()
-        if self._is_to_count and began >= self._count_at:
-            self._is_to_count = False
-            source_budget.count_again(self._engine)
-            now = time.monotonic()
-            self._count_at = now + max(COUNT_EVERY, 20 * (now - began))
-
-    def _do_all(self, batch: Batch) -> Counts:
+    def _process(self, claim: Callable[[Connection], Claimed]) -> Counts | None:
+        """Claim, evaluate, act and record; None if nothing could be claimed."""
+        batch = database.insist(self._engine, claim)
         if not batch:
-            return Counts()
-        self._is_to_count = True
-        judged = list(self._judge_in_time(batch))
-        left = [event for event, _ in batch[len(judged) :]]
-        self._size = len(judged) if left else min(2 * self._size, BATCH)
-        counts, story = database.insist(self._engine, partial(self._settle, judged, left))
-        for line, fields in story:
+            return None
+        decided = list(self._evaluate_in_time(batch))
+        left = [event for event, _ in batch[len(decided) :]]
+        self._size = len(decided) if left else min(2 * self._size, BATCH)
+        counts = database.insist(self._engine, lambda at: self._record(at, decided, left))
+        self._recount.is_needed = True
+        for line, fields in counts.log_lines:
             log.info(line, extra=fields)
         return counts
 
-    def _take_over(self, event_id: str, token: str, connection: Connection) -> Batch:
-        rows = leases.handed_over(connection, INBOUND, {(event_id, token)})
-        if not rows:
-            return []
-        (row,) = rows
-        now, own = clock.now(), f"worker.{ids.new()}"
-        with Session(connection, join_transaction_mode="rollback_only") as session:
-            enabled = Source.id == row.source_id, Source.disabled_at.is_(None)
-            source = session.scalar(select(Source).where(*enabled))
-            session.expunge_all()
-        if source is None:
-            leases.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
-            return []
-        leases.take_over(connection, INBOUND, [event_id], until=now + retry_policy.INBOX_LEASE, token=own)
-        return [(Arrived.of(row, own), source)]
-
-    def _claim(self, connection: Connection) -> Batch:
-        now = clock.now()
-        self._batches += 1
-        token = f"{self._name}.{self._batches}"
-        with Session(connection, join_transaction_mode="rollback_only") as session:
-            sources = session.scalars(_sources_with_work(now, Source)).all()
-            session.expunge_all()
-        first = self._batches % len(sources) if sources else 0  # nobody is always the first to be served
-        taken: list[tuple[Row[Any], Source]] = []
-        for source in (*sources[first:], *sources[:first]):
-            room = self._size - len(taken)
-            if room:
-                mine = INBOUND.c.source_id == source.id
-                rows = leases.claim(connection, INBOUND, mine, now=now, limit=room)
-                taken += [(row, source) for row in rows]
-        taken = _suspects_alone(taken)
-        row_ids = [row.id for row, _ in taken]
-        leases.lease(connection, INBOUND, row_ids, now=now, until=now + retry_policy.INBOX_LEASE, token=token)
-        return [(Arrived.of(row, token), source) for row, source in taken]
-
-    def _judge_in_time(self, batch: Batch) -> Iterator[Judged]:
-        """Judge the first one in any case, and others as long as there is time."""
+    def _evaluate_in_time(self, batch: Claimed) -> Iterator[Decided]:
+        """Evaluate the first event in any case, and others while there is time."""
         end = time.monotonic() + BATCH_TIME
         for number, (event, source) in enumerate(batch):
             if number and time.monotonic() > end:
-                return
-            yield event, source, self._judge(event, source)
+                return  # the others are given back
+            yield event, source, self._evaluate(event, source)
 
-    def _judge(self, event: Arrived, source: Source) -> Judgement:
-        if event.losses >= MOST_LOSSES:
-            why = f"{event.losses} passes came to no end over this event, so it is left alone."
-            return Judgement(evaluate.NO_FACTS, is_genuine=True, was_verified=False, error=why)
+    def _evaluate(self, event: ReceivedEvent, source: Source) -> InboundDecision:
+        if event.lost_passes >= MOST_LOST_PASSES:
+            return _our_error(f"{event.lost_passes} passes ended in the middle of it, so it is left alone.")
         settings = self._settings
         try:
-            return evaluate.judge(event, source, base_url=settings.base_url, proof_key=settings.secret_key)
-        except Exception as error:  # a fault of ours over one event must not end the pass for all
-            why = f"It could not be worked through ({type(error).__name__})."
-            return Judgement(evaluate.NO_FACTS, is_genuine=True, was_verified=False, error=why)
+            return evaluate.evaluate(event, source, base_url=settings.base_url, proof_key=settings.secret_key)
+        except Exception as error:  # an error of ours over one event must not end the pass for all
+            return _our_error(f"It could not be processed ({type(error).__name__}).")
 
-    def _settle(
-        self, judged: Sequence[Judged], left: Sequence[Arrived], connection: Connection
-    ) -> tuple[Counts, list[tuple[str, dict[str, object]]]]:
-        counts, story = Counts(), []
+    def _record(
+        self, connection: Connection, decided: Sequence[Decided], left: Sequence[ReceivedEvent]
+    ) -> Counts:
+        """Act on each decision and finish its row; give back what was not begun."""
+        counts = Counts()
         if left:
             back = [{"row_id": event.id, "token": event.token, "due_at": event.due_at} for event in left]
             leases.release(connection, INBOUND, back, was_begun=False)
-        ours = leases.owned(connection, INBOUND, {event.id: event.token for event, _, _ in judged})
-        for event, source, judgement in judged:
-            if event.id in ours:
-                story.append(self._record(connection, event, source, judgement, counts))
-        return counts, story
+        ours = leases.owned(connection, INBOUND, {event.id: event.token for event, _, _ in decided})
+        for event, source, decision in decided:
+            if event.id in ours:  # or its lease has run out, and another pass has it
+                counts.count(event, source, *self._finish(connection, event, source, decision))
+        return counts
 
-    def _record(
-        self, connection: Connection, event: Arrived, source: Source, judgement: Judgement, counts: Counts
-    ) -> tuple[str, dict[str, object]]:
-        """Do the deed and finish the row, together or not at all; one that goes wrong fails alone."""
+    def _finish(
+        self, connection: Connection, event: ReceivedEvent, source: Source, decision: InboundDecision
+    ) -> tuple[InboundDecision, str | None]:
+        """Act and finish the row, both or neither; an event that the database refuses fails alone."""
         try:
             try:
-                note = self._do(connection, event, source, judgement)
-            except IntegrityError:  # another pass was a moment quicker: now it can be seen
-                note = self._do(connection, event, source, judgement)
+                return decision, self._in_savepoint(connection, event, source, decision)
+            except IntegrityError:  # another pass was a moment quicker: now its row can be seen
+                return decision, self._in_savepoint(connection, event, source, decision)
         except DBAPIError as error:
             if not database_errors.fault_of(error).is_of_one_row:
                 raise
-            note, judgement = None, _broken(judgement, error)
-            _finish(connection, event, judgement, error=judgement.error, **_proof(judgement, source))
-        return counts.note(event, source, judgement, note)
+            why = f"The database refused what came of it ({type(error.orig).__name__})."
+            refused = replace(decision, is_genuine=True, error=why)
+            _end(connection, event, refused, error=why, **_proof(refused, source))
+            return refused, None
 
-    def _do(self, connection: Connection, event: Arrived, source: Source, judgement: Judgement) -> str | None:
-        """Work in a savepoint, so that what one event does wrong undoes nothing of the others."""
+    def _in_savepoint(
+        self, connection: Connection, event: ReceivedEvent, source: Source, decision: InboundDecision
+    ) -> str | None:
+        """Undo nothing of the others if this event goes wrong."""
         with Session(connection, join_transaction_mode="create_savepoint") as session:
-            note = self._decide(session, event, source, judgement)
+            note = self._act(session, event, source, decision)
             session.commit()
             return note
 
-    def _decide(self, session: Session, event: Arrived, source: Source, judgement: Judgement) -> str | None:
-        connection = session.connection()
-        # A number that is not proven counts for nothing, or a stranger could use it up.
-        external_id = judgement.facts.external_id if judgement.is_genuine else None
-        before = actions.repeat_of(session, event.id, source.id, external_id)
+    def _act(
+        self, session: Session, event: ReceivedEvent, source: Source, decision: InboundDecision
+    ) -> str | None:
+        """Do what was decided and end the row; return the note."""
+        connection, proof = session.connection(), _proof(decision, source)
+        # An unproven id counts for nothing, or a stranger could use it up.
+        external_id = decision.metadata.external_id if decision.is_genuine else None
+        before = actions.earlier_event(session, event.id, source.id, external_id)
         if before and before.status != "failed":
-            return _skip(connection, event, judgement, before)
+            return _end_repeat(connection, event, decision, before)  # the sender sent it twice
         if before:
-            actions.take_number(session, before.id)
-        if judgement.error:
-            error = judgement.error[:ERROR_LIMIT]
-            _finish(
-                connection,
-                event,
-                judgement,
-                error=error,
-                external_id=external_id,
-                **_proof(judgement, source),
-            )
-            return None
-        done = actions.carry_out(session, event.id, source, judgement, self._settings)
+            actions.release_external_id(session, before.id)
+        if decision.error:
+            error = decision.error[:ERROR_LIMIT]
+            _end(connection, event, decision, error=error, external_id=external_id, **proof)
+            return None  # it fails, so nothing is done
+        done = actions.carry_out(session, event.id, source, decision, self._settings)
         values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id, "external_id": external_id}
-        _finish(connection, event, judgement, **values, **_proof(judgement, source))
+        _end(connection, event, decision, **values, **proof)
         if before:
             actions.note_comment(session, before.id, done.comment_id)
-        return done.note
+        return done.note  # it is done
 
 
-def _sources_with_work(now: datetime, what: Any = Source.id) -> Any:
-    """Select the enabled sources of which something is due."""
-    return select(what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
+def _our_error(why: str) -> InboundDecision:
+    return InboundDecision(NO_METADATA, is_genuine=True, was_verified=False, error=why)
 
 
-def _suspects_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any], Source]]:
-    """Leave one that a pass has come to no end with to itself: if it kills this one too, it fails alone."""
-    suspects = [one for one in taken if one[0].claims > one[0].attempts]
-    return suspects[:1] or taken
+def _proof(decision: InboundDecision, source: Source) -> dict[str, int]:
+    """Return the value that takes a proven event off its source's budget."""
+    return {"unproven_bytes": 0} if decision.proves(source) else {}
 
 
-def _broken(judgement: Judgement, error: DBAPIError) -> Judgement:
-    why = f"The database refused what came of it ({type(error.orig).__name__})."
-    return replace(judgement, is_genuine=True, error=why)
-
-
-def _proof(judgement: Judgement, source: Source) -> dict[str, int]:
-    """Return what takes an event off its source's budget; what nobody has proven stays on it."""
-    return {"unproven_bytes": 0} if judgement.proves(source) else {}
-
-
-def _skip(connection: Connection, event: Arrived, judgement: Judgement, before: Row[Any]) -> str:
-    """Finish a repeat, with the comment of the event that came before, so that erasure finds it too."""
+def _end_repeat(
+    connection: Connection, event: ReceivedEvent, decision: InboundDecision, before: Row[Any]
+) -> str:
+    """End a repeat with the comment of the event before it, so that erasure finds it too."""
     note = f"A repeat of {before.id}, so nothing was done."
-    _finish(connection, event, replace(judgement, error=None), note=note, comment_id=before.comment_id)
+    _end(connection, event, replace(decision, error=None), note=note, comment_id=before.comment_id)
     if before.erased_at:
         erasure.erase_inbound(connection, INBOUND.c.id == event.id, clock.now())
     return note
 
 
-def _finish(connection: Connection, event: Arrived, judgement: Judgement, **values: Any) -> None:
-    status = "failed" if judgement.error else "processed"
-    found = {"event": judgement.facts.event, "sender": judgement.facts.sender, "processed_at": clock.now()}
-    leases.finish(connection, INBOUND, [event.id], status, **found, **values)
+def _end(connection: Connection, event: ReceivedEvent, decision: InboundDecision, **values: Any) -> None:
+    status, found = "failed" if decision.error else "processed", decision.metadata
+    named = {"event": found.event, "sender": found.sender, "processed_at": clock.now()}
+    leases.finish(connection, INBOUND, [event.id], status, **named, **values)

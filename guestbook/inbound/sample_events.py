@@ -1,4 +1,4 @@
-"""Events as senders send them, to try a template before the first one has come. Pure."""
+"""Sample events of known senders, to try a template before a real one comes. Pure."""
 
 import json
 from typing import Any
@@ -11,8 +11,8 @@ _HOME = "https://other.example/comments/0198c0ffee0000000000000000000001"
 
 
 def of(verify: str) -> list[Sample]:
-    """Return what a sender of that kind would send."""
-    return list(_SAMPLES.get(verify, _PLAIN))
+    """Return samples of a sender of that kind."""
+    return list(_SAMPLES.get(verify, _PLAIN_EVENTS))
 
 
 def _json(payload: dict[str, Any], **headers: str) -> Sample:
@@ -57,7 +57,7 @@ _GITHUB = (
     ),
     _github("star", action="created"),
 )
-_GUESTBOOK = _json(
+_GUESTBOOK_EVENT = _json(
     {
         "type": "comment.published",
         "timestamp": "2026-01-31T23:59:59.123Z",
@@ -90,5 +90,7 @@ _SLACK = _json(
         "event": {"type": "message", "user": "U1", "channel": "C1", "text": "Hello from the harbour"},
     }
 )
-_PLAIN = (_json({"name": "Grace", "website": "https://grace.example", "message": "Hello from a script"}),)
-_SAMPLES = {"github": _GITHUB, "standard": (_GUESTBOOK,), "stripe": (_STRIPE,), "slack": (_SLACK,)}
+_PLAIN_EVENTS = (
+    _json({"name": "Grace", "website": "https://grace.example", "message": "Hello from a script"}),
+)
+_SAMPLES = {"github": _GITHUB, "standard": (_GUESTBOOK_EVENT,), "stripe": (_STRIPE,), "slack": (_SLACK,)}

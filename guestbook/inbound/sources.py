@@ -1,4 +1,4 @@
-"""The desk of sources, who send webhooks to us. Commands and buttons call these; what is wrong is refused."""
+"""Manage sources, which send webhooks to us. Commands and buttons call these; wrong values are refused."""
 
 import re
 import secrets
@@ -10,37 +10,30 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import verification
-from guestbook.inbound.signature_headers import Unproven
-from guestbook.inbound.template_presets import READY
-from guestbook.lib import clock, ids, signing, template_sandbox, text, unit_of_work, validate
+from guestbook.inbound.template_presets import PRESETS
+from guestbook.lib import clock, ids, template_sandbox, text, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.template_sandbox import TemplateFault
+from guestbook.lib.verification import TOKEN_HEADER
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.signature_headers import Unproven
 from guestbook.storage import batch_delete, database
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OVERLAP, VERIFY
 
 SECRET_LIMIT, HEADER_LIMIT = 200, 64  # characters, as in schema.sql
-LEAST_MB, MOST_MB = 2, 1000  # of a source's budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147
+LEAST_MB, MOST_MB = 2, 1000  # of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
 TOKEN_BYTES = 24  # of a source's URL
-DEFAULTS = {"github": "github", "standard": "guestbook", "token": "plain", "none": "plain"}  # of READY
-THEIRS = {  # senders who make the secret themselves: whose it is, and what they call it
-    "stripe": "the signing secret that Stripe shows",
-    "slack": "the signing secret that Slack shows under Basic Information",
-}
-MISTAKEN = {  # what people paste in its place, by how it begins
-    "stripe": (("sk_", "rk_", "pk_"), "a key of Stripe’s API; the signing secret begins with whsec_"),
-    "slack": (("xox", "xapp-"), "a token of Slack’s API; the signing secret is another, made of 32 letters"),
-}
+DEFAULTS = {"github": "github", "standard": "guestbook", "token": "plain", "none": "plain"}  # of PRESETS
 
-HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or take it for a hyphen
+HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or read it as a hyphen
 NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
 
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
     """Add one from `name`, `verify` and, where given, the other fields of `update`.
 
-    A secret is made where the sender does not make it; `template` is a text, or the name of a ready-made one.
+    A secret is made here unless the sender makes it. `template` is a text or the name of a ready-made one.
     """
     given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -55,7 +48,7 @@ def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none.
 
     They are `name`, `verify`, `secret`, `header`, `action`, `template`, `relayed` and `budget_mb`. A new
-    secret of the same kind is taken as `rotate` does; with another `verify` the old ones are over.
+    secret of the same kind is taken as `rotate` does; a new `verify` ends the old secrets at once.
     """
     _fill(source, fields)
     session.add(source)
@@ -69,20 +62,20 @@ def rotate(
     secret: str | None = None,
     overlap: timedelta = OVERLAP,
 ) -> None:
-    """Take a new secret, that one or one made here; the old one is good beside it for a while."""
+    """Take a new secret, given or made here; the old one stays valid for a while."""
     if source.verify == "none":
         raise Refused("This source verifies nothing, so it has no secret.", field="secret")
     fresh = _secret(source.verify, secret)
     if fresh == source.secret:
-        raise Refused("This is the secret that the source has already.", field="secret")
+        raise Refused("The source already has this secret.", field="secret")
     source.rotate_secret(fresh, now, overlap)
     session.flush()
 
 
 def delete(engine: Engine, source_id: str) -> int:
-    """Remove a source; its events go first, in bites, so that nobody waits. Returns how many.
+    """Remove a source; its events go first, in batches, so that nobody waits. Returns how many.
 
-    What they became, comments and deliveries, stays.
+    Their comments and deliveries stay.
     """
     count = 0
     mine = INBOUND.c.source_id == source_id
@@ -95,31 +88,31 @@ def delete(engine: Engine, source_id: str) -> int:
 
 
 def ready_name(template: str | None) -> str | None:
-    """Return which ready-made template this is, if it is one."""
-    return next((name for name, ready in READY.items() if ready == template), None)
+    """Return the name of the ready-made template that this is, if any."""
+    return next((name for name, ready in PRESETS.items() if ready == template), None)
 
 
 def template_for(verify: str, template: str | None) -> str:
-    """Return the text of a template that is given as a text, a name or not at all; refuses what is none."""
+    """Return the text of a template, given as a text, as a name or not at all; refuses a wrong one."""
     given = text.LINE_ENDS.sub("\n", template or "")
     if not given.strip():
         given = DEFAULTS.get(verify, "")
     if not given:
-        known = ", ".join(READY)
-        sentence = f"Write the template, which makes a comment of what comes, or name a ready one: {known}."
+        known = ", ".join(PRESETS)
+        sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
         raise Refused(sentence, field="template")
-    wording = READY.get(given.strip(), given)
+    wording = PRESETS.get(given.strip(), given)
     try:
-        fault = unit_of_work.ask(("source's template", wording), lambda: _fault(wording), "")
-    except unit_of_work.StillChanging as error:
-        raise Refused(str(error), field="template") from None
-    if fault:
-        raise Refused(fault, field="template")
+        error = unit_of_work.ask(("source's template", wording), lambda: _error_of(wording), "")
+    except unit_of_work.StillChanging as changed:
+        raise Refused(str(changed), field="template") from None
+    if error:
+        raise Refused(error, field="template")
     return validate.storable(wording, field="template")
 
 
-def _fault(wording: str) -> str:
-    """Return what is wrong with a template; it is read, which must not be done in a transaction."""
+def _error_of(wording: str) -> str:
+    """Return the error of a template. It is parsed, which must not happen in a transaction."""
     try:
         template_sandbox.check(wording)
     except TemplateFault as error:
@@ -128,7 +121,7 @@ def _fault(wording: str) -> str:
 
 
 def _fill(source: Source, fields: Mapping[str, Any]) -> None:
-    """Set what the fields say, or nothing; refuses with a sentence for each field that is wrong."""
+    """Set all fields, or none; refuses with a sentence for each wrong field."""
     verify = fields.get("verify", source.verify)
     action = fields.get("action", source.action)
     checks: dict[str, Callable[[], Any]] = {
@@ -156,10 +149,10 @@ def _set(source: Source, values: dict[str, Any], *, relayed: bool | None) -> Non
 
 
 def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
-    """Return the secret that the source shall have: the given one, the one that it has, or a new one."""
+    """Return the given secret, the present one, or a new one."""
     if verify == "none":
         if given:
-            sentence = "A source that verifies nothing has no secret; choose how it is verified."
+            sentence = "A source that verifies nothing has no secret. Choose how it is verified."
             raise Refused(sentence, field="secret")
         return None
     keeps = not given and verify == source.verify
@@ -167,40 +160,35 @@ def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
 
 
 def _secret(verify: str, given: str | None) -> str:
-    if not given and verify in THEIRS:
-        raise Refused(f"Paste {THEIRS[verify]}: only it proves who sends.", field="secret")
+    kind = VERIFICATION_KINDS.get(verify, VERIFICATION_KINDS["none"])
+    if not given and kind.secret_from:
+        raise Refused(f"Paste {kind.secret_from}: only it proves who sends.", field="secret")
     if not given:
-        return signing.new_secret() if verify == "standard" else secrets.token_urlsafe(32)
+        return kind.new_secret()
     secret = given.strip()
     if not secret or len(secret) > SECRET_LIMIT or not secret.isprintable():
         sentence = f"The secret must have 1 to {SECRET_LIMIT} characters, all in one line."
         raise Refused(sentence, field="secret")
-    beginnings, what = MISTAKEN.get(verify, ((), ""))
-    if secret.startswith(beginnings):
-        raise Refused(f"This is {what}.", field="secret")
+    if secret.startswith(kind.mistaken):
+        raise Refused(f"This is {kind.mistaken_for}.", field="secret")
     if verify == "token" and not secret.isascii():
-        raise Refused("A token travels in a header, so it must be plain ASCII.", field="secret")
-    if verify == "standard":
-        _check_standard(secret)
-    return secret
-
-
-def _check_standard(secret: str) -> None:
+        raise Refused("A token is sent in a header, so it must be plain ASCII.", field="secret")
     try:
-        verification.standard_key(secret)
+        kind.sign(secret, b"")
     except Unproven as error:
         raise Refused(str(error), field="secret") from None
+    return secret
 
 
 def _header(source: Source, verify: str, given: str | None) -> str | None:
     if verify != "token":
         if given:
-            raise Refused("Only a source that is verified by a token has a header for it.", field="header")
+            raise Refused("Only a source that is verified by a token has a header.", field="header")
         return None
-    name = (source.header or verification.TOKEN_HEADER) if given is None else given.strip()
-    name = name or verification.TOKEN_HEADER
+    name = (source.header or TOKEN_HEADER) if given is None else given.strip()
+    name = name or TOKEN_HEADER
     if not HEADER.fullmatch(name) or len(name) > HEADER_LIMIT:
-        sentence = f"A header’s name is made of letters, digits and hyphens, at most {HEADER_LIMIT}."
+        sentence = f"A header’s name has at most {HEADER_LIMIT} letters, digits and hyphens."
         raise Refused(sentence, field="header")
     if name.lower() in NO_PROOF:
         raise Refused(f"Every request has the header {name}, so it proves nothing.", field="header")
@@ -208,11 +196,13 @@ def _header(source: Source, verify: str, given: str | None) -> str | None:
 
 
 def _template(source: Source, verify: str, action: str, given: str | None) -> str | None:
-    """Return the template; one that is there stays while the action does not need it."""
+    """Return the template; it stays even if the action does not need it."""
     if action == "comment":
         return template_for(verify, source.template if given is None else given)
     if given and given.strip():
-        raise Refused(f"The action {action} needs no template; the action comment does.", field="template")
+        raise Refused(
+            f"The action {action} needs no template. Only the action comment does.", field="template"
+        )
     return source.template
 
 

@@ -1,4 +1,4 @@
-"""Ready-made templates, which turn what comes into comments: a repository's life, or another guestbook. Pure.
+"""Ready-made templates that turn events into comments: of repositories, or of another guestbook. Pure.
 
 A template gets `event`, `action`, `payload`, `sender` and `source`; it may set `name` and `website`, and its
 text becomes the message. No text, no comment. Gitea and Forgejo send the same fields as GitHub.
@@ -70,7 +70,7 @@ _GUESTBOOK = """\
 {% endif %}
 """
 
-# What a script of one's own sends: the fields of this book's form, as JSON or as a form, or a bare text.
+# For your own scripts: the fields of this book's form, as JSON or as a form, or plain text.
 _PLAIN = """\
 {% set fields = payload if payload is mapping else {} %}
 {% set name = fields.name if fields.name is string else sender or source %}
@@ -79,7 +79,7 @@ _PLAIN = """\
 {{ words if words is string else "" }}
 """
 
-READY = {
+PRESETS = {
     "github": _WHO + _PUSH + _ISSUES + _PULL_REQUEST + _RELEASE + _STAR,
     "github-push": _WHO + _PUSH,
     "github-issues": _WHO + _ISSUES,

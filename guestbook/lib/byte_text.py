@@ -1,4 +1,4 @@
-"""Bytes that anybody may have sent, kept in a text column so that they come back byte for byte."""
+"""Keep any bytes in a text column, so that they come back byte for byte."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ ENCODINGS = (TEXT, BASE64)
 
 
 def pack(body: bytes) -> tuple[str, str]:
-    """Return the column's text and its encoding: `text` for UTF-8 without NUL, which PostgreSQL refuses."""
+    """Return the column's text and its encoding: `text` for UTF-8 without NUL (PostgreSQL refuses NUL)."""
     if b"\0" not in body:
         try:
             return body.decode(), TEXT
@@ -18,8 +18,8 @@ def pack(body: bytes) -> tuple[str, str]:
 
 
 def unpack(packed: str | bytes, encoding: str) -> bytes:
-    """Return the bytes that were packed; of what somebody garbled by hand, the column's own bytes."""
-    if isinstance(packed, bytes):  # SQLite gives back bytes where somebody stored such by hand
+    """Return the packed bytes. If somebody changed the row by hand, return the column's own bytes."""
+    if isinstance(packed, bytes):  # SQLite returns bytes if somebody stored bytes by hand
         return packed
     if encoding == BASE64:
         try:

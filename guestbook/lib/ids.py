@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ID = re.compile("[0-9a-f]{32}")
+URL_TOKEN = re.compile("[0-9A-Za-z_-]{1,64}")  # the secret part of the URL of a source or a bin
 
 
 def new() -> str:

@@ -1,12 +1,12 @@
-"""What strangers type, made fit to be stored and shown: nothing that hides, reorders or breaks.
+"""Clean the text of strangers: no invisible, reordering or broken characters.
 
-Characters are escaped where they are shown, never here: the stored text is what was meant.
+Pages escape when they show; the stored text is never escaped.
 """
 
 import re
 import unicodedata
 
-MARKS_IN_A_ROW = 4  # pointed and accented Hebrew needs as many; towers of marks (zalgo) need more
+MARKS_IN_A_ROW = 4  # Hebrew with points and accents needs four; towers of marks (zalgo) have more
 BLANK_LINES = 2
 
 NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
@@ -15,24 +15,24 @@ UNWANTED = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls but tab and line feed: PostgreSQL refuses NUL, XML the others
     "\xad\u180e\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\u3164\uffa0"  # invisible, so two names could look alike
-    "\u202a-\u202e\u2066-\u2069\u206a-\u206f"  # turn the direction of the text that follows
+    "\u202a-\u202e\u2066-\u2069\u206a-\u206f"  # change the direction of the following text
     "\ud800-\udfff"  # half a character, which no database takes
     "\ufdd0-\ufdef" + NONCHARACTERS + "]"
 )
 # Zero-width joiner and non-joiner stay: emoji and Persian need them. One is enough, and none at an edge.
 MORE_JOINERS = re.compile("(?<=[\u200c\u200d])[\u200c\u200d]+|^(?:\\s*[\u200c\u200d])+")
 EDGE = "\u200c\u200d" + "".join(filter(str.isspace, map(chr, range(0x3001))))
-# Tags spell the flags of Scotland and Wales, and elsewhere text that nobody sees.
-TAGS = re.compile("(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0001-\U000e007f]+")
+# Tags spell the flags of Scotland and Wales. Elsewhere they are invisible text.
+EMOJI_TAGS = re.compile("(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0001-\U000e007f]+")
 EMPTY_LOOKING = frozenset("\u115f\u1160\u2800")  # Hangul fillers and the empty Braille cell
-UNSEEN = frozenset(("Cc", "Cf", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))
+UNSEEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))
 
 
 def clean_text(text: str) -> str:
-    """Return a message in NFC, its lines ending in LF, trimmed; "" when there is nothing to be seen."""
+    """Return a message in NFC, trimmed, with LF line ends; "" if nothing is visible."""
     text = LINE_ENDS.sub("\n", text).replace("\t", " ")
-    text = TAGS.sub("", UNWANTED.sub("", text))
-    # Before, for normalizing sorts marks, slowly when there are many; after, for it takes some apart.
+    text = EMOJI_TAGS.sub("", UNWANTED.sub("", text))
+    # Thin out before, because normalizing sorts many marks slowly, and after, because it splits some.
     text = _thin_marks(unicodedata.normalize("NFC", _thin_marks(text)))
     text = "\n".join(MORE_JOINERS.sub("", line.rstrip(EDGE)) for line in text.split("\n"))
     text = re.sub(rf"\n{{{BLANK_LINES + 2},}}", "\n" * (BLANK_LINES + 1), text).strip()
@@ -45,7 +45,7 @@ def clean_line(text: str) -> str:
 
 
 def _thin_marks(text: str) -> str:
-    """Drop the marks that stand on a character beyond the fourth; joiners in between do not hide them."""
+    """Drop the marks of a character after the fourth; joiners between them do not count."""
     kept = []
     row = 0
     for character in text:
@@ -60,7 +60,7 @@ def _thin_marks(text: str) -> str:
 
 
 def _can_be_seen(character: str) -> bool:
-    return unicodedata.category(character) not in UNSEEN and character not in EMPTY_LOOKING
+    return unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in EMPTY_LOOKING
 
 
 def printable(text: str) -> str:
@@ -69,5 +69,5 @@ def printable(text: str) -> str:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """Return the number with its noun: `1 delivery`, `2,000 comments`; `many` is for those that take no s."""
+    """Return the number with its noun: `1 delivery`, `2,000 comments`; `many` is for nouns without s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

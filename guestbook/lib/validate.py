@@ -9,7 +9,7 @@ from guestbook.lib import text
 from guestbook.lib.errors import Refused
 
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
-NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+TYPED_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes half a character, and PostgreSQL no NUL
 
 Check = Callable[[Any], Any]
@@ -57,7 +57,7 @@ def one_of(known: Collection[str], value: str, *, field: str, noun: str) -> str:
 def number(value: object, least: float, most: float, *, field: str, what: str, whole: bool = True) -> float:
     """Check a number that was typed or sent, such as "5" or 2.5. Its sentence begins with `what`."""
     typed = str(value).strip()
-    read = float(typed) if NUMBER.fullmatch(typed) else -1.0
+    read = float(typed) if TYPED_NUMBER.fullmatch(typed) else -1.0
     if not least <= read <= most or (whole and read % 1):
         raise Refused(f"{what} from {least:g} to {most:,g}.", field=field)
     return read

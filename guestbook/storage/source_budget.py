@@ -1,7 +1,7 @@
-"""How many bytes a source's unproven events may take, so that a stranger with its URL cannot fill the disk.
+"""Limit the bytes of a source's unproven events, so that a stranger with its URL cannot fill the disk.
 
-An event is unproven while it waits, when it was refused, and always where the source verifies nothing. The
-source's row has the sum, because the door cannot add up a table for each request.
+An event is unproven while it waits, if it was refused, and always if the source verifies nothing. The
+source's row has the sum, because the receiver cannot add up a table for each request.
 """
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, select, update
@@ -11,41 +11,41 @@ from guestbook.storage.models import INBOUND, SOURCES, Source
 from guestbook.storage.models.delivery import STATUSES
 
 MEGABYTE = 1_000_000  # bytes
-PER_EVENT = 1000  # bytes that are counted for a row, beside its body and its headers
+PER_EVENT = 1000  # bytes of a row besides its body and its headers
 DROPPED_AT_ONCE = 500  # events, to make room for one
-FREED = 20  # one part in so many of a budget is freed beside what is needed, or each request would drop some
+FREED_SHARE = 20  # one part in so many of a budget is freed in addition, or each request would drop some
 FINAL = tuple(status for status in STATUSES if status != "new")
 
 
 def size_of(headers: str, payload: str) -> int:
-    """Return what an event takes, of its headers and its payload as they are stored."""
+    """Return the bytes of an event, from its stored headers and payload."""
     return PER_EVENT + len(headers.encode(errors="replace")) + len(payload.encode(errors="replace"))
 
 
 def taken(source: Source) -> str:
-    """Return what the source's unproven events take, in words."""
+    """Return the bytes of the source's unproven events, in words."""
     return f"{source.unproven_bytes / MEGABYTE:.1f} of {source.budget_mb} MB"
 
 
 def is_full(source: Source) -> bool:
-    """Whether the next event of any length may find no room."""
+    """Whether there may be no room for the next event."""
     return source.unproven_bytes + PER_EVENT > source.budget_mb * MEGABYTE
 
 
 def take(connection: Connection, source_id: str, size: int, most: int) -> bool:
-    """Count so many bytes more for the source; False when that is more than it may have."""
+    """Count so many bytes more for the source; False if that exceeds `most`."""
     rows = SOURCES.c
     change = update(SOURCES).where(rows.id == source_id, rows.unproven_bytes + size <= most)
     return bool(connection.execute(change.values(unproven_bytes=rows.unproven_bytes + size)).rowcount)
 
 
 def may_make_room(connection: Connection, source_id: str) -> bool:
-    """Whether something of the source may be dropped. It takes no lock."""
+    """Whether an event of the source may be dropped. It takes no lock."""
     return connection.execute(select(INBOUND.c.id).where(*_droppable(source_id)).limit(1)).first() is not None
 
 
 def make_room(connection: Connection, source_id: str, size: int, most: int) -> None:
-    """Drop the oldest unproven events that are worked through, as many as it needs for so many bytes."""
+    """Drop the oldest processed unproven events, as many as are needed for so many bytes."""
     rows = SOURCES.c
     used = connection.scalar(select(rows.unproven_bytes).where(rows.id == source_id).with_for_update()) or 0
     missing = used + size - most
@@ -54,7 +54,7 @@ def make_room(connection: Connection, source_id: str, size: int, most: int) -> N
     oldest = select(INBOUND.c.id, INBOUND.c.unproven_bytes).where(*_droppable(source_id))
     dropped, freed = [], 0
     for row in connection.execute(oldest.order_by(INBOUND.c.id).limit(DROPPED_AT_ONCE)):
-        if freed >= missing + most // FREED:
+        if freed >= missing + most // FREED_SHARE:
             break
         dropped.append(row.id)
         freed += row.unproven_bytes
@@ -64,8 +64,8 @@ def make_room(connection: Connection, source_id: str, size: int, most: int) -> N
         connection.execute(change.values(unproven_bytes=max(0, used - freed)))
 
 
-def count_again(engine: Engine) -> None:
-    """Set right the sums that passes, retention and people have made wrong, by proving or removing events."""
+def recount(engine: Engine) -> None:
+    """Correct the sums after passes, retention and people have proven or removed events."""
     sums = select(SOURCES.c.id, SOURCES.c.unproven_bytes, _sum(SOURCES.c.id).scalar_subquery().label("found"))
     with engine.connect() as connection:  # this look takes no lock
         wrong = [row.id for row in connection.execute(sums) if row.unproven_bytes != row.found]

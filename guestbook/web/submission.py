@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.auth import rate_limit
 from guestbook.comments import book, spam
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
@@ -34,12 +34,12 @@ class TooManyComments(Refused):
 def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
     """Store a comment, or give back the one that this form and this text have made; raises TooMany."""
     moderation = current.preferences().moderation
-    verdict = spam.verdict(entry, trap=trap, age=age, moderation=moderation)
+    classification = spam.classify(entry, trap=trap, age=age, moderation=moderation)
     try:
-        return _store(entry, verdict, form_key)
+        return _store(entry, classification, form_key)
     except IntegrityError:
         # The key is unique: this is the second click of two. Or the owner has just deleted a webhook.
-        return _made_before(form_key) or _store(entry, verdict, form_key)
+        return _made_before(form_key) or _store(entry, classification, form_key)
     except TooManyComments:
         # The first click may have been the last one that this network had.
         if comment := _made_before(form_key):
@@ -47,11 +47,11 @@ def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) 
         raise
 
 
-def _store(entry: Draft, verdict: Verdict, form_key: str | None) -> Comment:
+def _store(entry: Draft, classification: Classification, form_key: str | None) -> Comment:
     settings = current.settings()
     with writing() as session:
         _count(session, settings)
-        return book.sign(session, entry, verdict, form_key=form_key, settings=settings)
+        return book.sign(session, entry, classification, form_key=form_key, settings=settings)
 
 
 def _count(session: Session, settings: Settings) -> None:

@@ -6,14 +6,14 @@ import pytest
 from flask import Flask
 
 from guestbook.comments import book
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.queries import listing
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import factories
 
 COLUMNS = {"id", "name", "website", "message", "status", "reason", "created_at", "reply"}
-HELD = Verdict("held", "It holds 9 links.")
+HELD = Classification("held", "It holds 9 links.")
 
 
 def test_an_empty_list_says_so(shell: Shell) -> None:

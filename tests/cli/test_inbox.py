@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.inbound import verification
-from guestbook.lib import clock
+from guestbook.lib import clock, verification
 from guestbook.queue import requeue
 from guestbook.storage.models import InboundEvent
 from tests.cli.conftest import Process, Shell
@@ -138,7 +137,7 @@ def test_show_tells_headers_payload_and_how_it_was_verified(shell: Shell, source
         "note            Logged.\n",
         "\nHeaders\n",
         "x-github-event       issues\n",
-        "\nVerification: The signature in X-Hub-Signature-256 fits the current secret.\n",
+        "\nVerification: The signature in X-Hub-Signature-256 matches the current secret.\n",
         "\nPayload (JSON, 48 bytes)\n",
         '\n  "issue": {\n    "title": "Zoë"\n',
     ):
@@ -147,14 +146,14 @@ def test_show_tells_headers_payload_and_how_it_was_verified(shell: Shell, source
     assert set(document) == COLUMNS | {"verification"}
     assert (document["payload"], document["encoding"]) == (BODY, "text")
     assert document["verification"]["ok"] is True
-    assert {"name": "Secret", "value": "the current secret fits"} in document["verification"]["steps"]
+    assert {"name": "Secret", "value": "the current secret matches"} in document["verification"]["steps"]
     assert SECRET not in said + str(document)
 
 
 def test_show_says_why_a_signature_does_not_fit(shell: Shell, source: str) -> None:
     key = factories.inbound(source, headers=signed(secret="another"), payload=BODY)
     said = shell("inbox", "show", key)
-    assert "Verification: The signature in X-Hub-Signature-256 does not fit this source's secret" in said
+    assert "Verification: The signature in X-Hub-Signature-256 does not match this source's secret" in said
     assert shell.json("inbox", "show", key)["verification"]["ok"] is False
 
 

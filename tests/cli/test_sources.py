@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.queries import listing
 from guestbook.storage.database import db
@@ -79,9 +79,9 @@ def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
 
 
 def test_a_ready_made_template_is_named(shell: Shell) -> None:
-    assert added(shell, "--action", "comment")["template"] == READY["github"]
+    assert added(shell, "--action", "comment")["template"] == PRESETS["github"]
     row = added(shell, "--action", "comment", "--template", "github-star")
-    assert row["template"] == READY["github-star"]
+    assert row["template"] == PRESETS["github-star"]
 
 
 def test_what_is_sent_to_the_printed_url_is_taken(shell: Shell, client: FlaskClient) -> None:
@@ -190,7 +190,7 @@ def test_update_changes_what_is_named_and_prints_a_new_secret(shell: Shell) -> N
         "sources", "update", row["id"], "--name", "Other", "--action", "comment", "--notify-webhooks"
     ) == (f"Updated source {row['id']}.\n")
     after = shown(shell, row["id"])
-    assert (after["name"], after["template"]) == ("Other", READY["github"])
+    assert (after["name"], after["template"]) == ("Other", PRESETS["github"])
     assert after["relayed_since"]
     assert after["secret"] == row["secret"]
     said = shell("sources", "update", row["id"], "--verify", "token", "--no-notify-webhooks")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.storage import database
@@ -24,8 +24,8 @@ from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from tests.support import factories
 from tests.support.amount import examples
 
-HELD = Verdict("held", "It holds 9 links.")
-SPAM = Verdict("spam", "The hidden field was filled in.")
+HELD = Classification("held", "It holds 9 links.")
+SPAM = Classification("spam", "The hidden field was filled in.")
 DRAFT = Draft("Ada", None, "Hello", {})
 
 
@@ -94,7 +94,7 @@ def test_nothing_is_seen_before_the_commit() -> None:
     ],
 )
 def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_it(
-    verdict: Verdict, told: list[str]
+    verdict: Classification, told: list[str]
 ) -> None:
     factories.webhook(events="comment.created comment.published comment.deleted")
     comment = factories.the(Comment, factories.sign(verdict=verdict))
@@ -113,7 +113,7 @@ def test_why_it_was_held_is_not_told() -> None:
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("verdict", "told"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
-def test_who_was_told_of_a_comment_is_told_of_its_end(verdict: Verdict, told: bool) -> None:
+def test_who_was_told_of_a_comment_is_told_of_its_end(verdict: Classification, told: bool) -> None:
     factories.webhook(events="comment.deleted")
     comment_id = factories.sign(verdict=verdict)
     with database.writing() as session:
@@ -160,7 +160,7 @@ def test_a_last_page_that_is_full_has_none_after_it() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_only_the_published_are_shown(status: str) -> None:
-    hidden = factories.sign(verdict=Verdict(status, None))
+    hidden = factories.sign(verdict=Classification(status, None))
     shown = factories.sign()
     assert [row.id for row in book.page(db.session()).comments] == [shown]
     assert book.find(db.session(), hidden) is None
@@ -196,7 +196,9 @@ def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
     ],
 )
 @pytest.mark.usefixtures("app")
-def test_a_move_tells_what_changes_for_the_receivers(verdict: Verdict, to: str, told: list[str]) -> None:
+def test_a_move_tells_what_changes_for_the_receivers(
+    verdict: Classification, to: str, told: list[str]
+) -> None:
     comment_id = factories.sign(verdict=verdict)
     factories.webhook(events="comment.created comment.published comment.deleted")
     move(comment_id, to)
@@ -250,7 +252,7 @@ MOVES = st.lists(st.sampled_from(["published", "held", "spam", "trash", "restore
 @given(st.sampled_from([factories.PUBLISHED, HELD, SPAM]), MOVES)
 @pytest.mark.usefixtures("app")
 def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(
-    verdict: Verdict, moves: list[str]
+    verdict: Classification, moves: list[str]
 ) -> None:
     hooks = [factories.webhook()]
     comment_id = factories.sign(verdict=verdict)
@@ -292,7 +294,7 @@ def move(comment_id: str, to: str) -> None:
         (factories.PUBLISHED, "spam", "published"),
     ],
 )
-def test_a_comment_is_restored_to_where_it_was(verdict: Verdict, thrown: str, back: str) -> None:
+def test_a_comment_is_restored_to_where_it_was(verdict: Classification, thrown: str, back: str) -> None:
     comment_id = factories.sign(verdict=verdict)
     move(comment_id, thrown)
     restore(comment_id)

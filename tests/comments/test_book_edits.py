@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from guestbook.comments import book, comment_form
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
@@ -86,7 +86,7 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("status", "told"), [("held", 1), ("spam", 0), ("trash", 0)])
 def test_an_answer_is_told_to_who_knows_the_comment(status: str, told: int) -> None:
-    comment_id = factories.sign(verdict=Verdict(status, None))
+    comment_id = factories.sign(verdict=Classification(status, None))
     factories.webhook(events=ALL)
     reply(comment_id, "Hm.")
     assert events() == ["comment.replied"] * told

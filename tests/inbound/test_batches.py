@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from guestbook.inbound import processor
-from guestbook.inbound.processor import Inbox
+from guestbook.inbound.processor import Processor
 from guestbook.storage.database import db
 from tests.support import inbound_factories
 
@@ -19,7 +19,7 @@ def test_a_batch_that_takes_long_gives_back_what_it_has_not_begun(
         inbound_factories.post(client, {"text": word})
     due = [one.due_at for one in inbound_factories.rows()]
     monkeypatch.setattr(processor, "BATCH_TIME", 0)
-    inbox = Inbox(db.engine, each_app.config["GUESTBOOK"])
+    inbox = Processor(db.engine, each_app.config["GUESTBOOK"])
     inbox.work()
     first, *others = inbound_factories.rows()
     assert first.status == "processed"

@@ -13,7 +13,7 @@ from sqlalchemy import event, select
 
 from guestbook.background import retention
 from guestbook.inbound import bins
-from guestbook.inbound.bins import Answer, Caught
+from guestbook.inbound.bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import again, db, writing
@@ -28,14 +28,14 @@ def made(**fields: Any) -> str:
         return bins.add(session, fields).id
 
 
-def caught(number: int = 0, **changes: Any) -> Caught:
+def caught(number: int = 0, **changes: Any) -> CapturedRequest:
     values = {"method": "POST", "path": f"/{number}", "query": "", "headers": [("Host", "x")], "body": b"{}"}
-    return Caught(**{**values, "received_at": clock.now(), **changes})
+    return CapturedRequest(**{**values, "received_at": clock.now(), **changes})
 
 
-def catch(bin_id: str, request: Caught) -> Answer | None:
+def catch(bin_id: str, request: CapturedRequest) -> BinAnswer | None:
     with writing() as session:
-        return bins.catch(session, bin_id, request)
+        return bins.capture(session, bin_id, request)
 
 
 def kept(bin_id: str) -> list[BinRequest]:
@@ -87,7 +87,7 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
     bin_id, body = made(), b"!" + filling * 300_000
     catch(bin_id, caught(body=body))
     [row] = kept(bin_id)
-    assert (row.kept, row.size) == (body[: bins.KEPT], len(body))
+    assert (row.kept, row.size) == (body[: bins.BODY_KEPT], len(body))
 
 
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
@@ -103,7 +103,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
 def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     each_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bins, "REQUESTS", 10)
+    monkeypatch.setattr(bins, "REQUESTS_KEPT", 10)
     full, other = made(), made()
     catch(other, caught())
     for number in range(9):
@@ -181,9 +181,9 @@ def test_each_has_a_url_that_nobody_guesses() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_bin_answers_as_it_is_set() -> None:
     bin_id = made(name=" My  bin ", status="418", body="[1]\n", type="application/json", delay="1.25", fail=1)
-    failed = Answer(500, "This bin is set to fail.\n", "text/plain; charset=utf-8", 1.25)
+    failed = BinAnswer(500, "This bin is set to fail.\n", "text/plain; charset=utf-8", 1.25)
     assert catch(bin_id, caught()) == failed
-    assert catch(bin_id, caught()) == Answer(418, "[1]\n", "application/json; charset=utf-8", 1.25)
+    assert catch(bin_id, caught()) == BinAnswer(418, "[1]\n", "application/json; charset=utf-8", 1.25)
     assert db.session.get_one(Bin, bin_id).name == "My bin"
 
 

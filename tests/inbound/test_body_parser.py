@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.body_parser import DEPTH_LIMIT, UNPACKED_LIMIT, BodyFault, parse
+from guestbook.inbound.body_parser import DEPTH_LIMIT, UNPACKED_LIMIT, BodyError, parse
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -52,7 +52,7 @@ def test_githubs_form_gives_the_json_inside() -> None:
 
 def test_a_payload_that_is_no_json_is_a_field_like_others() -> None:
     assert parse(FORM, b"payload=hello") == {"payload": "hello"}
-    with pytest.raises(BodyFault, match="not valid JSON"):
+    with pytest.raises(BodyError, match="not valid JSON"):
         parse(FORM, b"payload={hello")
 
 
@@ -105,7 +105,7 @@ def test_a_compressed_body_is_unpacked(encoding: str, pack: object) -> None:
     ids=["plain", "cut off", "two in a row", "empty", "garbage", "unknown", "twice", "nonsense"],
 )
 def test_what_cannot_be_unpacked_is_refused(encoding: str, body: bytes) -> None:
-    with pytest.raises(BodyFault, match="compressed"):
+    with pytest.raises(BodyError, match="compressed"):
         parse({**JSON, "content-encoding": encoding}, body)
 
 
@@ -115,13 +115,13 @@ def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
     bomb = pack(b" " * 500_000_000)
     assert len(bomb) < 1_000_000
     start = time.thread_time()
-    with pytest.raises(BodyFault, match=f"more than {UNPACKED_LIMIT:,} bytes"):
+    with pytest.raises(BodyError, match=f"more than {UNPACKED_LIMIT:,} bytes"):
         parse({**JSON, "content-encoding": encoding}, bomb)
     assert time.thread_time() - start < 1
 
 
 def test_a_form_of_countless_escapes_is_refused_before_it_takes_up_the_memory() -> None:
-    with pytest.raises(BodyFault, match="more than 200,000 characters"):
+    with pytest.raises(BodyError, match="more than 200,000 characters"):
         parse(FORM, b"a=" + b"%41" * 300_000)
     assert parse(FORM, b"a=" + b"%41" * 1000) == {"a": "A" * 1000}
 
@@ -153,7 +153,7 @@ def test_a_form_of_countless_escapes_is_refused_before_it_takes_up_the_memory() 
     ],
 )
 def test_what_is_no_json_is_refused_with_the_reason(body: bytes, sentence: str) -> None:
-    with pytest.raises(BodyFault, match=re.escape(sentence)) as fault:
+    with pytest.raises(BodyError, match=re.escape(sentence)) as fault:
         parse(JSON, body)
     assert re.fullmatch(r"The body .{5,200}\.", str(fault.value))
 
@@ -175,7 +175,7 @@ def test_half_a_character_becomes_the_sign_for_what_is_lost() -> None:
 
 
 def test_a_form_of_very_many_fields_is_refused() -> None:
-    with pytest.raises(BodyFault, match="more than 1,000 fields"):
+    with pytest.raises(BodyError, match="more than 1,000 fields"):
         parse(FORM, b"a&" * 100_000)
 
 
@@ -215,7 +215,7 @@ BODIES = st.binary() | st.lists(PIECES).map(b"".join)
 def test_nothing_but_a_body_fault_is_raised(kind: str, encoding: str, body: bytes, pack: type[bytes]) -> None:
     try:
         value = parse({"content-type": kind, "content-encoding": encoding}, pack(body))
-    except BodyFault:
+    except BodyError:
         return
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
 
@@ -225,7 +225,7 @@ def test_a_stack_that_is_half_used_up_changes_nothing() -> None:
         if levels:
             deeper(levels - 1)
         else:
-            with pytest.raises(BodyFault, match="nested"):
+            with pytest.raises(BodyError, match="nested"):
                 parse(JSON, b"[" * 100_000)
 
     deeper(sys.getrecursionlimit() // 2)

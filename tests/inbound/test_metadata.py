@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.metadata import Facts, extract, split
+from guestbook.inbound.metadata import Metadata, extract, split
 
 GITHUB = {"x-github-event": "issues", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
 OPENED = {"action": "opened", "issue": {"id": 1}, "sender": {"login": "ada", "id": 7}}
@@ -36,44 +36,44 @@ MERGE = {
 @pytest.mark.parametrize(
     ("headers", "payload", "facts"),
     [
-        (GITHUB, OPENED, Facts("issues.opened", GITHUB["x-github-delivery"], "ada")),
-        ({"x-github-event": "push"}, {"pusher": {"name": "bob"}}, Facts("push", None, "bob")),
+        (GITHUB, OPENED, Metadata("issues.opened", GITHUB["x-github-delivery"], "ada")),
+        ({"x-github-event": "push"}, {"pusher": {"name": "bob"}}, Metadata("push", None, "bob")),
         (
             {"x-gitea-event": "push", "x-gitea-delivery": "g-1"},
             {"sender": {"username": "ada"}},
-            Facts("push", "g-1", "ada"),
+            Metadata("push", "g-1", "ada"),
         ),
         (
             {"x-forgejo-event": "release", "x-forgejo-delivery": "f-1"},
             {"action": "published", "sender": {"login": "ada"}},
-            Facts("release.published", "f-1", "ada"),
+            Metadata("release.published", "f-1", "ada"),
         ),
         (
             {"x-gitlab-event": "Merge Request Hook", "idempotency-key": "k-1", "x-gitlab-event-uuid": "u-1"},
             MERGE,
-            Facts("merge_request.open", "k-1", "root"),
+            Metadata("merge_request.open", "k-1", "root"),
         ),
         (
             {"x-gitlab-event": "Push Hook", "x-gitlab-event-uuid": "shared by several"},
             {"object_kind": "push", "user_name": "Ada L.", "user_username": "ada"},
-            Facts("push", None, "ada"),
+            Metadata("push", None, "ada"),
         ),
-        ({"x-gitlab-event": "System Hook"}, {}, Facts("System Hook", None, None)),
-        ({"webhook-id": "msg_1"}, {"type": "user.created"}, Facts("user.created", "msg_1", None)),
-        ({"svix-id": "msg_2"}, {"type": "user.created"}, Facts("user.created", "msg_2", None)),
+        ({"x-gitlab-event": "System Hook"}, {}, Metadata("System Hook", None, None)),
+        ({"webhook-id": "msg_1"}, {"type": "user.created"}, Metadata("user.created", "msg_1", None)),
+        ({"svix-id": "msg_2"}, {"type": "user.created"}, Metadata("user.created", "msg_2", None)),
         (
             {"webhook-id": "e1", "x-guestbook-event": "comment.published"},
             BOOK,
-            Facts("comment.published", "e1", "Zoë"),
+            Metadata("comment.published", "e1", "Zoë"),
         ),
-        ({"stripe-signature": "t=1,v1=a"}, STRIPE, Facts("charge.succeeded", "evt_1MqqbKLt", None)),
-        ({"x-slack-signature": "v0=a"}, SLACK, Facts("app_mention", "Ev08MFMKH6", "U061F7AUR")),
-        ({}, {"command": "/weather", "user_name": "ada"}, Facts(None, None, "ada")),
-        ({}, {"type": "block_actions", "user": {"username": "ada"}}, Facts("block_actions", None, "ada")),
-        ({}, {"event": "order paid"}, Facts("order paid", None, None)),
+        ({"stripe-signature": "t=1,v1=a"}, STRIPE, Metadata("charge.succeeded", "evt_1MqqbKLt", None)),
+        ({"x-slack-signature": "v0=a"}, SLACK, Metadata("app_mention", "Ev08MFMKH6", "U061F7AUR")),
+        ({}, {"command": "/weather", "user_name": "ada"}, Metadata(None, None, "ada")),
+        ({}, {"type": "block_actions", "user": {"username": "ada"}}, Metadata("block_actions", None, "ada")),
+        ({}, {"event": "order paid"}, Metadata("order paid", None, None)),
     ],
 )
-def test_what_each_sender_says(headers: Mapping[str, str], payload: object, facts: Facts) -> None:
+def test_what_each_sender_says(headers: Mapping[str, str], payload: object, facts: Metadata) -> None:
     assert extract(headers, payload) == facts
 
 
@@ -86,7 +86,7 @@ def test_the_id_of_a_thing_is_not_the_id_of_a_delivery() -> None:
     "payload", [None, 5, "text", [], ["type"], {}, {"type": 5}, {"sender": [], "event": {}}]
 )
 def test_who_says_nothing_has_no_facts(payload: object) -> None:
-    assert extract({}, payload) == Facts(None, None, None)
+    assert extract({}, payload) == Metadata(None, None, None)
 
 
 def test_facts_are_one_clean_line_and_fit_their_columns() -> None:
@@ -113,7 +113,7 @@ def test_a_megabyte_of_marks_takes_no_time() -> None:
 
 def test_what_cannot_be_seen_is_nothing() -> None:
     headers = {"x-github-event": "\u200b", "x-github-delivery": "  "}
-    assert extract(headers, {"sender": {"login": "\x00"}}) == Facts(None, None, None)
+    assert extract(headers, {"sender": {"login": "\x00"}}) == Metadata(None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from guestbook.inbound.processor import Inbox
+from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.queue import requeue
 from guestbook.storage import database
@@ -25,7 +25,7 @@ SENTENCE = (
 
 def work(app: Flask) -> None:
     db.session.rollback()
-    while Inbox(db.engine, app.config["GUESTBOOK"]).work():
+    while Processor(db.engine, app.config["GUESTBOOK"]).work():
         pass
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from guestbook.background import cron
 from guestbook.inbound import processor, template_presets
-from guestbook.inbound.processor import Inbox
+from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -37,10 +37,10 @@ def each_client(each_app: Flask) -> FlaskClient:
     return each_app.test_client()
 
 
-def work(app: Flask) -> Inbox:
+def work(app: Flask) -> Processor:
     """Work through all that is due, in this process."""
     db.session.rollback()
-    inbox = Inbox(db.engine, app.config["GUESTBOOK"])
+    inbox = Processor(db.engine, app.config["GUESTBOOK"])
     while inbox.work():
         pass
     return inbox
@@ -56,7 +56,7 @@ def test_an_event_of_github_becomes_a_comment_that_says_where_it_came_from(
         name="GitHub",
         verify="github",
         secret=inbound_factories.SECRET,
-        template=template_presets.READY["github"],
+        template=template_presets.PRESETS["github"],
     )
     assert inbound_factories.github(each_client, ISSUE, "d1").status_code == 202
     assert inbound_factories.row().status == "new"
@@ -134,7 +134,7 @@ def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
     each_app: Flask, each_client: FlaskClient
 ) -> None:
     inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.READY["github"]
+        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
     )
     inbound_factories.github(each_client, ISSUE, "d1", secret="another")
     inbound_factories.post(each_client, ISSUE, **{"X-GitHub-Event": "issues"})
@@ -147,7 +147,7 @@ def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
 
 def test_a_stranger_cannot_use_up_the_number_of_a_genuine_event(app: Flask, client: FlaskClient) -> None:
     inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.READY["github"]
+        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
     )
     inbound_factories.github(client, ISSUE, "d1", secret="another")
     work(app)
@@ -161,7 +161,7 @@ def test_it_is_judged_as_of_the_time_of_receipt_however_late_the_pass_comes(
     app: Flask, client: FlaskClient
 ) -> None:
     source_id = inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.READY["github"]
+        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
     )
     inbound_factories.github(client, ISSUE, "d1")
     received = inbound_factories.row().received_at
@@ -176,7 +176,7 @@ def test_it_is_judged_as_of_the_time_of_receipt_however_late_the_pass_comes(
 
 def test_replays_have_one_effect(each_app: Flask, each_client: FlaskClient) -> None:
     inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.READY["github"]
+        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
     )
     for _ in range(3):
         inbound_factories.github(each_client, ISSUE, "d1")
@@ -257,7 +257,7 @@ def test_what_waits_for_a_disabled_source_goes_when_it_is_enabled(app: Flask, cl
 def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
     app: Flask, client: FlaskClient
 ) -> None:
-    inbound_factories.source(template=template_presets.READY["guestbook"])
+    inbound_factories.source(template=template_presets.PRESETS["guestbook"])
     for event in ("comment.created", "comment.published", "comment.replied"):
         inbound_factories.tell(client, event, "https://a.example/comments/1")
     inbound_factories.tell(client, "comment.created", "https://a.example/comments/2", status="held")
@@ -271,7 +271,7 @@ def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
 
 
 def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClient) -> None:
-    inbound_factories.source(template=template_presets.READY["guestbook"])
+    inbound_factories.source(template=template_presets.PRESETS["guestbook"])
     origin = {"name": "B", "url": "https://book.example/comments/1"}
     inbound_factories.tell(client, "comment.published", "https://a.example/comments/7", origin=origin)
     work(app)
@@ -280,8 +280,8 @@ def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClien
 
 
 def test_another_source_cannot_take_out_what_it_did_not_bring(app: Flask, client: FlaskClient) -> None:
-    inbound_factories.source("one", name="One", template=template_presets.READY["guestbook"])
-    inbound_factories.source("two", name="Two", template=template_presets.READY["guestbook"])
+    inbound_factories.source("one", name="One", template=template_presets.PRESETS["guestbook"])
+    inbound_factories.source("two", name="Two", template=template_presets.PRESETS["guestbook"])
     inbound_factories.tell(client, "comment.published", "https://a.example/comments/1", token="one")
     work(app)
     inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1", token="two")
@@ -309,7 +309,7 @@ def test_our_webhooks_hear_of_what_a_source_brought_only_if_it_is_relayed(
 # --- when something comes in between
 
 
-@pytest.mark.parametrize("point", ["after_inbox_claim", "inside_inbox_deed"])
+@pytest.mark.parametrize("point", ["after_inbox_claim", "inside_inbox_action"])
 def test_a_pass_killed_over_a_batch_costs_its_lease_and_leaves_nothing_half_done(
     each_client: FlaskClient, each_environ: dict[str, str], forks: Forks, point: str
 ) -> None:
@@ -340,7 +340,7 @@ def test_an_event_that_kills_each_pass_is_left_alone_in_the_end_and_keeps_nobody
     inbound_factories.source()
     for text in ("before", "poison", "after"):
         inbound_factories.post(client, {"text": text})
-    for kill in range(processor.MOST_LOSSES):
+    for kill in range(processor.MOST_LOST_PASSES):
         forks.run(environ, "cron", point="over_poison")
         inbound_factories.expire()
         assert kill or inbound_factories.messages() == []  # in one batch with it, once
@@ -348,7 +348,7 @@ def test_an_event_that_kills_each_pass_is_left_alone_in_the_end_and_keeps_nobody
     assert "guestbook: 1 inbound event of source Robot failed" in done.printed
     by_text = {json.loads(one.payload)["text"]: one for one in inbound_factories.rows()}
     assert by_text["poison"].status == "failed"
-    assert f"{processor.MOST_LOSSES} passes came to no end" in by_text["poison"].error
+    assert f"{processor.MOST_LOST_PASSES} passes ended in the middle of it" in by_text["poison"].error
     assert sorted(inbound_factories.messages()) == ["after", "before"]
     inbound_factories.check()
 
@@ -411,7 +411,7 @@ def test_two_that_work_at_once_share_the_events_and_repeats_have_one_effect(
 def test_an_acknowledgement_after_the_lease_changes_nothing(app: Flask, client: FlaskClient) -> None:
     inbound_factories.source()
     inbound_factories.post(client, {"text": "once"})
-    slow = Inbox(db.engine, app.config["GUESTBOOK"])
+    slow = Processor(db.engine, app.config["GUESTBOOK"])
     judge = slow._judge
 
     def overtaken(event, source):  # type: ignore[no-untyped-def]

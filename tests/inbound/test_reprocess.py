@@ -36,9 +36,9 @@ def test_one_starts_afresh_with_its_bytes_untouched() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_what_many_passes_died_over_gets_a_fresh_count() -> None:
-    key = factories.inbound(factories.source(), claims=processor.MOST_LOSSES)
+    key = factories.inbound(factories.source(), claims=processor.MOST_LOST_PASSES)
     factories.run_pass()
-    assert "passes came to no end" in (factories.the(InboundEvent, key).error or "")
+    assert "passes ended in the middle of it" in (factories.the(InboundEvent, key).error or "")
     assert requeue.run(InboundEvent, FAILED) == 1
     factories.run_pass()
     row = factories.the(InboundEvent, key)

@@ -145,7 +145,7 @@ def test_repeats_and_what_is_our_fault_stay_unproven(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("guestbook.inbound.evaluate.judge", broken)
+    monkeypatch.setattr("guestbook.inbound.evaluate.evaluate", broken)
     genuine(client, "d2")
     work(app)
     assert [row.unproven_bytes > 0 for row in inbound_factories.rows()] == [False, True, True]
@@ -242,5 +242,5 @@ def test_a_wrong_sum_is_set_right(each_app: Flask) -> None:
     right = used(source_id)
     with database.write(db.engine) as connection:
         connection.execute(update(Source).values(unproven_bytes=7))
-    source_budget.count_again(db.engine)
+    source_budget.recount(db.engine)
     assert used(source_id) == right == added_up()

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from guestbook.inbound import sources
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
 from guestbook.storage import database
@@ -106,7 +106,7 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
         ({"secret": "a\nb"}, "secret", "The secret must have 1 to 200 characters"),
         ({"secret": "a\0b"}, "secret", "The secret must have 1 to 200 characters"),
         ({"secret": "\ud800"}, "secret", "The secret must have 1 to 200 characters"),
-        ({"verify": "token", "secret": "é"}, "secret", "A token travels in a header"),
+        ({"verify": "token", "secret": "é"}, "secret", "A token is sent in a header"),
         ({"header": "X-Token"}, "header", "Only a source that is verified by a token"),
         ({"verify": "token", "header": "X_Token"}, "header", "A header’s name is made of letters"),
         ({"verify": "token", "header": "X-" * 33}, "header", "A header’s name is made of letters"),
@@ -119,7 +119,7 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
         (
             {"action": "comment", "verify": "stripe", "secret": "whsec_1"},
             "template",
-            "Write the template, which makes a comment of what comes, or name a ready one: github",
+            "Write the template that makes the comment, or name a ready-made one: github",
         ),
     ],
 )
@@ -141,13 +141,13 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 )
 def test_a_source_that_writes_comments_has_the_template_that_fits_its_sender(verify: str, name: str) -> None:
     row = add(verify=verify, action="comment")
-    assert row.template == READY[name]
+    assert row.template == PRESETS[name]
     assert sources.ready_name(row.template) == name
 
 
-@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_ready_made_template_is_named(name: str) -> None:
-    assert add(action="comment", template=f" {name}\n").template == READY[name]
+    assert add(action="comment", template=f" {name}\n").template == PRESETS[name]
 
 
 def test_a_template_of_ones_own_is_kept_as_it_is() -> None:
@@ -160,7 +160,7 @@ def test_a_template_waits_while_the_action_does_not_need_it() -> None:
     row = add(action="comment", template="{{ payload.text }}")
     assert update(row, action="log").template == "{{ payload.text }}"
     assert update(row, action="comment").template == "{{ payload.text }}"
-    assert update(row, action="comment", template="").template == READY["github"]
+    assert update(row, action="comment", template="").template == PRESETS["github"]
 
 
 def test_an_update_changes_what_is_named_and_nothing_else() -> None:
@@ -238,7 +238,7 @@ def test_a_secret_of_the_sender_takes_the_place_of_ours() -> None:
     [
         ("none", None, "This source verifies nothing, so it has no secret."),
         ("stripe", None, "Paste the signing secret that Stripe shows"),
-        ("stripe", "whsec_of_stripe", "This is the secret that the source has already."),
+        ("stripe", "whsec_of_stripe", "The source already has this secret."),
         ("github", "a\nb", "The secret must have 1 to 200 characters"),
     ],
 )

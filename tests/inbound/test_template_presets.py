@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import template_sandbox
 
 REPO: dict[str, Any] = {"full_name": "ada/engine", "html_url": "https://git.example/ada/engine"}
@@ -38,7 +38,7 @@ def run(
     name: str, event: str, payload: object, action: str = "", sender: str = "ada"
 ) -> template_sandbox.Rendered:
     values = {"event": event, "action": action, "payload": payload, "sender": sender, "source": "My forge"}
-    return template_sandbox.render(READY[name], values)
+    return template_sandbox.render(PRESETS[name], values)
 
 
 def lines(*args: object, **options: Any) -> list[str]:
@@ -114,7 +114,7 @@ def test_an_event_of_github_reads_like_a_sentence(
         assert (made.names["name"], made.names["website"]) == ("ada", ADA["html_url"])
 
 
-@pytest.mark.parametrize("name", [name for name in READY if name.startswith("github-")])
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.startswith("github-")])
 def test_a_template_for_one_event_leaves_all_others_alone(name: str) -> None:
     for event, action, payload, _ in CASES:
         assert bool(lines(name, event, payload, action=action)) == (name == f"github-{event}")
@@ -202,9 +202,9 @@ def test_plain_fields_and_plain_text_become_a_comment(
     assert (made.names["name"], made.names["website"]) == (name, website)
 
 
-@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize("name", PRESETS)
 def test_no_template_fails_over_what_it_is_not_made_for(name: str) -> None:
-    template_sandbox.check(READY[name])
+    template_sandbox.check(PRESETS[name])
     book: Case = ("comment.published", "", {"type": "comment.published", "data": {"comment": COMMENT}}, [])
     for event, action, payload, _ in [*CASES, book]:
         for shape in SHAPES:

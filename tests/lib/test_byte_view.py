@@ -17,7 +17,7 @@ from tests.support.amount import examples
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 KINDS = ("", FORM, MULTIPART)
-MOST_CALLS = 12 * byte_view.SHOWN
+MOST_CALLS = 12 * byte_view.SHOWN_CHARACTERS
 MOST_MEMORY = 30_000_000  # bytes
 
 
@@ -52,13 +52,13 @@ def test_what_is_odd_is_shown_all_the_same(body: bytes) -> None:
 
 def test_what_is_long_is_cut_and_says_so() -> None:
     for body, length in (
-        (b"x" * byte_view.SHOWN, byte_view.SHOWN),
-        (b"[" + b"1," * byte_view.SHOWN + b"1]", byte_view.SHOWN),
+        (b"x" * byte_view.SHOWN_CHARACTERS, byte_view.SHOWN_CHARACTERS),
+        (b"[" + b"1," * byte_view.SHOWN_CHARACTERS + b"1]", byte_view.SHOWN_CHARACTERS),
         (b"\xff" * byte_view.HEX_LIMIT, 73 * byte_view.HEX_LIMIT // 16 - 1),
     ):
         assert len(byte_view.view(body).text) == length
-    assert byte_view.view(b"x" * byte_view.SHOWN).is_whole
-    assert not byte_view.view(b"x" * (byte_view.SHOWN + 1)).is_whole
+    assert byte_view.view(b"x" * byte_view.SHOWN_CHARACTERS).is_whole
+    assert not byte_view.view(b"x" * (byte_view.SHOWN_CHARACTERS + 1)).is_whole
     assert byte_view.view(b"\xff" * byte_view.HEX_LIMIT).is_whole
     assert not byte_view.view(b"\xff" * (byte_view.HEX_LIMIT + 1)).is_whole
     assert not byte_view.views(b"short", is_cut=True)[0].is_whole
@@ -167,7 +167,7 @@ def check_cost(body: bytes) -> None:
     for kind in KINDS:
         calls, views = counted(lambda kind=kind: byte_view.views(body, kind))  # type: ignore[misc]
         assert calls <= MOST_CALLS
-        assert all(len(view.text) <= byte_view.SHOWN for view in views)
+        assert all(len(view.text) <= byte_view.SHOWN_CHARACTERS for view in views)
 
 
 def counted(work: Callable[[], Any]) -> tuple[int, Any]:

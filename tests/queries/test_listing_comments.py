@@ -5,7 +5,7 @@ from sqlalchemy import true
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.queries import listing
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -71,7 +71,7 @@ def test_no_words_find_everything_and_no_words_break_the_search() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_status_has_its_own_list() -> None:
     for status in ("published", "held", "spam", "trash"):
-        factories.sign(status, verdict=Verdict(status, None))
+        factories.sign(status, verdict=Classification(status, None))
     assert found() == ["trash", "spam", "held", "published"]
     assert found(status="held") == found("held") == ["held"]
     assert found("held", status="spam") == []

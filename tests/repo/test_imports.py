@@ -29,11 +29,10 @@ PURE = (
     "comments.comment_form",
     "comments.spam",
     "inbound.evaluate",
-    "inbound.verification",
     "lib",
     "outbound.formats",
     "outbound.response_policy",
-    "outbound.signature_steps",
+    "web.admin.deliveries.verifying_programs",
 )
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import guestbook
-from guestbook.inbound.processor import Inbox
+from guestbook.inbound.processor import Processor
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, fault_of, words
@@ -151,5 +151,5 @@ def test_a_book_that_lacks_a_column_gives_up_no_inbound_event(app: Flask) -> Non
     with database.write(db.engine) as connection:
         connection.exec_driver_sql("ALTER TABLE comments RENAME COLUMN website TO old")
     with pytest.raises(DBAPIError):
-        Inbox(db.engine, app.config["GUESTBOOK"]).work()
+        Processor(db.engine, app.config["GUESTBOOK"]).work()
     assert inbound.row().status == "new"

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from guestbook.background import cron
 from guestbook.comments import book
 from guestbook.inbound import bins, template_presets
-from guestbook.inbound.bins import Caught
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queue import erasure, leases
@@ -64,7 +64,7 @@ def catch(request: Request) -> None:
     with database.writing() as session:
         bin_ = bins.add(session, {})
         headers = list(request.headers.items())
-        bins.catch(session, bin_.id, Caught("POST", "", "", headers, request.body, clock.now()))
+        bins.capture(session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now()))
 
 
 def told(webhook_id: str) -> list[str]:
@@ -290,7 +290,7 @@ def test_what_another_book_tells_of_a_comment_goes_with_it_even_where_there_was_
     app: Flask, place: str
 ) -> None:
     client, ours = app.test_client(), factories.sign("Hello")
-    inbox_stock.source(template=template_presets.READY["guestbook"])
+    inbox_stock.source(template=template_presets.PRESETS["guestbook"])
     at = "https://a.example/comments/1"
     for event in ("comment.created", "comment.replied"):
         inbox_stock.tell(client, event, at, message=WORD)

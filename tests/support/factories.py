@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.background import cron
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib import clock, ids, unit_of_work
 from guestbook.outbound.tally import Tally
 from guestbook.settings import Settings
@@ -29,7 +29,7 @@ from guestbook.storage.models import (
     Webhook,
 )
 
-PUBLISHED = Verdict("published", None)
+PUBLISHED = Classification("published", None)
 OPTIONS = cron.Options(max_seconds=20, concurrency=8)
 
 
@@ -51,12 +51,12 @@ def webhook(url: str = "https://receiver.example/hook", **values: Any) -> str:
         return row.id
 
 
-def sign(message: str = "Hello", name: str = "Ada", verdict: Verdict = PUBLISHED) -> str:
+def sign(message: str = "Hello", name: str = "Ada", verdict: Classification = PUBLISHED) -> str:
     """Sign the book, with all that follows from it, and return the comment's id."""
     return sign_draft(Draft(name, None, message, {}), verdict)
 
 
-def sign_draft(draft: Draft, verdict: Verdict = PUBLISHED) -> str:
+def sign_draft(draft: Draft, verdict: Classification = PUBLISHED) -> str:
     """The same from a draft."""
     return written(lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id)
 

@@ -26,7 +26,7 @@ from sqlalchemy import select
 from guestbook.background import retention, running_pass
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
@@ -53,7 +53,7 @@ ANSWERS = {
 }
 KINDS = st.sampled_from([*ANSWERS, "unsent"])
 DRAFT = Draft("Ada", None, "Hello", {})
-VERDICTS = [Verdict("published", None), Verdict("held", "why"), Verdict("spam", "why")]
+VERDICTS = [Classification("published", None), Classification("held", "why"), Classification("spam", "why")]
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Outbox(RuleBasedStateMachine):
         self.hooks = [factories.webhook(name=str(number), events=some) for number, some in enumerate(events)]
 
     @rule(verdict=st.sampled_from(VERDICTS), breaks=st.sampled_from([False, False, False, True]))
-    def sign(self, verdict: Verdict, breaks: bool) -> None:
+    def sign(self, verdict: Classification, breaks: bool) -> None:
         comments = len(self._ids(Comment))
         before = set(self._rows())
         try:

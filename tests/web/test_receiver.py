@@ -17,8 +17,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import EnvironBuilder
 
-from guestbook.inbound import ingest, verification
-from guestbook.lib import byte_text, clock, ids
+from guestbook.inbound import ingest
+from guestbook.lib import byte_text, clock, ids, verification
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, SOURCES
@@ -129,7 +129,7 @@ def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
     answer = door.client.post("/hooks/tok", data=b"x")
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert "wait to be worked through" in answer.json["error"]["message"]
+    assert "wait to be processed" in answer.json["error"]["message"]
     assert door.client.post("/hooks/other", data=b"x").status_code == 202
     with app.app_context(), database.write(db.engine) as connection:
         connection.execute(INBOUND.delete())
@@ -182,8 +182,8 @@ def test_headers_without_end_are_cut_and_fit_into_every_database(each_app: Flask
     assert each_app.test_client().post("/hooks/tok", data=b"x", headers=many).status_code == 202
     _, headers = kept(each_app)
     assert headers
-    assert len(json.dumps(headers)) <= ingest.HEADERS_LIMIT + 1000
-    assert max(map(len, headers.values())) <= ingest.VALUE_LIMIT
+    assert len(json.dumps(headers)) <= ingest.KEPT_HEADERS_LIMIT + 1000
+    assert max(map(len, headers.values())) <= ingest.KEPT_VALUE_LIMIT
 
 
 # --- handshakes

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from guestbook.auth import login
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.inbound import bins
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks
@@ -71,7 +71,7 @@ def attempts(engine: Engine, delivery: Delivery) -> list[Attempt]:
 def caught(engine: Engine, props: Props, delivery: Delivery) -> list[BinRequest]:
     """Return what the bin got of a delivery, the first one first."""
     with Session(engine) as session:
-        rows = bins.latest(session, props.bin_id, bins.REQUESTS)
+        rows = bins.latest(session, props.bin_id, bins.REQUESTS_KEPT)
     return [row for row in reversed(rows) if header(row, "webhook-id") == delivery.event_id]
 
 
@@ -83,7 +83,7 @@ def header(row: BinRequest, name: str) -> str:
 def _write_comments(session: Session, settings: Settings) -> None:
     """Sign the book as if some days ago; there is no webhook yet that would hear of it."""
     for days, (name, message) in zip(range(len(COMMENTS), 0, -1), COMMENTS, strict=True):
-        draft, published = Draft(name, None, message, {}), Verdict("published", None)
+        draft, published = Draft(name, None, message, {}), Classification("published", None)
         comment = book.sign(session, draft, published, form_key=None, settings=settings)
         _put_back(session, comment, days)
     book.reply(session, comment, REPLY, settings)

@@ -9,8 +9,7 @@ from guestbook.cli.demo import http_visitor, printing, sample_book
 from guestbook.cli.demo.processes import Processes
 from guestbook.cli.demo.sample_book import Props
 from guestbook.cli.demo.workspace import Place
-from guestbook.inbound import verification
-from guestbook.lib import byte_view, signing
+from guestbook.lib import byte_view, signing, verification
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import BinRequest, Delivery
 

@@ -1,4 +1,4 @@
-"""The fields of a form, one a line, no more of them than are shown. Pure."""
+"""The fields of a form, one a line, up to a limit. Pure."""
 
 import io
 import re
@@ -19,14 +19,14 @@ Pairs = Iterable[tuple[str, str]]
 
 
 def fields(body: bytes, text: str | None, content_type: str, limit: int, *, is_cut: bool) -> Beginning | None:
-    """Return at most so many characters of `name: value`; None for what is no form, or has no field.
+    """Return at most so many characters of `name: value`; None if it is not a form or has no field.
 
-    `text` is the body where it is UTF-8, which files in a form need not be.
+    `text` is the body if it is UTF-8. Files in a form need not be.
     """
     kind, options = parse_options_header(content_type)
     if kind.lower() == URLENCODED and text is not None:
         return _lines(_urlencoded(text), limit, is_cut)
-    if kind.lower() == MULTIPART and not is_cut:  # it cannot be read without its end
+    if kind.lower() == MULTIPART and not is_cut:  # only readable with its end
         return _lines(_multipart(body, options), limit, is_cut)
     return None
 
@@ -51,7 +51,7 @@ def _urlencoded(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _multipart(body: bytes, options: dict[str, str]) -> Pairs:
-    """Return the fields; of files the name and the size."""
+    """Return the fields; for files the name and the size."""
     parser = FormDataParser(max_form_parts=MOST_PARTS, silent=False)
     try:
         _, form, files = parser.parse(io.BytesIO(body), MULTIPART, len(body), options)

@@ -1,8 +1,7 @@
-"""JSON with its lines indented, written as it is read, so that it ends as soon as enough is shown. Pure.
+"""Indent JSON while reading it, and stop at a limit. Pure.
 
-Strings are written as `json.dumps(value, ensure_ascii=False, indent=2)` writes them; numbers stay as they
-came, and so do names that come twice. Nothing calls itself and nothing is built first, so neither nesting nor
-size costs more than what is shown.
+Strings look as `json.dumps(value, ensure_ascii=False, indent=2)` writes them; numbers and repeated names stay
+as they came. There is no recursion and no tree, so neither nesting nor size costs more than the shown part.
 """
 
 import json
@@ -10,12 +9,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-INDENT = "  "
+JSON_INDENT = "  "
 WHITE = " \t\n\r"
 SPACE = re.compile(f"[{WHITE}]*")
 CLOSERS = {"[": "]", "{": "}"}
-# The last two words are none of JSON's, but many programs write them.
-PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity")
+# The last two words are not JSON, but many programs write them.
+PLAIN_VALUE = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity"
+)
 BROKEN_WORD = 9  # characters, of -Infinity
 BROKEN_ESCAPE = 6  # characters, of \ud83d
 DECODER = json.JSONDecoder()
@@ -28,16 +29,16 @@ IN_OBJECT = (FIRST_NAME, NAME)
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What is shown of a body, and whether that is all of it."""
+    """The shown part of a body."""
 
     text: str
     is_whole: bool
 
 
 def indented(text: str, limit: int, *, is_cut: bool = False) -> Beginning | None:
-    """Return a list or an object in lines, at most so many characters of them; None for what is neither.
+    """Return at most so many characters of a list or an object in lines; None for other texts.
 
-    Of what is longer, or was cut before (`is_cut`), the part that is shown decides whether it is JSON.
+    The shown part of a longer text, or of one that was cut before (`is_cut`), decides whether it is JSON.
     """
     return _Writer(text, limit, is_cut).write() if text.lstrip(WHITE)[:1] in CLOSERS else None
 
@@ -47,21 +48,21 @@ class _NotJSON(Exception):
 
 
 class _Writer:
-    """Reads a token at a time, and writes each at once."""
+    """Reads and writes one token at a time."""
 
     def __init__(self, text: str, limit: int, is_cut: bool) -> None:
         self.text, self.limit, self.is_cut = text, limit, is_cut
-        self.at = 0  # where reading has come to
+        self.at = 0  # position of reading
         self.next = VALUE
-        self.closers: list[str] = []  # of what is open, the innermost last
+        self.closers: list[str] = []  # of open lists and objects, the innermost last
         self.pieces: list[str] = []
         self.size = 0  # characters written
 
     def write(self) -> Beginning | None:
-        """Write until there is enough, or no more."""
+        """Write until the limit or the end."""
         try:
             while self.size <= self.limit and not self._has_ended():
-                STEPS.get(self.text[self.at], _Writer._plain)(self)
+                TOKEN_STEPS.get(self.text[self.at], _Writer._plain)(self)
         except _NotJSON:
             if not self.is_cut or len(self.text) - self.at > BROKEN_WORD:
                 return None
@@ -109,7 +110,7 @@ class _Writer:
             self._value(words, end)
 
     def _read_string(self) -> tuple[str, int]:
-        """Return it as it is written, and where it ends; of one that was cut, what is there."""
+        """Return the string as it is written, and its end; of a cut one, the part that is there."""
         try:
             value, end = DECODER.raw_decode(self.text, self.at)
             return json.dumps(value, ensure_ascii=False), end
@@ -124,7 +125,7 @@ class _Writer:
         raise _NotJSON
 
     def _plain(self) -> None:
-        found = PLAIN.match(self.text, self.at)
+        found = PLAIN_VALUE.match(self.text, self.at)
         self._value(found[0] if found else "", found.end() if found else self.at)
 
     def _value(self, words: str, end: int) -> None:
@@ -133,8 +134,8 @@ class _Writer:
         self.next = AFTER
 
     def _new_line(self) -> str:
-        """Return the way to the next line; nothing is nested deeper than the lines that were written."""
-        return "\n" + INDENT * len(self.closers)
+        """Return a line end and the indent of the next line."""
+        return "\n" + JSON_INDENT * len(self.closers)
 
     def _put(self, words: str, end: int) -> None:
         self.pieces.append(words)
@@ -146,7 +147,7 @@ class _Writer:
             raise _NotJSON
 
 
-STEPS: dict[str, Callable[[_Writer], None]] = {
+TOKEN_STEPS: dict[str, Callable[[_Writer], None]] = {
     "[": _Writer._open,
     "{": _Writer._open,
     "]": _Writer._close,

@@ -1,5 +1,6 @@
 """Sources, which send webhooks to us; inbound events, the rows of the inbox; where a comment came from."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -17,12 +18,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import byte_text, clock, ids
+from guestbook.lib import byte_text, clock, ids, verification
+from guestbook.lib.verification import Verdict
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 from guestbook.storage.models.delivery import STATUSES
 
-VERIFY = ("github", "standard", "stripe", "slack", "token", "none")
+VERIFY = tuple(VERIFICATION_KINDS)
 ACTIONS = ("log", "comment", "forward")
 OVERLAP = timedelta(hours=24)  # for which the old secret is still good after a rotation
 BUDGET_MB = 50  # megabytes that a new source's unproven events may take
@@ -77,6 +80,15 @@ class Source(Base):
         ends = self.previous_secret_expires_at
         previous = self.previous_secret if ends and moment < ends else None
         return tuple(secret for secret in (self.secret, previous) if secret)
+
+    def verify_request(
+        self, headers: Mapping[str, str], body: bytes, received_at: datetime, proof_key: str
+    ) -> Verdict:
+        """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
+        secrets = self.secrets_at(received_at)
+        return verification.verify(
+            self.verify, secrets, headers, body, received_at, header=self.header, proof_key=proof_key
+        )
 
 
 class InboundEvent(Base):

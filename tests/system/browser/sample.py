@@ -11,8 +11,8 @@ from werkzeug.routing import Rule
 from guestbook.auth import api_tokens
 from guestbook.comments import book
 from guestbook.inbound import bins
-from guestbook.inbound.bins import Caught
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.storage import preferences
@@ -169,23 +169,23 @@ def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
     hostile = [("X-Evil", HOSTILE), form, ("X-Long", "W" * 900)]
     path = f"/{HOSTILE}{'path/' * 60}"
     requests = [
-        Caught("POST", "", "", signed, delivered.body, clock.now()),
-        Caught("PROPFIND", path, "W" * 300, hostile, HOSTILE.encode() * 9, clock.now()),
-        Caught("GET", "/", "a=b", [], b"", clock.now()),
-        Caught("PUT", "/", "", [("Webhook-Id", "x")], bytes(range(256)) * 1200, clock.now()),
+        CapturedRequest("POST", "", "", signed, delivered.body, clock.now()),
+        CapturedRequest("PROPFIND", path, "W" * 300, hostile, HOSTILE.encode() * 9, clock.now()),
+        CapturedRequest("GET", "/", "a=b", [], b"", clock.now()),
+        CapturedRequest("PUT", "/", "", [("Webhook-Id", "x")], bytes(range(256)) * 1200, clock.now()),
     ]
     with writing() as session:
         full = bins.add(session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}).id
         empty = bins.add(session, {"name": "Mine"}).id
         for one in requests:
-            bins.catch(session, full, one)
+            bins.capture(session, full, one)
         rows = bins.latest(session, full, 10)
         return [full, empty], [row.id for row in rows]
 
 
 def _add_sources() -> list[str]:
     """Add one of each kind, some of them hostile; return them."""
-    paste = {"verify": "github", "secret": inbox.SECRET, "action": "comment", "template": READY["github"]}
+    paste = {"verify": "github", "secret": inbox.SECRET, "action": "comment", "template": PRESETS["github"]}
     return [
         inbox.source("github", name="GitHub", **paste),
         inbox.source("shop", name="S" * 80, verify="stripe", secret="whsec_abc", action="log", template=None),

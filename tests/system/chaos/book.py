@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.settings import Settings
@@ -66,7 +66,7 @@ class Book:
     def sign(self, message: str = "Hello") -> str:
         """Sign the book as the web does; return the comment's id."""
         with database.writing() as session:
-            draft, verdict = Draft("Ada", None, message, {}), Verdict("published", None)
+            draft, verdict = Draft("Ada", None, message, {}), Classification("published", None)
             return book.sign(session, draft, verdict, form_key=None, settings=self.settings).id
 
     def note_passes(self) -> None:

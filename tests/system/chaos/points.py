@@ -106,28 +106,28 @@ def inside_prune() -> None:
 
 def after_inbox_claim() -> None:
     """Die when a batch of the inbox is leased and nothing is judged yet."""
-    evaluate.judge = lambda *_, **__: die()  # type: ignore[assignment]
+    evaluate.evaluate = lambda *_, **__: die()  # type: ignore[assignment]
 
 
-def inside_inbox_deed() -> None:
+def inside_inbox_action() -> None:
     """Die when the comment is written in the transaction, and its event is not finished."""
-    write = actions._write
+    write = actions.write_comment
 
     def write_and_die(*values: Any) -> Any:
         write(*values)
         die()
 
-    actions._write = write_and_die
+    actions.write_comment = write_and_die
 
 
 def over_poison() -> None:
     """Die over one event, as a process does that runs out of memory."""
-    judging = evaluate.judge
+    judging = evaluate.evaluate
 
     def judge_or_die(event: Any, *values: Any, **options: Any) -> Any:
         return die() if b"poison" in event.body else judging(event, *values, **options)
 
-    evaluate.judge = judge_or_die
+    evaluate.evaluate = judge_or_die
 
 
 def impatient() -> None:
@@ -192,7 +192,7 @@ POINTS: dict[str, Callable[[], None]] = {
     for function in (
         impatient,
         after_inbox_claim,
-        inside_inbox_deed,
+        inside_inbox_action,
         over_poison,
         before_claim_commits,
         after_claim,

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from tests.support.receiver import Receiver
 from tests.system.interop import npm
 from tests.system.interop.door import Door
@@ -64,7 +64,7 @@ def test_every_payload_goes_through_each_action_without_a_fault(
     door: Door, receiver: Receiver, sent: Sent
 ) -> None:
     door.book.webhook(receiver.url(), events="inbound.received")
-    for action, template in (("log", None), ("comment", READY["github"]), ("forward", None)):
+    for action, template in (("log", None), ("comment", PRESETS["github"]), ("forward", None)):
         post_all(door, door.source("github", SECRET, action, template), sent)
     door.work()
     rows = door.rows()
@@ -77,7 +77,7 @@ def test_every_payload_goes_through_each_action_without_a_fault(
     assert sorted(told) == sorted(forwarded)
 
 
-@pytest.mark.parametrize("template", [READY["github"], EVERYTHING], ids=["ready", "everything"])
+@pytest.mark.parametrize("template", [PRESETS["github"], EVERYTHING], ids=["ready", "everything"])
 def test_none_of_their_markup_is_alive_on_the_page(
     door: Door, client: FlaskClient, sent: Sent, template: str
 ) -> None:
@@ -90,7 +90,7 @@ def test_none_of_their_markup_is_alive_on_the_page(
 
 
 def test_what_looks_like_markup_is_there_as_text(door: Door, client: FlaskClient) -> None:
-    post_all(door, door.source("github", SECRET, "comment", READY["github"]), PAYLOADS)
+    post_all(door, door.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
     door.work()
     shown = "".join(words for page in pages(client) for words in page.itertext())
     assert all(words in shown for words in (SCRIPT, LINK, BRACES))
@@ -99,11 +99,11 @@ def test_what_looks_like_markup_is_there_as_text(door: Door, client: FlaskClient
 
 
 def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(door: Door) -> None:
-    token = door.source("github", SECRET, "comment", READY["github"])
+    token = door.source("github", SECRET, "comment", PRESETS["github"])
     for event, payload in PAYLOADS:
         body = urlencode({"payload": json.dumps(payload)}).encode()
         post(door, token, event, body, **{"Content-Type": "application/x-www-form-urlencoded"})
-    post_all(door, door.source("github", SECRET, "comment", READY["github"]), PAYLOADS)
+    post_all(door, door.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
     door.work()
     rows = [(row.status, row.event, row.sender, bool(row.comment_id)) for row in door.rows()]
     assert rows[: len(PAYLOADS)] == rows[len(PAYLOADS) :]

@@ -1,4 +1,4 @@
-"""Bins in the admin pages: the form, the list, what came and how it is shown."""
+"""Bins in the admin pages: the form, the list, the requests and how they are shown."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound import bins
-from guestbook.inbound.bins import Caught
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import byte_view, clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -33,7 +33,7 @@ def added(owner: Owner, **typed: Any) -> str:
 def send(app: Flask, bin_id: str, body: bytes = b"{}", **changes: Any) -> str:
     values = {"method": "POST", "path": "", "query": "", "headers": [], "received_at": clock.now(), **changes}
     with app.app_context(), writing() as session:
-        assert bins.catch(session, bin_id, Caught(body=body, **values))
+        assert bins.capture(session, bin_id, CapturedRequest(body=body, **values))
         return bins.latest(session, bin_id, 1)[0].id
 
 
@@ -103,17 +103,17 @@ def test_a_form_that_is_sent_twice_adds_one(app: Flask, owner: Owner) -> None:
 
 def test_the_page_lists_the_newest_first_and_leads_to_older_ones(app: Flask, owner: Owner) -> None:
     bin_id = added(owner)
-    assert "Nothing has come yet" in owner.get(PLACE + bin_id).text
+    assert "No requests yet." in owner.get(PLACE + bin_id).text
     for number in range(53):
         send(app, bin_id, path=f"/n{number}")
     page = owner.page(PLACE + bin_id)
     rows = re.findall(r"/n\d+", text(page.find(".//tbody")))
     assert rows == [f"/n{number}" for number in range(52, 2, -1)]
-    assert page.find(".//*[@id='caught']").attrib["data-live"] == "400"  # type: ignore[union-attr]
+    assert page.find(".//*[@id='bin-requests']").attrib["data-live"] == "400"  # type: ignore[union-attr]
     [older] = [link for link in page.iter("a") if link.attrib.get("class") == "older"]
     page = owner.page(older.attrib["href"])
     assert re.findall(r"/n\d+", text(page.find(".//tbody"))) == ["/n2", "/n1", "/n0"]
-    assert "data-live" not in page.find(".//*[@id='caught']").attrib  # type: ignore[union-attr]
+    assert "data-live" not in page.find(".//*[@id='bin-requests']").attrib  # type: ignore[union-attr]
     assert owner.get(f"{PLACE}{bin_id}?before=x").status_code == 404
 
 
@@ -156,7 +156,7 @@ def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> N
             "multipart/form-data; boundary=x",
             "Form fields n: v f: file a.txt, 3 bytes",
         ),
-        (b"", "", "It has no body."),
+        (b"", "", "It is empty."),
     ],
 )
 def test_a_body_is_read_in_each_way_that_makes_sense(
@@ -224,9 +224,9 @@ def test_hex_shows_offset_bytes_and_letters() -> None:
 def test_a_bin_is_cleared_after_a_question(app: Flask, owner: Owner) -> None:
     bin_id = added(owner)
     send(app, bin_id)
-    assert "The request that it has caught goes for good." in owner.get(f"{PLACE}{bin_id}/clear").text
+    assert "Its request is deleted for good." in owner.get(f"{PLACE}{bin_id}/clear").text
     page = owner.does(f"{PLACE}{bin_id}/clear")
-    assert text(by_class(page, "success")[0]) == "1 request is removed."
+    assert text(by_class(page, "success")[0]) == "1 request deleted."
     with app.app_context():
         assert db.session.query(BinRequest).count() == 0
         assert db.session.query(Bin).count() == 1
@@ -237,7 +237,7 @@ def test_a_bin_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     for _ in range(2):
         send(app, bin_id)
     url = stored(app, bin_id).url("")
-    assert "The 2 requests that it has caught go for good." in owner.get(f"{PLACE}{bin_id}/delete").text
+    assert "Its 2 requests are deleted for good." in owner.get(f"{PLACE}{bin_id}/delete").text
     page = owner.does(f"{PLACE}{bin_id}/delete")
     assert text(by_class(page, "success")[0]) == "“Mine” is deleted."
     assert owner.get(url).status_code == 404

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
 from guestbook.inbound import bins
-from guestbook.inbound.bins import Caught
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply
@@ -74,10 +74,10 @@ def filled(app: Flask) -> dict[str, str]:
 
 def _bin(app: Flask) -> tuple[str, str]:
     """A bin that has caught one request, and that request."""
-    caught = Caught("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
+    caught = CapturedRequest("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
     with app.app_context(), writing() as session:
         bin_id = bins.add(session, {}).id
-        bins.catch(session, bin_id, caught)
+        bins.capture(session, bin_id, caught)
         return bin_id, bins.latest(session, bin_id, 1)[0].id
 
 

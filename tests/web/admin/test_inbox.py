@@ -9,8 +9,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook.inbound import verification
-from guestbook.lib import byte_view, clock
+from guestbook.lib import byte_view, clock, verification
 from guestbook.queue import requeue
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
@@ -172,13 +171,13 @@ def test_an_event_tells_how_it_was_verified(owner: Owner, inbox: Inbox) -> None:
     source = inbox.add(name="Forge", verify="github", secret=SECRET)
     good = inbox.put(source, payload='{"a":1}', headers=signed('{"a":1}'))
     said = words(owner.page(LIST + good), "verification")
-    assert "Verification proven The signature in X-Hub-Signature-256 fits the current secret." in said
+    assert "Verification proven The signature in X-Hub-Signature-256 matches the current secret." in said
     assert 'What was signed {"a":1} (7 bytes)' in said
-    assert "Secret the current secret fits" in said
+    assert "Secret the current secret matches" in said
     bad = inbox.put(source, payload='{"a":2}', headers=signed('{"a":1}'))
     said = words(owner.page(LIST + bad), "verification")
     assert "Verification not proven" in said
-    assert "does not fit this source's secret" in said
+    assert "does not match this source's secret" in said
     assert SECRET not in owner.get(LIST + bad).text
     said = words(owner.page(LIST + inbox.put()), "verification")
     assert "nothing to prove Nothing is proven" in said
@@ -267,11 +266,11 @@ def test_the_payload_is_shown_as_people_read_it_and_given_byte_for_byte(owner: O
 
 
 def test_a_long_payload_is_cut_on_the_page_and_whole_in_the_file(owner: Owner, inbox: Inbox) -> None:
-    key = inbox.put(payload="x" * (byte_view.SHOWN + 1))
+    key = inbox.put(payload="x" * (byte_view.SHOWN_CHARACTERS + 1))
     answer = owner.get(LIST + key)
     assert "This is the beginning." in answer.text
-    assert answer.text.count("x" * byte_view.SHOWN) == 1
-    assert len(owner.get(f"{LIST}{key}/payload").data) == byte_view.SHOWN + 1
+    assert answer.text.count("x" * byte_view.SHOWN_CHARACTERS) == 1
+    assert len(owner.get(f"{LIST}{key}/payload").data) == byte_view.SHOWN_CHARACTERS + 1
 
 
 @pytest.mark.parametrize("body", ["no json", "[" * 50_000, '{"a":"\\ud800"}', "1" * 5000, "\n\n{}", HOSTILE])

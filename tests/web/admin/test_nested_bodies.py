@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound import bins
-from guestbook.inbound.bins import Caught
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.support import factories
@@ -37,10 +37,10 @@ def test_an_inbound_event(app: Flask, owner: Owner) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
 def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
-    caught = Caught("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
+    caught = CapturedRequest("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
     with app.app_context(), writing() as session:
         bin_id = bins.add(session, {}).id
-        bins.catch(session, bin_id, caught)
+        bins.capture(session, bin_id, caught)
         key = bins.latest(session, bin_id, 1)[0].id
     check(owner, f"/admin/bins/requests/{key}")
 

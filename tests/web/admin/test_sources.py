@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import signing
 from guestbook.queries import listing
 from guestbook.storage import database
@@ -179,9 +179,9 @@ def test_a_source_is_changed(owner: Owner) -> None:
     sent = form(owner, name="Other", action="comment", ready="github-star", relayed="on")
     assert "The source is changed." in text(owner.does(PLACE + row_id, sent))
     row = stored(owner, row_id)
-    assert (row.name, row.secret, row.template) == ("Other", before.secret, READY["github-star"])
+    assert (row.name, row.secret, row.template) == ("Other", before.secret, PRESETS["github-star"])
     page = owner.page(f"{PLACE}{row_id}/edit")
-    assert value(page, "template").strip() == READY["github-star"].strip()
+    assert value(page, "template").strip() == PRESETS["github-star"].strip()
     assert value(page, "secret") == ""
     assert "checked" in page.find(".//input[@name='relayed']").attrib  # type: ignore[union-attr]
     assert "the ready-made one github-star" in text(owner.page(PLACE + row_id))
@@ -219,21 +219,21 @@ def test_a_change_that_is_wrong_changes_nothing(owner: Owner) -> None:
 
 
 def test_every_ready_made_template_can_be_chosen_and_has_a_name(owner: Owner) -> None:
-    assert set(PRESET_NAMES) == set(READY)
+    assert set(PRESET_NAMES) == set(PRESETS)
     options = owner.page(PLACE + "new").findall(".//select[@id='ready']/option")
-    assert [option.attrib["value"] for option in options] == ["", *READY]
+    assert [option.attrib["value"] for option in options] == ["", *PRESETS]
 
 
-@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_ready_made_template_is_put_into_the_field_and_tried_over_a_sample(owner: Owner, name: str) -> None:
     verify = name.partition("-")[0] if name != "plain" else "none"
     sent = form(
         owner, verify={"guestbook": "standard"}.get(verify, verify), action="comment", ready=name, fill="1"
     )
     page = parse(owner.post(PLACE + "preview", sent))
-    assert value(page, "template").strip() == READY[name].strip()
+    assert value(page, "template").strip() == PRESETS[name].strip()
     assert by_class(page, "message"), "the sample becomes a comment"
-    assert "Made from a sample, for nothing has come yet." in text(page)
+    assert "Made from a sample, because nothing has come yet." in text(page)
     assert owner.page(PLACE).findall(".//tbody/tr") == [], "nothing is saved"
 
 
@@ -250,7 +250,7 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
     assert "javascript" not in text(by_class(page, "comment-box")[0])
     assert value(page, "template") == typed
     row = stored(owner, row_id)
-    assert (row.template, row.name) == (READY["github"], "Robot")
+    assert (row.template, row.name) == (PRESETS["github"], "Robot")
     with app.app_context():
         assert [event.status for event in factories.inbound_events()] == ["new", "new"]
 
@@ -285,7 +285,7 @@ def test_ones_own_template_is_not_replaced_unasked(owner: Owner) -> None:
         assert answer.status_code == 422
         assert "You chose a ready-made template" in part(parse(answer), "template-reason")
     page = parse(owner.post(PLACE + "preview", form(owner, **mine, fill="1")))
-    assert value(page, "template").strip() == READY["github"].strip()
+    assert value(page, "template").strip() == PRESETS["github"].strip()
 
 
 # --- secrets, states, the end

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook.inbound import verification
-from guestbook.lib import clock
+from guestbook.lib import clock, verification
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
 from tests.web.api.program import NOBODY, Program

@@ -1,1 +1,1 @@
-"""The pages of bins and of what they caught."""
+"""The pages of bins and their requests."""

@@ -1,4 +1,4 @@
-"""The form of a bin: what was typed, as the form shows it and as the rules take it."""
+"""The form of a bin, between the page and `inbound.bins`."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,20 +12,20 @@ from guestbook.storage.models import Bin
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
-    """What stands in the form of a bin."""
+class BinForm:
+    """The typed fields of a bin."""
 
-    key: str = ""  # the id of the bin that it adds: sent twice, it adds one
+    key: str = ""  # the id of the new bin, so sending the form twice adds one
     name: str = ""
     status: str = "200"
     body: str = ""
-    type: str = bins.TYPES[0]
+    type: str = bins.ANSWER_TYPES[0]
     delay: str = "0"
     fail: str = "0"
 
     @classmethod
     def read(cls) -> Self:
-        """Read what was sent; the lines of the body end in LF, whatever the browser makes of them."""
+        """Read the sent form; the lines of the body end in LF."""
         sent = request.form
         key = sent.get("key", "")
         return cls(
@@ -40,7 +40,7 @@ class Typed:
 
     @classmethod
     def of(cls, bin_: Bin) -> Self:
-        """Return what the form of a bin that is there shows."""
+        """Return the fields of an existing bin."""
         return cls(
             name=bin_.name,
             status=str(bin_.answer_status),
@@ -51,9 +51,9 @@ class Typed:
         )
 
     def fields(self) -> dict[str, Any]:
-        """Return it under the names that the rules know."""
+        """Return the fields for `bins.add` and `bins.update`."""
         return {
-            "name": self.name or bins.UNNAMED,
+            "name": self.name or bins.DEFAULT_NAME,
             "status": self.status,
             "body": self.body,
             "type": self.type,

@@ -1,4 +1,4 @@
-"""One request that a bin has caught: all that is known of it, its signature checked, sent once more."""
+"""One request of a bin: its parts, the check of its signature, and sending it again."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -14,29 +14,29 @@ from guestbook.web.admin.bins import curl_command, replay, signature_check
 from guestbook.web.admin.bins.replay import Replayed
 from guestbook.web.admin.bins.signature_check import Check
 
-pages = Blueprint("caught", __name__, url_prefix="/requests")
+pages = Blueprint("requests", __name__, url_prefix="/requests")
 
-NEAR = 60_000  # milliseconds between the making of an event's id and those of its deliveries, at the most
+MOST_BETWEEN_IDS = 60_000  # milliseconds between an event's id and those of its deliveries
 
 
 @pages.get("/<request_id>")
 def show(request_id: str) -> ResponseReturnValue:
-    """Show it, as inert text."""
+    """Show it as inert text."""
     return _page(row_lookup.find(BinRequest, request_id))
 
 
 @pages.get("/<request_id>/body")
 def body(request_id: str) -> ResponseReturnValue:
-    """Give the exact bytes that were kept."""
+    """Return the exact bytes that were kept."""
     row = row_lookup.find(BinRequest, request_id)
     return responses.download(row.kept, _file(row))
 
 
 @pages.post("/<request_id>/replay")
-def send_again(request_id: str) -> ResponseReturnValue:
-    """Send it to the URL that was typed, and show what became of it.
+def replay_request(request_id: str) -> ResponseReturnValue:
+    """Send it to the typed URL and show the answer.
 
-    It is the answer itself, without a redirect: nothing of ours was changed, and the result is kept nowhere.
+    There is no redirect: nothing of ours has changed, and the result is stored nowhere.
     """
     row = row_lookup.find(BinRequest, request_id)
     typed = request.form.get("url", "")
@@ -45,7 +45,7 @@ def send_again(request_id: str) -> ResponseReturnValue:
     except Refused as error:
         return _page(row, typed=typed, reasons=error.fields), 422
     db.session.expunge(row)
-    db.session.remove()  # no transaction may be open while a stranger's server is asked
+    db.session.remove()  # no transaction may be open while another server answers
     replayed = replay.replay(row, url, current.settings())
     return _page(row, typed=typed, replayed=replayed)
 
@@ -60,7 +60,7 @@ def _page(
     content, bin_ = row.kept, row_lookup.find(Bin, row.bin_id)
     url = bin_.url(current.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(
-        "admin/caught.html",
+        "admin/bin_request.html",
         bin=bin_,
         row=row,
         kept=len(content),
@@ -86,12 +86,12 @@ def _check(row: BinRequest) -> Check:
 
 
 def _sent(row: BinRequest) -> list[bytes]:
-    """Return the bodies of our own deliveries of the event that it names; found by when the id was made."""
+    """Return the bodies of our own deliveries of its event. The time in the id finds them."""
     event_id = {name.lower(): value for name, value in row.pairs}.get("webhook-id", "")
     if not ids.ID.fullmatch(event_id):
         return []
     made = int(event_id[:12], 16)
-    first, last = f"{max(0, made - NEAR):012x}", f"{made + NEAR:012x}"
+    first, last = f"{max(0, made - MOST_BETWEEN_IDS):012x}", f"{made + MOST_BETWEEN_IDS:012x}"
     query = select(Delivery).where(Delivery.id >= first, Delivery.id < last, Delivery.event_id == event_id)
     return list({delivery.body for delivery in db.session.scalars(query.limit(100))})
 

@@ -1,4 +1,4 @@
-"""The bins: add, change, empty, and watch what comes."""
+"""The bins: add, change, empty and watch them."""
 
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
@@ -7,23 +7,24 @@ from sqlalchemy import func, select
 from guestbook.inbound import bins
 from guestbook.lib import byte_text, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.bins import bin_request_views
-from guestbook.web.admin.bins.bin_form import Typed
+from guestbook.web.admin.bins.bin_form import BinForm
 
 pages = Blueprint("bins", __name__, url_prefix="/bins")
 pages.register_blueprint(bin_request_views.pages)
 
-LATEST = 50  # requests on a bin's page
-EXCERPT = 120  # characters of a body in the list
+LATEST_REQUESTS = 50  # requests on a bin's page
+BODY_EXCERPT = 120  # characters of a body in the list
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """List them, and how much each holds."""
+    """List them with the number of their requests."""
     query = select(BinRequest.bin_id, func.count(), func.max(BinRequest.id)).group_by(BinRequest.bin_id)
     held = {row[0]: (row[1], ids.moment_of(row[2])) for row in db.session.execute(query)}
     bins = db.session.scalars(select(Bin).order_by(Bin.id)).all()
@@ -32,48 +33,48 @@ def index() -> ResponseReturnValue:
 
 @pages.get("/new")
 def new() -> ResponseReturnValue:
-    """Show the form for another one."""
-    return _form(Typed(key=ids.new()))
+    """Show the form for a new one."""
+    return _form(BinForm(key=ids.new()))
 
 
 @pages.post("/")
 def add() -> ResponseReturnValue:
     """Add one, and show it."""
-    typed = Typed.read()
+    typed = BinForm.read()
     return responses.add(lambda: _add(typed), lambda error: _form(typed, error))
 
 
 @pages.get("/<bin_id>")
 def show(bin_id: str) -> ResponseReturnValue:
-    """Show one and what came, the newest first; the page looks for more by itself."""
+    """Show one and its requests, the newest first; the page looks for new ones by itself."""
     bin_ = row_lookup.find(Bin, bin_id)
     before = request.args.get("before")
     if before is not None and not ids.ID.fullmatch(before):
         abort(404)
-    rows = bins.latest(db.session(), bin_.id, LATEST + 1, before)
+    rows = bins.latest(db.session(), bin_.id, LATEST_REQUESTS + 1, before)
     return render_template(
         "admin/bin.html",
         bin=bin_,
-        rows=rows[:LATEST],
+        rows=rows[:LATEST_REQUESTS],
         excerpt=_excerpt,
         count=bins.count(db.session(), bin_.id),
         before=before,
-        older=rows[LATEST - 1].id if len(rows) > LATEST else None,
-        limit=bins.REQUESTS,
+        older=rows[LATEST_REQUESTS - 1].id if len(rows) > LATEST_REQUESTS else None,
+        limit=bins.REQUESTS_KEPT,
     )
 
 
 @pages.get("/<bin_id>/edit")
 def edit(bin_id: str) -> ResponseReturnValue:
-    """Show the form with what is set."""
+    """Show the form with its present values."""
     bin_ = row_lookup.find(Bin, bin_id)
-    return _form(Typed.of(bin_), bin_=bin_)
+    return _form(BinForm.of(bin_), bin_=bin_)
 
 
 @pages.post("/<bin_id>")
 def change(bin_id: str) -> ResponseReturnValue:
-    """Change it as the form says."""
-    typed = Typed.read()
+    """Change it."""
+    typed = BinForm.read()
     try:
         with writing() as session:
             bins.update(session, row_lookup.find_locked(Bin, bin_id), typed.fields())
@@ -84,27 +85,27 @@ def change(bin_id: str) -> ResponseReturnValue:
 
 @pages.get("/<bin_id>/clear")
 def before_clear(bin_id: str) -> ResponseReturnValue:
-    """Say what goes."""
+    """Ask before its requests are deleted."""
     return _ask(bin_id, "clear")
 
 
 @pages.post("/<bin_id>/clear")
 def clear(bin_id: str) -> ResponseReturnValue:
-    """Remove what it has caught."""
+    """Delete its requests."""
     with writing() as session:
         count = bins.clear(session, row_lookup.find_locked(Bin, bin_id).id)
-    return responses.done(f"{_requests(count)} removed.", "admin.bins.show", bin_id=bin_id)
+    return responses.done(f"{counted(count, 'request')} deleted.", "admin.bins.show", bin_id=bin_id)
 
 
 @pages.get("/<bin_id>/delete")
 def before_delete(bin_id: str) -> ResponseReturnValue:
-    """Say what goes with it."""
+    """Ask before it is deleted."""
     return _ask(bin_id, "delete")
 
 
 @pages.post("/<bin_id>/delete")
 def delete(bin_id: str) -> ResponseReturnValue:
-    """Delete it with what it has caught."""
+    """Delete it with its requests."""
     with writing() as session:
         bin_ = row_lookup.find_locked(Bin, bin_id)
         name = bin_.name
@@ -112,14 +113,14 @@ def delete(bin_id: str) -> ResponseReturnValue:
     return responses.done(f"“{name}” is deleted.", "admin.bins.index")
 
 
-def _form(typed: Typed, error: Refused | None = None, bin_: Bin | None = None) -> str:
+def _form(typed: BinForm, error: Refused | None = None, bin_: Bin | None = None) -> str:
     reasons = error.fields if error else {}
     return render_template(
         "admin/bin_form.html",
         typed=typed,
         reasons=reasons,
         bin=bin_,
-        types=[(name, name) for name in bins.TYPES],
+        types=[(name, name) for name in bins.ANSWER_TYPES],
     )
 
 
@@ -128,22 +129,18 @@ def _ask(bin_id: str, what: str) -> str:
     return render_template("admin/bin_ask.html", bin=bin_, what=what, count=bins.count(db.session(), bin_.id))
 
 
-def _add(typed: Typed) -> ResponseReturnValue:
-    """Add it, unless this very form has done so before; its key is the bin's id."""
+def _add(typed: BinForm) -> ResponseReturnValue:
+    """Add it, unless this form was sent before; its key is the bin's id."""
     with writing() as session:
-        sentence = "This form was sent before; here is the bin that it added."
+        sentence = "This form was sent before. Here is its bin."
         if session.get(Bin, typed.key) is None:
             bins.add(session, typed.fields(), row_id=typed.key)
-            sentence = "The bin is added. Send something to its URL, and it shows up here."
+            sentence = "The bin is added. Send something to its URL, and it appears here."
     return responses.done(sentence, "admin.bins.show", bin_id=typed.key)
 
 
 def _excerpt(row: BinRequest) -> str:
-    """Return the beginning of the body in one line; what is no text is named."""
+    """Return the beginning of the body in one line."""
     if row.encoding == byte_text.BASE64:
         return "binary"
-    return " ".join(row.kept[: 4 * EXCERPT].decode(errors="replace").split())[:EXCERPT]
-
-
-def _requests(count: int) -> str:
-    return "1 request is" if count == 1 else f"{count} requests are"
+    return " ".join(row.kept[: 4 * BODY_EXCERPT].decode(errors="replace").split())[:BODY_EXCERPT]

@@ -1,4 +1,4 @@
-"""A request as a command for the shell that sends the same bytes again with curl. Pure."""
+"""Write a request as a curl command that sends the same bytes. Pure."""
 
 import re
 import shlex
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from guestbook.lib.text import UNWANTED
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-INLINE_LIMIT = 32_000  # bytes of a body in the command itself; Linux takes no argument above 128 KiB
-BY_CURL = ("accept", "user-agent")  # what curl adds by itself when nobody says what
+HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+INLINE_LIMIT = 32_000  # bytes of a body in the command itself; Linux allows 128 KiB for an argument
+BY_CURL = ("accept", "user-agent")  # curl adds these by itself
 FRAME = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 NEWLINE = " \\\n  "
 
@@ -16,8 +16,8 @@ NEWLINE = " \\\n  "
 def command(method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes, file: str) -> str:
     """Return the command. Header values are Latin-1 text for bytes, as WSGI gives them.
 
-    It holds nothing that cannot be seen: such bytes are written as octal numbers that `printf` turns back.
-    A long body is read from a file of that name, in which it must have been saved.
+    It has no invisible characters: `printf` makes them from octal numbers. A long body is read from that
+    file, where it must be saved first.
     """
     words = ["curl", *_method(method, body), *_address(url)]
     words += [f"--header {_header(name, value)}" for name, value in _sent(headers)]
@@ -34,38 +34,40 @@ def command(method: str, url: str, headers: Sequence[tuple[str, str]], body: byt
 
 
 def is_long(body: bytes) -> bool:
-    """Whether it is read from a file."""
+    """Whether the command reads the body from a file."""
     return len(body) > INLINE_LIMIT
 
 
 def _method(method: str, body: bytes) -> list[str]:
     if method == "HEAD" and not body:
         return ["--head"]
-    if method == "HEAD":  # curl would wait for a body that the answer to it never has
+    if method == "HEAD":  # curl would wait for a body of the answer, which HEAD never has
         return ["--request HEAD", "--max-time 5"]
     return [f"--request {shlex.quote(method)}"]
 
 
 def _address(url: str) -> list[str]:
-    """Return the URL, and what keeps curl from reading ranges, sets and `..` in it."""
+    """Return the URL, with options that keep curl from expanding ranges, sets and `..` in it."""
     globs = ["--globoff"] if re.search(r"[\[\]{}]", url) else []
     dots = ["--path-as-is"] if re.search(r"/\.", url) else []
     return [*globs, *dots, shlex.quote(url)]
 
 
 def _sent(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers if name.lower() not in FRAME and TOKEN.fullmatch(name)]
+    return [
+        (name, value) for name, value in headers if name.lower() not in FRAME and HTTP_TOKEN.fullmatch(name)
+    ]
 
 
 def _left_out(headers: Iterable[tuple[str, str]], body: bytes) -> list[str]:
-    """Return the headers that curl would add and that did not come."""
+    """Return the headers that curl would add, but that the request did not have."""
     came = {name.lower() for name, _ in headers}
     added = [*BY_CURL, "content-type"] if body else BY_CURL
     return [name.title() for name in added if name not in came]
 
 
 def _header(name: str, value: str) -> str:
-    """Return `Name: value`, or `Name;`, which is curl's word for one without a value."""
+    """Return `Name: value`, or `Name;` for a header without a value, as curl writes it."""
     if not value:
         return shlex.quote(f"{name};")
     line = f"{name}: {value}".encode("latin-1", "replace")
@@ -85,7 +87,7 @@ def _quoted(data: bytes) -> str:
 
 
 def _printf(data: bytes) -> str:
-    """Return a `printf` that gives these bytes; what begins with a hyphen would be an option of it."""
+    """Return a `printf` that prints these bytes. A hyphen at the start would be an option."""
     first = "\\055" if data.startswith(b"-") else ""
     return f"printf '{first}{''.join(map(_octal, data.removeprefix(b'-') if first else data))}'"
 

@@ -1,4 +1,4 @@
-"""Send what a bin caught once more, to another URL, with the outbox's care: same transport, same limits."""
+"""Send a bin's request to another URL, with the transport and the limits of webhooks."""
 
 import time
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from guestbook.settings import Settings
 from guestbook.storage.models import BinRequest
 from guestbook.transport import Transport, TransportError
 
-# The connection's own, which the transport makes anew or which meant the way to us alone.
+# The transport makes these itself, or they concerned only the connection to us.
 LEFT_OUT = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade")
 )
-CUT = "Only the first 256 kB of the body were kept, so it cannot be sent again as it was."
+BODY_CUT = "Only the first 256 kB of the body were kept, so it cannot be sent again."
 NOTES = {
     "body_cut": "Only the beginning of the answer is shown.",
     "body_timeout": "The answer did not end in time.",
@@ -25,20 +25,20 @@ NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of it."""
+    """The answer, or why there is none."""
 
     url: str
     milliseconds: int
-    status: int | None  # None when there was no answer
+    status: int | None  # None without an answer
     headers: Mapping[str, str]
     body: bytes
-    error: str  # why there was no answer, or why it ends early
+    error: str  # the reason for a missing or incomplete answer
 
 
 def check(row: BinRequest, url: str, settings: Settings) -> str:
-    """Return the URL in its normal form; refuses with a sentence."""
+    """Return the normalized URL; raises Refused."""
     if len(row.kept) < row.size:
-        raise Refused(CUT, field="url")
+        raise Refused(BODY_CUT, field="url")
     try:
         return transport.check_destination(
             clean_line(url),
@@ -50,7 +50,7 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
 
 
 def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
-    """Send it with its method, headers and body to exactly that URL. No transaction may be open."""
+    """Send it with its method, headers and body to that URL. No transaction may be open."""
     headers = {name: value for name, value in row.pairs if name.lower() not in LEFT_OUT}
     sender = Transport(
         timeout=settings.timeout,

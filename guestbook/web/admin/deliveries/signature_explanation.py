@@ -1,53 +1,85 @@
-"""What *Explain this delivery* shows: the signature of one attempt, or of one made now."""
+"""The page *Explain this delivery*: how the signature of one attempt is made, step by step."""
 
-import re
-from dataclasses import dataclass
+import base64
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from guestbook.outbound import signature_steps
+from guestbook.lib import signing
+from guestbook.lib.verification.signature_headers import UNIX_SECONDS
 from guestbook.storage.models import Attempt, Delivery, Webhook
-
-UNIX_TIME = re.compile("[0-9]{1,12}")
+from guestbook.web.admin.deliveries import verifying_programs
+from guestbook.web.admin.deliveries.verifying_programs import Snippet
 
 
 @dataclass(frozen=True, slots=True)
-class SignatureExplanation:
-    """The steps, the programs, and what a rotated secret has to do with it."""
+class Signature:
+    """What one secret makes of the delivery. The secret itself is not kept."""
 
-    steps: signature_steps.Explanation
-    snippets: list[signature_steps.Snippet]
-    body: str
-    rotated_until: datetime | None  # when the previous secret ends or ended; None when it plays no part
-    is_over: bool  # whether it has ended
+    key_length: int  # bytes
+    value: str  # `v1,` and the digest in base64
+
+    @property
+    def digest(self) -> bytes:
+        """Return the HMAC-SHA256."""
+        return base64.b64decode(self.value.removeprefix("v1,"))
 
 
-def of(
-    delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime
-) -> SignatureExplanation | None:
-    """Explain the attempt, or, without one, how it would be sent now. None when the secret is none.
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The steps from a delivery to the headers that sign it."""
 
-    When a secret was rotated is not stored, only until when the one before it signs. So both sign what was
-    made before that.
+    event_id: str
+    timestamp: int
+    body: bytes
+    signatures: tuple[Signature, ...]  # the current secret's first
+    hub: str
+    rotated_until: datetime | None = None  # when the previous secret ends or ended, if it signs too
+    is_over: bool = False  # whether it has ended
+
+    @property
+    def header(self) -> str:
+        """Return the value of `webhook-signature`."""
+        return " ".join(signature.value for signature in self.signatures)
+
+    @property
+    def programs(self) -> list[Snippet]:
+        """Return a program for each language that verifies the delivery."""
+        return verifying_programs.snippets(self.event_id, self.timestamp, self.body, self.header)
+
+    @property
+    def text(self) -> str:
+        """Return the body as a page shows it."""
+        return self.body.decode(errors="replace")
+
+
+def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime) -> Explanation | None:
+    """Explain the attempt, or how it would be sent now. None when the stored secret is unusable.
+
+    The time of a rotation is not stored, only when the previous secret ends. So both sign what was made
+    before that.
     """
     moment = attempt.started_at if attempt else now
     expires = webhook.previous_secret_expires_at
-    overlaps = webhook.previous_secret is not None and expires is not None and moment < expires
-    previous = webhook.previous_secret if overlaps else None
-    stamp = _timestamp(attempt, moment)
+    rotated_until = expires if webhook.previous_secret and expires and moment < expires else None
+    previous = webhook.previous_secret if rotated_until else None
+    timestamp = _timestamp(attempt, moment)
     try:
-        steps = signature_steps.explain(delivery.event_id, stamp, delivery.body, webhook.secret, previous)
+        explained = explain(delivery.event_id, timestamp, delivery.body, webhook.secret, previous)
     except ValueError:
         return None
-    return SignatureExplanation(
-        steps,
-        signature_steps.snippets(steps),
-        delivery.body.decode(errors="replace"),
-        expires if overlaps else None,
-        expires is not None and expires <= now,
-    )
+    is_over = expires is not None and expires <= now
+    return replace(explained, rotated_until=rotated_until, is_over=is_over)
+
+
+def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: str | None) -> Explanation:
+    """Sign with the secret, and with the previous one if it is given. ValueError for an unusable secret."""
+    keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
+    values = signing.standard(keys, event_id, timestamp, body).split(" ")
+    signatures = tuple(Signature(len(key), value) for key, value in zip(keys, values, strict=True))
+    return Explanation(event_id, timestamp, body, signatures, signing.hub(secret.encode(), body))
 
 
 def _timestamp(attempt: Attempt | None, moment: datetime) -> int:
     """Return the unix seconds that were sent, which may be one later than the attempt's start."""
     sent = attempt.request_headers.get("webhook-timestamp", "") if attempt else ""
-    return int(sent) if UNIX_TIME.fullmatch(sent) else int(moment.timestamp())
+    return int(sent) if UNIX_SECONDS.fullmatch(sent) else int(moment.timestamp())

@@ -5,21 +5,13 @@ from typing import Any, Self
 
 from flask import request
 
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import BUDGET_MB
 
-VERIFICATION_CHOICES = {  # title, and when to choose it
-    "github": ("GitHub", "it signs with a secret; Gitea, Forgejo and Meta do so too"),
-    "standard": ("Standard Webhooks", "another guestbook, Svix and many more sign so"),
-    "stripe": ("Stripe", "with the signing secret that Stripe shows"),
-    "slack": ("Slack", "with the signing secret of your Slack app"),
-    "token": ("A token", "the sender puts a secret word into a header, as GitLab does, or a script of yours"),
-    "none": ("Nothing", "whoever knows the URL may send; choose it only to try things out"),
-}
 ACTION_CHOICES = {
     "log": ("Keep it", "it stands in the inbox, and nothing else happens"),
     "comment": ("Write a comment", "a template turns it into a comment in the book"),
@@ -67,7 +59,7 @@ class SourceForm:
             secret=clean_line(sent.get("secret", "")),
             header=clean_line(sent.get("header", "")),
             action=sent.get("action", ""),
-            ready=ready if ready in READY else "",
+            ready=ready if ready in PRESETS else "",
             template=LINE_ENDS.sub("\n", sent.get("template", "")),
             relayed="relayed" in sent,
             budget_mb=clean_line(sent.get("budget_mb", str(BUDGET_MB))),
@@ -88,19 +80,19 @@ class SourceForm:
 
     def filled(self) -> Self:
         """Return it with the chosen ready-made template in the field."""
-        return replace(self, template=READY[self.ready], ready="") if self.ready else self
+        return replace(self, template=PRESETS[self.ready], ready="") if self.ready else self
 
     def wording(self) -> str:
         """Return the template that is meant; a ready-made one does not replace one's own unasked."""
         if self.ready and self.is_own:
             raise Refused(PRESET_AND_TEMPLATE, field="template")
-        return READY[self.ready] if self.ready else self.template
+        return PRESETS[self.ready] if self.ready else self.template
 
     @property
     def is_own(self) -> bool:
         """Whether the template is the owner's work."""
         mine = self.template.strip()
-        return bool(mine) and mine not in {ready.strip() for ready in READY.values()}
+        return bool(mine) and mine not in {ready.strip() for ready in PRESETS.values()}
 
     def fields(self) -> dict[str, Any]:
         """Return the fields as `inbound.sources` takes them, without those that the choices exclude."""

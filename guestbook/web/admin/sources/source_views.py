@@ -6,10 +6,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 
 from guestbook.inbound import sources, template_preview
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.queries import listing, source_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
@@ -19,7 +20,6 @@ from guestbook.web.admin import responses, secret_pages, undo
 from guestbook.web.admin.sources.source_form import (
     ACTION_CHOICES,
     PRESET_NAMES,
-    VERIFICATION_CHOICES,
     SourceForm,
 )
 
@@ -35,7 +35,7 @@ def index() -> ResponseReturnValue:
         "admin/sources.html",
         standings=source_status.all_of(db.session()),
         failed=listing.failed_lately(db.session(), InboundEvent, clock.now()),
-        kinds=VERIFICATION_CHOICES,
+        kinds=VERIFICATION_KINDS,
         deeds=ACTION_CHOICES,
     )
 
@@ -175,7 +175,7 @@ def _page(source: Source, **more: object) -> str:
         overlap_end=secret_pages.overlap_end(source, now),
         overlaps=secret_pages.OVERLAPS,
         mark=secret_pages.mark(source),
-        kind=VERIFICATION_CHOICES[source.verify][0],
+        kind=VERIFICATION_KINDS[source.verify],
         deed=ACTION_CHOICES[source.action][0],
         ready=sources.ready_name(source.template),
         taken=source_budget.taken(source),
@@ -187,7 +187,7 @@ def _form(
     typed: SourceForm,
     reasons: dict[str, str] | None = None,
     source: Source | None = None,
-    tried: template_preview.Preview | None = None,
+    tried: template_preview.TemplatePreview | None = None,
 ) -> str:
     return render_template(
         "admin/source_form.html",
@@ -195,9 +195,9 @@ def _form(
         reasons=reasons or {},
         source=source,
         tried=tried,
-        kinds=VERIFICATION_CHOICES,
+        kinds={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
         deeds=ACTION_CHOICES,
-        ready=[(name, PRESET_NAMES.get(name, name)) for name in READY],
+        ready=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
     )
 
 
@@ -223,6 +223,6 @@ def _add(typed: SourceForm) -> ResponseReturnValue:
         if source is None:
             source = sources.add(session, typed.fields(), row_id=typed.key)
             sentence = "The source is added. Now let its sender know where to send."
-        is_ours = source.secret is not None and source.verify not in sources.THEIRS
+        is_ours = source.secret is not None and not VERIFICATION_KINDS[source.verify].secret_from
         shown = secret_pages.seal(source) if is_ours and secret_pages.is_new(source) else None
     return responses.done(sentence, "admin.sources.show", source_id=typed.key, shown=shown)

@@ -1,67 +1,65 @@
-"""What a request says of itself: these signatures are of this content, made at that time. Pure.
+"""Take signature headers apart: which signatures, of which content, made at which time. Pure.
 
-It may be a lie, or garbage of any length: here it is only taken apart, and `signatures` judges it.
+The headers may lie, or hold garbage of any length. Nothing is verified here.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MOST_SIGNATURES = 64  # of one request that are looked at
-SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number of them
-LEADS = {  # the header by which a kind of signature is known
-    "github": "X-Hub-Signature-256",
-    "standard": "webhook-signature",
-    "stripe": "Stripe-Signature",
-    "slack": "X-Slack-Signature",
-}
-TITLES = {"github": "GitHub", "standard": "Standard Webhooks", "stripe": "Stripe", "slack": "Slack"}
+UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The signatures without what stands around them, and the content that they should be of."""
+class SignatureClaim:
+    """The bare signatures, and the content that they should be of."""
 
     header: str
     content: bytes
     signatures: tuple[str, ...]
     timestamp: int | None  # unix seconds; GitHub signs none
-    seen: tuple[tuple[str, str], ...]  # what an explanation shows of the headers
+    seen: tuple[tuple[str, str], ...]  # names and values for the explanation
 
 
 class Unproven(Exception):
-    """A sentence for the owner: why there is nothing that could be compared."""
+    """A sentence for the owner: why there is nothing to compare."""
 
 
-def header(headers: Mapping[str, str], name: str, *, leads: bool = True) -> str:
-    """Return a header that must be there; raises Unproven, with a hint where it is the one that leads."""
-    value = headers.get(name.lower(), "").strip()
-    if value:
-        return value
-    if name.lower() in headers:
-        raise Unproven(f"The header {name} is empty.")
-    raise Unproven(f"There is no header {name}.{_hint(headers, name) if leads else ''}")
+class MissingHeader(Unproven):
+    """The header that carries the signature or the token is not there."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__(f"There is no header {header}.")
+        self.header = header
 
 
-def github(headers: Mapping[str, str], body: bytes) -> Claim:
+def header(headers: Mapping[str, str], name: str) -> str:
+    """Return the header that carries the signature; raises Unproven."""
+    if name.lower() not in headers:
+        raise MissingHeader(name)
+    return _beside(headers, name)
+
+
+def github(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     """Read as GitHub says in "Validating webhook deliveries"; Gitea and Forgejo sign the same way."""
-    name = LEADS["github"]
     if name.lower() not in headers and "x-hub-signature" in headers:
         raise Unproven(
             "It carries X-Hub-Signature alone, made with SHA-1, which no longer proves anything: "
             "the sender must sign with SHA-256, in X-Hub-Signature-256."
         )
     signature = _only(header(headers, name), name, "sha256=")
-    return Claim(name, body, (signature,), None, (("Header", name),))
+    return SignatureClaim(name, body, (signature,), None, (("Header", name),))
 
 
-def standard(headers: Mapping[str, str], body: bytes) -> Claim:
-    """Read as Standard Webhooks 1.0.0 says; Svix, where it comes from, sends the same under its own names."""
-    prefix = "svix" if "svix-signature" in headers and "webhook-signature" not in headers else "webhook"
-    name = f"{prefix}-signature"
+def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+    """Read as Standard Webhooks 1.0.0 says; Svix, its origin, sends the same under its own names."""
+    if "svix-signature" in headers and name not in headers:
+        name = "svix-signature"
+    prefix = name.removesuffix("-signature")
     listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
-    event_id = header(headers, f"{prefix}-id", leads=False)
-    timestamp = header(headers, f"{prefix}-timestamp", leads=False)
+    event_id = _beside(headers, f"{prefix}-id")
+    timestamp = _beside(headers, f"{prefix}-timestamp")
     seconds = _seconds(timestamp, f"{prefix}-timestamp")
     signatures = _of_version("v1", [one.rstrip(",").partition(",") for one in listed])
     if not signatures and any(one.startswith("v1a,") for one in listed):
@@ -72,12 +70,11 @@ def standard(headers: Mapping[str, str], body: bytes) -> Claim:
         raise Unproven(f"The header {name} holds no signature of version 1, such as v1,K5oZ…")
     seen = (("Header", f"{name}, {_counted(signatures)}"), ("Id", event_id))
     content = b".".join((as_bytes(event_id), as_bytes(timestamp), body))
-    return Claim(name, content, signatures, seconds, seen)
+    return SignatureClaim(name, content, signatures, seconds, seen)
 
 
-def stripe(headers: Mapping[str, str], body: bytes) -> Claim:
+def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     """Read as Stripe says in "Verify webhook signatures manually"."""
-    name = LEADS["stripe"]
     listed = header(headers, name).split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]
     fields = [one.strip().partition("=") for one in listed]
     timestamps, signatures = set(_of_version("t", fields)), _of_version("v1", fields)
@@ -89,36 +86,31 @@ def stripe(headers: Mapping[str, str], body: bytes) -> Claim:
     timestamp = timestamps.pop()
     content = b".".join((as_bytes(timestamp), body))
     seen = (("Header", f"{name}, {_counted(signatures)}"),)
-    return Claim(name, content, signatures, _seconds(timestamp, name), seen)
+    return SignatureClaim(name, content, signatures, _seconds(timestamp, name), seen)
 
 
-def slack(headers: Mapping[str, str], body: bytes) -> Claim:
+def slack(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     """Read as Slack says in "Verifying requests from Slack"."""
-    name, beside = LEADS["slack"], "X-Slack-Request-Timestamp"
+    beside = "X-Slack-Request-Timestamp"
     signature = _only(header(headers, name), name, "v0=")
-    timestamp = header(headers, beside, leads=False)
+    timestamp = _beside(headers, beside)
     content = b":".join((b"v0", as_bytes(timestamp), body))
     seen = (("Header", f"{name} and {beside}"),)
-    return Claim(name, content, (signature,), _seconds(timestamp, beside), seen)
-
-
-READERS: dict[str, Callable[[Mapping[str, str], bytes], Claim]] = {
-    "github": github,
-    "standard": standard,
-    "stripe": stripe,
-    "slack": slack,
-}
+    return SignatureClaim(name, content, (signature,), _seconds(timestamp, beside), seen)
 
 
 def as_bytes(text: str) -> bytes:
-    """Return UTF-8 of any text at all: what is compared must be bytes, for ASCII alone compares as text."""
+    """Return UTF-8 of any text at all: only ASCII could be compared as text."""
     return text.encode(errors="surrogatepass")
 
 
-def _hint(headers: Mapping[str, str], missing: str) -> str:
-    """Say what else there is: most who see this have chosen the wrong kind."""
-    others = [kind for kind, lead in LEADS.items() if lead.lower() in headers and lead != missing]
-    return f" It carries {LEADS[others[0]]}, as {TITLES[others[0]]} has it." if others else ""
+def _beside(headers: Mapping[str, str], name: str) -> str:
+    """Return a header that must stand beside the signature, or is it; raises Unproven."""
+    if value := headers.get(name.lower(), "").strip():
+        return value
+    if name.lower() in headers:
+        raise Unproven(f"The header {name} is empty.")
+    raise Unproven(f"There is no header {name}.")
 
 
 def _only(value: str, name: str, prefix: str) -> str:
@@ -130,7 +122,7 @@ def _only(value: str, name: str, prefix: str) -> str:
 
 
 def _seconds(text: str, name: str) -> int:
-    if not SECONDS.fullmatch(text):
+    if not UNIX_SECONDS.fullmatch(text):
         raise Unproven(f"The timestamp in {name} is not a number of seconds.")
     return int(text)
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import signing
-from guestbook.outbound import signature_steps
 from guestbook.outbound.formats import text_limit
+from guestbook.web.admin.deliveries import signature_explanation, verifying_programs
+from guestbook.web.admin.deliveries.signature_explanation import Explanation
+from guestbook.web.admin.deliveries.verifying_programs import Snippet
 from tests.conftest import need
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", signing.new_secret()
@@ -36,11 +38,11 @@ HOSTILE = [
 RUNS = {"python": [sys.executable, "-I"], "php": ["php"], "node": ["node"], "ruby": ["ruby", "-w"]}
 
 
-def explained(body: str, secret: str = SECRET, previous: str | None = None) -> signature_steps.Explanation:
-    return signature_steps.explain(EVENT_ID, TIMESTAMP, body.encode(), secret, previous)
+def explained(body: str, secret: str = SECRET, previous: str | None = None) -> Explanation:
+    return signature_explanation.explain(EVENT_ID, TIMESTAMP, body.encode(), secret, previous)
 
 
-def run(snippet: signature_steps.Snippet, folder: Path, secret: str | None) -> tuple[int, str, str]:
+def run(snippet: Snippet, folder: Path, secret: str | None) -> tuple[int, str, str]:
     program = folder / snippet.file
     program.write_text(snippet.text, encoding="utf-8", newline="")
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C"} | ({} if secret is None else {"WEBHOOK_SECRET": secret})
@@ -49,15 +51,15 @@ def run(snippet: signature_steps.Snippet, folder: Path, secret: str | None) -> t
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.fixture(params=signature_steps.LANGUAGES)
+@pytest.fixture(params=verifying_programs.LANGUAGES)
 def language(request: pytest.FixtureRequest) -> str:
     if request.param != "python":
         need(request.param)
     return str(request.param)
 
 
-def snippet(language: str, it: signature_steps.Explanation) -> signature_steps.Snippet:
-    [one] = [one for one in signature_steps.snippets(it) if one.name == language]
+def snippet(language: str, it: Explanation) -> Snippet:
+    [one] = [one for one in it.programs if one.name == language]
     return one
 
 
@@ -90,7 +92,7 @@ def test_with_a_previous_secret_there_is_a_signature_of_each_the_current_one_fir
 
 def test_no_step_and_no_program_holds_a_secret() -> None:
     it = explained("{}", SECRET, OTHER)
-    said = repr(it) + "".join(one.text for one in signature_steps.snippets(it))
+    said = repr(it) + "".join(one.text for one in it.programs)
     for secret in (SECRET, OTHER):
         assert secret.removeprefix("whsec_") not in said
         assert repr(signing.key_of(secret)) not in said
@@ -120,9 +122,7 @@ def test_with_another_secret_it_does_not(language: str, secret: str | None, tmp_
 
 def test_a_body_that_was_altered_is_not_valid(language: str, tmp_path: Path) -> None:
     whole = snippet(language, explained("before"))
-    altered = signature_steps.Snippet(
-        whole.name, "", whole.file, "", whole.text.replace("'before'", "'beforE'")
-    )
+    altered = Snippet(whole.name, "", whole.file, "", whole.text.replace("'before'", "'beforE'"))
     assert altered.text != whole.text
     assert run(altered, tmp_path, SECRET) == (1, "not valid\n", "")
 
@@ -135,9 +135,9 @@ def test_while_two_secrets_sign_either_is_right(language: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_program_can_be_read_and_copied_from_a_page(body: str) -> None:
-    for one, plain in zip(
-        signature_steps.snippets(explained(body)), signature_steps.snippets(explained("")), strict=True
-    ):
-        seen = [letter for letter in one.text if letter != "\n" and letter not in text_limit.JOINERS]
+    for one, plain in zip(explained(body).programs, explained("").programs, strict=True):
+        seen = [
+            letter for letter in one.text if letter != "\n" and letter not in text_limit.JOINERS
+        ]
         assert all(letter.isprintable() for letter in seen)
         assert one.text.count("\n") == plain.text.count("\n")

@@ -1,0 +1,73 @@
+"""Claim inbound events for processing, in the caller's transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.orm import Session
+
+from guestbook.inbound.evaluate import ReceivedEvent
+from guestbook.lib import byte_text, clock, ids
+from guestbook.lib.retry_policy import INBOX_LEASE
+from guestbook.queue import leases
+from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
+
+Claimed = list[tuple[ReceivedEvent, Source]]
+
+
+def sources_with_due(now: datetime, what: Any = Source.id) -> Any:
+    """Select the enabled sources that have something due."""
+    return select(what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
+
+
+def claim(connection: Connection, token: str, *, turn: int, limit: int) -> Claimed:
+    """Lease up to `limit` due events; each source is served first in turn."""
+    now = clock.now()
+    sources = _detached(connection, sources_with_due(now, Source))
+    first = turn % len(sources) if sources else 0
+    taken: list[tuple[Row[Any], Source]] = []
+    for source in (*sources[first:], *sources[:first]):
+        if room := limit - len(taken):
+            mine = INBOUND.c.source_id == source.id
+            taken += [(row, source) for row in leases.claim(connection, INBOUND, mine, now=now, limit=room)]
+    taken = _suspect_alone(taken)
+    row_ids = [row.id for row, _ in taken]
+    leases.lease(connection, INBOUND, row_ids, now=now, until=now + INBOX_LEASE, token=token)
+    return [(_received(row, token), source) for row, source in taken]
+
+
+def take_over(connection: Connection, event_id: str, token: str) -> Claimed:
+    """Lease the event that the relay handed over under that token, with a token of our own."""
+    rows = leases.handed_over(connection, INBOUND, {(event_id, token)})
+    if not rows:
+        return []  # its lease has ended, or another worker has it
+    (row,) = rows
+    now, own = clock.now(), f"worker.{ids.new()}"
+    sources = _detached(
+        connection, select(Source).where(Source.id == row.source_id, Source.disabled_at.is_(None))
+    )
+    if not sources:
+        leases.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
+        return []  # its source was disabled meanwhile, so the event waits
+    leases.take_over(connection, INBOUND, [event_id], until=now + INBOX_LEASE, token=own)
+    return [(_received(row, own), sources[0])]
+
+
+def _detached(connection: Connection, query: Any) -> Sequence[Source]:
+    """Return rows that stay readable after the transaction."""
+    with Session(connection, join_transaction_mode="rollback_only") as session:
+        sources: Sequence[Source] = session.scalars(query).all()
+        session.expunge_all()
+    return sources
+
+
+def _suspect_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any], Source]]:
+    """Take an event that a pass has ended over without others: if it kills this pass too, it fails alone."""
+    suspects = [one for one in taken if one[0].claims > one[0].attempts]
+    return suspects[:1] or taken
+
+
+def _received(row: Row[Any], token: str) -> ReceivedEvent:
+    body, lost_passes = byte_text.unpack(row.payload, row.encoding), row.claims - row.attempts
+    return ReceivedEvent(row.id, row.headers, body, row.received_at, token, lost_passes, row.due_at)
