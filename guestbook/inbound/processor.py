@@ -116,9 +116,10 @@ class Processor:
         for number, (event, source) in enumerate(batch):
             if number and time.monotonic() > end:
                 return  # the others are given back
-            yield event, source, self._evaluate(event, source)
+            yield event, source, self.evaluate(event, source)
 
-    def _evaluate(self, event: ReceivedEvent, source: Source) -> InboundDecision:
+    def evaluate(self, event: ReceivedEvent, source: Source) -> InboundDecision:
+        """Decide about one event. No transaction may be open."""
         if event.lost_passes >= MOST_LOST_PASSES:
             return _our_error(f"{event.lost_passes} passes ended in the middle of it, so it is left alone.")
         settings = self._settings

@@ -412,14 +412,14 @@ def test_an_acknowledgement_after_the_lease_changes_nothing(app: Flask, client: 
     inbound_factories.source()
     inbound_factories.post(client, {"text": "once"})
     slow = Processor(db.engine, app.config["GUESTBOOK"])
-    judge = slow._judge
+    evaluate = slow.evaluate
 
     def overtaken(event, source):  # type: ignore[no-untyped-def]
         inbound_factories.expire()
         work(app)
-        return judge(event, source)
+        return evaluate(event, source)
 
-    slow._judge = overtaken  # type: ignore[method-assign]
+    slow.evaluate = overtaken  # type: ignore[method-assign]
     slow.work()
     assert slow.counts.processed == 0
     assert inbound_factories.messages() == ["once"]
