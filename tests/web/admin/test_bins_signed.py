@@ -19,7 +19,7 @@ from tests.web.admin.test_bins import PLACE, added, caught, send
 from tests.web.test_bins import kept
 
 SECRET, OTHER = signing.new_secret(), signing.new_secret()
-NOW = clock.now()
+NOW = clock.now().replace(microsecond=0)
 STAMP = int(NOW.timestamp())
 BODY = b'{"a":1,"b":"\xc3\xa9"}'
 KEYS = [Key(OTHER, "the secret of “Other”"), Key(SECRET, "the secret of “Chat”")]
