@@ -317,7 +317,7 @@ def test_the_secret_that_another_guestbook_made_is_pasted(owner: Owner) -> None:
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        ({"hours": "24", "secret": "not base64!"}, "This source's secret is not one of Standard Webhooks"),
+        ({"hours": "24", "secret": "not base64!"}, "The secret is not one of Standard Webhooks"),
         ({"hours": "25", "secret": ""}, "Choose one of the times"),
         ({}, "Choose one of the times"),
     ],
