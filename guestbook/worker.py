@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.background.celery.consumer import DeliveryConsumer
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handover
-from guestbook.inbound.processor import Inbox
+from guestbook.inbound.processor import Processor
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
 from guestbook.storage import configured_app, database
@@ -61,7 +61,7 @@ def _delivery_consumer() -> DeliveryConsumer:
 @cache
 def _inbox() -> Inbox:
     with _flask.app_context():
-        return Inbox(db.engine, _settings)
+        return Processor(db.engine, _settings)
 
 
 def _note_size(instance: Any, **_: Any) -> None:

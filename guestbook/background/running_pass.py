@@ -57,7 +57,7 @@ def opened(
             stats.settle(engine, settings, clock.now())  # counts rows that retention deletes next
             now = time.monotonic()  # a pass that stays to the end of its time prunes too
             retention.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
-        source_budget.count_again(engine)  # verified and deleted events have left room
+        source_budget.recount(engine)  # verified and deleted events have left room
         _finish(engine, pass_id, running.tally)
         engine_setup.clear_wal(engine)
 
