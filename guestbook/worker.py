@@ -59,7 +59,7 @@ def _delivery_consumer() -> DeliveryConsumer:
 
 
 @cache
-def _inbox() -> Inbox:
+def _inbox() -> Processor:
     with _flask.app_context():
         return Processor(db.engine, _settings)
 
