@@ -43,7 +43,7 @@ def inbox(posts: int, at_once: int, server: str | None) -> None:
 
 def _add_source() -> None:
     source = Source(name="GitHub", token="burst", verify="github", secret=SECRET, action="comment")
-    source.template = template_presets.READY["github-issues"]
+    source.template = template_presets.PRESETS["github-issues"]
     with writing() as session:
         session.add(source)
 

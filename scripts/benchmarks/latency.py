@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Verdict
+from guestbook.comments.spam import Classification
 from guestbook.storage.database import db, writing
 from scripts.benchmarks.support import process_usage, processes, receivers, report, temp_book, waiting
 from scripts.benchmarks.support.receivers import Behaviour
@@ -49,4 +49,6 @@ def _sign(app: Flask) -> str:
     draft = Draft(name="Ada", website=None, message=temp_book.MESSAGE, errors={})
     with writing() as session:
         settings = app.config["GUESTBOOK"]
-        return book.sign(session, draft, Verdict("published", None), form_key=None, settings=settings).id
+        return book.sign(
+            session, draft, Classification("published", None), form_key=None, settings=settings
+        ).id

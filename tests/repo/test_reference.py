@@ -16,7 +16,7 @@ from guestbook.background import retention_rules
 from guestbook.cli import output
 from guestbook.comments import book
 from guestbook.inbound import bins
-from guestbook.inbound.template_presets import READY
+from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import retry_policy
 from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound import webhooks
@@ -146,7 +146,7 @@ def test_the_tables_of_sources_have_each_kind_action_and_ready_template() -> Non
     text = read("reference/sources")
     assert first_column(section(text, "Verification")) == list(VERIFY)
     assert first_column(section(text, "Actions")) == list(ACTIONS)
-    assert first_column(section(text, "Templates")) == list(READY)
+    assert first_column(section(text, "Templates")) == list(PRESETS)
 
 
 # --- the API
@@ -201,8 +201,8 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
     assert f"may take {step_budget.STEPS:,} steps" in text
     assert f"give {step_budget.OUTPUT_LIMIT:,} characters" in " ".join(text.split())
     bins_page = read("reference/bins")
-    assert f"the latest {bins.REQUESTS} requests, for seven days" in bins_page
-    assert f"the first {bins.KEPT // 1024} kB of the body" in bins_page
+    assert f"the latest {bins.REQUESTS_KEPT} requests, for seven days" in bins_page
+    assert f"the first {bins.BODY_KEPT // 1024} kB of the body" in bins_page
     assert timedelta(days=7) == retention_rules.KEEP_BIN_REQUESTS
 
 
