@@ -42,7 +42,7 @@ def test_a_turn_that_does_not_come_ends_in_a_timeout_and_leaves_the_queue() -> N
     with pytest.raises(TimeoutError):
         lock.acquire(0.01)
     lock.release()
-    lock.acquire(0.01)  # nobody stands in the way
+    lock.acquire(0.01)  # nobody is ahead
     lock.release()
 
 
@@ -81,10 +81,10 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(left) == 5)  # of four, one has the turn and three wait for it
+    wait_until(lambda: len(left) == 5)  # of four, one has the lock and three wait for it
     assert one.waiting == 3
     with pytest.raises(TimeoutError):
-        one.acquire(10, at_once=4)  # by now it is known to be stuck, so that nobody waits in vain
+        one.acquire(10, at_once=4)  # the holder is stuck by now, so nobody waits in vain
     one.release(in_vain=True)
     for thread in threads:
         thread.join(10)

@@ -1,4 +1,4 @@
-"""Signatures: the published vectors, and a secret that is none is refused."""
+"""Signatures match the published vectors, and a malformed secret is refused."""
 
 import base64
 from datetime import UTC, datetime

@@ -85,7 +85,7 @@ def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Endless:
-    """Work that there is always more of; each piece takes so many seconds."""
+    """Work that never ends; each piece takes so many seconds."""
 
     def __init__(self, own: Clock, piece: float) -> None:
         self._clock = own

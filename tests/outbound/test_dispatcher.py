@@ -1,4 +1,4 @@
-"""A drain of the outbox: who waits for whom, who is paused, and what it costs."""
+"""A drain of the outbox: fairness among webhooks, pauses, and costs."""
 
 import json
 import sqlite3
@@ -108,7 +108,7 @@ def test_a_receiver_that_begins_to_hang_costs_few_timeouts_and_is_held_at_once(
 def test_five_failures_to_connect_pause_a_webhook_and_one_success_reopens_it(
     each_book: Book, each_environ: dict[str, str], forks: Forks
 ) -> None:
-    """Each pass is a process of its own, so all that is known of the pause is in the database."""
+    """Each pass is a process of its own, so the database alone remembers the pause."""
     environ = {**each_environ, "GUESTBOOK_RETRY_SCHEDULE": AT_ONCE}
     with Receiver() as down:
         pass
@@ -146,7 +146,7 @@ def test_a_receiver_that_asks_for_patience_gets_no_request_until_its_time(
     webhook_id = book.webhook(receiver.url())
     book.publish(30)
     drain(book)
-    assert len(receiver.requests) <= 2  # the two that a new webhook may get at once
+    assert len(receiver.requests) <= 2  # a new webhook may get two at once
     assert 90 < (book.webhook_row(webhook_id).paused_until - clock.now()).total_seconds() <= 100
     assert book.leased() == 0
     drain(book)
@@ -167,7 +167,7 @@ def test_disabling_a_webhook_stops_what_is_queued_for_it(book: Book, receiver: R
     sent = len(receiver.requests)
     sending.join(20)
     assert not sending.is_alive()
-    assert len(receiver.requests) - sent <= CAP  # what began before the next tick saw it
+    assert len(receiver.requests) - sent <= CAP  # those that began before the next tick saw it
     assert book.leased() == 0
     assert book.statuses()["new"] == 400 - len(receiver.requests)
 
@@ -210,7 +210,7 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(
     while dispatch.pool.busy and time.monotonic() < deadline:
         dispatch.pool.wait(0.1)
         tried += len(dispatch.pool.collect())
-    # Of the 16 that were claimed some were in flight just then; those that waited are not even tried.
+    # Some of the 16 claimed ones were in flight; the waiting ones are not even tried.
     assert not dispatch.pool.busy
     assert tried <= 3 * START_CAP
 
@@ -219,7 +219,7 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(
 
 
 def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Receiver) -> None:
-    """Counts what is begun as a writer (BEGIN IMMEDIATE on SQLite), and every word said to the database."""
+    """Counts write transactions (BEGIN IMMEDIATE on SQLite) and every statement."""
     each_book.webhook(receiver.url())
     each_book.publish()
     drain(each_book)
@@ -242,7 +242,7 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
 
 
 def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
-    """Holds the write lock on a second connection all the while: who wanted it would fail or wait."""
+    """A second connection holds the write lock all the time, so another writer would fail or wait."""
     book.webhook("http://127.0.0.1:1/")
     with Poller(book.engine) as poller, database.write(book.engine):
         began = time.monotonic()
@@ -253,7 +253,7 @@ def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
 
 @pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
 def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
-    """In rollback-journal mode even a look at the file's version must wait for a writer that commits."""
+    """In rollback-journal mode even reading the file's version must wait for a writer that commits."""
     path = str(each_book.engine.url.database)
     with Poller(each_book.engine) as poller, closing(sqlite3.connect(path, isolation_level=None)) as writer:
         poller.connection.exec_driver_sql("PRAGMA busy_timeout = 50")
@@ -268,7 +268,7 @@ def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
     book: Book, environ: dict[str, str], forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows, webhooks = amount.backlog(), 8
-    book.note_passes()  # or this one would not tidy up
+    book.note_passes()  # or this pass would not prune
     with in_a_process(tmp_path / "log") as base_url:
         for number in range(webhooks):
             book.stock(book.webhook(f"{base_url}/{number}"), rows // webhooks)
@@ -290,7 +290,7 @@ def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
 
 
 def _pass_makes(book: Book, forks: Forks, environ: dict[str, str], *, attempts: int) -> None:
-    """Run a pass, after which so many attempts have been made in all."""
+    """Run a pass, and expect so many attempts in all afterwards."""
     running = forks.run(environ, "cron")
     assert running.printed == ""
     assert len(book.attempts()) == attempts

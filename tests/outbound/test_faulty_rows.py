@@ -1,4 +1,4 @@
-"""What is not the receiver's fault: a full log, a broken connection, few threads, a proxy, garbled rows."""
+"""Errors that are not the receiver's: a full log, a broken connection, few threads, a proxy, garbled rows."""
 
 import logging
 import subprocess

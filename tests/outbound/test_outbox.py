@@ -1,4 +1,4 @@
-"""The outbox: who gets an event, what is fixed when it is stored, and what a redelivery does."""
+"""The outbox: which webhooks get an event, which values are fixed at once, and redelivery."""
 
 import json
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -287,7 +287,7 @@ def test_a_webhook_that_is_deleted_meanwhile_costs_nobody_the_event(monkeypatch:
         read = preferences.read
 
         def read_slowly(source: Connection) -> preferences.Preferences:
-            """As between the look at the webhooks and the storing of their deliveries."""
+            """Change the template between the query for the webhooks and the insert of their deliveries."""
             deleting.append(pool.submit(webhooks.delete, engine, row_id))
             wait(deleting, timeout=0.5)
             return read(source)

@@ -1,4 +1,4 @@
-"""What comes of a pass is written down: the delivery, its attempts, the webhook's health."""
+"""A pass records the deliveries, the attempts and the webhooks' health."""
 
 from dataclasses import replace
 from datetime import timedelta

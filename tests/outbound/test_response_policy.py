@@ -1,4 +1,4 @@
-"""What an answer means: only 2xx is success, and what else a receiver may ask for."""
+"""Answers are evaluated: only 2xx is success, and a receiver may ask for a pause or an end."""
 
 from datetime import UTC, datetime
 

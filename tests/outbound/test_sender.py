@@ -1,4 +1,4 @@
-"""One attempt, to a real receiver: what it gets, and what is written down of its answer."""
+"""One attempt at a real receiver: the request, and the record of the answer."""
 
 import time
 from collections.abc import Iterator

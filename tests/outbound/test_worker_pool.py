@@ -1,4 +1,4 @@
-"""The pool: at most so many at once for each lane, fair among lanes, and nothing goes to one on hold."""
+"""The worker pool: a cap for each lane, fairness among lanes, and nothing starts in a lane on hold."""
 
 import random
 import threading
@@ -20,7 +20,7 @@ MOST = SIZE // 4
 
 @dataclass
 class Result:
-    """What came of a task."""
+    """The result of a task."""
 
     task: str
     ok: bool = True
@@ -98,7 +98,7 @@ def collect(pool: WorkerPool[str, Result], count: int) -> list[Result]:
 
 
 def stays(count: Callable[[], int], value: int) -> None:
-    """Assert that a number comes to this value and goes no further."""
+    """Assert that a number reaches this value and stays there."""
     until(lambda: count() >= value)
     time.sleep(0.05)
     assert count() == value

@@ -1,4 +1,4 @@
-"""The clock jumps, as on hosts without a battery: a pass mends what that left, and throws nothing away."""
+"""The clock jumps, as on hosts without a battery: a pass fixes the due times and deletes nothing."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 
 class Turned:
-    """The clock, so far ahead of the real one."""
+    """A clock that is so far ahead of the real one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.by = timedelta()
@@ -203,7 +203,7 @@ def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
     assert app.testing
 
 
-def test_what_a_pass_has_in_hand_while_the_clock_goes_back_is_left_to_it(
+def test_rows_leased_by_a_pass_stay_with_it_when_the_clock_goes_back(
     hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_repair, "REPAIR_INTERVAL", 0.0)

@@ -1,4 +1,4 @@
-"""The queue in a table: who may have which row, and what is left of a lease, on all four databases."""
+"""The queue in a table: claims, leases and tokens, on all four databases."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A poller sees what is due without writing, and wakes when something comes."""
+"""A poller sees due rows without writing, and wakes when something is stored."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from guestbook.storage.database import db
 from tests.support import factories
 
 MINUTE = timedelta(minutes=1)
-LONG = 10.0  # seconds that no test here takes
+LONG = 10.0  # seconds; no test here takes so long
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Doing again: the forecast says what happens, what a pass has in hand stays, both ways."""
+"""Redeliver and reprocess: the forecast matches the result, and leased rows stay, in both directions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 class Way(NamedTuple):
-    """Out or in: the rows, those that failed, how one and its owner are stored, why that is disabled."""
+    """One direction: the model, its failed rows, factories of a row and its owner, a reason to disable it."""
 
     model: type[Any]
     failed: Any

@@ -41,7 +41,7 @@ def body(name: str, event: str = "comment.created", data: dict[str, Any] | None 
 
 
 def said(name: str, shown: Any) -> str:
-    """What the service is to show as text, apart from titles and links that have a place of their own."""
+    """The text that the service shows, apart from titles and links in places of their own."""
     if name == "teams":
         [attachment] = shown["attachments"]
         return "\n".join(block["inlines"][0]["text"] for block in attachment["content"]["body"])
@@ -53,5 +53,5 @@ def said(name: str, shown: Any) -> str:
 
 
 def says(format_name: str, message: str, **more: Any) -> str:
-    """What the service is to show of a comment with that message."""
+    """The text that the service shows of a comment with that message."""
     return said(format_name, body(format_name, data=comment(message, **more)))

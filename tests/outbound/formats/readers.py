@@ -1,4 +1,4 @@
-"""What people in a chat read: small readers of the markup of Mattermost and of Discord.
+"""Small readers of the markup of Mattermost and of Discord, to see the text that people in a chat see.
 
 Written anew from github.com/mattermost/marked and from Discord's documentation. Each returns the text that is
 shown, and raises Markup where any of it would be more than text: a format, a mention, an emoji, a list.
@@ -102,7 +102,7 @@ def _discord(text: str) -> Iterator[str]:
 
 
 def seen(text: str) -> str:
-    """Return it without what has no width, and URLs as they were typed."""
+    """Return the text without zero-width characters, and with URLs as they were typed."""
     return unquote(UNSEEN.sub("", text))
 
 

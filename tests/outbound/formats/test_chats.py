@@ -1,4 +1,4 @@
-"""The bodies for chat services: as each demands, escaped as each reads, and nobody is called by them."""
+"""The bodies for chat services: valid for each, escaped for each, and nobody is mentioned."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The formats on their way: a webhook for each service, at a receiver that answers as the service does."""
+"""Deliveries in each format, to a receiver that answers as the service does."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""No service is sent more than it takes, and what is cut is cut between characters and escapes."""
+"""No body is longer than its service accepts, and texts are cut between characters and escapes."""
 
 import html
 import json
@@ -20,7 +20,7 @@ LONG = st.builds(lambda part, times: part * times, WILD, st.integers(1, 2000))
 
 
 def check(name: str, text: str) -> None:
-    """What the service counts, counted anew here."""
+    """Count as the service does."""
     shown: Any = json.loads(text)
     if name == "slack":
         assert len(shown["text"]) <= 40_000

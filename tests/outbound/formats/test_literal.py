@@ -1,4 +1,4 @@
-"""What visitors write is read in a chat as it was typed, whatever the chat's markup is."""
+"""A chat shows visitors' text as they typed it, whatever the chat's markup is."""
 
 import json
 from typing import Any

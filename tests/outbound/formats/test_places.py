@@ -1,4 +1,4 @@
-"""What URLs say: the format that they suggest, why one is refused, and how one has to be for its format."""
+"""URLs of chat services: the format that they suggest, refusals, and the form that each format needs."""
 
 import pytest
 

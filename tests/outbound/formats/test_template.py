@@ -1,4 +1,4 @@
-"""The format template: what the owner wrote gives the body, or a sentence says why it does not."""
+"""The format template: the owner's template makes the body, or a sentence says why it does not."""
 
 import json
 

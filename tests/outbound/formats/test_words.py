@@ -1,4 +1,4 @@
-"""What is words of an event: who, what and where to see it."""
+"""Events in words: title, author, text and link."""
 
 from typing import Any
 

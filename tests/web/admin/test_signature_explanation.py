@@ -1,4 +1,4 @@
-"""A signature explained: each step is what signing does, and the programs shown verify this very delivery."""
+"""A signature is explained: the steps match the signing code, and the programs verify this delivery."""
 
 import base64
 import hashlib
