@@ -13,7 +13,7 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.background import retention_rules
-from guestbook.cli import output
+from guestbook.cli import app_command
 from guestbook.comments import book
 from guestbook.inbound import bins
 from guestbook.inbound.template_presets import PRESETS
@@ -208,4 +208,4 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
 
 def test_the_exit_codes_are_those_of_the_commands() -> None:
     codes = re.findall(r"(?m)^\| (\d+) \|", section(read("reference/commands"), "Exit codes"))
-    assert [int(code) for code in codes] == [0, ClickException.exit_code, UsageError.exit_code, output.AWAY]
+    assert [int(code) for code in codes] == [0, ClickException.exit_code, UsageError.exit_code, app_command.TRY_LATER]
