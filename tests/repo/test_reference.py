@@ -207,5 +207,6 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
 
 
 def test_the_exit_codes_are_those_of_the_commands() -> None:
-    codes = re.findall(r"(?m)^\| (\d+) \|", section(read("reference/commands"), "Exit codes"))
-    assert [int(code) for code in codes] == [0, ClickException.exit_code, UsageError.exit_code, app_command.TRY_LATER]
+    listed = re.findall(r"(?m)^\| (\d+) \|", section(read("reference/commands"), "Exit codes"))
+    used = [0, ClickException.exit_code, UsageError.exit_code, app_command.TRY_LATER]
+    assert [int(code) for code in listed] == used
