@@ -60,6 +60,8 @@ def _skip_by_name(request: pytest.FixtureRequest) -> None:
 
 def need(name: str) -> None:
     """Skip the test by the name of what is not here; with GUESTBOOK_TEST_REQUIRE=all that is a failure."""
+    if databases.QUICK:
+        pytest.skip(f"a quick run needs no {name}")
     if NEEDS[name]():
         return
     if REQUIRED == "all":
@@ -164,6 +166,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def _forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    if databases.QUICK:
+        pytest.skip("a quick run forks no processes")
     with open_forks(tmp_path_factory.mktemp("forks")) as forks:
         yield forks
 

@@ -112,7 +112,7 @@ def test_what_cannot_be_unpacked_is_refused(encoding: str, body: bytes) -> None:
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
     assert callable(pack)
-    bomb = pack(b" " * 500_000_000)
+    bomb = pack(b" " * 100_000_000)
     assert len(bomb) < 1_000_000
     start = time.thread_time()
     with pytest.raises(BodyError, match=f"more than {UNPACKED_LIMIT:,} bytes"):

@@ -46,7 +46,7 @@ def test_ids_from_many_threads_and_processes_are_all_different() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    code = "from guestbook import ids\nfor _ in range(2000): print(ids.new())"
+    code = "from guestbook.lib import ids\nfor _ in range(2000): print(ids.new())"
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
     for process in processes:
         made += process.communicate(timeout=60)[0].decode().split()

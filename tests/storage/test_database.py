@@ -320,7 +320,9 @@ def test_the_statements_of_the_schema_hold_no_comments() -> None:
 @on_sqlite
 def test_a_process_that_starts_while_another_writes_waits_for_its_turn(app: Flask, tmp_path: Path) -> None:
     code = (
-        "import guestbook; from guestbook import database; from guestbook.storage.database import db\n"
+        "import guestbook\n"
+        "from guestbook.storage import database\n"
+        "from guestbook.storage.database import db\n"
         f"app = guestbook.create_app({settings_for(tmp_path, app.config['GUESTBOOK'].database_url)!r})\n"
         "with app.app_context():\n"
         "    print('ready', flush=True)\n"

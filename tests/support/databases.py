@@ -11,7 +11,8 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-MODES = ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
+QUICK = "GUESTBOOK_TEST_QUICK" in os.environ  # skips all that needs more than SQLite and one process
+MODES = ("sqlite-wal",) if QUICK else ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
 PORTS = {"postgresql": 5432, "mariadb": 3306}  # where a URL names none
 SERVERS = {
     "postgresql": os.environ.get(

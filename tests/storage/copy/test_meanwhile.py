@@ -39,7 +39,7 @@ from tests.support.processes import wait_for
 from tests.system.chaos.book import Book
 from tests.system.chaos.forks import Forks
 
-MANY = 20 * AT_ONCE  # rows: some seconds' work
+MANY = 12 * AT_ONCE  # rows: some seconds' work
 
 
 @pytest.mark.parametrize("there", ["sqlite-journal", "postgresql", "mariadb"], indirect=True)
