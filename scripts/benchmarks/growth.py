@@ -9,7 +9,14 @@ from contextlib import ExitStack
 import click
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import bulk_insert, delivery_run, large_book, report, temp_book, timed_queries
+from scripts.benchmarks.support import (
+    database_size,
+    delivery_run,
+    large_book,
+    report,
+    temp_book,
+    timed_queries,
+)
 from scripts.benchmarks.support.timed_queries import Task
 
 GOAL = 1.5  # times as long in the largest book as in the smallest, at most
@@ -32,7 +39,7 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
     """Do the same in books with few rows and with many: pages, the API, a claim, a pass.
 
     A row is a comment, its delivery with an attempt, and an inbound event; so 10,000,000 of them are
-    40,000,000 in the tables. They take 17 GB and some minutes to be stored.
+    40,000,000 in the tables. They take 17 GB and about a quarter of an hour to be stored.
     """
     if min(rows) < SMALLEST:
         raise click.UsageError(f"--rows must be at least {SMALLEST}.")
@@ -43,7 +50,7 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
             app = stack.enter_context(temp_book.fresh(server))
             large_book.fill(count, app.config["GUESTBOOK"])
             books.append(timed_queries.all_of(app))
-            sizes.append(bulk_insert.size(db.engine) / 1e6)
+            sizes.append(database_size.megabytes(db.engine))
         report.heading(db.engine, {"each": f"median of {times}, the books in turn"})
         # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
         lines = contextvars.Context().run(

@@ -23,7 +23,7 @@ from scripts.benchmarks.support import (
     waiting,
 )
 from scripts.benchmarks.support.cron_passes import Crontab
-from scripts.benchmarks.support.load_generator import HOOK, Log, Rates, Traffic
+from scripts.benchmarks.support.load_generator import HOOK, Log, Traffic
 from scripts.benchmarks.support.process_samples import Growth, Sampler
 from scripts.benchmarks.support.receivers import Behaviour
 from scripts.benchmarks.support.reconciliation import Account
@@ -45,7 +45,7 @@ TEMPLATE = "{% set name = 'The roof' %}{{ payload.text }}"
 SAMPLE_EVERY = 10.0  # seconds, or a twelfth of a shorter run
 SHORTEST = 2.0  # minutes; the memory of a shorter run proves nothing
 MOST_GROWTH = 0.10  # of the memory after the first minute
-FIGURES = {"web": "web, MB", "cron": "passes, MB", "file": "on disk, MB", "waiting": "deliveries that wait"}
+FIGURES = {"web": "web, MB", "cron": "passes, MB", "waiting": "deliveries that wait"}
 POSITIVE = click.FloatRange(0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(0)
 
@@ -55,17 +55,15 @@ class Plan:
     """The options."""
 
     minutes: float
-    rates: Rates
+    comments: float  # a second
     pass_seconds: float
     kills: float  # seconds from one to the next; 0 is none
 
     def lines(self) -> dict[str, str]:
         """Return the plan in words."""
-        rates = self.rates
-        load = f"{self.minutes:g} minutes of up to {rates.comments:g} comments, {rates.reads:g} pages"
         kills = f", killed every {self.kills:g} s" if self.kills else ""
         return {
-            "load": f"{load}, {rates.webhooks:g} webhooks to us and {rates.clicks:g} clicks a second",
+            "load": f"{self.minutes:g} minutes of up to {self.comments:g} comments a second, and more",
             "receivers": ", ".join(behaviour.name for behaviour in BEHAVIOURS),
             "cron": f"a pass every {self.pass_seconds:g} s{kills}",
         }
@@ -83,7 +81,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
     Ends with 1 when something was lost, when something was sent twice and no kill explains it, or when memory
     has grown by more than a tenth since the first minute.
     """
-    plan = Plan(minutes, Rates(comments=comments), pass_seconds, kills)
+    plan = Plan(minutes, comments, pass_seconds, kills)
     with (
         receivers.running(*BEHAVIOURS) as receiver,
         temp_book.fresh(server, **SETTINGS) as app,
@@ -116,7 +114,7 @@ def _run(
         with (
             repeating(sampler, lambda: min(SAMPLE_EVERY, plan.minutes * 5)),
             crontab.killing(plan.kills, lambda: explained.append(reconciliation.under_way(engine))),
-            traffic.running(plan.rates),
+            traffic.running(plan.comments),
         ):
             time.sleep(plan.minutes * 60)
         start = time.monotonic()
@@ -180,8 +178,6 @@ def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Cro
         "sent without a record": account.unrecorded,
         "of which kills explain": account.explained,
         "inbound events that made no comment": account.unprocessed,
-        "deliveries that still wait, without the hanging receiver's": account.not_final,
-        "deliveries given up, without the hanging receiver's": account.given_up,
         "seconds until all had arrived": late,
     }
     report.table(["in the end", ""], counts.items())

@@ -11,7 +11,7 @@ from scripts.benchmarks.support.reconciliation import Account
 from tests.conftest import need
 from tests.support import benches, databases
 
-FINE = Account(lost={"quick": 0}, unrecorded=0, explained=0, unprocessed=0, not_final=0, given_up=0)
+FINE = Account(lost={"quick": 0}, unrecorded=0, explained=0, unprocessed=0)
 FLAT = {"web": Growth(60.0, 62.0), "cron": Growth(50.0, 50.0)}
 
 
@@ -60,7 +60,7 @@ def test_growing_memory_and_a_broken_pass_are_complaints() -> None:
 
 def test_growth_is_measured_from_the_first_minute_to_the_last() -> None:
     taken = [
-        Sample(second, web=40 + min(second, 60) / 3 + second / 60, cron=0, file=0, waiting=0)
+        Sample(second, web=40 + min(second, 60) / 3 + second / 60, cron=0, waiting=0)
         for second in range(10, 601, 10)
     ]
     grown = process_samples.growth(taken, "web", 10)

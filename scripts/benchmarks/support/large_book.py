@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple, cast
 
 import click
-from sqlalchemy import Table, select
+from sqlalchemy import Table, insert, select
 
 from guestbook.lib import clock, ids
 from guestbook.queries import stats
@@ -14,7 +14,7 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
-from scripts.benchmarks.support import bulk_insert, temp_book
+from scripts.benchmarks.support import database_size, temp_book
 
 LASTS = timedelta(days=29)  # retention finds only what `add_old` adds
 WEBHOOKS = 10
@@ -43,29 +43,32 @@ def fill(count: int, settings: Settings, message: str = SHORT) -> None:
     """Fill the empty book around us: for each comment a delivery, its attempt and an inbound event."""
     temp_book.add_webhooks([9] * WEBHOOKS)
     parents, luck, start = _parents(), Random(1), clock.now() - LASTS
-    with bulk_insert.filling(db.engine) as filler:
-        for first in range(0, count, CHUNK):
-            numbers = range(first, min(first + CHUNK, count))
-            made = [
-                _final(start + LASTS * (number / count), number, message, parents, luck) for number in numbers
-            ]
-            comments, deliveries, attempts, events = (list(rows) for rows in zip(*made, strict=True))
-            filler.store(
-                (COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events)
-            )
-            click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
-        filler.store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
-        filler.store((PASSES, list(_passes(min(count, PASSES_MADE), start, luck))))
-        filler.tidy()
+    for first in range(0, count, CHUNK):
+        numbers = range(first, min(first + CHUNK, count))
+        made = [
+            _final(start + LASTS * (number / count), number, message, parents, luck) for number in numbers
+        ]
+        comments, deliveries, attempts, events = (list(rows) for rows in zip(*made, strict=True))
+        _store((COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events))
+        click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
+    _store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
+    _store((PASSES, list(_passes(min(count, PASSES_MADE), start, luck))))
+    database_size.tidy(db.engine)
     stats.settle(db.engine, settings, clock.now())  # as each pass does
 
 
 def add_old() -> None:
     """Add what retention takes next: one batch of processed deliveries with their attempts."""
     webhooks, luck, moment = _parents().webhooks, Random(), clock.now() - 2 * LASTS
-    made = [_delivery(moment, _id(moment, luck), webhooks[0]) for _ in range(OLD)]
-    with bulk_insert.filling(db.engine, quick=False) as filler:
-        filler.store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
+    made = [_delivery(moment, luck, webhooks[0]) for _ in range(OLD)]
+    _store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
+
+
+def _store(*batches: tuple[Table, list[Row]]) -> None:
+    """Store rows of tables in one transaction."""
+    with database.write(db.engine) as connection:
+        for table, rows in batches:
+            connection.execute(insert(table), rows)
 
 
 def _parents() -> Parents:
@@ -86,91 +89,59 @@ def _final(
     """Return a comment, its delivery, the attempt, and an inbound event of the same moment."""
     failed = number % FAILED == 0
     text = f"{message} {RARE}" if number % RARE_EVERY == RARE_EVERY // 2 else message
-    comment = {
-        "id": _id(moment, luck),
-        "name": f"Visitor {number}",
-        "message": text,
-        "status": STATUSES[number % len(STATUSES)],
-        "created_at": clock.to_text(moment),
-    }
-    webhook = parents.webhooks[number % WEBHOOKS]
+    comment = {"id": _id(moment, luck), "name": f"Visitor {number}", "message": text, "created_at": moment}
+    comment["status"] = STATUSES[number % len(STATUSES)]
     event = EVENTS[number // WEBHOOKS % len(EVENTS)]
     payload = f'{{"type": "{event}", "message": "{text}"}}'
-    delivery = _delivery(moment, _id(moment, luck), webhook, failed=failed)
+    delivery = _delivery(moment, luck, parents.webhooks[number % WEBHOOKS], failed=failed)
     delivery |= {"comment_id": comment["id"], "event": event, "event_id": comment["id"], "payload": payload}
-    return comment, delivery, _attempt(delivery), _event(moment, _id(moment, luck), parents.source, failed)
+    return comment, delivery, _attempt(delivery), _inbound(moment, luck, parents.source, failed)
 
 
-def _delivery(moment: datetime, delivery_id: str, webhook: str, *, failed: bool = False) -> Row:
-    made = clock.to_text(moment)
-    return {
-        "id": delivery_id,
-        "event_id": delivery_id,
+def _delivery(moment: datetime, luck: Random, webhook: str, *, failed: bool = False) -> Row:
+    new_id = _id(moment, luck)
+    row: Row = {
+        "id": new_id,
+        "event_id": new_id,
         "webhook_id": webhook,
         "comment_id": None,
-        "event": "comment.created",
-        "payload": '{"type": "comment.created"}',
-        "status": "failed" if failed else "processed",
-        "attempts": 1,
-        "claims": 1,
-        "schedule_start": 0,
-        "due_at": None,
-        "created_at": made,
-        "finished_at": made,
-        "last_status_code": 500 if failed else 200,
-        "last_error": "The receiver answered 500." if failed else None,
+        "created_at": moment,
     }
+    row |= {"event": "comment.created", "payload": '{"type": "comment.created"}', "due_at": None}
+    row |= {"status": "failed" if failed else "processed", "finished_at": moment}
+    row |= {"attempts": 1, "claims": 1, "schedule_start": 0, "last_status_code": 500 if failed else 200}
+    return row | {"last_error": "The receiver answered 500." if failed else None}
 
 
 def _attempt(delivery: Row) -> Row:
-    return {
-        "delivery_id": delivery["id"],
-        "number": 1,
-        "triggered_by": "schedule",
-        "started_at": delivery["finished_at"],
-        "milliseconds": 120,
-        "status_code": delivery["last_status_code"],
-        "error": delivery["last_error"],
-        "request_headers": "{}",
-    }
+    row = {"delivery_id": delivery["id"], "number": 1, "triggered_by": "schedule", "milliseconds": 120}
+    row |= {"started_at": delivery["finished_at"], "status_code": delivery["last_status_code"]}
+    return row | {"error": delivery["last_error"], "request_headers": {}}
 
 
-def _event(moment: datetime, event_id: str, source: str, failed: bool) -> Row:
-    made = clock.to_text(moment)
-    return {
-        "id": event_id,
-        "source_id": source,
-        "external_id": event_id,
-        "event": "push",
-        "sender": "ada",
-        "headers": "{}",
-        "payload": "{}",
-        "encoding": "text",
-        "status": "failed" if failed else "processed",
-        "attempts": 1,
-        "claims": 1,
-        "error": "The template failed." if failed else None,
-        "received_at": made,
-        "processed_at": made,
-    }
+def _inbound(moment: datetime, luck: Random, source: str, failed: bool) -> Row:
+    new_id = _id(moment, luck)
+    row: Row = {"id": new_id, "source_id": source, "external_id": new_id, "event": "push", "sender": "ada"}
+    row |= {"headers": {}, "payload": "{}", "encoding": "text", "received_at": moment, "processed_at": moment}
+    row |= {"status": "failed" if failed else "processed", "attempts": 1, "claims": 1}
+    return row | {"error": "The template failed." if failed else None}
 
 
 def _waiting(number: int, parents: Parents, luck: Random) -> Row:
     """Return a delivery of just now that was not tried, or that waits some hours for its retry."""
     now = clock.now()
-    tried = number >= DUE
-    made = _delivery(now, _id(now, luck), parents.webhooks[number % WEBHOOKS], failed=True)
-    due_at = now + timedelta(hours=1 + number % 10) if tried else now
-    waits = {"status": "new", "due_at": clock.to_text(due_at), "finished_at": None}
-    return made | waits | ({} if tried else {"attempts": 0, "last_status_code": None, "last_error": None})
+    row = _delivery(now, luck, parents.webhooks[number % WEBHOOKS], failed=True)
+    row |= {"status": "new", "due_at": now, "finished_at": None}
+    if number < DUE:
+        return row | {"attempts": 0, "last_status_code": None, "last_error": None}
+    return row | {"due_at": now + timedelta(hours=1 + number % 10)}
 
 
 def _passes(count: int, start: datetime, luck: Random) -> Iterator[Row]:
     """Give so many passes, from that moment on."""
     for number in range(count):
         moment = start + LASTS * (number / count)
-        made = clock.to_text(moment)
-        row = {"id": _id(moment, luck), "started_at": made, "finished_at": made, "host": "bench"}
+        row = {"id": _id(moment, luck), "started_at": moment, "finished_at": moment, "host": "bench"}
         yield row | {"processed": luck.randint(0, 40), "retried": luck.randint(0, 2), "failed": 0}
 
 

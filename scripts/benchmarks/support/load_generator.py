@@ -30,17 +30,8 @@ ADMIN_PAGES = (
     "/admin/inbox/",
 )
 TIMEOUT = 60  # seconds
+READS, WEBHOOKS, CLICKS = 10.0, 5.0, 1.0  # a second
 Steps = Iterator[None]  # each step is an action; the first one prepares
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """How often each is done, a second."""
-
-    comments: float = 20.0
-    reads: float = 10.0
-    webhooks: float = 5.0
-    clicks: float = 1.0
 
 
 @dataclass(slots=True)
@@ -64,11 +55,11 @@ class Traffic:
         self._numbers = itertools.count()
 
     @contextmanager
-    def running(self, rates: Rates) -> Iterator[None]:
-        """Do all of it until the block ends."""
+    def running(self, comments: float) -> Iterator[None]:
+        """Do all of it until the block ends, with so many comments a second."""
         actors: list[tuple[Callable[[requests.Session], Steps], float]]
-        actors = [(self._visitor, rates.comments / VISITORS)] * VISITORS
-        actors += [(self._reader, rates.reads), (self._sender, rates.webhooks), (self._owner, rates.clicks)]
+        actors = [(self._visitor, comments / VISITORS)] * VISITORS
+        actors += [(self._reader, READS), (self._sender, WEBHOOKS), (self._owner, CLICKS)]
         with ExitStack() as stack:
             for actor, rate in actors:
                 if rate:

@@ -69,9 +69,7 @@ class Peer:
             stack.callback(engine.dispose)
             _prepare(engine, folder, run.count)
             environ = self._environ(run, folder, url)
-            _call(self.module, "fill", environ)
-            if "rabbitmq" in self.module.SERVERS and not rabbitmq_vhost.is_ours(self.rabbitmq):
-                stack.callback(_call, self.module, "clear", environ)
+            _fill(self.module, environ)
             return self._work(run, number, environ, folder, engine)
 
     def _work(self, run: Run, number: int, environ: dict[str, str], folder: Path, engine: Engine) -> Usage:
@@ -102,7 +100,7 @@ class Peer:
             "WEBHOOKS": str(run.webhooks),
             "POSTGRESQL": plain,
             "RABBITMQ": self.rabbitmq,
-            "QUEUE": f"guestbook_bench_{secrets.token_hex(4)}",
+            "QUEUE": f"bench_{secrets.token_hex(4)}",  # a killed worker leaves messages in the one before
         }
         return {**os.environ, **{f"BENCH_{name}": value for name, value in settings.items()}}
 
@@ -115,7 +113,10 @@ def found(rabbitmq: str, postgresql: str) -> Iterator[tuple[list[Peer], dict[str
     away = {name for name, url in {"rabbitmq": rabbitmq, "postgresql": postgresql}.items() if _is_away(url)}
     with ExitStack() as stack:
         if "rabbitmq" not in away:
-            rabbitmq = stack.enter_context(rabbitmq_vhost.vhost(rabbitmq))
+            try:
+                rabbitmq = stack.enter_context(rabbitmq_vhost.vhost(rabbitmq))
+            except click.ClickException:
+                away.add("rabbitmq")
         for name, file in PEERS.items():
             try:
                 module = importlib.import_module(f"scripts.benchmarks.support.peers.{file}")
@@ -150,12 +151,11 @@ def _prepare(engine: Engine, folder: Path, count: int) -> None:
         connection.execute(new, [{"id": one} for one in ids])
 
 
-def _call(module: ModuleType, function: str, environ: dict[str, str]) -> None:
-    file = module.__name__.rpartition(".")[2]
-    command = [sys.executable, "-m", "scripts.benchmarks.support.peers", file, function]
+def _fill(module: ModuleType, environ: dict[str, str]) -> None:
+    command = [sys.executable, "-c", f"from {module.__name__} import fill; fill()"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise click.ClickException(f"{file} could not {function} its queue: {_last_line(done.stderr)}")
+        raise click.ClickException(f"{module.__name__} could not fill its queue: {_last_line(done.stderr)}")
 
 
 def _wait_until_up(name: str, workers: list[Process], number: int, folder: Path) -> None:

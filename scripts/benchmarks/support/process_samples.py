@@ -1,4 +1,4 @@
-"""The memory of the processes and the size of the database over the time of a run, and how they grow."""
+"""The memory of the processes and the length of the queue over the time of a run, and how they grow."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,6 @@ import click
 from sqlalchemy import Engine, func, select
 
 from guestbook.storage.models import DELIVERIES
-from scripts.benchmarks.support import bulk_insert
 from scripts.benchmarks.support.process_usage import memory
 
 
@@ -19,7 +18,6 @@ class Sample:
     second: float
     web: float  # MB in memory, as the next
     cron: float  # of the passes together; 0 between two
-    file: float  # MB on disk, with the WAL
     waiting: int  # deliveries to healthy receivers that are not final
 
 
@@ -42,7 +40,7 @@ class Sampler:
         web, cron = memory(self._web), sum(map(memory, self._passes()))
         with self._engine.connect() as connection:
             waiting = connection.scalar(self._waiting) or 0
-        self.samples.append(Sample(second, web, cron, bulk_insert.size(self._engine) / 1e6, waiting))
+        self.samples.append(Sample(second, web, cron, waiting))
         if len(self.samples) > 1 and second // 60 > self.samples[-2].second // 60:
             said = f"web {web:.0f} MB, passes {cron:.0f} MB, {waiting:,} deliveries wait"
             click.echo(f"minute {second // 60:.0f}: {said}", err=True)

@@ -22,26 +22,18 @@ class Account:
     unrecorded: int  # requests without an attempt on record: they were sent twice, or will be
     explained: int  # how many of those may come from kills
     unprocessed: int  # inbound events that were accepted and are not processed
-    not_final: int  # deliveries to healthy receivers that still wait
-    given_up: int  # deliveries to them without a retry left
 
 
 def account(engine: Engine, log: Log, receivers: Mapping[str, Receiver], explained: int) -> Account:
     """Compare; `receivers` are by the webhook's id."""
-    healthy = [webhook for webhook, (behaviour, _) in receivers.items() if behaviour.is_healthy]
     comments, unprocessed = _from_inbox(engine, log.events)
     comments |= set(log.comments)
-    lost = {}
-    for webhook in healthy:
-        behaviour, memory = receivers[webhook]
-        lost[behaviour.name] = len(comments - memory.accepted.keys())
+    healthy = [(behaviour, memory) for behaviour, memory in receivers.values() if behaviour.is_healthy]
     return Account(
-        lost=lost,
+        lost={behaviour.name: len(comments - memory.accepted.keys()) for behaviour, memory in healthy},
         unrecorded=sum(_unrecorded(engine, webhook, memory) for webhook, (_, memory) in receivers.items()),
         explained=explained,
         unprocessed=unprocessed,
-        not_final=_count(engine, healthy, "new"),
-        given_up=_count(engine, healthy, "failed"),
     )
 
 
@@ -76,9 +68,3 @@ def _unrecorded(engine: Engine, webhook: str, memory: Memory) -> int:
     with engine.connect() as connection:
         attempts = {row.event_id: row.attempts for row in connection.execute(query)}
     return sum(max(0, count - attempts.get(event, 0)) for event, count in memory.requests.items())
-
-
-def _count(engine: Engine, webhooks: Sequence[str], status: str) -> int:
-    query = select(func.count()).where(DELIVERIES.c.status == status, DELIVERIES.c.webhook_id.in_(webhooks))
-    with engine.connect() as connection:
-        return connection.scalar(query) or 0

@@ -38,13 +38,6 @@ def fill() -> None:
             deliver.apply_async(one, producer=producer)
 
 
-def clear() -> None:
-    """Take the queue away."""
-    with queue.connection_for_write() as connection:
-        connection.default_channel.queue_delete(job.setting("QUEUE"))
-        connection.default_channel.exchange_delete(job.setting("QUEUE"))
-
-
 def commands(processes: int) -> list[list[str]]:
     """Return the commands of so many workers."""
     worker = [

@@ -27,12 +27,6 @@ def fill() -> None:
         deliver.send(*one)
 
 
-def clear() -> None:
-    """Take the queue and the two that dramatiq makes beside it away."""
-    for suffix in ("", ".DQ", ".XQ"):
-        queue.channel.queue_delete(job.setting("QUEUE") + suffix)
-
-
 def commands(processes: int) -> list[list[str]]:
     """Return the commands of so many workers."""
     worker = [sys.executable, "-m", "dramatiq", f"{__name__}:queue", "--skip-logging"]
