@@ -5,16 +5,18 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from flask import Flask
 
+import guestbook
 from guestbook import settings
 from guestbook.lib.version import VERSION
 from guestbook.storage.models.webhook import EVENTS
+from scripts import reference_pages
 from tests.repo.test_imports import FLOORS
 from tests.support import documents
 from tests.support.documents import PAGES, README
@@ -35,10 +37,17 @@ CALL = re.compile(r"(?:\.venv/bin/|/path/to/guestbook/\.venv/bin/)?flask --app g
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-def commands(app: Flask) -> dict[str, click.Command]:
+@cache
+def top_level() -> dict[str, click.Command]:
+    """The commands and groups of an app without a database."""
+    return dict(guestbook.create_app(reference_pages.FOR_A_TEST).cli.commands)
+
+
+@cache
+def commands() -> dict[str, click.Command]:
     """Ours, by what one types for them."""
     found: dict[str, click.Command] = {}
-    for name, command in app.cli.commands.items():
+    for name, command in top_level().items():
         if isinstance(command, click.Group):
             found |= {f"{name} {below}": one for below, one in command.commands.items()}
         elif name not in ("run", "shell", "routes"):  # Flask's own
@@ -105,9 +114,9 @@ def test_every_script_that_they_name_is_there() -> None:
 
 
 @each_page
-def test_every_command_in_the_prose_exists(page: Path, app: Flask) -> None:
-    groups = {name for name, command in app.cli.commands.items() if isinstance(command, click.Group)}
-    known = commands(app)
+def test_every_command_in_the_prose_exists(page: Path) -> None:
+    groups = {name for name, command in top_level().items() if isinstance(command, click.Group)}
+    known = commands()
     for text in documents.code(page.read_text()):
         words = text.split()
         if words[0] in groups and len(words) > 1:
@@ -115,8 +124,8 @@ def test_every_command_in_the_prose_exists(page: Path, app: Flask) -> None:
 
 
 @each_page
-def test_every_option_in_the_prose_exists(page: Path, app: Flask) -> None:
-    known = {"--app", "--help"}.union(*(options(command) for command in commands(app).values()))
+def test_every_option_in_the_prose_exists(page: Path) -> None:
+    known = {"--app", "--help"}.union(*(options(command) for command in commands().values()))
     for text in documents.code(page.read_text()):
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
         elsewhere = FOREIGN_OPTIONS | (BENCH_OPTIONS if page.stem == "performance" else set())
@@ -159,12 +168,12 @@ def typed() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "call"), sorted(set(typed())))
-def test_a_call_in_a_block_is_understood(page: str, call: str, app: Flask) -> None:  # noqa: ARG001  names the test
+def test_a_call_in_a_block_is_understood(page: str, call: str) -> None:  # noqa: ARG001  names the test
     words = shlex.split(call)
-    command: click.Command = app.cli.commands[words.pop(0)]
+    command = top_level()[words.pop(0)]
     if isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
-    with CliRunner().isolation(input="a secret\n" * 3), click.Context(app.cli):
+    with CliRunner().isolation(input="a secret\n" * 3), click.Context(click.Group("guestbook")):
         command.make_context(str(command.name), words)
 
 
