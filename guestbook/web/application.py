@@ -1,4 +1,4 @@
-"""Flask, with the one retry that there is: of a request whose transaction was undone."""
+"""Flask, with one retry of a request whose transaction was rolled back."""
 
 from flask import Flask
 from flask.typing import ResponseReturnValue
@@ -7,11 +7,11 @@ from guestbook.storage import database
 
 
 class Application(Flask):
-    """An app whose views may be run again: they commit last, and read what was sent as often as they like.
+    """An app whose views may run twice: they commit last, and can read the request repeatedly.
 
-    A view is run again too when an owner's template had to be run first, outside of its transaction.
+    A view also runs twice when an owner's template must run first, outside its transaction.
     """
 
     def dispatch_request(self) -> ResponseReturnValue:
-        """Run the view, and again when a deadlock undid all that it had done."""
+        """Run the view, and again when a deadlock rolled it back."""
         return database.again(super().dispatch_request)

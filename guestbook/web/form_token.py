@@ -1,6 +1,6 @@
-"""The signed token in the form: it proves that the form is ours and tells its age, without any cookie.
+"""The signed token of the form: it proves that the form is ours and how old it is, without a cookie.
 
-Its nonce makes a double click one comment. It is no shield against forged requests, for nobody is logged in.
+Its nonce makes a double click one comment. It does not prevent forged requests; nobody is logged in here.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from guestbook.lib import clock
 
 MAX_AGE_SECONDS = 24 * 3600.0  # seconds
 FORM_ERRORS = {
-    "unknown": "The form did not arrive whole, so nothing was stored yet. Please send it again.",
-    "expired": "The form had been open for more than a day, so nothing was stored yet. Please send it again.",
+    "unknown": "The form was incomplete, so nothing was stored yet. Please send it again.",
+    "expired": "The form was open for more than a day, so nothing was stored yet. Please send it again.",
 }
 
 
@@ -33,19 +33,19 @@ class FormError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that was handed out."""
+    """A form that we sent."""
 
     nonce: str
-    age: float | None  # seconds; None when the clock was set back since
+    age: float | None  # seconds; None when the clock was set back
 
     def key(self, draft: Draft) -> str:
-        """Return what the same content from the same form has in common; other content is another comment."""
+        """Return a key for this content of this form; other content is another comment."""
         content = json.dumps([self.nonce, draft.name, draft.website, draft.message])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def token(age: float = 0.0) -> str:
-    """Return a new token; an age above zero is for a form that comes back and need not be read again."""
+    """Return a new token; an age above zero is for a form that the visitor has read already."""
     made = clock.now() - timedelta(seconds=age)
     return _serializer().dumps([secrets.token_urlsafe(12), int(made.timestamp() * 1000)])
 
@@ -69,5 +69,5 @@ def _serializer() -> URLSafeSerializer:
 
 @cache
 def _serializer_of(key: str | bytes) -> URLSafeSerializer:
-    # Not the timed one: it counts whole seconds, and three of them decide here.
+    # Not the timed one: it counts whole seconds, too coarse for a limit of three seconds.
     return URLSafeSerializer(key, salt="guestbook form")

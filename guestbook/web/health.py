@@ -1,4 +1,4 @@
-"""For monitors: is the database there, and does cron come?"""
+"""/healthz for monitors: is the database there, and does cron run?"""
 
 from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,7 @@ from guestbook.queries.health import Health
 from guestbook.storage import writable
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import error_pages
+from guestbook.web import error_pages, request_id
 
 pages = Blueprint("health", __name__)
 
@@ -27,7 +27,7 @@ DATABASE_STATES = {
 
 @pages.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Tell the ages, in seconds, since a pass last ended and of the delivery due longest."""
+    """Return the seconds since the last pass ended and since the oldest delivery became due."""
     health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
@@ -38,12 +38,12 @@ def healthz() -> ResponseReturnValue:
 
 @pages.errorhandler(Exception)
 def broken(error: Exception) -> ResponseReturnValue:
-    """Answer in the same shape, whatever is wrong: a monitor reads the status."""
+    """Answer every error in the same shape; a monitor reads the status."""
     if isinstance(error, HTTPException):
         return error_pages.answer(error)
     fault = error_pages.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
     if fault is Fault.BROKEN:
-        current_app.logger.error("Request %s failed.", error_pages.request_id(), exc_info=error)
+        current_app.logger.error("Request %s failed.", request_id.get(), exc_info=error)
     return _answer(DATABASE_STATES[fault], Health(None, None), 503)
 
 

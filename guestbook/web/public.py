@@ -1,4 +1,4 @@
-"""The book as everybody sees it, and the form."""
+"""The public pages: the book, one comment, and the form."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web import current, error_pages, form_token, submission
+from guestbook.web import current, error_pages, form_token, pagination, request_id, submission
 from guestbook.web.form_token import Form, FormError
 from guestbook.web.submission import TooManyComments
 
@@ -22,54 +22,53 @@ HONEYPOT_FIELD = (
     "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
 )
 ETAG_SECONDS = form_token.MAX_AGE_SECONDS / 4  # seconds that a browser may go on showing the form that it has
-HELD = "waiting"  # in place of an id, for what is not shown yet
+HELD = "waiting"  # in place of the id of a held comment
 EMPTY_DRAFT = Draft("", None, "", {})
 BOOK_CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
 DATABASE_AWAY = (
-    "The book cannot be reached at the moment. Please send it again in a minute; "
-    "it will not appear twice, even if it was stored."
+    "The book cannot be reached at the moment. Please send your comment again in a minute. "
+    "It will not appear twice."
 )
 SERVER_ERROR = (
-    "Something broke on our side. Your text is still here: please send it again later; "
-    "it will not appear twice. Should it happen again, tell the owner this number: {}."
+    "Something went wrong on our side. Your text is still here. Please send it again later; "
+    "it will not appear twice. If it happens again, give the owner this number: {}."
 )
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    before = request.args.get("before")
-    if before is not None and not ids.ID.fullmatch(before):
-        abort(404)
-    token = form_token.token()
+    before, token = pagination.before(), form_token.token()
+    page = book.page(db.session(), before, current.preferences().per_page)
     html = render_template(
         "book.html",
-        page=book.page(db.session(), before, current.preferences().per_page),
+        page=page,
         before=before,
+        **pagination.links(page.older),
         signed=_find(request.args.get("signed", "")),
         waiting=request.args.get("signed") == HELD,
         draft=EMPTY_DRAFT,
         token=token,
     )
-    return _unless_known(html, without=token)
+    return _unless_cached(html, without=token)
 
 
 @pages.get("/favicon.ico")
 def icon() -> ResponseReturnValue:
-    """Give the icon to those who ask where browsers have always asked; pages name a sharper one."""
+    """Return the icon at the address that browsers try by default; pages link a sharper one."""
     return current_app.send_static_file("favicon.ico")
 
 
 @pages.post("/comments")
 def sign() -> ResponseReturnValue:
-    """Sign the book; what is wrong comes back with its reason and with the text."""
+    """Sign the book; a refused comment comes back with its text and the reasons."""
     entry = comment_form.read(request.form)
     if current.preferences().closed:
         return _sign_page(entry, request.form.get("token", ""), BOOK_CLOSED), 403
     try:
         form = form_token.read(request.form.get("token", ""))
     except FormError as error:
-        # Who had an old form open has long read it: sending it again at once is no sign of a program.
+        # An expired form was open long enough: sending it again quickly does not suggest a program.
         fresh = form_token.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _sign_page(entry, fresh, str(error)), 422
     if entry.errors:
@@ -78,7 +77,7 @@ def sign() -> ResponseReturnValue:
         comment = _store(entry, form)
     except TooManyComments as error:
         return _sign_page(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
-    return redirect(_where_to_look(comment), 303)
+    return redirect(_address_after(comment), 303)
 
 
 @pages.get("/comments/<comment_id>")
@@ -87,14 +86,14 @@ def comment(comment_id: str) -> ResponseReturnValue:
     found = _find(comment_id)
     if found is None:
         abort(404)
-    return _unless_known(render_template("comment.html", comment=found))
+    return _unless_cached(render_template("comment.html", comment=found))
 
 
-def _unless_known(html: str, *, without: str = "") -> ResponseReturnValue:
-    """Answer 304 to a browser that has this page already; the form's token, which is new each time, aside.
+def _unless_cached(html: str, *, without: str = "") -> ResponseReturnValue:
+    """Answer 304 to a browser that has this page already, ignoring the form's token, which is always new.
 
-    The page that it keeps has an older token. So that this is never too old, the page counts as another one
-    every six hours.
+    The page that it keeps has an older token. So the page counts as changed every six hours, before the token
+    expires.
     """
     content = html.replace(without, str(clock.now().timestamp() // ETAG_SECONDS)) if without else html
     response = current_app.make_response(html)
@@ -104,11 +103,11 @@ def _unless_known(html: str, *, without: str = "") -> ResponseReturnValue:
 
 @pages.errorhandler(SQLAlchemyError)
 def keep_text(error: SQLAlchemyError) -> ResponseReturnValue:
-    """Answer as everywhere, and where the book was being signed, show the form again with the text."""
+    """Answer as for every page, but show the form with the text where the book was being signed."""
     response = error_pages.answer_database(error)
     if request.endpoint == "public.sign":
         is_away = response.status_code == ServiceUnavailable.code
-        notice = DATABASE_AWAY if is_away else SERVER_ERROR.format(error_pages.request_id())
+        notice = DATABASE_AWAY if is_away else SERVER_ERROR.format(request_id.get())
         response.data = _sign_page(comment_form.read(request.form), request.form.get("token", ""), notice)
     return response
 
@@ -122,13 +121,13 @@ def _store(entry: Draft, form: Form) -> Comment:
     return submission.submit(entry, trap=trap, age=form.age, form_key=form.key(entry))
 
 
-def _where_to_look(comment: Comment) -> str:
-    """Return where its writer sees it. Spam is answered like a held one, so a program learns nothing."""
+def _address_after(comment: Comment) -> str:
+    """Return where the visitor sees it. Spam looks like a held comment, so that a program learns nothing."""
     if comment.status == "published":
         return url_for("public.index", signed=comment.id, _anchor=f"c-{comment.id}")
     return url_for("public.index", signed=HELD, _anchor="thanks")
 
 
 def _sign_page(entry: Draft, token: str, notice: str | None = None) -> str:
-    """Show the form alone: it needs no database, and the reasons are not lost among the comments."""
+    """Show the form alone: this needs no database, and the reasons stand out."""
     return render_template("sign.html", draft=entry, token=token, notice=notice)

@@ -1,4 +1,4 @@
-"""What a visitor writes, by the page or by the API: judged, counted and stored in one transaction."""
+"""A visitor's comment, from the page or the API: checked for spam, counted and stored in one transaction."""
 
 import math
 from datetime import timedelta
@@ -18,17 +18,17 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
 
-RATE_WINDOW = timedelta(minutes=10)  # in which one network may write as many comments as the owner has set
+RATE_WINDOW = timedelta(minutes=10)  # the owner sets how many comments one network may write in it
 
 
 class TooManyComments(Refused):
-    """This network has written so much that it has to wait for so many `seconds`."""
+    """This network has reached the rate limit and must wait for `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = math.ceil(seconds)
         minutes = math.ceil(self.seconds / 60)
         wait = f"{self.seconds} seconds" if self.seconds < 90 else f"{minutes} minutes"
-        super().__init__(f"You have written many comments in a short time. Please send it again in {wait}.")
+        super().__init__(f"You have written many comments in a short time. Please try again in {wait}.")
 
 
 def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
@@ -38,11 +38,11 @@ def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) 
     try:
         return _store(entry, classification, form_key)
     except IntegrityError:
-        # The key is unique: this is the second click of two. Or the owner has just deleted a webhook.
-        return _made_before(form_key) or _store(entry, classification, form_key)
+        # The key is unique: this is a double click. Or the owner has just deleted a webhook.
+        return _stored_before(form_key) or _store(entry, classification, form_key)
     except TooManyComments:
-        # The first click may have been the last one that this network had.
-        if comment := _made_before(form_key):
+        # The first click of a double click may have used up the limit.
+        if comment := _stored_before(form_key):
             return comment
         raise
 
@@ -55,12 +55,12 @@ def _store(entry: Draft, classification: Classification, form_key: str | None) -
 
 
 def _count(session: Session, settings: Settings) -> None:
-    """Count one more comment of this network; its count and the comment are stored together or not at all."""
+    """Count one more comment of this network, in the same transaction as the comment."""
     network = rate_limit.who(settings.secret_key, "comment", request.remote_addr or "")
     most = current.preferences().rate
     if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_WINDOW):
         raise TooManyComments(wait)
 
 
-def _made_before(form_key: str | None) -> Comment | None:
+def _stored_before(form_key: str | None) -> Comment | None:
     return book.signed_with(db.session(), form_key) if form_key else None

@@ -33,7 +33,7 @@ def test_a_missing_column_is_500_with_a_number_that_is_in_the_log(
     number = answer.headers["X-Request-Id"]
     assert NUMBER.fullmatch(number)
     assert number in answer.text
-    assert "bring the tables up to date" in answer.text
+    assert "must update the tables" in answer.text
     assert f"Request {number}: The tables are older than the program" in caplog.text
     assert "Run init-db." in caplog.text
 

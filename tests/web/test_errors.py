@@ -79,7 +79,7 @@ def test_what_only_begins_like_an_admin_page_leads_to_the_book(visitor: Visitor,
 
 def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
     status, title = shown(visitor, "POST", "/comments", data={"message": "x" * body_limits.BODY_LIMIT_BYTES})
-    assert (status, title) == (413, "That is more than the book can take")
+    assert (status, title) == (413, "That is too long")
     assert stored(app) == []
 
 
@@ -135,7 +135,7 @@ def broken(app: Flask) -> Visitor:
 def test_a_mistake_of_ours_shows_a_page_and_goes_to_the_log(
     broken: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert shown(broken, "GET", "/broken") == (500, "Something broke on our side")
+    assert shown(broken, "GET", "/broken") == (500, "Something went wrong on our side")
     assert "ZeroDivisionError" in caplog.text
     assert "ZeroDivisionError" not in broken.get("/broken").text
 
@@ -166,8 +166,8 @@ def test_when_the_database_is_away_readers_are_asked_to_come_back(environ: dict[
 def test_a_book_whose_tables_nobody_has_made_says_so(each_empty_environ: dict[str, str]) -> None:
     app = guestbook.create_app(each_empty_environ)
     visitor = Visitor(app)
-    assert shown(visitor, "GET", "/") == (500, "Something broke on our side")
-    assert "has to make the tables" in visitor.get("/").text
+    assert shown(visitor, "GET", "/") == (500, "Something went wrong on our side")
+    assert "must create the tables" in visitor.get("/").text
     assert visitor.get("/healthz").status_code == 503
     with app.app_context():
         db.engine.dispose()
@@ -175,7 +175,7 @@ def test_a_book_whose_tables_nobody_has_made_says_so(each_empty_environ: dict[st
 
 def test_a_mistake_in_our_sql_is_no_database_that_is_away(broken: Visitor) -> None:
     broken.app.add_url_rule("/value", "/value", lambda: db.session.get_one(Comment, "nobody").name)
-    assert shown(broken, "GET", "/value") == (500, "Something broke on our side")
+    assert shown(broken, "GET", "/value") == (500, "Something went wrong on our side")
 
 
 def test_a_pool_without_a_free_connection_is_away_for_a_moment(environ: dict[str, str]) -> None:

@@ -38,7 +38,7 @@ PARTS += ["(", ")", "<", ">", ".", ",", "&", "%", "/path?a=b#c", ":80", "\u2003"
 
 def test_an_empty_book_invites_to_open_it(visitor: Visitor) -> None:
     page = visitor.page()
-    assert "still empty" in text(by_class(page, "empty-list")[0])
+    assert "Nobody has signed" in text(by_class(page, "empty-list")[0])
     assert not page.findall(".//nav")
 
 
@@ -79,7 +79,7 @@ def test_an_id_that_no_comment_has_is_a_place_between_two(app: Flask, visitor: V
     add(app, ["only"])
     page = visitor.page(f"/?before={before}")
     assert messages(page) == (["only"] if before[0] == "f" else [])
-    assert before[0] == "f" or "nothing older" in text(by_class(page, "empty-list")[0])
+    assert before[0] == "f" or "no older comments" in text(by_class(page, "empty-list")[0])
 
 
 @pytest.mark.parametrize(

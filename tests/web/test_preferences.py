@@ -41,7 +41,7 @@ def test_hostile_words_are_only_words(app: Flask, visitor: Visitor, words: str) 
     assert text(by_class(page, "prompt")[0]) == kept.prompt
     added = [element.tag for element in page.iter()]
     assert sorted(added) == sorted([element.tag for element in plain.iter()] + ["p"])
-    assert "jump" in {element.attrib.get("class") for element in page.iter()}
+    assert "sign-link" in {element.attrib.get("class") for element in page.iter()}
 
 
 def test_a_hostile_title_goes_into_payloads_as_it_is(app: Flask, visitor: Visitor) -> None:
@@ -58,14 +58,14 @@ def test_a_hostile_title_goes_into_payloads_as_it_is(app: Flask, visitor: Visito
 def test_welcome_and_prompt_may_be_empty(app: Flask, visitor: Visitor) -> None:
     set_(app, welcome="", prompt="")
     page = visitor.page()
-    assert by_class(page, "lead") == by_class(page, "prompt") == []
+    assert by_class(page, "welcome") == by_class(page, "prompt") == []
 
 
 def test_lines_stay_lines_and_text_sets_its_own_direction(app: Flask, visitor: Visitor) -> None:
     set_(app, welcome="One\nTwo", prompt="שלום\nOne")
     page = visitor.page()
     assert text(by_class(page, "welcome")[0]) == "One\nTwo"
-    for name in ("lead", "prompt"):
+    for name in ("welcome", "prompt"):
         assert by_class(page, name)[0].attrib["dir"] == "auto"
 
 
@@ -109,7 +109,7 @@ def test_a_closed_book_has_a_sentence_instead_of_the_form_and_the_way_to_it(
     assert text(by_class(page, "closed-notice")[0]) == CLOSED
     assert not page.findall(".//form")
     assert by_class(page, "button") == by_class(page, "sign-link") == by_class(page, "prompt") == []
-    assert "Why not you" not in text(page)
+    assert "Be the first" not in text(page)
     [first, *_] = add(app, ["first", "second"])
     assert messages(visitor.page()) == ["second", "first"]
     assert by_class(visitor.page(f"/?before={first}"), "button") == []

@@ -80,7 +80,7 @@ def test_a_form_that_is_not_ours_comes_back_with_a_good_one(app: Flask, visitor:
     assert answer.status_code == 422
     assert stored(app) == []
     page = parse(answer)
-    assert "did not arrive whole" in text(by_class(page, "summary")[0])
+    assert "was incomplete" in text(by_class(page, "summary")[0])
     assert visitor.send(fields(page)).status_code == 303
     assert [comment.message for comment in stored(app)] == ["Hello"]
 
@@ -175,7 +175,7 @@ def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visit
     assert [comment.status for comment in stored(app)] == ["held"]
     assert (answer.status_code, answer.location) == (303, "/?signed=waiting#thanks")
     page = visitor.page(answer.location)
-    assert "The owner looks at it before" in text(by_class(page, "success")[0])
+    assert "The owner reviews it before" in text(by_class(page, "success")[0])
     assert messages(page) == []
 
 

@@ -35,7 +35,7 @@ def test_the_comment_too_many_comes_back_with_its_text_and_the_time_to_wait(
     answer = visitor.sign(message="Number 3")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "240")
     page = parse(answer)
-    said = "You have written many comments in a short time. Please send it again in 4 minutes."
+    said = "You have written many comments in a short time. Please try again in 4 minutes."
     assert said in text(by_class(page, "summary")[0])
     assert fields(page)["message"] == "Number 3"
     assert len(stored(app)) == 3

@@ -59,7 +59,7 @@ class Webhook(Base):
         self.disabled_at = self.disabled_reason = self.paused_until = None
         self._forget_failures()
 
-    def disable(self, now: datetime, reason: str) -> None:
+    def disable(self, now: datetime, reason: str = "by_hand") -> None:
         """Stop sending; the reason is `by_hand`, `failing` or `gone`. Its deliveries wait."""
         if self.disabled_at is None:
             self.disabled_at, self.disabled_reason = now, reason

@@ -13,10 +13,9 @@ from guestbook.storage.models import Login
 from guestbook.web import error_pages
 
 COOKIE_LIFETIME = login.LASTS
-ADMIN_URL_PREFIX = error_pages.ADMIN_PATH
 LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
-SESSION_KEY = "login"  # in Flask's session, which lives in the cookie: what the table has the hash of
-# As for the book, and a script of our own that makes some things quicker and none possible.
+SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has a hash of its value
+# As for the public pages, plus our own script; every page works without it.
 ADMIN_CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -60,34 +59,34 @@ def add_headers(response: Response) -> Response:
 
 def template_names() -> dict[str, Any]:
     """Return what every admin page says."""
-    return {"logged_in": g.get("login") is not None, "rooms": MENU, "version": VERSION}
+    return {"logged_in": g.get("login") is not None, "menu": MENU, "version": VERSION}
 
 
 def set_cookie(value: str) -> None:
-    """Give the browser the cookie of a new login; nothing that it had before is kept."""
+    """Give the browser the cookie of a new login, and nothing of the session before."""
     session.clear()
     session.permanent = True
     session[SESSION_KEY] = value
 
 
 def login_token() -> str | None:
-    """Return what the browser's cookie holds."""
+    """Return the value in the browser's cookie."""
     value = session.get(SESSION_KEY)
     return value if isinstance(value, str) else None
 
 
 def clear_cookie() -> None:
-    """Take the cookie away."""
+    """Remove the cookie."""
     session.clear()
 
 
 def client_address() -> str | None:
-    """Return whose tries at a password are counted together."""
+    """Return the address under which attempts at the password are counted."""
     return request.remote_addr
 
 
 def user_agent() -> str:
-    """Return what the browser calls itself."""
+    """Return the browser's name for itself."""
     return request.headers.get("User-Agent", "")
 
 

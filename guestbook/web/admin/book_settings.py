@@ -1,4 +1,4 @@
-"""The settings of the book: its title and words, who is published at once, how it looks."""
+"""The page of the book's settings: its texts, its look and its moderation."""
 
 from collections.abc import Mapping
 
@@ -18,11 +18,11 @@ pages = Blueprint("book", __name__, url_prefix="/book")
 SETTING_LABELS = {
     "title": "Title",
     "welcome": "Welcome",
-    "prompt": "Words above the form",
-    "per_page": "Comments on a page",
+    "prompt": "Text above the form",
+    "per_page": "Comments per page",
     "theme": "Theme",
-    "moderation": "Who waits for you",
-    "rate": "Most comments from one network",
+    "moderation": "Moderation",
+    "rate": "Rate limit",
     "closed": "Closed",
 }
 
@@ -35,9 +35,9 @@ def index() -> ResponseReturnValue:
 
 @pages.post("/")
 def save() -> ResponseReturnValue:
-    """Set all of them."""
+    """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.NAMES}
-    typed["closed"] = "yes" if "closed" in request.form else "no"  # a box that is not ticked is not sent
+    typed["closed"] = "yes" if "closed" in request.form else "no"  # browsers do not send an unchecked box
     try:
         undo_id = _save(typed)
     except Refused as error:
@@ -46,10 +46,10 @@ def save() -> ResponseReturnValue:
 
 
 def _save(typed: Mapping[str, str]) -> str | None:
-    """Save them; return what undoes it."""
+    """Save them; return the undo's id."""
     try:
         return _save_once(typed)
-    except IntegrityError:  # the first of two clicks made the rows just now; they are there to be changed
+    except IntegrityError:  # the first click of a double click has just created the rows
         return _save_once(typed)
 
 
@@ -62,4 +62,6 @@ def _save_once(typed: Mapping[str, str]) -> str | None:
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
-    return render_template("admin/book.html", values=values, reasons=reasons or {}, labels=SETTING_LABELS)
+    return render_template(
+        "admin/book_settings.html", values=values, reasons=reasons or {}, labels=SETTING_LABELS
+    )

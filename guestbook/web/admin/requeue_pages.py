@@ -1,115 +1,56 @@
-"""Shared by the lists of deliveries and of inbound events: their filters, and requeueing."""
+"""Redeliver and reprocess many rows: first a page that says how many, then the action."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from flask import abort, render_template, request, url_for
+from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
-from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.queries.listing import Page
 from guestbook.queue import requeue
 from guestbook.storage.database import db
-from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
-from guestbook.storage.models.delivery import STATUSES
+from guestbook.storage.models import Delivery, InboundEvent
 from guestbook.web.admin import responses
+from guestbook.web.admin.list_filters import FILTER_LENGTH
 
 MOST_IDS = 500  # in one request
-FILTER_LENGTH = 200  # characters of a filter that are read
 
 M = TypeVar("M", Delivery, InboundEvent)
-W = TypeVar("W")
-Filters = Mapping[str, Callable[[str], Any]]  # what each means; a ValueError says what is wrong
 Fields = list[tuple[str, str]]  # of a form
-Selection = tuple[ColumnElement[bool], Fields]  # the rows that are meant, and the fields that mean the same
-
-
-def list_page(
-    filters: Filters,
-    filtered: Callable[[], W],
-    look: Callable[[Session, W, str | None], Page[Any]],
-    everything: W,
-) -> dict[str, Any]:
-    """Return what a list shows: the page that the address asks for, or what is wrong with the filters."""
-    before = request.args.get("before")
-    if before is not None and not ids.ID.fullmatch(before):
-        abort(404)
-    try:
-        wanted, reasons = filtered(), {}
-        page = look(db.session(), wanted, before)
-    except Refused as error:
-        wanted, reasons = everything, error.fields
-        page = Page([], None)
-    return {
-        "page": page,
-        "wanted": wanted,
-        "reasons": reasons,
-        "newest": _address(filters) if before else None,
-        "older": _address(filters, page.older) if page.older else None,
-    }
-
-
-def read(filters: Filters) -> dict[str, Any]:
-    """Return the value of each filter, or None; what is wrong is refused, field by field."""
-    values: dict[str, Any] = {}
-    reasons = {}
-    for name, meaning in filters.items():
-        typed = request.args.get(name, "")[:FILTER_LENGTH].strip()
-        try:
-            values[name] = (typed and meaning(typed)) or None
-        except ValueError as error:
-            reasons[name] = str(error)
-    if reasons:
-        raise Refused.of(reasons)
-    return values
-
-
-def status(typed: str) -> str:
-    """Return a status that there is; ValueError for what is none."""
-    if typed not in STATUSES:
-        raise ValueError(f"There is no status {typed!r}.")
-    return typed
-
-
-def owner(model: type[Webhook] | type[Source], typed: str) -> str:
-    """Return the id of one that there is; ValueError for what is none."""
-    if not ids.ID.fullmatch(typed) or db.session.get(model, typed) is None:
-        raise ValueError(f"There is no such {model.__name__.lower()} any more.")
-    return typed
+Selection = tuple[ColumnElement[bool], Fields]  # the rows, and the form fields that select them again
 
 
 def selected(model: type[M], noun: str, to_be: str) -> Selection:
-    """Read which rows were ticked, in the order of the page; refuse none and too many."""
+    """Read which rows were selected, in the order of the page; refuse none and too many."""
     row_ids = list(dict.fromkeys(request.values.getlist("id")))
     if not row_ids:
-        raise Refused(f"Tick the {noun} that are to be {to_be} first.")
+        raise Refused(f"First select the {noun} to be {to_be}.")
     if len(row_ids) > MOST_IDS:
-        raise Refused(f"{len(row_ids)} {noun} were ticked; at most {MOST_IDS} can be at once.")
+        raise Refused(f"You selected {len(row_ids)} {noun}. At most {MOST_IDS} are possible at a time.")
     if not all(map(ids.ID.fullmatch, row_ids)):
         abort(404)
     return model.id.in_(row_ids), [("id", row_id) for row_id in row_ids]
 
 
-def failed(name: str, meaning: Callable[[str], str]) -> tuple[str | None, datetime | None, Fields]:
-    """Read whose failed rows are meant, by the field of that name, since when, and the fields for that."""
+def all_failed(name: str, parse: Callable[[str], str]) -> tuple[str | None, datetime | None, Fields]:
+    """Read whose failed rows, from the field `name`, and since when; return these and their form fields."""
     owner_id, since = (request.values.get(field, "").strip() for field in (name, "since"))
     try:
-        whose = meaning(owner_id) if owner_id else None
+        owner = parse(owner_id) if owner_id else None
         moment = clock.typed(since[:FILTER_LENGTH]) if since else None
     except ValueError as error:
         raise Refused(str(error)) from None
-    since = moment.isoformat() if moment else ""  # `2d` ago would be another time on sending
-    return whose, moment, [("failed", "1"), (name, owner_id), ("since", since)]
+    since = moment.isoformat() if moment else ""  # `2d` would be another time when the form is sent
+    return owner, moment, [("failed", "1"), (name, owner_id), ("since", since)]
 
 
-def confirm(model: type[M], chosen: Callable[[], Selection], template: str) -> ResponseReturnValue:
-    """Say how many it would be, before anything happens."""
+def confirm(model: type[M], read: Callable[[], Selection], template: str) -> ResponseReturnValue:
+    """Say how many rows it would be, before anything happens."""
     try:
-        which, fields = chosen()
+        which, fields = read()
     except Refused as error:
         return render_template(template, reason=str(error)), 422
     parts = requeue.forecast(db.session(), model, which, clock.now())
@@ -117,17 +58,11 @@ def confirm(model: type[M], chosen: Callable[[], Selection], template: str) -> R
 
 
 def requeue_many(
-    model: type[M], chosen: Callable[[], Selection], template: str, told: Callable[[int], str]
+    model: type[M], read: Callable[[], Selection], template: str, sentence: Callable[[int], str]
 ) -> ResponseReturnValue:
-    """Make many due at once, and tell of their number."""
+    """Make many rows due now, and say how many."""
     try:
-        which, _ = chosen()
+        which, _ = read()
     except Refused as error:
         return render_template(template, reason=str(error)), 422
-    return responses.done(told(requeue.run(model, which)), ".index")
-
-
-def _address(filters: Filters, before: str | None = None) -> str:
-    """Return the address of this list, with the same filters, from its start or from there on."""
-    kept = {name: value for name in filters if (value := request.args.get(name))}
-    return url_for(".index", before=before, **kept)  # type: ignore[arg-type]  # as in actions
+    return responses.done(sentence(requeue.run(model, which)), ".index")

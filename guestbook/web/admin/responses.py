@@ -10,19 +10,19 @@ from guestbook.lib.errors import Refused
 
 
 def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: object) -> ResponseReturnValue:
-    """Lead on to a page, which says what was done, and offers to undo it where `undo` is the change's id."""
+    """Redirect to a page that says what was done; it offers to undo the change with the id `undo`."""
     flash(sentence, f"undo {undo}" if undo else "message")
     return redirect(url_for(endpoint, **values), 303)  # type: ignore[arg-type]  # what url_for takes
 
 
 def add(add_once: Callable[[], ResponseReturnValue], form: Callable[[Refused], str]) -> ResponseReturnValue:
-    """Add what a form says, where `add_once` finds by the form's key what that has added before."""
+    """Add a row from a form; `add_once` finds by the form's key a row that the form has added already."""
     try:
         return add_once()
     except Refused as error:
         return form(error), 422
     except IntegrityError:
-        return add_once()  # the second click of two, a moment behind the first: now it finds the row
+        return add_once()  # the second click of a double click: now it finds the row
 
 
 def download(content: bytes, name: str) -> Response:

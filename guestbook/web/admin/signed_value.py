@@ -1,7 +1,7 @@
-"""A word that one admin page hands to the next by way of the browser: signed, and for this login alone.
+"""A signed value that one admin page hands to the next through the browser, valid in this login only.
 
-It is signed, not encrypted, and it stands in addresses, which servers write down: seal what names a secret
-(an id, a hash), never the secret itself.
+It is signed, not encrypted, and part of addresses, which servers log. So seal a name of a secret (an id, a
+hash), never the secret itself.
 """
 
 from flask import current_app, g
@@ -13,17 +13,17 @@ MAX_AGE = 120  # seconds
 
 
 def seal(purpose: str, value: str) -> str:
-    """Return the value in a form that fits into an address and that nobody else can make."""
+    """Return the value signed, in a form that fits in an address."""
     return _serializer(purpose).dumps([value, int(clock.now().timestamp())])
 
 
 def unseal(purpose: str, text: str, *, max_age: int = MAX_AGE) -> str | None:
-    """Return what was sealed for that purpose in this login; None when it is not so, or too old."""
+    """Return the value sealed for that purpose in this login; None when it is forged or too old."""
     try:
         value, made = _serializer(purpose).loads(text)
     except (BadData, UnicodeError):
         return None
-    age = abs(clock.now().timestamp() - made)  # of either sign, for two servers have two clocks
+    age = abs(clock.now().timestamp() - made)  # two servers have two clocks, so it may be negative
     return str(value) if age <= max_age else None
 
 

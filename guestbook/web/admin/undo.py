@@ -1,7 +1,7 @@
-"""Undo: the notice of a change offers it, and one click brings back what was before.
+"""Undo: the notice of a change offers it, and one click restores the state before.
 
-What was before is kept beside the settings, for the latest changes alone. It holds ids, statuses and the
-settings of the book: neither a secret nor what a visitor wrote.
+The state before is stored beside the settings, for the latest changes only. It holds ids, statuses and the
+settings of the book: no secret and no words of a visitor.
 """
 
 import json
@@ -25,23 +25,23 @@ pages = Blueprint("undo", __name__, url_prefix="/undo")
 
 UNDO_PREFIX = "undo:"  # of the rows among the settings
 UNDO_LIMIT = 20  # changes that can be undone
-ALREADY_UNDONE = "It was undone before."
-CHANGED_SINCE = "It was changed again since, so it was left as it is."
-NO_LONGER_POSSIBLE = "It can be undone no more: only the latest changes can."
+ALREADY_UNDONE = "This was undone already."
+CHANGED_SINCE = "It has changed since, so nothing was undone."
+NO_LONGER_POSSIBLE = "This can no longer be undone: only the latest changes can."
 
 STATUS_PHRASES = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
 
-StatusChange = tuple[str, str, str]  # a comment's id, the status that it had, and the one that it has got
+StatusChange = tuple[str, str, str]  # a comment's id, its status before and after
 
 
 def of_comments(session: Session, moved: Sequence[StatusChange], back: str) -> str | None:
-    """Keep what comments were, in the caller's transaction; return the change's id, None without a change."""
+    """Store the statuses before, in the caller's transaction; return the change's id, if any."""
     changed = [row for row in moved if row[1] != row[2]]
     return _keep(session, {"moved": changed, "back": back}) if changed else None
 
 
 def of_disabling(session: Session, row: Webhook | Source, back: str) -> str:
-    """Keep that it was enabled until now."""
+    """Store that the row was enabled until now."""
     assert row.disabled_at
     return _keep(session, {type(row).__name__: row.id, "at": clock.to_text(row.disabled_at), "back": back})
 
@@ -49,14 +49,14 @@ def of_disabling(session: Session, row: Webhook | Source, back: str) -> str:
 def of_settings(
     session: Session, before: Mapping[str, str], after: Mapping[str, str], back: str
 ) -> str | None:
-    """Keep what settings were changed; None when none was."""
+    """Store the changed settings; None when none has changed."""
     changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
     return _keep(session, {"settings": changed, "back": back}) if changed else None
 
 
 @pages.post("/")
 def undo() -> ResponseReturnValue:
-    """Bring back what was, unless it was undone before or changed since; then say so."""
+    """Undo a change, unless it was undone or changed since; then say so."""
     change_id = request.form.get("change", "")
     if not ids.ID.fullmatch(change_id):
         abort(404)
@@ -93,7 +93,7 @@ def _move_back(session: Session, moved: Sequence[StatusChange]) -> str:
     if not found:
         return CHANGED_SINCE
     left = len(moved) - len(found)
-    rest = f" {counted(left, 'comment')} changed again since, and left as they are." if left else ""
+    rest = f" {counted(left, 'comment')} changed since and stayed as they are." if left else ""
     return f"Undone. {_as_before(found)}{rest}"
 
 
@@ -111,7 +111,7 @@ def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
 
 
 def _enable(session: Session, model: type[Webhook] | type[Source], row_id: str, at: str) -> str:
-    """Take back that very disabling and nothing else, so that a pause and failures stay as they were."""
+    """Undo this disabling only, so that a pause and failures stay as they were."""
     row = cast(Webhook | Source | None, session.get(model, row_id, with_for_update={"key_share": True}))
     if row is None or row.disabled_at is None or clock.to_text(row.disabled_at) != at:
         return CHANGED_SINCE

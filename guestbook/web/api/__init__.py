@@ -1,12 +1,12 @@
-"""The API, for programs: JSON in, JSON out, under /api/v1, as its document says."""
+"""The JSON API under /api/v1, as its OpenAPI document describes it."""
 
 from flask import Blueprint, Flask
 
 from guestbook.lib.errors import Refused
-from guestbook.web import error_pages
+from guestbook.web import error_json
 from guestbook.web.api import authentication, comments, deliveries, inbox, openapi, openapi_document, webhooks
 
-NOUNS = (openapi, comments, webhooks, deliveries, inbox)
+API_MODULES = (openapi, comments, webhooks, deliveries, inbox)
 
 
 def register(app: Flask) -> None:
@@ -15,7 +15,7 @@ def register(app: Flask) -> None:
     api = Blueprint("api", __name__, url_prefix=openapi_document.API_PATH)
     api.before_request(authentication.authenticate)
     api.after_request(authentication.add_headers)
-    api.register_error_handler(Refused, error_pages.refuse)
-    for noun in NOUNS:
-        api.register_blueprint(noun.calls)
+    api.register_error_handler(Refused, error_json.refuse)
+    for module in API_MODULES:
+        api.register_blueprint(module.calls)
     app.register_blueprint(api)

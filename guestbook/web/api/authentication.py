@@ -1,6 +1,6 @@
-"""Who asks: anybody, or a program that the owner gave a token. No cookie counts here, so none can be abused.
+"""Tokens of API requests. Cookies are ignored, so they cannot be abused.
 
-Wrong tokens are not counted: nobody guesses 256 random bits, however often they may try.
+Wrong tokens are not counted: nobody can guess 256 random bits.
 """
 
 import re
@@ -14,7 +14,7 @@ from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.web.api import request_reader
-from guestbook.web.error_pages import InsufficientScope
+from guestbook.web.error_texts import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 BEARER_CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
@@ -22,7 +22,7 @@ TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 
 
 def authenticate() -> None:
-    """Let pass who may ask this; raises Unauthorized. What the document does not say needs a token."""
+    """Check that the request is allowed; raises Unauthorized. Undocumented routes need a token."""
     g.token_id = None
     security = _security()
     if not security:
@@ -36,18 +36,18 @@ def authenticate() -> None:
 
 
 def has_token() -> bool:
-    """Whether it is the owner's program that asks."""
+    """Whether the request has a valid token."""
     return g.get("token_id") is not None
 
 
 def refuse(error: str | None = None, sentence: str = TOKEN_NEEDED) -> NoReturn:
-    """Ask for a good token."""
+    """Answer 401: a valid token is needed."""
     g.challenge = f'{BEARER_CHALLENGE}, error="{error}"' if error else BEARER_CHALLENGE
     raise Unauthorized(sentence)
 
 
 def add_headers(response: Response) -> Response:
-    """Let any website read what everybody may read, and nobody keep the rest."""
+    """Let any website read public answers, and let no cache keep the others."""
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
     if request.method in ("GET", "HEAD") and not has_token() and _is_public():
@@ -60,14 +60,14 @@ def add_headers(response: Response) -> Response:
 
 
 def _admit(token: Token, scope: str) -> None:
-    """See that a token is good for this, and remember that it was used."""
+    """Check that a token allows this, and note its use."""
     now = clock.now()
     if token.expires_at and token.has_expired(now):
         day = f"{token.expires_at:%Y-%m-%d}"
         refuse("invalid_token", f"This token expired on {day}. The owner can make another.")
     if not token.may(scope):
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-        raise InsufficientScope(f"This token may only {token.scope}. This needs a token with scope {scope}.")
+        raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
     g.token_id = token.id
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
@@ -79,7 +79,7 @@ def _is_public() -> bool:
 
 
 def _security() -> list[dict[str, list[str]]]:
-    if request.method == "OPTIONS":  # which Flask answers: it says what may be asked here, and no more
+    if request.method == "OPTIONS":  # Flask answers it with the allowed methods only
         return []
     listed: list[dict[str, list[str]]] = request_reader.operation()["security"]
     return listed

@@ -1,4 +1,4 @@
-"""The comments: everybody reads and writes, the owner's programs decide what stands in the book."""
+"""/comments: everybody may read and write; moderation needs a token."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from guestbook.queries import listing
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current, error_pages, submission
+from guestbook.web import current, error_json, submission
 from guestbook.web.api import authentication, request_reader, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("comments", __name__, url_prefix="/comments")
 
 FIELDS = ("name", "website", "message")
-BOOK_IS_CLOSED = "The book is closed: it takes no new comments at the moment."
+BOOK_IS_CLOSED = "The book is closed for new comments."
 
 
 @calls.get("")
 def index() -> ResponseReturnValue:
-    """List comments: those that are published, or with a token those of any status."""
+    """List published comments, or with a token those of any status."""
     query = request_reader.query()
     status = query["status"]
     if status != "published" and not authentication.has_token():
@@ -42,16 +42,16 @@ def index() -> ResponseReturnValue:
 
 @calls.post("")
 def sign() -> ResponseReturnValue:
-    """Write a comment. Spam is answered like a held one, so a program learns nothing."""
+    """Add a comment. Spam looks like a held comment, so that a program learns nothing."""
     if current.preferences().closed:
         raise Forbidden(BOOK_IS_CLOSED)
-    entry = _draft(request_reader.body(_faults))
+    entry = _draft(request_reader.body(_errors))
     if entry.errors:
         raise Refused.of(entry.errors)
     try:
         comment = submission.submit(entry, trap="", age=None, form_key=None)
     except submission.TooManyComments as error:
-        refused = error_pages.refuse(error, 429)
+        refused = error_json.refuse(error, 429)
         refused.headers["Retry-After"] = str(error.seconds)
         return refused
     shown = serializers.comment(comment)
@@ -62,7 +62,7 @@ def sign() -> ResponseReturnValue:
 
 @calls.get("/<comment_id>")
 def one(comment_id: str) -> ResponseReturnValue:
-    """Show a comment that is published, or with a token any."""
+    """Show a published comment, or with a token any comment."""
     comment = find(Comment, comment_id)
     if comment.status != "published" and not authentication.has_token():
         abort(404)
@@ -71,8 +71,8 @@ def one(comment_id: str) -> ResponseReturnValue:
 
 @calls.patch("/<comment_id>")
 def change(comment_id: str) -> ResponseReturnValue:
-    """Correct a comment, then move it, then answer it: so receivers hear of it as it is in the end."""
-    changes = request_reader.body(_faults)
+    """Edit a comment, then move it, then reply: so webhooks receive its final state."""
+    changes = request_reader.body(_errors)
     with writing() as session:
         comment = _locked(comment_id)
         if any(name in changes for name in FIELDS):
@@ -95,7 +95,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
 
 
 def _locked(comment_id: str) -> Comment:
-    """Return the comment, kept from others; 404 when there is none."""
+    """Return the comment under a lock; 404 when there is none."""
     rows = book.lock(db.session(), [find(Comment, comment_id).id])
     return rows[0] if rows else abort(404)
 
@@ -104,6 +104,6 @@ def _draft(fields: dict[str, Any]) -> comment_form.Draft:
     return comment_form.read({name: fields.get(name) or "" for name in FIELDS})
 
 
-def _faults(fields: dict[str, Any]) -> dict[str, str]:
-    """Return what is wrong with those that are there."""
+def _errors(fields: dict[str, Any]) -> dict[str, str]:
+    """Return the errors of the given fields."""
     return {name: reason for name, reason in _draft(fields).errors.items() if name in fields}

@@ -1,4 +1,4 @@
-"""The deliveries: what was sent, what waits and what failed, and send again."""
+"""/deliveries: list, show, redeliver."""
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
@@ -15,12 +15,12 @@ from guestbook.web.row_lookup import find
 
 calls = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
-BEING_SENT = "A pass is sending this delivery just now. Look again when it is done."
+BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
 
 
 @calls.get("")
 def index() -> ResponseReturnValue:
-    """List them, without their payloads."""
+    """List deliveries without their payloads."""
     query = request_reader.query()
     wanted = listing.Deliveries(
         status=query.get("status"),
@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
 
 @calls.get("/<delivery_id>")
 def one(delivery_id: str) -> ResponseReturnValue:
-    """Show one with its exact payload and every attempt."""
+    """Show a delivery with its exact payload and every attempt."""
     delivery = find(Delivery, delivery_id)
     query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
     return serializers.delivery_with_attempts(delivery, db.session.scalars(query).all())
@@ -44,7 +44,7 @@ def one(delivery_id: str) -> ResponseReturnValue:
 
 @calls.post("/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> ResponseReturnValue:
-    """Send it again with the next pass, with the same id and payload."""
+    """Redeliver with the next pass, with the same id and payload."""
     with writing() as session:
         delivery = find(Delivery, delivery_id)
         free = requeue.make_due(session, Delivery, [delivery.id], clock.now())

@@ -1,4 +1,4 @@
-"""The inbox: what others have sent and what became of it, and do it again."""
+"""/inbox: list, show, reprocess."""
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
@@ -14,12 +14,12 @@ from guestbook.web.row_lookup import find
 
 calls = Blueprint("inbox", __name__, url_prefix="/inbox")
 
-BEING_PROCESSED = "A pass works on this event just now. Look again when it is done."
+BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
 
 
 @calls.get("")
 def index() -> ResponseReturnValue:
-    """List inbound events, without their headers and payloads."""
+    """List inbound events without their headers and payloads."""
     query = request_reader.query()
     wanted = listing.InboundEvents(status=query.get("status"), source_id=query.get("source"))
     page = listing.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
@@ -29,14 +29,14 @@ def index() -> ResponseReturnValue:
 
 @calls.get("/<event_id>")
 def one(event_id: str) -> ResponseReturnValue:
-    """Show one with all that was kept of it, and how it was verified."""
+    """Show an event with its headers, payload and verification."""
     event = find(InboundEvent, event_id)
     return serializers.inbound_event_in_full(event, find(Source, event.source_id))
 
 
 @calls.post("/<event_id>/reprocess")
 def reprocess(event_id: str) -> ResponseReturnValue:
-    """Work through it again with the next pass, as its source is set by then."""
+    """Reprocess with the next pass, with the source's settings of that time."""
     with writing() as session:
         event = find(InboundEvent, event_id)
         free = requeue.make_due(session, InboundEvent, [event.id], clock.now())

@@ -1,4 +1,4 @@
-"""JSON Schema in short: what the shapes of the API are written with."""
+"""Helpers to write JSON Schemas."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Schema = dict[str, Any]
 
 
 def one_of(*values: str, **more: object) -> Schema:
-    """Return the schema of a text that is one of those."""
+    """Return the schema of a string that is one of those."""
     return {"type": "string", "enum": list(values), **more}
 
 
@@ -16,16 +16,16 @@ def or_null(schema: Schema) -> Schema:
 
 
 def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
-    """Return the schema of an object with those properties, all there but the optional ones.
+    """Return the schema of an object in an answer; all properties but the optional ones are present.
 
-    It may get more: a later version of the book adds fields, and no program is to fail by them.
+    It allows other properties, so that programs accept fields of later versions.
     """
     required = [name for name in properties if name not in optional]
     return {"type": "object", "properties": properties, "required": required}
 
 
 def request(properties: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
-    """Return the schema of an object with some of those properties."""
+    """Return the schema of an object in a request, with no other properties."""
     shape: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
     return {**shape, "required": list(required)} if required else shape
 

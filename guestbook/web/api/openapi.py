@@ -1,4 +1,4 @@
-"""The document that describes the API."""
+"""/openapi.json."""
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue

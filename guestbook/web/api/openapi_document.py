@@ -1,4 +1,4 @@
-"""The API's OpenAPI document, by which programs learn what they may ask, and requests are read."""
+"""The OpenAPI document of the API; requests are checked against it."""
 
 from typing import Any
 
@@ -11,29 +11,29 @@ JSON = "application/json"
 TOKEN_SECURITY: list[Any] = [{"token": []}]
 OPTIONAL_TOKEN: list[Any] = [{}, {"token": []}]
 API_DESCRIPTION = (
-    "Everybody may read what is published and write a comment. The rest needs a token, sent as "
-    "`Authorization: Bearer gbk_…`; the owner makes one on the account page. "
+    "Everybody may read published comments and add one. Everything else needs a token, sent as "
+    "`Authorization: Bearer gbk_…`; the owner creates it on the account page. "
     f"{scopes.SCOPES_DESCRIPTION} "
-    "Times are in UTC; lists are newest first, and `next` is the address of their next page."
+    "Times are in UTC. Lists are newest first; `next` is the address of the next page."
 )
 TAG_DESCRIPTIONS = {
-    "comments": "Comments of visitors: read, write, moderate, answer.",
-    "webhooks": "URLs that get the book's events.",
+    "comments": "Comments of visitors: read, add, moderate, reply.",
+    "webhooks": "URLs that receive the book's events.",
     "deliveries": "Events sent to webhooks, with every attempt.",
-    "inbox": "Webhooks that others sent to the book.",
+    "inbox": "Events that the book received.",
     "document": "This description of the API.",
 }
 LICENCE = {"name": "MIT", "identifier": "MIT"}
 ERROR_DESCRIPTIONS = {
-    400: "The body is no JSON, or an object in it has a name twice.",
+    400: "The body is not JSON, or an object in it repeats a name.",
     401: "The token is missing, wrong or expired.",
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
-    404: "There is nothing with this id, or nothing that you may see.",
-    409: "A pass has it in hand at this moment.",
+    404: "Nothing has this id, or you may not see it.",
+    409: "A pass is working on it now.",
     413: "The body is too long.",
-    415: "The body is not declared as application/json.",
-    422: "Something in the request is wrong; `fields` has a sentence for each field.",
-    429: "This network has written too many comments; `Retry-After` says for how many seconds it must wait.",
+    415: "The Content-Type is not application/json.",
+    422: "The request has errors; `fields` has a sentence for each wrong field.",
+    429: "This network has written too many comments; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
 BODY_ERRORS = (400, 413, 415, 422)
@@ -60,13 +60,13 @@ def build(server: str) -> dict[str, Any]:
 
 
 def operation(path: str, method: str) -> dict[str, Any]:
-    """Return what the document says of a method at a path such as `/comments/{comment_id}`."""
+    """Return the description of a method at a path such as `/comments/{comment_id}`."""
     found: dict[str, Any] = PATHS[path][method.lower()]
     return found
 
 
 def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
-    """Return the schema of an operation's body, and whether there must be one."""
+    """Return the schema of an operation's body, and whether a body is required."""
     body = operation["requestBody"]
     name = body["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
     return schemas.REQUEST_SCHEMAS[name], body["required"]
@@ -83,13 +83,13 @@ def _operation(
     security: list[Any] = TOKEN_SECURITY,
     headers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Describe an operation: its name in programs, its answers, the errors it makes, its body and query."""
+    """Describe an operation: its name, its answers, its errors, its body and its query."""
     answers = {
         str(status): _answer(schema, headers if status == 201 else ()) for status, schema in good.items()
     }
     errors = {*wrong, 503, *(BODY_ERRORS if body else ()), *((422,) if query else ())}
     errors |= {401, 403} if security else set()
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
         "security": security,
@@ -97,14 +97,14 @@ def _operation(
     }
     answers.update({str(status): _error(status) for status in sorted(errors)})
     if query:
-        told["parameters"] = list(query)
+        described["parameters"] = list(query)
     if body:
-        told["requestBody"] = {"required": not optional, "content": {JSON: {"schema": ref(body)}}}
-    return told
+        described["requestBody"] = {"required": not optional, "content": {JSON: {"schema": ref(body)}}}
+    return described
 
 
 def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    """Give each operation of an address its tag, the first part of the address, and the scope it needs."""
+    """Add to each operation its tag, which is the first part of the path, and its scope."""
     noun = path.split("/")[1]
     tag = noun if noun in TAG_DESCRIPTIONS else "document"
     completed = dict(item)
@@ -118,17 +118,17 @@ def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
 def _answer(schema: str | None, headers: tuple[str, ...]) -> dict[str, Any]:
     if schema is None:
         return {"description": "Done."}
-    told: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": ref(schema)}}}
+    answer: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": ref(schema)}}}
     if headers:
-        told["headers"] = {name: {"required": True, "schema": schemas.TEXT_SCHEMA} for name in headers}
-    return told
+        answer["headers"] = {name: {"required": True, "schema": schemas.TEXT_SCHEMA} for name in headers}
+    return answer
 
 
 def _error(status: int) -> dict[str, Any]:
-    told = {"description": ERROR_DESCRIPTIONS[status], "content": {JSON: {"schema": ref("Error")}}}
+    error = {"description": ERROR_DESCRIPTIONS[status], "content": {JSON: {"schema": ref("Error")}}}
     if status == 429:
-        told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
-    return told
+        error["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+    return error
 
 
 def _in_path(name: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ CALLS: dict[str, dict[str, Any]] = {
         ),
         "post": _operation(
             "createComment",
-            "Write a comment: 201 when it is in the book, 202 when the owner looks at it first",
+            "Add a comment: 201 when it is published, 202 when the owner reviews it first",
             {201: "Comment", 202: "Comment"},
             403,
             429,
@@ -161,7 +161,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=OPTIONAL_TOKEN),
         "patch": _operation(
             "updateComment",
-            "Correct a comment, move it, answer it",
+            "Edit, moderate or reply to a comment",
             {200: "Comment"},
             404,
             body="CommentChanges",
@@ -183,7 +183,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "get": _operation("getWebhook", "Show a webhook", {200: "Webhook"}, 404),
         "patch": _operation(
             "updateWebhook",
-            "Change a webhook; what is not named stays",
+            "Change a webhook; other fields stay",
             {200: "Webhook"},
             404,
             body="WebhookChanges",
@@ -192,13 +192,13 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "/webhooks/{webhook_id}/test": {
         "parameters": [_in_path("webhook_id")],
-        "post": _operation("testWebhook", "Send it a ping with the next pass", {202: "Delivery"}, 404),
+        "post": _operation("testWebhook", "Send a ping with the next pass", {202: "Delivery"}, 404),
     },
     "/webhooks/{webhook_id}/rotate-secret": {
         "parameters": [_in_path("webhook_id")],
         "post": _operation(
             "rotateWebhookSecret",
-            "Give it a new secret; for some hours both sign",
+            "Rotate the secret; the old one also signs for some hours",
             {200: "WebhookWithSecret"},
             404,
             body="Rotation",
@@ -218,7 +218,7 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "/deliveries/{delivery_id}/redeliver": {
         "parameters": [_in_path("delivery_id")],
-        "post": _operation("redeliver", "Send it again with the next pass", {202: "Delivery"}, 404, 409),
+        "post": _operation("redeliver", "Redeliver with the next pass", {202: "Delivery"}, 404, 409),
     },
     "/inbox": {
         "get": _operation(
@@ -241,7 +241,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "parameters": [_in_path("event_id")],
         "post": _operation(
             "reprocessInboundEvent",
-            "Work through it again with the next pass",
+            "Reprocess with the next pass",
             {202: "InboundEvent"},
             404,
             409,

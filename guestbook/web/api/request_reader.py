@@ -1,4 +1,4 @@
-"""What a request asks: its query and its body, held against the document and refused by field."""
+"""The query and body of a request, checked against the OpenAPI document."""
 
 import json
 import re
@@ -14,14 +14,14 @@ from guestbook.lib.errors import Refused
 from guestbook.web.api import openapi_document, schemas
 from guestbook.web.api.json_schema import Schema
 
-Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # what no schema can say: a sentence for each field
+Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )  # RFC 3339
-TOO_DEEP = "The body holds lists or objects too deep in one another."
-NAMED_FIELDS_LIMIT = 5  # fields that are refused by name
+TOO_DEEP = "The body nests lists or objects too deeply."
+NAMED_FIELDS_LIMIT = 5  # unknown fields that an error lists
 TYPE_NAMES = {
     "string": "text",
     "integer": "a whole number",
@@ -34,41 +34,41 @@ TYPE_NAMES = {
 
 SCHEMA_ERRORS = {
     "minLength": "This must not be empty.",
-    "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
+    "maxLength": "This has {length:,} characters. At most {wanted:,} are allowed.",
     "minimum": "This must be at least {wanted}.",
     "maximum": "This must be at most {wanted}.",
     "format": "This must be a time such as 2026-01-31T23:59:59Z.",
-    "minItems": "Please name at least one.",
-    "maxItems": "There may be at most {wanted}.",
-    "uniqueItems": "Please name each only once.",
-    "maxProperties": "There may be at most {wanted}.",
-    "minProperties": "Please say what to change.",
+    "minItems": "At least one is needed.",
+    "maxItems": "At most {wanted} are allowed.",
+    "uniqueItems": "Each may be listed only once.",
+    "maxProperties": "At most {wanted} are allowed.",
+    "minProperties": "At least one field is needed.",
 }
 PATTERN_ERRORS = {
-    schemas.ID_PATTERN: "This is no id: those have 32 characters, 0 to 9 and a to f.",
-    schemas.HEADER_NAME: "{found!r} cannot be the name of a header.",
+    schemas.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
+    schemas.HEADER_NAME: "{found!r} is not a valid header name.",
     schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
 SIZE_RULES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
     "maxItems": list,
     "maxProperties": dict,
-}  # rules that are held before any other, and for what
+}  # rules to check before all others, and their types
 
 
 def operation() -> dict[str, Any]:
-    """Return what the document says of this request's address and method."""
+    """Return the description of this request's path and method."""
     assert request.url_rule
     path = re.sub("<([a-z_]+)>", r"{\1}", request.url_rule.rule.removeprefix(openapi_document.API_PATH))
     return openapi_document.operation(path, "get" if request.method == "HEAD" else request.method)
 
 
 def query() -> dict[str, Any]:
-    """Return the parameters of the query, with the defaults of those that are not there."""
+    """Return the query parameters, with defaults for missing ones."""
     shapes = {one["name"]: one["schema"] for one in operation()["parameters"]}
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
-            raise Refused("Please give this once only.", field=_short(name))
+            raise Refused("This may be given only once.", field=_short(name))
         is_number = shapes.get(name, {}).get("type") == "integer"
         given[name] = int(values[0]) if is_number and INTEGER.fullmatch(values[0]) else values[0]
     _check(given, {"type": "object", "properties": shapes, "additionalProperties": False})
@@ -77,20 +77,20 @@ def query() -> dict[str, Any]:
 
 
 def body(rules: Rules | None = None) -> dict[str, Any]:
-    """Return the object in the body; without one, where that may be, an empty object.
+    """Return the object in the body; an empty one where a body is optional and missing.
 
-    What breaks the schema is refused together with what `rules` have against the other fields.
+    Errors of the schema are reported together with those that `rules` find in the other fields.
     """
     schema, required = openapi_document.body_of(operation())
     sent = request.get_data()
     if not sent and not required:
         return {}
     if request.mimetype != openapi_document.JSON:
-        raise UnsupportedMediaType("Please send JSON, and the header Content-Type: application/json.")
+        raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
     found = _parse(sent)
     try:
         _check(found, schema)
-    except RecursionError:  # lists that are compared go deeper than lists that are read
+    except RecursionError:  # comparing lists needs more stack than parsing them
         raise BadRequest(TOO_DEEP) from None
     except Refused as error:
         raise _complete(error, found, schema, rules) from None
@@ -99,12 +99,12 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return the time behind a text that was found good."""
+    """Return the time of a valid text."""
     return datetime.fromisoformat(text.upper()) if text else None
 
 
 def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None) -> Refused:
-    """Add what the rules say of the fields that are as the schema wants them."""
+    """Add the rules' errors for the fields that fit the schema."""
     if rules is None or not error.fields or not isinstance(found, dict):
         return error
     rest = {name: found[name] for name in schema["properties"] if name in found and name not in error.fields}
@@ -117,24 +117,24 @@ def _parse(sent: bytes) -> object:
     except RecursionError:
         raise BadRequest(TOO_DEEP) from None
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
-        raise BadRequest(f"The body is no JSON that can be read: {error}.") from None
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("an object has the same name twice")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check(value: object, schema: Schema) -> None:
-    """Raise Refused with a sentence for each field in which the value is not what the schema wants."""
+    """Raise Refused with a sentence for each field that does not fit the schema."""
     wrong = _too_large(value, schema)
-    if wrong:  # then nothing in it is compared: that may take time which grows with the square of its size
+    if wrong:  # do not compare the items: that could take quadratic time
         raise Refused.of(wrong)
     for error in _errors(value, schema):
         for field, sentence in _reasons(error):
@@ -146,7 +146,7 @@ def _check(value: object, schema: Schema) -> None:
 
 
 def _too_large(value: object, schema: Schema) -> dict[str, str]:
-    """Return a sentence for each field that holds more items than it may."""
+    """Return a sentence for each field with too many items."""
     wrong: dict[str, str] = {}
     for name, wanted in schema["properties"].items():
         found = value.get(name) if isinstance(value, dict) else None
@@ -164,17 +164,17 @@ def _errors(value: object, schema: Schema) -> Iterable[Any]:
 
 @cache
 def _reader() -> tuple[Any, Any]:
-    # Imported when the first program asks: it would make each start of a command noticeably slower.
+    # Imported with the first request: it would slow down the start of every command.
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.validators import extend
 
     formats = FormatChecker(formats=())
     formats.checks("date-time", raises=(ValueError, OverflowError))(_is_moment)
-    return extend(Draft202012Validator, {"pattern": _look}), formats
+    return extend(Draft202012Validator, {"pattern": _match_pattern}), formats
 
 
-def _look(_validator: object, pattern: str, text: object, _schema: Schema) -> Iterator[Exception]:
-    """Check a text as JSON Schema's own regular expressions do: `$` is no place before a last line end."""
+def _match_pattern(_validator: object, pattern: str, text: object, _schema: Schema) -> Iterator[Exception]:
+    """Match like the regular expressions of JSON Schema: `$` does not match before a final line feed."""
     from jsonschema import ValidationError
 
     if isinstance(text, str) and not re.search(re.sub(r"\$(?=$|\))", r"\\Z", pattern), text):
@@ -186,7 +186,7 @@ def _is_moment(text: object) -> bool:
 
 
 def _reasons(error: Any) -> Iterator[tuple[str, str]]:
-    """Give each field that an error is about, none when it is the whole, with a sentence."""
+    """Give each wrong field with a sentence; an empty name means the whole value."""
     place = _short(str(error.path[0])) if error.path else ""
     wanted, found = error.validator_value, error.instance
     if error.validator == "required":
@@ -195,7 +195,7 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
         known = error.schema["properties"]
         strange = [name for name in found if name not in known][:NAMED_FIELDS_LIMIT]
         yield from (
-            (_short(name), f"There is no such field. Known are {', '.join(known)}.") for name in strange
+            (_short(name), f"There is no such field. The fields are {', '.join(known)}.") for name in strange
         )
     else:
         yield place, _sentence(str(error.validator), wanted, found)

@@ -1,4 +1,4 @@
-"""The shapes of what is asked and answered, as JSON Schema; the document shows them."""
+"""The JSON Schemas of requests and answers."""
 
 from guestbook.comments import book, comment_form
 from guestbook.lib import byte_text, template_sandbox, validate
@@ -8,9 +8,9 @@ from guestbook.storage.models import delivery as deliveries
 from guestbook.storage.models import webhook as webhooks
 from guestbook.transport import url_checks
 from guestbook.web.api.json_schema import Schema, answer, one_of, or_null, ref, request
-from guestbook.web.error_pages import CODES, InsufficientScope
+from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
 
-MAX_OVERLAP_HOURS = 24 * 30  # hours for which an old secret may sign beside the new one
+MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
 TEXT_SCHEMA: Schema = {"type": "string"}
 NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
 ID_PATTERN = "^[0-9a-f]{32}$"
@@ -26,19 +26,19 @@ MESSAGE_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": comment
 
 def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
-    following = {**or_null(URL_SCHEMA), "description": "The address of the next page; null on the last."}
+    following = {**or_null(URL_SCHEMA), "description": "The address of the next page; null on the last page."}
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
 WEBSITE_SCHEMA: Schema = {
     **or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
-    "description": "The address of a website; without http:// or https:// it gets https://.",
+    "description": "A website. Without http:// or https://, https:// is added.",
 }
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
-    "description": "All headers of its own that the webhook sends. The values are shown as (hidden) later. "
-    "Of names that differ in case alone the last one counts.",
+    "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
+    "Of names that differ only in case, the last counts.",
     "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": url_checks.NAME_LIMIT},
     "additionalProperties": {
         "type": "string",
@@ -56,16 +56,16 @@ WEBHOOK_FIELDS: Schema = {
     "name": {"type": "string", "minLength": 1, "maxLength": validate.NAME_LIMIT},
     "format": one_of(
         *FORMATS,
-        description="How the body is written. Without it, a new webhook gets the one of the chat service "
+        description="The format of the body. Without it, a new webhook gets the format of the chat service "
         "whose URL it has, or json.",
     ),
     "template": {
         **or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
-        "description": "For the format template: a Jinja template that gives the body, which must be JSON.",
+        "description": "For the format template: a Jinja template whose result is the body, in JSON.",
     },
     "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
     "headers": OWN_HEADERS,
-    "disabled": {"type": "boolean", "description": "Send nothing; what is for it waits until it is enabled."},
+    "disabled": {"type": "boolean", "description": "Send nothing; deliveries wait until it is enabled."},
 }
 
 REQUEST_SCHEMAS: dict[str, Schema] = {
@@ -82,7 +82,7 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "reply": {
                 "type": ["string", "null"],
                 "maxLength": book.REPLY_LIMIT,
-                "description": "What the owner answers; null or an empty text takes the answer away.",
+                "description": "The owner's reply; null or an empty text removes it.",
             },
         },
         minProperties=1,
@@ -103,12 +103,12 @@ COMMENT_SCHEMA: Schema = {
     "url": URL_SCHEMA,
     "created_at": TIME_SCHEMA,
     "reply": {
-        "description": "What the owner answered.",
+        "description": "The owner's reply.",
         "oneOf": [answer({"message": TEXT_SCHEMA, "created_at": TIME_SCHEMA}), {"type": "null"}],
     },
     "origin": {
         **answer({"name": TEXT_SCHEMA, "url": or_null(TEXT_SCHEMA)}),
-        "description": "Where it came from, and its address there; missing where a visitor wrote it.",
+        "description": "The source and the address there; missing where a visitor wrote it.",
     },
     "reason": {
         **or_null(TEXT_SCHEMA),
@@ -120,9 +120,12 @@ WEBHOOK_SCHEMA: Schema = {
     "name": TEXT_SCHEMA,
     "url": URL_SCHEMA,
     "format": TEXT_SCHEMA,
-    "template": {**or_null(TEXT_SCHEMA), "description": "What gives its body, where its format is template."},
+    "template": {
+        **or_null(TEXT_SCHEMA),
+        "description": "Its template, for the format template.",
+    },
     "events": EVENTS_SCHEMA,
-    "headers": {**HEADERS_SCHEMA, "description": "Its own headers; their values are not shown."},
+    "headers": {**HEADERS_SCHEMA, "description": "Its extra headers; their values are hidden."},
     "state": {**TEXT_SCHEMA, "description": "How it is doing, in words for people."},
     "created_at": TIME_SCHEMA,
     "previous_secret_expires_at": or_null(TIME_SCHEMA),
@@ -143,12 +146,12 @@ WARNINGS_SCHEMA: Schema = {
     "warnings": {
         "type": "array",
         "items": TEXT_SCHEMA,
-        "description": "What is doubtful about a URL that was taken: its name leads to a private address.",
+        "description": "Warnings about the accepted URL: its name resolves to a private address.",
     }
 }
 ERASED_SCHEMA: Schema = {
     **or_null(TIME_SCHEMA),
-    "description": "When its comment was deleted for good; the payload is empty since then.",
+    "description": "When its comment was deleted for good and the payload emptied.",
 }
 DELIVERY_SCHEMA: Schema = {
     "id": ID_SCHEMA,
@@ -157,7 +160,7 @@ DELIVERY_SCHEMA: Schema = {
     "comment_id": or_null(ID_SCHEMA),
     "event": TEXT_SCHEMA,
     "status": one_of(*deliveries.STATUSES),
-    "attempts": {**NUMBER_SCHEMA, "description": "How many requests were made."},
+    "attempts": {**NUMBER_SCHEMA, "description": "The number of requests made."},
     "due_at": or_null(TIME_SCHEMA),
     "created_at": TIME_SCHEMA,
     "finished_at": or_null(TIME_SCHEMA),
@@ -179,17 +182,17 @@ ATTEMPT_SCHEMA: Schema = {
 INBOUND_EVENT_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "source_id": ID_SCHEMA,
-    "event": {**or_null(TEXT_SCHEMA), "description": "What the sender calls it, once a pass has read it."},
-    "external_id": {**or_null(TEXT_SCHEMA), "description": "The sender's own id for it, once it is proven."},
-    "sender": {**or_null(TEXT_SCHEMA), "description": "Who was behind it, as the payload says."},
+    "event": {**or_null(TEXT_SCHEMA), "description": "The sender's name for it, once processed."},
+    "external_id": {**or_null(TEXT_SCHEMA), "description": "The sender's id for it, once verified."},
+    "sender": {**or_null(TEXT_SCHEMA), "description": "The person or program that the payload names."},
     "status": one_of(*deliveries.STATUSES),
-    "attempts": {**NUMBER_SCHEMA, "description": "How often a pass has come to an end with it."},
+    "attempts": {**NUMBER_SCHEMA, "description": "How often it was processed."},
     "due_at": or_null(TIME_SCHEMA),
     "received_at": TIME_SCHEMA,
     "processed_at": or_null(TIME_SCHEMA),
     "error": {**or_null(TEXT_SCHEMA), "description": "Why it failed."},
     "note": {**or_null(TEXT_SCHEMA), "description": "What was done with it."},
-    "comment_id": {**or_null(ID_SCHEMA), "description": "The comment that it became or is about."},
+    "comment_id": {**or_null(ID_SCHEMA), "description": "The comment that it created or is about."},
     "erased_at": ERASED_SCHEMA,
 }
 VERIFICATION_SCHEMA: Schema = {
@@ -198,10 +201,10 @@ VERIFICATION_SCHEMA: Schema = {
     "steps": {"type": "array", "items": answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})},
 }
 ERROR_SCHEMA: Schema = {
-    "code": one_of(*CODES.values(), InsufficientScope.code_word),
+    "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
     "message": TEXT_SCHEMA,
-    "fields": {**HEADERS_SCHEMA, "description": "A sentence for each field that is wrong."},
-    "request_id": {**TEXT_SCHEMA, "description": "What the owner finds in the log."},
+    "fields": {**HEADERS_SCHEMA, "description": "A sentence for each wrong field."},
+    "request_id": {**TEXT_SCHEMA, "description": "The request's number in the owner's log."},
 }
 
 ANSWER_SCHEMAS: dict[str, Schema] = {
@@ -225,12 +228,15 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
     "InboundEventInFull": answer(
         INBOUND_EVENT_SCHEMA
         | {
-            "headers": {**HEADERS_SCHEMA, "description": "Those that were kept; a secret shows as (hidden)."},
-            "payload": {**TEXT_SCHEMA, "description": "What came, byte for byte, in the encoding."},
-            "encoding": one_of(*byte_text.ENCODINGS, description="Base64 is for what is no text in UTF-8."),
+            "headers": {
+                **HEADERS_SCHEMA,
+                "description": "The stored headers; secrets are hidden.",
+            },
+            "payload": {**TEXT_SCHEMA, "description": "The exact bytes received, in the encoding."},
+            "encoding": one_of(*byte_text.ENCODINGS, description="Base64 if it is not UTF-8 text."),
             "verification": {
                 **answer(VERIFICATION_SCHEMA),
-                "description": "Whether it is proven to be the sender's, with the source as it is set now.",
+                "description": "Whether its signature is valid with the source's present settings.",
             },
         }
     ),

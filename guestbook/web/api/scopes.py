@@ -1,8 +1,8 @@
-"""What a token must be allowed for each call: its scope."""
+"""The scope that each request needs."""
 
 SCOPES_DESCRIPTION = (
-    "A token has a scope: `read` may make every GET, `moderate` may also change, answer and delete "
-    "comments, and `manage` may do all that the owner can."
+    "A token has a scope: `read` allows every GET, `moderate` also allows editing, replying to and deleting "
+    "comments, and `manage` allows everything."
 )
 
 

@@ -1,4 +1,4 @@
-"""Rows as the API shows them: keys named like the columns, times as text, and no secret."""
+"""Rows as JSON: keys named like the columns, times as text, and no secrets."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,14 +25,14 @@ def address(path: str) -> str:
 
 
 def comment(row: Comment, *, with_reason: bool = False) -> Shape:
-    """Return a comment; why it was held is for the owner's programs."""
+    """Return a comment; only requests with a token see why it was held."""
     shape: Shape = row.public(current.settings().base_url)
     shape["reply"] = row.reply.public() if row.reply else None
     return shape | {"reason": row.reason} if with_reason else shape
 
 
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
-    """Return a webhook; its secret only where it is new, and the values of its headers never."""
+    """Return a webhook; its secret only when new, and never the values of its headers."""
     more = {
         "template": webhooks.template_of(db.session(), row),
         "events": row.events.split(),
@@ -49,7 +49,7 @@ def delivery(row: Delivery) -> Shape:
 
 
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
-    """Return a delivery with its exact body and all that was tried."""
+    """Return a delivery with its exact body and every attempt."""
     made = [_row(attempt, schemas.ATTEMPT_SCHEMA, {}) for attempt in attempts]
     return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
 
@@ -60,7 +60,7 @@ def inbound_event(row: InboundEvent) -> Shape:
 
 
 def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
-    """Return an inbound event with its exact payload, and how it is verified."""
+    """Return an inbound event with its exact payload and its verification."""
     verdict = evaluate.verify(row, source, current.settings().secret_key)
     payload, encoding = byte_text.pack(row.body)
     return inbound_event(row) | {
@@ -72,7 +72,7 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
 
 
 def page(key: str, path: str, asked: Shape, rows: list[Shape], older: str | None) -> Shape:
-    """Return a page of a list with the address of the next one, which asks for the same otherwise."""
+    """Return a page of a list with the address of the next page, which keeps the other parameters."""
     following = f"{address(path)}?{urlencode(asked | {'before': older})}" if older else None
     return {key: rows, "next": following}
 

@@ -1,4 +1,4 @@
-"""The webhooks: add, change, try, give a new secret, delete."""
+"""/webhooks: add, change, test, rotate the secret, delete."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -28,11 +28,11 @@ def index() -> ResponseReturnValue:
 
 @calls.post("")
 def add() -> ResponseReturnValue:
-    """Add one, and show its secret this once."""
-    fields = request_reader.body(_faults)
+    """Add a webhook; only this answer shows its secret."""
+    fields = request_reader.body(_errors)
     with writing() as session:
         webhook = webhooks.add(session, _fields(fields), current.settings())
-        _turn(webhook, fields)
+        _set_disabled(webhook, fields)
         shown = serializers.webhook(webhook, with_secret=True)
     shown["warnings"] = webhooks.warnings(shown["url"], current.settings())
     return shown, 201, {"Location": serializers.address(f"/webhooks/{shown['id']}")}
@@ -46,12 +46,12 @@ def one(webhook_id: str) -> ResponseReturnValue:
 
 @calls.patch("/<webhook_id>")
 def change(webhook_id: str) -> ResponseReturnValue:
-    """Change what is named; `events` and `headers` replace all that were there."""
-    changes = request_reader.body(_faults)
+    """Change the given fields; `events` and `headers` replace the old ones."""
+    changes = request_reader.body(_errors)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         webhooks.update(session, webhook, _fields(changes), current.settings())
-        _turn(webhook, changes)
+        _set_disabled(webhook, changes)
         shown = serializers.webhook(webhook)
     warnings = webhooks.warnings(shown["url"], current.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
@@ -68,7 +68,7 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 
 @calls.post("/<webhook_id>/test")
 def test(webhook_id: str) -> ResponseReturnValue:
-    """Send it a ping with the next pass; the delivery shows what came of it."""
+    """Send a ping with the next pass; the delivery shows the result."""
     with writing() as session:
         return serializers.delivery(
             webhooks.ping(session, find_locked(Webhook, webhook_id), current.settings())
@@ -77,7 +77,7 @@ def test(webhook_id: str) -> ResponseReturnValue:
 
 @calls.post("/<webhook_id>/rotate-secret")
 def rotate_secret(webhook_id: str) -> ResponseReturnValue:
-    """Give it a new secret, and show it this once."""
+    """Rotate the secret; only this answer shows the new one."""
     hours = request_reader.body().get("overlap_hours", 24)
     with writing():
         webhook = find_locked(Webhook, webhook_id)
@@ -85,15 +85,15 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
         return serializers.webhook(webhook, with_secret=True)
 
 
-def _faults(fields: dict[str, Any]) -> Mapping[str, str]:
-    """Return what is wrong with those that can be judged alone: a hidden header needs its webhook."""
+def _errors(fields: dict[str, Any]) -> Mapping[str, str]:
+    """Return the errors of the fields, without headers: a hidden value needs its webhook."""
     alone = {name: value for name, value in fields.items() if name != "headers"}
     return webhooks.field_errors(_fields(alone), current.settings())
 
 
-def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields under the names that `outbound.webhooks` and `inbound.sources` know."""
-    fields = {name: value for name, value in asked_for.items() if name != "disabled"}
+def _fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as `outbound.webhooks` takes them."""
+    fields = {name: value for name, value in given.items() if name != "disabled"}
     if "format" in fields:
         fields["format_name"] = fields.pop("format")
     if "headers" in fields:
@@ -102,13 +102,13 @@ def _fields(asked_for: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(headers: dict[str, str]) -> dict[str, str]:
-    """Return the headers without those that come again in another case."""
+    """Return the headers; of names that differ only in case, the last counts."""
     last = {name.lower(): name for name in headers}
     return {name: headers[name] for name in last.values()}
 
 
-def _turn(webhook: Webhook, fields: dict[str, Any]) -> None:
-    """Enable or disable it, where that is asked for."""
+def _set_disabled(webhook: Webhook, fields: dict[str, Any]) -> None:
+    """Enable or disable it, if requested."""
     if fields.get("disabled") is True:
         webhook.disable(clock.now(), "by_hand")
     elif fields.get("disabled") is False and webhook.disabled_at:

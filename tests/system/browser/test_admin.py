@@ -69,7 +69,7 @@ def test_a_ping_says_what_became_of_it(
     add_webhook(page, receiver.url("/hook"))
     page.get_by_role("button", name="Send a ping").click()
     result = page.locator("#ping-result")
-    expect(result).to_contain_text("Cron has never come")
+    expect(result).to_contain_text("Cron has never run")
     let_cron_come(app)
     if not scripts:
         page.get_by_role("link", name="Look again").click()
@@ -87,7 +87,7 @@ def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: boo
     expect(page.get_by_role("status")).to_be_visible()
 
     sign(page, "Grace", "Is it still open?")
-    expect(page.get_by_role("status")).to_contain_text("The owner looks at it")
+    expect(page.get_by_role("status")).to_contain_text("The owner reviews it")
     expect(page.get_by_text("Is it still open?")).to_be_hidden()
     go_to(page, "Comments")
     page.get_by_role("button", name="Publish the comment by Grace").click()
@@ -96,7 +96,7 @@ def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: boo
 
     go_to(page, "Comments")
     page.get_by_role("link", name="Published").click()
-    page.get_by_role("link", name="Edit or answer the comment by Grace").click()
+    page.get_by_role("link", name="Edit or reply the comment by Grace").click()
     page.get_by_label("Answer", exact=True).fill("It is.\nCome in!")
     page.get_by_role("button", name="Answer").click()
     page.goto("/")
@@ -112,7 +112,7 @@ def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_deed(
             factories.delivery(webhook_id, status="failed")
     page = open_admin()
     go_to(page, "Deliveries")
-    page.get_by_label("All on this page").check()
+    page.get_by_label("Select all on this page").check()
     page.get_by_role("button", name="Redeliver…").first.click()
     page.get_by_role("button", name="Redeliver 3 deliveries").click()
     expect(page.get_by_role("status")).to_contain_text("3 deliveries")
@@ -135,7 +135,7 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask,
     assert {"Hold the comment by Grace", "Apply"} < reached(page, "/admin/comments/?status=published")
     assert {"Answer", "Save", "Trash"} < reached(page, f"/admin/comments/{comment_id}")
     assert {"Send a ping", "Disable", "Edit"} < reached(page, f"/admin/webhooks/{webhook_id}")
-    assert {"Redeliver", "Explain this delivery"} < reached(page, f"/admin/deliveries/{delivery_id}")
+    assert {"Redeliver", "Explain the signature"} < reached(page, f"/admin/deliveries/{delivery_id}")
     assert {"Show", "Redeliver…"} < reached(page, "/admin/deliveries/")
 
 
@@ -159,7 +159,7 @@ def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask,
     visitor.add(app, [f"Hello {number}" for number in range(20)], status="held")
     page = open_admin(viewport=PHONE)
     page.goto("/admin/comments/?status=held")
-    page.get_by_role("link", name="Edit or answer").last.scroll_into_view_if_needed()
+    page.get_by_role("link", name="Edit or reply").last.scroll_into_view_if_needed()
     expect(page.get_by_label("Selected:")).to_be_in_viewport()
     expect(page.get_by_role("button", name="Apply")).to_be_in_viewport()
     assert page.eval_on_selector_all(".bulk", HEIGHTS)[0] < 80
@@ -197,7 +197,7 @@ def see_again(page: Page, scripts: bool) -> None:
 
 
 def state(page: Page) -> Locator:
-    return page.get_by_role("region", name="How it went")
+    return page.get_by_role("region", name="Status")
 
 
 def go_to(page: Page, room: str) -> None:

@@ -25,7 +25,7 @@ def test_a_template_is_previewed_and_mended_before_it_is_saved(
     page = open_admin(color_scheme=scheme, viewport=size)
     page.goto("/admin/webhooks/new")
     page.get_by_label("URL", exact=True).fill("https://receiver.example/hook")
-    page.get_by_text("A template of your own").click()
+    page.get_by_text("Your own template").click()
     page.get_by_label("Template", exact=True).fill('{"text": "{{ comment.message }}"}')
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#preview")).to_contain_text("The template does not give JSON")

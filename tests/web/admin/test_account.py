@@ -83,7 +83,7 @@ def test_the_password_is_changed_and_whoever_else_is_logged_in_is_not_any_more(
     ("typed", "field", "sentence"),
     [
         ({"old": "wrong"}, "old", "This is not the password."),
-        ({"again": NEW + "x"}, "again", "The two are not the same."),
+        ({"again": NEW + "x"}, "again", "The two passwords differ."),
         ({"password": "nine char"}, "password", "The password must have 10 to 1,000 characters."),
         ({"password": "x" * 1001}, "password", "The password must have 10 to 1,000 characters."),
         ({"password": "\0" * 10}, "password", "The password must be text in UTF-8, without NUL."),
@@ -125,7 +125,7 @@ def test_it_says_in_words_where_the_owner_is_logged_in_and_which_one_this_is(app
     page = logged_in(app, EDGE).page(PAGE)
     rows = [" ".join(text(row).split()) for row in page.findall(".//tbody/tr/th")]
     assert rows == [
-        "Edge on Windows this one", "A browser without a name", "curl/8.9.1", "Safari on an iPhone",
+        "Edge on Windows this one", "Unknown browser", "curl/8.9.1", "Safari on an iPhone",
         "Firefox on Linux",
     ]  # fmt: skip
 

@@ -200,7 +200,7 @@ def test_a_body_that_was_cut_says_so(app: Flask, owner: Owner) -> None:
     request_id = send(app, added(owner), b"x" * 300_000)
     said = caught(owner, request_id)
     assert "The body was cut at 256 kB: the first 262,144 of its 300,000 bytes are kept." in said
-    assert "This is the beginning." in said
+    assert "Only the beginning is shown." in said
     assert "its signature cannot be checked" in said or "not signed" in said
 
 

@@ -111,7 +111,9 @@ def test_hostile_settings_are_only_text_at_the_desk_too(owner: Owner) -> None:
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
     labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
     assert len(labels) == 7
-    assert any(label.startswith("The suspicious: a message with more than three links") for label in labels)
+    assert any(
+        label.startswith("Suspicious comments: a message with more than three links") for label in labels
+    )
 
 
 def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:

@@ -139,7 +139,7 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
     [comment_id] = add(app, ["Hello"])
     listen(app)
     url = f"{COMMENTS}{comment_id}/reply"
-    assert notice(owner.does(url, {"reply": "Thank you"})) == "Your answer stands in the book."
+    assert notice(owner.does(url, {"reply": "Thank you"})) == "Your reply is in the book."
     owner.does(url, {"reply": "Thank you"})
     assert fields(owner.page(COMMENTS + comment_id))["reply"].strip() == "Thank you"
     assert "Thank you" in text(by_class(owner.page(COMMENTS), "reply")[0])

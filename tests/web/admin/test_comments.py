@@ -144,9 +144,9 @@ def test_a_search_that_has_not_looked_at_all_says_so_and_leads_on(
     add(app, ["needle", *["hay"] * 4])
     page = owner.page(COMMENTS + "?status=all&words=needle")
     assert letters(page) == []
-    assert "has looked at what was written since" in text(page)
+    assert "Searched comments back to" in text(page)
     [further] = by_class(page, "older")
-    assert "Look further back" in text(further)
+    assert "Search further back" in text(further)
     page = owner.page(further.attrib["href"])
     assert letters(page) == ["needle"]
     assert not by_class(page, "older")
@@ -221,17 +221,17 @@ def test_it_says_how_many_were_done_and_that_others_had_gone(app: Flask, owner: 
     page = owner.does(COMMENTS + "bulk", {"action": "publish", "id": [one, two, one], "status": "held"})
     assert notice(page) == "Published 2 comments."
     page = owner.does(COMMENTS + "bulk", {"action": "trash", "id": [one, NOBODY]})
-    assert notice(page) == "Threw away 1 comment. 1 was not there any more."
+    assert notice(page) == "Moved to the trash: 1 comment. 1 no longer exists."
     page = owner.does(COMMENTS + "bulk", {"action": "spam", "id": ["x", "\0", "A" * 32]})
-    assert notice(page) == "Marked as spam 0 comments. 3 were not there any more."
+    assert notice(page) == "Marked as spam: 0 comments. 3 no longer exist."
 
 
 @pytest.mark.parametrize(
     ("action", "count", "reason"),
     [
-        ("", 1, "choose what to do"),
-        ("burn", 1, "choose what to do"),
-        ("trash", 0, "tick"),
+        ("", 1, "Choose what to do"),
+        ("burn", 1, "Choose what to do"),
+        ("trash", 0, "Select the comments first"),
         ("trash", 201, "200"),
     ],
 )
@@ -279,7 +279,7 @@ def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
 def test_a_question_about_what_has_gone_says_so(owner: Owner) -> None:
     answered = owner.post(COMMENTS + "bulk", {"action": "delete", "id": [NOBODY]})
     assert answered.status_code == 200
-    assert "gone already" in text(parse(answered))
+    assert "Already deleted" in text(parse(answered))
 
 
 # --- who may, and by what
@@ -314,7 +314,7 @@ def test_the_desk_works_on_every_database(each_app: Flask) -> None:
     listen(each_app)
     assert letters(owner.page(COMMENTS + "?words=100%25+%00GOOD")) == ["100% good"]
     page = owner.does(COMMENTS + "bulk", {"action": "publish", "id": [one, "\0", "x" * 999]})
-    assert notice(page) == "Published 1 comment. 2 were not there any more."
+    assert notice(page) == "Published 1 comment. 2 no longer exist."
     owner.does(f"{COMMENTS}{one}/reply", {"reply": "Thank\0 you 🦋"})
     owner.does(COMMENTS + two, {"name": "Zoë", "website": "", "message": "Bonjour\0"})
     owner.does(f"{COMMENTS}{one}/delete")

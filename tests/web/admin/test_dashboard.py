@@ -56,7 +56,7 @@ def words(element: Element | None) -> str:
 def test_a_new_book_shows_three_steps_and_no_empty_charts(owner: Owner) -> None:
     page = owner.page(URL)
     steps = by_class(page, "steps")[0].findall("li")
-    assert [words(step.find("h3")) for step in steps] == ["Add a webhook", "Let cron come", "Sign the book"]
+    assert [words(step.find("h3")) for step in steps] == ["Add a webhook", "Set up cron", "Sign the book"]
     links = [link.attrib["href"] for step in steps for link in step.iter("a")]
     assert links == ["/admin/webhooks/new", "/#sign"]
     assert not page.findall(f".//{SVG}svg")
@@ -119,7 +119,7 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
     page = owner.page(URL)
     assert tiles(page)[0] == "3 waiting 1 due now, 1 later, 1 for disabled webhooks."
     assert tiles(page)[1].startswith("4 given up")
-    assert tiles(page)[2].startswith("2 to look at")
+    assert tiles(page)[2].startswith("2 to review")
     links = [link.attrib["href"] for link in by_class(page, "tiles")[0].iter("a")]
     assert links == [
         "/admin/deliveries/?status=new",
@@ -199,7 +199,7 @@ def test_more_webhooks_than_fit_lead_to_the_list(
         factories.delivery(factories.webhook())
     page = owner.page(URL)
     assert "All webhooks" in words(section(page, "webhooks"))
-    assert tiles(page)[0] == "1 waiting To be sent now or later."
+    assert tiles(page)[0] == "1 waiting Due now or later."
 
 
 def test_the_newest_comments_and_what_was_given_up_lead_on(app: Flask, owner: Owner) -> None:

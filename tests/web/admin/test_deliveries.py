@@ -37,7 +37,7 @@ def moment(when: datetime) -> str:
 
 def test_an_empty_book_says_when_deliveries_appear(owner: Owner) -> None:
     assert "No deliveries yet" in text(owner.page(LIST))
-    assert "No such delivery here" in text(owner.page(LIST + "?status=failed"))
+    assert "No delivery matches" in text(owner.page(LIST + "?status=failed"))
 
 
 def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str, store: Store) -> None:
@@ -114,9 +114,9 @@ def test_a_rare_word_is_looked_for_further_back_by_a_link(
     url = LIST + "?text=rare"
     for _ in range(2):
         page = owner.page(url)
-        assert "Looked back to " in text(page)
+        assert "Searched back to " in text(page)
         [further] = by_class(page, "older")
-        assert text(further).startswith("Look further")
+        assert text(further).startswith("Search further back")
         url = further.attrib["href"]
     assert [box.attrib["value"] for box in owner.page(url).findall(".//input[@name='id']")] == [rare]
 
@@ -243,14 +243,19 @@ def test_an_attempt_tells_its_time_as_people_do_and_exactly_beside_it(
 
 
 OUTLOOKS: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
-    ({}, {}, "due now, goes out with the next pass", True),
+    ({}, {}, "due now, sent with the next pass", True),
     ({"due_at": 5.5 * HOUR}, {}, "in 5 hours", False),
     ({"due_at": HOUR / 120}, {}, "in ", True),
     ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, {}, "a pass is sending it now", True),
     ({"claimed_by": "a", "claims": 1, "due_at": -HOUR}, {}, "due now", True),
-    ({}, {"disabled_at": 0 * HOUR, "disabled_reason": "gone"}, "waits, for the webhook is disabled", False),
-    ({}, {"paused_until": 2.5 * HOUR}, "in 2 hours, for the webhook is paused until then", False),
-    ({}, {"paused_until": HOUR / 120}, "for the webhook is paused", True),
+    (
+        {},
+        {"disabled_at": 0 * HOUR, "disabled_reason": "gone"},
+        "waits, because the webhook is disabled",
+        False,
+    ),
+    ({}, {"paused_until": 2.5 * HOUR}, "in 2 hours, because the webhook is paused until then", False),
+    ({}, {"paused_until": HOUR / 120}, "because the webhook is paused", True),
     ({}, {"paused_until": -HOUR}, "due now", True),
     ({"due_at": 5.5 * HOUR}, {"paused_until": HOUR}, "in 5 hours", False),
     ({"status": "processed"}, {}, "", False),

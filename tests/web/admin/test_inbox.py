@@ -73,7 +73,7 @@ def test_an_empty_inbox_says_how_something_comes_into_it(owner: Owner) -> None:
     page = owner.page(LIST)
     assert "Nothing has come in yet. Add a source" in " ".join(text(page).split())
     assert "/admin/sources/new" in links(page)
-    assert "No such event here" in text(owner.page(LIST + "?status=failed"))
+    assert "No event matches" in text(owner.page(LIST + "?status=failed"))
 
 
 def test_the_list_is_newest_first_and_tells_what_became_of_each(owner: Owner, inbox: Inbox) -> None:
@@ -180,7 +180,7 @@ def test_an_event_tells_how_it_was_verified(owner: Owner, inbox: Inbox) -> None:
     assert "does not match this source's secret" in said
     assert SECRET not in owner.get(LIST + bad).text
     said = words(owner.page(LIST + inbox.put()), "verification")
-    assert "nothing to prove Nothing is proven" in said
+    assert "not required Nothing is proven" in said
 
 
 def words(page: Element, name: str) -> str:
@@ -201,7 +201,7 @@ def test_what_stands_for_a_secret_is_hidden(owner: Owner, inbox: Inbox) -> None:
 def test_what_became_of_it_is_told_with_a_link(owner: Owner, app: Flask, inbox: Inbox) -> None:
     failed = inbox.put(status="failed", error="The template cannot be used: line 1.")
     page = owner.page(LIST + failed)
-    assert "failed What went wrong The template cannot be used: line 1." in words(page, "state")
+    assert "failed Error The template cannot be used: line 1." in words(page, "state")
     assert f"/admin/sources/{inbox.source}/edit" in links(page)
     with app.app_context():
         comment = factories.sign()
@@ -229,9 +229,9 @@ def test_what_was_passed_on_leads_to_its_deliveries(owner: Owner, app: Flask, in
 
 OUTLOOKS: list[tuple[dict[str, Any], bool, str, bool]] = [
     ({}, False, "with the next pass", True),
-    ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, False, "a pass works on it now", True),
+    ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, False, "a pass is processing it now", True),
     ({"claimed_by": "a", "claims": 1, "due_at": -HOUR}, False, "with the next pass", True),
-    ({}, True, "waits, for the source is disabled", False),
+    ({}, True, "waits because the source is disabled", False),
     ({"status": "processed"}, False, "", False),
 ]
 
@@ -262,13 +262,13 @@ def test_the_payload_is_shown_as_people_read_it_and_given_byte_for_byte(owner: O
     binary = inbox.put(payload="/wAB", encoding="base64")
     assert "0000  ff 00 01" in text(owner.page(LIST + binary))
     assert owner.get(f"{LIST}{binary}/payload").data == b"\xff\x00\x01"
-    assert "It is empty." in text(owner.page(LIST + inbox.put(payload="")))
+    assert "The body is empty." in text(owner.page(LIST + inbox.put(payload="")))
 
 
 def test_a_long_payload_is_cut_on_the_page_and_whole_in_the_file(owner: Owner, inbox: Inbox) -> None:
     key = inbox.put(payload="x" * (byte_view.SHOWN_CHARACTERS + 1))
     answer = owner.get(LIST + key)
-    assert "This is the beginning." in answer.text
+    assert "Only the beginning is shown." in answer.text
     assert answer.text.count("x" * byte_view.SHOWN_CHARACTERS) == 1
     assert len(owner.get(f"{LIST}{key}/payload").data) == byte_view.SHOWN_CHARACTERS + 1
 
@@ -299,14 +299,14 @@ def test_what_others_send_is_inert(owner: Owner, inbox: Inbox) -> None:
 def test_a_button_makes_one_due_again(owner: Owner, inbox: Inbox, status: str) -> None:
     key = inbox.put(status=status, attempts=3, claims=13, error="No.")
     page = owner.does(f"{LIST}{key}/reprocess")
-    assert "It is due again: the next pass works through it" in text(page)
+    assert "It is due now: the next pass processes it" in text(page)
     row = inbox.the(key)
     assert (row.status, row.error, row.attempts, row.claims) == ("new", None, 3, 3)
 
 
 def test_what_a_pass_has_in_hand_or_cannot_have_yet_says_so(owner: Owner, inbox: Inbox) -> None:
     key = inbox.put(claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
-    assert "A pass works on it just now" in text(owner.does(f"{LIST}{key}/reprocess"))
+    assert "A pass is processing it now" in text(owner.does(f"{LIST}{key}/reprocess"))
     assert inbox.the(key).claimed_by == "a pass"
     page = owner.page(f"{LIST}reprocess?id={key}")
     assert "Nothing to reprocess" in text(page)
@@ -332,8 +332,8 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, inbox: Inb
     page = owner.page(f"{LIST}reprocess?{query}")
     said = " ".join(text(page).split())
     assert "Reprocess 3 events?" in said
-    assert "Asleep <b> 1 It is disabled: what it sent waits until it is enabled." in said
-    assert "GitHub 2 1 more is left alone: a pass works on it just now." in said
+    assert "Asleep <b> 1 Disabled: its events wait until you enable it." in said
+    assert "GitHub 2 1 more is skipped: a pass is processing it now." in said
     assert [inbox.the(key).status for key in keys] == ["failed", "processed", "failed"]
     assert "3 events are due again" in text(owner.does(f"{LIST}reprocess", sent_by(page)))
     assert [inbox.the(key).status for key in keys] == ["new"] * 3
@@ -356,8 +356,8 @@ def test_all_that_failed_since_are_counted_and_go_in_bites(
 
 
 NO_CHOICE: list[tuple[dict[str, object], str]] = [
-    ({}, "Tick the events that are to be reprocessed first."),
-    ({"id": [f"{number:032x}" for number in range(501)]}, "501 events were ticked; at most 500"),
+    ({}, "First select the events to be reprocessed."),
+    ({"id": [f"{number:032x}" for number in range(501)]}, "You selected 501 events. At most 500"),
     ({"failed": "1", "since": "soon"}, "is no time such as"),
     ({"failed": "1", "source": "nobody"}, "There is no such source any more."),
 ]
@@ -385,7 +385,7 @@ def test_the_overview_counts_what_waits_and_what_failed_where_there_is_a_source(
 ) -> None:
     assert len(tiles(owner)) == 3
     inbox = Inbox(app)
-    assert tiles(owner)[3] == "0 in the inbox Nothing waits and nothing failed."
+    assert tiles(owner)[3] == "0 in the inbox Nothing is waiting or has failed."
     inbox.put()
     assert tiles(owner)[3] == "1 in the inbox Waiting for the next pass."
     inbox.put(status="failed")

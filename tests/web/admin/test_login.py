@@ -262,7 +262,7 @@ def test_a_form_that_is_too_old_comes_back_as_a_new_one(newcomer: Owner) -> None
     form = fields(newcomer.page("/admin/login")) | {"password": PASSWORD, "next": "/admin/webhooks/"}
     answer = newcomer.open("POST", "/admin/login", data=form | {"csrf_token": "old"})
     assert answer.status_code == 400
-    assert reason(answer) == "This page was too old. Please type the password once more."
+    assert reason(answer) == "This page has expired. Please type the password again."
     assert PASSWORD not in answer.text
     again = newcomer.open("POST", "/admin/login", data=fields(parse(answer)) | {"password": PASSWORD})
     assert (again.status_code, again.headers["Location"]) == (303, "/admin/webhooks/")
@@ -283,4 +283,4 @@ def test_a_book_from_before_the_admin_has_a_login_and_an_error_that_says_what_is
     form = fields(without_tables.page("/admin/login")) | {"password": PASSWORD}
     answer = without_tables.open("POST", "/admin/login", data=form)
     assert answer.status_code == 500
-    assert "has to make the tables" in answer.text
+    assert "must create the tables" in answer.text

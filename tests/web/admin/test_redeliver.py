@@ -31,8 +31,8 @@ def test_a_button_makes_one_due_again(owner: Owner, app: Flask, hook: str, store
     waits = {"due_at": clock.now() + HOUR} if status == "new" else {}
     key = store(hook, status=status, attempts=3, claims=3, **waits)
     page = owner.does(f"{LIST}{key}/redeliver")
-    assert "It is due again and will go out with the next pass." in text(page)
-    assert ("takes the place of the attempt that it waited for" in text(page)) is (status == "new")
+    assert "It is due now. The next pass sends it." in text(page)
+    assert ("replaces the scheduled retry" in text(page)) is (status == "new")
     row = the(app, key)
     assert (row.status, row.schedule_start) == ("new", 3)
     assert row.due_at is not None
@@ -47,7 +47,7 @@ def test_redelivery_for_a_disabled_webhook_says_that_it_waits(owner: Owner, app:
 
 def test_what_a_pass_has_in_hand_is_left_alone(owner: Owner, app: Flask, hook: str, store: Store) -> None:
     key = store(hook, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
-    assert "A pass is sending it just now" in text(owner.does(f"{LIST}{key}/redeliver"))
+    assert "A pass is sending it now" in text(owner.does(f"{LIST}{key}/redeliver"))
     assert the(app, key).claimed_by == "a pass"
     page = owner.page(f"{LIST}redeliver?id={key}")
     assert "Nothing to redeliver" in text(page)
@@ -76,8 +76,8 @@ def test_a_selection_is_counted_before_anything_happens(
     page = owner.page(f"{LIST}redeliver?{query}")
     said = " ".join(text(page).split())
     assert "Redeliver 3 deliveries?" in said
-    assert "Asleep <b> 1 It is disabled: what is for it waits until it is enabled." in said
-    assert "Chat 2 1 more is left alone: a pass is sending it just now." in said
+    assert "Asleep <b> 1 Disabled: its deliveries wait until you enable it." in said
+    assert "Chat 2 1 more is skipped: a pass is sending it now." in said
     assert [the(app, key).status for key in keys] == ["failed", "processed", "failed"]
     assert "3 deliveries are due again" in text(owner.does(f"{LIST}redeliver", sent_by(page)))
     assert [the(app, key).status for key in keys] == ["new"] * 3
@@ -109,7 +109,7 @@ def test_all_that_failed_since_are_counted_and_go_in_bites(
 
 NO_CHOICE: list[tuple[dict[str, object], str]] = [
     ({}, "Tick the deliveries"),
-    ({"id": [f"{number:032x}" for number in range(501)]}, "501 deliveries were ticked; at most 500"),
+    ({"id": [f"{number:032x}" for number in range(501)]}, "You selected 501 deliveries. At most 500"),
     ({"failed": "1", "since": "soon"}, "is no time such as"),
     ({"failed": "1", "webhook": "nobody"}, "There is no such webhook any more."),
 ]

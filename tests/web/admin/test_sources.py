@@ -61,7 +61,7 @@ def issue(app: Flask, source_id: str, **values: Any) -> str:
 
 def test_an_empty_list_explains_what_a_source_is_and_offers_one(owner: Owner) -> None:
     page = owner.page(PLACE)
-    assert "A source is somebody who sends webhooks to you" in text(page)
+    assert "A source sends webhooks to you" in text(page)
     [offer] = by_class(page, "button")
     assert (text(offer), offer.attrib["href"]) == ("Add a source", PLACE + "new")
 
@@ -184,7 +184,7 @@ def test_a_source_is_changed(owner: Owner) -> None:
     assert value(page, "template").strip() == PRESETS["github-star"].strip()
     assert value(page, "secret") == ""
     assert "checked" in page.find(".//input[@name='relayed']").attrib  # type: ignore[union-attr]
-    assert "the ready-made one github-star" in text(owner.page(PLACE + row_id))
+    assert "the preset github-star" in text(owner.page(PLACE + row_id))
 
 
 def test_the_budget_of_unproven_events_is_shown_and_changed(owner: Owner) -> None:
@@ -299,9 +299,9 @@ def test_a_new_secret_is_made_and_shown_once(owner: Owner) -> None:
     page = owner.does(f"{PLACE}{row_id}/rotate", sent)
     row = stored(owner, row_id)
     assert (row.previous_secret, part(page, "secret")) == (old, row.secret)
-    assert "The old one is good beside it until" in text(page)
+    assert "The old one is also valid until" in text(page)
     again = owner.does(f"{PLACE}{row_id}/rotate", sent)
-    assert "this time nothing was changed" in text(again)
+    assert "so nothing was changed" in text(again)
     assert stored(owner, row_id).secret == row.secret
 
 
@@ -309,7 +309,7 @@ def test_the_secret_that_another_guestbook_made_is_pasted(owner: Owner) -> None:
     row_id, theirs = added(owner, verify="standard"), signing.new_secret()
     mark = value(owner.page(PLACE + row_id), "replaces")
     page = owner.does(f"{PLACE}{row_id}/rotate", {"hours": "0", "replaces": mark, "secret": f" {theirs}\n"})
-    assert "The secret is replaced." in text(page)
+    assert "The secret is rotated." in text(page)
     assert theirs not in text(page)
     assert stored(owner, row_id).secret == theirs
 
@@ -362,7 +362,7 @@ def test_a_source_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: O
         text(owner.page(f"{PLACE}{row_id}/delete")).split()
     )
     page = owner.does(f"{PLACE}{row_id}/delete")
-    assert "“Robot <b>” is deleted, and 3 events with it." in text(page)
+    assert "“Robot <b>” was deleted with 3 events." in text(page)
     assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
     with app.app_context():
         assert [event.id for event in factories.inbound_events()] == [kept]

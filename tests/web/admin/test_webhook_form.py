@@ -71,7 +71,7 @@ def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(
         assert value(page, field) == (sent | {name: typed})[field]
     assert ticked(page) == ([] if name == "events" else ["comment.deleted"])
     assert "checked" in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
-    assert "A webhook is an address" in text(owner.page(PLACE)), "nothing was added"
+    assert "A webhook is the URL" in text(owner.page(PLACE)), "nothing was added"
 
 
 def test_all_that_is_wrong_is_said_at_once(owner: Owner) -> None:

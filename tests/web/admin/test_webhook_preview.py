@@ -44,7 +44,7 @@ def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owne
         factories.sign("An older one")
         factories.sign("Newest <b> & more", name="Grace")
     seen = preview(owner, format="", template=GOOD)
-    assert "comment.created would say of the newest comment in the book" in seen
+    assert "This is comment.created in the format" in seen
     assert '"text": "Newest <b> & more"' in seen
     assert '"text": "New comment in Guestbook' in preview(owner, format="slack")
     assert "Newest \\\\<b\\\\> & more" in preview(owner, url=DISCORD, format="")
@@ -52,7 +52,7 @@ def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owne
 
 def test_an_empty_book_has_a_sample(owner: Owner) -> None:
     seen = preview(owner, format="template", template=GOOD)
-    assert "would say of a sample" in seen
+    assert "with sample data" in seen
     assert "What a lovely" in seen
 
 
@@ -62,13 +62,13 @@ def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> N
         with database.writing() as session:
             book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
     seen = preview(owner, format="json", events=["comment.replied", "ping"])
-    assert "comment.replied would say of the newest comment" in seen
+    assert "This is comment.replied in the format json, with the newest comment" in seen
     assert '"message": "Welcome"' in seen
-    assert "webhook.disabled would say of a sample" in preview(
+    assert "This is webhook.disabled in the format json, with sample data" in preview(
         owner, format="json", events=["webhook.disabled"]
     )
-    assert "comment.created would say" in preview(owner, format="json", events=["<b>"])
-    assert "comment.created would say" in preview(owner, format="json", events=[])
+    assert "This is comment.created in" in preview(owner, format="json", events=["<b>"])
+    assert "This is comment.created in" in preview(owner, format="json", events=[])
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_fault_is_a_sentence_and_nothing_is_saved(
     owner: Owner, typed: dict[str, object], sentence: str
 ) -> None:
     assert sentence in preview(owner, **typed)
-    assert "A webhook is an address" in text(owner.page(PLACE)), "nothing was added"
+    assert "A webhook is the URL" in text(owner.page(PLACE)), "nothing was added"
 
 
 def test_a_preview_loses_nothing_that_was_typed(owner: Owner) -> None:

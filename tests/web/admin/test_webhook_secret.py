@@ -41,7 +41,7 @@ def test_it_is_shown_once_it_is_made(owner: Owner) -> None:
     row_id, place = add(owner)
     secret = stored(owner, row_id).secret
     assert shows(owner, place, secret)
-    assert "It is shown only now." in text(owner.page(place))
+    assert "Later you need your password to see it." in text(owner.page(place))
     [button] = [one for one in owner.page(place).iter("button") if one.attrib.get("data-copy") == "secret"]
     assert "hidden" in button.attrib, "without a script it could not copy"
     assert not shows(owner, PLACE + row_id, secret)
@@ -174,16 +174,16 @@ def test_the_old_one_signs_until_the_overlap_is_over(
     assert shows(owner, place, row.secret)
     exact = clock.to_text(row.previous_secret_expires_at)
     for url in (place, PLACE + row_id):
-        assert "The old one signs beside it until " in text(owner.page(url))
+        assert "The old one also signs until " in text(owner.page(url))
         assert f'<time datetime="{exact}"' in owner.get(url).text
         later((seconds - 60) / 2)
     later(61)
-    assert "The old one signs" not in text(owner.page(PLACE + row_id))
+    assert "The old one also signs" not in text(owner.page(PLACE + row_id))
 
 
 def test_without_an_overlap_the_old_one_signs_no_more(owner: Owner) -> None:
     row_id, _ = add(owner)
-    assert "The old one signs" not in text(owner.page(rotate(owner, row_id, "0")))
+    assert "The old one also signs" not in text(owner.page(rotate(owner, row_id, "0")))
 
 
 def test_an_overlap_of_a_day_is_offered_first(owner: Owner) -> None:
@@ -209,7 +209,7 @@ def test_the_second_click_of_two_does_not_end_the_secret_that_the_receiver_has(o
     owner.does(f"{PLACE}{row_id}/rotate", sent)
     new = stored(owner, row_id).secret
     page = owner.does(f"{PLACE}{row_id}/rotate", sent)
-    assert "The secret had been replaced before, so this time nothing was changed." in text(page)
+    assert "The secret had been replaced before, so so nothing was changed." in text(page)
     assert new not in text(page)
     row: Webhook = stored(owner, row_id)
     assert (row.secret, row.previous_secret) == (new, old)

@@ -55,7 +55,7 @@ def run_pass(app: Flask) -> None:
 
 def test_an_empty_list_explains_what_a_webhook_is_and_offers_one(owner: Owner) -> None:
     page = owner.page(PLACE)
-    assert "A webhook is an address" in text(page)
+    assert "A webhook is the URL" in text(page)
     [offer] = by_class(page, "button")
     assert (text(offer), offer.attrib["href"]) == ("Add a webhook", PLACE + "new")
 
@@ -132,7 +132,7 @@ def test_a_pause_can_be_ended(app: Flask, owner: Owner) -> None:
     row_id = store(app, paused_until=clock.now() + timedelta(minutes=5, seconds=9), unreachable_in_a_row=5)
     page = owner.page(PLACE + row_id)
     assert "because the receiver could not be reached 5 times in a row; next probe then." in text(page)
-    assert "End the pause" in [text(button) for button in page.findall(".//button")]
+    assert "Resume" in [text(button) for button in page.findall(".//button")]
     assert "Nothing is wrong" in text(owner.does(f"{PLACE}{row_id}/enable"))
     assert stored(owner, row_id).paused_until is None
 
@@ -161,7 +161,7 @@ def test_a_ping_goes_through_queue_and_sender_and_its_answer_is_shown(
     live = page.find(".//*[@id='ping-result']")
     assert live is not None
     assert "data-live" in live.attrib
-    assert "Cron has never come, so nothing is sent yet." in text(live)
+    assert "Cron has never run, so nothing is sent yet." in text(live)
     assert live.findall(".//a")[0].attrib["href"].partition("#")[0] == place
     run_pass(app)
     [request] = receiver.at("/hook")
@@ -181,7 +181,7 @@ def test_beside_a_ping_a_first_pass_that_is_at_work_counts_as_cron(app: Flask, o
         numbers = {"processed": 0, "retried": 0, "failed": 0}
         session.add(Pass(id=UNKNOWN, started_at=clock.now(), finished_at=None, host="here", **numbers))
     page = owner.page(pinged(owner, store(app)))
-    assert "Cron has never come" not in text(page)
+    assert "Cron has never run" not in text(page)
     assert "It goes out with the next pass of cron" in part(page, "ping-result")
 
 
@@ -227,7 +227,7 @@ def pinged(owner: Owner, row_id: str) -> str:
         ({"disabled_reason": "by_hand", "disabled_at": 0}, 9, "The webhook is disabled: the ping waits"),
         ({"paused_until": 305}, 9, "The webhook is paused: the ping waits until "),
         ({}, 9, "It goes out with the next pass of cron, usually within a minute."),
-        ({}, 425, "Cron last came 7 minutes ago. The ping goes out when it comes again."),
+        ({}, 425, "Cron last ran 7 minutes ago. The ping goes out when it runs again."),
     ],
 )
 def test_a_ping_that_has_to_wait_says_why(
@@ -255,7 +255,7 @@ def test_a_webhook_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: 
             factories.delivery(row_id, status="processed")
     assert "3 deliveries go with it" in text(owner.page(f"{PLACE}{row_id}/delete"))
     page = owner.does(f"{PLACE}{row_id}/delete")
-    assert "“Chat <b>” is deleted, and 3 deliveries with it." in text(page)
+    assert "“Chat <b>” was deleted with 3 deliveries." in text(page)
     assert len(page.findall(".//tbody/tr")) == 1
     assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
     with app.app_context():

@@ -155,7 +155,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Pro
         "name": "Please write your name.",
         "website": "Only addresses that start with http:// or https:// can be linked.",
         "message": "This has 4,001 characters. Please use at most 4,000.",
-        "e-mail": "There is no such field. Known are name, website, message.",
+        "e-mail": "There is no such field. The fields are name, website, message.",
     }
     assert stored(app) == []
 

@@ -10,7 +10,7 @@ import guestbook
 from guestbook.auth import api_tokens
 from guestbook.storage.database import writing
 from guestbook.storage.models import Token
-from guestbook.web.error_pages import CODES
+from guestbook.web.error_texts import ERROR_TEXTS
 from tests.web.admin.owner import Owner
 from tests.web.api.program import NOBODY, Program
 from tests.web.visitor import stored
@@ -26,7 +26,7 @@ def shape(answer: TestResponse) -> tuple[int, str]:
     assert set(error) - {"fields"} == {"code", "message", "request_id"}
     assert error["request_id"] == answer.headers["X-Request-Id"]
     assert error["message"]
-    assert error["code"] == CODES[answer.status_code]
+    assert error["code"] == ERROR_TEXTS[answer.status_code].code
     return answer.status_code, error["code"]
 
 

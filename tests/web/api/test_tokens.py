@@ -59,7 +59,7 @@ def test_a_token_may_do_what_its_scope_says_and_no_more(app: Flask, scope: str) 
         if refused:
             error = answer.get_json()["error"]
             assert error["code"] == "insufficient_scope"
-            assert error["message"] == f"This token may only {scope}. This needs a token with scope {needed}."
+            assert error["message"] == f"This needs a token with the scope {needed}; yours has {scope}."
             challenge = f'Bearer realm="guestbook", error="insufficient_scope", scope="{needed}"'
             assert answer.headers["WWW-Authenticate"] == challenge
 

@@ -1,4 +1,4 @@
-"""The webhooks by the API: all thin the admin pages can do, and no secret but where it is new."""
+"""The webhooks by the API: all that the admin pages can do, and no secret but where it is new."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The owner's password, the browsers that are logged in, and the tokens of programs."""
+"""The account page: the password, logged-in browsers and API tokens."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ pages = Blueprint("account", __name__, url_prefix="/account")
 ACCOUNT_PAGE = "admin.account.index"
 EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
 SCOPE_MEANINGS = {  # of the scopes
-    "read": "read everything that the API shows",
-    "moderate": "read, and also change, answer and delete comments",
-    "manage": "do all that you can do here",
+    "read": "read everything in the API",
+    "moderate": "read, and edit, moderate, reply to and delete comments",
+    "manage": "do everything that you can do here",
 }
-# What a user agent has in it → what people call that; the first that fits, for most claim to be others too.
+# Part of a user agent → its usual name. The first match counts, because most claim to be others too.
 BROWSERS = {
     "Edg": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox",
     "FxiOS": "Firefox", "Chrome": "Chrome", "CriOS": "Chrome", "Safari": "Safari",
@@ -39,13 +39,13 @@ SYSTEMS = {
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """Show where the owner is logged in, and the tokens."""
+    """Show the logged-in browsers and the tokens."""
     return _page()
 
 
 @pages.post("/password")
 def change_password() -> ResponseReturnValue:
-    """Set another password; this browser stays logged in, all others do not."""
+    """Change the password; only this browser stays logged in."""
     try:
         value, about_tokens = _changed(
             **{name: request.form.get(name, "") for name in ("old", "password", "again")},
@@ -79,11 +79,10 @@ def log_out_everywhere() -> ResponseReturnValue:
 
 @pages.post("/tokens")
 def add_token() -> ResponseReturnValue:
-    """Add a token and show it in this answer, the only place where it ever stands.
+    """Add a token and show it in this answer only.
 
-    It asks for the password, or a stolen login would be one for ever. It is no redirect, which would have
-    to carry the token. The form brings the id of what it makes, so that loading the answer anew adds no
-    second one.
+    It needs the password, because a token outlives a stolen login. A redirect would have to carry the token.
+    The form contains the token's id, so that reloading the answer adds no second token.
     """
     typed = {name: text.clean_line(request.form.get(name, "")) for name in ("name", "scope", "expires")}
     token_id = request.form.get("id", "")
@@ -117,12 +116,9 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
 
 
 def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:
-    """Change the password; return the value of the new cookie, and a sentence about the tokens.
-
-    Raises what there is to say.
-    """
+    """Change the password; return the new cookie's value and a sentence about the tokens."""
     if password != again:
-        raise Refused("The two are not the same.", field="again")
+        raise Refused("The two passwords differ.", field="again")
     known = login.confirm(old, address=access.client_address(), settings=current.settings())
     with writing() as session:
         value = login.change_password(session, password, known=known, browser=access.user_agent())
@@ -134,14 +130,14 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
 
 
 def _check_token(typed: dict[str, str]) -> None:
-    """See that the form's fields will do, before a try at the password is counted."""
+    """Check the form's fields before an attempt at the password is counted."""
     if typed["expires"] not in EXPIRIES:
         raise Refused("Choose when it expires.", field="expires")
     api_tokens.check(typed["name"], typed["scope"], typed["expires"])
 
 
 def _refused(error: Refused, password_field: str, typed: dict[str, str] | None = None) -> ResponseReturnValue:
-    """Show the page with what was wrong; about a password it says so at that form's field."""
+    """Show the page with the error; a wrong password is shown at its field."""
     if isinstance(error, TooManyTries):
         wait = {"Retry-After": str(error.seconds)}
         return _page({password_field: str(error)}, typed), 429, wait
@@ -160,7 +156,7 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         now=clock.now(),
         reasons=reasons or {},
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
-        called=_called,
+        browser_name=_browser_name,
         new_id=ids.new(),
         scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
         ends=list(EXPIRIES.items()),
@@ -168,15 +164,15 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
 
 
 def _this() -> str:
-    """Return the id of this browser's login, also when it has ended just now."""
+    """Return the id of this browser's login, even if it has just ended."""
     identity = inspect(g.login).identity
     return str(identity[0])
 
 
-def _called(agent: str) -> str:
-    """Return what people call a browser: `Firefox on Linux`."""
+def _browser_name(agent: str) -> str:
+    """Return the usual name of a browser: `Firefox on Linux`."""
     browser = next((name for sign, name in BROWSERS.items() if sign in agent), None)
     system = next((name for sign, name in SYSTEMS.items() if sign in agent), None)
     if browser is None:
-        return agent.split(" ")[0][:40] or "A browser without a name"
+        return agent.split(" ")[0][:40] or "Unknown browser"
     return f"{browser} on {system}" if system else browser

@@ -1,4 +1,4 @@
-"""Log in and out: the only admin pages that answer without a login."""
+"""Log in and out: the only admin pages that need no login."""
 
 import re
 
@@ -14,10 +14,10 @@ from guestbook.web.admin import access, responses
 
 pages = Blueprint("login", __name__)
 
-# Never another site, nor by way of dots another page of this one.
+# Never another site, and no dots that lead elsewhere on this one.
 ADMIN_ADDRESS = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]*)?", re.ASCII)
 NEXT_LIMIT = 2000  # characters
-PAGE_EXPIRED = "This page was too old. Please type the password once more."
+PAGE_EXPIRED = "This page has expired. Please type the password again."
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies here, then try again."
 OTHER_ADDRESS = "Your browser did not send our cookie back: it goes to {} only. Open the admin pages there."
 
@@ -58,18 +58,18 @@ def log_out() -> ResponseReturnValue:
 
 @pages.errorhandler(CSRFError)
 def explain(error: CSRFError) -> ResponseReturnValue:
-    """Say why nobody can log in like this, or at least give out a fresh form."""
+    """Say why this login cannot work, or show a fresh form."""
     if request.endpoint != "admin.login.check":
         return error_pages.answer(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(PAGE_EXPIRED), 400
     base_url = current.settings().base_url
     at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
-    return _form(NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{access.ADMIN_URL_PREFIX}/")), 400
+    return _form(NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{error_pages.ADMIN_PATH}/")), 400
 
 
 def _end_login() -> None:
-    """End the login of this browser, where there is one: a copy of its cookie is worth nothing then."""
+    """End the login of this browser, so that a copy of its cookie is worthless."""
     value = access.login_token()
     if value is not None:
         with writing() as session:
@@ -82,7 +82,7 @@ def _form(reason: str | None = None) -> str:
 
 
 def _wanted() -> str:
-    """Return the admin page that was asked for before the login, else its first one."""
+    """Return the page requested before the login, or the Overview."""
     path = request.values.get("next", "")
     inside = len(path) <= NEXT_LIMIT and ADMIN_ADDRESS.fullmatch(path)
     return request.script_root + path if inside else url_for("admin.dashboard.index")

@@ -1,4 +1,4 @@
-"""Bars of deliveries: the place, size and description of each part. The template draws them."""
+"""Bars of deliveries: the position, size and description of each part. The template draws them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from datetime import datetime
 
 from guestbook.queries.stats import Bar
 
-SEGMENTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the ground up
-HEIGHT = 100.0  # of what the scale stands for; small parts may lift a bar a little above it
-STEP, WIDTH = 10, 8  # from one bar to the next, and how wide it is
-MIN_SEGMENT = 2.5  # so high is what there is at all, or one failure among a thousand would not be seen
+SEGMENTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the bottom up
+HEIGHT = 100.0  # of the scale's number; small segments may lift a bar slightly above it
+STEP, WIDTH = 10, 8  # of a bar with its gap, and of a bar
+MIN_SEGMENT = 2.5  # or one failure among a thousand would be invisible
 ROUND_NUMBERS = (1, 2, 4, 6, 8, 10)
 
 
 @dataclass(frozen=True, slots=True)
 class BarSegment:
-    """A part of a bar."""
+    """A segment of a bar."""
 
     status: str
     top: float
@@ -24,7 +24,7 @@ class BarSegment:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A bar: its place, its parts from the ground up, what it is called, and all of it in words."""
+    """A bar: its position, its segments from the bottom up, its label and its description."""
 
     left: int
     parts: list[BarSegment]
@@ -35,26 +35,26 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All bars, and the scale beside them."""
+    """All bars and their scale."""
 
     columns: list[Column]
     width: int
     highest: int
-    scale: int  # what the full height stands for
-    marks: list[str]  # under the bars, at equal distances from the first bar on
-    legend: list[tuple[str, str, int]]  # status, its word, how many there are in all
+    scale: int  # the number at the full height
+    marks: list[str]  # labels under the bars, at equal distances
+    legend: list[tuple[str, str, int]]  # status, its word, its total
 
     @property
     def said(self) -> str:
-        """Return all of it in one sentence."""
+        """Describe the chart in one sentence."""
         return ", ".join(f"{total:,} {word}" for _, word, total in self.legend)
 
 
 def draw(bars: Sequence[Bar], name: Callable[[datetime], str], every: int) -> Chart:
-    """Lay out the bars; `name` makes a name of their times, of which every so many stand at the axis."""
+    """Lay out the bars; `name` labels their times, and the axis shows one label in `every`."""
     highest = max(bar.total for bar in bars)
     scale = _scale(highest)
-    columns = [_column(place, bar, scale, name(bar.since)) for place, bar in enumerate(bars)]
+    columns = [_column(position, bar, scale, name(bar.since)) for position, bar in enumerate(bars)]
     totals = [sum(numbers) for numbers in zip(*(column.numbers for column in columns), strict=True)]
     return Chart(
         columns=columns,
@@ -84,7 +84,7 @@ def _scale(highest: int) -> int:
     return max(2, next(size * step for step in ROUND_NUMBERS if size * step >= highest))
 
 
-def _column(place: int, bar: Bar, scale: int, name: str) -> Column:
+def _column(position: int, bar: Bar, scale: int, name: str) -> Column:
     numbers = [bar.processed, bar.new, bar.failed]
     parts, top = [], HEIGHT
     for (status, _), number in zip(SEGMENTS, numbers, strict=True):
@@ -93,5 +93,5 @@ def _column(place: int, bar: Bar, scale: int, name: str) -> Column:
             top = round(top - height, 1)
             parts.append(BarSegment(status, top, height))
     said = [f"{number:,} {word}" for (_, word), number in zip(SEGMENTS, numbers, strict=True) if number]
-    left = place * STEP + (STEP - WIDTH) // 2
+    left = position * STEP + (STEP - WIDTH) // 2
     return Column(left, parts, name, numbers, f"{name}: {', '.join(said) or 'none'}")

@@ -1,4 +1,4 @@
-"""The first admin page: how the book is doing."""
+"""The Overview: how the book is doing."""
 
 from datetime import datetime
 
@@ -37,7 +37,7 @@ def index() -> ResponseReturnValue:
 
 
 def _steps(overview: Overview, cron: Cron) -> dict[str, bool]:
-    """Return what a new book needs, and whether it is done."""
+    """Return the steps of a new book, and whether each is done."""
     return {
         "webhook": bool(overview.webhooks),
         "cron": cron.word != "never",
@@ -46,7 +46,7 @@ def _steps(overview: Overview, cron: Cron) -> dict[str, bool]:
 
 
 def _waits(overview: Overview, now: datetime) -> dict[str, int]:
-    """Return how many deliveries are due now, later, and not before their webhook is resumed or enabled."""
+    """Return how many deliveries are due now, later, and for paused or disabled webhooks."""
     waits = dict.fromkeys(("due", "later", "paused", "disabled"), 0)
     for doing in overview.webhooks:
         word = webhook_status.word(doing.webhook, now)
@@ -57,5 +57,5 @@ def _waits(overview: Overview, now: datetime) -> dict[str, int]:
 
 
 def _count(number: int) -> str:
-    """Return a count that was not counted to its end as `10,000+`."""
+    """Return a count; above the limit of counting `10,000+`."""
     return f"{number:,}" if number <= listing.COUNT else f"{listing.COUNT:,}+"

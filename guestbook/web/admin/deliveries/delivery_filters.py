@@ -1,4 +1,4 @@
-"""Which deliveries a request means: those that the filters of the list let by, or those that were chosen."""
+"""The filters of the list of deliveries, and the selection to redeliver."""
 
 from flask import request
 
@@ -6,26 +6,27 @@ from guestbook.lib import clock, text
 from guestbook.queries import listing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
-from guestbook.web.admin import requeue_pages
-from guestbook.web.admin.requeue_pages import Filters, Selection
+from guestbook.web.admin import list_filters, requeue_pages
+from guestbook.web.admin.list_filters import Filters
+from guestbook.web.admin.requeue_pages import Selection
 
 
-def filtered() -> listing.Deliveries:
-    """Read the filters; what is wrong is refused, field by field."""
-    values = requeue_pages.read(DELIVERY_FILTERS)
+def read() -> listing.Deliveries:
+    """Return the filters; raises Refused with a sentence for each wrong one."""
+    values = list_filters.read(DELIVERY_FILTERS)
     return listing.Deliveries(webhook_id=values.pop("webhook"), **values)
 
 
-def chosen() -> Selection:
-    """Read which are to be redelivered."""
+def selection() -> Selection:
+    """Return which deliveries to redeliver."""
     if not request.values.get("failed"):
         return requeue_pages.selected(Delivery, "deliveries", "redelivered")
-    webhook_id, since, fields = requeue_pages.failed("webhook", _webhook)
+    webhook_id, since, fields = requeue_pages.all_failed("webhook", _webhook)
     return listing.Deliveries(status="failed", webhook_id=webhook_id, since=since).condition(), fields
 
 
 def _webhook(typed: str) -> str:
-    return requeue_pages.owner(Webhook, typed)
+    return list_filters.owner(Webhook, typed)
 
 
 def _event(typed: str) -> str:
@@ -35,7 +36,7 @@ def _event(typed: str) -> str:
 
 
 DELIVERY_FILTERS: Filters = {
-    "status": requeue_pages.status,
+    "status": list_filters.status,
     "webhook": _webhook,
     "event": _event,
     "since": clock.typed,

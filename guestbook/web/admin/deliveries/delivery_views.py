@@ -1,7 +1,6 @@
-"""The deliveries: what was sent, what waits, what failed; send again."""
+"""The pages of deliveries: the list, one with its attempts, its signature explained, and redelivery."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from flask import Blueprint, abort, render_template, request
@@ -16,36 +15,43 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 from guestbook.web import row_lookup
-from guestbook.web.admin import requeue_pages, responses
+from guestbook.web.admin import list_filters, requeue_pages, responses
 from guestbook.web.admin.deliveries import delivery_filters, signature_explanation
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
-ATTEMPTS_SHOWN = 20  # on a page; each may hold 16 KiB
+ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
 DELIVERY_STATUSES = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
-LIVE_WINDOW = timedelta(minutes=1)  # for which a page waits that looks for the result by itself
+LIVE_WINDOW = timedelta(minutes=1)  # the page refreshes itself when the result is due this soon
+CONFIRM_PAGE = "admin/redeliver.html"
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
-    """List them, newest first, those that the filters ask for."""
-    listed = requeue_pages.list_page(
-        delivery_filters.DELIVERY_FILTERS, delivery_filters.filtered, listing.deliveries, listing.Deliveries()
+    """List deliveries, newest first, by the filters."""
+    shown = list_filters.list_page(
+        delivery_filters.DELIVERY_FILTERS, delivery_filters.read, listing.deliveries, listing.Deliveries()
     )
     webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
-    return render_template(
+    choices = {
+        "status": DELIVERY_STATUSES,
+        "webhook": [(webhook.id, webhook.name) for webhook in webhooks.values()],
+        "event": list(zip(EVENTS, EVENTS, strict=True)),
+    }
+    page = render_template(
         "admin/deliveries.html",
-        **listed,
+        **shown,
         webhooks=webhooks,
-        choices=_choices(webhooks.values()),
-        outlook=_outlook_in_short,
+        choices=choices,
+        outlook=_short_outlook,
         now=clock.now(),
-    ), 422 if listed["reasons"] else 200
+    )
+    return page, 422 if shown["reasons"] else 200
 
 
 @pages.get("/<delivery_id>")
 def show(delivery_id: str) -> ResponseReturnValue:
-    """Show one, with what was sent and every answer."""
+    """Show one delivery with its payload and every attempt."""
     delivery = row_lookup.find(Delivery, delivery_id)
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
     attempts, earlier = _attempts(delivery, request.args.get("before"))
@@ -64,14 +70,14 @@ def show(delivery_id: str) -> ResponseReturnValue:
 
 @pages.get("/<delivery_id>/payload")
 def payload(delivery_id: str) -> ResponseReturnValue:
-    """Give the exact bytes that are sent."""
+    """Return the exact bytes that are sent."""
     delivery = row_lookup.find(Delivery, delivery_id)
     return responses.download(delivery.body, f"{delivery.id}.json")
 
 
 @pages.get("/<delivery_id>/explain")
 def explain(delivery_id: str) -> ResponseReturnValue:
-    """Show step by step how its signature is made, and programs that verify it."""
+    """Show how its signature is made, step by step, with programs that verify it."""
     delivery = row_lookup.find(Delivery, delivery_id)
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
     number = request.args.get("attempt")
@@ -79,52 +85,41 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         _attempt(delivery, number) if number is not None else webhooks.last_attempt(db.session(), delivery)
     )
     return render_template(
-        "admin/explain.html",
+        "admin/signature_explanation.html",
         delivery=delivery,
         webhook=webhook,
         attempt=attempt,
-        it=signature_explanation.of(delivery, webhook, attempt, clock.now()),
+        explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
         erased=erasure.DELIVERY_ERASED,
     )
 
 
 @pages.post("/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> ResponseReturnValue:
-    """Make one due at once."""
+    """Make one delivery due now."""
     with writing() as session:
         delivery = row_lookup.find(Delivery, delivery_id)
         was_new = delivery.status == "new"
         is_free = bool(requeue.make_due(session, Delivery, [delivery.id], clock.now()))
         is_disabled = row_lookup.find(Webhook, delivery.webhook_id).disabled_at is not None
-    told = erasure.DELIVERY_ERASED if delivery.erased_at else _requeued(is_free, was_new, is_disabled)
-    return responses.done(told, "admin.deliveries.show", delivery_id=delivery_id)
+    sentence = erasure.DELIVERY_ERASED if delivery.erased_at else _requeued(is_free, was_new, is_disabled)
+    return responses.done(sentence, "admin.deliveries.show", delivery_id=delivery_id)
 
 
 @pages.get("/redeliver")
-def ask() -> ResponseReturnValue:
-    """Say how many it would be, before anything happens."""
-    return requeue_pages.confirm(Delivery, delivery_filters.chosen, "admin/redeliver.html")
+def confirm() -> ResponseReturnValue:
+    """Say how many deliveries it would be, before anything happens."""
+    return requeue_pages.confirm(Delivery, delivery_filters.selection, CONFIRM_PAGE)
 
 
 @pages.post("/redeliver")
 def redeliver_many() -> ResponseReturnValue:
-    """Make many due at once."""
-    return requeue_pages.requeue_many(
-        Delivery, delivery_filters.chosen, "admin/redeliver.html", _many_requeued
-    )
-
-
-def _choices(webhooks: Iterable[Webhook]) -> dict[str, list[tuple[str, str]]]:
-    """Return what the filters can be set to, as values and words."""
-    return {
-        "status": DELIVERY_STATUSES,
-        "webhook": [(webhook.id, webhook.name) for webhook in webhooks],
-        "event": list(zip(EVENTS, EVENTS, strict=True)),
-    }
+    """Make many deliveries due now."""
+    return requeue_pages.requeue_many(Delivery, delivery_filters.selection, CONFIRM_PAGE, _many_requeued)
 
 
 def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
-    """Return some attempts, the last first, and the number before which there are more."""
+    """Return the latest attempts, and the number before which there are more."""
     query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
     if before is not None:
         query = query.where(Attempt.number < _number(before))
@@ -141,24 +136,24 @@ def _number(typed: str) -> int:
 
 
 def _outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
-    """Say when it goes out next, in short and, after a comma, in full."""
+    """Say when it is sent next: in short, and details after a comma."""
     if delivery.due_at is None:
         return ""
     if delivery.is_leased(now):
         return "a pass is sending it now"
     if webhook.disabled_at:
-        return "waits, for the webhook is disabled"
+        return "waits, because the webhook is disabled"
     if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
-        return f"{clock.ago(webhook.paused_until)}, for the webhook is paused until then"
-    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, goes out with the next pass"
+        return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
+    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
 
 
-def _outlook_in_short(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
+def _short_outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
     return _outlook(delivery, webhook, now).partition(",")[0]
 
 
 def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
-    """Whether the result may be here within a minute."""
+    """Whether the result may arrive within a minute."""
     if delivery.due_at is None or webhook.disabled_at:
         return False
     until = webhook.paused_until or now
@@ -167,13 +162,13 @@ def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
 
 def _requeued(is_free: bool, was_new: bool, is_disabled: bool) -> str:
     if not is_free:
-        return "A pass is sending it just now, so it was left alone. Look again in a moment."
+        return "A pass is sending it now, so nothing was changed. Look again in a moment."
     if is_disabled:
-        return "It is due again, and waits until its webhook is enabled."
-    in_place = " It takes the place of the attempt that it waited for." if was_new else ""
-    return f"It is due again and will go out with the next pass.{in_place}"
+        return "It is due now, and waits until its webhook is enabled."
+    in_place = " This replaces the scheduled retry." if was_new else ""
+    return f"It is due now. The next pass sends it.{in_place}"
 
 
 def _many_requeued(count: int) -> str:
     number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
-    return f"{number} due again and will go out with the next pass."
+    return f"{number} due now. The next pass sends {'it' if count == 1 else 'them'}."

@@ -1,4 +1,4 @@
-"""The page *Explain this delivery*: how the signature of one attempt is made, step by step."""
+"""How the signature of one attempt is made, step by step."""
 
 import base64
 from dataclasses import dataclass, replace
@@ -80,6 +80,6 @@ def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: s
 
 
 def _timestamp(attempt: Attempt | None, moment: datetime) -> int:
-    """Return the unix seconds that were sent, which may be one later than the attempt's start."""
+    """Return the sent Unix time, which may be a second later than the start of the attempt."""
     sent = attempt.request_headers.get("webhook-timestamp", "") if attempt else ""
     return int(sent) if UNIX_SECONDS.fullmatch(sent) else int(moment.timestamp())

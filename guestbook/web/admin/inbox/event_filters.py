@@ -1,34 +1,35 @@
-"""Which inbound events a request means: as `meant` for the deliveries."""
+"""The filters of the inbox, and the selection to reprocess."""
 
 from flask import request
 
 from guestbook.lib import clock, text
 from guestbook.queries import listing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web.admin import requeue_pages
-from guestbook.web.admin.requeue_pages import Filters, Selection
+from guestbook.web.admin import list_filters, requeue_pages
+from guestbook.web.admin.list_filters import Filters
+from guestbook.web.admin.requeue_pages import Selection
 
 
-def filtered() -> listing.InboundEvents:
-    """Read the filters; what is wrong is refused, field by field."""
-    values = requeue_pages.read(EVENT_FILTERS)
+def read() -> listing.InboundEvents:
+    """Return the filters; raises Refused with a sentence for each wrong one."""
+    values = list_filters.read(EVENT_FILTERS)
     return listing.InboundEvents(source_id=values.pop("source"), **values)
 
 
-def chosen() -> Selection:
-    """Read which are to be reprocessed."""
+def selection() -> Selection:
+    """Return which events to reprocess."""
     if not request.values.get("failed"):
         return requeue_pages.selected(InboundEvent, "events", "reprocessed")
-    source_id, since, fields = requeue_pages.failed("source", _source)
+    source_id, since, fields = requeue_pages.all_failed("source", _source)
     return listing.InboundEvents(status="failed", source_id=source_id, since=since).condition(), fields
 
 
 def _source(typed: str) -> str:
-    return requeue_pages.owner(Source, typed)
+    return list_filters.owner(Source, typed)
 
 
 EVENT_FILTERS: Filters = {
-    "status": requeue_pages.status,
+    "status": list_filters.status,
     "source": _source,
     "event": text.clean_line,
     "sender": text.clean_line,

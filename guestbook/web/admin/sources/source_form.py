@@ -1,4 +1,4 @@
-"""The form of a source: what was typed, as the form shows it and as it is stored."""
+"""The form of a source: read, shown again, and given to `inbound.sources`."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -13,18 +13,18 @@ from guestbook.storage.models import Source
 from guestbook.storage.models.source import BUDGET_MB
 
 ACTION_CHOICES = {
-    "log": ("Keep it", "it stands in the inbox, and nothing else happens"),
-    "comment": ("Write a comment", "a template turns it into a comment in the book"),
-    "forward": ("Pass it on", "your webhooks that want inbound.received get it"),
+    "log": ("Keep it", "it stays in the inbox, and nothing else happens"),
+    "comment": ("Write a comment", "a template turns it into a comment"),
+    "forward": ("Forward it", "to your webhooks that subscribe to inbound.received"),
 }
 PRESET_NAMES = {
-    "github": "all of GitHub’s below",
+    "github": "all GitHub events below",
     "github-push": "GitHub: pushes and tags",
     "github-issues": "GitHub: issues",
     "github-pull_request": "GitHub: pull requests",
     "github-release": "GitHub: releases",
     "github-star": "GitHub: stars",
-    "guestbook": "the comments of another guestbook",
+    "guestbook": "comments of another guestbook",
     "plain": "the fields name, website and message",
 }
 PRESET_AND_TEMPLATE = (
@@ -34,22 +34,22 @@ PRESET_AND_TEMPLATE = (
 
 @dataclass(frozen=True, slots=True)
 class SourceForm:
-    """What stands in the form of a source."""
+    """The fields of the form."""
 
-    key: str = ""  # the id of the source that it adds: sent twice, it adds one
+    key: str = ""  # the id of the new source, so that a form sent twice adds one
     name: str = ""
     verify: str = "github"
     secret: str = ""
     header: str = ""
     action: str = "log"
-    ready: str = ""  # the name of a ready-made template, chosen and not yet put into the field
+    ready: str = ""  # the name of a preset that is chosen and not yet in the template field
     template: str = ""
     relayed: bool = False
     budget_mb: str = str(BUDGET_MB)
 
     @classmethod
     def read(cls) -> Self:
-        """Read what was sent, without what nobody sees, which comes along when a secret is copied."""
+        """Read the form, without the invisible characters that copying a secret may add."""
         sent = request.form
         key, ready = sent.get("key", ""), sent.get("ready", "")
         return cls(
@@ -67,7 +67,7 @@ class SourceForm:
 
     @classmethod
     def of(cls, source: Source) -> Self:
-        """Return what the form of a source that is there shows; its secret stays where it is."""
+        """Return the form of an existing source, without its secret."""
         return cls(
             name=source.name,
             verify=source.verify,
@@ -78,19 +78,19 @@ class SourceForm:
             budget_mb=str(source.budget_mb),
         )
 
-    def filled(self) -> Self:
-        """Return it with the chosen ready-made template in the field."""
+    def with_preset(self) -> Self:
+        """Return the form with the chosen preset in the template field."""
         return replace(self, template=PRESETS[self.ready], ready="") if self.ready else self
 
-    def wording(self) -> str:
-        """Return the template that is meant; a ready-made one does not replace one's own unasked."""
+    def chosen_template(self) -> str:
+        """Return the template or the preset; raises Refused where a preset would replace the owner's own."""
         if self.ready and self.is_own:
             raise Refused(PRESET_AND_TEMPLATE, field="template")
         return PRESETS[self.ready] if self.ready else self.template
 
     @property
     def is_own(self) -> bool:
-        """Whether the template is the owner's work."""
+        """Whether the owner wrote the template."""
         mine = self.template.strip()
         return bool(mine) and mine not in {ready.strip() for ready in PRESETS.values()}
 
@@ -103,5 +103,5 @@ class SourceForm:
         if self.verify == "token":
             fields["header"] = self.header
         if self.action == "comment":
-            fields |= {"template": self.wording(), "relayed": self.relayed}
+            fields |= {"template": self.chosen_template(), "relayed": self.relayed}
         return fields

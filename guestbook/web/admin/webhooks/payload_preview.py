@@ -1,4 +1,4 @@
-"""What a webhook would be sent, shown before anything is saved."""
+"""The body that a webhook would receive, shown before anything is saved."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +16,17 @@ from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
 @dataclass(frozen=True, slots=True)
 class PayloadPreview:
-    """A body, or why there is none."""
+    """A body, or the error that prevents it."""
 
     format: str
     event: str
-    is_real: bool  # made of a comment in the book; else of a sample
-    body: str = ""  # as JSON with a line for each part
-    fault: str = ""
+    is_real: bool  # made from a comment in the book, not from sample data
+    body: str = ""  # indented JSON
+    error: str = ""
 
 
 def of(typed: WebhookForm) -> PayloadPreview:
-    """Return what the form as it is would send of the first of its events."""
+    """Return what the form would send for the first of its events."""
     event = next((name for name in typed.events if name in EVENTS), webhooks.DEFAULT_EVENTS[0])
     data, is_real = _data(event)
     wording = typed.template or None
@@ -34,7 +34,7 @@ def of(typed: WebhookForm) -> PayloadPreview:
         "template" if wording else chat_urls.suggest(typed.url) or webhooks.DEFAULT_FORMAT
     )
     if name not in FORMATS:
-        return PayloadPreview(name, event, is_real, fault=f"There is no format {name!r}.")
+        return PayloadPreview(name, event, is_real, error=f"There is no format {name!r}.")
     try:
         body = formats.render(
             name, formats.FormatInput(event, clock.now(), data, url=typed.url, template=wording)
@@ -42,12 +42,12 @@ def of(typed: WebhookForm) -> PayloadPreview:
         if name == "template" and wording:
             template.check(wording, [one for one in typed.events if one in EVENTS])
     except FormatError as error:
-        return PayloadPreview(name, event, is_real, fault=str(error))
+        return PayloadPreview(name, event, is_real, error=str(error))
     return PayloadPreview(name, event, is_real, byte_view.view(body.encode()).text)
 
 
 def _data(event: str) -> tuple[dict[str, Any], bool]:
-    """Return the data of such an event, and whether the newest comment of the book is in it."""
+    """Return data for the event, and whether they contain the newest comment of the book."""
     session, base_url = db.session(), current.settings().base_url
     title = preferences.read(session.connection()).title
     data = {**sample_data.data(event), "guestbook": {"title": title, "url": base_url}}

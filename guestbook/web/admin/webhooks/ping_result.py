@@ -9,18 +9,18 @@ from guestbook.queries import health, webhook_status
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 
-ANSWER_EXCERPT = 500  # characters of the answer
+ANSWER_EXCERPT = 500  # characters
 CRON_IS_LATE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class PingResult:
-    """A ping on its way, or back."""
+    """A ping that waits or has an answer."""
 
     delivery: Delivery
     attempt: Attempt | None  # the latest one
     answer: str  # its beginning
-    wait: str  # why it has not gone yet, or when it will
+    wait: str  # why it waits, or when it is sent
 
 
 def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
@@ -39,9 +39,9 @@ def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
         return hindrance
     cron, last = health.cron(db.session(), now), health.last_end(db.session(), now)
     if cron.word == "never":
-        return "Cron has never come, so nothing is sent yet. The Overview says what to do."
+        return "Cron has never run, so nothing is sent yet. The Overview says what to do."
     if last and cron.word != "running" and now - last > CRON_IS_LATE:
-        return f"Cron last came {clock.ago(last)}. The ping goes out when it comes again."
+        return f"Cron last ran {clock.ago(last)}. The ping goes out when it runs again."
     if delivery.attempts and delivery.due_at:
         return f"The next attempt is due {clock.ago(delivery.due_at)}."
     return "It goes out with the next pass of cron, usually within a minute."

@@ -1,4 +1,4 @@
-"""The form of a webhook: what was typed, as the form shows it and as it is stored."""
+"""The form of a webhook: read, shown again, and given to `outbound.webhooks`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,32 +14,32 @@ from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.models import Webhook
 
 EVENT_MEANINGS = {  # and when each happens
-    "comment.created": "somebody signed the book, and it is no spam",
+    "comment.created": "somebody signed the book, and it is not spam",
     "comment.published": "a comment became visible",
-    "comment.deleted": "a comment was taken out of the book",
-    "comment.replied": "you answered a comment",
-    "inbound.received": "a source of yours that forwards was sent a webhook",
-    "webhook.disabled": "another webhook was disabled, for it failed for days or its receiver is gone",
-    "ping": "the test; “Send a ping” reaches this webhook without it too",
+    "comment.deleted": "a comment was removed from the book",
+    "comment.replied": "you replied to a comment",
+    "inbound.received": "one of your sources forwarded an event",
+    "webhook.disabled": "another webhook was disabled: it failed for days, or its receiver is gone",
+    "ping": "a test; “Send a ping” works without it too",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm:
-    """What stands in the form of a webhook."""
+    """The fields of the form."""
 
-    key: str = ""  # the id of the webhook that it adds: sent twice, it adds one
+    key: str = ""  # the id of the new webhook, so that a form sent twice adds one
     url: str = ""
     name: str = ""
-    format: str = ""  # "": the one that the URL asks for
+    format: str = ""  # "": the one that the URL suggests
     events: Sequence[str] = webhooks.DEFAULT_EVENTS
-    headers: str = ""  # a line each
+    headers: str = ""  # one per line
     template: str = ""
     disabled: bool = False
 
     @classmethod
     def read(cls) -> Self:
-        """Read what was sent, without what nobody sees, which comes along when a secret is copied."""
+        """Read the form, without the invisible characters that copying a secret may add."""
         sent = request.form
         key = sent.get("key", "")
         return cls(
@@ -55,13 +55,13 @@ class WebhookForm:
 
     @classmethod
     def of(cls, webhook: Webhook, template: str | None) -> Self:
-        """Return what the form of a webhook that is there shows."""
+        """Return the form of an existing webhook."""
         return cls(
             url=webhook.url,
             name=webhook.name,
             format=webhook.format,
             events=webhook.events.split(),
-            headers="\n".join(f"{name}: {_shown(name, value)}" for name, value in webhook.headers.items()),
+            headers="\n".join(f"{name}: {_hidden(name, value)}" for name, value in webhook.headers.items()),
             template=template or "",
         )
 
@@ -80,6 +80,6 @@ class WebhookForm:
         return fields
 
 
-def _shown(name: str, value: str) -> str:
-    """Return what the form shows for a header: its value may be a password, unless somebody has broken it."""
+def _hidden(name: str, value: str) -> str:
+    """Hide the value of a header, which may be a password, unless it cannot be decrypted."""
     return value if name == UNREADABLE else HIDDEN

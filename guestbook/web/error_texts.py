@@ -1,0 +1,84 @@
+"""What each HTTP error is called, for people and for programs."""
+
+from typing import NamedTuple
+
+from werkzeug.exceptions import Forbidden
+
+from guestbook.storage.database_errors import Fault
+
+
+class ErrorText(NamedTuple):
+    """A code that programs may rely on, and the sentences."""
+
+    code: str
+    title: str = ""
+    for_people: str = ""
+    for_programs: str = ""
+
+
+class InsufficientScope(Forbidden):
+    """The token's scope is too small for this request."""
+
+    code_word = "insufficient_scope"
+
+
+ERROR_TEXTS = {
+    400: ErrorText(
+        "bad_request",
+        "That request was incomplete",
+        "Nothing was stored. Go back and try again.",
+        "This request cannot be read. Nothing was changed.",
+    ),
+    401: ErrorText("unauthorized"),
+    403: ErrorText(
+        "forbidden",
+        "You are not logged in",
+        "Nothing was changed. Log in, go back, reload the page and send it again.",
+    ),
+    404: ErrorText(
+        "not_found",
+        "There is no such page",
+        "It may have been deleted, or the address is misspelt.",
+        "There is nothing at this address.",
+    ),
+    405: ErrorText(
+        "method_not_allowed",
+        "That cannot be done here",
+        "This address exists, but it does not support this request.",
+        "This address does not support this method. The Allow header lists those that it supports.",
+    ),
+    409: ErrorText("conflict"),
+    413: ErrorText(
+        "content_too_large",
+        "That is too long",
+        "Nothing was stored. Press your browser's Back button to get your text back, then shorten it.",
+        "This request is too long. Nothing was changed.",
+    ),
+    415: ErrorText("unsupported_media_type"),
+    422: ErrorText(
+        "invalid", "That cannot be accepted", "Nothing was changed. Go back, reload the page and try again."
+    ),
+    429: ErrorText("too_many_requests"),
+    500: ErrorText(
+        "internal_server_error",
+        "Something went wrong on our side",
+        "The error is in the owner's log. Please try again in a moment.",
+        "Something went wrong on our side. The error is in the owner's log.",
+    ),
+    503: ErrorText(
+        "service_unavailable",
+        "The book cannot be reached",
+        "Please try again in a minute.",
+        "The book cannot be reached at the moment. Please try again in a minute.",
+    ),
+}
+DATABASE_FAULTS = {  # those that waiting does not repair
+    Fault.NO_TABLES: "The book is not set up yet: its owner must create the tables.",
+    Fault.OLD_TABLES: "The book was updated: its owner must update the tables.",
+    Fault.DAMAGED: "The book's database is damaged: its owner must repair it.",
+    Fault.REFUSED: "The database refused a value, so nothing was changed.",
+}
+FORM_EXPIRED = (
+    "This page has expired",
+    "Nothing was changed. Allow cookies here, go back, reload the page and send it again.",
+)
