@@ -11,7 +11,7 @@ from guestbook import transport
 from guestbook.cli.help_sections import SECTIONS
 from guestbook.storage.database import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
-from guestbook.web import error_pages
+from guestbook.web import error_texts
 from guestbook.web.api import openapi_document
 
 FOLDER = Path(__file__).parents[1] / "docs/reference"
@@ -74,9 +74,10 @@ def _scope(security: list[dict[str, list[str]]]) -> str:
 
 def codes() -> str:
     """Return the codes of the API's errors."""
-    own = error_pages.InsufficientScope
-    rows = [*error_pages.CODES.items(), (own.code, own.code_word)]
-    words = openapi_document.ERROR_DESCRIPTIONS | error_pages.TO_PROGRAMS
+    own, texts = error_texts.InsufficientScope, error_texts.ERROR_TEXTS
+    rows = [*((status, text.code) for status, text in texts.items()), (own.code, own.code_word)]
+    for_programs = {status: text.for_programs for status, text in texts.items() if text.for_programs}
+    words = openapi_document.ERROR_DESCRIPTIONS | for_programs
     sentence = {own.code_word: own.__doc__}
     return _table(
         ("status", "code", "meaning"),

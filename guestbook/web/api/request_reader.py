@@ -34,7 +34,7 @@ TYPE_NAMES = {
 
 SCHEMA_ERRORS = {
     "minLength": "This must not be empty.",
-    "maxLength": "This has {length:,} characters. At most {wanted:,} are allowed.",
+    "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
     "minimum": "This must be at least {wanted}.",
     "maximum": "This must be at most {wanted}.",
     "format": "This must be a time such as 2026-01-31T23:59:59Z.",

@@ -125,7 +125,7 @@ def test_it_says_in_words_where_the_owner_is_logged_in_and_which_one_this_is(app
     page = logged_in(app, EDGE).page(PAGE)
     rows = [" ".join(text(row).split()) for row in page.findall(".//tbody/tr/th")]
     assert rows == [
-        "Edge on Windows this one", "Unknown browser", "curl/8.9.1", "Safari on an iPhone",
+        "Edge on Windows this browser", "Unknown browser", "curl/8.9.1", "Safari on an iPhone",
         "Firefox on Linux",
     ]  # fmt: skip
 

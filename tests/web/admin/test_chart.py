@@ -49,8 +49,8 @@ def test_one_failure_among_a_thousand_is_seen() -> None:
 
 def test_a_bar_is_said_in_words() -> None:
     full, empty = chart.draw([bar(1200, 0, 3), bar()], chart.hour, 1).columns
-    assert full.words == "12:00: 1,200 delivered, 3 waiting"
-    assert (empty.words, empty.parts) == ("12:00: none", [])
+    assert full.description == "12:00: 1,200 delivered, 3 waiting"
+    assert (empty.description, empty.parts) == ("12:00: none", [])
 
 
 def test_the_axis_names_each_so_many_th_bar() -> None:
@@ -58,4 +58,4 @@ def test_the_axis_names_each_so_many_th_bar() -> None:
     drawn = chart.draw(bars, chart.day, 6)
     assert drawn.marks == ["5 Mar", "11 Mar", "17 Mar", "23 Mar", "29 Mar"]
     assert [column.left for column in drawn.columns[:2]] == [1, 11]
-    assert (drawn.width, drawn.said) == (300, "30 delivered, 0 waiting, 0 given up")
+    assert (drawn.width, drawn.description) == (300, "30 delivered, 0 waiting, 0 given up")

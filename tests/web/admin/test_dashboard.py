@@ -161,7 +161,9 @@ def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, 
         named = [page.find(f".//*[@id='{name}']") for name in svg.attrib["aria-labelledby"].split()]
         assert "UTC" in text(named[0])
         assert text(named[1]).startswith("2 delivered, 1 waiting, 1 given up.")
-        drawn = [rect.attrib["class"] for rect in svg.iter(f"{SVG}rect") if rect.attrib["class"] != "reach"]
+        drawn = [
+            rect.attrib["class"] for rect in svg.iter(f"{SVG}rect") if rect.attrib["class"] != "hover-area"
+        ]
         assert drawn == ["processed", "new", "failed"]
         rows = [[text(cell) for cell in row] for row in chart.findall(".//details//tr")]
         assert rows[0][1:] == ["Delivered", "Waiting", "Given up"]

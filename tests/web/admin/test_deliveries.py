@@ -124,8 +124,8 @@ def test_a_rare_word_is_looked_for_further_back_by_a_link(
 WRONG = {
     "status=sent": "There is no status 'sent'.",
     "event=%00": r"There is no event '\x00'.",
-    "webhook=1": "There is no such webhook any more.",
-    "webhook=" + "0" * 32: "There is no such webhook any more.",
+    "webhook=1": "This webhook no longer exists.",
+    "webhook=" + "0" * 32: "This webhook no longer exists.",
     "since=yesterday": "'yesterday' is no time such as",
     "until=0001-01-01T00:00%2B14:00": "is no time such as",
     "since=" + "9" * 10_000 + "d": "is no time such as",
@@ -270,7 +270,7 @@ def test_the_next_due_time_is_said_in_words(owner: Owner, app: Flask, store: Sto
         said = " ".join(text(progress).split())
         assert ("Next due" in said) is (words != "")
         assert words in said
-        assert ("data-live" in progress.attrib) is ("Look again" in said) is live, words
+        assert ("data-live" in progress.attrib) is ("Refresh" in said) is live, words
 
 
 def from_now(values: dict[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_no_secret_is_on_the_page(owner: Owner, app: Flask, sent: tuple[str, lis
         assert signing.key_of(secret).hex() not in said
 
 
-@pytest.mark.parametrize(("ends", "word"), [(20 * HOUR, "signs"), (-HOUR / 60, "signed")])
+@pytest.mark.parametrize(("ends", "word"), [(20 * HOUR, "also signs"), (-HOUR / 60, "also signed")])
 def test_when_the_secret_was_rotated_since_it_says_so_and_shows_both(
     owner: Owner, app: Flask, hook: str, store: Store, ends: timedelta, word: str
 ) -> None:

@@ -71,7 +71,7 @@ def links(page: Element) -> list[str]:
 
 def test_an_empty_inbox_says_how_something_comes_into_it(owner: Owner) -> None:
     page = owner.page(LIST)
-    assert "Nothing has come in yet. Add a source" in " ".join(text(page).split())
+    assert "No events yet. Add a source" in " ".join(text(page).split())
     assert "/admin/sources/new" in links(page)
     assert "No event matches" in text(owner.page(LIST + "?status=failed"))
 
@@ -128,8 +128,8 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(owner: Owner, inbox: 
 
 WRONG = {
     "status=sent": "There is no status 'sent'.",
-    "source=1": "There is no such source any more.",
-    "source=" + "0" * 32: "There is no such source any more.",
+    "source=1": "This source no longer exists.",
+    "source=" + "0" * 32: "This source no longer exists.",
     "since=yesterday": "'yesterday' is no time such as",
     "until=%D9%A1d": "is no time such as",
 }
@@ -171,12 +171,12 @@ def test_an_event_tells_how_it_was_verified(owner: Owner, inbox: Inbox) -> None:
     source = inbox.add(name="Forge", verify="github", secret=SECRET)
     good = inbox.put(source, payload='{"a":1}', headers=signed('{"a":1}'))
     said = words(owner.page(LIST + good), "verification")
-    assert "Verification proven The signature in X-Hub-Signature-256 matches the current secret." in said
+    assert "Verification verified The signature in X-Hub-Signature-256 matches the current secret." in said
     assert 'What was signed {"a":1} (7 bytes)' in said
     assert "Secret the current secret matches" in said
     bad = inbox.put(source, payload='{"a":2}', headers=signed('{"a":1}'))
     said = words(owner.page(LIST + bad), "verification")
-    assert "Verification not proven" in said
+    assert "Verification not verified" in said
     assert "does not match this source's secret" in said
     assert SECRET not in owner.get(LIST + bad).text
     said = words(owner.page(LIST + inbox.put()), "verification")
@@ -207,7 +207,7 @@ def test_what_became_of_it_is_told_with_a_link(owner: Owner, app: Flask, inbox: 
         comment = factories.sign()
     key = inbox.put(status="processed", note="It became a comment.", comment_id=comment)
     page = owner.page(LIST + key)
-    assert "processed What was done It became a comment." in words(page, "state")
+    assert "processed Action It became a comment." in words(page, "state")
     assert f"/admin/comments/{comment}" in links(page)
     assert f"/admin/sources/{inbox.source}" in links(page)
 
@@ -245,7 +245,7 @@ def test_when_it_is_worked_through_is_said_in_words(owner: Owner, inbox: Inbox) 
         said = " ".join(text(progress).split())
         assert ("Next" in said) is (outlook != "")
         assert outlook in said
-        assert ("data-live" in progress.attrib) is ("Look again" in said) is live
+        assert ("data-live" in progress.attrib) is ("Refresh" in said) is live
 
 
 def test_the_payload_is_shown_as_people_read_it_and_given_byte_for_byte(owner: Owner, inbox: Inbox) -> None:
@@ -335,12 +335,12 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, inbox: Inb
     assert "Asleep <b> 1 Disabled: its events wait until you enable it." in said
     assert "GitHub 2 1 more is skipped: a pass is processing it now." in said
     assert [inbox.the(key).status for key in keys] == ["failed", "processed", "failed"]
-    assert "3 events are due again" in text(owner.does(f"{LIST}reprocess", sent_by(page)))
+    assert "3 events are due now" in text(owner.does(f"{LIST}reprocess", sent_by(page)))
     assert [inbox.the(key).status for key in keys] == ["new"] * 3
     assert (inbox.the(other).status, inbox.the(leased).claimed_by) == ("failed", "a pass")
 
 
-def test_all_that_failed_since_are_counted_and_go_in_bites(
+def test_all_that_failed_since_are_counted_and_go_in_batches(
     owner: Owner, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
@@ -351,7 +351,7 @@ def test_all_that_failed_since_are_counted_and_go_in_bites(
     for query, count in (("", 6), ("&since=3h", 4), (f"&source={inbox.source}&since=3h", 3)):
         assert f"Reprocess {count} events?" in text(owner.page(ask + query))
     page = owner.page(f"{ask}&source={inbox.source}&since=3h")
-    assert "3 events are due again" in text(owner.does(f"{LIST}reprocess", sent_by(page)))
+    assert "3 events are due now" in text(owner.does(f"{LIST}reprocess", sent_by(page)))
     assert [inbox.the(key).status for key in mine] == ["new"] * 3 + ["failed"] * 2
 
 
@@ -359,7 +359,7 @@ NO_CHOICE: list[tuple[dict[str, object], str]] = [
     ({}, "First select the events to be reprocessed."),
     ({"id": [f"{number:032x}" for number in range(501)]}, "You selected 501 events. At most 500"),
     ({"failed": "1", "since": "soon"}, "is no time such as"),
-    ({"failed": "1", "source": "nobody"}, "There is no such source any more."),
+    ({"failed": "1", "source": "nobody"}, "This source no longer exists."),
 ]
 
 

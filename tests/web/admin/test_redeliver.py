@@ -52,7 +52,7 @@ def test_what_a_pass_has_in_hand_is_left_alone(owner: Owner, app: Flask, hook: s
     page = owner.page(f"{LIST}redeliver?id={key}")
     assert "Nothing to redeliver" in text(page)
     assert page.findall(".//main//form") == []
-    assert "0 deliveries are due again" in text(owner.does(f"{LIST}redeliver", {"id": [key]}))
+    assert "0 deliveries are due now" in text(owner.does(f"{LIST}redeliver", {"id": [key]}))
     assert the(app, key).claimed_by == "a pass"
 
 
@@ -79,13 +79,13 @@ def test_a_selection_is_counted_before_anything_happens(
     assert "Asleep <b> 1 Disabled: its deliveries wait until you enable it." in said
     assert "Chat 2 1 more is skipped: a pass is sending it now." in said
     assert [the(app, key).status for key in keys] == ["failed", "processed", "failed"]
-    assert "3 deliveries are due again" in text(owner.does(f"{LIST}redeliver", sent_by(page)))
+    assert "3 deliveries are due now" in text(owner.does(f"{LIST}redeliver", sent_by(page)))
     assert [the(app, key).status for key in keys] == ["new"] * 3
     assert the(app, other).status == "failed"
     assert the(app, leased).claimed_by == "a pass"
 
 
-def test_all_that_failed_since_are_counted_and_go_in_bites(
+def test_all_that_failed_since_are_counted_and_go_in_batches(
     owner: Owner, app: Flask, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
@@ -102,16 +102,16 @@ def test_all_that_failed_since_are_counted_and_go_in_bites(
         assert f"Redeliver {number}?" in text(owner.page(ask + query))
     page = owner.page(f"{ask}&webhook={hook}&since=5h")
     assert [the(app, key).status for key in mine] == ["failed"] * 7
-    assert "5 deliveries are due again" in text(owner.does(f"{LIST}redeliver", sent_by(page)))
+    assert "5 deliveries are due now" in text(owner.does(f"{LIST}redeliver", sent_by(page)))
     assert [the(app, key).status for key in mine] == ["new"] * 5 + ["failed"] * 2
     assert the(app, done).status == "processed"
 
 
 NO_CHOICE: list[tuple[dict[str, object], str]] = [
-    ({}, "Tick the deliveries"),
+    ({}, "First select the deliveries"),
     ({"id": [f"{number:032x}" for number in range(501)]}, "You selected 501 deliveries. At most 500"),
     ({"failed": "1", "since": "soon"}, "is no time such as"),
-    ({"failed": "1", "webhook": "nobody"}, "There is no such webhook any more."),
+    ({"failed": "1", "webhook": "nobody"}, "This webhook no longer exists."),
 ]
 
 
@@ -126,7 +126,7 @@ def test_a_choice_that_is_none_gets_a_sentence(owner: Owner) -> None:
 def test_as_many_as_may_be_can_be_chosen(owner: Owner, hook: str, store: Store) -> None:
     keys = [store(hook, status="failed") for _ in range(3)] + [f"{number:032x}" for number in range(497)]
     assert len(keys) == requeue_pages.MOST_IDS
-    assert "3 deliveries are due again" in text(owner.does(f"{LIST}redeliver", {"id": keys}))
+    assert "3 deliveries are due now" in text(owner.does(f"{LIST}redeliver", {"id": keys}))
 
 
 def test_an_id_that_is_none_is_not_found(owner: Owner) -> None:

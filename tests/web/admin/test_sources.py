@@ -73,7 +73,7 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
         factories.inbound(failing, status="failed", error="The token is odd.")
         factories.source(name="Silent")
     one, other = owner.page(PLACE).findall(".//tbody/tr")
-    assert "A token · pass it on" in text(one)
+    assert "A token · forward it" in text(one)
     assert "What came just now failed. The token is odd." in text(one)
     assert {link.attrib["href"]: text(link) for link in one.findall("./td//a")} == {
         f"/admin/inbox/?status=new&source={failing}": "1",
@@ -358,9 +358,7 @@ def test_a_source_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: O
     for _ in range(3):
         issue(app, row_id)
     kept = issue(app, added(owner))
-    assert "The 3 events that it has sent go with it" in " ".join(
-        text(owner.page(f"{PLACE}{row_id}/delete")).split()
-    )
+    assert "This also deletes its 3 events" in " ".join(text(owner.page(f"{PLACE}{row_id}/delete")).split())
     page = owner.does(f"{PLACE}{row_id}/delete")
     assert "“Robot <b>” was deleted with 3 events." in text(page)
     assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
@@ -406,7 +404,7 @@ def test_every_database_takes_it(each_app: Flask) -> None:
     issue(each_app, row_id)
     assert "One event waits for the next pass." in text(owner.page(PLACE))
     assert by_class(parse(owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment"))), "message")
-    assert "and 1 event with it" in text(owner.does(f"{PLACE}{row_id}/delete"))
+    assert "was deleted with 1 event." in text(owner.does(f"{PLACE}{row_id}/delete"))
 
 
 def test_two_clicks_at_the_same_moment_are_one_on_every_database(each_app: Flask) -> None:

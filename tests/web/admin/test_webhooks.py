@@ -253,7 +253,7 @@ def test_a_webhook_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: 
         kept = factories.delivery(other)
         for _ in range(3):
             factories.delivery(row_id, status="processed")
-    assert "3 deliveries go with it" in text(owner.page(f"{PLACE}{row_id}/delete"))
+    assert "This also deletes its 3 deliveries" in text(owner.page(f"{PLACE}{row_id}/delete"))
     page = owner.does(f"{PLACE}{row_id}/delete")
     assert "“Chat <b>” was deleted with 3 deliveries." in text(page)
     assert len(page.findall(".//tbody/tr")) == 1
@@ -300,7 +300,7 @@ def test_every_database_takes_it(each_app: Flask) -> None:
     row_id = added(owner, name="Größe 🎉")
     pinged(owner, row_id)
     assert "one delivery waits" in text(owner.page(PLACE))
-    assert "and 1 delivery with it" in text(owner.does(f"{PLACE}{row_id}/delete"))
+    assert "was deleted with 1 delivery." in text(owner.does(f"{PLACE}{row_id}/delete"))
 
 
 def test_two_clicks_at_the_same_moment_are_one_on_every_database(each_app: Flask) -> None:

@@ -30,7 +30,7 @@ class Column:
     parts: list[BarSegment]
     name: str
     numbers: list[int]  # in the order of PARTS
-    words: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Chart:
     legend: list[tuple[str, str, int]]  # status, its word, its total
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Describe the chart in one sentence."""
         return ", ".join(f"{total:,} {word}" for _, word, total in self.legend)
 
@@ -92,6 +92,6 @@ def _column(position: int, bar: Bar, scale: int, name: str) -> Column:
             height = max(MIN_SEGMENT, round(number / scale * HEIGHT, 1))
             top = round(top - height, 1)
             parts.append(BarSegment(status, top, height))
-    said = [f"{number:,} {word}" for (_, word), number in zip(SEGMENTS, numbers, strict=True) if number]
+    counts = [f"{number:,} {word}" for (_, word), number in zip(SEGMENTS, numbers, strict=True) if number]
     left = position * STEP + (STEP - WIDTH) // 2
-    return Column(left, parts, name, numbers, f"{name}: {', '.join(said) or 'none'}")
+    return Column(left, parts, name, numbers, f"{name}: {', '.join(counts) or 'none'}")
