@@ -49,7 +49,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
 
     receiver.answer("/hook", OK)
     page.get_by_role("button", name="Redeliver").click()
-    expect(page.get_by_role("status")).to_contain_text("with the next pass")
+    expect(page.get_by_role("status")).to_contain_text("The next pass sends it")
     let_cron_come(app)
     see_again(page, scripts)
     expect(state(page)).to_contain_text("delivered")
@@ -72,7 +72,7 @@ def test_a_ping_says_what_became_of_it(
     expect(result).to_contain_text("Cron has never run")
     let_cron_come(app)
     if not scripts:
-        page.get_by_role("link", name="Look again").click()
+        page.get_by_role("link", name="Refresh").click()
     expect(result).to_contain_text("answered 404")
     expect(result).to_contain_text("Nobody lives here")
     assert receiver.at("/hook")[0].json["type"] == "ping"
@@ -82,7 +82,7 @@ def test_a_ping_says_what_became_of_it(
 def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: bool) -> None:
     page = open_admin(java_script_enabled=scripts)
     go_to(page, "Settings")
-    page.get_by_role("radio", name=re.compile("^Everybody")).check()
+    page.get_by_role("radio", name=re.compile("^All comments")).check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_be_visible()
 
@@ -96,9 +96,9 @@ def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: boo
 
     go_to(page, "Comments")
     page.get_by_role("link", name="Published").click()
-    page.get_by_role("link", name="Edit or reply the comment by Grace").click()
-    page.get_by_label("Answer", exact=True).fill("It is.\nCome in!")
-    page.get_by_role("button", name="Answer").click()
+    page.get_by_role("link", name="Edit or reply to the comment by Grace").click()
+    page.get_by_label("Reply", exact=True).fill("It is.\nCome in!")
+    page.get_by_role("button", name="Reply", exact=True).click()
     page.goto("/")
     expect(page.get_by_role("article")).to_contain_text("Come in!")
 
@@ -133,7 +133,7 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask,
     rooms = {"Comments", "Webhooks", "Deliveries", "Settings", "Account", "Log out"}
     assert rooms < reached(page)
     assert {"Hold the comment by Grace", "Apply"} < reached(page, "/admin/comments/?status=published")
-    assert {"Answer", "Save", "Trash"} < reached(page, f"/admin/comments/{comment_id}")
+    assert {"Reply", "Save", "Trash"} < reached(page, f"/admin/comments/{comment_id}")
     assert {"Send a ping", "Disable", "Edit"} < reached(page, f"/admin/webhooks/{webhook_id}")
     assert {"Redeliver", "Explain the signature"} < reached(page, f"/admin/deliveries/{delivery_id}")
     assert {"Show", "Redeliver…"} < reached(page, "/admin/deliveries/")

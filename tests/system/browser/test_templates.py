@@ -17,7 +17,7 @@ GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
-def test_a_template_is_previewed_and_mended_before_it_is_saved(
+def test_a_template_is_previewed_and_fixed_before_it_is_saved(
     app: Flask, open_admin: Open, scheme: str, size: dict[str, int]
 ) -> None:
     with app.app_context():
@@ -25,7 +25,7 @@ def test_a_template_is_previewed_and_mended_before_it_is_saved(
     page = open_admin(color_scheme=scheme, viewport=size)
     page.goto("/admin/webhooks/new")
     page.get_by_label("URL", exact=True).fill("https://receiver.example/hook")
-    page.get_by_text("Your own template").click()
+    page.get_by_text("Custom template").click()
     page.get_by_label("Template", exact=True).fill('{"text": "{{ comment.message }}"}')
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#preview")).to_contain_text("The template does not give JSON")
@@ -39,7 +39,7 @@ def test_a_template_is_previewed_and_mended_before_it_is_saved(
     page.get_by_label("Template", exact=True).press("Tab")
     page.get_by_label("Name").press("Enter")
     expect(page.get_by_role("status").first).to_contain_text("The webhook is added.")
-    expect(page.get_by_label("Its template")).to_have_text(GOOD)
+    expect(page.get_by_label("Template", exact=True)).to_have_text(GOOD)
     picture(page, f"saved-{scheme}")
 
 
