@@ -156,7 +156,7 @@ def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> N
             "multipart/form-data; boundary=x",
             "Form fields n: v f: file a.txt, 3 bytes",
         ),
-        (b"", "", "It is empty."),
+        (b"", "", "The body is empty."),
     ],
 )
 def test_a_body_is_read_in_each_way_that_makes_sense(

@@ -318,8 +318,8 @@ def test_the_secret_that_another_guestbook_made_is_pasted(owner: Owner) -> None:
     ("sent", "sentence"),
     [
         ({"hours": "24", "secret": "not base64!"}, "The secret is not one of Standard Webhooks"),
-        ({"hours": "25", "secret": ""}, "Choose one of the times"),
-        ({}, "Choose one of the times"),
+        ({"hours": "25", "secret": ""}, "Choose how long"),
+        ({}, "Choose how long"),
     ],
 )
 def test_a_rotation_that_is_wrong_changes_nothing(owner: Owner, sent: dict[str, str], sentence: str) -> None:
