@@ -2,22 +2,20 @@
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from scripts.benchmarks.growth import growth, line
 from scripts.benchmarks.pages import pages
 from tests.conftest import need
-from tests.support import databases
-from tests.support.benches import cells
+from tests.support import benches, databases
 
 PAGES, TASKS = 22, 33
 
 
 def printed(command: click.Command, *arguments: str) -> list[list[str]]:
     """The cells of the command's table."""
-    done = CliRunner().invoke(command, ["--times", "1", *arguments], catch_exceptions=False)
+    done = benches.run(command, "--times", "1", *arguments)
     assert done.exit_code == 0, done.output
-    return cells(done.stdout)
+    return benches.cells(done.stdout)
 
 
 def test_each_task_is_timed_in_books_of_each_size() -> None:
@@ -56,6 +54,6 @@ def test_growth_beyond_the_goal_is_marked() -> None:
     ],
 )
 def test_wrong_sizes_are_refused_in_a_sentence(rows: str, sentence: str) -> None:
-    done = CliRunner().invoke(growth, ["--rows", rows])
+    done = benches.run(growth, "--rows", rows)
     assert done.exit_code == 2
     assert sentence in done.stderr

@@ -5,8 +5,8 @@ from tests.support import benches
 
 
 def test_both_commands_are_measured_and_the_slowest_imports_named() -> None:
-    done = benches.run("start", "--times", "1")
-    assert done.returncode == 0, done.stderr
+    done = benches.run(start.start, "--times", "1")
+    assert done.exit_code == 0, done.output
     lines = benches.cells(done.stdout)
     costs = [line for line in lines if line[0] in start.COMMANDS]
     assert [line[0] for line in costs] == list(start.COMMANDS)
