@@ -9,7 +9,7 @@ import click
 import guestbook
 from guestbook import transport
 from guestbook.cli.help_sections import SECTIONS
-from guestbook.storage.database import SCHEMA
+from guestbook.storage import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.web import error_texts
 from guestbook.web.api import openapi_document
@@ -94,7 +94,7 @@ def failures() -> str:
         ("sentence", "pauses"),
         (
             (sentence, "yes" if reason in UNREACHABLE else "no")
-            for reason, sentence in transport.SENTENCES.items()
+            for reason, sentence in transport.FAILURE_SENTENCES.items()
         ),
     )
 

@@ -15,7 +15,7 @@ from guestbook.storage import database
 from guestbook.storage.models import TOKENS, Token
 from guestbook.storage.models.admin_access import SCOPES
 
-PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
+API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
 USE_NOTED = timedelta(hours=1)  # how exact the last use is: a request that only reads should not write
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def add(
     A form brings the id, so that sending it twice makes no second token but an IntegrityError.
     """
     name, expires_at = check(name, scope, expires)
-    value = PREFIX + secrets.token_urlsafe(32)
+    value = API_TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = Token(
         id=token_id or ids.new(), name=name, hash=_digest(value), scope=scope, expires_at=expires_at
     )

@@ -18,17 +18,19 @@ from guestbook.settings import Settings
 from guestbook.storage.database import writing
 from guestbook.storage.models import Login, Setting
 
-LASTS = timedelta(days=14)
+LOGIN_LASTS = timedelta(days=14)
 SHORTEST, LONGEST = 10, 1000  # characters of a password
 BROWSER_LIMIT = 200  # characters, as in schema.sql
-WRONG = "This is not the password."
+WRONG_PASSWORD = "This is not the password."
 FREE_TRIES = 5  # wrong passwords from one network before it has to wait
 UNDER_ATTACK = 30  # wrong passwords from all networks in an hour, from which on strangers have fewer of them
 FREE_UNDER_ATTACK = 1
 HOUR = timedelta(hours=1)
-NOBODY = "scrypt:32768:8:1$nobody$" + "0" * 128  # what no password hashes to, for as long as none is set
+UNUSABLE_HASH = (
+    "scrypt:32768:8:1$nobody$" + "0" * 128
+)  # what no password hashes to, for as long as none is set
 CONSONANTS, VOWELS = "bdfghjklmnprstvz", "aiou"
-WORDS = 5  # of a password that we make: 16 bits each
+PASSWORD_WORDS = 5  # of a password that we make: 16 bits each
 
 _one_at_a_time = threading.Lock()  # scrypt takes 32 MB, and a small host has no room for many of them
 
@@ -67,7 +69,7 @@ def change_password(session: Session, password: str, *, known: str, browser: str
     `known` is the hash that `confirm` returned: raises WrongPassword when another was set since.
     """
     if _hash(session, lock=True) != known:
-        raise WrongPassword(WRONG, field="password")
+        raise WrongPassword(WRONG_PASSWORD, field="password")
     set_password(session, password)
     return _open(session, browser)
 
@@ -75,7 +77,7 @@ def change_password(session: Session, password: str, *, known: str, browser: str
 def random_password() -> str:
     """Make a password of 80 bits that can be read aloud and typed: five words as `lusab-babad`."""
     letters = (CONSONANTS, VOWELS, CONSONANTS, VOWELS, CONSONANTS)
-    return "-".join("".join(map(secrets.choice, letters)) for _ in range(WORDS))
+    return "-".join("".join(map(secrets.choice, letters)) for _ in range(PASSWORD_WORDS))
 
 
 def log_in(password: str, *, address: str | None, browser: str, settings: Settings) -> str:
@@ -88,7 +90,7 @@ def log_in(password: str, *, address: str | None, browser: str, settings: Settin
     known = confirm(password, address=address, settings=settings)
     with writing() as session:
         if _hash(session, lock=True) != known:  # set anew since: whoever has the old one is late
-            raise WrongPassword(WRONG, field="password")
+            raise WrongPassword(WRONG_PASSWORD, field="password")
         return _open(session, browser)
 
 
@@ -100,7 +102,7 @@ def confirm(password: str, *, address: str | None, settings: Settings) -> str:
     with writing() as session:
         attacked = rate_limit.count(session, everybody, now, within=HOUR) >= UNDER_ATTACK
         wait = rate_limit.knock(session, network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES)
-        stored = _hash(session) or NOBODY
+        stored = _hash(session) or UNUSABLE_HASH
     if wait:
         raise TooManyTries(wait)
     right = _is_right(stored, password)
@@ -110,7 +112,7 @@ def confirm(password: str, *, address: str | None, settings: Settings) -> str:
         else:
             rate_limit.take(session, everybody, clock.now(), most=UNDER_ATTACK, within=HOUR)
     if not right:
-        raise WrongPassword(WRONG, field="password")
+        raise WrongPassword(WRONG_PASSWORD, field="password")
     return stored
 
 
@@ -144,7 +146,7 @@ def logins(session: Session) -> list[Login]:
 def _open(session: Session, browser: str) -> str:
     value, now = secrets.token_urlsafe(32), clock.now()
     shown = "".join(letter if " " <= letter <= "~" else "?" for letter in browser[:BROWSER_LIMIT])
-    session.add(Login(id=_digest(value), browser=shown, created_at=now, expires_at=now + LASTS))
+    session.add(Login(id=_digest(value), browser=shown, created_at=now, expires_at=now + LOGIN_LASTS))
     return value
 
 

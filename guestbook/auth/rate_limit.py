@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 from guestbook.auth import backoff
 from guestbook.storage.models import Limit
 
-SKEW = timedelta(seconds=60)  # by which another may be ahead: who waits for the row has looked at the clock
+LIMITS_SKEW = timedelta(
+    seconds=60
+)  # by which another may be ahead: who waits for the row has looked at the clock
 IPV6_NETWORK = 64  # bits; whoever has one address of such a network has them all
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
@@ -30,7 +32,7 @@ def who(secret_key: str, what: str, address: str | None = None) -> str:
 def take(session: Session, name: str, now: datetime, *, most: int, within: timedelta) -> float:
     """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
     row = _row(session, name, now)
-    if not now - within < row.since <= now + SKEW:
+    if not now - within < row.since <= now + LIMITS_SKEW:
         row.hits, row.since = 0, now
     if row.hits >= most:
         return max(1.0, (row.since + within - now).total_seconds())
@@ -42,7 +44,7 @@ def take(session: Session, name: str, now: datetime, *, most: int, within: timed
 def count(session: Session, name: str, now: datetime, *, within: timedelta) -> int:
     """Return how often `take` has counted since its present stretch of that time began."""
     row = session.get(Limit, name)
-    return row.hits if row and now - within < row.since <= now + SKEW else 0
+    return row.hits if row and now - within < row.since <= now + LIMITS_SKEW else 0
 
 
 def knock(session: Session, name: str, now: datetime, *, free: int) -> float:

@@ -14,9 +14,8 @@ from pathlib import Path
 from guestbook.background import retention_rules
 from guestbook.lib import clock, file_lock, host_name, ids, retry_policy
 from guestbook.settings import Settings, database_url
-from guestbook.storage import file_identity, sqlite_setup
+from guestbook.storage import SCHEMA, file_identity, sqlite_setup
 
-SCHEMA = Path(__file__).parents[1] / "schema.sql"
 LOCK_WAIT = 1.0  # seconds for other writers
 COLUMNS = """
     SELECT tables.name, columns.name FROM sqlite_master tables JOIN pragma_table_info(tables.name) columns

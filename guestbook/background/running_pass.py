@@ -54,7 +54,7 @@ def opened(
         running = RunningPass(until, stop)
         yield running
         if housekeeping and not stop.is_set() and may_prune(engine, previous):
-            stats.settle(engine, settings, clock.now())  # counts rows that retention deletes next
+            stats.record_days(engine, settings, clock.now())  # counts rows that retention deletes next
             now = time.monotonic()  # a pass that stays to the end of its time prunes too
             retention.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
         source_budget.recount(engine)  # verified and deleted events have left room

@@ -16,7 +16,7 @@ from guestbook.queries import listing
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.storage.models.comment import STATUSES
+from guestbook.storage.models.comment import COMMENT_STATUSES
 
 
 def _or_standard_input(_context: object, _parameter: object, given: str | None) -> str | None:
@@ -33,7 +33,7 @@ def comments() -> None:
 
 
 @comments.command("list")
-@click.option("--status", type=click.Choice(STATUSES), help="Only those.")
+@click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
 @list_options.limit_option
 @output.as_json

@@ -50,7 +50,7 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 @app_command.run
 def prune() -> None:
     """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
-    stats.settle(db.engine, app_command.settings(), clock.now())
+    stats.record_days(db.engine, app_command.settings(), clock.now())
     removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + NO_LIMIT)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 

@@ -7,9 +7,9 @@ import click
 
 from guestbook.cli.option_types import moment
 from guestbook.lib import text
-from guestbook.queries.listing import Page
+from guestbook.queries.listing import RowPage
 from guestbook.storage.models import Comment, Delivery, InboundEvent
-from guestbook.storage.models.delivery import STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", Comment, Delivery, InboundEvent)
@@ -27,13 +27,13 @@ def queue_options(function: F) -> F:
         click.option("--text", help="Only those with this in the payload or the last answer."),
         click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {when}."),
         click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {when}."),
-        click.option("--status", type=click.Choice(STATUSES), help="Only those."),
+        click.option("--status", type=click.Choice(QUEUE_STATUSES), help="Only those."),
     ):
         function = option(function)
     return function
 
 
-def newest(read_page: Callable[[str | None, int], Page[M]], limit: int) -> list[M]:
+def newest(read_page: Callable[[str | None, int], RowPage[M]], limit: int) -> list[M]:
     """Return the newest rows. A page that had to look far back may hold only a few of them."""
     page = read_page(None, limit)
     rows = page.rows

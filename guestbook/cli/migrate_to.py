@@ -11,7 +11,7 @@ from guestbook.cli import app_command, output, secrets
 from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url
 from guestbook.storage.copy import book_copy
-from guestbook.storage.copy.book_copy import Moved, Report, Step
+from guestbook.storage.copy.book_copy import CopiedTable, CopyReport, Step
 from guestbook.storage.copy.target import TargetAway
 
 SHOWN = 12  # letters of a checksum in the table
@@ -70,7 +70,7 @@ def _progress(label: str, rows: int) -> Iterator[Step]:
         yield bar.update
 
 
-def _print(report: Report) -> None:
+def _print(report: CopyReport) -> None:
     output.print_table(
         ("TABLE", "ROWS", "CHECKSUM", "COPIED", "THERE ALREADY", "REMOVED"),
         [
@@ -81,7 +81,7 @@ def _print(report: Report) -> None:
     )
 
 
-def _document(report: Report) -> dict[str, Any]:
+def _document(report: CopyReport) -> dict[str, Any]:
     return {
         "target": report.place,
         "tables": [
@@ -100,11 +100,11 @@ def _document(report: Report) -> dict[str, Any]:
     }
 
 
-def _kept(one: Moved) -> int:
+def _kept(one: CopiedTable) -> int:
     return one.book.rows - one.copied
 
 
-def _judge(report: Report) -> None:
+def _judge(report: CopyReport) -> None:
     """End with 1 when the copy is not the book."""
     torn = [one.table.name for one in report.moved if not one.is_whole]
     if torn:

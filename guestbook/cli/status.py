@@ -45,18 +45,18 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "data folder": str(app_command.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
-        "comments": _counts(Comment, comment.STATUSES, to_the_end),
+        "comments": _counts(Comment, comment.COMMENT_STATUSES, to_the_end),
         "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
         "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
         "paused webhooks": _count(Webhook.paused_until > now),
-        "deliveries": _counts(Delivery, delivery.STATUSES, to_the_end),
+        "deliveries": _counts(Delivery, delivery.QUEUE_STATUSES, to_the_end),
         "sources": db.session.scalar(select(func.count()).select_from(Source)),
-        "inbound events": _counts(InboundEvent, delivery.STATUSES, to_the_end),
+        "inbound events": _counts(InboundEvent, delivery.QUEUE_STATUSES, to_the_end),
         "oldest due seconds": _whole(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
         "can be written": can_write,
-        "well": can_write and health.cron(db.session(), now).word in health.GOOD,
+        "well": can_write and health.cron(db.session(), now).word in health.GOOD_WORDS,
     }
 
 
@@ -76,7 +76,7 @@ def _in_words(value: Any) -> Any:
 
 
 def _many(count: int) -> str:
-    return str(count) if count <= listing.COUNT else f"more than {listing.COUNT:,}"
+    return str(count) if count <= listing.COUNT_LIMIT else f"more than {listing.COUNT_LIMIT:,}"
 
 
 def _count(condition: Any) -> int:

@@ -38,7 +38,7 @@ def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_good: str) 
 
 def many(count: int) -> str:
     """Return a number that was counted up to a limit."""
-    return str(count) if count <= listing.COUNT else f"> {listing.COUNT:,}"
+    return str(count) if count <= listing.COUNT_LIMIT else f"> {listing.COUNT_LIMIT:,}"
 
 
 def say_cut(failed: listing.Lately) -> None:

@@ -81,7 +81,7 @@ def sign(
         origin=origin,
     )
     session.add(comment)
-    comment.announced_at = clock.now() if comment.is_known and comment.is_told else None
+    comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
     session.flush()
     if comment.is_known:
         _tell(session, "comment.created", comment, settings)
@@ -162,7 +162,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     connection, lease = session.connection(), retry_policy.lease(settings.timeout)
     left = erasure.erase(connection, comment.id, clock.now(), lease)
     only = None if comment.is_known else left.unaware
-    if comment.is_told and only != set():
+    if comment.goes_to_webhooks and only != set():
         data = {"comment": comment.without_words(settings.base_url)}
         outbox.publish(connection, "comment.deleted", data, settings, only=only, not_before=left.under_way)
     session.delete(comment)
@@ -183,7 +183,7 @@ def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
 
 def _announce(session: Session, comment: Comment, settings: Settings) -> None:
     """Publish `comment.created` for the webhooks that have not had it."""
-    if comment.is_told:
+    if comment.goes_to_webhooks:
         last_at = comment.last_announced_at
         already = outbox.webhooks_notified(
             session.connection(), "comment.created", comment.id, last_at, settings
@@ -201,7 +201,7 @@ def _tell(
     leave_out: Collection[str] = (),
     **more: Any,
 ) -> None:
-    if comment.is_told:
+    if comment.goes_to_webhooks:
         data = {"comment": comment.public(settings.base_url), **more}
         connection = session.connection()
         outbox.publish(connection, event, data, settings, comment_id=comment.id, leave_out=leave_out)

@@ -98,13 +98,13 @@ class Processor:
 
     def _process(self, claim: Callable[[Connection], Claimed]) -> Counts | None:
         """Claim, evaluate, act and record; None if nothing could be claimed."""
-        batch = database.insist(self._engine, claim)
+        batch = database.write_with_retry(self._engine, claim)
         if not batch:
             return None
         decided = list(self._evaluate_in_time(batch))
         left = [event for event, _ in batch[len(decided) :]]
         self._size = len(decided) if left else min(2 * self._size, BATCH)
-        counts = database.insist(self._engine, lambda at: self._record(at, decided, left))
+        counts = database.write_with_retry(self._engine, lambda at: self._record(at, decided, left))
         self._recount.is_needed = True
         for line, fields in counts.log_lines:
             log.info(line, extra=fields)

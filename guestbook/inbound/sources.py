@@ -19,7 +19,7 @@ from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.signature_headers import Unproven
 from guestbook.storage import batch_delete, database
 from guestbook.storage.models import INBOUND, Source
-from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OVERLAP, VERIFY
+from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
 
 SECRET_LIMIT, HEADER_LIMIT = 200, 64  # characters, as in schema.sql
 LEAST_MB, MOST_MB = 2, 1000  # of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
@@ -60,7 +60,7 @@ def rotate(
     source: Source,
     now: datetime,
     secret: str | None = None,
-    overlap: timedelta = OVERLAP,
+    overlap: timedelta = OLD_SECRET_VALID_FOR,
 ) -> None:
     """Take a new secret, given or made here; the old one stays valid for a while."""
     if source.verify == "none":

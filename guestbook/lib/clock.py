@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-STEPS = (
+TIME_UNITS = (
     (86400 * 365, "year"),
     (86400 * 30, "month"),
     (86400, "day"),
@@ -53,7 +53,7 @@ def typed(text: str, *, ahead: bool = False) -> datetime:
 def ago(moment: datetime) -> str:
     """Return `5 minutes ago`, `in 2 hours` or `just now`."""
     seconds = (now() - moment).total_seconds()
-    for size, unit in STEPS:
+    for size, unit in TIME_UNITS:
         if abs(seconds) >= size:
             count = int(abs(seconds) // size)
             words = f"{count} {unit}{'s' if count > 1 else ''}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from guestbook.lib import file_access
 
 PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
-POLL = 0.1  # seconds
+RETRY_EVERY = 0.1  # seconds
 MODE = 0o600  # whoever can open the file can hold the lock for ever
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = la
         if not is_ours and patience:
             waiting()
         while not is_ours and time.monotonic() < give_up:
-            time.sleep(POLL)
+            time.sleep(RETRY_EVERY)
             is_ours = _is_ours(descriptor)
         yield is_ours
     finally:

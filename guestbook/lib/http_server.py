@@ -17,17 +17,19 @@ from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 CONNECTIONS = 500  # at once
-IDLE = 30  # seconds for which a connection may stay open between two requests
-GRACE = 20.0  # seconds that a request may take to come, and an answer to leave,
-RATE = 2000  # and a second more for so many bytes
-FREED = 10  # so many parts have all connections, of which one is freed when they are used up
-HEADERS = 64 * 1024  # bytes of a request's headers
-BODY = 11 * 1024 * 1024  # bytes of a request's body, more than any page takes; waitress would take a gigabyte
-IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
-DESCRIPTORS = 2048  # that are asked of the host: each connection may need three
-RESERVE = 50  # descriptors for the database and Python
+IDLE_SECONDS = 30  # seconds for which a connection may stay open between two requests
+GRACE_SECONDS = 20.0  # seconds that a request may take to come, and an answer to leave,
+BYTES_PER_SECOND = 2000  # and a second more for so many bytes
+FREED_PART = 10  # so many parts have all connections, of which one is freed when they are used up
+HEADER_BYTES = 64 * 1024  # bytes of a request's headers
+BODY_BYTES = (
+    11 * 1024 * 1024
+)  # bytes of a request's body, more than any page takes; waitress would take a gigabyte
+BODY_IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
+WANTED_DESCRIPTORS = 2048  # that are asked of the host: each connection may need three
+RESERVED_DESCRIPTORS = 50  # descriptors for the database and Python
 
-TELL_EVERY = 60  # seconds between two lines in the log about the same trouble
+LOG_EVERY = 60  # seconds between two lines in the log about the same trouble
 
 log = logging.getLogger("guestbook.lib.http_server")
 Wsgi = Callable[..., Iterable[bytes]]
@@ -44,11 +46,11 @@ def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple
         threads=threads,
         url_prefix=url_prefix,
         connection_limit=connections(),
-        channel_timeout=IDLE,
+        channel_timeout=IDLE_SECONDS,
         cleanup_interval=1,
-        max_request_header_size=HEADERS,
-        max_request_body_size=BODY,
-        inbuf_overflow=IN_MEMORY,
+        max_request_header_size=HEADER_BYTES,
+        max_request_body_size=BODY_BYTES,
+        inbuf_overflow=BODY_IN_MEMORY,
         asyncore_use_poll=True,  # select() ends at descriptor 1,023
         clear_untrusted_proxy_headers=False,  # the app knows its proxies
     )
@@ -64,11 +66,15 @@ def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple
 def connections() -> int:
     """Return how many connections at once the host's limit of open files allows, after asking it for more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(2, min(CONNECTIONS, (soft - RESERVE) // 3))
+    return (
+        CONNECTIONS
+        if soft == resource.RLIM_INFINITY
+        else max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
+    )
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
@@ -109,11 +115,13 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         if since is None:
             return False
         if self.leaves_since:
-            return now > since + GRACE + self.to_leave / RATE
-        return now > since + (IDLE if self.request is None else GRACE + self.got / RATE)
+            return now > since + GRACE_SECONDS + self.to_leave / BYTES_PER_SECOND
+        return now > since + (
+            IDLE_SECONDS if self.request is None else GRACE_SECONDS + self.got / BYTES_PER_SECOND
+        )
 
 
-class _Limits:
+class _ConnectionLimits:
     """What both kinds of server do beside waitress."""
 
     channel_class = _Channel
@@ -142,18 +150,18 @@ class _Limits:
             return
         waiting = [(since, channel) for channel in channels if (since := channel.waits_since()) is not None]
         waiting.sort(key=lambda one: one[0])
-        for _, channel in waiting[: 1 + len(waiting) // FREED]:
+        for _, channel in waiting[: 1 + len(waiting) // FREED_PART]:
             channel.will_close = True
         if (now := time.monotonic()) >= self.tell_at:
-            self.tell_at = now + TELL_EVERY
+            self.tell_at = now + LOG_EVERY
             log.warning("All %d connections are taken: the slowest are closed.", self.adj.connection_limit)
 
 
-class _TcpServer(_Limits, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
+class _TcpServer(_ConnectionLimits, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     """Listens on a port."""
 
 
-class _UnixServer(_Limits, UnixWSGIServer):  # type: ignore[misc]  # waitress has no types
+class _UnixServer(_ConnectionLimits, UnixWSGIServer):  # type: ignore[misc]  # waitress has no types
     """Listens on a socket file."""
 
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-FILES = "open files (ulimit -n)"
-MEMORY = "memory (ulimit -v)"
-THREADS = "threads (ulimit -u)"
+FILE_LIMIT = "open files (ulimit -n)"
+MEMORY_LIMIT = "memory (ulimit -v)"
+THREAD_LIMIT = "threads (ulimit -u)"
 
 MIB = 1024 * 1024  # bytes
 RESERVED_FILES = 6  # a journal and its folder, temporary files, certificates, a new connection to a server
@@ -41,7 +41,7 @@ def room(threads: int, *, files: int = 0) -> Room:
     files, memory = _spare_files() - files, _spare_memory()
     by_files, by_memory = files // FILES_PER_THREAD, memory // MEMORY_PER_THREAD
     allowed = max(0, min(threads, by_files, by_memory))
-    limit = None if allowed == threads else FILES if by_files <= by_memory else MEMORY
+    limit = None if allowed == threads else FILE_LIMIT if by_files <= by_memory else MEMORY_LIMIT
     return Room(allowed, max(0, files - (FILES_PER_THREAD - 1) * allowed), limit)
 
 
@@ -61,7 +61,7 @@ def files_are_used_up() -> bool:
 
 def why_no_thread() -> str:
     """Return the limit for which a thread could not be started just now."""
-    return THREADS if _spare_memory() > 0 else MEMORY
+    return THREAD_LIMIT if _spare_memory() > 0 else MEMORY_LIMIT
 
 
 class Reserve:

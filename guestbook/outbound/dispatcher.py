@@ -156,10 +156,14 @@ class Dispatcher:
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
         """Commit the tick's transaction. When memory is short, free some and only record."""
         try:
-            began, tally, claims = database.insist(self._engine, lambda at: self._transaction(at, claiming))
+            began, tally, claims = database.write_with_retry(
+                self._engine, lambda at: self._transaction(at, claiming)
+            )
         except MemoryError:
             self._host.free_memory()
-            began, tally, claims = database.insist(self._engine, lambda at: self._transaction(at, False))
+            began, tally, claims = database.write_with_retry(
+                self._engine, lambda at: self._transaction(at, False)
+            )
         self._tick_took = time.monotonic() - began
         self.tally.add(tally)
         for line, fields in tally.log_lines:

@@ -33,7 +33,7 @@ class HostLimits:
 
     def free_memory(self) -> None:
         """Give up what the pass can do without, after a MemoryError."""
-        self._limit = resource_limits.MEMORY
+        self._limit = resource_limits.MEMORY_LIMIT
         self._reserve.give_up()
         self._pool.shrink()
         self._transport.limit(connections=0)
@@ -55,4 +55,4 @@ class HostLimits:
 
     def _name(self, met: str | None) -> str:
         refused = resource_limits.why_no_thread() if self._pool.was_refused else None
-        return met or refused or self._limit or resource_limits.THREADS
+        return met or refused or self._limit or resource_limits.THREAD_LIMIT

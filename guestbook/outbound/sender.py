@@ -7,7 +7,7 @@ from guestbook.lib.version import VERSION
 from guestbook.outbound import response_policy
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.settings import Settings
-from guestbook.transport import Answer, Transport, TransportError
+from guestbook.transport import ReceiverAnswer, Transport, TransportError
 
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
 ATTEMPT_ERROR_LIMIT = 300  # characters
@@ -48,8 +48,8 @@ class Sender:
             outcome.host_limit = error.limit
         except MemoryError:
             if outcome.status_code is None:  # no answer was read: give the delivery back
-                return Outcome(task, host_limit=resource_limits.MEMORY)
-            outcome.host_limit = resource_limits.MEMORY
+                return Outcome(task, host_limit=resource_limits.MEMORY_LIMIT)
+            outcome.host_limit = resource_limits.MEMORY_LIMIT
         except Exception as error:  # a mistake in our code or in the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."
         outcome.milliseconds = round((time.monotonic() - start) * 1000)
@@ -88,7 +88,7 @@ def _signatures(task: DeliveryTask, timestamp: int) -> dict[str, str]:
         raise MemoryError from error
 
 
-def _note_answer(answer: Answer, outcome: Outcome, policy: response_policy.Policy) -> None:
+def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:
     outcome.status_code = answer.status
     decision = outcome.decision = policy(answer.status, answer.headers, clock.now(), answer.body)
     outcome.error = _note(answer, decision) if decision.ok else _failure(answer, decision)
@@ -96,13 +96,13 @@ def _note_answer(answer: Answer, outcome: Outcome, policy: response_policy.Polic
     outcome.response_body = _as_text(answer.body)
 
 
-def _failure(answer: Answer, decision: response_policy.Decision) -> str:
+def _failure(answer: ReceiverAnswer, decision: response_policy.Decision) -> str:
     """Say why an answer was not a success."""
     no_more = f" and {NO_MORE}" if decision.abort else ""
     return f"The receiver answered {answer.status}{decision.problem}{no_more}."
 
 
-def _note(answer: Answer, decision: response_policy.Decision) -> str | None:
+def _note(answer: ReceiverAnswer, decision: response_policy.Decision) -> str | None:
     """Say what is remarkable about a success, if anything."""
     notes = [f"the receiver {NO_MORE}"] if decision.abort else []
     notes += [f"the rest of the answer was left unread ({answer.note})"] if answer.note else []

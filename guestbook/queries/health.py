@@ -14,10 +14,10 @@ from guestbook.lib import clock
 from guestbook.settings import CHECKOUT, Settings
 from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
-STALE = timedelta(minutes=15)  # the slowest cron that hosts offer
+CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
 LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
-STEADY_FOR = timedelta(days=5)
-GOOD = ("well", "running")  # words of a Cron: what waits is sent
+CRON_HISTORY = timedelta(days=5)
+GOOD_WORDS = ("well", "running")  # words of a Cron: what waits is sent
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
     "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
@@ -37,9 +37,9 @@ class Health:
 
         A start proves nothing: a pass that always crashes starts every minute.
         """
-        if self.oldest_due_age is None or self.oldest_due_age < STALE.total_seconds():
+        if self.oldest_due_age is None or self.oldest_due_age < CRON_OVERDUE_AFTER.total_seconds():
             return True
-        return self.last_pass_age is not None and self.last_pass_age < STALE.total_seconds()
+        return self.last_pass_age is not None and self.last_pass_age < CRON_OVERDUE_AFTER.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,14 @@ def cron(session: Session, now: datetime) -> Cron:
     if not read(session, now).is_well:
         late = "Deliveries are due, and no pass of cron has come to its end for a quarter of an hour."
         return Cron("late", f"{late} {words}", ADVICE["late"])
-    if ended and ended.finished_at and not running and now - ended.finished_at >= STALE:
+    if ended and ended.finished_at and not running and now - ended.finished_at >= CRON_OVERDUE_AFTER:
         return Cron("late", f"{words} Nothing has had to wait so far.", ADVICE["late"])
     return Cron("running" if running else "well", words)
 
 
 def came_steadily(connection: Connection, now: datetime) -> bool:
     """Whether passes have come without a long gap for five days, so that a clock has not jumped over them."""
-    ends = [now - number * LONGEST_GAP for number in range(STEADY_FOR // LONGEST_GAP + 1)]
+    ends = [now - number * LONGEST_GAP for number in range(CRON_HISTORY // LONGEST_GAP + 1)]
     spans = (Pass.started_at.between(begin, end) for end, begin in pairwise(ends))
     return all(connection.scalar(select(Pass.id).where(span).limit(1)) is not None for span in spans)
 
@@ -125,7 +125,7 @@ def _running(session: Session, now: datetime) -> Pass | None:
 
 def _at_work(running: Pass, now: datetime) -> str:
     since = clock.ago(running.started_at)
-    if now - running.started_at >= STALE:
+    if now - running.started_at >= CRON_OVERDUE_AFTER:
         return f"A pass began {since} and has not come to its end: it is still at work, or it was killed."
     return f"A pass is at work; it began {since}."
 

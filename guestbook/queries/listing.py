@@ -17,18 +17,18 @@ from guestbook.lib import ids
 from guestbook.lib.text import clean_line
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 
-LOOK = 5000  # rows that one page looks at
-LOOK_INSIDE = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
-COUNT = 10_000  # rows that are counted before it is "more than"
-LATELY = timedelta(days=7)  # in which failed ones are counted by webhook or source,
-FAILED = 500  # so many at the most: no index says whose they are, so each has to be looked up
+SCANNED_ROWS = 5000  # rows that one page looks at
+SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
+COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
+RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
+FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[M]):
+class RowPage(Generic[M]):
     """Some rows, newest first, and where the next page goes on."""
 
     rows: list[M]
@@ -146,7 +146,7 @@ class Lately:
 
 def deliveries(
     session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
-) -> Page[Delivery]:
+) -> RowPage[Delivery]:
     """Return a page of deliveries, without their payloads."""
     query = select(Delivery).where(wanted.fast()).options(defer(Delivery.payload))
     return _page(session, Delivery, query, wanted.slow(), before, limit)
@@ -154,11 +154,11 @@ def deliveries(
 
 def inbound_events(
     session: Session, wanted: InboundEvents, before: str | None = None, limit: int = 50
-) -> Page[InboundEvent]:
+) -> RowPage[InboundEvent]:
     """Return a page of inbound events, without their headers and payloads."""
     query = select(InboundEvent).where(wanted.fast())
     query = query.options(defer(InboundEvent.headers), defer(InboundEvent.payload))
-    look = LOOK_INSIDE if wanted.text else LOOK
+    look = SCANNED_PAYLOADS if wanted.text else SCANNED_ROWS
     return _page(session, InboundEvent, query, wanted.slow(), before, limit, look)
 
 
@@ -169,7 +169,7 @@ def comments(
     before: str | None = None,
     limit: int = 50,
     after: str | None = None,
-) -> Page[Comment]:
+) -> RowPage[Comment]:
     """Return a page of comments of that status, or of all, that have each of the words somewhere."""
     query = select(Comment).where(Comment.status == status) if status else select(Comment)
     if after:
@@ -198,18 +198,24 @@ def count(session: Session, wanted: Deliveries) -> int:
 
 def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
     """Return how many rows those are, at most one more than `COUNT`: by an index it takes a millisecond."""
-    some = select(model.id).where(condition).limit(COUNT + 1).subquery()
+    some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 
 def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
     """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
     owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
-    lately = (model.status == "failed") & (model.id >= ids.first_of(now - LATELY))
-    some = select(owner.label("owner")).where(lately).order_by(model.id.desc()).limit(FAILED + 1).subquery()
+    lately = (model.status == "failed") & (model.id >= ids.first_of(now - RECENT))
+    some = (
+        select(owner.label("owner"))
+        .where(lately)
+        .order_by(model.id.desc())
+        .limit(FAILED_LIMIT + 1)
+        .subquery()
+    )
     rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
     counts = {row.owner: row.many for row in rows}
-    return Lately(counts, cut_at=FAILED if sum(counts.values()) > FAILED else None)
+    return Lately(counts, cut_at=FAILED_LIMIT if sum(counts.values()) > FAILED_LIMIT else None)
 
 
 def _page(
@@ -220,12 +226,12 @@ def _page(
     before: str | None,
     limit: int,
     look: int | None = None,
-) -> Page[M]:
+) -> RowPage[M]:
     query = query.order_by(model.id.desc())
     if before:
         query = query.where(model.id < before)
     edge = (
-        session.scalar(query.with_only_columns(model.id).offset((look or LOOK) - 1).limit(1))
+        session.scalar(query.with_only_columns(model.id).offset((look or SCANNED_ROWS) - 1).limit(1))
         if slow
         else None
     )
@@ -233,8 +239,8 @@ def _page(
         query = query.where(model.id >= edge)
     rows = list(session.scalars(query.where(*slow).limit(limit + 1)))
     if len(rows) > limit:
-        return Page(rows[:limit], rows[limit - 1].id)
-    return Page(rows, edge, ids.moment_of(edge) if edge else None)
+        return RowPage(rows[:limit], rows[limit - 1].id)
+    return RowPage(rows, edge, ids.moment_of(edge) if edge else None)
 
 
 def _spellings(text: str) -> set[str]:

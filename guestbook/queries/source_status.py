@@ -12,11 +12,11 @@ from guestbook.storage import source_budget
 from guestbook.storage.models import InboundEvent, Source
 
 FULL = "Unproven events fill its {} MB. Until a pass makes room, {} is accepted."
-LATEST = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
+LATEST_EVENT = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SourceStatus:
     """How a source is doing. Counts end at `browse.COUNT` and one, which means more than that."""
 
     source: Source
@@ -26,22 +26,22 @@ class Standing:
     waiting: int
 
 
-def all_of(session: Session) -> list[Standing]:
+def all_of(session: Session) -> list[SourceStatus]:
     """Return how all sources are doing, the oldest first."""
     return [of(session, source) for source in session.scalars(select(Source).order_by(Source.id))]
 
 
-def of(session: Session, source: Source) -> Standing:
+def of(session: Session, source: Source) -> SourceStatus:
     """Return how one source is doing."""
     mine = InboundEvent.source_id == source.id
     newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
-    latest = session.scalars(newest.options(load_only(*LATEST))).first()
+    latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
     waiting = listing.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
     word, sentence = _words(source, latest, waiting)
     if source_budget.is_full(source) and waiting:
         still = "nothing more" if source.verify == "none" else "only what it has signed"
         sentence += f" {FULL.format(source.budget_mb, still)}"
-    return Standing(source, word, sentence, latest.received_at if latest else None, waiting)
+    return SourceStatus(source, word, sentence, latest.received_at if latest else None, waiting)
 
 
 def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[str, str]:
@@ -60,5 +60,5 @@ def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[s
 def _wait(waiting: int, for_what: str) -> str:
     if waiting <= 1:
         return f"One event waits {for_what}." if waiting else "Nothing waits."
-    many = f"{waiting:,}" if waiting <= listing.COUNT else f"More than {listing.COUNT:,}"
+    many = f"{waiting:,}" if waiting <= listing.COUNT_LIMIT else f"More than {listing.COUNT_LIMIT:,}"
     return f"{many} events wait {for_what}."

@@ -36,17 +36,17 @@ from guestbook.queries import listing
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
-from guestbook.storage.models.delivery import STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURS = 24  # bars of the last day; the last one is the hour that is not over yet
 DAYS = 30  # bars of the last month; the last one is today
-SETTLED = 31  # finished days that are kept ready
-PATIENCE = timedelta(days=5)  # with a day's retries; what waits longer waits for a disabled webhook
-KEEP = timedelta(days=400)
-LAST = 100  # attempts by which a webhook is judged
-WEBHOOKS = 50  # that the first page shows
-NEWS = 5  # comments and deliveries that it shows
+RECORDED_DAYS = 31  # finished days that are kept ready
+RECORD_AFTER = timedelta(days=5)  # with a day's retries; what waits longer waits for a disabled webhook
+KEEP_DAYS = timedelta(days=400)
+RATED_ATTEMPTS = 100  # attempts by which a webhook is judged
+SHOWN_WEBHOOKS = 50  # that the first page shows
+LATEST_ROWS = 5  # comments and deliveries that it shows
 
 Span = tuple[datetime, datetime]  # from the first moment to before the second
 
@@ -67,7 +67,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class WebhookActivity:
     """How a webhook did in its last attempts, and what waits for it: at most `browse.COUNT` and one."""
 
     webhook: Webhook
@@ -84,7 +84,7 @@ class Overview:
 
     hours: list[Bar]
     days: list[Bar]
-    webhooks: list[Doing]  # the oldest first
+    webhooks: list[WebhookActivity]  # the oldest first
     has_more: bool  # webhooks than those
     waiting: int
     failed: int
@@ -99,13 +99,13 @@ class Overview:
 
 def overview(session: Session, now: datetime) -> Overview:
     """Return all of it."""
-    webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(WEBHOOKS + 1)).all()
+    webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(SHOWN_WEBHOOKS + 1)).all()
     by_hour = hours(session, now)
     return Overview(
         hours=by_hour,
         days=days(session, now, by_hour),
-        webhooks=[_doing(session, webhook, now) for webhook in webhooks[:WEBHOOKS]],
-        has_more=len(webhooks) > WEBHOOKS,
+        webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
+        has_more=len(webhooks) > SHOWN_WEBHOOKS,
         waiting=listing.count_some(session, Delivery.status == "new", Delivery),
         failed=listing.count_some(session, Delivery.status == "failed", Delivery),
         held=listing.count_some(session, Comment.status == "held", Comment),
@@ -137,23 +137,25 @@ def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
     return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
 
 
-def settle(engine: Engine, settings: Settings, now: datetime) -> None:
+def record_days(engine: Engine, settings: Settings, now: datetime) -> None:
     """Keep the figures of days that are over, so that no page counts them again; forget those of long ago.
 
     A day is settled when none of its deliveries waits any more, or when all that could go out has gone. Who
     redelivers one of them later changes the truth of that day a little, and not its row: the chart shows how
     it went, and the list of deliveries how things are.
     """
-    midnights = [_midnight(now) - number * DAY for number in range(SETTLED, 0, -1)]
+    midnights = [_midnight(now) - number * DAY for number in range(RECORDED_DAYS, 0, -1)]
     with engine.connect() as connection:  # the look takes no write lock: most times there is nothing to keep
         kept = set(connection.scalars(select(Day.day).where(Day.day >= _name(midnights[0]))))
         open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
         bars = _count(connection, [(midnight, midnight + DAY) for midnight in open_])
-    patience = min(PATIENCE, timedelta(days=settings.keep_processed_days))  # then retention takes its rows
+    patience = min(
+        RECORD_AFTER, timedelta(days=settings.keep_processed_days)
+    )  # then retention takes its rows
     for bar in bars:
         if not bar.new or now - (bar.since + DAY) >= patience:
             _keep(engine, bar)
-    _forget(engine, _name(now - KEEP))
+    _forget(engine, _name(now - KEEP_DAYS))
 
 
 def _keep(engine: Engine, bar: Bar) -> None:
@@ -179,7 +181,7 @@ def _count(source: Session | Connection, spans: Sequence[Span]) -> list[Bar]:
         edges |= {f"since{place}": ids.first_of(since), f"until{place}": ids.first_of(until)}
     found = {(row.place, row.status): row.many for row in source.execute(_counts(len(spans)), edges)}
     return [
-        Bar(since, **{status: found[place, status] for status in STATUSES})
+        Bar(since, **{status: found[place, status] for status in QUEUE_STATUSES})
         for place, (since, _) in enumerate(spans)
     ]
 
@@ -202,44 +204,46 @@ def _counts(spans: int) -> CompoundSelect[int, str, int]:
                 Delivery.id < bindparam(f"until{place}"),
             )
             for place in range(spans)
-            for status in STATUSES
+            for status in QUEUE_STATUSES
         )
     )
 
 
-def _doing(session: Session, webhook: Webhook, now: datetime) -> Doing:
+def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActivity:
     mine = Delivery.webhook_id == webhook.id
     waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
-    some = waiting.limit(listing.COUNT + 1).subquery()
+    some = waiting.limit(listing.COUNT_LIMIT + 1).subquery()
     row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
     # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
     last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))
     times = [attempt.milliseconds for attempt in last]
     successes = sum(attempt.error is None for attempt in last)
-    return Doing(webhook, len(last), successes, round(median(times)) if times else None, *row)
+    return WebhookActivity(webhook, len(last), successes, round(median(times)) if times else None, *row)
 
 
 def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[int, str | None]]:
     """Return the last attempts among those made for the newest of these deliveries."""
-    newest = select(Delivery.id).where(condition).order_by(Delivery.id.desc()).limit(LAST).subquery()
+    newest = (
+        select(Delivery.id).where(condition).order_by(Delivery.id.desc()).limit(RATED_ATTEMPTS).subquery()
+    )
     query = select(Attempt.milliseconds, Attempt.error).join(newest, Attempt.delivery_id == newest.c.id)
-    return session.execute(query.order_by(Attempt.started_at.desc()).limit(LAST)).all()
+    return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()
 
 
 def _newest(session: Session) -> list[Comment]:
     query = select(Comment).where(Comment.status == "published").order_by(Comment.id.desc())
-    return list(session.scalars(query.limit(NEWS)))
+    return list(session.scalars(query.limit(LATEST_ROWS)))
 
 
 def _given_up(session: Session) -> list[tuple[Delivery, str]]:
     query = select(Delivery, Webhook.name).join(Webhook, Delivery.webhook_id == Webhook.id)
     query = query.where(Delivery.status == "failed").options(defer(Delivery.payload))
-    rows = session.execute(query.order_by(Delivery.finished_at.desc()).limit(NEWS))
+    rows = session.execute(query.order_by(Delivery.finished_at.desc()).limit(LATEST_ROWS))
     return [(row[0], row[1]) for row in rows]
 
 
 def _sum(since: datetime, bars: Sequence[Bar]) -> Bar:
-    return Bar(since, **{status: sum(getattr(bar, status) for bar in bars) for status in STATUSES})
+    return Bar(since, **{status: sum(getattr(bar, status) for bar in bars) for status in QUEUE_STATUSES})
 
 
 def _kept(row: Day, midnight: datetime) -> Bar:

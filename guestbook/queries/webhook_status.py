@@ -13,7 +13,7 @@ from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WebhookStatus:
     """How a webhook is doing. Counts end at `browse.COUNT` and one, which means more than that."""
 
     webhook: Webhook
@@ -22,19 +22,19 @@ class Standing:
     waiting: int
 
 
-def all_of(session: Session, now: datetime) -> list[Standing]:
+def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
     """Return how all webhooks are doing, the oldest first."""
     first_due = {row.id: row.due_at for row in session.execute(select(Webhook.id, FIRST_DUE.label("due_at")))}
     return [
-        _standing(session, webhook, now, first_due.get(webhook.id))
+        _status(session, webhook, now, first_due.get(webhook.id))
         for webhook in session.scalars(select(Webhook).order_by(Webhook.id))
     ]
 
 
-def of(session: Session, webhook: Webhook, now: datetime) -> Standing:
+def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
     """Return how one webhook is doing."""
     first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
-    return _standing(session, webhook, now, first_due)
+    return _status(session, webhook, now, first_due)
 
 
 def word(webhook: Webhook, now: datetime) -> str:
@@ -70,17 +70,17 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
     return None
 
 
-def _standing(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> Standing:
+def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
     waiting = listing.count_some(session, mine, Delivery)
     if webhook.disabled_at:
-        return Standing(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
+        return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
     if _is_paused(webhook, now):
-        return Standing(webhook, "paused", _why_paused(webhook, waiting), waiting)
+        return WebhookStatus(webhook, "paused", _why_paused(webhook, waiting), waiting)
     if webhook.failing_since:
-        return Standing(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
+        return WebhookStatus(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
     waits = "nothing waits for it" if not waiting else _wait(waiting, "to be sent")
-    return Standing(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
+    return WebhookStatus(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
 
 
 def _is_paused(webhook: Webhook, now: datetime) -> bool:
@@ -125,7 +125,7 @@ def _no_success(webhook: Webhook) -> str:
 def _wait(waiting: int, for_what: str) -> str:
     if waiting == 1:
         return f"one delivery waits {for_what}"
-    many = f"{waiting:,}" if waiting <= listing.COUNT else f"more than {listing.COUNT:,}"
+    many = f"{waiting:,}" if waiting <= listing.COUNT_LIMIT else f"more than {listing.COUNT_LIMIT:,}"
     return f"{many} deliveries wait {for_what}"
 
 

@@ -11,7 +11,7 @@ from guestbook.settings.environment import SettingsError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-PLAIN = re.compile(r"sqlite:///([0-9A-Za-z_./ +-]+)")  # nothing in it has a meaning in a URL
+PLAIN_SQLITE = re.compile(r"sqlite:///([0-9A-Za-z_./ +-]+)")  # nothing in it has a meaning in a URL
 EXTRAS = {  # by driver, what pip must install
     "sqlite": "",
     "postgresql+psycopg": "postgres",
@@ -26,7 +26,7 @@ def parse(text: str) -> str:
 
     Raises ValueError, with a text that never quotes a password.
     """
-    if PLAIN.fullmatch(text):
+    if PLAIN_SQLITE.fullmatch(text):
         return text
     url = _parts(text)
     if url.drivername not in EXTRAS:
@@ -44,7 +44,7 @@ def parse(text: str) -> str:
 def of_file(path: Path) -> str:
     """Return the URL of an SQLite file; characters with a meaning in URLs are escaped."""
     plain = f"sqlite:///{path}"
-    if PLAIN.fullmatch(plain):
+    if PLAIN_SQLITE.fullmatch(plain):
         return plain
     from sqlalchemy import URL
 
@@ -53,7 +53,7 @@ def of_file(path: Path) -> str:
 
 def plain_path(url: str) -> str | None:
     """Return the path of an SQLite file that is opened without options; None for any other database."""
-    plain = PLAIN.fullmatch(url)
+    plain = PLAIN_SQLITE.fullmatch(url)
     return plain[1] if plain else None
 
 

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 MOST_STEPS = 50  # of the retry schedule
 LONGEST_STEP = 30 * 86400  # seconds
 NO_BLANKS = re.compile(r"[\x21-\x7e]+")
-NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+SECONDS_TEXT = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 
 Network = IPv4Network | IPv6Network
 
@@ -74,7 +74,7 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     """Return a parser of seconds within limits."""
 
     def parse(text: str) -> float:
-        if not (NUMBER.fullmatch(text) and low <= float(text) <= high):
+        if not (SECONDS_TEXT.fullmatch(text) and low <= float(text) <= high):
             raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")
         return float(text)
 
@@ -84,7 +84,7 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
 def schedule(text: str) -> tuple[float, ...]:
     """Seconds with commas between them."""
     steps = [step.strip() for step in text.split(",")]
-    good = [NUMBER.fullmatch(step) and float(step) <= LONGEST_STEP for step in steps]
+    good = [SECONDS_TEXT.fullmatch(step) and float(step) <= LONGEST_STEP for step in steps]
     if len(steps) > MOST_STEPS or not all(good):
         raise ValueError(
             f"it must be 1 to {MOST_STEPS} numbers of seconds up to {LONGEST_STEP}, with commas between them"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_request_context
@@ -18,22 +17,23 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook.lib import unit_of_work
 from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import added_columns, database_errors, engine_setup, file_identity
+from guestbook.storage import SCHEMA, added_columns, database_errors, engine_setup, file_identity
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.engine_setup import Waits
 from guestbook.storage.file_identity import FileReplaced
 
-SCHEMA = Path(__file__).parents[1] / "schema.sql"
-QUEUES = ("deliveries", "inbound_events")
+QUEUE_TABLES = ("deliveries", "inbound_events")
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
-TIDY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
+AUTOVACUUM = (
+    "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
+)
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
-TIMES = 3  # that what had to yield to another transaction is done again
-YIELDED = ("40P01", "40001", 1213)  # a deadlock: PostgreSQL's and MariaDB's codes
-LASTING = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # what no repetition changes
-PATIENCE = 10.0  # seconds for a transaction that lost against another, or whose connection broke
+DEADLOCK_RETRIES = 3  # that what had to yield to another transaction is done again
+DEADLOCK_CODES = ("40P01", "40001", 1213)  # a deadlock: PostgreSQL's and MariaDB's codes
+PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # what no repetition changes
+RETRY_FOR = 10.0  # seconds for a transaction that lost against another, or whose connection broke
 
 
 T = TypeVar("T")
@@ -106,8 +106,8 @@ def create_tables(engine: Engine) -> None:
         for statement in (*added_columns.statements(connection, tables), *indexes):
             connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
-            for table in QUEUES:
-                connection.exec_driver_sql(f"ALTER TABLE {table} SET ({TIDY})")
+            for table in QUEUE_TABLES:
+                connection.exec_driver_sql(f"ALTER TABLE {table} SET ({AUTOVACUUM})")
 
 
 @contextmanager
@@ -140,38 +140,38 @@ def statements(sql: str) -> list[str]:
     return [part.strip() for part in bare.split(";") if part.strip()]
 
 
-def had_to_yield(error: SQLAlchemyError) -> bool:
+def was_deadlock(error: SQLAlchemyError) -> bool:
     """Whether two transactions waited for each other and the server ended this one: done again, it works."""
     said = getattr(error, "orig", None)
     code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
-    return code in YIELDED
+    return code in DEADLOCK_CODES
 
 
-def again(do: Callable[[], T]) -> T:
+def retry_on_deadlock(do: Callable[[], T]) -> T:
     """Do what uses the session, and once more for each time that it had to yield, three times at the most."""
-    for _ in range(TIMES):
+    for _ in range(DEADLOCK_RETRIES):
         try:
             return unit_of_work.complete(do)
         except SQLAlchemyError as error:
-            if not had_to_yield(error):
+            if not was_deadlock(error):
                 raise
             end(db.session())
             time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
     return unit_of_work.complete(do)
 
 
-def insist(engine: Engine, do: Callable[[Connection], T]) -> T:
+def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     """Do it in a write transaction, and again when another had to win or the connection broke.
 
     A commit that the server made and could not confirm is done again too, so whatever it does must be safe to
     repeat. Gives up after ten seconds.
     """
-    give_up, wait = time.monotonic() + PATIENCE, 0.02
+    give_up, wait = time.monotonic() + RETRY_FOR, 0.02
     while True:
         try:
             return unit_of_work.complete(lambda: _once(engine, do))
         except DBAPIError as error:
-            if database_errors.fault_of(error) in LASTING or time.monotonic() + wait > give_up:
+            if database_errors.fault_of(error) in PERMANENT_FAULTS or time.monotonic() + wait > give_up:
                 raise
             time.sleep(wait)
             wait = min(2 * wait, 1.0)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-TABLES = {"comments", "webhooks", "deliveries"}  # what a whole book has
-DESCRIPTORS = Path("/proc/self/fd")  # Linux's; elsewhere a replaced file has to wait for a restart
+REQUIRED_TABLES = {"comments", "webhooks", "deliveries"}  # what a whole book has
+OPEN_FILES = Path("/proc/self/fd")  # Linux's; elsewhere a replaced file has to wait for a restart
 
 Identity = tuple[int, int]  # device and inode
 
@@ -124,7 +124,7 @@ def _of(found: os.stat_result) -> Identity:
 
 def _is_deleted(identity: Identity | None) -> bool:
     """Whether this process has a file open that has no name any more."""
-    for descriptor in DESCRIPTORS.glob("*"):
+    for descriptor in OPEN_FILES.glob("*"):
         with suppress(OSError):
             found = descriptor.stat()
             if _of(found) == identity:
@@ -143,7 +143,7 @@ def _check_whole(path: Path) -> None:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     except sqlite3.Error as error:
         raise FileReplaced(f"{path} was replaced: {error}") from error
-    if pages * size > path.stat().st_size or not tables >= TABLES:
+    if pages * size > path.stat().st_size or not tables >= REQUIRED_TABLES:
         raise FileReplaced(f"{path} was replaced by a file that is no whole guestbook")
 
 

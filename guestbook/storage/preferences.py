@@ -17,8 +17,8 @@ THEMES = ("auto", "light", "dark")
 YES_OR_NO = {"yes": True, "no": False}
 TITLE_LIMIT = 80  # characters
 WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
-PER_PAGE = range(1, 101)
-RATE = range(1, 10_001)
+PER_PAGE_RANGE = range(1, 101)
+RATE_RANGE = range(1, 10_001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Preferences:
     rate: int = 20  # comments that one network may write in ten minutes
 
 
-NAMES = tuple(field.name for field in fields(Preferences))
+PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
 STORED = select(SETTINGS.c.name, SETTINGS.c.value).where(
-    SETTINGS.c.name.in_([literal_column(f"'{name}'") for name in NAMES])
+    SETTINGS.c.name.in_([literal_column(f"'{name}'") for name in PREFERENCE_NAMES])
 )
 
 
@@ -61,7 +61,7 @@ def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
 
 def typed(kept: Preferences) -> dict[str, str]:
     """Return them as a form shows them and sends them back."""
-    return {name: _text(getattr(kept, name)) for name in NAMES}
+    return {name: _text(getattr(kept, name)) for name in PREFERENCE_NAMES}
 
 
 def save(session: Session, changes: Mapping[str, str]) -> None:
@@ -94,9 +94,9 @@ def _parse(name: str, value: str) -> str | int | bool:
     if name in ("welcome", "prompt"):
         return _words(value)
     if name == "per_page":
-        return _number(value, PER_PAGE)
+        return _number(value, PER_PAGE_RANGE)
     if name == "rate":
-        return _number(value, RATE)
+        return _number(value, RATE_RANGE)
     if name == "moderation":
         return _choice(value, MODERATION)
     if name == "theme":

@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, 
 
 from guestbook.storage import database
 from guestbook.storage.models import INBOUND, SOURCES, Source
-from guestbook.storage.models.delivery import STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 MEGABYTE = 1_000_000  # bytes
 PER_EVENT = 1000  # bytes of a row besides its body and its headers
 DROPPED_AT_ONCE = 500  # events, to make room for one
 FREED_SHARE = 20  # one part in so many of a budget is freed in addition, or each request would drop some
-FINAL = tuple(status for status in STATUSES if status != "new")
+FINAL = tuple(status for status in QUEUE_STATUSES if status != "new")
 
 
 def size_of(headers: str, payload: str) -> int:
@@ -80,7 +80,7 @@ def recount(engine: Engine) -> None:
 
 def _sum(source_id: str | ColumnElement[str]) -> Select[tuple[int]]:
     rows = INBOUND.c
-    mine = rows.source_id == source_id, rows.status.in_(STATUSES), rows.unproven_bytes > 0
+    mine = rows.source_id == source_id, rows.status.in_(QUEUE_STATUSES), rows.unproven_bytes > 0
     return select(func.coalesce(func.sum(rows.unproven_bytes), 0)).where(*mine)
 
 

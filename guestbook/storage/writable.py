@@ -11,9 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import ids
 from guestbook.storage import database, database_errors, sqlite_setup
 
-ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
-BYTES = 100_000  # what SQLite is given; with a cache of one page it must write most of that before a commit
-CACHE = -2000  # KiB, SQLite's default
+TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
+TEST_BYTES = (
+    100_000  # what SQLite is given; with a cache of one page it must write most of that before a commit
+)
+CACHE_KIB = -2000  # KiB, SQLite's default
 
 
 def why_not(engine: Engine) -> str | None:
@@ -23,9 +25,9 @@ def why_not(engine: Engine) -> str | None:
     """
     try:
         with database.write(engine, lock_wait=0.0) as connection:
-            size = BYTES if engine.dialect.name == "sqlite" else 1
+            size = TEST_BYTES if engine.dialect.name == "sqlite" else 1
             with _small_cache(connection):
-                connection.execute(ROW, {"name": f"try {ids.new()}", "value": "x" * size})
+                connection.execute(TEST_ROW, {"name": f"try {ids.new()}", "value": "x" * size})
                 connection.rollback()
     except DBAPIError as error:
         busy = isinstance(error.orig, sqlite3.Error) and sqlite_setup.is_locked(error.orig)
@@ -45,4 +47,4 @@ def _small_cache(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        raw.execute(f"PRAGMA cache_size = {CACHE}")
+        raw.execute(f"PRAGMA cache_size = {CACHE_KIB}")

@@ -1,28 +1,28 @@
-"""One request to a stranger's URL, safely: judged addresses, one deadline, bounded bytes, no surprises."""
+"""One request to a stranger's URL, safely: checked addresses, one deadline, few bytes, no redirects."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from requests import RequestException
-from urllib3 import HTTPConnectionPool, Timeout
+from requests import RequestException, Session
+from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, socket_budget, tcp_connect
-from guestbook.transport.adapter import Adapter, Post
-from guestbook.transport.address_policy import Judge
+from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTarget
+from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
-from guestbook.transport.failure import SENTENCES, TransportError
-from guestbook.transport.response_reader import BODY_LIMIT, Response
+from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
+from guestbook.transport.response_reader import ANSWER_BODY_LIMIT, Response
 from guestbook.transport.url_checks import check_headers, check_url
 
 __all__ = [
-    "BODY_LIMIT",
-    "SENTENCES",
-    "Answer",
+    "ANSWER_BODY_LIMIT",
+    "FAILURE_SENTENCES",
+    "ReceiverAnswer",
     "Transport",
     "TransportError",
     "check_destination",
@@ -31,28 +31,22 @@ __all__ = [
     "private_address_warning",
 ]
 
-METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
-TARGETS = 256  # URLs whose way is remembered
-OURS = frozenset(("host", "content-length", "transfer-encoding", "connection"))  # frame the request
+METHOD_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
+TARGETS_KEPT = 256  # URLs
+FRAMING_HEADERS = frozenset(
+    ("host", "content-length", "transfer-encoding", "connection")
+)  # frame the request
 NO_TIMEOUT: Any = Timeout(None)  # of urllib3's: the budget has the only one
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a receiver answered."""
+class ReceiverAnswer:
+    """The answer of a receiver."""
 
     status: int
     headers: Mapping[str, str]  # as received, at most 16 KiB, looked up in any case
     body: bytes  # at most BODY_LIMIT, not decompressed
     note: str | None  # why the body ends early: body_cut (too much), body_timeout, body_broken
-
-
-class Target(NamedTuple):
-    """A URL taken apart, once."""
-
-    pool: HTTPConnectionPool
-    host: str  # for the Host header
-    line: str  # what stands in the request line
 
 
 class Transport:
@@ -69,27 +63,31 @@ class Transport:
     ) -> None:
         tcp_connect.limit_resolver()
         self._timeout = timeout
-        self._judge = Judge(allow_networks)
+        self._policy = AddressPolicy(allow_networks)
         self._proxied = proxy is not None
         self._require_https = require_https
-        self._adapter = Adapter(proxy, ca_file)
-        self._targets: dict[str, Target] = {}
+        self._adapter = GuardedAdapter(proxy, ca_file)
+        self._session = Session()
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
+        self._targets: dict[str, RequestTarget] = {}
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
         """Send one POST with these headers plus Host and Content-Length; raises TransportError."""
         return self.send("POST", url, headers, body)
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
-        attempt = socket_budget.Budget(self._timeout, self._judge)
+        attempt = socket_budget.AttemptBudget(self._timeout, self._policy)
         token = socket_budget.current.set(attempt)
         try:
             response = self._send(method, self._targets.get(url) or self._target(url), headers, body)
             try:
                 content, note = response.read_body()
             finally:
-                response.settle()
-        except (RequestException, HTTPError):  # our own errors are not of theirs: the pool was closed
+                response.release()
+        except (RequestException, HTTPError):  # never our own errors: the pool was closed
             raise attempt.error("closed") from None
         except (MemoryError, TransportError) as error:
             failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
@@ -98,10 +96,10 @@ class Transport:
             raise failure from None
         finally:
             socket_budget.current.reset(token)
-        return Answer(response.status, response.fields, content, note)
+        return ReceiverAnswer(response.status, response.fields, content, note)
 
     def limit(self, *, connections: int, lookups: int | None = None) -> None:
-        """Keep no more idle connections, and look no more names up at once, than so many."""
+        """Keep at most so many idle connections, and make at most so many look-ups at once."""
         self._adapter.idle.limit(connections)
         if lookups is not None:
             dns_lookup.shared.limit(lookups)
@@ -110,20 +108,21 @@ class Transport:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""
         while self._targets:
             self._targets.popitem()[1].pool.close()
-        self._adapter.close()
+        self._session.close()
 
-    def _send(self, method: str, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
-        if not METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
+    def _send(self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes) -> Response:
+        if not METHOD_NAME.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
             raise TransportError("bad_method")
-        if not OURS.isdisjoint([name.lower() for name in headers]):
+        if not FRAMING_HEADERS.isdisjoint([name.lower() for name in headers]):
             raise TransportError("bad_header")
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        request = Post(target.pool, method, target.line, complete, body)
-        return cast(Response, self._adapter.send(request, stream=True, timeout=NO_TIMEOUT).raw)
+        request = ReadyRequest(target, method, complete, body)
+        options: dict[str, Any] = {"stream": True, "timeout": NO_TIMEOUT, "allow_redirects": False}
+        return cast(Response, self._session.send(request, **options, proxies={}).raw)
 
-    def _target(self, url: str) -> Target:
+    def _target(self, url: str) -> RequestTarget:
         try:
-            allowed = self._judge.allow_networks
+            allowed = self._policy.allow_networks
             normal = check_url(url, require_https=self._require_https, allow_networks=allowed)
         except ValueError as error:
             raise TransportError("bad_url", str(error)) from None
@@ -132,8 +131,8 @@ class Transport:
         host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
         forwarded = self._proxied and parts.scheme == "http"
         line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
-        target = Target(self._adapter.pool_for(parts.scheme, host, port), parts.netloc, line)
-        while len(self._targets) >= TARGETS:
+        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), normal, parts.netloc, line)
+        while len(self._targets) >= TARGETS_KEPT:
             self._targets.pop(next(iter(self._targets)), None)
         self._targets[url] = target
         return target

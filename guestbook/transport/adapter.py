@@ -1,9 +1,13 @@
-"""Our HTTPAdapter: requests' hooks without what reads the environment or asks anew for each request."""
+"""The HTTPAdapter mounted on our session: a shell around the pools in connections.py, which do the work.
+
+It overrides the methods that requests documents for subclasses, so that neither the environment nor a
+request changes where and how we connect.
+"""
 
 import os
 import ssl
 import threading
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import requests
 from certifi import where
@@ -12,43 +16,57 @@ from urllib3 import HTTPConnectionPool, ProxyManager
 
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool, ProxiedPool, ProxiedTLSPool
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
-from guestbook.transport.idle_connections import Idle
+from guestbook.transport.idle_connections import IdleConnections
 from guestbook.transport.response_reader import Response
 from guestbook.transport.socket_budget import BudgetTLSSocket
 
-HOSTS = 128  # hosts whose idle connections are kept
-IDLE = 64  # idle connections that are kept for each
+HOSTS_KEPT = 128  # hosts whose idle connections are kept
+IDLE_PER_HOST = 64  # idle connections that are kept for each
 
 
-class Post(requests.PreparedRequest):
-    """A request made by hand: to let Session.prepare make it costs more than to send it."""
+class RequestTarget(NamedTuple):
+    """A URL taken apart, once."""
 
-    def __init__(
-        self, pool: HTTPConnectionPool, method: str, target: str, headers: dict[str, str], body: bytes
-    ) -> None:
-        self.pool = pool
+    pool: HTTPConnectionPool
+    url: str
+    host: str  # for the Host header
+    line: str  # the target in the request line
+
+
+class ReadyRequest(requests.PreparedRequest):
+    """A request ready to send: preparing it with requests would cost more than sending it."""
+
+    def __init__(self, target: RequestTarget, method: str, headers: dict[str, str], body: bytes) -> None:
+        self.target = target
         self.method = method
-        self.url = target  # as it stands in the request line
-        self.headers = cast(Any, headers)  # requests asks only whether Content-Length is among them
+        self.url = target.url
+        self.headers = cast(Any, headers)  # requests only looks for Content-Length in them
         self.body = body
+        self.hooks = cast(Any, None)
 
 
-class Received(requests.Response):
-    """An answer without the cookie jar, the history and the encoding that nobody asks for."""
+class UnreadResponse(requests.Response):
+    """An answer whose cookies, encoding and redirects requests leaves alone."""
 
     def __init__(self, raw: Response) -> None:
         self.raw: Response = raw
+        self.history = []
+
+    @property
+    def is_redirect(self) -> bool:
+        """Never: redirects are not followed."""
+        return False
 
 
-class Adapter(HTTPAdapter):
-    """Leads each request to its pool and asks nothing else of requests."""
+class GuardedAdapter(HTTPAdapter):
+    """Leads each request to its pool."""
 
     def __init__(self, proxy: str | None, ca_file: str | None) -> None:
         self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
-        self.idle = Idle()
-        super().__init__(pool_connections=HOSTS, pool_maxsize=IDLE)
+        self.idle = IdleConnections()
+        super().__init__(pool_connections=HOSTS_KEPT, pool_maxsize=IDLE_PER_HOST)
         self.poolmanager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
         self._manager = self._proxied(proxy) if proxy else self.poolmanager
 
@@ -60,26 +78,26 @@ class Adapter(HTTPAdapter):
         return cast(HTTPConnectionPool, pool)
 
     def tls_context(self) -> ssl.SSLContext:
-        """Return the one context of all connections: a pass over HTTP alone never loads its CAs."""
+        """Return the context of all connections; made late, because loading the authorities takes long."""
         with self._lock:
             if self._context is None:
                 self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> HTTPConnectionPool:
-        """Return the pool that the request brings along."""
-        return cast(Post, request).pool
+        """Return the pool of the request."""
+        return cast(ReadyRequest, request).target.pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the one TLS context checks certificates."""
+        """Do nothing: the TLS context checks certificates."""
 
     def request_url(self, request: Any, *_: Any, **__: Any) -> str:
-        """Return what stands in the request line."""
-        return cast(str, request.url)
+        """Return the target for the request line."""
+        return cast(ReadyRequest, request).target.line
 
     def build_response(self, _: Any, resp: Any) -> requests.Response:
-        """Wrap the answer without reading, decoding or collecting cookies."""
-        return Received(resp)
+        """Wrap the answer, unread."""
+        return UnreadResponse(resp)
 
     def _proxied(self, proxy: str) -> ProxyManager:
         options = {"proxy_ssl_context": self.tls_context()} if proxy.lower().startswith("https") else {}

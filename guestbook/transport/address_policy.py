@@ -1,4 +1,4 @@
-"""The judge of IP addresses: which ones a stranger's URL may make us connect to."""
+"""The IP addresses that a stranger's URL may make us connect to."""
 
 import socket
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from guestbook.transport.failure import LOCAL_ERRORS
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# IANA IPv4 special-purpose registry (RFC 6890) and what else is not a public host.
+# IANA's IPv4 special-purpose registry (RFC 6890), and other addresses that are no public host.
 REFUSED_V4 = tuple(
     IPv4Network(network)
     for network in (
@@ -48,14 +48,14 @@ REFUSED_V6 = tuple(
     )
 )
 
-# IPv6 addresses whose last 32 bits are the IPv4 address that is really reached.
+# The last 32 bits of these IPv6 addresses are the IPv4 address that a connection really reaches.
 WRAPPED_V4 = (
     IPv6Network("::ffff:0:0/96"),  # IPv4-mapped, RFC 4291
     IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052
 )
 
 
-class Judge:
+class AddressPolicy:
     """Admits public addresses, and private ones of the networks that the operator allows."""
 
     def __init__(self, allow_networks: Sequence[Network] = ()) -> None:
@@ -74,7 +74,7 @@ class Judge:
         )
 
     def may_allow(self, host: str) -> bool:
-        """Whether the operator allows the network of this host, as far as that is known before a look-up."""
+        """Whether the operator may allow the network of this host: a name is not looked up yet."""
         try:
             return self.allows(host)
         except ValueError:  # a name
@@ -99,8 +99,8 @@ def is_own(address: Address) -> bool:
     """Whether the address is this host's.
 
     A datagram socket that is connected to one of the host's addresses gets that same address as its source.
-    Nothing is sent; and unlike a list of interfaces this needs no privileges and is never out of date.
-    Raises OSError when this host has no socket left to ask with.
+    Nothing is sent. Unlike a list of interfaces, this needs no privileges and is never out of date.
+    Raises OSError when this host has no socket left.
     """
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     try:

@@ -1,4 +1,4 @@
-"""Our connections and pools: urllib3's, except that they judge addresses, have a budget and send once."""
+"""Our connections and pools: urllib3's, except that they check addresses, have a budget and send once."""
 
 import contextlib
 import re
@@ -17,8 +17,8 @@ TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d+)")
 HEADER_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*\r\n)*")  # RFC 9110 section 5
 
 
-class _Exchanging:
-    """What our connections do over HTTP and HTTPS alike."""
+class _ExchangeMixin:
+    """The part that HTTP and HTTPS connections share."""
 
     sock: Any
 
@@ -39,8 +39,8 @@ class _Exchanging:
             raise attempt.error("connection_lost", error.strerror or "") from None
 
 
-class _Handshaking:
-    """What our connections do over HTTPS, through a proxy or not."""
+class _HandshakeMixin:
+    """The part that HTTPS connections share, through a proxy or not."""
 
     def connect(self: Any) -> None:
         """Connect and shake hands; raises TransportError."""
@@ -55,32 +55,32 @@ class _Handshaking:
             raise _tls_failed(error.strerror or "connection lost") from None
 
 
-class GuardedConnection(_Exchanging, HTTPConnection):
-    """A connection to an address that was judged; `host` stays the name."""
+class GuardedConnection(_ExchangeMixin, HTTPConnection):
+    """A connection to an address that was checked; `host` stays the name."""
 
     def _new_conn(self) -> socket.socket:
-        return tcp_connect.dial(self.host, self.port)
+        return tcp_connect.connect(self.host, self.port)
 
 
-class GuardedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
+class GuardedTLSConnection(_ExchangeMixin, _HandshakeMixin, HTTPSConnection):
     """The same over TLS: SNI and the certificate are about the name."""
 
     def _new_conn(self) -> socket.socket:
-        return tcp_connect.dial(self.host, self.port)
+        return tcp_connect.connect(self.host, self.port)
 
 
-class ProxiedConnection(_Exchanging, HTTPConnection):
-    """A connection to the operator's proxy, which resolves the names: there is nothing to judge."""
+class ProxiedConnection(_ExchangeMixin, HTTPConnection):
+    """A connection to the operator's proxy, which resolves the names: there is no address to check."""
 
     def _new_conn(self) -> socket.socket:
-        return tcp_connect.dial_proxy(self.host, self.port)
+        return tcp_connect.connect_to_proxy(self.host, self.port)
 
 
-class ProxiedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
+class ProxiedTLSConnection(_ExchangeMixin, _HandshakeMixin, HTTPSConnection):
     """A tunnel through the proxy: SNI and the certificate are about the receiver's name."""
 
     def _new_conn(self) -> socket.socket:
-        return tcp_connect.dial_proxy(self.host, self.port)
+        return tcp_connect.connect_to_proxy(self.host, self.port)
 
     def _tunnel(self) -> None:
         attempt = socket_budget.current.get()
@@ -91,16 +91,16 @@ class ProxiedTLSConnection(_Exchanging, _Handshaking, HTTPSConnection):
             reason = "proxy_failed" if not status or status[1] == "407" else "proxy_gave_up"
             reason = "proxy_refused" if status and status[1] == "403" else reason
             raise TransportError(reason, f"it answered {status[1]}" if status else "") from None
-        except TransportError:  # it may wait in vain for the receiver
+        except TransportError:  # perhaps the receiver does not answer it
             raise TransportError("proxy_gave_up", "it did not answer in time") from None
-        except Exception:  # what it answered was not HTTP
+        except Exception:  # its answer was not HTTP
             raise TransportError("proxy_failed") from None
         attempt.sent = False  # CONNECT is not yet the request
         attempt.stage = socket_budget.HANDSHAKING
 
 
-class _Posting:
-    """What our pools do over HTTP and HTTPS alike."""
+class _PoolMixin:
+    """The part that HTTP and HTTPS pools share."""
 
     def urlopen(
         self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
@@ -131,15 +131,15 @@ class _Posting:
             self.idle.take(connection)
 
 
-class _Proxied(_Posting):
-    """What the pools of ways through a proxy do besides."""
+class _ProxiedPoolMixin(_PoolMixin):
+    """The part that pools through a proxy share."""
 
     def urlopen(
         self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
     ) -> Any:
-        """A proxy that sees the request wants its own headers in it."""
+        """Add the proxy's own headers to a request that it can see."""
         extra = {} if self.tunnels else self.proxy_headers
-        return _Posting.urlopen(self, method, url, body, {**headers, **extra})
+        return _PoolMixin.urlopen(self, method, url, body, {**headers, **extra})
 
     def open(self: Any, connection: Any) -> None:
         """Make the connection, and the tunnel that HTTPS needs."""
@@ -154,25 +154,25 @@ class _Proxied(_Posting):
         return (self.host, self.port) != (self.proxy.host, self.proxy.port)
 
 
-class GuardedPool(_Posting, HTTPConnectionPool):
+class GuardedPool(_PoolMixin, HTTPConnectionPool):
     """Connections to one host over HTTP."""
 
     ConnectionCls = GuardedConnection
 
 
-class GuardedTLSPool(_Posting, HTTPSConnectionPool):
+class GuardedTLSPool(_PoolMixin, HTTPSConnectionPool):
     """Connections to one host over HTTPS."""
 
     ConnectionCls = GuardedTLSConnection
 
 
-class ProxiedPool(_Proxied, HTTPConnectionPool):
+class ProxiedPool(_ProxiedPoolMixin, HTTPConnectionPool):
     """Connections to the proxy for all hosts over HTTP."""
 
     ConnectionCls = ProxiedConnection
 
 
-class ProxiedTLSPool(_Proxied, HTTPSConnectionPool):
+class ProxiedTLSPool(_ProxiedPoolMixin, HTTPSConnectionPool):
     """Tunnels through the proxy to one host over HTTPS."""
 
     ConnectionCls = ProxiedTLSConnection

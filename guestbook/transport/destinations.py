@@ -1,4 +1,4 @@
-"""Whether a URL may be a webhook's: commands, pages and the API ask here, and what sends judges alike."""
+"""Whether a webhook may have this URL. Commands, pages and the API check it here; sending checks it again."""
 
 import socket
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 from guestbook.transport import dns_lookup
-from guestbook.transport.address_policy import Address, Judge, Network, unwrap
+from guestbook.transport.address_policy import Address, AddressPolicy, Network, unwrap
 from guestbook.transport.url_checks import check_url
 
-SECONDS = 2.0  # for a look-up that only warns
+LOOKUP_SECONDS = 2.0  # for a look-up that only warns
 
 PRIVATE = (
     "{shown} is a private or reserved address, so nothing would be sent there. "
@@ -27,8 +27,8 @@ def check_destination(
     """Return the URL in its normal form; raises ValueError with a sentence when nothing may be sent there."""
     normal = check_url(url, require_https=require_https, allow_networks=allow_networks)
     address = literal(urlsplit(normal).hostname or "")
-    if address and not Judge(allow_networks).admits(str(address)):
-        raise ValueError(_said(PRIVATE, address))
+    if address and not AddressPolicy(allow_networks).admits(str(address)):
+        raise ValueError(_sentence(PRIVATE, address))
     return normal
 
 
@@ -40,10 +40,10 @@ def private_address_warning(url: str, allow_networks: Sequence[Network] = ()) ->
     host = urlsplit(url).hostname or ""
     if literal(host):
         return None
-    judge = Judge(allow_networks)
+    policy = AddressPolicy(allow_networks)
     for found in _look_up(host):
-        if not judge.admits(found):
-            return _said(LEADS_TO_PRIVATE, literal(found), host=host)
+        if not policy.admits(found):
+            return _sentence(LEADS_TO_PRIVATE, literal(found), host=host)
     return None
 
 
@@ -59,7 +59,7 @@ def literal(host: str) -> Address | None:
         return None
 
 
-def _said(sentence: str, address: Address | None, host: str = "") -> str:
+def _sentence(sentence: str, address: Address | None, host: str = "") -> str:
     assert address
     inner = unwrap(address)
     shown = str(address) if inner == address else f"{address} (which is {inner})"
@@ -69,6 +69,6 @@ def _said(sentence: str, address: Address | None, host: str = "") -> str:
 def _look_up(host: str) -> Sequence[str]:
     """Return the addresses of a name, none when it has none or the look-up takes too long."""
     try:
-        return [str(address[0]) for *_, address in dns_lookup.shared.find(host, None, SECONDS)]
+        return [str(address[0]) for *_, address in dns_lookup.shared.find(host, None, LOOKUP_SECONDS)]
     except (OSError, ValueError):  # no such name, or not in time; an over-long label is a UnicodeError
         return ()

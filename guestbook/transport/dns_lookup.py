@@ -1,7 +1,6 @@
-"""Look-ups of names that an attempt can stop waiting for: getaddrinfo itself takes no time-out.
+"""Look-ups of names with a time-out, which getaddrinfo lacks: it blocks as long as dead name servers do.
 
-Where name servers are dead it blocks for as long as the system's resolver likes. So a few threads of their
-own ask, each name once at a time, however many attempts want it.
+So a few threads make the look-ups. Attempts that want the same name share one look-up.
 """
 
 import socket
@@ -12,14 +11,16 @@ from typing import Any
 
 from guestbook.lib import resource_limits
 
-THREADS = 8  # that look names up at once; as many can hang
-STUCK = 5.0  # seconds in which no thread began or ended a look-up: then no more names wait for one
-LOOK = 0.5  # seconds between two looks at that
+LOOKUP_THREADS = 8  # all of them can hang at once
+STUCK_AFTER = (
+    5.0  # seconds in which no thread began or ended a look-up; from then on no name waits for a thread
+)
+POLL_EVERY = 0.5  # seconds between two checks of that
 
 Key = tuple[str, int | None]  # host and port
 
 
-class _Asked:
+class _Lookup:
     """A look-up, waiting for a thread or under way."""
 
     def __init__(self, key: Key) -> None:
@@ -31,79 +32,79 @@ class _Asked:
 
 
 class Lookups:
-    """Looks names up for all threads of a process."""
+    """The look-ups of all threads of a process."""
 
-    def __init__(self, most: int = THREADS) -> None:
+    def __init__(self, most: int = LOOKUP_THREADS) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._asked: dict[Key, _Asked] = {}
-        self._waiting: deque[_Asked] = deque()
+        self._lookups: dict[Key, _Lookup] = {}
+        self._waiting: deque[_Lookup] = deque()
         self._threads = 0
         self._moved = 0.0  # when a thread was last started, or began or ended a look-up
 
     def limit(self, most: int) -> None:
-        """Use no more threads than so many."""
+        """Use at most so many threads."""
         self._most = min(self._most, most)
 
     def find(self, host: str, port: int | None, seconds: float) -> list[Any]:
         """Return what getaddrinfo finds; raises what it raises, or TimeoutError."""
         until = time.monotonic() + seconds
-        asked = self._ask((host, port))
-        while not asked.done.wait(min(LOOK, max(0.0, until - time.monotonic()))):
-            if time.monotonic() >= until or self._is_hopeless(asked, seconds):
+        lookup = self._join((host, port))
+        while not lookup.done.wait(min(POLL_EVERY, max(0.0, until - time.monotonic()))):
+            if time.monotonic() >= until or self._is_hopeless(lookup, seconds):
                 raise TimeoutError
-        if asked.error:
-            raise asked.error
-        return asked.answers
+        if lookup.error:
+            raise lookup.error
+        return lookup.answers
 
-    def _ask(self, key: Key) -> _Asked:
+    def _join(self, key: Key) -> _Lookup:
         with self._lock:
-            if key in self._asked:
-                return self._asked[key]
-            self._asked[key] = asked = _Asked(key)
-            self._waiting.append(asked)
+            if key in self._lookups:
+                return self._lookups[key]
+            self._lookups[key] = lookup = _Lookup(key)
+            self._waiting.append(lookup)
             alone = not self._call_thread()
-        if alone:  # the host allows no thread: who wants the name looks it up
+        if alone:  # the host allows no thread, so this one does the work
             self._work()
-        return asked
+        return lookup
 
     def _call_thread(self) -> bool:
         """Start a thread if there may be one more; return whether any is there."""
         if self._threads < self._most and resource_limits.start(self._run, f"lookup-{self._threads + 1}"):
             self._threads += 1
-            self._moved = time.monotonic()  # on a busy host it may be a while until it begins
+            self._moved = time.monotonic()  # on a busy host it may start late
         return self._threads > 0
 
-    def _is_hopeless(self, asked: _Asked, seconds: float) -> bool:
-        """Whether all threads hang, or this look-up has for longer than anybody would wait."""
+    def _is_hopeless(self, lookup: _Lookup, seconds: float) -> bool:
+        """Whether all threads hang, or this look-up has taken longer than an attempt may."""
         with self._lock:
             now = time.monotonic()
-            return now - self._moved > STUCK if asked.began is None else now - asked.began > seconds
+            return now - self._moved > STUCK_AFTER if lookup.began is None else now - lookup.began > seconds
 
     def _run(self) -> None:
         self._work(is_thread=True)
 
     def _work(self, *, is_thread: bool = False) -> None:
-        """Look up what waits; a thread ends when nothing does."""
+        """Make the look-ups that wait; a thread ends when there are none."""
         while True:
             with self._lock:
                 self._moved = time.monotonic()
                 if not self._waiting:
                     self._threads -= is_thread
                     return
-                asked = self._waiting.popleft()
-                asked.began = self._moved
-            _look_up(asked)
+                lookup = self._waiting.popleft()
+                lookup.began = self._moved
+            _look_up(lookup)
             with self._lock:
-                del self._asked[asked.key]
-            asked.done.set()
+                del self._lookups[lookup.key]
+            lookup.done.set()
 
 
-def _look_up(asked: _Asked) -> None:
+def _look_up(lookup: _Lookup) -> None:
     try:
-        asked.answers = socket.getaddrinfo(*asked.key, type=socket.SOCK_STREAM)
-    except Exception as error:  # whatever it is, it is for those who wait
-        asked.error = error
+        lookup.answers = socket.getaddrinfo(*lookup.key, type=socket.SOCK_STREAM)
+    except Exception as error:  # the waiting threads raise it
+        lookup.error = error
 
 
 shared = Lookups()

@@ -1,12 +1,12 @@
-"""Why a request failed: one exception, one word for the program, one sentence for people."""
+"""Why a request failed: one exception, with a word for the program and a sentence for people."""
 
 import errno
 
-from guestbook.lib.resource_limits import FILES, MEMORY
+from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT
 
 LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # of an OSError
 
-SENTENCES = {
+FAILURE_SENTENCES = {
     "closed": "The sender was closed before the request was sent.",
     "bad_url": "The URL cannot be used.",
     "bad_method": "The method cannot be sent.",
@@ -51,11 +51,11 @@ UNREACHABLE = frozenset(
 )
 
 
-# This machine's own trouble, or its proxy's: no receiver is to blame, and none can be reached.
-OURS = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))
+# This machine or its proxy is at fault: no receiver is to blame, and none can be reached.
+SENDER_FAILURES = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))
 
-# Of these, what fewer requests at once would cure.
-LIMITS = {"out_of_sockets": FILES, "out_of_memory": MEMORY}
+# Fewer requests at once would help against these.
+HOST_LIMITS = {"out_of_sockets": FILE_LIMIT, "out_of_memory": MEMORY_LIMIT}
 
 
 class TransportError(Exception):
@@ -79,13 +79,13 @@ class TransportError(Exception):
     @property
     def is_ours(self) -> bool:
         """Whether no receiver is to blame."""
-        return self.reason in OURS
+        return self.reason in SENDER_FAILURES
 
     @property
     def limit(self) -> str | None:
-        """Which limit of this machine was met, if that was it."""
-        return LIMITS.get(self.reason)
+        """The limit of this machine that the request ran into, if any."""
+        return HOST_LIMITS.get(self.reason)
 
     def __str__(self) -> str:
-        sentence = SENTENCES[self.reason]
+        sentence = FAILURE_SENTENCES[self.reason]
         return f"{sentence} ({self.detail})" if self.detail else sentence

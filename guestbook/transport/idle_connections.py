@@ -1,27 +1,27 @@
-"""The connections that wait for their next request: so many are kept for all hosts together, the newest."""
+"""The connections that wait for their next request. The newest are kept, up to one limit for all hosts."""
 
 import threading
 from typing import Any
 
-MOST = 256  # connections, where nobody says how many this host allows
+DEFAULT_LIMIT = 256  # connections, unless this host is known to allow fewer
 
 
-class Idle:
+class IdleConnections:
     """Closes the connection that has waited longest when there are too many; shared by all threads."""
 
     def __init__(self) -> None:
-        self._most = MOST
+        self._most = DEFAULT_LIMIT
         self._lock = threading.Lock()
         self._waiting: dict[Any, None] = {}  # oldest first
 
     def add(self, connection: Any) -> None:
-        """Note that a connection waits; say so before anybody else can take it."""
+        """Note a waiting connection; call this before another thread can take it."""
         with self._lock:
             self._waiting[connection] = None
             self._close_oldest()
 
     def take(self, connection: Any) -> None:
-        """Note that it waits no more; nobody closes it from now on."""
+        """Note that it waits no longer, so it is not closed from now on."""
         with self._lock:
             self._waiting.pop(connection, None)
 
@@ -39,4 +39,4 @@ class Idle:
         while len(self._waiting) > self._most:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
-            oldest.close()  # it stays in its pool, and is opened anew when its turn comes
+            oldest.close()  # it stays in its pool, which opens it anew

@@ -1,4 +1,4 @@
-"""Reading an answer: the head strictly and bounded, the body as far as it is wanted."""
+"""Reading an answer: a strict parser with a limit for the head, and the beginning of the body."""
 
 import http.client
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from guestbook.transport import socket_budget
 from guestbook.transport.failure import TransportError
 
-BODY_LIMIT = 16 * 1024  # bytes of a body that are kept
+ANSWER_BODY_LIMIT = 16 * 1024  # bytes of a body that are kept
 HEAD_LIMIT = 16 * 1024  # bytes of a status line and its headers, as in Node.js
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
@@ -47,7 +47,7 @@ class Headers(Mapping[str, str]):
 
 
 class Response(http.client.HTTPResponse):
-    """http.client's answer, whose head is read by us and whose body is read by `read_body`.
+    """http.client's answer with our own parser of the head; `read_body` reads the body.
 
     http.client takes 103 for a final status, has no limit of time or size in 1xx answers, and sends
     every header through the e-mail parser, which is a third of its time.
@@ -76,9 +76,9 @@ class Response(http.client.HTTPResponse):
         except (http.client.HTTPException, OSError, ValueError):
             note = "body_broken"
         self.whole = note is None
-        return b"".join(parts)[:BODY_LIMIT], note
+        return b"".join(parts)[:ANSWER_BODY_LIMIT], note
 
-    def settle(self) -> None:
+    def release(self) -> None:
         """Give the connection back when it can carry another request, else close it."""
         self.close()
         if self.whole and not self.will_close:
@@ -106,7 +106,7 @@ class Response(http.client.HTTPResponse):
                 value = f"{value} {text.strip()}"
                 continue
             headers.add(name, value)
-            # Without a colon it is no header; the status has decided, and to send again would mend nothing.
+            # A line without a colon is no header. The status counts all the same: a retry changes nothing.
             name, colon, value = text.partition(":")
             name, value = name.strip() if colon else "", value.strip()
         headers.add(name, value)
@@ -119,7 +119,7 @@ class Response(http.client.HTTPResponse):
         return line
 
     def _frame(self) -> None:
-        """Find out where the body ends, RFC 9112 section 6.3; what is unclear ends with the connection."""
+        """Find out where the body ends, RFC 9112 section 6.3; an unclear one ends with the connection."""
         get = self.fields.get
         coding = get("transfer-encoding", "").lower()
         self.chunked = coding.rpartition(",")[2].strip() == "chunked"
@@ -136,7 +136,7 @@ class Response(http.client.HTTPResponse):
         )
 
     def _read_parts(self, parts: list[bytes]) -> str | None:
-        room = BODY_LIMIT + 1
+        room = ANSWER_BODY_LIMIT + 1
         while room > 0 and self.length != 0:
             part = self.read1(room)
             if not part:

@@ -1,6 +1,6 @@
 """Sockets with a budget: one deadline and one allowance of bytes for everything in an attempt.
 
-The time-outs of `requests` start anew with every received byte, so a receiver that drips holds them for ever.
+The time-outs of `requests` start anew with each received byte, so a slow receiver could hold them for ever.
 """
 
 import socket
@@ -9,13 +9,13 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
-from guestbook.transport.address_policy import Judge
+from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.failure import TransportError
 
 BYTE_LIMIT = 64 * 1024  # bytes, of everything received in one attempt
-SLACK = 0.02  # seconds by which a socket's time-out may differ from what is left: setting it is a system call
+TIMEOUT_SLACK = 0.02  # seconds that a socket's time-out may be off: setting it is a system call
 
-# What is being done, and the reason word when the deadline comes meanwhile.
+# The stages of an attempt. Each is also the reason word when the deadline comes in it.
 CONNECTING = "connect_timeout"
 HANDSHAKING = "tls_timeout"
 SENDING = "send_timeout"
@@ -23,27 +23,27 @@ WAITING = "timeout"
 AT_PROXY = "proxy_failed"
 
 
-class Budget:
-    """What one attempt may spend, whom it may reach, and how far it has come."""
+class AttemptBudget:
+    """The limits of one attempt in time, bytes and addresses, and the stage that it has reached."""
 
-    __slots__ = ("bytes_left", "deadline", "judge", "sent", "stage")
+    __slots__ = ("bytes_left", "deadline", "policy", "sent", "stage")
 
-    def __init__(self, seconds: float, judge: Judge) -> None:
+    def __init__(self, seconds: float, policy: AddressPolicy) -> None:
         self.deadline = time.monotonic() + seconds
         self.bytes_left = BYTE_LIMIT
-        self.judge = judge
+        self.policy = policy
         self.stage = CONNECTING
         self.sent = False
 
     def left(self) -> float:
-        """Return the seconds that are left; raises TransportError when none are."""
+        """Return the seconds left; raises TransportError when there are none."""
         seconds = self.deadline - time.monotonic()
         if seconds <= 0:
             raise self.expired()
         return seconds
 
     def take(self, count: int) -> None:
-        """Pay for received bytes; raises TransportError when the allowance is used up."""
+        """Subtract received bytes; raises TransportError when there were too many."""
         self.bytes_left -= count
         if self.bytes_left < 0:
             raise self.error("response_too_large")
@@ -53,21 +53,21 @@ class Budget:
         return self.error(self.stage)
 
     def error(self, reason: str, detail: str = "") -> TransportError:
-        """Return an error that knows whether something was sent."""
+        """Return an error that says whether anything was sent."""
         return TransportError(reason, detail, sent=self.sent)
 
 
 # A socket outlives attempts and changes threads; the attempt that uses it is the thread's current one.
-current: ContextVar[Budget] = ContextVar("current")
+current: ContextVar[AttemptBudget] = ContextVar("current")
 
 
 class BudgetSocket(socket.socket):
-    """A socket that asks the current budget before and after everything that may wait."""
+    """A socket that checks the current budget before and after each call that may wait."""
 
     def settimeout(self, value: float | None) -> None:
         """Do nothing: only the budget sets time-outs."""
 
-    def reach(self, address: Any, seconds: float) -> None:
+    def connect_within(self, address: Any, seconds: float) -> None:
         """Connect within this time; raises OSError."""
         socket.socket.settimeout(self, seconds)
         super().connect(address)
@@ -131,11 +131,11 @@ class BudgetTLSSocket(ssl.SSLSocket):
         return result
 
 
-def _armed(sock: socket.socket) -> Budget:
+def _armed(sock: socket.socket) -> AttemptBudget:
     """Give the socket the time that is left as its time-out; raises TransportError when none is."""
     budget = current.get()
     left = budget.left()
     timeout = sock.gettimeout()
-    if timeout is None or not -SLACK < timeout - left < SLACK:
+    if timeout is None or not -TIMEOUT_SLACK < timeout - left < TIMEOUT_SLACK:
         socket.socket.settimeout(sock, left)
     return budget

@@ -1,4 +1,4 @@
-"""Making a connection: resolve once, judge every answer, connect to what was judged, judge the peer again."""
+"""Making a connection: resolve once, check each address, connect to a checked one, check the peer again."""
 
 import os
 import socket
@@ -8,42 +8,42 @@ from typing import Any
 from guestbook.lib import resource_limits
 from guestbook.transport import dns_lookup, port_policy, socket_budget
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
-from guestbook.transport.socket_budget import Budget, BudgetSocket
+from guestbook.transport.socket_budget import AttemptBudget, BudgetSocket
 
-TRIES = 3  # addresses of a name that are tried
+ADDRESSES_TRIED = 3  # addresses of a name that are tried
 
 SocketAddress = tuple[socket.AddressFamily, Any]
 
 
-def dial(host: str, port: int) -> BudgetSocket:
-    """Return a socket that is connected to an admitted address of the host; raises TransportError."""
+def connect(host: str, port: int) -> BudgetSocket:
+    """Return a socket connected to an admitted address of the host; raises TransportError."""
     attempt = socket_budget.current.get()
     attempt.stage = socket_budget.CONNECTING
     literal = _literal(host)
-    if literal:  # whatever its zone, nobody need be asked
-        _judge(attempt, (literal, port))
+    if literal:  # no look-up needed
+        _check(attempt, (literal, port))
     addresses = _resolve(attempt, host, port)
     for _, address in addresses:
-        _judge(attempt, address)
-    sock = _connect_first(attempt, addresses[:TRIES])
+        _check(attempt, address)
+    sock = _connect_first(attempt, addresses[:ADDRESSES_TRIED])
     try:
-        _judge(attempt, sock.getpeername())
+        _check(attempt, sock.getpeername())
     except TransportError:
         sock.close()
         raise
-    except OSError:  # closed again before it could be asked
+    except OSError:  # the peer has closed it already
         sock.close()
         raise attempt.error("connect_failed") from None
     attempt.stage = socket_budget.HANDSHAKING  # if there is one
     return sock
 
 
-def dial_proxy(host: str, port: int) -> BudgetSocket:
-    """Return a socket that is connected to the operator's proxy, wherever that is."""
+def connect_to_proxy(host: str, port: int) -> BudgetSocket:
+    """Return a socket connected to the operator's proxy, at any address."""
     attempt = socket_budget.current.get()
     attempt.stage = socket_budget.AT_PROXY
     try:
-        return _connect_first(attempt, _resolve(attempt, host, port)[:TRIES])
+        return _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
     except TransportError as error:
         raise attempt.error("proxy_failed", error.detail) from None
 
@@ -53,10 +53,10 @@ def limit_resolver() -> None:
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
 
 
-def _resolve(attempt: Budget, host: str, port: int) -> list[SocketAddress]:
+def _resolve(attempt: AttemptBudget, host: str, port: int) -> list[SocketAddress]:
     seconds = attempt.left()
     try:
-        if _literal(host):  # nobody is asked, so it needs no thread
+        if _literal(host):  # this cannot block, so it needs no thread
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         else:
             answers = dns_lookup.shared.find(host, port, seconds)
@@ -74,7 +74,7 @@ def _resolve(attempt: Budget, host: str, port: int) -> list[SocketAddress]:
 
 
 def _why_not_found(error: OSError) -> str:
-    """Return the reason word; the C library takes files that it cannot open for names that nobody knows."""
+    """Return the reason word. Out of files, the C library says that a name is unknown."""
     if error.errno == socket.EAI_MEMORY:
         return "out_of_memory"
     if resource_limits.files_are_used_up():
@@ -92,18 +92,18 @@ def _literal(host: str) -> str | None:
         return None
 
 
-def _judge(attempt: Budget, address: Any) -> None:
+def _check(attempt: AttemptBudget, address: Any) -> None:
     try:
-        admitted = attempt.judge.admits(address[0])
-    except OSError as error:  # whether it is this host's own cannot be found out now
+        admitted = attempt.policy.admits(address[0])
+    except OSError as error:  # no socket left to find out whether the address is our own
         raise attempt.error("out_of_sockets", error.strerror or "") from None
     if not admitted:
         raise attempt.error("private_address", address[0])
-    if address[1] in port_policy.REFUSED and not attempt.judge.allows(address[0]):
+    if address[1] in port_policy.REFUSED and not attempt.policy.allows(address[0]):
         raise attempt.error("bad_port", str(address[1]))
 
 
-def _connect_first(attempt: Budget, addresses: list[SocketAddress]) -> BudgetSocket:
+def _connect_first(attempt: AttemptBudget, addresses: list[SocketAddress]) -> BudgetSocket:
     """Connect to the first address that answers; each has its share of the time that is left."""
     failure = attempt.error("connect_failed")
     for index, (family, address) in enumerate(addresses):
@@ -122,7 +122,7 @@ def _connect(family: socket.AddressFamily, address: Any, seconds: float) -> Budg
     sock = BudgetSocket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.reach(address, seconds)
+        sock.connect_within(address, seconds)
     except BaseException:
         sock.close()
         raise

@@ -1,4 +1,4 @@
-"""Checks of what people type: a webhook's URL and its headers."""
+"""Checks of a webhook's URL and of its own headers, as people type them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,24 +8,24 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 import idna
 
 from guestbook.transport import port_policy
-from guestbook.transport.address_policy import Judge, Network
+from guestbook.transport.address_policy import AddressPolicy, Network
 
 URL_LIMIT = 2000  # characters
-HEADERS_LIMIT = 10
-NAME_LIMIT = 64  # characters
-VALUE_LIMIT = 1024  # characters
+OWN_HEADERS_LIMIT = 10
+HEADER_NAME_LIMIT = 64  # characters
+HEADER_VALUE_LIMIT = 1024  # characters
 
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
-HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
+HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
 IPV6_NETLOC = re.compile(
     r"\[([0-9A-Fa-f:.]+)(?:%(?:25)?([0-9A-Za-z._-]{1,32}))?\](?::.*)?"
 )  # zones: RFC 6874
-KEPT = "!$%&'()*+,/:;=?@~[]"  # stands in a path or query as it is; letters, digits and -._ always do
+UNESCAPED = "!$%&'()*+,/:;=?@~[]"  # in a path or query, besides letters, digits and -._
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-VALUE = re.compile(r"[\x20-\x7e]*")
+HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+HEADER_VALUE_PATTERN = re.compile(r"[\x20-\x7e]*")
 
-# Ours, or the connection's; whoever sets them could forge a signature's frame or a second request.
+# We or the connection set these. With them a stranger could forge a signed request or add a second one.
 DENIED = frozenset(
     [
         "accept-encoding",
@@ -74,8 +74,8 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a webhook's own headers without the blanks around them; raises ValueError with a sentence."""
-    if len(headers) > HEADERS_LIMIT:
-        raise ValueError(f"There may be at most {HEADERS_LIMIT} headers.")
+    if len(headers) > OWN_HEADERS_LIMIT:
+        raise ValueError(f"There may be at most {OWN_HEADERS_LIMIT} headers.")
     checked: dict[str, str] = {}
     seen: set[str] = set()
     for name, value in headers.items():
@@ -115,9 +115,11 @@ def _netloc(parts: SplitResult) -> str:
 
 
 def _check_port(netloc: str, allow_networks: Sequence[Network]) -> None:
-    """Refuse a port of another service; a name is looked up only when it is sent to, and checked then."""
+    """Refuse a port of another service. A name's addresses are checked later, when a request is sent."""
     parts = urlsplit(f"//{netloc}")
-    if parts.port in port_policy.REFUSED and not Judge(allow_networks).may_allow(parts.hostname or ""):
+    if parts.port in port_policy.REFUSED and not AddressPolicy(allow_networks).may_allow(
+        parts.hostname or ""
+    ):
         raise ValueError(port_policy.refusal(parts.port))
 
 
@@ -129,7 +131,7 @@ def _host(parts: SplitResult) -> str:
         return _ipv6_host(parts.netloc)
     if not host.isascii():
         host = _idn_host(host)
-    if not HOST.fullmatch(host):
+    if not HOST_NAME.fullmatch(host):
         raise ValueError("The URL’s host is not valid.")
     return host
 
@@ -154,19 +156,19 @@ def _idn_host(host: str) -> str:
 
 def _escaped(text: str) -> str:
     try:
-        return quote(text, safe=KEPT)
+        return quote(text, safe=UNESCAPED)
     except UnicodeEncodeError:  # half a surrogate pair
         raise ValueError("The URL contains characters that cannot be encoded.") from None
 
 
 def _check_header(name: str, value: str) -> None:
-    if not TOKEN.fullmatch(name):
-        raise ValueError(f"{name[:NAME_LIMIT]!r} is not a header’s name.")
-    if len(name) > NAME_LIMIT:
-        raise ValueError(f"A header’s name may have at most {NAME_LIMIT} characters.")
+    if not HEADER_NAME_PATTERN.fullmatch(name):
+        raise ValueError(f"{name[:HEADER_NAME_LIMIT]!r} is not a header’s name.")
+    if len(name) > HEADER_NAME_LIMIT:
+        raise ValueError(f"A header’s name may have at most {HEADER_NAME_LIMIT} characters.")
     if name.lower() in DENIED or name.lower().startswith(DENIED_PREFIXES):
         raise ValueError(f"The header {name} is set by the guestbook itself.")
-    if len(value) > VALUE_LIMIT:
-        raise ValueError(f"The value of {name} is longer than {VALUE_LIMIT} characters.")
-    if not VALUE.fullmatch(value):
+    if len(value) > HEADER_VALUE_LIMIT:
+        raise ValueError(f"The value of {name} is longer than {HEADER_VALUE_LIMIT} characters.")
+    if not HEADER_VALUE_PATTERN.fullmatch(value):
         raise ValueError(f"The value of {name} must consist of printable ASCII characters.")

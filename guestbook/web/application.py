@@ -14,4 +14,4 @@ class Application(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, and again when a deadlock rolled it back."""
-        return database.again(super().dispatch_request)
+        return database.retry_on_deadlock(super().dispatch_request)

@@ -82,7 +82,7 @@ def test_nobody_gets_in_before_there_is_one() -> None:
     with writing() as session:
         session.execute(text("DELETE FROM settings"))
     assert not login.has_password(db.session())
-    for password in ("", "None", login.NOBODY, PASSWORD):
+    for password in ("", "None", login.UNUSABLE_HASH, PASSWORD):
         with pytest.raises(WrongPassword):
             log_in(password)
 

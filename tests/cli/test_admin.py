@@ -106,7 +106,7 @@ def test_random_prints_the_password_and_nothing_else(runner: FlaskCliRunner) -> 
 
 def test_a_random_password_has_seventy_bits_at_least() -> None:
     letters = len(login.CONSONANTS) ** 3 * len(login.VOWELS) ** 2
-    assert letters**login.WORDS > 2**70
+    assert letters**login.PASSWORD_WORDS > 2**70
     assert len({login.random_password() for _ in range(100)}) == 100
 
 

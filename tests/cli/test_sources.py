@@ -135,7 +135,7 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 def test_the_list_says_when_too_many_failed_to_count_them(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "FAILED", 1)
+    monkeypatch.setattr(listing, "FAILED_LIMIT", 1)
     row = added(shell)
     for is_said in (False, True):
         factories.inbound(row["id"], status="failed")

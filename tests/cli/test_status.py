@@ -70,7 +70,7 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
 
 
 def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT_LIMIT", 2)
     hook = factories.webhook()
     for _ in range(4):
         factories.delivery(hook, status="processed")

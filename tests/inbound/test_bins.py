@@ -16,7 +16,7 @@ from guestbook.inbound import bins
 from guestbook.inbound.bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.storage.database import again, db, writing
+from guestbook.storage.database import db, retry_on_deadlock, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support import factories
 
@@ -92,7 +92,9 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
 
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
     bin_id = made(fail=5, status=202)
-    answers = at_once(each_app, AT_ONCE, lambda number: again(lambda: catch(bin_id, caught(number))))
+    answers = at_once(
+        each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(bin_id, caught(number)))
+    )
     assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
     rows = kept(bin_id)
     assert Counter(row.answered for row in rows) == {500: 5, 202: AT_ONCE - 5}
@@ -108,7 +110,7 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     catch(other, caught())
     for number in range(9):
         catch(full, caught(number))
-    at_once(each_app, AT_ONCE, lambda number: again(lambda: catch(full, caught(100 + number))))
+    at_once(each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(full, caught(100 + number))))
     rows = kept(full)
     assert len(rows) == 10
     assert all(int(row.path[1:]) >= 100 for row in rows)

@@ -31,7 +31,7 @@ def app(environ, start_response):
     start_response("200 OK", [("X-Got", str(got))])
     return [b"x" * int(sys.argv[3])]
 
-server.GRACE, server.RATE, server.IDLE = 1.0, float(sys.argv[1]), int(sys.argv[2])
+server.GRACE_SECONDS, server.BYTES_PER_SECOND, server.IDLE_SECONDS = 1.0, float(sys.argv[1]), int(sys.argv[2])
 serving, where = server.listening(app, listen="127.0.0.1:0", threads=2, url_prefix="")
 print(where, flush=True)
 serving.run()
@@ -167,10 +167,11 @@ def test_every_way_to_serve_that_is_documented_has_the_limits() -> None:
 def test_the_reference_says_the_limits_as_they_are() -> None:
     text = documents.read("reference/server")
     assert f"| connections at once | {http_server.CONNECTIONS};" in text
-    assert f"| {http_server.GRACE:.0f} seconds, plus a second for each {http_server.RATE:,} bytes |" in text
-    assert f"closed after {http_server.IDLE} seconds" in text
-    assert f"below {3 * http_server.CONNECTIONS + http_server.RESERVE:,}" in text
+    grace, rate = http_server.GRACE_SECONDS, http_server.BYTES_PER_SECOND
+    assert f"| {grace:.0f} seconds, plus a second for each {rate:,} bytes |" in text
+    assert f"closed after {http_server.IDLE_SECONDS} seconds" in text
+    assert f"below {3 * http_server.CONNECTIONS + http_server.RESERVED_DESCRIPTORS:,}" in text
 
 
 def test_no_page_takes_more_than_the_server() -> None:
-    assert max(BLUEPRINT_LIMIT_BYTES.values()) < http_server.BODY
+    assert max(BLUEPRINT_LIMIT_BYTES.values()) < http_server.BODY_BYTES

@@ -196,7 +196,7 @@ def test_a_webhook_that_is_unusable_as_stored_costs_only_its_own_deliveries(
 def test_what_could_not_be_recorded_is_followed_by_no_further_request(
     book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 2.0)
+    monkeypatch.setattr(database, "RETRY_FOR", 2.0)
     receiver.answer("/", Answer(delay=0.05))
     book.webhook(receiver.url())
     book.publish(200)

@@ -25,7 +25,7 @@ FAILING = Answer(500)
 
 def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> str:
     settings = factories.settings()
-    return database.insist(
+    return database.write_with_retry(
         db.engine,
         lambda connection: outbox.publish(connection, event, {"n": 1}, settings, leave_out=leave_out),
     )

@@ -76,7 +76,7 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "LOOK", look)
+    monkeypatch.setattr(listing, "SCANNED_ROWS", look)
     hook = factories.webhook()
     keys = [
         factories.delivery(hook, event="ping" if number % 4 else "comment.created") for number in range(22)
@@ -92,7 +92,7 @@ def test_pages_hold_everything_once_however_far_each_looks(
 def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "LOOK", 4)
+    monkeypatch.setattr(listing, "SCANNED_ROWS", 4)
     hook, now = factories.webhook(), clock.now()
     for hours in range(10):
         factories.delivery(hook, created_at=now - hours * HOUR)
@@ -125,7 +125,7 @@ def test_failed_ones_count_for_a_week_by_whose_they_are(each_app: Flask) -> None
 
 
 def test_of_many_that_failed_the_newest_count(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:  # noqa: ARG001
-    monkeypatch.setattr(listing, "FAILED", 2)
+    monkeypatch.setattr(listing, "FAILED_LIMIT", 2)
     loud, quiet = factories.webhook(), factories.webhook()
     for hours in (3, 4):
         factories.delivery(loud, status="failed", created_at=clock.now() - hours * HOUR)

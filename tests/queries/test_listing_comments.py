@@ -90,7 +90,7 @@ def test_all_pages_together_have_every_comment_once(words: str | None) -> None:
 def test_a_search_says_how_far_it_has_looked_and_the_next_page_goes_on_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "LOOK", 4)
+    monkeypatch.setattr(listing, "SCANNED_ROWS", 4)
     made = [factories.sign("needle" if number == 0 else "hay") for number in range(10)]
     page = listing.comments(db.session(), None, "needle")
     assert (page.rows, page.older) == ([], made[6])
@@ -102,7 +102,7 @@ def test_a_search_says_how_far_it_has_looked_and_the_next_page_goes_on_there(
 
 @pytest.mark.usefixtures("app")
 def test_a_list_without_words_needs_no_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "LOOK", 2)
+    monkeypatch.setattr(listing, "SCANNED_ROWS", 2)
     made = [factories.sign(str(number)) for number in range(4)]
     page = listing.comments(db.session(), "published")
     assert ([row.id for row in page.rows], page.older, page.looked_to) == (made[::-1], None, None)
@@ -120,7 +120,7 @@ def test_the_answers_come_with_the_comments() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_counting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT_LIMIT", 2)
     counts = []
     for _ in range(4):
         factories.sign()

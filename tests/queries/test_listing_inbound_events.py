@@ -104,8 +104,8 @@ def test_a_filter_takes_no_pattern() -> None:
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "LOOK", look)
-    monkeypatch.setattr(listing, "LOOK_INSIDE", look)
+    monkeypatch.setattr(listing, "SCANNED_ROWS", look)
+    monkeypatch.setattr(listing, "SCANNED_PAYLOADS", look)
     source = factories.source()
     keys = [factories.inbound(source, event="ping" if number % 4 else "push") for number in range(22)]
     pings = [key for number, key in enumerate(keys) if number % 4]
@@ -117,7 +117,7 @@ def test_pages_hold_everything_once_however_far_each_looks(
 
 @pytest.mark.usefixtures("app")
 def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "LOOK_INSIDE", 4)
+    monkeypatch.setattr(listing, "SCANNED_PAYLOADS", 4)
     source, now = factories.source(), clock.now()
     for hours in range(10):
         factories.inbound(source, received_at=now - hours * HOUR)

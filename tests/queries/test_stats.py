@@ -13,7 +13,7 @@ from sqlalchemy import event, select
 
 from guestbook.lib import clock, ids
 from guestbook.queries import listing, stats
-from guestbook.queries.stats import Bar, Doing
+from guestbook.queries.stats import Bar, WebhookActivity
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Day, Delivery, Webhook
@@ -53,7 +53,7 @@ def days() -> list[Bar]:
 
 def settle(now: datetime = NOW, **changes: Any) -> None:
     db.session.rollback()
-    stats.settle(db.engine, replace(factories.settings(), **changes), now)
+    stats.record_days(db.engine, replace(factories.settings(), **changes), now)
 
 
 def kept() -> dict[str, tuple[int, int]]:
@@ -62,7 +62,7 @@ def kept() -> dict[str, tuple[int, int]]:
     return {row.day: (row.processed, row.failed) for row in rows}
 
 
-def doing() -> Doing:
+def doing() -> WebhookActivity:
     db.session.rollback()
     [one] = stats.overview(db.session(), NOW).webhooks
     return one
@@ -180,7 +180,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
     db.session.rollback()
     event.listen(db.engine, "checkin", other)
-    stats.settle(db.engine, factories.settings(), NOW)
+    stats.record_days(db.engine, factories.settings(), NOW)
     event.remove(db.engine, "checkin", other)
     assert kept()["2026-03-16"] == (1, 0)
     assert len(kept()) == 31
@@ -203,7 +203,7 @@ def test_so_does_the_command_that_prunes() -> None:
 
 @pytest.mark.usefixtures("each_app")
 def test_a_webhook_is_judged_by_its_last_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "LAST", 10)
+    monkeypatch.setattr(stats, "RATED_ATTEMPTS", 10)
     hook = factories.webhook()
     for minute in range(14):
         moment = NOW - timedelta(minutes=20 - minute)
@@ -224,7 +224,7 @@ def test_a_webhook_without_attempts_has_no_times() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_untried_deliveries_do_not_hide_how_a_webhook_did_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "LAST", 3)
+    monkeypatch.setattr(stats, "RATED_ATTEMPTS", 3)
     hook = factories.webhook()
     factories.attempt(made(NOW - HOUR, webhook_id=hook), milliseconds=70, error=None)
     for second in range(4):
@@ -239,7 +239,7 @@ def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
         factories.delivery(hook, due_at=NOW + timedelta(minutes=minutes))
     factories.delivery(hook, status="failed")
     assert (doing().waiting, doing().due) == (4, 2)
-    monkeypatch.setattr(listing, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT_LIMIT", 2)
     assert (doing().waiting, doing().due) == (3, 2)
     assert stats.overview(db.session(), NOW).waiting == 3
 
@@ -259,10 +259,10 @@ def test_the_overview_names_the_newest_comments_and_what_was_given_up_last() -> 
 
 @pytest.mark.usefixtures("app")
 def test_more_webhooks_than_fit_are_told() -> None:
-    for _ in range(stats.WEBHOOKS + 1):
+    for _ in range(stats.SHOWN_WEBHOOKS + 1):
         factories.webhook()
     overview = stats.overview(db.session(), NOW)
-    assert (len(overview.webhooks), overview.has_more) == (stats.WEBHOOKS, True)
+    assert (len(overview.webhooks), overview.has_more) == (stats.SHOWN_WEBHOOKS, True)
 
 
 @pytest.mark.usefixtures("app")

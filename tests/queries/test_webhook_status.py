@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from guestbook.queries import listing, webhook_status
-from guestbook.queries.webhook_status import Standing
+from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
@@ -19,7 +19,7 @@ def _app(app: Flask) -> None:
     pass
 
 
-def of(waiting: int = 0, due_in: float = 0, **values: Any) -> Standing:
+def of(waiting: int = 0, due_in: float = 0, **values: Any) -> WebhookStatus:
     """Store a webhook with so many deliveries that wait, and judge it; its times are hours from now."""
     hours = {name: clock.now() + timedelta(hours=value) for name, value in values.items() if is_time(name)}
     webhook_id = factories.webhook(**values | hours)
@@ -95,7 +95,7 @@ def test_a_pause_says_until_when_and_who_wanted_it() -> None:
 
 
 def test_counting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT_LIMIT", 2)
     found = of(waiting=5, disabled_at=-1, disabled_reason="by_hand")
     assert found.waiting == 3
     assert "Its more than 2 deliveries wait until it is enabled." in found.sentence

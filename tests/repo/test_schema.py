@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, tex
 from sqlalchemy.exc import DBAPIError
 
 from guestbook import settings
-from guestbook.storage import database, engine_setup, models
-from guestbook.storage.database import SCHEMA, Base
+from guestbook.storage import SCHEMA, database, engine_setup, models
+from guestbook.storage.database import Base
 from tests.conftest import need, need_server, settings_for
 from tests.support import databases, ready_databases
 
@@ -399,5 +399,5 @@ def test_postgresql_tidies_the_queues_after_so_many_dead_rows_however_large_they
         asked = text(f"SELECT relname, reloptions FROM pg_class WHERE {own}")
         with engine.connect() as connection:
             found = {row.relname: set(row.reloptions) for row in connection.execute(asked)}
-    wanted = set(database.TIDY.replace(" = ", "=").split(", "))
+    wanted = set(database.AUTOVACUUM.replace(" = ", "=").split(", "))
     assert found == {"deliveries": wanted, "inbound_events": wanted}

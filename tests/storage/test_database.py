@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import settings
-from guestbook.storage import column_types, database, engine_setup, sqlite_setup
+from guestbook.storage import SCHEMA, column_types, database, engine_setup, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import need, running, settings_for
@@ -311,7 +311,7 @@ def test_headers_that_somebody_broke_by_hand_can_still_be_seen(stored: str, read
 
 
 def test_the_statements_of_the_schema_hold_no_comments() -> None:
-    sql = database.SCHEMA.read_text()
+    sql = SCHEMA.read_text()
     parts = database.statements(sql)
     assert len(parts) == sum(line.startswith("CREATE ") for line in sql.splitlines())
     assert all(part.startswith("CREATE ") and "--" not in part for part in parts)
@@ -363,4 +363,4 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_pat
 
         with ThreadPoolExecutor(2) as pool:
             errors = [error for error in pool.map(take, [rows, rows[::-1]]) if error]
-        assert [database.had_to_yield(error) for error in errors] == [True]
+        assert [database.was_deadlock(error) for error in errors] == [True]

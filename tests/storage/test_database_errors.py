@@ -141,7 +141,7 @@ def test_what_no_repetition_changes_is_not_repeated() -> None:
         connection.exec_driver_sql("SELECT missing FROM comments")
 
     with pytest.raises(DBAPIError):
-        database.insist(db.engine, act)
+        database.write_with_retry(db.engine, act)
     assert len(tries) == 1
 
 

@@ -43,7 +43,7 @@ def test_on_a_full_disk_the_reason_is_told_and_afterwards_all_is_as_before() -> 
         assert writable.why_not(db.engine) == "disk I/O error"
     assert (writable.why_not(db.engine), rows()) == (None, before)
     with database.write(db.engine) as connection:
-        assert connection.scalar(text("PRAGMA cache_size")) == writable.CACHE
+        assert connection.scalar(text("PRAGMA cache_size")) == writable.CACHE_KIB
 
 
 @pytest.mark.needs("postgresql")

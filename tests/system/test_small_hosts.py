@@ -16,7 +16,7 @@ from flask import Flask
 from guestbook.background.celery.consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
-from guestbook.lib.resource_limits import FILES, MEMORY, THREADS
+from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT
 from guestbook.outbound import recorder
 from guestbook.outbound.tally import Tally
 from guestbook.storage.models import Webhook
@@ -61,11 +61,11 @@ def stocked(app: Flask, hosts: Receiver) -> Book:
 
 
 POINTS = [
-    ("sqlite-delete", "files 20", 32, FILES),
-    ("sqlite", "files 40", 32, FILES),
-    ("sqlite", "files 64", 256, FILES),
+    ("sqlite-delete", "files 20", 32, FILE_LIMIT),
+    ("sqlite", "files 40", 32, FILE_LIMIT),
+    ("sqlite", "files 64", 256, FILE_LIMIT),
     ("sqlite", f"memory {512_000 * 1024}", 32, None),
-    ("sqlite", "threads 4", 32, THREADS),
+    ("sqlite", "threads 4", 32, THREAD_LIMIT),
 ]
 
 
@@ -99,7 +99,9 @@ def test_under_a_limit_all_is_sent_once_and_recorded_and_the_limit_is_named(
         assert done.printed == ""
 
 
-@pytest.mark.parametrize(("reason", "limit"), [("out_of_sockets", FILES), ("out_of_memory", MEMORY)])
+@pytest.mark.parametrize(
+    ("reason", "limit"), [("out_of_sockets", FILE_LIMIT), ("out_of_memory", MEMORY_LIMIT)]
+)
 def test_a_limit_that_is_met_costs_no_attempt_and_the_pass_goes_on_with_fewer_threads(
     book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, reason: str, limit: str
 ) -> None:
@@ -135,7 +137,7 @@ def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
     DeliveryConsumer(book.engine, book.settings, 4).deliver(Handover(book.delivery().id, "relay.x.1"))
     row = book.delivery()
     assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)
-    assert caplog.messages == [f"This host limits {FILES}: what could not be sent is tried again."]
+    assert caplog.messages == [f"This host limits {FILE_LIMIT}: what could not be sent is tried again."]
     assert row.due_at < later
     assert factories.the(Webhook, hook).failures_in_a_row == 0
 
@@ -155,7 +157,7 @@ def test_memory_that_ends_while_a_pass_records_costs_no_second_request(
     tally = factories.run_pass()
     assert (tally.processed, len(receiver.requests)) == (20, 20)
     assert tally.host_limit is not None
-    assert MEMORY in tally.host_limit
+    assert MEMORY_LIMIT in tally.host_limit
 
 
 def test_openssl_without_memory_is_not_the_receivers_fault(

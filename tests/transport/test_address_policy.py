@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guestbook.transport import Transport, TransportError, address_policy, connections, tcp_connect
-from guestbook.transport.address_policy import Judge
+from guestbook.transport.address_policy import AddressPolicy
 from tests.transport.receivers import Receiver
 
 REFUSED = [
@@ -151,7 +151,7 @@ def test_https_is_refused_alike(host: str, transport: Transport) -> None:
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_admitted(address: str) -> None:
-    assert Judge().admits(address)
+    assert AddressPolicy().admits(address)
 
 
 def test_the_addresses_of_this_host_are_refused_though_they_were_public(
@@ -160,8 +160,8 @@ def test_the_addresses_of_this_host_are_refused_though_they_were_public(
     monkeypatch.setattr(address_policy, "REFUSED_V4", ())  # most test machines have no public address
     for address in _own_addresses():
         assert address_policy.is_public(ip_address(address))
-        assert not Judge().admits(address)
-    assert Judge().admits("8.8.8.8")
+        assert not AddressPolicy().admits(address)
+    assert AddressPolicy().admits("8.8.8.8")
 
 
 def _own_addresses() -> set[str]:
@@ -216,8 +216,8 @@ def test_a_peer_that_is_not_the_judged_address_is_refused(
     ],
 )
 def test_an_allowed_network_is_admitted(allowed: str, address: str) -> None:
-    assert Judge([ip_network(allowed)]).admits(address)
-    assert not Judge().admits(address)
+    assert AddressPolicy([ip_network(allowed)]).admits(address)
+    assert not AddressPolicy().admits(address)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_an_allowed_network_is_admitted(allowed: str, address: str) -> None:
     ],
 )
 def test_an_allowed_network_admits_nothing_else(allowed: str, address: str) -> None:
-    assert not Judge([ip_network(allowed)]).admits(address)
+    assert not AddressPolicy([ip_network(allowed)]).admits(address)
 
 
 def test_an_allowed_receiver_is_reached_and_its_neighbour_is_not() -> None:
@@ -303,11 +303,11 @@ def test_every_connection_goes_through_the_judge(
     """The canary: an urllib3 or requests that no longer calls our hooks fails here."""
     asked: list[str] = []
 
-    def judge(_: Judge, address: str) -> bool:
+    def judge(_: AddressPolicy, address: str) -> bool:
         asked.append(address)
         return False
 
-    monkeypatch.setattr(Judge, "admits", judge)
+    monkeypatch.setattr(AddressPolicy, "admits", judge)
     monkeypatch.setattr(socket, "getaddrinfo", answers("192.0.1.1"))
     assert refusal(transport, f"{scheme}://hook.example/").reason == "private_address"
     assert asked == ["192.0.1.1"]

@@ -66,11 +66,11 @@ def test_a_slow_name_server_holds_nobody_and_few_threads(monkeypatch: pytest.Mon
     monkeypatch.setattr(dns_lookup, "shared", dns_lookup.Lookups())
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and [])
-    monkeypatch.setattr(destinations, "SECONDS", 0.05)
+    monkeypatch.setattr(destinations, "LOOKUP_SECONDS", 0.05)
     start = time.monotonic()
     assert [private_address_warning(f"http://slow{n}.example/") for n in range(20)] == [None] * 20
     assert time.monotonic() - start < 20  # the name server holds one for as long
-    assert len(lookups()) == dns_lookup.THREADS
+    assert len(lookups()) == dns_lookup.LOOKUP_THREADS
     released.set()
     for thread in lookups():
         thread.join(5)

@@ -14,7 +14,7 @@ from flask import Flask
 
 from guestbook.lib import resource_limits
 from guestbook.transport import Transport, TransportError, dns_lookup
-from guestbook.transport.dns_lookup import THREADS, Lookups
+from guestbook.transport.dns_lookup import LOOKUP_THREADS, Lookups
 from tests.support import factories
 from tests.support.receiver import Receiver
 
@@ -61,8 +61,8 @@ def refused(transport: Transport, host: str) -> TransportError:
 
 def hang_all(transport: Transport) -> None:
     """Let every thread hang with a name of its own."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda number: refused(transport, f"dead{number}.example"), range(THREADS)))
+    with ThreadPoolExecutor(LOOKUP_THREADS) as pool:
+        list(pool.map(lambda number: refused(transport, f"dead{number}.example"), range(LOOKUP_THREADS)))
 
 
 @pytest.mark.usefixtures("resolver")
@@ -79,17 +79,17 @@ def test_names_that_hang_take_few_threads_and_no_address_waits_for_them(
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
     hang_all(transport)
     hang_all(transport)
-    assert len(resolver.asked) == len(set(resolver.asked)) == THREADS
+    assert len(resolver.asked) == len(set(resolver.asked)) == LOOKUP_THREADS
     assert refused(transport, "another.example").reason == "name_timeout"
-    assert len(resolver.asked) == THREADS
+    assert len(resolver.asked) == LOOKUP_THREADS
     assert transport.post(receiver.url(), {}, b"").status == 200
 
 
 def test_when_all_hang_another_name_fails_at_once_and_when_they_end_it_is_found(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dns_lookup, "STUCK", 0.2)
-    monkeypatch.setattr(dns_lookup, "LOOK", 0.02)
+    monkeypatch.setattr(dns_lookup, "STUCK_AFTER", 0.2)
+    monkeypatch.setattr(dns_lookup, "POLL_EVERY", 0.02)
     hang_all(Transport(timeout=0.3))
     patient = Transport(timeout=20)
     assert seconds_for(lambda: refused(patient, "another.example")) < 10
@@ -105,7 +105,7 @@ def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late
         return True
 
     monkeypatch.setattr(resource_limits, "start", start_late)
-    monkeypatch.setattr(dns_lookup, "LOOK", 0.02)
+    monkeypatch.setattr(dns_lookup, "POLL_EVERY", 0.02)
     resolver.go.set()
     assert Lookups().find("book.example", 80, 5) == HERE
 

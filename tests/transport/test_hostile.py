@@ -12,7 +12,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import BODY_LIMIT, Answer, Transport, TransportError
+from guestbook.transport import ANSWER_BODY_LIMIT, ReceiverAnswer, Transport, TransportError
 from tests.transport import receivers
 from tests.transport.receivers import Behaviour, Receiver, blurt, drip, flood, hold, say, spell
 
@@ -44,7 +44,7 @@ class Outcome:
     """What became of it."""
 
     seconds: float
-    result: Answer | TransportError
+    result: ReceiverAnswer | TransportError
 
 
 CASES = [
@@ -193,7 +193,7 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
         yield outcomes
 
 
-def outcome(transport: Transport, url: str, body: bytes = b"{}") -> Answer | TransportError:
+def outcome(transport: Transport, url: str, body: bytes = b"{}") -> ReceiverAnswer | TransportError:
     try:
         return transport.post(url, {"Content-Type": "application/json"}, body)
     except TransportError as error:
@@ -204,9 +204,9 @@ def outcome(transport: Transport, url: str, body: bytes = b"{}") -> Answer | Tra
 def test_a_receiver_that(case: Case, outcomes: dict[str, Outcome]) -> None:
     found = outcomes[case.name]
     assert found.seconds < TIMEOUT + GRACE
-    if isinstance(found.result, Answer):
+    if isinstance(found.result, ReceiverAnswer):
         assert (found.result.status, found.result.note) == case.expected
-        assert len(found.result.body) <= BODY_LIMIT
+        assert len(found.result.body) <= ANSWER_BODY_LIMIT
     else:
         assert found.result.reason == case.expected
         assert found.result.sent is not case.expected.startswith("tls")
@@ -235,7 +235,7 @@ def test_a_redirect_is_an_answer_and_its_target_is_never_visited(status: int) ->
         head = f"HTTP/1.1 {status} Go\r\nLocation: {canary.url}\r\nRefresh: 0;url={canary.url}\r\n\r\n"
         with Receiver(say(head.encode())) as receiver:
             result = outcome(transport, receiver.url)
-        assert isinstance(result, Answer)
+        assert isinstance(result, ReceiverAnswer)
         assert (result.status, result.headers["location"]) == (status, canary.url)
         assert canary.connections == 0
     transport.close()
@@ -254,7 +254,7 @@ def test_a_cookie_is_not_kept() -> None:
         result = outcome(transport, receiver.url)
         outcome(transport, receiver.url)
         transport.close()
-    assert isinstance(result, Answer)
+    assert isinstance(result, ReceiverAnswer)
     assert result.headers["set-cookie"] == "a=b, c=d"
     assert len(requests) == 2
     assert b"cookie" not in requests[1].lower()
@@ -266,7 +266,7 @@ def test_a_header_bomb_is_bounded_in_what_is_kept() -> None:
     with Receiver(say(STATUS, many, b"Content-Length: 0\r\n\r\n")) as receiver:
         result = outcome(transport, receiver.url)
     transport.close()
-    assert isinstance(result, Answer)
+    assert isinstance(result, ReceiverAnswer)
     assert len(result.headers) == 131
     assert sum(len(name) + len(value) for name, value in result.headers.items()) < 16 * 1024
 

@@ -53,7 +53,7 @@ def test_a_name_is_judged_again_by_the_address_that_it_has_when_it_is_sent_to(
     assert (error.reason, error.sent, error.unreachable) == ("bad_port", False, False)
     reached: list[object] = []
 
-    def connect(attempt: tcp_connect.Budget, addresses: object) -> None:
+    def connect(attempt: tcp_connect.AttemptBudget, addresses: object) -> None:
         reached.append(addresses)
         raise attempt.error("connect_failed")
 

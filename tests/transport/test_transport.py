@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 
-from guestbook.transport import BODY_LIMIT, SENTENCES, Answer, Transport, TransportError
+from guestbook.transport import (
+    ANSWER_BODY_LIMIT,
+    FAILURE_SENTENCES,
+    ReceiverAnswer,
+    Transport,
+    TransportError,
+)
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.transport.socket_budget import BudgetSocket
 from tests.transport import receivers
@@ -119,7 +125,7 @@ def test_the_answer_says_what_was_received(transport: Transport) -> None:
     head = b"HTTP/1.1 410 Gone\r\nServer: x\r\nX-A: b\r\nx-a:  c \r\nX-Fold: d\r\n e\r\n"
     with Receiver(say(head, b"Content-Length: 3\r\n\r\n\0\xff!")) as receiver:
         answer = transport.post(receiver.url, {}, b"{}")
-    assert answer == Answer(410, answer.headers, b"\0\xff!", None)
+    assert answer == ReceiverAnswer(410, answer.headers, b"\0\xff!", None)
     assert dict(answer.headers) == {"Server": "x", "X-A": "b, c", "X-Fold": "d e", "Content-Length": "3"}
     assert answer.headers["SERVER"] == answer.headers["server"] == "x"
     assert "x-fold" in answer.headers
@@ -142,7 +148,13 @@ def test_early_hints_are_not_the_answer(transport: Transport) -> None:
 
 @pytest.mark.parametrize(
     ("size", "note"),
-    [(0, None), (1, None), (BODY_LIMIT, None), (BODY_LIMIT + 1, "body_cut"), (60_000, "body_cut")],
+    [
+        (0, None),
+        (1, None),
+        (ANSWER_BODY_LIMIT, None),
+        (ANSWER_BODY_LIMIT + 1, "body_cut"),
+        (60_000, "body_cut"),
+    ],
 )
 @pytest.mark.parametrize("framing", ["length", "chunks", "end"])
 def test_a_body_is_kept_up_to_its_limit(
@@ -150,7 +162,7 @@ def test_a_body_is_kept_up_to_its_limit(
 ) -> None:
     with Receiver(say(b"HTTP/1.1 200 OK\r\n", framed(framing, b"x" * size))) as receiver:
         answer = transport.post(receiver.url, {}, b"{}")
-    assert (answer.body, answer.note) == (b"x" * min(size, BODY_LIMIT), note)
+    assert (answer.body, answer.note) == (b"x" * min(size, ANSWER_BODY_LIMIT), note)
 
 
 def framed(framing: str, body: bytes) -> bytes:
@@ -411,8 +423,8 @@ def test_a_dead_name_server_is_given_up_soon() -> None:
 
 
 def test_every_reason_has_a_sentence_that_hides_the_secret_parts_of_the_url() -> None:
-    assert set(SENTENCES) >= UNREACHABLE
-    for reason, sentence in SENTENCES.items():
+    assert set(FAILURE_SENTENCES) >= UNREACHABLE
+    for reason, sentence in FAILURE_SENTENCES.items():
         assert str(TransportError(reason)) == sentence
         assert str(TransportError(reason, "because")) == f"{sentence} (because)"
         assert sentence.endswith(".")

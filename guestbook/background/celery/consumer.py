@@ -76,7 +76,9 @@ class DeliveryConsumer:
     def _commit(self, requests: Sequence[Handover | Outcome]) -> Sequence[DeliveryTask | Exception | None]:
         """Record the outcomes and take over the rows in one transaction, or each alone when one is faulty."""
         try:
-            tally, tasks = database.insist(self._engine, lambda connection: self._write(connection, requests))
+            tally, tasks = database.write_with_retry(
+                self._engine, lambda connection: self._write(connection, requests)
+            )
         except DBAPIError as error:
             if len(requests) == 1 or database.is_away(error):
                 raise

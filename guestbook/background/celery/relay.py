@@ -58,7 +58,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
 
 def take_back(engine: Engine) -> int:
     """Make due at once what was published and not started. Workers ignore the messages of these rows then."""
-    return database.insist(engine, _take_back)
+    return database.write_with_retry(engine, _take_back)
 
 
 def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: RunningPass, stay: bool) -> None:

@@ -52,12 +52,12 @@ class TableRelay:
         """
         if not self._may_claim():
             return 0
-        owners = database.insist(self._engine, self._claim)
+        owners = database.write_with_retry(self._engine, self._claim)
         if not owners:
             return 0
         missing, fault = publisher.publish(self._task, list(owners))
         sent = [row for row in owners if row not in missing]
-        database.insist(self._engine, lambda connection: self._record(connection, sent, missing))
+        database.write_with_retry(self._engine, lambda connection: self._record(connection, sent, missing))
         for row in sent:
             self._windows[owners[row]].in_flight.add(row.id)
         if fault:

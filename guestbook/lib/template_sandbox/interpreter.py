@@ -8,7 +8,7 @@ from jinja2 import nodes
 
 from guestbook.lib.template_sandbox import methods, operations
 from guestbook.lib.template_sandbox.filters import FILTERS
-from guestbook.lib.template_sandbox.step_budget import Budget, Missing, TemplateFault
+from guestbook.lib.template_sandbox.step_budget import Missing, StepBudget, TemplateFault
 from guestbook.lib.template_sandbox.template_tests import TESTS
 
 
@@ -16,7 +16,7 @@ class Run:
     """One run of a template over an event."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self.budget = Budget()
+        self.budget = StepBudget()
         self._scopes: list[dict[str, Any]] = [dict(values), {}]  # a loop adds one
         self._parts: list[str] = []
         self._length = 0
@@ -240,7 +240,7 @@ _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
         (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow), Run._computed
     ),
 }
-_COMPARISONS: dict[str, Callable[[Budget, Any, Any], bool]] = {
+_COMPARISONS: dict[str, Callable[[StepBudget, Any, Any], bool]] = {
     "eq": operations.equal,
     "ne": lambda budget, left, right: not operations.equal(budget, left, right),
     "lt": operations.less,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from guestbook.lib.template_sandbox import operations
-from guestbook.lib.template_sandbox.step_budget import Budget, Missing, TemplateFault
+from guestbook.lib.template_sandbox.step_budget import Missing, StepBudget, TemplateFault
 
 MOST_CHARS = 50  # that are taken from the ends of a text
 
@@ -12,7 +12,7 @@ MOST_CHARS = 50  # that are taken from the ends of a text
 class Running(Protocol):
     """What a method, a filter or a test needs of the run that it is part of."""
 
-    budget: Budget
+    budget: StepBudget
 
     def filtered(self, name: Any, value: Any, *arguments: Any) -> Any:
         """Return what the filter of that name makes of a value."""

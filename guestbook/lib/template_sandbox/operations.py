@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from guestbook.lib.template_sandbox.step_budget import BITS, Budget, Missing, TemplateFault
+from guestbook.lib.template_sandbox.step_budget import BITS, Missing, StepBudget, TemplateFault
 
-MOST_DIGITS = 100  # of a power
+POWER_DIGITS = 100  # of a power
 
 
 def lookup(value: Any, key: Any) -> Any:
@@ -28,7 +28,7 @@ def path(value: Any, where: Any) -> Any:
     return value
 
 
-def cut(budget: Budget, value: Any, part: slice) -> Any:
+def cut(budget: StepBudget, value: Any, part: slice) -> Any:
     """Return a slice of a list or a text."""
     if isinstance(value, list):
         budget.spend(len(range(*part.indices(len(value)))))
@@ -39,7 +39,7 @@ def cut(budget: Budget, value: Any, part: slice) -> Any:
     return value[part]
 
 
-def members(budget: Budget, value: Any) -> list[Any]:
+def members(budget: StepBudget, value: Any) -> list[Any]:
     """Return what a loop goes through."""
     if isinstance(value, Missing):
         return []
@@ -65,7 +65,7 @@ def loop(found: Sequence[Any], number: int) -> dict[str, Any]:
     }
 
 
-def equal(budget: Budget, left: Any, right: Any) -> bool:
+def equal(budget: StepBudget, left: Any, right: Any) -> bool:
     """Whether two values are equal."""
     if isinstance(left, Missing) or isinstance(right, Missing):
         return isinstance(left, Missing) and isinstance(right, Missing)
@@ -79,7 +79,7 @@ def equal(budget: Budget, left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def less(budget: Budget, left: Any, right: Any) -> bool:
+def less(budget: StepBudget, left: Any, right: Any) -> bool:
     """Whether a number or a text comes before another."""
     if isinstance(left, str) and isinstance(right, str):
         budget.read(min(len(left), len(right)))
@@ -88,7 +88,7 @@ def less(budget: Budget, left: Any, right: Any) -> bool:
     return bool(left < right)
 
 
-def within(budget: Budget, part: Any, whole: Any) -> bool:
+def within(budget: StepBudget, part: Any, whole: Any) -> bool:
     """Whether a text, a list or the keys of a dict hold it."""
     if isinstance(whole, str):
         if not isinstance(part, str):
@@ -100,7 +100,7 @@ def within(budget: Budget, part: Any, whole: Any) -> bool:
     return any(equal(budget, part, one) for one in members(budget, whole))
 
 
-def compute(budget: Budget, sign: str, left: Any, right: Any) -> Any:
+def compute(budget: StepBudget, sign: str, left: Any, right: Any) -> Any:
     """Return a sum, a product and so on, of which none grows without a limit."""
     if sign == "+" and isinstance(left, str) and isinstance(right, str):
         budget.room(len(left) + len(right))
@@ -115,7 +115,7 @@ def compute(budget: Budget, sign: str, left: Any, right: Any) -> Any:
             if isinstance(value, Missing):
                 raise value.fault()
         raise TemplateFault(f"The template computes {kind(left)} {sign} {kind(right)}.")
-    if sign == "**" and (abs(right) > MOST_DIGITS or abs(left) > 10**9):
+    if sign == "**" and (abs(right) > POWER_DIGITS or abs(left) > 10**9):
         raise TemplateFault("The template makes too large a number.")
     return number(_SIGNS[sign](number(left), number(right)))
 
@@ -138,7 +138,7 @@ def kind(value: Any) -> str:
     return names[type(value)]
 
 
-def _repeat(budget: Budget, left: Any, right: Any) -> Any:
+def _repeat(budget: StepBudget, left: Any, right: Any) -> Any:
     one, times = (left, right) if isinstance(left, str | list) else (right, left)
     if not isinstance(times, int):
         raise TemplateFault(f"The template repeats {kind(one)} as often as {kind(times)} says.")

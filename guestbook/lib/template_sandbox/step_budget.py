@@ -2,12 +2,14 @@
 
 from typing import Any
 
-STEPS = 100_000  # that a run may take: one for each part of the template that is worked out, each item read
+STEP_LIMIT = (
+    100_000  # that a run may take: one for each part of the template that is worked out, each item read
+)
 OUTPUT_LIMIT = 64_000  # characters that it may give, and that any text that it makes may have
 PER_STEP = 20  # characters that are read or made in one step
 SLOW_SEARCH = 30_000  # characters: in longer texts Python searches in another way, which is always quick
 PAIRS_PER_STEP = 4000  # characters that are compared with one another in one step
-DEPTH = 50  # of lists in lists that are printed or compared
+VALUE_DEPTH = 50  # of lists in lists that are printed or compared
 BITS = 64  # of a whole number that it counts with
 
 
@@ -36,19 +38,21 @@ class Missing:
         )
 
 
-class Budget:
+class StepBudget:
     """What is left of a run's steps."""
 
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = STEPS
+        self.left = STEP_LIMIT
 
     def spend(self, steps: int) -> None:
         """Take so many steps; raises TemplateFault when there are too few."""
         self.left -= steps
         if self.left < 0:
-            raise TemplateFault(f"The template does too much with this event: more than {STEPS:,} steps.")
+            raise TemplateFault(
+                f"The template does too much with this event: more than {STEP_LIMIT:,} steps."
+            )
 
     def read(self, characters: int) -> None:
         """Read so many characters."""
@@ -83,8 +87,10 @@ class Budget:
             self.spend(1 + length // PER_STEP)
             characters += length
             if isinstance(one, list | dict):
-                if depth == DEPTH:
-                    raise TemplateFault(f"The template prints or compares lists more than {DEPTH} deep.")
+                if depth == VALUE_DEPTH:
+                    raise TemplateFault(
+                        f"The template prints or compares lists more than {VALUE_DEPTH} deep."
+                    )
                 self.spend(len(one))
                 parts = [*one, *one.values()] if isinstance(one, dict) else one
                 todo += [(part, depth + 1) for part in parts]

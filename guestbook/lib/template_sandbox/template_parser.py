@@ -14,7 +14,7 @@ from guestbook.lib.template_sandbox.template_tests import TESTS
 
 SOURCE_LIMIT = 8000  # characters of a template
 NESTED = 20  # brackets, signs and blocks in each other: Jinja's parser calls itself a dozen times for each
-DEPTH = 100  # of the tree that comes of it: 1 + 1 + 1 nests too
+TREE_DEPTH = 100  # of the tree that comes of it: 1 + 1 + 1 nests too
 MOST_ARGUMENTS = 10
 
 KNOWN = (
@@ -117,7 +117,7 @@ class _Parser(Parser):
 def _every(template: nodes.Template) -> Iterator[nodes.Node]:
     """Give each node of the tree, without calling oneself."""
     level: list[nodes.Node] = [template]
-    for _ in range(DEPTH):
+    for _ in range(TREE_DEPTH):
         yield from level
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:

@@ -11,21 +11,21 @@ from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
 from guestbook.storage.copy import table_reader, target_check
-from guestbook.storage.copy.table_reader import Checksum, Key, Plain
-from guestbook.storage.copy.target import Target
+from guestbook.storage.copy.table_reader import Checksum, Key, PlainTable
+from guestbook.storage.copy.target import CopyTarget
 from guestbook.storage.database import Base
 
-PATIENCE = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
+PASS_WAIT = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
 
 Step = Callable[[int], None]  # told of so many rows more
 Progress = Callable[[str, int], AbstractContextManager[Step]]  # given what is done, and to how many rows
 
 
 @dataclass(slots=True)
-class Moved:
+class CopiedTable:
     """What was done to a table, and what both sides hold when they are read afresh."""
 
-    table: Plain
+    table: PlainTable
     book: Checksum = field(default_factory=Checksum)  # as it was copied
     copied: int = 0  # rows
     removed: int = 0  # rows that the book has no more
@@ -44,27 +44,30 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CopyReport:
     """What a run has done; `place` is the target without its password."""
 
     place: str
-    moved: list[Moved]
+    moved: list[CopiedTable]
 
 
-def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[], None]) -> Report:
+def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[], None]) -> CopyReport:
     """Copy the book of the settings to the database of a URL, and check it.
 
     Raises Refused, TargetAway, and what SQLAlchemy raises for the book's own database.
     """
     there = replace(settings, database_url=url)
     with (
-        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PATIENCE, waiting=waiting) as is_quiet,
+        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
         engine_setup.opened(settings) as book,
         engine_setup.opened(there) as engine,
     ):
         if not is_quiet:
             raise Refused("A pass is still at work. Stop cron, and run this again.")
-        plains, target = [table_reader.plain(table) for table in Base.metadata.sorted_tables], Target(engine)
+        plains, target = (
+            [table_reader.plain(table) for table in Base.metadata.sorted_tables],
+            CopyTarget(engine),
+        )
         with table_reader.snapshot(book) as source:
             rows = sum(table_reader.count(source, table) for table in plains)
             target_check.prepare(source, target, plains)
@@ -77,12 +80,12 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
             with table_reader.snapshot(book) as source:
                 for one in moved:
                     _read(source, one.table, one.book_after, step)
-        return Report(target_check.place(engine), moved)
+        return CopyReport(target_check.place(engine), moved)
 
 
-def _copy(source: Connection, target: Target, table: Plain, step: Step) -> Moved:
+def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step) -> CopiedTable:
     """Let the target's table hold the book's rows and no others; what is there already is only compared."""
-    moved = Moved(table)
+    moved = CopiedTable(table)
     is_empty = target.count(table) == 0
     if not is_empty:
         target.learn(table)
@@ -100,7 +103,7 @@ def _copy(source: Connection, target: Target, table: Plain, step: Step) -> Moved
     return moved
 
 
-def _read(connection: Connection, table: Plain, checksum: Checksum, step: Step) -> None:
+def _read(connection: Connection, table: PlainTable, checksum: Checksum, step: Step) -> None:
     for row in table_reader.stream(connection, table):
         checksum.add(table_reader.pack(table, row))
         if checksum.rows % table_reader.AT_ONCE == 0:

@@ -9,19 +9,19 @@ from sqlalchemy import insert as insert_into
 from sqlalchemy import update as change_in
 
 from guestbook.storage.copy import table_reader
-from guestbook.storage.copy.table_reader import Key, Plain, Row
+from guestbook.storage.copy.table_reader import Key, PlainTable, Row
 
 SET = "new_"  # before the name of a bound value: SQLAlchemy has its own use for the bare name
 
 
-def insert(connection: Connection, table: Plain, rows: Collection[Row]) -> None:
+def insert(connection: Connection, table: PlainTable, rows: Collection[Row]) -> None:
     """Add rows."""
     if rows:
         bound = [dict(zip(table.names, row, strict=True)) for row in rows]
         connection.execute(insert_into(table.clause), bound)
 
 
-def update(connection: Connection, table: Plain, rows: Collection[Row]) -> None:
+def update(connection: Connection, table: PlainTable, rows: Collection[Row]) -> None:
     """Give the rows with the keys of these their values."""
     if rows:
         others = [name for name in table.names if name not in table.key]
@@ -30,13 +30,13 @@ def update(connection: Connection, table: Plain, rows: Collection[Row]) -> None:
         connection.execute(change, _bound(table.names, rows))
 
 
-def remove(connection: Connection, table: Plain, keys: Collection[Key]) -> None:
+def remove(connection: Connection, table: PlainTable, keys: Collection[Key]) -> None:
     """Remove the rows with these keys, and what hangs on them."""
     if keys:
         connection.execute(delete_from(table.clause).where(_is_bound(table)), _bound(table.key, keys))
 
 
-def in_the_way(connection: Connection, table: Plain, rows: Collection[Row]) -> list[Key]:
+def in_the_way(connection: Connection, table: PlainTable, rows: Collection[Row]) -> list[Key]:
     """Return the keys of rows that have what one of these must have alone."""
     keys = []
     for rule in table.unique:
@@ -53,7 +53,7 @@ def in_the_way(connection: Connection, table: Plain, rows: Collection[Row]) -> l
     return keys
 
 
-def _is_bound(table: Plain) -> ColumnElement[bool]:
+def _is_bound(table: PlainTable) -> ColumnElement[bool]:
     return and_(*(table.clause.c[name] == bindparam(SET + name) for name in table.key))
 
 

@@ -31,17 +31,21 @@ from guestbook.storage.models import Setting
 MARKER = "copied_from"  # the row in `settings` that says whose copy this is; it is never copied along
 AT_ONCE = 1000  # rows that are read or written together
 LONG_AT_ONCE = 16  # the same where a row may have megabytes
-CHUNK = 4_000_000  # bytes, after which a chunk ends before it has so many rows
+CHUNK_BYTES = 4_000_000  # bytes, after which a chunk ends before it has so many rows
 INTEGERS = (int, type(None))
-BORN = ("created_at", "started_at", "received_at")  # columns that say when a row was made, and never change
-MEND = "Mend or remove that row in the book, and run this again."
+CREATION_COLUMNS = (
+    "created_at",
+    "started_at",
+    "received_at",
+)  # columns that say when a row was made, and never change
+FIX_THE_ROW = "Mend or remove that row in the book, and run this again."
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class PlainTable:
     """A table without the types of the models. Keys are the values of its primary key."""
 
     name: str
@@ -65,7 +69,7 @@ class Plain:
     @property
     def born(self) -> ColumnElement[Any] | None:
         """Return the column that says when a row was made, where there is one."""
-        return next((self.clause.c[name] for name in BORN if name in self.clause.c), None)
+        return next((self.clause.c[name] for name in CREATION_COLUMNS if name in self.clause.c), None)
 
     def key_of(self, row: Row) -> Key:
         """Return the values of a row's primary key."""
@@ -76,14 +80,14 @@ class Plain:
         return self.clause.c[self.key[0]].in_({key[0] for key in keys})
 
 
-def plain(model: Table) -> Plain:
+def plain(model: Table) -> PlainTable:
     """Return a model's table as it is stored."""
     names = [one.name for one in model.c]
     numbers = [place for place, one in enumerate(model.c) if isinstance(one.type, Integer)]
     columns = [column(name, Integer if place in numbers else Text) for place, name in enumerate(names)]
     key = tuple(one.name for one in model.primary_key)
     rules = [one for one in model.constraints if isinstance(one, UniqueConstraint)]
-    return Plain(
+    return PlainTable(
         name=model.name,
         clause=table(model.name, *columns),
         key=key,
@@ -122,45 +126,49 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def stream(connection: Connection, table: Plain, where: ColumnElement[bool] | None = None) -> Iterator[Row]:
+def stream(
+    connection: Connection, table: PlainTable, where: ColumnElement[bool] | None = None
+) -> Iterator[Row]:
     """Read the rows, or those, a few at a time."""
     query = select(table.clause).where(table.all if where is None else where)
     for row in connection.execute(query, execution_options={"yield_per": table.at_once}):
         yield tuple(row)
 
 
-def count(connection: Connection, table: Plain) -> int:
+def count(connection: Connection, table: PlainTable) -> int:
     """Return how many rows there are."""
     return connection.scalar(select(func.count()).select_from(table.clause).where(table.all)) or 0
 
 
-def absent(connection: Connection, table: Plain, keys: Collection[Key]) -> list[Key]:
+def absent(connection: Connection, table: PlainTable, keys: Collection[Key]) -> list[Key]:
     """Return those of the keys that no row has here."""
     here = {tuple(row) for row in connection.execute(select_keys(table, table.among(keys)))}
     return [key for key in keys if key not in here]
 
 
-def select_keys(table: Plain, where: ColumnElement[bool]) -> Select[Any]:
+def select_keys(table: PlainTable, where: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the keys of these rows."""
     return select(*(table.clause.c[name] for name in table.key)).where(where)
 
 
-def pack(table: Plain, row: Row) -> bytes:
+def pack(table: PlainTable, row: Row) -> bytes:
     """Return the bytes that only this row has; raises Refused for what not every database can keep."""
     try:
         if all(isinstance(row[place], INTEGERS) for place in table.integers):
             return json.dumps(row, ensure_ascii=False).encode()
     except (TypeError, UnicodeEncodeError):  # bytes, or no UTF-8
         pass
-    raise Refused(f"{called(table, row)} holds what is no text, or no whole number where one belongs. {MEND}")
+    raise Refused(
+        f"{called(table, row)} holds what is no text, or no whole number where one belongs. {FIX_THE_ROW}"
+    )
 
 
-def called(table: Plain, row: Row) -> str:
+def called(table: PlainTable, row: Row) -> str:
     """Return how a sentence names a row."""
     return f"The row {' '.join(map(str, table.key_of(row)))} of {table.name}"
 
 
-def chunks(connection: Connection, table: Plain, checksum: Checksum) -> Iterator[list[Row]]:
+def chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Iterator[list[Row]]:
     """Read all rows in portions that fit into little memory, and add them to the checksum."""
     rows: list[Row] = []
     size = 0
@@ -169,7 +177,7 @@ def chunks(connection: Connection, table: Plain, checksum: Checksum) -> Iterator
         checksum.add(packed)
         rows.append(row)
         size += len(packed)
-        if len(rows) == AT_ONCE or size >= CHUNK:
+        if len(rows) == AT_ONCE or size >= CHUNK_BYTES:
             yield rows
             rows, size = [], 0
     if rows:

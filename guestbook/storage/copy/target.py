@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, database_errors
 from guestbook.storage.copy import row_writer, table_reader
-from guestbook.storage.copy.table_reader import Key, Plain, Row
+from guestbook.storage.copy.table_reader import Key, PlainTable, Row
 
 # What a row's values may cause; anything else is about the database as a whole.
 REFUSALS = (DataError, IntegrityError, InternalError, NotSupportedError, ProgrammingError)
@@ -26,7 +26,7 @@ class TargetAway(Exception):
     """The target cannot be used now; the text says why, without a password."""
 
 
-class Target:
+class CopyTarget:
     """Every access to the target; raises TargetAway, and Refused for a row that it does not take."""
 
     def __init__(self, engine: Engine) -> None:
@@ -44,7 +44,7 @@ class Target:
         with reached(*known), database.write(self.engine) as connection:
             yield connection
 
-    def put(self, table: Plain, rows: Sequence[Row], *, is_empty: bool = False) -> int:
+    def put(self, table: PlainTable, rows: Sequence[Row], *, is_empty: bool = False) -> int:
         """Make these rows be here as they are given; return how many were not. `is_empty` saves a look."""
         new, changed = (rows, []) if is_empty else self._differing(table, rows)
         if not new and not changed:
@@ -58,19 +58,19 @@ class Target:
             self._put_one_by_one(table, rows)
         return len(new) + len(changed)
 
-    def count(self, table: Plain) -> int:
+    def count(self, table: PlainTable) -> int:
         """Return how many rows there are."""
         with self.reading() as connection:
             return table_reader.count(connection, table)
 
-    def learn(self, table: Plain) -> None:
+    def learn(self, table: PlainTable) -> None:
         """Let PostgreSQL see how much there is now, or it would read the whole table to find a few rows."""
         if self.engine.dialect.name == "postgresql":
             with self.writing() as connection:
                 connection.exec_driver_sql(f"ANALYZE {table.name}")
 
     def keys(
-        self, table: Plain, where: ColumnElement[bool] | None = None
+        self, table: PlainTable, where: ColumnElement[bool] | None = None
     ) -> Generator[list[Key], None, None]:
         """Give the keys of all rows, or of those, some at a time."""
         query = table_reader.select_keys(table, table.all if where is None else where)
@@ -79,13 +79,13 @@ class Target:
             for some in found.partitions():
                 yield [tuple(row) for row in some]
 
-    def remove(self, table: Plain, keys: Sequence[Key]) -> None:
+    def remove(self, table: PlainTable, keys: Sequence[Key]) -> None:
         """Remove these rows, and what hangs on them."""
         for start in range(0, len(keys), table_reader.AT_ONCE):
             with self.writing() as connection:
                 row_writer.remove(connection, table, keys[start : start + table_reader.AT_ONCE])
 
-    def _differing(self, table: Plain, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    def _differing(self, table: PlainTable, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         """Return those of the rows that are not here, and those that are here with other values."""
         wanted = {table.key_of(row): row for row in rows}
         changed = []
@@ -96,13 +96,13 @@ class Target:
                     changed.append(mine)
         return list(wanted.values()), changed
 
-    def _make_room(self, table: Plain, rows: Sequence[Row]) -> None:
+    def _make_room(self, table: PlainTable, rows: Sequence[Row]) -> None:
         """Remove the rows that have what must be unique in these; their own turn comes, or they are gone."""
         with self.reading() as connection:
             taken = row_writer.in_the_way(connection, table, rows)
         self.remove(table, taken)
 
-    def _put_one_by_one(self, table: Plain, rows: Sequence[Row]) -> None:
+    def _put_one_by_one(self, table: PlainTable, rows: Sequence[Row]) -> None:
         """Put all of them or none, and name the row that is refused."""
         new, changed = self._differing(table, rows)
         with self.writing() as connection:
@@ -113,7 +113,7 @@ class Target:
                     except REFUSALS as error:
                         why = database_errors.words(error)
                         said = f"{table_reader.called(table, row)} is refused by the target: {why}."
-                        raise Refused(f"{said} {table_reader.MEND}") from error
+                        raise Refused(f"{said} {table_reader.FIX_THE_ROW}") from error
 
 
 @contextmanager

@@ -9,15 +9,23 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage import database
 from guestbook.storage.copy import table_reader
-from guestbook.storage.copy.table_reader import MARKER, Plain
-from guestbook.storage.copy.target import Target, reached
+from guestbook.storage.copy.table_reader import MARKER, PlainTable
+from guestbook.storage.copy.target import CopyTarget, reached
 from guestbook.storage.models import Setting
 
 PORTS = {"postgresql": 5432, "mysql": 3306}  # where a URL names none
 BACKENDS = {"mariadb": "mysql"}  # two names for one
-WHERE = ("dbname", "host", "hostaddr", "options", "port", "service", "unix_socket")  # what a query may name
-SHOWN = 3  # tables that a sentence names
-EMPTY_ONE = "Name an empty database, or a file that is not there yet."
+PLACE_OPTIONS = (
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "port",
+    "service",
+    "unix_socket",
+)  # what a query may name
+NAMED_TABLES = 3  # tables that a sentence names
+NAME_AN_EMPTY_ONE = "Name an empty database, or a file that is not there yet."
 
 
 def place(engine: Engine) -> str:
@@ -26,12 +34,12 @@ def place(engine: Engine) -> str:
     backend = BACKENDS.get(engine.dialect.name, engine.dialect.name)
     if backend == "sqlite":
         return f"sqlite:///{Path(url.database or '').resolve()}"
-    more = "&".join(f"{name}={url.query[name]}" for name in WHERE if name in url.query)
+    more = "&".join(f"{name}={url.query[name]}" for name in PLACE_OPTIONS if name in url.query)
     end = f"?{more}" if more else ""
     return f"{backend}://{url.host or ''}:{url.port or PORTS[backend]}/{url.database or ''}{end}"
 
 
-def prepare(source: Connection, target: Target, plains: list[Plain]) -> None:
+def prepare(source: Connection, target: CopyTarget, plains: list[PlainTable]) -> None:
     """Make the target's tables and mark it as this book's; raises Refused for one that must not be touched.
 
     The source's snapshot has begun before.
@@ -48,22 +56,24 @@ def prepare(source: Connection, target: Target, plains: list[Plain]) -> None:
         whose, since = _marker(connection)
     if filled and whose != home:
         what = f"a copy of {whose}" if whose else "a book"
-        raise Refused(f"{there} holds {what} already, in {_some(filled)}. {EMPTY_ONE}")
+        raise Refused(f"{there} holds {what} already, in {_some(filled)}. {NAME_AN_EMPTY_ONE}")
     if filled:
         _refuse_used(source, target, plains, since)
     _mark(target, home)
 
 
-def _refuse_strangers(connection: Connection, plains: list[Plain]) -> None:
+def _refuse_strangers(connection: Connection, plains: list[PlainTable]) -> None:
     """Refuse a table that has the name of one of ours and is not."""
     seen = inspect(connection)
     there = set(seen.get_table_names())
     for table in plains:
         if table.name in there and {one["name"] for one in seen.get_columns(table.name)} != set(table.names):
-            raise Refused(f"The target has a table {table.name} that is not of this guestbook. {EMPTY_ONE}")
+            raise Refused(
+                f"The target has a table {table.name} that is not of this guestbook. {NAME_AN_EMPTY_ONE}"
+            )
 
 
-def _refuse_used(source: Connection, target: Target, plains: list[Plain], since: str) -> None:
+def _refuse_used(source: Connection, target: CopyTarget, plains: list[PlainTable], since: str) -> None:
     """Refuse a copy in which something was made that the book does not have."""
     for table in plains:
         if table.born is None:
@@ -72,7 +82,7 @@ def _refuse_used(source: Connection, target: Target, plains: list[Plain], since:
             if any(table_reader.absent(source, table, keys) for keys in later):
                 raise Refused(
                     f"{place(target.engine)} was in use since it was copied: "
-                    f"its {table.name} have what this book has not. {EMPTY_ONE}"
+                    f"its {table.name} have what this book has not. {NAME_AN_EMPTY_ONE}"
                 )
 
 
@@ -87,10 +97,10 @@ def _marker(connection: Connection) -> tuple[str, str]:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
+    return ", ".join(names[:NAMED_TABLES]) + (" and more" if len(names) > NAMED_TABLES else "")
 
 
-def _mark(target: Target, home: str) -> None:
+def _mark(target: CopyTarget, home: str) -> None:
     with target.writing() as connection:
         connection.execute(delete(Setting).where(Setting.name == MARKER))
         connection.execute(insert(Setting).values(name=MARKER, value=f"{clock.to_text(clock.now())} {home}"))

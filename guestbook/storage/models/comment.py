@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from guestbook.lib import clock, ids
 from guestbook.storage.database import Base
 
-STATUSES = ("published", "held", "spam", "trash")
+COMMENT_STATUSES = ("published", "held", "spam", "trash")
 
 
 class Reply(Base):
@@ -52,7 +52,7 @@ class Comment(Base):
     __tablename__ = "comments"
     __table_args__ = (
         UniqueConstraint("form_key", name="comments_form_key"),
-        CheckConstraint(f"status IN {STATUSES}", name="comments_status"),
+        CheckConstraint(f"status IN {COMMENT_STATUSES}", name="comments_status"),
         Index("comments_by_status", "status", "id"),
     )
 
@@ -93,7 +93,7 @@ class Comment(Base):
         return f"{base_url}/comments/{self.id}"
 
     @property
-    def is_told(self) -> bool:
+    def goes_to_webhooks(self) -> bool:
         """Whether our webhooks hear of it: what a webhook brought might otherwise go in circles."""
         return self.origin is None or self.origin.told_at is not None
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from guestbook.storage.database import Base
 from guestbook.storage.models.webhook import Webhook
 
-STATUSES = ("new", "processed", "failed")
+QUEUE_STATUSES = ("new", "processed", "failed")
 TRIGGERS = ("schedule", "redelivery", "test")
 
 
@@ -18,7 +18,7 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        CheckConstraint(f"status IN {STATUSES}", name="deliveries_status"),
+        CheckConstraint(f"status IN {QUEUE_STATUSES}", name="deliveries_status"),
         CheckConstraint("(status = 'new') = (due_at IS NOT NULL)", name="deliveries_due"),
         CheckConstraint("claimed_by IS NULL OR status = 'new'", name="deliveries_lease"),
         CheckConstraint("attempts <= claims", name="deliveries_attempts"),

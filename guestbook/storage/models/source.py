@@ -23,11 +23,11 @@ from guestbook.lib.verification import Verdict
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
-from guestbook.storage.models.delivery import STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 VERIFY = tuple(VERIFICATION_KINDS)
 ACTIONS = ("log", "comment", "forward")
-OVERLAP = timedelta(hours=24)  # for which the old secret is still good after a rotation
+OLD_SECRET_VALID_FOR = timedelta(hours=24)  # for which the old secret is still good after a rotation
 BUDGET_MB = 50  # megabytes that a new source's unproven events may take
 
 
@@ -70,7 +70,7 @@ class Source(Base):
         """Store what it sends and leave it at that."""
         self.disabled_at = self.disabled_at or now
 
-    def rotate_secret(self, secret: str, now: datetime, overlap: timedelta = OVERLAP) -> None:
+    def rotate_secret(self, secret: str, now: datetime, overlap: timedelta = OLD_SECRET_VALID_FOR) -> None:
         """Take a new secret; the old one is good beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
         self.secret = secret
@@ -98,7 +98,7 @@ class InboundEvent(Base):
     __table_args__ = (
         UniqueConstraint("source_id", "external_id", name="inbound_events_once"),
         CheckConstraint(f"encoding IN {byte_text.ENCODINGS}", name="inbound_events_encoding"),
-        CheckConstraint(f"status IN {STATUSES}", name="inbound_events_status"),
+        CheckConstraint(f"status IN {QUEUE_STATUSES}", name="inbound_events_status"),
         CheckConstraint("(status = 'new') = (due_at IS NOT NULL)", name="inbound_events_due"),
         CheckConstraint("claimed_by IS NULL OR status = 'new'", name="inbound_events_lease"),
         CheckConstraint("attempts <= claims", name="inbound_events_attempts"),

@@ -20,7 +20,7 @@ EVENTS = (
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 DISABLE_AFTER = 10  # failures in a row …
 DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
-OVERLAP = timedelta(hours=24)  # for which the old secret still signs after a rotation
+OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
 
 
 class Webhook(Base):
@@ -70,7 +70,7 @@ class Webhook(Base):
             self.url, self.paused_until = url, None
             self._forget_failures()
 
-    def rotate_secret(self, now: datetime, overlap: timedelta = OVERLAP) -> None:
+    def rotate_secret(self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
         """Take a new secret; the old one signs beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
         self.secret = signing.new_secret()

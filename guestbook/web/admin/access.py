@@ -12,7 +12,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Login
 from guestbook.web import error_pages
 
-COOKIE_LIFETIME = login.LASTS
+COOKIE_LIFETIME = login.LOGIN_LASTS
 LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
 SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has a hash of its value
 # As for the public pages, plus our own script; every page works without it.

@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
 @pages.post("/")
 def save() -> ResponseReturnValue:
     """Save all settings."""
-    typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.NAMES}
+    typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.PREFERENCE_NAMES}
     typed["closed"] = "yes" if "closed" in request.form else "no"  # browsers do not send an unchecked box
     try:
         undo_id = _save(typed)

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
-from guestbook.queries.listing import Page
+from guestbook.queries.listing import RowPage
 from guestbook.storage.database import db
 from guestbook.storage.models import Source, Webhook
-from guestbook.storage.models.delivery import STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import pagination
 
 FILTER_LENGTH = 200  # characters of a filter that are read
@@ -23,7 +23,7 @@ Filters = Mapping[str, Callable[[str], Any]]  # name → parser; its ValueError 
 def list_page(
     filters: Filters,
     read_filters: Callable[[], W],
-    find: Callable[[Session, W, str | None], Page[Any]],
+    find: Callable[[Session, W, str | None], RowPage[Any]],
     no_filters: W,
 ) -> dict[str, Any]:
     """Return what a list shows: the page that the address asks for, or what is wrong with the filters."""
@@ -33,7 +33,7 @@ def list_page(
         page = find(db.session(), wanted, before)
     except Refused as error:
         wanted, reasons = no_filters, error.fields
-        page = Page([], None)
+        page = RowPage([], None)
     kept = {name: value for name in filters if (value := request.args.get(name))}
     return {"page": page, "wanted": wanted, "reasons": reasons, **pagination.links(page.older, **kept)}
 
@@ -55,7 +55,7 @@ def read(filters: Filters) -> dict[str, Any]:
 
 def status(typed: str) -> str:
     """Return a status if it exists; raises ValueError."""
-    if typed not in STATUSES:
+    if typed not in QUEUE_STATUSES:
         raise ValueError(f"There is no status {typed!r}.")
     return typed
 

@@ -27,14 +27,14 @@ COMMENT_QUERY = (
     _in_query("after", schemas.ID_SCHEMA, "Only rows newer than the one with this id."),
     _in_query(
         "status",
-        one_of("all", *comments.STATUSES, default="published"),
+        one_of("all", *comments.COMMENT_STATUSES, default="published"),
         "Any status but published needs a token.",
     ),
 )
 DELIVERY_QUERY = (
     _limit(20),
     BEFORE_PARAMETER,
-    _in_query("status", one_of(*deliveries.STATUSES), "Only rows with this status."),
+    _in_query("status", one_of(*deliveries.QUEUE_STATUSES), "Only rows with this status."),
     _in_query("webhook", schemas.ID_SCHEMA, "Only deliveries to this webhook."),
     _in_query("event", one_of(*webhooks.EVENTS), "Only deliveries of this event."),
     _in_query("since", schemas.TIME_SCHEMA, "Only deliveries created at this time or later."),
@@ -43,6 +43,6 @@ DELIVERY_QUERY = (
 INBOX_QUERY = (
     _limit(20),
     BEFORE_PARAMETER,
-    _in_query("status", one_of(*deliveries.STATUSES), "Only rows with this status."),
+    _in_query("status", one_of(*deliveries.QUEUE_STATUSES), "Only rows with this status."),
     _in_query("source", schemas.ID_SCHEMA, "Only events of this source."),
 )

@@ -39,13 +39,13 @@ OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
     "Of names that differ only in case, the last counts.",
-    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": url_checks.NAME_LIMIT},
+    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": url_checks.HEADER_NAME_LIMIT},
     "additionalProperties": {
         "type": "string",
         "pattern": HEADER_VALUE,
-        "maxLength": url_checks.VALUE_LIMIT,
+        "maxLength": url_checks.HEADER_VALUE_LIMIT,
     },
-    "maxProperties": url_checks.HEADERS_LIMIT,
+    "maxProperties": url_checks.OWN_HEADERS_LIMIT,
 }
 WEBHOOK_FIELDS: Schema = {
     "url": {
@@ -75,7 +75,7 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     ),
     "CommentChanges": request(
         {
-            "status": one_of(*comments.STATUSES),
+            "status": one_of(*comments.COMMENT_STATUSES),
             "name": NAME_SCHEMA,
             "website": WEBSITE_SCHEMA,
             "message": MESSAGE_SCHEMA,
@@ -99,7 +99,7 @@ COMMENT_SCHEMA: Schema = {
     "name": TEXT_SCHEMA,
     "website": or_null(TEXT_SCHEMA),  # as it was typed, so its host may be in any script, which no URI has
     "message": TEXT_SCHEMA,
-    "status": one_of(*comments.STATUSES),
+    "status": one_of(*comments.COMMENT_STATUSES),
     "url": URL_SCHEMA,
     "created_at": TIME_SCHEMA,
     "reply": {
@@ -159,7 +159,7 @@ DELIVERY_SCHEMA: Schema = {
     "webhook_id": ID_SCHEMA,
     "comment_id": or_null(ID_SCHEMA),
     "event": TEXT_SCHEMA,
-    "status": one_of(*deliveries.STATUSES),
+    "status": one_of(*deliveries.QUEUE_STATUSES),
     "attempts": {**NUMBER_SCHEMA, "description": "The number of requests made."},
     "due_at": or_null(TIME_SCHEMA),
     "created_at": TIME_SCHEMA,
@@ -185,7 +185,7 @@ INBOUND_EVENT_SCHEMA: Schema = {
     "event": {**or_null(TEXT_SCHEMA), "description": "The sender's name for it, once processed."},
     "external_id": {**or_null(TEXT_SCHEMA), "description": "The sender's id for it, once verified."},
     "sender": {**or_null(TEXT_SCHEMA), "description": "The person or program that the payload names."},
-    "status": one_of(*deliveries.STATUSES),
+    "status": one_of(*deliveries.QUEUE_STATUSES),
     "attempts": {**NUMBER_SCHEMA, "description": "How often it was processed."},
     "due_at": or_null(TIME_SCHEMA),
     "received_at": TIME_SCHEMA,

@@ -54,7 +54,7 @@ def fill(count: int, settings: Settings, message: str = SHORT) -> None:
     _store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
     _store((PASSES, list(_passes(min(count, PASSES_MADE), start, luck))))
     database_size.tidy(db.engine)
-    stats.settle(db.engine, settings, clock.now())  # as each pass does
+    stats.record_days(db.engine, settings, clock.now())  # as each pass does
 
 
 def add_old() -> None:

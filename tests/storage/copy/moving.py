@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url, text
 from guestbook import settings
 from guestbook.lib.errors import Refused
 from guestbook.storage.copy import book_copy
-from guestbook.storage.copy.book_copy import Report
+from guestbook.storage.copy.book_copy import CopyReport
 from tests.conftest import need, settings_for
 from tests.storage.copy.rows import Dump, dump
 from tests.support import databases
@@ -62,7 +62,7 @@ def _sorted_in_words() -> Iterator[str]:
 
 def migrate(
     folder: Path, to: str, of: str | None = None, at: Callable[[str], None] = lambda _label: None
-) -> Report:
+) -> CopyReport:
     """Copy the folder's book, or that of another URL; `at` is called when a part begins, with its label."""
 
     def progress(label: str, _rows: int) -> Any:
@@ -81,12 +81,12 @@ def refused(folder: Path, to: str, of: str | None = None) -> str:
     return str(caught.value)
 
 
-def written(report: Report) -> int:
+def written(report: CopyReport) -> int:
     """Return how many rows were copied or removed."""
     return sum(one.copied + one.removed for one in report.moved)
 
 
-def is_well(report: Report) -> bool:
+def is_well(report: CopyReport) -> bool:
     """Whether the copy is the book."""
     return all(one.is_whole and one.is_still for one in report.moved)
 

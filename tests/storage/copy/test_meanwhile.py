@@ -136,7 +136,7 @@ def test_no_pass_of_this_host_is_at_work_meanwhile(
         assert found == [None, None]
         run_pass()
         assert found.pop()
-    monkeypatch.setattr(book_copy, "PATIENCE", 0.2)
+    monkeypatch.setattr(book_copy, "PASS_WAIT", 0.2)
     with file_lock.taken(folder / file_lock.PASS):
         assert refused(folder, there) == "A pass is still at work. Stop cron, and run this again."
 

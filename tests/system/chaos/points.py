@@ -132,7 +132,7 @@ def over_poison() -> None:
 
 def impatient() -> None:
     """Do not die, but give a transaction up after two seconds."""
-    database.PATIENCE = 2.0
+    database.RETRY_FOR = 2.0
 
 
 def measured() -> None:

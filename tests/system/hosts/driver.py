@@ -25,7 +25,7 @@ def hasty() -> None:
     """Give a server up ten times as soon."""
     server_setup.SILENCE = 3
     server_setup.CONNECT_WAIT = 1
-    database.PATIENCE = 1.0
+    database.RETRY_FOR = 1.0
 
 
 def _turn(by: timedelta) -> None:

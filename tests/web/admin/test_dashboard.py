@@ -143,7 +143,7 @@ def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.Monk
     with app.app_context():
         for _ in range(3):
             factories.delivery(hook, status="failed")
-    monkeypatch.setattr(listing, "COUNT", 2)
+    monkeypatch.setattr(listing, "COUNT_LIMIT", 2)
     assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 
@@ -196,7 +196,7 @@ def test_more_webhooks_than_fit_lead_to_the_list(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used(app)
-    monkeypatch.setattr(stats, "WEBHOOKS", 1)
+    monkeypatch.setattr(stats, "SHOWN_WEBHOOKS", 1)
     with app.app_context():
         factories.delivery(factories.webhook())
     page = owner.page(URL)

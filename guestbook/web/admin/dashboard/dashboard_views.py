@@ -58,4 +58,4 @@ def _waits(overview: Overview, now: datetime) -> dict[str, int]:
 
 def _count(number: int) -> str:
     """Return a count; above the limit of counting `10,000+`."""
-    return f"{number:,}" if number <= listing.COUNT else f"{listing.COUNT:,}+"
+    return f"{number:,}" if number <= listing.COUNT_LIMIT else f"{listing.COUNT_LIMIT:,}+"
