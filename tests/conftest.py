@@ -16,16 +16,14 @@ from sqlalchemy import Engine
 
 import guestbook
 from guestbook.storage.database import db
-from tests.background.celery import rabbit
-from tests.support import amount, compiled, databases, memory, ready_databases  # noqa: F401
+from tests.support import amount, compiled, databases, memory, namespaces, rabbitmq, ready_databases  # noqa: F401
+from tests.support.book import Book
 from tests.support.distribution import (  # noqa: F401
     pytest_collection_modifyitems,
     pytest_xdist_make_scheduler,
 )
+from tests.support.forks import Forks, open_forks
 from tests.support.receiver import Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks, open_forks
-from tests.system.hosts import namespaces
 from tests.system.interop import npm
 
 compiled.share_url_rules()
@@ -48,7 +46,7 @@ NEEDS = {
     "octokit": lambda: npm.examples() is not None,
     "validator": lambda: npm.validator() is not None,
     "namespaces": namespaces.can_be_made,
-    "rabbitmq": rabbit.is_here,
+    "rabbitmq": rabbitmq.is_here,
 }
 
 

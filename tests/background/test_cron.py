@@ -19,11 +19,11 @@ from guestbook.lib import clock
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from tests.conftest import run
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.measure import quickest
 from tests.support.processes import free_port, started
 from tests.support.receiver import HANG, Answer, Receiver, in_a_process
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
 PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}

@@ -15,7 +15,7 @@ from flask.testing import FlaskCliRunner
 
 from guestbook.storage.database import db
 from tests.conftest import run
-from tests.system.chaos.forks import Forks
+from tests.support.forks import Forks
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 Process = Callable[..., tuple[int, str, str]]

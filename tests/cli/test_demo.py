@@ -16,9 +16,8 @@ import html5lib
 import pytest
 
 from tests.cli.conftest import FLASK
-from tests.support import processes
+from tests.support import processes, visitor
 from tests.support.processes import ROOT, Started
-from tests.web import visitor
 
 LAST = "Ctrl-C ends the demo"
 HELD_BACK = "So we wait"  # the middle of the second step

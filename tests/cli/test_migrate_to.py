@@ -18,7 +18,7 @@ from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import need, settings_for
 from tests.storage.copy.rows import TABLES, change
 from tests.support import databases, factories
-from tests.system.chaos.forks import Forks
+from tests.support.forks import Forks
 
 
 @pytest.fixture

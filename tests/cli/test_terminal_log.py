@@ -13,8 +13,8 @@ from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Process
 from tests.cli.test_init_db import AWAY
 from tests.support import factories
+from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
-from tests.system.chaos.book import Book
 
 ABORT = Answer(400, headers={"webhook-delivery": "abort-message"})
 

@@ -14,7 +14,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent
 from tests.support import inbound_factories
 from tests.support.factories import inbound_events
-from tests.web.admin.owner import Owner
+from tests.support.owner import Owner
 
 MACRO = "{% macro who(x) %}{{ x }}{% endmacro %}{{ who(payload.text) }}"
 SENTENCE = (

@@ -20,7 +20,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment, Delivery, Origin, Webhook
 from tests.support import amount, inbound_factories
-from tests.system.chaos.forks import Forks
+from tests.support.forks import Forks
 
 ISSUE = {
     "action": "opened",

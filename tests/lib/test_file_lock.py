@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from guestbook.lib import file_lock
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.processes import given_away
 from tests.support.receiver import Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666])

@@ -14,8 +14,8 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
 from tests.support import factories
+from tests.support.book import Book
 from tests.support.receiver import Receiver
-from tests.system.chaos.book import Book
 
 OPTIONS = cron.Options(max_seconds=60, concurrency=8, housekeeping=False)
 

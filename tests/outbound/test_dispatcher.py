@@ -23,10 +23,10 @@ from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.support import amount
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.measure import quickest
 from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 CONCURRENCY = 32
 CAP = CONCURRENCY // 4  # requests at once to one webhook

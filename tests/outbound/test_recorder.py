@@ -16,8 +16,8 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
+from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
-from tests.system.chaos.book import Book
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)

@@ -21,8 +21,8 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, Webhook
 from tests.support import factories
+from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
-from tests.system.chaos.book import Book
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

@@ -11,8 +11,8 @@ from guestbook.settings import Settings, parsers
 from guestbook.settings.flask_config import MIN_KEY_LENGTH
 from guestbook.storage import database
 from guestbook.storage.database import db
+from tests.support.visitor import Visitor, stored
 from tests.web.test_database_faults import form_of
-from tests.web.visitor import Visitor, stored
 
 IDIOM = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 

@@ -13,8 +13,8 @@ from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.conftest import running, settings_for
+from tests.support.visitor import Visitor, fields, messages, parse
 from tests.web.test_database_faults import form_of
-from tests.web.visitor import Visitor, fields, messages, parse
 
 
 @pytest.fixture(params=["wal", "delete"])

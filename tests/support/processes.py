@@ -17,8 +17,7 @@ from urllib.parse import urlencode
 
 import html5lib
 
-from tests.support import guard
-from tests.web import visitor
+from tests.support import guard, visitor
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")

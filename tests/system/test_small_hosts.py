@@ -23,10 +23,10 @@ from guestbook.storage.models import Webhook
 from guestbook.transport import Transport, TransportError
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.processes import given_away, wait_for
 from tests.support.receiver import Answer, Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 HOSTS = 24  # each with connections of its own
 EACH = 2

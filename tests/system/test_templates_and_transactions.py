@@ -24,12 +24,11 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from guestbook.storage.models.webhook import Template
 from tests.cli.conftest import Shell
-from tests.support import factories
+from tests.support import factories, webhook_pages
+from tests.support.api_client import ApiClient, new_token
+from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
-from tests.web.admin import hooks
-from tests.web.admin.owner import Owner
-from tests.web.api.program import Program, new_token
-from tests.web.visitor import Visitor, let_write
+from tests.support.visitor import Visitor, let_write
 
 EVENTS = "comment.created comment.published comment.deleted comment.replied webhook.disabled inbound.received"
 TEMPLATE = '{"event": {{ event|tojson }}, "data": {{ data|tojson }}, "at": {{ timestamp|tojson }}}'
@@ -90,7 +89,7 @@ class Doors:
     """All that can be done in the book by which templates are run or read."""
 
     def __init__(self, app: Flask) -> None:
-        self.app, self.owner, self.program = app, Owner(app), Program(app, new_token(app))
+        self.app, self.owner, self.program = app, Owner(app), ApiClient(app, new_token(app))
         self.shell = Shell(app.test_cli_runner())
         assert apart(self.owner.log_in).status_code == 303
         let_write(app)
@@ -99,7 +98,7 @@ class Doors:
         assert Visitor(self.app).sign().status_code == 303
 
     def sign_by_api(self) -> None:
-        Program(self.app).post("/comments", {"name": "Ada", "message": "Hello"})
+        ApiClient(self.app).post("/comments", {"name": "Ada", "message": "Hello"})
 
     def admin(self, action: str, status: str = "held", **form: Any) -> None:
         comment = factories.sign(verdict=Classification(status, None))
@@ -132,7 +131,7 @@ class Doors:
         elif how == "api":
             self.program.post("/webhooks", {"url": url, "format": "template", "template": TEMPLATE})
         else:
-            apart(lambda: hooks.added(self.owner, format="template", template=TEMPLATE))
+            apart(lambda: webhook_pages.added(self.owner, format="template", template=TEMPLATE))
 
     def add_source(self) -> None:
         self.shell(

@@ -10,7 +10,7 @@ import pytest
 
 from guestbook.transport import Transport, TransportError, address_policy, connections, tcp_connect
 from guestbook.transport.address_policy import AddressPolicy
-from tests.transport.receivers import Receiver
+from tests.support.socket_receiver import SocketReceiver
 
 REFUSED = [
     # IPv4: the first and the last address of each network, and the famous ones between
@@ -134,7 +134,7 @@ def test_one_such_address_condemns_the_name(
 
 @pytest.mark.parametrize("host", LITERALS)
 def test_a_literal_is_refused_however_it_is_written(host: str, transport: Transport) -> None:
-    with Receiver() as canary:
+    with SocketReceiver() as canary:
         error = refusal(transport, f"http://{host}:{canary.port}/secret?token=1")
         assert canary.connections == 0
     assert (error.reason, error.sent) == ("private_address", False)
@@ -144,7 +144,7 @@ def test_a_literal_is_refused_however_it_is_written(host: str, transport: Transp
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_https_is_refused_alike(host: str, transport: Transport) -> None:
-    with Receiver() as canary:
+    with SocketReceiver() as canary:
         assert refusal(transport, f"https://{host}:{canary.port}/").reason == "private_address"
         assert canary.connections == 0
 
@@ -180,7 +180,7 @@ def test_a_name_that_changes_between_look_ups_is_judged_by_the_one_that_is_used(
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.2/32")])
-    with Receiver() as canary:  # on 127.0.0.1
+    with SocketReceiver() as canary:  # on 127.0.0.1
         url = f"http://hook.example:{canary.port}/"
         assert refusal(transport, url).reason == "connect_failed"
         assert looked_up == ["hook.example"]
@@ -193,7 +193,7 @@ def test_a_peer_that_is_not_the_judged_address_is_refused(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the kernel's routing, or a proxy in front of it, had led the connection home."""
-    with Receiver() as canary:
+    with SocketReceiver() as canary:
         home = socket.create_connection(("127.0.0.1", canary.port))
         monkeypatch.setattr(socket, "getaddrinfo", answers("192.0.1.1"))
         monkeypatch.setattr(tcp_connect, "_connect_first", lambda *_: home)
@@ -240,7 +240,7 @@ def test_an_allowed_network_admits_nothing_else(allowed: str, address: str) -> N
 
 def test_an_allowed_receiver_is_reached_and_its_neighbour_is_not() -> None:
     transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.1/32")])
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         assert transport.post(receiver.url, {}, b"{}").status == 200
         assert refusal(transport, f"http://127.0.0.2:{receiver.port}/").reason == "private_address"
         assert receiver.connections == 1
@@ -249,7 +249,7 @@ def test_an_allowed_receiver_is_reached_and_its_neighbour_is_not() -> None:
 
 def test_at_most_three_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.0/8")])
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.2", "127.0.0.3", "127.0.0.1"))
         assert transport.post(f"http://hook.example:{receiver.port}/", {}, b"{}").status == 200
         monkeypatch.setattr(socket, "getaddrinfo", answers(*(f"127.0.0.{n}" for n in (2, 3, 4, 1))))
@@ -281,7 +281,7 @@ def test_proxies_and_netrc_in_the_environment_change_nothing(
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
     netrc.chmod(0o600)
-    with Receiver() as canary, Receiver() as receiver:
+    with SocketReceiver() as canary, SocketReceiver() as receiver:
         for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{canary.port}")
         monkeypatch.delenv("no_proxy", raising=False)

@@ -13,8 +13,8 @@ from ipaddress import ip_network
 import pytest
 
 from guestbook.transport import ANSWER_BODY_LIMIT, ReceiverAnswer, Transport, TransportError
-from tests.transport import receivers
-from tests.transport.receivers import Behaviour, Receiver, blurt, drip, flood, hold, say, spell
+from tests.support import socket_receiver
+from tests.support.socket_receiver import Behaviour, SocketReceiver, blurt, drip, flood, hold, say, spell
 
 TIMEOUT = 2.0  # seconds
 GRACE = 1.9  # seconds an attempt may take beyond it: one that begins to count anew takes more
@@ -49,7 +49,7 @@ class Outcome:
 
 CASES = [
     # It stalls.
-    Case("says nothing", receivers.silent, "timeout"),
+    Case("says nothing", socket_receiver.silent, "timeout"),
     Case("stalls in its status line", hold(b"HTTP/1.1 20"), "timeout"),
     Case("stalls after its status line", hold(STATUS), "timeout"),
     Case("stalls in its headers", hold(STATUS, b"Server: x\r\nX-Ha"), "timeout"),
@@ -61,8 +61,8 @@ CASES = [
     Case("stalls before the end of a chunk", hold(CHUNKED, b"3\r\nabc"), (200, "body_timeout")),
     Case("stalls before its trailers", hold(CHUNKED, b"3\r\nabc\r\n0\r\n"), (200, "body_timeout")),
     Case("never closes a body without length", hold(CLOSING, b"ok"), (200, "body_timeout")),
-    Case("stalls in the TLS handshake", receivers.silent, "tls_timeout", scheme="https"),
-    Case("never reads", receivers.never_reading, "send_timeout", body=bytes(16_000_000)),
+    Case("stalls in the TLS handshake", socket_receiver.silent, "tls_timeout", scheme="https"),
+    Case("never reads", socket_receiver.never_reading, "send_timeout", body=bytes(16_000_000)),
     # It drips.
     Case("drips its status line", spell(STATUS * 9), "timeout"),
     Case("drips blanks before its status", drip(b"HTTP/1.1", b" "), "timeout"),
@@ -157,8 +157,8 @@ CASES = [
     ),
     Case("answers TLS with half a record", blurt(b"\x16\x03\x03\x01\x00\x02"), "tls_timeout", scheme="https"),
     # It breaks off.
-    Case("hangs up at once", receivers.close_at_once, "connection_lost"),
-    Case("hangs up in the TLS handshake", receivers.close_at_once, "tls_failed", scheme="https"),
+    Case("hangs up at once", socket_receiver.close_at_once, "connection_lost"),
+    Case("hangs up in the TLS handshake", socket_receiver.close_at_once, "tls_failed", scheme="https"),
     Case("hangs up after the request", say(), "connection_lost"),
     Case("hangs up in its status line", say(b"HTTP/1.1 2"), "connection_lost"),
     Case("hangs up after its status line", say(STATUS), "connection_lost"),
@@ -166,7 +166,7 @@ CASES = [
     Case("hangs up in its body", say(LONG, b"half"), (200, "body_broken")),
     Case("hangs up in a chunk", say(CHUNKED, b"ff\r\nhalf"), (200, "body_broken")),
     Case("hangs up between chunks", say(CHUNKED, b"2\r\nok\r\n"), (200, "body_broken")),
-    Case("resets the connection", receivers.reset, "connection_lost"),
+    Case("resets the connection", socket_receiver.reset, "connection_lost"),
 ]
 FLOODS = [case for case in CASES if "endless" in case.name or "bomb" in case.name]
 
@@ -184,7 +184,7 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
 
     with ExitStack() as stack:
         stack.callback(transport.close)
-        servers = [(case, stack.enter_context(Receiver(case.behave))) for case in CASES]
+        servers = [(case, stack.enter_context(SocketReceiver(case.behave))) for case in CASES]
         threads = [threading.Thread(target=post, args=(case, server.port)) for case, server in servers]
         for thread in threads:
             thread.start()
@@ -219,7 +219,7 @@ def test_they_are_as_many_as_promised() -> None:
 
 def test_a_connection_that_nobody_accepts_ends_in_time() -> None:
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
-    with receivers.never_accepting() as url:
+    with socket_receiver.never_accepting() as url:
         start = time.monotonic()
         result = outcome(transport, url)
         assert time.monotonic() - start < 0.3 + GRACE
@@ -231,9 +231,9 @@ def test_a_connection_that_nobody_accepts_ends_in_time() -> None:
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
 def test_a_redirect_is_an_answer_and_its_target_is_never_visited(status: int) -> None:
     transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
-    with Receiver() as canary:
+    with SocketReceiver() as canary:
         head = f"HTTP/1.1 {status} Go\r\nLocation: {canary.url}\r\nRefresh: 0;url={canary.url}\r\n\r\n"
-        with Receiver(say(head.encode())) as receiver:
+        with SocketReceiver(say(head.encode())) as receiver:
             result = outcome(transport, receiver.url)
         assert isinstance(result, ReceiverAnswer)
         assert (result.status, result.headers["location"]) == (status, canary.url)
@@ -245,12 +245,12 @@ def test_a_cookie_is_not_kept() -> None:
     requests: list[bytes] = []
 
     def behave(conn: socket.socket) -> None:
-        while request := receivers.read_request(conn):
+        while request := socket_receiver.read_request(conn):
             requests.append(request)
             conn.sendall(STATUS + b"Set-Cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Length: 0\r\n\r\n")
 
     transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         result = outcome(transport, receiver.url)
         outcome(transport, receiver.url)
         transport.close()
@@ -263,7 +263,7 @@ def test_a_cookie_is_not_kept() -> None:
 def test_a_header_bomb_is_bounded_in_what_is_kept() -> None:
     transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
     many = b"".join(b"X-%d: %s\r\n" % (n, b"b" * 100) for n in range(130))
-    with Receiver(say(STATUS, many, b"Content-Length: 0\r\n\r\n")) as receiver:
+    with SocketReceiver(say(STATUS, many, b"Content-Length: 0\r\n\r\n")) as receiver:
         result = outcome(transport, receiver.url)
     transport.close()
     assert isinstance(result, ReceiverAnswer)
@@ -274,7 +274,7 @@ def test_a_header_bomb_is_bounded_in_what_is_kept() -> None:
 @pytest.mark.parametrize("case", FLOODS, ids=[case.name for case in FLOODS])
 def test_memory_stays_bounded_when_it(case: Case) -> None:
     transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
-    with Receiver(case.behave) as receiver:
+    with SocketReceiver(case.behave) as receiver:
         tracemalloc.start()
         try:
             outcome(transport, receiver.url)

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from guestbook.transport import Transport, TransportError, tcp_connect
-from tests.transport.receivers import Receiver
+from tests.support.socket_receiver import SocketReceiver
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def transport() -> Iterator[Transport]:
     transport.close()
 
 
-def made(transport: Transport, *receivers: Receiver) -> list[int]:
+def made(transport: Transport, *receivers: SocketReceiver) -> list[int]:
     """Send something to each in turn; return how many connections each has got since."""
     before = [receiver.connections for receiver in receivers]
     for receiver in receivers:
@@ -26,7 +26,7 @@ def made(transport: Transport, *receivers: Receiver) -> list[int]:
 
 
 def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(transport: Transport) -> None:
-    with Receiver() as one, Receiver() as two:
+    with SocketReceiver() as one, SocketReceiver() as two:
         assert made(transport, one, two) == [1, 1]
         assert made(transport, one, two) == [0, 0]
         transport.limit(connections=1)
@@ -43,7 +43,7 @@ def test_half_of_them_are_closed_when_the_host_allows_no_more(
     def connect(*_: object) -> None:
         raise shortage
 
-    with Receiver() as one, Receiver() as two:
+    with SocketReceiver() as one, SocketReceiver() as two:
         made(transport, one, two)
         with monkeypatch.context() as patched:
             patched.setattr(tcp_connect, "_connect", connect)

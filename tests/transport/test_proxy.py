@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from guestbook.transport import Transport, TransportError
-from tests.transport import receivers
-from tests.transport.receivers import OK, Receiver, read_request, server_context
+from tests.support import socket_receiver
+from tests.support.socket_receiver import OK, SocketReceiver, read_request, server_context
 
 
 def failure(transport: Transport, url: str) -> TransportError:
@@ -22,10 +22,10 @@ def failure(transport: Transport, url: str) -> TransportError:
     return caught.value
 
 
-class Proxy(Receiver):
+class Proxy(SocketReceiver):
     """A proxy on loopback: CONNECT leads to the receiver whatever the name, all else is answered itself."""
 
-    def __init__(self, receiver: Receiver | None = None, status: bytes = b"200 Established") -> None:
+    def __init__(self, receiver: SocketReceiver | None = None, status: bytes = b"200 Established") -> None:
         self.receiver = receiver
         self.status = status
         super().__init__(self.serve)
@@ -103,7 +103,7 @@ def test_a_tunnel_that_is_refused_says_so(status: bytes, reason: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_is_away_is_not_charged_to_the_webhook(scheme: str) -> None:
-    with receivers.nobody() as url:
+    with socket_receiver.nobody() as url:
         transport = Transport(timeout=2, proxy=url.removesuffix("/hook").replace("//", "//me:s3cret@"))
         error = failure(transport, f"{scheme}://hook.invalid/")
         transport.close()
@@ -112,11 +112,13 @@ def test_a_proxy_that_is_away_is_not_charged_to_the_webhook(scheme: str) -> None
     assert "s3cret" not in f"{error} {error!r}"
 
 
-@pytest.mark.parametrize("behave", [receivers.silent, receivers.drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")])
+@pytest.mark.parametrize(
+    "behave", [socket_receiver.silent, socket_receiver.drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")]
+)
 def test_a_proxy_that_stalls_before_the_tunnel_may_wait_for_the_receiver(
-    behave: receivers.Behaviour,
+    behave: socket_receiver.Behaviour,
 ) -> None:
-    with Receiver(behave) as proxy:
+    with SocketReceiver(behave) as proxy:
         transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
         start = time.monotonic()
         error = failure(transport, "https://hook.invalid/")
@@ -136,7 +138,7 @@ def test_a_tunnel_carries_tls_and_is_used_again(authority: trustme.CA, tmp_path:
     names: list[str | None] = []
     tls = server_context(authority.issue_cert("hook.invalid"))
     tls.sni_callback = lambda _, name, __: names.append(name)
-    with Receiver(tls=tls) as receiver, Proxy(receiver) as proxy:
+    with SocketReceiver(tls=tls) as receiver, Proxy(receiver) as proxy:
         transport = Transport(
             timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
         )
@@ -154,7 +156,7 @@ def test_a_certificate_for_another_name_is_refused_inside_a_tunnel(
     authority: trustme.CA, tmp_path: Path
 ) -> None:
     tls = server_context(authority.issue_cert("other.invalid"))
-    with Receiver(tls=tls) as receiver, Proxy(receiver) as proxy:
+    with SocketReceiver(tls=tls) as receiver, Proxy(receiver) as proxy:
         transport = Transport(
             timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
         )
@@ -165,7 +167,7 @@ def test_a_certificate_for_another_name_is_refused_inside_a_tunnel(
 
 
 def test_a_receiver_that_stalls_inside_a_tunnel_is_charged_to_itself() -> None:
-    with Receiver(receivers.silent) as receiver, Proxy(receiver) as proxy:
+    with SocketReceiver(socket_receiver.silent) as receiver, Proxy(receiver) as proxy:
         transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
         error = failure(transport, "https://hook.invalid/x")
         transport.close()
@@ -174,7 +176,7 @@ def test_a_receiver_that_stalls_inside_a_tunnel_is_charged_to_itself() -> None:
 
 def test_a_proxy_may_itself_be_reached_over_tls(authority: trustme.CA, tmp_path: Path) -> None:
     tls = server_context(authority.issue_cert("127.0.0.1"))
-    with Receiver(tls=tls) as proxy:
+    with SocketReceiver(tls=tls) as proxy:
         transport = Transport(
             timeout=2, proxy=f"https://me:s3cret@127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
         )

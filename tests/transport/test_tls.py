@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from guestbook.transport import Transport, TransportError
-from tests.transport.receivers import (
+from tests.support.socket_receiver import (
     OK,
     Behaviour,
-    Receiver,
+    SocketReceiver,
     drip,
     flood,
     hold,
@@ -50,7 +50,7 @@ def _here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
 
 
 def refusal(transport: Transport, certificate: trustme.LeafCert, host: str = NAME) -> TransportError:
-    with Receiver(tls=server_context(certificate)) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=server_context(certificate)) as receiver, pytest.raises(TransportError) as caught:
         transport.post(f"https://{host}:{receiver.port}/secret", {}, b"{}")
     assert receiver.requests == []
     assert "secret" not in str(caught.value)
@@ -64,7 +64,7 @@ def test_a_good_certificate_is_accepted_and_the_receiver_is_told_the_name(
     names: list[str | None] = []
     tls = server_context(authority.issue_cert(NAME))
     tls.sni_callback = lambda _, name, __: names.append(name)
-    with Receiver(tls=tls) as receiver:
+    with SocketReceiver(tls=tls) as receiver:
         answer = transport.post(f"https://{host}:{receiver.port}/hook", {}, b"{}")
     assert (answer.status, answer.body, answer.note) == (200, b"ok", None)
     assert names == [NAME]
@@ -75,7 +75,7 @@ def test_an_international_name_is_told_in_its_ascii_form(transport: Transport, a
     names: list[str | None] = []
     tls = server_context(authority.issue_cert("xn--bcher-kva.example"))
     tls.sni_callback = lambda _, name, __: names.append(name)
-    with Receiver(tls=tls) as receiver:
+    with SocketReceiver(tls=tls) as receiver:
         assert transport.post(f"https://Bücher.example:{receiver.port}/", {}, b"{}").status == 200
     assert names == ["xn--bcher-kva.example"]
 
@@ -83,12 +83,12 @@ def test_an_international_name_is_told_in_its_ascii_form(transport: Transport, a
 def test_a_certificate_for_the_ip_address_in_the_url_is_accepted(
     transport: Transport, authority: trustme.CA
 ) -> None:
-    with Receiver(tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
+    with SocketReceiver(tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
         assert transport.post(receiver.url, {}, b"{}").status == 200
 
 
 def test_the_connection_is_reused(transport: Transport, authority: trustme.CA) -> None:
-    with Receiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
+    with SocketReceiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
         for _ in range(3):
             assert transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}").status == 200
         assert (receiver.connections, len(receiver.requests)) == (1, 3)
@@ -134,7 +134,7 @@ def test_a_self_signed_certificate_is_refused(transport: Transport, tmp_path: Pa
     stranger.private_key_pem.write_to_path(str(chain), append=True)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(chain)
-    with Receiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
         transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
     assert caught.value.reason == "tls_failed"
     assert "self" in caught.value.detail
@@ -157,7 +157,7 @@ def test_ssl_cert_file_names_the_authorities(
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     transport = Transport(timeout=2, allow_networks=LOOPBACK)
-    with Receiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
+    with SocketReceiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
         assert transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}").status == 200
     transport.close()
 
@@ -177,14 +177,14 @@ def test_old_versions_of_tls_are_refused(transport: Transport, authority: trustm
         tls.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
-    with Receiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
         transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
     assert caught.value.reason == "tls_failed"
 
 
 def test_a_handshake_that_never_ends_is_ended() -> None:
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
-    with Receiver(silent) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(silent) as receiver, pytest.raises(TransportError) as caught:
         transport.post(f"https://127.0.0.1:{receiver.port}/", {}, b"{}")
     assert (caught.value.reason, caught.value.sent) == ("tls_timeout", False)
     transport.close()
@@ -197,7 +197,7 @@ def test_a_receiver_that_wants_our_certificate_is_told_from_a_broken_one(
     tls = server_context(authority.issue_cert(NAME))
     tls.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(tls)
-    with Receiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
         transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
     assert caught.value.reason in ("tls_failed", "connection_lost")  # its alert may overtake our request
 
@@ -218,14 +218,14 @@ def test_the_budget_holds_inside_tls_when_the_receiver(
 ) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     transport = Transport(timeout=0.5, allow_networks=LOOPBACK, ca_file=str(tmp_path / "ca.pem"))
-    with Receiver(behave, tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
+    with SocketReceiver(behave, tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
         assert _outcome(lambda: transport.post(receiver.url, {}, b"{}")) == expected
     transport.close()
 
 
 def test_a_large_request_goes_through_tls_whole(transport: Transport, authority: trustme.CA) -> None:
     body = bytes(range(256)) * 4096
-    with Receiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
+    with SocketReceiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
         assert transport.post(f"https://{NAME}:{receiver.port}/", {}, body).status == 200
     assert receiver.requests[0].endswith(b"\r\n\r\n" + body)
 
@@ -237,7 +237,7 @@ def test_an_end_without_close_notify_is_an_end(transport: Transport, authority: 
         with contextlib.suppress(OSError):
             conn.shutdown(socket.SHUT_RDWR)
 
-    with Receiver(behave, tls=server_context(authority.issue_cert(NAME))) as receiver:
+    with SocketReceiver(behave, tls=server_context(authority.issue_cert(NAME))) as receiver:
         answer = transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
     assert (answer.body, answer.note) == (b"ok", None)
 

@@ -22,8 +22,8 @@ from guestbook.transport import (
 )
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.transport.socket_budget import BudgetSocket
-from tests.transport import receivers
-from tests.transport.receivers import OK, Receiver, hold, read_request, say
+from tests.support import socket_receiver
+from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
 
@@ -42,7 +42,7 @@ def failure(transport: Transport, url: str, headers: dict[str, str] | None = Non
 
 
 def test_the_request_has_the_given_headers_and_no_others(transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         transport.post(
             f"{receiver.url}?a=%20b&c", {"Content-Type": "application/json", "x-A": "b c"}, b'{"a": 1}'
         )
@@ -59,14 +59,14 @@ def test_the_request_has_the_given_headers_and_no_others(transport: Transport) -
 
 @pytest.mark.parametrize("method", ["GET", "PROPFIND", "brew", "M-SEARCH", "OPTIONS"])
 def test_any_method_can_be_sent(method: str, transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         assert transport.send(method, receiver.url, {}, b"x").status == 200
     assert receiver.requests[0].startswith(f"{method} /hook HTTP/1.1\r\n".encode())
 
 
 @pytest.mark.parametrize("method", ["", "CONNECT", "Connect", "A B", "A\r\nB: c", "X" * 21, "É"])
 def test_what_is_no_method_or_opens_a_tunnel_is_never_sent(method: str, transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         with pytest.raises(TransportError) as caught:
             transport.send(method, receiver.url, {}, b"")
         assert receiver.requests == []
@@ -75,7 +75,7 @@ def test_what_is_no_method_or_opens_a_tunnel_is_never_sent(method: str, transpor
 
 def test_an_answer_to_head_has_no_body_whatever_its_length_says(transport: Transport) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
-    with Receiver(say(head)) as receiver:
+    with SocketReceiver(say(head)) as receiver:
         for _ in range(2):
             answer = transport.send("HEAD", receiver.url, {}, b"")
             assert (answer.status, answer.body, answer.note) == (200, b"", None)
@@ -85,7 +85,7 @@ def test_an_answer_to_head_has_no_body_whatever_its_length_says(transport: Trans
     "body", [b"", b"\0\xff\r\n\r\n", bytes(range(256)) * 8192], ids=["no", "odd", "large"]
 )
 def test_the_body_arrives_byte_for_byte(body: bytes, transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         assert transport.post(receiver.url, {}, body).status == 200
     head, _, received = receiver.requests[0].partition(b"\r\n\r\n")
     assert received == body
@@ -115,7 +115,7 @@ def test_the_body_arrives_byte_for_byte(body: bytes, transport: Transport) -> No
 def test_a_header_that_would_break_the_request_is_never_sent(
     headers: dict[str, str], transport: Transport
 ) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         error = failure(transport, receiver.url, headers)
         assert (error.reason, error.sent, error.unreachable) == ("bad_header", False, False)
         assert receiver.connections == 0
@@ -123,7 +123,7 @@ def test_a_header_that_would_break_the_request_is_never_sent(
 
 def test_the_answer_says_what_was_received(transport: Transport) -> None:
     head = b"HTTP/1.1 410 Gone\r\nServer: x\r\nX-A: b\r\nx-a:  c \r\nX-Fold: d\r\n e\r\n"
-    with Receiver(say(head, b"Content-Length: 3\r\n\r\n\0\xff!")) as receiver:
+    with SocketReceiver(say(head, b"Content-Length: 3\r\n\r\n\0\xff!")) as receiver:
         answer = transport.post(receiver.url, {}, b"{}")
     assert answer == ReceiverAnswer(410, answer.headers, b"\0\xff!", None)
     assert dict(answer.headers) == {"Server": "x", "X-A": "b, c", "X-Fold": "d e", "Content-Length": "3"}
@@ -134,13 +134,13 @@ def test_the_answer_says_what_was_received(transport: Transport) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 404, 429, 500, 503])
 def test_every_status_is_an_answer(status: int, transport: Transport) -> None:
-    with Receiver(say(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)) as receiver:
+    with SocketReceiver(say(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)) as receiver:
         assert transport.post(receiver.url, {}, b"{}").status == status
 
 
 def test_early_hints_are_not_the_answer(transport: Transport) -> None:
     hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-    with Receiver(hold(hints, OK)) as receiver:
+    with SocketReceiver(hold(hints, OK)) as receiver:
         answer = transport.post(receiver.url, {}, b"{}")
     assert (answer.status, answer.body) == (200, b"ok")
     assert "link" not in answer.headers
@@ -160,7 +160,7 @@ def test_early_hints_are_not_the_answer(transport: Transport) -> None:
 def test_a_body_is_kept_up_to_its_limit(
     framing: str, size: int, note: str | None, transport: Transport
 ) -> None:
-    with Receiver(say(b"HTTP/1.1 200 OK\r\n", framed(framing, b"x" * size))) as receiver:
+    with SocketReceiver(say(b"HTTP/1.1 200 OK\r\n", framed(framing, b"x" * size))) as receiver:
         answer = transport.post(receiver.url, {}, b"{}")
     assert (answer.body, answer.note) == (b"x" * min(size, ANSWER_BODY_LIMIT), note)
 
@@ -177,12 +177,12 @@ def framed(framing: str, body: bytes) -> bytes:
 
 def test_a_compressed_body_is_kept_as_it_came(transport: Transport) -> None:
     said = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
-    with Receiver(say(said)) as receiver:
+    with SocketReceiver(say(said)) as receiver:
         assert transport.post(receiver.url, {}, b"{}").body == b"\x1f\x8b\x08\x00"
 
 
 def test_a_connection_is_used_again(transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         for path in ("/a", "/b", "/a"):
             transport.post(f"http://127.0.0.1:{receiver.port}{path}", {}, b"{}")
         assert (receiver.connections, len(receiver.requests)) == (1, 3)
@@ -206,7 +206,7 @@ def test_a_connection_that_cannot_be_used_again_is_not(said: bytes, transport: T
             if b"Content-Length: 1\r\n" in said:
                 conn.shutdown(socket.SHUT_WR)
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         for _ in range(2):
             assert transport.post(receiver.url, {}, b"{}").status == 200
         assert receiver.connections == 2
@@ -217,7 +217,7 @@ def test_a_connection_of_http_1_0_that_is_kept_alive_is_used_again(transport: Tr
         while read_request(conn):
             conn.sendall(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n")
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         for _ in range(2):
             assert transport.post(receiver.url, {}, b"{}").status == 200
         assert receiver.connections == 1
@@ -231,9 +231,9 @@ def test_a_connection_that_was_closed_meanwhile_is_noticed_before_it_is_used(tra
         conn.sendall(OK)  # it does not say that it will hang up
         conn.shutdown(socket.SHUT_WR)
         hung_up.release()
-        receivers.wait_for_hang_up(conn)
+        socket_receiver.wait_for_hang_up(conn)
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         for _ in range(5):
             assert transport.post(receiver.url, {}, b"{}").status == 200
             assert hung_up.acquire(timeout=5)
@@ -248,7 +248,7 @@ def test_a_connection_that_dies_in_use_is_an_error_and_nothing_is_sent_twice(tra
         conn.sendall(OK)
         requests.append(read_request(conn))
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         assert transport.post(receiver.url, {}, b"first").status == 200
         with pytest.raises(TransportError) as caught:
             transport.post(receiver.url, {}, b"second")
@@ -263,9 +263,9 @@ def test_a_receiver_that_answers_before_it_has_read_all_is_heard(transport: Tran
         conn.recv(10)
         conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         conn.shutdown(socket.SHUT_WR)
-        receivers.wait_for_hang_up(conn)
+        socket_receiver.wait_for_hang_up(conn)
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         assert transport.post(receiver.url, {}, bytes(1_000_000)).status == 413
 
 
@@ -274,12 +274,12 @@ def test_a_receiver_that_answers_and_hangs_up_before_it_has_read_all_is_heard(tr
         conn.recv(10)
         conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")  # and closes: a reset
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         assert transport.post(receiver.url, {}, bytes(16_000_000)).status == 413
 
 
 def test_a_port_where_nobody_listens_is_unreachable(transport: Transport) -> None:
-    with receivers.nobody() as url:
+    with socket_receiver.nobody() as url:
         error = failure(transport, url)
     assert (error.reason, error.sent, error.unreachable) == ("connect_failed", False, True)
 
@@ -287,7 +287,7 @@ def test_a_port_where_nobody_listens_is_unreachable(transport: Transport) -> Non
 def test_each_address_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first address is a listener whose backlog is full, which on Linux swallows connections."""
     transport, brief = (Transport(timeout=seconds, allow_networks=LOOPBACK) for seconds in (4, 0.5))
-    with Receiver() as receiver, _full_backlog(receiver.port) as deaf:
+    with SocketReceiver() as receiver, _full_backlog(receiver.port) as deaf:
         addresses = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, receiver.port)) for host in (deaf, "127.0.0.1")
         ]
@@ -325,14 +325,14 @@ def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
     def behave(conn: socket.socket) -> None:
         while request := read_request(conn):
             if b"stuck" in request:
-                receivers.wait_for_hang_up(conn)
+                socket_receiver.wait_for_hang_up(conn)
             conn.sendall(OK)
 
     def post(number: int) -> None:
         for _ in range(20):
             answers.append(transport.post(f"http://127.0.0.1:{receiver.port}/{number}", {}, b"{}").status)
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         stuck = threading.Thread(target=failure, args=(transport, f"http://127.0.0.1:{receiver.port}/stuck"))
         threads = [threading.Thread(target=post, args=(number,)) for number in range(16)]
         for thread in (stuck, *threads):
@@ -347,7 +347,7 @@ def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
 
 
 def test_more_urls_than_are_remembered_are_reached_all(transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         for number in range(600):
             assert transport.post(f"http://127.0.0.1:{receiver.port}/{number}", {}, b"{}").status == 200
         assert receiver.connections == 1
@@ -362,7 +362,7 @@ def test_more_hosts_than_are_remembered_leave_no_connections_behind(
     monkeypatch.setattr(socket, "getaddrinfo", here)
     transport = Transport(timeout=2, allow_networks=LOOPBACK)
     before = _open_files()
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         for number in range(500):
             transport.post(f"http://h{number}.example:{receiver.port}/", {}, b"{}")
         assert receiver.connections == 500
@@ -376,7 +376,7 @@ def _open_files() -> int:
 
 
 def test_a_post_that_is_overtaken_by_the_closing_is_an_outcome(transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         transport.post(receiver.url, {}, b"{}")
         transport._targets[receiver.url].pool.close()  # as close does, while another thread is about to post
         error = failure(transport, receiver.url)
@@ -392,7 +392,7 @@ def test_closing_hangs_up(transport: Transport) -> None:
             conn.sendall(OK)
         hung_up.set()
 
-    with Receiver(behave) as receiver:
+    with SocketReceiver(behave) as receiver:
         transport.post(receiver.url, {}, b"{}")
         assert not hung_up.is_set()
         transport.close()
@@ -409,7 +409,7 @@ def test_a_socket_with_a_budget_does_nothing_outside_of_an_attempt() -> None:
 
 
 def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:
-    with Receiver() as receiver:
+    with SocketReceiver() as receiver:
         transport.post(receiver.url, {}, b"{}")
     assert transport._adapter._context is None
 

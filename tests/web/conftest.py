@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from tests.conftest import running
-from tests.web.visitor import Visitor
+from tests.support.visitor import Visitor
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.web import form_token
-from tests.web.api.program import Program
-from tests.web.visitor import GREETING, Visitor, fields, parse, stored
+from tests.support.api_client import ApiClient
+from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
 NUMBER = re.compile("[0-9a-f]{12}")
 
@@ -39,7 +39,7 @@ def test_a_missing_column_is_500_with_a_number_that_is_in_the_log(
 
 
 def test_a_program_is_given_the_number_too(outdated: Visitor, caplog: pytest.LogCaptureFixture) -> None:
-    answer = Program(outdated.app).ask("GET", "/comments")
+    answer = ApiClient(outdated.app).ask("GET", "/comments")
     assert answer.status_code == 500
     error = answer.get_json()["error"]
     assert error["code"] == "internal_server_error"

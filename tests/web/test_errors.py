@@ -16,7 +16,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import body_limits
-from tests.web.visitor import GREETING, Visitor, by_class, parse, stored, text
+from tests.support.visitor import GREETING, Visitor, by_class, parse, stored, text
 
 AWAY = {"GUESTBOOK_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
 

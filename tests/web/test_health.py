@@ -9,8 +9,8 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, Pass, Webhook
 from tests.storage.test_writable import full_disk
+from tests.support.visitor import Visitor
 from tests.web.test_errors import AWAY
-from tests.web.visitor import Visitor
 
 
 def test_a_book_with_nothing_due_is_well_without_any_pass(visitor: Visitor) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from guestbook.comments import comment_form
 from tests.support.amount import examples
-from tests.web.visitor import (
+from tests.support.visitor import (
     GREETING,
     Visitor,
     add,

@@ -16,8 +16,8 @@ from guestbook.storage.models import Comment
 from guestbook.web import comment_html
 from tests.support import factories
 from tests.support.amount import examples
+from tests.support.visitor import GREETING, Visitor, add, by_class, messages, stored, text
 from tests.web.conftest import Later
-from tests.web.visitor import GREETING, Visitor, add, by_class, messages, stored, text
 
 PARTS = [
     "https://",

@@ -8,9 +8,9 @@ from flask import Flask
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from tests.support import factories
+from tests.support.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
 from tests.web.conftest import Later
 from tests.web.test_hostile import HOSTILE
-from tests.web.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
 
 CLOSED = "The book is closed for new comments."
 

@@ -24,7 +24,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, SOURCES
 from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
 from tests.support import inbound_factories, processes
-from tests.web.visitor import Visitor
+from tests.support.visitor import Visitor
 
 LIMIT = BLUEPRINT_LIMIT_BYTES["receiver"]
 KEY = "a secret key for tests alone"

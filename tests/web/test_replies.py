@@ -8,8 +8,8 @@ from guestbook.comments import book
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from tests.support import factories
+from tests.support.visitor import Visitor, add, by_class, messages, text
 from tests.web.test_hostile import HOSTILE
-from tests.web.visitor import Visitor, add, by_class, messages, text
 
 
 def answer(app: Flask, comment_id: str, message: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.web import body_limits
-from tests.web.visitor import Visitor, add, parse
+from tests.support.visitor import Visitor, add, parse
 
 ANSWERS = [
     ("GET", "/", 200),

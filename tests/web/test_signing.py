@@ -9,8 +9,8 @@ from werkzeug.test import TestResponse
 import guestbook
 from guestbook.storage.database import db
 from guestbook.web import form_token
+from tests.support.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
 from tests.web.conftest import Later
-from tests.web.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
 
 
 def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: Visitor) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from guestbook.storage.database import db
 from guestbook.storage.models import Limit
+from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored, text
 from tests.web.conftest import Later
-from tests.web.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored, text
 
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}
 

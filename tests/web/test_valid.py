@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.support.owner import Owner
 from tests.support.receiver import Receiver
 from tests.system.browser import sample
 from tests.system.interop import npm
-from tests.web.admin.owner import Owner
 
 SETTINGS = ["--stdout", "--format", "json", "--skip-non-html"]
 

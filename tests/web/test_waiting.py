@@ -11,8 +11,8 @@ from sqlalchemy import create_engine, make_url, text
 
 from guestbook.storage.database import db
 from guestbook.storage.engine_setup import Waits
+from tests.support.visitor import Visitor, fields, parse, stored
 from tests.web.test_database_faults import form_of
-from tests.web.visitor import Visitor, fields, parse, stored
 
 WAITS = Waits(write=0.4, read=0.2, on_server=1, at_once=4)
 LONGEST = 10.0  # seconds; half of what a pass would wait, and much for a machine that has much else to do

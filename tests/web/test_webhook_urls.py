@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 
 from tests.conftest import running
-from tests.web.admin.hooks import PLACE, form, part
-from tests.web.admin.owner import Owner
-from tests.web.api.program import Program, new_token
-from tests.web.visitor import parse, text
+from tests.support.api_client import ApiClient, new_token
+from tests.support.owner import Owner
+from tests.support.visitor import parse, text
+from tests.support.webhook_pages import PLACE, form, part
 
 GOOD = (
     ("HTTPS://Example.Org", "https://example.org/"),
@@ -39,7 +39,7 @@ class Doors:
     def __init__(self, app: Flask) -> None:
         self.runner, self.owner = app.test_cli_runner(), Owner(app)
         assert self.owner.log_in().status_code == 303
-        self.program = Program(app, new_token(app))
+        self.program = ApiClient(app, new_token(app))
 
     def add(self, url: str) -> list[tuple[str, str]]:
         """Add a webhook by each; return the URL that it has, or why it was refused, and the warning."""

@@ -5,19 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.background.celery import rabbit
-from tests.background.celery.rabbit import Node, Vhost
 from tests.background.celery.works import Works
 from tests.conftest import need, need_server, settings_for
-from tests.support import ready_databases
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
+from tests.support import rabbitmq, ready_databases
+from tests.support.book import Book
+from tests.support.forks import Forks
+from tests.support.rabbitmq import Node, Vhost
 
 
 @pytest.fixture(scope="session")
 def _node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     need("rabbitmq")
-    with rabbit.open_node(tmp_path_factory.mktemp("rabbitmq")) as node:
+    with rabbitmq.open_node(tmp_path_factory.mktemp("rabbitmq")) as node:
         yield node
 
 

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from guestbook.lib import clock
-from tests.background.celery import rabbit, wire
+from tests.background.celery import wire
 from tests.background.celery.works import DELIVERIES, Works
-from tests.support import databases, factories
+from tests.support import databases, factories, rabbitmq
 from tests.support.processes import wait_for
 from tests.support.receiver import HANG, OK, Receiver
 
@@ -122,7 +122,7 @@ def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, 
     works.book.webhook(receiver.url())
     works.book.publish(8)
     works.relay()
-    messages = [rabbit.again(works.vhost.take(DELIVERIES)) for _ in range(8)]
+    messages = [rabbitmq.again(works.vhost.take(DELIVERIES)) for _ in range(8)]
     with works.worker():
         _let_nobody_in(works, "false")
         for message in messages:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.background.celery.rabbit import Vhost
 from tests.background.celery.works import DELIVERIES
 from tests.repo import test_crontab
-from tests.system.chaos.book import Book
+from tests.support.book import Book
+from tests.support.rabbitmq import Vhost
 
 
 @pytest.mark.parametrize("command", test_crontab.relaying)

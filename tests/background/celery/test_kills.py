@@ -15,9 +15,9 @@ from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment
 from tests.background.celery.works import Worker, Works
 from tests.support import amount, factories, receiver
+from tests.support.forks import Command
 from tests.support.processes import wait_for
 from tests.support.receiver import Line
-from tests.system.chaos.forks import Command
 
 pytestmark = pytest.mark.needs("rabbitmq")
 SEED = 20261125
@@ -122,14 +122,14 @@ def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little
             chaos.kill(victim)
         chaos.finish()
     lines = receiver.read_log(log)
-    _judge(chaos, lines)
-    _judge_what_came_in()
+    _check(chaos, lines)
+    _check_what_came_in()
     with capsys.disabled():
         mode = request.node.callspec.params["environ"]
         print(f"\n{mode}: {_figures(chaos, lines)}, {time.monotonic() - begun:.0f} s")
 
 
-def _judge(chaos: Chaos, lines: list[Line]) -> None:
+def _check(chaos: Chaos, lines: list[Line]) -> None:
     """Everything arrived, everything is final, and each repetition is owed to the death of a worker."""
     book = chaos.works.book
     book.check()
@@ -145,7 +145,7 @@ def _judge(chaos: Chaos, lines: list[Line]) -> None:
     assert len(lines) - len(book.attempts()) <= chaos.kills["worker"] * CONCURRENCY
 
 
-def _judge_what_came_in() -> None:
+def _check_what_came_in() -> None:
     """Each event became one comment, however often it was begun."""
     events = factories.inbound_events()
     assert {(event.status, event.attempts, event.error) for event in events} == {("processed", 1, None)}

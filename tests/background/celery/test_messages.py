@@ -8,9 +8,8 @@ import amqp
 import pytest
 
 from guestbook.lib import ids
-from tests.background.celery import rabbit
 from tests.background.celery.works import DELIVERIES, INBOX, Works
-from tests.support import factories
+from tests.support import factories, rabbitmq
 from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver
 
@@ -23,7 +22,7 @@ def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, rece
     works.book.webhook(receiver.url())
     works.book.publish(2)
     works.relay()
-    messages = [rabbit.again(works.vhost.take(DELIVERIES)) for _ in range(2)]
+    messages = [rabbitmq.again(works.vhost.take(DELIVERIES)) for _ in range(2)]
     for message in 20 * messages:
         works.vhost.put(DELIVERIES, message)
     with works.worker(8), works.worker(8):
@@ -39,7 +38,7 @@ def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(wo
     source_id = factories.source(action="comment", template="{{ payload.text }}")
     factories.inbound(source_id, payload='{"text": "Hello"}')
     works.relay()
-    message = rabbit.again(works.vhost.take(INBOX))
+    message = rabbitmq.again(works.vhost.take(INBOX))
     for _ in range(20):
         works.vhost.put(INBOX, message)
     with works.worker(8), works.worker(8):
@@ -56,7 +55,7 @@ def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works,
     works.book.webhook(receiver.url())
     works.book.publish()
     works.relay()
-    old = rabbit.again(works.vhost.take(DELIVERIES))
+    old = rabbitmq.again(works.vhost.take(DELIVERIES))
     works.vhost.put(DELIVERIES, old)
     with works.worker(RETRY_SCHEDULE="0,0"):
         wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)

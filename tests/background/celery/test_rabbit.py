@@ -3,7 +3,7 @@
 import amqp
 import pytest
 
-from tests.background.celery.rabbit import Vhost
+from tests.support.rabbitmq import Vhost
 
 pytestmark = pytest.mark.needs("rabbitmq")
 QUEUE = "letters"

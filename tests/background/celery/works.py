@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.background.celery.rabbit import Vhost
 from tests.support import guard
+from tests.support.book import Book
+from tests.support.forks import Command, Forks
 from tests.support.processes import ROOT, wait_for
+from tests.support.rabbitmq import Vhost
 from tests.support.receiver import Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Command, Forks
 
 DELIVERIES = "guestbook.deliveries"  # the queues
 INBOX = "guestbook.inbound"

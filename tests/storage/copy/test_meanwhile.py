@@ -35,9 +35,9 @@ from tests.storage.copy.moving import (
 )
 from tests.storage.copy.rows import dump, hostile, row, write
 from tests.support import factories
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.processes import wait_for
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 MANY = 12 * AT_ONCE  # rows: some seconds' work
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from guestbook.auth import login
 from guestbook.storage.database import writing
 from tests.conftest import running
+from tests.support.owner import PASSWORD
 from tests.support.receiver import Receiver
-from tests.web.admin.owner import PASSWORD
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -18,10 +18,9 @@ from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Webhook
-from tests.support import factories
+from tests.support import factories, visitor
 from tests.support import inbound_factories as inbox
 from tests.support.receiver import Answer, Receiver
-from tests.web import visitor
 
 Rows = dict[str, list[str]]  # by the name of the variable in an address
 

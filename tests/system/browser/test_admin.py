@@ -7,12 +7,11 @@ from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
 from guestbook.storage.models.webhook import EVENTS
-from tests.support import factories
+from tests.support import factories, visitor
+from tests.support.owner import PASSWORD
 from tests.support.receiver import OK, Answer, Receiver
 from tests.system.browser.conftest import DESKTOP, PHONE, Open
 from tests.system.browser.test_book import fill_in, send
-from tests.web import visitor
-from tests.web.admin.owner import PASSWORD
 
 pytestmark = pytest.mark.needs("chromium")
 

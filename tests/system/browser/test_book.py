@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
+from tests.support.visitor import add, stored
 from tests.system.browser.conftest import PHONE, Open
-from tests.web.visitor import add, stored
 
 pytestmark = pytest.mark.needs("chromium")
 

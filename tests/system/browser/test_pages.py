@@ -17,10 +17,10 @@ from playwright.sync_api import BrowserContext, Page, Response
 
 from guestbook.auth import login
 from guestbook.storage.database import writing
+from tests.support.owner import PASSWORD
 from tests.support.receiver import Receiver
 from tests.system.browser import sample
 from tests.system.browser.conftest import DESKTOP, PHONE
-from tests.web.admin.owner import PASSWORD
 
 pytestmark = pytest.mark.needs("chromium")
 

@@ -15,12 +15,12 @@ from guestbook.outbound.tally import Tally
 from guestbook.queue import leases
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.receiver import HANG, OK, Answer, Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 ROUNDS = 100
-BITE = 3  # rows a claim
+BATCH = 3  # rows a claim
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def book(each_book: Book) -> Book:
 
 def test_two_threads_that_claim_at_once_get_disjoint_rows_a_hundred_times(book: Book) -> None:
     webhook_id = book.webhook("http://127.0.0.1:1/")
-    book.stock(webhook_id, 2 * BITE * ROUNDS)
+    book.stock(webhook_id, 2 * BATCH * ROUNDS)
     got: dict[str, list[list[str]]] = {ids.new(): [], ids.new(): []}
     together = threading.Barrier(len(got))
 
@@ -41,7 +41,7 @@ def test_two_threads_that_claim_at_once_get_disjoint_rows_a_hundred_times(book: 
 
     _at_once(claim, *got)
     claimed = [row_id for claims in got.values() for rows in claims for row_id in rows]
-    assert len(claimed) == len(set(claimed)) == 2 * BITE * ROUNDS
+    assert len(claimed) == len(set(claimed)) == 2 * BATCH * ROUNDS
     for row in book.deliveries():
         assert row.claims == 1
         assert any(row.id in rows for rows in got[row.claimed_by])
@@ -131,7 +131,7 @@ def _claim(book: Book, webhook_id: str, token: str) -> list[str]:
     now = clock.now()
     with database.write(book.engine) as connection:
         among = DELIVERIES.c.webhook_id == webhook_id
-        rows = [row.id for row in leases.claim(connection, DELIVERIES, among, now=now, limit=BITE)]
+        rows = [row.id for row in leases.claim(connection, DELIVERIES, among, now=now, limit=BATCH)]
         until = now + timedelta(seconds=60)
         assert leases.lease(connection, DELIVERIES, rows, now=now, until=until, token=token) == len(rows)
     return rows

@@ -9,10 +9,10 @@ from guestbook.lib import clock
 from guestbook.queue import leases
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
+from tests.support.book import Book
+from tests.support.forks import Forks
+from tests.support.kill_points import BATCH
 from tests.support.receiver import Answer, Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
-from tests.system.chaos.points import BITE
 
 LEASE = timedelta(seconds=60)  # 2 × the time-out of 15 s, and 30
 OLD = timedelta(days=40)
@@ -71,7 +71,7 @@ def test_a_pass_killed_between_the_answer_and_its_commit_sends_that_delivery_aga
     assert (first.event_id, first.body) == (second.event_id, second.body)
 
 
-def test_a_pass_killed_after_the_acknowledgement_has_nothing_left_to_mend(
+def test_a_pass_killed_after_the_acknowledgement_has_nothing_left_to_repair(
     book: Book, forks: Forks, each_environ: dict[str, str], receiver: Receiver
 ) -> None:
     book.webhook(receiver.url())
@@ -85,19 +85,19 @@ def test_a_pass_killed_after_the_acknowledgement_has_nothing_left_to_mend(
 
 
 @pytest.mark.parametrize(
-    ("point", "gone"), [("between_bites_of_prune", BITE), ("inside_prune", 0)], ids=["between", "inside"]
+    ("point", "gone"), [("between_batches_of_prune", BATCH), ("inside_prune", 0)], ids=["between", "inside"]
 )
-def test_a_prune_that_is_killed_has_removed_whole_bites_and_the_next_goes_on(
+def test_a_prune_that_is_killed_has_removed_whole_batches_and_the_next_goes_on(
     book: Book, forks: Forks, each_environ: dict[str, str], receiver: Receiver, point: str, gone: int
 ) -> None:
     book.webhook(receiver.url())
-    book.publish(3 * BITE)
+    book.publish(3 * BATCH)
     book.note_passes()
     forks.run(each_environ, "cron")
     with database.write(book.engine) as connection:
         connection.execute(update(DELIVERIES).values(finished_at=clock.now() - OLD))
     forks.run(each_environ, "cron", point=point)
-    assert len(book.deliveries()) == len(book.attempts()) == 3 * BITE - gone
+    assert len(book.deliveries()) == len(book.attempts()) == 3 * BATCH - gone
     book.check()
     forks.run(each_environ, "cron")
     assert book.deliveries() == book.attempts() == []

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import amount, receiver
+from tests.support.book import Book
+from tests.support.forks import Command, Forks
 from tests.support.receiver import Line
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Command, Forks
 
 SEED = 20261125
 KILLS = amount.kills()
@@ -105,13 +105,13 @@ def test_random_kills_of_overlapping_passes_lose_nothing_and_repeat_little(
             chaos.kill_one()
         seconds = time.monotonic() - begun
         chaos.finish()
-    _judge(chaos, receiver.read_log(log))
+    _check(chaos, receiver.read_log(log))
     with capsys.disabled():
         mode = request.node.callspec.params["each_environ"]
         print(f"\n{mode}: {_figures(chaos, receiver.read_log(log))}, {seconds:.0f} s")
 
 
-def _judge(chaos: Chaos, lines: list[Line]) -> None:
+def _check(chaos: Chaos, lines: list[Line]) -> None:
     """Everything arrived, everything is final, and each repetition is owed to a kill."""
     book = chaos.book
     book.check()

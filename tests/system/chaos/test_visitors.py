@@ -12,9 +12,9 @@ from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.storage import database
+from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.receiver import Answer, Receiver
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import Forks
 
 WEBHOOKS = 8
 VISITORS = 4

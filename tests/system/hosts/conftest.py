@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need
+from tests.support.book import Book
 from tests.support.receiver import Receiver
-from tests.system.chaos.book import Book
 from tests.system.hosts import fleet as fleets
 from tests.system.hosts.fleet import Fleet, Machines
 

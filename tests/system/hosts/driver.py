@@ -1,12 +1,11 @@
-"""The process of one machine: `system.chaos.driver` with a host name of its own, and what differs there."""
+"""The process of one machine: `tests.support.fork_server` with its own host name and what else differs."""
 
 import sys
 from datetime import timedelta
 
 from guestbook.lib import clock
 from guestbook.storage import database, server_setup
-from tests.system.chaos import driver, points
-from tests.system.hosts import namespaces
+from tests.support import fork_server, kill_points, namespaces
 
 APART = timedelta(seconds=30)
 
@@ -35,5 +34,5 @@ def _turn(by: timedelta) -> None:
 
 if __name__ == "__main__":
     namespaces.take_name(sys.argv[1])
-    points.POINTS.update({point.__name__: point for point in (clock_ahead, clock_behind, hasty)})
-    driver.serve()
+    kill_points.POINTS.update({point.__name__: point for point in (clock_ahead, clock_behind, hasty)})
+    fork_server.serve()

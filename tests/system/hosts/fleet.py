@@ -10,12 +10,11 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from tests.conftest import settings_for
-from tests.support import processes
+from tests.support import namespaces, processes
+from tests.support.book import Book
 from tests.support.databases import PORTS
-from tests.system.chaos.book import Book
-from tests.system.chaos.forks import ROOT, Command, Forks
-from tests.system.hosts import namespaces
-from tests.system.hosts.namespaces import Lan
+from tests.support.forks import ROOT, Command, Forks
+from tests.support.namespaces import Lan
 
 MACHINES = (1, 2, 3, 4)
 WEB = 8080  # the port of each machine's web server
@@ -72,7 +71,7 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         for number, forks in self._machines.forks.items():
-            self.lan.mend(number)
+            self.lan.plug_back(number)
             forks.ask(do="end")
         self._open.close()
 

@@ -17,7 +17,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import running
 from tests.support import processes
-from tests.system.chaos.book import Book
+from tests.support.book import Book
 
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 

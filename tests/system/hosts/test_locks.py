@@ -9,7 +9,7 @@ from guestbook.lib import clock
 from guestbook.queue import leases
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, Webhook
-from tests.system.chaos.book import Book
+from tests.support.book import Book
 
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 

@@ -64,7 +64,7 @@ def test_when_the_network_is_back_a_late_answer_changes_no_row(fleet: Fleet, hoo
     processes.wait_for(lambda: not fleet.book.statuses()["new"], 20)
     rows, attempts = fleet.book.deliveries(), fleet.book.attempts()
     hook.receiver.release()
-    fleet.lan.mend(LOST)
+    fleet.lan.plug_back(LOST)
     victim.terminate()
     code, lines = victim.wait(), victim.printed.splitlines()
     assert (code, lines) == (0, []) or (code, len(lines)) == (75, 1), lines  # it may just look for work

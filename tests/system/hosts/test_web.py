@@ -13,11 +13,10 @@ from sqlalchemy import func, select
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Setting
-from tests.support import processes
+from tests.support import processes, visitor
+from tests.support.owner import PASSWORD, QUICK
+from tests.support.visitor import GREETING
 from tests.system.hosts.fleet import Fleet
-from tests.web import visitor
-from tests.web.admin.owner import PASSWORD, QUICK
-from tests.web.visitor import GREETING
 
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import need
-from tests.system.chaos.book import Book
+from tests.support.book import Book
+from tests.support.inbound_sender import InboundSender
 from tests.system.interop import npm
-from tests.system.interop.door import Door
 
 
 @pytest.fixture
@@ -26,5 +26,5 @@ def packages() -> Path:
 
 
 @pytest.fixture
-def door(book: Book, client: FlaskClient) -> Door:
-    return Door(book, client)
+def inbound_sender(book: Book, client: FlaskClient) -> InboundSender:
+    return InboundSender(book, client)

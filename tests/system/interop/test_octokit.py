@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 
 from guestbook.inbound.template_presets import PRESETS
 from tests.support import amount
+from tests.support.inbound_sender import InboundSender
 from tests.support.receiver import Receiver
+from tests.support.visitor import parse
 from tests.system.interop import npm
-from tests.system.interop.door import Door
 from tests.system.interop.payloads import BRACES, LINK, PAYLOADS, SCRIPT, TURNED
-from tests.web.visitor import parse
 
 SECRET = "It's a Secret to Everybody"
 EVERYTHING = "{{ payload|string }}"  # a template that leaves nothing out
@@ -42,16 +42,16 @@ def sent(request: pytest.FixtureRequest) -> Sent:
     return PAYLOADS if request.param == "ours" else real_ones(amount.examples(2))
 
 
-def post(door: Door, token: str, event: str, body: bytes, **headers: str) -> str:
+def post(inbound_sender: InboundSender, token: str, event: str, body: bytes, **headers: str) -> str:
     """Send it as GitHub does, signed over the exact bytes."""
     signature = "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
     named = {"X-GitHub-Event": event, "X-GitHub-Delivery": str(uuid.uuid4())}
-    return door.post(token, {**named, "X-Hub-Signature-256": signature, **headers}, body)
+    return inbound_sender.post(token, {**named, "X-Hub-Signature-256": signature, **headers}, body)
 
 
-def post_all(door: Door, token: str, sent: Sent) -> None:
+def post_all(inbound_sender: InboundSender, token: str, sent: Sent) -> None:
     for event, payload in sent:
-        post(door, token, event, json.dumps(payload).encode())
+        post(inbound_sender, token, event, json.dumps(payload).encode())
 
 
 @pytest.mark.needs("octokit")
@@ -62,51 +62,53 @@ def test_the_collection_is_whole() -> None:
 
 
 def test_every_payload_goes_through_each_action_without_a_fault(
-    door: Door, receiver: Receiver, sent: Sent
+    inbound_sender: InboundSender, receiver: Receiver, sent: Sent
 ) -> None:
-    door.book.webhook(receiver.url(), events="inbound.received")
+    inbound_sender.book.webhook(receiver.url(), events="inbound.received")
     for action, template in (("log", None), ("comment", PRESETS["github"]), ("forward", None)):
-        post_all(door, door.source("github", SECRET, action, template), sent)
-    door.work()
-    rows = door.rows()
+        post_all(inbound_sender, inbound_sender.source("github", SECRET, action, template), sent)
+    inbound_sender.work()
+    rows = inbound_sender.rows()
     assert len(rows) == 3 * len(sent)
     assert {(row.status, row.error) for row in rows} == {("processed", None)}
     assert all(row.event and row.external_id for row in rows)
     forwarded = [event for event, _ in sent if event != "ping"]
-    assert door.book.statuses() == {"processed": len(forwarded)}
+    assert inbound_sender.book.statuses() == {"processed": len(forwarded)}
     told = [request.json["data"]["inbound"]["event"].partition(".")[0] for request in receiver.requests]
     assert sorted(told) == sorted(forwarded)
 
 
 @pytest.mark.parametrize("template", [PRESETS["github"], EVERYTHING], ids=["ready", "everything"])
 def test_none_of_their_markup_is_alive_on_the_page(
-    door: Door, client: FlaskClient, sent: Sent, template: str
+    inbound_sender: InboundSender, client: FlaskClient, sent: Sent, template: str
 ) -> None:
-    post_all(door, door.source("github", SECRET, "comment", template), sent)
-    door.work()
+    post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", template), sent)
+    inbound_sender.work()
     comments = [comment for page in pages(client) for comment in page.iter("article")]
-    assert len(comments) == len([row for row in door.rows() if row.comment_id])
+    assert len(comments) == len([row for row in inbound_sender.rows() if row.comment_id])
     assert comments
     assert [fault for comment in comments for fault in faults(comment)] == []
 
 
-def test_what_looks_like_markup_is_there_as_text(door: Door, client: FlaskClient) -> None:
-    post_all(door, door.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
-    door.work()
+def test_what_looks_like_markup_is_there_as_text(inbound_sender: InboundSender, client: FlaskClient) -> None:
+    post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
+    inbound_sender.work()
     shown = "".join(words for page in pages(client) for words in page.itertext())
     assert all(words in shown for words in (SCRIPT, LINK, BRACES))
     assert TURNED not in shown
     assert "gnp.exe inner" in shown
 
 
-def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(door: Door) -> None:
-    token = door.source("github", SECRET, "comment", PRESETS["github"])
+def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(
+    inbound_sender: InboundSender,
+) -> None:
+    token = inbound_sender.source("github", SECRET, "comment", PRESETS["github"])
     for event, payload in PAYLOADS:
         body = urlencode({"payload": json.dumps(payload)}).encode()
-        post(door, token, event, body, **{"Content-Type": "application/x-www-form-urlencoded"})
-    post_all(door, door.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
-    door.work()
-    rows = [(row.status, row.event, row.sender, bool(row.comment_id)) for row in door.rows()]
+        post(inbound_sender, token, event, body, **{"Content-Type": "application/x-www-form-urlencoded"})
+    post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
+    inbound_sender.work()
+    rows = [(row.status, row.event, row.sender, bool(row.comment_id)) for row in inbound_sender.rows()]
     assert rows[: len(PAYLOADS)] == rows[len(PAYLOADS) :]
     assert {row[0] for row in rows} == {"processed"}
 

@@ -15,8 +15,8 @@ from standardwebhooks import WebhookVerificationError
 from guestbook.background import cron
 from guestbook.lib import clock, signing
 from tests.support import processes
+from tests.support.book import Book
 from tests.support.receiver import Receiver
-from tests.system.chaos.book import Book
 
 MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\u2028\nשלום 'x' \\ $(id)"
 SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()

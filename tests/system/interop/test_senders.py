@@ -10,8 +10,8 @@ from standardwebhooks import Webhook as Signer
 
 from guestbook.lib import signing
 from tests.conftest import run
+from tests.support.inbound_sender import InboundSender
 from tests.system.interop import npm
-from tests.system.interop.door import Door
 
 SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
 BODY = '{"type":  "thing.made",\n "data": {"name": "Zoë 🦋", "text": "\\u2028 <b>"}}'
@@ -66,35 +66,41 @@ def sender(request: pytest.FixtureRequest) -> Sender:
     return Sender(*request.param)
 
 
-def test_what_a_package_of_others_signs_is_believed(door: Door, sender: Sender) -> None:
-    token = door.source(sender.verify, SECRET)
-    door.post(token, sender.headers(SECRET), BODY.encode())
-    door.work()
-    row = door.row()
+def test_what_a_package_of_others_signs_is_believed(inbound_sender: InboundSender, sender: Sender) -> None:
+    token = inbound_sender.source(sender.verify, SECRET)
+    inbound_sender.post(token, sender.headers(SECRET), BODY.encode())
+    inbound_sender.work()
+    row = inbound_sender.row()
     assert (row.status, row.error, row.external_id) == ("processed", None, EVENT_ID)
     assert row.event == ("thing" if sender.verify == "github" else "thing.made")
 
 
-def test_what_it_signs_with_another_secret_is_not_believed(door: Door, sender: Sender) -> None:
-    door.post(door.source(sender.verify, SECRET), sender.headers(OTHER_SECRET), BODY.encode())
-    door.work()
-    assert door.row().status == "failed"
-    assert "secret" in door.row().error
+def test_what_it_signs_with_another_secret_is_not_believed(
+    inbound_sender: InboundSender, sender: Sender
+) -> None:
+    inbound_sender.post(
+        inbound_sender.source(sender.verify, SECRET), sender.headers(OTHER_SECRET), BODY.encode()
+    )
+    inbound_sender.work()
+    assert inbound_sender.row().status == "failed"
+    assert "secret" in inbound_sender.row().error
 
 
-def test_a_body_that_was_changed_on_the_way_is_not_believed(door: Door, sender: Sender) -> None:
-    token = door.source(sender.verify, SECRET)
-    door.post(token, sender.headers(SECRET), BODY.replace("Zoë", "Joe").encode())
-    door.work()
-    assert door.row().status == "failed"
+def test_a_body_that_was_changed_on_the_way_is_not_believed(
+    inbound_sender: InboundSender, sender: Sender
+) -> None:
+    token = inbound_sender.source(sender.verify, SECRET)
+    inbound_sender.post(token, sender.headers(SECRET), BODY.replace("Zoë", "Joe").encode())
+    inbound_sender.work()
+    assert inbound_sender.row().status == "failed"
 
 
-def test_the_same_sent_again_has_one_effect(door: Door, sender: Sender) -> None:
-    token = door.source(sender.verify, SECRET, "comment", "{{ payload.data.name }}")
+def test_the_same_sent_again_has_one_effect(inbound_sender: InboundSender, sender: Sender) -> None:
+    token = inbound_sender.source(sender.verify, SECRET, "comment", "{{ payload.data.name }}")
     for _ in range(2):
-        door.post(token, sender.headers(SECRET), BODY.encode())
-    door.work()
-    first, second = door.rows()
+        inbound_sender.post(token, sender.headers(SECRET), BODY.encode())
+    inbound_sender.work()
+    first, second = inbound_sender.rows()
     assert [first.status, second.status] == ["processed", "processed"]
     assert first.comment_id
     assert second.comment_id == first.comment_id
@@ -102,15 +108,21 @@ def test_the_same_sent_again_has_one_effect(door: Door, sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
-def test_two_signatures_while_the_sender_changes_its_secret_are_believed(door: Door, sender: Sender) -> None:
-    door.post(door.source("standard", SECRET), sender.headers(OTHER_SECRET, SECRET), BODY.encode())
-    door.work()
-    assert door.row().status == "processed"
+def test_two_signatures_while_the_sender_changes_its_secret_are_believed(
+    inbound_sender: InboundSender, sender: Sender
+) -> None:
+    inbound_sender.post(
+        inbound_sender.source("standard", SECRET), sender.headers(OTHER_SECRET, SECRET), BODY.encode()
+    )
+    inbound_sender.work()
+    assert inbound_sender.row().status == "processed"
 
 
 @pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
-def test_what_was_signed_long_ago_is_not_believed(door: Door, sender: Sender) -> None:
+def test_what_was_signed_long_ago_is_not_believed(inbound_sender: InboundSender, sender: Sender) -> None:
     old = int(time.time()) - 3600
-    door.post(door.source("standard", SECRET), sender.headers(SECRET, seconds=old), BODY.encode())
-    door.work()
-    assert door.row().status == "failed"
+    inbound_sender.post(
+        inbound_sender.source("standard", SECRET), sender.headers(SECRET, seconds=old), BODY.encode()
+    )
+    inbound_sender.work()
+    assert inbound_sender.row().status == "failed"

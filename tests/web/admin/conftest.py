@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from tests.support import factories
-from tests.web.admin.owner import Owner
+from tests.support.owner import Owner
 
 Store = Callable[..., str]
 

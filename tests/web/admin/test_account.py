@@ -14,8 +14,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web.admin.account import account_views
-from tests.web.admin.owner import PASSWORD, Owner
-from tests.web.visitor import by_class, fields, parse, text
+from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import by_class, fields, parse, text
 
 PAGE = "/admin/account/"
 NEW = "a new password"

@@ -11,9 +11,9 @@ from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import byte_view, clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from tests.web.admin.hooks import part
-from tests.web.admin.owner import Owner
-from tests.web.visitor import by_class, fields, text
+from tests.support.owner import Owner
+from tests.support.visitor import by_class, fields, text
+from tests.support.webhook_pages import part
 
 PLACE = "/admin/bins/"
 HOSTILE = "</pre><script>alert(1)</script>\u202e{{ 7*7 }}"

@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from tests.support.owner import Owner
 from tests.support.receiver import HANG, Answer, Receiver
-from tests.web.admin.owner import Owner
+from tests.support.visitor import parse, text
 from tests.web.admin.test_bins import PLACE, added, send
-from tests.web.visitor import parse, text
 
 HEADERS = [
     ("Host", "book.example"), ("Content-Length", "99"), ("Connection", "close"), ("Content-Type", "a/b"),

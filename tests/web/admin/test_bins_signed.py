@@ -13,8 +13,8 @@ from guestbook.storage.models import Webhook
 from guestbook.web.admin.bins import signature_check
 from guestbook.web.admin.bins.signature_check import Check, Key
 from tests.support import factories
+from tests.support.owner import Owner
 from tests.support.receiver import Receiver
-from tests.web.admin.owner import Owner
 from tests.web.admin.test_bins import PLACE, added, caught, send
 from tests.web.test_bins import kept
 

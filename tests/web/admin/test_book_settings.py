@@ -14,8 +14,8 @@ from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import Preferences
-from tests.web.admin.owner import Owner
-from tests.web.visitor import Visitor, by_class, parse, text
+from tests.support.owner import Owner
+from tests.support.visitor import Visitor, by_class, parse, text
 
 URL = "/admin/book/"
 TYPED = preferences.typed(Preferences())

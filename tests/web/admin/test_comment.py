@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 
 from tests.support import factories
-from tests.web.admin.owner import Owner
+from tests.support.owner import Owner
+from tests.support.visitor import add, by_class, fields, messages, parse, stored, text
 from tests.web.admin.test_comments import COMMENTS, MOVES, NOBODY, answer, events, listen, notice, status
-from tests.web.visitor import add, by_class, fields, messages, parse, stored, text
 
 
 def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:

@@ -12,9 +12,9 @@ from guestbook.queries import listing
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Reply
 from tests.support import factories
-from tests.web.admin.owner import Owner
+from tests.support.owner import Owner
+from tests.support.visitor import add, by_class, fields, parse, stored, text
 from tests.web.test_hostile import HOSTILE
-from tests.web.visitor import add, by_class, fields, parse, stored, text
 
 COMMENTS = "/admin/comments/"
 ALL = "comment.created comment.published comment.deleted comment.replied"

@@ -16,8 +16,8 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import PASSES
 from tests.support import factories
-from tests.web.admin.owner import Owner
-from tests.web.visitor import add, by_class, text
+from tests.support.owner import Owner
+from tests.support.visitor import add, by_class, text
 
 URL = "/admin/"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,10 +12,10 @@ from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.web.admin.deliveries import delivery_views as view
 from tests.support import factories
+from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
+from tests.support.visitor import by_class, parse, text
 from tests.web.admin.conftest import Store
-from tests.web.admin.owner import Owner
-from tests.web.visitor import by_class, parse, text
 
 LIST = "/admin/deliveries/"
 HOUR = timedelta(hours=1)

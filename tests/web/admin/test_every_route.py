@@ -23,8 +23,8 @@ from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass,
 from guestbook.web import body_limits, response_headers
 from guestbook.web.admin import access
 from tests.support import factories
-from tests.web.admin.owner import PASSWORD, Owner
-from tests.web.visitor import Visitor, fields, parse
+from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import Visitor, fields, parse
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
 PUBLIC = {

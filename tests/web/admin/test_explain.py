@@ -18,10 +18,10 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from tests.conftest import need
 from tests.support import factories
+from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver, Request
+from tests.support.visitor import text
 from tests.web.admin.conftest import Store
-from tests.web.admin.owner import Owner
-from tests.web.visitor import text
 
 LIST = "/admin/deliveries/"
 HOUR = timedelta(hours=1)

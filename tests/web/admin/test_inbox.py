@@ -13,8 +13,8 @@ from guestbook.lib import byte_view, clock, verification
 from guestbook.queue import requeue
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
-from tests.web.admin.owner import Owner
-from tests.web.visitor import by_class, parse, text
+from tests.support.owner import Owner
+from tests.support.visitor import by_class, parse, text
 
 LIST = "/admin/inbox/"
 HOUR = timedelta(hours=1)

@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 from guestbook.storage.database import db
 from guestbook.storage.models import Limit, Login
 from tests.conftest import running
-from tests.web.admin.owner import PASSWORD, Owner
+from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import Visitor, by_class, fields, parse, text
 from tests.web.conftest import Later
-from tests.web.visitor import Visitor, by_class, fields, parse, text
 
 COOKIE = "guestbook_desk"
 

@@ -12,9 +12,9 @@ from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.support import factories
+from tests.support.owner import Owner
+from tests.support.visitor import text
 from tests.web.admin.conftest import Store
-from tests.web.admin.owner import Owner
-from tests.web.visitor import text
 
 NESTED = f"[{','.join(['[' * 900 + ']' * 900] * 555)}]".encode()
 BEGINNING = "[\n  [\n    [\n      [\n"

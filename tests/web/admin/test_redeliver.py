@@ -11,10 +11,10 @@ from guestbook.queue import requeue
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web.admin import requeue_pages
 from tests.support import factories
+from tests.support.owner import Owner
 from tests.support.receiver import Receiver
+from tests.support.visitor import parse, text
 from tests.web.admin.conftest import Store
-from tests.web.admin.owner import Owner
-from tests.web.visitor import parse, text
 
 LIST = "/admin/deliveries/"
 HOUR = timedelta(hours=1)

@@ -18,10 +18,10 @@ from guestbook.storage.models import Source
 from guestbook.storage.models.source import VERIFY
 from guestbook.web.admin.sources.source_form import PRESET_NAMES
 from tests.support import factories
-from tests.web.admin.hooks import part, value
-from tests.web.admin.owner import PASSWORD, Owner
+from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import by_class, parse, text
+from tests.support.webhook_pages import part, value
 from tests.web.admin.test_webhooks import at_once
-from tests.web.visitor import by_class, parse, text
 
 PLACE = "/admin/sources/"
 UNKNOWN = "0" * 32

@@ -11,8 +11,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web.admin import undo
 from tests.support import factories
-from tests.web.admin.owner import Owner
-from tests.web.visitor import add, by_class, fields, stored, text
+from tests.support.owner import Owner
+from tests.support.visitor import add, by_class, fields, stored, text
 
 UNDO = "/admin/undo/"
 LIST = "/admin/comments/"

@@ -6,9 +6,9 @@ from flask import Flask
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models.webhook import EVENTS
-from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, ticked, value
-from tests.web.admin.owner import Owner
-from tests.web.visitor import by_class, parse, text
+from tests.support.owner import Owner
+from tests.support.visitor import by_class, parse, text
+from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, ticked, value
 
 
 def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:

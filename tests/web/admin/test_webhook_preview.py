@@ -9,9 +9,9 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories
-from tests.web.admin.hooks import PLACE, URL, added, form, part, stored, ticked, value
-from tests.web.admin.owner import Owner
-from tests.web.visitor import parse, text
+from tests.support.owner import Owner
+from tests.support.visitor import parse, text
+from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, ticked, value
 
 GOOD = '{"text": {{ comment.message|tojson }}}'
 DISCORD = "https://discord.com/api/webhooks/1/x"

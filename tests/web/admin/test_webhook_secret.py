@@ -9,10 +9,10 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.storage.models import Webhook
 from tests.support import factories
-from tests.web.admin.hooks import PLACE, URL, form, part, stored, value
-from tests.web.admin.owner import PASSWORD, Owner
+from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import parse, text
+from tests.support.webhook_pages import PLACE, URL, form, part, stored, value
 from tests.web.conftest import Later
-from tests.web.visitor import parse, text
 
 
 def add(owner: Owner) -> tuple[str, str]:

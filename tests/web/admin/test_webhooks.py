@@ -16,10 +16,10 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass, Webhook
 from tests.support import factories
+from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
-from tests.web.admin.hooks import PLACE, URL, added, form, part, store, stored, value
-from tests.web.admin.owner import Owner
-from tests.web.visitor import by_class, text
+from tests.support.visitor import by_class, text
+from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, value
 
 UNKNOWN = "0" * 32
 

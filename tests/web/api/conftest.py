@@ -10,18 +10,18 @@ from flask import Flask
 
 from tests.conftest import running
 from tests.support import factories
-from tests.web.api.program import Program, new_token
-from tests.web.visitor import let_write
+from tests.support.api_client import ApiClient, new_token
+from tests.support.visitor import let_write
 
 
 @pytest.fixture
-def program(app: Flask) -> Program:
-    return Program(app, new_token(app))
+def program(app: Flask) -> ApiClient:
+    return ApiClient(app, new_token(app))
 
 
 @pytest.fixture
-def anybody(app: Flask) -> Program:
-    return Program(app)
+def anybody(app: Flask) -> ApiClient:
+    return ApiClient(app)
 
 
 @pytest.fixture

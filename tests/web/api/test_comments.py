@@ -9,9 +9,9 @@ from flask import Flask
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from tests.support import factories
-from tests.web.api.program import NOBODY, Program
+from tests.support.api_client import NOBODY, ApiClient
+from tests.support.visitor import add, let_write, stored
 from tests.web.conftest import Later
-from tests.web.visitor import add, let_write, stored
 
 GREETING = {"name": "Ada", "message": "Hello"}
 LINKS = "http://a.example " * 4
@@ -34,7 +34,7 @@ def told(app: Flask) -> None:
         factories.webhook(events="comment.created comment.published comment.deleted comment.replied")
 
 
-def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: Program) -> None:
+def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: ApiClient) -> None:
     answer = anybody.ask(
         "POST", "/comments", {**GREETING, "website": "example.org", "message": "Hi\r\nthere"}
     )
@@ -56,18 +56,20 @@ def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: Progr
 
 
 @pytest.mark.usefixtures("told")
-def test_a_comment_by_the_api_makes_the_same_events_as_one_by_the_form(app: Flask, anybody: Program) -> None:
+def test_a_comment_by_the_api_makes_the_same_events_as_one_by_the_form(
+    app: Flask, anybody: ApiClient
+) -> None:
     anybody.post("/comments", GREETING)
     assert events(app) == ["comment.created", "comment.published"]
 
 
 @pytest.mark.parametrize("website", [None, ""])
-def test_a_website_may_be_left_out_in_several_ways(anybody: Program, website: str | None) -> None:
+def test_a_website_may_be_left_out_in_several_ways(anybody: ApiClient, website: str | None) -> None:
     assert anybody.post("/comments", {**GREETING, "website": website})["website"] is None
 
 
 def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(
-    app: Flask, anybody: Program, program: Program
+    app: Flask, anybody: ApiClient, program: ApiClient
 ) -> None:
     shown = anybody.post("/comments", {**GREETING, "message": LINKS}, 202)
     [row] = stored(app)
@@ -80,7 +82,7 @@ def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(
 
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_what_is_not_published_is_for_tokens_alone(
-    app: Flask, anybody: Program, program: Program, status: str
+    app: Flask, anybody: ApiClient, program: ApiClient, status: str
 ) -> None:
     [row_id] = add(app, ["Secret"], status=status, reason="Because.")
     anybody.get(f"/comments/{row_id}", 404)
@@ -92,7 +94,7 @@ def test_what_is_not_published_is_for_tokens_alone(
     assert program.get(f"/comments/{row_id}")["reason"] == "Because."
 
 
-def test_no_answer_to_anybody_holds_what_is_private(app: Flask, anybody: Program) -> None:
+def test_no_answer_to_anybody_holds_what_is_private(app: Flask, anybody: ApiClient) -> None:
     [row_id] = add(app, ["Hello"], form_key="k" * 64, reason="Because.")
     for path in ("/comments", f"/comments/{row_id}", "/comments?status=published"):
         said = json.dumps(anybody.get(path))
@@ -100,7 +102,7 @@ def test_no_answer_to_anybody_holds_what_is_private(app: Flask, anybody: Program
         assert "kkk" not in said
 
 
-def test_pages_lead_to_the_end_newest_first(app: Flask, anybody: Program) -> None:
+def test_pages_lead_to_the_end_newest_first(app: Flask, anybody: ApiClient) -> None:
     row_ids = add(app, [str(number) for number in range(7)])
     seen: list[str] = []
     following: str | None = "/comments?limit=3"
@@ -112,7 +114,7 @@ def test_pages_lead_to_the_end_newest_first(app: Flask, anybody: Program) -> Non
     assert seen == row_ids[::-1]
 
 
-def test_a_program_asks_for_what_is_new_since_it_last_came(app: Flask, program: Program) -> None:
+def test_a_program_asks_for_what_is_new_since_it_last_came(app: Flask, program: ApiClient) -> None:
     row_ids = add(app, [str(number) for number in range(6)])
     first = program.get(f"/comments?after={row_ids[1]}&limit=3&status=all")
     assert ids(first) == row_ids[:2:-1]
@@ -121,7 +123,7 @@ def test_a_program_asks_for_what_is_new_since_it_last_came(app: Flask, program: 
     assert program.get(f"/comments?after={row_ids[-1]}") == {"comments": [], "next": None}
 
 
-def test_without_a_limit_there_are_twenty(app: Flask, anybody: Program) -> None:
+def test_without_a_limit_there_are_twenty(app: Flask, anybody: ApiClient) -> None:
     add(app, ["Hello"] * 101)
     assert len(anybody.get("/comments")["comments"]) == 20
     assert len(anybody.get("/comments?limit=100")["comments"]) == 100
@@ -144,11 +146,11 @@ def test_without_a_limit_there_are_twenty(app: Flask, anybody: Program) -> None:
         ("page=2", "page"),
     ],
 )
-def test_a_query_that_is_wrong_is_refused_by_name(anybody: Program, query: str, field: str) -> None:
+def test_a_query_that_is_wrong_is_refused_by_name(anybody: ApiClient, query: str, field: str) -> None:
     assert list(anybody.refused("GET", f"/comments?{query}")) == [field]
 
 
-def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Program) -> None:
+def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: ApiClient) -> None:
     wrong = {"name": "\u200b", "website": "javascript:alert(1)", "message": "x" * 4001, "e-mail": "a@b.c"}
     fields = anybody.refused("POST", "/comments", wrong)
     assert fields == {
@@ -160,7 +162,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Pro
     assert stored(app) == []
 
 
-def test_what_is_missing_or_of_another_type_is_said_too(anybody: Program) -> None:
+def test_what_is_missing_or_of_another_type_is_said_too(anybody: ApiClient) -> None:
     assert anybody.refused("POST", "/comments", {}) == {
         "name": "This is missing.",
         "message": "This is missing.",
@@ -172,12 +174,14 @@ def test_what_is_missing_or_of_another_type_is_said_too(anybody: Program) -> Non
 
 
 @pytest.mark.parametrize("message", ["\ud800", "\0", "\u202e", "\u0301"])
-def test_text_that_nobody_would_see_is_refused_not_stored(app: Flask, anybody: Program, message: str) -> None:
+def test_text_that_nobody_would_see_is_refused_not_stored(
+    app: Flask, anybody: ApiClient, message: str
+) -> None:
     assert list(anybody.refused("POST", "/comments", {**GREETING, "message": message})) == ["message"]
     assert stored(app) == []
 
 
-def test_half_characters_and_nul_are_left_out(anybody: Program) -> None:
+def test_half_characters_and_nul_are_left_out(anybody: ApiClient) -> None:
     assert anybody.post("/comments", {"name": "A\ud800d\0a", "message": "Hi\ud83d!"})["name"] == "Ada"
 
 
@@ -193,12 +197,12 @@ def test_half_characters_and_nul_are_left_out(anybody: Program) -> None:
         "日本語ドメイン.example",
     ],
 )
-def test_websites_are_taken_as_the_form_takes_them(anybody: Program, website: str) -> None:
+def test_websites_are_taken_as_the_form_takes_them(anybody: ApiClient, website: str) -> None:
     shown = anybody.post("/comments", {**GREETING, "website": website})["website"]
     assert shown.lower().removeprefix("https://") == website.lower().removeprefix("https://")
 
 
-def test_a_closed_book_takes_no_comment(app: Flask, anybody: Program, program: Program) -> None:
+def test_a_closed_book_takes_no_comment(app: Flask, anybody: ApiClient, program: ApiClient) -> None:
     with app.app_context(), writing() as session:
         preferences.save(session, {"closed": "yes"})
     for one in (anybody, program):
@@ -206,7 +210,7 @@ def test_a_closed_book_takes_no_comment(app: Flask, anybody: Program, program: P
     assert stored(app) == []
 
 
-def test_the_limit_is_the_same_for_the_form_and_the_api(app: Flask, anybody: Program, later: Later) -> None:
+def test_the_limit_is_the_same_for_the_form_and_the_api(app: Flask, anybody: ApiClient, later: Later) -> None:
     let_write(app, 2)
     for _ in range(2):
         anybody.post("/comments", GREETING)
@@ -220,7 +224,7 @@ def test_the_limit_is_the_same_for_the_form_and_the_api(app: Flask, anybody: Pro
 
 
 @pytest.mark.usefixtures("told")
-def test_publishing_what_was_held_tells_receivers_of_it_as_it_is_then(app: Flask, program: Program) -> None:
+def test_publishing_what_was_held_tells_receivers_of_it_as_it_is_then(app: Flask, program: ApiClient) -> None:
     row_id = program.post("/comments", {**GREETING, "message": LINKS}, 202)["id"]
     changes = {"status": "published", "message": "Hello without links", "reply": "Welcome!"}
     shown = program.patch(f"/comments/{row_id}", changes)
@@ -231,14 +235,16 @@ def test_publishing_what_was_held_tells_receivers_of_it_as_it_is_then(app: Flask
         assert "Hello without links" in factories.deliveries()[1].payload
 
 
-def test_a_change_leaves_alone_what_it_does_not_name(program: Program) -> None:
+def test_a_change_leaves_alone_what_it_does_not_name(program: ApiClient) -> None:
     row_id = program.post("/comments", {**GREETING, "website": "example.org"})["id"]
     assert program.patch(f"/comments/{row_id}", {"name": "Grace"})["website"] == "https://example.org"
     assert program.patch(f"/comments/{row_id}", {"website": None})["name"] == "Grace"
     assert program.get(f"/comments/{row_id}")["website"] is None
 
 
-def test_an_answer_is_shown_to_everybody_and_can_be_taken_away(anybody: Program, program: Program) -> None:
+def test_an_answer_is_shown_to_everybody_and_can_be_taken_away(
+    anybody: ApiClient, program: ApiClient
+) -> None:
     row_id = anybody.post("/comments", GREETING)["id"]
     program.patch(f"/comments/{row_id}", {"reply": "Thank you"})
     assert anybody.get(f"/comments/{row_id}")["reply"]["message"] == "Thank you"
@@ -247,7 +253,7 @@ def test_an_answer_is_shown_to_everybody_and_can_be_taken_away(anybody: Program,
     assert anybody.get(f"/comments/{row_id}")["reply"] is None
 
 
-def test_a_change_that_is_wrong_in_one_thing_changes_nothing(app: Flask, program: Program) -> None:
+def test_a_change_that_is_wrong_in_one_thing_changes_nothing(app: Flask, program: ApiClient) -> None:
     row_id = program.post("/comments", {**GREETING, "message": "😀" * 4000})["id"]
     long = {"status": "trash", "message": "x" * 4000, "name": "Grace", "website": None, "reply": "😀" * 4000}
     assert list(program.refused("PATCH", f"/comments/{row_id}", long)) == ["reply"]
@@ -257,7 +263,7 @@ def test_a_change_that_is_wrong_in_one_thing_changes_nothing(app: Flask, program
 
 
 @pytest.mark.usefixtures("told")
-def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(app: Flask, program: Program) -> None:
+def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(app: Flask, program: ApiClient) -> None:
     row_id = program.post("/comments", GREETING)["id"]
     program.delete(f"/comments/{row_id}")
     assert stored(app) == []
@@ -266,7 +272,7 @@ def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(app: Flask, program:
     program.patch(f"/comments/{row_id}", {"name": "Ada"}, 404)
 
 
-def test_any_website_may_read_what_is_public_and_nothing_else(anybody: Program, program: Program) -> None:
+def test_any_website_may_read_what_is_public_and_nothing_else(anybody: ApiClient, program: ApiClient) -> None:
     row_id = program.post("/comments", GREETING)["id"]
     for path in ("/comments", f"/comments/{row_id}", "/openapi.json"):
         headers = anybody.ask("GET", path).headers

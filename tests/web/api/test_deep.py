@@ -5,20 +5,20 @@ import time
 
 import pytest
 
-from tests.web.api.program import Program
+from tests.support.api_client import ApiClient
 
 DEEP = "[" * 500 + "]" * 500
 OBJECTS = json.dumps([{"a": number} for number in range(4000)])
 
 
-def send(program: Program, body: str) -> tuple[int, float]:
+def send(program: ApiClient, body: str) -> tuple[int, float]:
     """Return the status, and the seconds of the processor: each part compared with each other takes 50."""
     start = time.process_time()
     answer = program.ask("POST", "/webhooks", data=body, content_type="application/json")
     return answer.status_code, time.process_time() - start
 
 
-def test_lists_that_are_deep_and_alike_are_refused(program: Program) -> None:
+def test_lists_that_are_deep_and_alike_are_refused(program: ApiClient) -> None:
     body = f'{{"url": "http://receiver.example/", "events": [{DEEP}, {DEEP}]}}'
     assert send(program, body)[0] == 400
 
@@ -35,7 +35,7 @@ def test_lists_that_are_deep_and_alike_are_refused(program: Program) -> None:
     ],
     ids=["objects", "lists of objects", "names", "a url", "headers", "unknown fields"],
 )
-def test_a_body_of_thousands_of_parts_is_refused_at_once(program: Program, body: str) -> None:
+def test_a_body_of_thousands_of_parts_is_refused_at_once(program: ApiClient, body: str) -> None:
     send(program, "{}")  # so that the library is there
     status, seconds = send(program, body)
     assert status in (413, 422)

@@ -8,8 +8,8 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.storage.models import Delivery
 from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient
 from tests.support.receiver import Answer, Receiver
-from tests.web.api.program import NOBODY, Program
 
 DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def rows(app: Flask) -> dict[str, str]:
     ],
 )
 def test_they_are_found_by_what_they_are(
-    program: Program, rows: dict[str, str], query: str, names: str
+    program: ApiClient, rows: dict[str, str], query: str, names: str
 ) -> None:
     for name, row_id in rows.items():
         query = query.replace(f"={name}", f"={row_id}")
@@ -60,7 +60,7 @@ def test_they_are_found_by_what_they_are(
 
 
 @pytest.mark.usefixtures("rows")
-def test_pages_keep_to_what_was_asked(program: Program) -> None:
+def test_pages_keep_to_what_was_asked(program: ApiClient) -> None:
     page = program.get("/deliveries?limit=1&status=failed&since=2026-01-31T00:00:00%2B01:00")
     following = program.get(page["next"])
     assert page["deliveries"][0]["id"] > following["deliveries"][0]["id"]
@@ -85,11 +85,11 @@ def test_pages_keep_to_what_was_asked(program: Program) -> None:
         "text=a",
     ],
 )
-def test_a_query_that_is_wrong_is_refused_by_name(program: Program, query: str) -> None:
+def test_a_query_that_is_wrong_is_refused_by_name(program: ApiClient, query: str) -> None:
     assert list(program.refused("GET", f"/deliveries?{query}")) == [query.partition("=")[0]]
 
 
-def test_a_list_has_no_payloads_and_one_has_its_exact_body(app: Flask, program: Program) -> None:
+def test_a_list_has_no_payloads_and_one_has_its_exact_body(app: Flask, program: ApiClient) -> None:
     payload = '{"a":  "ü\\u0000😀"}'
     with app.app_context():
         row_id = factories.delivery(factories.webhook(), payload=payload)
@@ -98,7 +98,7 @@ def test_a_list_has_no_payloads_and_one_has_its_exact_body(app: Flask, program: 
     assert (shown["payload"], shown["attempts_made"]) == (payload, [])
 
 
-def test_a_failure_says_why_and_is_sent_again(app: Flask, program: Program, receiver: Receiver) -> None:
+def test_a_failure_says_why_and_is_sent_again(app: Flask, program: ApiClient, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500, body=b"<b>no</b>"), Answer(200))
     with app.app_context():
         factories.webhook(receiver.url())
@@ -119,7 +119,7 @@ def test_a_failure_says_why_and_is_sent_again(app: Flask, program: Program, rece
     assert (first.event_id, first.body) == (second.event_id, second.body)
 
 
-def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program) -> None:
+def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: ApiClient) -> None:
     soon = clock.now() + timedelta(seconds=30)
     with app.app_context():
         row_id = factories.delivery(factories.webhook(), claimed_by="a pass", due_at=soon, claims=1)
@@ -128,7 +128,7 @@ def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program)
         assert factories.the(Delivery, row_id).claimed_by == "a pass"
 
 
-def test_an_id_of_nobody_is_not_found(program: Program) -> None:
+def test_an_id_of_nobody_is_not_found(program: ApiClient) -> None:
     for row_id in (NOBODY, "x", "%00"):
         program.get(f"/deliveries/{row_id}", 404)
         program.post(f"/deliveries/{row_id}/redeliver", status=404)

@@ -12,14 +12,14 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from guestbook.web.api import openapi_document, request_reader, schemas
-from tests.web.api.program import Program
+from tests.support.api_client import ApiClient
 
 INNER = ("items", "propertyNames", "additionalProperties")
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture
-def read(anybody: Program) -> dict[str, Any]:
+def read(anybody: ApiClient) -> dict[str, Any]:
     found: dict[str, Any] = anybody.get("/openapi.json")
     return found
 
@@ -83,7 +83,7 @@ def test_patterns_are_read_by_engines_that_count_no_steps() -> None:
         assert pattern.isascii()
 
 
-def test_the_document_is_text_that_every_tool_reads(anybody: Program) -> None:
+def test_the_document_is_text_that_every_tool_reads(anybody: ApiClient) -> None:
     said = anybody.ask("GET", "/openapi.json").text
     assert not re.search(r"\\u[dD][89a-fA-F]", said)
     assert json.loads(said.encode()) == json.loads(said)

@@ -11,9 +11,9 @@ from guestbook.auth import api_tokens
 from guestbook.storage.database import writing
 from guestbook.storage.models import Token
 from guestbook.web.error_texts import ERROR_TEXTS
-from tests.web.admin.owner import Owner
-from tests.web.api.program import NOBODY, Program
-from tests.web.visitor import stored
+from tests.support.api_client import NOBODY, ApiClient
+from tests.support.owner import Owner
+from tests.support.visitor import stored
 
 AWAY = {"GUESTBOOK_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
 JSON = "application/json"
@@ -30,12 +30,12 @@ def shape(answer: TestResponse) -> tuple[int, str]:
     return answer.status_code, error["code"]
 
 
-def send(program: Program, body: bytes, content_type: str | None = JSON) -> TestResponse:
+def send(program: ApiClient, body: bytes, content_type: str | None = JSON) -> TestResponse:
     return program.ask("POST", "/comments", data=body, content_type=content_type)
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "", "/comments/", "/webhooks/a/b/c", "/%FF", "/comments/%00"])
-def test_what_is_not_there(anybody: Program, path: str) -> None:
+def test_what_is_not_there(anybody: ApiClient, path: str) -> None:
     assert shape(anybody.ask("GET", path)) == (404, "not_found")
 
 
@@ -50,7 +50,7 @@ def test_what_is_not_there(anybody: Program, path: str) -> None:
     ],
 )
 def test_a_method_that_is_not_for_this_address(
-    anybody: Program, method: str, path: str, allowed: set[str]
+    anybody: ApiClient, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = anybody.ask(method, path)
     assert shape(answer) == (405, "method_not_allowed")
@@ -70,7 +70,7 @@ def test_a_method_that_is_not_for_this_address(
         "Bearer gbk_" + "x" * 9000,
     ],
 )
-def test_without_a_good_token_there_is_a_challenge(anybody: Program, authorization: str) -> None:
+def test_without_a_good_token_there_is_a_challenge(anybody: ApiClient, authorization: str) -> None:
     answer = anybody.ask("GET", "/webhooks", headers={"Authorization": authorization})
     assert shape(answer) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
@@ -78,18 +78,18 @@ def test_without_a_good_token_there_is_a_challenge(anybody: Program, authorizati
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
-def test_the_scheme_may_be_written_in_any_case(anybody: Program, program: Program, scheme: str) -> None:
+def test_the_scheme_may_be_written_in_any_case(anybody: ApiClient, program: ApiClient, scheme: str) -> None:
     token = program.headers["Authorization"].partition(" ")[2]
     answer = anybody.ask("GET", "/webhooks", headers={"Authorization": f"{scheme} {token}"})
     assert answer.status_code == 200
 
 
-def test_a_wrong_token_is_refused_where_none_is_needed_too(anybody: Program) -> None:
+def test_a_wrong_token_is_refused_where_none_is_needed_too(anybody: ApiClient) -> None:
     assert anybody.ask("GET", "/comments", headers={"Authorization": "Bearer x"}).status_code == 401
     assert anybody.ask("GET", "/comments", headers={"Authorization": "Basic eDp5"}).status_code == 200
 
 
-def test_a_token_that_was_revoked_opens_nothing(app: Flask, program: Program) -> None:
+def test_a_token_that_was_revoked_opens_nothing(app: Flask, program: ApiClient) -> None:
     program.get("/webhooks")
     with app.app_context(), writing() as session:
         api_tokens.revoke(session, session.query(Token).one())
@@ -106,7 +106,7 @@ def test_the_owner_s_cookie_opens_nothing(app: Flask) -> None:
     assert shape(answer) == (401, "unauthorized")
 
 
-def test_every_address_but_the_public_ones_is_closed_without_a_token(app: Flask, anybody: Program) -> None:
+def test_every_address_but_the_public_ones_is_closed_without_a_token(app: Flask, anybody: ApiClient) -> None:
     opened = set()
     for rule in app.url_map.iter_rules():
         if not rule.endpoint.startswith("api."):
@@ -141,7 +141,7 @@ def test_every_address_but_the_public_ones_is_closed_without_a_token(app: Flask,
         (b'{"name": "Ada", "message": "a\nb"}', "control character"),
     ],
 )
-def test_a_body_that_is_no_json(app: Flask, anybody: Program, body: bytes, said: str) -> None:
+def test_a_body_that_is_no_json(app: Flask, anybody: ApiClient, body: bytes, said: str) -> None:
     answer = send(anybody, body)
     assert shape(answer) == (400, "bad_request")
     assert said in answer.get_json()["error"]["message"]
@@ -149,51 +149,51 @@ def test_a_body_that_is_no_json(app: Flask, anybody: Program, body: bytes, said:
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"5", b"true", b"1e999"])
-def test_json_that_is_no_object(anybody: Program, body: bytes) -> None:
+def test_json_that_is_no_object(anybody: ApiClient, body: bytes) -> None:
     answer = send(anybody, body)
     assert shape(answer) == (422, "invalid")
     assert answer.get_json()["error"]["message"] == "This must be an object."
 
 
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "nonsense"])
-def test_a_body_that_is_not_declared_as_json(anybody: Program, kind: str | None) -> None:
+def test_a_body_that_is_not_declared_as_json(anybody: ApiClient, kind: str | None) -> None:
     assert shape(send(anybody, b'{"name": "Ada", "message": "Hello"}', kind)) == (
         415,
         "unsupported_media_type",
     )
 
 
-def test_json_may_name_its_charset(anybody: Program) -> None:
+def test_json_may_name_its_charset(anybody: ApiClient) -> None:
     body = '{"name": "Zoë", "message": "Hello"}'.encode()
     assert send(anybody, body, "application/json; charset=utf-8").get_json()["name"] == "Zoë"
 
 
-def test_too_much(anybody: Program) -> None:
+def test_too_much(anybody: ApiClient) -> None:
     assert shape(send(anybody, b" " * 65_537)) == (413, "content_too_large")
 
 
 @pytest.mark.parametrize("name", ["\ud800", "\0", "x" * 5000, "</script>", "constructor", "__proto__"])
 def test_hostile_names_of_fields_are_refused_by_name_and_not_echoed_in_full(
-    anybody: Program, name: str
+    anybody: ApiClient, name: str
 ) -> None:
     answer = anybody.ask("POST", "/comments", {"name": "Ada", "message": "Hello", name: {"a": [1]}})
     assert shape(answer) == (422, "invalid")
     assert list(answer.get_json()["error"]["fields"]) == [name if len(name) < 60 else name[:60] + "…"]
 
 
-def test_many_wrong_fields_make_no_long_answer(anybody: Program) -> None:
+def test_many_wrong_fields_make_no_long_answer(anybody: ApiClient) -> None:
     answer = anybody.ask("POST", "/comments", {str(number): number for number in range(4000)})
     assert shape(answer) == (422, "invalid")
     assert len(answer.data) < 5000
 
 
-def test_a_long_text_that_almost_fits_a_pattern_costs_no_time(program: Program) -> None:
+def test_a_long_text_that_almost_fits_a_pattern_costs_no_time(program: ApiClient) -> None:
     for url in ("https://" + "a-" * 30_000, "https://" + "a." * 30_000, "a" * 60_000 + "!"):
         assert shape(program.ask("POST", "/webhooks", {"url": url})) == (422, "invalid")
         assert shape(program.ask("POST", "/comments", {"website": url})) == (422, "invalid")
 
 
-def test_a_mistake_of_ours(app: Flask, anybody: Program, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mistake_of_ours(app: Flask, anybody: ApiClient, caplog: pytest.LogCaptureFixture) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.add_url_rule("/api/v1/broken", "broken", lambda: str(1 / 0))
     assert shape(anybody.ask("GET", "/broken")) == (500, "internal_server_error")
@@ -202,21 +202,21 @@ def test_a_mistake_of_ours(app: Flask, anybody: Program, caplog: pytest.LogCaptu
 
 def test_a_database_that_is_away(environ: dict[str, str]) -> None:
     app = guestbook.create_app(environ | AWAY)
-    for one in (Program(app), Program(app, "gbk_any")):
+    for one in (ApiClient(app), ApiClient(app, "gbk_any")):
         answer = one.ask("GET", "/comments")
         assert shape(answer) == (503, "service_unavailable")
         assert answer.headers["Retry-After"] == "60"
-    assert shape(Program(app).ask("POST", "/comments", {"name": "Ada", "message": "Hi"}))[0] == 503
+    assert shape(ApiClient(app).ask("POST", "/comments", {"name": "Ada", "message": "Hi"}))[0] == 503
 
 
-def test_nothing_of_what_was_sent_comes_back_as_markup(anybody: Program) -> None:
+def test_nothing_of_what_was_sent_comes_back_as_markup(anybody: ApiClient) -> None:
     answer = anybody.ask("GET", "/comments?<script>alert(1)</script>=1")
     assert shape(answer) == (422, "invalid")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert json.loads(answer.data)["error"]["fields"]
 
 
-def test_a_422_names_the_fields_and_each_has_its_sentence_once(program: Program) -> None:
+def test_a_422_names_the_fields_and_each_has_its_sentence_once(program: ApiClient) -> None:
     one = program.post("/webhooks", {"url": "ftp://x"}, 422)["error"]
     assert one["message"] == "Nothing was changed, because the field url is wrong."
     assert one["fields"] == {"url": "The URL must start with https:// or http://."}
@@ -231,6 +231,6 @@ def test_a_422_names_the_fields_and_each_has_its_sentence_once(program: Program)
     [("limit=101", "The field limit is wrong."), ("limit=0&x=1", "These fields are wrong: limit, x.")],
 )
 def test_a_wrong_filter_of_a_get_does_not_say_that_nothing_was_changed(
-    anybody: Program, query: str, sentence: str
+    anybody: ApiClient, query: str, sentence: str
 ) -> None:
     assert anybody.ask("GET", f"/comments?{query}").get_json()["error"]["message"] == sentence

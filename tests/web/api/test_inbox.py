@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.lib import clock, verification
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
-from tests.web.api.program import NOBODY, Program
+from tests.support.api_client import NOBODY, ApiClient
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def rows(app: Flask) -> dict[str, str]:
     ],
 )
 def test_they_are_found_by_what_they_are(
-    program: Program, rows: dict[str, str], query: str, names: str
+    program: ApiClient, rows: dict[str, str], query: str, names: str
 ) -> None:
     for name, row_id in rows.items():
         query = query.replace(f"={name}", f"={row_id}")
@@ -50,7 +50,7 @@ def test_they_are_found_by_what_they_are(
     assert found["next"] is None
 
 
-def test_pages_keep_to_what_was_asked(program: Program, rows: dict[str, str]) -> None:
+def test_pages_keep_to_what_was_asked(program: ApiClient, rows: dict[str, str]) -> None:
     page = program.get("/inbox?limit=1&status=failed")
     assert [row["id"] for row in page["inbound_events"]] == [rows["third"]]
     following = program.get(page["next"])
@@ -59,11 +59,11 @@ def test_pages_keep_to_what_was_asked(program: Program, rows: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("query", ["status=sent", "source=1", "limit=1000", "before=%00", "text=a"])
-def test_a_query_that_is_wrong_is_refused_by_name(program: Program, query: str) -> None:
+def test_a_query_that_is_wrong_is_refused_by_name(program: ApiClient, query: str) -> None:
     assert list(program.refused("GET", f"/inbox?{query}")) == [query.partition("=")[0]]
 
 
-def test_a_list_has_no_payloads_and_one_has_all(program: Program, rows: dict[str, str]) -> None:
+def test_a_list_has_no_payloads_and_one_has_all(program: ApiClient, rows: dict[str, str]) -> None:
     listed = program.get("/inbox")["inbound_events"][-1]
     assert not {"payload", "headers"} & set(listed)
     assert (listed["event"], listed["sender"], listed["note"]) == ("push", "octocat", "Logged.")
@@ -74,7 +74,7 @@ def test_a_list_has_no_payloads_and_one_has_all(program: Program, rows: dict[str
     assert shown | listed == shown
 
 
-def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: Program) -> None:
+def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: ApiClient) -> None:
     with app.app_context():
         proof = verification.proof("another", factories.settings().secret_key)
         source = factories.source(verify="token", header="X-Api-Key", secret="opensesame")
@@ -87,7 +87,7 @@ def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: Progr
     assert "opensesame" not in str(shown)
 
 
-def test_what_failed_is_worked_through_again(app: Flask, program: Program, rows: dict[str, str]) -> None:
+def test_what_failed_is_worked_through_again(app: Flask, program: ApiClient, rows: dict[str, str]) -> None:
     again = program.post(f"/inbox/{rows['second']}/reprocess", status=202)
     assert (again["status"], again["error"], again["processed_at"]) == ("new", None, None)
     with app.app_context():
@@ -96,7 +96,7 @@ def test_what_failed_is_worked_through_again(app: Flask, program: Program, rows:
     assert (seen["status"], seen["note"], seen["due_at"]) == ("processed", "Logged.", None)
 
 
-def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program) -> None:
+def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: ApiClient) -> None:
     soon = clock.now() + timedelta(seconds=30)
     with app.app_context():
         row_id = factories.inbound(factories.source(), claimed_by="a pass", due_at=soon, claims=1)
@@ -105,7 +105,7 @@ def test_one_that_a_pass_has_in_hand_is_left_alone(app: Flask, program: Program)
         assert factories.the(InboundEvent, row_id).claimed_by == "a pass"
 
 
-def test_an_id_of_nobody_is_not_found(program: Program) -> None:
+def test_an_id_of_nobody_is_not_found(program: ApiClient) -> None:
     for row_id in (NOBODY, "x", "%00"):
         program.get(f"/inbox/{row_id}", 404)
         program.post(f"/inbox/{row_id}/reprocess", status=404)

@@ -19,12 +19,12 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import TOKENS, Token
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web.api import openapi_document
-from tests.web.api.program import NOBODY, Program
+from tests.support.api_client import NOBODY, ApiClient
 
 
-def program(app: Flask, **how: Any) -> Program:
+def program(app: Flask, **how: Any) -> ApiClient:
     with app.app_context(), writing() as session:
-        return Program(app, api_tokens.add(session, "a program", **how)[1])
+        return ApiClient(app, api_tokens.add(session, "a program", **how)[1])
 
 
 def set_token(app: Flask, **values: Any) -> None:
@@ -96,7 +96,7 @@ def test_a_token_that_has_expired_opens_nothing_and_says_so(app: Flask) -> None:
 )
 def test_a_401_says_how_to_come_in(app: Flask, sent: dict[str, str], challenge: str) -> None:
     for path in ("/webhooks", "/comments?status=held"):
-        answer = Program(app).ask("GET", path, headers=sent)
+        answer = ApiClient(app).ask("GET", path, headers=sent)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
 
 

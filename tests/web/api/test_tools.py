@@ -12,8 +12,8 @@ import pytest
 
 from guestbook.web.api import openapi_document
 from tests.conftest import run
+from tests.support.api_client import NOBODY
 from tests.system.interop import npm
-from tests.web.api.program import NOBODY
 
 GENERATE = str(Path(sys.executable).with_name("openapi-python-client"))
 VALIDATE = str(Path(sys.executable).with_name("openapi-spec-validator"))

@@ -9,8 +9,8 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.storage.models import Webhook
 from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient
 from tests.support.receiver import Receiver
-from tests.web.api.program import NOBODY, Program
 
 URL = "https://receiver.example/hook"
 
@@ -21,7 +21,9 @@ def stored(app: Flask, webhook_id: str) -> Webhook:
         return row
 
 
-def test_a_receiver_is_added_tried_and_seen_to_work(app: Flask, program: Program, receiver: Receiver) -> None:
+def test_a_receiver_is_added_tried_and_seen_to_work(
+    app: Flask, program: ApiClient, receiver: Receiver
+) -> None:
     webhook = program.post("/webhooks", {"url": receiver.url(), "headers": {"X-Key": "open sesame"}})
     ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
     assert (ping["event"], ping["status"], ping["attempts"]) == ("ping", "new", 0)
@@ -39,7 +41,7 @@ def test_a_receiver_is_added_tried_and_seen_to_work(app: Flask, program: Program
     assert "open sesame" not in json.dumps(seen)
 
 
-def test_an_added_one_has_what_was_given_and_is_found_at_its_address(program: Program) -> None:
+def test_an_added_one_has_what_was_given_and_is_found_at_its_address(program: ApiClient) -> None:
     given = {
         "url": "HTTPS://Receiver.Example",
         "name": "  Chat ",
@@ -62,13 +64,13 @@ def test_an_added_one_has_what_was_given_and_is_found_at_its_address(program: Pr
     assert program.get(path) == webhook
 
 
-def test_with_a_url_alone_the_rest_is_as_usual(program: Program) -> None:
+def test_with_a_url_alone_the_rest_is_as_usual(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     assert (webhook["name"], webhook["events"]) == ("receiver.example", ["comment.created"])
     assert (webhook["format"], webhook["headers"], webhook["disabled_at"]) == ("json", {}, None)
 
 
-def test_secrets_are_in_no_other_answer(app: Flask, program: Program) -> None:
+def test_secrets_are_in_no_other_answer(app: Flask, program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "headers": {"X-Key": "open sesame"}})
     first, place = webhook["secret"], f"/webhooks/{webhook['id']}"
     second = program.post(f"{place}/rotate-secret", {"overlap_hours": 2}, 200)["secret"]
@@ -86,7 +88,7 @@ def test_secrets_are_in_no_other_answer(app: Flask, program: Program) -> None:
     assert not [secret for secret in (first, second, "open sesame") if secret in said]
 
 
-def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(app: Flask, program: Program) -> None:
+def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(app: Flask, program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     place = f"/webhooks/{webhook['id']}/rotate-secret"
     turned = program.post(place, status=200)
@@ -98,7 +100,7 @@ def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(app: Flask, 
         assert list(program.refused("POST", place, {"overlap_hours": wrong})) == ["overlap_hours"]
 
 
-def test_a_change_leaves_alone_what_it_does_not_name(app: Flask, program: Program) -> None:
+def test_a_change_leaves_alone_what_it_does_not_name(app: Flask, program: ApiClient) -> None:
     given = {"url": URL, "events": ["ping"], "headers": {"X-A": "1", "X-B": "2"}}
     place = f"/webhooks/{program.post('/webhooks', given)['id']}"
     assert program.patch(place, {"name": "Ops"})["headers"] == {"X-A": "(hidden)", "X-B": "(hidden)"}
@@ -109,12 +111,12 @@ def test_a_change_leaves_alone_what_it_does_not_name(app: Flask, program: Progra
     assert program.patch(place, {"headers": {}})["headers"] == {}
 
 
-def test_of_headers_that_differ_in_case_alone_the_last_one_counts(app: Flask, program: Program) -> None:
+def test_of_headers_that_differ_in_case_alone_the_last_one_counts(app: Flask, program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "headers": {"x-key": "1", "X-Key": "2"}})
     assert stored(app, webhook["id"]).headers == {"X-Key": "2"}
 
 
-def test_a_header_that_is_sent_back_hidden_keeps_its_value(app: Flask, program: Program) -> None:
+def test_a_header_that_is_sent_back_hidden_keeps_its_value(app: Flask, program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "headers": {"X-Key": "open sesame", "X-B": "b"}})
     place = f"/webhooks/{webhook['id']}"
     assert list(program.refused("PATCH", place, {"headers": {"X-Else": "(hidden)"}})) == ["headers"]
@@ -127,7 +129,7 @@ def test_a_header_that_is_sent_back_hidden_keeps_its_value(app: Flask, program: 
     assert stored(app, webhook["id"]).url == URL
 
 
-def test_disabled_and_enabled_again(app: Flask, program: Program) -> None:
+def test_disabled_and_enabled_again(app: Flask, program: ApiClient) -> None:
     place = f"/webhooks/{program.post('/webhooks', {'url': URL})['id']}"
     disabled = program.patch(place, {"disabled": True})
     assert (disabled["disabled_reason"], program.patch(place, {"disabled": True})) == ("by_hand", disabled)
@@ -138,7 +140,7 @@ def test_disabled_and_enabled_again(app: Flask, program: Program) -> None:
     assert program.patch(place, {"disabled": False})["disabled_at"] is None
 
 
-def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, program: Program) -> None:
+def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, program: ApiClient) -> None:
     with app.app_context():
         row_id = factories.webhook(failures_in_a_row=4)
     assert program.patch(f"/webhooks/{row_id}", {"disabled": False})["failures_in_a_row"] == 4
@@ -179,7 +181,7 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
     ],
 )
 def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
-    program: Program, changes: dict[str, object], field: str, word: str
+    program: ApiClient, changes: dict[str, object], field: str, word: str
 ) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     before = program.get(f"/webhooks/{webhook['id']}")
@@ -190,17 +192,17 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
     assert program.get("/webhooks")["webhooks"] == [before]
 
 
-def test_all_that_is_wrong_in_a_webhook_is_said_at_once(program: Program) -> None:
+def test_all_that_is_wrong_in_a_webhook_is_said_at_once(program: ApiClient) -> None:
     wrong = {"url": "http://10.0.0.1/", "name": "x" * 81, "events": ["ping", "ping"], "colour": "blue"}
     assert set(program.refused("POST", "/webhooks", wrong)) == set(wrong)
 
 
-def test_ipv6_receivers_have_brackets(program: Program) -> None:
+def test_ipv6_receivers_have_brackets(program: ApiClient) -> None:
     for host in ("[2606:4700::a:1]", "[2a00:2:3:4:5:6:7:8]"):
         assert program.post("/webhooks", {"url": f"http://{host}:9000/"})["url"] == f"http://{host}:9000/"
 
 
-def test_a_deleted_one_takes_its_deliveries_along(program: Program) -> None:
+def test_a_deleted_one_takes_its_deliveries_along(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
     program.delete(f"/webhooks/{webhook['id']}")
@@ -209,14 +211,14 @@ def test_a_deleted_one_takes_its_deliveries_along(program: Program) -> None:
 
 
 @pytest.mark.parametrize("row_id", [NOBODY, "x", "%00", NOBODY + "%0A", NOBODY.upper() + "A"])
-def test_an_id_of_nobody_is_not_found(program: Program, row_id: str) -> None:
+def test_an_id_of_nobody_is_not_found(program: ApiClient, row_id: str) -> None:
     for method, tail in (("GET", ""), ("DELETE", ""), ("POST", "/test"), ("POST", "/rotate-secret")):
         answer = program.ask(method, f"/webhooks/{row_id}{tail}")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "not_found")
     assert program.ask("PATCH", f"/webhooks/{row_id}", {"name": "a"}).status_code == 404
 
 
-def test_without_a_format_the_url_says_it_and_the_answer_shows_both(program: Program) -> None:
+def test_without_a_format_the_url_says_it_and_the_answer_shows_both(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": "https://ntfy.sh/my-topic"})
     assert (webhook["format"], webhook["url"]) == ("ntfy", "https://ntfy.sh/?topic=my-topic")
     assert webhook["template"] is None
@@ -224,7 +226,7 @@ def test_without_a_format_the_url_says_it_and_the_answer_shows_both(program: Pro
     assert (named["format"], named["url"]) == ("json", "https://ntfy.sh/my-topic")
 
 
-def test_a_template_is_kept_shown_and_changed(program: Program) -> None:
+def test_a_template_is_kept_shown_and_changed(program: ApiClient) -> None:
     wording = '{"text": {{ comment.message|tojson }}}'
     webhook = program.post("/webhooks", {"url": URL, "format": "template", "template": wording})
     place = f"/webhooks/{webhook['id']}"
@@ -248,7 +250,7 @@ def test_a_template_is_kept_shown_and_changed(program: Program) -> None:
     ],
 )
 def test_a_format_that_cannot_work_is_refused_by_name(
-    program: Program, fields: dict[str, Any], wrong: str
+    program: ApiClient, fields: dict[str, Any], wrong: str
 ) -> None:
     assert list(program.refused("POST", "/webhooks", {"url": URL} | fields)) == [wrong]
     assert program.get("/webhooks") == {"webhooks": []}

@@ -12,7 +12,7 @@ PLACE = "/api/v1"
 NOBODY = "0" * 32
 
 
-class Program:
+class ApiClient:
     """Sends JSON, and reads what comes back."""
 
     def __init__(self, app: Flask, token: str | None = None) -> None:

@@ -8,8 +8,8 @@ from werkzeug.test import TestResponse
 
 from guestbook.storage.database import writing
 from guestbook.storage.models import Setting
-from tests.web import visitor
-from tests.web.visitor import Visitor
+from tests.support import visitor
+from tests.support.visitor import Visitor
 
 PASSWORD = "correct horse battery staple"
 QUICK = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")  # as set_password stores it, but at once

@@ -70,7 +70,7 @@ class Lan:
         """Take its cable out of the bridge: what it sends goes nowhere, and nobody tells it."""
         _ip(self._hub, f"link set port{number} nomaster")
 
-    def mend(self, number: int) -> None:
+    def plug_back(self, number: int) -> None:
         """Put the cable back in."""
         _ip(self._hub, f"link set port{number} master lan")
 

@@ -21,7 +21,7 @@ from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.storage import batch_delete, database
 
-BITE = 5  # rows that a prune removes at once here
+BATCH = 5  # rows that a prune removes at once here
 
 
 def die() -> NoReturn:
@@ -82,20 +82,20 @@ def after_acknowledgement() -> None:
     Tally.add = add_and_die  # type: ignore[method-assign]
 
 
-def between_bites_of_prune() -> None:
+def between_batches_of_prune() -> None:
     """Die when the first bite is committed."""
 
     class Clock:
         monotonic = staticmethod(retention.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
-    batch_delete.BATCH_SIZE = BITE
+    batch_delete.BATCH_SIZE = BATCH
     retention.time = Clock  # type: ignore[assignment]
 
 
 def inside_prune() -> None:
     """Die when a bite's rows are deleted in the transaction."""
-    batch_delete.BATCH_SIZE = BITE
+    batch_delete.BATCH_SIZE = BATCH
 
     def die_after_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("DELETE FROM deliveries"):
@@ -124,10 +124,10 @@ def over_poison() -> None:
     """Die over one event, as a process does that runs out of memory."""
     judging = evaluate.evaluate
 
-    def judge_or_die(event: Any, *values: Any, **options: Any) -> Any:
+    def evaluate_or_die(event: Any, *values: Any, **options: Any) -> Any:
         return die() if b"poison" in event.body else judging(event, *values, **options)
 
-    evaluate.evaluate = judge_or_die
+    evaluate.evaluate = evaluate_or_die
 
 
 def impatient() -> None:
@@ -199,7 +199,7 @@ POINTS: dict[str, Callable[[], None]] = {
         after_post,
         inside_acknowledgement,
         after_acknowledgement,
-        between_bites_of_prune,
+        between_batches_of_prune,
         inside_prune,
         measured,
         limited,

@@ -7,8 +7,8 @@ from flask import Flask
 
 from guestbook.storage.models import Webhook
 from tests.support import factories
-from tests.web.admin.owner import Owner
-from tests.web.visitor import text
+from tests.support.owner import Owner
+from tests.support.visitor import text
 
 PLACE = "/admin/webhooks/"
 URL = "https://receiver.example/hook"

@@ -99,7 +99,7 @@ class Forks:
 @contextmanager
 def open_forks(folder: Path) -> Iterator[Forks]:
     """Start the forking process; when it is told to end, it takes its children along."""
-    command = [sys.executable, "-m", "tests.system.chaos.driver"]
+    command = [sys.executable, "-m", "tests.support.fork_server"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]  # pipes in a dict
         yield Forks(process, folder)

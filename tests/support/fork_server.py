@@ -20,7 +20,7 @@ import requests  # noqa: F401  so that no child has to import it
 import guestbook
 from guestbook.background import cron  # noqa: F401  likewise
 from guestbook.outbound.dispatcher import Dispatcher
-from tests.system.chaos import points
+from tests.support import kill_points
 
 
 def serve() -> None:
@@ -88,7 +88,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     os.environ.update(order["environ"])
     _announce(folder / "name")
     if order["point"]:
-        points.POINTS[order["point"]]()
+        kill_points.POINTS[order["point"]]()
     sys.argv = ["flask", "--app", "guestbook", *order["command"]]
     flask.cli.main()
     raise AssertionError(f"{guestbook.__name__} commands end by SystemExit")

@@ -1,4 +1,4 @@
-"""A book that others send webhooks to: sources, what arrives at their doors, and what became of it."""
+"""A book that others send webhooks to: its sources, the inbound events, and what became of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from guestbook.background import cron
 from guestbook.lib import ids
 from guestbook.storage import database
 from guestbook.storage.models import INBOUND, Source
-from tests.system.chaos.book import Book
+from tests.support.book import Book
 
 JSON = {"Content-Type": "application/json"}
 
 
-class Door:
+class InboundSender:
     """Wraps a book and a client of its site."""
 
     def __init__(self, book: Book, client: FlaskClient) -> None:
