@@ -1,4 +1,4 @@
-"""Deliveries a second: whole passes beside the raw limits of the clients and, if asked for, beside peers."""
+"""Deliveries a second: whole passes beside the raw limits of the clients and, with --peers, beside peers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -97,7 +97,7 @@ def _print(usages: dict[Case, Usage], count: int) -> None:
 
 
 def _print_slow(usages: dict[Case, Usage], run: Run) -> None:
-    """Print what receivers cost that are slow or hang."""
+    """Print the cost of receivers that are slow or hang."""
     ours = {case: usage.seconds for case, usage in usages.items() if case.name == OURS}
     for case, seconds in ours.items():
         if run.delay:

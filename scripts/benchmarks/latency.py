@@ -1,4 +1,4 @@
-"""From signing to receipt with `cron --stay`, and what an idle pass costs."""
+"""The time from signing to receipt with `cron --stay`, and the CPU of an idle pass."""
 
 import statistics
 import time

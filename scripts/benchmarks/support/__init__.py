@@ -1,1 +1,1 @@
-"""What several benchmarks share: books, receivers, load, figures. One file each."""
+"""Pieces that benchmarks share: books, receivers, load, figures. One file each."""

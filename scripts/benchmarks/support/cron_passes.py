@@ -56,7 +56,7 @@ class Crontab:
         return [one.pid for one in list(self._passes) if one.poll() is None]
 
     def output(self) -> str:
-        """Return what cron would have mailed to the owner."""
+        """Return the output that cron would have mailed to the owner."""
         return self._output.read_text()
 
     def _start(self) -> None:

@@ -17,7 +17,7 @@ SIZE = {
 
 
 def tidy(engine: Engine) -> None:
-    """Do what the database does by itself while so many rows come over weeks."""
+    """Do the work that the database does by itself when so many rows come over weeks."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(TIDY[_kind(engine)]))
 

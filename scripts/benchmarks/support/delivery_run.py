@@ -1,4 +1,4 @@
-"""What a run of deliveries is: its options, its receivers, its book, and the check that each arrived once."""
+"""A run of deliveries: its options, its receivers, its book, and the check that each arrived once."""
 
 import functools
 import math

@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 class Parents(NamedTuple):
-    """What the rows belong to."""
+    """The webhooks and the source of the rows."""
 
     webhooks: list[str]
     source: str
@@ -58,7 +58,7 @@ def fill(count: int, settings: Settings, message: str = SHORT) -> None:
 
 
 def add_old() -> None:
-    """Add what retention takes next: one batch of processed deliveries with their attempts."""
+    """Add the rows that retention takes next: one batch of processed deliveries with their attempts."""
     webhooks, luck, moment = _parents().webhooks, Random(), clock.now() - 2 * LASTS
     made = [_delivery(moment, luck, webhooks[0]) for _ in range(OLD)]
     _store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))

@@ -1,4 +1,4 @@
-"""What processes use, from Linux's /proc: CPU seconds and memory, of ours and of the servers beside them."""
+"""CPU seconds and memory of processes, ours and the servers' beside them, from Linux's /proc."""
 
 import os
 import re
@@ -22,7 +22,7 @@ COLUMNS = ("per second", "CPU ms each", "servers' CPU ms", "peak MB", "busy core
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a measurement has used."""
+    """The figures of a measurement."""
 
     seconds: float
     cpu: float  # seconds, user and system, of the measured processes
@@ -52,7 +52,7 @@ class Meter:
         self._busy, self._cpu, self._start = _busy(), cpu(family(pids)), time.monotonic()
 
     def usage(self, seconds: float | None = None) -> Usage:
-        """Return what was used until now, in so many seconds if not just now; the processes must live."""
+        """Return the usage until now; `seconds` is the time if it ended earlier. The processes must live."""
         took, used, busy = time.monotonic() - self._start, cpu(family(self._pids)), _busy()
         servers = {root: cpu(family([root])) for root in self._servers}
         server = sum(now - self._servers[root] for root, now in servers.items() if now)

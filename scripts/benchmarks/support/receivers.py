@@ -26,7 +26,7 @@ class Behaviour:
     name: str = "at once"
     delay: float = 0.0  # seconds; infinity is never
     fails_every: int = 0  # every so many requests; 0 is never
-    remembers: bool = False  # keeps what came, which takes time
+    remembers: bool = False  # the ids of events and comments, which takes time
 
     @property
     def is_healthy(self) -> bool:
@@ -36,7 +36,7 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Memory:
-    """What one receiver has had."""
+    """All that one receiver has had."""
 
     requests: Counter[str] = field(default_factory=Counter)  # by the event's id
     accepted: dict[str, float] = field(default_factory=dict)  # time.perf_counter() by the comment's id
@@ -101,11 +101,11 @@ class Receivers:
         return int(self._count.value)
 
     def reset(self) -> None:
-        """Count from 0 again."""
+        """Count from 0."""
         self._count.value = 0
 
     def memories(self) -> list[Memory]:
-        """Return what each has had so far."""
+        """Return the memory of each."""
         self._pipe.send("memories")
         memories: list[Memory] = self._pipe.recv()
         return memories

@@ -1,4 +1,4 @@
-"""What a run prints: the machine and the versions first, then tables; both can be pasted into Markdown."""
+"""The output of a bench: the machine and the versions first, then tables, all of it Markdown."""
 
 import os
 import platform

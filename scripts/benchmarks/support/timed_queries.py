@@ -122,7 +122,7 @@ def _middle(key: InstrumentedAttribute[str], *conditions: ColumnElement[bool]) -
 
 
 def _claim(engine: Engine, webhook: str) -> float:
-    """Claim as a tick does, and let go again: nothing is written."""
+    """Claim as a tick does, and roll back: nothing is written."""
     writer = engine.connect().execution_options(write_until=0.0, commit_wait=0.0)
     with writer as connection, connection.begin() as transaction:
         start = time.perf_counter()
@@ -135,7 +135,7 @@ def _claim(engine: Engine, webhook: str) -> float:
 
 
 def _lease(engine: Engine, webhook: str) -> float:
-    """Lease what is claimed, and give it back with the due times that it had."""
+    """Lease the claimed rows, and release them with the due times that they had."""
     now = clock.now()
     with database.write(engine) as connection:
         among = DELIVERIES.c.webhook_id == webhook

@@ -1,4 +1,4 @@
-"""What `deliver` measures, each in a process of its own: `python -m …support.worker_main KIND …`."""
+"""The senders that `deliver` measures, one in a process: `python -m …support.worker_main KIND …`."""
 
 import sys
 from collections.abc import Callable
@@ -16,39 +16,37 @@ HEADERS = {
 }
 
 
-def session(port: int) -> Callable[[int], None]:
+Work = Callable[[int], None]  # does it so many times
+
+
+def session(port: int) -> Work:
     """Send with a bare requests.Session that ignores the environment."""
     import requests
 
     client = requests.Session()
     client.trust_env = False
-    url = f"http://127.0.0.1:{port}/hooks/0"
-    return lambda count: _repeat(count, lambda: client.post(url, data=BODY, headers=HEADERS, timeout=15))
+    return _repeated(lambda: client.post(_url(port), data=BODY, headers=HEADERS, timeout=15))
 
 
-def urllib3(port: int) -> Callable[[int], None]:
+def urllib3(port: int) -> Work:
     """Send with urllib3."""
     import urllib3
 
     pool = urllib3.PoolManager()
-    url = f"http://127.0.0.1:{port}/hooks/0"
-    return lambda count: _repeat(
-        count, lambda: pool.request("POST", url, body=BODY, headers=HEADERS, timeout=15)
-    )
+    return _repeated(lambda: pool.request("POST", _url(port), body=BODY, headers=HEADERS, timeout=15))
 
 
-def transport(port: int) -> Callable[[int], None]:
-    """Send with our transport: guard and budget, without queue, signature and record."""
+def transport(port: int) -> Work:
+    """Send with our transport: address checks and limits, without queue, signature and record."""
     from ipaddress import ip_network
 
     from guestbook.transport import Transport
 
     client = Transport(allow_networks=[ip_network("127.0.0.0/8")])
-    url = f"http://127.0.0.1:{port}/hooks/0"
-    return lambda count: _repeat(count, lambda: client.post(url, HEADERS, BODY))
+    return _repeated(lambda: client.post(_url(port), HEADERS, BODY))
 
 
-def deliver(concurrency: int) -> Callable[[int], None]:
+def deliver(concurrency: int) -> Work:
     """Run a whole pass as cron does, on the book of the environment, until nothing is due."""
     import guestbook
     from guestbook.background import cron
@@ -65,13 +63,20 @@ def deliver(concurrency: int) -> Callable[[int], None]:
     return drain
 
 
-def _repeat(count: int, work: Callable[[], object]) -> None:
-    for _ in range(count):
-        work()
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/hooks/0"
+
+
+def _repeated(send: Callable[[], object]) -> Work:
+    def repeat(count: int) -> None:
+        for _ in range(count):
+            send()
+
+    return repeat
 
 
 def main(kind: str, number: str, count: str) -> None:
-    """Run one: say that it is set up, wait for the word, work, say that it is done, wait for the end."""
+    """Run one: set up, print ready, wait for a line, work, print done, wait for the end."""
     kinds = {"session": session, "urllib3": urllib3, "transport": transport, "deliver": deliver}
     work = kinds[kind](int(number))
     print("ready", flush=True)

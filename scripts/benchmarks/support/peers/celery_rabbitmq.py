@@ -40,6 +40,7 @@ def fill() -> None:
 
 def commands(processes: int) -> list[list[str]]:
     """Return the commands of so many workers."""
+    options = "--loglevel=ERROR --without-gossip --without-mingle --without-heartbeat --pool=threads"
     worker = [
         sys.executable,
         "-m",
@@ -47,10 +48,7 @@ def commands(processes: int) -> list[list[str]]:
         "--quiet",
         f"--app={__name__}:queue",
         "worker",
-        "--loglevel=ERROR",
+        *options.split(),
     ]
-    options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--pool=threads"]
-    return [
-        [*worker, *options, f"--concurrency={job.THREADS}", f"--hostname={one}@%h"]
-        for one in range(processes)
-    ]
+    worker.append(f"--concurrency={job.THREADS}")
+    return [[*worker, f"--hostname={number}@%h"] for number in range(processes)]

@@ -1,4 +1,4 @@
-"""What a task of every peer does: sign a delivery, send it, have it recorded; as a pass of ours does.
+"""The task of every peer: sign a delivery, send it, have it recorded; as a pass of ours does.
 
 It imports nothing of the guestbook, so that a peer's process is as small as it would be alone, and the task
 brings URL and body with it, so that nothing need be read for it.
@@ -30,7 +30,7 @@ _begun = False
 
 
 def setting(name: str) -> str:
-    """Return what the bench has set for the processes that it starts; nothing in its own."""
+    """Return a setting of the bench for the processes that it starts; it is empty in the bench itself."""
     return os.environ.get(f"BENCH_{name}", "")
 
 
