@@ -8,7 +8,6 @@ import amqp
 import click
 from sqlalchemy import make_url
 
-from guestbook.lib import clock
 from guestbook.storage.database import db
 from scripts.benchmarks.support import (
     delivery_run,
@@ -21,7 +20,7 @@ from scripts.benchmarks.support import (
     waiting,
 )
 from scripts.benchmarks.support.delivery_run import Run
-from scripts.benchmarks.support.process_usage import Meter, Usage
+from scripts.benchmarks.support.process_usage import Usage
 
 RATE, *OTHERS = process_usage.COLUMNS
 QUEUE = "guestbook.deliveries"
@@ -72,10 +71,9 @@ def _measure(run: Run, number: int, broker: str) -> Usage:
             options = (*OPTIONS, f"--concurrency={run.concurrency}", f"--hostname={at}@bench")
             started.append(stack.enter_context(processes.running((*CELERY, *options), environ)))
         waiting.until(lambda: _consumers(broker) >= number, "A worker")
-        began = clock.now()
         started.append(stack.enter_context(processes.running(RELAY, relay)))
-        meter = Meter([process.pid for process in started], ["rabbitmq", *run.servers])
-        return run.usage_until_recorded(meter, began, db.engine, "The relay or a worker")
+        pids = [process.pid for process in started]
+        return run.usage_until_recorded(pids, None, db.engine, ["rabbitmq", *run.servers])
 
 
 def _consumers(broker: str) -> int:

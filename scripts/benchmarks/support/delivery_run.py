@@ -2,11 +2,11 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import click
 from flask import Flask
@@ -87,10 +87,15 @@ class Run:
         check(recorded(engine)[0], self.answered, "on record")
         check(self.receiver.count, self.answered, "received")
 
-    def usage_until_recorded(self, meter: Meter, began: datetime, engine: Engine, who: str) -> Usage:
-        """Wait until all is received and recorded; the time ends with the last record."""
-        waiting.until(lambda: self.receiver.count >= self.answered, who)
-        waiting.until(lambda: recorded(engine)[0] >= self.answered, who)
+    def usage_until_recorded(
+        self, pids: Sequence[int], lock: IO[str] | None, engine: Engine, servers: Iterable[str]
+    ) -> Usage:
+        """Let go of the lock, and wait until all is received and recorded; the last record ends the time."""
+        meter, began = Meter(pids, servers), clock.now()
+        if lock:
+            lock.close()
+        waiting.until(lambda: self.receiver.count >= self.answered, "The sending")
+        waiting.until(lambda: recorded(engine)[0] >= self.answered, "The recording")
         return meter.usage((recorded(engine)[1] - began).total_seconds())
 
 

@@ -1,19 +1,28 @@
 """One measurement of ours: a bare client, or passes that drain a new book together."""
 
-from guestbook.lib import clock
+import sys
+import tempfile
+from pathlib import Path
+
 from guestbook.storage.database import db
-from scripts.benchmarks.support import delivery_run, processes, temp_book
+from scripts.benchmarks.support import delivery_run, processes, temp_book, waiting
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.process_usage import Meter, Usage
+
+WORKER = (sys.executable, "-m", "scripts.benchmarks.support.worker_main")
 
 
 def client(run: Run, kind: str) -> Usage:
     """Measure a bare client that sends as many requests."""
     run.receiver.reset()
-    with processes.workers([kind, run.port, run.count], [{}]) as workers:
-        meter = Meter(workers.pids)
-        workers.start()
-        workers.wait()
+    command = (*WORKER, kind, str(run.port), str(run.count))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        processes.workers(kind, [command], [{}], Path(folder), 1) as (pids, lock),
+    ):
+        meter = Meter(pids)
+        lock.close()
+        waiting.until(lambda: run.receiver.count >= run.count, kind, every=0.001)
         usage = meter.usage()
     delivery_run.check(run.receiver.count, run.count, "received")
     return usage
@@ -21,13 +30,11 @@ def client(run: Run, kind: str) -> Usage:
 
 def passes(run: Run, number: int, *, silent: bool) -> Usage:
     """Measure so many passes that drain a new book, with the webhooks that hang or without them."""
-    with (
-        run.book(silent=silent) as app,
-        processes.workers(["deliver", run.concurrency, 0], temp_book.environs(app, number)) as workers,
-    ):
-        meter, began = Meter(workers.pids, run.servers), clock.now()
-        workers.start()
-        if silent:
-            return run.usage_until_recorded(meter, began, db.engine, "A pass")
-        workers.wait()
-        return meter.usage()
+    commands = [(*WORKER, "deliver", str(run.concurrency), "0")] * number
+    with run.book(silent=silent) as app:
+        folder = Path(app.config["ENVIRON"]["GUESTBOOK_DATA_DIR"])
+        with processes.workers("A pass", commands, temp_book.environs(app, number), folder, number) as (
+            pids,
+            lock,
+        ):
+            return run.usage_until_recorded(pids, lock, db.engine, run.servers)

@@ -1,6 +1,5 @@
 """Other task queues beside ours: their queue is full and their workers are up before the clock runs."""
 
-import fcntl
 import importlib
 import os
 import secrets
@@ -20,12 +19,10 @@ from urllib.parse import urlsplit
 import click
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from guestbook.lib import clock
-from scripts.benchmarks.support import processes, rabbitmq_vhost, temp_book, waiting
+from scripts.benchmarks.support import processes, rabbitmq_vhost, temp_book
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.peers import record
-from scripts.benchmarks.support.process_usage import Meter, Usage
-from scripts.benchmarks.support.processes import Process
+from scripts.benchmarks.support.process_usage import Usage
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
 POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -74,20 +71,11 @@ class Peer:
 
     def _work(self, run: Run, number: int, environ: dict[str, str], folder: Path, engine: Engine) -> Usage:
         run.receiver.reset()
-        with (
-            (folder / "lock").open("w") as lock,
-            (folder / "output").open("w") as output,
-            ExitStack() as stack,
-        ):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            workers = [
-                stack.enter_context(processes.running(command, environ, output))
-                for command in self.module.commands(number)
-            ]
-            _wait_until_up(self.name, workers, number, folder)
-            meter, began = Meter([worker.pid for worker in workers], self.module.SERVERS), clock.now()
-            lock.close()  # which lets the workers begin
-            usage = run.usage_until_recorded(meter, began, engine, self.name)
+        commands = self.module.commands(number)
+        environs = [environ] * len(commands)
+        with processes.workers(self.name, commands, environs, folder, number) as (pids, lock):
+            time.sleep(PREFETCH)
+            usage = run.usage_until_recorded(pids, lock, engine, self.module.SERVERS)
         run.check(engine)
         return usage
 
@@ -155,20 +143,6 @@ def _fill(module: ModuleType, environ: dict[str, str]) -> None:
     command = [sys.executable, "-c", f"from {module.__name__} import fill; fill()"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise click.ClickException(f"{module.__name__} could not fill its queue: {_last_line(done.stderr)}")
-
-
-def _wait_until_up(name: str, workers: list[Process], number: int, folder: Path) -> None:
-    """Wait until each process has taken a task; a worker that ends instead has printed why."""
-
-    def is_up() -> bool:
-        if any(worker.poll() is not None for worker in workers):
-            raise click.ClickException(f"{name} has ended: {_last_line((folder / 'output').read_text())}")
-        return len(list(folder.glob("up *"))) >= number
-
-    waiting.until(is_up, name)
-    time.sleep(PREFETCH)
-
-
-def _last_line(printed: str) -> str:
-    return (printed.strip().splitlines() or ["it printed nothing"])[-1]
+        raise click.ClickException(
+            f"{module.__name__} could not fill its queue: {processes.last_line(done.stderr)}"
+        )

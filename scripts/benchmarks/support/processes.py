@@ -1,12 +1,14 @@
 """Processes beside the bench: a server, a pass, and workers that begin together."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import IO
 
 import click
@@ -61,44 +63,34 @@ def draining(environ: Environ) -> Iterator[None]:
         yield
 
 
-class Workers:
-    """Processes of `worker_main` that are ready, begin together and say when they are done."""
-
-    def __init__(self, processes: Sequence["subprocess.Popen[str]"]) -> None:
-        self._processes = processes
-        self.pids = [process.pid for process in processes]
-        self._wait_for("ready")
-
-    def start(self) -> None:
-        """Let all of them begin."""
-        for process in self._processes:
-            assert process.stdin
-            process.stdin.write("start\n")
-            process.stdin.flush()
-
-    def wait(self) -> None:
-        """Wait until all of them are done."""
-        self._wait_for("done")
-
-    def _wait_for(self, word: str) -> None:
-        for process in self._processes:
-            assert process.stdout
-            if process.stdout.readline() != f"{word}\n":
-                raise click.ClickException("A worker has ended early; its error is above.")
-
-
 @contextmanager
-def workers(arguments: Sequence[object], environs: Sequence[Environ]) -> Iterator[Workers]:
-    """Give a worker for each environment; they are killed when the block ends."""
-    command = [sys.executable, "-m", "scripts.benchmarks.support.worker_main", *map(str, arguments)]
-    pipe = subprocess.PIPE
-    processes: list[subprocess.Popen[str]] = []
-    try:
-        for environ in environs:
-            env = {**os.environ, **environ}
-            processes.append(subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True))
-        yield Workers(processes)
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+def workers(
+    name: str, commands: Sequence[Sequence[str]], environs: Sequence[Environ], folder: Path, number: int
+) -> Iterator[tuple[list[int], IO[str]]]:
+    """Start workers that wait at the start line; give their process ids and the lock that holds them.
+
+    `number` is how many processes must be ready; some commands start several.
+    """
+    printed = folder / "output"
+    with (folder / "lock").open("w") as lock, printed.open("w") as output, ExitStack() as stack:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        started = []
+        for command, environ in zip(commands, environs, strict=True):
+            environ = {**environ, "BENCH_FOLDER": str(folder)}
+            started.append(stack.enter_context(running(command, environ, output)))
+
+        def is_ready() -> bool:
+            if any(process.poll() is not None for process in started):
+                raise click.ClickException(f"{name} has ended: {last_line(printed.read_text())}")
+            return len(list(folder.glob("ready *"))) >= number
+
+        waiting.until(is_ready, name)
+        try:
+            yield [process.pid for process in started], lock
+        except click.ClickException as error:
+            raise click.ClickException(f"{error} {name}: {last_line(printed.read_text())}") from None
+
+
+def last_line(output: str) -> str:
+    """Return the end of a process's output."""
+    return (output.strip().splitlines() or ["it printed nothing"])[-1]

@@ -1,7 +1,10 @@
 """The senders that `deliver` measures, one in a process: `python -m …support.worker_main KIND …`."""
 
+import signal
 import sys
 from collections.abc import Callable
+
+from scripts.benchmarks.support import start_line
 
 BODY = b'{"type":"comment.created","data":"' + b"x" * 560 + b'"}'
 HEADERS = {
@@ -76,14 +79,12 @@ def _repeated(send: Callable[[], object]) -> Work:
 
 
 def main(kind: str, number: str, count: str) -> None:
-    """Run one: set up, print ready, wait for a line, work, print done, wait for the end."""
+    """Run one from the start line on, and wait to be killed, so that its usage can be read."""
     kinds = {"session": session, "urllib3": urllib3, "transport": transport, "deliver": deliver}
     work = kinds[kind](int(number))
-    print("ready", flush=True)
-    sys.stdin.readline()
+    start_line.wait()
     work(int(count))
-    print("done", flush=True)
-    sys.stdin.readline()
+    signal.pause()
 
 
 if __name__ == "__main__":

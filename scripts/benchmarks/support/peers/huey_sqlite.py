@@ -9,13 +9,14 @@ import sys
 
 from huey import SqliteHuey
 
+from scripts.benchmarks.support import start_line
 from scripts.benchmarks.support.peers import job, record
 
 SETUP = f"{job.THREADS} threads each, SQLite"
 SERVERS = ()
 
 keep = record.Sqlite()
-file = str(job.folder() / "queue.db") if job.setting("FOLDER") else ":memory:"
+file = str(start_line.folder() / "queue.db") if job.setting("FOLDER") else ":memory:"
 queue = SqliteHuey("bench", filename=file, results=False, fsync=True, timeout=30)
 deliver = queue.task(name="deliver")(job.task(keep))
 

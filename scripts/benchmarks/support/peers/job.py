@@ -5,7 +5,6 @@ brings URL and body with it, so that nothing need be read for it.
 """
 
 import base64
-import fcntl
 import hmac
 import json
 import os
@@ -13,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
+
+from scripts.benchmarks.support import start_line
 
 SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEY = base64.b64decode(SECRET[6:])
@@ -34,15 +34,10 @@ def setting(name: str) -> str:
     return os.environ.get(f"BENCH_{name}", "")
 
 
-def folder() -> Path:
-    """Return the folder of this measurement."""
-    return Path(setting("FOLDER"))
-
-
 def deliveries() -> Iterator[tuple[str, str, str]]:
     """Give id, URL and body of each delivery."""
     webhooks = int(setting("WEBHOOKS"))
-    for number, delivery_id in enumerate((folder() / "ids").read_text().split()):
+    for number, delivery_id in enumerate((start_line.folder() / "ids").read_text().split()):
         yield delivery_id, f"http://127.0.0.1:{setting('PORT')}/hooks/{number % webhooks}", BODY
 
 
@@ -57,8 +52,10 @@ def task(record: Callable[[Row], None]) -> Callable[[str, str, str], None]:
 
 def _send(delivery_id: str, url: str, body: str) -> Row:
     """Send one, once the bench lets this process begin; return the rows to record."""
+    global _begun
     if not _begun:
-        _wait_for_the_bench()
+        start_line.wait()
+        _begun = True
     data = body.encode()
     headers = _headers(delivery_id)
     signed = {**headers, **_signatures(delivery_id, headers["webhook-timestamp"], data)}
@@ -69,15 +66,6 @@ def _send(delivery_id: str, url: str, body: str) -> Row:
     sent, got = json.dumps(headers), json.dumps(dict(answer.headers))
     attempt = (delivery_id, began, took, answer.status_code, sent, got, answer.text)
     return (status, _now(), answer.status_code, delivery_id), attempt
-
-
-def _wait_for_the_bench() -> None:
-    """Say that this process is up, and wait until the bench lets go of its lock."""
-    global _begun
-    (folder() / f"up {os.getpid()}").touch()
-    with (folder() / "lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-    _begun = True
 
 
 def _session() -> requests.Session:

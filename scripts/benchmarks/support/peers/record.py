@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from typing import Any
 
+from scripts.benchmarks.support import start_line
 from scripts.benchmarks.support.peers import job
 
 TABLES = (
@@ -44,7 +45,7 @@ class Sqlite:
         done.acquire()
 
     def _write(self) -> None:
-        connection = sqlite3.connect(job.folder() / "guestbook.db", timeout=30, isolation_level=None)
+        connection = sqlite3.connect(start_line.folder() / "guestbook.db", timeout=30, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")  # the settings that ours has
         connection.execute("PRAGMA synchronous = FULL")
         while True:
