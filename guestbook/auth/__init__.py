@@ -1,1 +1,1 @@
-"""Who may do what: the owner's login, tokens of the API, rate limits."""
+"""Access: the owner's login, tokens of the API, rate limits."""

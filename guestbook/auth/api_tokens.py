@@ -29,7 +29,7 @@ def add(
     expires: str | None = None,  # such as `90d`, or a date
     token_id: str | None = None,
 ) -> tuple[Token, str]:
-    """Add one and return it with its value, which nobody can read again; raises Refused.
+    """Add one and return it with its value, which is shown only once; raises Refused.
 
     A form brings the id, so that sending it twice makes no second token but an IntegrityError.
     """

@@ -51,7 +51,7 @@ class TooManyTries(Refused):
 
 
 def has_password(session: Session) -> bool:
-    """Whether the owner has set one; nobody can log in before."""
+    """Whether the owner has set one; before that, login is impossible."""
     return _hash(session) is not None
 
 
@@ -64,7 +64,7 @@ def set_password(session: Session, password: str) -> None:
 
 
 def change_password(session: Session, password: str, *, known: str, browser: str) -> str:
-    """The same for somebody who stays logged in; returns the value of the new login's cookie.
+    """The same for a browser that stays logged in; returns the value of the new login's cookie.
 
     `known` is the hash that `confirm` returned: raises WrongPassword when another was set since.
     """
@@ -89,7 +89,7 @@ def log_in(password: str, *, address: str | None, browser: str, settings: Settin
     """
     known = confirm(password, address=address, settings=settings)
     with writing() as session:
-        if _hash(session, lock=True) != known:  # set anew since: whoever has the old one is late
+        if _hash(session, lock=True) != known:  # changed since: the old one is no longer valid
             raise WrongPassword(WRONG_PASSWORD, field="password")
         return _open(session, browser)
 
@@ -161,7 +161,7 @@ def _is_right(stored: str, password: str) -> bool:
     with _one_at_a_time:
         try:
             return check_password_hash(stored, _normal(password))
-        except ValueError:  # a hash that somebody broke by hand
+        except ValueError:  # a hash that was broken by hand
             return False
 
 

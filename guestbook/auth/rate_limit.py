@@ -1,6 +1,6 @@
-"""How often somebody may do something. Counts are kept in the database, for a server has several processes.
+"""How often a network may do something. The counts are in the database: a server has several processes.
 
-Whoever is counted is known by a keyed hash of the network alone, so no visitor's address is stored.
+A row is named by a keyed hash of the network, so no visitor's address is stored.
 """
 
 import hmac
@@ -18,8 +18,8 @@ from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(
     seconds=60
-)  # by which another may be ahead: who waits for the row has looked at the clock
-IPV6_NETWORK = 64  # bits; whoever has one address of such a network has them all
+)  # another may be ahead, because the clock was read before the wait for the row
+IPV6_NETWORK = 64  # bits; a visitor usually has all addresses of such a network
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
 
@@ -64,7 +64,7 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
 
 
 def forget(session: Session, name: str) -> None:
-    """Let somebody begin anew."""
+    """Start the count anew."""
     session.execute(delete(Limit).where(Limit.who == name))
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process on one core where the system can, on one that no other pass has taken."""
+    """Keep this process on one core, if the system can: on one that no other pass has taken."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -25,9 +25,9 @@ def one_core() -> Iterator[None]:
 
 @contextmanager
 def _taken(cores: list[int]) -> Iterator[int]:
-    """Take a core by a name that the kernel gives to one process at a time, and frees on any death.
+    """Take a core by binding a name, which the kernel gives to one process at a time and frees when it dies.
 
-    Where all are taken, or there are no such names (Linux has them, unix(7) "abstract"), chance decides.
+    If all are taken, or the system has no such names (unix(7), "abstract"), chance decides.
     """
     first = os.getpid() % len(cores)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:

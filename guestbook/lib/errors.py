@@ -1,4 +1,4 @@
-"""What was asked cannot be done: one sentence for people, and the fields it is about."""
+"""A refusal: one sentence for people, and the fields that it is about."""
 
 from collections.abc import Mapping
 

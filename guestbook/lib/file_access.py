@@ -1,6 +1,6 @@
-"""What stops this user from using a file or a folder, in a sentence that says how to fix it.
+"""Why this user cannot use a file or a folder, in a sentence that says how to fix it.
 
-One `sudo flask … cron` is enough to leave files of root's in the data folder.
+After one `sudo flask … cron`, files in the data folder belong to root.
 """
 
 import os

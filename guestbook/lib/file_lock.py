@@ -1,6 +1,6 @@
 """A lock of the data folder. The kernel lets go of it on any death, so it is never stale.
 
-It only saves work, or waiting: that no delivery is sent twice rests on the leases.
+It only saves work or time: the leases make sure that no delivery is sent twice.
 """
 
 import fcntl
@@ -16,15 +16,15 @@ from guestbook.lib import file_access
 
 PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
 RETRY_EVERY = 0.1  # seconds
-MODE = 0o600  # whoever can open the file can hold the lock for ever
+MODE = 0o600  # any user who can open the file can hold the lock for ever
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
-    """Say whether we alone hold the file, after so many seconds of patience, of which `waiting` is told.
+    """Say whether we hold the lock, after waiting so many seconds; `waiting` is called when a wait begins.
 
-    Where the file cannot be opened, a line in the log says so, and we go on as if we held it.
+    If the file cannot be opened, the log says so, and we go on as if we held it.
     """
     descriptor = _opened(path)
     if descriptor is None:
@@ -53,7 +53,7 @@ def _opened(path: Path) -> int | None:
 
 
 def _replaced(path: Path) -> int | None:
-    """Put a file of our own in the place of another user's, or else say what helps."""
+    """Replace another user's file with our own, or log what helps."""
     why = file_access.why_not(path)
     try:
         path.unlink()

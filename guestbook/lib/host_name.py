@@ -1,4 +1,4 @@
-"""The name of this host, as the passes of one database are told apart by it."""
+"""The name of this host. It says which host ran a pass."""
 
 import socket
 

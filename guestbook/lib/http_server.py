@@ -18,18 +18,18 @@ from waitress.task import ThreadedTaskDispatcher
 
 CONNECTIONS = 500  # at once
 IDLE_SECONDS = 30  # seconds for which a connection may stay open between two requests
-GRACE_SECONDS = 20.0  # seconds that a request may take to come, and an answer to leave,
+GRACE_SECONDS = 20.0  # seconds that a request may take to arrive, and an answer to leave,
 BYTES_PER_SECOND = 2000  # and a second more for so many bytes
-FREED_PART = 10  # so many parts have all connections, of which one is freed when they are used up
+FREED_PART = 10  # one connection in so many is closed when all are taken
 HEADER_BYTES = 64 * 1024  # bytes of a request's headers
 BODY_BYTES = (
     11 * 1024 * 1024
 )  # bytes of a request's body, more than any page takes; waitress would take a gigabyte
 BODY_IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
-WANTED_DESCRIPTORS = 2048  # that are asked of the host: each connection may need three
+WANTED_DESCRIPTORS = 2048  # a connection may need three
 RESERVED_DESCRIPTORS = 50  # descriptors for the database and Python
 
-LOG_EVERY = 60  # seconds between two lines in the log about the same trouble
+LOG_EVERY = 60  # seconds between two log lines about the same problem
 
 log = logging.getLogger("guestbook.lib.http_server")
 Wsgi = Callable[..., Iterable[bytes]]
@@ -78,7 +78,7 @@ def connections() -> int:
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that knows since when it waits for its client."""
+    """A connection that knows how long it has waited for its client."""
 
     began = 0.0  # when the first byte of the request that is not complete came
     got = 0  # bytes of it
@@ -87,7 +87,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     _seen: object = None
 
     def received(self, data: bytes) -> Any:
-        """Take in what came, and note to which request it belongs."""
+        """Read data, and note to which request it belongs."""
         result = super().received(data)
         if self.request is not self._seen:
             self._seen, self.began, self.got = self.request, time.time(), 0
@@ -102,7 +102,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.leaves_since, self.to_leave = now, self.total_outbufs_len
 
     def waits_since(self) -> float | None:
-        """Return since when the client is waited for; None while a thread works for it."""
+        """Return the start of the wait for the client; None while a thread works for it."""
         if self.requests:
             return None
         if self.leaves_since:
@@ -122,7 +122,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
 
 class _ConnectionLimits:
-    """What both kinds of server do beside waitress."""
+    """The part that both kinds of server add to waitress."""
 
     channel_class = _Channel
     active_channels: dict[int, _Channel]

@@ -1,4 +1,4 @@
-"""What this host's limits leave a process: how many threads and connections fit beside its database."""
+"""The limits of this host: how many threads and connections a process can have beside its database."""
 
 import ctypes
 import errno
@@ -29,7 +29,7 @@ _starting = threading.Lock()
 
 
 class Room(NamedTuple):
-    """What fits, and the limit that allows no more than that, if one does."""
+    """How much fits, and the limit that allows no more, if there is one."""
 
     threads: int
     connections: int  # that may be kept open between two requests
@@ -37,7 +37,7 @@ class Room(NamedTuple):
 
 
 def room(threads: int, *, files: int = 0) -> Room:
-    """Return how much of what is asked for fits now, beside so many files that are yet to be opened."""
+    """Return how many of these threads fit now, beside so many files that will still be opened."""
     files, memory = _spare_files() - files, _spare_memory()
     by_files, by_memory = files // FILES_PER_THREAD, memory // MEMORY_PER_THREAD
     allowed = max(0, min(threads, by_files, by_memory))

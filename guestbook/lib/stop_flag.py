@@ -18,7 +18,7 @@ class StopFlag:
         self._wished = True
 
     def is_set(self) -> bool:
-        """Whether the end was asked for."""
+        """Whether to stop."""
         return self._wished
 
     def wait(self, seconds: float) -> bool:

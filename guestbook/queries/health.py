@@ -1,4 +1,4 @@
-"""Is cron alive, and is anything waiting that should have gone? For /healthz, `status` and the desk."""
+"""Whether cron runs, and whether deliveries are overdue: for /healthz, `status` and the admin pages."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
 LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
 CRON_HISTORY = timedelta(days=5)
-GOOD_WORDS = ("well", "running")  # words of a Cron: what waits is sent
+GOOD_WORDS = ("well", "running")  # of a Cron that sends the deliveries
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
     "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
@@ -44,7 +44,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Whether cron comes: a word, a sentence, and what to do where something is to be done."""
+    """Whether cron runs: a word, a sentence, and advice if there is something to do."""
 
     word: str  # well, running, late or never
     sentence: str
@@ -57,13 +57,13 @@ def read(session: Session, now: datetime) -> Health:
 
 
 def require_columns(session: Session) -> None:
-    """Name every column once and read no row, so that a book older than the program raises its fault."""
+    """Name every column and read no row, so that a book that is too old raises the database's error."""
     for table in Comment.metadata.sorted_tables:
         session.execute(select(table).where(false()))
 
 
 def cron(session: Session, now: datetime) -> Cron:
-    """Say in plain words whether cron comes, and what it did when it last came."""
+    """Say in plain words whether cron runs, and what its last pass did."""
     ended, running = _ended(session, now), _running(session, now)
     if ended is None and running is None:
         return Cron("never", "Cron has never come, so nothing is sent.", ADVICE["never"])
@@ -86,7 +86,7 @@ def came_steadily(connection: Connection, now: datetime) -> bool:
 
 
 def crontab_line(settings: Settings) -> str:
-    """Return the line that this installation needs in its crontab, where % would end a command."""
+    """Return this installation's line for the crontab, in which % would end a command."""
     flask = shlex.quote(str(Path(sys.prefix, "bin", "flask")))
     place = settings.data_dir
     given = "" if place == CHECKOUT / "instance" else f"GUESTBOOK_DATA_DIR={shlex.quote(str(place))} "
@@ -117,7 +117,7 @@ def _ended(session: Session, now: datetime) -> Pass | None:
 
 
 def _running(session: Session, now: datetime) -> Pass | None:
-    """Return the last pass when it has not ended: it is at work, or was killed."""
+    """Return the last pass if it has not ended: it is at work, or was killed."""
     begun = select(Pass).where(Pass.started_at <= now).order_by(Pass.started_at.desc()).limit(1)
     last = session.scalars(begun).first()
     return last if last and last.finished_at is None else None

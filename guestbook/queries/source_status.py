@@ -1,4 +1,4 @@
-"""How the sources are doing, in words."""
+"""The status of sources, in words."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,22 +17,22 @@ LATEST_EVENT = (InboundEvent.id, InboundEvent.status, InboundEvent.error, Inboun
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How a source is doing. Counts end at `browse.COUNT` and one, which means more than that."""
+    """The status of a source. Counts end at COUNT_LIMIT and one, which means more than that."""
 
     source: Source
     word: str  # well, failing, silent or disabled
     sentence: str
-    last_at: datetime | None  # when the latest event came
+    last_at: datetime | None  # when the latest event arrived
     waiting: int
 
 
 def all_of(session: Session) -> list[SourceStatus]:
-    """Return how all sources are doing, the oldest first."""
+    """Return the status of all sources, the oldest first."""
     return [of(session, source) for source in session.scalars(select(Source).order_by(Source.id))]
 
 
 def of(session: Session, source: Source) -> SourceStatus:
-    """Return how one source is doing."""
+    """Return the status of one source."""
     mine = InboundEvent.source_id == source.id
     newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
     latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()

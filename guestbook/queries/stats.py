@@ -44,7 +44,7 @@ DAYS = 30  # bars of the last month; the last one is today
 RECORDED_DAYS = 31  # finished days that are kept ready
 RECORD_AFTER = timedelta(days=5)  # with a day's retries; what waits longer waits for a disabled webhook
 KEEP_DAYS = timedelta(days=400)
-RATED_ATTEMPTS = 100  # attempts by which a webhook is judged
+RATED_ATTEMPTS = 100  # of a webhook
 SHOWN_WEBHOOKS = 50  # that the first page shows
 LATEST_ROWS = 5  # comments and deliveries that it shows
 
@@ -53,7 +53,7 @@ Span = tuple[datetime, datetime]  # from the first moment to before the second
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What became of the deliveries that were made in an hour or a day."""
+    """The outcomes of the deliveries that were made in an hour or a day."""
 
     since: datetime
     processed: int
@@ -68,7 +68,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class WebhookActivity:
-    """How a webhook did in its last attempts, and what waits for it: at most `browse.COUNT` and one."""
+    """How a webhook did in its last attempts, and what waits for it: at most COUNT_LIMIT and one."""
 
     webhook: Webhook
     attempts: int
@@ -80,7 +80,7 @@ class WebhookActivity:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the owner wants to know first. Counts go to `browse.COUNT` and one, which means more than that."""
+    """The figures of the first admin page. Counts end at COUNT_LIMIT and one, which means more than that."""
 
     hours: list[Bar]
     days: list[Bar]
@@ -140,12 +140,13 @@ def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
 def record_days(engine: Engine, settings: Settings, now: datetime) -> None:
     """Keep the figures of days that are over, so that no page counts them again; forget those of long ago.
 
-    A day is settled when none of its deliveries waits any more, or when all that could go out has gone. Who
-    redelivers one of them later changes the truth of that day a little, and not its row: the chart shows how
-    it went, and the list of deliveries how things are.
+    A day is recorded once none of its deliveries waits, or after five days. A later redelivery changes no
+    row: the chart shows how the day went, and the list of deliveries how things are now.
     """
     midnights = [_midnight(now) - number * DAY for number in range(RECORDED_DAYS, 0, -1)]
-    with engine.connect() as connection:  # the look takes no write lock: most times there is nothing to keep
+    with (
+        engine.connect() as connection
+    ):  # this read takes no write lock: most times there is nothing to record
         kept = set(connection.scalars(select(Day.day).where(Day.day >= _name(midnights[0]))))
         open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
         bars = _count(connection, [(midnight, midnight + DAY) for midnight in open_])
@@ -160,7 +161,10 @@ def record_days(engine: Engine, settings: Settings, now: datetime) -> None:
 
 def _keep(engine: Engine, bar: Bar) -> None:
     row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
-    with suppress(IntegrityError), database.write(engine) as connection:  # unless another pass was quicker
+    with (
+        suppress(IntegrityError),
+        database.write(engine) as connection,
+    ):  # unless another pass has just done it
         connection.execute(insert(Day).values(**row))
 
 
@@ -186,7 +190,7 @@ def _count(source: Session | Connection, spans: Sequence[Span]) -> list[Bar]:
     ]
 
 
-@cache  # what takes longest is to make the statement
+@cache  # making the statement takes longest
 def _counts(spans: int) -> CompoundSelect[int, str, int]:
     """Return the statement that counts by span and status: each of its parts is a range of an index.
 

@@ -1,4 +1,4 @@
-"""How the webhooks are doing, in words."""
+"""The status of webhooks, in words."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
 @dataclass(frozen=True, slots=True)
 class WebhookStatus:
-    """How a webhook is doing. Counts end at `browse.COUNT` and one, which means more than that."""
+    """The status of a webhook. Counts end at COUNT_LIMIT and one, which means more than that."""
 
     webhook: Webhook
     word: str  # well, failing, paused or disabled
@@ -23,7 +23,7 @@ class WebhookStatus:
 
 
 def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
-    """Return how all webhooks are doing, the oldest first."""
+    """Return the status of all webhooks, the oldest first."""
     first_due = {row.id: row.due_at for row in session.execute(select(Webhook.id, FIRST_DUE.label("due_at")))}
     return [
         _status(session, webhook, now, first_due.get(webhook.id))
@@ -32,13 +32,13 @@ def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
 
 
 def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
-    """Return how one webhook is doing."""
+    """Return the status of one webhook."""
     first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
     return _status(session, webhook, now, first_due)
 
 
 def word(webhook: Webhook, now: datetime) -> str:
-    """Say in one word how it is doing: well, failing, paused or disabled."""
+    """Return its status in one word: well, failing, paused or disabled."""
     if webhook.disabled_at:
         return "disabled"
     if _is_paused(webhook, now):
@@ -47,7 +47,7 @@ def word(webhook: Webhook, now: datetime) -> str:
 
 
 def in_short(webhook: Webhook, now: datetime) -> str:
-    """Say in some words how it is doing."""
+    """Return its status in a few words."""
     if webhook.disabled_at:
         return {
             "by_hand": "disabled by hand",
@@ -62,7 +62,7 @@ def in_short(webhook: Webhook, now: datetime) -> str:
 
 
 def hindrance(webhook: Webhook, now: datetime) -> str | None:
-    """Say until when nothing is sent to it, if so."""
+    """Say why a ping has to wait, and for how long; None if it is sent now."""
     if webhook.disabled_at:
         return "The webhook is disabled: the ping waits until it is enabled."
     if _is_paused(webhook, now):
@@ -91,7 +91,7 @@ def _why_disabled(webhook: Webhook, waiting: int) -> str:
     how, why = {
         "by_hand": (" by hand", ""),
         "failing": ("", " because it had no success for five days"),
-        "gone": ("", " because its receiver said that nothing is wanted there any more"),
+        "gone": ("", " because its receiver said that it is gone"),
     }[webhook.disabled_reason or "by_hand"]
     since = clock.ago(webhook.disabled_at) if webhook.disabled_at else ""
     waits = "Nothing waits for it" if not waiting else f"Its {_wait(waiting, 'until it is enabled')}"
@@ -102,24 +102,27 @@ def _why_paused(webhook: Webhook, waiting: int) -> str:
     until = _clock_time(webhook.paused_until)
     waits = f" Its {_wait(waiting, 'until then')}." if waiting else ""
     if webhook.unreachable_in_a_row < retry_policy.PAUSE_AFTER:
-        return f"Paused until {until}, because the receiver asked for it.{waits}"
+        return f"Paused until {until}, as the receiver requested.{waits}"
     times = f"{webhook.unreachable_in_a_row} times in a row"
     return (
-        f"{_no_success(webhook)}. Paused until {until}, because the receiver could not be reached {times}; "
+        f"{_failing(webhook)}. Paused until {until}, because the receiver could not be reached {times}; "
         f"next probe then.{waits}"
     )
 
 
 def _why_failing(webhook: Webhook, now: datetime, first_due: datetime | None) -> str:
     count = webhook.failures_in_a_row
-    failures = f"{_no_success(webhook)} ({counted(count, 'failure')} in a row)"
+    failures = f"{_failing(webhook)} ({counted(count, 'failure')} in a row)"
     if first_due is None:
         return f"{failures}; nothing waits, so the next event is the next probe."
     return f"{failures}; next probe {clock.ago(first_due) if first_due > now else 'now'}."
 
 
-def _no_success(webhook: Webhook) -> str:
-    return f"No success since {clock.ago(webhook.failing_since)}" if webhook.failing_since else "No success"
+def _failing(webhook: Webhook) -> str:
+    if not webhook.failing_since:
+        return "Failing"
+    age = clock.ago(webhook.failing_since)
+    return f"Failing for {age.removesuffix(' ago')}" if age.endswith(" ago") else "Failing since just now"
 
 
 def _wait(waiting: int, for_what: str) -> str:

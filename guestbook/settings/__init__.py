@@ -17,7 +17,7 @@ RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the edges read once at the start. Each field is the setting GUESTBOOK_ plus its name."""
+    """The settings, read once at the start. The field `timeout` is the setting GUESTBOOK_TIMEOUT."""
 
     data_dir: Path  # holds the database, the secret key and the locks
     database_url: str
@@ -46,7 +46,7 @@ SETTING_NAMES = {
 
 
 def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Settings:
-    """Read the settings; raises SettingsError with one line that names what is wrong.
+    """Read the settings; raises SettingsError with one line that names the wrong one.
 
     With `alone` a `.env` in the working directory does not count.
     """

@@ -1,4 +1,4 @@
-"""From the text of a setting to its value; ValueError says what would be right."""
+"""From the text of a setting to its value; a ValueError says which values are right."""
 
 import re
 from collections.abc import Callable
@@ -14,14 +14,14 @@ Network = IPv4Network | IPv6Network
 
 
 def secret(text: str) -> str:
-    """A key that nobody guesses."""
+    """A key too long to guess."""
     if text and len(text) < 16:
         raise ValueError("a secret key needs at least 16 characters")
     return text
 
 
 def base_url(text: str) -> str:
-    """Where the book is seen from outside, without a slash at its end."""
+    """The address of the book as visitors see it, without a slash at its end."""
     parts = _web_address(text)
     if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("it must be an address like https://example.org/guestbook")

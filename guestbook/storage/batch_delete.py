@@ -1,4 +1,4 @@
-"""Delete many rows in batches, each in a transaction so short that nobody waits for it."""
+"""Delete many rows in batches, each in a short transaction, so that the web need not wait."""
 
 from sqlalchemy import ColumnElement, Engine, Table, TextClause, delete, select
 
@@ -11,7 +11,7 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
     """Delete up to 500 rows of the table that meet the condition; return how many were found."""
     [key] = table.primary_key.columns
     old = select(key).where(condition).limit(BATCH_SIZE)
-    with engine.connect() as connection:  # the look takes no write lock: most times nothing is old
+    with engine.connect() as connection:  # this read takes no write lock: most times nothing is old
         row_ids = connection.scalars(old).all()
     if row_ids:
         with database.write(engine) as connection:

@@ -1,4 +1,4 @@
-"""The types of the tables' columns: what Python has for the text that three databases keep alike."""
+"""The types of the tables' columns: Python values for text that all three databases store alike."""
 
 import json
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else clock.to_text(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        """Turn the table's text into a datetime; what somebody garbled by hand is long ago."""
+        """Turn the table's text into a datetime; text garbled by hand becomes one long ago."""
         try:
             return None if value is None else clock.from_text(value)
         except ValueError:
@@ -42,7 +42,7 @@ class Json(TypeDecorator[dict[str, str]]):
         return None if value is None else json.dumps(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:  # noqa: ARG002
-        """Turn the table's text into a dict; what somebody broke by hand is still there to be seen."""
+        """Turn the table's text into a dict; text broken by hand can still be seen in it."""
         if value is None:
             return None
         try:

@@ -30,9 +30,9 @@ AUTOVACUUM = (
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 )
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
-DEADLOCK_RETRIES = 3  # that what had to yield to another transaction is done again
-DEADLOCK_CODES = ("40P01", "40001", 1213)  # a deadlock: PostgreSQL's and MariaDB's codes
-PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # what no repetition changes
+DEADLOCK_RETRIES = 3
+DEADLOCK_CODES = ("40P01", "40001", 1213)  # PostgreSQL's and MariaDB's
+PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
 RETRY_FOR = 10.0  # seconds for a transaction that lost against another, or whose connection broke
 
 
@@ -40,13 +40,13 @@ T = TypeVar("T")
 
 
 class Base(DeclarativeBase):
-    """What all models share."""
+    """The base of all models."""
 
     registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
 
 
 _write_lock = FairLock()
-# What a request has stored it may still read when the connection is lost after the commit.
+# A request may still read its own rows when the connection is lost after the commit.
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
 
@@ -112,7 +112,7 @@ def create_tables(engine: Engine) -> None:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """Let one process at a time make tables: two that make the same one would fail on a server."""
+    """Let one process at a time make tables: on a server, two that make the same one would fail."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('guestbook tables'))")
     if connection.dialect.name not in ("mysql", "mariadb"):
@@ -129,7 +129,7 @@ def _alone(connection: Connection) -> Iterator[None]:
 
 
 def _tables_first(all_of_them: list[str]) -> tuple[list[str], list[str]]:
-    """Part the tables from the indexes, which may name a column that an older book lacks."""
+    """Separate the tables from the indexes, which may name a column that an older book lacks."""
     tables = [one for one in all_of_them if one.startswith("CREATE TABLE")]
     return tables, [one for one in all_of_them if one not in tables]
 
@@ -141,14 +141,14 @@ def statements(sql: str) -> list[str]:
 
 
 def was_deadlock(error: SQLAlchemyError) -> bool:
-    """Whether two transactions waited for each other and the server ended this one: done again, it works."""
+    """Whether two transactions waited for each other and the server ended this one: a retry works."""
     said = getattr(error, "orig", None)
     code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
     return code in DEADLOCK_CODES
 
 
 def retry_on_deadlock(do: Callable[[], T]) -> T:
-    """Do what uses the session, and once more for each time that it had to yield, three times at the most."""
+    """Do something with the session, and retry it after a deadlock, three times at most."""
     for _ in range(DEADLOCK_RETRIES):
         try:
             return unit_of_work.complete(do)
@@ -156,15 +156,15 @@ def retry_on_deadlock(do: Callable[[], T]) -> T:
             if not was_deadlock(error):
                 raise
             end(db.session())
-            time.sleep(random.uniform(0.01, 0.1))  # or the two meet again
+            time.sleep(random.uniform(0.01, 0.1))  # so that the two do not meet again
     return unit_of_work.complete(do)
 
 
 def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
-    """Do it in a write transaction, and again when another had to win or the connection broke.
+    """Do something in a write transaction, and retry it after a deadlock or a lost connection.
 
-    A commit that the server made and could not confirm is done again too, so whatever it does must be safe to
-    repeat. Gives up after ten seconds.
+    A commit that the server made but could not confirm is repeated too, so the work must be safe to repeat.
+    Gives up after ten seconds.
     """
     give_up, wait = time.monotonic() + RETRY_FOR, 0.02
     while True:
@@ -188,10 +188,10 @@ def is_away(error: SQLAlchemyError) -> bool:
 
 
 def end(session: Session) -> None:
-    """End what the session has begun, also when its connection is lost; the next use takes another one."""
+    """End the session's transaction, even if its connection is lost; the next use takes another."""
     try:
         session.rollback()
-    except SQLAlchemyError:  # what was begun ended with the connection
+    except SQLAlchemyError:  # the transaction ended with the connection
         session.invalidate()
 
 
@@ -205,7 +205,7 @@ def _close_session(_error: BaseException | None) -> None:
 
 
 def _check_file(info: dict[Any, Any]) -> None:
-    """See that what was committed is in the file at the path; raises OperationalError."""
+    """Check that the commit went to the file at the path; raises OperationalError."""
     try:
         file_identity.check(info)
     except FileReplaced as error:

@@ -1,4 +1,4 @@
-"""What an error of the database means: it is away for now, or a fault that waiting does not repair."""
+"""The meaning of a database error: the database is away for now, or something that waiting does not fix."""
 
 import re
 import sqlite3
@@ -35,7 +35,7 @@ class Fault(Enum):
 
     @property
     def is_of_one_row(self) -> bool:
-        """Whether it is about what was to be stored, and says nothing about the database."""
+        """Whether it is about the row to store, and says nothing about the database."""
         return self in (Fault.REFUSED, Fault.BROKEN)
 
 
@@ -50,7 +50,7 @@ SQLITE_AWAY = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,  # a disk that was mounted anew after a fault, or a file that another user owns
+    sqlite3.SQLITE_READONLY,  # a disk mounted read-only after an error, or a file of another user
 }
 SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
 NO_TABLE = re.compile("no such table")
@@ -68,7 +68,7 @@ POSTGRESQL_FAULTS = {"42P01": Fault.NO_TABLES, "42703": Fault.OLD_TABLES}
 # https://mariadb.com/docs/server/reference/error-codes: 2000 to 2999 are the client's.
 MARIADB_AWAY = {
     *(0, 1927, 4031, *range(2000, 3000)),  # the connection is lost
-    *(1040, 1042, 1043, 1047, 1129, 1130, 1135, 1203, 1226),  # no connection is to be had
+    *(1040, 1042, 1043, 1047, 1129, 1130, 1135, 1203, 1226),  # no connection can be made
     *(1044, 1045, 1049, 1698),  # login, no such database
     *(1053, 1077, 1079, 1080, 1317),  # shutdown
     *range(1152, 1162),  # the network
@@ -109,7 +109,7 @@ def _by_code(error: DBAPIError) -> Fault:
         return _of_mariadb(said.args[0])
     if code := getattr(said, "sqlstate", None):
         return _of_postgresql(code)
-    # What a driver raises itself has no code, and is mostly about the connection.
+    # A driver's own errors have no code, and are mostly about the connection.
     return Fault.AWAY if isinstance(error, OperationalError | InterfaceError) else Fault.BROKEN
 
 

@@ -1,4 +1,4 @@
-"""How connections are set up: SQLite's pragmas and kinds of BEGIN, and when a server counts as lost."""
+"""The set-up of engines: how their connections begin, how long they wait, which file they use."""
 
 import sqlite3
 import time
@@ -57,7 +57,7 @@ def set_up(
     may_idle: bool = False,
     waits: Callable[[], Waits] = lambda: FOR_PASSES,
 ) -> None:
-    """Hang the pragmas and the kinds of BEGIN on an SQLite engine, and on others what ends lost connections.
+    """Set up the connections that an engine makes.
 
     If they `may_idle`, transactions that do nothing last for as long as they like. `waits` says how long one
     that begins now may wait; on a server, one of a connection that is made now.
@@ -94,7 +94,7 @@ def clear_wal(engine: Engine) -> bool:
 
 
 def _watch_file(engine: Engine) -> None:
-    """Let no connection be used whose file is not at its path any more."""
+    """Let no connection be used if its file is no longer at its path."""
     name = engine.url.database or ""
     if "uri" in engine.url.query or not name or name == ":memory:":
         return

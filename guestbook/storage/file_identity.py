@@ -1,6 +1,6 @@
-"""Is the SQLite file that connections have open still the one at its path? A restore puts another there.
+"""Is the open SQLite file still the one at its path? A restore puts another file there.
 
-What is written to a file that has gone from its path is lost with the last connection.
+Writes to a file that has gone from its path are lost with the last connection.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-REQUIRED_TABLES = {"comments", "webhooks", "deliveries"}  # what a whole book has
+REQUIRED_TABLES = {"comments", "webhooks", "deliveries"}  # every book has them
 OPEN_FILES = Path("/proc/self/fd")  # Linux's; elsewhere a replaced file has to wait for a restart
 
 Identity = tuple[int, int]  # device and inode
@@ -75,7 +75,7 @@ class OpenFile:
                 self._stale = self.wal.open("rb")
 
     def _remove_wal(self) -> None:
-        """Remove the old file's WAL, which nobody can read any more once the file is deleted."""
+        """Remove the old file's WAL, which is useless once the file is deleted."""
         if self._stale:
             with self._stale as stale:
                 fcntl.flock(stale, fcntl.LOCK_EX)  # another process may be doing the same
@@ -92,7 +92,7 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a connection has open. Its WAL is nobody else's any more when another process has removed it."""
+    """The files that a connection has open. Another process may have removed its WAL."""
 
     file: OpenFile
     main: Identity | None
@@ -100,13 +100,13 @@ class Opened:
 
     @property
     def is_current(self) -> bool:
-        """Whether it is what is at the path."""
+        """Whether these are the files at the path."""
         is_main = _identity(self.file.path) == self.main
         return is_main and (self.wal is None or _identity(self.file.wal) == self.wal)
 
 
 def check(info: dict[Any, Any]) -> None:
-    """Raise FileReplaced when what a connection has open is not at its path any more."""
+    """Raise FileReplaced when a connection's file is no longer at its path."""
     if "file" in info and not info["file"].is_current:
         raise FileReplaced(f"{info['file'].file.path} was replaced by another file")
 

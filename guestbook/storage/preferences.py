@@ -1,4 +1,4 @@
-"""What the owner sets at the desk: the book's title and words, who is published at once, how it looks."""
+"""The owner's settings on the admin pages: the book's title and texts, its moderation, its looks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -23,13 +23,13 @@ RATE_RANGE = range(1, 10_001)
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The settings of the book, with what holds before the owner has set anything."""
+    """The settings of the book, with their defaults."""
 
     title: str = "Guestbook"
     welcome: str = "You came by. Leave a line before you go."
     prompt: str = ""  # above the form
     per_page: int = 20
-    moderation: str = "suspicious"  # who waits for the owner: nobody, the suspicious, all
+    moderation: str = "suspicious"  # which comments wait for the owner
     closed: bool = False  # for new comments
     theme: str = "auto"  # auto is what the reader's device likes
     rate: int = 20  # comments that one network may write in ten minutes
@@ -42,14 +42,14 @@ STORED = select(SETTINGS.c.name, SETTINGS.c.value).where(
 
 
 def read(source: Session | Connection) -> Preferences:
-    """Return the settings; what is not set, or was garbled by hand, is as at the start."""
+    """Return the settings; one that is missing, or was garbled by hand, has its default."""
     connection = source if isinstance(source, Connection) else source.connection()
     return _kept(tuple((name, value) for name, value in connection.execute(STORED)))
 
 
 @lru_cache(maxsize=8)
 def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
-    """Return what the rows say; each page needs it, so it is worked out once for the same rows."""
+    """Parse the rows; the result is cached, because each page needs it."""
     kept: dict[str, Any] = {}
     for name, value in rows:
         try:

@@ -1,4 +1,4 @@
-"""Can anything be stored? A disk that is full, or that only reads, still lets every page be read."""
+"""Whether anything can be stored. With a full or read-only disk, all pages can still be read."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CACHE_KIB = -2000  # KiB, SQLite's default
 def why_not(engine: Engine) -> str | None:
     """Write a little and roll it back; return the database's words when that fails.
 
-    That somebody else is writing just now is no fault, and is not waited for.
+    Another writer at work is no problem; this does not wait for it.
     """
     try:
         with database.write(engine, lock_wait=0.0) as connection:

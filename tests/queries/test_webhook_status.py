@@ -42,18 +42,17 @@ def is_time(name: str) -> bool:
         (
             {"failing_since": -3, "failures_in_a_row": 4, "waiting": 1, "due_in": 5},
             "failing",
-            "No success since 3 hours ago (4 failures in a row); next probe in 5 minutes.",
+            "Failing for 3 hours (4 failures in a row); next probe in 5 minutes.",
         ),
         (
             {"failing_since": -3, "failures_in_a_row": 1, "waiting": 1, "due_in": -5},
             "failing",
-            "No success since 3 hours ago (1 failure in a row); next probe now.",
+            "Failing for 3 hours (1 failure in a row); next probe now.",
         ),
         (
             {"failing_since": -3, "failures_in_a_row": 4},
             "failing",
-            "No success since 3 hours ago (4 failures in a row); "
-            "nothing waits, so the next event is the next probe.",
+            "Failing for 3 hours (4 failures in a row); nothing waits, so the next event is the next probe.",
         ),
         (
             {"disabled_at": -3, "disabled_reason": "by_hand", "waiting": 12, "paused_until": 1},
@@ -69,8 +68,7 @@ def is_time(name: str) -> bool:
         (
             {"disabled_at": -3, "disabled_reason": "gone"},
             "disabled",
-            "Disabled 3 hours ago because its receiver said that nothing is wanted there any more. "
-            "Nothing waits for it.",
+            "Disabled 3 hours ago because its receiver said that it is gone. Nothing waits for it.",
         ),
     ],
 )
@@ -85,11 +83,11 @@ def test_a_pause_says_until_when_and_who_wanted_it() -> None:
     assert asked.word == "paused"
     until = f"{clock.now() + timedelta(hours=2.01):%H:%M} UTC (in 2 hours)"
     assert asked.sentence == (
-        f"Paused until {until}, because the receiver asked for it. Its 2 deliveries wait until then."
+        f"Paused until {until}, as the receiver requested. Its 2 deliveries wait until then."
     )
     away = of(paused_until=2.01, failing_since=-1, unreachable_in_a_row=5)
     assert away.sentence == (
-        f"No success since 1 hour ago. Paused until {until}, because the receiver could not be reached "
+        f"Failing for 1 hour. Paused until {until}, because the receiver could not be reached "
         "5 times in a row; next probe then."
     )
 

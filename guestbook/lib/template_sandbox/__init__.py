@@ -24,7 +24,7 @@ REMEMBERED = 16  # templates that are kept as they were read
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a template gave: its text, and the names that it has `set` at its top."""
+    """The output of a template: its text, and the names that it has `set` at its top level."""
 
     text: str
     names: Mapping[str, Any]

@@ -10,7 +10,7 @@ MOST_CHARS = 50  # that are taken from the ends of a text
 
 
 class Running(Protocol):
-    """What a method, a filter or a test needs of the run that it is part of."""
+    """The parts of a run that methods, filters and tests need."""
 
     budget: StepBudget
 

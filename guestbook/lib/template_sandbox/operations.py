@@ -1,4 +1,4 @@
-"""What templates do with values: look up, loop, compare, compute. Each is paid for before it is done."""
+"""The operations on values in templates: look up, loop, compare, compute. Each pays its steps first."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

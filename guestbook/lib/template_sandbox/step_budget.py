@@ -1,10 +1,8 @@
-"""What a template may use: steps, which everything costs before it is done, and characters."""
+"""The limits of a template: steps, which each operation pays for first, and characters."""
 
 from typing import Any
 
-STEP_LIMIT = (
-    100_000  # that a run may take: one for each part of the template that is worked out, each item read
-)
+STEP_LIMIT = 100_000  # of a run: one for each evaluated part of the template and each item read
 OUTPUT_LIMIT = 64_000  # characters that it may give, and that any text that it makes may have
 PER_STEP = 20  # characters that are read or made in one step
 SLOW_SEARCH = 30_000  # characters: in longer texts Python searches in another way, which is always quick
@@ -18,7 +16,7 @@ class TemplateFault(Exception):
 
 
 class Missing:
-    """What the event does not have. It prints as nothing and counts as false."""
+    """A value that the event does not have. It prints as nothing and counts as false."""
 
     __slots__ = ("name",)
 
@@ -39,7 +37,7 @@ class Missing:
 
 
 class StepBudget:
-    """What is left of a run's steps."""
+    """The steps that a run has left."""
 
     __slots__ = ("left",)
 

@@ -17,13 +17,13 @@ from guestbook.storage.database import Base
 
 PASS_WAIT = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
 
-Step = Callable[[int], None]  # told of so many rows more
+Step = Callable[[int], None]  # called with the number of further rows
 Progress = Callable[[str, int], AbstractContextManager[Step]]  # given what is done, and to how many rows
 
 
 @dataclass(slots=True)
 class CopiedTable:
-    """What was done to a table, and what both sides hold when they are read afresh."""
+    """The rows copied to a table, and the rows of both sides when they are read again."""
 
     table: PlainTable
     book: Checksum = field(default_factory=Checksum)  # as it was copied
@@ -39,13 +39,13 @@ class CopiedTable:
 
     @property
     def is_still(self) -> bool:
-        """Whether nobody has written to the book meanwhile."""
+        """Whether the book has not changed meanwhile."""
         return self.book_after == self.book
 
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What a run has done; `place` is the target without its password."""
+    """The result of a run; `place` is the target without its password."""
 
     place: str
     moved: list[CopiedTable]

@@ -1,4 +1,4 @@
-"""What is written to a target's table, on a connection whose transaction writes."""
+"""Writing rows to a target's table, in the caller's write transaction."""
 
 from collections.abc import Collection, Iterable
 from typing import Any

@@ -38,7 +38,7 @@ CREATION_COLUMNS = (
     "started_at",
     "received_at",
 )  # columns that say when a row was made, and never change
-FIX_THE_ROW = "Mend or remove that row in the book, and run this again."
+FIX_THE_ROW = "Fix or remove that row in the book, and run this again."
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
@@ -116,7 +116,7 @@ class Checksum:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """Give a connection that sees the database as it was when it first read, whoever writes meanwhile."""
+    """Give a connection that sees the database as it was at its first read, whatever is written meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             raw: Any = connection.connection.dbapi_connection

@@ -1,4 +1,4 @@
-"""No book is overwritten: a target is empty, or holds a copy of this very book that nobody has used since."""
+"""Refuse to overwrite a book: a target must be empty, or an unused copy of this same book."""
 
 from contextlib import closing
 from pathlib import Path
@@ -92,7 +92,7 @@ def _marker(connection: Connection) -> tuple[str, str]:
     since, _, whose = str(value).partition(" ")
     try:
         return whose, clock.to_text(clock.from_text(since))
-    except ValueError:  # there is none, or somebody garbled it by hand
+    except ValueError:  # there is none, or it was garbled by hand
         return "", ""
 
 

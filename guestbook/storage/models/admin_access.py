@@ -1,4 +1,4 @@
-"""Who may come to the desk: logged-in browsers, tokens of programs, and how often somebody knocked."""
+"""Access to the admin pages and the API: logged-in browsers, tokens, rate limits, and the settings."""
 
 from datetime import datetime
 from typing import cast
@@ -48,7 +48,7 @@ class Token(Base):
 
 
 class Limit(Base):
-    """How often somebody did something lately."""
+    """A count for one rate limit, such as the wrong passwords from one network."""
 
     __tablename__ = "limits"
 
@@ -59,7 +59,7 @@ class Limit(Base):
 
 
 class Setting(Base):
-    """Something that the owner has set at the desk."""
+    """One setting of the owner's on the admin pages."""
 
     __tablename__ = "settings"
 

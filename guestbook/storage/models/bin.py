@@ -1,4 +1,4 @@
-"""Bins, which catch whatever is sent to them, and the requests that they have caught."""
+"""Bins, which store all requests sent to them, and these requests."""
 
 import json
 from datetime import datetime
@@ -34,7 +34,7 @@ class Bin(Base):
 
 
 class BinRequest(Base):
-    """One request that a bin has caught."""
+    """One request to a bin."""
 
     __tablename__ = "bin_requests"
     __table_args__ = (

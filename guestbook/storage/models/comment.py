@@ -1,4 +1,4 @@
-"""What a visitor wrote."""
+"""A visitor's comment."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ COMMENT_STATUSES = ("published", "held", "spam", "trash")
 
 
 class Reply(Base):
-    """What the owner answered to a comment."""
+    """The owner's answer to a comment."""
 
     __tablename__ = "replies"
 
@@ -24,7 +24,7 @@ class Reply(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
     def public(self) -> dict[str, str]:
-        """Return what anybody may know of it."""
+        """Return its public part."""
         return {"message": self.message, "created_at": clock.to_text(self.created_at)}
 
 
@@ -42,7 +42,7 @@ class Origin(Base):
     told_at: Mapped[datetime | None]
 
     def public(self) -> dict[str, str | None]:
-        """Return what anybody may know of it."""
+        """Return its public part."""
         return {"name": self.name, "url": self.url}
 
 
@@ -80,7 +80,7 @@ class Comment(Base):
 
     @property
     def last_announced_at(self) -> datetime | None:
-        """Return when receivers were last told that it is new; of old comments no such time is stored."""
+        """Return when receivers last heard of it as new; old comments have no such time."""
         return self.announced_at or (None if self.reason else self.created_at)
 
     @property
@@ -98,9 +98,9 @@ class Comment(Base):
         return self.origin is None or self.origin.told_at is not None
 
     def public(self, base_url: str) -> dict[str, Any]:
-        """Return what anybody may know of it: never an address, its hash, or a user agent.
+        """Return its public part: never an address, its hash, or a user agent.
 
-        What came from elsewhere says so under `origin`, by which another book knows what it has already.
+        A comment from elsewhere has an `origin`, so another book can see that it has it already.
         """
         public: dict[str, Any] = {
             "id": self.id,

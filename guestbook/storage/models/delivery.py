@@ -65,7 +65,7 @@ class Delivery(Base):
     @property
     def body(self) -> bytes:
         """Return the exact bytes that are sent."""
-        # SQLite gives back bytes where somebody stored such by hand.
+        # SQLite returns bytes if a person stored bytes by hand.
         payload: str | bytes = self.payload
         return payload if isinstance(payload, bytes) else payload.encode()
 
@@ -79,7 +79,7 @@ class Delivery(Base):
         return cls.claimed_by.is_not(None) & (cls.due_at > now)
 
     def redeliver(self, now: datetime) -> None:
-        """Make it due at once, with the whole retry schedule before it again: a person asked."""
+        """Make it due at once for a person, with the whole retry schedule before it."""
         self.status = "new"
         self.due_at = now
         self.claimed_by = None

@@ -1,4 +1,4 @@
-"""When cron last came and what it did, and what became of each day's deliveries."""
+"""The passes of cron, and the outcomes of each day's deliveries."""
 
 from datetime import datetime
 from typing import cast
@@ -25,7 +25,7 @@ class Pass(Base):
 
 
 class Day(Base):
-    """What became of the deliveries of a day that is over."""
+    """The outcomes of a past day's deliveries."""
 
     __tablename__ = "days"
 

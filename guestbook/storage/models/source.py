@@ -32,7 +32,7 @@ BUDGET_MB = 50  # megabytes that a new source's unproven events may take
 
 
 class Source(Base):
-    """Somebody who sends webhooks to us, and what we do with them."""
+    """A sender of webhooks to us, and our action for them."""
 
     __tablename__ = "sources"
     __table_args__ = (
@@ -155,7 +155,7 @@ class InboundEvent(Base):
         return cls.claimed_by.is_not(None) & (cls.due_at > now)
 
     def reprocess(self, now: datetime) -> None:
-        """Make it due at once, and forget the passes that came to no end with it: a person asked."""
+        """Make it due at once for a person, and forget the passes that did not finish with it."""
         self.status = "new"
         self.due_at = now
         self.claimed_by = None

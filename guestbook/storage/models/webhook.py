@@ -1,4 +1,4 @@
-"""A webhook: somebody's URL that wants our events, and how it has been doing."""
+"""A webhook: a URL that gets our events, and its recent successes and failures."""
 
 from datetime import datetime, timedelta
 
@@ -76,7 +76,7 @@ class Webhook(Base):
         self.secret = signing.new_secret()
 
     def note_success(self) -> None:
-        """Forget the failures and reopen; a pause that the receiver asked for itself goes on."""
+        """Forget the failures and reopen; a pause that the receiver itself requested goes on."""
         if self.unreachable_in_a_row >= retry_policy.PAUSE_AFTER:
             self.paused_until = None
         self._forget_failures()
@@ -88,7 +88,7 @@ class Webhook(Base):
     def note_failure(
         self, now: datetime, *, unreachable: bool, pause: float, clock_is_steady: bool = True
     ) -> None:
-        """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it asked for.
+        """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it requested.
 
         Disables the webhook as `failing` when it has had no success for five days, and the clock did not
         jump in that time.

@@ -28,7 +28,7 @@ def test_a_row_that_no_database_should_have_is_named(folder: Path, there: str, b
     change(file_of(folder), f"UPDATE {sql} WHERE {key} = 'd2'")
     assert refused(folder, there) == (
         f"The row {named} holds what is no text, or no whole number where one belongs. "
-        "Mend or remove that row in the book, and run this again."
+        "Fix or remove that row in the book, and run this again."
     )
     assert count(there, "comments") == 7  # what was there before it stays for the next run
     change(file_of(folder), *MENDED)
@@ -62,7 +62,7 @@ def test_a_row_that_the_target_does_not_take_is_named(
     for _ in range(2):
         sentence = refused(folder, there)
         assert sentence.startswith(f"The row {named} is refused by the target: ")
-        assert sentence.endswith(". Mend or remove that row in the book, and run this again.")
+        assert sentence.endswith(". Fix or remove that row in the book, and run this again.")
         assert count(there, "deliveries") == 0
 
 

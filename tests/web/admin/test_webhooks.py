@@ -72,7 +72,7 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     assert "Well" in text(well)
     assert "Nothing is wrong, and nothing waits for it." in text(well)
     assert text(by_class(other, "badge")[0]) == "failing"
-    assert "No success since 3 hours ago (4 failures in a row); next probe in 5 minutes." in text(other)
+    assert "Failing for 3 hours (4 failures in a row); next probe in 5 minutes." in text(other)
     numbers = {link.attrib["href"]: text(link) for link in other.findall("./td//a")}
     assert numbers == {
         f"/admin/deliveries/?status=new&webhook={failing}": "1",
