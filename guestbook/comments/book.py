@@ -172,8 +172,8 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
 def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
     if sentence := validate.too_long("Your answer", answer.message, REPLY_LIMIT):
         raise Refused(sentence, field="reply")
-    told = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
-    excess = len(told.encode()) - REPLIED_LIMIT
+    both = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
+    excess = len(both.encode()) - REPLIED_LIMIT
     if excess > 0:
         sentence = (
             f"The comment is very long, and webhooks get both. Please remove about {excess:,} letters here."

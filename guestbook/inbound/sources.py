@@ -162,7 +162,7 @@ def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
 def _secret(verify: str, given: str | None) -> str:
     kind = VERIFICATION_KINDS.get(verify, VERIFICATION_KINDS["none"])
     if not given and kind.secret_from:
-        raise Refused(f"Paste {kind.secret_from}: only it proves who sends.", field="secret")
+        raise Refused(f"Paste {kind.secret_from}: it alone proves the sender.", field="secret")
     if not given:
         return kind.new_secret()
     secret = given.strip()

@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import event, select
 
 from guestbook.background import retention
-from guestbook.inbound import bins
-from guestbook.inbound.bins import BinAnswer, CapturedRequest
+from guestbook.inbound import bin_capture, bins
+from guestbook.inbound.bin_capture import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, retry_on_deadlock, writing
@@ -35,7 +35,7 @@ def caught(number: int = 0, **changes: Any) -> CapturedRequest:
 
 def catch(bin_id: str, request: CapturedRequest) -> BinAnswer | None:
     with writing() as session:
-        return bins.capture(session, bin_id, request)
+        return bin_capture.capture(session, bin_id, request)
 
 
 def kept(bin_id: str) -> list[BinRequest]:
@@ -87,7 +87,7 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
     bin_id, body = made(), b"!" + filling * 300_000
     catch(bin_id, caught(body=body))
     [row] = kept(bin_id)
-    assert (row.kept, row.size) == (body[: bins.BODY_KEPT], len(body))
+    assert (row.kept, row.size) == (body[: bin_capture.BODY_KEPT], len(body))
 
 
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:

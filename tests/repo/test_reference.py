@@ -15,7 +15,7 @@ from guestbook import settings
 from guestbook.background import retention_rules
 from guestbook.cli import app_command
 from guestbook.comments import book
-from guestbook.inbound import bins
+from guestbook.inbound import bin_capture
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import retry_policy
 from guestbook.lib.template_sandbox import step_budget
@@ -201,8 +201,8 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
     assert f"may take {step_budget.STEP_LIMIT:,} steps" in text
     assert f"give {step_budget.OUTPUT_LIMIT:,} characters" in " ".join(text.split())
     bins_page = read("reference/bins")
-    assert f"the latest {bins.REQUESTS_KEPT} requests, for seven days" in bins_page
-    assert f"the first {bins.BODY_KEPT // 1024} kB of the body" in bins_page
+    assert f"the latest {bin_capture.REQUESTS_KEPT} requests, for seven days" in bins_page
+    assert f"the first {bin_capture.BODY_KEPT // 1024} kB of the body" in bins_page
     assert timedelta(days=7) == retention_rules.KEEP_BIN_REQUESTS
 
 

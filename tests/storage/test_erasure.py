@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from guestbook.background import cron
 from guestbook.comments import book
-from guestbook.inbound import bins, template_presets
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import bin_capture, bins, template_presets
+from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queue import erasure, leases
@@ -64,7 +64,9 @@ def catch(request: Request) -> None:
     with database.writing() as session:
         bin_ = bins.add(session, {})
         headers = list(request.headers.items())
-        bins.capture(session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now()))
+        bin_capture.capture(
+            session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now())
+        )
 
 
 def told(webhook_id: str) -> list[str]:

@@ -10,7 +10,7 @@ from guestbook.auth import login
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Classification
-from guestbook.inbound import bins
+from guestbook.inbound import bin_capture, bins
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks
 from guestbook.settings import Settings
@@ -71,7 +71,7 @@ def attempts(engine: Engine, delivery: Delivery) -> list[Attempt]:
 def caught(engine: Engine, props: Props, delivery: Delivery) -> list[BinRequest]:
     """Return what the bin got of a delivery, the first one first."""
     with Session(engine) as session:
-        rows = bins.latest(session, props.bin_id, bins.REQUESTS_KEPT)
+        rows = bins.latest(session, props.bin_id, bin_capture.REQUESTS_KEPT)
     return [row for row in reversed(rows) if header(row, "webhook-id") == delivery.event_id]
 
 

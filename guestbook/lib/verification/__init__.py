@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from guestbook.lib.verification import signature_headers
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS, Kind
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
 
 TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
@@ -75,7 +75,7 @@ def proof(token: str, key: str) -> str:
     return PROOF + hmac.digest(as_bytes(key), b"inbox token\0" + as_bytes(token), "sha256").hex()
 
 
-def matches(kind: Kind, secret: str, claim: SignatureClaim) -> bool:
+def matches(kind: VerificationKind, secret: str, claim: SignatureClaim) -> bool:
     """Whether the secret makes one of the claimed signatures. Raises Unproven for an unusable secret."""
     return _is_among(kind.sign(secret, claim.content), claim.signatures)
 
@@ -88,7 +88,7 @@ def clock_problem(claim: SignatureClaim, received_at: datetime) -> str | None:
 
 
 def _verify_signature(
-    kind: Kind, secrets: Sequence[str], claim: SignatureClaim, received_at: datetime
+    kind: VerificationKind, secrets: Sequence[str], claim: SignatureClaim, received_at: datetime
 ) -> Verdict:
     steps = [Step("What was signed", _shortened(claim.content))]
     steps += [Step(name, _cut(value)) for name, value in claim.seen]

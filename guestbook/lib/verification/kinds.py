@@ -32,7 +32,7 @@ def base64_signature(secret: str, content: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class VerificationKind:
     """One way to verify, and what the owner reads about it."""
 
     title: str
@@ -53,13 +53,13 @@ class Kind:
 
 
 VERIFICATION_KINDS = {
-    "github": Kind(
+    "github": VerificationKind(
         title="GitHub",
         hint="signs with a secret; so do Gitea, Forgejo and Meta",
         header="X-Hub-Signature-256",
         read=signature_headers.github,
     ),
-    "standard": Kind(
+    "standard": VerificationKind(
         title="Standard Webhooks",
         hint="for another guestbook, Svix and many more",
         header="webhook-signature",
@@ -67,7 +67,7 @@ VERIFICATION_KINDS = {
         sign=base64_signature,
         new_secret=signing.new_secret,
     ),
-    "stripe": Kind(
+    "stripe": VerificationKind(
         title="Stripe",
         hint="with the signing secret that Stripe shows",
         header="Stripe-Signature",
@@ -76,7 +76,7 @@ VERIFICATION_KINDS = {
         mistaken=("sk_", "rk_", "pk_"),
         mistaken_for="a key of Stripe’s API; the signing secret begins with whsec_",
     ),
-    "slack": Kind(
+    "slack": VerificationKind(
         title="Slack",
         hint="with the signing secret of your Slack app",
         header="X-Slack-Signature",
@@ -85,8 +85,12 @@ VERIFICATION_KINDS = {
         mistaken=("xox", "xapp-"),
         mistaken_for="a token of Slack’s API; the signing secret is another one, of 32 characters",
     ),
-    "token": Kind("A token", "the sender puts a secret into a header, as GitLab or your own script does"),
-    "none": Kind("Nothing", "anyone who knows the URL may send; choose it only to try things out"),
+    "token": VerificationKind(
+        "A token", "the sender puts a secret into a header, as GitLab or your own script does"
+    ),
+    "none": VerificationKind(
+        "Nothing", "anyone who knows the URL may send; choose it only to try things out"
+    ),
 }
 
 

@@ -10,8 +10,8 @@ from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
 from guestbook.comments import book
-from guestbook.inbound import bins
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import bin_capture, bins
+from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.outbound import webhooks as outbound_webhooks
@@ -177,7 +177,7 @@ def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
         full = bins.add(session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}).id
         empty = bins.add(session, {"name": "Mine"}).id
         for one in requests:
-            bins.capture(session, full, one)
+            bin_capture.capture(session, full, one)
         rows = bins.latest(session, full, 10)
         return [full, empty], [row.id for row in rows]
 

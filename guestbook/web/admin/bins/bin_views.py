@@ -4,7 +4,7 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
-from guestbook.inbound import bins
+from guestbook.inbound import bin_capture, bins
 from guestbook.lib import byte_text, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
@@ -60,7 +60,7 @@ def show(bin_id: str) -> ResponseReturnValue:
         count=bins.count(db.session(), bin_.id),
         before=before,
         older=rows[LATEST_REQUESTS - 1].id if len(rows) > LATEST_REQUESTS else None,
-        limit=bins.REQUESTS_KEPT,
+        limit=bin_capture.REQUESTS_KEPT,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from guestbook.lib import clock, verification
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS, Kind
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven
 from guestbook.storage.models import Webhook
 
@@ -90,7 +90,11 @@ def cut() -> Check:
 
 
 def _finding(
-    kind: Kind, headers: Mapping[str, str], body: bytes, keys: Sequence[Key], sent: Sequence[bytes]
+    kind: VerificationKind,
+    headers: Mapping[str, str],
+    body: bytes,
+    keys: Sequence[Key],
+    sent: Sequence[bytes],
 ) -> Finding:
     """Say whose secret matches. If none does, try what we sent, and the same JSON written differently."""
 
@@ -118,7 +122,7 @@ def _finding(
     return Finding(kind.header, False, sentence)
 
 
-def _matches(kind: Kind, key: Key, claim: SignatureClaim) -> bool:
+def _matches(kind: VerificationKind, key: Key, claim: SignatureClaim) -> bool:
     try:
         return verification.matches(kind, key.secret, claim)
     except Unproven:  # somebody has garbled the secret by hand
