@@ -8,6 +8,7 @@ import click
 
 from guestbook.cli import app_command, output, row_lookup, secrets, webhooks_and_sources
 from guestbook.cli.help_sections import Group
+from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
@@ -43,7 +44,7 @@ template_option = click.option(
 budget_option = click.option(
     "--budget",
     "budget_mb",
-    type=click.IntRange(inbound_sources.LEAST_MB, inbound_sources.MOST_MB),
+    type=click.IntRange(source_fields.LEAST_MB, source_fields.MOST_MB),
     metavar="MB",
     help=f"Megabytes that its unproven events may take, {BUDGET_MB} by default.",
 )

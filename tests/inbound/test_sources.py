@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook.inbound import sources
+from guestbook.inbound import source_fields, sources
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
@@ -142,7 +142,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_a_source_that_writes_comments_has_the_template_that_fits_its_sender(verify: str, name: str) -> None:
     row = add(verify=verify, action="comment")
     assert row.template == PRESETS[name]
-    assert sources.ready_name(row.template) == name
+    assert source_fields.preset_name(row.template) == name
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -153,7 +153,7 @@ def test_a_ready_made_template_is_named(name: str) -> None:
 def test_a_template_of_ones_own_is_kept_as_it_is() -> None:
     row = add(action="comment", template="{% set name = 'x' %}\r\n{{ payload.text }}\r\n")
     assert row.template == "{% set name = 'x' %}\n{{ payload.text }}\n"
-    assert sources.ready_name(row.template) is None
+    assert source_fields.preset_name(row.template) is None
 
 
 def test_a_template_waits_while_the_action_does_not_need_it() -> None:

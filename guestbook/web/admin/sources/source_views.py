@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 
-from guestbook.inbound import sources, template_preview
+from guestbook.inbound import source_fields, sources, template_preview
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
@@ -167,7 +167,7 @@ def _page(source: Source, **more: object) -> str:
         mark=secret_pages.mark(source),
         verification=VERIFICATION_KINDS[source.verify],
         action=ACTION_CHOICES[source.action][0],
-        preset=sources.ready_name(source.template),
+        preset=source_fields.preset_name(source.template),
         taken=source_budget.taken(source),
         **more,
     )
@@ -196,7 +196,7 @@ def _preview(source: Source | None) -> ResponseReturnValue:
     if "fill" in request.form:
         typed = typed.with_preset()
     try:
-        wording = sources.template_for(typed.verify, typed.chosen_template())
+        wording = source_fields.template_for(typed.verify, typed.chosen_template())
     except Refused as error:
         return _form(typed, error.fields, source), 422
     name = typed.name or (source.name if source else "The name of the source")

@@ -1,0 +1,135 @@
+"""Check the fields of a source: its secret, header, template and budget. Wrong values are refused."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from guestbook.inbound.template_presets import PRESETS
+from guestbook.lib import template_sandbox, text, unit_of_work, validate
+from guestbook.lib.errors import Refused
+from guestbook.lib.template_sandbox import TemplateFault
+from guestbook.lib.verification import TOKEN_HEADER
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.signature_headers import Unproven
+from guestbook.storage.models import Source
+from guestbook.storage.models.source import ACTIONS, VERIFY
+
+SECRET_LIMIT, HEADER_LIMIT = 200, 64  # characters, as in schema.sql
+LEAST_MB, MOST_MB = 2, 1000  # of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
+DEFAULTS = {"github": "github", "standard": "guestbook", "token": "plain", "none": "plain"}  # of PRESETS
+
+HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or read it as a hyphen
+NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
+
+
+def checked(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a source; refuses with a sentence for each wrong field."""
+    verify = fields.get("verify", source.verify)
+    action = fields.get("action", source.action)
+    checks: dict[str, Callable[[], Any]] = {
+        "name": lambda: validate.name(fields.get("name", source.name)),
+        "verify": lambda: validate.one_of(VERIFY, verify, field="verify", noun="way to verify"),
+        "action": lambda: validate.one_of(ACTIONS, action, field="action", noun="action"),
+        "secret": lambda: _new_secret(source, verify, fields.get("secret")),
+        "header": lambda: _header(source, verify, fields.get("header")),
+        "template": lambda: _template(source, verify, action, fields.get("template")),
+        "budget_mb": lambda: _budget(fields.get("budget_mb", source.budget_mb)),
+    }
+    return validate.all_of(checks)
+
+
+def preset_name(template: str | None) -> str | None:
+    """Return the name of the ready-made template that this is, if any."""
+    return next((name for name, ready in PRESETS.items() if ready == template), None)
+
+
+def template_for(verify: str, template: str | None) -> str:
+    """Return the text of a template, given as a text, as a name or not at all; refuses a wrong one."""
+    given = text.LINE_ENDS.sub("\n", template or "")
+    if not given.strip():
+        given = DEFAULTS.get(verify, "")
+    if not given:
+        known = ", ".join(PRESETS)
+        sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
+        raise Refused(sentence, field="template")
+    wording = PRESETS.get(given.strip(), given)
+    try:
+        error = unit_of_work.ask(("source's template", wording), lambda: _error_of(wording), "")
+    except unit_of_work.StillChanging as changed:
+        raise Refused(str(changed), field="template") from None
+    if error:
+        raise Refused(error, field="template")
+    return validate.storable(wording, field="template")
+
+
+def _error_of(wording: str) -> str:
+    """Return the error of a template. It is parsed, which must not happen in a transaction."""
+    try:
+        template_sandbox.check(wording)
+    except TemplateFault as error:
+        return str(error)
+    return ""
+
+
+def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
+    """Return the given secret, the present one, or a new one."""
+    if verify == "none":
+        if given:
+            sentence = "A source that verifies nothing has no secret. Choose how it is verified."
+            raise Refused(sentence, field="secret")
+        return None
+    keeps = not given and verify == source.verify
+    return source.secret if keeps else secret(verify, given)
+
+
+def secret(verify: str, given: str | None) -> str:
+    """Return the given secret or a new one; raises Refused."""
+    kind = VERIFICATION_KINDS.get(verify, VERIFICATION_KINDS["none"])
+    if not given and kind.secret_from:
+        raise Refused(f"Paste {kind.secret_from}: it alone proves the sender.", field="secret")
+    if not given:
+        return kind.new_secret()
+    typed = given.strip()
+    if not typed or len(typed) > SECRET_LIMIT or not typed.isprintable():
+        sentence = f"The secret must have 1 to {SECRET_LIMIT} characters, all in one line."
+        raise Refused(sentence, field="secret")
+    if typed.startswith(kind.mistaken):
+        raise Refused(f"This is {kind.mistaken_for}.", field="secret")
+    if verify == "token" and not typed.isascii():
+        raise Refused("A token is sent in a header, so it must be plain ASCII.", field="secret")
+    try:
+        kind.sign(typed, b"")
+    except Unproven as error:
+        raise Refused(str(error), field="secret") from None
+    return typed
+
+
+def _header(source: Source, verify: str, given: str | None) -> str | None:
+    if verify != "token":
+        if given:
+            raise Refused("Only a source that is verified by a token has a header.", field="header")
+        return None
+    name = (source.header or TOKEN_HEADER) if given is None else given.strip()
+    name = name or TOKEN_HEADER
+    if not HEADER.fullmatch(name) or len(name) > HEADER_LIMIT:
+        sentence = f"A header’s name has at most {HEADER_LIMIT} letters, digits and hyphens."
+        raise Refused(sentence, field="header")
+    if name.lower() in NO_PROOF:
+        raise Refused(f"Every request has the header {name}, so it proves nothing.", field="header")
+    return name
+
+
+def _template(source: Source, verify: str, action: str, given: str | None) -> str | None:
+    """Return the template; it stays even if the action does not need it."""
+    if action == "comment":
+        return template_for(verify, source.template if given is None else given)
+    if given and given.strip():
+        raise Refused(
+            f"The action {action} needs no template. Only the action comment does.", field="template"
+        )
+    return source.template
+
+
+def _budget(value: object) -> int:
+    what = "The budget must be a number of megabytes"
+    return int(validate.number(value, LEAST_MB, MOST_MB, field="budget_mb", what=what))
