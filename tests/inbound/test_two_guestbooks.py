@@ -73,7 +73,7 @@ def served(folder: Path) -> Iterator[Guestbook]:
         assert "Traceback" not in server.output()
 
 
-@pytest.mark.parametrize("relay", [(), ("--relay",)])
+@pytest.mark.parametrize("relay", [(), ("--notify-webhooks",)])
 def test_a_comment_in_one_appears_in_the_other_once_and_not_for_ever(
     tmp_path: Path, relay: tuple[str]
 ) -> None:
