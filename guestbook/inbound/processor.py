@@ -86,7 +86,7 @@ class Processor:
         token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
         counts = self._process(lambda at: claims.claim(at, token, turn=self._batches, limit=self._size))
         if counts is None:
-            return False  # another pass has taken it
+            return False
         self.counts.add(counts)
         return True
 
@@ -100,7 +100,7 @@ class Processor:
         """Claim, evaluate, act and record; None if nothing could be claimed."""
         batch = database.write_with_retry(self._engine, claim)
         if not batch:
-            return None
+            return None  # another pass was quicker
         decided = list(self._evaluate_in_time(batch))
         left = [event for event, _ in batch[len(decided) :]]
         self._size = len(decided) if left else min(2 * self._size, BATCH)

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import source_fields
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.storage import batch_delete, database
-from guestbook.storage.models import INBOUND, Source
+from guestbook.storage import batch_delete
+from guestbook.storage.models import INBOUND, SOURCES, Source
 from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
 
 TOKEN_BYTES = 24  # of a source's URL
@@ -62,18 +62,10 @@ def rotate(
 
 
 def delete(engine: Engine, source_id: str) -> int:
-    """Remove a source; its events go first, in batches, so that nobody waits. Returns how many.
-
-    Their comments and deliveries stay.
-    """
-    count = 0
+    """Delete a source with its events; return how many. Their comments and deliveries stay."""
     mine = INBOUND.c.source_id == source_id
-    while removed := batch_delete.delete_batch(engine, INBOUND, mine):
-        count += removed
-    with database.write(engine) as connection:
-        left = connection.scalar(select(func.count()).select_from(INBOUND).where(mine)) or 0
-        connection.execute(delete_rows(Source).where(Source.id == source_id))
-    return count + left
+    source = delete_rows(SOURCES).where(SOURCES.c.id == source_id)
+    return batch_delete.delete_with_rows(engine, source, INBOUND, mine)
 
 
 def _set(source: Source, values: dict[str, Any], *, relayed: bool | None) -> None:

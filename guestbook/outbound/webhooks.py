@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from guestbook.lib.errors import Refused
 from guestbook.outbound import custom_headers, outbox
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.settings import Settings
-from guestbook.storage import batch_delete, database
+from guestbook.storage import batch_delete
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS, Template
 
@@ -111,15 +111,10 @@ def ping(session: Session, webhook: Webhook, settings: Settings) -> Delivery:
 
 
 def delete(engine: Engine, webhook_id: str) -> int:
-    """Delete a webhook, after its deliveries in batches, so that others can write; return how many."""
-    count = 0
+    """Delete a webhook with its deliveries; return how many."""
     mine = DELIVERIES.c.webhook_id == webhook_id
-    while removed := batch_delete.delete_batch(engine, DELIVERIES, mine):
-        count += removed
-    with database.write(engine) as connection:
-        left = connection.scalar(select(func.count()).select_from(DELIVERIES).where(mine)) or 0
-        connection.execute(delete_rows(Webhook).where(Webhook.id == webhook_id))
-    return count + left
+    webhook = delete_rows(Webhook).where(Webhook.id == webhook_id)
+    return batch_delete.delete_with_rows(engine, webhook, DELIVERIES, mine)
 
 
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:

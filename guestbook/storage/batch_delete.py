@@ -1,6 +1,6 @@
 """Delete many rows in batches, each in a short transaction, so that the web need not wait."""
 
-from sqlalchemy import ColumnElement, Engine, Table, TextClause, delete, select
+from sqlalchemy import ColumnElement, Delete, Engine, Table, TextClause, delete, func, select
 
 from guestbook.storage import database
 
@@ -17,3 +17,17 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
         with database.write(engine) as connection:
             connection.execute(delete(table).where(key.in_(row_ids), condition))
     return len(row_ids)
+
+
+def delete_with_rows(engine: Engine, owner: Delete, table: Table, mine: ColumnElement[bool]) -> int:
+    """Delete the rows that belong to an owner in batches, so that others can write, then the owner.
+
+    Return how many rows belonged to it.
+    """
+    count = 0
+    while removed := delete_batch(engine, table, mine):
+        count += removed
+    with database.write(engine) as connection:
+        left = connection.scalar(select(func.count()).select_from(table).where(mine)) or 0
+        connection.execute(owner)
+    return count + left
