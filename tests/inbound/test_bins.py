@@ -105,7 +105,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
 def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     each_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bins, "REQUESTS_KEPT", 10)
+    monkeypatch.setattr(bin_capture, "REQUESTS_KEPT", 10)
     full, other = made(), made()
     catch(other, caught())
     for number in range(9):
