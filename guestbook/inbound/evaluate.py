@@ -45,13 +45,18 @@ class ReceivedEvent:
 def evaluate(event: ReceivedEvent, source: Source, *, base_url: str, proof_key: str) -> InboundDecision:
     """Verify against the time of receipt, parse, extract and decide. Never raises over what was sent."""
     verdict = verify(event, source, proof_key)
+    payload, found, unreadable = None, NO_METADATA, None
     try:
         payload = body_parser.parse(event.headers, event.body)
+        found = metadata.extract(event.headers, payload)
     except BodyError as error:
-        return _unreadable(source, verdict, str(error))
-    found = metadata.extract(event.headers, payload)
+        unreadable = str(error)
     if not verdict.ok:
         return InboundDecision(found, error=verdict.sentence)
+    if unreadable and source.action == "log":  # nothing needs to read it
+        return InboundDecision(found, True, note=f"{LOGGED} {unreadable}")
+    if unreadable:
+        return InboundDecision(found, True, error=unreadable)
     return _decide(event, source, found, payload, base_url)
 
 
@@ -60,15 +65,6 @@ def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_key: str) 
     if isinstance(event, InboundEvent) and event.erased_at:
         return Verdict(False, erasure.INBOUND_ERASED)
     return source.verify_request(event.headers, event.body, event.received_at, proof_key)
-
-
-def _unreadable(source: Source, verdict: Verdict, why: str) -> InboundDecision:
-    """Log an unreadable event too, because nothing needs to read it; other actions fail."""
-    if not verdict.ok:
-        return InboundDecision(NO_METADATA, error=verdict.sentence)
-    if source.action == "log":
-        return InboundDecision(NO_METADATA, True, note=f"{LOGGED} {why}")
-    return InboundDecision(NO_METADATA, True, error=why)
 
 
 def _decide(

@@ -148,9 +148,9 @@ class Processor:
         """Act and finish the row, both or neither; an event that the database refuses fails alone."""
         try:
             try:
-                return decision, self._in_savepoint(connection, event, source, decision)
+                return decision, self._act(connection, event, source, decision)
             except IntegrityError:  # another pass was a moment quicker: now its row can be seen
-                return decision, self._in_savepoint(connection, event, source, decision)
+                return decision, self._act(connection, event, source, decision)
         except DBAPIError as error:
             if not database_errors.fault_of(error).is_of_one_row:
                 raise
@@ -159,37 +159,30 @@ class Processor:
             _end(connection, event, refused, error=why, **_proof(refused, source))
             return refused, None
 
-    def _in_savepoint(
+    def _act(
         self, connection: Connection, event: ReceivedEvent, source: Source, decision: InboundDecision
     ) -> str | None:
-        """Undo nothing of the others if this event goes wrong."""
-        with Session(connection, join_transaction_mode="create_savepoint") as session:
-            note = self._act(session, event, source, decision)
-            session.commit()
-            return note
-
-    def _act(
-        self, session: Session, event: ReceivedEvent, source: Source, decision: InboundDecision
-    ) -> str | None:
-        """Do what was decided and end the row; return the note."""
-        connection, proof = session.connection(), _proof(decision, source)
+        """Do what was decided and end the row; return the note. The savepoint keeps errors to this event."""
+        proof = _proof(decision, source)
         # An unproven id counts for nothing, or a stranger could use it up.
         external_id = decision.metadata.external_id if decision.is_genuine else None
-        before = actions.earlier_event(session, event.id, source.id, external_id)
-        if before and before.status != "failed":
-            return _end_repeat(connection, event, decision, before)  # the sender sent it twice
-        if before:
-            actions.release_external_id(session, before.id)
-        if decision.error:
-            error = decision.error[:ERROR_LIMIT]
-            _end(connection, event, decision, error=error, external_id=external_id, **proof)
-            return None  # it fails, so nothing is done
-        done = actions.carry_out(session, event.id, source, decision, self._settings)
-        values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id, "external_id": external_id}
-        _end(connection, event, decision, **values, **proof)
-        if before:
-            actions.note_comment(session, before.id, done.comment_id)
-        return done.note  # it is done
+        with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
+            connection = session.connection()
+            before = actions.earlier_event(session, event.id, source.id, external_id)
+            if before and before.status != "failed":
+                return _end_repeat(connection, event, decision, before)  # the sender sent it twice
+            if before:
+                actions.release_external_id(session, before.id)
+            if decision.error:
+                error = decision.error[:ERROR_LIMIT]
+                _end(connection, event, decision, error=error, external_id=external_id, **proof)
+                return None  # it fails, so nothing is done
+            done = actions.carry_out(session, event.id, source, decision, self._settings)
+            values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id}
+            _end(connection, event, decision, external_id=external_id, **values, **proof)
+            if before:
+                actions.note_comment(session, before.id, done.comment_id)
+            return done.note  # it is done
 
 
 def _our_error(why: str) -> InboundDecision:

@@ -108,15 +108,12 @@ def _finding(
         return Finding(kind.header, False, str(reason))
     if key:
         return Finding(kind.header, True, f"It was signed with {key.whose}.")
-    for other in sent:
+    counts = f"bytes were sent and {len(body):,} arrived"
+    tried = [(other, f"changed on its way: {len(other):,} {counts}") for other in sent]
+    tried += [(other, "was rewritten on its way") for other in _rewritten(body)]
+    for other, how in tried:
         if key := owner(other):
-            sizes = f"{len(other):,} bytes were sent and {len(body):,} arrived"
-            sentence = f"The body changed on its way: {sizes}. Before, it matched {key.whose}."
-            return Finding(kind.header, False, sentence)
-    for other in _rewritten(body):
-        if key := owner(other):
-            sentence = f"The body was rewritten on its way. Before, it matched {key.whose}."
-            return Finding(kind.header, False, sentence)
+            return Finding(kind.header, False, f"The body {how}. Before, it matched {key.whose}.")
     changed = "the body" if kind is GITHUB else "the id, the timestamp or the body"
     sentence = f"No secret of a webhook here matches: the sender used another one, or {changed} changed."
     return Finding(kind.header, False, sentence)
