@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from guestbook.lib.text import counted
 from guestbook.lib.verification import signature_headers
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
@@ -157,8 +158,7 @@ def _age(claim: SignatureClaim, received_at: datetime) -> float:
 
 
 def _distance(age: float) -> str:
-    seconds = round(abs(age))
-    return f"{seconds:,} second{'' if seconds == 1 else 's'} {'before' if age >= 0 else 'after'} it arrived"
+    return f"{counted(round(abs(age)), 'second')} {'before' if age >= 0 else 'after'} it arrived"
 
 
 def _shortened(content: bytes) -> str:

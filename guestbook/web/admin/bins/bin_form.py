@@ -1,6 +1,6 @@
 """The form of a bin, between the page and `inbound.bins`."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from flask import request
@@ -52,11 +52,6 @@ class BinForm:
 
     def fields(self) -> dict[str, Any]:
         """Return the fields for `bins.add` and `bins.update`."""
-        return {
-            "name": self.name or bins.DEFAULT_NAME,
-            "status": self.status,
-            "body": self.body,
-            "type": self.type,
-            "delay": self.delay,
-            "fail": self.fail,
-        }
+        fields = asdict(self) | {"name": self.name or bins.DEFAULT_NAME}
+        del fields["key"]
+        return fields

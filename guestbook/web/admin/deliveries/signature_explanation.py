@@ -46,11 +46,6 @@ class Explanation:
         """Return a program for each language that verifies the delivery."""
         return verifying_programs.snippets(self.event_id, self.timestamp, self.body, self.header)
 
-    @property
-    def text(self) -> str:
-        """Return the body as a page shows it."""
-        return self.body.decode(errors="replace")
-
 
 def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime) -> Explanation | None:
     """Explain the attempt, or how it would be sent now. None when the stored secret is unusable.
