@@ -131,7 +131,7 @@ class Processor:
     def _record(
         self, connection: Connection, decided: Sequence[Decided], left: Sequence[ReceivedEvent]
     ) -> Counts:
-        """Act on each decision and finish its row; give back what was not begun."""
+        """Act on each decision and finish its row; give back events that it did not start."""
         counts = Counts()
         if left:
             back = [{"row_id": event.id, "token": event.token, "due_at": event.due_at} for event in left]

@@ -52,7 +52,7 @@ def receiver(
     previous: str | None,
     format_name: str = "json",
 ) -> Receiver:
-    """Make a receiver from the values of a row. What is wrong with them becomes its `error`."""
+    """Make a receiver from the values of a row. A wrong value becomes its `error`."""
     error = None
     own: dict[str, str] = {}
     keys: tuple[bytes, ...] = ()

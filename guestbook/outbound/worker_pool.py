@@ -97,7 +97,7 @@ class WorkerPool(Generic[T, R]):
                 self._has_work.notify(min(self._queued, self.size))
 
     def collect(self) -> list[R]:
-        """Take the results so far, to store them; what they say of a hold is stored with them."""
+        """Take the results so far, to store them. A hold that they ask for is stored with them."""
         with self._lock:
             results, self._results = self._results, []
             for lane in self._lanes.values():

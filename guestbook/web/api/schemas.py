@@ -139,7 +139,7 @@ WEBHOOK_SCHEMA: Schema = {
 SECRET_SCHEMA: Schema = {
     "secret": {
         **TEXT_SCHEMA,
-        "description": "What the receiver verifies with. It is shown in this answer only.",
+        "description": "The receiver verifies with it. It is shown in this answer only.",
     }
 }
 WARNINGS_SCHEMA: Schema = {
@@ -191,7 +191,7 @@ INBOUND_EVENT_SCHEMA: Schema = {
     "received_at": TIME_SCHEMA,
     "processed_at": or_null(TIME_SCHEMA),
     "error": {**or_null(TEXT_SCHEMA), "description": "Why it failed."},
-    "note": {**or_null(TEXT_SCHEMA), "description": "What was done with it."},
+    "note": {**or_null(TEXT_SCHEMA), "description": "The action that was taken."},
     "comment_id": {**or_null(ID_SCHEMA), "description": "The comment that it created or is about."},
     "erased_at": ERASED_SCHEMA,
 }
