@@ -1,6 +1,5 @@
 """README and docs/ are true: what they name exists, what exists is named, and every link leads somewhere."""
 
-import importlib
 import json
 import re
 import shlex
@@ -17,7 +16,6 @@ from guestbook import settings
 from guestbook.lib.version import VERSION
 from guestbook.storage.models.webhook import EVENTS
 from scripts import reference_pages
-from tests.repo.test_imports import FLOORS
 from tests.support import documents
 from tests.support.documents import PAGES, README
 from tests.support.processes import ROOT
@@ -31,7 +29,6 @@ FOR_THE_TESTS = {
 }
 FOREIGN_OPTIONS = {"--pool"}  # Celery's
 BENCH_OPTIONS = {"--peers", "--processes", "--delay", "--hanging", "--rows", "--database"}
-LAYOUT = "explanation/layout"  # it names modules, which look like events
 KINDS = {"tutorial", "howto", "reference", "explanation"}
 CALL = re.compile(r"(?:\.venv/bin/|/path/to/guestbook/\.venv/bin/)?flask --app guestbook ([a-z].*)")
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -100,7 +97,7 @@ def test_they_name_every_setting_and_no_other() -> None:
 
 
 def test_they_name_every_event_and_no_other() -> None:
-    words = documents.code(documents.everything().replace(documents.read(LAYOUT), ""))
+    words = documents.code(documents.everything())
     assert {word for word in words if word in EVENTS or looks_like_an_event(word)} == set(EVENTS)
 
 
@@ -130,22 +127,6 @@ def test_every_option_in_the_prose_exists(page: Path) -> None:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
         elsewhere = FOREIGN_OPTIONS | (BENCH_OPTIONS if page.stem == "performance" else set())
         assert named <= known | elsewhere, text
-
-
-def test_every_module_that_the_layout_names_exists() -> None:
-    rooms = "|".join(name for floor in FLOORS for name in floor)
-    named = re.findall(rf"`((?:{rooms})\.[a-z_.]+)`", documents.read(LAYOUT))
-    assert named
-    for name in named:
-        thing, *path = name.split(".")
-        module = importlib.import_module(f"guestbook.{thing}.{path[0]}")
-        assert len(path) == 1 or hasattr(module, path[1]), name
-
-
-def test_the_picture_of_the_rooms_has_the_floors_that_the_imports_keep() -> None:
-    [picture, *_] = documents.blocks(documents.read(LAYOUT), "text")
-    drawn = [tuple(re.split(r" {3,}", line)[:-1]) for line in picture.splitlines()]
-    assert drawn == list(FLOORS)
 
 
 def test_the_version_is_this_one() -> None:
