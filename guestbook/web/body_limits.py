@@ -5,13 +5,13 @@ import io
 from flask import Flask, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-BODY_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
+DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
 BLUEPRINT_LIMIT_BYTES = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}  # where other programs send
 
 
 def init_app(app: Flask) -> None:
     """Limit the body of each request."""
-    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = DEFAULT_LIMIT_BYTES
     app.before_request(raise_limit)
     app.before_request(refuse_long_body)
 

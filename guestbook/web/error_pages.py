@@ -3,13 +3,7 @@
 from flask import Flask, Response, current_app, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import (
-    BadHost,
-    HTTPException,
-    InternalServerError,
-    SecurityError,
-    ServiceUnavailable,
-)
+from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, SecurityError, ServiceUnavailable
 
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault

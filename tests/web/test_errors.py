@@ -78,7 +78,9 @@ def test_what_only_begins_like_an_admin_page_leads_to_the_book(visitor: Visitor,
 
 
 def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
-    status, title = shown(visitor, "POST", "/comments", data={"message": "x" * body_limits.BODY_LIMIT_BYTES})
+    status, title = shown(
+        visitor, "POST", "/comments", data={"message": "x" * body_limits.DEFAULT_LIMIT_BYTES}
+    )
     assert (status, title) == (413, "That is too long")
     assert stored(app) == []
 
@@ -92,7 +94,7 @@ def test_the_longest_message_of_the_largest_characters_fits(app: Flask, visitor:
 def test_a_body_of_unknown_length_is_measured(visitor: Visitor, extra: int, status: int) -> None:
     response = visitor.client.post(
         "/comments",
-        input_stream=io.BytesIO(b"name=" + b"x" * (body_limits.BODY_LIMIT_BYTES - 5 + extra)),
+        input_stream=io.BytesIO(b"name=" + b"x" * (body_limits.DEFAULT_LIMIT_BYTES - 5 + extra)),
         content_type="application/x-www-form-urlencoded",
         environ_overrides={"wsgi.input_terminated": True},
     )

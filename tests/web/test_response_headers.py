@@ -60,7 +60,7 @@ def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
 
 def test_redirects_refusals_and_not_modified_have_them_too(app: Flask, visitor: Visitor) -> None:
     assert_guarded(visitor.sign().headers)
-    assert_guarded(visitor.client.post("/comments", data="x" * (body_limits.BODY_LIMIT_BYTES + 1)).headers)
+    assert_guarded(visitor.client.post("/comments", data="x" * (body_limits.DEFAULT_LIMIT_BYTES + 1)).headers)
     [comment_id] = add(app, ["Hello"])
     etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
     assert_guarded(visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag}).headers)

@@ -6,6 +6,7 @@ from flask import Response, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
+from guestbook.auth.login import TooManyTries
 from guestbook.lib.errors import Refused
 
 
@@ -20,9 +21,16 @@ def add(add_once: Callable[[], ResponseReturnValue], form: Callable[[Refused], s
     try:
         return add_once()
     except Refused as error:
-        return form(error), 422
+        return refused(error, form(error))
     except IntegrityError:
         return add_once()  # the second click of a double click: now it finds the row
+
+
+def refused(error: Refused, page: str) -> ResponseReturnValue:
+    """Answer with the page that shows what is wrong: 429 where waiting helps, else 422."""
+    if isinstance(error, TooManyTries):
+        return page, 429, {"Retry-After": str(error.seconds)}
+    return page, 422
 
 
 def download(content: bytes, name: str) -> Response:

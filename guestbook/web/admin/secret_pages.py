@@ -7,38 +7,33 @@ from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from guestbook.auth import login
-from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock
+from guestbook.lib.errors import Refused
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import access, signed_value
+from guestbook.web.admin import access, responses, signed_value
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
+SECRET_PAGE = "admin/secret.html"
 PURPOSE = "secret"  # of the sealed value
 ALREADY_ROTATED = "The secret was rotated already, so nothing was changed."
 
 
-def ask(model: type[Webhook] | type[Source], row_id: str, **shown: object) -> str:
-    """Ask for the password before the secret is shown."""
-    row = row_lookup.find(model, row_id)
-    return render_template("admin/secret.html", row=row, is_webhook=model is Webhook, **shown)
-
-
-def reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValue:
-    """Show the secret if the password is right.
+def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValue:
+    """Ask for the password, and show the secret in the answer to the right one.
 
     No redirect: nothing was changed that could happen twice, and the next page would have to show the secret
     without the password.
     """
-    row_lookup.find(model, row_id)  # before the attempt is counted
+    shown = {"row": row_lookup.find(model, row_id), "is_webhook": model is Webhook}
+    if request.method != "POST":
+        return render_template(SECRET_PAGE, **shown)
     try:
         password = request.form.get("password", "")
         login.confirm(password, address=access.client_address(), settings=current.settings())
-    except TooManyTries as error:
-        return ask(model, row_id, reason=str(error)), 429, {"Retry-After": str(error.seconds)}
-    except WrongPassword as error:
-        return ask(model, row_id, reason=str(error)), 422
-    return ask(model, row_id, may_see=True)
+    except Refused as error:
+        return responses.refused(error, render_template(SECRET_PAGE, **shown, reason=str(error)))
+    return render_template(SECRET_PAGE, **shown, may_see=True)
 
 
 def mark(row: Webhook | Source) -> str:

@@ -1,5 +1,6 @@
 """The OpenAPI document of the API; requests are checked against it."""
 
+import re
 from typing import Any
 
 from guestbook.lib.version import VERSION
@@ -104,14 +105,15 @@ def _operation(
 
 
 def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    """Add to each operation its tag, which is the first part of the path, and its scope."""
+    """Add the parameters of the path, and each operation's tag (the first part of the path) and scope."""
     noun = path.split("/")[1]
     tag = noun if noun in TAG_DESCRIPTIONS else "document"
-    completed = dict(item)
-    for method in item.keys() - {"parameters"}:
+    names = re.findall("{([a-z_]+)}", path)
+    completed: dict[str, Any] = {"parameters": [_in_path(name) for name in names]} if names else {}
+    for method, described in item.items():
         scope = {"token": [scopes.needed(path, method)]}
-        security = [scope if one else {} for one in item[method]["security"]]
-        completed[method] = {"tags": [tag], **item[method], "security": security}
+        security = [scope if one else {} for one in described["security"]]
+        completed[method] = {"tags": [tag], **described, "security": security}
     return completed
 
 
@@ -157,7 +159,6 @@ CALLS: dict[str, dict[str, Any]] = {
         ),
     },
     "/comments/{comment_id}": {
-        "parameters": [_in_path("comment_id")],
         "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=OPTIONAL_TOKEN),
         "patch": _operation(
             "updateComment",
@@ -179,7 +180,6 @@ CALLS: dict[str, dict[str, Any]] = {
         ),
     },
     "/webhooks/{webhook_id}": {
-        "parameters": [_in_path("webhook_id")],
         "get": _operation("getWebhook", "Show a webhook", {200: "Webhook"}, 404),
         "patch": _operation(
             "updateWebhook",
@@ -191,11 +191,9 @@ CALLS: dict[str, dict[str, Any]] = {
         "delete": _operation("deleteWebhook", "Delete a webhook with all its deliveries", {204: None}, 404),
     },
     "/webhooks/{webhook_id}/test": {
-        "parameters": [_in_path("webhook_id")],
         "post": _operation("testWebhook", "Send a ping with the next pass", {202: "Delivery"}, 404),
     },
     "/webhooks/{webhook_id}/rotate-secret": {
-        "parameters": [_in_path("webhook_id")],
         "post": _operation(
             "rotateWebhookSecret",
             "Rotate the secret; the old one also signs for some hours",
@@ -211,13 +209,11 @@ CALLS: dict[str, dict[str, Any]] = {
         )
     },
     "/deliveries/{delivery_id}": {
-        "parameters": [_in_path("delivery_id")],
         "get": _operation(
             "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}, 404
         ),
     },
     "/deliveries/{delivery_id}/redeliver": {
-        "parameters": [_in_path("delivery_id")],
         "post": _operation("redeliver", "Redeliver with the next pass", {202: "Delivery"}, 404, 409),
     },
     "/inbox": {
@@ -229,7 +225,6 @@ CALLS: dict[str, dict[str, Any]] = {
         )
     },
     "/inbox/{event_id}": {
-        "parameters": [_in_path("event_id")],
         "get": _operation(
             "getInboundEvent",
             "Show an inbound event with its payload and how it was verified",
@@ -238,13 +233,8 @@ CALLS: dict[str, dict[str, Any]] = {
         ),
     },
     "/inbox/{event_id}/reprocess": {
-        "parameters": [_in_path("event_id")],
         "post": _operation(
-            "reprocessInboundEvent",
-            "Reprocess with the next pass",
-            {202: "InboundEvent"},
-            404,
-            409,
+            "reprocessInboundEvent", "Reprocess with the next pass", {202: "InboundEvent"}, 404, 409
         ),
     },
 }

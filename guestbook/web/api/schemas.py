@@ -120,10 +120,7 @@ WEBHOOK_SCHEMA: Schema = {
     "name": TEXT_SCHEMA,
     "url": URL_SCHEMA,
     "format": TEXT_SCHEMA,
-    "template": {
-        **or_null(TEXT_SCHEMA),
-        "description": "Its template, for the format template.",
-    },
+    "template": {**or_null(TEXT_SCHEMA), "description": "Its template, for the format template."},
     "events": EVENTS_SCHEMA,
     "headers": {**HEADERS_SCHEMA, "description": "Its extra headers; their values are hidden."},
     "state": {**TEXT_SCHEMA, "description": "How it is doing, in words for people."},
@@ -228,10 +225,7 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
     "InboundEventInFull": answer(
         INBOUND_EVENT_SCHEMA
         | {
-            "headers": {
-                **HEADERS_SCHEMA,
-                "description": "The stored headers; secrets are hidden.",
-            },
+            "headers": {**HEADERS_SCHEMA, "description": "The stored headers; secrets are hidden."},
             "payload": {**TEXT_SCHEMA, "description": "The exact bytes received, in the encoding."},
             "encoding": one_of(*byte_text.ENCODINGS, description="Base64 if it is not UTF-8 text."),
             "verification": {

@@ -299,7 +299,7 @@ def test_errors_of_the_desk_are_kept_by_nobody_either(
 ) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     monkeypatch.setitem(app.view_functions, "admin.dashboard.index", lambda: str(1 / 0))
-    too_long = {"csrf_token": owner.key(), "old": "x" * body_limits.BODY_LIMIT_BYTES}
+    too_long = {"csrf_token": owner.key(), "old": "x" * body_limits.DEFAULT_LIMIT_BYTES}
     for visitor in (owner, Visitor(app)):
         assert guarded(visitor.get("/admin/nowhere")).status_code == 404
         assert guarded(visitor.open("POST", "/admin/login", data=too_long)).status_code == 413

@@ -178,12 +178,12 @@ def test_the_old_one_signs_until_the_overlap_is_over(
         assert f'<time datetime="{exact}"' in owner.get(url).text
         later((seconds - 60) / 2)
     later(61)
-    assert "The old one also signs" not in text(owner.page(PLACE + row_id))
+    assert "The old one also signs until" not in text(owner.page(PLACE + row_id))
 
 
 def test_without_an_overlap_the_old_one_signs_no_more(owner: Owner) -> None:
     row_id, _ = add(owner)
-    assert "The old one also signs" not in text(owner.page(rotate(owner, row_id, "0")))
+    assert "The old one also signs until" not in text(owner.page(rotate(owner, row_id, "0")))
 
 
 def test_an_overlap_of_a_day_is_offered_first(owner: Owner) -> None:
@@ -209,7 +209,7 @@ def test_the_second_click_of_two_does_not_end_the_secret_that_the_receiver_has(o
     owner.does(f"{PLACE}{row_id}/rotate", sent)
     new = stored(owner, row_id).secret
     page = owner.does(f"{PLACE}{row_id}/rotate", sent)
-    assert "The secret had been replaced before, so so nothing was changed." in text(page)
+    assert "The secret was rotated already, so nothing was changed." in text(page)
     assert new not in text(page)
     row: Webhook = stored(owner, row_id)
     assert (row.secret, row.previous_secret) == (new, old)

@@ -138,12 +138,9 @@ def _check_token(typed: dict[str, str]) -> None:
 
 def _refused(error: Refused, password_field: str, typed: dict[str, str] | None = None) -> ResponseReturnValue:
     """Show the page with the error; a wrong password is shown at its field."""
-    if isinstance(error, TooManyTries):
-        wait = {"Retry-After": str(error.seconds)}
-        return _page({password_field: str(error)}, typed), 429, wait
-    if isinstance(error, WrongPassword):
-        return _page({password_field: str(error)}, typed), 422
-    return _page(error.fields, typed), 422
+    is_password = isinstance(error, (TooManyTries, WrongPassword))
+    reasons = {password_field: str(error)} if is_password else error.fields
+    return responses.refused(error, _page(reasons, typed))
 
 
 def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
 from guestbook.auth import login
-from guestbook.auth.login import TooManyTries, WrongPassword
+from guestbook.lib.errors import Refused
 from guestbook.storage.database import writing
 from guestbook.web import current, error_pages
 from guestbook.web.admin import access, responses
@@ -40,10 +40,8 @@ def check() -> ResponseReturnValue:
             browser=access.user_agent(),
             settings=current.settings(),
         )
-    except TooManyTries as error:
-        return _form(str(error)), 429, {"Retry-After": str(error.seconds)}
-    except WrongPassword as error:
-        return _form(str(error)), 422
+    except Refused as error:
+        return responses.refused(error, _form(str(error)))
     _end_login()
     access.set_cookie(value)
     return redirect(_wanted(), 303)

@@ -23,7 +23,7 @@ pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
 DELIVERY_STATUSES = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
 LIVE_WINDOW = timedelta(minutes=1)  # the page refreshes itself when the result is due this soon
-CONFIRM_PAGE = "admin/redeliver.html"
+REDELIVER_PAGE = "admin/redeliver.html"
 
 
 @pages.get("/")
@@ -109,13 +109,13 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
 @pages.get("/redeliver")
 def confirm() -> ResponseReturnValue:
     """Say how many deliveries it would be, before anything happens."""
-    return requeue_pages.confirm(Delivery, delivery_filters.selection, CONFIRM_PAGE)
+    return requeue_pages.confirm(Delivery, delivery_filters.selection, REDELIVER_PAGE)
 
 
 @pages.post("/redeliver")
 def redeliver_many() -> ResponseReturnValue:
     """Make many deliveries due now."""
-    return requeue_pages.requeue_many(Delivery, delivery_filters.selection, CONFIRM_PAGE, _many_requeued)
+    return requeue_pages.requeue_many(Delivery, delivery_filters.selection, REDELIVER_PAGE, _many_requeued)
 
 
 def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:

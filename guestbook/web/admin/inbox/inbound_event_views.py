@@ -19,7 +19,7 @@ from guestbook.web.admin.inbox import event_filters
 pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 
 EVENT_STATUSES = [("new", "waiting"), ("processed", "processed"), ("failed", "failed")]
-CONFIRM_PAGE = "admin/reprocess.html"
+REPROCESS_PAGE = "admin/reprocess.html"
 
 
 @pages.get("/")
@@ -29,10 +29,7 @@ def index() -> ResponseReturnValue:
         event_filters.EVENT_FILTERS, event_filters.read, listing.inbound_events, listing.InboundEvents()
     )
     sources = {row.id: row for row in db.session.scalars(select(Source).order_by(Source.name, Source.id))}
-    choices = {
-        "status": EVENT_STATUSES,
-        "source": [(source.id, source.name) for source in sources.values()],
-    }
+    choices = {"status": EVENT_STATUSES, "source": [(source.id, source.name) for source in sources.values()]}
     page = render_template("admin/inbox.html", **shown, sources=sources, choices=choices)
     return page, 422 if shown["reasons"] else 200
 
@@ -76,13 +73,13 @@ def reprocess(event_id: str) -> ResponseReturnValue:
 @pages.get("/reprocess")
 def confirm() -> ResponseReturnValue:
     """Say how many events it would be, before anything happens."""
-    return requeue_pages.confirm(InboundEvent, event_filters.selection, CONFIRM_PAGE)
+    return requeue_pages.confirm(InboundEvent, event_filters.selection, REPROCESS_PAGE)
 
 
 @pages.post("/reprocess")
 def reprocess_many() -> ResponseReturnValue:
     """Make many events due now."""
-    return requeue_pages.requeue_many(InboundEvent, event_filters.selection, CONFIRM_PAGE, _many_requeued)
+    return requeue_pages.requeue_many(InboundEvent, event_filters.selection, REPROCESS_PAGE, _many_requeued)
 
 
 def _outlook(event: InboundEvent, source: Source, now: datetime) -> str:

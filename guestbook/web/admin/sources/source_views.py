@@ -17,11 +17,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses, row_actions, secret_pages
-from guestbook.web.admin.sources.source_form import (
-    ACTION_CHOICES,
-    PRESET_NAMES,
-    SourceForm,
-)
+from guestbook.web.admin.sources.source_form import ACTION_CHOICES, PRESET_NAMES, SourceForm
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
 
@@ -126,16 +122,10 @@ def rotate(source_id: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", source_id=source_id, shown=shown)
 
 
-@pages.get("/<source_id>/secret")
+@pages.route("/<source_id>/secret", methods=["GET", "POST"])
 def secret(source_id: str) -> ResponseReturnValue:
-    """Ask for the password before the secret is shown."""
-    return secret_pages.ask(Source, source_id)
-
-
-@pages.post("/<source_id>/secret")
-def reveal(source_id: str) -> ResponseReturnValue:
-    """Show the secret if the password is right."""
-    return secret_pages.reveal(Source, source_id)
+    """Ask for the password, then show the secret."""
+    return secret_pages.show(Source, source_id)
 
 
 @pages.get("/<source_id>/delete")

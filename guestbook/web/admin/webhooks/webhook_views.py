@@ -148,16 +148,10 @@ def rotate(webhook_id: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", webhook_id=webhook_id, shown=shown)
 
 
-@pages.get("/<webhook_id>/secret")
+@pages.route("/<webhook_id>/secret", methods=["GET", "POST"])
 def secret(webhook_id: str) -> ResponseReturnValue:
-    """Ask for the password before the secret is shown."""
-    return secret_pages.ask(Webhook, webhook_id)
-
-
-@pages.post("/<webhook_id>/secret")
-def reveal(webhook_id: str) -> ResponseReturnValue:
-    """Show the secret if the password is right."""
-    return secret_pages.reveal(Webhook, webhook_id)
+    """Ask for the password, then show the secret."""
+    return secret_pages.show(Webhook, webhook_id)
 
 
 @pages.get("/<webhook_id>/delete")
