@@ -15,7 +15,7 @@ from guestbook.background import retention
 from guestbook.lib import clock, cpu_affinity, file_lock, host_name, ids
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.tally import Tally
-from guestbook.queries import stats
+from guestbook.queries import outcomes
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
 from guestbook.storage import database, engine_setup, source_budget
@@ -54,7 +54,8 @@ def opened(
         running = RunningPass(until, stop)
         yield running
         if housekeeping and not stop.is_set() and may_prune(engine, previous):
-            stats.record_days(engine, settings, clock.now())  # counts rows that retention deletes next
+            # Before retention deletes the rows that it counts.
+            outcomes.record_days(engine, settings.keep_processed_days, clock.now())
             now = time.monotonic()  # a pass that stays to the end of its time prunes too
             retention.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
         source_budget.recount(engine)  # verified and deleted events have left room

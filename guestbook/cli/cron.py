@@ -18,7 +18,7 @@ from guestbook.inbound.counts import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
-from guestbook.queries import stats
+from guestbook.queries import outcomes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
 
@@ -50,7 +50,7 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 @app_command.run
 def prune() -> None:
     """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
-    stats.record_days(db.engine, app_command.settings(), clock.now())
+    outcomes.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
     removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + NO_LIMIT)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guestbook.queries.stats import Bar
+from guestbook.queries.outcomes import Bar
 from guestbook.web.admin.dashboard import chart
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

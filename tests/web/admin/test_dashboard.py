@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from guestbook.lib import clock, ids
-from guestbook.queries import health, listing, stats
+from guestbook.queries import health, listing, overview
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import PASSES
@@ -196,7 +196,7 @@ def test_more_webhooks_than_fit_lead_to_the_list(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used(app)
-    monkeypatch.setattr(stats, "SHOWN_WEBHOOKS", 1)
+    monkeypatch.setattr(overview, "SHOWN_WEBHOOKS", 1)
     with app.app_context():
         factories.delivery(factories.webhook())
     page = owner.page(URL)

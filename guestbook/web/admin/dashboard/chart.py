@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from guestbook.queries.stats import Bar
+from guestbook.queries.outcomes import Bar
 
 SEGMENTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the bottom up
 HEIGHT = 100.0  # of the scale's number; small segments may lift a bar slightly above it

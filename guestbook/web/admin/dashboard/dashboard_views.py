@@ -6,9 +6,10 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock
-from guestbook.queries import health, listing, stats, webhook_status
+from guestbook.queries import health, listing, webhook_status
+from guestbook.queries import overview as figures
 from guestbook.queries.health import Cron
-from guestbook.queries.stats import Overview
+from guestbook.queries.overview import Overview
 from guestbook.storage.database import db
 from guestbook.web import current
 from guestbook.web.admin.dashboard import chart
@@ -20,7 +21,7 @@ pages = Blueprint("dashboard", __name__)
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
     session, now = db.session(), clock.now()
-    overview, cron = stats.overview(session, now), health.cron(session, now)
+    overview, cron = figures.overview(session, now), health.cron(session, now)
     return render_template(
         "admin/dashboard.html",
         overview=overview,

@@ -1,7 +1,6 @@
-"""How the book is doing, in numbers: what waits, what failed, deliveries by hour and day, each webhook.
+"""Outcomes of deliveries by hour and day. Cron records each past day once, so that pages need not count it.
 
-Each number is a range of an index, so that it costs the same in a book of years. A day that is over is
-counted once, by cron, and kept.
+A count is a range of an index, so it takes the same time in a book of years.
 """
 
 from collections.abc import Sequence
@@ -9,18 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from statistics import median
 
 from sqlalchemy import (
-    ColumnElement,
     CompoundSelect,
     Connection,
     Engine,
     Integer,
-    Row,
     String,
     bindparam,
-    case,
     delete,
     func,
     insert,
@@ -29,24 +24,19 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
-from guestbook.queries import listing
-from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import Day, Delivery
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURS = 24  # bars of the last day; the last one is the hour that is not over yet
 DAYS = 30  # bars of the last month; the last one is today
-RECORDED_DAYS = 31  # finished days that are kept ready
-RECORD_AFTER = timedelta(days=5)  # with a day's retries; what waits longer waits for a disabled webhook
+RECORDED_DAYS = 31  # finished days that are recorded
+RECORD_AFTER = timedelta(days=5)  # with a day's retries; later ones wait for a disabled webhook
 KEEP_DAYS = timedelta(days=400)
-RATED_ATTEMPTS = 100  # of a webhook
-SHOWN_WEBHOOKS = 50  # that the first page shows
-LATEST_ROWS = 5  # comments and deliveries that it shows
 
 Span = tuple[datetime, datetime]  # from the first moment to before the second
 
@@ -64,58 +54,6 @@ class Bar:
     def total(self) -> int:
         """Return how many there were."""
         return self.processed + self.failed + self.new
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookActivity:
-    """How a webhook did in its last attempts, and what waits for it: at most COUNT_LIMIT and one."""
-
-    webhook: Webhook
-    attempts: int
-    successes: int
-    milliseconds: int | None  # the median; None without any attempt
-    waiting: int
-    due: int
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """The figures of the first admin page. Counts end at COUNT_LIMIT and one, which means more than that."""
-
-    hours: list[Bar]
-    days: list[Bar]
-    webhooks: list[WebhookActivity]  # the oldest first
-    has_more: bool  # webhooks than those
-    waiting: int
-    failed: int
-    held: int
-    comments: list[Comment]  # published, the newest first
-    given_up: list[tuple[Delivery, str]]  # the latest first, with the webhook's name
-    has_comments: bool  # of whatever status
-    has_sources: bool
-    came_in: int  # and waits for a pass
-    came_in_vain: int  # and failed
-
-
-def overview(session: Session, now: datetime) -> Overview:
-    """Return all of it."""
-    webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(SHOWN_WEBHOOKS + 1)).all()
-    by_hour = hours(session, now)
-    return Overview(
-        hours=by_hour,
-        days=days(session, now, by_hour),
-        webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
-        has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        waiting=listing.count_some(session, Delivery.status == "new", Delivery),
-        failed=listing.count_some(session, Delivery.status == "failed", Delivery),
-        held=listing.count_some(session, Comment.status == "held", Comment),
-        comments=_newest(session),
-        given_up=_given_up(session),
-        has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
-        has_sources=session.scalar(select(Source.id).limit(1)) is not None,
-        came_in=listing.count_some(session, InboundEvent.status == "new", InboundEvent),
-        came_in_vain=listing.count_some(session, InboundEvent.status == "failed", InboundEvent),
-    )
 
 
 def hours(session: Session, now: datetime) -> list[Bar]:
@@ -137,7 +75,7 @@ def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
     return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
 
 
-def record_days(engine: Engine, settings: Settings, now: datetime) -> None:
+def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None:
     """Keep the figures of days that are over, so that no page counts them again; forget those of long ago.
 
     A day is recorded once none of its deliveries waits, or after five days. A later redelivery changes no
@@ -150,11 +88,9 @@ def record_days(engine: Engine, settings: Settings, now: datetime) -> None:
         kept = set(connection.scalars(select(Day.day).where(Day.day >= _name(midnights[0]))))
         open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
         bars = _count(connection, [(midnight, midnight + DAY) for midnight in open_])
-    patience = min(
-        RECORD_AFTER, timedelta(days=settings.keep_processed_days)
-    )  # then retention takes its rows
+    record_after = min(RECORD_AFTER, timedelta(days=keep_processed_days))  # then retention takes its rows
     for bar in bars:
-        if not bar.new or now - (bar.since + DAY) >= patience:
+        if not bar.new or now - (bar.since + DAY) >= record_after:
             _keep(engine, bar)
     _forget(engine, _name(now - KEEP_DAYS))
 
@@ -211,39 +147,6 @@ def _counts(spans: int) -> CompoundSelect[int, str, int]:
             for status in QUEUE_STATUSES
         )
     )
-
-
-def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActivity:
-    mine = Delivery.webhook_id == webhook.id
-    waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
-    some = waiting.limit(listing.COUNT_LIMIT + 1).subquery()
-    row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
-    # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
-    last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))
-    times = [attempt.milliseconds for attempt in last]
-    successes = sum(attempt.error is None for attempt in last)
-    return WebhookActivity(webhook, len(last), successes, round(median(times)) if times else None, *row)
-
-
-def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[int, str | None]]:
-    """Return the last attempts among those made for the newest of these deliveries."""
-    newest = (
-        select(Delivery.id).where(condition).order_by(Delivery.id.desc()).limit(RATED_ATTEMPTS).subquery()
-    )
-    query = select(Attempt.milliseconds, Attempt.error).join(newest, Attempt.delivery_id == newest.c.id)
-    return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()
-
-
-def _newest(session: Session) -> list[Comment]:
-    query = select(Comment).where(Comment.status == "published").order_by(Comment.id.desc())
-    return list(session.scalars(query.limit(LATEST_ROWS)))
-
-
-def _given_up(session: Session) -> list[tuple[Delivery, str]]:
-    query = select(Delivery, Webhook.name).join(Webhook, Delivery.webhook_id == Webhook.id)
-    query = query.where(Delivery.status == "failed").options(defer(Delivery.payload))
-    rows = session.execute(query.order_by(Delivery.finished_at.desc()).limit(LATEST_ROWS))
-    return [(row[0], row[1]) for row in rows]
 
 
 def _sum(since: datetime, bars: Sequence[Bar]) -> Bar:
