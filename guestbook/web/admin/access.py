@@ -80,11 +80,6 @@ def clear_cookie() -> None:
     session.clear()
 
 
-def client_address() -> str | None:
-    """Return the address under which attempts at the password are counted."""
-    return request.remote_addr
-
-
 def user_agent() -> str:
     """Return the browser's name for itself."""
     return request.headers.get("User-Agent", "")

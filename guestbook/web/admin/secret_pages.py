@@ -11,7 +11,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import access, responses, signed_value
+from guestbook.web.admin import responses, signed_value
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 SECRET_PAGE = "admin/secret.html"
@@ -30,7 +30,7 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
         return render_template(SECRET_PAGE, **shown)
     try:
         password = request.form.get("password", "")
-        login.confirm(password, address=access.client_address(), settings=current.settings())
+        login.confirm(password, address=request.remote_addr, settings=current.settings())
     except Refused as error:
         return responses.refused(error, render_template(SECRET_PAGE, **shown, reason=str(error)))
     return render_template(SECRET_PAGE, **shown, may_see=True)

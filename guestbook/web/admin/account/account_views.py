@@ -90,7 +90,7 @@ def add_token() -> ResponseReturnValue:
     try:
         _check_token(typed)
         login.confirm(
-            request.form.get("confirm", ""), address=access.client_address(), settings=current.settings()
+            request.form.get("confirm", ""), address=request.remote_addr, settings=current.settings()
         )
         with writing() as session:
             token, value = api_tokens.add(session, **typed, token_id=known)
@@ -119,7 +119,7 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
     """Change the password; return the new cookie's value and a sentence about the tokens."""
     if password != again:
         raise Refused("The two passwords differ.", field="again")
-    known = login.confirm(old, address=access.client_address(), settings=current.settings())
+    known = login.confirm(old, address=request.remote_addr, settings=current.settings())
     with writing() as session:
         value = login.change_password(session, password, known=known, browser=access.user_agent())
         count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())

@@ -36,7 +36,7 @@ def check() -> ResponseReturnValue:
     try:
         value = login.log_in(
             request.form.get("password", ""),
-            address=access.client_address(),
+            address=request.remote_addr,
             browser=access.user_agent(),
             settings=current.settings(),
         )
