@@ -18,10 +18,8 @@ from guestbook.web.submission import TooManyComments
 
 pages = Blueprint("public", __name__)
 
-HONEYPOT_FIELD = (
-    "subject"  # the hidden field: a word that programs like to fill in and no browser knows by heart
-)
-ETAG_SECONDS = form_token.MAX_AGE_SECONDS / 4  # seconds that a browser may go on showing the form that it has
+HONEYPOT_FIELD = "subject"  # a hidden field: programs fill it in, browsers do not autofill it
+ETAG_SECONDS = form_token.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
 HELD = "waiting"  # in place of the id of a held comment
 EMPTY_DRAFT = Draft("", None, "", {})
 BOOK_CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."

@@ -112,7 +112,7 @@ COMMENT_SCHEMA: Schema = {
     },
     "reason": {
         **or_null(TEXT_SCHEMA),
-        "description": "Why it was held or taken for spam; with a token only.",
+        "description": "Why it was held or marked as spam; needs a token.",
     },
 }
 WEBHOOK_SCHEMA: Schema = {

@@ -196,7 +196,7 @@ def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask
     again = owner.open("POST", "/admin/account/tokens", data=form)
     assert again.status_code == 303
     page = owner.get(PAGE).text
-    assert "This token was added already" in page
+    assert "This token exists already" in page
     assert "gbk_" not in page
     assert names(app) == ["Backup"]
     other = fields(owner.page(PAGE)) | TOKEN | {"name": "Another"}

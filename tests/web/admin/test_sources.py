@@ -218,14 +218,14 @@ def test_a_change_that_is_wrong_changes_nothing(owner: Owner) -> None:
 # --- templates
 
 
-def test_every_ready_made_template_can_be_chosen_and_has_a_name(owner: Owner) -> None:
+def test_every_preset_can_be_chosen_and_has_a_name(owner: Owner) -> None:
     assert set(PRESET_NAMES) == set(PRESETS)
     options = owner.page(PLACE + "new").findall(".//select[@id='ready']/option")
     assert [option.attrib["value"] for option in options] == ["", *PRESETS]
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_ready_made_template_is_put_into_the_field_and_tried_over_a_sample(owner: Owner, name: str) -> None:
+def test_a_preset_is_put_into_the_field_and_tried_over_a_sample(owner: Owner, name: str) -> None:
     verify = name.partition("-")[0] if name != "plain" else "none"
     sent = form(
         owner, verify={"guestbook": "standard"}.get(verify, verify), action="comment", ready=name, fill="1"
@@ -283,7 +283,7 @@ def test_ones_own_template_is_not_replaced_unasked(owner: Owner) -> None:
     for place in (PLACE, PLACE + "preview"):
         answer = owner.post(place, form(owner, **mine))
         assert answer.status_code == 422
-        assert "You chose a ready-made template" in part(parse(answer), "template-reason")
+        assert "You chose a preset" in part(parse(answer), "template-reason")
     page = parse(owner.post(PLACE + "preview", form(owner, **mine, fill="1")))
     assert value(page, "template").strip() == PRESETS["github"].strip()
 

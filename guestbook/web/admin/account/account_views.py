@@ -99,7 +99,7 @@ def add_token() -> ResponseReturnValue:
         return _refused(error, "confirm", typed)
     except IntegrityError:
         return responses.done(
-            "This token was added already, and is shown only once. If you have not kept it, revoke it.",
+            "This token exists already, and was shown only once. If you did not keep it, revoke it.",
             ACCOUNT_PAGE,
         )
     return render_template("admin/token.html", name=name, value=value, scope=scope)

@@ -28,7 +28,7 @@ PRESET_NAMES = {
     "plain": "the fields name, website and message",
 }
 PRESET_AND_TEMPLATE = (
-    "You chose a ready-made template, and there is one of your own: press “Put it below”, or choose none."
+    "You chose a preset, but there is a template of yours too. Press “Use preset”, or choose no preset."
 )
 
 
