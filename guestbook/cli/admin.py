@@ -1,4 +1,4 @@
-"""The owner's password from the shell."""
+"""The commands for the owner's password."""
 
 import sys
 
@@ -11,7 +11,7 @@ from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 
-LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: one character too many, and what ends a line
+PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
 
 
 @click.group(cls=Group)
@@ -20,19 +20,19 @@ def admin() -> None:
 
 
 @admin.command("set-password")
-@click.option("--random", "make", is_flag=True, help="Make a password, and print it and nothing else.")
-@click.option("--once", is_flag=True, help="Do nothing when there is a password already.")
+@click.option("--random", "make", is_flag=True, help="Make a password and print only that.")
+@click.option("--once", is_flag=True, help="Do nothing if there is a password already.")
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
 @app_command.run
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the desk.
 
-    You are asked for it twice, or it is read from the first line of a pipe. All logins end. API tokens keep
-    working unless you revoke them: do so if somebody else may know the old password.
+    Type it twice when asked, or pipe it in as the first line. All logins end. API tokens keep working unless
+    you revoke them; do so if somebody else may know the old password.
     """
     if once and login.has_password(db.session()):
         return
-    password = login.random_password() if make else _asked()
+    password = login.random_password() if make else _read_password()
     with writing() as session:
         login.set_password(session, password)
         count = api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
@@ -40,10 +40,10 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
         click.echo(password)
     if not once:
         click.echo("The password is set. Everyone who was logged in must log in again.", err=make)
-        _say_tokens(count, revoke_tokens, make)
+        _print_tokens(count, revoke_tokens, make)
 
 
-def _say_tokens(count: int, revoked: bool, make: bool) -> None:
+def _print_tokens(count: int, revoked: bool, make: bool) -> None:
     some = text.counted(count, "API token")
     if revoked:
         click.echo(f"Revoked {some}.", err=make)
@@ -51,10 +51,10 @@ def _say_tokens(count: int, revoked: bool, make: bool) -> None:
         click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)
 
 
-def _asked() -> str:
+def _read_password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("New password", hide_input=True, confirmation_prompt="Once more"))
-    line = sys.stdin.buffer.readline(LINE_LIMIT)
+    line = sys.stdin.buffer.readline(PASSWORD_LINE_LIMIT)
     if not line:
-        raise Refused("No password came in. Run this on a terminal, pipe the password in, or say --random.")
-    return line.decode(errors="surrogateescape").rstrip("\r\n")  # what is no UTF-8 is refused in a sentence
+        raise Refused("No password came in. Run this on a terminal, pipe the password in, or add --random.")
+    return line.decode(errors="surrogateescape").rstrip("\r\n")  # login refuses anything that is not UTF-8

@@ -1,4 +1,4 @@
-"""The bins from the shell."""
+"""The commands for bins."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 
-LATEST = 20  # requests that are shown
-AS_BYTES = ("headers", "body", "encoding")  # shown as what they mean
+SHOWN_REQUESTS = 20
+DECODED_COLUMNS = ("headers", "body", "encoding")
 
 
 @click.group(cls=Group)
@@ -23,15 +23,15 @@ def bins() -> None:
 
 @bins.command()
 @click.argument("name", required=False)
-@click.option("--status", help="The status it answers, 200 by default.")
-@click.option("--body", help="The text it answers; none by default.")
-@click.option("--type", help=f"The content type of that: {', '.join(inbound_bins.ANSWER_TYPES)}.")
-@click.option("--delay", metavar="SECONDS", help="Wait so long before it answers, at most 5.")
-@click.option("--fail", metavar="TIMES", help="Answer so many requests with 500 first, then as it is set.")
+@click.option("--status", help="The status that it answers, 200 by default.")
+@click.option("--body", help="The text that it answers, none by default.")
+@click.option("--type", help=f"The content type of that text: {', '.join(inbound_bins.ANSWER_TYPES)}.")
+@click.option("--delay", metavar="SECONDS", help="How long it waits before it answers, at most 5.")
+@click.option("--fail", metavar="TIMES", help="How many requests it answers with 500 first.")
 @output.as_json
 @app_command.run
 def add(as_json: bool, **fields: Any) -> None:
-    """Make a bin and print its URL, which takes any request."""
+    """Add a bin and print its URL, which takes any request."""
     with writing() as session:
         facts = _document(inbound_bins.add(session, output.given(fields)))
     if as_json:
@@ -39,14 +39,14 @@ def add(as_json: bool, **fields: Any) -> None:
         return
     click.echo(f"Added bin {facts['id']}. Send something to it:")
     click.echo(facts["url"])
-    click.echo(f"See what came: {app_command.typed('bins show ' + facts['id'])}")
+    click.echo(f"See what arrived: {app_command.typed('bins show ' + facts['id'])}")
 
 
 @bins.command("list")
 @output.as_json
 @app_command.run
 def list_(as_json: bool) -> None:
-    """List the bins and how much they hold."""
+    """List the bins, with how many requests each holds."""
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
     counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
@@ -65,11 +65,11 @@ def list_(as_json: bool) -> None:
 @output.as_json
 @app_command.run
 def show_(id_: str, as_json: bool) -> None:
-    """Show one and its latest requests, the newest first."""
+    """Show a bin and its latest requests, newest first."""
     row = row_lookup.find(Bin, id_)
-    caught = inbound_bins.latest(db.session(), row.id, LATEST)
+    requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
     if as_json:
-        output.print_json({**_document(row), "requests": [_request(one) for one in caught]})
+        output.print_json({**_document(row), "requests": [_request(one) for one in requests]})
         return
     output.print_fields(_document(row))
     click.echo()
@@ -77,9 +77,9 @@ def show_(id_: str, as_json: bool) -> None:
         ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY"),
         [
             (one.received_at, one.method, _address(one), one.size, one.answered, _excerpt(one))
-            for one in caught
+            for one in requests
         ],
-        "Nothing has come yet.",
+        "No requests yet.",
     )
 
 
@@ -87,7 +87,7 @@ def show_(id_: str, as_json: bool) -> None:
 @row_lookup.id_argument
 @app_command.run
 def clear(id_: str) -> None:
-    """Remove what a bin has caught and keep the bin."""
+    """Delete the requests of a bin and keep the bin."""
     with writing() as session:
         row_id = row_lookup.find(Bin, id_).id
         count = inbound_bins.clear(session, row_id)
@@ -98,7 +98,7 @@ def clear(id_: str) -> None:
 @row_lookup.id_argument
 @app_command.run
 def delete(id_: str) -> None:
-    """Remove a bin and what it has caught; its URL is dead from then on."""
+    """Delete a bin and its requests. Its URL stops working."""
     with writing() as session:
         row = row_lookup.find(Bin, id_)
         row_id = row.id
@@ -111,8 +111,8 @@ def _document(row: Bin) -> dict[str, Any]:
 
 
 def _request(row: BinRequest) -> dict[str, Any]:
-    """Return a request as JSON: the headers as a list of pairs; the body as text, or base64 with its name."""
-    facts = output.document(row, leave_out=AS_BYTES)
+    """Return a request as JSON: headers as a list of pairs, the body as text or base64."""
+    facts = output.document(row, leave_out=DECODED_COLUMNS)
     return {**facts, "headers": row.pairs, "body": row.body, "encoding": row.encoding}
 
 

@@ -20,7 +20,7 @@ from guestbook.storage.models.comment import COMMENT_STATUSES
 
 
 def _or_standard_input(_context: object, _parameter: object, given: str | None) -> str | None:
-    """Read what is given as - before the command begins, which may be run again."""
+    """Read - from standard input. A callback does it, because the command may run more than once."""
     return sys.stdin.read() if given == "-" else given
 
 
@@ -29,11 +29,11 @@ several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 @click.group(cls=Group)
 def comments() -> None:
-    """List, publish, hold, answer and delete comments."""
+    """List comments, publish or hold them, reply, delete."""
 
 
 @comments.command("list")
-@click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those.")
+@click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
 @list_options.limit_option
 @output.as_json
@@ -64,7 +64,7 @@ def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> 
 @several
 @app_command.run
 def approve(ids: tuple[str, ...]) -> None:
-    """Publish comments that were held, or taken for spam by mistake."""
+    """Publish comments that were held or wrongly marked as spam."""
     _move(ids, "published", "Published")
 
 
@@ -72,7 +72,7 @@ def approve(ids: tuple[str, ...]) -> None:
 @several
 @app_command.run
 def hold(ids: tuple[str, ...]) -> None:
-    """Take comments off the page until you decide."""
+    """Hide comments until you decide."""
     _move(ids, "held", "Held")
 
 
@@ -88,7 +88,7 @@ def spam(ids: tuple[str, ...]) -> None:
 @several
 @app_command.run
 def trash(ids: tuple[str, ...]) -> None:
-    """Take comments out of the book; `restore` brings them back."""
+    """Move comments to the trash; `restore` brings them back."""
     _move(ids, "trash", "Threw away")
 
 
@@ -96,9 +96,9 @@ def trash(ids: tuple[str, ...]) -> None:
 @several
 @app_command.run
 def restore(ids: tuple[str, ...]) -> None:
-    """Bring comments back from the trash or the spam.
+    """Bring comments back from trash or spam.
 
-    They go onto the page again, or are held where they were suspicious.
+    They are published again, or held if they were suspicious.
     """
     _move(ids, None, "Restored")
 
@@ -106,20 +106,20 @@ def restore(ids: tuple[str, ...]) -> None:
 @comments.command()
 @click.argument("short_id", metavar="ID")
 @click.argument("text", required=False, callback=_or_standard_input)
-@click.option("--remove", is_flag=True, help="Take the answer away.")
+@click.option("--remove", is_flag=True, help="Remove the reply.")
 @app_command.run
 def reply(short_id: str, text: str | None, remove: bool) -> None:
-    """Answer a comment, in place of an earlier answer.
+    """Reply to a comment; a new reply replaces the old one.
 
-    It stands under the comment. A TEXT of - reads it from standard input.
+    The reply stands under the comment. With - as TEXT it is read from standard input.
     """
     message = text or ""
     if remove == bool(message.strip()):
-        raise click.UsageError("Give the text of the answer, or --remove to take it away.")
+        raise click.UsageError("Give the text of the reply, or --remove to remove it.")
     with writing() as session:
         for comment in _locked(session, [short_id]):
             book.reply(session, comment, message, app_command.settings())
-    click.echo("Removed the answer." if remove else "Answered.")
+    click.echo("Removed the reply." if remove else "Replied.")
 
 
 @comments.command()
@@ -128,14 +128,14 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good.
 
-    The webhooks that want `comment.deleted` are told.
+    Webhooks that want `comment.deleted` get it.
     """
     with writing() as session:
         found = _locked(session, ids)
         for comment in found:
             book.delete(session, comment, app_command.settings())
     engine_setup.clear_wal(db.engine)
-    _say("Deleted", found)
+    _print_count("Deleted", found)
 
 
 def _document(row: Comment) -> dict[str, Any]:
@@ -151,12 +151,12 @@ def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
                 book.move(session, comment, status, app_command.settings())
             else:
                 book.restore(session, comment, app_command.settings())
-    _say(did, found)
+    _print_count(did, found)
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
     return book.lock(session, [row_lookup.find(Comment, short_id).id for short_id in ids])
 
 
-def _say(did: str, found: list[Comment]) -> None:
+def _print_count(did: str, found: list[Comment]) -> None:
     click.echo(f"{did} {counted(len(found), 'comment')}.")

@@ -22,7 +22,8 @@ from guestbook.queries import outcomes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
 
-NO_LIMIT = 10**9  # seconds
+FOREVER = 10**9  # seconds
+FEWEST_FOR_A_BAR = 20  # deliveries
 log = logging.getLogger(__name__)
 
 
@@ -30,9 +31,9 @@ log = logging.getLogger(__name__)
 @pass_options
 @app_command.run
 def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
-    """Do all that is due: work through what came in, send webhooks, tidy up. Crontab runs this.
+    """Do everything that is due: process inbound events, send webhooks, prune. Put it in your crontab.
 
-    A second one beside a running one ends at once. Silence means that all is well.
+    If another cron is running, it ends at once. It prints nothing when all is well.
     """
     run(background_cron.Options(max_seconds, stay, concurrency))
 
@@ -41,22 +42,22 @@ def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
 @pass_options
 @app_command.run
 def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
-    """Send the deliveries that are due, and nothing else."""
+    """Send due deliveries and do nothing else."""
     run(background_cron.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False))
 
 
 @click.command()
-@terminal_log.verbose_option("Tell how much was removed.")
+@terminal_log.verbose_option("Print how much was removed.")
 @app_command.run
 def prune() -> None:
-    """Remove deliveries that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
+    """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
     outcomes.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
-    removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + NO_LIMIT)
+    removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 
 def run(options: background_cron.Options) -> None:
-    """Run a pass; on a terminal a bar shows how a long one gets on."""
+    """Run a pass; on a terminal a bar shows the progress of a long one."""
     watched = sys.stderr.isatty() and not terminal_log.is_verbose() and not options.stay
     with ExitStack() as stack:
         after_tick = _progress(stack) if watched else None
@@ -67,12 +68,12 @@ def run(options: background_cron.Options) -> None:
 
 
 def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
-    """Return what moves a bar on the terminal, or None where there is too little to do."""
+    """Return a function that moves a bar on the terminal, or None if there is too little to do."""
     open_now = select(Webhook.id).where(Webhook.disabled_at.is_(None))
     due = select(func.count()).where(Delivery.due_at <= clock.now(), Delivery.webhook_id.in_(open_now))
     length = db.session.scalar(due) or 0
     db.session.rollback()
-    if length < 20:
+    if length < FEWEST_FOR_A_BAR:
         return None
     bar: Any = click.progressbar(range(length), label="Sending", file=sys.stderr)
     stack.enter_context(bar)

@@ -17,7 +17,7 @@ from guestbook.storage.models.webhook import EVENTS
 
 @click.group(cls=Group)
 def deliveries() -> None:
-    """See what was sent, what waits and what failed, and send it again."""
+    """See which deliveries were sent, wait or failed, and redeliver them."""
 
 
 @deliveries.command("list")
@@ -49,7 +49,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
             )
             for row in rows
         ],
-        "There is no such delivery." if wanted != listing.Deliveries() else "No deliveries yet.",
+        "No such delivery." if wanted != listing.Deliveries() else "No deliveries yet.",
     )
 
 
@@ -58,7 +58,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
 @output.as_json
 @app_command.run
 def show_(id_: str, as_json: bool) -> None:
-    """Show one, with every attempt and answer."""
+    """Show a delivery with all its attempts and answers."""
     row = row_lookup.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
@@ -78,14 +78,14 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @deliveries.command()
-@requeue.options(requeue.DELIVERIES)
+@requeue.options(requeue.DELIVERY_KIND)
 @app_command.run
 def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 
     The next pass sends them, with the same id and payload. Give ids, or --failed.
     """
-    requeue.run(requeue.DELIVERIES, **options)
+    requeue.run(requeue.DELIVERY_KIND, **options)
 
 
 def _answer(row: Delivery) -> object:

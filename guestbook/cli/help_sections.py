@@ -1,12 +1,12 @@
-"""What --help shows: the commands in sections by what they are for, each with its whole first sentence."""
+"""--help shows the commands in sections, each with its whole first sentence."""
 
 from collections.abc import Mapping
 
 import click
 from flask.cli import FlaskGroup
 
-WIDTH = 78  # columns; click indents the whole by two more
-NO_LIMIT = 10_000  # characters of a sentence: click would cut it
+HELP_WIDTH = 78  # columns; click indents by two more
+SENTENCE_LIMIT = 10_000  # characters; click cuts sentences at 45
 SECTIONS = {
     "Every day": ("status", "serve", "cron"),
     "Webhooks that the book sends": ("webhooks", "deliveries", "deliver", "relay"),
@@ -17,10 +17,10 @@ SECTIONS = {
 
 
 class Group(click.Group):
-    """The commands of one noun; their sentences are not cut."""
+    """The commands of one noun, with uncut sentences."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write them as click does."""
+        """Write the list as click does."""
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         rows = [(name, sentence(command)) for name, command in commands.items() if command]
         with formatter.section("Commands"):
@@ -29,14 +29,14 @@ class Group(click.Group):
 
 def sentence(command: click.Command) -> str:
     """Return the first sentence of a command's help, with its full stop."""
-    text = command.get_short_help_str(NO_LIMIT)
+    text = command.get_short_help_str(SENTENCE_LIMIT)
     return text if text.endswith((".", "…")) else f"{text}."
 
 
 def show_in_sections(commands: Mapping[str, click.Command]) -> None:
     """Let `flask --help` show these commands in sections.
 
-    Flask's own list, in one piece and with cut sentences, keeps Flask's commands; ours stand below it.
+    Flask's own commands stay in its own list, which cuts sentences. Ours follow below it.
     """
     context = click.get_current_context(silent=True)
     top = context.find_root().command if context else None
@@ -48,7 +48,7 @@ def show_in_sections(commands: Mapping[str, click.Command]) -> None:
 
 
 def _section(title: str, commands: Mapping[str, click.Command]) -> str:
-    formatter = click.HelpFormatter(width=WIDTH)
+    formatter = click.HelpFormatter(width=HELP_WIDTH)
     widest = max(len(name) for name in commands)
     with formatter.section(title):
         rows = [(name.ljust(widest), sentence(commands[name])) for name in SECTIONS[title]]

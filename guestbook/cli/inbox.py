@@ -23,7 +23,7 @@ AS_RECEIVED = ("headers", "payload", "encoding")  # left out of a list
 
 @click.group(cls=Group)
 def inbox() -> None:
-    """See what others have sent and what became of it, and process it again."""
+    """See what sources have sent and what was done with it, and reprocess it."""
 
 
 @inbox.command()
@@ -32,12 +32,12 @@ def inbox() -> None:
     type=FiniteRange(0.1, 86400),
     default=50,
     show_default=True,
-    help="Start nothing new after so many seconds.",
+    help="Start nothing new after this many seconds.",
 )
-@terminal_log.verbose_option("Tell what happens to each event.")
+@terminal_log.verbose_option("Print what happens to each event.")
 @app_command.run
 def process(max_seconds: float) -> None:
-    """Work through what came in, and nothing else. Silence means that all is well."""
+    """Process due inbound events and do nothing else. It prints nothing when all is well."""
     commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False))
 
 
@@ -59,7 +59,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
         return
     names = {row.id: row.name for row in db.session.execute(select(Source.id, Source.name))}
     output.print_table(
-        ("ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "WHAT BECAME OF IT"),
+        ("ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "RESULT"),
         [
             (
                 row.id,
@@ -68,11 +68,11 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
                 row.event,
                 row.sender,
                 list_options.status(row),
-                _fate(row),
+                _result(row),
             )
             for row in rows
         ],
-        "There is no such event." if wanted != listing.InboundEvents() else "Nothing has come in yet.",
+        "No such event." if wanted != listing.InboundEvents() else "No inbound events yet.",
     )
 
 
@@ -81,7 +81,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
 @output.as_json
 @app_command.run
 def show_(id_: str, as_json: bool) -> None:
-    """Show one: what came, how it was verified, what became of it."""
+    """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_lookup.find(InboundEvent, id_)
     source, key = db.session.get_one(Source, row.source_id), app_command.settings().secret_key
     verdict = evaluate.verify(row, source, key)
@@ -96,17 +96,17 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @inbox.command()
-@requeue.options(requeue.INBOUND_EVENTS)
+@requeue.options(requeue.INBOUND_KIND)
 @app_command.run
 def reprocess(**options: Any) -> None:
     """Make inbound events due again.
 
     The next pass processes them with the settings that their source has then. Give ids, or --failed.
     """
-    requeue.run(requeue.INBOUND_EVENTS, **options)
+    requeue.run(requeue.INBOUND_KIND, **options)
 
 
-def _fate(row: InboundEvent) -> str:
+def _result(row: InboundEvent) -> str:
     return output.shorten(row.error or row.note or "", 60)
 
 
@@ -116,4 +116,4 @@ def _print_payload(row: InboundEvent) -> None:
     for line in view.text.splitlines():
         click.echo(printable(line))
     if not view.is_whole:
-        click.echo("… (all of it: --json)")
+        click.echo("… (--json shows all of it)")

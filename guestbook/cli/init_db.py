@@ -1,4 +1,4 @@
-"""Set a book up."""
+"""The command that sets up the database."""
 
 import click
 
@@ -10,7 +10,7 @@ from guestbook.storage.database import db
 @click.command("init-db")
 @app_command.run
 def init_db() -> None:
-    """Make the tables, and add the columns that an older book lacks. It is safe to run again."""
+    """Create the tables, and add columns that an older book lacks. It is safe to run again."""
     database.create_tables(db.engine)
     click.echo(f"The tables are ready in {db.engine.url.render_as_string(hide_password=True)}.")
     click.echo(f"The data folder is {app_command.settings().data_dir}.")

@@ -27,7 +27,7 @@ def queue_options(function: F) -> F:
         click.option("--text", help="Only those with this in the payload or the last answer."),
         click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {when}."),
         click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {when}."),
-        click.option("--status", type=click.Choice(QUEUE_STATUSES), help="Only those."),
+        click.option("--status", type=click.Choice(QUEUE_STATUSES), help="Only those with this status."),
     ):
         function = option(function)
     return function

@@ -1,4 +1,4 @@
-"""Move the book to another database from the shell."""
+"""The command that copies the book to another database."""
 
 import sys
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from guestbook.storage.copy import book_copy
 from guestbook.storage.copy.book_copy import CopiedTable, CopyReport, Step
 from guestbook.storage.copy.target import TargetAway
 
-SHOWN = 12  # letters of a checksum in the table
+CHECKSUM_LENGTH = 12  # characters of it in the table
 NEXT = """\
-Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers again. The data folder stays,
-for the secret_key in it goes with the book; on several hosts set the same GUESTBOOK_SECRET_KEY."""
+Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers again. Keep the data folder:
+the book needs the secret_key in it. If you have several hosts, set the same GUESTBOOK_SECRET_KEY on all."""
 
 
 def _url(context: click.Context, param: click.Parameter, value: str) -> str:
-    """Read the target's URL, from standard input where it is `-`."""
+    """Read the target's URL; `-` stands for standard input."""
     try:
         return database_url.parse(secrets.option(context, param, value) or "")
     except ValueError as error:
@@ -33,11 +33,11 @@ def _url(context: click.Context, param: click.Parameter, value: str) -> str:
 @output.as_json
 @app_command.run
 def migrate_to(url: str, as_json: bool) -> None:
-    """Copy the book to another database, and check it.
+    """Copy the book to another database, and check the copy.
 
-    URL is as for GUESTBOOK_DATABASE_URL; with - it is read from standard input, so that nobody sees its
-    password. The database must be empty, or hold an earlier copy of this book. Stop the web server, cron and
-    workers before. Whatever stops this, run it again: it copies what is missing.
+    Stop the web server, cron and workers first. URL is like GUESTBOOK_DATABASE_URL; with - it is read from
+    standard input, which hides its password. The database must be empty, or hold an earlier copy of this
+    book. If the command is interrupted, run it again: it copies only what is missing.
     """
     try:
         report = book_copy.run(app_command.settings(), url, progress=_progress, waiting=_waiting)
@@ -48,20 +48,20 @@ def migrate_to(url: str, as_json: bool) -> None:
         output.print_json(_document(report))
     else:
         _print(report)
-    _judge(report)
+    _refuse_bad_copy(report)
     if not as_json:
         rows = sum(one.book.rows for one in report.moved)
-        click.echo(f"\nThe copy in {report.place} is the book: {counted(rows, 'row')}, each compared.")
+        click.echo(f"\nThe copy in {report.place} is complete: {counted(rows, 'row')}, each compared.")
         click.echo(NEXT)
 
 
 def _waiting() -> None:
-    click.echo("A pass is at work; waiting for its end.", err=True)
+    click.echo("A pass is running; waiting for its end.", err=True)
 
 
 @contextmanager
 def _progress(label: str, rows: int) -> Iterator[Step]:
-    """Show a bar on a terminal."""
+    """Show a progress bar on a terminal."""
     if not rows or not sys.stderr.isatty():
         yield lambda _rows: None
         return
@@ -74,7 +74,14 @@ def _print(report: CopyReport) -> None:
     output.print_table(
         ("TABLE", "ROWS", "CHECKSUM", "COPIED", "THERE ALREADY", "REMOVED"),
         [
-            (one.table.name, one.book.rows, str(one.book)[:SHOWN], one.copied, _kept(one), one.removed)
+            (
+                one.table.name,
+                one.book.rows,
+                str(one.book)[:CHECKSUM_LENGTH],
+                one.copied,
+                _kept(one),
+                one.removed,
+            )
             for one in report.moved
         ],
         "",
@@ -104,14 +111,14 @@ def _kept(one: CopiedTable) -> int:
     return one.book.rows - one.copied
 
 
-def _judge(report: CopyReport) -> None:
-    """End with 1 when the copy is not the book."""
-    torn = [one.table.name for one in report.moved if not one.is_whole]
-    if torn:
-        raise click.ClickException(f"The copy differs from the book, in {', '.join(torn)}. Do not use it.")
+def _refuse_bad_copy(report: CopyReport) -> None:
+    """Exit with 1 if the copy differs from the book."""
+    wrong = [one.table.name for one in report.moved if not one.is_whole]
+    if wrong:
+        raise click.ClickException(f"The copy differs from the book in {', '.join(wrong)}. Do not use it.")
     written = [one.table.name for one in report.moved if not one.is_still]
     if written:
         raise click.ClickException(
-            f"The book was written to meanwhile, in {', '.join(written)}. "
+            f"The book has changed meanwhile in {', '.join(written)}. "
             "Stop the web server, cron and workers everywhere, and run this again: it copies what is new."
         )

@@ -1,4 +1,4 @@
-"""Hand what is due to RabbitMQ, where Celery's workers take it. For who outgrows one machine."""
+"""The command that hands due rows to Celery's workers through RabbitMQ."""
 
 import logging
 import sys
@@ -10,10 +10,10 @@ from guestbook.cli.option_types import FiniteRange
 from guestbook.lib.text import counted
 from guestbook.storage.database import db
 
-NO_BROKER = (
-    "GUESTBOOK_BROKER_URL is not set: it names the RabbitMQ, as in amqp://user:password@host:5672/vhost."
+BROKER_MISSING = (
+    "GUESTBOOK_BROKER_URL is not set. Set it to your RabbitMQ, as in amqp://user:password@host:5672/vhost."
 )
-NO_CELERY = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
+CELERY_MISSING = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
 log = logging.getLogger(__name__)
 
 
@@ -23,33 +23,33 @@ log = logging.getLogger(__name__)
     type=FiniteRange(0.1, 86400),
     default=50,
     show_default=True,
-    help="Publish nothing new after so many seconds.",
+    help="Publish nothing new after this many seconds.",
 )
-@click.option("--stay", is_flag=True, help="Wait for more until --max-seconds are over.")
-@click.option("--take-back", is_flag=True, help="Make due again what was published and not started.")
-@terminal_log.verbose_option("Tell what is published.")
+@click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
+@click.option("--take-back", is_flag=True, help="Make rows due again that were published but not started.")
+@terminal_log.verbose_option("Print what is published.")
 @app_command.run
 def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
-    """Give what is due to Celery's workers through RabbitMQ, and tidy up. Instead of cron.
+    """Hand due work to Celery's workers through RabbitMQ, and prune. Use it instead of cron.
 
-    A second one beside a running one ends at once. Silence means that all is well.
+    If another relay is running, it ends at once. It prints nothing when all is well.
     """
     try:
         from guestbook.background.celery import relay as the_relay
         from guestbook.background.celery.publisher import BrokerAway
     except ModuleNotFoundError:
-        raise click.ClickException(NO_CELERY) from None
+        raise click.ClickException(CELERY_MISSING) from None
     if take_back:
         count = the_relay.take_back(db.engine)
         click.echo(f"Took back {counted(count, 'row')}.")
         return
     settings = app_command.settings()
     if not settings.broker_url:
-        raise click.ClickException(NO_BROKER)
+        raise click.ClickException(BROKER_MISSING)
     try:
         done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay)
     except BrokerAway as error:
-        log.error("The broker cannot be used now: %s. What is due waits.", error)
+        log.error("The broker cannot be used now: %s. Everything due waits.", error)
         sys.exit(app_command.TRY_LATER)
     if done:
         cron.warn_of_deliveries(done)

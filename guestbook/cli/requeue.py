@@ -23,7 +23,7 @@ M = TypeVar("M", Delivery, InboundEvent)
 
 
 @dataclass(frozen=True)
-class Kind(Generic[M]):
+class RequeueKind(Generic[M]):
     """Deliveries or inbound events, and the words for them."""
 
     model: type[M]
@@ -35,7 +35,7 @@ class Kind(Generic[M]):
     all_failed: str  # completes "all that …"
     since: str
     busy: str  # completes "because a pass …"
-    held: str  # completes "The webhook X is disabled, and … waits"
+    held: str  # completes "The webhook X is disabled: … waits"
     erased: str
 
     @property
@@ -48,7 +48,7 @@ class Kind(Generic[M]):
         return text.counted(number, self.one, self.many)
 
 
-DELIVERIES = Kind(
+DELIVERY_KIND = RequeueKind(
     model=Delivery,
     owner=Webhook,
     filters=listing.Deliveries,
@@ -61,7 +61,7 @@ DELIVERIES = Kind(
     held="what is for it",
     erased="the comment was deleted for good, and its words with it",
 )
-INBOUND_EVENTS = Kind(
+INBOUND_KIND = RequeueKind(
     model=InboundEvent,
     owner=Source,
     filters=listing.InboundEvents,
@@ -70,13 +70,13 @@ INBOUND_EVENTS = Kind(
     many="inbound events",
     all_failed="failed",
     since="received",
-    busy="works on it now",
+    busy="is processing it now",
     held="what it sent",
     erased="the comment was deleted for good, and what was sent for it too",
 )
 
 
-def options(kind: Kind[M]) -> Callable[[F], F]:
+def options(kind: RequeueKind[M]) -> Callable[[F], F]:
     """Return a decorator that adds the options of redeliver or reprocess."""
     since = f"With --failed: only those {kind.since} since then (2026-01-31, 6h, 2d)."
     owner = f"With --failed: only those of one {kind.owner_name}."
@@ -96,7 +96,7 @@ def options(kind: Kind[M]) -> Callable[[F], F]:
 
 
 def run(
-    kind: Kind[M],
+    kind: RequeueKind[M],
     ids: tuple[str, ...],
     failed: bool,
     owner: str | None,
@@ -123,13 +123,13 @@ def run(
     _print_exceptions(kind, groups)
 
 
-def _refuse_if_all_erased(kind: Kind[M], groups: Sequence[RequeueGroup]) -> None:
+def _refuse_if_all_erased(kind: RequeueKind[M], groups: Sequence[RequeueGroup]) -> None:
     erased = sum(group.erased for group in groups)
     if erased and erased == sum(group.count + group.leased + group.erased for group in groups):
         raise Refused(f"This cannot be done: {kind.erased}.")
 
 
-def _print_exceptions(kind: Kind[M], groups: Sequence[RequeueGroup]) -> None:
+def _print_exceptions(kind: RequeueKind[M], groups: Sequence[RequeueGroup]) -> None:
     if busy := sum(group.leased for group in groups):
         click.echo(f"Left alone, because a pass {kind.busy}: {kind.counted(busy)}.")
     if erased := sum(group.erased for group in groups):

@@ -1,14 +1,14 @@
-"""Secrets from standard input: other users of a host see what stands after a command."""
+"""Read secrets from standard input. Other users of the host can see a command's arguments."""
 
 import sys
 from collections.abc import Sequence
 
 import click
 
-STDIN = "-"  # what an option says for "from standard input"
-LINE_LIMIT = 4096  # bytes; no secret is as long
-LINES_LIMIT = 20
-NOTHING = "Nothing came in on standard input."
+STDIN = "-"
+SECRET_LINE_LIMIT = 4096  # bytes
+MOST_LINES = 20
+EMPTY_INPUT = "Standard input is empty."
 
 
 def option(_context: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -17,9 +17,9 @@ def option(_context: click.Context, param: click.Parameter, value: str | None) -
 
 
 def headers(_context: click.Context, _param: click.Parameter, lines: Sequence[str]) -> tuple[str, ...]:
-    """Read headers: `NAME: -` has its value on standard input, and a mere `-` stands for all lines there.
+    """Read headers. `NAME: -` takes its value from standard input, and `-` alone takes all lines there.
 
-    The callback of an option that may be repeated; of several such values each has a line, in their order.
+    The callback of an option that may be repeated. Several such values take a line each, in their order.
     """
     read: list[str] = []
     for line in lines:
@@ -34,27 +34,29 @@ def headers(_context: click.Context, _param: click.Parameter, lines: Sequence[st
 
 
 def _line(prompt: str) -> str:
-    """Return the next line of standard input; a terminal is asked, and shows nothing."""
+    """Return the next line of standard input; a terminal prompts for it and shows nothing."""
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True))
-    line = _decoded(sys.stdin.buffer.readline(LINE_LIMIT + 1))
+    line = _decoded(sys.stdin.buffer.readline(SECRET_LINE_LIMIT + 1))
     if not line:
-        raise click.ClickException(NOTHING)
+        raise click.ClickException(EMPTY_INPUT)
     return line
 
 
 def _lines() -> list[str]:
-    """Return all lines of standard input that say something."""
-    lines = [line for line in map(_decoded, sys.stdin.buffer.readlines(LINES_LIMIT * LINE_LIMIT)) if line]
+    """Return all lines of standard input that are not empty."""
+    lines = [
+        line for line in map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT)) if line
+    ]
     if not lines:
-        raise click.ClickException(NOTHING)
+        raise click.ClickException(EMPTY_INPUT)
     return lines
 
 
 def _decoded(line: bytes) -> str:
-    if len(line) > LINE_LIMIT:
-        raise click.ClickException(f"A line on standard input is longer than {LINE_LIMIT:,} bytes.")
+    if len(line) > SECRET_LINE_LIMIT:
+        raise click.ClickException(f"A line on standard input is longer than {SECRET_LINE_LIMIT:,} bytes.")
     try:
         return line.decode().strip()
     except UnicodeDecodeError:
-        raise click.ClickException("What came in on standard input is not UTF-8.") from None
+        raise click.ClickException("Standard input is not UTF-8.") from None

@@ -1,4 +1,4 @@
-"""The web server from the shell."""
+"""The command that runs the web server."""
 
 import logging
 
@@ -8,9 +8,9 @@ from flask import current_app
 from guestbook.cli import app_command
 from guestbook.lib.text import printable
 
-THREADS = 8
-NOT_THERE = "It cannot listen on {}: {}."
-NO_PLACE = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
+DEFAULT_THREADS = 8
+CANNOT_LISTEN = "Cannot listen on {}: {}."
+BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
 
 
 @click.command()
@@ -24,16 +24,21 @@ NO_PLACE = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/p
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    default=THREADS,
+    default=DEFAULT_THREADS,
     show_default=True,
-    help="Requests that are worked on at once.",
+    help="How many requests it handles at once.",
 )
-@click.option("--url-prefix", default="", metavar="PATH", help="The path below which the book is shown.")
+@click.option(
+    "--url-prefix",
+    default="",
+    metavar="PATH",
+    help="The path of the book's address, if it is not at the top of the site.",
+)
 @app_command.run
 def serve(listen: str, threads: int, url_prefix: str) -> None:
-    """Serve the book, for your web server's proxy.
+    """Serve the book behind your web server's proxy.
 
-    Slow clients and half-open connections cannot use it up.
+    Slow clients and half-open connections cannot block it.
     """
     from guestbook.lib import http_server  # here: waitress would make each start of cron slower
 
@@ -43,8 +48,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     try:
         serving, where = http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
     except OSError as error:
-        raise click.ClickException(NOT_THERE.format(printable(listen), error.strerror or error)) from None
+        raise click.ClickException(CANNOT_LISTEN.format(printable(listen), error.strerror or error)) from None
     except ValueError:
-        raise click.ClickException(NO_PLACE) from None
+        raise click.ClickException(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
     serving.run()

@@ -1,4 +1,4 @@
-"""The sources from the shell: who sends webhooks to us."""
+"""The commands for sources, which send webhooks to us."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import app_command, output, row_lookup, secrets, webhooks_and_sources
+from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
 from guestbook.cli.help_sections import Group
 from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
@@ -20,33 +20,33 @@ from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
 F = TypeVar("F", bound=Callable[..., Any])
-IS_GOOD = "is good"  # what an old secret is for a while
+IS_ACCEPTED = "is accepted"  # an old secret, for a while
 
-verify_help = "How its sender is verified."
+verify_help = "How its webhooks are verified."
 secret_option = click.option(
     "--secret",
     callback=secrets.option,
-    help="The secret that the sender shows, or - to read it from standard input; without, one is made.",
+    help="The secret that the sender shows, or - to read it from standard input. By default a new one.",
 )
 header_option = click.option(
-    "--header", metavar="NAME", help=f"Which header brings the token, {TOKEN_HEADER} by default."
+    "--header", metavar="NAME", help=f"The header with the token, {TOKEN_HEADER} by default."
 )
 action_option = click.option(
     "--action",
     type=click.Choice(ACTIONS),
-    help="What to do with what comes: log keeps it, comment signs the book, forward tells our webhooks.",
+    help="What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
 )
 template_option = click.option(
     "--template",
     metavar="TEXT",
-    help=f"A Jinja template that makes the comment, or the name of a ready one: {', '.join(PRESETS)}.",
+    help=f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}.",
 )
 budget_option = click.option(
     "--budget",
     "budget_mb",
     type=click.IntRange(source_fields.LEAST_MB, source_fields.MOST_MB),
     metavar="MB",
-    help=f"Megabytes that its unproven events may take, {BUDGET_MB} by default.",
+    help=f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
 )
 
 
@@ -86,7 +86,7 @@ def _new_name(context: click.Context, _param: click.Parameter, value: bool | Non
 
 @click.group(cls=Group)
 def sources() -> None:
-    """Manage the sources: services that send webhooks to the book."""
+    """Manage sources: services that send webhooks to the book."""
 
 
 @sources.command()
@@ -97,20 +97,22 @@ def sources() -> None:
 @action_option
 @template_option
 @budget_option
-@notify_option("--notify-webhooks", "--relay", "Let our webhooks know about the comments it makes.")
+@notify_option(
+    "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
+)
 @output.as_json
 @app_command.run
 def add(as_json: bool, **fields: Any) -> None:
-    """Add a sender and print the URL to give away, and the secret."""
+    """Add a source and print its URL and its secret."""
     with writing() as session:
         facts = _document(inbound_sources.add(session, output.given(fields)))
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"Added source {facts['id']}. Let it send to this URL:")
+    click.echo(f"Added source {facts['id']}. It must send to this URL:")
     click.echo(facts["url"])
-    _say_secret(facts)
-    click.echo(f"See what came: {app_command.typed('inbox list')}")
+    _print_secret(facts)
+    click.echo(f"See what arrived: {app_command.typed('inbox list')}")
 
 
 @sources.command("list")
@@ -121,7 +123,7 @@ def list_(as_json: bool) -> None:
     rows = source_status.all_of(db.session())
     failed = listing.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        output.print_json([_document(row.source, leave_out=webhooks_and_sources.SECRETS) for row in rows])
+        output.print_json([_document(row.source, leave_out=secret_rotation.SECRET_COLUMNS) for row in rows])
         return
     length = output.id_length([row.source.id for row in rows])
     output.print_table(
@@ -136,7 +138,7 @@ def list_(as_json: bool) -> None:
         f"No sources yet. Add one: {app_command.typed('sources add NAME --verify github')}",
         cut=("NAME",),
     )
-    webhooks_and_sources.say_cut(failed)
+    row_counts.print_limit(failed)
 
 
 @sources.command("show")
@@ -144,19 +146,19 @@ def list_(as_json: bool) -> None:
 @output.as_json
 @app_command.run
 def show_(id_: str, as_json: bool) -> None:
-    """Show one: its URL, its secret and what has come."""
+    """Show a source with its URL and secret, and count its events."""
     row = row_lookup.find(Source, id_)
     if as_json:
         output.print_json(_document(row))
         return
     state = source_status.of(db.session(), row).sentence
-    counts = webhooks_and_sources.by_status(InboundEvent, InboundEvent.source_id == row.id)
+    counts = row_counts.by_status(InboundEvent, InboundEvent.source_id == row.id)
     output.print_fields({**_document(row), "state": state, "events": counts})
 
 
 @sources.command()
 @row_lookup.id_argument
-@click.option("--name", help="What you call it.")
+@click.option("--name", help="The name you give it.")
 @click.option("--verify", type=click.Choice(VERIFY), help=verify_help)
 @secret_option
 @header_option
@@ -166,11 +168,11 @@ def show_(id_: str, as_json: bool) -> None:
 @notify_option(
     "--notify-webhooks/--no-notify-webhooks",
     "--relay/--no-relay",
-    "Whether our webhooks get to know about the comments it makes.",
+    "Whether our webhooks get to know about comments from this source.",
 )
 @app_command.run
 def update(id_: str, **fields: Any) -> None:
-    """Change a source; what is not named stays."""
+    """Change the named settings of a source."""
     wanted = output.given(fields)
     if not wanted:
         raise click.UsageError(f"Say what to change: see {app_command.typed('sources update --help')}")
@@ -181,14 +183,14 @@ def update(id_: str, **fields: Any) -> None:
         facts = _document(row)
     click.echo(f"Updated source {facts['id']}.")
     if facts["secret"] != before:
-        _say_secret(facts)
+        _print_secret(facts)
 
 
 @sources.command()
 @row_lookup.id_argument
 @app_command.run
 def enable(id_: str) -> None:
-    """Work through what it sends again, and through what waits."""
+    """Process its events again, also those that wait."""
     with writing():
         row = row_lookup.find(Source, id_)
         row.enable()
@@ -199,7 +201,7 @@ def enable(id_: str) -> None:
 @row_lookup.id_argument
 @app_command.run
 def disable(id_: str) -> None:
-    """Store what it sends and do nothing with it."""
+    """Only store its events and do nothing with them."""
     with writing():
         row = row_lookup.find(Source, id_)
         row.disable(clock.now())
@@ -209,13 +211,13 @@ def disable(id_: str) -> None:
 @sources.command("rotate-secret")
 @row_lookup.id_argument
 @secret_option
-@webhooks_and_sources.overlap_option(IS_GOOD)
+@secret_rotation.overlap_option(IS_ACCEPTED)
 @output.as_json
 @app_command.run
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
-    """Take a new secret and print it.
+    """Set a new secret and print it.
 
-    For a while both the old and the new one are good, so that nothing is refused.
+    For a while both secrets are accepted, so that nothing is refused.
     """
     with writing() as session:
         row = row_lookup.find(Source, id_)
@@ -224,16 +226,16 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     if as_json:
         output.print_json(facts)
         return
-    webhooks_and_sources.print_new_secret(facts, overlap_hours, IS_GOOD)
+    secret_rotation.print_new_secret(facts, overlap_hours, IS_ACCEPTED)
 
 
 @sources.command()
 @row_lookup.id_argument
 @app_command.run
 def delete(id_: str) -> None:
-    """Remove a source and all that it has sent.
+    """Delete a source and its events.
 
-    The comments that came of it stay. To keep the rest too, disable it instead.
+    Comments from the source stay. To keep the events too, disable it instead.
     """
     row_id = row_lookup.find(Source, id_).id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
@@ -241,13 +243,13 @@ def delete(id_: str) -> None:
     click.echo(f"Deleted source {row_id} and {counted(count, 'event')}.")
 
 
-def _say_secret(facts: dict[str, Any]) -> None:
+def _print_secret(facts: dict[str, Any]) -> None:
     if facts["verify"] == "token":
         click.echo(f"It must send this in the header {facts['header']}: {facts['secret']}")
     elif facts["secret"]:
         click.echo(f"It must sign with this secret: {facts['secret']}")
     else:
-        click.echo("It has no secret: whoever knows the URL may send.")
+        click.echo("It has no secret: anybody who knows the URL can send.")
 
 
 def _document(row: Source, **how: Any) -> dict[str, Any]:

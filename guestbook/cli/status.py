@@ -1,4 +1,4 @@
-"""How the book is doing, in plain words."""
+"""The command that says how the book is doing."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -21,7 +21,7 @@ from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Sour
 @output.as_json
 @app_command.run
 def status(as_json: bool) -> None:
-    """Say whether cron comes, what waits and what failed. Counting ends at 10,000, and with --json never."""
+    """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
     health.require_columns(db.session())
     why_not = writable.why_not(db.engine)
     facts = _facts(clock.now(), can_write=why_not is None, to_the_end=as_json)
@@ -30,7 +30,7 @@ def status(as_json: bool) -> None:
         return
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
-        click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent either.")
+        click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.")
     cron = health.cron(db.session(), clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
@@ -61,7 +61,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
 
 
 def _counts(model: type[listing.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
-    """Count by status; not to the end it goes to `browse.COUNT` and one, for all may take seconds."""
+    """Count by status; stop after `listing.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
         some = {name: listing.count_some(db.session(), model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}

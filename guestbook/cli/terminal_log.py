@@ -1,4 +1,4 @@
-"""What a command shows of the log: warnings on stderr, and with -v what it does, on stdout."""
+"""A command shows warnings of the log on stderr, and with -v what it does on stdout."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def verbose_option(help_text: str) -> Callable[[F], F]:
-    """Return the -v of a command; the command itself only logs."""
+    """Return the -v of a command. The command does not read it: it only logs."""
     return click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_note_verbose, help=help_text
     )
@@ -28,7 +28,7 @@ def _note_verbose(context: click.Context, _param: click.Parameter, value: bool) 
 
 
 def is_verbose() -> bool:
-    """Whether the command that runs now was given -v."""
+    """Whether the running command has -v."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(VERBOSE))
 
@@ -72,6 +72,6 @@ class _Handler(logging.Handler):
 
 
 def _discard(stream: TextIO) -> None:
-    """Lead what is still to be written, and what Python flushes at its end, to nowhere."""
+    """Discard the rest of the output, and what Python flushes at its end."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""The tokens of the API from the shell."""
+"""The commands for API tokens."""
 
 import click
 
@@ -12,7 +12,7 @@ from guestbook.storage.models.admin_access import SCOPES
 
 @click.group(cls=Group)
 def tokens() -> None:
-    """Manage the tokens that programs need for the API."""
+    """Manage the tokens with which programs use the API."""
 
 
 @tokens.command()
@@ -22,15 +22,17 @@ def tokens() -> None:
     type=click.Choice(SCOPES),
     default="manage",
     show_default=True,
-    help="What it may do: read everything, moderate comments too, or manage all.",
+    help="What it may do: read everything, also moderate comments, or manage everything.",
 )
-@click.option("--expires", metavar="WHEN", help="When it ends, such as 90d or 2027-01-31; by default never.")
+@click.option(
+    "--expires", metavar="WHEN", help="When it expires, such as 90d or 2027-01-31; by default never."
+)
 @output.as_json
 @app_command.run
 def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
-    """Add a token for a program, and print it.
+    """Add a token for a program and print it.
 
-    NAME is for you, so that you know later which one to revoke.
+    NAME helps you to know later which one to revoke.
     """
     with writing() as session:
         token, value = keys.add(session, name, scope=scope, expires=expires)
@@ -38,7 +40,7 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"Added token {facts['id']}. This is shown only now, so keep it well:")
+    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.")
     click.echo(value)
 
 
@@ -46,7 +48,7 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
 @output.as_json
 @app_command.run
 def list_(as_json: bool) -> None:
-    """List the tokens, what each may do and when it was last used. Their values are not shown."""
+    """List the tokens, what each may do and when it was last used. The list never shows their values."""
     rows = keys.all_of(db.session())
     if as_json:
         output.print_json([output.document(row, leave_out=("hash",)) for row in rows])
@@ -65,7 +67,7 @@ def list_(as_json: bool) -> None:
 @row_lookup.id_argument
 @app_command.run
 def revoke(id_: str) -> None:
-    """Revoke a token: what it opened is closed at once."""
+    """Revoke a token. It stops working at once."""
     with writing() as session:
         token = row_lookup.find(Token, id_)
         row_id = token.id

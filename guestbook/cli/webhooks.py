@@ -1,11 +1,11 @@
-"""The webhooks from the shell."""
+"""The commands for webhooks."""
 
 from datetime import timedelta
 from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_lookup, secrets, webhooks_and_sources
+from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
 from guestbook.cli.help_sections import Group
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -16,7 +16,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 
-IS_GOOD = "signs"  # what an old secret does for a while
+ALSO_SIGNS = "signs"  # an old secret, for a while
 
 event_option = click.option(
     "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
@@ -33,31 +33,30 @@ format_option = click.option(
     "--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."
 )
 template_option = click.option(
-    "--template", metavar="TEXT", help="A Jinja template that gives the body, which must be JSON."
+    "--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."
 )
 
 
 @click.group(cls=Group)
 def webhooks() -> None:
-    """Manage the webhooks: URLs that get the book's events."""
+    """Manage webhooks: URLs that get the book's events."""
 
 
 @webhooks.command()
 @click.argument("url", callback=secrets.option)
-@click.option("--name", help="What you call it; by default the URL's host.")
+@click.option("--name", help="The name you give it, by default the URL's host.")
 @format_option
 @template_option
 @event_option
 @header_option
-@click.option("--disabled", is_flag=True, help="Do not send yet; deliveries wait until it is enabled.")
+@click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
 @output.as_json
 @app_command.run
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
-    A URL of - is read from standard input: the URL of a chat service works like a password.
-    It gets comment.created, unless --event names others. A known chat service gets its own format, any other
-    URL json; --format chooses another.
+    With - the URL is read from standard input: the URL of a chat service works like a password. The webhook
+    gets comment.created unless you name other events. Its format is that of a known chat service, or json.
     """
     with writing() as session:
         webhook = outbound_webhooks.add(
@@ -70,10 +69,10 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         return
     click.echo(f"Added webhook {facts['id']} for {facts['events']}.")
     if not fields["format_name"] and facts["format"] not in ("json", "template"):
-        click.echo(f"Its format is {facts['format']}, as its URL suggests; --format would name another.")
+        click.echo(f"Its format is {facts['format']}, as its URL suggests; --format chooses another.")
     if facts["url"] != fields["url"]:
         click.echo(f"It is sent to {facts['url']}")
-    click.echo(f"Its secret, which the receiver needs to verify: {facts['secret']}")
+    click.echo(f"Its secret, with which the receiver verifies: {facts['secret']}")
     click.echo(f"Try it: {app_command.typed('webhooks test ' + facts['id'])}")
 
 
@@ -81,11 +80,11 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
 @output.as_json
 @app_command.run
 def list_(as_json: bool) -> None:
-    """List the webhooks, how they are doing, what waits for them and what was given up in seven days."""
+    """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
         output.print_json(
-            [output.document(row.webhook, leave_out=webhooks_and_sources.SECRETS) for row in rows]
+            [output.document(row.webhook, leave_out=secret_rotation.SECRET_COLUMNS) for row in rows]
         )
         return
     failed = listing.failed_lately(db.session(), Delivery, clock.now())
@@ -98,7 +97,7 @@ def list_(as_json: bool) -> None:
                     row.webhook.id[:length],
                     row.webhook.name,
                     row.word,
-                    webhooks_and_sources.many(row.waiting),
+                    row_counts.up_to_limit(row.waiting),
                 ),
                 *(failed.counts.get(row.webhook.id, 0), row.webhook.events, row.webhook.url),
             )
@@ -107,7 +106,7 @@ def list_(as_json: bool) -> None:
         f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
         cut=("NAME", "EVENTS", "URL"),
     )
-    webhooks_and_sources.say_cut(failed)
+    row_counts.print_limit(failed)
 
 
 @webhooks.command("show")
@@ -115,32 +114,34 @@ def list_(as_json: bool) -> None:
 @output.as_json
 @app_command.run
 def show_(id_: str, as_json: bool) -> None:
-    """Show one, its secret and what waits for it."""
+    """Show a webhook with its secret, and count its deliveries."""
     row = row_lookup.find(Webhook, id_)
     if as_json:
         output.print_json(_facts(row))
         return
     shown = {**_facts(row), "state": webhook_status.in_short(row, clock.now())}
     output.print_fields(
-        {**shown, "deliveries": webhooks_and_sources.by_status(Delivery, Delivery.webhook_id == row.id)}
+        {**shown, "deliveries": row_counts.by_status(Delivery, Delivery.webhook_id == row.id)}
     )
 
 
 @webhooks.command()
 @row_lookup.id_argument
-@click.option("--url", callback=secrets.option, help="Send to this URL from now on; waiting deliveries too.")
-@click.option("--name", help="What you call it.")
+@click.option(
+    "--url", callback=secrets.option, help="Send to this URL from now on, also the deliveries that wait."
+)
+@click.option("--name", help="The name you give it.")
 @format_option
 @template_option
 @event_option
 @header_option
-@click.option("--no-headers", is_flag=True, help="Send no headers of its own any more.")
+@click.option("--no-headers", is_flag=True, help="Remove its own headers.")
 @app_command.run
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
-    """Change a webhook; what is not named stays. --event and --header replace the whole list."""
+    """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
     if no_headers and "headers" in wanted:
-        raise click.UsageError("--header replaces all headers, so --no-headers beside it is too much.")
+        raise click.UsageError("Give --header or --no-headers: each replaces all headers.")
     if no_headers:
         wanted["headers"] = ()
     if not wanted:
@@ -158,9 +159,9 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
 @row_lookup.id_argument
 @app_command.run
 def enable(id_: str) -> None:
-    """Send to it again.
+    """Enable a webhook.
 
-    Its waiting deliveries go out with the next pass.
+    The next pass sends the deliveries that wait for it.
     """
     with writing():
         webhook = row_lookup.find(Webhook, id_)
@@ -172,7 +173,7 @@ def enable(id_: str) -> None:
 @row_lookup.id_argument
 @app_command.run
 def disable(id_: str) -> None:
-    """Send nothing more to it; its deliveries wait."""
+    """Disable a webhook. Its deliveries wait."""
     with writing():
         webhook = row_lookup.find(Webhook, id_)
         webhook.disable(clock.now(), "by_hand")
@@ -181,13 +182,13 @@ def disable(id_: str) -> None:
 
 @webhooks.command("rotate-secret")
 @row_lookup.id_argument
-@webhooks_and_sources.overlap_option(IS_GOOD)
+@secret_rotation.overlap_option(ALSO_SIGNS)
 @output.as_json
 @app_command.run
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     """Make a new secret and print it.
 
-    For a while both the old and the new one sign, so that no delivery is refused.
+    For a while both secrets sign, so that no delivery is refused.
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
@@ -197,7 +198,7 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    webhooks_and_sources.print_new_secret(facts, overlap_hours, IS_GOOD)
+    secret_rotation.print_new_secret(facts, overlap_hours, ALSO_SIGNS)
 
 
 @webhooks.command()
@@ -205,7 +206,7 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
 @output.as_json
 @app_command.run
 def test(id_: str, as_json: bool) -> None:
-    """Queue a `ping` for it.
+    """Queue a `ping` for a webhook.
 
     The next pass sends it like any other delivery.
     """
@@ -225,9 +226,9 @@ def test(id_: str, as_json: bool) -> None:
 @row_lookup.id_argument
 @app_command.run
 def delete(id_: str) -> None:
-    """Remove a webhook and all its deliveries.
+    """Delete a webhook and all its deliveries.
 
-    They go for good, sent or not. To keep them, disable it instead.
+    Deliveries that wait are lost. To keep them, disable it instead.
     """
     webhook = row_lookup.find(Webhook, id_)
     row_id = webhook.id
@@ -237,12 +238,12 @@ def delete(id_: str) -> None:
 
 
 def _warn(url: str) -> None:
-    """Say on stderr what is doubtful about a URL that was taken."""
+    """Print warnings about a URL on stderr."""
     for warning in outbound_webhooks.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)
 
 
 def _facts(row: Webhook) -> dict[str, Any]:
-    """Return its columns, and its template where it has one."""
+    """Return its columns, and its template if it has one."""
     wording = outbound_webhooks.template_of(db.session(), row)
     return output.document(row) | ({"template": wording} if wording else {})

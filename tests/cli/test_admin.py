@@ -62,7 +62,7 @@ def test_blanks_at_its_ends_belong_to_it(runner: FlaskCliRunner) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "No password came in. Run this on a terminal, pipe the password in, or say --random."),
+        ("", "No password came in. Run this on a terminal, pipe the password in, or add --random."),
         ("\n", "The password must have 10 to 1,000 characters."),
         ("nine char\n", "The password must have 10 to 1,000 characters."),
         ("x" * 1001, "The password must have 10 to 1,000 characters."),

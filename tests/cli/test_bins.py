@@ -78,7 +78,7 @@ def test_list_says_how_to_begin_and_then_how_much_each_holds(shell: Shell) -> No
 
 def test_show_lists_the_latest_first_and_nothing_that_a_terminal_obeys(shell: Shell) -> None:
     row = added(shell)
-    assert "Nothing has come yet." in shell("bins", "show", row["id"])
+    assert "No requests yet." in shell("bins", "show", row["id"])
     send(row)
     send(row, b"\0\xff")
     said = shell("bins", "show", row["id"])

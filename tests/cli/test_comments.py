@@ -138,11 +138,11 @@ def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> Non
     comment_id = factories.sign()
     factories.webhook(events="comment.replied")
     assert reply_to(shell, comment_id) is None
-    assert shell("comments", "reply", comment_id[:31], "Thank you") == "Answered.\n"
+    assert shell("comments", "reply", comment_id[:31], "Thank you") == "Replied.\n"
     assert reply_to(shell, comment_id) == "Thank you"
-    assert shell("comments", "reply", comment_id, "Thanks") == "Answered.\n"
+    assert shell("comments", "reply", comment_id, "Thanks") == "Replied.\n"
     assert reply_to(shell, comment_id) == "Thanks"
-    assert shell("comments", "reply", comment_id, "--remove") == "Removed the answer.\n"
+    assert shell("comments", "reply", comment_id, "--remove") == "Removed the reply.\n"
     assert reply_to(shell, comment_id) is None
     told = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
     assert told == ["Thank you", "Thanks"]
@@ -151,7 +151,7 @@ def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> Non
 def test_reply_reads_standard_input(app: Flask, shell: Shell) -> None:
     comment_id = factories.sign()
     said = app.test_cli_runner().invoke(args=["comments", "reply", comment_id, "-"], input="Two\nlines\n")
-    assert (said.exit_code, said.output) == (0, "Answered.\n")
+    assert (said.exit_code, said.output) == (0, "Replied.\n")
     assert reply_to(shell, comment_id) == "Two\nlines"
 
 

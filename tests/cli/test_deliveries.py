@@ -34,7 +34,7 @@ def test_an_empty_list_says_so(shell: Shell) -> None:
 def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
     shell: Shell, option: str
 ) -> None:
-    assert shell("deliveries", "list", option) == "There is no such delivery.\n"
+    assert shell("deliveries", "list", option) == "No such delivery.\n"
 
 
 def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) -> None:

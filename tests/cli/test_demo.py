@@ -148,11 +148,11 @@ def test_the_tour_shows_a_delivery_a_retry_and_a_signature_and_leaves_nothing_be
 def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
     with visit.started() as demo:
         said = until(demo, LAST)
-        named = dict(re.findall(r"(?m)^  (The book|The desk|Password|The bin) +(\S+)$", said))
+        named = dict(re.findall(r"(?m)^  (The book|Admin|Password|The bin) +(\S+)$", said))
         book = named["The book"]
         page = processes.fetch(book)[1]
         assert all(name in page for name in ("Grace", "Łukasz", "Mary", "Ada", "Alan"))
-        caught = behind_the_login(named["The desk"], named["Password"], named["The bin"])
+        caught = behind_the_login(named["Admin"], named["Password"], named["The bin"])
         assert caught.count("comment.created") >= 1
         blocks = re.findall(r"(?m)^  GUESTBOOK_DATA_DIR=(?:.+\\\n)+.+$", said)
         listed, bins = [visit.shell(block) for block in blocks]

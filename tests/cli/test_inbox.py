@@ -37,7 +37,7 @@ def signed(body: str = BODY, secret: str = SECRET) -> dict[str, str]:
 
 
 def test_an_empty_list_says_so(shell: Shell) -> None:
-    assert shell("inbox", "list") == "Nothing has come in yet.\n"
+    assert shell("inbox", "list") == "No inbound events yet.\n"
     assert shell.json("inbox", "list") == []
 
 
@@ -45,7 +45,7 @@ def test_an_empty_list_says_so(shell: Shell) -> None:
 def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
     shell: Shell, option: str
 ) -> None:
-    assert shell("inbox", "list", option) == "There is no such event.\n"
+    assert shell("inbox", "list", option) == "No such event.\n"
 
 
 def test_process_is_silent_when_all_is_well_and_tells_all_with_v(shell: Shell, source: str) -> None:
@@ -89,7 +89,7 @@ def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source:
     )
     lines = shell("inbox", "list").splitlines()
     assert lines[0].split() == [
-        "ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "WHAT", "BECAME", "OF", "IT",
+        "ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "RESULT",
     ]  # fmt: skip
     row = factories.the(InboundEvent, new)
     received = clock.to_text(row.received_at)
@@ -184,7 +184,7 @@ def test_bytes_and_long_payloads_are_shown_cut(shell: Shell, source: str) -> Non
     binary = factories.inbound(source, payload="/wAB", encoding="base64")
     assert "\nPayload (hex, 3 bytes)\n0000  ff 00 01" in shell("inbox", "show", binary)
     long = factories.inbound(source, payload="x" * 60_000)
-    assert shell("inbox", "show", long).endswith("x\n… (all of it: --json)\n")
+    assert shell("inbox", "show", long).endswith("x\n… (--json shows all of it)\n")
 
 
 def test_reprocess_makes_them_due_again(shell: Shell, source: str) -> None:
@@ -208,7 +208,7 @@ def test_reprocess_says_what_waits_and_what_is_in_hand(shell: Shell) -> None:
     two = factories.inbound(asleep, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
     assert shell("inbox", "reprocess", one, two).splitlines() == [
         "Will reprocess 1 inbound event with the next pass.",
-        "Left alone, because a pass works on it now: 1 inbound event.",
+        "Left alone, because a pass is processing it now: 1 inbound event.",
         "The source Asleep is disabled: what it sent waits until it is enabled.",
     ]
     assert factories.the(InboundEvent, two).claimed_by == "a pass"

@@ -36,7 +36,7 @@ def test_it_prints_each_table_and_the_next_step(shell: Shell, target: str) -> No
     assert (comments[1], *comments[3:]) == ("2", "2", "0", "0")
     assert len(comments[2]) == 12
     said = " ".join(lines[len(TABLES) + 1 :])
-    assert f"The copy in {target} is the book: 2 rows, each compared." in said
+    assert f"The copy in {target} is complete: 2 rows, each compared." in said
     assert "Now set GUESTBOOK_DATABASE_URL" in said
     assert "GUESTBOOK_SECRET_KEY" in said
 
@@ -134,7 +134,7 @@ def test_a_book_that_was_written_to_meanwhile_ends_with_1(
     result = shell.result("migrate-to", target, *(["--json"] if as_json else []))
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: The book was written to meanwhile, in comments. "
+        "Error: The book has changed meanwhile in comments. "
         "Stop the web server, cron and workers everywhere, and run this again: it copies what is new.\n"
     )
     if as_json:
@@ -151,7 +151,7 @@ def test_a_copy_that_is_not_the_book_ends_with_1(shell: Shell, tmp_path: Path, t
     at("Checking", lambda: change(tmp_path / "new.db", "UPDATE comments SET name = 'Eve'"))
     result = shell.result("migrate-to", target)
     assert result.exit_code == 1
-    assert result.stderr == "Error: The copy differs from the book, in comments. Do not use it.\n"
+    assert result.stderr == "Error: The copy differs from the book in comments. Do not use it.\n"
     assert "GUESTBOOK_DATABASE_URL" not in result.stdout
 
 
@@ -163,9 +163,9 @@ def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None
     db.session.remove()
     result = shell.runner.invoke(args=["migrate-to", "-"], input=f"{target}\n")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert f"The copy in {target} is the book" in result.stdout
+    assert f"The copy in {target} is complete" in result.stdout
     result = shell.runner.invoke(args=["migrate-to", "-"], input="")
-    assert (result.exit_code, result.stderr) == (1, f"Error: {secrets.NOTHING}\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {secrets.EMPTY_INPUT}\n")
 
 
 def test_a_password_is_never_printed(shell: Shell) -> None:
@@ -205,5 +205,5 @@ def test_who_waits_for_a_pass_is_told(
     at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "1")
     at_work.is_at_work()
     result = shell.result("migrate-to", target)
-    assert (result.exit_code, result.stderr) == (0, "A pass is at work; waiting for its end.\n")
+    assert (result.exit_code, result.stderr) == (0, "A pass is running; waiting for its end.\n")
     assert at_work.wait() == 0

@@ -76,9 +76,9 @@ def test_a_lone_dash_stands_for_all_headers_on_standard_input(shell: Shell) -> N
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        ("", secrets.NOTHING),
-        ("\n", secrets.NOTHING),
-        (b"\xff\n", "What came in on standard input is not UTF-8."),
+        ("", secrets.EMPTY_INPUT),
+        ("\n", secrets.EMPTY_INPUT),
+        (b"\xff\n", "Standard input is not UTF-8."),
         ("x" * 5000, "A line on standard input is longer than 4,096 bytes."),
     ],
 )

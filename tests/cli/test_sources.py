@@ -35,10 +35,10 @@ def test_add_prints_the_url_to_give_away_the_secret_and_what_to_do_next(shell: S
     [row] = shell.json("sources", "list")
     full = shown(shell, row["id"])
     assert said == (
-        f"Added source {row['id']}. Let it send to this URL:\n"
+        f"Added source {row['id']}. It must send to this URL:\n"
         f"https://book.example/hooks/{full['token']}\n"
         f"It must sign with this secret: {full['secret']}\n"
-        "See what came: flask --app guestbook inbox list\n"
+        "See what arrived: flask --app guestbook inbox list\n"
     )
 
 
@@ -48,7 +48,7 @@ def test_a_token_is_printed_with_its_header_and_no_secret_is_said_to_be_none(she
     )
     assert "It must send this in the header X-Gitlab-Token: s3\n" in said
     said = shell("sources", "add", "Robot", "--verify", "none")
-    assert "It has no secret: whoever knows the URL may send.\n" in said
+    assert "It has no secret: anybody who knows the URL can send.\n" in said
 
 
 def test_add_takes_everything_that_a_source_has(shell: Shell) -> None:
@@ -214,7 +214,7 @@ def test_rotate_secret_prints_the_new_one_and_until_when_the_old_one_is_good(she
     after = shown(shell, row["id"])
     assert said == (
         f"The new secret: {after['secret']}\n"
-        f"The old one is good beside it until {after['previous_secret_expires_at']}.\n"
+        f"The old one is accepted beside it until {after['previous_secret_expires_at']}.\n"
     )
     assert after["previous_secret"] == row["secret"] != after["secret"]
 
@@ -223,7 +223,7 @@ def test_rotate_secret_takes_the_secret_of_the_sender_and_can_end_the_old_one(sh
     row = added(shell, "--secret", "whsec_1", verify="stripe")
     assert "Paste the signing secret" in shell.refused("sources", "rotate-secret", row["id"])
     said = shell("sources", "rotate-secret", row["id"], "--secret", "whsec_2", "--overlap-hours", "0")
-    assert said == "The new secret: whsec_2\nThe old one is good no more.\n"
+    assert said == "The new secret: whsec_2\nThe old one is accepted no more.\n"
     row_now = stored(row["id"])
     assert row_now.secrets_at(clock.now()) == ("whsec_2",)
     assert shell.json("sources", "rotate-secret", row["id"], "--secret", "whsec_3")["secret"] == "whsec_3"

@@ -141,7 +141,7 @@ def test_update_without_a_change_says_how_to_name_one(shell: Shell) -> None:
 def test_update_does_not_guess_whether_headers_are_wanted(shell: Shell) -> None:
     key = added(shell)
     both = ("webhooks", "update", key, "--no-headers", "--header", "A: b")
-    assert "--header replaces all headers" in shell.refused(*both, code=2)
+    assert "each replaces all headers" in shell.refused(*both, code=2)
     assert shell.json("webhooks", "show", key)["headers"] == {}
 
 
@@ -215,7 +215,7 @@ def test_delete_says_how_much_went(shell: Shell) -> None:
 
 def test_add_takes_the_format_of_the_url_and_says_so(shell: Shell) -> None:
     said = shell("webhooks", "add", "https://ntfy.sh/my-topic")
-    assert "Its format is ntfy, as its URL suggests; --format would name another." in said
+    assert "Its format is ntfy, as its URL suggests; --format chooses another." in said
     assert "It is sent to https://ntfy.sh/?topic=my-topic" in said
     [row] = shell.json("webhooks", "list")
     assert (row["format"], row["url"]) == ("ntfy", "https://ntfy.sh/?topic=my-topic")

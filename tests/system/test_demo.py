@@ -12,8 +12,8 @@ import pytest
 from guestbook import settings
 from guestbook.cli.demo import http_visitor, printing, processes, sample_book, tour, workspace
 from guestbook.cli.demo.processes import Processes, Stopped
-from guestbook.cli.demo.tour import Asked
-from guestbook.cli.demo.workspace import Place
+from guestbook.cli.demo.tour import TourOptions
+from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.storage import engine_setup
@@ -26,17 +26,17 @@ STUBBORN = (
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Place:
+def here(tmp_path: Path) -> Workspace:
     """A place in a folder with signs that mean something in a URL and to a shell."""
     folder = tmp_path / "a b?c#d%41'"
     folder.mkdir()
     (folder / "stubborn.py").write_text(STUBBORN)
     (folder / "brief.py").write_text("print('It is'); print('over.'); print()")
-    return Place(folder, support_processes.free_port())
+    return Workspace(folder, support_processes.free_port())
 
 
 def test_the_place_names_every_setting_so_that_none_of_the_user_s_shines_through(
-    here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("".join(f"{name}=wrong\n" for name in settings.SETTING_NAMES))
@@ -59,11 +59,11 @@ def test_the_folder_s_own_env_says_what_the_demo_s_processes_are_told(
 def test_a_temporary_folder_that_cannot_be_used_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
     with pytest.raises(Refused, match=r"^The demo cannot go on: No such file or directory\.$"):
-        tour.run(Asked(None, False, str, ()))
+        tour.run(TourOptions(None, False, str, ()))
 
 
 def test_the_processes_get_nothing_of_the_user_s_settings(
-    here: Place, monkeypatch: pytest.MonkeyPatch
+    here: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GUESTBOOK_TIMEOUT", "1")
     monkeypatch.setenv("FLASK_DEBUG", "1")
@@ -75,13 +75,13 @@ def test_the_processes_get_nothing_of_the_user_s_settings(
     assert environ["PATH"] == os.environ["PATH"]
 
 
-def test_a_command_names_the_folder_and_what_the_user_has_set_otherwise(here: Place) -> None:
+def test_a_command_names_the_folder_and_what_the_user_has_set_otherwise(here: Workspace) -> None:
     assert list(here.named_for([])) == ["GUESTBOOK_DATA_DIR"]
     named = here.named_for(["GUESTBOOK_DATABASE_URL", "GUESTBOOK_DATA_DIR"])
     assert list(named) == ["GUESTBOOK_DATA_DIR", "GUESTBOOK_DATABASE_URL"]
 
 
-def test_the_props_stand_in_the_book_and_the_bin_fails_once(here: Place) -> None:
+def test_the_props_stand_in_the_book_and_the_bin_fails_once(here: Workspace) -> None:
     read = here.settings()
     with engine_setup.opened(read) as engine:
         ready = sample_book.prepare(engine, read)
@@ -94,9 +94,9 @@ def test_the_props_stand_in_the_book_and_the_bin_fails_once(here: Place) -> None
 
 
 def test_a_process_that_does_not_end_when_asked_is_killed(
-    here: Place, monkeypatch: pytest.MonkeyPatch
+    here: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "GRACE", 0.2)
+    monkeypatch.setattr(processes, "END_TIMEOUT", 0.2)
     log = here.folder / "server.log"
     with Processes(here, StopFlag()) as running:
         running.start("server", "stubborn")
@@ -107,30 +107,30 @@ def test_a_process_that_does_not_end_when_asked_is_killed(
         os.kill(number, 0)
 
 
-def test_what_takes_too_long_is_refused_with_what_was_said_last(here: Place) -> None:
+def test_what_takes_too_long_is_refused_with_what_was_said_last(here: Workspace) -> None:
     log = here.folder / "server.log"
     with Processes(here, StopFlag()) as running:
         running.start("server", "stubborn")
         running.wait_for(lambda: log.read_text() or None, 20, "It did not speak")
         with pytest.raises(
-            Refused, match=r"^Nothing came within 0\.2 seconds\. The server said last: I stay\.$"
+            Refused, match=r"^Nothing came within 0\.2 seconds\. The server printed last: I stay\.$"
         ):
             running.wait_for(lambda: None, 0.2, "Nothing came")
         os.kill(living(here)[0], signal.SIGKILL)
 
 
-def test_a_process_that_ends_by_itself_is_noticed_at_once(here: Place) -> None:
+def test_a_process_that_ends_by_itself_is_noticed_at_once(here: Workspace) -> None:
     start = time.monotonic()
     with Processes(here, StopFlag()) as running:
         running.start("pass", "brief")
         with pytest.raises(
-            Refused, match=r"^The demo's pass has ended by itself\. The pass said last: over\.$"
+            Refused, match=r"^The demo's pass has ended by itself\. The pass printed last: over\.$"
         ):
             running.wait_for(lambda: None, 60, "Nothing came")
     assert time.monotonic() - start < 30
 
 
-def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(here: Place) -> None:
+def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(here: Workspace) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with processes.noticed() as stop, Processes(here, stop) as running:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -150,7 +150,7 @@ def test_a_signal_that_nohup_has_silenced_stays_silenced() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def living(here: Place) -> list[int]:
+def living(here: Workspace) -> list[int]:
     """The processes of a place."""
     found = []
     for folder in Path("/proc").iterdir():
@@ -186,5 +186,5 @@ def test_a_server_that_is_not_there_yet_is_no_error() -> None:
 def test_what_was_sent_is_cut_and_commands_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     printing.listing(["x" * 100, "a\x1b[31mb\u202e"])
     first, second, third = capsys.readouterr().out.splitlines()
-    assert (len(first), first[-1]) == (printing.WIDTH, "…")
+    assert (len(first), first[-1]) == (printing.TEXT_WIDTH, "…")
     assert (second, third) == ("    a [31mb", "")

@@ -11,7 +11,7 @@ from celery.worker import consumer
 
 from guestbook.background.celery.messages import TASK_QUEUES
 
-BODY_LIMIT_BYTES = 4096  # ours have 200
+MESSAGE_LIMIT_BYTES = 4096  # ours have 200
 FORBIDDEN_HEADERS = ("eta", "expires")  # would let a message wait in the worker, or lapse
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class FilteringConsumer(consumer.Consumer):  # type: ignore[misc]  # Celery has 
 def is_ours(message: Any) -> bool:
     """Whether it is a task of ours with two strings, and asks nothing else of Celery."""
     headers = message.headers
-    if not isinstance(headers, dict) or len(message.body) > BODY_LIMIT_BYTES:
+    if not isinstance(headers, dict) or len(message.body) > MESSAGE_LIMIT_BYTES:
         return False
     task, number, limits = headers.get("task"), headers.get("id"), headers.get("timelimit")
     if not isinstance(task, str) or task not in TASK_QUEUES or not isinstance(number, str):

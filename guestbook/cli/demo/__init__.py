@@ -1,1 +1,1 @@
-"""The demo: a throwaway book with a server, passes and a bin, and a tour of it in one minute."""
+"""The demo: a tour of a throwaway book with a server, a pass and a bin, in one minute."""

@@ -1,4 +1,4 @@
-"""The tour from the shell."""
+"""The command that gives the tour."""
 
 import sys
 
@@ -7,21 +7,21 @@ import click
 from guestbook import settings
 from guestbook.cli import app_command
 from guestbook.cli.demo import tour
-from guestbook.cli.demo.tour import Asked
+from guestbook.cli.demo.tour import TourOptions
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
-@click.option("--no-wait", is_flag=True, help="End after the last step, not at Ctrl-C.")
+@click.option("--no-wait", is_flag=True, help="End after the last step instead of waiting for Ctrl-C.")
 @app_command.run
 def demo(port: int | None, no_wait: bool) -> None:
-    """Show in a minute what a guestbook does: a delivery, a retry, a signature.
+    """Show in a minute what the book does: a delivery, a retry, a signature.
 
-    It happens in a throwaway book on this machine, without the network. Your own book is not touched.
+    It uses a throwaway book on this machine and no network. It does not touch your own book.
     """
-    finished = tour.run(Asked(port, not no_wait, app_command.typed, frozenset(settings.read_all())))
+    finished = tour.run(TourOptions(port, not no_wait, app_command.typed, frozenset(settings.read_all())))
     if not finished:
-        click.echo("\nThe demo was stopped before its end, and everything of it is removed.", err=True)
+        click.echo("\nThe demo was stopped early. Everything of it is removed.", err=True)
         sys.exit(1)
     if not no_wait:
-        click.echo("\nThe demo is over, and everything of it is removed.")
+        click.echo("\nThe demo is over. Everything of it is removed.")

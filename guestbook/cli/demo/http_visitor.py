@@ -1,4 +1,4 @@
-"""The demo's visitor: real requests over HTTP, to the demo's own server alone."""
+"""The demo's visitor: real HTTP requests to the demo's own server."""
 
 import http.client
 import json
@@ -7,27 +7,27 @@ import urllib.request
 
 from guestbook.lib.errors import Refused
 
-TIMEOUT = 10.0  # seconds
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
+REQUEST_TIMEOUT = 10.0  # seconds
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy can reach this server
 
 
 def is_served(address: str) -> bool | None:
-    """Whether the book's page is there; None for not yet."""
+    """Whether the book's page is served; None for not yet."""
     try:
-        with _opener.open(f"{address}/", timeout=TIMEOUT) as answer:
+        with _opener.open(f"{address}/", timeout=REQUEST_TIMEOUT) as answer:
             return True if answer.status == 200 else None
     except (OSError, http.client.HTTPException):
         return None
 
 
 def sign(address: str, name: str, message: str) -> str:
-    """Sign the book by its API, as curl would; return the comment's id."""
+    """Sign the book through its API; return the comment's id."""
     body = json.dumps({"name": name, "message": message}).encode()
     request = urllib.request.Request(
         f"{address}/api/v1/comments", body, {"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with _opener.open(request, timeout=TIMEOUT) as answer:
+        with _opener.open(request, timeout=REQUEST_TIMEOUT) as answer:
             return str(json.load(answer)["id"])
     except urllib.error.HTTPError as error:
         with error:

@@ -1,4 +1,4 @@
-"""How the tour looks: short paragraphs, and what a program sent set in from them, within 80 columns."""
+"""How the tour prints: short paragraphs, and indented what programs sent, within 80 columns."""
 
 import os
 import textwrap
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 import click
 
-WIDTH = 78  # columns
-INDENT = "    "
+from guestbook.lib.text import printable
+
+TEXT_WIDTH = 78  # columns
+LISTING_INDENT = "    "
 
 
 def title(words: str) -> None:
@@ -17,21 +19,21 @@ def title(words: str) -> None:
     click.echo()
 
 
-def say(words: str) -> None:
+def paragraph(words: str) -> None:
     """Print a paragraph with an empty line after it; addresses and paths are not broken."""
-    click.echo(textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False))
+    click.echo(textwrap.fill(words, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False))
     click.echo()
 
 
 def listing(lines: Iterable[str]) -> None:
-    """Print lines as they are, but for what is too long for the terminal or would be obeyed by it."""
+    """Print lines indented, without what is too long for a terminal or would control it."""
     for line in lines:
-        click.echo((INDENT + cut(_visible(line), WIDTH - len(INDENT))).rstrip())
+        click.echo((LISTING_INDENT + cut(printable(line), TEXT_WIDTH - len(LISTING_INDENT))).rstrip())
     click.echo()
 
 
-def whole(lines: Iterable[str]) -> None:
-    """Print what somebody may copy, in its full length."""
+def uncut(lines: Iterable[str]) -> None:
+    """Print lines that somebody may copy."""
     for line in lines:
         click.echo(f"  {line}")
     click.echo()
@@ -40,7 +42,3 @@ def whole(lines: Iterable[str]) -> None:
 def cut(line: str, limit: int) -> str:
     """Return the line, with an ellipsis where its end is left out."""
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _visible(line: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in line)

@@ -1,4 +1,4 @@
-"""The demo's processes, the server and the pass, and the patience to wait for what they do."""
+"""The demo's processes, the server and the pass, and waiting for what they do."""
 
 import signal
 import subprocess
@@ -10,38 +10,38 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from guestbook.cli.demo.workspace import HOST, Place
+from guestbook.cli.demo.workspace import LOCALHOST, Workspace
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-POLL = 0.05  # seconds between two looks
-GRACE = 5.0  # seconds for a process to end when asked
-LAST_WORDS = 200  # characters
+LOOK_INTERVAL = 0.05  # seconds
+END_TIMEOUT = 5.0  # seconds that a process may take to end
+LAST_LINE_LIMIT = 200  # characters
 A_DAY = "86400"  # seconds, the longest pass there is
 
 T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """Somebody has asked for the end, by Ctrl-C or by another signal."""
+    """Ctrl-C or another signal has ended the demo."""
 
 
 @contextmanager
 def noticed() -> Iterator[StopFlag]:
-    """Give a wish that Ctrl-C, SIGTERM and the end of the terminal set.
+    """Yield a flag that Ctrl-C, SIGTERM and the end of the terminal set.
 
-    It is looked at while waiting. A handler that raised could hit the moment between the start of a process
-    and the note that it has to be ended.
+    We look at it while we wait. A handler that raised could do so between the start of a process and the
+    note that we must end it.
     """
     stop = StopFlag()
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def set_flag(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    # What nohup has silenced stays so.
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, ask) for number in heard}
+    # A signal that nohup ignores stays ignored.
+    caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, set_flag) for number in caught}
     try:
         yield stop
     finally:
@@ -50,9 +50,9 @@ def noticed() -> Iterator[StopFlag]:
 
 
 class Processes:
-    """What runs for the demo. Use it as a context manager: at its end nothing runs any more."""
+    """The processes of the demo. Use it as a context manager: at its end none of them runs."""
 
-    def __init__(self, place: Place, stop: StopFlag) -> None:
+    def __init__(self, place: Workspace, stop: StopFlag) -> None:
         self._place, self._stop = place, stop
         self._environ = place.environ()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -63,21 +63,21 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         for process in self._running.values():
             process.terminate()
-        give_up = time.monotonic() + GRACE
+        give_up = time.monotonic() + END_TIMEOUT
         for process in self._running.values():
             _end(process, give_up)
 
     def start_server(self) -> None:
         """Serve the book as scripts/run does."""
-        listen = f"{HOST}:{self._place.port}"
+        listen = f"{LOCALHOST}:{self._place.port}"
         self.start("server", "flask", "--app", "guestbook", "serve", "--listen", listen)
 
     def start_pass(self) -> None:
-        """Do cron's work, in one pass that stays."""
+        """Do cron's work in one pass that stays."""
         self.start("pass", "flask", "--app", "guestbook", "cron", "--stay", "--max-seconds", A_DAY)
 
     def start(self, name: str, *module: str) -> None:
-        """Run a module in a session of its own, for Ctrl-C is our business; the log tells what it says."""
+        """Run a module in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
         with self._log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", *module],
@@ -90,16 +90,16 @@ class Processes:
             )
 
     def wait_for(self, look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
-        """Look until there is something, and return it.
+        """Call `look` until it returns something, and return that.
 
-        Raises Stopped, and Refused when a process has ended or it takes longer than so many seconds; then
-        `otherwise` is the start of the sentence, as `The server did not answer`.
+        Raises Stopped, and Refused when a process has ended or the time is over. `otherwise` begins the
+        sentence for that, such as `The server did not answer`.
         """
         give_up = time.monotonic() + seconds
         while (found := look()) is None:
             self._check()
             if time.monotonic() > give_up:
-                raise Refused(f"{otherwise} within {seconds:g} seconds.{self._said()}")
+                raise Refused(f"{otherwise} within {seconds:g} seconds.{self._last_line()}")
             self.rest()
         return found
 
@@ -111,20 +111,20 @@ class Processes:
 
     def rest(self) -> None:
         """Sleep for a moment; raises Stopped."""
-        if self._stop.wait(POLL) or self._stop.is_set():
+        if self._stop.wait(LOOK_INTERVAL) or self._stop.is_set():
             raise Stopped
 
     def _check(self) -> None:
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise Refused(f"The demo's {name} has ended by itself.{self._said(name)}")
+                raise Refused(f"The demo's {name} has ended by itself.{self._last_line(name)}")
 
-    def _said(self, *names: str) -> str:
-        """Return the last line that the process, or any of them, has printed."""
+    def _last_line(self, *names: str) -> str:
+        """Return the last line that one of these processes has printed, or any process."""
         for name in names or self._running:
             lines = self._log(name).read_text(errors="replace").split("\n")
             if last := next((line.strip() for line in reversed(lines) if line.strip()), ""):
-                return f" The {name} said last: {last[:LAST_WORDS]}"
+                return f" The {name} printed last: {last[:LAST_LINE_LIMIT]}"
         return ""
 
     def _log(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What stands ready in the demo's book, and a look at what has become of it."""
+"""The demo's book: its rows at the start, and queries of what happened to them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +17,8 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import Attempt, Bin, BinRequest, Comment, Delivery
 
-ANSWER = "Thank you!\n"  # the bin's
-COMMENTS = (
+BIN_ANSWER = "Thank you!\n"
+SAMPLE_COMMENTS = (
     ("Grace", "Found your site by way of a friend's. The photos of the harbour are lovely!"),
     ("Łukasz", "Greetings from Łódź 🦋 I have taken your recipe for pierogi home."),
     ("Mary", "I was here, and I will come back."),
@@ -27,8 +27,8 @@ REPLY = "Please do, Mary! The next photos come in spring."
 
 
 @dataclass(frozen=True, slots=True)
-class Props:
-    """The bin, the webhook that sends to it, and the words that open doors."""
+class SampleBook:
+    """The bin, the webhook that sends to it, and the passwords."""
 
     bin_id: str
     bin_url: str
@@ -36,23 +36,23 @@ class Props:
     password: str
 
 
-def prepare(engine: Engine, settings: Settings) -> Props:
-    """Make the tables, the password, some comments, a bin and, when these are there, the webhook."""
+def prepare(engine: Engine, settings: Settings) -> SampleBook:
+    """Create the tables, the password, some comments, a bin, and then the webhook."""
     database.create_tables(engine)
     password = login.random_password()
     with Session(engine) as opened, database.writing(opened) as session:
         login.set_password(session, password)
         _write_comments(session, settings)
-        bin_ = bins.add(session, {"name": "demo", "body": ANSWER})
+        bin_ = bins.add(session, {"name": "demo", "body": BIN_ANSWER})
         url = bin_.url(settings.base_url)
         webhook = webhooks.add(session, {"url": url, "name": "the bin"}, settings)
-        return Props(bin_.id, url, webhook.secret, password)
+        return SampleBook(bin_.id, url, webhook.secret, password)
 
 
-def fail_next(engine: Engine, props: Props) -> None:
-    """Set the bin to fail one request and then succeed."""
+def fail_next(engine: Engine, sample: SampleBook) -> None:
+    """Let the bin fail one request and then succeed."""
     with Session(engine) as opened, database.writing(opened) as session:
-        bins.update(session, session.get_one(Bin, props.bin_id), {"fail": "1"})
+        bins.update(session, session.get_one(Bin, sample.bin_id), {"fail": "1"})
 
 
 def delivery_of(engine: Engine, comment_id: str) -> Delivery:
@@ -62,34 +62,34 @@ def delivery_of(engine: Engine, comment_id: str) -> Delivery:
 
 
 def attempts(engine: Engine, delivery: Delivery) -> list[Attempt]:
-    """Return the attempts made for a delivery, the first one first."""
+    """Return the attempts of a delivery, the first one first."""
     query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
     with Session(engine) as session:
         return list(session.scalars(query))
 
 
-def caught(engine: Engine, props: Props, delivery: Delivery) -> list[BinRequest]:
-    """Return what the bin got of a delivery, the first one first."""
+def bin_requests(engine: Engine, sample: SampleBook, delivery: Delivery) -> list[BinRequest]:
+    """Return the bin's requests of a delivery, the first one first."""
     with Session(engine) as session:
-        rows = bins.latest(session, props.bin_id, bin_capture.REQUESTS_KEPT)
+        rows = bins.latest(session, sample.bin_id, bin_capture.REQUESTS_KEPT)
     return [row for row in reversed(rows) if header(row, "webhook-id") == delivery.event_id]
 
 
 def header(row: BinRequest, name: str) -> str:
-    """Return a header of a request; its name in whatever case."""
+    """Return a header of a request; the case of its name does not matter."""
     return next((value for key, value in row.pairs if key.lower() == name.lower()), "")
 
 
 def _write_comments(session: Session, settings: Settings) -> None:
-    """Sign the book as if some days ago; there is no webhook yet that would hear of it."""
-    for days, (name, message) in zip(range(len(COMMENTS), 0, -1), COMMENTS, strict=True):
+    """Sign the book as if some days ago. No webhook exists yet, so there are no deliveries."""
+    for days, (name, message) in zip(range(len(SAMPLE_COMMENTS), 0, -1), SAMPLE_COMMENTS, strict=True):
         draft, published = Draft(name, None, message, {}), Classification("published", None)
         comment = book.sign(session, draft, published, form_key=None, settings=settings)
-        _put_back(session, comment, days)
+        _backdate(session, comment, days)
     book.reply(session, comment, REPLY, settings)
 
 
-def _put_back(session: Session, comment: Comment, days: int) -> None:
+def _backdate(session: Session, comment: Comment, days: int) -> None:
     comment.created_at = clock.now() - timedelta(days=days)
-    comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # by which the book is sorted
+    comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # the book is sorted by id
     session.flush()

@@ -1,4 +1,4 @@
-"""The three steps of the tour. Each makes something happen, waits for it and shows what came of it."""
+"""The three steps of the tour. Each makes something happen, waits for it and shows the result."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from guestbook.cli.demo import http_visitor, printing, sample_book
 from guestbook.cli.demo.processes import Processes
-from guestbook.cli.demo.sample_book import Props
-from guestbook.cli.demo.workspace import Place
+from guestbook.cli.demo.sample_book import SampleBook
+from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib import byte_view, signing, verification
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import BinRequest, Delivery
@@ -34,80 +34,81 @@ WORD, OTHER_WORD = b"Hello", b"Jello"  # of the greeting, and with one letter ch
 class Scene:
     """Where the steps happen."""
 
-    place: Place
+    place: Workspace
     running: Processes
     engine: Engine
-    props: Props
+    sample: SampleBook
 
 
 def delivery(scene: Scene) -> BinRequest:
     """Sign the book and show what arrives at the bin; return it."""
     printing.title("1. A delivery")
-    printing.say(f"Ada signs the book, by a real request over HTTP: “{GREETING}”")
+    printing.paragraph(f"Ada signs the book with a real HTTP request: “{GREETING}”")
     comment_id = http_visitor.sign(scene.place.address, "Ada", GREETING)
-    printing.say(
-        "She had her answer at once: her comment and its delivery to the bin were stored in one transaction, "
-        "and no request to anybody was made. Sending is the work of the pass."
+    printing.paragraph(
+        "She got her answer at once. Her comment and its delivery to the bin were stored in one transaction, "
+        "and nothing was sent yet. The pass does the sending."
     )
     sent = sample_book.delivery_of(scene.engine, comment_id)
-    request = _arrival(scene, sent, 1, SENT_WITHIN)
-    printing.say(f"{_after(sent, request)} later this was in the bin:")
+    request = _bin_request(scene, sent, 1, SENT_WITHIN)
+    printing.paragraph(f"{_after(sent, request)} later the bin has this request:")
     printing.listing(_lines(request))
-    printing.say(f"The bin has answered {request.answered}: delivered.")
+    printing.paragraph(f"The bin answered {request.answered}: delivered.")
     return request
 
 
 def retry(scene: Scene) -> None:
-    """Let the bin fail once, and show that the same webhook comes again."""
+    """Let the bin fail once, and show that the webhook is sent again."""
     printing.title("2. A failure and its retry")
-    printing.say(
-        "Receivers have bad days. The bin is set to fail the next request; then Alan signs the book."
+    printing.paragraph(
+        "Receivers fail sometimes. We let the bin fail the next request, and Alan signs the book."
     )
-    sample_book.fail_next(scene.engine, scene.props)
+    sample_book.fail_next(scene.engine, scene.sample)
     comment_id = http_visitor.sign(scene.place.address, "Alan", QUESTION)
     sent = sample_book.delivery_of(scene.engine, comment_id)
-    first = _arrival(scene, sent, 1, SENT_WITHIN)
+    first = _bin_request(scene, sent, 1, SENT_WITHIN)
     printing.listing([_attempt(first)])
-    printing.say(
-        "The delivery stays in the database, and by the retry schedule it is due again in 5 seconds, give or "
-        "take one. So we wait…"
+    printing.paragraph(
+        "The delivery stays in the database. The retry schedule makes it due again in about 5 seconds. "
+        "So we wait…"
     )
-    second = _arrival(scene, sent, 2, RETRIED_WITHIN)
+    second = _bin_request(scene, sent, 2, RETRIED_WITHIN)
     printing.listing([_attempt(second)])
     _check_retry(first, second)
     waited = (second.received_at - first.received_at).total_seconds()
-    printing.say(
-        f"The retry came {waited:.1f} seconds later, with the same webhook-id and the same body. By the id a "
-        "receiver knows what it has seen before. Had it failed again, up to eight more attempts would have "
-        "followed, over three days."
+    printing.paragraph(
+        f"The retry came {waited:.1f} seconds later, with the same webhook-id and the same body. The id lets "
+        "a receiver drop repeats. If the retry fails too, up to eight more attempts follow, over three days."
     )
 
 
 def signature(scene: Scene, request: BinRequest) -> None:
-    """Verify what arrived as a receiver does, and show that one changed letter breaks the signature."""
+    """Verify the request as a receiver does, and show that one changed letter breaks the signature."""
     printing.title("3. A signature check")
-    printing.say(
-        "Anybody may send something to the bin. That Ada's webhook came from the book, its signature proves. "
-        "What is signed is the id, the timestamp and the exact body, joined by dots:"
+    printing.paragraph(
+        "Anybody can send something to the bin. The signature proves that Ada's webhook came from the book. "
+        "It covers the id, the timestamp and the exact body, joined by dots:"
     )
     body = request.kept
     printing.listing([_base_string(request, body)])
-    printing.say("The HMAC-SHA256 of that, with the webhook's secret as the key, in base64:")
+    printing.paragraph("This is the HMAC-SHA256 of that in base64, with the webhook's secret as the key:")
     _compare(scene, request, body, genuine=True)
-    printing.say("They are the same, so it is genuine. Now let one letter change on the way, Hello to Jello:")
+    printing.paragraph(
+        "They are equal, so the webhook is genuine. Now one letter changes on the way, Hello to Jello:"
+    )
     _compare(scene, request, body.replace(WORD, OTHER_WORD, 1), genuine=False)
-    printing.say(
-        "They differ, and a receiver refuses it. The desk explains this for each delivery, with programs in "
-        "Python, PHP, Node and Ruby that verify it."
+    printing.paragraph(
+        "They differ, so a receiver refuses it. The admin pages explain this for each delivery, with code in "
+        "Python, PHP, Node and Ruby."
     )
 
 
-def _arrival(scene: Scene, sent: Delivery, number: int, seconds: float) -> BinRequest:
-    """Wait until the bin has caught so many requests for a delivery; return the last of them."""
+def _bin_request(scene: Scene, sent: Delivery, number: int, seconds: float) -> BinRequest:
+    """Wait for that number of requests of a delivery in the bin; return the last of them."""
 
     def look() -> BinRequest | None:
-        caught = sample_book.caught(scene.engine, scene.props, sent)
-        return caught[number - 1] if len(caught) >= number else None
+        requests = sample_book.bin_requests(scene.engine, scene.sample, sent)
+        return requests[number - 1] if len(requests) >= number else None
 
     what = "Nothing arrived at the bin" if number == 1 else "The retry did not arrive at the bin"
     return scene.running.wait_for(look, seconds, what)
@@ -120,7 +121,7 @@ def _after(sent: Delivery, request: BinRequest) -> str:
 
 
 def _lines(request: BinRequest) -> list[str]:
-    """Return a request as people read it: the headers that we set, and the body in lines."""
+    """Return the lines of a request: the headers that we set, and the body."""
     headers = [f"{name}: {sample_book.header(request, name)}" for name in SHOWN_HEADERS]
     body = byte_view.view(request.kept, sample_book.header(request, "Content-Type")).text
     return [f"{request.method} (the bin's address)", *headers, "", *body.split("\n")]
@@ -146,11 +147,11 @@ def _stamp(request: BinRequest) -> tuple[str, int]:
 
 
 def _compare(scene: Scene, request: BinRequest, body: bytes, *, genuine: bool) -> None:
-    """Show the signature that a body needs beside the one that came; Refused when the verdict surprises."""
-    needed = signing.standard((signing.key_of(scene.props.secret),), *_stamp(request), body)
+    """Show the signature that a body needs and the one that arrived; Refused when our verdict is wrong."""
+    needed = signing.standard((signing.key_of(scene.sample.secret),), *_stamp(request), body)
     came = sample_book.header(request, "webhook-signature")
     printing.listing([f"computed  {needed}", f"arrived   {came}"])
     headers = {name.lower(): value for name, value in request.pairs}
-    verdict = verification.verify("standard", (scene.props.secret,), headers, body, request.received_at)
+    verdict = verification.verify("standard", (scene.sample.secret,), headers, body, request.received_at)
     if not verdict.ok == (needed == came) == genuine:
         raise Refused(f"The signature check went wrong: {verdict.sentence}")

@@ -1,4 +1,4 @@
-"""Where the demo lives: a folder that is thrown away, and settings of its own, whatever the user's are."""
+"""The demo's temporary folder, with settings that ignore the user's."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from guestbook import settings
 from guestbook.lib.errors import Refused
 from guestbook.settings import SETTING_PREFIX, Settings
 
-HOST = "127.0.0.1"
+LOCALHOST = "127.0.0.1"
 FOLDER = "guestbook-demo-"
 OWN_PREFIXES = (SETTING_PREFIX, "FLASK_")
 IN_FILE = (
@@ -25,7 +25,7 @@ IN_FILE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Workspace:
     """A data folder and the port of the server."""
 
     folder: Path
@@ -34,16 +34,16 @@ class Place:
     @property
     def address(self) -> str:
         """Return the book's address, without a slash at the end."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{LOCALHOST}:{self.port}"
 
     @property
     def values(self) -> dict[str, str]:
-        """Return every setting there is: one that was left out could come from a `.env` of the user."""
+        """Return every setting. One that is missing could come from a `.env` of the user."""
         database = URL.create("sqlite", database=str(self.folder / "guestbook.db"))
         named = {
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": database.render_as_string(),
-            "SECRET_KEY": "",  # the folder's own, which the first reader makes
+            "SECRET_KEY": "",  # the first process makes one in the folder
             "SECRET_KEY_FILE": "",
             "BASE_URL": self.address,
             "TRUSTED_PROXIES": "0",
@@ -64,7 +64,7 @@ class Place:
         return settings.load(self.values)
 
     def environ(self) -> dict[str, str]:
-        """Return the environment of the demo's processes: the user's without any setting of theirs."""
+        """Return the environment of the demo's processes: that of the user, without their settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
         if (settings.CHECKOUT / "setup.cfg").is_file():  # else the package is where Python looks anyway
             path = [str(settings.CHECKOUT), *filter(None, [kept.get("PYTHONPATH")])]
@@ -81,12 +81,12 @@ class Place:
 
 
 @contextmanager
-def made(port: int | None) -> Iterator[Place]:
-    """Give a new place, and remove its folder at the end. Raises Refused when the port cannot be had."""
+def made(port: int | None) -> Iterator[Workspace]:
+    """Yield a new workspace, and remove it at the end. Raises Refused when the port is not free."""
     port = _checked(port)
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER)).resolve()  # for nobody but its owner
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER)).resolve()  # only its owner may read it
     try:
-        place = Place(folder, port)
+        place = Workspace(folder, port)
         lines = [f"{name}={place.values[name]}\n" for name in IN_FILE]
         (folder / ".env").write_text("".join(lines))
         yield place
@@ -97,7 +97,7 @@ def made(port: int | None) -> Iterator[Place]:
 def _checked(port: int | None) -> int:
     """Return the port, or a free one where none is asked for."""
     try:
-        with socket.create_server((HOST, port or 0)) as listener:
+        with socket.create_server((LOCALHOST, port or 0)) as listener:
             return int(listener.getsockname()[1])
     except OSError:
         sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."

@@ -1,0 +1,25 @@
+"""How many deliveries or inbound events a webhook or source has, in words."""
+
+import click
+from sqlalchemy import ColumnElement, func, select
+
+from guestbook.queries import listing
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, InboundEvent
+
+
+def up_to_limit(count: int) -> str:
+    """Return a number that was counted only up to a limit."""
+    return str(count) if count <= listing.COUNT_LIMIT else f"> {listing.COUNT_LIMIT:,}"
+
+
+def print_limit(failed: listing.Lately) -> None:
+    """Print a sentence if there were too many failed rows to count them all."""
+    if failed.cut_at:
+        click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
+
+
+def by_status(model: type[Delivery] | type[InboundEvent], which: ColumnElement[bool]) -> str:
+    """Return how many rows have which status."""
+    rows = db.session.execute(select(model.status, func.count()).where(which).group_by(model.status))
+    return ", ".join(f"{count} {status}" for status, count in rows) or "none"
