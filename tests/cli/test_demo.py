@@ -161,7 +161,7 @@ def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
         assert book in bins.stdout
         demo.signal_all(signal.SIGINT)
         assert ended(demo) == 0
-        assert demo.output().endswith("The demo is over, and everything of it is removed.\n")
+        assert demo.output().endswith("The demo is over. Everything of it is removed.\n")
     assert visit.left_over() == []
 
 
@@ -175,7 +175,7 @@ def test_a_signal_in_the_midst_ends_it_and_leaves_nothing_behind(visit: Visit, n
         demo.process.send_signal(number)
         demo.process.send_signal(number)
         assert ended(demo) == 1
-        assert demo.output().endswith("stopped before its end, and everything of it is removed.\n")
+        assert demo.output().endswith("stopped early. Everything of it is removed.\n")
         assert "Traceback" not in demo.output()
     assert visit.left_over() == []
 

@@ -119,4 +119,4 @@ def test_status_says_that_nothing_can_be_stored(shell: Shell) -> None:
     with full_disk():
         said = shell("status")
     assert (fact(said, "can be written"), fact(said, "well")) == ("no", "no")
-    assert "\nNothing can be stored now: disk I/O error. So nothing is sent either.\n" in said
+    assert "\nNothing can be stored now: disk I/O error. So nothing is sent.\n" in said
