@@ -16,12 +16,12 @@ from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTar
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
-from guestbook.transport.response_reader import ANSWER_BODY_LIMIT, Response
+from guestbook.transport.response_reader import RECEIVED_BODY_LIMIT, Response
 from guestbook.transport.url_checks import check_headers, check_url
 
 __all__ = [
-    "ANSWER_BODY_LIMIT",
     "FAILURE_SENTENCES",
+    "RECEIVED_BODY_LIMIT",
     "ReceiverAnswer",
     "Transport",
     "TransportError",
@@ -31,7 +31,7 @@ __all__ = [
     "private_address_warning",
 ]
 
-METHOD_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
+HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs
 FRAMING_HEADERS = frozenset(
     ("host", "content-length", "transfer-encoding", "connection")
@@ -111,7 +111,7 @@ class Transport:
         self._session.close()
 
     def _send(self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes) -> Response:
-        if not METHOD_NAME.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
+        if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
             raise TransportError("bad_method")
         if not FRAMING_HEADERS.isdisjoint([name.lower() for name in headers]):
             raise TransportError("bad_header")

@@ -8,7 +8,7 @@ from typing import Any
 from guestbook.transport import socket_budget
 from guestbook.transport.failure import TransportError
 
-ANSWER_BODY_LIMIT = 16 * 1024  # bytes of a body that are kept
+RECEIVED_BODY_LIMIT = 16 * 1024  # bytes of a body that are kept
 HEAD_LIMIT = 16 * 1024  # bytes of a status line and its headers, as in Node.js
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
@@ -76,7 +76,7 @@ class Response(http.client.HTTPResponse):
         except (http.client.HTTPException, OSError, ValueError):
             note = "body_broken"
         self.whole = note is None
-        return b"".join(parts)[:ANSWER_BODY_LIMIT], note
+        return b"".join(parts)[:RECEIVED_BODY_LIMIT], note
 
     def release(self) -> None:
         """Give the connection back when it can carry another request, else close it."""
@@ -136,7 +136,7 @@ class Response(http.client.HTTPResponse):
         )
 
     def _read_parts(self, parts: list[bytes]) -> str | None:
-        room = ANSWER_BODY_LIMIT + 1
+        room = RECEIVED_BODY_LIMIT + 1
         while room > 0 and self.length != 0:
             part = self.read1(room)
             if not part:

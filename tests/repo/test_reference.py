@@ -198,7 +198,7 @@ def test_the_rules_about_failing_receivers_are_those_of_the_code() -> None:
 def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> None:
     text = read("reference/sources")
     assert f"may take {source.BUDGET_MB} MB of each source" in text
-    assert f"may take {step_budget.STEP_LIMIT:,} steps" in text
+    assert f"may take {step_budget.TEMPLATE_STEPS:,} steps" in text
     assert f"give {step_budget.OUTPUT_LIMIT:,} characters" in " ".join(text.split())
     bins_page = read("reference/bins")
     assert f"the latest {bin_capture.REQUESTS_KEPT} requests, for seven days" in bins_page

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import ANSWER_BODY_LIMIT, ReceiverAnswer, Transport, TransportError
+from guestbook.transport import RECEIVED_BODY_LIMIT, ReceiverAnswer, Transport, TransportError
 from tests.support import socket_receiver
 from tests.support.socket_receiver import Behaviour, SocketReceiver, blurt, drip, flood, hold, say, spell
 
@@ -206,7 +206,7 @@ def test_a_receiver_that(case: Case, outcomes: dict[str, Outcome]) -> None:
     assert found.seconds < TIMEOUT + GRACE
     if isinstance(found.result, ReceiverAnswer):
         assert (found.result.status, found.result.note) == case.expected
-        assert len(found.result.body) <= ANSWER_BODY_LIMIT
+        assert len(found.result.body) <= RECEIVED_BODY_LIMIT
     else:
         assert found.result.reason == case.expected
         assert found.result.sent is not case.expected.startswith("tls")

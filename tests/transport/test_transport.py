@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from guestbook.transport import (
-    ANSWER_BODY_LIMIT,
     FAILURE_SENTENCES,
+    RECEIVED_BODY_LIMIT,
     ReceiverAnswer,
     Transport,
     TransportError,
@@ -151,8 +151,8 @@ def test_early_hints_are_not_the_answer(transport: Transport) -> None:
     [
         (0, None),
         (1, None),
-        (ANSWER_BODY_LIMIT, None),
-        (ANSWER_BODY_LIMIT + 1, "body_cut"),
+        (RECEIVED_BODY_LIMIT, None),
+        (RECEIVED_BODY_LIMIT + 1, "body_cut"),
         (60_000, "body_cut"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_body_is_kept_up_to_its_limit(
 ) -> None:
     with SocketReceiver(say(b"HTTP/1.1 200 OK\r\n", framed(framing, b"x" * size))) as receiver:
         answer = transport.post(receiver.url, {}, b"{}")
-    assert (answer.body, answer.note) == (b"x" * min(size, ANSWER_BODY_LIMIT), note)
+    assert (answer.body, answer.note) == (b"x" * min(size, RECEIVED_BODY_LIMIT), note)
 
 
 def framed(framing: str, body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from guestbook.lib.template_sandbox import template_parser
 from guestbook.lib.template_sandbox.interpreter import Run
-from guestbook.lib.template_sandbox.step_budget import OUTPUT_LIMIT, STEP_LIMIT, TemplateFault
+from guestbook.lib.template_sandbox.step_budget import OUTPUT_LIMIT, TEMPLATE_STEPS, TemplateFault
 from guestbook.lib.template_sandbox.template_parser import SOURCE_LIMIT
 
 __all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "STEPS", "Rendered", "TemplateFault", "check", "render"]
@@ -49,7 +49,7 @@ def render(source: str, values: Mapping[str, Any]) -> Rendered:
     except Exception as error:  # whatever Python says of a value that an operation was not made for
         said = str(error).strip().rstrip(".")[:200]
         raise TemplateFault(f"The template failed: {said or type(error).__name__}.") from None
-    return Rendered(text, run.names(), STEP_LIMIT - run.budget.left)
+    return Rendered(text, run.names(), TEMPLATE_STEPS - run.budget.left)
 
 
 @lru_cache(REMEMBERED)

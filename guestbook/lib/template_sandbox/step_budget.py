@@ -2,7 +2,7 @@
 
 from typing import Any
 
-STEP_LIMIT = 100_000  # of a run: one for each evaluated part of the template and each item read
+TEMPLATE_STEPS = 100_000  # of a run: one for each evaluated part of the template and each item read
 OUTPUT_LIMIT = 64_000  # characters that it may give, and that any text that it makes may have
 PER_STEP = 20  # characters that are read or made in one step
 SLOW_SEARCH = 30_000  # characters: in longer texts Python searches in another way, which is always quick
@@ -42,14 +42,14 @@ class StepBudget:
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = STEP_LIMIT
+        self.left = TEMPLATE_STEPS
 
     def spend(self, steps: int) -> None:
         """Take so many steps; raises TemplateFault when there are too few."""
         self.left -= steps
         if self.left < 0:
             raise TemplateFault(
-                f"The template does too much with this event: more than {STEP_LIMIT:,} steps."
+                f"The template does too much with this event: more than {TEMPLATE_STEPS:,} steps."
             )
 
     def read(self, characters: int) -> None:

@@ -14,7 +14,7 @@ from guestbook.lib import template_sandbox
 from guestbook.lib.template_sandbox import template_parser
 from guestbook.lib.template_sandbox.filters import FILTERS
 from guestbook.lib.template_sandbox.interpreter import Run
-from guestbook.lib.template_sandbox.step_budget import STEP_LIMIT, TemplateFault
+from guestbook.lib.template_sandbox.step_budget import TEMPLATE_STEPS, TemplateFault
 from guestbook.lib.template_sandbox.template_tests import TESTS
 from tests.lib.template_sandbox.bombs import BOMBS, event
 from tests.support.amount import examples
@@ -108,7 +108,7 @@ def test_whatever_is_written_ends_within_its_steps(source: str) -> None:
             run.template(template)
     finally:
         sys.setprofile(None)
-    steps = min(STEP_LIMIT, STEP_LIMIT - run.budget.left)
+    steps = min(TEMPLATE_STEPS, TEMPLATE_STEPS - run.budget.left)
     assert next(calls) <= 40 * steps + 1000
 
 
