@@ -12,7 +12,7 @@ from guestbook.lib import ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
 
-ANSWER_BODY_LIMIT = 4000  # characters of the answer's body
+BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
 FAILURES_LIMIT = 1000
 # No browser shows these as a page, whatever the body holds. HTML, SVG and XML are missing for that reason.
@@ -89,8 +89,8 @@ def _status(value: object) -> int:
 
 
 def _body(value: str) -> str:
-    if len(value) > ANSWER_BODY_LIMIT:
-        raise Refused(f"The body must have at most {ANSWER_BODY_LIMIT:,} characters.", field="body")
+    if len(value) > BIN_ANSWER_LIMIT:
+        raise Refused(f"The body must have at most {BIN_ANSWER_LIMIT:,} characters.", field="body")
     return validate.storable(value, field="body")
 
 

@@ -19,7 +19,7 @@ from guestbook.storage.database import db, writing
 pages = Blueprint("bins", __name__)
 
 BIN_PATH = "/bin/"
-METHOD_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2, as long as the column
+BIN_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2, as long as the column
 UNUSUAL = re.compile("[^\x21-\x7e]")
 ADDRESS_LIMIT = 32_000  # characters of a path, and of a query
 WAITERS = 2  # delayed answers at once in one process: a server has few threads, often four
@@ -64,7 +64,7 @@ def _captured(token: str, rest: str) -> CapturedRequest:
     method = environ["REQUEST_METHOD"]
     path = _path(token, rest)
     query = _plain(environ.get("QUERY_STRING", ""))
-    if not METHOD_NAME.fullmatch(method):
+    if not BIN_METHOD.fullmatch(method):
         abort(400, NO_METHOD)
     if max(len(path), len(query)) > ADDRESS_LIMIT:
         abort(414, ADDRESS_TOO_LONG)

@@ -14,7 +14,7 @@ from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKin
 from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
 
 TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
-STEP_LIMIT = 120  # characters of one step
+SHOWN_STEP_LIMIT = 120  # characters of one step
 TOKEN_HEADER = "X-Webhook-Token"
 PROOF = "hmac-sha256:"
 
@@ -162,8 +162,8 @@ def _distance(age: float) -> str:
 
 
 def _shortened(content: bytes) -> str:
-    return f"{_cut(content[: STEP_LIMIT * 4].decode(errors='replace'))} ({len(content):,} bytes)"
+    return f"{_cut(content[: SHOWN_STEP_LIMIT * 4].decode(errors='replace'))} ({len(content):,} bytes)"
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= STEP_LIMIT else text[:STEP_LIMIT] + "…"
+    return text if len(text) <= SHOWN_STEP_LIMIT else text[:SHOWN_STEP_LIMIT] + "…"
