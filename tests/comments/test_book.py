@@ -1,4 +1,4 @@
-"""The book: a comment and its deliveries are one; a page is twenty, by keyset; what changes is told."""
+"""The book: a comment and its deliveries are one; a page is twenty, by keyset; changes make events."""
 
 import json
 import threading
@@ -113,7 +113,7 @@ def test_why_it_was_held_is_not_told() -> None:
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("verdict", "told"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
-def test_who_was_told_of_a_comment_is_told_of_its_end(verdict: Classification, told: bool) -> None:
+def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, told: bool) -> None:
     factories.webhook(events="comment.deleted")
     comment_id = factories.sign(verdict=verdict)
     with database.writing() as session:
@@ -223,11 +223,16 @@ def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() ->
     move(comment_id, "spam")
     late = factories.webhook(events="comment.created")
     restore(comment_id)
-    assert told(early) == ["comment.created", "comment.published", "comment.deleted", "comment.published"]
-    assert told(late) == ["comment.created"]
+    assert events_of(early) == [
+        "comment.created",
+        "comment.published",
+        "comment.deleted",
+        "comment.published",
+    ]
+    assert events_of(late) == ["comment.created"]
     move(comment_id, "trash")
     restore(comment_id)
-    assert told(late) == ["comment.created"]
+    assert events_of(late) == ["comment.created"]
 
 
 @pytest.mark.usefixtures("app")
@@ -242,7 +247,7 @@ def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_prune
         connection.execute(update(Comment).values(announced_at=long_ago, reason="held once"))
         connection.execute(update(Webhook).where(Webhook.id == early).values(created_at=long_ago))
     restore(comment_id)
-    assert (told(early), told(late)) == ([], ["comment.created"])
+    assert (events_of(early), events_of(late)) == ([], ["comment.created"])
 
 
 MOVES = st.lists(st.sampled_from(["published", "held", "spam", "trash", "restore", "a webhook"]), max_size=8)
@@ -263,13 +268,13 @@ def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(
             restore(comment_id)
         else:
             move(comment_id, to)
-    times = [len(told(hook)) for hook in hooks]
+    times = [len(events_of(hook)) for hook in hooks]
     assert max(times) <= 1
     was_known = verdict is not SPAM or {"published", "held", "restore"} & set(moves)
     assert times[0] == (1 if was_known else 0)
 
 
-def told(webhook_id: str) -> list[str]:
+def events_of(webhook_id: str) -> list[str]:
     return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id]
 
 

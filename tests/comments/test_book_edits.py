@@ -85,7 +85,7 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("status", "told"), [("held", 1), ("spam", 0), ("trash", 0)])
-def test_an_answer_is_told_to_who_knows_the_comment(status: str, told: int) -> None:
+def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, told: int) -> None:
     comment_id = factories.sign(verdict=Classification(status, None))
     factories.webhook(events=ALL)
     reply(comment_id, "Hm.")

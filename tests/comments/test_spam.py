@@ -8,21 +8,21 @@ from guestbook.comments import spam
 from guestbook.comments.comment_form import Draft
 
 
-def judged(message: str, *, trap: str = "", age: float | None = 60) -> spam.Classification:
+def classified(message: str, *, trap: str = "", age: float | None = 60) -> spam.Classification:
     return spam.classify(Draft("Ada", None, message, {}), trap=trap, age=age)
 
 
 def test_an_ordinary_comment_is_published_without_a_reason() -> None:
-    assert judged("Hello") == spam.Classification("published", None)
+    assert classified("Hello") == spam.Classification("published", None)
 
 
 def test_a_filled_in_trap_is_spam_whatever_else_is_right() -> None:
-    verdict = judged("Hello", trap=" ")
+    verdict = classified("Hello", trap=" ")
     assert verdict == spam.Classification("spam", "It filled in the hidden field, which people cannot see.")
 
 
 def test_a_quick_comment_with_a_link_is_spam() -> None:
-    verdict = judged("See https://example.org", age=1.24)
+    verdict = classified("See https://example.org", age=1.24)
     assert verdict == spam.Classification("spam", "It holds a link and was written in 1.2 seconds.")
 
 
@@ -30,12 +30,12 @@ def test_a_quick_comment_with_a_link_is_spam() -> None:
     ("message", "age"), [("Hello", 0.1), ("See https://example.org", 3.0), ("See https://example.org", None)]
 )
 def test_quick_alone_or_a_link_alone_is_published(message: str, age: float | None) -> None:
-    assert judged(message, age=age).status == "published"
+    assert classified(message, age=age).status == "published"
 
 
 def test_three_links_are_published_and_four_wait() -> None:
-    assert judged("http://a.example " * 3).status == "published"
-    verdict = judged("http://a.example " * 4)
+    assert classified("http://a.example " * 3).status == "published"
+    verdict = classified("http://a.example " * 4)
     assert verdict == spam.Classification("held", "It holds 4 links; more than 3 wait for your approval.")
 
 
@@ -56,10 +56,10 @@ def test_what_the_page_would_link_counts_as_a_link(message: str, links: int) -> 
 @pytest.mark.parametrize("part", ["a.", "a-", "http", "www.", "a.com", "@a", "-."])
 def test_a_message_as_long_as_allowed_is_judged_in_a_moment(part: str) -> None:
     start = time.thread_time()
-    judged(part * (4000 // len(part)))
+    classified(part * (4000 // len(part)))
     assert time.thread_time() - start < 2  # quadratic: minutes
 
 
 def test_every_reason_fits_its_column() -> None:
-    for verdict in (judged("x", trap="x"), judged("http://a" * 1000), judged("http://a", age=0)):
+    for verdict in (classified("x", trap="x"), classified("http://a" * 1000), classified("http://a", age=0)):
         assert 0 < len(verdict.reason or "") <= 200

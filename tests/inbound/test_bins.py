@@ -28,7 +28,7 @@ def made(**fields: Any) -> str:
         return bins.add(session, fields).id
 
 
-def caught(number: int = 0, **changes: Any) -> CapturedRequest:
+def captured(number: int = 0, **changes: Any) -> CapturedRequest:
     values = {"method": "POST", "path": f"/{number}", "query": "", "headers": [("Host", "x")], "body": b"{}"}
     return CapturedRequest(**{**values, "received_at": clock.now(), **changes})
 
@@ -75,7 +75,7 @@ def at_once(app: Flask, count: int, do: Callable[[int], object]) -> list[Any]:
 def test_a_body_comes_back_byte_for_byte(body: bytes) -> None:
     bin_id = made()
     headers = [("X-Odd", "caf\xe9 \x01"), ("X-Odd", "\U0001f41a"), ("A", "")]
-    catch(bin_id, caught(body=body, headers=headers, query="a=%00&b", method="PROPFIND"))
+    catch(bin_id, captured(body=body, headers=headers, query="a=%00&b", method="PROPFIND"))
     [row] = kept(bin_id)
     assert (row.kept, row.size, row.pairs) == (body, len(body), headers)
     assert (row.method, row.path, row.query, row.answered) == ("PROPFIND", "/0", "a=%00&b", 200)
@@ -85,7 +85,7 @@ def test_a_body_comes_back_byte_for_byte(body: bytes) -> None:
 @pytest.mark.parametrize("filling", [b"x", b"\0", "🐚".encode()], ids=["text", "binary", "emoji"])
 def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: bytes) -> None:
     bin_id, body = made(), b"!" + filling * 300_000
-    catch(bin_id, caught(body=body))
+    catch(bin_id, captured(body=body))
     [row] = kept(bin_id)
     assert (row.kept, row.size) == (body[: bin_capture.BODY_KEPT], len(body))
 
@@ -93,7 +93,7 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
     bin_id = made(fail=5, status=202)
     answers = at_once(
-        each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(bin_id, caught(number)))
+        each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(bin_id, captured(number)))
     )
     assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
     rows = kept(bin_id)
@@ -107,10 +107,10 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
 ) -> None:
     monkeypatch.setattr(bin_capture, "REQUESTS_KEPT", 10)
     full, other = made(), made()
-    catch(other, caught())
+    catch(other, captured())
     for number in range(9):
-        catch(full, caught(number))
-    at_once(each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(full, caught(100 + number))))
+        catch(full, captured(number))
+    at_once(each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(full, captured(100 + number))))
     rows = kept(full)
     assert len(rows) == 10
     assert all(int(row.path[1:]) >= 100 for row in rows)
@@ -121,7 +121,7 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
 def test_two_hundred_are_kept() -> None:
     bin_id = made()
     for number in range(203):
-        catch(bin_id, caught(number))
+        catch(bin_id, captured(number))
     assert [row.path for row in kept(bin_id)] == [f"/{number}" for number in range(202, 2, -1)]
 
 
@@ -129,7 +129,7 @@ def test_two_hundred_are_kept() -> None:
 def test_what_is_older_than_seven_days_is_pruned() -> None:
     bin_id = made()
     for days in (8, 6):
-        catch(bin_id, caught(days, received_at=clock.now() - timedelta(days=days)))
+        catch(bin_id, captured(days, received_at=clock.now() - timedelta(days=days)))
     db.session.remove()
     assert retention.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
     assert [row.path for row in kept(bin_id)] == ["/6"]
@@ -138,10 +138,10 @@ def test_what_is_older_than_seven_days_is_pruned() -> None:
 @pytest.mark.usefixtures("each_app")
 def test_the_oldest_are_found_by_the_index() -> None:
     bin_id = made()
-    catch(bin_id, caught())
+    catch(bin_id, captured())
     seen: list[tuple[str, Any]] = []
     event.listen(db.engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
-    catch(bin_id, caught())
+    catch(bin_id, captured())
     [(statement, values)] = [one for one in seen if "OFFSET" in one[0] or "LIMIT" in one[0]]
     if db.engine.dialect.name != "sqlite":  # which plans without looking at how many rows there are
         return
@@ -154,10 +154,10 @@ def test_the_oldest_are_found_by_the_index() -> None:
 @pytest.mark.usefixtures("each_app")
 def test_who_sends_to_a_bin_that_is_deleted_meanwhile_is_told_so() -> None:
     bin_id = made()
-    catch(bin_id, caught())
+    catch(bin_id, captured())
     with writing() as session:
         assert bins.delete(session, session.get_one(Bin, bin_id)) == 1
-    assert catch(bin_id, caught()) is None
+    assert catch(bin_id, captured()) is None
     assert kept(bin_id) == []
 
 
@@ -165,7 +165,7 @@ def test_who_sends_to_a_bin_that_is_deleted_meanwhile_is_told_so() -> None:
 def test_a_bin_is_cleared_alone() -> None:
     one, other = made(), made()
     for bin_id in (one, one, other):
-        catch(bin_id, caught())
+        catch(bin_id, captured())
     with writing() as session:
         assert bins.clear(session, one) == 2
     assert (kept(one), len(kept(other))) == ([], 1)
@@ -184,8 +184,8 @@ def test_each_has_a_url_that_nobody_guesses() -> None:
 def test_a_bin_answers_as_it_is_set() -> None:
     bin_id = made(name=" My  bin ", status="418", body="[1]\n", type="application/json", delay="1.25", fail=1)
     failed = BinAnswer(500, "This bin is set to fail.\n", "text/plain; charset=utf-8", 1.25)
-    assert catch(bin_id, caught()) == failed
-    assert catch(bin_id, caught()) == BinAnswer(418, "[1]\n", "application/json; charset=utf-8", 1.25)
+    assert catch(bin_id, captured()) == failed
+    assert catch(bin_id, captured()) == BinAnswer(418, "[1]\n", "application/json; charset=utf-8", 1.25)
     assert db.session.get_one(Bin, bin_id).name == "My bin"
 
 

@@ -1,4 +1,4 @@
-"""Facts: the event, the id that tells a repeat, and who it was, as each sender says it."""
+"""Metadata: the event, the id that finds repeats, and the person, as each sender names them."""
 
 import time
 from collections.abc import Mapping

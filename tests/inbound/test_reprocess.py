@@ -1,4 +1,4 @@
-"""Reprocessing: what an inbound event is once it is due again."""
+"""Reprocessing: an inbound event becomes due once more."""
 
 import pytest
 

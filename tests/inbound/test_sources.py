@@ -1,4 +1,4 @@
-"""The desk of sources: what is wrong is refused in a sentence, and then nothing has changed."""
+"""Managing sources: a wrong field is refused in a sentence, and nothing changes."""
 
 import base64
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The door of the bins: any method, any body, answered as the bin is set, and the book takes no harm."""
+"""The URLs of bins: any method and any body are answered as the bin is set, and the book takes no harm."""
 
 import http.client
 import json

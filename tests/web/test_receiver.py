@@ -1,4 +1,4 @@
-"""The door for webhooks that others send us: whatever comes is stored as it is, and answered at once."""
+"""The receiver of webhooks: every request is stored as it is, and answered at once."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ KEY = "a secret key for tests alone"
 
 
 @pytest.fixture
-def door(app: Flask) -> Visitor:
+def sender(app: Flask) -> Visitor:
     with app.app_context():
         inbound_factories.source()
     return Visitor(app)
@@ -77,9 +77,11 @@ def test_what_is_posted_is_stored_byte_for_byte_on_every_database(each_app: Flas
         )
 
 
-def test_what_is_packed_on_the_way_is_stored_as_it_came(app: Flask, door: Visitor) -> None:
+def test_a_compressed_body_is_stored_as_it_came(app: Flask, sender: Visitor) -> None:
     body = b"\x1f\x8b\x08\x00 not really gzip"
-    assert door.client.post("/hooks/tok", data=body, headers={"Content-Encoding": "gzip"}).status_code == 202
+    assert (
+        sender.client.post("/hooks/tok", data=body, headers={"Content-Encoding": "gzip"}).status_code == 202
+    )
     stored, headers = kept(app)
     assert (stored, headers["content-encoding"]) == (body, "gzip")
 
@@ -91,8 +93,8 @@ def test_a_disabled_source_s_webhooks_are_stored_too(app: Flask) -> None:
     assert kept(app)[0] == b"unsigned"
 
 
-def test_too_much_is_refused_and_nothing_of_it_is_stored(app: Flask, door: Visitor) -> None:
-    answer = door.client.post("/hooks/tok", data=b"x" * (LIMIT + 1))
+def test_too_much_is_refused_and_nothing_of_it_is_stored(app: Flask, sender: Visitor) -> None:
+    answer = sender.client.post("/hooks/tok", data=b"x" * (LIMIT + 1))
     assert answer.status_code == 413
     assert answer.json["error"]["code"] == "content_too_large"
     with app.app_context():
@@ -100,40 +102,40 @@ def test_too_much_is_refused_and_nothing_of_it_is_stored(app: Flask, door: Visit
 
 
 def test_a_chunked_body_over_the_limit_is_refused_and_one_below_it_is_stored(
-    app: Flask, door: Visitor
+    app: Flask, sender: Visitor
 ) -> None:
     for size, status in ((LIMIT + 1, 413), (LIMIT - 5, 202)):
         builder = EnvironBuilder("/hooks/tok", method="POST", input_stream=None, data=b"y" * size)
         environ = builder.get_environ()
         del environ["CONTENT_LENGTH"]
         environ["wsgi.input_terminated"] = True
-        assert door.client.open(environ).status_code == status
+        assert sender.client.open(environ).status_code == status
     assert kept(app)[0] == b"y" * (LIMIT - 5)
 
 
 @pytest.mark.parametrize("token", ["nope", "TOK", "tok ", "é", "x" * 65, "..%2f", "%00", "tok%00"])
-def test_an_unknown_token_is_404_in_a_program_s_words(door: Visitor, token: str) -> None:
-    answer = door.client.post(f"/hooks/{token}", data=b"x")
+def test_an_unknown_token_is_404_in_a_program_s_words(sender: Visitor, token: str) -> None:
+    answer = sender.client.post(f"/hooks/{token}", data=b"x")
     assert answer.status_code == 404
     assert answer.json["error"]["code"] == "not_found"
 
 
 def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
-    app: Flask, door: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: Flask, sender: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "MOST_WAITING", 3)
     with app.app_context():
         inbound_factories.source("other")
     for _ in range(3):
-        assert door.client.post("/hooks/tok", data=b"x").status_code == 202
-    answer = door.client.post("/hooks/tok", data=b"x")
+        assert sender.client.post("/hooks/tok", data=b"x").status_code == 202
+    answer = sender.client.post("/hooks/tok", data=b"x")
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
     assert "wait to be processed" in answer.json["error"]["message"]
-    assert door.client.post("/hooks/other", data=b"x").status_code == 202
+    assert sender.client.post("/hooks/other", data=b"x").status_code == 202
     with app.app_context(), database.write(db.engine) as connection:
         connection.execute(INBOUND.delete())
-    assert door.client.post("/hooks/tok", data=b"x").status_code == 202
+    assert sender.client.post("/hooks/tok", data=b"x").status_code == 202
 
 
 def test_ten_thousand_is_the_limit_that_is_promised() -> None:
@@ -143,7 +145,7 @@ def test_ten_thousand_is_the_limit_that_is_promised() -> None:
 # --- headers
 
 
-def test_headers_that_matter_are_kept_and_those_of_the_way_are_not(app: Flask, door: Visitor) -> None:
+def test_headers_of_the_sender_are_kept_and_those_of_proxies_are_not(app: Flask, sender: Visitor) -> None:
     sent = {
         "X-GitHub-Event": "push",
         "webhook-id": "1",
@@ -155,7 +157,7 @@ def test_headers_that_matter_are_kept_and_those_of_the_way_are_not(app: Flask, d
         "X-Real-IP": "192.0.2.1",
         "Accept": "*/*",
     }
-    door.client.post("/hooks/tok", data=b"x", headers=sent)
+    sender.client.post("/hooks/tok", data=b"x", headers=sent)
     assert kept(app)[1] == {
         "x-github-event": "push",
         "webhook-id": "1",
@@ -199,25 +201,25 @@ def test_slack_s_challenge_is_answered_at_once_and_stored_like_the_rest(app: Fla
     assert json.loads(kept(app)[0]) == body
 
 
-def test_a_challenge_is_no_way_to_make_other_sources_answer(door: Visitor) -> None:
+def test_a_challenge_is_no_way_to_make_other_sources_answer(sender: Visitor) -> None:
     body = {"type": "url_verification", "challenge": "x"}
-    assert door.client.post("/hooks/tok", json=body).status_code == 202
+    assert sender.client.post("/hooks/tok", json=body).status_code == 202
 
 
-def test_meta_s_challenge_is_answered_to_who_knows_the_token(door: Visitor) -> None:
+def test_meta_s_challenge_is_answered_only_with_the_token(sender: Visitor) -> None:
     asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "tok"}
-    answer = door.client.get("/hooks/tok", query_string=asked)
+    answer = sender.client.get("/hooks/tok", query_string=asked)
     assert (answer.status_code, answer.text) == (200, "1158201444")
     assert answer.content_type == "text/plain; charset=utf-8"
     for wrong in ({"hub.verify_token": "no"}, {"hub.mode": "x"}, {"hub.challenge": "<b>é</b>"}):
-        assert door.client.get("/hooks/tok", query_string=asked | wrong).status_code == 403
+        assert sender.client.get("/hooks/tok", query_string=asked | wrong).status_code == 403
 
 
-def test_a_browser_is_told_what_the_address_is_for(app: Flask, door: Visitor) -> None:
-    assert door.client.get("/hooks/tok").text == "This address takes webhooks, by POST.\n"
-    assert door.client.head("/hooks/tok").status_code == 200
-    assert door.client.get("/hooks/nope").status_code == 404
-    assert door.client.put("/hooks/tok", data=b"x").status_code == 405
+def test_a_browser_sees_what_the_address_is_for(app: Flask, sender: Visitor) -> None:
+    assert sender.client.get("/hooks/tok").text == "This address takes webhooks, by POST.\n"
+    assert sender.client.head("/hooks/tok").status_code == 200
+    assert sender.client.get("/hooks/nope").status_code == 404
+    assert sender.client.put("/hooks/tok", data=b"x").status_code == 405
     with app.app_context():
         assert inbound_factories.rows() == []
 
@@ -225,7 +227,9 @@ def test_a_browser_is_told_what_the_address_is_for(app: Flask, door: Visitor) ->
 # --- what goes wrong on our side
 
 
-def test_a_source_deleted_in_this_very_moment_is_404(door: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_deleted_in_this_very_moment_is_404(
+    sender: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     find = ingest.find
 
     def find_and_lose(session, token):  # type: ignore[no-untyped-def]
@@ -236,10 +240,10 @@ def test_a_source_deleted_in_this_very_moment_is_404(door: Visitor, monkeypatch:
         return found
 
     monkeypatch.setattr(ingest, "find", find_and_lose)
-    assert door.client.post("/hooks/tok", data=b"x").status_code == 404
+    assert sender.client.post("/hooks/tok", data=b"x").status_code == 404
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("sender")
 def test_without_the_tables_it_says_so_in_the_shape_of_all_errors(app: Flask) -> None:
     with app.app_context(), database.write(db.engine) as connection:
         connection.exec_driver_sql("DROP TABLE inbound_events")
@@ -315,7 +319,7 @@ def post(port: int, body: bytes) -> int:
 
 
 def test_what_had_to_yield_is_stored_once_and_whole(
-    app: Flask, door: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: Flask, sender: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole view runs again, when the body has been read."""
     real, fates = ingest.store, iter([True] * 3 + [False])
@@ -326,5 +330,5 @@ def test_what_had_to_yield_is_stored_once_and_whole(
         return real(*args, **options)
 
     monkeypatch.setattr(ingest, "store", store)
-    assert door.client.post("/hooks/tok", data=b"hello").status_code == 202
+    assert sender.client.post("/hooks/tok", data=b"hello").status_code == 202
     assert kept(app)[0] == b"hello"

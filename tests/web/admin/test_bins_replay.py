@@ -1,4 +1,4 @@
-"""Send it again: what a bin caught goes to another URL through the outbox's transport, by its rules."""
+"""Send it again: a bin's request goes to another URL, with the transport and the rules of webhooks."""
 
 import socket
 
@@ -17,7 +17,7 @@ HEADERS = [
 ]  # fmt: skip
 
 
-def again(owner: Owner, request_id: str, url: str) -> TestResponse:
+def replay(owner: Owner, request_id: str, url: str) -> TestResponse:
     return owner.post(f"{PLACE}requests/{request_id}/replay", {"url": url})
 
 
@@ -31,7 +31,7 @@ def test_method_headers_and_body_are_the_same(
     app: Flask, owner: Owner, receiver: Receiver, method: str, body: bytes
 ) -> None:
     request_id = send(app, added(owner), body, method=method, headers=HEADERS, path="/left", query="out")
-    answer = again(owner, request_id, receiver.url("/to?a=b"))
+    answer = replay(owner, request_id, receiver.url("/to?a=b"))
     assert answer.status_code == 200
     [request] = receiver.requests
     assert (request.method, request.path, request.body) == (method, "/to?a=b", body)
@@ -43,7 +43,7 @@ def test_method_headers_and_body_are_the_same(
 
 def test_the_answer_is_shown_inert(app: Flask, owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/to", Answer(418, headers={"X-A": "<i>"}, body=b"<script>alert(1)</script>\xff"))
-    answer = again(owner, send(app, added(owner)), receiver.url("/to"))
+    answer = replay(owner, send(app, added(owner)), receiver.url("/to"))
     said = words(answer)
     assert "The answer was 418 after" in said
     assert "<script>alert(1)</script>" in said
@@ -52,7 +52,7 @@ def test_the_answer_is_shown_inert(app: Flask, owner: Owner, receiver: Receiver)
 
 
 def test_an_answer_to_head_has_no_body(app: Flask, owner: Owner, receiver: Receiver) -> None:
-    answer = again(owner, send(app, added(owner), b"", method="HEAD"), receiver.url("/to"))
+    answer = replay(owner, send(app, added(owner), b"", method="HEAD"), receiver.url("/to"))
     assert "The answer was 200 after" in words(answer)
 
 
@@ -64,7 +64,7 @@ def test_an_answer_to_head_has_no_body(app: Flask, owner: Owner, receiver: Recei
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused_as_they_are_for_webhooks(app: Flask, owner: Owner, url: str) -> None:
-    answer = again(owner, send(app, added(owner)), url)
+    answer = replay(owner, send(app, added(owner)), url)
     assert answer.status_code == 422
     assert "is a private or reserved address, so nothing would be sent there." in words(answer)
 
@@ -74,7 +74,7 @@ def test_a_name_that_leads_to_a_private_address_is_not_reached(
 ) -> None:
     there = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: there)
-    answer = again(owner, send(app, added(owner)), "http://inner.example/")
+    answer = replay(owner, send(app, added(owner)), "http://inner.example/")
     assert "The host has a private or reserved address, so nothing was sent." in words(answer)
 
 
@@ -89,13 +89,13 @@ def test_a_name_that_leads_to_a_private_address_is_not_reached(
     ],
 )
 def test_what_is_no_url_comes_back_with_the_reason(app: Flask, owner: Owner, url: str, sentence: str) -> None:
-    answer = again(owner, send(app, added(owner)), url)
+    answer = replay(owner, send(app, added(owner)), url)
     assert answer.status_code == 422
     assert sentence in words(answer)
 
 
 def test_a_body_that_was_cut_is_not_sent_again(app: Flask, owner: Owner, receiver: Receiver) -> None:
-    answer = again(owner, send(app, added(owner), b"x" * 300_000), receiver.url("/to"))
+    answer = replay(owner, send(app, added(owner), b"x" * 300_000), receiver.url("/to"))
     assert answer.status_code == 422
     assert "so it cannot be sent again" in words(answer)
     assert receiver.requests == []
@@ -112,13 +112,13 @@ def test_a_body_that_was_cut_is_not_sent_again(app: Flask, owner: Owner, receive
 def test_what_would_break_the_request_is_not_sent(
     app: Flask, owner: Owner, receiver: Receiver, changes: dict[str, object], sentence: str
 ) -> None:
-    assert sentence in words(again(owner, send(app, added(owner), **changes), receiver.url("/to")))
+    assert sentence in words(replay(owner, send(app, added(owner), **changes), receiver.url("/to")))
     assert receiver.requests == []
 
 
 def test_redirects_are_shown_and_not_followed(app: Flask, owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/to", Answer(302, headers={"Location": receiver.url("/else")}))
-    assert "The answer was 302" in words(again(owner, send(app, added(owner)), receiver.url("/to")))
+    assert "The answer was 302" in words(replay(owner, send(app, added(owner)), receiver.url("/to")))
     assert receiver.at("/else") == []
 
 
@@ -131,6 +131,6 @@ class TestSlow:
         self, app: Flask, owner: Owner, receiver: Receiver
     ) -> None:
         receiver.answer("/to", HANG)
-        answer = again(owner, send(app, added(owner)), receiver.url("/to"))
+        answer = replay(owner, send(app, added(owner)), receiver.url("/to"))
         assert "No answer came" in words(answer)
         assert "The receiver did not answer in time." in words(answer)

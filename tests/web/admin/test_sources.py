@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, get_template_attribute
 from sqlalchemy import update
 
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import signing
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.queries import listing
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -431,3 +432,13 @@ def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) 
             time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
         assert rotating.result().status_code == 303
     assert stored(owner, row_id).secret == "another"
+
+
+@pytest.mark.parametrize("kind", VERIFICATION_KINDS.values(), ids=VERIFICATION_KINDS)
+def test_a_kind_needs_no_setup_text_of_its_own(app: Flask, kind: VerificationKind) -> None:
+    with app.test_request_context():
+        setup = get_template_attribute("admin/_sender_setup.html", "for_other")
+        shown = setup(Source(id="1" * 32), "https://book.example/hooks/x", kind)
+    assert f"What to paste into {kind.title}" in shown
+    assert "https://book.example/hooks/x" in shown
+    assert kind.secret_from in shown
