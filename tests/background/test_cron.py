@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,19 +22,12 @@ from tests.conftest import run
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.measure import quickest
-from tests.support.processes import free_port, started
+from tests.support.processes import free_port, started, wait_for
 from tests.support.receiver import HANG, Answer, Receiver, in_a_process
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
 PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 TEXT = "Grüße aus 東京 🎈"
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to pass"
-        time.sleep(0.002)
 
 
 # --- the lock
@@ -277,9 +270,9 @@ def test_sigterm_records_what_is_in_flight_gives_back_the_rest_and_ends_well(
     each_book.publish(40)
     running = forks.start(each_environ, "cron")
     receiver.wait_for(2)
-    until(lambda: each_book.leased() > 2)
+    wait_for(lambda: each_book.leased() > 2)
     running.terminate()
-    until(lambda: each_book.leased() == 2)  # at once, while the two still hang
+    wait_for(lambda: each_book.leased() == 2)  # at once, while the two still hang
     receiver.release()
     assert running.wait(10) == 0, running.printed
     assert running.printed == ""
@@ -304,9 +297,9 @@ def test_a_second_signal_ends_a_pass_within_half_a_second(
         before = len(receiver.requests)
         running = forks.start(environ, "cron")
         receiver.wait_for(before + 2)
-        until(lambda: book.leased() > 2)
+        wait_for(lambda: book.leased() > 2)
         running.signal(number)
-        until(lambda: book.leased() == 2)  # the first has been understood
+        wait_for(lambda: book.leased() == 2)  # the first has been understood
         began = time.monotonic()
         running.signal(number)
         assert running.wait(10) == -number
@@ -392,7 +385,7 @@ def serving(environ: Mapping[str, str]) -> Iterator[str]:
     command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "--threads=8", "--call"]
     with started([*command, "guestbook:create_app"], env={**PLAIN, **environ}):
         site = f"http://127.0.0.1:{port}"
-        until(lambda: is_up(site), 20)
+        wait_for(lambda: is_up(site))
         yield site
 
 

@@ -2,19 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 from guestbook.lib import fair_lock
 from guestbook.lib.fair_lock import FairLock
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+from tests.support.processes import wait_for
 
 
 def test_whoever_came_first_is_served_first() -> None:
@@ -29,7 +22,7 @@ def test_whoever_came_first_is_served_first() -> None:
     threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
     for number, thread in enumerate(threads):
         thread.start()
-        wait_until(lambda count=number: lock.waiting > count)  # type: ignore[misc]
+        wait_for(lambda count=number: lock.waiting > count)  # type: ignore[misc]
     lock.release()
     for thread in threads:
         thread.join(10)
@@ -81,7 +74,7 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(left) == 5)  # of four, one has the lock and three wait for it
+    wait_for(lambda: len(left) == 5)  # of four, one has the lock and three wait for it
     assert one.waiting == 3
     with pytest.raises(TimeoutError):
         one.acquire(10, at_once=4)  # the holder is stuck by now, so nobody waits in vain

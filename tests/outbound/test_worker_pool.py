@@ -13,6 +13,7 @@ from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import MEASURE_INTERVAL
 from guestbook.outbound.lane import START_CAP, START_WINDOW
 from guestbook.outbound.worker_pool import FIRST_THREADS, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
+from tests.support.processes import wait_for
 
 SIZE = 32
 MOST = SIZE // 4
@@ -77,13 +78,6 @@ def names(lane: str, count: int) -> list[str]:
     return [f"{lane}-{number}" for number in range(count)]
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to pass"
-        time.sleep(0.001)
-
-
 def collect(pool: WorkerPool[str, Result], count: int) -> list[Result]:
     """Collect until there are so many results."""
     results: list[Result] = []
@@ -93,13 +87,13 @@ def collect(pool: WorkerPool[str, Result], count: int) -> list[Result]:
         results.extend(pool.collect())
         return len(results) >= count
 
-    until(enough)
+    wait_for(enough)
     return results
 
 
 def stays(count: Callable[[], int], value: int) -> None:
     """Assert that a number reaches this value and stays there."""
-    until(lambda: count() >= value)
+    wait_for(lambda: count() >= value)
     time.sleep(0.05)
     assert count() == value
 
@@ -140,14 +134,14 @@ def test_never_more_than_a_quarter_of_the_threads_are_at_one_lane(
 def test_a_failure_brings_the_lane_down_to_one_at_once(pool: WorkerPool[str, Result], work: Work) -> None:
     work.results["bad"] = FAILED
     pool.load("a", [*names("good", 20), "bad-0", *names("slow", 10)], unreachable=0)
-    until(lambda: "bad-0" in work.started)
+    wait_for(lambda: "bad-0" in work.started)
     # Those already started beside the failing one go on; once they are done one remains at a time.
     work.go.set()
     collect(pool, 31)
     work.go.clear()
     work.results["slow"] = FAILED
     pool.load("a", names("slow", 5), unreachable=0)
-    until(lambda: work.under_way["slow"] > 0)
+    wait_for(lambda: work.under_way["slow"] > 0)
     work.go.set()
     collect(pool, 5)
     work.go.clear()
@@ -185,14 +179,14 @@ def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
 ) -> None:
     work.results["bad"] = HOLD
     pool.load("bad", names("bad", 10), unreachable=0)
-    until(lambda: work.started != [] and not work.under_way["bad"])
+    wait_for(lambda: work.started != [] and not work.under_way["bad"])
     back: list[str] = []
 
     def all_back() -> bool:
         back.extend(pool.take_back(on_hold_only=True))
         return len(back) >= 10 - START_CAP
 
-    until(all_back)
+    wait_for(all_back)
     assert sorted(back + work.started) == names("bad", 10)
 
 
@@ -216,10 +210,10 @@ def test_a_hold_that_the_database_cannot_know_of_yet_is_not_undone_by_the_next_l
 ) -> None:
     work.results["slow"] = HOLD
     pool.load("slow", ["slow-0"], unreachable=0)
-    until(lambda: work.under_way["slow"] == 1)
+    wait_for(lambda: work.under_way["slow"] == 1)
     assert pool.collect() == []  # a tick begins, and claims …
     work.go.set()
-    until(lambda: pool.under_way and not work.under_way["slow"])
+    wait_for(lambda: pool.under_way and not work.under_way["slow"])
     pool.wait(5)  # … and while its transaction runs the lane is put on hold
     pool.load("slow", ["slow-1", "slow-2"], unreachable=0)
     stays(lambda: len(work.started), 1)
@@ -239,7 +233,7 @@ def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Resul
 
 def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result], work: Work) -> None:
     pool.load("slow", names("slow", 9), unreachable=0)
-    until(lambda: len(work.started) == START_CAP)
+    wait_for(lambda: len(work.started) == START_CAP)
     back = pool.take_back()
     assert sorted(back + work.started) == names("slow", 9)
     assert pool.under_way

@@ -115,12 +115,12 @@ def group(leader: int) -> list[tuple[int, str]]:
     return found
 
 
-def wait_for(what: Callable[[], T], seconds: float, or_show: Callable[[], object] = str) -> T:
+def wait_for(what: Callable[[], T], seconds: float = 20, or_show: Callable[[], object] = str) -> T:
     """Ask until the answer is true, and return it."""
     end = time.monotonic() + seconds
     while not (answer := what()):
         assert time.monotonic() < end, f"Not within {seconds} s. {or_show()}"
-        time.sleep(0.02)
+        time.sleep(0.01)
     return answer
 
 

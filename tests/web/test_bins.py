@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import waitress
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
@@ -19,6 +18,7 @@ from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import bins, body_limits, response_headers
+from tests.support import site
 from tests.support.processes import wait_for
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "M-SEARCH", "X")
@@ -44,13 +44,10 @@ def port(request: pytest.FixtureRequest, app: Flask) -> Iterator[int]:
         thread.start()
         yield development.port
         development.shutdown()
+        thread.join(10)
     else:
-        server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        yield server.effective_port
-        server.trigger.pull_trigger(server.close)
-    thread.join(10)
+        with site.reserved_port() as listening, site.serving(app, listening):
+            yield listening.getsockname()[1]
 
 
 def made(app: Flask, **fields: Any) -> str:

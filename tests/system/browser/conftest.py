@@ -1,18 +1,17 @@
 """A book on a real waitress, and Chromium in front of it."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import waitress
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from guestbook.auth import login
 from guestbook.storage.database import writing
 from tests.conftest import running
+from tests.support import site
 from tests.support.owner import PASSWORD
 from tests.support.receiver import Receiver
 
@@ -30,15 +29,14 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with site.reserved_port() as listening:
         yield listening
 
 
 @pytest.fixture
 def environ(environ: dict[str, str], listening: socket.socket) -> dict[str, str]:
     """The same, at the address where the book really is: cookies and links follow it."""
-    return environ | {"GUESTBOOK_BASE_URL": f"http://127.0.0.1:{listening.getsockname()[1]}"}
+    return environ | {"GUESTBOOK_BASE_URL": site.address(listening)}
 
 
 @pytest.fixture
@@ -49,12 +47,8 @@ def app(environ: dict[str, str]) -> Iterator[Flask]:
 
 @pytest.fixture
 def address(app: Flask, listening: socket.socket) -> Iterator[str]:
-    server = waitress.create_server(app, sockets=[listening], threads=4)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.trigger.pull_trigger(server.close)
-    thread.join(10)
+    with site.serving(app, listening):
+        yield site.address(listening) + "/"
 
 
 @pytest.fixture
@@ -66,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
