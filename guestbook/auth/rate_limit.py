@@ -87,7 +87,7 @@ def _insert(session: Session, **values: object) -> Any:
 
 
 def _network(address: str) -> str:
-    """Return the address, or of one in IPv6 its /64; what is no address, such as a socket's name, as is."""
+    """Return an IPv4 address or the /64 of an IPv6 address; anything else, such as a socket's name, as is."""
     bare = WITH_PORT.fullmatch(address)
     try:
         ip = ip_address((bare[1] or bare[2] if bare else address).partition("%")[0])

@@ -25,7 +25,7 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Return the aware datetime behind the text of `to_text`; what names no zone, typed by hand, is UTC.
+    """Return the aware datetime behind the text of `to_text`. A text without a zone, typed by hand, is UTC.
 
     Raises ValueError, also for a moment that in UTC lies beyond the years 1 to 9999.
     """

@@ -65,7 +65,7 @@ def why_no_thread() -> str:
 
 
 class Reserve:
-    """Some memory to give up when there is none left, so that what was sent can still be recorded."""
+    """Some memory to give up when there is none left, so that outcomes can still be recorded."""
 
     def __init__(self, size: int = 16 * MIB) -> None:
         self._memory: mmap.mmap | None = None

@@ -1,6 +1,6 @@
 """Look through the deliveries, the inbox and the comments: filters, and pages by keyset, as quick in old age.
 
-What an index answers, status, webhook and time, costs nothing more in a book of years. For the rest, an event
+An index answers status, webhook and time. These cost nothing more in a book of years. For the rest, an event
 or a word, a page looks at some thousand rows and says how far back it has come.
 """
 

@@ -15,7 +15,7 @@ RUN_FILE = "run.json"
 
 
 def note_run(values: Mapping[str, str], port: str, pid: str) -> Path:
-    """Let all commands use the settings of scripts/run while it lives; what the owner has set is stronger."""
+    """Let all commands use the settings of scripts/run while it lives. The owner's settings win."""
     chosen = {
         SETTING_PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
         SETTING_PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # a receiver on this machine can be tried

@@ -150,7 +150,7 @@ def _check_whole(path: Path) -> None:
 def _make_private(path: Path) -> None:
     """Make a new file before SQLite would, for its owner alone: it will hold the webhooks' secrets.
 
-    What SQLite puts beside it gets the same mode. One that is there is not opened, for closing it again
+    The files that SQLite puts beside it get the same mode. One that is there is not opened: closing it again
     would let go of the locks that this process holds on it.
     """
     with suppress(OSError):  # it is there, or cannot be made, which SQLite says better

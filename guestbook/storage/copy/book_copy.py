@@ -84,7 +84,7 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
 
 
 def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step) -> CopiedTable:
-    """Let the target's table hold the book's rows and no others; what is there already is only compared."""
+    """Let the target's table hold the book's rows and no others. Rows already there are only compared."""
     moved = CopiedTable(table)
     is_empty = target.count(table) == 0
     if not is_empty:

@@ -42,7 +42,7 @@ def place(engine: Engine) -> str:
 def prepare(source: Connection, target: CopyTarget, plains: list[PlainTable]) -> None:
     """Make the target's tables and mark it as this book's; raises Refused for one that must not be touched.
 
-    The source's snapshot has begun before.
+    The source's snapshot has started before.
     """
     home, there = place(source.engine), place(target.engine)
     if home == there:

@@ -65,7 +65,7 @@ class Webhook(Base):
             self.disabled_at, self.disabled_reason = now, reason
 
     def move(self, url: str) -> None:
-        """Send to another URL from now on; what the old one did is no reason to wait."""
+        """Send to another URL from now on. The old one's failures are no reason to wait."""
         if url != self.url:
             self.url, self.paused_until = url, None
             self._forget_failures()
