@@ -1,12 +1,11 @@
 """The commands for sources, which send webhooks to us."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
+from guestbook.cli import app_command, notify_option, output, row_counts, row_lookup, secret_rotation, secrets
 from guestbook.cli.help_sections import Group
 from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
@@ -19,7 +18,6 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
-F = TypeVar("F", bound=Callable[..., Any])
 IS_ACCEPTED = "is accepted"  # an old secret, for a while
 
 verify_help = "How its webhooks are verified."
@@ -50,40 +48,6 @@ budget_option = click.option(
 )
 
 
-OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
-
-
-def notify_option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
-    """Return --notify-webhooks with its old name --relay, which still works."""
-
-    def decorate(function: F) -> F:
-        old = click.option(
-            old_name,
-            is_flag=True,
-            default=None,
-            hidden=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_old_name,
-            help="The old name of --notify-webhooks.",
-        )
-        new = click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text)
-        return new(old(function))
-
-    return decorate
-
-
-def _old_name(context: click.Context, _param: click.Parameter, value: bool | None) -> None:
-    if value is not None:
-        context.meta[OLD_NAME] = value
-        click.echo("--relay is deprecated: the option is called --notify-webhooks now.", err=True)
-
-
-def _new_name(context: click.Context, _param: click.Parameter, value: bool | None) -> bool | None:
-    old: bool | None = context.meta.get(OLD_NAME)
-    return old if value is None else value
-
-
 @click.group(cls=Group)
 def sources() -> None:
     """Manage sources: services that send webhooks to the book."""
@@ -97,7 +61,7 @@ def sources() -> None:
 @action_option
 @template_option
 @budget_option
-@notify_option(
+@notify_option.option(
     "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
 )
 @output.as_json
@@ -165,7 +129,7 @@ def show_(id_: str, as_json: bool) -> None:
 @action_option
 @template_option
 @budget_option
-@notify_option(
+@notify_option.option(
     "--notify-webhooks/--no-notify-webhooks",
     "--relay/--no-relay",
     "Whether our webhooks get to know about comments from this source.",
