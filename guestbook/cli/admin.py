@@ -25,7 +25,7 @@ def admin() -> None:
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
 @app_command.run
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
-    """Set the password of the desk.
+    """Set the password of the admin pages.
 
     Type it twice when asked, or pipe it in as the first line. All logins end. API tokens keep working unless
     you revoke them; do so if somebody else may know the old password.

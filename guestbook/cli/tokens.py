@@ -22,7 +22,7 @@ def tokens() -> None:
     type=click.Choice(SCOPES),
     default="manage",
     show_default=True,
-    help="What it may do: read everything, also moderate comments, or manage everything.",
+    help="Its rights: read everything, also moderate comments, or manage everything.",
 )
 @click.option(
     "--expires", metavar="WHEN", help="When it expires, such as 90d or 2027-01-31; by default never."
