@@ -17,6 +17,7 @@ from guestbook.inbound import bin_capture, bins, template_presets
 from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
+from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.queue import erasure, leases
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -166,7 +167,7 @@ def test_an_end_that_did_not_arrive_is_told_again_and_one_that_did_is_not(away: 
     ]
 
 
-@pytest.mark.parametrize("name", ["slack", "discord", "teams", "mattermost", "ntfy", "telegram", "json"])
+@pytest.mark.parametrize("name", [*CHAT_FORMATS, "json"])
 @pytest.mark.usefixtures("app")
 def test_the_end_of_a_comment_without_words_has_a_body_in_every_format(name: str) -> None:
     urls = {

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from guestbook.outbound.formats import discord, mattermost, ntfy, slack, standard, teams, telegram, template
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
-__all__ = ["ADDRESSED", "FORMATS", "FormatError", "FormatInput", "render"]
+__all__ = ["ADDRESSED", "CHAT_FORMATS", "FORMATS", "FormatError", "FormatInput", "render"]
 
 FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "json": standard.render,
@@ -17,6 +17,7 @@ FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "telegram": telegram.render,
     "template": template.render,
 }
+CHAT_FORMATS = tuple(name for name in FORMATS if name not in ("json", "template"))
 ADDRESSED = ("ntfy", "telegram")  # their bodies contain a part of the webhook's URL
 
 

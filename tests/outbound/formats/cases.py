@@ -8,7 +8,6 @@ from guestbook.outbound import formats
 from guestbook.outbound.formats import sample_data
 
 MOMENT = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
-CHATS = ("slack", "discord", "teams", "mattermost", "ntfy", "telegram")
 URLS = {
     "ntfy": "https://ntfy.sh/?topic=my-topic",
     "telegram": "https://api.telegram.org/bot1:a/sendMessage?chat_id=-100123",

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from guestbook.outbound import webhooks
+from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.outbound.formats.cases import said
@@ -36,6 +37,7 @@ def add(url: str, **fields: Any) -> str:
 
 @pytest.mark.usefixtures("app")
 def test_each_service_gets_the_comment_at_its_address_in_its_format(receiver: Receiver) -> None:
+    assert {*SERVICES} == {*CHAT_FORMATS}
     for name, (pasted, place, answer) in SERVICES.items():
         receiver.answer(place, answer)
         add(receiver.url(pasted), format_name=name)

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
-from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.queries import listing, webhook_status
 from guestbook.queries.listing import Deliveries
 from guestbook.storage.database import db, writing
@@ -19,7 +19,6 @@ from guestbook.web.admin.webhooks.webhook_form import EVENT_MEANINGS, WebhookFor
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
-CHAT_FORMATS = FORMATS.keys() - {"json", "template"}
 DELIVERIES_SHOWN = 20  # deliveries on a webhook's page
 
 
