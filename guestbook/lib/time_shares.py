@@ -29,7 +29,7 @@ class TimeShares:
         self._ended = time.monotonic()
         self.owed = 0.0  # seconds that our work must get now, after the other's turn
 
-    def give_turn(self, until: float, stop: StopFlag) -> bool:
+    def share_time(self, until: float, stop: StopFlag) -> bool:
         """Let the other work have its turn, up to that moment; return whether there may be more of it."""
         if self._beside is None:
             return False

@@ -113,7 +113,7 @@ class Dispatcher:
             self._tick(poller)
             if after_tick:
                 after_tick()
-            more = shares.give_turn(until, stop)
+            more = shares.share_time(until, stop)
             if self.pool.busy or self._unrecorded:
                 self._let_threads_send(poller, stop, max(TICK_PAUSE, shares.owed), 0 if more else RESULT_WAIT)
             elif more or poller.anything_due(clock.now()):

@@ -67,7 +67,7 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     """Give a session whose transaction writes; commit at the end, roll back on an error."""
     session = session or db.session()
     end(session)  # a read before this may have opened a transaction that cannot be upgraded
-    with _turn(session.get_bind().dialect.name) as options:
+    with _holding_write_lock(session.get_bind().dialect.name) as options:
         try:
             info = session.connection(execution_options=options).info
             with unit_of_work.transaction():
@@ -86,7 +86,7 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
     On SQLite it waits so many seconds for other writers, or the usual time, and then raises OperationalError.
     """
     with (
-        _turn(engine.dialect.name, lock_wait) as options,
+        _holding_write_lock(engine.dialect.name, lock_wait) as options,
         engine.connect().execution_options(**options) as connection,
     ):
         with connection.begin(), unit_of_work.transaction():
@@ -219,8 +219,8 @@ def _waits() -> Waits:
 
 
 @contextmanager
-def _turn(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, float]]:
-    """Hold this process's turn to write, and give the transaction's options; servers have queues."""
+def _holding_write_lock(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, float]]:
+    """Hold the lock of this process's writers, and give the transaction's options; servers have queues."""
     waits = _waits()
     if lock_wait is not None:
         waits = replace(waits, write=lock_wait, read=min(lock_wait, waits.read))

@@ -106,7 +106,7 @@ def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: floa
     sharing = TimeShares(Endless(turned, piece))
     turned.now += ours
     began = turned.now
-    assert sharing.give_turn(began + 60, StopFlag())
+    assert sharing.share_time(began + 60, StopFlag())
     turn = turned.now - began
     assert turn / (turn + ours) >= time_shares.LEAST_PART
     assert sharing.owed / (turn + sharing.owed) == pytest.approx(time_shares.LEAST_PART)
@@ -114,5 +114,5 @@ def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: floa
 
 def test_a_turn_ends_with_the_pass(turned: Clock) -> None:
     sharing = TimeShares(Endless(turned, 0.002))
-    assert sharing.give_turn(turned.now - 1, StopFlag())
+    assert sharing.share_time(turned.now - 1, StopFlag())
     assert sharing.owed == 0

@@ -131,7 +131,7 @@ def first_due(_: str) -> object:
 
 def open_webhooks(_: str) -> object:
     with db.engine.connect() as connection:
-        return connection.execute(dispatcher._open_webhooks(clock.now())).all()
+        return connection.execute(dispatcher.webhooks_with_due(clock.now())).all()
 
 
 def oldest_due(_: str) -> object:

@@ -1,0 +1,118 @@
+"""Names say what a stranger would look for, and each says one thing; files and functions stay short."""
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "guestbook"
+FILE_LIMIT, MEDIAN_LIMIT, FUNCTION_LIMIT = 260, 75, 32  # lines
+FIRST_LEVEL = 15  # names beside what Flask and packaging want there
+PRIVATE_WORDS = set(
+    re.split(
+        r"\s+",
+        "crew errand belt hands gate deed doorman entrance desk standing again turns settle judge told meant"
+        " sought asked props paper",
+    )
+)
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+# One noun seen through commands, pages and the API may have a module in each.
+EDGES = ("cli/", "web/")
+
+
+def trees() -> dict[str, ast.Module]:
+    """The syntax trees of the package's modules, by their path in it."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in paths}
+
+
+TREES = trees()
+
+
+def words(name: str) -> set[str]:
+    """`take_errands` → {"take", "errands", "errand"}: a plural is its singular too."""
+    found = {word.lower() for word in WORD.findall(name)}
+    return found | {word.removesuffix("s") for word in found}
+
+
+def definitions(tree: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef))
+
+
+def constants(tree: ast.Module) -> Iterator[str]:
+    """The module's own constants; a type variable, which has one letter, is none."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.strip("_").isupper() and len(target.id) > 1:
+                yield target.id
+
+
+def shared(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: places for name, places in found.items() if len(places) > 1}
+
+
+@pytest.mark.parametrize("name", ["Crew", "take_errands", "_is_told", "desk_page", "JUDGE", "Turns"])
+def test_a_private_word_is_seen(name: str) -> None:
+    assert words(name) & PRIVATE_WORDS
+
+
+@pytest.mark.parametrize("name", ["against", "returns", "investigate", "understanding", "DeliveryTask"])
+def test_a_word_that_only_contains_one_is_fine(name: str) -> None:
+    assert not words(name) & PRIVATE_WORDS
+
+
+def test_no_module_class_or_function_has_a_private_word() -> None:
+    named = [(path, part) for path in TREES for part in Path(path).with_suffix("").parts]
+    named += [(path, node.name) for path, tree in TREES.items() for node in definitions(tree)]
+    assert [(path, name) for path, name in named if words(name) & PRIVATE_WORDS] == []
+
+
+def test_no_two_modules_share_a_name() -> None:
+    found = defaultdict(list)
+    for path in TREES:
+        name = Path(path).parent.name if path.endswith("__init__.py") else Path(path).stem
+        found[name].append(path)
+    below = {name: [path for path in paths if not path.startswith(EDGES)] for name, paths in found.items()}
+    assert shared(below) == {}
+    for edge in EDGES:
+        for name, paths in shared(found).items():
+            assert len({Path(path).parent for path in paths if path.startswith(edge)}) <= 3, name
+
+
+def test_no_two_classes_share_a_name() -> None:
+    found = defaultdict(list)
+    for path, tree in TREES.items():
+        for node in definitions(tree):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(path)
+    assert shared(found) == {}
+
+
+def test_a_constants_name_means_one_thing() -> None:
+    found = defaultdict(list)
+    for path, tree in TREES.items():
+        for name in constants(tree):
+            found[name].append(path)
+    assert shared(found) == {}
+
+
+def test_the_first_level_is_short() -> None:
+    names = {path.split("/")[0].removesuffix(".py") for path in TREES}
+    assert len(names) <= FIRST_LEVEL
+
+
+def test_files_and_functions_are_short() -> None:
+    lines = Counter({path: (PACKAGE / path).read_text().count("\n") for path in TREES})
+    assert [path for path, count in lines.items() if count > FILE_LIMIT] == []
+    assert median(lines.values()) <= MEDIAN_LIMIT
+    functions = [(path, node) for path, tree in TREES.items() for node in definitions(tree)]
+    assert [
+        (path, node.name)
+        for path, node in functions
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= FUNCTION_LIMIT
+    ] == []
