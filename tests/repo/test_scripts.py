@@ -23,7 +23,7 @@ LIMIT = 40  # lines of a shell script
 SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"] if path.is_file())
 SHELL = [path for path in SCRIPTS if path.read_text().startswith("#!")]
 
-DESK = re.compile(r"^The desk is at http://[\d.:]+/admin/ and its password is (\S{20,})$", re.MULTILINE)
+ADMIN = re.compile(r"^The admin pages are at http://[\d.:]+/admin/ and their password is (\S{20,})$", re.MULTILINE)
 
 # Stands in for .venv/bin/python: the suite's own Python on the copy's files. It never installs anything.
 PYTHON = """#!/bin/sh
@@ -103,7 +103,7 @@ def test_run_serves_the_book_and_sends_its_webhooks_and_a_second_start_goes_on(c
             assert ended(script) == 0
             assert "The guestbook is at " + address in script.output()
             assert "Traceback" not in script.output()
-            [password] = DESK.findall(script.output())
+            [password] = ADMIN.findall(script.output())
         key = checkout / "instance/secret_key"
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
         before = key.read_text()
@@ -111,7 +111,7 @@ def test_run_serves_the_book_and_sends_its_webhooks_and_a_second_start_goes_on(c
             assert "First" in processes.fetch(address)[1]
             assert processes.sign(address, message="Second") == 303
             assert len(receiver.wait_for(2)) == 2
-            assert f"The desk is at {address}/admin/\n" in script.output()
+            assert f"The admin pages are at {address}/admin/\n" in script.output()
             assert password not in script.output()
             assert processes.log_in(address, password) == 303
         assert key.read_text() == before
