@@ -23,7 +23,7 @@ LIMIT = 40  # lines of a shell script
 SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"] if path.is_file())
 SHELL = [path for path in SCRIPTS if path.read_text().startswith("#!")]
 
-ADMIN = re.compile(r"^The admin pages are at http://[\d.:]+/admin/ and their password is (\S{20,})$", re.MULTILINE)
+ADMIN = re.compile(r"^The admin pages are at http\S+/admin/ and their password is (\S{20,})$", re.MULTILINE)
 
 # Stands in for .venv/bin/python: the suite's own Python on the copy's files. It never installs anything.
 PYTHON = """#!/bin/sh
