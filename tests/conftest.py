@@ -164,8 +164,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def _forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    if databases.QUICK:
-        pytest.skip("a quick run forks no processes")
+    databases.no_process()
     with open_forks(tmp_path_factory.mktemp("forks")) as forks:
         yield forks
 
@@ -194,4 +193,5 @@ def runner(app: Flask) -> FlaskCliRunner:
 
 def run(*command: str, **options: object) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end and give back what it printed."""
+    databases.no_process()
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]

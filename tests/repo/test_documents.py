@@ -26,8 +26,10 @@ FOR_THE_TESTS = {
     "GUESTBOOK_TEST_SCREENSHOTS",
     "GUESTBOOK_TEST_POSTGRESQL",
     "GUESTBOOK_TEST_MARIADB",
+    "GUESTBOOK_TEST_KILLS",
+    "GUESTBOOK_TEST_BACKLOG",
 }
-FOREIGN_OPTIONS = {"--pool"}  # Celery's
+FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile"}  # of Celery and of the tests
 BENCH_OPTIONS = {"--peers", "--processes", "--delay", "--hanging", "--rows", "--database"}
 KINDS = {"tutorial", "howto", "reference", "explanation"}
 CALL = re.compile(r"(?:\.venv/bin/|/path/to/guestbook/\.venv/bin/)?flask --app guestbook ([a-z].*)")

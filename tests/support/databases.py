@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
@@ -26,6 +27,12 @@ def default_mode() -> str:
     """The mode that GUESTBOOK_TEST_DATABASE_URL asks the whole suite to run on."""
     driver = os.environ.get("GUESTBOOK_TEST_DATABASE_URL", "sqlite").partition(":")[0]
     return {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mariadb"}.get(driver, "sqlite-wal")
+
+
+def no_process() -> None:
+    """Skip the test in a quick run, which starts no process."""
+    if QUICK:
+        pytest.skip("a quick run starts no processes")
 
 
 @cache
@@ -64,6 +71,8 @@ def create(mode: str) -> str:
     name = f"guestbook_{secrets.token_hex(6)}"
     with _admin(mode).connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
+        if mode == "postgresql":  # no test pulls the plug
+            connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
     return name
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import html5lib
 
-from tests.support import guard, visitor
+from tests.support import databases, guard, visitor
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -55,6 +55,7 @@ def clean_environ(**more: str) -> dict[str, str]:
 @contextmanager
 def started(command: list[str], **options: Any) -> Iterator["Started"]:
     """Start a process in a group of its own, as a terminal does; whatever is left at the end is killed."""
+    databases.no_process()
     with subprocess.Popen(
         command,
         start_new_session=True,
