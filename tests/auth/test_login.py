@@ -228,6 +228,7 @@ def test_after_five_wrong_ones_a_network_waits_longer_and_longer_and_then_may_tr
 def test_no_number_of_wrong_ones_from_one_network_keeps_the_owner_out_elsewhere(
     later: Later, tries: int
 ) -> None:
+    later.stand_still()
     assert sum(wrong() == 0 for _ in range(tries)) == 5
     assert found(log_in(address=ELSEWHERE))
     with pytest.raises(TooManyTries):
