@@ -54,7 +54,7 @@ def test_what_the_page_would_link_counts_as_a_link(message: str, links: int) -> 
 
 
 @pytest.mark.parametrize("part", ["a.", "a-", "http", "www.", "a.com", "@a", "-."])
-def test_a_message_as_long_as_allowed_is_judged_in_a_moment(part: str) -> None:
+def test_a_message_as_long_as_allowed_is_checked_in_a_moment(part: str) -> None:
     start = time.thread_time()
     classified(part * (4000 // len(part)))
     assert time.thread_time() - start < 2  # quadratic: minutes

@@ -43,7 +43,7 @@ def test_an_event_fails_with_what_to_write_instead_and_works_when_the_template_i
     assert (inbound_factories.row().status, inbound_factories.messages()) == ("processed", ["Hello"])
 
 
-def test_the_desk_shows_it_and_asks_for_another_one(app: Flask, client: FlaskClient) -> None:
+def test_the_admin_pages_show_it_and_ask_for_another_one(app: Flask, client: FlaskClient) -> None:
     source_id = inbound_factories.source(template=MACRO)
     inbound_factories.post(client, {"text": "Hello"})
     work(app)

@@ -158,7 +158,7 @@ def test_a_stranger_cannot_use_up_the_number_of_a_genuine_event(app: Flask, clie
     assert len(inbound_factories.messages()) == 1
 
 
-def test_it_is_judged_as_of_the_time_of_receipt_however_late_the_pass_comes(
+def test_it_is_checked_as_of_the_time_of_receipt_however_late_the_pass_comes(
     app: Flask, client: FlaskClient
 ) -> None:
     source_id = inbound_factories.source(
@@ -229,7 +229,7 @@ def test_what_is_too_long_is_cut_and_a_website_that_cannot_be_linked_is_left_out
     assert comment.message.endswith("é…")
 
 
-def test_what_anybody_can_send_is_judged_like_a_visitor(app: Flask, client: FlaskClient) -> None:
+def test_what_anybody_can_send_is_checked_like_a_visitor(app: Flask, client: FlaskClient) -> None:
     links = " ".join(f"https://example.org/{number}" for number in range(5))
     inbound_factories.source("open", name="open", verify="none")
     inbound_factories.source(

@@ -187,7 +187,7 @@ def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
     assert db.session.get(Webhook, row) is None
 
 
-def test_its_deliveries_go_in_bites(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_deliveries_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_delete, "BATCH_SIZE", 2)
     row = factories.webhook()
     for _ in range(5):

@@ -204,7 +204,7 @@ def test_so_does_the_command_that_prunes() -> None:
 
 
 @pytest.mark.usefixtures("each_app")
-def test_a_webhook_is_judged_by_its_last_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_is_checked_by_its_last_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "RATED_ATTEMPTS", 10)
     hook = factories.webhook()
     for minute in range(14):

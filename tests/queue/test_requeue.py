@@ -92,7 +92,7 @@ def test_one_that_a_pass_took_after_somebody_looked_is_left_alone(way: Way) -> N
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("many", [0, 1, 2, 3, 4, 5])
-def test_it_goes_in_bites_and_misses_none_at_their_ends(
+def test_it_goes_in_batches_and_misses_none_at_their_ends(
     way: Way, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)

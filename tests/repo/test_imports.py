@@ -125,7 +125,7 @@ def test_the_two_doors_do_not_know_each_other() -> None:
     assert not faults({"guestbook.cli.status": "from guestbook.cli import output"})
 
 
-def test_the_desk_and_the_api_do_not_know_each_other() -> None:
+def test_the_admin_pages_and_the_api_do_not_know_each_other() -> None:
     desk, api = "guestbook.web.admin", "guestbook.web.api"
     for mine, other in ((desk, api), (api, desk)):
         ours = [source for module, source in sources().items() if module.startswith(mine)]

@@ -118,7 +118,7 @@ def test_the_codes_of_mariadb(code: int, fault: Fault) -> None:
     assert fault_of(OperationalError("SELECT 1", None, raised)) is fault
 
 
-def test_what_has_no_code_is_judged_by_where_it_comes_from() -> None:
+def test_what_has_no_code_is_checked_by_where_it_comes_from() -> None:
     closed = psycopg.InterfaceError("the connection is closed")
     assert fault_of(InterfaceError("SELECT 1", None, closed)) is Fault.AWAY
     assert fault_of(DBAPIError("SELECT 1", None, psycopg.ProgrammingError("one %s"))) is Fault.BROKEN

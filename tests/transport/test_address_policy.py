@@ -169,7 +169,7 @@ def _own_addresses() -> set[str]:
     return {"127.0.0.1", *(str(entry[4][0]) for entry in found if entry[0] == socket.AF_INET)}
 
 
-def test_a_name_that_changes_between_look_ups_is_judged_by_the_one_that_is_used(
+def test_a_name_that_changes_between_look_ups_is_checked_by_the_one_that_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looked_up: list[str] = []
@@ -297,7 +297,7 @@ def test_proxies_and_netrc_in_the_environment_change_nothing(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_every_connection_goes_through_the_judge(
+def test_every_connection_goes_through_the_address_policy(
     scheme: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The canary: an urllib3 or requests that no longer calls our hooks fails here."""

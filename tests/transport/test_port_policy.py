@@ -45,7 +45,7 @@ def test_in_an_allowed_network_every_port_may_be_named() -> None:
             check_url(f"http://{host}:6379/", allow_networks=ALLOWED)
 
 
-def test_a_name_is_judged_again_by_the_address_that_it_has_when_it_is_sent_to(
+def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers("8.8.8.8"))

@@ -186,7 +186,7 @@ def test_a_proxy_may_itself_be_reached_over_tls(authority: trustme.CA, tmp_path:
     assert b"Proxy-Authorization: Basic " in proxy.requests[0]
 
 
-def test_allowed_networks_and_the_judge_play_no_part() -> None:
+def test_allowed_networks_and_the_address_policy_play_no_part() -> None:
     with Proxy() as proxy:
         transport = Transport(
             timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", allow_networks=[ip_network("10.0.0.0/8")]

@@ -102,7 +102,7 @@ def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: boo
     expect(page.get_by_role("article")).to_contain_text("Come in!")
 
 
-def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_deed(
+def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_action(
     app: Flask, open_admin: Open
 ) -> None:
     with app.app_context():

@@ -20,7 +20,7 @@ CLOCKS = ("clock_behind", "clock_ahead", None, None)  # of the machines
 SHORT = {"GUESTBOOK_TIMEOUT": "5"}  # and with it the lease
 
 
-def test_what_waits_in_the_hands_of_one_pass_is_not_overdue_for_one_whose_clock_is_ahead(
+def test_what_waits_in_the_memory_of_one_pass_is_not_overdue_for_one_whose_clock_is_ahead(
     fleet: Fleet, hook: Hook
 ) -> None:
     past = clock.now() - timedelta(minutes=5)

@@ -30,7 +30,7 @@ def sites(fleet: Fleet) -> Iterator[tuple[str, str]]:
         yield first, second
 
 
-def test_the_desk_the_form_the_double_click_and_the_limit_are_the_same_on_two_machines(
+def test_the_admin_pages_the_form_the_double_click_and_the_limit_are_the_same_on_two_machines(
     sites: tuple[str, str], each_app: Flask
 ) -> None:
     """One test, for the servers take long to start."""

@@ -100,7 +100,7 @@ def test_bad_input_is_refused_in_words(app: Flask, owner: Owner, form: dict[str,
     assert kept(app) == Preferences()
 
 
-def test_hostile_settings_are_only_text_at_the_desk_too(owner: Owner) -> None:
+def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> None:
     bad = '"><script>alert(1)</script>{{ 7*7 }}'
     page = owner.does(URL, DEFAULTS | {"title": bad, "welcome": "</textarea>" + bad, "prompt": bad}, on=URL)
     assert chosen(page)["title"] == bad

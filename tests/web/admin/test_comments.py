@@ -307,7 +307,7 @@ def test_a_form_without_the_key_does_nothing(app: Flask, owner: Owner) -> None:
     assert everything(app) == before
 
 
-def test_the_desk_works_on_every_database(each_app: Flask) -> None:
+def test_the_admin_pages_work_on_every_database(each_app: Flask) -> None:
     owner = Owner(each_app)
     owner.log_in()
     [one, two] = add(each_app, ["Hello 🦋", "100% good"], status="held")

@@ -294,7 +294,7 @@ def test_what_is_no_id_of_ours_is_not_found(
     assert dump(app) == before
 
 
-def test_errors_of_the_desk_are_kept_by_nobody_either(
+def test_errors_of_the_admin_pages_are_kept_by_nobody_either(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
@@ -312,7 +312,7 @@ def test_errors_of_the_desk_are_kept_by_nobody_either(
 # --- and elsewhere
 
 
-def test_there_is_no_door_beside_the_desk_the_api_and_what_everybody_may_do(app: Flask) -> None:
+def test_there_is_no_way_in_beside_the_admin_pages_the_api_and_what_everybody_may_do(app: Flask) -> None:
     others = {
         rule.endpoint
         for rule in app.url_map.iter_rules()
