@@ -10,7 +10,7 @@ from celery.signals import after_setup_logger, celeryd_after_setup
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.background.celery.consumer import DeliveryConsumer
+from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handover
 from guestbook.inbound.processor import Processor
 from guestbook.lib.json_log import JsonFormatter

@@ -12,7 +12,7 @@ from guestbook.cli import app_command, list_options, output, row_lookup
 from guestbook.cli.help_sections import Group
 from guestbook.comments import book
 from guestbook.lib.text import counted
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -40,7 +40,7 @@ def comments() -> None:
 @app_command.run
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    rows = list_options.newest(partial(listing.comments, db.session(), status, search), limit)
+    rows = list_options.newest(partial(lists.comments, db.session(), status, search), limit)
     if as_json:
         output.print_json([_document(row) for row in rows])
         return

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from guestbook.cli import app_command, list_options, output, requeue, row_lookup
 from guestbook.cli.help_sections import Group
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
@@ -29,8 +29,8 @@ def deliveries() -> None:
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     webhook_id = row_lookup.id_of(Webhook, webhook)
-    wanted = listing.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(listing.deliveries, db.session(), wanted), limit)
+    wanted = lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(lists.deliveries, db.session(), wanted), limit)
     if as_json:
         output.print_json([output.document(row, leave_out=("payload",)) for row in rows])
         return
@@ -49,7 +49,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
             )
             for row in rows
         ],
-        "No such delivery." if wanted != listing.Deliveries() else "No deliveries yet.",
+        "No such delivery." if wanted != lists.Deliveries() else "No deliveries yet.",
     )
 
 

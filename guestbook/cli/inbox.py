@@ -14,7 +14,7 @@ from guestbook.cli.help_sections import Group
 from guestbook.cli.option_types import FiniteRange
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib.text import printable
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
 
@@ -52,8 +52,8 @@ def process(max_seconds: float) -> None:
 def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
     source_id = row_lookup.id_of(Source, source)
-    wanted = listing.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(listing.inbound_events, db.session(), wanted), limit)
+    wanted = lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
     if as_json:
         output.print_json([output.document(row, leave_out=AS_RECEIVED) for row in rows])
         return
@@ -72,7 +72,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
             )
             for row in rows
         ],
-        "No such event." if wanted != listing.InboundEvents() else "No inbound events yet.",
+        "No such event." if wanted != lists.InboundEvents() else "No inbound events yet.",
     )
 
 

@@ -7,7 +7,7 @@ import click
 
 from guestbook.cli.option_types import moment
 from guestbook.lib import text
-from guestbook.queries.listing import RowPage
+from guestbook.queries.lists import RowPage
 from guestbook.storage.models import Comment, Delivery, InboundEvent
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 

@@ -12,7 +12,7 @@ from guestbook.cli.option_types import moment
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import requeue
 from guestbook.queue.requeue import RequeueGroup
 from guestbook.storage.database import db
@@ -28,7 +28,7 @@ class RequeueKind(Generic[M]):
 
     model: type[M]
     owner: type[Webhook] | type[Source]
-    filters: type[listing.Deliveries] | type[listing.InboundEvents]
+    filters: type[lists.Deliveries] | type[lists.InboundEvents]
     verb: str
     one: str
     many: str
@@ -51,7 +51,7 @@ class RequeueKind(Generic[M]):
 DELIVERY_KIND = RequeueKind(
     model=Delivery,
     owner=Webhook,
-    filters=listing.Deliveries,
+    filters=lists.Deliveries,
     verb="redeliver",
     one="delivery",
     many="deliveries",
@@ -64,7 +64,7 @@ DELIVERY_KIND = RequeueKind(
 INBOUND_KIND = RequeueKind(
     model=InboundEvent,
     owner=Source,
-    filters=listing.InboundEvents,
+    filters=lists.InboundEvents,
     verb="reprocess",
     one="inbound event",
     many="inbound events",

@@ -11,7 +11,7 @@ from guestbook.cli import app_command, output
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
-from guestbook.queries import health, listing
+from guestbook.queries import health, lists
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook, comment, delivery
@@ -60,10 +60,10 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
     }
 
 
-def _counts(model: type[listing.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
+def _counts(model: type[lists.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
     """Count by status; stop after `listing.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
-        some = {name: listing.count_some(db.session(), model.status == name, model) for name in statuses}
+        some = {name: lists.count_some(db.session(), model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
@@ -76,7 +76,7 @@ def _in_words(value: Any) -> Any:
 
 
 def _many(count: int) -> str:
-    return str(count) if count <= listing.COUNT_LIMIT else f"more than {listing.COUNT_LIMIT:,}"
+    return str(count) if count <= lists.COUNT_LIMIT else f"more than {lists.COUNT_LIMIT:,}"
 
 
 def _count(condition: Any) -> int:

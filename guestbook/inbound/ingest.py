@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import byte_text, clock, ids, verification
+from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.verification import verifier
 from guestbook.storage import source_budget
 from guestbook.storage.database import writing
 from guestbook.storage.models import INBOUND, Source
@@ -129,7 +130,7 @@ def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) 
         if name != secret and not _is_kept(name):
             continue
         if name == secret or name in TOKEN_HEADERS:
-            value = verification.proof(value, proof_key)
+            value = verifier.proof(value, proof_key)
         value = value[:KEPT_VALUE_LIMIT]
         room -= len(json.dumps([name, value]))
         if room < 0:

@@ -2,9 +2,8 @@
 
 import time
 
-from guestbook.lib import clock, resource_limits, signing
-from guestbook.lib.version import VERSION
-from guestbook.outbound import response_policy
+from guestbook.lib import clock, resource_limits
+from guestbook.outbound import request_headers, response_policy
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.settings import Settings
 from guestbook.transport import ReceiverAnswer, Transport, TransportError
@@ -30,7 +29,7 @@ class Sender:
     def __init__(self, transport: Transport, *, timeout: float, base_url: str) -> None:
         self._transport = transport
         self._needs = timeout + MARGIN
-        self._agent = f"guestbook/{VERSION} (+{base_url})"
+        self._agent = request_headers.user_agent(base_url)
 
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
@@ -57,35 +56,17 @@ class Sender:
 
     def _post(self, task: DeliveryTask, outcome: Outcome) -> None:
         receiver = task.receiver
-        plain = self._plain_headers(task, int(time.time()))
+        plain = request_headers.plain(task, self._agent, int(time.time()))
         outcome.request_headers = {**plain, **receiver.shown_headers}
         if receiver.error:
             outcome.error = receiver.error[:ATTEMPT_ERROR_LIMIT]
             return
-        headers = {**plain, **_signatures(task, int(plain["webhook-timestamp"])), **receiver.headers}
+        headers = {
+            **plain,
+            **request_headers.signatures(task, int(plain["webhook-timestamp"])),
+            **receiver.headers,
+        }
         _note_answer(self._transport.post(receiver.url, headers, task.body), outcome, receiver.policy)
-
-    def _plain_headers(self, task: DeliveryTask, timestamp: int) -> dict[str, str]:
-        """Return what every receiver gets and the attempt's record shows; a new header is added here."""
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": self._agent,
-            "X-Guestbook-Event": task.event,
-            "X-Guestbook-Attempt": str(task.attempts + 1),
-            "webhook-id": task.event_id,
-            "webhook-timestamp": str(timestamp),
-        }
-
-
-def _signatures(task: DeliveryTask, timestamp: int) -> dict[str, str]:
-    receiver = task.receiver
-    try:
-        return {
-            "webhook-signature": signing.standard(receiver.keys, task.event_id, timestamp, task.body),
-            "X-Hub-Signature-256": signing.hub(receiver.secret, task.body),
-        }
-    except ValueError as error:  # OpenSSL's way to say that it got no memory
-        raise MemoryError from error
 
 
 def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, defer
 
-from guestbook.queries import listing, outcomes
+from guestbook.queries import lists, outcomes
 from guestbook.queries.outcomes import Bar
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 
@@ -63,22 +63,22 @@ def overview(session: Session, now: datetime) -> Overview:
         days=outcomes.days(session, now, by_hour),
         webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
         has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        waiting=listing.count_some(session, Delivery.status == "new", Delivery),
-        failed=listing.count_some(session, Delivery.status == "failed", Delivery),
-        held=listing.count_some(session, Comment.status == "held", Comment),
+        waiting=lists.count_some(session, Delivery.status == "new", Delivery),
+        failed=lists.count_some(session, Delivery.status == "failed", Delivery),
+        held=lists.count_some(session, Comment.status == "held", Comment),
         comments=_newest(session),
         given_up=_given_up(session),
         has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
         has_sources=session.scalar(select(Source.id).limit(1)) is not None,
-        came_in=listing.count_some(session, InboundEvent.status == "new", InboundEvent),
-        came_in_vain=listing.count_some(session, InboundEvent.status == "failed", InboundEvent),
+        came_in=lists.count_some(session, InboundEvent.status == "new", InboundEvent),
+        came_in_vain=lists.count_some(session, InboundEvent.status == "failed", InboundEvent),
     )
 
 
 def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActivity:
     mine = Delivery.webhook_id == webhook.id
     waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
-    some = waiting.limit(listing.COUNT_LIMIT + 1).subquery()
+    some = waiting.limit(lists.COUNT_LIMIT + 1).subquery()
     row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
     # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
     last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))

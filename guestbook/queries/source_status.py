@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, load_only
 
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage import source_budget
 from guestbook.storage.models import InboundEvent, Source
 
@@ -36,7 +36,7 @@ def of(session: Session, source: Source) -> SourceStatus:
     mine = InboundEvent.source_id == source.id
     newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
     latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
-    waiting = listing.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
+    waiting = lists.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
     word, sentence = _words(source, latest, waiting)
     if source_budget.is_full(source) and waiting:
         still = "nothing more" if source.verify == "none" else "only what it has signed"
@@ -60,5 +60,5 @@ def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[s
 def _wait(waiting: int, for_what: str) -> str:
     if waiting <= 1:
         return f"One event waits {for_what}." if waiting else "Nothing waits."
-    many = f"{waiting:,}" if waiting <= listing.COUNT_LIMIT else f"More than {listing.COUNT_LIMIT:,}"
+    many = f"{waiting:,}" if waiting <= lists.COUNT_LIMIT else f"More than {lists.COUNT_LIMIT:,}"
     return f"{many} events wait {for_what}."

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.text import counted
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
 
@@ -72,7 +72,7 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
-    waiting = listing.count_some(session, mine, Delivery)
+    waiting = lists.count_some(session, mine, Delivery)
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
     if _is_paused(webhook, now):
@@ -128,7 +128,7 @@ def _failing(webhook: Webhook) -> str:
 def _wait(waiting: int, for_what: str) -> str:
     if waiting == 1:
         return f"one delivery waits {for_what}"
-    many = f"{waiting:,}" if waiting <= listing.COUNT_LIMIT else f"more than {listing.COUNT_LIMIT:,}"
+    many = f"{waiting:,}" if waiting <= lists.COUNT_LIMIT else f"more than {lists.COUNT_LIMIT:,}"
     return f"{many} deliveries wait {for_what}"
 
 

@@ -67,7 +67,7 @@ class Response(http.client.HTTPResponse):
         self._frame()
 
     def read_body(self) -> tuple[bytes, str | None]:
-        """Return at most BODY_LIMIT bytes, not decompressed, and the note: a reason word or None."""
+        """Return at most RECEIVED_BODY_LIMIT bytes, not decompressed, and the note: a reason word or None."""
         parts: list[bytes] = []
         try:
             note = self._read_parts(parts)

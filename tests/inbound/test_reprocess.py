@@ -4,13 +4,13 @@ import pytest
 
 from guestbook.inbound import processor
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import requeue
 from guestbook.storage.database import writing
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
 
-FAILED = listing.InboundEvents(status="failed").condition()
+FAILED = lists.InboundEvents(status="failed").condition()
 
 
 @pytest.mark.usefixtures("each_app")

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import requeue
 from guestbook.queue.requeue import RequeueGroup
 from guestbook.storage.database import db
@@ -43,7 +43,7 @@ class Way(NamedTuple):
 WAYS = {
     "out": Way(
         Delivery,
-        listing.Deliveries(status="failed").condition(),
+        lists.Deliveries(status="failed").condition(),
         factories.webhook,
         factories.delivery,
         factories.deliveries,
@@ -51,7 +51,7 @@ WAYS = {
     ),
     "in": Way(
         InboundEvent,
-        listing.InboundEvents(status="failed").condition(),
+        lists.InboundEvents(status="failed").condition(),
         factories.source,
         factories.inbound,
         factories.inbound_events,

@@ -17,7 +17,7 @@ from guestbook.background import retention
 from guestbook.comments import book
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
-from guestbook.queries import health, listing
+from guestbook.queries import health, lists
 from guestbook.queue import erasure, leases, requeue
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database
@@ -158,39 +158,39 @@ def old_deliveries(_: str) -> object:
 
 
 def older_deliveries(_: str) -> object:
-    return listed(listing.Deliveries(), f"{FINAL // 2:032d}")
+    return listed(lists.Deliveries(), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_status(_: str) -> object:
-    return listed(listing.Deliveries(status="failed"), f"{FINAL // 2:032d}")
+    return listed(lists.Deliveries(status="failed"), f"{FINAL // 2:032d}")
 
 
 def most_deliveries_by_status(_: str) -> object:
-    return listed(listing.Deliveries(status="processed"), f"{FINAL // 2:032d}")
+    return listed(lists.Deliveries(status="processed"), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_webhook(webhook_id: str) -> object:
-    return listed(listing.Deliveries(webhook_id=webhook_id), f"{FINAL // 2:032d}")
+    return listed(lists.Deliveries(webhook_id=webhook_id), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_time(_: str) -> object:
-    return listed(listing.Deliveries(since=MOMENT, until=MOMENT + timedelta(days=1)))
+    return listed(lists.Deliveries(since=MOMENT, until=MOMENT + timedelta(days=1)))
 
 
 def deliveries_by_status_and_time(_: str) -> object:
-    return listed(listing.Deliveries(status="new", since=MOMENT))
+    return listed(lists.Deliveries(status="new", since=MOMENT))
 
 
 def deliveries_by_webhook_and_time(webhook_id: str) -> object:
-    return listed(listing.Deliveries(webhook_id=webhook_id, since=MOMENT))
+    return listed(lists.Deliveries(webhook_id=webhook_id, since=MOMENT))
 
 
 def deliveries_by_event(_: str) -> object:
-    return listed(listing.Deliveries(event="comment.created"), f"{FINAL // 2:032d}")
+    return listed(lists.Deliveries(event="comment.created"), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_words(webhook_id: str) -> object:
-    return listed(listing.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
+    return listed(lists.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
 
 
 def erased_comment(_: str) -> object:
@@ -208,60 +208,60 @@ def erased_lately(_: str) -> object:
 
 
 def inbox(_: str) -> object:
-    return came(listing.InboundEvents(), f"{FINAL // 2:032d}")
+    return came(lists.InboundEvents(), f"{FINAL // 2:032d}")
 
 
 def inbox_by_status(_: str) -> object:
-    return came(listing.InboundEvents(status="failed"), f"{FINAL // 2:032d}")
+    return came(lists.InboundEvents(status="failed"), f"{FINAL // 2:032d}")
 
 
 def most_of_inbox_by_status(_: str) -> object:
-    return came(listing.InboundEvents(status="processed"), f"{FINAL // 2:032d}")
+    return came(lists.InboundEvents(status="processed"), f"{FINAL // 2:032d}")
 
 
 def inbox_by_source(_: str) -> object:
-    return came(listing.InboundEvents(source_id=ours()), f"{FINAL // 2:032d}")
+    return came(lists.InboundEvents(source_id=ours()), f"{FINAL // 2:032d}")
 
 
 def inbox_by_source_and_status(_: str) -> object:
-    return came(listing.InboundEvents(source_id=ours(), status="processed"), f"{FINAL // 2:032d}")
+    return came(lists.InboundEvents(source_id=ours(), status="processed"), f"{FINAL // 2:032d}")
 
 
 def inbox_by_time(_: str) -> object:
-    return came(listing.InboundEvents(since=MOMENT, until=MOMENT + timedelta(days=1)))
+    return came(lists.InboundEvents(since=MOMENT, until=MOMENT + timedelta(days=1)))
 
 
 def inbox_by_number(_: str) -> object:
-    return came(listing.InboundEvents(external_id=f"{10:032d}"))
+    return came(lists.InboundEvents(external_id=f"{10:032d}"))
 
 
 def inbox_by_source_and_number(_: str) -> object:
-    return came(listing.InboundEvents(source_id=ours(), external_id=f"{10:032d}", status="failed"))
+    return came(lists.InboundEvents(source_id=ours(), external_id=f"{10:032d}", status="failed"))
 
 
 def inbox_by_words(_: str) -> object:
-    return came(listing.InboundEvents(source_id=ours(), text="{", event="push"), f"{FINAL // 2:032d}")
+    return came(lists.InboundEvents(source_id=ours(), text="{", event="push"), f"{FINAL // 2:032d}")
 
 
 def waiting_in_inbox(_: str) -> object:
-    return listing.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+    return lists.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
 
 
 def reprocessed_in_inbox(_: str) -> object:
-    wanted = listing.InboundEvents(status="failed")
+    wanted = lists.InboundEvents(status="failed")
     return requeue.forecast(db.session(), InboundEvent, wanted.condition(), clock.now())
 
 
-def came(wanted: listing.InboundEvents, before: str | None = None) -> object:
-    return listing.inbound_events(db.session(), wanted, before).rows
+def came(wanted: lists.InboundEvents, before: str | None = None) -> object:
+    return lists.inbound_events(db.session(), wanted, before).rows
 
 
 def ours() -> str:
     return db.session.scalars(select(Source.id).where(Source.name == "ours")).one()
 
 
-def listed(wanted: listing.Deliveries, before: str | None = None) -> object:
-    return listing.deliveries(db.session(), wanted, before).rows
+def listed(wanted: lists.Deliveries, before: str | None = None) -> object:
+    return lists.deliveries(db.session(), wanted, before).rows
 
 
 QUESTIONS: dict[Question, tuple[str, str]] = {

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.background.celery.consumer import DeliveryConsumer
+from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT

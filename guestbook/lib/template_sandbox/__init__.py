@@ -1,8 +1,8 @@
 """Run an owner's template over what a stranger sent: it reaches nothing but that, and it ends. Pure.
 
-The language is a part of Jinja's: Jinja reads the template, and `running` does what it says, step by step.
-Steps and characters are counted before anything is done (`budget`), so that no template takes long or needs
-much memory, whatever its event holds. A deadline cannot see to that: it does not stop a call into C.
+The language is a part of Jinja's: Jinja parses the template, and `interpreter` runs it step by step.
+`step_budget` counts steps and characters before anything is done, so no template takes long or needs much
+memory, whatever its event holds. A deadline cannot do that: it does not stop a call into C.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from guestbook.lib.template_sandbox.interpreter import Run
 from guestbook.lib.template_sandbox.step_budget import OUTPUT_LIMIT, TEMPLATE_STEPS, TemplateFault
 from guestbook.lib.template_sandbox.template_parser import SOURCE_LIMIT
 
-__all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "STEPS", "Rendered", "TemplateFault", "check", "render"]
+__all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "TEMPLATE_STEPS", "Rendered", "TemplateFault", "check", "render"]
 
 REMEMBERED = 16  # templates that are kept as they were read
 
@@ -28,7 +28,7 @@ class Rendered:
 
     text: str
     names: Mapping[str, Any]
-    steps: int  # that it took, of STEPS
+    steps: int  # that it took, of TEMPLATE_STEPS
 
 
 def check(source: str) -> None:

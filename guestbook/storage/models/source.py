@@ -18,9 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import byte_text, clock, ids, verification
-from guestbook.lib.verification import Verdict
+from guestbook.lib import byte_text, clock, ids
+from guestbook.lib.verification import verifier
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.verifier import Verdict
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 from guestbook.storage.models.delivery import QUEUE_STATUSES
@@ -86,7 +87,7 @@ class Source(Base):
     ) -> Verdict:
         """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
         secrets = self.secrets_at(received_at)
-        return verification.verify(
+        return verifier.verify(
             self.verify, secrets, headers, body, received_at, header=self.header, proof_key=proof_key
         )
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
-from guestbook.queries.listing import RowPage
+from guestbook.queries.lists import RowPage
 from guestbook.storage.database import db
 from guestbook.storage.models import Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES

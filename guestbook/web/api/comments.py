@@ -8,7 +8,7 @@ from werkzeug.exceptions import Forbidden
 
 from guestbook.comments import book, comment_form
 from guestbook.lib.errors import Refused
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -29,7 +29,7 @@ def index() -> ResponseReturnValue:
     status = query["status"]
     if status != "published" and not authentication.has_token():
         authentication.refuse()
-    page = listing.comments(
+    page = lists.comments(
         db.session(),
         None if status == "all" else status,
         before=query.get("before"),

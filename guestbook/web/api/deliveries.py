@@ -6,7 +6,7 @@ from sqlalchemy import select
 from werkzeug.exceptions import Conflict
 
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery
@@ -22,14 +22,14 @@ BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
 def index() -> ResponseReturnValue:
     """List deliveries without their payloads."""
     query = request_reader.query()
-    wanted = listing.Deliveries(
+    wanted = lists.Deliveries(
         status=query.get("status"),
         webhook_id=query.get("webhook"),
         event=query.get("event"),
         since=request_reader.moment(query.get("since")),
         until=request_reader.moment(query.get("until")),
     )
-    page = listing.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    page = lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
     rows = [serializers.delivery(row) for row in page.rows]
     return serializers.page("deliveries", "/deliveries", query, rows, page.older)
 

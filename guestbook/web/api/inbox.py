@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -21,8 +21,8 @@ BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
 def index() -> ResponseReturnValue:
     """List inbound events without their headers and payloads."""
     query = request_reader.query()
-    wanted = listing.InboundEvents(status=query.get("status"), source_id=query.get("source"))
-    page = listing.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    wanted = lists.InboundEvents(status=query.get("status"), source_id=query.get("source"))
+    page = lists.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
     rows = [serializers.inbound_event(row) for row in page.rows]
     return serializers.page("inbound_events", "/inbox", query, rows, page.older)
 

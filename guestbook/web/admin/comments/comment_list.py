@@ -8,7 +8,7 @@ from sqlalchemy import true
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import pagination
@@ -31,7 +31,7 @@ class CommentFilter:
         status, before = values.get("status", ""), values.get("before") or None
         if status not in ("", *TABS) or (before and not ids.ID.fullmatch(before)):
             abort(404)
-        return cls(status, clean_line(values.get("words", "")[: listing.LETTERS]), before)
+        return cls(status, clean_line(values.get("words", "")[: lists.LETTERS]), before)
 
     @property
     def values(self) -> dict[str, str]:
@@ -48,19 +48,19 @@ def show(chosen: CommentFilter, notice: str | None = None) -> str:
     """Show that part of the list."""
     session = db.session()
     counts = {
-        tab: listing.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
+        tab: lists.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
         for tab in TABS
     }
     if not chosen.status:
         chosen = replace(chosen, status="held" if counts["held"] else "published")
     status = None if chosen.status == "all" else chosen.status
-    page = listing.comments(session, status, chosen.words, chosen.before)
+    page = lists.comments(session, status, chosen.words, chosen.before)
     return render_template(
         "admin/comments.html",
         page=page,
         filter=chosen,
         counts=counts,
-        most=listing.COUNT_LIMIT,
+        most=lists.COUNT_LIMIT,
         labels=ACTION_LABELS,
         actions_by_status=ACTIONS_BY_STATUS,
         notice=notice,

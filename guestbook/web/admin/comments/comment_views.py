@@ -11,7 +11,7 @@ from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -129,7 +129,7 @@ def _page(
         draft=draft or Draft(comment.name, comment.website, comment.message, {}),
         reply_text=stored if reply is None else reply,
         reasons=reasons or {},
-        deliveries=listing.of_comment(db.session(), comment.id),
+        deliveries=lists.of_comment(db.session(), comment.id),
         labels=comment_actions.ACTION_LABELS,
         actions=comment_actions.ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,

@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock
-from guestbook.queries import health, listing, webhook_status
+from guestbook.queries import health, lists, webhook_status
 from guestbook.queries import overview as figures
 from guestbook.queries.health import Cron
 from guestbook.queries.overview import Overview
@@ -59,4 +59,4 @@ def _waits(overview: Overview, now: datetime) -> dict[str, int]:
 
 def _count(number: int) -> str:
     """Return a count; above the limit of counting `10,000+`."""
-    return f"{number:,}" if number <= listing.COUNT_LIMIT else f"{listing.COUNT_LIMIT:,}+"
+    return f"{number:,}" if number <= lists.COUNT_LIMIT else f"{lists.COUNT_LIMIT:,}+"

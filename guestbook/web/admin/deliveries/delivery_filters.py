@@ -3,7 +3,7 @@
 from flask import request
 
 from guestbook.lib import clock, text
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 from guestbook.web.admin import list_filters, requeue_pages
@@ -11,10 +11,10 @@ from guestbook.web.admin.list_filters import Filters
 from guestbook.web.admin.requeue_pages import Selection
 
 
-def read() -> listing.Deliveries:
+def read() -> lists.Deliveries:
     """Return the filters; raises Refused with a sentence for each wrong one."""
     values = list_filters.read(DELIVERY_FILTERS)
-    return listing.Deliveries(webhook_id=values.pop("webhook"), **values)
+    return lists.Deliveries(webhook_id=values.pop("webhook"), **values)
 
 
 def selection() -> Selection:
@@ -22,7 +22,7 @@ def selection() -> Selection:
     if not request.values.get("failed"):
         return requeue_pages.selected(Delivery, "deliveries", "redelivered")
     webhook_id, since, fields = requeue_pages.all_failed("webhook", _webhook)
-    return listing.Deliveries(status="failed", webhook_id=webhook_id, since=since).condition(), fields
+    return lists.Deliveries(status="failed", webhook_id=webhook_id, since=since).condition(), fields
 
 
 def _webhook(typed: str) -> str:

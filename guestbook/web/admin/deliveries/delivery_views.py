@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
@@ -30,7 +30,10 @@ REDELIVER_PAGE = "admin/redeliver.html"
 def index() -> ResponseReturnValue:
     """List deliveries, newest first, by the filters."""
     shown = list_filters.list_page(
-        delivery_filters.DELIVERY_FILTERS, delivery_filters.read, listing.deliveries, listing.Deliveries()
+        delivery_filters.DELIVERY_FILTERS,
+        delivery_filters.read,
+        lists.deliveries,
+        lists.Deliveries(),
     )
     webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
     choices = {

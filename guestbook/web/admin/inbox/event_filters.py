@@ -3,17 +3,17 @@
 from flask import request
 
 from guestbook.lib import clock, text
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web.admin import list_filters, requeue_pages
 from guestbook.web.admin.list_filters import Filters
 from guestbook.web.admin.requeue_pages import Selection
 
 
-def read() -> listing.InboundEvents:
+def read() -> lists.InboundEvents:
     """Return the filters; raises Refused with a sentence for each wrong one."""
     values = list_filters.read(EVENT_FILTERS)
-    return listing.InboundEvents(source_id=values.pop("source"), **values)
+    return lists.InboundEvents(source_id=values.pop("source"), **values)
 
 
 def selection() -> Selection:
@@ -21,7 +21,7 @@ def selection() -> Selection:
     if not request.values.get("failed"):
         return requeue_pages.selected(InboundEvent, "events", "reprocessed")
     source_id, since, fields = requeue_pages.all_failed("source", _source)
-    return listing.InboundEvents(status="failed", source_id=source_id, since=since).condition(), fields
+    return lists.InboundEvents(status="failed", source_id=source_id, since=since).condition(), fields
 
 
 def _source(typed: str) -> str:

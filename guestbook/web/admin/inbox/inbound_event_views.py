@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -26,7 +26,7 @@ REPROCESS_PAGE = "admin/reprocess.html"
 def index() -> ResponseReturnValue:
     """List inbound events, newest first, by the filters."""
     shown = list_filters.list_page(
-        event_filters.EVENT_FILTERS, event_filters.read, listing.inbound_events, listing.InboundEvents()
+        event_filters.EVENT_FILTERS, event_filters.read, lists.inbound_events, lists.InboundEvents()
     )
     sources = {row.id: row for row in db.session.scalars(select(Source).order_by(Source.name, Source.id))}
     choices = {"status": EVENT_STATUSES, "source": [(source.id, source.name) for source in sources.values()]}

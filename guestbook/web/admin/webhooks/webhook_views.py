@@ -7,8 +7,8 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
-from guestbook.queries import listing, webhook_status
-from guestbook.queries.listing import Deliveries
+from guestbook.queries import lists, webhook_status
+from guestbook.queries.lists import Deliveries
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current, row_lookup
@@ -29,7 +29,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "admin/webhooks.html",
         standings=webhook_status.all_of(session, now),
-        failed=listing.failed_lately(session, Delivery, now),
+        failed=lists.failed_lately(session, Delivery, now),
     )
 
 
@@ -59,7 +59,7 @@ def show(webhook_id: str) -> ResponseReturnValue:
     webhook = row_lookup.find(Webhook, webhook_id)
     session, now = db.session(), clock.now()
     sent = ping_result.of(webhook, request.args.get("ping", ""), now)
-    latest = listing.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
+    latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
     return render_template(
         "admin/webhook.html",
         standing=webhook_status.of(session, webhook, now),
@@ -157,7 +157,7 @@ def secret(webhook_id: str) -> ResponseReturnValue:
 def confirm_delete(webhook_id: str) -> ResponseReturnValue:
     """Say what is deleted with it."""
     webhook = row_lookup.find(Webhook, webhook_id)
-    count = listing.count(db.session(), Deliveries(webhook_id=webhook.id))
+    count = lists.count(db.session(), Deliveries(webhook_id=webhook.id))
     return render_template("admin/webhook_delete.html", webhook=webhook, count=count)
 
 

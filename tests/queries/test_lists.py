@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
 from tests.support import factories
@@ -16,18 +16,18 @@ from tests.support import factories
 HOUR = timedelta(hours=1)
 
 
-def found(wanted: listing.Deliveries) -> list[str]:
+def found(wanted: lists.Deliveries) -> list[str]:
     db.session.rollback()
-    return [row.id for row in listing.deliveries(db.session(), wanted).rows]
+    return [row.id for row in lists.deliveries(db.session(), wanted).rows]
 
 
-def all_pages(wanted: listing.Deliveries, limit: int) -> list[str]:
+def all_pages(wanted: lists.Deliveries, limit: int) -> list[str]:
     """The ids of all pages, one after the other."""
     db.session.rollback()
-    page = listing.deliveries(db.session(), wanted, limit=limit)
+    page = lists.deliveries(db.session(), wanted, limit=limit)
     seen = [row.id for row in page.rows]
     while page.older:
-        page = listing.deliveries(db.session(), wanted, page.older, limit)
+        page = lists.deliveries(db.session(), wanted, page.older, limit)
         assert len(page.rows) <= limit
         seen += [row.id for row in page.rows]
     return seen
@@ -48,7 +48,7 @@ def test_every_set_of_filters_finds_what_has_all_of_it_and_nothing_else(each_app
         {"event": "ping"}, {"since": now - 4 * HOUR}, {"until": now - HOUR}, {"text": "bIRNE"},
     ]  # fmt: skip
     for one, other in itertools.combinations(filters, 2):
-        wanted = listing.Deliveries(**(one | other))
+        wanted = lists.Deliveries(**(one | other))
         expected = {
             key
             for key, status, hook, event, made, has_word in rows
@@ -57,7 +57,7 @@ def test_every_set_of_filters_finds_what_has_all_of_it_and_nothing_else(each_app
             and (wanted.until is None or made < wanted.until) and (wanted.text is None or has_word)
         }  # fmt: skip
         assert found(wanted) == sorted(expected, reverse=True), wanted
-        assert listing.count(db.session(), wanted) == len(expected)
+        assert lists.count(db.session(), wanted) == len(expected)
 
 
 @pytest.mark.usefixtures("each_app")
@@ -66,9 +66,9 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
     key = factories.delivery(hook, payload='{"message":"she said \\"hi\\" 100% \\\\ under_score\\n🎈"}')
     failed = factories.delivery(hook, status="failed", last_error="The receiver answered 500.")
     for words in ('said "hi"', "100%", "\\ under_score", "🎈", '{"message"', "SHE"):
-        assert found(listing.Deliveries(text=words)) == [key], words
-    assert found(listing.Deliveries(text="answered 500")) == [failed]
-    assert found(listing.Deliveries(text="1_0%")) == []
+        assert found(lists.Deliveries(text=words)) == [key], words
+    assert found(lists.Deliveries(text="answered 500")) == [failed]
+    assert found(lists.Deliveries(text="1_0%")) == []
 
 
 @pytest.mark.usefixtures("app")
@@ -76,38 +76,38 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SCANNED_ROWS", look)
+    monkeypatch.setattr(lists, "SCANNED_ROWS", look)
     hook = factories.webhook()
     keys = [
         factories.delivery(hook, event="ping" if number % 4 else "comment.created") for number in range(22)
     ]
     pings = [key for number, key in enumerate(keys) if number % 4]
     for limit in (1, 2, 5, 50):
-        assert all_pages(listing.Deliveries(), limit) == keys[::-1]
-        assert all_pages(listing.Deliveries(event="ping"), limit) == pings[::-1]
-        assert all_pages(listing.Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
+        assert all_pages(lists.Deliveries(), limit) == keys[::-1]
+        assert all_pages(lists.Deliveries(event="ping"), limit) == pings[::-1]
+        assert all_pages(lists.Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
 
 
 @pytest.mark.usefixtures("app")
 def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "SCANNED_ROWS", 4)
+    monkeypatch.setattr(lists, "SCANNED_ROWS", 4)
     hook, now = factories.webhook(), clock.now()
     for hours in range(10):
         factories.delivery(hook, created_at=now - hours * HOUR)
-    rare = listing.deliveries(db.session(), listing.Deliveries(event="ping"))
+    rare = lists.deliveries(db.session(), lists.Deliveries(event="ping"))
     assert rare.rows == []
     assert rare.looked_to == now - 3 * HOUR
-    full = listing.deliveries(db.session(), listing.Deliveries(event="comment.created"), limit=2)
+    full = lists.deliveries(db.session(), lists.Deliveries(event="comment.created"), limit=2)
     assert (len(full.rows), full.looked_to) == (2, None)
-    assert listing.deliveries(db.session(), listing.Deliveries()).looked_to is None
+    assert lists.deliveries(db.session(), lists.Deliveries()).looked_to is None
 
 
 @pytest.mark.usefixtures("app")
 def test_a_list_reads_no_payload() -> None:
     factories.delivery(factories.webhook())
-    [row] = listing.deliveries(db.session(), listing.Deliveries()).rows
+    [row] = lists.deliveries(db.session(), lists.Deliveries()).rows
     assert "payload" not in vars(row)
 
 
@@ -120,21 +120,21 @@ def test_failed_ones_count_for_a_week_by_whose_they_are(each_app: Flask) -> None
     source = factories.source()
     factories.inbound(source, status="failed")
     factories.inbound(source, status="processed")
-    assert lately(Delivery) == listing.Lately({one: 2, other: 1})
-    assert lately(InboundEvent) == listing.Lately({source: 1})
+    assert lately(Delivery) == lists.Lately({one: 2, other: 1})
+    assert lately(InboundEvent) == lists.Lately({source: 1})
 
 
 def test_of_many_that_failed_the_newest_count(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:  # noqa: ARG001
-    monkeypatch.setattr(listing, "FAILED_LIMIT", 2)
+    monkeypatch.setattr(lists, "FAILED_LIMIT", 2)
     loud, quiet = factories.webhook(), factories.webhook()
     for hours in (3, 4):
         factories.delivery(loud, status="failed", created_at=clock.now() - hours * HOUR)
-    assert lately(Delivery) == listing.Lately({loud: 2})
+    assert lately(Delivery) == lists.Lately({loud: 2})
     for hours in (1, 2):
         factories.delivery(quiet, status="failed", created_at=clock.now() - hours * HOUR)
-    assert lately(Delivery) == listing.Lately({loud: 1, quiet: 2}, cut_at=2)
+    assert lately(Delivery) == lists.Lately({loud: 1, quiet: 2}, cut_at=2)
 
 
-def lately(model: type[Delivery] | type[InboundEvent]) -> listing.Lately:
+def lately(model: type[Delivery] | type[InboundEvent]) -> lists.Lately:
     db.session.rollback()
-    return listing.failed_lately(db.session(), model, clock.now())
+    return lists.failed_lately(db.session(), model, clock.now())

@@ -6,7 +6,7 @@ from sqlalchemy import true
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Classification
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
@@ -16,13 +16,13 @@ from tests.support import factories
 def found(words: str | None = None, status: str | None = None) -> list[str]:
     """The messages that are found, newest first."""
     db.session.rollback()
-    return [row.message for row in listing.comments(db.session(), status, words).rows]
+    return [row.message for row in lists.comments(db.session(), status, words).rows]
 
 
 def ids_of_all_pages(words: str | None = None, limit: int = 5) -> list[list[str]]:
     pages, before = [], None
     while True:
-        page = listing.comments(db.session(), None, words, before, limit)
+        page = lists.comments(db.session(), None, words, before, limit)
         pages.append([row.id for row in page.rows])
         if page.older is None:
             return pages
@@ -90,9 +90,9 @@ def test_all_pages_together_have_every_comment_once(words: str | None) -> None:
 def test_a_search_says_how_far_it_has_looked_and_the_next_page_goes_on_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "SCANNED_ROWS", 4)
+    monkeypatch.setattr(lists, "SCANNED_ROWS", 4)
     made = [factories.sign("needle" if number == 0 else "hay") for number in range(10)]
-    page = listing.comments(db.session(), None, "needle")
+    page = lists.comments(db.session(), None, "needle")
     assert (page.rows, page.older) == ([], made[6])
     looked_to = page.looked_to
     assert looked_to
@@ -102,9 +102,9 @@ def test_a_search_says_how_far_it_has_looked_and_the_next_page_goes_on_there(
 
 @pytest.mark.usefixtures("app")
 def test_a_list_without_words_needs_no_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "SCANNED_ROWS", 2)
+    monkeypatch.setattr(lists, "SCANNED_ROWS", 2)
     made = [factories.sign(str(number)) for number in range(4)]
-    page = listing.comments(db.session(), "published")
+    page = lists.comments(db.session(), "published")
     assert ([row.id for row in page.rows], page.older, page.looked_to) == (made[::-1], None, None)
 
 
@@ -113,18 +113,18 @@ def test_the_answers_come_with_the_comments() -> None:
     comment_id = factories.sign()
     with database.writing() as session:
         book.reply(session, session.get_one(Comment, comment_id), "Thanks", factories.settings())
-    [row] = listing.comments(db.session(), None).rows
+    [row] = lists.comments(db.session(), None).rows
     assert row.reply
     assert row.reply.message == "Thanks"
 
 
 @pytest.mark.usefixtures("app")
 def test_counting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
     counts = []
     for _ in range(4):
         factories.sign()
-        counts.append(listing.count_some(db.session(), true(), Comment))
+        counts.append(lists.count_some(db.session(), true(), Comment))
     assert counts == [1, 2, 3, 3]
 
 
@@ -134,11 +134,11 @@ def test_the_deliveries_of_a_comment_are_the_latest_with_the_names_of_their_webh
     factories.webhook(name="second")
     factories.sign()
     comment_id = factories.sign()
-    told = listing.of_comment(db.session(), comment_id)
+    told = lists.of_comment(db.session(), comment_id)
     assert {(row.event, name) for row, name in told} == {
         ("comment.created", "first"),
         ("comment.published", "first"),
         ("comment.created", "second"),
     }
     assert [row.id for row, _ in told] == sorted((row.id for row, _ in told), reverse=True)
-    assert [row.id for row, _ in listing.of_comment(db.session(), comment_id, limit=1)] == [told[0][0].id]
+    assert [row.id for row, _ in lists.of_comment(db.session(), comment_id, limit=1)] == [told[0][0].id]

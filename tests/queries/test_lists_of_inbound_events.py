@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import listing
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from tests.support import factories
 
@@ -17,16 +17,16 @@ HOUR = timedelta(hours=1)
 
 def found(**wanted: Any) -> list[str]:
     db.session.rollback()
-    return [row.id for row in listing.inbound_events(db.session(), listing.InboundEvents(**wanted)).rows]
+    return [row.id for row in lists.inbound_events(db.session(), lists.InboundEvents(**wanted)).rows]
 
 
 def all_pages(limit: int, **wanted: Any) -> list[str]:
     """The ids of all pages, one after the other."""
     db.session.rollback()
-    page = listing.inbound_events(db.session(), listing.InboundEvents(**wanted), limit=limit)
+    page = lists.inbound_events(db.session(), lists.InboundEvents(**wanted), limit=limit)
     seen = [row.id for row in page.rows]
     while page.older:
-        page = listing.inbound_events(db.session(), listing.InboundEvents(**wanted), page.older, limit)
+        page = lists.inbound_events(db.session(), lists.InboundEvents(**wanted), page.older, limit)
         assert len(page.rows) <= limit
         seen += [row.id for row in page.rows]
     return seen
@@ -104,8 +104,8 @@ def test_a_filter_takes_no_pattern() -> None:
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SCANNED_ROWS", look)
-    monkeypatch.setattr(listing, "SCANNED_PAYLOADS", look)
+    monkeypatch.setattr(lists, "SCANNED_ROWS", look)
+    monkeypatch.setattr(lists, "SCANNED_PAYLOADS", look)
     source = factories.source()
     keys = [factories.inbound(source, event="ping" if number % 4 else "push") for number in range(22)]
     pings = [key for number, key in enumerate(keys) if number % 4]
@@ -117,16 +117,16 @@ def test_pages_hold_everything_once_however_far_each_looks(
 
 @pytest.mark.usefixtures("app")
 def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "SCANNED_PAYLOADS", 4)
+    monkeypatch.setattr(lists, "SCANNED_PAYLOADS", 4)
     source, now = factories.source(), clock.now()
     for hours in range(10):
         factories.inbound(source, received_at=now - hours * HOUR)
-    assert listing.inbound_events(db.session(), listing.InboundEvents(text="x")).looked_to == now - 3 * HOUR
-    assert listing.inbound_events(db.session(), listing.InboundEvents(event="x")).looked_to is None
+    assert lists.inbound_events(db.session(), lists.InboundEvents(text="x")).looked_to == now - 3 * HOUR
+    assert lists.inbound_events(db.session(), lists.InboundEvents(event="x")).looked_to is None
 
 
 @pytest.mark.usefixtures("app")
 def test_a_list_reads_neither_payloads_nor_headers() -> None:
     factories.inbound(factories.source())
-    [row] = listing.inbound_events(db.session(), listing.InboundEvents()).rows
+    [row] = lists.inbound_events(db.session(), lists.InboundEvents()).rows
     assert not {"payload", "headers"} & set(vars(row))

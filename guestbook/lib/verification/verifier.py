@@ -1,0 +1,169 @@
+"""Verify who sent a webhook, and say how it was proven or why not. Pure.
+
+The time of receipt counts, so a webhook that waited is verified as if it had just arrived.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from guestbook.lib.text import counted
+from guestbook.lib.verification import signature_headers
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
+from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
+
+TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
+SHOWN_STEP_LIMIT = 120  # characters of one step
+TOKEN_HEADER = "X-Webhook-Token"
+PROOF = "hmac-sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the explanation. It holds neither a secret nor a signature of ours."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the sender is proven, one sentence for the owner, and the steps to it."""
+
+    ok: bool
+    sentence: str
+    steps: tuple[Step, ...] = ()
+
+
+def verify(
+    kind: str,
+    secrets: Sequence[str],
+    headers: Mapping[str, str],
+    body: bytes,
+    received_at: datetime,
+    *,
+    header: str | None = None,
+    proof_key: str = "",
+) -> Verdict:
+    """Verify the exact bytes with the secrets that were valid at the receipt, the current one first.
+
+    Names of headers are in lower case. For `token` the header holds the token's `proof`. Never raises.
+    """
+    if kind == "none":
+        return Verdict(True, "Nothing is proven: this source does not ask its sender for a signature.")
+    if not secrets:
+        return Verdict(False, "This source has no secret to verify with.")
+    try:
+        if kind == "token":
+            return _verify_token(secrets, headers, header or TOKEN_HEADER, proof_key)
+        if kind not in VERIFICATION_KINDS:
+            return Verdict(False, "This source asks for a kind of signature that is not known here.")
+        return _verify_signature(
+            VERIFICATION_KINDS[kind], secrets, VERIFICATION_KINDS[kind].claim(headers, body), received_at
+        )
+    except MissingHeader as missing:
+        return Verdict(False, f"{missing}{_other_kind(headers, missing.header)}")
+    except Unproven as reason:
+        return Verdict(False, str(reason))
+
+
+def proof(token: str, key: str) -> str:
+    """Return what is stored in place of a token: it can be compared, but the token cannot be read from it.
+
+    The label keeps the application's key from signing here what would mean something elsewhere.
+    """
+    return PROOF + hmac.digest(as_bytes(key), b"inbox token\0" + as_bytes(token), "sha256").hex()
+
+
+def matches(kind: VerificationKind, secret: str, claim: SignatureClaim) -> bool:
+    """Whether the secret makes one of the claimed signatures. Raises Unproven for an unusable secret."""
+    return _is_among(kind.sign(secret, claim.content), claim.signatures)
+
+
+def clock_problem(claim: SignatureClaim, received_at: datetime) -> str | None:
+    """Return a sentence when the timestamp is too far from the receipt."""
+    if abs(age := _age(claim, received_at)) <= TOLERANCE:
+        return None
+    return f"The timestamp is wrong: it was signed {_distance(age)}, and at most {TOLERANCE} are allowed."
+
+
+def _verify_signature(
+    kind: VerificationKind, secrets: Sequence[str], claim: SignatureClaim, received_at: datetime
+) -> Verdict:
+    steps = [Step("What was signed", _shortened(claim.content))]
+    steps += [Step(name, _cut(value)) for name, value in claim.seen]
+    if claim.timestamp is not None:
+        steps.append(Step("Timestamp", f"{claim.timestamp}, {_distance(_age(claim, received_at))}"))
+    matching = [matches(kind, secret, claim) for secret in secrets]
+    steps.append(_secret_step(matching))
+    if True not in matching:
+        return Verdict(False, _mismatch(claim.header, len(secrets)), tuple(steps))
+    if problem := clock_problem(claim, received_at):
+        return Verdict(False, f"The signature matches. {problem}", tuple(steps))
+    return Verdict(True, f"The signature in {claim.header} matches {_matching_name(matching)}.", tuple(steps))
+
+
+def _verify_token(secrets: Sequence[str], headers: Mapping[str, str], header: str, proof_key: str) -> Verdict:
+    stored = signature_headers.header(headers, header)
+    matching = [_is_among(stored, _proofs(secret, header, proof_key)) for secret in secrets]
+    steps = (
+        Step("Header", header),
+        Step("What was signed", "nothing: the header holds the token itself"),
+        _secret_step(matching),
+    )
+    if True not in matching:
+        return Verdict(False, f"The token in {header} is not this source's.", steps)
+    return Verdict(True, f"The token in {header} is {_matching_name(matching)}.", steps)
+
+
+def _proofs(secret: str, header: str, proof_key: str) -> list[str]:
+    values = [secret]
+    if header.lower() == "authorization":  # a scheme counts in any case: RFC 9110, section 11.1
+        values += [f"{scheme} {secret}" for scheme in ("Bearer", "bearer", "BEARER")]
+    return [proof(value, proof_key) for value in values]
+
+
+def _is_among(expected: str, signatures: Sequence[str]) -> bool:
+    """Compare with every one, so that the time taken does not tell which one matches."""
+    return sum(hmac.compare_digest(as_bytes(expected), as_bytes(one)) for one in signatures) > 0
+
+
+def _other_kind(headers: Mapping[str, str], missing: str) -> str:
+    """Say which kind the request looks like: most people who see this have chosen the wrong one."""
+    for kind in VERIFICATION_KINDS.values():
+        if kind.header and kind.header.lower() in headers and kind.header != missing:
+            return f" It carries {kind.header}, as {kind.title} sends it."
+    return ""
+
+
+def _secret_step(matching: list[bool]) -> Step:
+    if True in matching:
+        return Step("Secret", f"{_matching_name(matching)} matches")
+    tried = "the current secret and the previous secret" if len(matching) > 1 else "the current secret"
+    return Step("Secret", f"none matches; tried: {tried}")
+
+
+def _matching_name(matching: list[bool]) -> str:
+    return "the current secret" if matching[0] else "the previous secret"
+
+
+def _mismatch(header: str, secrets: int) -> str:
+    whose = "this source's secret" if secrets == 1 else "either of this source's secrets"
+    return f"The signature in {header} does not match {whose}: it is made with another, or the body changed."
+
+
+def _age(claim: SignatureClaim, received_at: datetime) -> float:
+    return 0.0 if claim.timestamp is None else received_at.timestamp() - claim.timestamp
+
+
+def _distance(age: float) -> str:
+    return f"{counted(round(abs(age)), 'second')} {'before' if age >= 0 else 'after'} it arrived"
+
+
+def _shortened(content: bytes) -> str:
+    return f"{_cut(content[: SHOWN_STEP_LIMIT * 4].decode(errors='replace'))} ({len(content):,} bytes)"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_STEP_LIMIT else text[:SHOWN_STEP_LIMIT] + "…"

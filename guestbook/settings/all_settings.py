@@ -1,0 +1,87 @@
+"""Every GUESTBOOK_ setting: its type, its default, its meaning."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from guestbook.settings import data_folder, database_url, environment, parsers, run_settings, secret_key
+from guestbook.settings.data_folder import DATA_DIR
+from guestbook.settings.environment import SETTING_PREFIX, SettingsError
+
+TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
+RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings, read once at the start. The field `timeout` is the setting GUESTBOOK_TIMEOUT."""
+
+    data_dir: Path  # holds the database, the secret key and the locks
+    database_url: str
+    secret_key: str  # or secret_key_file, a file that holds it: signs cookies and forms
+    base_url: str  # where visitors see the book; links begin with it
+    trusted_proxies: int  # how many of them stand before this server
+    allow_networks: tuple[parsers.Network, ...]  # private ones that webhooks may reach
+    require_https_webhooks: bool
+    retry_schedule: tuple[float, ...]  # seconds before attempt 1, 2, …
+    timeout: float  # seconds, for a whole attempt
+    outbound_proxy: str | None  # for all webhooks
+    keep_processed_days: int
+    keep_failed_days: int
+    broker_url: str | None  # of RabbitMQ, for `relay`
+    log_format: str  # text or json
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether the database is a file of SQLite's."""
+        return self.database_url.startswith("sqlite")
+
+
+SETTING_NAMES = {
+    SETTING_PREFIX + field.upper() for field in (*Settings.__dataclass_fields__, "secret_key_file")
+}
+
+
+def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Settings:
+    """Read the settings; raises SettingsError with one line that names the wrong one.
+
+    With `alone` a `.env` in the working directory does not count.
+    """
+    values = read_all(environ, alone=alone)
+    data_dir = Path(values[DATA_DIR])
+    _refuse_unknown(values)
+    read = environment.Reader({**run_settings.chosen(data_dir), **values})
+    url = read("DATABASE_URL", database_url.of_file(data_dir / "guestbook.db"), database_url.parse)
+    database_url.check_access(data_dir, url)
+    return Settings(
+        data_dir=data_dir,
+        database_url=url,
+        secret_key=secret_key.read(read, data_dir),
+        base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
+        trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),
+        allow_networks=read("ALLOW_NETWORKS", "", parsers.networks),
+        require_https_webhooks=read("REQUIRE_HTTPS_WEBHOOKS", "false", parsers.true_or_false),
+        retry_schedule=read("RETRY_SCHEDULE", RETRY_SCHEDULE, parsers.schedule),
+        timeout=read("TIMEOUT", "15", parsers.seconds(0.1, 300)),
+        outbound_proxy=read("OUTBOUND_PROXY", "", parsers.proxy),
+        keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
+        keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
+        broker_url=read("BROKER_URL", "", parsers.broker_url),
+        log_format=read("LOG_FORMAT", "text", parsers.one_of("text", "json")),
+    )
+
+
+def read_all(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> dict[str, str]:
+    """Return the text of all that is set. The data folder is always in it, and is made if it is missing."""
+    outer = environment.of_process(os.environ if environ is None else environ, with_dotenv=not alone)
+    data_dir = data_folder.make(data_folder.choose(outer))
+    return {**environment.of_file(data_dir / ".env"), **outer, DATA_DIR: str(data_dir)}
+
+
+def _refuse_unknown(values: Mapping[str, str]) -> None:
+    unknown = sorted(set(values) - SETTING_NAMES)
+    unknown = [name for name in unknown if not name.startswith(TEST_PREFIX)]
+    if unknown:
+        known = ", ".join(sorted(SETTING_NAMES))
+        raise SettingsError(f"Unknown setting {', '.join(unknown)}. Known are {known}.")
