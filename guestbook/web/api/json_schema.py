@@ -15,6 +15,11 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
+def described(schema: Schema, description: str) -> Schema:
+    """Return the schema with a description."""
+    return {**schema, "description": description}
+
+
 def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     """Return the schema of an object in an answer; all properties but the optional ones are present.
 

@@ -1,16 +1,15 @@
 """The OpenAPI document of the API; requests are checked against it."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from guestbook.lib.version import VERSION
-from guestbook.web.api import query_parameters, schemas, scopes
+from guestbook.web.api import schemas, scopes
 from guestbook.web.api.json_schema import Schema, ref
+from guestbook.web.api.query_parameters import COMMENT_QUERY, DELIVERY_QUERY, INBOX_QUERY
 
 API_PATH = "/api/v1"
 JSON = "application/json"
-TOKEN_SECURITY: list[Any] = [{"token": []}]
-OPTIONAL_TOKEN: list[Any] = [{}, {"token": []}]
 API_DESCRIPTION = (
     "Everybody may read published comments and add one. Everything else needs a token, sent as "
     "`Authorization: Bearer gbk_…`; the owner creates it on the account page. "
@@ -24,7 +23,6 @@ TAG_DESCRIPTIONS = {
     "inbox": "Events that the book received.",
     "document": "This description of the API.",
 }
-LICENCE = {"name": "MIT", "identifier": "MIT"}
 ERROR_DESCRIPTIONS = {
     400: "The body is not JSON, or an object in it repeats a name.",
     401: "The token is missing, wrong or expired.",
@@ -48,7 +46,7 @@ def build(server: str) -> dict[str, Any]:
             "title": "Guestbook",
             "version": VERSION,
             "description": API_DESCRIPTION,
-            "license": LICENCE,
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": server}],
         "tags": [{"name": name, "description": words} for name, words in TAG_DESCRIPTIONS.items()],
@@ -73,170 +71,124 @@ def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
     return schemas.REQUEST_SCHEMAS[name], body["required"]
 
 
-def _operation(
-    name: str,
-    summary: str,
-    good: dict[int, str | None],
-    *wrong: int,
-    body: str | None = None,
-    optional: bool = False,
-    query: tuple[dict[str, Any], ...] = (),
-    security: list[Any] = TOKEN_SECURITY,
-    headers: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Describe an operation: its name, its answers, its errors, its body and its query."""
-    answers = {
-        str(status): _answer(schema, headers if status == 201 else ()) for status, schema in good.items()
-    }
-    errors = {*wrong, 503, *(BODY_ERRORS if body else ()), *((422,) if query else ())}
-    errors |= {401, 403} if security else set()
+class Call(NamedTuple):
+    """A method at a path; errors that follow from the path, the token, the query and the body are added."""
+
+    name: str
+    summary: str
+    good: dict[int, str | None]  # status → schema of the answer
+    wrong: tuple[int, ...] = ()
+    body: str | None = None  # its schema
+    needs_body: bool = True
+    query: tuple[dict[str, Any], ...] = ()
+    token: str = "needed"  # or "optional" or "ignored"
+
+
+def _operation(method: str, path: str, call: Call) -> dict[str, Any]:
+    """Describe a call; its tag is the first part of the path."""
+    noun, scope = path.split("/")[1], {"token": [scopes.needed(path, method)]}
+    security = {"needed": [scope], "optional": [{}, scope], "ignored": []}[call.token]
+    errors = {*call.wrong, 503, *(BODY_ERRORS if call.body else ()), *((422,) if call.query else ())}
+    errors |= ({401, 403} if security else set()) | ({404} if "{" in path else set())
+    answers = {str(status): _answer(status, schema) for status, schema in call.good.items()}
     described: dict[str, Any] = {
-        "operationId": name,
-        "summary": summary,
+        "tags": [noun if noun in TAG_DESCRIPTIONS else "document"],
+        "operationId": call.name,
+        "summary": call.summary,
         "security": security,
-        "responses": answers,
+        "responses": answers | {str(status): _error(status) for status in sorted(errors)},
     }
-    answers.update({str(status): _error(status) for status in sorted(errors)})
-    if query:
-        described["parameters"] = list(query)
-    if body:
-        described["requestBody"] = {"required": not optional, "content": {JSON: {"schema": ref(body)}}}
+    if call.query:
+        described["parameters"] = list(call.query)
+    if call.body:
+        described["requestBody"] = {"required": call.needs_body, **_content(call.body)}
     return described
 
 
-def _completed(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    """Add the parameters of the path, and each operation's tag (the first part of the path) and scope."""
-    noun = path.split("/")[1]
-    tag = noun if noun in TAG_DESCRIPTIONS else "document"
-    names = re.findall("{([a-z_]+)}", path)
-    completed: dict[str, Any] = {"parameters": [_in_path(name) for name in names]} if names else {}
-    for method, described in item.items():
-        scope = {"token": [scopes.needed(path, method)]}
-        security = [scope if one else {} for one in described["security"]]
-        completed[method] = {"tags": [tag], **described, "security": security}
-    return completed
+def _content(schema: str) -> dict[str, Any]:
+    return {"content": {JSON: {"schema": ref(schema)}}}
 
 
-def _answer(schema: str | None, headers: tuple[str, ...]) -> dict[str, Any]:
-    if schema is None:
-        return {"description": "Done."}
-    answer: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": ref(schema)}}}
-    if headers:
-        answer["headers"] = {name: {"required": True, "schema": schemas.TEXT_SCHEMA} for name in headers}
+def _answer(status: int, schema: str | None) -> dict[str, Any]:
+    answer = {"description": "Done.", **(_content(schema) if schema else {})}
+    if status == 201:
+        answer["headers"] = {"Location": {"required": True, "schema": schemas.TEXT_SCHEMA}}
     return answer
 
 
 def _error(status: int) -> dict[str, Any]:
-    error = {"description": ERROR_DESCRIPTIONS[status], "content": {JSON: {"schema": ref("Error")}}}
+    error = {"description": ERROR_DESCRIPTIONS[status], **_content("Error")}
     if status == 429:
         error["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
     return error
 
 
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": schemas.ID_SCHEMA}
+def _paths() -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = {}
+    for address, call in CALLS.items():
+        method, path = address.split()
+        names = re.findall("{([a-z_]+)}", path)
+        in_path = [
+            {"name": name, "in": "path", "required": True, "schema": schemas.ID_SCHEMA} for name in names
+        ]
+        item = paths.setdefault(path, {"parameters": in_path} if names else {})
+        item[method.lower()] = _operation(method, path, call)
+    return paths
 
 
-CALLS: dict[str, dict[str, Any]] = {
-    "/openapi.json": {"get": _operation("getDocument", "This document", {200: "Document"}, security=[])},
-    "/comments": {
-        "get": _operation(
-            "listComments",
-            "List comments",
-            {200: "Comments"},
-            query=query_parameters.COMMENT_QUERY,
-            security=OPTIONAL_TOKEN,
-        ),
-        "post": _operation(
-            "createComment",
-            "Add a comment: 201 when it is published, 202 when the owner reviews it first",
-            {201: "Comment", 202: "Comment"},
-            403,
-            429,
-            body="NewComment",
-            security=[],
-            headers=("Location",),
-        ),
-    },
-    "/comments/{comment_id}": {
-        "get": _operation("getComment", "Show a comment", {200: "Comment"}, 404, security=OPTIONAL_TOKEN),
-        "patch": _operation(
-            "updateComment",
-            "Edit, moderate or reply to a comment",
-            {200: "Comment"},
-            404,
-            body="CommentChanges",
-        ),
-        "delete": _operation("deleteComment", "Delete a comment for good", {204: None}, 404),
-    },
-    "/webhooks": {
-        "get": _operation("listWebhooks", "List the webhooks", {200: "Webhooks"}),
-        "post": _operation(
-            "createWebhook",
-            "Add a webhook",
-            {201: "WebhookWithSecret"},
-            body="NewWebhook",
-            headers=("Location",),
-        ),
-    },
-    "/webhooks/{webhook_id}": {
-        "get": _operation("getWebhook", "Show a webhook", {200: "Webhook"}, 404),
-        "patch": _operation(
-            "updateWebhook",
-            "Change a webhook; other fields stay",
-            {200: "Webhook"},
-            404,
-            body="WebhookChanges",
-        ),
-        "delete": _operation("deleteWebhook", "Delete a webhook with all its deliveries", {204: None}, 404),
-    },
-    "/webhooks/{webhook_id}/test": {
-        "post": _operation("testWebhook", "Send a ping with the next pass", {202: "Delivery"}, 404),
-    },
-    "/webhooks/{webhook_id}/rotate-secret": {
-        "post": _operation(
-            "rotateWebhookSecret",
-            "Rotate the secret; the old one also signs for some hours",
-            {200: "WebhookWithSecret"},
-            404,
-            body="Rotation",
-            optional=True,
-        ),
-    },
-    "/deliveries": {
-        "get": _operation(
-            "listDeliveries", "List deliveries", {200: "Deliveries"}, query=query_parameters.DELIVERY_QUERY
-        )
-    },
-    "/deliveries/{delivery_id}": {
-        "get": _operation(
-            "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}, 404
-        ),
-    },
-    "/deliveries/{delivery_id}/redeliver": {
-        "post": _operation("redeliver", "Redeliver with the next pass", {202: "Delivery"}, 404, 409),
-    },
-    "/inbox": {
-        "get": _operation(
-            "listInboundEvents",
-            "List inbound events",
-            {200: "InboundEvents"},
-            query=query_parameters.INBOX_QUERY,
-        )
-    },
-    "/inbox/{event_id}": {
-        "get": _operation(
-            "getInboundEvent",
-            "Show an inbound event with its payload and how it was verified",
-            {200: "InboundEventInFull"},
-            404,
-        ),
-    },
-    "/inbox/{event_id}/reprocess": {
-        "post": _operation(
-            "reprocessInboundEvent", "Reprocess with the next pass", {202: "InboundEvent"}, 404, 409
-        ),
-    },
+CALLS = {
+    "GET /openapi.json": Call("getDocument", "This document", {200: "Document"}, token="ignored"),
+    "GET /comments": Call(
+        "listComments", "List comments", {200: "Comments"}, query=COMMENT_QUERY, token="optional"
+    ),
+    "POST /comments": Call(
+        "createComment",
+        "Add a comment: 201 when it is published, 202 when the owner reviews it first",
+        {201: "Comment", 202: "Comment"},
+        (403, 429),
+        body="NewComment",
+        token="ignored",
+    ),
+    "GET /comments/{comment_id}": Call("getComment", "Show a comment", {200: "Comment"}, token="optional"),
+    "PATCH /comments/{comment_id}": Call(
+        "updateComment", "Edit, moderate or reply to a comment", {200: "Comment"}, body="CommentChanges"
+    ),
+    "DELETE /comments/{comment_id}": Call("deleteComment", "Delete a comment for good", {204: None}),
+    "GET /webhooks": Call("listWebhooks", "List the webhooks", {200: "Webhooks"}),
+    "POST /webhooks": Call("createWebhook", "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook"),
+    "GET /webhooks/{webhook_id}": Call("getWebhook", "Show a webhook", {200: "Webhook"}),
+    "PATCH /webhooks/{webhook_id}": Call(
+        "updateWebhook", "Change a webhook; other fields stay", {200: "Webhook"}, body="WebhookChanges"
+    ),
+    "DELETE /webhooks/{webhook_id}": Call(
+        "deleteWebhook", "Delete a webhook with all its deliveries", {204: None}
+    ),
+    "POST /webhooks/{webhook_id}/test": Call(
+        "testWebhook", "Send a ping with the next pass", {202: "Delivery"}
+    ),
+    "POST /webhooks/{webhook_id}/rotate-secret": Call(
+        "rotateWebhookSecret",
+        "Rotate the secret; the old one also signs for some hours",
+        {200: "WebhookWithSecret"},
+        body="Rotation",
+        needs_body=False,
+    ),
+    "GET /deliveries": Call("listDeliveries", "List deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY),
+    "GET /deliveries/{delivery_id}": Call(
+        "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}
+    ),
+    "POST /deliveries/{delivery_id}/redeliver": Call(
+        "redeliver", "Redeliver with the next pass", {202: "Delivery"}, (409,)
+    ),
+    "GET /inbox": Call("listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=INBOX_QUERY),
+    "GET /inbox/{event_id}": Call(
+        "getInboundEvent",
+        "Show an inbound event with its payload and how it was verified",
+        {200: "InboundEventInFull"},
+    ),
+    "POST /inbox/{event_id}/reprocess": Call(
+        "reprocessInboundEvent", "Reprocess with the next pass", {202: "InboundEvent"}, (409,)
+    ),
 }
 
-PATHS = {path: _completed(path, item) for path, item in CALLS.items()}
+PATHS = _paths()

@@ -7,7 +7,7 @@ from guestbook.storage.models import comment as comments
 from guestbook.storage.models import delivery as deliveries
 from guestbook.storage.models import webhook as webhooks
 from guestbook.transport import url_checks
-from guestbook.web.api.json_schema import Schema, answer, one_of, or_null, ref, request
+from guestbook.web.api.json_schema import Schema, answer, described, one_of, or_null, ref, request
 from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
 
 MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
@@ -26,14 +26,14 @@ MESSAGE_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": comment
 
 def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
-    following = {**or_null(URL_SCHEMA), "description": "The address of the next page; null on the last page."}
+    following = described(or_null(URL_SCHEMA), "The address of the next page; null on the last page.")
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-WEBSITE_SCHEMA: Schema = {
-    **or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
-    "description": "A website. Without http:// or https://, https:// is added.",
-}
+WEBSITE_SCHEMA: Schema = described(
+    or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
+    "A website. Without http:// or https://, https:// is added.",
+)
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
@@ -59,10 +59,10 @@ WEBHOOK_FIELDS: Schema = {
         description="The format of the body. Without it, a new webhook gets the format of the chat service "
         "whose URL it has, or json.",
     ),
-    "template": {
-        **or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
-        "description": "For the format template: a Jinja template whose result is the body, in JSON.",
-    },
+    "template": described(
+        or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
+        "For the format template: a Jinja template whose result is the body, in JSON.",
+    ),
     "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
     "headers": OWN_HEADERS,
     "disabled": {"type": "boolean", "description": "Send nothing; deliveries wait until it is enabled."},
@@ -79,11 +79,10 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "name": NAME_SCHEMA,
             "website": WEBSITE_SCHEMA,
             "message": MESSAGE_SCHEMA,
-            "reply": {
-                "type": ["string", "null"],
-                "maxLength": book.REPLY_LIMIT,
-                "description": "The owner's reply; null or an empty text removes it.",
-            },
+            "reply": described(
+                {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
+                "The owner's reply; null or an empty text removes it.",
+            ),
         },
         minProperties=1,
     ),
@@ -106,24 +105,21 @@ COMMENT_SCHEMA: Schema = {
         "description": "The owner's reply.",
         "oneOf": [answer({"message": TEXT_SCHEMA, "created_at": TIME_SCHEMA}), {"type": "null"}],
     },
-    "origin": {
-        **answer({"name": TEXT_SCHEMA, "url": or_null(TEXT_SCHEMA)}),
-        "description": "The source and the address there; missing where a visitor wrote it.",
-    },
-    "reason": {
-        **or_null(TEXT_SCHEMA),
-        "description": "Why it was held or marked as spam; needs a token.",
-    },
+    "origin": described(
+        answer({"name": TEXT_SCHEMA, "url": or_null(TEXT_SCHEMA)}),
+        "The source and the address there; missing where a visitor wrote it.",
+    ),
+    "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
 }
 WEBHOOK_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "name": TEXT_SCHEMA,
     "url": URL_SCHEMA,
     "format": TEXT_SCHEMA,
-    "template": {**or_null(TEXT_SCHEMA), "description": "Its template, for the format template."},
+    "template": described(or_null(TEXT_SCHEMA), "Its template, for the format template."),
     "events": EVENTS_SCHEMA,
-    "headers": {**HEADERS_SCHEMA, "description": "Its extra headers; their values are hidden."},
-    "state": {**TEXT_SCHEMA, "description": "How it is doing, in words for people."},
+    "headers": described(HEADERS_SCHEMA, "Its extra headers; their values are hidden."),
+    "state": described(TEXT_SCHEMA, "How it is doing, in words for people."),
     "created_at": TIME_SCHEMA,
     "previous_secret_expires_at": or_null(TIME_SCHEMA),
     "disabled_at": or_null(TIME_SCHEMA),
@@ -134,22 +130,17 @@ WEBHOOK_SCHEMA: Schema = {
     "failing_since": or_null(TIME_SCHEMA),
 }
 SECRET_SCHEMA: Schema = {
-    "secret": {
-        **TEXT_SCHEMA,
-        "description": "The receiver verifies with it. It is shown in this answer only.",
-    }
+    "secret": described(TEXT_SCHEMA, "The receiver verifies with it. It is shown in this answer only.")
 }
 WARNINGS_SCHEMA: Schema = {
-    "warnings": {
-        "type": "array",
-        "items": TEXT_SCHEMA,
-        "description": "Warnings about the accepted URL: its name resolves to a private address.",
-    }
+    "warnings": described(
+        {"type": "array", "items": TEXT_SCHEMA},
+        "Warnings about the accepted URL: its name resolves to a private address.",
+    )
 }
-ERASED_SCHEMA: Schema = {
-    **or_null(TIME_SCHEMA),
-    "description": "When its comment was deleted for good and the payload emptied.",
-}
+ERASED_SCHEMA: Schema = described(
+    or_null(TIME_SCHEMA), "When its comment was deleted for good and the payload emptied."
+)
 DELIVERY_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "event_id": ID_SCHEMA,
@@ -157,7 +148,7 @@ DELIVERY_SCHEMA: Schema = {
     "comment_id": or_null(ID_SCHEMA),
     "event": TEXT_SCHEMA,
     "status": one_of(*deliveries.QUEUE_STATUSES),
-    "attempts": {**NUMBER_SCHEMA, "description": "The number of requests made."},
+    "attempts": described(NUMBER_SCHEMA, "The number of requests made."),
     "due_at": or_null(TIME_SCHEMA),
     "created_at": TIME_SCHEMA,
     "finished_at": or_null(TIME_SCHEMA),
@@ -174,22 +165,22 @@ ATTEMPT_SCHEMA: Schema = {
     "error": or_null(TEXT_SCHEMA),
     "request_headers": HEADERS_SCHEMA,
     "response_headers": or_null(HEADERS_SCHEMA),
-    "response_body": {**or_null(TEXT_SCHEMA), "description": "Its first 16 KiB."},
+    "response_body": described(or_null(TEXT_SCHEMA), "Its first 16 KiB."),
 }
 INBOUND_EVENT_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "source_id": ID_SCHEMA,
-    "event": {**or_null(TEXT_SCHEMA), "description": "The sender's name for it, once processed."},
-    "external_id": {**or_null(TEXT_SCHEMA), "description": "The sender's id for it, once verified."},
-    "sender": {**or_null(TEXT_SCHEMA), "description": "The person or program that the payload names."},
+    "event": described(or_null(TEXT_SCHEMA), "The sender's name for it, once processed."),
+    "external_id": described(or_null(TEXT_SCHEMA), "The sender's id for it, once verified."),
+    "sender": described(or_null(TEXT_SCHEMA), "The person or program that the payload names."),
     "status": one_of(*deliveries.QUEUE_STATUSES),
-    "attempts": {**NUMBER_SCHEMA, "description": "How often it was processed."},
+    "attempts": described(NUMBER_SCHEMA, "How often it was processed."),
     "due_at": or_null(TIME_SCHEMA),
     "received_at": TIME_SCHEMA,
     "processed_at": or_null(TIME_SCHEMA),
-    "error": {**or_null(TEXT_SCHEMA), "description": "Why it failed."},
-    "note": {**or_null(TEXT_SCHEMA), "description": "The action that was taken."},
-    "comment_id": {**or_null(ID_SCHEMA), "description": "The comment that it created or is about."},
+    "error": described(or_null(TEXT_SCHEMA), "Why it failed."),
+    "note": described(or_null(TEXT_SCHEMA), "The action that was taken."),
+    "comment_id": described(or_null(ID_SCHEMA), "The comment that it created or is about."),
     "erased_at": ERASED_SCHEMA,
 }
 VERIFICATION_SCHEMA: Schema = {
@@ -200,8 +191,8 @@ VERIFICATION_SCHEMA: Schema = {
 ERROR_SCHEMA: Schema = {
     "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
     "message": TEXT_SCHEMA,
-    "fields": {**HEADERS_SCHEMA, "description": "A sentence for each wrong field."},
-    "request_id": {**TEXT_SCHEMA, "description": "The request's number in the owner's log."},
+    "fields": described(HEADERS_SCHEMA, "A sentence for each wrong field."),
+    "request_id": described(TEXT_SCHEMA, "The request's number in the owner's log."),
 }
 
 ANSWER_SCHEMAS: dict[str, Schema] = {
@@ -215,7 +206,7 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
     "DeliveryWithAttempts": answer(
         DELIVERY_SCHEMA
         | {
-            "payload": {**TEXT_SCHEMA, "description": "The exact body of each attempt."},
+            "payload": described(TEXT_SCHEMA, "The exact body of each attempt."),
             "attempts_made": {"type": "array", "items": ref("Attempt")},
         }
     ),
@@ -225,13 +216,13 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
     "InboundEventInFull": answer(
         INBOUND_EVENT_SCHEMA
         | {
-            "headers": {**HEADERS_SCHEMA, "description": "The stored headers; secrets are hidden."},
-            "payload": {**TEXT_SCHEMA, "description": "The exact bytes received, in the encoding."},
+            "headers": described(HEADERS_SCHEMA, "The stored headers; secrets are hidden."),
+            "payload": described(TEXT_SCHEMA, "The exact bytes received, in the encoding."),
             "encoding": one_of(*byte_text.ENCODINGS, description="Base64 if it is not UTF-8 text."),
-            "verification": {
-                **answer(VERIFICATION_SCHEMA),
-                "description": "Whether its signature is valid with the source's present settings.",
-            },
+            "verification": described(
+                answer(VERIFICATION_SCHEMA),
+                "Whether its signature is valid with the source's present settings.",
+            ),
         }
     ),
     "InboundEvents": list_of("inbound_events", "InboundEvent"),
