@@ -46,7 +46,8 @@ def by_name(engine: Engine) -> Description:
 def test_a_book_of_an_earlier_schema_becomes_as_a_new_one_and_keeps_its_rows(
     empty: Engine, fresh: Description, earlier: Path
 ) -> None:
-    run(empty, earlier.read_text())
+    with database.write(empty) as connection:
+        run(connection, database.statements(earlier.read_text()))
     for table, row in OF.items():
         insert(empty, row, table)
     for _ in range(2):
