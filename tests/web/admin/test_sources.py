@@ -101,17 +101,14 @@ def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
 def test_a_source_of_each_kind_is_added_and_its_page_says_what_to_paste_where(
     owner: Owner, verify: str
 ) -> None:
-    secret = "whsec_given" if verify in ("stripe", "slack") else ""
+    secret = "whsec_given" if VERIFICATION_KINDS[verify].secret_from else ""
     row_id = added(owner, verify=verify, secret=secret)
     row = stored(owner, row_id)
     page = owner.page(PLACE + row_id)
     assert text(page.find(".//*[@id='its-url']")) == f"https://book.example/hooks/{row.token}"
-    words = {
-        "github": "What to paste into GitHub", "standard": "What to paste into the other guestbook",
-        "stripe": "What to paste into Stripe", "slack": "What to paste into Slack",
-        "token": "What the sender needs", "none": "What the sender needs",
-    }  # fmt: skip
-    assert part(page, "paste") == words[verify]
+    words = {"standard": "What to paste into the other guestbook"}
+    words |= dict.fromkeys(("token", "none"), "What the sender needs")
+    assert part(page, "paste") == words.get(verify, f"What to paste into {VERIFICATION_KINDS[verify].title}")
     assert not row.secret or row.secret not in text(page)
 
 
