@@ -19,14 +19,6 @@ WORD = re.compile(r"\w+")
 WORD_START = re.compile(r"([-\s({\[<]+)")
 
 
-def _abs(_run: Running, value: Any) -> Any:
-    return abs(operations.number(value))
-
-
-def _escape(run: Running, value: Any) -> str:
-    return run.budget.made(_text(run, value).translate(IN_HTML))
-
-
 def _float(_run: Running, value: Any, default: Any = 0.0) -> Any:
     try:
         return float(_numeral(value))
@@ -61,16 +53,8 @@ def _length(_run: Running, value: Any) -> int:
     return len(value)
 
 
-def _lower(run: Running, value: Any) -> str:
-    return run.budget.made(_text(run, value).lower())
-
-
-def _upper(run: Running, value: Any) -> str:
-    return run.budget.made(_text(run, value).upper())
-
-
-def _capitalize(run: Running, value: Any) -> str:
-    return run.budget.made(_text(run, value).capitalize())
+def _changed(name: str) -> Callable[[Running, Any], str]:
+    return lambda run, value: run.budget.made(getattr(_text(run, value), name)())
 
 
 def _title(run: Running, value: Any) -> str:
@@ -117,10 +101,6 @@ def _tojson(run: Running, value: Any) -> str:
     return run.budget.made(made)
 
 
-def _trim(run: Running, value: Any, chars: str | None = None) -> Any:
-    return methods.call(run, "strip", _text(run, value), chars)
-
-
 def _truncate(
     run: Running, value: Any, length: int = 255, killwords: bool = False, end: str = "...", leeway: int = 5
 ) -> str:
@@ -142,34 +122,29 @@ def _quoted(run: Running, value: Any) -> str:
     return run.budget.made(quote(run.budget.made(_text(run, value)), safe="/"))
 
 
-def _wordcount(run: Running, value: Any) -> int:
-    return sum(1 for _ in WORD.finditer(run.budget.made(_text(run, value))))
-
-
 def _text(run: Running, value: Any) -> str:
     return run.budget.text(value)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
     **list_filters.LIST_FILTERS,
-    "abs": _abs,
-    "capitalize": _capitalize,
+    **{name: _changed(name) for name in ("capitalize", "lower", "upper")},
+    "abs": lambda _run, value: abs(operations.number(value)),
     "count": _length,
-    "e": _escape,
-    "escape": _escape,
+    **dict.fromkeys(
+        ("e", "escape"), lambda run, value: run.budget.made(_text(run, value).translate(IN_HTML))
+    ),
     "float": _float,
     "int": _int,
     "length": _length,
-    "lower": _lower,
     "replace": _replace,
     "round": _round,
     "string": _text,
     "striptags": _striptags,
     "title": _title,
     "tojson": _tojson,
-    "trim": _trim,
+    "trim": lambda run, value, chars=None: methods.call(run, "strip", _text(run, value), chars),
     "truncate": _truncate,
-    "upper": _upper,
     "urlencode": _urlencode,
-    "wordcount": _wordcount,
+    "wordcount": lambda run, value: sum(1 for _ in WORD.finditer(run.budget.made(_text(run, value)))),
 }

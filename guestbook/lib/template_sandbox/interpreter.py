@@ -184,7 +184,7 @@ class Run:
         left = self._value(node.expr)
         for operand in node.ops:
             right = self._value(operand.expr)
-            if not _COMPARISONS[operand.op](self.budget, left, right):
+            if not operations.COMPARE[operand.op](self.budget, left, right):
                 return False
             left = right
         return True
@@ -239,14 +239,4 @@ _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
     **dict.fromkeys(
         (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow), Run._computed
     ),
-}
-_COMPARISONS: dict[str, Callable[[StepBudget, Any, Any], bool]] = {
-    "eq": operations.equal,
-    "ne": lambda budget, left, right: not operations.equal(budget, left, right),
-    "lt": operations.less,
-    "lteq": lambda budget, left, right: not operations.less(budget, right, left),
-    "gt": lambda budget, left, right: operations.less(budget, right, left),
-    "gteq": lambda budget, left, right: not operations.less(budget, left, right),
-    "in": operations.within,
-    "notin": lambda budget, left, right: not operations.within(budget, left, right),
 }

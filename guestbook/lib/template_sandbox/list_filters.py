@@ -21,12 +21,6 @@ def _dictsort(
     return _sort(run, items(run, value), reverse, case_sensitive, 1 if by == "value" else 0)
 
 
-def _first(_run: Running, value: Any) -> Any:
-    if isinstance(value, dict):
-        return next(iter(value), Missing("the first item"))
-    return operations.lookup(value, 0) if value else Missing("the first item")
-
-
 def items(run: Running, value: Any) -> list[Any]:
     """Return the pairs of an object."""
     if isinstance(value, Missing):
@@ -44,14 +38,10 @@ def join(run: Running, value: Any, d: Any = "", attribute: Any = None) -> str:
     return between.join(texts)
 
 
-def _last(_run: Running, value: Any) -> Any:
+def _at_end(value: Any, place: int, name: str) -> Any:
     if isinstance(value, dict):
-        return next(reversed(value), Missing("the last item"))
-    return operations.lookup(value, -1) if value else Missing("the last item")
-
-
-def _list(run: Running, value: Any) -> list[Any]:
-    return list(members(run.budget, value))
+        return next(reversed(value) if place else iter(value), Missing(name))
+    return operations.lookup(value, place) if value else Missing(name)
 
 
 def _map(
@@ -151,11 +141,11 @@ LIST_FILTERS: dict[str, Callable[..., Any]] = {
     "d": _default,
     "default": _default,
     "dictsort": _dictsort,
-    "first": _first,
+    "first": lambda _run, value: _at_end(value, 0, "the first item"),
     "items": items,
     "join": join,
-    "last": _last,
-    "list": _list,
+    "last": lambda _run, value: _at_end(value, -1, "the last item"),
+    "list": lambda run, value: list(members(run.budget, value)),
     "map": _map,
     "max": _max,
     "min": _min,

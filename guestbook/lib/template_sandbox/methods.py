@@ -77,11 +77,7 @@ def _begins(name: str) -> Callable[..., Any]:
 
 def _without(name: str) -> Callable[..., Any]:
     """Return a method that takes a text from an end of a text."""
-
-    def method(run: Running, value: str, part: str) -> str:
-        return run.budget.made(getattr(value, name)(part))
-
-    return method
+    return lambda run, value, part: run.budget.made(getattr(value, name)(part))
 
 
 def _split(run: Running, value: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
@@ -105,10 +101,6 @@ def _get(_run: Running, value: dict[str, Any], key: Any, default: Any = None) ->
     return default if isinstance(found, Missing) else found
 
 
-def _keys(run: Running, value: dict[str, Any]) -> list[Any]:
-    return operations.members(run.budget, value)
-
-
 def _values(run: Running, value: dict[str, Any]) -> list[Any]:
     run.budget.spend(len(value))
     return list(value.values())
@@ -130,7 +122,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "splitlines": _splitlines,
     "get": _get,
     "items": items,
-    "keys": _keys,
+    "keys": lambda run, value: operations.members(run.budget, value),
     "values": _values,
 }
 _OF_DICTS = ("get", "items", "keys", "values")

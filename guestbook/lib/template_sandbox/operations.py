@@ -158,6 +158,16 @@ def _name(key: Any) -> str:
     return key if isinstance(key, str) else str(key) if isinstance(key, bool | float) else "an item"
 
 
+COMPARE: dict[str, Callable[[StepBudget, Any, Any], bool]] = {
+    "eq": equal,
+    "ne": lambda budget, left, right: not equal(budget, left, right),
+    "lt": less,
+    "lteq": lambda budget, left, right: not less(budget, right, left),
+    "gt": lambda budget, left, right: less(budget, right, left),
+    "gteq": lambda budget, left, right: not less(budget, left, right),
+    "in": within,
+    "notin": lambda budget, left, right: not within(budget, left, right),
+}
 _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,

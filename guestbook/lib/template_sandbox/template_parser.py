@@ -136,19 +136,14 @@ def _check(node: nodes.Node) -> None:
         check(node)
 
 
-def _check_filter(node: nodes.Filter) -> None:
-    if node.name not in FILTERS:
-        known = ", ".join(sorted(FILTERS))
-        instead = FILTERS_INSTEAD.get(node.name, f"There are {known}")
-        _refuse(node, f"templates here have no filter {node.name!r}", instead)
-    _check_arguments(node, FILTERS[node.name], f"the filter {node.name!r}")
-
-
-def _check_test(node: nodes.Test) -> None:
-    if node.name not in TESTS:
-        instead = f"There are {', '.join(sorted(TESTS))}"
-        _refuse(node, f"templates here have no test {node.name!r}", instead)
-    _check_arguments(node, TESTS[node.name], f"the test {node.name!r}")
+def _check_name(node: nodes.Filter | nodes.Test) -> None:
+    is_filter = isinstance(node, nodes.Filter)
+    known, named = (FILTERS, "filter") if is_filter else (TESTS, "test")
+    if node.name not in known:
+        other = FILTERS_INSTEAD.get(node.name) if is_filter else None
+        instead = other or f"There are {', '.join(sorted(known))}"
+        _refuse(node, f"templates here have no {named} {node.name!r}", instead)
+    _check_arguments(node, known[node.name], f"the {named} {node.name!r}")
 
 
 def _check_call(node: nodes.Call) -> None:
@@ -189,8 +184,8 @@ def _refuse(node: nodes.Node, what: str, instead: str = "") -> NoReturn:
 
 
 _CHECKS: dict[type[nodes.Node], Callable[[Any], None]] = {
-    nodes.Filter: _check_filter,
-    nodes.Test: _check_test,
+    nodes.Filter: _check_name,
+    nodes.Test: _check_name,
     nodes.Call: _check_call,
     nodes.For: _check_for,
     nodes.Const: _check_number,
