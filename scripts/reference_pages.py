@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-import guestbook
 from guestbook import transport
-from guestbook.cli.help_sections import SECTIONS
+from guestbook.cli.all_commands import SECTIONS
 from guestbook.storage import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.web import error_texts
@@ -33,10 +32,9 @@ def pages() -> dict[Path, str]:
 
 def commands() -> str:
     """Return all commands in the sections of --help."""
-    all_of_them = guestbook.create_app(FOR_A_TEST).cli.commands
     return "\n\n".join(
-        "\n\n".join([f"## {title}", *(part for name in names for part in _command(name, all_of_them[name]))])
-        for title, names in SECTIONS.items()
+        "\n\n".join([f"## {title}", *(part for one in some for part in _command(str(one.name), one))])
+        for title, some in SECTIONS.items()
     )
 
 

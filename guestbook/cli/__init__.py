@@ -7,6 +7,6 @@ def register(app: Flask) -> None:
     """Add the commands to the app."""
     from guestbook.cli import all_commands, help_sections  # a pass with nothing to do needs neither
 
-    for command in all_commands.COMMANDS:
+    for command in sum(all_commands.SECTIONS.values(), ()):
         app.cli.add_command(command)
-    help_sections.show_in_sections(app.cli.commands)
+    help_sections.show(all_commands.SECTIONS)

@@ -18,22 +18,17 @@ from guestbook.cli import (
 )
 from guestbook.cli.demo import demo_command
 
-COMMANDS = (
-    init_db.init_db,
-    serve.serve,
-    migrate_to.migrate_to,
-    cron.cron,
-    cron.deliver,
-    relay.relay,
-    cron.prune,
-    status.status,
-    demo_command.demo,
-    webhooks.webhooks,
-    deliveries.deliveries,
-    inbox.inbox,
-    comments.comments,
-    sources.sources,
-    bins.bins,
-    admin.admin,
-    tokens.tokens,
-)
+SECTIONS = {  # of --help
+    "Every day": (status.status, serve.serve, cron.cron),
+    "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
+    "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
+    "Comments": (comments.comments,),
+    "Set-up": (
+        init_db.init_db,
+        admin.admin,
+        tokens.tokens,
+        cron.prune,
+        migrate_to.migrate_to,
+        demo_command.demo,
+    ),
+}

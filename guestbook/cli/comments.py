@@ -24,6 +24,9 @@ def _or_standard_input(_context: object, _parameter: object, given: str | None) 
     return sys.stdin.read() if given == "-" else given
 
 
+RESTORE_HELP = """Bring comments back from trash or spam.
+
+They are published again, or held if they were suspicious."""
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
@@ -60,47 +63,28 @@ def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> 
     )
 
 
-@comments.command()
-@several
-@app_command.run
-def approve(ids: tuple[str, ...]) -> None:
-    """Publish comments that were held or wrongly marked as spam."""
-    _move(ids, "published", "Published")
+def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
+    """Add the command that moves comments to this status; None stands for the one before."""
+
+    @comments.command(name, help=help_text)
+    @several
+    @app_command.run
+    def move(ids: tuple[str, ...]) -> None:
+        with writing() as session:
+            found = _locked(session, ids)
+            for comment in found:
+                if status:
+                    book.move(session, comment, status, app_command.settings())
+                else:
+                    book.restore(session, comment, app_command.settings())
+        _print_count(did, found)
 
 
-@comments.command()
-@several
-@app_command.run
-def hold(ids: tuple[str, ...]) -> None:
-    """Hide comments until you decide."""
-    _move(ids, "held", "Held")
-
-
-@comments.command()
-@several
-@app_command.run
-def spam(ids: tuple[str, ...]) -> None:
-    """Mark comments as spam."""
-    _move(ids, "spam", "Marked as spam")
-
-
-@comments.command()
-@several
-@app_command.run
-def trash(ids: tuple[str, ...]) -> None:
-    """Move comments to the trash; `restore` brings them back."""
-    _move(ids, "trash", "Threw away")
-
-
-@comments.command()
-@several
-@app_command.run
-def restore(ids: tuple[str, ...]) -> None:
-    """Bring comments back from trash or spam.
-
-    They are published again, or held if they were suspicious.
-    """
-    _move(ids, None, "Restored")
+_add_move("approve", "published", "Published", "Publish comments that were held or wrongly marked as spam.")
+_add_move("hold", "held", "Held", "Hide comments until you decide.")
+_add_move("spam", "spam", "Marked as spam", "Mark comments as spam.")
+_add_move("trash", "trash", "Threw away", "Move comments to the trash; `restore` brings them back.")
+_add_move("restore", None, "Restored", RESTORE_HELP)
 
 
 @comments.command()
@@ -141,17 +125,6 @@ def delete(ids: tuple[str, ...]) -> None:
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
     return {**output.document(row, leave_out=("form_key", "announced_at")), "reply": reply}
-
-
-def _move(ids: tuple[str, ...], status: str | None, did: str) -> None:
-    with writing() as session:
-        found = _locked(session, ids)
-        for comment in found:
-            if status:
-                book.move(session, comment, status, app_command.settings())
-            else:
-                book.restore(session, comment, app_command.settings())
-    _print_count(did, found)
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:

@@ -1,19 +1,13 @@
 """--help shows the commands in sections, each with its whole first sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import click
 from flask.cli import FlaskGroup
 
 HELP_WIDTH = 78  # columns; click indents by two more
 SENTENCE_LIMIT = 10_000  # characters; click cuts sentences at 45
-SECTIONS = {
-    "Every day": ("status", "serve", "cron"),
-    "Webhooks that the book sends": ("webhooks", "deliveries", "deliver", "relay"),
-    "Webhooks that the book receives": ("sources", "inbox", "bins"),
-    "Comments": ("comments",),
-    "Set-up": ("init-db", "admin", "tokens", "prune", "migrate-to", "demo"),
-}
 
 
 class Group(click.Group):
@@ -33,24 +27,26 @@ def sentence(command: click.Command) -> str:
     return text if text.endswith((".", "…")) else f"{text}."
 
 
-def show_in_sections(commands: Mapping[str, click.Command]) -> None:
-    """Let `flask --help` show these commands in sections.
+def show(sections: Mapping[str, Sequence[click.Command]]) -> None:
+    """Let `flask --help` show these commands in sections, which have titles.
 
     Flask's own commands stay in its own list, which cuts sentences. Ours follow below it.
     """
     context = click.get_current_context(silent=True)
     top = context.find_root().command if context else None
     if isinstance(top, FlaskGroup):
-        for name in sum(SECTIONS.values(), ()):
-            commands[name].hidden = True  # in that list alone
+        for command in chain.from_iterable(sections.values()):
+            command.hidden = True  # in that list alone
+        widest = max(len(str(command.name)) for command in chain.from_iterable(sections.values()))
         # Click leaves the lines of a paragraph as they are where it begins with \b.
-        top.epilog = "\n\n".join(f"\b\n{_section(title, commands)}" for title in SECTIONS)
+        top.epilog = "\n\n".join(
+            f"\b\n{_section(title, commands, widest)}" for title, commands in sections.items()
+        )
 
 
-def _section(title: str, commands: Mapping[str, click.Command]) -> str:
+def _section(title: str, commands: Sequence[click.Command], widest: int) -> str:
     formatter = click.HelpFormatter(width=HELP_WIDTH)
-    widest = max(len(name) for name in commands)
     with formatter.section(title):
-        rows = [(name.ljust(widest), sentence(commands[name])) for name in SECTIONS[title]]
+        rows = [(str(command.name).ljust(widest), sentence(command)) for command in commands]
         formatter.write_dl(rows, col_max=widest)
     return formatter.getvalue().strip()

@@ -8,10 +8,9 @@ import click
 from sqlalchemy import select
 
 from guestbook.background import cron
-from guestbook.cli import app_command, list_options, output, requeue, row_lookup, terminal_log
+from guestbook.cli import app_command, list_options, option_types, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
 from guestbook.cli.help_sections import Group
-from guestbook.cli.option_types import FiniteRange
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib.text import printable
 from guestbook.queries import lists
@@ -27,13 +26,7 @@ def inbox() -> None:
 
 
 @inbox.command()
-@click.option(
-    "--max-seconds",
-    type=FiniteRange(0.1, 86400),
-    default=50,
-    show_default=True,
-    help="Start nothing new after this many seconds.",
-)
+@option_types.max_seconds("Start")
 @terminal_log.verbose_option("Print what happens to each event.")
 @app_command.run
 def process(max_seconds: float) -> None:

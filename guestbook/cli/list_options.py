@@ -5,32 +5,26 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli.option_types import moment
+from guestbook.cli.option_types import moment, together
 from guestbook.lib import text
 from guestbook.queries.lists import RowPage
 from guestbook.storage.models import Comment, Delivery, InboundEvent
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 
-F = TypeVar("F", bound=Callable[..., Any])
+WHEN = "(2026-01-31, 6h, 2d)"
 M = TypeVar("M", Comment, Delivery, InboundEvent)
 
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
 )
 
-
-def queue_options(function: F) -> F:
-    """Add the options that deliveries and inbound events have in common."""
-    when = "(2026-01-31, 6h, 2d)"
-    for option in (
-        limit_option,
-        click.option("--text", help="Only those with this in the payload or the last answer."),
-        click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {when}."),
-        click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {when}."),
-        click.option("--status", type=click.Choice(QUEUE_STATUSES), help="Only those with this status."),
-    ):
-        function = option(function)
-    return function
+queue_options = together(
+    click.option("--status", type=click.Choice(QUEUE_STATUSES), help="Only those with this status."),
+    click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
+    click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
+    click.option("--text", help="Only those with this in the payload or the last answer."),
+    limit_option,
+)
 
 
 def newest(read_page: Callable[[str | None, int], RowPage[M]], limit: int) -> list[M]:

@@ -74,14 +74,7 @@ def _print(report: CopyReport) -> None:
     output.print_table(
         ("TABLE", "ROWS", "CHECKSUM", "COPIED", "THERE ALREADY", "REMOVED"),
         [
-            (
-                one.table.name,
-                one.book.rows,
-                str(one.book)[:CHECKSUM_LENGTH],
-                one.copied,
-                _kept(one),
-                one.removed,
-            )
+            (one.table.name, one.book.rows, str(one.book)[:CHECKSUM_LENGTH], *_row_counts(one).values())
             for one in report.moved
         ],
         "",
@@ -96,9 +89,7 @@ def _document(report: CopyReport) -> dict[str, Any]:
                 "table": one.table.name,
                 "rows": one.book.rows,
                 "checksum": str(one.book),
-                "copied": one.copied,
-                "there_already": _kept(one),
-                "removed": one.removed,
+                **_row_counts(one),
                 "is_whole": one.is_whole,
                 "is_still": one.is_still,
             }
@@ -107,8 +98,9 @@ def _document(report: CopyReport) -> dict[str, Any]:
     }
 
 
-def _kept(one: CopiedTable) -> int:
-    return one.book.rows - one.copied
+def _row_counts(one: CopiedTable) -> dict[str, int]:
+    kept = one.book.rows - one.copied
+    return {"copied": one.copied, "there_already": kept, "removed": one.removed}
 
 
 def _refuse_bad_copy(report: CopyReport) -> None:

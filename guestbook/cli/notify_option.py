@@ -5,15 +5,17 @@ from typing import Any, TypeVar
 
 import click
 
+from guestbook.cli.option_types import together
+
 OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
     """Return --notify-webhooks with its old name --relay, which still works."""
-
-    def decorate(function: F) -> F:
-        old = click.option(
+    return together(
+        click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text),
+        click.option(
             old_name,
             is_flag=True,
             default=None,
@@ -21,12 +23,8 @@ def option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
             expose_value=False,
             is_eager=True,
             callback=_old_name,
-            help="The old name of --notify-webhooks.",
-        )
-        new = click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text)
-        return new(old(function))
-
-    return decorate
+        ),
+    )
 
 
 def _old_name(context: click.Context, _param: click.Parameter, value: bool | None) -> None:

@@ -1,12 +1,15 @@
-"""Types of options that Click lacks."""
+"""Types of options that Click lacks, and options that several commands have."""
 
 import math
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from guestbook.lib import clock
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FiniteRange(click.FloatRange):
@@ -26,3 +29,20 @@ def moment(_context: click.Context, _param: click.Parameter, value: str | None) 
         return None if value is None else clock.typed(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds all these options, in the order of --help."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def max_seconds(does: str) -> Callable[[F], F]:
+    """Return --max-seconds of a pass; `does` is the verb for its work."""
+    limit, words = FiniteRange(0.1, 86400), f"{does} nothing new after this many seconds."
+    return click.option("--max-seconds", type=limit, default=50, show_default=True, help=words)

@@ -5,8 +5,7 @@ import sys
 
 import click
 
-from guestbook.cli import app_command, cron, terminal_log
-from guestbook.cli.option_types import FiniteRange
+from guestbook.cli import app_command, cron, option_types, terminal_log
 from guestbook.lib.text import counted
 from guestbook.storage.database import db
 
@@ -18,13 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option(
-    "--max-seconds",
-    type=FiniteRange(0.1, 86400),
-    default=50,
-    show_default=True,
-    help="Publish nothing new after this many seconds.",
-)
+@option_types.max_seconds("Publish")
 @click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
 @click.option("--take-back", is_flag=True, help="Make rows due again that were published but not started.")
 @terminal_log.verbose_option("Print what is published.")

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import click
 
 from guestbook.cli import row_lookup
-from guestbook.cli.option_types import moment
+from guestbook.cli.option_types import moment, together
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
@@ -80,19 +80,13 @@ def options(kind: RequeueKind[M]) -> Callable[[F], F]:
     """Return a decorator that adds the options of redeliver or reprocess."""
     since = f"With --failed: only those {kind.since} since then (2026-01-31, 6h, 2d)."
     owner = f"With --failed: only those of one {kind.owner_name}."
-
-    def decorate(function: F) -> F:
-        for option in (
-            click.option("--dry-run", is_flag=True, help="Only print how many it would be."),
-            click.option("--since", callback=moment, metavar="WHEN", help=since),
-            click.option(f"--{kind.owner_name}", "owner", metavar="ID", help=owner),
-            click.option("--failed", is_flag=True, help=f"All that {kind.all_failed}."),
-            click.argument("ids", nargs=-1, metavar="[ID]..."),
-        ):
-            function = option(function)
-        return function
-
-    return decorate
+    return together(
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+        click.option("--failed", is_flag=True, help=f"All that {kind.all_failed}."),
+        click.option(f"--{kind.owner_name}", "owner", metavar="ID", help=owner),
+        click.option("--since", callback=moment, metavar="WHEN", help=since),
+        click.option("--dry-run", is_flag=True, help="Only print how many it would be."),
+    )
 
 
 def run(
