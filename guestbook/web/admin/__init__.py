@@ -16,19 +16,18 @@ from guestbook.web.admin.inbox import inbound_event_views
 from guestbook.web.admin.sources import source_views
 from guestbook.web.admin.webhooks import webhook_views
 
-ADMIN_MODULES = (
-    login_views,
-    dashboard_views,
-    comment_views,
-    webhook_views,
-    delivery_views,
-    source_views,
-    inbound_event_views,
-    bin_views,
-    book_settings,
-    account_views,
-    undo,
-)
+ADMIN_MENU = {
+    "Overview": dashboard_views,
+    "Comments": comment_views,
+    "Webhooks": webhook_views,
+    "Deliveries": delivery_views,
+    "Sources": source_views,
+    "Inbox": inbound_event_views,
+    "Bins": bin_views,
+    "Settings": book_settings,
+    "Account": account_views,
+}
+MODULES_WITHOUT_ENTRY = (login_views, undo)
 
 
 def register(app: Flask) -> None:
@@ -39,7 +38,9 @@ def register(app: Flask) -> None:
     pages = Blueprint("admin", __name__, url_prefix=error_pages.ADMIN_PATH)
     pages.before_request(access.require_login)
     pages.context_processor(access.template_names)
-    for module in ADMIN_MODULES:
+    menu = [(entry, module.pages.name) for entry, module in ADMIN_MENU.items()]
+    pages.context_processor(lambda: {"menu": menu})
+    for module in (*ADMIN_MENU.values(), *MODULES_WITHOUT_ENTRY):
         pages.register_blueprint(module.pages)
     app.register_blueprint(pages)
 

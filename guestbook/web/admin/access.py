@@ -20,17 +20,6 @@ ADMIN_CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-MENU = (
-    ("Overview", "dashboard"),
-    ("Comments", "comments"),
-    ("Webhooks", "webhooks"),
-    ("Deliveries", "deliveries"),
-    ("Sources", "sources"),
-    ("Inbox", "inbox"),
-    ("Bins", "bins"),
-    ("Settings", "book"),
-    ("Account", "account"),
-)
 
 csrf = CSRFProtect()
 
@@ -59,7 +48,7 @@ def add_headers(response: Response) -> Response:
 
 def template_names() -> dict[str, Any]:
     """Return what every admin page says."""
-    return {"logged_in": g.get("login") is not None, "menu": MENU, "version": VERSION}
+    return {"logged_in": g.get("login") is not None, "version": VERSION}
 
 
 def set_cookie(value: str) -> None:

@@ -3,6 +3,7 @@
 A new one is in it by itself, unless its address has a variable of a new name: then `filled` needs a row.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
@@ -278,6 +279,17 @@ def test_every_page_is_valid_html_without_a_script_or_a_style_of_its_own(
                 element.attrib["src"].startswith("/static/") and not element.text
             )
             assert not [name for name in element.attrib if name.startswith("on") or name == "style"], url
+
+
+def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, owner: Owner) -> None:
+    index_pages = [
+        rule for rule in app.url_map.iter_rules() if re.fullmatch(r"admin\.\w+\.index", rule.endpoint)
+    ]
+    links = owner.page("/admin/").findall(".//nav[@aria-label='Admin']//a")
+    assert {link.attrib["href"] for link in links} == {rule.rule for rule in index_pages}
+    for link in links:
+        [current] = owner.page(link.attrib["href"]).findall(".//nav[@aria-label='Admin']//a[@aria-current]")
+        assert current.text == link.text
 
 
 @pytest.mark.parametrize("wrong", ["0" * 32, "f" * 31, "F" * 32, "x", "%00", "é", "0" * 5000])
