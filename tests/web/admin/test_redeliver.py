@@ -9,7 +9,7 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.queue import requeue
 from guestbook.storage.models import Delivery, Webhook
-from guestbook.web.admin import requeue_pages
+from guestbook.web.admin import queue_list
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Receiver
@@ -125,7 +125,7 @@ def test_a_choice_that_is_none_gets_a_sentence(owner: Owner) -> None:
 
 def test_as_many_as_may_be_can_be_chosen(owner: Owner, hook: str, store: Store) -> None:
     keys = [store(hook, status="failed") for _ in range(3)] + [f"{number:032x}" for number in range(497)]
-    assert len(keys) == requeue_pages.MOST_IDS
+    assert len(keys) == queue_list.MOST_IDS
     assert "3 deliveries are due now" in text(owner.does(f"{LIST}redeliver", {"id": keys}))
 
 

@@ -7,47 +7,57 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.lib import byte_view, clock
+from guestbook.lib import byte_view, clock, text
 from guestbook.outbound import webhooks
 from guestbook.queries import lists
-from guestbook.queue import erasure, requeue
-from guestbook.storage.database import db, writing
+from guestbook.queue import erasure
+from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 from guestbook.web import row_lookup
-from guestbook.web.admin import list_filters, requeue_pages, responses
-from guestbook.web.admin.deliveries import delivery_filters, signature_explanation
+from guestbook.web.admin import responses
+from guestbook.web.admin.deliveries import signature_explanation
+from guestbook.web.admin.queue_list import QueueList
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
 ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
 DELIVERY_STATUSES = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
 LIVE_WINDOW = timedelta(minutes=1)  # the page refreshes itself when the result is due this soon
-REDELIVER_PAGE = "admin/redeliver.html"
+
+
+def _event(typed: str) -> str:
+    if typed not in EVENTS:
+        raise ValueError(f"There is no event {typed!r}.")
+    return typed
+
+
+DELIVERY_LIST = QueueList(
+    model=Delivery,
+    owner=Webhook,
+    conditions=lists.Deliveries,
+    find=lists.deliveries,
+    filters={"event": _event, "since": clock.typed, "until": clock.typed, "text": text.clean_line},
+    template="admin/redeliver.html",
+    noun=("delivery", "deliveries"),
+    requeued="redelivered",
+    sends="sends",
+    sending="sending",
+    erased=erasure.DELIVERY_ERASED,
+)
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List deliveries, newest first, by the filters."""
-    shown = list_filters.list_page(
-        delivery_filters.DELIVERY_FILTERS,
-        delivery_filters.read,
-        lists.deliveries,
-        lists.Deliveries(),
-    )
-    webhooks = {row.id: row for row in db.session.scalars(select(Webhook).order_by(Webhook.name, Webhook.id))}
+    shown = DELIVERY_LIST.page()
     choices = {
         "status": DELIVERY_STATUSES,
-        "webhook": [(webhook.id, webhook.name) for webhook in webhooks.values()],
+        "webhook": [(webhook.id, webhook.name) for webhook in shown["webhooks"].values()],
         "event": list(zip(EVENTS, EVENTS, strict=True)),
     }
     page = render_template(
-        "admin/deliveries.html",
-        **shown,
-        webhooks=webhooks,
-        choices=choices,
-        outlook=_short_outlook,
-        now=clock.now(),
+        "admin/deliveries.html", **shown, choices=choices, outlook=_short_outlook, now=clock.now()
     )
     return page, 422 if shown["reasons"] else 200
 
@@ -100,25 +110,21 @@ def explain(delivery_id: str) -> ResponseReturnValue:
 @pages.post("/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> ResponseReturnValue:
     """Make one delivery due now."""
-    with writing() as session:
-        delivery = row_lookup.find(Delivery, delivery_id)
-        was_new = delivery.status == "new"
-        is_free = bool(requeue.make_due(session, Delivery, [delivery.id], clock.now()))
-        is_disabled = row_lookup.find(Webhook, delivery.webhook_id).disabled_at is not None
-    sentence = erasure.DELIVERY_ERASED if delivery.erased_at else _requeued(is_free, was_new, is_disabled)
-    return responses.done(sentence, "admin.deliveries.show", delivery_id=delivery_id)
+    then, in_place = "It is due now. The next pass sends it.", " This replaces the scheduled retry."
+    sentence = DELIVERY_LIST.requeue(delivery_id, then, in_place)
+    return responses.done(sentence, ".show", delivery_id=delivery_id)
 
 
 @pages.get("/redeliver")
 def confirm() -> ResponseReturnValue:
     """Say how many deliveries it would be, before anything happens."""
-    return requeue_pages.confirm(Delivery, delivery_filters.selection, REDELIVER_PAGE)
+    return DELIVERY_LIST.confirm()
 
 
 @pages.post("/redeliver")
 def redeliver_many() -> ResponseReturnValue:
     """Make many deliveries due now."""
-    return requeue_pages.requeue_many(Delivery, delivery_filters.selection, REDELIVER_PAGE, _many_requeued)
+    return DELIVERY_LIST.requeue_many()
 
 
 def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
@@ -161,17 +167,3 @@ def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
         return False
     until = webhook.paused_until or now
     return delivery.is_leased(now) or max(delivery.due_at, until) <= now + LIVE_WINDOW
-
-
-def _requeued(is_free: bool, was_new: bool, is_disabled: bool) -> str:
-    if not is_free:
-        return "A pass is sending it now, so nothing was changed. Look again in a moment."
-    if is_disabled:
-        return "It is due now, and waits until its webhook is enabled."
-    in_place = " This replaces the scheduled retry." if was_new else ""
-    return f"It is due now. The next pass sends it.{in_place}"
-
-
-def _many_requeued(count: int) -> str:
-    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
-    return f"{number} due now. The next pass sends {'it' if count == 1 else 'them'}."

@@ -4,33 +4,45 @@ from datetime import datetime
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from guestbook.inbound import evaluate, event_view
-from guestbook.lib import clock
+from guestbook.lib import clock, text
 from guestbook.queries import lists
-from guestbook.queue import erasure, requeue
-from guestbook.storage.database import db, writing
+from guestbook.queue import erasure
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import list_filters, requeue_pages, responses
-from guestbook.web.admin.inbox import event_filters
+from guestbook.web.admin import responses
+from guestbook.web.admin.queue_list import QueueList
 
 pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 
 EVENT_STATUSES = [("new", "waiting"), ("processed", "processed"), ("failed", "failed")]
-REPROCESS_PAGE = "admin/reprocess.html"
+EVENT_LIST = QueueList(
+    model=InboundEvent,
+    owner=Source,
+    conditions=lists.InboundEvents,
+    find=lists.inbound_events,
+    filters={
+        **dict.fromkeys(("event", "sender", "external_id"), text.clean_line),
+        "since": clock.typed,
+        "until": clock.typed,
+        "text": text.clean_line,
+    },
+    template="admin/reprocess.html",
+    noun=("event", "events"),
+    requeued="reprocessed",
+    sends="processes",
+    sending="processing",
+    erased=erasure.INBOUND_ERASED,
+)
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List inbound events, newest first, by the filters."""
-    shown = list_filters.list_page(
-        event_filters.EVENT_FILTERS, event_filters.read, lists.inbound_events, lists.InboundEvents()
-    )
-    sources = {row.id: row for row in db.session.scalars(select(Source).order_by(Source.name, Source.id))}
-    choices = {"status": EVENT_STATUSES, "source": [(source.id, source.name) for source in sources.values()]}
-    page = render_template("admin/inbox.html", **shown, sources=sources, choices=choices)
+    shown = EVENT_LIST.page()
+    sources = [(source.id, source.name) for source in shown["sources"].values()]
+    page = render_template("admin/inbox.html", **shown, choices={"status": EVENT_STATUSES, "source": sources})
     return page, 422 if shown["reasons"] else 200
 
 
@@ -62,24 +74,20 @@ def payload(event_id: str) -> ResponseReturnValue:
 @pages.post("/<event_id>/reprocess")
 def reprocess(event_id: str) -> ResponseReturnValue:
     """Make one event due now."""
-    with writing() as session:
-        event = row_lookup.find(InboundEvent, event_id)
-        is_free = bool(requeue.make_due(session, InboundEvent, [event.id], clock.now()))
-        is_disabled = row_lookup.find(Source, event.source_id).disabled_at is not None
-    sentence = erasure.INBOUND_ERASED if event.erased_at else _requeued(is_free, is_disabled)
-    return responses.done(sentence, "admin.inbox.show", event_id=event_id)
+    then = "It is due now: the next pass processes it with the source's present settings."
+    return responses.done(EVENT_LIST.requeue(event_id, then), ".show", event_id=event_id)
 
 
 @pages.get("/reprocess")
 def confirm() -> ResponseReturnValue:
     """Say how many events it would be, before anything happens."""
-    return requeue_pages.confirm(InboundEvent, event_filters.selection, REPROCESS_PAGE)
+    return EVENT_LIST.confirm()
 
 
 @pages.post("/reprocess")
 def reprocess_many() -> ResponseReturnValue:
     """Make many events due now."""
-    return requeue_pages.requeue_many(InboundEvent, event_filters.selection, REPROCESS_PAGE, _many_requeued)
+    return EVENT_LIST.requeue_many()
 
 
 def _outlook(event: InboundEvent, source: Source, now: datetime) -> str:
@@ -89,16 +97,3 @@ def _outlook(event: InboundEvent, source: Source, now: datetime) -> str:
     if event.is_leased(now):
         return "a pass is processing it now"
     return "waits because the source is disabled" if source.disabled_at else "with the next pass"
-
-
-def _requeued(is_free: bool, is_disabled: bool) -> str:
-    if not is_free:
-        return "A pass is processing it now, so nothing was changed. Look again in a moment."
-    if is_disabled:
-        return "It is due now, and waits until its source is enabled."
-    return "It is due now: the next pass processes it with the source's present settings."
-
-
-def _many_requeued(count: int) -> str:
-    number = "1 event is" if count == 1 else f"{count:,} events are"
-    return f"{number} due now. The next pass processes {'it' if count == 1 else 'them'}."

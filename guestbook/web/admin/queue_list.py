@@ -1,0 +1,158 @@
+"""The lists of deliveries and of inbound events: their filters, and requeueing one or many of their rows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from flask import abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import clock, ids
+from guestbook.lib.errors import Refused
+from guestbook.queries.lists import Deliveries, InboundEvents, RowPage
+from guestbook.queue import requeue
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.web import pagination, row_lookup
+from guestbook.web.admin import responses
+
+FILTER_LENGTH = 200  # characters of a filter that are read
+MOST_IDS = 500  # in one request
+
+M = TypeVar("M", Delivery, InboundEvent)
+Fields = list[tuple[str, str]]  # of a form
+
+
+@dataclass(frozen=True, slots=True)
+class QueueList(Generic[M]):
+    """One of the two lists."""
+
+    model: type[M]
+    owner: type[Webhook] | type[Source]
+    conditions: type[Deliveries] | type[InboundEvents]
+    find: Callable[[Session, Any, str | None], RowPage[M]]
+    filters: Mapping[str, Callable[[str], Any]]  # besides status and owner; a ValueError says what is wrong
+    template: str  # of the page before many rows are requeued
+    noun: tuple[str, str]
+    requeued: str  # "redelivered" or "reprocessed"
+    sends: str  # "sends" or "processes"
+    sending: str  # "sending" or "processing"
+    erased: str  # why an erased row stays as it is
+
+    @property
+    def owner_name(self) -> str:
+        """Return `webhook` or `source`: the name of the filter; the column adds `_id`."""
+        return self.owner.__name__.lower()
+
+    def page(self) -> dict[str, Any]:
+        """Return what the list shows: the page of the address, or what is wrong with the filters."""
+        before, reasons = pagination.before(), {}
+        try:
+            wanted = self._read_filters()
+            page = self.find(db.session(), wanted, before)
+        except Refused as error:
+            wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
+        query = select(self.owner).order_by(self.owner.name, self.owner.id)
+        owners: Iterable[Webhook | Source] = db.session.scalars(query)
+        names = ("status", self.owner_name, *self.filters)
+        kept = {name: value for name in names if (value := request.args.get(name))}
+        return {
+            "page": page,
+            "wanted": wanted,
+            "reasons": reasons,
+            f"{self.owner_name}s": {owner.id: owner for owner in owners},
+            **pagination.links(page.older, **kept),
+        }
+
+    def requeue(self, row_id: str, then: str, in_place: str = "") -> str:
+        """Make one row due now, and say so; `in_place` is added for a row that was waiting already."""
+        with writing() as session:
+            row = row_lookup.find(self.model, row_id)
+            was_new = row.status == "new"
+            is_free = bool(requeue.make_due(session, self.model, [row.id], clock.now()))
+            owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
+            is_disabled = owner.disabled_at is not None
+        if row.erased_at:
+            return self.erased
+        if not is_free:
+            return f"A pass is {self.sending} it now, so nothing was changed. Look again in a moment."
+        if is_disabled:
+            return f"It is due now, and waits until its {self.owner_name} is enabled."
+        return then + in_place if was_new else then
+
+    def confirm(self) -> ResponseReturnValue:
+        """Say how many rows it would be, before anything happens."""
+        try:
+            which, fields = self._selection()
+        except Refused as error:
+            return render_template(self.template, reason=str(error)), 422
+        parts = requeue.forecast(db.session(), self.model, which, clock.now())
+        return render_template(self.template, parts=parts, total=requeue.total(parts), fields=fields)
+
+    def requeue_many(self) -> ResponseReturnValue:
+        """Make many rows due now, and say how many."""
+        try:
+            which, _ = self._selection()
+        except Refused as error:
+            return render_template(self.template, reason=str(error)), 422
+        count = requeue.run(self.model, which)
+        one, many = self.noun
+        number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
+        return responses.done(f"{number} due now. The next pass {self.sends} {them}.", ".index")
+
+    def _read_filters(self) -> Deliveries | InboundEvents:
+        """Return the filters; raises Refused with a sentence for each wrong one."""
+        values: dict[str, Any] = {}
+        reasons = {}
+        parsers = {"status": _status, self.owner_name: self._owner, **self.filters}
+        for name, parse in parsers.items():
+            typed = request.args.get(name, "")[:FILTER_LENGTH].strip()
+            try:
+                values[name] = (typed and parse(typed)) or None
+            except ValueError as error:
+                reasons[name] = str(error)
+        if reasons:
+            raise Refused.of(reasons)
+        return self.conditions(**{f"{self.owner_name}_id": values.pop(self.owner_name)}, **values)
+
+    def _selection(self) -> tuple[ColumnElement[bool], Fields]:
+        """Return which rows to requeue, and the form fields that select them again."""
+        if request.values.get("failed"):
+            return self._all_failed()
+        row_ids, many = list(dict.fromkeys(request.values.getlist("id"))), self.noun[1]
+        if not row_ids:
+            raise Refused(f"First select the {many} to be {self.requeued}.")
+        if len(row_ids) > MOST_IDS:
+            raise Refused(f"You selected {len(row_ids)} {many}. At most {MOST_IDS} are possible at a time.")
+        if not all(map(ids.ID.fullmatch, row_ids)):
+            abort(404)
+        return self.model.id.in_(row_ids), [("id", row_id) for row_id in row_ids]
+
+    def _all_failed(self) -> tuple[ColumnElement[bool], Fields]:
+        """Select the failed rows of one webhook or source, or of all, since a time, or always."""
+        name = self.owner_name
+        owner_id, since = (request.values.get(field, "").strip() for field in (name, "since"))
+        moment: datetime | None = None
+        try:
+            owner = self._owner(owner_id) if owner_id else None
+            moment = clock.typed(since[:FILTER_LENGTH]) if since else None
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        values: dict[str, Any] = {"status": "failed", f"{name}_id": owner, "since": moment}
+        since = moment.isoformat() if moment else ""  # `2d` would be another time when the form is sent
+        return self.conditions(**values).condition(), [("failed", "1"), (name, owner_id), ("since", since)]
+
+    def _owner(self, typed: str) -> str:
+        if not ids.ID.fullmatch(typed) or db.session.get(self.owner, typed) is None:
+            raise ValueError(f"This {self.owner_name} no longer exists.")
+        return typed
+
+
+def _status(typed: str) -> str:
+    if typed not in QUEUE_STATUSES:
+        raise ValueError(f"There is no status {typed!r}.")
+    return typed
