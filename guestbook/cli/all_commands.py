@@ -16,7 +16,7 @@ from guestbook.cli import (
     tokens,
     webhooks,
 )
-from guestbook.cli.demo import demo_command
+from guestbook.cli.demo import tour
 
 SECTIONS = {  # of --help
     "Every day": (status.status, serve.serve, cron.cron),
@@ -29,6 +29,6 @@ SECTIONS = {  # of --help
         tokens.tokens,
         cron.prune,
         migrate_to.migrate_to,
-        demo_command.demo,
+        tour.demo,
     ),
 }

@@ -15,7 +15,6 @@ import guestbook
 from guestbook import settings
 from guestbook.lib.version import VERSION
 from guestbook.storage.models.webhook import EVENTS
-from scripts import reference_pages
 from tests.support import documents
 from tests.support.documents import PAGES, README
 from tests.support.processes import ROOT
@@ -29,6 +28,7 @@ FOR_THE_TESTS = {
     "GUESTBOOK_TEST_KILLS",
     "GUESTBOOK_TEST_BACKLOG",
 }
+WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile"}  # of Celery and of the tests
 BENCH_OPTIONS = {"--peers", "--processes", "--delay", "--hanging", "--rows", "--database"}
 KINDS = {"tutorial", "howto", "reference", "explanation"}
@@ -39,7 +39,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 @cache
 def top_level() -> dict[str, click.Command]:
     """The commands and groups of an app without a database."""
-    return dict(guestbook.create_app(reference_pages.FOR_A_TEST).cli.commands)
+    return dict(guestbook.create_app(WITHOUT_DATABASE).cli.commands)
 
 
 @cache

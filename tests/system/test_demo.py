@@ -12,7 +12,6 @@ import pytest
 from guestbook import settings
 from guestbook.cli.demo import http_visitor, printing, processes, sample_book, tour, workspace
 from guestbook.cli.demo.processes import Processes, Stopped
-from guestbook.cli.demo.tour import TourOptions
 from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
@@ -59,7 +58,7 @@ def test_the_folder_s_own_env_says_what_the_demo_s_processes_are_told(
 def test_a_temporary_folder_that_cannot_be_used_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
     with pytest.raises(Refused, match=r"^The demo cannot go on: No such file or directory\.$"):
-        tour.run(TourOptions(None, False, str, ()))
+        tour.run(None, wait=False)
 
 
 def test_the_processes_get_nothing_of_the_user_s_settings(

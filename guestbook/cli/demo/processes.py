@@ -1,5 +1,6 @@
 """The demo's processes, the server and the pass, and waiting for what they do."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from guestbook.cli.demo.workspace import LOCALHOST, Workspace
+from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
 
@@ -18,8 +19,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_INTERVAL = 0.05  # seconds
 END_TIMEOUT = 5.0  # seconds that a process may take to end
 LAST_LINE_LIMIT = 200  # characters
-A_DAY = "86400"  # seconds, the longest pass there is
-
 T = TypeVar("T")
 
 
@@ -54,7 +53,6 @@ class Processes:
 
     def __init__(self, place: Workspace, stop: StopFlag) -> None:
         self._place, self._stop = place, stop
-        self._environ = place.environ()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Processes":
@@ -67,22 +65,13 @@ class Processes:
         for process in self._running.values():
             _end(process, give_up)
 
-    def start_server(self) -> None:
-        """Serve the book as scripts/run does."""
-        listen = f"{LOCALHOST}:{self._place.port}"
-        self.start("server", "flask", "--app", "guestbook", "serve", "--listen", listen)
-
-    def start_pass(self) -> None:
-        """Do cron's work in one pass that stays."""
-        self.start("pass", "flask", "--app", "guestbook", "cron", "--stay", "--max-seconds", A_DAY)
-
     def start(self, name: str, *module: str) -> None:
         """Run a module in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
         with self._log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", *module],
                 cwd=self._place.folder,
-                env=self._environ,
+                env=self._place.environ(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -97,27 +86,18 @@ class Processes:
         """
         give_up = time.monotonic() + seconds
         while (found := look()) is None:
-            self._check()
+            for name, process in self._running.items():
+                if process.poll() is not None:
+                    raise Refused(f"The demo's {name} has ended by itself.{self._last_line(name)}")
             if time.monotonic() > give_up:
                 raise Refused(f"{otherwise} within {seconds:g} seconds.{self._last_line()}")
-            self.rest()
+            if self._stop.wait(LOOK_INTERVAL):
+                raise Stopped
         return found
 
     def wait_for_ever(self) -> None:
         """Wait until Stopped is raised, or Refused because a process has ended."""
-        while True:
-            self._check()
-            self.rest()
-
-    def rest(self) -> None:
-        """Sleep for a moment; raises Stopped."""
-        if self._stop.wait(LOOK_INTERVAL) or self._stop.is_set():
-            raise Stopped
-
-    def _check(self) -> None:
-        for name, process in self._running.items():
-            if process.poll() is not None:
-                raise Refused(f"The demo's {name} has ended by itself.{self._last_line(name)}")
+        self.wait_for(lambda: None, math.inf, "")
 
     def _last_line(self, *names: str) -> str:
         """Return the last line that one of these processes has printed, or any process."""

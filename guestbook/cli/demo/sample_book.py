@@ -15,7 +15,7 @@ from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import Attempt, Bin, BinRequest, Comment, Delivery
+from guestbook.storage.models import Bin, BinRequest, Delivery
 
 BIN_ANSWER = "Thank you!\n"
 SAMPLE_COMMENTS = (
@@ -61,13 +61,6 @@ def delivery_of(engine: Engine, comment_id: str) -> Delivery:
         return session.scalars(select(Delivery).where(Delivery.comment_id == comment_id)).one()
 
 
-def attempts(engine: Engine, delivery: Delivery) -> list[Attempt]:
-    """Return the attempts of a delivery, the first one first."""
-    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
-    with Session(engine) as session:
-        return list(session.scalars(query))
-
-
 def bin_requests(engine: Engine, sample: SampleBook, delivery: Delivery) -> list[BinRequest]:
     """Return the bin's requests of a delivery, the first one first."""
     with Session(engine) as session:
@@ -85,11 +78,7 @@ def _write_comments(session: Session, settings: Settings) -> None:
     for days, (name, message) in zip(range(len(SAMPLE_COMMENTS), 0, -1), SAMPLE_COMMENTS, strict=True):
         draft, published = Draft(name, None, message, {}), Classification("published", None)
         comment = book.sign(session, draft, published, form_key=None, settings=settings)
-        _backdate(session, comment, days)
+        comment.created_at = clock.now() - timedelta(days=days)
+        comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # the book is sorted by id
+        session.flush()
     book.reply(session, comment, REPLY, settings)
-
-
-def _backdate(session: Session, comment: Comment, days: int) -> None:
-    comment.created_at = clock.now() - timedelta(days=days)
-    comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # the book is sorted by id
-    session.flush()

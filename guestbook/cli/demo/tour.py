@@ -1,12 +1,14 @@
-"""The tour: a delivery, a failure with its retry, a signature check. It prints what has just happened."""
+"""The command that gives the tour: a delivery, a failure with its retry, a signature check."""
 
 import shlex
-from collections.abc import Callable, Collection
+import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
+import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from guestbook import settings
+from guestbook.cli import app_command
 from guestbook.cli.demo import http_visitor, printing, processes, sample_book, steps, workspace
 from guestbook.cli.demo.processes import Processes, Stopped
 from guestbook.cli.demo.sample_book import SampleBook
@@ -15,6 +17,7 @@ from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
 from guestbook.storage import engine_setup
 
+LONGEST_PASS = "86400"  # seconds
 START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
 SHORT_ID_LENGTH = 12
 WELCOME = (
@@ -25,24 +28,34 @@ PASS_AND_BIN = (
     "Next to the server runs the pass, which sends what is due. On a host, cron starts it. There is also a "
     "bin, a URL that keeps every request, and a webhook that sends it every new comment."
 )
+UNTIL_CTRL_C = (
+    "That was the tour. Without --no-wait the book stays until Ctrl-C, so that you can look around."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class TourOptions:
-    """The options of the command."""
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
+@click.option("--no-wait", is_flag=True, help="End after the last step instead of waiting for Ctrl-C.")
+@app_command.run
+def demo(port: int | None, no_wait: bool) -> None:
+    """Show in a minute what the book does: a delivery, a retry, a signature.
 
-    port: int | None  # None for any that is free
-    wait: bool  # for Ctrl-C at the end, so that the reader can look around
-    typed: Callable[[str], str]  # `bins list` → the command as one types it
-    given: Collection[str]  # names of the settings that the user has
+    It uses a throwaway book on this machine and no network. It does not touch your own book.
+    """
+    if not run(port, wait=not no_wait):
+        click.echo("\nThe demo was stopped early. Everything of it is removed.", err=True)
+        sys.exit(1)
+    if not no_wait:
+        click.echo("\nThe demo is over. Everything of it is removed.")
 
 
-def run(options: TourOptions) -> bool:
+def run(port: int | None, *, wait: bool) -> bool:
     """Give the tour and leave nothing behind; False when it was stopped before its end. Raises Refused."""
     with processes.noticed() as stop:
         try:
-            with workspace.made(options.port) as where, Processes(where, stop) as running:
-                return _go(options, where, running)
+            with workspace.made(port) as place, Processes(place, stop) as running:
+                _go(place, running, wait)
+            return True
         except Stopped:
             return False
         except BrokenPipeError:  # nobody reads any more, not even a sentence about it
@@ -51,65 +64,63 @@ def run(options: TourOptions) -> bool:
             raise Refused(f"The demo cannot go on: {_reason(error)}.") from None
 
 
-def _go(options: TourOptions, where: Workspace, running: Processes) -> bool:
+def _go(place: Workspace, running: Processes, wait: bool) -> None:
     printing.title("A tour of the guestbook")
     printing.paragraph(WELCOME)
-    read = where.settings()
+    read = place.settings()
     with engine_setup.opened(read) as engine:
-        ready = sample_book.prepare(engine, read)
-        _start(where, running)
-        scene = Scene(where, running, engine, ready)
+        scene = Scene(place, running, engine, sample_book.prepare(engine, read))
+        _start(scene)
         first = steps.delivery(scene)
         steps.retry(scene)
         steps.signature(scene, first)
-        _end(options, where, running, ready)
-    return True
+        if wait:
+            _look_around(scene)
+        else:
+            printing.paragraph(UNTIL_CTRL_C)
 
 
-def _start(where: Workspace, running: Processes) -> None:
-    running.start_server()
-    running.start_pass()
-    running.wait_for(
-        lambda: http_visitor.is_served(where.address), START_TIMEOUT, "The server did not answer"
+def _start(scene: Scene) -> None:
+    """Start the server, and cron's work in one pass that stays."""
+    address, flask = scene.place.address, ("flask", "--app", "guestbook")
+    scene.running.start("server", *flask, "serve", "--listen", address.removeprefix("http://"))
+    scene.running.start("pass", *flask, "cron", "--stay", "--max-seconds", LONGEST_PASS)
+    scene.running.wait_for(
+        lambda: http_visitor.is_served(address), START_TIMEOUT, "The server did not answer"
     )
     printing.paragraph(
-        f"The book is ready, and {len(sample_book.SAMPLE_COMMENTS)} people have signed it: {where.address}/"
+        f"The book is ready, and {len(sample_book.SAMPLE_COMMENTS)} people have signed it: {address}/"
     )
     printing.paragraph(PASS_AND_BIN)
 
 
-def _end(options: TourOptions, where: Workspace, running: Processes, ready: SampleBook) -> None:
-    if not options.wait:
-        printing.paragraph(
-            "That was the tour. Without --no-wait the book stays until Ctrl-C, so that you can look around."
-        )
-        return
+def _look_around(scene: Scene) -> None:
     printing.title("Now look around")
-    printing.uncut(_addresses(where, ready))
+    printing.uncut(_addresses(scene.place.address, scene.sample))
     printing.paragraph(
         "Sign the book in your browser, and see what the bin gets. Or type this in another terminal, in this "
         "folder:"
     )
-    for words in ("deliveries list", f"bins show {ready.bin_id[:SHORT_ID_LENGTH]}"):
-        printing.uncut(_command(options, where, words))
-    printing.paragraph(f"Ctrl-C ends the demo and removes {where.folder}.")
+    for words in ("deliveries list", f"bins show {scene.sample.bin_id[:SHORT_ID_LENGTH]}"):
+        printing.uncut(_command(scene.place, words))
+    printing.paragraph(f"Ctrl-C ends the demo and removes {scene.place.folder}.")
     with suppress(Stopped):
-        running.wait_for_ever()
+        scene.running.wait_for_ever()
 
 
-def _addresses(where: Workspace, ready: SampleBook) -> list[str]:
+def _addresses(address: str, sample: SampleBook) -> list[str]:
     return [
-        f"The book  {where.address}/",
-        f"Admin     {where.address}/admin/",
-        f"Password  {ready.password}",
-        f"The bin   {where.address}/admin/bins/{ready.bin_id}",
+        f"The book  {address}/",
+        f"Admin     {address}/admin/",
+        f"Password  {sample.password}",
+        f"The bin   {address}/admin/bins/{sample.bin_id}",
     ]
 
 
-def _command(options: TourOptions, where: Workspace, words: str) -> list[str]:
+def _command(place: Workspace, words: str) -> list[str]:
     """Return the lines of a command that finds this book, whatever settings the user has."""
-    named = where.named_for(options.given).items()
-    parts = [*(f"{name}={shlex.quote(value)}" for name, value in named), options.typed(words)]
+    named = place.named_for(settings.read_all()).items()
+    parts = [*(f"{name}={shlex.quote(value)}" for name, value in named), app_command.typed(words)]
     return [*(f"{part} \\" for part in parts[:-1]), f"  {parts[-1]}"]
 
 

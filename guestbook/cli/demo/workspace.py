@@ -18,10 +18,7 @@ from guestbook.settings import SETTING_PREFIX, Settings
 LOCALHOST = "127.0.0.1"
 FOLDER = "guestbook-demo-"
 OWN_PREFIXES = (SETTING_PREFIX, "FLASK_")
-IN_FILE = (
-    SETTING_PREFIX + "BASE_URL",
-    SETTING_PREFIX + "ALLOW_NETWORKS",
-)  # what is not by default as the demo has it
+IN_FILE = ("BASE_URL", "ALLOW_NETWORKS")  # what is not by default as the demo has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,8 @@ def made(port: int | None) -> Iterator[Workspace]:
     folder = Path(tempfile.mkdtemp(prefix=FOLDER)).resolve()  # only its owner may read it
     try:
         place = Workspace(folder, port)
-        lines = [f"{name}={place.values[name]}\n" for name in IN_FILE]
-        (folder / ".env").write_text("".join(lines))
+        names = [SETTING_PREFIX + name for name in IN_FILE]
+        (folder / ".env").write_text("".join(f"{name}={place.values[name]}\n" for name in names))
         yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
