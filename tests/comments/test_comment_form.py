@@ -108,7 +108,7 @@ def test_an_address_that_must_not_be_linked_is_kept_with_its_reason(typed: str, 
 def test_an_address_may_have_500_characters_with_the_scheme_we_add() -> None:
     assert comment_form.read(GOOD | {"website": "example.org/" + "x" * 480}).errors == {}
     read = comment_form.read(GOOD | {"website": "example.org/" + "x" * 481})
-    assert read.errors["website"] == "This address has 501 characters. Please use one with at most 500."
+    assert read.errors["website"] == "This address has 501 characters. Please use at most 500."
 
 
 @given(st.fixed_dictionaries({"name": st.text(), "website": st.text(), "message": st.text()}))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tests.repo.test_imports import FLOORS
+from tests.support import documents
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -26,3 +27,11 @@ def test_every_file_that_it_names_exists() -> None:
     named = [name for name in named if not any(word in name for word in PLACEHOLDERS)]
     package = ROOT / "guestbook"
     assert [name for name in named if not (ROOT / name).exists() and not (package / name).exists()] == []
+
+
+def test_every_link_leads_to_a_file_or_to_a_heading() -> None:
+    page = ROOT / "CONTRIBUTING.md"
+    for link in documents.links(page):
+        path, _, anchor = link.partition("#")
+        assert (ROOT / path).exists(), link
+        assert not anchor or anchor in documents.anchors(ROOT / path if path else page), link
