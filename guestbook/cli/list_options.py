@@ -9,7 +9,7 @@ from guestbook.cli.option_types import moment, together
 from guestbook.lib import text
 from guestbook.queries.lists import RowPage
 from guestbook.storage.models import Comment, Delivery, InboundEvent
-from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 WHEN = "(2026-01-31, 6h, 2d)"
 M = TypeVar("M", Comment, Delivery, InboundEvent)

@@ -14,7 +14,16 @@ from guestbook.lib.version import VERSION
 from guestbook.queries import health, lists
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook, comment, delivery
+from guestbook.storage.models import (
+    Comment,
+    Delivery,
+    InboundEvent,
+    Pass,
+    Source,
+    Webhook,
+    comment,
+    queue_row,
+)
 
 
 @click.command()
@@ -49,9 +58,9 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
         "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
         "paused webhooks": _count(Webhook.paused_until > now),
-        "deliveries": _counts(Delivery, delivery.QUEUE_STATUSES, to_the_end),
+        "deliveries": _counts(Delivery, queue_row.QUEUE_STATUSES, to_the_end),
         "sources": db.session.scalar(select(func.count()).select_from(Source)),
-        "inbound events": _counts(InboundEvent, delivery.QUEUE_STATUSES, to_the_end),
+        "inbound events": _counts(InboundEvent, queue_row.QUEUE_STATUSES, to_the_end),
         "oldest due seconds": _whole(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,

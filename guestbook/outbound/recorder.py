@@ -54,11 +54,7 @@ def _release(connection: Connection, outcomes: Sequence[Outcome]) -> None:
 
 
 def _record_deliveries(
-    connection: Connection,
-    owned: Sequence[Outcome],
-    schedule: tuple[float, ...],
-    now: datetime,
-    tally: Tally,
+    connection: Connection, owned: Sequence[Outcome], schedule: tuple[float, ...], now: datetime, tally: Tally
 ) -> None:
     retries = []
     final: dict[tuple[str, int | None, str | None], list[str]] = defaultdict(list)

@@ -139,9 +139,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
 def _url(value: str, settings: Settings) -> str:
     try:
         url = transport.check_destination(
-            value,
-            require_https=settings.require_https_webhooks,
-            allow_networks=settings.allow_networks,
+            value, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
     except ValueError as error:
         raise Refused(str(error), field="url") from None

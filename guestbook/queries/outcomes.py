@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import ids
 from guestbook.storage import database
 from guestbook.storage.models import Day, Delivery
-from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURS = 24  # bars of the last day; the last one is the hour that is not over yet

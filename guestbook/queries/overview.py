@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    case,
-    func,
-    select,
-)
+from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.queries import lists, outcomes

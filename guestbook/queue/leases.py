@@ -116,9 +116,7 @@ def release(
     With `was_begun=False` the claim does not count.
     """
     change = update(table).where(
-        table.c.id == bindparam("row_id"),
-        table.c.claimed_by == bindparam("token"),
-        table.c.status == "new",
+        table.c.id == bindparam("row_id"), table.c.claimed_by == bindparam("token"), table.c.status == "new"
     )
     change = change.values(claimed_by=None, due_at=bindparam("due_at"))
     connection.execute(change if was_begun else change.values(claims=table.c.claims - 1), rows)

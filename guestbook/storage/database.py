@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
@@ -43,6 +43,7 @@ class Base(DeclarativeBase):
     """The base of all models."""
 
     registry = registry(type_annotation_map={datetime: UtcTime, dict[str, str]: Json})
+    __table__: ClassVar[Table]  # SQLAlchemy types it more widely
 
 
 _write_lock = FairLock()

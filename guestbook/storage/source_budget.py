@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, 
 
 from guestbook.storage import database
 from guestbook.storage.models import INBOUND, SOURCES, Source
-from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 MEGABYTE = 1_000_000  # bytes
 PER_EVENT = 1000  # bytes of a row besides its body and its headers

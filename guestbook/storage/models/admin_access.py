@@ -1,9 +1,8 @@
 """Access to the admin pages and the API: logged-in browsers, tokens, rate limits, and the settings."""
 
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import String, Table, Text, UniqueConstraint
+from sqlalchemy import String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ids
@@ -67,7 +66,7 @@ class Setting(Base):
     value: Mapped[str] = mapped_column(Text)
 
 
-LOGINS = cast(Table, Login.__table__)  # SQLAlchemy types it more widely
-LIMITS = cast(Table, Limit.__table__)
-TOKENS = cast(Table, Token.__table__)
-SETTINGS = cast(Table, Setting.__table__)
+LOGINS = Login.__table__
+LIMITS = Limit.__table__
+TOKENS = Token.__table__
+SETTINGS = Setting.__table__

@@ -2,9 +2,8 @@
 
 import json
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import byte_text, clock, ids
@@ -71,4 +70,4 @@ class BinRequest(Base):
             return []
 
 
-BIN_REQUESTS = cast(Table, BinRequest.__table__)  # SQLAlchemy types it more widely
+BIN_REQUESTS = BinRequest.__table__

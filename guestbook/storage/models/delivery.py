@@ -1,27 +1,24 @@
 """Deliveries, the rows of the outbox, and the attempts made for them."""
 
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, Table, Text, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.storage.database import Base
+from guestbook.storage.models import queue_row
+from guestbook.storage.models.queue_row import QueueRow
 from guestbook.storage.models.webhook import Webhook
 
-QUEUE_STATUSES = ("new", "processed", "failed")
 TRIGGERS = ("schedule", "redelivery", "test")
 
 
-class Delivery(Base):
+class Delivery(QueueRow, Base):
     """One event on its way to one webhook."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        CheckConstraint(f"status IN {QUEUE_STATUSES}", name="deliveries_status"),
-        CheckConstraint("(status = 'new') = (due_at IS NOT NULL)", name="deliveries_due"),
-        CheckConstraint("claimed_by IS NULL OR status = 'new'", name="deliveries_lease"),
-        CheckConstraint("attempts <= claims", name="deliveries_attempts"),
+        *queue_row.checks("deliveries"),
         Index("deliveries_by_due", "webhook_id", "due_at", "id"),
         Index("deliveries_by_status", "status", "id"),
         Index("deliveries_by_comment", "comment_id"),
@@ -69,15 +66,6 @@ class Delivery(Base):
         payload: str | bytes = self.payload
         return payload if isinstance(payload, bytes) else payload.encode()
 
-    def is_leased(self, now: datetime) -> bool:
-        """Whether a pass has it in hand at this moment."""
-        return self.claimed_by is not None and self.due_at is not None and self.due_at > now
-
-    @classmethod
-    def leased_at(cls, now: datetime) -> ColumnElement[bool]:
-        """Return the condition for those that a pass has in hand."""
-        return cls.claimed_by.is_not(None) & (cls.due_at > now)
-
     def redeliver(self, now: datetime) -> None:
         """Make it due at once for a person, with the whole retry schedule before it."""
         self.status = "new"
@@ -107,15 +95,6 @@ class Attempt(Base):
     response_body: Mapped[str | None] = mapped_column(Text)
 
 
-DELIVERIES = cast(Table, Delivery.__table__)  # SQLAlchemy types it more widely
-ATTEMPTS = cast(Table, Attempt.__table__)
-
-# The first due time of the webhook that a query is about. A webhook's rows lie in its order in the index; not
-# EXISTS, which PostgreSQL under a generic plan would answer by reading the whole table.
-FIRST_DUE = (
-    select(Delivery.due_at)
-    .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
-    .order_by(Delivery.due_at)
-    .limit(1)
-    .scalar_subquery()
-)
+DELIVERIES = Delivery.__table__
+ATTEMPTS = Attempt.__table__
+FIRST_DUE = Delivery.first_due(Delivery.webhook_id == Webhook.id)  # of the webhook that a query is about

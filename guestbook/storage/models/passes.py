@@ -1,9 +1,8 @@
 """The passes of cron, and the outcomes of each day's deliveries."""
 
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import Index, String, Table
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.storage.database import Base
@@ -34,4 +33,4 @@ class Day(Base):
     failed: Mapped[int]
 
 
-PASSES = cast(Table, Pass.__table__)  # SQLAlchemy types it more widely
+PASSES = Pass.__table__

@@ -2,20 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import cast
 
-from sqlalchemy import (
-    CheckConstraint,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    select,
-    text,
-)
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import byte_text, clock, ids
@@ -24,7 +12,8 @@ from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.verifier import Verdict
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
-from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models import queue_row
+from guestbook.storage.models.queue_row import QueueRow
 
 VERIFY = tuple(VERIFICATION_KINDS)
 ACTIONS = ("log", "comment", "forward")
@@ -92,17 +81,14 @@ class Source(Base):
         )
 
 
-class InboundEvent(Base):
+class InboundEvent(QueueRow, Base):
     """One webhook that was sent to us."""
 
     __tablename__ = "inbound_events"
     __table_args__ = (
         UniqueConstraint("source_id", "external_id", name="inbound_events_once"),
         CheckConstraint(f"encoding IN {byte_text.ENCODINGS}", name="inbound_events_encoding"),
-        CheckConstraint(f"status IN {QUEUE_STATUSES}", name="inbound_events_status"),
-        CheckConstraint("(status = 'new') = (due_at IS NOT NULL)", name="inbound_events_due"),
-        CheckConstraint("claimed_by IS NULL OR status = 'new'", name="inbound_events_lease"),
-        CheckConstraint("attempts <= claims", name="inbound_events_attempts"),
+        *queue_row.checks("inbound_events"),
         Index("inbound_events_by_due", "source_id", "due_at", "id"),
         Index("inbound_events_by_status", "status", "id"),
         Index("inbound_events_by_source", "source_id", "id"),
@@ -146,15 +132,6 @@ class InboundEvent(Base):
         """Return the exact bytes that came."""
         return byte_text.unpack(self.payload, self.encoding)
 
-    def is_leased(self, now: datetime) -> bool:
-        """Whether a pass has it in hand at this moment."""
-        return self.claimed_by is not None and self.due_at is not None and self.due_at > now
-
-    @classmethod
-    def leased_at(cls, now: datetime) -> ColumnElement[bool]:
-        """Return the condition for those that a pass has in hand."""
-        return cls.claimed_by.is_not(None) & (cls.due_at > now)
-
     def reprocess(self, now: datetime) -> None:
         """Make it due at once for a person, and forget the passes that did not finish with it."""
         self.status = "new"
@@ -165,14 +142,6 @@ class InboundEvent(Base):
         self.error = self.note = None
 
 
-INBOUND = cast(Table, InboundEvent.__table__)  # SQLAlchemy types it more widely
-SOURCES = cast(Table, Source.__table__)
-
-# The first due time of the source that a query is about, as FIRST_DUE for webhooks.
-FIRST_INBOUND_DUE = (
-    select(InboundEvent.due_at)
-    .where(InboundEvent.source_id == Source.id, InboundEvent.due_at.is_not(None))
-    .order_by(InboundEvent.due_at)
-    .limit(1)
-    .scalar_subquery()
-)
+INBOUND = InboundEvent.__table__
+SOURCES = Source.__table__
+FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # as FIRST_DUE

@@ -16,7 +16,7 @@ from guestbook.queries.lists import Deliveries, InboundEvents, RowPage
 from guestbook.queue import requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
-from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
 from guestbook.web import pagination, row_lookup
 from guestbook.web.admin import responses
 

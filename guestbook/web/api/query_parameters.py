@@ -3,7 +3,7 @@
 from typing import Any
 
 from guestbook.storage.models import comment as comments
-from guestbook.storage.models import delivery as deliveries
+from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
 from guestbook.web.api import schemas
 from guestbook.web.api.json_schema import Schema, one_of
@@ -34,7 +34,7 @@ COMMENT_QUERY = (
 DELIVERY_QUERY = (
     _limit(20),
     BEFORE_PARAMETER,
-    _in_query("status", one_of(*deliveries.QUEUE_STATUSES), "Only rows with this status."),
+    _in_query("status", one_of(*queue_row.QUEUE_STATUSES), "Only rows with this status."),
     _in_query("webhook", schemas.ID_SCHEMA, "Only deliveries to this webhook."),
     _in_query("event", one_of(*webhooks.EVENTS), "Only deliveries of this event."),
     _in_query("since", schemas.TIME_SCHEMA, "Only deliveries created at this time or later."),
@@ -43,6 +43,6 @@ DELIVERY_QUERY = (
 INBOX_QUERY = (
     _limit(20),
     BEFORE_PARAMETER,
-    _in_query("status", one_of(*deliveries.QUEUE_STATUSES), "Only rows with this status."),
+    _in_query("status", one_of(*queue_row.QUEUE_STATUSES), "Only rows with this status."),
     _in_query("source", schemas.ID_SCHEMA, "Only events of this source."),
 )

@@ -5,6 +5,7 @@ from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.models import comment as comments
 from guestbook.storage.models import delivery as deliveries
+from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
 from guestbook.transport import url_checks
 from guestbook.web.api.json_schema import Schema, answer, described, one_of, or_null, ref, request
@@ -147,7 +148,7 @@ DELIVERY_SCHEMA: Schema = {
     "webhook_id": ID_SCHEMA,
     "comment_id": or_null(ID_SCHEMA),
     "event": TEXT_SCHEMA,
-    "status": one_of(*deliveries.QUEUE_STATUSES),
+    "status": one_of(*queue_row.QUEUE_STATUSES),
     "attempts": described(NUMBER_SCHEMA, "The number of requests made."),
     "due_at": or_null(TIME_SCHEMA),
     "created_at": TIME_SCHEMA,
@@ -173,7 +174,7 @@ INBOUND_EVENT_SCHEMA: Schema = {
     "event": described(or_null(TEXT_SCHEMA), "The sender's name for it, once processed."),
     "external_id": described(or_null(TEXT_SCHEMA), "The sender's id for it, once verified."),
     "sender": described(or_null(TEXT_SCHEMA), "The person or program that the payload names."),
-    "status": one_of(*deliveries.QUEUE_STATUSES),
+    "status": one_of(*queue_row.QUEUE_STATUSES),
     "attempts": described(NUMBER_SCHEMA, "How often it was processed."),
     "due_at": or_null(TIME_SCHEMA),
     "received_at": TIME_SCHEMA,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import click
 from sqlalchemy import Table, insert, select
@@ -27,7 +27,7 @@ RARE, RARE_EVERY = "marmalade", 997  # a word in one comment of so many, for a s
 STATUSES = ("published",) * 93 + ("held",) * 2 + ("spam",) * 4 + ("trash",)
 EVENTS = ("comment.created",) * 9 + ("comment.deleted",)
 SHORT = "Thank you for the lovely weekend by the lake."
-COMMENTS = cast(Table, Comment.__table__)
+COMMENTS = Comment.__table__
 
 Row = dict[str, Any]
 
