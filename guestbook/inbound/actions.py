@@ -41,14 +41,9 @@ def earlier_event(
     return session.execute(same).first()
 
 
-def release_external_id(session: Session, failed_id: str) -> None:
-    """Take the external id from a failed event, so the one that repeats it can have it."""
-    session.execute(update(InboundEvent).where(InboundEvent.id == failed_id).values(external_id=None))
-
-
-def note_comment(session: Session, event_id: str, comment_id: str | None) -> None:
-    """Note the comment on a failed event too, so that erasure finds its words there."""
-    session.execute(update(InboundEvent).where(InboundEvent.id == event_id).values(comment_id=comment_id))
+def correct(session: Session, failed_id: str, **columns: str | None) -> None:
+    """Change columns of a failed event that another one repeats."""
+    session.execute(update(InboundEvent).where(InboundEvent.id == failed_id).values(**columns))
 
 
 def carry_out(

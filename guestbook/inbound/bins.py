@@ -75,17 +75,13 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
     checks: dict[str, tuple[str, validate.Check]] = {
         "name": ("name", validate.name),
-        "status": ("answer_status", _status),
+        "status": ("answer_status", validate.whole(200, 599, "status", "The status must be a number")),
         "body": ("answer_body", _body),
         "type": ("answer_type", _type),
         "delay": ("delay_milliseconds", _delay),
-        "fail": ("failures_left", _failures),
+        "fail": ("failures_left", validate.whole(0, FAILURES_LIMIT, "fail", "The failures must be a number")),
     }
     return validate.given(fields, checks)
-
-
-def _status(value: object) -> int:
-    return int(validate.number(value, 200, 599, field="status", what="The status must be a number"))
 
 
 def _body(value: str) -> str:
@@ -103,8 +99,3 @@ def _type(value: str) -> str:
 def _delay(value: object) -> int:
     what = "The delay must be a number of seconds"
     return round(validate.number(value, 0, DELAY_LIMIT, field="delay", what=what, whole=False) * 1000)
-
-
-def _failures(value: object) -> int:
-    what = "The failures must be a number"
-    return int(validate.number(value, 0, FAILURES_LIMIT, field="fail", what=what))

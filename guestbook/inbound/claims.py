@@ -31,7 +31,9 @@ def claim(connection: Connection, token: str, *, turn: int, limit: int) -> Claim
         if room := limit - len(taken):
             mine = INBOUND.c.source_id == source.id
             taken += [(row, source) for row in leases.claim(connection, INBOUND, mine, now=now, limit=room)]
-    taken = _suspect_alone(taken)
+    # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
+    suspects = [(row, source) for row, source in taken if row.claims > row.attempts]
+    taken = suspects[:1] or taken
     row_ids = [row.id for row, _ in taken]
     leases.lease(connection, INBOUND, row_ids, now=now, until=now + INBOX_LEASE, token=token)
     return [(_received(row, token), source) for row, source in taken]
@@ -60,12 +62,6 @@ def _detached(connection: Connection, query: Any) -> Sequence[Source]:
         sources: Sequence[Source] = session.scalars(query).all()
         session.expunge_all()
     return sources
-
-
-def _suspect_alone(taken: list[tuple[Row[Any], Source]]) -> list[tuple[Row[Any], Source]]:
-    """Take an event that a pass has ended over without others: if it kills this pass too, it fails alone."""
-    suspects = [one for one in taken if one[0].claims > one[0].attempts]
-    return suspects[:1] or taken
 
 
 def _received(row: Row[Any], token: str) -> ReceivedEvent:

@@ -23,10 +23,6 @@ from guestbook.storage.models import InboundEvent, Source
 MOST_HOPS = 5  # times that an event may be forwarded from book to book
 FORWARD_LIMIT = 14_000  # bytes of a forwarded payload: the whole body stays under 20 kB
 LOGGED = "Logged."
-PING = "The sender's test; there is nothing to do."
-HANDSHAKE = "The sender's handshake, which was answered at once."
-NO_TEXT = "The template gave no text, so there is no comment."
-IN_A_CIRCLE = f"It was forwarded {MOST_HOPS} times: some guestbooks send it round in a circle."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +67,9 @@ def _decide(
     event: ReceivedEvent, source: Source, found: Metadata, payload: Any, base_url: str
 ) -> InboundDecision:
     if handshakes.is_ping(event.headers):
-        return InboundDecision(found, True, note=PING)
+        return InboundDecision(found, True, note="The sender's test; there is nothing to do.")
     if source.verify == "slack" and handshakes.slack_challenge(event.body) is not None:
-        return InboundDecision(found, True, note=HANDSHAKE)
+        return InboundDecision(found, True, note="The sender's handshake, which was answered at once.")
     if source.action == "comment":
         return _comment(event, source, found, payload, base_url)
     if source.action == "forward":
@@ -94,7 +90,7 @@ def _comment(
     except TemplateFault as error:
         return InboundDecision(found, True, error=str(error))
     if not draft.message:
-        return InboundDecision(found, True, note=NO_TEXT)
+        return InboundDecision(found, True, note="The template gave no text, so there is no comment.")
     return InboundDecision(found, True, action=WriteComment(draft, source.verify != "none", remote))
 
 
@@ -128,7 +124,8 @@ def _forward(
 ) -> InboundDecision:
     hops = _hops(event, payload) + 1
     if hops > MOST_HOPS:
-        return InboundDecision(found, True, error=IN_A_CIRCLE)
+        circle = f"It was forwarded {MOST_HOPS} times: some guestbooks send it round in a circle."
+        return InboundDecision(found, True, error=circle)
     inbound: dict[str, Any] = {
         "id": event.id,
         "event": found.event,

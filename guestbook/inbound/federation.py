@@ -10,10 +10,6 @@ from typing import Any
 
 from guestbook.comments import comment_form
 
-NO_NEWS = "There is nothing to do for this event of the other book."
-NOT_PUBLIC = "It is not published in the other book."
-WRITTEN_HERE = "It was written in this book."
-
 
 @dataclass(frozen=True, slots=True)
 class RemoteComment:
@@ -34,15 +30,15 @@ def read(headers: Mapping[str, str], payload: Any, base_url: str) -> RemoteComme
     if not isinstance(home, str) or comment_form.website_error(home):
         return None
     if home.startswith(f"{base_url}/"):
-        return RemoteComment(home, False, WRITTEN_HERE)
+        return RemoteComment(home, False, "It was written in this book.")
     return RemoteComment(home, event == "comment.deleted", _why_skip(event, comment))
 
 
 def _why_skip(event: str, comment: Mapping[str, Any]) -> str | None:
     if event not in ("comment.created", "comment.published", "comment.deleted"):
-        return NO_NEWS
+        return "There is nothing to do for this event of the other book."
     if event != "comment.deleted" and comment.get("status") != "published":
-        return NOT_PUBLIC
+        return "It is not published in the other book."
     return None
 
 

@@ -48,7 +48,7 @@ def extract(headers: Mapping[str, str], payload: object) -> Metadata:
     return Metadata(
         _cleaned(_event(headers, payload), EVENT_LIMIT),
         _cleaned(_external_id(headers, payload), ID_LIMIT),
-        _first(payload, SENDER_PATHS, SENDER_LIMIT),
+        next((name for path in SENDER_PATHS if (name := _cleaned(_at(payload, *path), SENDER_LIMIT))), None),
     )
 
 
@@ -85,11 +85,6 @@ def _external_id(headers: Mapping[str, str], payload: object) -> str | None:
     if own and own.startswith("evt_"):  # Stripe; elsewhere `id` is mostly that of a thing, not of the event
         return own
     return _at(payload, "event_id")  # Slack
-
-
-def _first(payload: object, paths: tuple[tuple[str, ...], ...], limit: int) -> str | None:
-    found = (_cleaned(_at(payload, *path), limit) for path in paths)
-    return next((text for text in found if text), None)
 
 
 def _at(payload: Any, *path: str) -> str | None:

@@ -19,7 +19,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import actions, claims, evaluate
-from guestbook.inbound.budget_recount import BudgetRecount
 from guestbook.inbound.claims import Claimed
 from guestbook.inbound.counts import Counts
 from guestbook.inbound.decision import InboundDecision
@@ -29,13 +28,15 @@ from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
 BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
 MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
+RECOUNT_EVERY = 1.0  # seconds at least between two recounts of the budgets
+RECOUNT_SHARE = 20  # a recount takes at most one part in so many of the time
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ class Processor:
         self._name = ids.new()
         self._batches = 0
         self._size = BATCH  # of the next batch
-        self._recount = BudgetRecount(engine)
+        self._recount_at = 0.0  # on the monotonic clock
+        self._recount_is_needed = False
         self.counts = Counts()
 
     def anything_due(self, now: datetime) -> bool:
@@ -72,7 +74,7 @@ class Processor:
         """
         while time.monotonic() < until and not stop.is_set():
             more = self.work()
-            self._recount.look()
+            self._recount()
             if not more:
                 return False  # nothing is due
             stop.wait(BATCH_PAUSE)
@@ -93,7 +95,7 @@ class Processor:
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
         counts = self._process(lambda at: claims.take_over(at, event_id, token))
-        self._recount.look()
+        self._recount()
         return counts or Counts()
 
     def _process(self, claim: Callable[[Connection], Claimed]) -> Counts | None:
@@ -105,10 +107,19 @@ class Processor:
         left = [event for event, _ in batch[len(decided) :]]
         self._size = len(decided) if left else min(2 * self._size, BATCH)
         counts = database.write_with_retry(self._engine, lambda at: self._record(at, decided, left))
-        self._recount.is_needed = True
+        self._recount_is_needed = True
         for line, fields in counts.log_lines:
             log.info(line, extra=fields)
         return counts
+
+    def _recount(self) -> None:
+        """Recount the sources' budgets now and then, so that new events get the room of proven ones."""
+        began = time.monotonic()
+        if self._recount_is_needed and began >= self._recount_at:
+            self._recount_is_needed = False
+            source_budget.recount(self._engine)
+            ended = time.monotonic()
+            self._recount_at = ended + max(RECOUNT_EVERY, RECOUNT_SHARE * (ended - began))
 
     def _evaluate_in_time(self, batch: Claimed) -> Iterator[Decided]:
         """Evaluate the first event in any case, and others while there is time."""
@@ -172,7 +183,7 @@ class Processor:
             if before and before.status != "failed":
                 return _end_repeat(connection, event, decision, before)  # the sender sent it twice
             if before:
-                actions.release_external_id(session, before.id)
+                actions.correct(session, before.id, external_id=None)  # the one that repeats it has it now
             if decision.error:
                 error = decision.error[:ERROR_LIMIT]
                 _end(connection, event, decision, error=error, external_id=external_id, **proof)
@@ -181,7 +192,8 @@ class Processor:
             values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id}
             _end(connection, event, decision, external_id=external_id, **values, **proof)
             if before:
-                actions.note_comment(session, before.id, done.comment_id)
+                # On the failed event too, so that erasure finds its words there.
+                actions.correct(session, before.id, comment_id=done.comment_id)
             return done.note  # it is done
 
 

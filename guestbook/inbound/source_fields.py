@@ -26,6 +26,7 @@ def checked(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a source; refuses with a sentence for each wrong field."""
     verify = fields.get("verify", source.verify)
     action = fields.get("action", source.action)
+    budget = validate.whole(LEAST_MB, MOST_MB, "budget_mb", "The budget must be a number of megabytes")
     checks: dict[str, Callable[[], Any]] = {
         "name": lambda: validate.name(fields.get("name", source.name)),
         "verify": lambda: validate.one_of(VERIFY, verify, field="verify", noun="way to verify"),
@@ -33,7 +34,7 @@ def checked(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
         "secret": lambda: _new_secret(source, verify, fields.get("secret")),
         "header": lambda: _header(source, verify, fields.get("header")),
         "template": lambda: _template(source, verify, action, fields.get("template")),
-        "budget_mb": lambda: _budget(fields.get("budget_mb", source.budget_mb)),
+        "budget_mb": lambda: budget(fields.get("budget_mb", source.budget_mb)),
     }
     return validate.all_of(checks)
 
@@ -128,8 +129,3 @@ def _template(source: Source, verify: str, action: str, given: str | None) -> st
             f"The action {action} needs no template. Only the action comment does.", field="template"
         )
     return source.template
-
-
-def _budget(value: object) -> int:
-    what = "The budget must be a number of megabytes"
-    return int(validate.number(value, LEAST_MB, MOST_MB, field="budget_mb", what=what))

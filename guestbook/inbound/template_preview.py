@@ -32,10 +32,13 @@ def of(
     """Try it with the latest events of a source, the newest first, or with samples if there are none."""
     trial = Source(name=name, verify="none", action="comment", template=template)  # as if all were genuine
     latest = list(_latest(session, source_id)) if source_id else []
-    events = latest or list(_samples(verify))
+    samples = (
+        ("a sample, because nothing has come yet", ReceivedEvent("", headers, body, clock.now()))
+        for headers, body in sample_events.of(verify)
+    )
     return _best(
         _preview(what, evaluate.evaluate(event, trial, base_url=base_url, proof_key=""))
-        for what, event in events
+        for what, event in latest or samples
     )
 
 
@@ -44,11 +47,6 @@ def _latest(session: Session, source_id: str) -> Iterator[tuple[str, ReceivedEve
     for row in session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_TRIED)):
         what = f"{row.event or 'the event'} that came {clock.ago(row.received_at)}"
         yield what, ReceivedEvent(row.id, row.headers, row.body, row.received_at)
-
-
-def _samples(verify: str) -> Iterator[tuple[str, ReceivedEvent]]:
-    for headers, body in sample_events.of(verify):
-        yield "a sample, because nothing has come yet", ReceivedEvent("", headers, body, clock.now())
 
 
 def _best(previews: Iterable[TemplatePreview]) -> TemplatePreview:

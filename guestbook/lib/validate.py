@@ -63,6 +63,11 @@ def number(value: object, least: float, most: float, *, field: str, what: str, w
     return read
 
 
+def whole(least: int, most: int, field: str, what: str) -> Callable[[object], int]:
+    """Return the check of a whole number."""
+    return lambda value: int(number(value, least, most, field=field, what=what))
+
+
 def storable(value: str, *, field: str) -> str:
     """Check that a database can store the text."""
     if NOT_STORABLE.search(value):
