@@ -13,7 +13,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import current, error_pages, form_token, pagination, request_id, submission
-from guestbook.web.form_token import Form, FormError
+from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
 pages = Blueprint("public", __name__)
@@ -72,7 +72,8 @@ def sign() -> ResponseReturnValue:
     if entry.errors:
         return _sign_page(entry, request.form["token"]), 422
     try:
-        comment = _store(entry, form)
+        trap = request.form.get(HONEYPOT_FIELD, "")
+        comment = submission.submit(entry, trap=trap, age=form.age, form_key=form.key(entry))
     except TooManyComments as error:
         return _sign_page(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
     return redirect(_address_after(comment), 303)
@@ -112,11 +113,6 @@ def keep_text(error: SQLAlchemyError) -> ResponseReturnValue:
 
 def _find(comment_id: str) -> Comment | None:
     return book.find(db.session(), comment_id) if ids.ID.fullmatch(comment_id) else None
-
-
-def _store(entry: Draft, form: Form) -> Comment:
-    trap = request.form.get(HONEYPOT_FIELD, "")
-    return submission.submit(entry, trap=trap, age=form.age, form_key=form.key(entry))
 
 
 def _address_after(comment: Comment) -> str:

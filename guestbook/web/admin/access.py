@@ -69,11 +69,6 @@ def clear_cookie() -> None:
     session.clear()
 
 
-def user_agent() -> str:
-    """Return the browser's name for itself."""
-    return request.headers.get("User-Agent", "")
-
-
 def _login() -> Login | None:
     value = login_token()
     return login.find(db.session(), value) if value is not None else None

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, NoReturn
@@ -136,7 +136,8 @@ def _check(value: object, schema: Schema) -> None:
     wrong = _too_large(value, schema)
     if wrong:  # do not compare the items: that could take quadratic time
         raise Refused.of(wrong)
-    for error in _errors(value, schema):
+    validator, formats = _reader()
+    for error in validator(schema, format_checker=formats).iter_errors(value):
         for field, sentence in _reasons(error):
             if not field:
                 raise Refused(sentence)
@@ -154,12 +155,6 @@ def _too_large(value: object, schema: Schema) -> dict[str, str]:
             if rule in wanted and isinstance(found, kind) and len(found) > wanted[rule]:
                 wrong[name] = SCHEMA_ERRORS[rule].format(wanted=wanted[rule])
     return wrong
-
-
-def _errors(value: object, schema: Schema) -> Iterable[Any]:
-    validator, formats = _reader()
-    errors: Iterable[Any] = validator(schema, format_checker=formats).iter_errors(value)
-    return errors
 
 
 @cache

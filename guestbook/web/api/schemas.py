@@ -21,8 +21,6 @@ ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
 URL_SCHEMA: Schema = {"type": "string", "format": "uri"}
 TIME_SCHEMA: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
 HEADERS_SCHEMA: Schema = {"type": "object", "additionalProperties": TEXT_SCHEMA}
-NAME_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT}
-MESSAGE_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT}
 
 
 def list_of(key: str, name: str) -> Schema:
@@ -31,10 +29,14 @@ def list_of(key: str, name: str) -> Schema:
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-WEBSITE_SCHEMA: Schema = described(
-    or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
-    "A website. Without http:// or https://, https:// is added.",
-)
+COMMENT_FIELDS: Schema = {
+    "name": {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT},
+    "website": described(
+        or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
+        "A website. Without http:// or https://, https:// is added.",
+    ),
+    "message": {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT},
+}
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
@@ -70,16 +72,11 @@ WEBHOOK_FIELDS: Schema = {
 }
 
 REQUEST_SCHEMAS: dict[str, Schema] = {
-    "NewComment": request(
-        {"name": NAME_SCHEMA, "website": WEBSITE_SCHEMA, "message": MESSAGE_SCHEMA},
-        required=("name", "message"),
-    ),
+    "NewComment": request(COMMENT_FIELDS, required=("name", "message")),
     "CommentChanges": request(
         {
             "status": one_of(*comments.COMMENT_STATUSES),
-            "name": NAME_SCHEMA,
-            "website": WEBSITE_SCHEMA,
-            "message": MESSAGE_SCHEMA,
+            **COMMENT_FIELDS,
             "reply": described(
                 {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
                 "The owner's reply; null or an empty text removes it.",

@@ -1,7 +1,5 @@
 """The account page: the password, logged-in browsers and API tokens."""
 
-from typing import Any
-
 from flask import Blueprint, g, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import inspect
@@ -63,8 +61,8 @@ def log_out_browser() -> ResponseReturnValue:
     """Log out another browser."""
     login_id = request.form.get("browser", "")
     if "\0" not in login_id:  # PostgreSQL refuses one, and no login has it
-        with writing() as session:
-            login.log_out_one(session, login_id)
+        with writing() as database:
+            login.log_out_one(database, login_id)
     return responses.done("That browser is logged out.", ACCOUNT_PAGE)
 
 
@@ -121,7 +119,7 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
         raise Refused("The two passwords differ.", field="again")
     known = login.confirm(old, address=request.remote_addr, settings=current.settings())
     with writing() as session:
-        value = login.change_password(session, password, known=known, browser=access.user_agent())
+        value = login.change_password(session, password, known=known, browser=request.user_agent.string)
         count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
     if not count:
         return value, ""
@@ -145,11 +143,11 @@ def _refused(error: Refused, password_field: str, typed: dict[str, str] | None =
 
 def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
     session = db.session()
-    facts: dict[str, Any] = {"logins": login.logins(session), "tokens": api_tokens.all_of(session)}
     return render_template(
         "admin/account.html",
-        **facts,
-        this=_this(),
+        logins=login.logins(session),
+        tokens=api_tokens.all_of(session),
+        this=str(inspect(g.login).identity[0]),  # its id, even if it has just ended
         now=clock.now(),
         reasons=reasons or {},
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
@@ -158,12 +156,6 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
         ends=list(EXPIRIES.items()),
     )
-
-
-def _this() -> str:
-    """Return the id of this browser's login, even if it has just ended."""
-    identity = inspect(g.login).identity
-    return str(identity[0])
 
 
 def _browser_name(agent: str) -> str:

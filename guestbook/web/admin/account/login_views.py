@@ -37,7 +37,7 @@ def check() -> ResponseReturnValue:
         value = login.log_in(
             request.form.get("password", ""),
             address=request.remote_addr,
-            browser=access.user_agent(),
+            browser=request.user_agent.string,
             settings=current.settings(),
         )
     except Refused as error:

@@ -1,6 +1,6 @@
 """The bins: add, change, empty and watch them."""
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
@@ -10,7 +10,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import row_lookup
+from guestbook.web import pagination, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.bins import bin_request_views
 from guestbook.web.admin.bins.bin_form import BinForm
@@ -48,9 +48,7 @@ def add() -> ResponseReturnValue:
 def show(bin_id: str) -> ResponseReturnValue:
     """Show one and its requests, the newest first; the page looks for new ones by itself."""
     bin_ = row_lookup.find(Bin, bin_id)
-    before = request.args.get("before")
-    if before is not None and not ids.ID.fullmatch(before):
-        abort(404)
+    before = pagination.before()
     rows = bins.latest(db.session(), bin_.id, LATEST_REQUESTS + 1, before)
     return render_template(
         "admin/bin.html",
@@ -83,10 +81,12 @@ def change(bin_id: str) -> ResponseReturnValue:
     return responses.done("The bin is changed.", "admin.bins.show", bin_id=bin_id)
 
 
-@pages.get("/<bin_id>/clear")
-def before_clear(bin_id: str) -> ResponseReturnValue:
-    """Ask before its requests are deleted."""
-    return _ask(bin_id, "clear")
+@pages.get("/<bin_id>/<any(clear, delete):action>")
+def confirm(bin_id: str, action: str) -> ResponseReturnValue:
+    """Ask before it is cleared or deleted."""
+    bin_ = row_lookup.find(Bin, bin_id)
+    count = bins.count(db.session(), bin_.id)
+    return render_template("admin/bin_ask.html", bin=bin_, action=action, count=count)
 
 
 @pages.post("/<bin_id>/clear")
@@ -95,12 +95,6 @@ def clear(bin_id: str) -> ResponseReturnValue:
     with writing() as session:
         count = bins.clear(session, row_lookup.find_locked(Bin, bin_id).id)
     return responses.done(f"{counted(count, 'request')} deleted.", "admin.bins.show", bin_id=bin_id)
-
-
-@pages.get("/<bin_id>/delete")
-def before_delete(bin_id: str) -> ResponseReturnValue:
-    """Ask before it is deleted."""
-    return _ask(bin_id, "delete")
 
 
 @pages.post("/<bin_id>/delete")
@@ -114,19 +108,13 @@ def delete(bin_id: str) -> ResponseReturnValue:
 
 
 def _form(typed: BinForm, error: Refused | None = None, bin_: Bin | None = None) -> str:
-    reasons = error.fields if error else {}
     return render_template(
         "admin/bin_form.html",
         typed=typed,
-        reasons=reasons,
+        reasons=error.fields if error else {},
         bin=bin_,
         types=[(name, name) for name in bins.ANSWER_TYPES],
     )
-
-
-def _ask(bin_id: str, what: str) -> str:
-    bin_ = row_lookup.find(Bin, bin_id)
-    return render_template("admin/bin_ask.html", bin=bin_, what=what, count=bins.count(db.session(), bin_.id))
 
 
 def _add(typed: BinForm) -> ResponseReturnValue:

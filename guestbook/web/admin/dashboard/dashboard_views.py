@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import clock
 from guestbook.queries import health, lists, webhook_status
 from guestbook.queries import overview as figures
-from guestbook.queries.health import Cron
 from guestbook.queries.overview import Overview
 from guestbook.storage.database import db
 from guestbook.web import current
@@ -28,22 +27,17 @@ def index() -> ResponseReturnValue:
         cron=cron,
         crontab_line=health.crontab_line(current.settings()),
         data_dir=current.settings().data_dir,
-        steps=_steps(overview, cron),
+        steps={  # of a new book
+            "webhook": bool(overview.webhooks),
+            "cron": cron.word != "never",
+            "comment": overview.has_comments,
+        },
         waits=_waits(overview, now),
         hours=chart.draw(overview.hours, chart.hour, every=6),
         days=chart.draw(overview.days, chart.day, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
         count=_count,
     )
-
-
-def _steps(overview: Overview, cron: Cron) -> dict[str, bool]:
-    """Return the steps of a new book, and whether each is done."""
-    return {
-        "webhook": bool(overview.webhooks),
-        "cron": cron.word != "never",
-        "comment": overview.has_comments,
-    }
 
 
 def _waits(overview: Overview, now: datetime) -> dict[str, int]:
