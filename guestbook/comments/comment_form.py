@@ -37,7 +37,11 @@ def read(fields: Mapping[str, str]) -> Draft:
     name = clean_line(fields.get("name", ""))
     website, wrong_website = _read_website(clean_line(fields.get("website", "")))
     message = clean_text(fields.get("message", ""))
-    reasons = {"name": _name_error(name), "website": wrong_website, "message": _message_error(message)}
+    reasons = {
+        "name": _error(name, "This name", VISITOR_NAME_LIMIT, "Please write your name."),
+        "website": wrong_website,
+        "message": _error(message, "Your message", MESSAGE_LIMIT, "Please write a few words."),
+    }
     return Draft(name, website, message, {field: reason for field, reason in reasons.items() if reason})
 
 
@@ -84,13 +88,6 @@ def _url_error(url: str) -> str | None:
     return None
 
 
-def _name_error(name: str) -> str | None:
-    if not name:
-        return "Please write your name."
-    return validate.too_long("This name", name, VISITOR_NAME_LIMIT)
-
-
-def _message_error(message: str) -> str | None:
-    if not message:
-        return "Please write a few words."
-    return validate.too_long("Your message", message, MESSAGE_LIMIT)
+def _error(typed: str, what: str, limit: int, sentence: str) -> str | None:
+    """Return the sentence when nothing was typed, or why it is too long."""
+    return validate.too_long(what, typed, limit) if typed else sentence

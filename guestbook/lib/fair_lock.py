@@ -9,7 +9,6 @@ import time
 from collections import deque
 
 BRIEF = 0.5  # seconds; a holder that keeps the lock longer is stuck
-WAITED_TOO_LONG = "other writers of this process took too long"
 
 
 class FairLock:
@@ -68,4 +67,4 @@ class FairLock:
         with self._lock:
             if called in self._waiting:
                 self._waiting.remove(called)
-                raise TimeoutError(WAITED_TOO_LONG)
+                raise TimeoutError("other writers of this process took too long")

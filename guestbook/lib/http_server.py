@@ -22,9 +22,7 @@ GRACE_SECONDS = 20.0  # seconds that a request may take to arrive, and an answer
 BYTES_PER_SECOND = 2000  # and a second more for so many bytes
 FREED_PART = 10  # one connection in so many is closed when all are taken
 HEADER_BYTES = 64 * 1024  # bytes of a request's headers
-BODY_BYTES = (
-    11 * 1024 * 1024
-)  # bytes of a request's body, more than any page takes; waitress would take a gigabyte
+BODY_BYTES = 11 * 1024 * 1024  # bytes of a request's body, more than any page takes
 BODY_IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
 WANTED_DESCRIPTORS = 2048  # a connection may need three
 RESERVED_DESCRIPTORS = 50  # descriptors for the database and Python
@@ -70,11 +68,9 @@ def connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return (
-        CONNECTIONS
-        if soft == resource.RLIM_INFINITY
-        else max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
-    )
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS
+    return max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types

@@ -51,12 +51,10 @@ def pause_until(now: datetime, pauses: int, luck: float | None = None) -> dateti
 
 def retry_after(text: str | None, now: datetime) -> float:
     """Return the seconds a `Retry-After` asks for (RFC 9110 section 10.2.3, or float seconds), else 0."""
-    if not text:
-        return 0.0
     try:
-        seconds = float(text)
+        seconds = float(text or "")
     except ValueError:
-        seconds = _seconds_to(text, now)
+        seconds = _seconds_to(text or "", now)
     return min(seconds, RETRY_AFTER_CAP) if seconds > 0 and not math.isnan(seconds) else 0.0
 
 

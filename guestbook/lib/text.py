@@ -36,7 +36,8 @@ def clean_text(text: str) -> str:
     text = _thin_marks(unicodedata.normalize("NFC", _thin_marks(text)))
     text = "\n".join(MORE_JOINERS.sub("", line.rstrip(EDGE)) for line in text.split("\n"))
     text = re.sub(rf"\n{{{BLANK_LINES + 2},}}", "\n" * (BLANK_LINES + 1), text).strip()
-    return text if any(map(_can_be_seen, text)) else ""
+    shown = (one for one in text if unicodedata.category(one) not in UNSEEN_CATEGORIES)
+    return text if any(one not in EMPTY_LOOKING for one in shown) else ""
 
 
 def clean_line(text: str) -> str:
@@ -57,10 +58,6 @@ def _thin_marks(text: str) -> str:
         if row <= MARKS_IN_A_ROW or category == "Cf":
             kept.append(character)
     return "".join(kept)
-
-
-def _can_be_seen(character: str) -> bool:
-    return unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in EMPTY_LOOKING
 
 
 def printable(text: str) -> str:

@@ -45,15 +45,12 @@ class Unit:
         self._same: defaultdict[str, list[Any]] = defaultdict(list)
         self._used: Counter[str] = Counter()
 
-    def begin(self) -> None:
-        """Start another round."""
-        self._used.clear()
-        self.wanted.clear()
-
     def work(self) -> None:
-        """Do the work that was asked for."""
+        """Do the work that was asked for, and start another round."""
         for key, work in self.wanted.items():
             self.results[key] = work()
+        self._used.clear()
+        self.wanted.clear()
 
     def same(self, kind: str, make: Callable[[], T]) -> T:
         """Return the value that the last round got here: the first, second … of its kind."""
@@ -73,7 +70,6 @@ def complete(do: Callable[[], T]) -> T:
     unit = Unit()
     for number in range(ROUNDS + 1):
         unit.is_last = number == ROUNDS
-        unit.begin()
         with _as_current(unit):
             try:
                 return do()

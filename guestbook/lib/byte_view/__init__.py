@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from guestbook.lib.byte_view.form_fields import fields
-from guestbook.lib.byte_view.indented_json import Beginning, indented
+from guestbook.lib.byte_view.indented_json import indented
 
 SHOWN_CHARACTERS = 50_000  # on a page; to read more, save the bytes
 READ_BYTES = 6 * SHOWN_CHARACTERS  # JSON may write each character as \u0041
@@ -39,9 +39,9 @@ def views(body: bytes, content_type: str = "", *, is_cut: bool = False) -> list[
     read, is_all = body[:READ_BYTES], not is_cut and len(body) <= READ_BYTES
     text = _text(read, is_all)
     if text is not None and (structured := indented(text, SHOWN_CHARACTERS, is_cut=not is_all)):
-        found.append(_view("JSON", structured))
+        found.append(View("JSON", *structured))
     elif form := fields(read, text, content_type, SHOWN_CHARACTERS, is_cut=not is_all):
-        found.append(_view("form", form))
+        found.append(View("form", *form))
     if text is not None and "\0" not in text:
         found.append(View("text", text[:SHOWN_CHARACTERS], is_all and len(text) <= SHOWN_CHARACTERS))
     return [*found, View("hex", hex_dump(body), not is_cut and len(body) <= HEX_LIMIT)]
@@ -61,10 +61,6 @@ def _text(read: bytes, is_all: bool) -> str | None:
         return codecs.utf_8_decode(read, "strict", is_all)[0]
     except UnicodeDecodeError:
         return None
-
-
-def _view(kind: Kind, shown: Beginning) -> View:
-    return View(kind, shown.text, shown.is_whole)
 
 
 def _row(offset: int, row: bytes) -> str:

@@ -7,7 +7,7 @@ as they came. There is no recursion and no tree, so neither nesting nor size cos
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 JSON_INDENT = "  "
 WHITE = " \t\n\r"
@@ -27,8 +27,7 @@ IN_LIST = (FIRST_ELEMENT, ELEMENT)
 IN_OBJECT = (FIRST_NAME, NAME)
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(NamedTuple):
     """The shown part of a body."""
 
     text: str

@@ -142,9 +142,6 @@ class Run:
                 return scope[node.name]
         return Missing(node.name)
 
-    def _list(self, node: nodes.List | nodes.Tuple) -> list[Any]:
-        return self._values(node.items)
-
     def _dict(self, node: nodes.Dict) -> dict[str, Any]:
         made = {}
         for pair in node.items:
@@ -153,9 +150,6 @@ class Run:
                 raise TemplateFault(f"The template names a part of an object by {operations.kind(key)}.")
             made[key] = self._value(pair.value)
         return made
-
-    def _getattr(self, node: nodes.Getattr) -> Any:
-        return operations.lookup(self._value(node.node), node.attr)
 
     def _getitem(self, node: nodes.Getitem) -> Any:
         value = self._value(node.node)
@@ -189,12 +183,6 @@ class Run:
             left = right
         return True
 
-    def _and(self, node: nodes.And) -> Any:
-        return self._value(node.left) and self._value(node.right)
-
-    def _or(self, node: nodes.Or) -> Any:
-        return self._value(node.left) or self._value(node.right)
-
     def _choice(self, node: nodes.CondExpr) -> Any:
         if self._value(node.test):
             return self._value(node.expr1)
@@ -220,17 +208,17 @@ _STATEMENTS: dict[type[nodes.Node], Callable[[Run, Any], None]] = {
 _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
     nodes.Const: lambda _run, node: node.value,
     nodes.Name: Run._name,
-    nodes.List: Run._list,
-    nodes.Tuple: Run._list,
+    nodes.List: lambda run, node: run._values(node.items),
+    nodes.Tuple: lambda run, node: run._values(node.items),
     nodes.Dict: Run._dict,
-    nodes.Getattr: Run._getattr,
+    nodes.Getattr: lambda run, node: operations.lookup(run._value(node.node), node.attr),
     nodes.Getitem: Run._getitem,
     nodes.Call: Run._call,
     nodes.Filter: Run._filter,
     nodes.Test: Run._test,
     nodes.Compare: Run._compare,
-    nodes.And: Run._and,
-    nodes.Or: Run._or,
+    nodes.And: lambda run, node: run._value(node.left) and run._value(node.right),
+    nodes.Or: lambda run, node: run._value(node.left) or run._value(node.right),
     nodes.Not: lambda run, node: not run._value(node.node),
     nodes.Neg: lambda run, node: -operations.number(run._value(node.node)),
     nodes.Pos: lambda run, node: operations.number(run._value(node.node)),

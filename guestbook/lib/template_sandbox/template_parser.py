@@ -42,15 +42,11 @@ FILTERS_INSTEAD = {
     "safe": "Leave it out: nothing is escaped unless |e says so",
     "format": "Join the parts with ~",
     "random": "Use |first",
-    "indent": "Leave it out",
-    "wordwrap": "Leave it out",
-    "center": "Leave it out",
+    **dict.fromkeys(("indent", "wordwrap", "center", "urlize"), "Leave it out"),
+    **dict.fromkeys(("batch", "slice"), "Use a slice such as [:5]"),
     "pprint": "Use |tojson",
     "attr": "Write a dot and the name",
-    "batch": "Use a slice such as [:5]",
-    "slice": "Use a slice such as [:5]",
     "xmlattr": "Write the attributes out, with |e",
-    "urlize": "Leave it out",
     "filesizeformat": "Write the number",
 }
 CALLS_INSTEAD = {

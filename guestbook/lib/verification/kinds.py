@@ -15,9 +15,8 @@ from guestbook.lib import signing
 from guestbook.lib.verification import signature_headers
 from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven, as_bytes
 
-Reader = Callable[
-    [str, Mapping[str, str], bytes], SignatureClaim
-]  # takes the header's name, the headers and the body
+# Takes the header's name, the headers and the body.
+Reader = Callable[[str, Mapping[str, str], bytes], SignatureClaim]
 Signer = Callable[[str, bytes], str]  # takes the secret and the content; returns the text in the header
 
 

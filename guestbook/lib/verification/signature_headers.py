@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from guestbook.lib.text import counted
+
 MOST_SIGNATURES = 64  # of one request that are looked at
 UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
 
@@ -68,7 +70,7 @@ def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureCla
         )
     if not signatures:
         raise Unproven(f"The header {name} holds no signature of version 1, such as v1,K5oZ…")
-    seen = (("Header", f"{name}, {_counted(signatures)}"), ("Id", event_id))
+    seen = (("Header", f"{name}, {counted(len(signatures), 'signature')}"), ("Id", event_id))
     content = b".".join((as_bytes(event_id), as_bytes(timestamp), body))
     return SignatureClaim(name, content, signatures, seconds, seen)
 
@@ -85,7 +87,7 @@ def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim
         raise Unproven(f"The header {name} holds no signature of version 1 (v1=…).")
     timestamp = timestamps.pop()
     content = b".".join((as_bytes(timestamp), body))
-    seen = (("Header", f"{name}, {_counted(signatures)}"),)
+    seen = (("Header", f"{name}, {counted(len(signatures), 'signature')}"),)
     return SignatureClaim(name, content, signatures, _seconds(timestamp, name), seen)
 
 
@@ -129,7 +131,3 @@ def _seconds(text: str, name: str) -> int:
 
 def _of_version(version: str, fields: list[tuple[str, str, str]]) -> tuple[str, ...]:
     return tuple(value for key, _, value in fields if key == version)
-
-
-def _counted(signatures: tuple[str, ...]) -> str:
-    return "1 signature" if len(signatures) == 1 else f"{len(signatures)} signatures"
