@@ -26,9 +26,7 @@ FREE_TRIES = 5  # wrong passwords from one network before it has to wait
 UNDER_ATTACK = 30  # wrong passwords from all networks in an hour, from which on strangers have fewer of them
 FREE_UNDER_ATTACK = 1
 HOUR = timedelta(hours=1)
-UNUSABLE_HASH = (
-    "scrypt:32768:8:1$nobody$" + "0" * 128
-)  # what no password hashes to, for as long as none is set
+UNUSABLE_HASH = "scrypt:32768:8:1$nobody$" + "0" * 128  # of no password, while none is set
 CONSONANTS, VOWELS = "bdfghjklmnprstvz", "aiou"
 PASSWORD_WORDS = 5  # of a password that we make: 16 bits each
 

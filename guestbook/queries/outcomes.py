@@ -82,9 +82,7 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
     row: the chart shows how the day went, and the list of deliveries how things are now.
     """
     midnights = [_midnight(now) - number * DAY for number in range(RECORDED_DAYS, 0, -1)]
-    with (
-        engine.connect() as connection
-    ):  # this read takes no write lock: most times there is nothing to record
+    with engine.connect() as connection:  # this takes no write lock: mostly there is nothing to record
         kept = set(connection.scalars(select(Day.day).where(Day.day >= _name(midnights[0]))))
         open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
         bars = _count(connection, [(midnight, midnight + DAY) for midnight in open_])
@@ -97,10 +95,8 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
 
 def _keep(engine: Engine, bar: Bar) -> None:
     row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
-    with (
-        suppress(IntegrityError),
-        database.write(engine) as connection,
-    ):  # unless another pass has just done it
+    # Another pass may have just done it.
+    with suppress(IntegrityError), database.write(engine) as connection:
         connection.execute(insert(Day).values(**row))
 
 

@@ -10,12 +10,7 @@ from dotenv import dotenv_values
 from guestbook.lib import file_access
 
 SETTING_PREFIX = "GUESTBOOK_"
-SECRET_SETTINGS = (
-    "DATABASE_URL",
-    "SECRET_KEY",
-    "OUTBOUND_PROXY",
-    "BROKER_URL",
-)  # no message shows their values
+SECRET_SETTINGS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY", "BROKER_URL")  # no message shows these
 
 T = TypeVar("T")
 

@@ -97,10 +97,8 @@ def _isolate(config: GivenConfig, ours: dict[str, str]) -> None:
     if in_memory:
         url = URL.create("sqlite", database=str(config.folder and config.folder / "guestbook.db"))
         ours[SETTING_PREFIX + "DATABASE_URL"] = url.render_as_string()
-    if key := ours.get(SETTING_PREFIX + "SECRET_KEY"):
-        ours[SETTING_PREFIX + "SECRET_KEY"] = key.ljust(
-            MIN_KEY_LENGTH, "."
-        )  # a test's may be as short as `dev`
+    if key := ours.get(SETTING_PREFIX + "SECRET_KEY"):  # a test's may be as short as `dev`
+        ours[SETTING_PREFIX + "SECRET_KEY"] = key.ljust(MIN_KEY_LENGTH, ".")
 
 
 def _is_environment(name: str, value: object) -> bool:

@@ -62,8 +62,12 @@ POSTGRESQL_AWAY = re.compile(
     "|25006|25P0[34]"  # a server that only reads, as after a failover; idle for too long
     "|40001|40P01|55006|55P03"  # locks
 )
-POSTGRESQL_DAMAGED = re.compile("XX00[12]")
-POSTGRESQL_FAULTS = {"42P01": Fault.NO_TABLES, "42703": Fault.OLD_TABLES}
+POSTGRESQL_FAULTS = (
+    (POSTGRESQL_AWAY, Fault.AWAY),
+    (re.compile("XX00[12]"), Fault.DAMAGED),
+    (re.compile("42P01"), Fault.NO_TABLES),
+    (re.compile("42703"), Fault.OLD_TABLES),
+)
 
 # https://mariadb.com/docs/server/reference/error-codes: 2000 to 2999 are the client's.
 MARIADB_AWAY = {
@@ -78,7 +82,11 @@ MARIADB_AWAY = {
     *(3, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1180),  # disk and memory
 }
 MARIADB_DAMAGED = {126, 127, 134, 144, 145, 1034, 1035, 1194, 1195, 1712, 1877, 1932}
-MARIADB_FAULTS = {1146: Fault.NO_TABLES, 1054: Fault.OLD_TABLES, 4025: Fault.REFUSED}
+MARIADB_FAULTS = {
+    **dict.fromkeys(MARIADB_AWAY, Fault.AWAY),
+    **dict.fromkeys(MARIADB_DAMAGED, Fault.DAMAGED),
+    **{1146: Fault.NO_TABLES, 1054: Fault.OLD_TABLES, 4025: Fault.REFUSED},
+}
 
 
 def fault_of(error: SQLAlchemyError) -> Fault:
@@ -106,9 +114,9 @@ def _by_code(error: DBAPIError) -> Fault:
     if isinstance(said, sqlite3.Error):
         return _of_sqlite(said)
     if said and said.args and isinstance(said.args[0], int):  # PyMySQL's
-        return _of_mariadb(said.args[0])
+        return MARIADB_FAULTS.get(said.args[0], Fault.BROKEN)
     if code := getattr(said, "sqlstate", None):
-        return _of_postgresql(code)
+        return next((fault for codes, fault in POSTGRESQL_FAULTS if codes.match(code)), Fault.BROKEN)
     # A driver's own errors have no code, and are mostly about the connection.
     return Fault.AWAY if isinstance(error, OperationalError | InterfaceError) else Fault.BROKEN
 
@@ -122,19 +130,3 @@ def _of_sqlite(error: sqlite3.Error) -> Fault:
     if NO_TABLE.search(said):
         return Fault.NO_TABLES
     return Fault.OLD_TABLES if NO_COLUMN.search(said) else Fault.BROKEN
-
-
-def _of_postgresql(code: str) -> Fault:
-    if POSTGRESQL_AWAY.match(code):
-        return Fault.AWAY
-    if POSTGRESQL_DAMAGED.match(code):
-        return Fault.DAMAGED
-    return POSTGRESQL_FAULTS.get(code, Fault.BROKEN)
-
-
-def _of_mariadb(code: int) -> Fault:
-    if code in MARIADB_AWAY:
-        return Fault.AWAY
-    if code in MARIADB_DAMAGED:
-        return Fault.DAMAGED
-    return MARIADB_FAULTS.get(code, Fault.BROKEN)

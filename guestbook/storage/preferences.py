@@ -1,8 +1,8 @@
 """The owner's settings on the admin pages: the book's title and texts, its moderation, its looks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Connection, literal_column, select
@@ -12,13 +12,8 @@ from guestbook.lib import text, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import SETTINGS, Setting
 
-MODERATION = ("off", "suspicious", "all")
-THEMES = ("auto", "light", "dark")
-YES_OR_NO = {"yes": True, "no": False}
 TITLE_LIMIT = 80  # characters
 WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
-PER_PAGE_RANGE = range(1, 101)
-RATE_RANGE = range(1, 10_001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +84,9 @@ def _text(value: object) -> str:
 
 def _parse(name: str, value: str) -> str | int | bool:
     """Return the value of the field's type; ValueError has the sentence for the owner."""
-    if name == "title":
-        return _line(value)
-    if name in ("welcome", "prompt"):
-        return _words(value)
-    if name == "per_page":
-        return _number(value, PER_PAGE_RANGE)
-    if name == "rate":
-        return _number(value, RATE_RANGE)
-    if name == "moderation":
-        return _choice(value, MODERATION)
-    if name == "theme":
-        return _choice(value, THEMES)
-    if name == "closed":
-        return YES_OR_NO[_choice(value, tuple(YES_OR_NO))]
-    raise ValueError(f"There is no setting {name}.")
+    if name not in PARSERS:
+        raise ValueError(f"There is no setting {name}.")
+    return PARSERS[name](value)
 
 
 def _line(value: str) -> str:
@@ -132,3 +115,15 @@ def _choice(value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ValueError(f"Please choose one of {', '.join(choices)}.")
     return value
+
+
+PARSERS: dict[str, Callable[[str], str | int | bool]] = {
+    "title": _line,
+    "welcome": _words,
+    "prompt": _words,
+    "per_page": partial(_number, limits=range(1, 101)),
+    "moderation": partial(_choice, choices=("off", "suspicious", "all")),
+    "closed": lambda value: _choice(value, ("yes", "no")) == "yes",
+    "theme": partial(_choice, choices=("auto", "light", "dark")),
+    "rate": partial(_number, limits=range(1, 10_001)),
+}

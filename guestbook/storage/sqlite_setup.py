@@ -47,9 +47,7 @@ def begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
 
 def clear_wal(connection: sqlite3.Connection) -> bool:
     """Empty the write-ahead log, which still holds deleted data; False while others read it."""
-    set_busy_timeout(
-        connection, 0
-    )  # or it would wait for readers, and writers for it; each BEGIN sets its own
+    set_busy_timeout(connection, 0)  # else it would wait for readers; each BEGIN sets its own
     try:
         return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     except sqlite3.OperationalError:

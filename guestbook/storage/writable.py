@@ -12,9 +12,7 @@ from guestbook.lib import ids
 from guestbook.storage import database, database_errors, sqlite_setup
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
-TEST_BYTES = (
-    100_000  # what SQLite is given; with a cache of one page it must write most of that before a commit
-)
+TEST_BYTES = 100_000  # with a cache of one page SQLite must write most of it before a commit
 CACHE_KIB = -2000  # KiB, SQLite's default
 
 

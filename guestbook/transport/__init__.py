@@ -33,9 +33,7 @@ __all__ = [
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs
-FRAMING_HEADERS = frozenset(
-    ("host", "content-length", "transfer-encoding", "connection")
-)  # frame the request
+FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 NO_TIMEOUT: Any = Timeout(None)  # of urllib3's: the budget has the only one
 
 

@@ -22,6 +22,9 @@ class _ExchangeMixin:
 
     sock: Any
 
+    def _new_conn(self: Any) -> socket.socket:
+        return tcp_connect.connect(self.host, self.port)
+
     def exchange(self, message: bytes, method: str) -> Response:
         """Send one request and read the head of its answer; raises TransportError."""
         attempt = socket_budget.current.get()
@@ -37,6 +40,11 @@ class _ExchangeMixin:
             raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
             raise attempt.error("connection_lost", error.strerror or "") from None
+
+
+class _ProxiedMixin(_ExchangeMixin):
+    def _new_conn(self: Any) -> socket.socket:
+        return tcp_connect.connect_to_proxy(self.host, self.port)
 
 
 class _HandshakeMixin:
@@ -58,29 +66,17 @@ class _HandshakeMixin:
 class GuardedConnection(_ExchangeMixin, HTTPConnection):
     """A connection to an address that was checked; `host` stays the name."""
 
-    def _new_conn(self) -> socket.socket:
-        return tcp_connect.connect(self.host, self.port)
-
 
 class GuardedTLSConnection(_ExchangeMixin, _HandshakeMixin, HTTPSConnection):
     """The same over TLS: SNI and the certificate are about the name."""
 
-    def _new_conn(self) -> socket.socket:
-        return tcp_connect.connect(self.host, self.port)
 
-
-class ProxiedConnection(_ExchangeMixin, HTTPConnection):
+class ProxiedConnection(_ProxiedMixin, HTTPConnection):
     """A connection to the operator's proxy, which resolves the names: there is no address to check."""
 
-    def _new_conn(self) -> socket.socket:
-        return tcp_connect.connect_to_proxy(self.host, self.port)
 
-
-class ProxiedTLSConnection(_ExchangeMixin, _HandshakeMixin, HTTPSConnection):
+class ProxiedTLSConnection(_ProxiedMixin, _HandshakeMixin, HTTPSConnection):
     """A tunnel through the proxy: SNI and the certificate are about the receiver's name."""
-
-    def _new_conn(self) -> socket.socket:
-        return tcp_connect.connect_to_proxy(self.host, self.port)
 
     def _tunnel(self) -> None:
         attempt = socket_budget.current.get()

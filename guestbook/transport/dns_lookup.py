@@ -12,9 +12,7 @@ from typing import Any
 from guestbook.lib import resource_limits
 
 LOOKUP_THREADS = 8  # all of them can hang at once
-STUCK_AFTER = (
-    5.0  # seconds in which no thread began or ended a look-up; from then on no name waits for a thread
-)
+STUCK_AFTER = 5.0  # seconds without a look-up that began or ended; then no name waits for a thread
 POLL_EVERY = 0.5  # seconds between two checks of that
 
 Key = tuple[str, int | None]  # host and port

@@ -64,10 +64,8 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     ):
         if not is_quiet:
             raise Refused("A pass is still at work. Stop cron, and run this again.")
-        plains, target = (
-            [table_reader.plain(table) for table in Base.metadata.sorted_tables],
-            CopyTarget(engine),
-        )
+        plains = [table_reader.plain(table) for table in Base.metadata.sorted_tables]
+        target = CopyTarget(engine)
         with table_reader.snapshot(book) as source:
             rows = sum(table_reader.count(source, table) for table in plains)
             target_check.prepare(source, target, plains)

@@ -33,11 +33,7 @@ AT_ONCE = 1000  # rows that are read or written together
 LONG_AT_ONCE = 16  # the same where a row may have megabytes
 CHUNK_BYTES = 4_000_000  # bytes, after which a chunk ends before it has so many rows
 INTEGERS = (int, type(None))
-CREATION_COLUMNS = (
-    "created_at",
-    "started_at",
-    "received_at",
-)  # columns that say when a row was made, and never change
+CREATION_COLUMNS = ("created_at", "started_at", "received_at")  # when a row was made; they never change
 FIX_THE_ROW = "Fix or remove that row in the book, and run this again."
 
 Row = tuple[Any, ...]

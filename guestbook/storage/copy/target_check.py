@@ -15,15 +15,8 @@ from guestbook.storage.models import Setting
 
 PORTS = {"postgresql": 5432, "mysql": 3306}  # where a URL names none
 BACKENDS = {"mariadb": "mysql"}  # two names for one
-PLACE_OPTIONS = (
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "port",
-    "service",
-    "unix_socket",
-)  # what a query may name
+# The options of a URL that say where the database is.
+PLACE_OPTIONS = ("dbname", "host", "hostaddr", "options", "port", "service", "unix_socket")
 NAMED_TABLES = 3  # tables that a sentence names
 NAME_AN_EMPTY_ONE = "Name an empty database, or a file that is not there yet."
 
