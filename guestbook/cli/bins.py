@@ -91,7 +91,7 @@ def clear(id_: str) -> None:
     with writing() as session:
         row_id = row_lookup.find(Bin, id_).id
         count = inbound_bins.clear(session, row_id)
-    click.echo(f"Removed {_requests(count)} from bin {row_id}.")
+    click.echo(f"Removed {counted(count, 'request')} from bin {row_id}.")
 
 
 @bins.command()
@@ -103,7 +103,7 @@ def delete(id_: str) -> None:
         row = row_lookup.find(Bin, id_)
         row_id = row.id
         count = inbound_bins.delete(session, row)
-    click.echo(f"Deleted bin {row_id} and {_requests(count)}.")
+    click.echo(f"Deleted bin {row_id} and {counted(count, 'request')}.")
 
 
 def _document(row: Bin) -> dict[str, Any]:
@@ -126,7 +126,3 @@ def _address(row: BinRequest) -> str:
 
 def _excerpt(row: BinRequest) -> str:
     return output.shorten(row.kept[:400].decode(errors="replace"), 60)
-
-
-def _requests(count: int) -> str:
-    return counted(count, "request")

@@ -45,7 +45,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
                 list_options.status(row),
                 row.attempts,
                 row.due_at,
-                _answer(row),
+                row.last_error or row.last_status_code,
             )
             for row in rows
         ],
@@ -86,7 +86,3 @@ def redeliver(**options: Any) -> None:
     The next pass sends them, with the same id and payload. Give ids, or --failed.
     """
     requeue.run(requeue.DELIVERY_KIND, **options)
-
-
-def _answer(row: Delivery) -> object:
-    return row.last_error or row.last_status_code

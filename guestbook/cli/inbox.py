@@ -61,7 +61,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
                 row.event,
                 row.sender,
                 list_options.status(row),
-                _result(row),
+                output.shorten(row.error or row.note or "", 60),
             )
             for row in rows
         ],
@@ -97,10 +97,6 @@ def reprocess(**options: Any) -> None:
     The next pass processes them with the settings that their source has then. Give ids, or --failed.
     """
     requeue.run(requeue.INBOUND_KIND, **options)
-
-
-def _result(row: InboundEvent) -> str:
-    return output.shorten(row.error or row.note or "", 60)
 
 
 def _print_payload(row: InboundEvent) -> None:

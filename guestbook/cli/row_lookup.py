@@ -22,7 +22,7 @@ id_argument = click.argument("id_", metavar="ID")
 
 def find(model: type[M], given: str) -> M:
     """Return the row with that name, or whose id begins like that; refuse none and more than one."""
-    rows = _by_id(model, given.strip().lower())
+    rows: list[M] = _by_id(model, given.strip().lower())
     if len(rows) != 1:
         rows = _by_name(model, given) or rows
     if len(rows) == 1:
@@ -41,22 +41,19 @@ def id_of(model: type[Webhook] | type[Source], given: str | None) -> str | None:
     return None if given is None else find(model, given).id
 
 
-def _by_id(model: type[M], start: str) -> list[M]:
+def _by_id(model: Any, start: str) -> list[Any]:
     if not start.isascii() or not start.isalnum() or len(start) > ID_LENGTH:
         return []
-    columns: Any = model
-    return _first(model, (columns.id >= start) & (columns.id < start + "g"))  # g follows all digits of an id
+    return _first(model, (model.id >= start) & (model.id < start + "g"))  # g follows all digits of an id
 
 
-def _by_name(model: type[M], name: str) -> list[M]:
-    columns: Any = model
+def _by_name(model: Any, name: str) -> list[Any]:
     wanted = clean_line(name)
-    return _first(model, columns.name == wanted) if model in NAMED and wanted else []
+    return _first(model, model.name == wanted) if model in NAMED and wanted else []
 
 
-def _first(model: type[M], condition: ColumnElement[bool]) -> list[M]:
-    columns: Any = model
-    query = select(model).where(condition).order_by(columns.id).limit(MOST_CANDIDATES + 1)
+def _first(model: Any, condition: ColumnElement[bool]) -> list[Any]:
+    query = select(model).where(condition).order_by(model.id).limit(MOST_CANDIDATES + 1)
     return list(db.session.scalars(query))
 
 

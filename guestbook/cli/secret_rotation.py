@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from guestbook.cli import output
 from guestbook.cli.option_types import FiniteRange
 
 SECRET_COLUMNS = ("secret", "previous_secret")  # left out of lists
@@ -23,8 +24,11 @@ def overlap_option(is_valid: str) -> Callable[[F], F]:
     )
 
 
-def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_valid: str) -> None:
+def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool) -> None:
     """Print the new secret, and until when the old one is valid."""
+    if as_json:
+        output.print_json(facts)
+        return
     click.echo(f"The new secret: {facts['secret']}")
     if overlap_hours:
         click.echo(f"The old one {is_valid} beside it until {facts['previous_secret_expires_at']}.")

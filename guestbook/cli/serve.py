@@ -8,8 +8,6 @@ from flask import current_app
 from guestbook.cli import app_command
 from guestbook.lib.text import printable
 
-DEFAULT_THREADS = 8
-CANNOT_LISTEN = "Cannot listen on {}: {}."
 BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
 
 
@@ -24,7 +22,7 @@ BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    default=DEFAULT_THREADS,
+    default=8,
     show_default=True,
     help="How many requests it handles at once.",
 )
@@ -48,7 +46,9 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     try:
         serving, where = http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
     except OSError as error:
-        raise click.ClickException(CANNOT_LISTEN.format(printable(listen), error.strerror or error)) from None
+        raise click.ClickException(
+            f"Cannot listen on {printable(listen)}: {error.strerror or error}."
+        ) from None
     except ValueError:
         raise click.ClickException(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)

@@ -7,6 +7,7 @@ import click
 
 from guestbook.cli import app_command, notify_option, output, row_counts, row_lookup, secret_rotation, secrets
 from guestbook.cli.help_sections import Group
+from guestbook.cli.option_types import together
 from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.template_presets import PRESETS
@@ -26,25 +27,26 @@ secret_option = click.option(
     callback=secrets.option,
     help="The secret that the sender shows, or - to read it from standard input. By default a new one.",
 )
-header_option = click.option(
-    "--header", metavar="NAME", help=f"The header with the token, {TOKEN_HEADER} by default."
-)
-action_option = click.option(
-    "--action",
-    type=click.Choice(ACTIONS),
-    help="What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
-)
-template_option = click.option(
-    "--template",
-    metavar="TEXT",
-    help=f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}.",
-)
-budget_option = click.option(
-    "--budget",
-    "budget_mb",
-    type=click.IntRange(source_fields.LEAST_MB, source_fields.MOST_MB),
-    metavar="MB",
-    help=f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
+fields_of_source = together(
+    secret_option,
+    click.option("--header", metavar="NAME", help=f"The header with the token, {TOKEN_HEADER} by default."),
+    click.option(
+        "--action",
+        type=click.Choice(ACTIONS),
+        help="What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
+    ),
+    click.option(
+        "--template",
+        metavar="TEXT",
+        help=f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}.",
+    ),
+    click.option(
+        "--budget",
+        "budget_mb",
+        type=click.IntRange(source_fields.LEAST_MB, source_fields.MOST_MB),
+        metavar="MB",
+        help=f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
+    ),
 )
 
 
@@ -56,11 +58,7 @@ def sources() -> None:
 @sources.command()
 @click.argument("name")
 @click.option("--verify", type=click.Choice(VERIFY), required=True, help=verify_help)
-@secret_option
-@header_option
-@action_option
-@template_option
-@budget_option
+@fields_of_source
 @notify_option.option(
     "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
 )
@@ -124,11 +122,7 @@ def show_(id_: str, as_json: bool) -> None:
 @row_lookup.id_argument
 @click.option("--name", help="The name you give it.")
 @click.option("--verify", type=click.Choice(VERIFY), help=verify_help)
-@secret_option
-@header_option
-@action_option
-@template_option
-@budget_option
+@fields_of_source
 @notify_option.option(
     "--notify-webhooks/--no-notify-webhooks",
     "--relay/--no-relay",
@@ -187,10 +181,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
         row = row_lookup.find(Source, id_)
         inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
         facts = _document(row)
-    if as_json:
-        output.print_json(facts)
-        return
-    secret_rotation.print_new_secret(facts, overlap_hours, IS_ACCEPTED)
+    secret_rotation.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
 
 
 @sources.command()

@@ -61,7 +61,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "deliveries": _counts(Delivery, queue_row.QUEUE_STATUSES, to_the_end),
         "sources": db.session.scalar(select(func.count()).select_from(Source)),
         "inbound events": _counts(InboundEvent, queue_row.QUEUE_STATUSES, to_the_end),
-        "oldest due seconds": _whole(state.oldest_due_age),
+        "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
         "can be written": can_write,
@@ -90,7 +90,3 @@ def _many(count: int) -> str:
 
 def _count(condition: Any) -> int:
     return db.session.scalar(select(func.count()).select_from(Webhook).where(condition)) or 0
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds)

@@ -7,6 +7,7 @@ import click
 
 from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
 from guestbook.cli.help_sections import Group
+from guestbook.cli.option_types import together
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import webhooks as outbound_webhooks
@@ -18,22 +19,20 @@ from guestbook.storage.models.webhook import EVENTS
 
 ALSO_SIGNS = "signs"  # an old secret, for a while
 
-event_option = click.option(
-    "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
-)
-header_option = click.option(
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'",
-    callback=secrets.headers,
-    help="Send this header too (repeatable). A VALUE of - is read from standard input.",
-)
-format_option = click.option(
-    "--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."
-)
-template_option = click.option(
-    "--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."
+fields_of_webhook = together(
+    click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."),
+    click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
+    click.option(
+        "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
+    ),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        callback=secrets.headers,
+        help="Send this header too (repeatable). A VALUE of - is read from standard input.",
+    ),
 )
 
 
@@ -45,10 +44,7 @@ def webhooks() -> None:
 @webhooks.command()
 @click.argument("url", callback=secrets.option)
 @click.option("--name", help="The name you give it, by default the URL's host.")
-@format_option
-@template_option
-@event_option
-@header_option
+@fields_of_webhook
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
 @output.as_json
 @app_command.run
@@ -131,10 +127,7 @@ def show_(id_: str, as_json: bool) -> None:
     "--url", callback=secrets.option, help="Send to this URL from now on, also the deliveries that wait."
 )
 @click.option("--name", help="The name you give it.")
-@format_option
-@template_option
-@event_option
-@header_option
+@fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
 @app_command.run
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
@@ -195,10 +188,7 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
         webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
         session.flush()
         facts = output.document(webhook)
-    if as_json:
-        output.print_json(facts)
-        return
-    secret_rotation.print_new_secret(facts, overlap_hours, ALSO_SIGNS)
+    secret_rotation.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
 @webhooks.command()
@@ -238,7 +228,6 @@ def delete(id_: str) -> None:
 
 
 def _warn(url: str) -> None:
-    """Print warnings about a URL on stderr."""
     for warning in outbound_webhooks.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)
 

@@ -49,12 +49,7 @@ def is_ours(message: Any) -> bool:
         body = message.decode()
     except Exception:  # no matter what is wrong: a relay would not have written it
         return False
-    return _is_two_strings(body)
-
-
-def _is_two_strings(body: object) -> bool:
-    """Whether the body has two positional arguments and nothing else, by Celery's second message protocol."""
-    match body:
+    match body:  # two positional arguments and nothing else, by Celery's second message protocol
         case [[str(), str()], dict() as named, dict() as options]:
             return not named and not any(options.values())
     return False

@@ -27,7 +27,6 @@ SHOWN_HEADERS = (
     "X-Guestbook-Attempt",
 )
 GREETING = "Hello from the demo!"
-QUESTION = "Does this get through?"
 WORD, OTHER_WORD = b"Hello", b"Jello"  # of the greeting, and with one letter changed
 
 
@@ -65,7 +64,7 @@ def retry(scene: Scene) -> None:
         "Receivers fail sometimes. We let the bin fail the next request, and Alan signs the book."
     )
     sample_book.fail_next(scene.engine, scene.sample)
-    comment_id = http_visitor.sign(scene.place.address, "Alan", QUESTION)
+    comment_id = http_visitor.sign(scene.place.address, "Alan", "Does this get through?")
     sent = sample_book.delivery_of(scene.engine, comment_id)
     first = _bin_request(scene, sent, 1, SENT_WITHIN)
     printing.listing([_attempt(first)])
@@ -75,7 +74,8 @@ def retry(scene: Scene) -> None:
     )
     second = _bin_request(scene, sent, 2, RETRIED_WITHIN)
     printing.listing([_attempt(second)])
-    _check_retry(first, second)
+    if (first.answered, second.answered) != (500, 200) or first.kept != second.kept:
+        raise Refused(f"The attempts were not as they should be: {_attempt(first)}, {_attempt(second)}.")
     waited = (second.received_at - first.received_at).total_seconds()
     printing.paragraph(
         f"The retry came {waited:.1f} seconds later, with the same webhook-id and the same body. The id lets "
@@ -91,7 +91,7 @@ def signature(scene: Scene, request: BinRequest) -> None:
         "It covers the id, the timestamp and the exact body, joined by dots:"
     )
     body = request.kept
-    printing.listing([_base_string(request, body)])
+    printing.listing([signing.signed_content(*_stamp(request), body).decode()])
     printing.paragraph("This is the HMAC-SHA256 of that in base64, with the webhook's secret as the key:")
     _compare(scene, request, body, genuine=True)
     printing.paragraph(
@@ -116,7 +116,6 @@ def _bin_request(scene: Scene, sent: Delivery, number: int, seconds: float) -> B
 
 
 def _after(sent: Delivery, request: BinRequest) -> str:
-    """Return how long after the comment the request arrived."""
     milliseconds = max(1, (request.received_at - sent.created_at) // timedelta(milliseconds=1))
     return f"{milliseconds} milliseconds" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} seconds"
 
@@ -132,15 +131,6 @@ def _attempt(request: BinRequest) -> str:
     number = sample_book.header(request, "X-Guestbook-Attempt")
     event_id = sample_book.header(request, "webhook-id")
     return f"attempt {number}  answered {request.answered}  webhook-id {event_id}"
-
-
-def _check_retry(first: BinRequest, second: BinRequest) -> None:
-    if (first.answered, second.answered) != (500, 200) or first.kept != second.kept:
-        raise Refused(f"The attempts were not as they should be: {_attempt(first)}, {_attempt(second)}.")
-
-
-def _base_string(request: BinRequest, body: bytes) -> str:
-    return signing.signed_content(*_stamp(request), body).decode()
 
 
 def _stamp(request: BinRequest) -> tuple[str, int]:

@@ -20,17 +20,6 @@ from guestbook.storage import engine_setup
 LONGEST_PASS = "86400"  # seconds
 START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
 SHORT_ID_LENGTH = 12
-WELCOME = (
-    "This makes a throwaway book in a temporary folder and serves it on this machine. It uses no network and "
-    "does not touch your own book. At the end everything is removed."
-)
-PASS_AND_BIN = (
-    "Next to the server runs the pass, which sends what is due. On a host, cron starts it. There is also a "
-    "bin, a URL that keeps every request, and a webhook that sends it every new comment."
-)
-UNTIL_CTRL_C = (
-    "That was the tour. Without --no-wait the book stays until Ctrl-C, so that you can look around."
-)
 
 
 @click.command()
@@ -66,7 +55,10 @@ def run(port: int | None, *, wait: bool) -> bool:
 
 def _go(place: Workspace, running: Processes, wait: bool) -> None:
     printing.title("A tour of the guestbook")
-    printing.paragraph(WELCOME)
+    printing.paragraph(
+        "This makes a throwaway book in a temporary folder and serves it on this machine. It uses no network "
+        "and does not touch your own book. At the end everything is removed."
+    )
     read = place.settings()
     with engine_setup.opened(read) as engine:
         scene = Scene(place, running, engine, sample_book.prepare(engine, read))
@@ -77,7 +69,10 @@ def _go(place: Workspace, running: Processes, wait: bool) -> None:
         if wait:
             _look_around(scene)
         else:
-            printing.paragraph(UNTIL_CTRL_C)
+            printing.paragraph(
+                "That was the tour. Without --no-wait the book stays until Ctrl-C, so that you can look "
+                "around."
+            )
 
 
 def _start(scene: Scene) -> None:
@@ -91,7 +86,10 @@ def _start(scene: Scene) -> None:
     printing.paragraph(
         f"The book is ready, and {len(sample_book.SAMPLE_COMMENTS)} people have signed it: {address}/"
     )
-    printing.paragraph(PASS_AND_BIN)
+    printing.paragraph(
+        "Next to the server runs the pass, which sends what is due. On a host, cron starts it. There is also "
+        "a bin, a URL that keeps every request, and a webhook that sends it every new comment."
+    )
 
 
 def _look_around(scene: Scene) -> None:
