@@ -24,8 +24,6 @@ UNUSUAL = re.compile("[^\x21-\x7e]")
 ADDRESS_LIMIT = 32_000  # characters of a path, and of a query
 WAITERS = 2  # delayed answers at once in one process: a server has few threads, often four
 NO_BODY = (204, 205, 304)
-ADDRESS_TOO_LONG = "The address is too long for a bin. Nothing was kept."
-NO_METHOD = "A method has at most 20 letters. Nothing was kept."
 
 _waiters = threading.BoundedSemaphore(WAITERS)
 
@@ -65,9 +63,9 @@ def _captured(token: str, rest: str) -> CapturedRequest:
     path = _path(token, rest)
     query = _plain(environ.get("QUERY_STRING", ""))
     if not BIN_METHOD.fullmatch(method):
-        abort(400, NO_METHOD)
+        abort(400, "A method has at most 20 letters. Nothing was kept.")
     if max(len(path), len(query)) > ADDRESS_LIMIT:
-        abort(414, ADDRESS_TOO_LONG)
+        abort(414, "The address is too long for a bin. Nothing was kept.")
     # Flask keeps the body: the view runs again if the transaction had to yield.
     return CapturedRequest(method, path, query, list(request.headers), request.get_data(), now)
 

@@ -60,11 +60,8 @@ def prose(text: str) -> Markup:
     if not LINK_LIKE.search(escaped):
         return escaped
     words = WHITESPACE.split(escaped)
-    return Markup("".join(_linked(word) if LINK_LIKE.search(word) else word for word in words))
-
-
-def _linked(word: str) -> str:
-    return urlize(Markup(word), rel=LINK_REL)
+    linked = (urlize(Markup(word), rel=LINK_REL) if LINK_LIKE.search(word) else word for word in words)
+    return Markup("".join(linked))
 
 
 def permalink(comment_id: str) -> str:

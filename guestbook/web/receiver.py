@@ -14,7 +14,6 @@ from guestbook.web import current
 
 pages = Blueprint("receiver", __name__, url_prefix="/hooks")
 
-NOT_THE_TOKEN = "The hub.verify_token must be the last part of this address."
 FULL_RETRY_AFTER = 300  # seconds
 
 
@@ -35,7 +34,9 @@ def greet(token: str) -> ResponseReturnValue:
     _source(token)
     if "hub.mode" in request.args:
         challenge = handshakes.meta_challenge(request.args, token)
-        return _plain(challenge) if challenge is not None else abort(403, NOT_THE_TOKEN)
+        if challenge is None:
+            abort(403, "The hub.verify_token must be the last part of this address.")
+        return _plain(challenge)
     return _plain("This address takes webhooks, by POST.\n")
 
 

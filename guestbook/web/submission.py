@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from flask import request
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from guestbook.auth import rate_limit
 from guestbook.comments import book, spam
@@ -13,7 +12,6 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import Classification
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.settings import Settings
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
@@ -50,16 +48,11 @@ def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) 
 def _store(entry: Draft, classification: Classification, form_key: str | None) -> Comment:
     settings = current.settings()
     with writing() as session:
-        _count(session, settings)
+        network = rate_limit.who(settings.secret_key, "comment", request.remote_addr or "")
+        most = current.preferences().rate
+        if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_WINDOW):
+            raise TooManyComments(wait)
         return book.sign(session, entry, classification, form_key=form_key, settings=settings)
-
-
-def _count(session: Session, settings: Settings) -> None:
-    """Count one more comment of this network, in the same transaction as the comment."""
-    network = rate_limit.who(settings.secret_key, "comment", request.remote_addr or "")
-    most = current.preferences().rate
-    if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_WINDOW):
-        raise TooManyComments(wait)
 
 
 def _stored_before(form_key: str | None) -> Comment | None:

@@ -9,7 +9,6 @@ from flask_wtf.csrf import CSRFProtect
 from guestbook.auth import login
 from guestbook.lib.version import VERSION
 from guestbook.storage.database import db
-from guestbook.storage.models import Login
 from guestbook.web import error_pages
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
@@ -26,7 +25,8 @@ csrf = CSRFProtect()
 
 def require_login() -> ResponseReturnValue | None:
     """Let a logged-in owner pass; redirect readers to the login and refuse all other requests."""
-    g.login = _login()
+    value = login_token()
+    g.login = login.find(db.session(), value) if value is not None else None
     if not (request.endpoint or "").startswith(LOGIN_ENDPOINTS) and g.login is None:
         if request.method in ("GET", "HEAD"):
             return redirect(url_for("admin.login.log_in", next=request.full_path.rstrip("?")), 303)
@@ -67,8 +67,3 @@ def login_token() -> str | None:
 def clear_cookie() -> None:
     """Remove the cookie."""
     session.clear()
-
-
-def _login() -> Login | None:
-    value = login_token()
-    return login.find(db.session(), value) if value is not None else None

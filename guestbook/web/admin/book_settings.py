@@ -4,10 +4,8 @@ from collections.abc import Mapping
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError
 
 from guestbook.lib import text
-from guestbook.lib.errors import Refused
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.web import current
@@ -38,27 +36,16 @@ def save() -> ResponseReturnValue:
     """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.PREFERENCE_NAMES}
     typed["closed"] = "yes" if "closed" in request.form else "no"  # browsers do not send an unchecked box
-    try:
-        undo_id = _save(typed)
-    except Refused as error:
-        return _form(typed, error.fields), 422
-    return responses.done("The settings are saved.", "admin.book.index", undo=undo_id)
+    return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 
 
-def _save(typed: Mapping[str, str]) -> str | None:
-    """Save them; return the undo's id."""
-    try:
-        return _save_once(typed)
-    except IntegrityError:  # the first click of a double click has just created the rows
-        return _save_once(typed)
-
-
-def _save_once(typed: Mapping[str, str]) -> str | None:
+def _save(typed: Mapping[str, str]) -> ResponseReturnValue:
     with writing() as session:
         before = preferences.typed(preferences.read(session))
         preferences.save(session, typed)
         after = preferences.typed(preferences.read(session))
-        return undo.of_settings(session, before, after, url_for("admin.book.index"))
+        undo_id = undo.of_settings(session, before, after, url_for("admin.book.index"))
+    return responses.done("The settings are saved.", "admin.book.index", undo=undo_id)
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:

@@ -16,14 +16,14 @@ def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: obj
     return redirect(url_for(endpoint, **values), 303)  # type: ignore[arg-type]  # what url_for takes
 
 
-def add(add_once: Callable[[], ResponseReturnValue], form: Callable[[Refused], str]) -> ResponseReturnValue:
-    """Add a row from a form; `add_once` finds by the form's key a row that the form has added already."""
+def save(save_once: Callable[[], ResponseReturnValue], form: Callable[[Refused], str]) -> ResponseReturnValue:
+    """Save a form; `save_once` finds a row that the form has added already."""
     try:
-        return add_once()
+        return save_once()
     except Refused as error:
         return refused(error, form(error))
     except IntegrityError:
-        return add_once()  # the second click of a double click: now it finds the row
+        return save_once()  # the second click of a double click: now it finds the row
 
 
 def refused(error: Refused, page: str) -> ResponseReturnValue:

@@ -26,8 +26,8 @@ pages = Blueprint("undo", __name__, url_prefix="/undo")
 UNDO_PREFIX = "undo:"  # of the rows among the settings
 UNDO_LIMIT = 20  # changes that can be undone
 ALREADY_UNDONE = "This was undone already."
-CHANGED_SINCE = "It has changed since, so nothing was undone."
 NO_LONGER_POSSIBLE = "This can no longer be undone: only the latest changes can."
+CHANGED_SINCE = "It has changed since, so nothing was undone."
 
 STATUS_PHRASES = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
 
@@ -63,13 +63,7 @@ def undo() -> ResponseReturnValue:
     with writing() as session:
         row = session.get(Setting, UNDO_PREFIX + change_id, with_for_update=True)
         change: dict[str, Any] = json.loads(row.value) if row else {}
-        sentence = (
-            NO_LONGER_POSSIBLE
-            if row is None
-            else ALREADY_UNDONE
-            if change.get("undone")
-            else _undone(session, change)
-        )
+        sentence = _undone(session, change)
         if row is not None:
             row.value = json.dumps(change | {"undone": True})
     flash(sentence)
@@ -77,6 +71,10 @@ def undo() -> ResponseReturnValue:
 
 
 def _undone(session: Session, change: Mapping[str, Any]) -> str:
+    if not change:
+        return NO_LONGER_POSSIBLE
+    if "undone" in change:
+        return ALREADY_UNDONE
     if "moved" in change:
         return _move_back(session, change["moved"])
     if "settings" in change:

@@ -19,7 +19,6 @@ from guestbook.web.row_lookup import find
 calls = Blueprint("comments", __name__, url_prefix="/comments")
 
 FIELDS = ("name", "website", "message")
-BOOK_IS_CLOSED = "The book is closed for new comments."
 
 
 @calls.get("")
@@ -44,7 +43,7 @@ def index() -> ResponseReturnValue:
 def sign() -> ResponseReturnValue:
     """Add a comment. Spam looks like a held comment, so that a program learns nothing."""
     if current.preferences().closed:
-        raise Forbidden(BOOK_IS_CLOSED)
+        raise Forbidden("The book is closed for new comments.")
     entry = _draft(request_reader.body(_errors))
     if entry.errors:
         raise Refused.of(entry.errors)

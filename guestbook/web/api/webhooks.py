@@ -97,14 +97,10 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
     if "format" in fields:
         fields["format_name"] = fields.pop("format")
     if "headers" in fields:
-        fields["headers"] = [f"{name}: {value}" for name, value in _own(fields["headers"]).items()]
+        # Of names that differ only in case, the last counts.
+        last = {name.lower(): f"{name}: {value}" for name, value in fields["headers"].items()}
+        fields["headers"] = list(last.values())
     return fields
-
-
-def _own(headers: dict[str, str]) -> dict[str, str]:
-    """Return the headers; of names that differ only in case, the last counts."""
-    last = {name.lower(): name for name in headers}
-    return {name: headers[name] for name in last.values()}
 
 
 def _set_disabled(webhook: Webhook, fields: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ PUBLIC = {
 }
 PUBLIC |= {"receiver.receive", "receiver.greet"}
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
-OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.about.openapi"}
+OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
 READS = ("GET", "HEAD")
 COOKIE = "guestbook_desk"
 

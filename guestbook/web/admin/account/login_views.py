@@ -17,7 +17,6 @@ pages = Blueprint("login", __name__)
 # Never another site, and no dots that lead elsewhere on this one.
 ADMIN_ADDRESS = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]*)?", re.ASCII)
 NEXT_LIMIT = 2000  # characters
-PAGE_EXPIRED = "This page has expired. Please type the password again."
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies here, then try again."
 OTHER_ADDRESS = "Your browser did not send our cookie back: it goes to {} only. Open the admin pages there."
 
@@ -60,7 +59,7 @@ def explain(error: CSRFError) -> ResponseReturnValue:
     if request.endpoint != "admin.login.check":
         return error_pages.answer(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
-        return _form(PAGE_EXPIRED), 400
+        return _form("This page has expired. Please type the password again."), 400
     base_url = current.settings().base_url
     at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
     return _form(NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{error_pages.ADMIN_PATH}/")), 400

@@ -41,7 +41,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add one, and show it."""
     typed = BinForm.read()
-    return responses.add(lambda: _add(typed), lambda error: _form(typed, error))
+    return responses.save(lambda: _add(typed), lambda error: _form(typed, error))
 
 
 @pages.get("/<bin_id>")

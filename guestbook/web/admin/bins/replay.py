@@ -15,7 +15,6 @@ from guestbook.transport import Transport, TransportError
 LEFT_OUT = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade")
 )
-BODY_CUT = "Only the first 256 kB of the body were kept, so it cannot be sent again."
 NOTES = {
     "body_cut": "Only the beginning of the answer is shown.",
     "body_timeout": "The answer did not end in time.",
@@ -38,7 +37,7 @@ class Replayed:
 def check(row: BinRequest, url: str, settings: Settings) -> str:
     """Return the normalized URL; raises Refused."""
     if len(row.kept) < row.size:
-        raise Refused(BODY_CUT, field="url")
+        raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
     try:
         return transport.check_destination(
             clean_line(url),

@@ -43,11 +43,8 @@ def snippets(event_id: str, timestamp: int, body: bytes, signatures: str) -> lis
 def literal(text: str, escape: str) -> str:
     """Return a literal in single quotes, in one line and with every invisible character escaped."""
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{''.join(one if _is_visible(one) else escape.format(ord(one)) for one in quoted)}'"
-
-
-def _is_visible(letter: str) -> bool:
-    return letter.isprintable() or letter in JOINERS
+    visible = (one if one.isprintable() or one in JOINERS else escape.format(ord(one)) for one in quoted)
+    return f"'{''.join(visible)}'"
 
 
 def _snippet(name: str, values: Mapping[str, str]) -> Snippet:

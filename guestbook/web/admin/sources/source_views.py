@@ -46,7 +46,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a source, and show what its sender needs."""
     typed = SourceForm.read()
-    return responses.add(lambda: _add(typed), lambda error: _form(typed, error.fields))
+    return responses.save(lambda: _add(typed), lambda error: _form(typed, error.fields))
 
 
 @pages.post("/preview")

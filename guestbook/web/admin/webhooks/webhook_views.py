@@ -43,7 +43,7 @@ def new() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a webhook, and show its secret."""
     typed = WebhookForm.read()
-    return responses.add(lambda: _add(typed), lambda error: _form(typed, error))
+    return responses.save(lambda: _add(typed), lambda error: _form(typed, error))
 
 
 @pages.post("/preview")
