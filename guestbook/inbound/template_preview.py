@@ -1,7 +1,8 @@
 """Try a template with received events or samples. Nothing is stored."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -49,15 +50,10 @@ def _latest(session: Session, source_id: str) -> Iterator[tuple[str, ReceivedEve
         yield what, ReceivedEvent(row.id, row.headers, row.body, row.received_at)
 
 
-def _best(previews: Iterable[TemplatePreview]) -> TemplatePreview:
+def _best(previews: Iterator[TemplatePreview]) -> TemplatePreview:
     """Return the first that gives a comment or fails; else the first."""
-    first: TemplatePreview | None = None
-    for preview in previews:
-        if preview.draft or preview.is_error:
-            return preview
-        first = first or preview
-    assert first, "there is always a sample"
-    return first
+    first = next(previews)  # there is always a sample
+    return next((one for one in chain([first], previews) if one.draft or one.is_error), first)
 
 
 def _preview(what: str, decision: InboundDecision) -> TemplatePreview:

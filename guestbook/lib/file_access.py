@@ -17,7 +17,7 @@ def why_not(path: Path, *, write: bool = True) -> str | None:
         return None
     owner, me = _name(path.stat().st_uid), _name(os.geteuid())
     what = "write" if write else "read"
-    helps = f"chmod u+rw {quoted(path)}" if owner == me else f"sudo chown {me} {quoted(path)}"
+    helps = f"{'chmod u+rw' if owner == me else f'sudo chown {me}'} {shlex.quote(str(path))}"
     return f"{path} belongs to {owner}, and {me} may not {what} it. This helps: {helps}"
 
 
@@ -25,12 +25,7 @@ def open_to_all(folder: Path) -> str | None:
     """Say how to close a folder in which every user may write; None when it is closed to them."""
     if not folder.stat().st_mode & stat.S_IWOTH:
         return None
-    return f"every user of this machine may write there. This helps: chmod o-w {quoted(folder)}"
-
-
-def quoted(path: Path) -> str:
-    """Return the path as a shell takes it."""
-    return shlex.quote(str(path))
+    return f"every user of this machine may write there. This helps: chmod o-w {shlex.quote(str(folder))}"
 
 
 def _name(number: int) -> str:

@@ -1,6 +1,7 @@
 """The filters that take a list or an object; each counts what it goes through."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from guestbook.lib.template_sandbox import methods, operations
@@ -53,23 +54,11 @@ def _map(
     return found if default is None else [_default(run, one, default) for one in found]
 
 
-def _max(run: Running, value: Any, case_sensitive: bool = False, attribute: Any = None) -> Any:
+def _extreme(
+    place: int, name: str, run: Running, value: Any, case_sensitive: bool = False, attribute: Any = None
+) -> Any:
     ordered = _sort(run, value, False, case_sensitive, attribute)
-    return ordered[-1] if ordered else Missing("the greatest item")
-
-
-def _min(run: Running, value: Any, case_sensitive: bool = False, attribute: Any = None) -> Any:
-    ordered = _sort(run, value, False, case_sensitive, attribute)
-    return ordered[0] if ordered else Missing("the least item")
-
-
-def _reject(run: Running, value: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    return [one for one in members(run.budget, value) if not run.holds(test, one, *arguments)]
-
-
-def _rejectattr(run: Running, value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    pairs = zip(members(run.budget, value), _picked(run, value, attribute), strict=True)
-    return [one for one, part in pairs if not run.holds(test, part, *arguments)]
+    return ordered[place] if ordered else Missing(name)
 
 
 def _reverse(run: Running, value: Any) -> Any:
@@ -78,13 +67,15 @@ def _reverse(run: Running, value: Any) -> Any:
     return members(run.budget, value)[::-1]
 
 
-def _select(run: Running, value: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    return [one for one in members(run.budget, value) if run.holds(test, one, *arguments)]
+def _select(wanted: bool, run: Running, value: Any, test: Any = None, *arguments: Any) -> list[Any]:
+    return [one for one in members(run.budget, value) if run.holds(test, one, *arguments) is wanted]
 
 
-def _selectattr(run: Running, value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
+def _selectattr(
+    wanted: bool, run: Running, value: Any, attribute: Any, test: Any = None, *arguments: Any
+) -> list[Any]:
     pairs = zip(members(run.budget, value), _picked(run, value, attribute), strict=True)
-    return [one for one, part in pairs if run.holds(test, part, *arguments)]
+    return [one for one, part in pairs if run.holds(test, part, *arguments) is wanted]
 
 
 def _sort(
@@ -92,7 +83,8 @@ def _sort(
 ) -> list[Any]:
     """Sort texts, or numbers: nothing in which more would have to be compared."""
     keys = [_sort_key(run, one, case_sensitive) for one in _picked(run, value, attribute)]
-    run.budget.spend(COMPARISONS * (len(keys) + sum(map(len, _texts(keys))) // 200))
+    letters = sum(len(key) for key in keys if isinstance(key, str))
+    run.budget.spend(COMPARISONS * (len(keys) + letters // 200))
     if len({isinstance(key, str) for key in keys}) > 1:
         raise TemplateFault("The template sorts texts and numbers together.")
     order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(reverse))
@@ -127,10 +119,6 @@ def _sort_key(run: Running, value: Any, case_sensitive: bool) -> Any:
     return operations.number(value)
 
 
-def _texts(values: list[Any]) -> Iterator[str]:
-    return (value for value in values if isinstance(value, str))
-
-
 def _picked(run: Running, value: Any, attribute: Any) -> list[Any]:
     """Return what is gone through, or that part of each."""
     found = members(run.budget, value)
@@ -147,13 +135,13 @@ LIST_FILTERS: dict[str, Callable[..., Any]] = {
     "last": lambda _run, value: _at_end(value, -1, "the last item"),
     "list": lambda run, value: list(members(run.budget, value)),
     "map": _map,
-    "max": _max,
-    "min": _min,
-    "reject": _reject,
-    "rejectattr": _rejectattr,
+    "max": partial(_extreme, -1, "the greatest item"),
+    "min": partial(_extreme, 0, "the least item"),
+    "reject": partial(_select, False),
+    "rejectattr": partial(_selectattr, False),
     "reverse": _reverse,
-    "select": _select,
-    "selectattr": _selectattr,
+    "select": partial(_select, True),
+    "selectattr": partial(_selectattr, True),
     "sort": _sort,
     "sum": _sum,
     "unique": _unique,

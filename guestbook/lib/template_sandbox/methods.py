@@ -1,6 +1,7 @@
 """The methods that a template may call, such as `text.strip()`. None pads, repeats or changes a value."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from guestbook.lib.template_sandbox import operations
@@ -31,53 +32,34 @@ def call(run: Running, name: str, value: Any, *arguments: Any, **named: Any) -> 
     return METHODS[name](run, value, *arguments, **named)
 
 
-def _changed(name: str) -> Callable[..., Any]:
-    """Return a method of texts that takes nothing and gives a text that is hardly longer."""
-
-    def method(run: Running, value: str) -> str:
-        run.budget.room(len(value))
-        return run.budget.made(getattr(value, name)())
-
-    return method
+def _changed(name: str, run: Running, value: str) -> str:
+    """Call a method that takes nothing and gives a text that is hardly longer."""
+    run.budget.room(len(value))
+    return run.budget.made(getattr(value, name)())
 
 
-def _stripped(name: str) -> Callable[..., Any]:
-    """Return a method that takes characters from the ends of a text."""
-
-    def method(run: Running, value: str, chars: str | None = None) -> str:
-        if chars is not None and len(chars) > MOST_CHARS:
-            raise TemplateFault(f"{name}() takes at most {MOST_CHARS} characters.")
-        run.budget.read(len(value) * (len(chars or "") + 1))
-        return run.budget.made(getattr(value, name)(chars))
-
-    return method
+def _stripped(name: str, run: Running, value: str, chars: str | None = None) -> str:
+    if chars is not None and len(chars) > MOST_CHARS:
+        raise TemplateFault(f"{name}() takes at most {MOST_CHARS} characters.")
+    run.budget.read(len(value) * (len(chars or "") + 1))
+    return run.budget.made(getattr(value, name)(chars))
 
 
-def _found(name: str) -> Callable[..., Any]:
-    """Return a method that looks for a text in a text."""
-
-    def method(run: Running, value: str, part: str, *span: int) -> int:
-        run.budget.search(value, part)
-        found: int = getattr(value, name)(part, *span)
-        return found
-
-    return method
+def _found(name: str, run: Running, value: str, part: str, *span: int) -> int:
+    run.budget.search(value, part)
+    found: int = getattr(value, name)(part, *span)
+    return found
 
 
-def _begins(name: str) -> Callable[..., Any]:
-    """Return a method that looks whether a text, or one of a list of texts, stands at an end of a text."""
-
-    def method(run: Running, value: str, part: str | list[str]) -> bool:
-        parts = part if isinstance(part, list) else [part]
-        run.budget.spend(len(parts))
-        return any(getattr(value, name)(one) for one in parts)
-
-    return method
+def _begins(name: str, run: Running, value: str, part: str | list[str]) -> bool:
+    """Whether a text, or one of a list of texts, stands at an end of a text."""
+    parts = part if isinstance(part, list) else [part]
+    run.budget.spend(len(parts))
+    return any(getattr(value, name)(one) for one in parts)
 
 
-def _without(name: str) -> Callable[..., Any]:
-    """Return a method that takes a text from an end of a text."""
-    return lambda run, value, part: run.budget.made(getattr(value, name)(part))
+def _without(name: str, run: Running, value: str, part: str) -> str:
+    return run.budget.made(getattr(value, name)(part))
 
 
 def _split(run: Running, value: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
@@ -113,11 +95,11 @@ def items(run: Running, value: dict[str, Any]) -> list[Any]:
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    **{name: _changed(name) for name in ("capitalize", "lower", "title", "upper")},
-    **{name: _stripped(name) for name in ("lstrip", "rstrip", "strip")},
-    **{name: _found(name) for name in ("count", "find")},
-    **{name: _begins(name) for name in ("endswith", "startswith")},
-    **{name: _without(name) for name in ("removeprefix", "removesuffix")},
+    **{name: partial(_changed, name) for name in ("capitalize", "lower", "title", "upper")},
+    **{name: partial(_stripped, name) for name in ("lstrip", "rstrip", "strip")},
+    **{name: partial(_found, name) for name in ("count", "find")},
+    **{name: partial(_begins, name) for name in ("endswith", "startswith")},
+    **{name: partial(_without, name) for name in ("removeprefix", "removesuffix")},
     "split": _split,
     "splitlines": _splitlines,
     "get": _get,
