@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from guestbook.background import cron as background_cron
 from guestbook.background import retention
 from guestbook.cli import app_command, terminal_log
-from guestbook.cli.pass_options import pass_options
+from guestbook.cli.option_types import pass_options
 from guestbook.inbound.counts import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted

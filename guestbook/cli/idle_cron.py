@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from guestbook import settings
 from guestbook.background import idle_pass
 from guestbook.cli import terminal_log
-from guestbook.cli.pass_options import pass_options
+from guestbook.cli.option_types import pass_options
 
 GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # as --app names it
 

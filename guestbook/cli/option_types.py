@@ -1,4 +1,7 @@
-"""Types of options that Click lacks, and options that several commands have."""
+"""Types of options that Click lacks, and options that several commands have.
+
+An idle pass reads those of cron too, so this imports little.
+"""
 
 import math
 from collections.abc import Callable
@@ -7,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from guestbook.cli import terminal_log
 from guestbook.lib import clock
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,3 +50,17 @@ def max_seconds(does: str) -> Callable[[F], F]:
     """Return --max-seconds of a pass; `does` is the verb for its work."""
     limit, words = FiniteRange(0.1, 86400), f"{does} nothing new after this many seconds."
     return click.option("--max-seconds", type=limit, default=50, show_default=True, help=words)
+
+
+pass_options = together(
+    max_seconds("Start"),
+    click.option("--stay", is_flag=True, help="Stay for --max-seconds and send new deliveries at once."),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 256),
+        default=32,
+        show_default=True,
+        help="How many requests at once; at most a quarter of them to one webhook.",
+    ),
+    terminal_log.verbose_option("Print what happens to each delivery."),
+)

@@ -1,11 +1,12 @@
 """The commands for sources, which send webhooks to us."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import app_command, notify_option, output, row_counts, row_lookup, secret_rotation, secrets
+from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
 from guestbook.cli.help_sections import Group
 from guestbook.cli.option_types import together
 from guestbook.inbound import source_fields
@@ -21,6 +22,8 @@ from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
 IS_ACCEPTED = "is accepted"  # an old secret, for a while
 
+OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
+F = TypeVar("F", bound=Callable[..., Any])
 verify_help = "How its webhooks are verified."
 secret_option = click.option(
     "--secret",
@@ -50,6 +53,33 @@ fields_of_source = together(
 )
 
 
+def _notify_option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
+    """Return --notify-webhooks with its old name --relay, which still works."""
+    return together(
+        click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text),
+        click.option(
+            old_name,
+            is_flag=True,
+            default=None,
+            hidden=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_old_name,
+        ),
+    )
+
+
+def _old_name(context: click.Context, _param: click.Parameter, value: bool | None) -> None:
+    if value is not None:
+        context.meta[OLD_NAME] = value
+        click.echo("--relay is deprecated: the option is called --notify-webhooks now.", err=True)
+
+
+def _new_name(context: click.Context, _param: click.Parameter, value: bool | None) -> bool | None:
+    old: bool | None = context.meta.get(OLD_NAME)
+    return old if value is None else value
+
+
 @click.group(cls=Group)
 def sources() -> None:
     """Manage sources: services that send webhooks to the book."""
@@ -59,7 +89,7 @@ def sources() -> None:
 @click.argument("name")
 @click.option("--verify", type=click.Choice(VERIFY), required=True, help=verify_help)
 @fields_of_source
-@notify_option.option(
+@_notify_option(
     "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
 )
 @output.as_json
@@ -123,7 +153,7 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option("--name", help="The name you give it.")
 @click.option("--verify", type=click.Choice(VERIFY), help=verify_help)
 @fields_of_source
-@notify_option.option(
+@_notify_option(
     "--notify-webhooks/--no-notify-webhooks",
     "--relay/--no-relay",
     "Whether our webhooks get to know about comments from this source.",

@@ -11,7 +11,6 @@ from guestbook import settings
 from guestbook.cli import app_command
 from guestbook.cli.demo import http_visitor, printing, processes, sample_book, steps, workspace
 from guestbook.cli.demo.processes import Processes, Stopped
-from guestbook.cli.demo.sample_book import SampleBook
 from guestbook.cli.demo.steps import Scene
 from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
@@ -94,7 +93,15 @@ def _start(scene: Scene) -> None:
 
 def _look_around(scene: Scene) -> None:
     printing.title("Now look around")
-    printing.uncut(_addresses(scene.place.address, scene.sample))
+    address = scene.place.address
+    printing.uncut(
+        [
+            f"The book  {address}/",
+            f"Admin     {address}/admin/",
+            f"Password  {scene.sample.password}",
+            f"The bin   {address}/admin/bins/{scene.sample.bin_id}",
+        ]
+    )
     printing.paragraph(
         "Sign the book in your browser, and see what the bin gets. Or type this in another terminal, in this "
         "folder:"
@@ -104,15 +111,6 @@ def _look_around(scene: Scene) -> None:
     printing.paragraph(f"Ctrl-C ends the demo and removes {scene.place.folder}.")
     with suppress(Stopped):
         scene.running.wait_for_ever()
-
-
-def _addresses(address: str, sample: SampleBook) -> list[str]:
-    return [
-        f"The book  {address}/",
-        f"Admin     {address}/admin/",
-        f"Password  {sample.password}",
-        f"The bin   {address}/admin/bins/{sample.bin_id}",
-    ]
 
 
 def _command(place: Workspace, words: str) -> list[str]:
