@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import text, validate
 from guestbook.lib.errors import Refused
-from guestbook.storage.models import SETTINGS, Setting
+from guestbook.storage.models import Setting
 
 TITLE_LIMIT = 80  # characters
 WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
@@ -31,8 +31,8 @@ class Preferences:
 
 
 PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
-STORED = select(SETTINGS.c.name, SETTINGS.c.value).where(
-    SETTINGS.c.name.in_([literal_column(f"'{name}'") for name in PREFERENCE_NAMES])
+STORED = select(Setting.name, Setting.value).where(
+    Setting.name.in_([literal_column(f"'{name}'") for name in PREFERENCE_NAMES])
 )
 
 

@@ -2,8 +2,9 @@
 
 import http.client
 import re
-from collections.abc import Iterator, Mapping
 from typing import Any
+
+from requests.structures import CaseInsensitiveDict
 
 from guestbook.transport import socket_budget
 from guestbook.transport.failure import TransportError
@@ -15,35 +16,16 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*
 SWITCHING_PROTOCOLS = 101
 
 
-class Headers(Mapping[str, str]):
+class Headers(CaseInsensitiveDict[str]):
     """Headers as received; a name is looked up in any case, repeated ones are joined by commas."""
 
-    __slots__ = ("_fields",)
-
-    def __init__(self) -> None:
-        self._fields: dict[str, tuple[str, str]] = {}
-
     def add(self, name: str, value: str) -> None:
-        """Add a line; one without a name is left out."""
-        if not name:
-            return
-        key = name.lower()
-        if key in self._fields:
-            name, earlier = self._fields[key]
-            value = f"{earlier}, {value}"
-        self._fields[key] = (name, value)
-
-    def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()][1]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._fields.values())
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
+        """Add a line; one without a name is left out. A repeated name keeps its first spelling."""
+        if name in self:
+            first = next(known for known in self if known.lower() == name.lower())
+            self[first] = f"{self[first]}, {value}"
+        elif name:
+            self[name] = value
 
 
 class Response(http.client.HTTPResponse):

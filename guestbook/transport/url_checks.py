@@ -17,9 +17,8 @@ HEADER_VALUE_LIMIT = 1024  # characters
 
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
 HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
-IPV6_NETLOC = re.compile(
-    r"\[([0-9A-Fa-f:.]+)(?:%(?:25)?([0-9A-Za-z._-]{1,32}))?\](?::.*)?"
-)  # zones: RFC 6874
+# Zones: RFC 6874.
+IPV6_NETLOC = re.compile(r"\[([0-9A-Fa-f:.]+)(?:%(?:25)?([0-9A-Za-z._-]{1,32}))?\](?::.*)?")
 UNESCAPED = "!$%&'()*+,/:;=?@~[]"  # in a path or query, besides letters, digits and -._
 
 HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2

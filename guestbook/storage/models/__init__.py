@@ -1,15 +1,6 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.storage.models.admin_access import (
-    LIMITS,
-    LOGINS,
-    SETTINGS,
-    TOKENS,
-    Limit,
-    Login,
-    Setting,
-    Token,
-)
+from guestbook.storage.models.admin_access import TOKENS, Limit, Login, Setting, Token
 from guestbook.storage.models.bin import BIN_REQUESTS, Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Origin, Reply
 from guestbook.storage.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
@@ -24,10 +15,7 @@ __all__ = [
     "FIRST_DUE",
     "FIRST_INBOUND_DUE",
     "INBOUND",
-    "LIMITS",
-    "LOGINS",
     "PASSES",
-    "SETTINGS",
     "SOURCES",
     "TOKENS",
     "Attempt",

@@ -66,7 +66,4 @@ class Setting(Base):
     value: Mapped[str] = mapped_column(Text)
 
 
-LOGINS = Login.__table__
-LIMITS = Limit.__table__
 TOKENS = Token.__table__
-SETTINGS = Setting.__table__

@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.text import counted
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.storage.models import SETTINGS, Comment, Setting, Source, Webhook
+from guestbook.storage.models import Comment, Setting, Source, Webhook
 from guestbook.web import current
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
@@ -123,8 +123,8 @@ def _keep(session: Session, change: Mapping[str, Any]) -> str:
     change_id = ids.new()
     session.add(Setting(name=UNDO_PREFIX + change_id, value=json.dumps(change)))
     session.flush()
-    kept = select(SETTINGS.c.name).where(SETTINGS.c.name.like(f"{UNDO_PREFIX}%"))
-    old = list(session.scalars(kept.order_by(SETTINGS.c.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
+    kept = select(Setting.name).where(Setting.name.like(f"{UNDO_PREFIX}%"))
+    old = list(session.scalars(kept.order_by(Setting.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
     if old:
-        session.connection().execute(delete(SETTINGS).where(SETTINGS.c.name.in_(old)))
+        session.connection().execute(delete(Setting).where(Setting.name.in_(old)))
     return change_id
