@@ -19,13 +19,15 @@ SWITCHING_PROTOCOLS = 101
 class Headers(CaseInsensitiveDict[str]):
     """Headers as received; a name is looked up in any case, repeated ones are joined by commas."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._spellings: dict[str, str] = {}  # by the name in small letters, the first one
+
     def add(self, name: str, value: str) -> None:
-        """Add a line; one without a name is left out. A repeated name keeps its first spelling."""
-        if name in self:
-            first = next(known for known in self if known.lower() == name.lower())
-            self[first] = f"{self[first]}, {value}"
-        elif name:
-            self[name] = value
+        """Add a line; one without a name is left out."""
+        if name:
+            first = self._spellings.setdefault(name.lower(), name)
+            self[first] = f"{self[first]}, {value}" if first in self else value
 
 
 class Response(http.client.HTTPResponse):
