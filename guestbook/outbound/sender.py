@@ -61,11 +61,8 @@ class Sender:
         if receiver.error:
             outcome.error = receiver.error[:ATTEMPT_ERROR_LIMIT]
             return
-        headers = {
-            **plain,
-            **request_headers.signatures(task, int(plain["webhook-timestamp"])),
-            **receiver.headers,
-        }
+        signatures = request_headers.signatures(task, int(plain["webhook-timestamp"]))
+        headers = {**plain, **signatures, **receiver.headers}
         _note_answer(self._transport.post(receiver.url, headers, task.body), outcome, receiver.policy)
 
 

@@ -37,19 +37,11 @@ FAILURE_SENTENCES = {
 # The receiver could not be reached or did not answer in time: five in a row pause its webhook.
 UNREACHABLE = frozenset(
     (
-        "name_not_found",
-        "name_lookup_failed",
-        "name_timeout",
-        "connect_failed",
-        "connect_timeout",
-        "tls_failed",
-        "tls_timeout",
-        "send_timeout",
-        "timeout",
-        "proxy_gave_up",
+        *("name_not_found", "name_lookup_failed", "name_timeout"),
+        *("connect_failed", "connect_timeout", "proxy_gave_up"),
+        *("tls_failed", "tls_timeout", "send_timeout", "timeout"),
     )
 )
-
 
 # This machine or its proxy is at fault: no receiver is to blame, and none can be reached.
 SENDER_FAILURES = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))

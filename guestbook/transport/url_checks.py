@@ -26,24 +26,12 @@ HEADER_VALUE_PATTERN = re.compile(r"[\x20-\x7e]*")
 
 # We or the connection set these. With them a stranger could forge a signed request or add a second one.
 DENIED = frozenset(
-    [
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "date",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "via",
-    ]
+    (
+        *("accept-encoding", "date", "host", "user-agent", "via"),
+        *("content-encoding", "content-length", "content-type"),  # about the body
+        *("connection", "expect", "http2-settings", "keep-alive", "upgrade"),  # about the connection
+        *("te", "trailer", "transfer-encoding"),  # about the end of the body
+    )
 )
 DENIED_PREFIXES = ("webhook-", "x-guestbook-", "x-hub-signature", "proxy-")
 
