@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from guestbook.background import running_pass
 from guestbook.background.running_pass import RunningPass
-from guestbook.inbound.counts import Counts
+from guestbook.inbound.decision import Counts
 from guestbook.inbound.processor import Processor
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally

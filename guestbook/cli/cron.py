@@ -14,7 +14,7 @@ from guestbook.background import cron as background_cron
 from guestbook.background import retention
 from guestbook.cli import app_command, terminal_log
 from guestbook.cli.option_types import pass_options
-from guestbook.inbound.counts import Counts
+from guestbook.inbound.decision import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally

@@ -73,7 +73,10 @@ def write_comment(
         return Effect("The book has this comment already.", known)
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=source.name, url=home, told_at=told_at)
-    found = spam.classify(action.draft, trap="", age=None, moderation=_moderation(session, action))
+    moderation = preferences.read(session).moderation
+    if action.is_proven and moderation == "suspicious":
+        moderation = "off"  # a proven one from a source is not suspicious
+    found = spam.classify(action.draft, trap="", age=None, moderation=moderation)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
     became = "It became a comment." if row.status == "published" else f"It became a comment, {row.status}."
     return Effect(became, row.id)
@@ -85,12 +88,6 @@ def _comment_at(session: Session, home: str, settings: Settings) -> str | None:
     if home.startswith(ours):
         return session.scalar(select(Comment.id).where(Comment.id == home.removeprefix(ours)))
     return session.scalar(select(Origin.comment_id).where(Origin.url == home))
-
-
-def _moderation(session: Session, action: WriteComment) -> str:
-    """Return which comments wait for the owner. A proven one from a source is not suspicious."""
-    wanted = preferences.read(session).moderation
-    return "off" if action.is_proven and wanted == "suspicious" else wanted
 
 
 def _remove_comment(session: Session, source: Source, action: RemoveComment, settings: Settings) -> Effect:

@@ -73,31 +73,22 @@ def _answer(bin_: Bin) -> BinAnswer:
 
 def _row(bin_id: str, captured: CapturedRequest, answered: int) -> BinRequest:
     packed, encoding = byte_text.pack(captured.body[:BODY_KEPT])
+    sizes = accumulate(len(json.dumps(header)) + 2 for header in captured.headers)
+    headers = [one for one, size in zip(captured.headers, sizes, strict=True) if size <= HEADERS_KEPT]
+    named = (value for name, value in captured.headers if name.lower() == "webhook-id")
     return BinRequest(
         bin_id=bin_id,
         method=captured.method,
         path=captured.path,
         query=captured.query,
-        headers=json.dumps(_first(captured.headers)),
+        headers=json.dumps(headers),
         body=packed,
         encoding=encoding,
         size=len(captured.body),
         answered=answered,
         received_at=captured.received_at,
-        event_id=_event_id(captured.headers),
+        event_id=next(filter(ids.ID.fullmatch, named), None),  # if it may be one of ours
     )
-
-
-def _first(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return as many headers as may be kept."""
-    sizes = accumulate(len(json.dumps(header)) + 2 for header in headers)
-    return [header for header, size in zip(headers, sizes, strict=True) if size <= HEADERS_KEPT]
-
-
-def _event_id(headers: Sequence[tuple[str, str]]) -> str | None:
-    """Return the event's id if it may be one of ours."""
-    named = (value for name, value in headers if name.lower() == "webhook-id" and ids.ID.fullmatch(value))
-    return next(named, None)
 
 
 def _drop_oldest(session: Session, bin_id: str) -> None:

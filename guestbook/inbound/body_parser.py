@@ -85,13 +85,13 @@ def _json(text: str) -> object:
         raise BodyError(f"The body holds more than {MOST_VALUES:,} values.")
     try:
         value = json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=_no_constant)
+        if _depth(value) > DEPTH_LIMIT:
+            raise RecursionError
     except json.JSONDecodeError as error:
         where = f"line {error.lineno:,}, column {error.colno:,}"
         raise BodyError(f"The body is not valid JSON: {where}: {error.msg}.") from None
     except RecursionError:
-        raise _too_deep() from None
-    if _depth(value) > DEPTH_LIMIT:
-        raise _too_deep()
+        raise BodyError(f"The body is nested more than {DEPTH_LIMIT} deep.") from None
     return _without_halves(value) if MAY_HOLD_HALVES.search(text) else value
 
 
@@ -122,10 +122,6 @@ def _number(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise BodyError(f"The body holds {name}, which is not a number in JSON.")
-
-
-def _too_deep() -> BodyError:
-    return BodyError(f"The body is nested more than {DEPTH_LIMIT} deep.")
 
 
 def _depth(value: object) -> int:

@@ -127,7 +127,8 @@ def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) 
     chosen: dict[str, str] = {}
     room = KEPT_HEADERS_LIMIT
     for name, value in ((name.lower(), value) for name, value in headers.items()):
-        if name != secret and not _is_kept(name):
+        is_kept = name in KEPT_HEADERS or name.startswith(KEPT_PREFIXES)
+        if name != secret and (not is_kept or name.startswith(DROPPED_PREFIXES)):
             continue
         if name == secret or name in TOKEN_HEADERS:
             value = verifier.proof(value, proof_key)
@@ -137,10 +138,6 @@ def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) 
             break
         chosen[name] = value
     return chosen
-
-
-def _is_kept(name: str) -> bool:
-    return name in KEPT_HEADERS or (name.startswith(KEPT_PREFIXES) and not name.startswith(DROPPED_PREFIXES))
 
 
 def _is_full(connection: Connection, source_id: str, most: int) -> bool:

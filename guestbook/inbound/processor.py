@@ -20,8 +20,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import actions, claims, evaluate
 from guestbook.inbound.claims import Claimed
-from guestbook.inbound.counts import Counts
-from guestbook.inbound.decision import InboundDecision
+from guestbook.inbound.decision import Counts, InboundDecision
 from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
@@ -150,7 +149,7 @@ class Processor:
         ours = leases.owned(connection, INBOUND, {event.id: event.token for event, _, _ in decided})
         for event, source, decision in decided:
             if event.id in ours:  # or its lease has run out, and another pass has it
-                counts.count(event, source, *self._finish(connection, event, source, decision))
+                counts.count(event.id, source, *self._finish(connection, event, source, decision))
         return counts
 
     def _finish(

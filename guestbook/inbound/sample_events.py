@@ -24,16 +24,13 @@ def _github(event: str, **payload: Any) -> Sample:
     return _json({**payload, "repository": _REPO, "sender": _ADA}, x_github_event=event)
 
 
+def _numbered(part: str, number: int, title: str, **more: Any) -> dict[str, Any]:
+    url = f"https://github.com/ada/lighthouse/{part}/{number}"
+    return {"number": number, "title": title, "html_url": url, **more}
+
+
 _GITHUB = (
-    _github(
-        "issues",
-        action="opened",
-        issue={
-            "number": 7,
-            "title": "The lamp flickers",
-            "html_url": "https://github.com/ada/lighthouse/issues/7",
-        },
-    ),
+    _github("issues", action="opened", issue=_numbered("issues", 7, "The lamp flickers")),
     _github(
         "push",
         ref="refs/heads/main",
@@ -43,12 +40,7 @@ _GITHUB = (
     _github(
         "pull_request",
         action="closed",
-        pull_request={
-            "number": 8,
-            "title": "A brighter lamp",
-            "merged": True,
-            "html_url": "https://github.com/ada/lighthouse/pull/8",
-        },
+        pull_request=_numbered("pull", 8, "A brighter lamp", merged=True),
     ),
     _github(
         "release",

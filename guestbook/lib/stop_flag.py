@@ -4,11 +4,7 @@ import time
 
 
 class StopFlag:
-    """The wish that a pass ends, which a signal's handler may set at any moment.
-
-    Not threading.Event: its lock may be held by the very code that the handler interrupted, and then
-    `set` would wait for itself for ever.
-    """
+    """Set without a lock: that of threading.Event may be held by the code that the handler interrupted."""
 
     def __init__(self) -> None:
         self._wished = False

@@ -54,16 +54,16 @@ def _length(_run: Running, value: Any) -> int:
 
 
 def _changed(name: str) -> Callable[[Running, Any], str]:
-    return lambda run, value: run.budget.made(getattr(_text(run, value), name)())
+    return lambda run, value: run.budget.made(getattr(run.budget.text(value), name)())
 
 
 def _title(run: Running, value: Any) -> str:
-    words = WORD_START.split(run.budget.made(_text(run, value)))
+    words = WORD_START.split(run.budget.made(run.budget.text(value)))
     return run.budget.made("".join(word[0].upper() + word[1:].lower() for word in words if word))
 
 
 def _replace(run: Running, value: Any, old: Any, new: Any, count: int = -1) -> str:
-    text, old, new = _text(run, value), _text(run, old), _text(run, new)
+    text, old, new = run.budget.text(value), run.budget.text(old), run.budget.text(new)
     run.budget.search(text, old)
     times = text.count(old) if count < 0 else min(count, text.count(old))
     run.budget.room(len(text) + times * max(0, len(new) - len(old)))
@@ -85,7 +85,7 @@ def _round(_run: Running, value: Any, precision: int = 0, method: str = "common"
 
 
 def _striptags(run: Running, value: Any) -> str:
-    before, *tags = run.budget.made(_text(run, value)).split("<")
+    before, *tags = run.budget.made(run.budget.text(value)).split("<")
     run.budget.spend(len(tags))
     rest = "".join(tag.partition(">")[2] if ">" in tag else f"<{tag}" for tag in tags)
     return " ".join((before + rest).split())
@@ -104,7 +104,7 @@ def _tojson(run: Running, value: Any) -> str:
 def _truncate(
     run: Running, value: Any, length: int = 255, killwords: bool = False, end: str = "...", leeway: int = 5
 ) -> str:
-    text = _text(run, value)
+    text = run.budget.text(value)
     if len(text) <= length + leeway:
         return text
     kept = operations.cut(run.budget, text, slice(max(0, length - len(end))))
@@ -119,11 +119,7 @@ def _urlencode(run: Running, value: Any) -> str:
 
 
 def _quoted(run: Running, value: Any) -> str:
-    return run.budget.made(quote(run.budget.made(_text(run, value)), safe="/"))
-
-
-def _text(run: Running, value: Any) -> str:
-    return run.budget.text(value)
+    return run.budget.made(quote(run.budget.made(run.budget.text(value)), safe="/"))
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -132,19 +128,19 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "abs": lambda _run, value: abs(operations.number(value)),
     "count": _length,
     **dict.fromkeys(
-        ("e", "escape"), lambda run, value: run.budget.made(_text(run, value).translate(IN_HTML))
+        ("e", "escape"), lambda run, value: run.budget.made(run.budget.text(value).translate(IN_HTML))
     ),
     "float": _float,
     "int": _int,
     "length": _length,
     "replace": _replace,
     "round": _round,
-    "string": _text,
+    "string": lambda run, value: run.budget.text(value),
     "striptags": _striptags,
     "title": _title,
     "tojson": _tojson,
-    "trim": lambda run, value, chars=None: methods.call(run, "strip", _text(run, value), chars),
+    "trim": lambda run, value, chars=None: methods.call(run, "strip", run.budget.text(value), chars),
     "truncate": _truncate,
     "urlencode": _urlencode,
-    "wordcount": lambda run, value: sum(1 for _ in WORD.finditer(run.budget.made(_text(run, value)))),
+    "wordcount": lambda run, value: sum(1 for _ in WORD.finditer(run.budget.made(run.budget.text(value)))),
 }

@@ -18,7 +18,8 @@ def lookup(value: Any, key: Any) -> Any:
         raise TemplateFault("The template asks for what templates cannot reach.")
     if isinstance(value, list | str) and isinstance(key, int) and -len(value) <= key < len(value):
         return value[key]
-    return Missing(_name(key))
+    name = str(key) if isinstance(key, str | bool | float) else "an item"
+    return Missing(name)
 
 
 def path(value: Any, where: Any) -> Any:
@@ -152,10 +153,6 @@ def _repeat(budget: StepBudget, left: Any, right: Any) -> Any:
 
 def _are_numbers(left: Any, right: Any) -> bool:
     return isinstance(left, int | float) and isinstance(right, int | float)
-
-
-def _name(key: Any) -> str:
-    return key if isinstance(key, str) else str(key) if isinstance(key, bool | float) else "an item"
 
 
 COMPARE: dict[str, Callable[[StepBudget, Any, Any], bool]] = {
