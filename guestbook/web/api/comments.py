@@ -14,7 +14,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current, error_json, submission
 from guestbook.web.api import authentication, request_reader, serializers
-from guestbook.web.row_lookup import find
+from guestbook.web.row_lookup import find, find_locked_comment
 
 calls = Blueprint("comments", __name__, url_prefix="/comments")
 
@@ -73,7 +73,7 @@ def change(comment_id: str) -> ResponseReturnValue:
     """Edit a comment, then move it, then reply: so webhooks receive its final state."""
     changes = request_reader.body(_errors)
     with writing() as session:
-        comment = _locked(comment_id)
+        comment = find_locked_comment(comment_id)
         if any(name in changes for name in FIELDS):
             typed = {name: getattr(comment, name) for name in FIELDS} | changes
             book.edit(session, comment, _draft(typed))
@@ -88,15 +88,9 @@ def change(comment_id: str) -> ResponseReturnValue:
 def delete(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
-        book.delete(session, _locked(comment_id), current.settings())
+        book.delete(session, find_locked_comment(comment_id), current.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
-
-
-def _locked(comment_id: str) -> Comment:
-    """Return the comment under a lock; 404 when there is none."""
-    rows = book.lock(db.session(), [find(Comment, comment_id).id])
-    return rows[0] if rows else abort(404)
 
 
 def _draft(fields: dict[str, Any]) -> comment_form.Draft:

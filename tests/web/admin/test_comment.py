@@ -143,7 +143,7 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
     owner.does(url, {"reply": "Thank you"})
     assert fields(owner.page(COMMENTS + comment_id))["reply"].strip() == "Thank you"
     assert "Thank you" in text(by_class(owner.page(COMMENTS), "reply")[0])
-    assert "no answer" in notice(owner.does(url, {"reply": " "}))
+    assert "no reply now" in notice(owner.does(url, {"reply": " "}))
     assert events(app) == ["comment.replied"]
     assert not by_class(owner.page("/"), "reply")
 

@@ -20,7 +20,8 @@ def command(method: str, url: str, headers: Sequence[tuple[str, str]], body: byt
     file, where it must be saved first.
     """
     words = ["curl", *_method(method, body), *_address(url)]
-    words += [f"--header {_header(name, value)}" for name, value in _sent(headers)]
+    sent = [pair for pair in headers if pair[0].lower() not in FRAME and HTTP_TOKEN.fullmatch(pair[0])]
+    words += [f"--header {_header(name, value)}" for name, value in sent]
     words += [f"--header {name}:" for name in _left_out(headers, body)]
     before = ""
     if is_long(body):
@@ -51,12 +52,6 @@ def _address(url: str) -> list[str]:
     globs = ["--globoff"] if re.search(r"[\[\]{}]", url) else []
     dots = ["--path-as-is"] if re.search(r"/\.", url) else []
     return [*globs, *dots, shlex.quote(url)]
-
-
-def _sent(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [
-        (name, value) for name, value in headers if name.lower() not in FRAME and HTTP_TOKEN.fullmatch(name)
-    ]
 
 
 def _left_out(headers: Iterable[tuple[str, str]], body: bytes) -> list[str]:

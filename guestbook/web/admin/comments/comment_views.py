@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
@@ -41,7 +40,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     draft = comment_form.read(request.form)
     try:
         with writing() as session:
-            book.edit(session, _lock(session, comment_id), draft)
+            book.edit(session, row_lookup.find_locked_comment(comment_id), draft)
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), draft=draft, reasons=error.fields), 422
     return responses.done("The comment is changed.", ".show", comment_id=comment_id)
@@ -53,7 +52,7 @@ def reply(comment_id: str) -> ResponseReturnValue:
     text = request.form.get("reply", "")
     try:
         with writing() as session:
-            comment = _lock(session, comment_id)
+            comment = row_lookup.find_locked_comment(comment_id)
             book.reply(session, comment, text, current.settings())
             sentence = "Your reply is in the book." if comment.reply else "The comment has no reply now."
     except Refused as error:
@@ -67,7 +66,7 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     is_from_list, chosen = "status" in request.form, CommentFilter.read(request.form)
     back = chosen.address if is_from_list else url_for(".show", comment_id=comment_id)
     with writing() as session:
-        comment = _lock(session, comment_id)
+        comment = row_lookup.find_locked_comment(comment_id)
         undo_id = comment_actions.run_many(session, [comment], action, back)
         sentence = f"The comment by {comment.name} {comment_actions.STATUS_SENTENCES[comment.status]}."
     if is_from_list:
@@ -87,7 +86,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     chosen = CommentFilter.read(request.form)
     with writing() as session:
-        comment = _lock(session, comment_id)
+        comment = row_lookup.find_locked_comment(comment_id)
         sentence = f"The comment by {comment.name} is deleted."
         comment_actions.run(session, comment, "delete")
     engine_setup.clear_wal(db.engine)
@@ -139,8 +138,3 @@ def _page(
 def _confirm(comments: Sequence[Comment], chosen: CommentFilter, target: str) -> str:
     """Show what would be deleted, with a button that sends the form to `target`."""
     return render_template("admin/comments_delete.html", comments=comments, filter=chosen, target=target)
-
-
-def _lock(session: Session, comment_id: str) -> Comment:
-    found = book.lock(session, [comment_id] if ids.ID.fullmatch(comment_id) else [])
-    return found[0] if found else abort(404)

@@ -94,9 +94,10 @@ def explain(delivery_id: str) -> ResponseReturnValue:
     delivery = row_lookup.find(Delivery, delivery_id)
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
     number = request.args.get("attempt")
-    attempt = (
-        _attempt(delivery, number) if number is not None else webhooks.last_attempt(db.session(), delivery)
-    )
+    if number is None:
+        attempt = webhooks.last_attempt(db.session(), delivery)
+    else:
+        attempt = db.session.get(Attempt, (delivery.id, _number(number))) or abort(404)
     return render_template(
         "admin/signature_explanation.html",
         delivery=delivery,
@@ -134,10 +135,6 @@ def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], in
         query = query.where(Attempt.number < _number(before))
     rows = list(db.session.scalars(query.limit(ATTEMPTS_SHOWN + 1)))
     return rows[:ATTEMPTS_SHOWN], rows[ATTEMPTS_SHOWN - 1].number if len(rows) > ATTEMPTS_SHOWN else None
-
-
-def _attempt(delivery: Delivery, number: str) -> Attempt:
-    return db.session.get(Attempt, (delivery.id, _number(number))) or abort(404)
 
 
 def _number(typed: str) -> int:
