@@ -1,6 +1,7 @@
 """Hand one table's due rows to the broker: claim, publish, then extend the lease while messages wait."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 from typing import Any
@@ -19,6 +20,7 @@ MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
 IDS_PER_QUERY = 500
 
 
+@dataclass(slots=True)
 class TableRelay:
     """The way from one table to one of the broker's queues.
 
@@ -26,24 +28,15 @@ class TableRelay:
     their id and their failures in a row. `owner` is the column of the table that has this id.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        table: Table,
-        owner: str,
-        ready: Callable[[datetime], Any],
-        task: str,
-        lease: timedelta,
-    ) -> None:
-        self._engine = engine
-        self._table = table
-        self._owner = table.c[owner]
-        self._ready = ready
-        self._task = task
-        self._lease = lease
-        self._name = ids.new()
-        self._ticks = 0
-        self._windows: dict[str, Window] = {}
+    engine: Engine
+    table: Table
+    owner: str
+    ready: Callable[[datetime], Any]
+    task: str
+    lease: timedelta
+    _name: str = field(default_factory=ids.new)
+    _ticks: int = 0
+    _windows: dict[str, Window] = field(default_factory=dict)
 
     def work(self, publisher: Publisher) -> int:
         """Publish as many rows as the windows allow; return how many.
@@ -52,12 +45,12 @@ class TableRelay:
         """
         if not self._may_claim():
             return 0
-        owners = database.write_with_retry(self._engine, self._claim)
+        owners = database.write_with_retry(self.engine, self._claim)
         if not owners:
             return 0
-        missing, fault = publisher.publish(self._task, list(owners))
+        missing, fault = publisher.publish(self.task, list(owners))
         sent = [row for row in owners if row not in missing]
-        database.write_with_retry(self._engine, lambda connection: self._record(connection, sent, missing))
+        database.write_with_retry(self.engine, lambda connection: self._record(connection, sent, missing))
         for row in sent:
             self._windows[owners[row]].in_flight.add(row.id)
         if fault:
@@ -66,17 +59,17 @@ class TableRelay:
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
-        with self._engine.connect() as connection:
-            owners = connection.execute(self._ready(clock.now())).all()
+        with self.engine.connect() as connection:
+            owners = connection.execute(self.ready(clock.now())).all()
         if owners:
             self._forget_finished()
         return self._spare > 0 and any(self._window(owner_id).room(failures) for owner_id, failures in owners)
 
     def _forget_finished(self) -> None:
         in_flight = sorted(chain.from_iterable(window.in_flight for window in self._windows.values()))
-        columns, now = self._table.c, clock.now()
+        columns, now = self.table.c, clock.now()
         still: set[str] = set()
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for start in range(0, len(in_flight), IDS_PER_QUERY):
                 some = columns.id.in_(in_flight[start : start + IDS_PER_QUERY])
                 leased = columns.claimed_by.is_not(None), columns.due_at > now
@@ -92,20 +85,20 @@ class TableRelay:
         now = clock.now()
         self._ticks += 1
         token = f"{TOKEN_PREFIX}{self._name}.{self._ticks}"
-        owners = connection.execute(self._ready(now)).all()
+        owners = connection.execute(self.ready(now)).all()
         first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
         spare = self._spare
         claimed: list[list[tuple[Handover, str]]] = []
         for owner_id, failures in (*owners[first:], *owners[:first]):
             limit = min(self._window(owner_id).room(failures), spare)
             if limit:
-                among = self._owner == owner_id
-                due = leases.claim(connection, self._table, among, now=now, limit=limit, ids_only=True)
+                among = self.table.c[self.owner] == owner_id
+                due = leases.claim(connection, self.table, among, now=now, limit=limit, ids_only=True)
                 claimed.append([(Handover(row.id, token), owner_id) for row in due])
                 spare -= len(due)
         rows = dict(_round_robin(claimed))
-        row_ids, until = [row.id for row in rows], now + self._lease
-        leases.lease(connection, self._table, row_ids, now=now, until=until, token=token, counted=False)
+        row_ids, until = [row.id for row in rows], now + self.lease
+        leases.lease(connection, self.table, row_ids, now=now, until=until, token=token, counted=False)
         return rows
 
     @property
@@ -120,10 +113,10 @@ class TableRelay:
         now = clock.now()
         if sent:
             until, sent_ids = now + retry_policy.RELAY_LEASE, [row.id for row in sent]
-            leases.extend(connection, self._table, sent_ids, until=until, token=sent[0].token)
+            leases.extend(connection, self.table, sent_ids, until=until, token=sent[0].token)
         if missing:
             back = [{"row_id": row.id, "token": row.token, "due_at": now} for row in sorted(missing)]
-            leases.release(connection, self._table, back)
+            leases.release(connection, self.table, back)
 
 
 def _round_robin(groups: Sequence[Sequence[tuple[Handover, str]]]) -> Iterator[tuple[Handover, str]]:
