@@ -68,10 +68,11 @@ def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
     Today is the sum of its hours, of which `by_hour` are the last 24.
     """
     *midnights, today = [_midnight(now) - number * DAY for number in reversed(range(DAYS))]
-    kept = {row.day: row for row in session.scalars(select(Day).where(Day.day >= _name(midnights[0])))}
+    rows = session.scalars(select(Day).where(Day.day >= _name(midnights[0])))
+    kept = {row.day: (row.processed, row.failed) for row in rows}
     open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
     counted = {bar.since: bar for bar in _count(session, [(midnight, midnight + DAY) for midnight in open_])}
-    over = [counted.get(midnight) or _kept(kept[_name(midnight)], midnight) for midnight in midnights]
+    over = [counted.get(midnight) or Bar(midnight, *kept[_name(midnight)]) for midnight in midnights]
     return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
 
 
@@ -147,10 +148,6 @@ def _counts(spans: int) -> CompoundSelect[int, str, int]:
 
 def _sum(since: datetime, bars: Sequence[Bar]) -> Bar:
     return Bar(since, **{status: sum(getattr(bar, status) for bar in bars) for status in QUEUE_STATUSES})
-
-
-def _kept(row: Day, midnight: datetime) -> Bar:
-    return Bar(midnight, row.processed, row.failed)
 
 
 def _midnight(now: datetime) -> datetime:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 
 from guestbook.lib import resource_limits
@@ -68,7 +69,8 @@ class Lookups:
 
     def _call_thread(self) -> bool:
         """Start a thread if there may be one more; return whether any is there."""
-        if self._threads < self._most and resource_limits.start(self._run, f"lookup-{self._threads + 1}"):
+        work = partial(self._work, is_thread=True)
+        if self._threads < self._most and resource_limits.start(work, f"lookup-{self._threads + 1}"):
             self._threads += 1
             self._moved = time.monotonic()  # on a busy host it may start late
         return self._threads > 0
@@ -78,9 +80,6 @@ class Lookups:
         with self._lock:
             now = time.monotonic()
             return now - self._moved > STUCK_AFTER if lookup.began is None else now - lookup.began > seconds
-
-    def _run(self) -> None:
-        self._work(is_thread=True)
 
     def _work(self, *, is_thread: bool = False) -> None:
         """Make the look-ups that wait; a thread ends when there are none."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from guestbook.lib import clock, template_sandbox
 from guestbook.outbound.formats import sample_data
@@ -49,17 +49,13 @@ def check(source: str, events: Sequence[str]) -> None:
 def _check(body: str) -> None:
     try:
         size = len(body.encode())
-        _read(body)
+        json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"The template does not give JSON: {_where(error)}. {HINT}") from None
     if size > TEMPLATE_LIMIT:
         raise FormatError(
             f"The template gives {size:,} bytes. Please let it give at most {TEMPLATE_LIMIT:,}."
         )
-
-
-def _read(body: str) -> Any:
-    return json.loads(body, parse_constant=_refuse)
 
 
 def _refuse(word: str) -> NoReturn:
