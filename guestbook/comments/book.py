@@ -109,8 +109,11 @@ def move(session: Session, comment: Comment, status: str, settings: Settings) ->
     comment.status = status
     session.flush()
     is_news = was == "spam" or comment.last_announced_at is None
-    if comment.is_known and not was_known and is_news:
-        _announce(session, comment, settings)
+    if comment.is_known and not was_known and is_news and comment.goes_to_webhooks:
+        at, connection = comment.last_announced_at, session.connection()
+        already = outbox.webhooks_notified(connection, "comment.created", comment.id, at, settings)
+        _tell(session, "comment.created", comment, settings, leave_out=already)
+        comment.announced_at = clock.now()
     if status == "published" != was:
         _tell(session, "comment.published", comment, settings)
     if was_known and not comment.is_known:
@@ -179,17 +182,6 @@ def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
             f"The comment is very long, and webhooks get both. Please remove about {excess:,} letters here."
         )
         raise Refused(sentence, field="reply")
-
-
-def _announce(session: Session, comment: Comment, settings: Settings) -> None:
-    """Publish `comment.created` for the webhooks that have not had it."""
-    if comment.goes_to_webhooks:
-        last_at = comment.last_announced_at
-        already = outbox.webhooks_notified(
-            session.connection(), "comment.created", comment.id, last_at, settings
-        )
-        _tell(session, "comment.created", comment, settings, leave_out=already)
-        comment.announced_at = clock.now()
 
 
 def _tell(

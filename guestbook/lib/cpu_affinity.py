@@ -13,9 +13,9 @@ def one_core() -> Iterator[None]:
         yield
         return
     cores = sorted(os.sched_getaffinity(0))
-    with _taken(cores) as core:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
         with suppress(OSError):  # some hosts forbid it
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, {_taken(name, cores)})
         try:
             yield
         finally:
@@ -23,16 +23,14 @@ def one_core() -> Iterator[None]:
                 os.sched_setaffinity(0, cores)
 
 
-@contextmanager
-def _taken(cores: list[int]) -> Iterator[int]:
+def _taken(name: socket.socket, cores: list[int]) -> int:
     """Take a core by binding a name, which the kernel gives to one process at a time and frees when it dies.
 
     If all are taken, or the system has no such names (unix(7), "abstract"), chance decides.
     """
     first = os.getpid() % len(cores)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
-        order = cores[first:] + cores[:first]
-        yield next((core for core in order if _is_free(name, core)), order[0])
+    order = cores[first:] + cores[:first]
+    return next((core for core in order if _is_free(name, core)), order[0])
 
 
 def _is_free(name: socket.socket, core: int) -> bool:

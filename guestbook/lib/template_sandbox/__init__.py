@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import nodes
-
 from guestbook.lib.template_sandbox import template_parser
 from guestbook.lib.template_sandbox.interpreter import Run
 from guestbook.lib.template_sandbox.step_budget import OUTPUT_LIMIT, TEMPLATE_STEPS, TemplateFault
@@ -19,7 +17,7 @@ from guestbook.lib.template_sandbox.template_parser import SOURCE_LIMIT
 
 __all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "TEMPLATE_STEPS", "Rendered", "TemplateFault", "check", "render"]
 
-REMEMBERED = 16  # templates that are kept as they were read
+_read = lru_cache(16)(template_parser.read)  # templates are kept as they were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,3 @@ def render(source: str, values: Mapping[str, Any]) -> Rendered:
         said = str(error).strip().rstrip(".")[:200]
         raise TemplateFault(f"The template failed: {said or type(error).__name__}.") from None
     return Rendered(text, run.names(), TEMPLATE_STEPS - run.budget.left)
-
-
-@lru_cache(REMEMBERED)
-def _read(source: str) -> nodes.Template:
-    return template_parser.read(source)

@@ -62,9 +62,8 @@ CALLS_INSTEAD = {
 }
 
 T = TypeVar("T")
-_environment = Environment(
-    trim_blocks=True, lstrip_blocks=True, cache_size=0
-)  # nothing is ever compiled in it
+# Nothing is ever compiled in it.
+_environment = Environment(trim_blocks=True, lstrip_blocks=True, cache_size=0)
 
 
 def read(source: str) -> nodes.Template:
