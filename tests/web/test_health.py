@@ -57,6 +57,7 @@ def test_without_the_database_it_is_not_well(environ: dict[str, str]) -> None:
 
 
 def test_on_a_full_disk_it_is_not_well_and_is_again_when_there_is_room(visitor: Visitor) -> None:
+    assert visitor.get("/healthz").status_code == 200
     with full_disk():
         response = visitor.get("/healthz")
     assert response.status_code == 503
