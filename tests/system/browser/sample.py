@@ -59,6 +59,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "held": comments[1:],
         "delivery_id": deliveries,
         "bin_id": bins,
+        "action": ["clear", "delete"],  # what a bin asks before
         "request_id": caught,
         "source_id": [sources[0], sources[-1]],
         "event_id": events,
