@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,10 @@ from tests.system.interop import npm
 
 compiled.share_url_rules()
 memory.keep_files_in_memory()
+
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:  # under nohup; programs of tests need them
+        signal.signal(number, signal.SIG_DFL)
 
 REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
 NEEDS = {

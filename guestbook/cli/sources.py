@@ -62,6 +62,7 @@ def _notify_option(name: str, old_name: str, help_text: str) -> Callable[[F], F]
             is_flag=True,
             default=None,
             hidden=True,
+            help="The old name of --notify-webhooks.",
             expose_value=False,
             is_eager=True,
             callback=_old_name,
