@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,9 +19,15 @@ import flask.cli
 import requests  # noqa: F401  so that no child has to import it
 
 import guestbook
+import guestbook.cli.idle_cron  # likewise
+import guestbook.web
 from guestbook.background import cron  # noqa: F401  likewise
+from guestbook.cli import all_commands  # noqa: F401  likewise
 from guestbook.outbound.dispatcher import Dispatcher
 from tests.support import kill_points
+
+with suppress(ModuleNotFoundError):  # without Celery there is no relay
+    import guestbook.background.celery.relay
 
 
 def serve() -> None:

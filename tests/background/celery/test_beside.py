@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select
 
 from guestbook.lib import clock, ids
 from guestbook.storage import database
-from guestbook.storage.models import INBOUND
+from guestbook.storage.models import INBOUND, Pass
 from tests.background.celery.works import DELIVERIES, Works
 from tests.support import factories
 from tests.support.processes import wait_for
@@ -30,6 +30,7 @@ def test_two_relays_a_worker_and_an_ordinary_pass_send_each_delivery_once(
         works.start_relay("--stay", DATA_DIR=elsewhere),
         works.forks.start(works.environ, "cron", "--stay"),
     ]
+    wait_for(lambda: passes(works) == len(staying), 60, works.show)  # before, SIGTERM would end one at once
     with works.worker(16):
         events = [event for _ in range(10) for event in works.book.publish(10)]
         works.wait_until_final(400)
@@ -77,6 +78,12 @@ def test_a_full_inbox_holds_up_no_delivery(works: Works, receiver: Receiver) -> 
         assert waiting(works) > 500
     relay.terminate()
     assert relay.wait() == 0, relay.printed
+
+
+def passes(works: Works) -> int:
+    """How many passes and relays have begun."""
+    with works.book.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(Pass)) or 0
 
 
 def waiting(works: Works) -> int:
