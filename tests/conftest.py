@@ -17,9 +17,17 @@ from sqlalchemy import Engine
 
 import guestbook
 from guestbook.storage.database import db
-from tests.support import amount, compiled, databases, memory, namespaces, rabbitmq, ready_databases  # noqa: F401
+from tests.support import (  # noqa: F401  amount sets up hypothesis when it is imported
+    amount,
+    compiled,
+    databases,
+    memory,
+    namespaces,
+    rabbitmq,
+    ready_databases,
+)
 from tests.support.book import Book
-from tests.support.distribution import (  # noqa: F401
+from tests.support.distribution import (  # noqa: F401  hooks of pytest
     pytest_collection_modifyitems,
     pytest_xdist_make_scheduler,
 )

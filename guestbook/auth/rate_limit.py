@@ -13,12 +13,10 @@ from sqlalchemy import delete
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from guestbook.lib import backoff
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
-FORGET_AFTER = timedelta(days=1)  # without any try
-FIRST_WAIT = 1.0  # seconds after the first try that was not free; it doubles with each further one
-LONGEST_WAIT = 900.0  # seconds
 IPV6_NETWORK = 64  # bits; a visitor usually has all addresses of such a network
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
@@ -53,10 +51,10 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
     row = _row(session, name, now)
-    if now - row.last_at >= FORGET_AFTER:
+    if now - row.last_at >= backoff.FORGET_AFTER:
         row.hits = 0
     row.last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left = (row.last_at + timedelta(seconds=_wait(row.hits, free)) - now).total_seconds()
+    left = (row.last_at + timedelta(seconds=backoff.wait(row.hits, free)) - now).total_seconds()
     if left <= 0:
         row.hits, row.last_at = row.hits + 1, now
     session.flush()
@@ -66,11 +64,6 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
 def forget(session: Session, name: str) -> None:
     """Start the count anew."""
     session.execute(delete(Limit).where(Limit.who == name))
-
-
-def _wait(tries: int, free: int) -> float:
-    """Return the seconds until the next try may come."""
-    return 0.0 if tries < free else min(FIRST_WAIT * 2.0 ** min(tries - free, 20), LONGEST_WAIT)
 
 
 def _row(session: Session, name: str, now: datetime) -> Limit:

@@ -2,12 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from guestbook.lib import clock, ids
+from guestbook.lib import backoff, clock, ids
 
 KEEP_PASSES = timedelta(days=30)
 KEEP_BIN_REQUESTS = timedelta(days=7)
 KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only proven ones stay longer
-KEEP_LIMITS = timedelta(days=1)  # counts of the rate limits, after the last hit
 
 RULES = (  # a table, and which of its rows go
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
@@ -45,7 +44,7 @@ def moments(keep_processed_days: int, keep_failed_days: int, now: datetime) -> d
         "keep_unproven": KEEP_UNPROVEN,
         "keep_passes": KEEP_PASSES,
         "keep_bin_requests": KEEP_BIN_REQUESTS,
-        "keep_limits": KEEP_LIMITS,
+        "keep_limits": backoff.FORGET_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
     return {**values, "keep_unproven_id": ids.first_of(now - KEEP_UNPROVEN)}

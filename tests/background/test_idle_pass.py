@@ -93,7 +93,8 @@ def bin_request() -> None:
     caught = {"bin_id": shared["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
     more = {"encoding": "text", "size": 0, "answered": 200, "received_at": times["received_at"]}
     with database.write(db.engine) as connection:
-        connection.execute(insert(BinRequest.__table__).values(id=ids.new(), **caught, **more))  # type: ignore[arg-type]
+        table = BinRequest.__table__
+        connection.execute(insert(table).values(id=ids.new(), **caught, **more))  # type: ignore[arg-type]  # mixed values
 
 
 def refused() -> None:

@@ -415,7 +415,7 @@ def test_an_acknowledgement_after_the_lease_changes_nothing(app: Flask, client: 
     slow = Processor(db.engine, app.config["GUESTBOOK"])
     evaluate = slow.evaluate
 
-    def overtaken(event, source):  # type: ignore[no-untyped-def]
+    def overtaken(event, source):  # type: ignore[no-untyped-def]  # as `evaluate`
         inbound_factories.expire()
         work(app)
         return evaluate(event, source)

@@ -83,7 +83,7 @@ class Traffic:
                 self._site + path,
                 timeout=TIMEOUT,
                 allow_redirects=False,
-                **more,  # type: ignore[arg-type]
+                **more,  # type: ignore[arg-type]  # by name
             )
         except requests.RequestException as error:
             self.log.refused.append(type(error).__name__)

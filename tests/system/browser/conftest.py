@@ -111,7 +111,7 @@ def open_book(open_context: Callable[..., BrowserContext]) -> Iterator[Open]:
 
 @pytest.fixture
 def open_admin(app: Flask, open_context: Callable[..., BrowserContext]) -> Open:
-    """Open the admin pages as its owner, who has typed the password, or is about to."""
+    """Open the admin pages as their owner, logged in or not."""
     with app.app_context(), writing() as session:
         login.set_password(session, PASSWORD)
 
