@@ -24,3 +24,12 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
     web.register(app)
     cli.register(app)
     return app
+
+
+def main() -> None:
+    """Run the program `guestbook`, as setup.cfg names it."""
+    from flask.cli import ScriptInfo
+
+    from guestbook.cli.program import program
+
+    program(obj=ScriptInfo(create_app=create_app), prog_name="guestbook")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from guestbook import transport
-from guestbook.cli.all_commands import SECTIONS
+from guestbook.cli.all_commands import PROGRAM_SECTIONS
 from guestbook.storage import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.web import error_texts
@@ -33,7 +33,7 @@ def commands() -> str:
     """Return all commands in the sections of --help."""
     return "\n\n".join(
         "\n\n".join([f"## {title}", *(part for one in some for part in _command(str(one.name), one))])
-        for title, some in SECTIONS.items()
+        for title, some in PROGRAM_SECTIONS.items()
     )
 
 

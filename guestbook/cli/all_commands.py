@@ -1,5 +1,7 @@
 """All commands. A pass with nothing to do imports none of them."""
 
+import click
+
 from guestbook.cli import (
     admin,
     bins,
@@ -10,6 +12,7 @@ from guestbook.cli import (
     init_db,
     migrate_to,
     relay,
+    run,
     serve,
     sources,
     status,
@@ -18,8 +21,9 @@ from guestbook.cli import (
 )
 from guestbook.cli.demo import tour
 
-SECTIONS = {  # of --help
-    "Every day": (status.status, serve.serve, cron.cron),
+EVERY_DAY = "Every day"
+SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
+    EVERY_DAY: (status.status, serve.serve, cron.cron),
     "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
     "Comments": (comments.comments,),
@@ -32,3 +36,5 @@ SECTIONS = {  # of --help
         tour.demo,
     ),
 }
+# Of the program `guestbook`. `flask --app guestbook run` is Flask's own development server.
+PROGRAM_SECTIONS = {**SECTIONS, EVERY_DAY: (run.run, *SECTIONS[EVERY_DAY])}

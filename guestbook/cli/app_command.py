@@ -2,11 +2,8 @@
 
 import functools
 import logging
-import shlex
-import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import click
@@ -18,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from guestbook.cli import terminal_log
 from guestbook.lib import unit_of_work
 from guestbook.lib.errors import Refused
-from guestbook.settings import Settings
+from guestbook.settings import Settings, installation
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
 
@@ -27,6 +24,8 @@ INIT_DB = {Fault.NO_TABLES: "Create them", Fault.OLD_TABLES: "Update them"}
 OUT_OF_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
 P = ParamSpec("P")
 R = TypeVar("R")
+
+typed = installation.typed
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +56,6 @@ def _exit(error: DBAPIError | PoolTimeout) -> NoReturn:
     advice = f". {INIT_DB[fault]} with: {typed('init-db')}" if fault in INIT_DB else ""
     log.error(sentence + advice, exc_info=error if terminal_log.is_verbose() else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
-
-
-def typed(words: str) -> str:
-    """Return a command as the reader must type it here: `flask` alone is often not on the path."""
-    flask = sys.argv[0] if Path(sys.argv[0]).name == "flask" else "flask"
-    short = "flask" if shutil.which("flask") == flask else shlex.quote(flask)
-    return f"{short} --app guestbook {words}"
 
 
 def settings() -> Settings:

@@ -27,6 +27,13 @@ def sentence(command: click.Command) -> str:
     return text if text.endswith((".", "…")) else f"{text}."
 
 
+def write(sections: Mapping[str, Sequence[click.Command]], formatter: click.HelpFormatter) -> None:
+    """Write the sections of `guestbook --help`."""
+    widest = _widest(sections)
+    for title, commands in sections.items():
+        _write_section(formatter, title, commands, widest)
+
+
 def show(sections: Mapping[str, Sequence[click.Command]]) -> None:
     """Let `flask --help` show these commands in sections, which have titles.
 
@@ -37,16 +44,27 @@ def show(sections: Mapping[str, Sequence[click.Command]]) -> None:
     if isinstance(top, FlaskGroup):
         for command in chain.from_iterable(sections.values()):
             command.hidden = True  # in that list alone
-        widest = max(len(str(command.name)) for command in chain.from_iterable(sections.values()))
+        widest = _widest(sections)
         # Click leaves the lines of a paragraph as they are where it begins with \b.
         top.epilog = "\n\n".join(
             f"\b\n{_section(title, commands, widest)}" for title, commands in sections.items()
         )
 
 
+def _widest(sections: Mapping[str, Sequence[click.Command]]) -> int:
+    """Return the length of the longest name."""
+    return max(len(str(command.name)) for command in chain.from_iterable(sections.values()))
+
+
 def _section(title: str, commands: Sequence[click.Command], widest: int) -> str:
     formatter = click.HelpFormatter(width=HELP_WIDTH)
+    _write_section(formatter, title, commands, widest)
+    return formatter.getvalue().strip()
+
+
+def _write_section(
+    formatter: click.HelpFormatter, title: str, commands: Sequence[click.Command], widest: int
+) -> None:
     with formatter.section(title):
         rows = [(str(command.name).ljust(widest), sentence(command)) for command in commands]
         formatter.write_dl(rows, col_max=widest)
-    return formatter.getvalue().strip()

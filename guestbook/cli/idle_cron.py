@@ -1,4 +1,4 @@
-"""`flask cron` before any application is loaded: Flask finds it as a plugin, by the entry point in setup.cfg.
+"""`cron` before any application is loaded. Flask finds it as a plugin, by the entry point in setup.cfg.
 
 It runs a pass that has nothing to do, and hands over to the command in cron.py if there is anything.
 """
@@ -26,7 +26,7 @@ class IdleCron(click.Command):
         """Run the pass and return a context with nothing left to do, or else the other command's context."""
         assert parent
         info = parent.ensure_object(ScriptInfo)
-        if info.create_app is not None or info.app_import_path not in GUESTBOOK:
+        if not _is_ours(info):
             return _command_of(info.load_app(), parent).make_context(info_name, args, parent, **extra)
         try:
             context = super().make_context(info_name, [*args], parent, **extra)
@@ -40,6 +40,13 @@ class IdleCron(click.Command):
 
         parent.with_resource(configured_app.make(Flask).app_context())
         return whole_pass.cron.make_context(info_name, args, parent, **extra)
+
+
+def _is_ours(info: ScriptInfo) -> bool:
+    """Whether the command line is that of a guestbook, and not of another application of Flask's."""
+    if info.create_app is not None:
+        return getattr(info.create_app, "__module__", None) == "guestbook"
+    return info.app_import_path in GUESTBOOK
 
 
 def _is_done(context: click.Context) -> bool:

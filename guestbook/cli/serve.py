@@ -1,6 +1,7 @@
 """The command that runs the web server."""
 
 import logging
+from typing import Any
 
 import click
 from flask import current_app
@@ -8,6 +9,7 @@ from flask import current_app
 from guestbook.cli import app_command
 from guestbook.lib.text import printable
 
+THREADS = 8
 BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
 
 
@@ -22,7 +24,7 @@ BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    default=8,
+    default=THREADS,
     show_default=True,
     help="How many requests it handles at once.",
 )
@@ -38,13 +40,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
 
     Slow clients and half-open connections cannot block it.
     """
-    from guestbook.lib import http_server  # here: waitress would make each start of cron slower
-
-    if app_command.settings().log_format == "text":
-        logging.basicConfig(force=True)  # a server's lines name their level and module
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
     try:
-        serving, where = http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
+        serving, where = listening(listen, threads, url_prefix)
     except OSError as error:
         raise click.ClickException(
             f"Cannot listen on {printable(listen)}: {error.strerror or error}."
@@ -53,3 +50,16 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
         raise click.ClickException(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
     serving.run()
+
+
+def listening(listen: str, threads: int = THREADS, url_prefix: str = "") -> tuple[Any, str]:
+    """Return the server of this application, which listens already, and its URL; its `run` serves.
+
+    Raises OSError when it cannot listen there, ValueError when that is no address.
+    """
+    from guestbook.lib import http_server  # here: waitress would make each start of cron slower
+
+    if app_command.settings().log_format == "text":
+        logging.basicConfig(force=True)  # a server's lines name their level and module
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
+    return http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)

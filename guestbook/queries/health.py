@@ -1,17 +1,15 @@
 """Whether cron runs, and whether deliveries are overdue: for /healthz, `status` and the admin pages."""
 
 import shlex
-import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 from sqlalchemy import Connection, false, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock
-from guestbook.settings import CHECKOUT, Settings
+from guestbook.settings import Settings, data_folder, installation
 from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
 CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
@@ -87,10 +85,9 @@ def came_steadily(connection: Connection, now: datetime) -> bool:
 
 def crontab_line(settings: Settings) -> str:
     """Return this installation's line for the crontab, in which % would end a command."""
-    flask = shlex.quote(str(Path(sys.prefix, "bin", "flask")))
     place = settings.data_dir
-    given = "" if place == CHECKOUT / "instance" else f"GUESTBOOK_DATA_DIR={shlex.quote(str(place))} "
-    return f"* * * * * {given}{flask} --app guestbook cron".replace("%", "\\%")
+    named = "" if data_folder.is_found_by_cron(place) else f"GUESTBOOK_DATA_DIR={shlex.quote(str(place))} "
+    return f"* * * * * {named}{installation.crontab_command()}".replace("%", "\\%")
 
 
 def last_end(session: Session, now: datetime) -> datetime | None:

@@ -1,11 +1,9 @@
 """Every GUESTBOOK_ setting; `all_settings` has their types, defaults and meanings."""
 
 from guestbook.settings.all_settings import RETRY_SCHEDULE, SETTING_NAMES, Settings, load, read_all
-from guestbook.settings.data_folder import CHECKOUT
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
 __all__ = [
-    "CHECKOUT",
     "RETRY_SCHEDULE",
     "SETTING_NAMES",
     "SETTING_PREFIX",

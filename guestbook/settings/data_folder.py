@@ -1,28 +1,58 @@
 """The folder that keeps the database, the secret key and the locks."""
 
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
 from guestbook.lib import file_access
+from guestbook.settings import installation
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 DATA_DIR = SETTING_PREFIX + "DATA_DIR"
+NO_HOME = (
+    f"{DATA_DIR} is not set, and this user has no home folder: name the folder that keeps the book's data."
+)
 
 
 def choose(values: Mapping[str, str]) -> Path:
-    """Return the folder that the settings name, or the instance folder of a checkout."""
+    """Return the folder that the settings name, or else the default of this installation."""
     named = values.get(DATA_DIR, "").strip()
     if named:
         try:
             return Path(named).expanduser().resolve()
         except (RuntimeError, OSError, ValueError) as error:
             raise SettingsError(f"{DATA_DIR} is {named!r}: {str(error).rstrip('.')}.") from None
-    if not (CHECKOUT / "setup.cfg").is_file():
-        # An installed package would keep the book inside its virtualenv, which people delete.
-        raise SettingsError(f"{DATA_DIR} is not set: name the folder that keeps the guestbook's data.")
-    return CHECKOUT / "instance"
+    return default(os.environ)
+
+
+def default(environ: Mapping[str, str]) -> Path:
+    """Return the instance folder of a checkout, or the user's data folder; raises SettingsError.
+
+    An installed package must not keep the book inside its virtualenv, which people delete. The user's data
+    folder is that of the XDG Base Directory Specification.
+    """
+    if installation.in_checkout():
+        return installation.CHECKOUT / "instance"
+    data_home = Path(environ.get("XDG_DATA_HOME", ""))
+    if not data_home.is_absolute():  # the specification ignores such a path
+        data_home = _home(environ) / ".local/share"
+    return (data_home / installation.PROGRAM).resolve()
+
+
+def is_found_by_cron(path: Path) -> bool:
+    """Whether a command finds this folder without any setting in the environment that cron gives it."""
+    try:
+        return path == default({})
+    except SettingsError:
+        return False
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        raise SettingsError(NO_HOME) from None
 
 
 def make(path: Path) -> Path:

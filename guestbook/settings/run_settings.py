@@ -1,4 +1,4 @@
-"""The settings of scripts/run, kept in the data folder, so that commands typed beside it use them too.
+"""The settings of `guestbook run`, kept in the data folder, so that commands typed beside it use them too.
 
 The file counts as long as the process that wrote it lives. Loopback must not stay allowed after that.
 """
@@ -14,18 +14,18 @@ from guestbook.settings.environment import SETTING_PREFIX
 RUN_FILE = "run.json"
 
 
-def note_run(values: Mapping[str, str], port: str, pid: str) -> Path:
-    """Let all commands use the settings of scripts/run while it lives. The owner's settings win."""
+def note_run(values: Mapping[str, str], port: str, pid: int) -> Path:
+    """Let all commands use the settings of this run while it lives. The owner's settings win."""
     chosen = {
         SETTING_PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
         SETTING_PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # a receiver on this machine can be tried
     }
     chosen = {name: values.get(name, value) for name, value in chosen.items()}
-    return note(Path(values[SETTING_PREFIX + "DATA_DIR"]), int(pid), chosen)
+    return note(Path(values[SETTING_PREFIX + "DATA_DIR"]), pid, chosen)
 
 
 def note(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
-    """Write down the settings of that process; return the file, which scripts/run removes at its end."""
+    """Write down the settings of that process; return the file, which the process removes at its end."""
     path = data_dir / RUN_FILE
     fresh = path.with_name(f".{RUN_FILE}.{pid}")
     noted = {"pid": pid, "began": _started_at(pid), "settings": dict(chosen)}
@@ -35,7 +35,7 @@ def note(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
 
 
 def chosen(data_dir: Path) -> dict[str, str]:
-    """Return the settings of the scripts/run that lives now; nothing when there is none."""
+    """Return the settings of the run that lives now; nothing when there is none."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         noted = json.loads((data_dir / RUN_FILE).read_text())
         pid = int(noted["pid"])

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from guestbook.comments import comment_form
 from guestbook.lib import clock, text
+from guestbook.settings import installation
 from guestbook.web import comment_html, current
 
 MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
@@ -35,7 +36,9 @@ def init_app(app: Flask) -> None:
         moment=clock.to_text,
         ago=clock.ago,
     )
-    app.jinja_env.globals.update(asset=asset, rel=comment_html.LINK_REL, limits=comment_form)
+    app.jinja_env.globals.update(
+        asset=asset, rel=comment_html.LINK_REL, limits=comment_form, typed=installation.typed
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(current.template_names)
 

@@ -215,15 +215,20 @@ def test_a_writer_that_does_not_end_is_left_to_the_pass_that_waits_longer(
         assert not is_idle()
 
 
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [("flask.cli import main", ["flask", "--app", "guestbook"]), ("guestbook import main", ["guestbook"])],
+    ids=["flask", "guestbook"],
+)
 def test_cron_imports_neither_the_database_library_nor_what_sends_when_nothing_is_due(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    main: str, words: list[str], environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # the process has the real clock
     with database.write(db.engine) as connection:
         connection.execute(update(Pass).values(started_at=clock.now()))
     code = (
-        "import sys; from flask.cli import main\n"
-        "sys.argv = ['flask', '--app', 'guestbook', 'cron', '--max-seconds', '9']\n"
+        f"import sys; from {main}\n"
+        f"sys.argv = {[*words, 'cron', '--max-seconds', '9']}\n"
         "try: main()\nfinally: print(*sys.modules)"
     )
     command = [sys.executable, "-W", "error", "-c", code]

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from guestbook.lib import clock, ids
 from guestbook.queries import health
 from guestbook.queries.health import Health
-from guestbook.settings import CHECKOUT, load
+from guestbook.settings import installation, load
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import PASSES
@@ -189,6 +189,6 @@ def test_the_line_for_crontab_names_this_very_installation(tmp_path: Path) -> No
 
 def test_the_line_for_crontab_names_no_folder_where_the_default_holds(tmp_path: Path) -> None:
     settings = dataclasses.replace(
-        load({"GUESTBOOK_DATA_DIR": str(tmp_path)}), data_dir=CHECKOUT / "instance"
+        load({"GUESTBOOK_DATA_DIR": str(tmp_path)}), data_dir=installation.CHECKOUT / "instance"
     )
     assert health.crontab_line(settings) == f"* * * * * {sys.prefix}/bin/flask --app guestbook cron"

@@ -16,6 +16,7 @@ from tests.support.documents import DOCS, blocks, read
 GUIDES = sorted((DOCS / "howto").glob("*.md"))
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ELSEWHERE = (
+    "run",
     "serve",
     "relay",
     "migrate-to",

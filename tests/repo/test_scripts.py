@@ -17,7 +17,7 @@ import pytest
 from guestbook.settings import run_settings
 from tests.support import processes
 from tests.support.processes import ROOT, Started
-from tests.support.receiver import Receiver
+from tests.support.receiver import Answer, Receiver
 
 LIMIT = 40  # lines of a shell script
 SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"] if path.is_file())
@@ -32,6 +32,10 @@ case "$*" in
 *"-m pip"*) echo "$@" >>"{root}/pip.log"; exit 7 ;;
 *) exec {python} "$@" ;;
 esac
+"""
+# Stands in for .venv/bin/guestbook, likewise.
+PROGRAM = """#!/bin/sh
+PYTHONPATH="{root}" exec {python} "{root}/.venv/lib/guestbook" "$@"
 """
 
 
@@ -53,6 +57,11 @@ def checkout(tmp_path: Path) -> Path:
     python = root / ".venv/bin/python"
     python.write_text(PYTHON.format(root=root, python=sys.executable))
     python.chmod(0o755)
+    program = root / ".venv/bin/guestbook"
+    program.write_text(PROGRAM.format(root=root, python=sys.executable))
+    program.chmod(0o755)
+    (root / ".venv/lib").mkdir()
+    (root / ".venv/lib/guestbook").write_text("import guestbook\nguestbook.main()\n")
     (root / ".venv/home").write_text(f"{root} Python of the suite\n")
     shell = f'cd "{root}" && cat setup.cfg pyproject.toml | cksum'
     stamp = subprocess.run(["sh", "-c", shell], check=True, capture_output=True, text=True).stdout.strip()
@@ -142,11 +151,22 @@ def test_a_pass_that_is_killed_is_followed_by_another(checkout: Path) -> None:
         assert receiver.wait_for(1)
 
 
-def test_run_ends_with_its_web_server_and_takes_cron_along(checkout: Path) -> None:
+def test_a_run_that_is_killed_leaves_no_pass_behind(checkout: Path) -> None:
     with running(checkout) as (script, _):
-        (server,) = script.members("serve")
-        os.kill(server, signal.SIGKILL)
-        assert ended(script) != 0
+        processes.wait_for(lambda: script.members("cron"), 10, script.output)
+        script.process.kill()
+        processes.wait_for(lambda: not script.members(), 10, script.output)
+
+
+def test_a_signal_to_the_group_lets_the_pass_record_what_is_under_way(checkout: Path) -> None:
+    with Receiver() as receiver, running(checkout) as (script, address):
+        receiver.answer("/hook", Answer(delay=2))
+        flask(checkout, "webhooks", "add", receiver.url("/hook"))
+        assert processes.sign(address) == 303
+        receiver.wait_for(1)
+        script.signal_all(signal.SIGTERM)
+        assert ended(script, 8) == 0
+        assert " processed " in flask(checkout, "deliveries", "list")
 
 
 def test_what_env_files_say_is_stronger_than_what_run_would_choose(checkout: Path) -> None:

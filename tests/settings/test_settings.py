@@ -13,7 +13,7 @@ import pytest
 
 import guestbook
 from guestbook import settings
-from guestbook.settings import Settings, SettingsError, data_folder
+from guestbook.settings import Settings, SettingsError, data_folder, installation
 from guestbook.settings.environment import SECRET_SETTINGS
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -406,17 +406,10 @@ def test_a_bad_key_file_is_named_without_what_is_in_it(
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_installed_package_asks_for_a_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (data_folder.CHECKOUT / "setup.cfg").is_file()
-    monkeypatch.setattr(data_folder, "CHECKOUT", tmp_path)
-    with pytest.raises(SettingsError, match="GUESTBOOK_DATA_DIR is not set"):
-        settings.load({})
-
-
 def test_the_app_ends_with_the_line_that_names_the_setting(folder: Path) -> None:
     with pytest.raises(SystemExit, match="Error: GUESTBOOK_TIMEOUT is '0': "):
         guestbook.create_app(environment(folder, {"TIMEOUT": "0"}))
 
 
 def test_a_checkout_keeps_its_data_in_the_instance_folder() -> None:
-    assert data_folder.choose({}) == data_folder.CHECKOUT / "instance"
+    assert data_folder.choose({}) == installation.CHECKOUT / "instance"

@@ -15,6 +15,7 @@ from guestbook.cli.demo.processes import Processes, Stopped
 from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
+from guestbook.settings import installation
 from guestbook.storage import engine_setup
 from tests.support import processes as support_processes
 from tests.support.receiver import Answer, Receiver
@@ -70,7 +71,7 @@ def test_the_processes_get_nothing_of_the_user_s_settings(
     environ = here.environ()
     assert {name: environ[name] for name in environ if name.startswith("GUESTBOOK_")} == here.values
     assert "FLASK_DEBUG" not in environ
-    assert environ["PYTHONPATH"] == f"{settings.CHECKOUT}{os.pathsep}/one:/two"
+    assert environ["PYTHONPATH"] == f"{installation.CHECKOUT}{os.pathsep}/one:/two"
     assert environ["PATH"] == os.environ["PATH"]
 
 

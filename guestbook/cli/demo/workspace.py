@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from guestbook import settings
 from guestbook.lib.errors import Refused
-from guestbook.settings import SETTING_PREFIX, Settings
+from guestbook.settings import SETTING_PREFIX, Settings, installation
 
 LOCALHOST = "127.0.0.1"
 FOLDER = "guestbook-demo-"
@@ -63,8 +63,8 @@ class Workspace:
     def environ(self) -> dict[str, str]:
         """Return the environment of the demo's processes: that of the user, without their settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
-        if (settings.CHECKOUT / "setup.cfg").is_file():  # else the package is where Python looks anyway
-            path = [str(settings.CHECKOUT), *filter(None, [kept.get("PYTHONPATH")])]
+        if installation.in_checkout():  # else the package is where Python looks anyway
+            path = [str(installation.CHECKOUT), *filter(None, [kept.get("PYTHONPATH")])]
             kept["PYTHONPATH"] = os.pathsep.join(path)
         return {**kept, **self.values, "FLASK_SKIP_DOTENV": "1"}
 

@@ -1,0 +1,126 @@
+"""The command that runs the whole guestbook on this machine: the web server, and passes beside it."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from guestbook import settings
+from guestbook.auth import login
+from guestbook.cli import app_command, init_db, serve
+from guestbook.cli.pass_supervisor import SIGNALS_FOR_US, PassSupervisor
+from guestbook.settings import installation, run_settings
+from guestbook.storage.database import db, writing
+
+HOST = "127.0.0.1"
+HIGHEST_PORT = 65535
+
+
+@click.command()
+@click.option(
+    "--port",
+    default="5000",
+    envvar="PORT",
+    metavar="NUMBER",
+    show_default=True,
+    show_envvar=True,
+    help="Serve on this port of 127.0.0.1.",
+)
+def run(port: str) -> None:
+    """Run the book on this machine: the web server, and the work of cron beside it.
+
+    The first start makes the data folder, the tables and a password for the admin pages, which it prints.
+    Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine.
+    """
+    _require_port(port)
+    with suppress(KeyboardInterrupt), _stopped_by_signals(), _settings_noted(port):
+        click.get_current_context().invoke(init_db.init_db)
+        _serve(port)
+
+
+@app_command.run
+def _serve(port: str) -> None:
+    """Serve the site until a signal comes."""
+    password = _first_password()
+    server = _server(port)
+    address = f"http://{HOST}:{port}"
+    with PassSupervisor():
+        click.echo(f"The guestbook is at {address}/ and Ctrl-C stops it.")
+        said = f" and their password is {password}" if password else ""
+        click.echo(f"The admin pages are at {address}/admin/{said}")
+        server.run()
+
+
+def _server(port: str) -> Any:
+    try:
+        return serve.listening(f"{HOST}:{port}")[0]
+    except OSError:
+        _refuse(port)
+
+
+def _first_password() -> str | None:
+    """Set a password if there is none yet, and return it."""
+    if login.has_password(db.session()):
+        return None
+    password = login.random_password()
+    with writing() as session:
+        login.set_password(session, password)
+    return password
+
+
+def _require_port(port: str) -> None:
+    """Refuse a port that cannot be had, before anything is made."""
+    if not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
+        _refuse(port)
+    try:
+        socket.create_server((HOST, int(port))).close()
+    except OSError:
+        _refuse(port)
+
+
+def _refuse(port: str) -> NoReturn:
+    source = click.get_current_context().get_parameter_source("port")
+    is_script = installation.in_checkout() and source is not ParameterSource.COMMANDLINE
+    other = "PORT=5001 scripts/run" if is_script else installation.typed("run --port 5001")
+    click.echo(f"Port {port} is in use or cannot be used. Take another one: {other}", err=True)
+    sys.exit(1)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Raise KeyboardInterrupt for each signal that stops us; one that nohup ignores stays ignored."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    caught = [number for number in SIGNALS_FOR_US if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _settings_noted(port: str) -> Iterator[None]:
+    """Let the web server, passes and commands typed beside them use the book's address on this machine."""
+    try:
+        values = settings.read_all()
+    except settings.SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    noted = None
+    with suppress(OSError):  # a full disk: the commands themselves say so
+        noted = run_settings.note_run(values, port, os.getpid())
+    try:
+        yield
+    finally:
+        if noted:
+            noted.unlink(missing_ok=True)

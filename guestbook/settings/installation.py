@@ -1,0 +1,42 @@
+"""How the guestbook came to this host, as a checkout or installed by name, and what its owner types there."""
+
+import shlex
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAM = "guestbook"
+FLASK_PROGRAM = "flask"  # its equivalent, with an option
+
+
+def in_checkout() -> bool:
+    """Whether the package lies in a checkout, and not among the packages of a Python."""
+    return (CHECKOUT / "setup.cfg").is_file()
+
+
+def typed(words: str) -> str:
+    """Return a command as the reader must type it here: a program's name alone is often not on the path."""
+    program = Path(sys.argv[0])
+    if program.name not in (PROGRAM, FLASK_PROGRAM):  # a web server, or a pass that `run` has started
+        program = Path(FLASK_PROGRAM) if in_checkout() else _program_path()
+    is_on_path = shutil.which(program.name) == str(program)
+    return _call(program.name if is_on_path else str(program), words)
+
+
+def crontab_command() -> str:
+    """Return the command of this installation for the crontab, with its whole path."""
+    return _call(str(Path(sys.prefix, "bin", FLASK_PROGRAM) if in_checkout() else _program_path()), "cron")
+
+
+def _call(program: str, words: str) -> str:
+    option = f" --app {PROGRAM}" if Path(program).name == FLASK_PROGRAM else ""
+    return f"{shlex.quote(program)}{option} {words}"
+
+
+def _program_path() -> Path:
+    """Return where pip has put the program, which also differs for `pip install --user`."""
+    folders = (sysconfig.get_path("scripts"), sysconfig.get_path("scripts", "posix_user"))
+    found = (Path(folder, PROGRAM) for folder in folders)
+    return next((path for path in found if path.exists()), Path(PROGRAM))

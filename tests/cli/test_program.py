@@ -1,0 +1,42 @@
+"""The program `guestbook`: the commands of `flask --app guestbook`, and `run`."""
+
+import re
+import sys
+from pathlib import Path
+
+from guestbook.cli import all_commands
+from guestbook.lib.version import VERSION
+from tests.conftest import run
+
+PROGRAM = str(Path(sys.executable).with_name("guestbook"))
+
+
+def type_(environ: dict[str, str], *words: str, path: str = "/usr/bin:/bin") -> tuple[int, str, str]:
+    done = run(PROGRAM, *words, env={"PATH": path, **environ}, cwd="/")
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_help_shows_the_sections_of_flask_and_run(tmp_path: Path) -> None:
+    code, said, complaint = type_({"GUESTBOOK_TIMEOUT": "wrong"}, "--help")
+    assert (code, complaint) == (0, "")
+    for title, commands in all_commands.SECTIONS.items():
+        listed = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+        names = [str(command.name) for command in commands]
+        names = ["run", *names] if title == "Every day" else names
+        assert re.findall(r"^  (\S+)", listed, re.MULTILINE) == names
+    assert type_({}, "--version") == (0, f"guestbook {VERSION}\n", "")
+    code, said, complaint = type_({"GUESTBOOK_DATA_DIR": str(tmp_path)}, "crom")
+    assert (code, said) == (2, "")
+    assert "No such command 'crom'" in complaint
+
+
+def test_its_commands_work_and_name_commands_as_they_were_typed(environ: dict[str, str]) -> None:
+    assert type_(environ, "init-db")[0] == 0
+    code, said, complaint = type_(environ, "webhooks", "list")
+    assert (code, said, complaint) == (0, f"No webhooks yet. Add one: {PROGRAM} webhooks add URL\n", "")
+    beside = str(Path(PROGRAM).parent)
+    assert type_(environ, "tokens", "list", path=beside)[1].endswith("Add one: guestbook tokens add NAME\n")
+    assert "Print what happens" in type_(environ, "cron", "--help")[1]
+    code, _, complaint = type_({**environ, "GUESTBOOK_TIMEOUT": "soon"}, "cron")
+    assert (code, complaint.count("\n")) == (1, 1)
+    assert complaint.startswith("Error: GUESTBOOK_TIMEOUT is 'soon'")

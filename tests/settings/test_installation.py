@@ -1,0 +1,105 @@
+"""What the owner types, and where the book is kept: in a checkout, and when it is installed by name."""
+
+import pwd
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from guestbook.queries import health
+from guestbook.settings import SettingsError, data_folder, installation, load
+
+
+@pytest.fixture
+def by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Installed among the packages of a Python whose programs are in this folder."""
+    monkeypatch.setattr(installation, "CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.setattr(installation.sysconfig, "get_path", lambda *_: str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/guestbook").touch(mode=0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("program", "typed"),
+    [
+        ("/my sites/bin/flask", "'/my sites/bin/flask' --app guestbook init-db"),
+        ("/my sites/bin/guestbook", "'/my sites/bin/guestbook' init-db"),
+        ("/usr/bin/gunicorn", "flask --app guestbook init-db"),
+    ],
+)
+def test_a_command_is_named_as_the_reader_must_type_it(
+    program: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    assert installation.typed("init-db") == typed
+
+
+@pytest.mark.parametrize("program", ["guestbook", "flask"])
+def test_a_program_on_the_path_is_named_alone(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / program).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / program)])
+    assert installation.typed("status").startswith(f"{program} ")
+
+
+def test_a_web_server_of_a_guestbook_that_is_installed_by_name_names_its_program(
+    by_name: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/gunicorn"])
+    assert installation.typed("init-db") == f"{by_name}/bin/guestbook init-db"
+    monkeypatch.setenv("PATH", str(by_name / "bin"))
+    assert installation.typed("init-db") == "guestbook init-db"
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ({}, "home/.local/share/guestbook"),
+        ({"XDG_DATA_HOME": "relative"}, "home/.local/share/guestbook"),
+        ({"XDG_DATA_HOME": "{}/data"}, "data/guestbook"),
+        ({"XDG_DATA_HOME": "{}/data", "GUESTBOOK_DATA_DIR": "{}/mine"}, "mine"),
+    ],
+)
+def test_outside_a_checkout_the_users_data_folder_keeps_the_book(
+    given: dict[str, str], folder: str, by_name: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(by_name / "home"))
+    for name, value in given.items():
+        monkeypatch.setenv(name, value.format(by_name))
+    assert load().data_dir == by_name / folder
+    assert (by_name / folder).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_user_without_a_home_folder_is_asked_for_one(
+    by_name: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError, match="GUESTBOOK_DATA_DIR is not set, and this user has no home"):
+        load({})
+    settings = load({"GUESTBOOK_DATA_DIR": str(by_name)})
+    assert health.crontab_line(settings).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
+
+
+def test_the_line_for_crontab_names_the_program_and_only_a_folder_that_cron_would_not_find(
+    by_name: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load({"GUESTBOOK_DATA_DIR": str(by_name / "mine")})
+    program = f"{by_name}/bin/guestbook cron"
+    home = Path(pwd.getpwuid(by_name.stat().st_uid).pw_dir).resolve()
+    found = replace(settings, data_dir=home / ".local/share/guestbook")
+    assert health.crontab_line(found) == f"* * * * * {program}"
+    assert health.crontab_line(settings) == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {program}"
+    monkeypatch.setenv("XDG_DATA_HOME", str(by_name / "data"))  # cron does not have this
+    moved = replace(settings, data_dir=data_folder.choose({}))
+    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in health.crontab_line(moved)
