@@ -3,6 +3,7 @@
 import click
 
 from scripts.benchmarks.deliver import deliver
+from scripts.benchmarks.first_webhook import first_webhook
 from scripts.benchmarks.growth import growth
 from scripts.benchmarks.hostile import hostile
 from scripts.benchmarks.inbox import inbox
@@ -20,6 +21,7 @@ def bench() -> None:
 
 
 bench.add_command(deliver)
+bench.add_command(first_webhook)
 bench.add_command(growth)
 bench.add_command(hostile)
 bench.add_command(inbox)

@@ -1,0 +1,109 @@
+"""The wheel is complete, and installed by name the guestbook works in an empty folder without any setting."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmarks.support import fresh_install
+from tests.conftest import run
+from tests.support import processes
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return processes.copy_of_the_checkout(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fresh_install.build_wheel(source, tmp_path_factory.mktemp("wheel"))
+
+
+class Newcomer:
+    """Somebody who has installed the wheel and types in an empty folder."""
+
+    def __init__(self, wheel: Path, folder: Path) -> None:
+        self.program = fresh_install.install(wheel, folder / "venv", share_packages=True)
+        self.folder, self.home = folder / "empty", folder / "home"
+        self.folder.mkdir()
+        self.home.mkdir()
+        self.environ = fresh_install.bare_environ(self.home)
+
+    def type(self, *words: str) -> str:
+        """Run a command that succeeds and complains of nothing; return what it printed."""
+        done = run(str(self.program), *words, cwd=self.folder, env=self.environ)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        return done.stdout
+
+
+@pytest.fixture
+def newcomer(wheel: Path, tmp_path: Path) -> Newcomer:
+    return Newcomer(wheel, tmp_path)
+
+
+def files_of(source: Path) -> set[str]:
+    """The files of the package in the checkout."""
+    found = (path for path in (source / "guestbook").rglob("*") if path.is_file())
+    return {path.relative_to(source).as_posix() for path in found if path.suffix != ".pyc"}
+
+
+def test_the_wheel_and_the_source_archive_hold_every_file_of_the_package(
+    source: Path, wheel: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+        schema = archive.read("guestbook/schema.sql")
+    assert inside == files_of(source)
+    assert {"guestbook/py.typed", "guestbook/templates/snippets/python.txt"} <= inside
+    assert schema == (source / "schema.sql").read_bytes()
+    code = f"import setuptools.build_meta as build; build.build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    [path] = tmp_path.glob("guestbook-*.tar.gz")
+    with tarfile.open(path) as source_archive:
+        members = {one.name.partition("/")[2]: one for one in source_archive.getmembers()}
+        assert members["guestbook/schema.sql"].isfile()
+    assert files_of(source) <= set(members)
+
+
+def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: Newcomer) -> None:
+    port = str(processes.free_port())
+    address, data = f"http://127.0.0.1:{port}", newcomer.home / ".local/share/guestbook"
+    command = [str(newcomer.program), "run", "--port", port]
+    with processes.started(command, cwd=newcomer.folder, env=newcomer.environ) as server:
+        processes.wait_for(lambda: processes.answers(address), 30, server.output)
+        [password] = re.findall(r"their password is (\S+)", server.output())
+        assert processes.log_in(address, password) == 303
+        bin_ = json.loads(newcomer.type("bins", "add", "--json"))
+        assert bin_["url"].startswith(f"{address}/bin/")
+        assert f"Try it: {newcomer.program} webhooks test " in newcomer.type("webhooks", "add", bin_["url"])
+        assert processes.sign(address, message="From the wheel") == 303
+        show = ("bins", "show", bin_["id"])
+        processes.wait_for(lambda: "From the wheel" in newcomer.type(*show, "--json"), 20, server.output)
+        assert " processed " in newcomer.type("deliveries", "list")
+        assert server.output().count(password) == 1
+        server.signal_all(signal.SIGINT)
+        assert server.process.wait(10) == 0
+        assert server.members() == []
+        assert "Traceback" not in server.output()
+    assert re.search(rf"(?m)^data folder +{data}$", newcomer.type("status"))
+    assert newcomer.type("cron") == ""
+    assert newcomer.type("demo", "--no-wait").count("That was the tour.") == 1
+    assert list(newcomer.folder.iterdir()) == []
+    assert {path.name for path in data.iterdir()} >= {"guestbook.db", "secret_key"}
+
+
+def test_a_port_that_is_in_use_gets_a_sentence_that_names_the_program(newcomer: Newcomer) -> None:
+    with processes.socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = run(str(newcomer.program), "run", "--port", port, cwd=newcomer.folder, env=newcomer.environ)
+    assert (done.returncode, done.stdout) == (1, "")
+    other = f"{newcomer.program} run --port 5001"
+    assert done.stderr == f"Port {port} is in use or cannot be used. Take another one: {other}\n"
+    assert list(newcomer.home.iterdir()) == []
