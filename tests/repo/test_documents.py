@@ -30,7 +30,7 @@ FOR_THE_TESTS = {
     "GUESTBOOK_TEST_BACKLOG",
 }
 WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
-FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile"}  # of Celery and of the tests
+FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of Celery, the tests and uvx
 BENCH_OPTIONS = {"--peers", "--processes", "--delay", "--hanging", "--rows", "--database"}
 KINDS = {"tutorial", "howto", "reference", "explanation"}
 CALL = re.compile(r"\bguestbook (?!guestbook )([a-z].*)")  # after `flask --app`, or the program itself
