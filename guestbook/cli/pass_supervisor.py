@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 REST = 1.0  # seconds between two passes
-REST_AFTER_FAILURE = 5.0  # seconds, so that one that always fails does not use up a core
+# One that ends early has failed, or has found the pass of another process at work. It must not use up a core.
+EARLY = 10.0  # seconds
+LONG_REST = 5.0  # seconds
 # Ctrl-C and service managers signal all processes of a group. A pass takes a second signal as an order to end
 # at once, so it gets none of them: it ends when we close the pipe.
 SIGNALS_FOR_US = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -48,13 +51,14 @@ class PassSupervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_FOR_US)  # of this thread; its children inherit it
         rest = 0.0
         while not self._stopping.wait(rest):
-            rest = REST if self._run_pass() == 0 else REST_AFTER_FAILURE
+            began = time.monotonic()
+            self._run_pass()
+            rest = REST if time.monotonic() - began >= EARLY else LONG_REST
 
-    def _run_pass(self) -> int:
-        """Run one pass, and return its exit code."""
+    def _run_pass(self) -> None:
         try:
             self._pass = subprocess.Popen(PASS_COMMAND, stdin=self._read_end)
         except OSError as error:
             log.warning("no pass could be started, so what is due waits: %s.", error.strerror)
-            return 1
-        return self._pass.wait()
+        else:
+            self._pass.wait()

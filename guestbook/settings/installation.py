@@ -25,6 +25,11 @@ def typed(words: str) -> str:
     return _call(program.name if is_on_path else str(program), words)
 
 
+def named(words: str) -> str:
+    """Return a command without any path, for a page that everybody may see."""
+    return _call(FLASK_PROGRAM if in_checkout() else PROGRAM, words)
+
+
 def crontab_command() -> str:
     """Return the command of this installation for the crontab, with its whole path."""
     return _call(str(Path(sys.prefix, "bin", FLASK_PROGRAM) if in_checkout() else _program_path()), "cron")

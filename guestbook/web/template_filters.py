@@ -37,7 +37,7 @@ def init_app(app: Flask) -> None:
         ago=clock.ago,
     )
     app.jinja_env.globals.update(
-        asset=asset, rel=comment_html.LINK_REL, limits=comment_form, typed=installation.typed
+        asset=asset, rel=comment_html.LINK_REL, limits=comment_form, command=installation.named
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(current.template_names)

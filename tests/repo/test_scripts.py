@@ -17,7 +17,7 @@ import pytest
 from guestbook.settings import run_settings
 from tests.support import processes
 from tests.support.processes import ROOT, Started
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import HANG, Answer, Receiver
 
 LIMIT = 40  # lines of a shell script
 SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"] if path.is_file())
@@ -149,6 +149,19 @@ def test_a_pass_that_is_killed_is_followed_by_another(checkout: Path) -> None:
         processes.wait_for(lambda: one not in script.members(), 5)
         assert processes.sign(address) == 303
         assert receiver.wait_for(1)
+
+
+def test_a_second_signal_does_not_wait_for_what_is_under_way(checkout: Path) -> None:
+    with Receiver() as receiver, running(checkout) as (script, address):
+        receiver.answer("/hook", HANG)
+        flask(checkout, "webhooks", "add", receiver.url("/hook"))
+        assert processes.sign(address) == 303
+        receiver.wait_for(1)
+        script.signal_all(signal.SIGINT)
+        with pytest.raises(AssertionError, match="Not within"):
+            ended(script, 1)
+        script.signal_all(signal.SIGINT)
+        assert ended(script, 3) == 0
 
 
 def test_a_run_that_is_killed_leaves_no_pass_behind(checkout: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from guestbook.queries import health
 from guestbook.settings import SettingsError, data_folder, installation, load
@@ -54,6 +55,13 @@ def test_a_web_server_of_a_guestbook_that_is_installed_by_name_names_its_program
     assert installation.typed("init-db") == f"{by_name}/bin/guestbook init-db"
     monkeypatch.setenv("PATH", str(by_name / "bin"))
     assert installation.typed("init-db") == "guestbook init-db"
+
+
+def test_a_page_that_everybody_may_see_names_no_path(app: Flask, by_name: Path) -> None:
+    page = app.test_client().get("/admin/login").text
+    assert "<code>guestbook admin set-password</code>" in page
+    assert str(by_name) not in page
+    assert installation.named("init-db") == "guestbook init-db"
 
 
 @pytest.mark.parametrize(
