@@ -312,3 +312,21 @@ CREATE TABLE IF NOT EXISTS bin_requests (
 CREATE INDEX IF NOT EXISTS bin_requests_by_bin ON bin_requests (bin_id, id);
 CREATE INDEX IF NOT EXISTS bin_requests_by_age ON bin_requests (received_at);
 CREATE INDEX IF NOT EXISTS bin_requests_by_event ON bin_requests (event_id);
+
+-- The version of these tables, which `upgrade` reads and writes.
+CREATE TABLE IF NOT EXISTS alembic_version (
+    version_num VARCHAR(32) NOT NULL, -- the number of the last file in guestbook/storage/migrations/versions
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
+INSERT INTO alembic_version (version_num)
+SELECT version_num FROM (SELECT '0007' AS version_num) AS latest
+WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
+    AND NOT EXISTS (SELECT announced_at FROM comments)
+    AND NOT EXISTS (SELECT id FROM webhooks)
+    AND NOT EXISTS (SELECT id FROM passes)
+    AND NOT EXISTS (SELECT name FROM settings)
+    AND NOT EXISTS (SELECT unproven_bytes FROM sources)
+    AND NOT EXISTS (SELECT id FROM tokens)
+    AND NOT EXISTS (SELECT id FROM bins);

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from celery.exceptions import Reject
-from celery.signals import after_setup_logger, celeryd_after_setup
+from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
@@ -15,10 +15,16 @@ from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, h
 from guestbook.inbound.processor import Processor
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
-from guestbook.storage import configured_app, database
+from guestbook.storage import configured_app, database, engine_setup, version_check
 from guestbook.storage.database import db
+from guestbook.storage.database_errors import Fault, WrongVersion
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
+
+WRONG_VERSION = {
+    Fault.OLD_TABLES: "Error: The tables are older than the program. Run upgrade, then start it again.",
+    Fault.NEW_TABLES: "Error: The tables are newer than the program. Update the program.",
+}
 
 _flask = configured_app.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
@@ -41,9 +47,12 @@ def process(event_id: object, token: object) -> None:
 
 
 def _or_later(work: Callable[[], object]) -> None:
-    """Do the work, or return the message to its queue when the database is away."""
+    """Do the work, or return the message to its queue when the database is away or has another version."""
     try:
         work()
+    except WrongVersion as error:
+        log.error("%s.", error)
+        raise Reject("the tables have another version", requeue=True) from error
     except DBAPIError as error:
         if not database.is_away(error):
             raise
@@ -55,13 +64,26 @@ def _or_later(work: Callable[[], object]) -> None:
 def _delivery_consumer() -> DeliveryConsumer:
     """Make what a process needs at its first message: a forked one must not share a connection."""
     with _flask.app_context():
+        version_check.require(db.engine)
         return DeliveryConsumer(db.engine, _settings, app.conf.worker_concurrency or 1)
 
 
 @cache
 def _inbox() -> Processor:
     with _flask.app_context():
+        version_check.require(db.engine)
         return Processor(db.engine, _settings)
+
+
+def _check_version(**_: Any) -> None:
+    """Refuse to start on tables of another version. If the database is away, a message looks later."""
+    try:
+        with engine_setup.opened(_settings) as engine:  # closed again before processes fork
+            version_check.require(engine)
+    except WrongVersion as error:
+        raise SystemExit(WRONG_VERSION[error.fault]) from None
+    except DBAPIError as error:
+        log.error("The database cannot be used now (%s).", type(error.orig).__name__)
 
 
 def _note_size(instance: Any, **_: Any) -> None:
@@ -75,6 +97,7 @@ def _log_as_json(logger: logging.Logger, **_: Any) -> None:
 
 app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
+celeryd_init.connect(_check_version)
 celeryd_after_setup.connect(_note_size)
 if _settings.log_format == "json":
     after_setup_logger.connect(_log_as_json)

@@ -14,13 +14,10 @@ from pathlib import Path
 from guestbook.background import retention_rules
 from guestbook.lib import clock, file_lock, host_name, ids, retry_policy
 from guestbook.settings import Settings, database_url
-from guestbook.storage import SCHEMA, file_identity, sqlite_setup
+from guestbook.storage import file_identity, schema_version, sqlite_setup
+from guestbook.storage.schema_version import Age
 
 LOCK_WAIT = 1.0  # seconds for other writers
-COLUMNS = """
-    SELECT tables.name, columns.name FROM sqlite_master tables JOIN pragma_table_info(tables.name) columns
-    WHERE tables.type = 'table'
-"""
 # What a whole pass would do, and how to find it. A query may find too much, but never too little.
 WORK = {
     "send": """
@@ -54,7 +51,7 @@ def run(settings: Settings) -> bool:
     try:
         with _opened(path) as connection:
             now = clock.now()
-            if not _is_whole(connection) or not _is_idle(connection, settings, now):
+            if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
             with file_lock.taken(settings.data_dir / file_lock.PASS) as held:
                 if held:  # else another pass is running, and does the work
@@ -76,11 +73,10 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         file_identity.check(info)
 
 
-def _is_whole(connection: sqlite3.Connection) -> bool:
-    """Whether the book has all columns of schema.sql; about an older one the whole pass complains."""
-    with closing(sqlite3.connect(":memory:")) as new:
-        new.executescript(SCHEMA.read_text())
-        return set(new.execute(COLUMNS)) <= set(connection.execute(COLUMNS))
+def _is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the book has the program's version; about another one the whole pass complains."""
+    stored = [version for (version,) in connection.execute(schema_version.QUERY)]
+    return schema_version.age(stored) is Age.CURRENT
 
 
 def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from guestbook.cli import (
     sources,
     status,
     tokens,
+    upgrade,
     webhooks,
 )
 from guestbook.cli.demo import tour
@@ -29,6 +30,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
     "Comments": (comments.comments,),
     "Set-up": (
         init_db.init_db,
+        upgrade.upgrade,
         admin.admin,
         tokens.tokens,
         cron.prune,

@@ -16,11 +16,16 @@ from guestbook.cli import terminal_log
 from guestbook.lib import unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings, installation
-from guestbook.storage import database_errors
-from guestbook.storage.database_errors import Fault
+from guestbook.storage import database_errors, version_check
+from guestbook.storage.database import db
+from guestbook.storage.database_errors import Fault, WrongVersion
 
 TRY_LATER = 75  # exit code; EX_TEMPFAIL of sysexits.h
-INIT_DB = {Fault.NO_TABLES: "Create them", Fault.OLD_TABLES: "Update them"}
+REPAIRS = {
+    Fault.NO_TABLES: "Create them with: {}",
+    Fault.OLD_TABLES: "Update them with: {}",
+    Fault.NEW_TABLES: "Update the program, or restore a backup from before.",
+}
 OUT_OF_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +36,21 @@ log = logging.getLogger(__name__)
 
 
 def run(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a command; exit with 1 when it is refused, with 75 when the database is away."""
+    """Run a command on a book of the program's version.
+
+    Exit with 1 when the command is refused or the version is wrong, with 75 when the database is away.
+    """
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **options: P.kwargs) -> R:
+        version_check.require(db.engine)
+        return function(*args, **options)
+
+    return run_on_any_version(checked)
+
+
+def run_on_any_version(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a command that looks at the book's version itself, or needs no book; else like `run`."""
 
     @functools.wraps(function)
     def command(*args: P.args, **options: P.kwargs) -> R:
@@ -43,17 +62,18 @@ def run(function: Callable[P, R]) -> Callable[P, R]:
             except MemoryError:
                 log.error(OUT_OF_MEMORY)
                 sys.exit(TRY_LATER)
-            except (DBAPIError, PoolTimeout) as error:
+            except (DBAPIError, PoolTimeout, WrongVersion) as error:
                 _exit(error)
 
     return with_appcontext(command)
 
 
-def _exit(error: DBAPIError | PoolTimeout) -> NoReturn:
+def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     """End with the sentence that fits the database's error."""
     fault = database_errors.fault_of(error)
-    sentence = fault.value if fault is Fault.NO_TABLES else f"{fault.value}: {database_errors.words(error)}"
-    advice = f". {INIT_DB[fault]} with: {typed('init-db')}" if fault in INIT_DB else ""
+    is_clear = fault is Fault.NO_TABLES or isinstance(error, WrongVersion)
+    sentence = fault.value if is_clear else f"{fault.value}: {database_errors.words(error)}"
+    advice = f". {REPAIRS[fault].format(typed(fault.repair or ''))}" if fault in REPAIRS else ""
     log.error(sentence + advice, exc_info=error if terminal_log.is_verbose() else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
 

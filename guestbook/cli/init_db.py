@@ -8,9 +8,9 @@ from guestbook.storage.database import db
 
 
 @click.command("init-db")
-@app_command.run
+@app_command.run_on_any_version
 def init_db() -> None:
-    """Create the tables, and add columns that an older book lacks. It is safe to run again."""
+    """Create the tables. It is safe to run again, and changes nothing of an older book: `upgrade` does."""
     database.create_tables(db.engine)
     click.echo(f"The tables are ready in {db.engine.url.render_as_string(hide_password=True)}.")
     click.echo(f"The data folder is {app_command.settings().data_dir}.")

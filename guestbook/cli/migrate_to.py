@@ -40,7 +40,7 @@ def migrate_to(url: str, as_json: bool) -> None:
     book. If the command is interrupted, run it again: it copies only what is missing.
     """
     try:
-        report = book_copy.run(app_command.settings(), url, progress=_progress, waiting=_waiting)
+        report = book_copy.run(app_command.settings(), url, progress=show_progress, waiting=say_waiting)
     except TargetAway as error:
         click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
         sys.exit(app_command.TRY_LATER)
@@ -55,12 +55,12 @@ def migrate_to(url: str, as_json: bool) -> None:
         click.echo(NEXT)
 
 
-def _waiting() -> None:
+def say_waiting() -> None:
     click.echo("A pass is running; waiting for its end.", err=True)
 
 
 @contextmanager
-def _progress(label: str, rows: int) -> Iterator[Step]:
+def show_progress(label: str, rows: int) -> Iterator[Step]:
     """Show a progress bar on a terminal."""
     if not rows or not sys.stderr.isatty():
         yield lambda _rows: None

@@ -17,18 +17,20 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook.lib import unit_of_work
 from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import SCHEMA, added_columns, database_errors, engine_setup, file_identity
+from guestbook.storage import SCHEMA, database_errors, engine_setup, file_identity, version_check
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.engine_setup import Waits
 from guestbook.storage.file_identity import FileReplaced
 
-QUEUE_TABLES = ("deliveries", "inbound_events")
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
 AUTOVACUUM = (
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 )
+AUTOVACUUM_STATEMENTS = [
+    f"ALTER TABLE {table} SET ({AUTOVACUUM})" for table in ("deliveries", "inbound_events")
+]
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
 DEADLOCK_RETRIES = 3
 DEADLOCK_CODES = ("40P01", "40001", 1213)  # PostgreSQL's and MariaDB's
@@ -96,24 +98,23 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
 
 
 def create_tables(engine: Engine) -> None:
-    """Run schema.sql, which may be run again, and add the columns that an older book lacks.
+    """Run schema.sql, which may be run again.
 
-    Raises Refused for a book that this cannot bring up to date.
+    Raises WrongVersion for a book of another version, and changes nothing of it.
     """
-    tables, indexes = _tables_first(statements(SCHEMA.read_text()))
-    with write(engine) as connection, _alone(connection):
-        for statement in tables:
-            connection.exec_driver_sql(statement)
-        for statement in (*added_columns.statements(connection, tables), *indexes):
+    schema = SCHEMA.read_text()
+    with write(engine) as connection, alone(connection):
+        version_check.require_new_or_current(connection, schema)
+        for statement in statements(schema):
             connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
-            for table in QUEUE_TABLES:
-                connection.exec_driver_sql(f"ALTER TABLE {table} SET ({AUTOVACUUM})")
+            for statement in AUTOVACUUM_STATEMENTS:
+                connection.exec_driver_sql(statement)
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Let one process at a time make tables: on a server, two that make the same one would fail."""
+def alone(connection: Connection) -> Iterator[None]:
+    """Let one process at a time make or change tables: on a server, two that make the same one would fail."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('guestbook tables'))")
     if connection.dialect.name not in ("mysql", "mariadb"):
@@ -127,12 +128,6 @@ def _alone(connection: Connection) -> Iterator[None]:
         yield
     finally:
         connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
-
-
-def _tables_first(all_of_them: list[str]) -> tuple[list[str], list[str]]:
-    """Separate the tables from the indexes, which may name a column that an older book lacks."""
-    tables = [one for one in all_of_them if one.startswith("CREATE TABLE")]
-    return tables, [one for one in all_of_them if one not in tables]
 
 
 def statements(sql: str) -> list[str]:

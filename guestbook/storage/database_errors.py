@@ -24,19 +24,28 @@ class Fault(Enum):
     AWAY = "The database cannot be used now"  # connect, lock, disk or shutdown: trying again later helps
     NO_TABLES = "The tables are missing"
     OLD_TABLES = "The tables are older than the program"
+    NEW_TABLES = "The tables are newer than the program"
     DAMAGED = "The database is damaged, or the file is no database"
     REFUSED = "The database refused a value, so nothing was changed"
     BROKEN = "The database refused a statement; this is a fault of the guestbook"
 
     @property
-    def needs_init_db(self) -> bool:
-        """Whether `init-db` repairs it."""
-        return self in (Fault.NO_TABLES, Fault.OLD_TABLES)
+    def repair(self) -> str | None:
+        """Return the command that repairs it, if there is one."""
+        return {Fault.NO_TABLES: "init-db", Fault.OLD_TABLES: "upgrade"}.get(self)
 
     @property
     def is_of_one_row(self) -> bool:
         """Whether it is about the row to store, and says nothing about the database."""
         return self in (Fault.REFUSED, Fault.BROKEN)
+
+
+class WrongVersion(SQLAlchemyError):
+    """The tables have another version than the program needs; `fault` says in which direction."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
 
 
 # https://www.sqlite.org/rescode.html, the primary codes: the lowest eight bits.
@@ -91,6 +100,8 @@ MARIADB_FAULTS = {
 
 def fault_of(error: SQLAlchemyError) -> Fault:
     """Say what kind of error it is, by the code that the database gave it."""
+    if isinstance(error, WrongVersion):
+        return error.fault
     if isinstance(error, PoolTimeout):
         return Fault.AWAY
     if not isinstance(error, DBAPIError):

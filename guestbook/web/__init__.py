@@ -7,6 +7,7 @@ from guestbook.web import (
     api,
     bins,
     body_limits,
+    book_version,
     error_pages,
     health,
     public,
@@ -19,6 +20,7 @@ from guestbook.web import (
 def register(app: Flask) -> None:
     """Give the app its pages, its error pages and the headers of every answer."""
     body_limits.init_app(app)
+    book_version.init_app(app)
     response_headers.init_app(app)
     template_filters.init_app(app)
     error_pages.init_app(app)

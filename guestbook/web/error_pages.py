@@ -5,10 +5,18 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, SecurityError, ServiceUnavailable
 
+from guestbook.settings import installation
 from guestbook.storage import database_errors
-from guestbook.storage.database_errors import Fault
+from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.web import error_json, request_id
-from guestbook.web.error_texts import DATABASE_FAULTS, ERROR_TEXTS, FORM_EXPIRED
+from guestbook.web.error_texts import (
+    BOOK_UPDATING,
+    DATABASE_FAULTS,
+    ERROR_TEXTS,
+    FORM_EXPIRED,
+    VERSION_ADVICE,
+    BookUpdating,
+)
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/")
 ADMIN_PATH = "/admin"
@@ -43,10 +51,14 @@ def answer(error: HTTPException) -> Response:
 
 
 def answer_database(error: SQLAlchemyError) -> Response:
-    """Answer 503 when the database is away, 500 when waiting would not help; the log says why."""
+    """Answer 503 when the database is away or has another version, else 500; the log says why."""
     fault = log(error)
     if fault is Fault.BROKEN:
         raise error
+    if isinstance(error, WrongVersion):
+        command = f"{'flask --app ' if installation.in_checkout() else ''}guestbook {fault.repair}"
+        sentence = VERSION_ADVICE[fault].format(command) if is_admin_page() else BOOK_UPDATING
+        return answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.AWAY:
         return answer(ServiceUnavailable(retry_after=DATABASE_RETRY_SECONDS))
     return answer(InternalServerError(DATABASE_FAULTS.get(fault)))
@@ -55,7 +67,7 @@ def answer_database(error: SQLAlchemyError) -> Response:
 def log(error: SQLAlchemyError) -> Fault:
     """Log what is wrong with the database, and return it."""
     fault = database_errors.fault_of(error)
-    advice = " Run init-db." if fault.needs_init_db else ""
+    advice = f" Run {fault.repair}." if fault.repair else ""
     details = (request_id.get(), fault.value, database_errors.words(error), advice)
     current_app.logger.error("Request %s: %s: %s.%s", *details)
     return fault
@@ -69,6 +81,8 @@ def is_admin_page() -> bool:
 def _words(error: HTTPException, status: int) -> tuple[str, str]:
     if isinstance(error, CSRFError):
         return FORM_EXPIRED
+    if isinstance(error, BookUpdating):
+        return error.title, error.description or ""
     text = ERROR_TEXTS.get(status)
     title, sentence = (text.title, text.for_people) if text and text.title else (error.name, "")
     return title, error_json.fitting(error_json.own_description(error) or sentence or error.description or "")

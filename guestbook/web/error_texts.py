@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, ServiceUnavailable
 
 from guestbook.storage.database_errors import Fault
 
@@ -22,6 +22,18 @@ class InsufficientScope(Forbidden):
     code_word = "insufficient_scope"
 
 
+class BookUpdating(ServiceUnavailable):
+    """The tables have another version than the program: its owner is about to upgrade, or should."""
+
+    title = "The book is being updated"
+
+
+BOOK_UPDATING = f"{BookUpdating.title}. Please try again in a few minutes."
+VERSION_ADVICE = {  # for the admin pages
+    Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
+    "{}",
+    Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
+}
 ERROR_TEXTS = {
     400: ErrorText(
         "bad_request",

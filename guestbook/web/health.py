@@ -19,6 +19,7 @@ DATABASE_STATES = {
     Fault.AWAY: "database is away",
     Fault.NO_TABLES: "tables are missing",
     Fault.OLD_TABLES: "tables are older than the program",
+    Fault.NEW_TABLES: "tables are newer than the program",
     Fault.DAMAGED: "database is damaged",
     Fault.REFUSED: "database refused a value",
     Fault.BROKEN: "something broke",

@@ -176,9 +176,18 @@ def test_the_first_pass_of_an_hour_is_a_whole_one(monkeypatch: pytest.MonkeyPatc
     assert not is_idle()
 
 
-def test_an_older_book_is_left_to_the_pass_that_says_so() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE alembic_version SET version_num = '0001'",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "DELETE FROM alembic_version",
+        "DROP TABLE alembic_version",
+    ],
+)
+def test_a_book_of_another_version_is_left_to_the_pass_that_says_so(change: str) -> None:
     with database.write(db.engine) as connection:
-        connection.execute(text("ALTER TABLE tokens DROP COLUMN last_used_at"))
+        connection.execute(text(change))
     assert not is_idle()
 
 

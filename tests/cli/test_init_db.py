@@ -109,7 +109,7 @@ def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(forked: Proces
         code, said, complaint = forked(*arguments)
         assert (code, said) == (1, "")
         assert complaint.startswith("The tables are older than the program: ")
-        assert complaint.endswith("flask --app guestbook init-db\n")
+        assert complaint.endswith("flask --app guestbook upgrade\n")
         assert complaint.count("\n") == 1
 
 

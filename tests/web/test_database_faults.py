@@ -35,7 +35,7 @@ def test_a_missing_column_is_500_with_a_number_that_is_in_the_log(
     assert number in answer.text
     assert "must update the tables" in answer.text
     assert f"Request {number}: The tables are older than the program" in caplog.text
-    assert "Run init-db." in caplog.text
+    assert "Run upgrade." in caplog.text
 
 
 def test_a_program_is_given_the_number_too(outdated: Visitor, caplog: pytest.LogCaptureFixture) -> None:

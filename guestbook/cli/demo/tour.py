@@ -24,7 +24,7 @@ SHORT_ID_LENGTH = 12
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
 @click.option("--no-wait", is_flag=True, help="End after the last step instead of waiting for Ctrl-C.")
-@app_command.run
+@app_command.run_on_any_version
 def demo(port: int | None, no_wait: bool) -> None:
     """Show in a minute what the book does: a delivery, a retry, a signature.
 

@@ -11,6 +11,7 @@ from guestbook.storage import database
 from guestbook.storage.copy import table_reader
 from guestbook.storage.copy.table_reader import MARKER, PlainTable
 from guestbook.storage.copy.target import CopyTarget, reached
+from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.models import Setting
 
 PORTS = {"postgresql": 5432, "mysql": 3306}  # where a URL names none
@@ -42,8 +43,11 @@ def prepare(source: Connection, target: CopyTarget, plains: list[PlainTable]) ->
         raise Refused(f"The book is in {there} already.")
     with target.reading() as connection:
         _refuse_strangers(connection, plains)
-    with reached():
-        database.create_tables(target.engine)
+    try:
+        with reached():
+            database.create_tables(target.engine)
+    except WrongVersion:
+        raise Refused(f"{there} holds a book of another version. {NAME_AN_EMPTY_ONE}") from None
     with target.reading() as connection:
         filled = [table.name for table in plains if table_reader.count(connection, table)]
         whose, since = _marker(connection)

@@ -1,0 +1,59 @@
+"""The steps that migrations are made of. Each looks first what is done already.
+
+MariaDB commits each change of a table at once, so an upgrade that was killed leaves a migration half done.
+The next run begins it again.
+"""
+
+from alembic import op
+from sqlalchemy import CheckConstraint, Connection, inspect
+
+SERVERS_OF_MARIADB = ("mysql", "mariadb")
+
+
+def run(*statements: str) -> None:
+    """Run statements that may be run again, such as CREATE … IF NOT EXISTS, in the words of schema.sql."""
+    for statement in statements:
+        op.get_bind().exec_driver_sql(statement)
+
+
+def add_column(table: str, column: str, definition: str) -> None:
+    """Add a column, with its definition from schema.sql. It comes last in its table."""
+    if column not in {one["name"] for one in inspect(op.get_bind()).get_columns(table)}:
+        run(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
+
+
+def replace_check(table: str, name: str, condition: str) -> None:
+    """Give a CHECK another condition. SQLite copies the table for it."""
+    connection = op.get_bind()
+    checks = {str(one["name"]): one["sqltext"] for one in inspect(connection).get_check_constraints(table)}
+    if connection.dialect.name == "sqlite":
+        _copy_with_checks(connection, table, checks | {name: condition})
+        return
+    if name in checks:
+        run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    run(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition})")
+
+
+def is_on(*dialects: str) -> bool:
+    """Whether the book is on one of these databases, in SQLAlchemy's words."""
+    return op.get_bind().dialect.name in dialects
+
+
+def indexes_in_order(table: str) -> list[str]:
+    """Return the names of a table's indexes on MariaDB, which prefers the first that fits."""
+    rows = op.get_bind().exec_driver_sql(f"SHOW INDEX FROM {table}").mappings()
+    return list(dict.fromkeys(row["Key_name"] for row in rows))
+
+
+def _copy_with_checks(connection: Connection, table: str, checks: dict[str, str]) -> None:
+    """Let Alembic make the table anew; by itself it would lose the CHECKs."""
+    before = _count(connection, table)
+    kept = [CheckConstraint(condition, name=name) for name, condition in checks.items()]
+    with op.batch_alter_table(table, recreate="always", table_args=tuple(kept)):
+        pass
+    if _count(connection, table) != before:
+        raise AssertionError(f"{table} has lost rows")
+
+
+def _count(connection: Connection, table: str) -> int:
+    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())

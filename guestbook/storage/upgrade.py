@@ -1,0 +1,136 @@
+"""Bring an older book to the version of the program: back it up, then run one migration after the other.
+
+A run that is killed is resumed by the next one. On SQLite and PostgreSQL each migration is one transaction.
+On MariaDB, which commits each change of a table, each step looks what is done already.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
+
+from guestbook.lib import clock, file_lock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage import (
+    SCHEMA,
+    backup,
+    database,
+    earlier_schemas,
+    engine_setup,
+    schema_version,
+    version_check,
+)
+from guestbook.storage.backup import BackupReport
+from guestbook.storage.copy.book_copy import PASS_WAIT, Progress
+from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.schema_version import Age
+
+BACKUP_FOLDER = "backups"  # in the data folder
+STILL_AT_WORK = "A pass or another upgrade is still at work. Stop cron, and run this again."
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One that was run: its version, what it is about, and the seconds that it took."""
+
+    version: str
+    title: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class UpgradeReport:
+    """The versions before and after; they are equal, and there is no backup, if nothing was to be done."""
+
+    before: str
+    after: str
+    backup: BackupReport | None = None
+    migrations: list[Migration] = field(default_factory=list)
+
+
+def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) -> UpgradeReport:
+    """Upgrade the book of the settings, while no pass of this machine and no other upgrade is at work.
+
+    Raises Refused, WrongVersion for a book that is newer than the program, and what SQLAlchemy raises.
+    """
+    with (
+        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
+        engine_setup.opened(settings) as engine,
+    ):
+        if not is_quiet:
+            raise Refused(STILL_AT_WORK)
+        _suspend_foreign_keys(engine)
+        with _alone(engine):
+            stored = version_check.read(engine)
+            age = schema_version.age(stored)
+            if age is Age.NEWER:
+                raise WrongVersion(Fault.NEW_TABLES)
+            if age is Age.CURRENT:
+                return UpgradeReport(schema_version.head(), schema_version.head())
+            before = stored[0] if stored else earlier_schemas.recognise(engine)
+            report = UpgradeReport(before, schema_version.head())
+            report.backup = backup.write(settings, _backup_path(settings, before), progress=progress)
+            _migrate(engine, report, progress)
+            return report
+
+
+def _suspend_foreign_keys(engine: Engine) -> None:
+    """Where SQLite copies a table and drops the old one, rows that refer to it would go along."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA foreign_keys = OFF"))
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Hold the server's lock too: other machines may share the book."""
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    with engine.begin() as connection, database.alone(connection):
+        yield
+
+
+def _backup_path(settings: Settings, version: str) -> Path:
+    """Return where the backup goes in the data folder: backups/guestbook-0005-20260131T235959.123Z.db."""
+    for left in (settings.data_dir / BACKUP_FOLDER).glob(f"*{backup.UNFINISHED}"):
+        left.unlink()  # of a run that was killed
+    moment = clock.to_text(clock.now()).replace("-", "").replace(":", "")
+    return settings.data_dir / BACKUP_FOLDER / f"guestbook-{version}-{moment}.db"
+
+
+def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
+    """Run what the book has not had. One from before versions gets all of them: each looks what is done."""
+    with database.write(engine) as connection:
+        connection.exec_driver_sql(_version_table())
+    scripts = ScriptDirectory.from_config(_config())
+    stored = version_check.read(engine)
+    pending = [one for one in scripts.walk_revisions() if not stored or one.revision > stored[0]]
+    with progress("Upgrading", len(pending)) as step:
+        for script in reversed(pending):
+            began = time.monotonic()
+            with database.write(engine) as connection:
+                command.upgrade(_config(connection=connection), script.revision)
+            seconds = time.monotonic() - began
+            if script.revision > report.before:
+                report.migrations.append(Migration(script.revision, script.doc, seconds))
+            step(1)
+
+
+def _version_table() -> str:
+    """Return the statement of schema.sql that makes the table; Alembic's own would have another collation."""
+    return next(one for one in database.statements(SCHEMA.read_text()) if "EXISTS alembic_version (" in one)
+
+
+def _config(**attributes: Any) -> Config:
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", str(schema_version.VERSIONS.parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,314 @@
+-- The tables of the guestbook, for SQLite, PostgreSQL and MariaDB alike.
+--
+-- The heart of this file is a queue: the table `deliveries`, with `id`, `payload` and `status`. Look at it:
+--
+--   sqlite3 instance/guestbook.db 'select id, status, payload from deliveries'
+--
+-- Two tables stand before it, because a delivery refers to a webhook and to a comment. PostgreSQL and MariaDB want
+-- a table to exist before another one refers to it.
+--
+-- Each of these makes the tables, and so does `flask --app guestbook init-db`. You may run it again at any time.
+--
+--   sqlite3 instance/guestbook.db < schema.sql
+--   psql guestbook < schema.sql
+--   mariadb guestbook < schema.sql
+--
+-- Ids are UUIDv7 in 32 hex characters. The application makes them and never uses one again.
+-- Times are UTC text with milliseconds, 2026-01-31T23:59:59.123Z. A time that may be null says more than a flag.
+-- Only MariaDB reads the text between /*! and */.
+
+-- A URL that wants our events.
+CREATE TABLE IF NOT EXISTS webhooks (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    url VARCHAR(2000) NOT NULL,
+    format VARCHAR(20) NOT NULL,
+    events VARCHAR(500) NOT NULL,   -- names, separated by spaces
+    headers TEXT NOT NULL,          -- a JSON object of names and values
+    secret VARCHAR(100) NOT NULL,
+    previous_secret VARCHAR(100),
+    previous_secret_expires_at VARCHAR(24),
+    created_at VARCHAR(24) NOT NULL,
+    disabled_at VARCHAR(24),
+    disabled_reason VARCHAR(10),
+    paused_until VARCHAR(24),
+    failures_in_a_row INTEGER NOT NULL,
+    unreachable_in_a_row INTEGER NOT NULL,
+    failing_since VARCHAR(24),
+    PRIMARY KEY (id),
+    CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
+    CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- What visitors wrote. Writing a comment is called signing the book.
+CREATE TABLE IF NOT EXISTS comments (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    website VARCHAR(500),
+    message TEXT NOT NULL,
+    status VARCHAR(9) NOT NULL,
+    reason VARCHAR(200),            -- why it was held or marked as spam
+    form_key VARCHAR(64),           -- the same form sent twice is one comment
+    created_at VARCHAR(24) NOT NULL,
+    announced_at VARCHAR(24),       -- when comment.created was last stored for our webhooks
+    PRIMARY KEY (id),
+    CONSTRAINT comments_form_key UNIQUE (form_key),
+    CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS comments_by_status ON comments (status, id);
+
+-- The outbox: one event on its way to one webhook. The first three columns are the simplest possible queue: take a
+-- row that is new, send its payload, set its status. Everything below them is bookkeeping, in three groups.
+CREATE TABLE IF NOT EXISTS deliveries (
+    id VARCHAR(32) NOT NULL,
+    payload TEXT NOT NULL,          -- the exact body, fixed when the row is stored
+    status VARCHAR(9) NOT NULL,     -- new, then processed (the receiver has it) or failed (given up)
+
+    -- 1. What it is about and where it goes.
+    event_id VARCHAR(32) NOT NULL,  -- the webhook-id header: the same for all webhooks and all attempts
+    event VARCHAR(60) NOT NULL,     -- comment.created and the like
+    webhook_id VARCHAR(32) NOT NULL,
+    comment_id VARCHAR(32),
+    created_at VARCHAR(24) NOT NULL,
+
+    -- 2. When to send it next, and who is sending it now.
+    due_at VARCHAR(24),             -- a claim moves it to the end of its lease; null when final
+    claimed_by VARCHAR(64),         -- the pass that has the lease; null when none has
+    claims INTEGER NOT NULL,        -- how often a pass took it; a killed pass counts too
+    attempts INTEGER NOT NULL,      -- requests made and recorded
+    schedule_start INTEGER NOT NULL, -- attempts made before the retry schedule (re)started
+
+    -- 3. How it ended.
+    finished_at VARCHAR(24),
+    last_status_code INTEGER,       -- what the receiver answered last
+    last_error VARCHAR(300),        -- or why it did not
+    erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
+
+    PRIMARY KEY (id),
+    CONSTRAINT deliveries_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE,
+    CONSTRAINT deliveries_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE SET NULL,
+    CONSTRAINT deliveries_status CHECK (status IN ('new', 'processed', 'failed')),
+    CONSTRAINT deliveries_due CHECK ((status = 'new') = (due_at IS NOT NULL)),
+    CONSTRAINT deliveries_lease CHECK (claimed_by IS NULL OR status = 'new'),
+    CONSTRAINT deliveries_attempts CHECK (attempts <= claims)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- An admin page lists one webhook's deliveries, newest first. Keep this index before the next one: MariaDB checks a
+-- foreign key on each write to the first index that fits it, so each claim would lock its webhook's row.
+CREATE INDEX IF NOT EXISTS deliveries_by_webhook ON deliveries (webhook_id, id);
+-- A claim reads the due rows of one webhook. Final rows have no due time and lie outside its range.
+CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (webhook_id, due_at, id);
+CREATE INDEX IF NOT EXISTS deliveries_by_status ON deliveries (status, id);
+CREATE INDEX IF NOT EXISTS deliveries_by_comment ON deliveries (comment_id);
+-- Retention reads final rows by age.
+CREATE INDEX IF NOT EXISTS deliveries_by_finish ON deliveries (status, finished_at);
+
+-- One HTTP request made for a delivery.
+CREATE TABLE IF NOT EXISTS attempts (
+    delivery_id VARCHAR(32) NOT NULL,
+    number INTEGER NOT NULL,
+    triggered_by VARCHAR(12) NOT NULL,
+    started_at VARCHAR(24) NOT NULL,
+    milliseconds INTEGER NOT NULL,
+    status_code INTEGER,
+    error VARCHAR(300),
+    request_headers TEXT NOT NULL,  -- as sent, without signatures and the values of the webhook's own headers
+    response_headers TEXT,
+    response_body TEXT,             -- the first 16 KiB
+    PRIMARY KEY (delivery_id, number),
+    CONSTRAINT attempts_delivery FOREIGN KEY (delivery_id) REFERENCES deliveries (id) ON DELETE CASCADE,
+    CONSTRAINT attempts_triggered_by CHECK (triggered_by IN ('schedule', 'redelivery', 'test'))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- The owner's answer to a comment. It stands under the comment.
+CREATE TABLE IF NOT EXISTS replies (
+    comment_id VARCHAR(32) NOT NULL,
+    message TEXT NOT NULL,
+    created_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (comment_id),
+    CONSTRAINT replies_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- One run of the cron command. `status` reads here when cron last came and what it did.
+CREATE TABLE IF NOT EXISTS passes (
+    id VARCHAR(32) NOT NULL,
+    started_at VARCHAR(24) NOT NULL,
+    finished_at VARCHAR(24),
+    host VARCHAR(100) NOT NULL,
+    processed INTEGER NOT NULL,
+    retried INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS passes_by_start ON passes (started_at);
+
+-- The outcomes of each past day, so that the month's chart need not count them again.
+CREATE TABLE IF NOT EXISTS days (
+    day VARCHAR(10) NOT NULL,       -- 2026-01-31, in UTC
+    processed INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    PRIMARY KEY (day)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- What the owner has set on the admin pages, such as the book's title, and the scrypt hash of the password.
+CREATE TABLE IF NOT EXISTS settings (
+    name VARCHAR(40) NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (name)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Browsers that are logged in. Logging out deletes the row, so a copied cookie is worth nothing.
+CREATE TABLE IF NOT EXISTS sessions (
+    id VARCHAR(64) NOT NULL,        -- SHA-256 of the cookie's value, which is stored nowhere
+    browser VARCHAR(200) NOT NULL,  -- its user agent, so the owner can tell browsers apart
+    created_at VARCHAR(24) NOT NULL,
+    expires_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Keys to the API, for programs.
+CREATE TABLE IF NOT EXISTS tokens (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    hash VARCHAR(64) NOT NULL,      -- SHA-256 of the token, which is shown once
+    created_at VARCHAR(24) NOT NULL,
+    scope VARCHAR(10) NOT NULL DEFAULT 'manage', -- read, moderate or manage; each includes the one before
+    expires_at VARCHAR(24),         -- NULL: never
+    last_used_at VARCHAR(24),       -- to the hour; NULL: not yet
+    PRIMARY KEY (id),
+    CONSTRAINT tokens_hash UNIQUE (hash)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- How often somebody did something lately, such as a wrong password from one network.
+CREATE TABLE IF NOT EXISTS limits (
+    who VARCHAR(64) NOT NULL,       -- a keyed hash: no address is stored
+    hits INTEGER NOT NULL,
+    since VARCHAR(24) NOT NULL,
+    last_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (who)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- A sender of webhooks to us, and what we do with them.
+CREATE TABLE IF NOT EXISTS sources (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    token VARCHAR(64) NOT NULL,     -- the last part of the URL that we give away: /hooks/<token>
+    verify VARCHAR(10) NOT NULL,
+    header VARCHAR(64),             -- the header with the secret, where that is the only proof
+    secret VARCHAR(200),
+    previous_secret VARCHAR(200),
+    previous_secret_expires_at VARCHAR(24),
+    action VARCHAR(10) NOT NULL,
+    template TEXT,                  -- Jinja: makes a comment of an event
+    relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of its comments
+    budget_mb INTEGER DEFAULT 50 NOT NULL, -- megabytes that its unproven events may take
+    unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what they take: the sum of its inbound events' column
+    created_at VARCHAR(24) NOT NULL,
+    disabled_at VARCHAR(24),
+    PRIMARY KEY (id),
+    CONSTRAINT sources_token UNIQUE (token),
+    CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'token', 'none')),
+    CONSTRAINT sources_action CHECK (action IN ('log', 'comment', 'forward')),
+    CONSTRAINT sources_secret CHECK ((verify = 'none') = (secret IS NULL))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- The inbox: one webhook that was sent to us. It is the same queue as `deliveries`, turned the other way.
+CREATE TABLE IF NOT EXISTS inbound_events (
+    id VARCHAR(32) NOT NULL,
+    source_id VARCHAR(32) NOT NULL,
+    external_id VARCHAR(200),       -- the sender's own id, stored once the sender is proven
+    event VARCHAR(100),
+    sender VARCHAR(200),
+    headers TEXT NOT NULL,          -- a JSON object of the names and values that we keep
+    payload TEXT /*!(4000000)*/ NOT NULL, -- the body, byte for byte: UTF-8 text, or base64 of other bytes
+    encoding VARCHAR(6) NOT NULL,   -- text or base64
+    unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what it takes of its source's budget; 0 once its sender is proven
+    status VARCHAR(9) NOT NULL,
+    attempts INTEGER NOT NULL,      -- how often a pass finished with it
+    claims INTEGER NOT NULL,
+    due_at VARCHAR(24),
+    claimed_by VARCHAR(64),
+    error VARCHAR(500),             -- why it failed
+    note VARCHAR(500),              -- what we did with it
+    comment_id VARCHAR(32),         -- the comment that it became, or that it is about
+    received_at VARCHAR(24) NOT NULL,
+    processed_at VARCHAR(24),
+    erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
+    PRIMARY KEY (id),
+    CONSTRAINT inbound_events_once UNIQUE (source_id, external_id),
+    CONSTRAINT inbound_events_source FOREIGN KEY (source_id) REFERENCES sources (id) ON DELETE CASCADE,
+    CONSTRAINT inbound_events_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE SET NULL,
+    CONSTRAINT inbound_events_encoding CHECK (encoding IN ('text', 'base64')),
+    CONSTRAINT inbound_events_status CHECK (status IN ('new', 'processed', 'failed')),
+    CONSTRAINT inbound_events_due CHECK ((status = 'new') = (due_at IS NOT NULL)),
+    CONSTRAINT inbound_events_lease CHECK (claimed_by IS NULL OR status = 'new'),
+    CONSTRAINT inbound_events_attempts CHECK (attempts <= claims)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- As for deliveries: the claim, the lists on the admin pages, retention.
+CREATE INDEX IF NOT EXISTS inbound_events_by_due ON inbound_events (source_id, due_at, id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_status ON inbound_events (status, id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_source ON inbound_events (source_id, id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_comment ON inbound_events (comment_id);
+CREATE INDEX IF NOT EXISTS inbound_events_by_end ON inbound_events (status, processed_at);
+-- How much a source's unproven events take, and which one is the oldest.
+CREATE INDEX IF NOT EXISTS inbound_events_by_proof ON inbound_events (source_id, status, unproven_bytes, id);
+
+-- Where a comment came from, if no visitor wrote it here.
+CREATE TABLE IF NOT EXISTS origins (
+    comment_id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,      -- the source's name, as it stands under the comment
+    url VARCHAR(500),               -- the comment's place in another book; each appears here once
+    told_at VARCHAR(24),            -- when our own webhooks heard of it; null when they shall not
+    PRIMARY KEY (comment_id),
+    CONSTRAINT origins_url UNIQUE (url),
+    CONSTRAINT origins_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- A webhook's own template, for the format `template`.
+CREATE TABLE IF NOT EXISTS templates (
+    webhook_id VARCHAR(32) NOT NULL,
+    text TEXT NOT NULL,             -- Jinja: makes of an event the JSON that the receiver wants
+    PRIMARY KEY (webhook_id),
+    CONSTRAINT templates_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- A catch-all URL that shows what arrived: /bin/<token>.
+CREATE TABLE IF NOT EXISTS bins (
+    id VARCHAR(32) NOT NULL,
+    name VARCHAR(80) NOT NULL,
+    token VARCHAR(64) NOT NULL,
+    answer_status INTEGER NOT NULL,
+    answer_body TEXT NOT NULL,
+    answer_type VARCHAR(100) NOT NULL,
+    delay_milliseconds INTEGER NOT NULL, -- before it answers, at most 5,000
+    failures_left INTEGER NOT NULL, -- so many requests get a 500 first
+    created_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT bins_token UNIQUE (token)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- One request that a bin has caught.
+CREATE TABLE IF NOT EXISTS bin_requests (
+    id VARCHAR(32) NOT NULL,
+    bin_id VARCHAR(32) NOT NULL,
+    method VARCHAR(20) NOT NULL,
+    path TEXT NOT NULL,             -- what follows the token
+    query TEXT NOT NULL,            -- as in the request line
+    headers TEXT /*!(4000000)*/ NOT NULL, -- a JSON list of [name, value], in the order received
+    body TEXT /*!(4000000)*/ NOT NULL, -- the first 256 kB: UTF-8 text, or base64 of other bytes
+    encoding VARCHAR(6) NOT NULL,   -- text or base64
+    size INTEGER NOT NULL,          -- bytes received
+    answered INTEGER NOT NULL,      -- the status we answered with
+    received_at VARCHAR(24) NOT NULL,
+    event_id VARCHAR(32),           -- its webhook-id, if it looks like ours, so that erasure finds it
+    PRIMARY KEY (id),
+    CONSTRAINT bin_requests_bin FOREIGN KEY (bin_id) REFERENCES bins (id) ON DELETE CASCADE,
+    CONSTRAINT bin_requests_encoding CHECK (encoding IN ('text', 'base64'))
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS bin_requests_by_bin ON bin_requests (bin_id, id);
+CREATE INDEX IF NOT EXISTS bin_requests_by_age ON bin_requests (received_at);
+CREATE INDEX IF NOT EXISTS bin_requests_by_event ON bin_requests (event_id);

@@ -1,0 +1,154 @@
+"""`upgrade` brings every earlier book to the schema of a new one, and loses no row."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from guestbook import settings
+from guestbook.lib.errors import Refused
+from guestbook.storage import database, schema_version, upgrade, version_check
+from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.upgrade import UpgradeReport
+from tests.conftest import need_server, settings_for
+from tests.repo.test_schema import KINDS, Description, described, engine_on
+from tests.storage import earlier_books
+from tests.storage.earlier_books import ROWS, SCHEMAS, rows
+from tests.support import databases
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    need_server(request.param)
+    return str(request.param)
+
+
+def upgraded(folder: Path, url: str) -> UpgradeReport:
+    read = settings.load(settings_for(folder, url))
+    return upgrade.run(read, progress=lambda *_: nullcontext(lambda _: None), waiting=lambda: None)
+
+
+@cache
+def fresh(kind: str) -> Any:
+    """What a new book of that kind looks like."""
+    with TemporaryDirectory() as folder, databases.fresh(kind, Path(folder)) as url, engine_on(url) as engine:
+        database.create_tables(engine)
+        return by_name(engine)
+
+
+def by_name(engine: Engine) -> Description:
+    """As `described`, but a column that was added stands last and may; what MariaDB and PostgreSQL add."""
+    tables = described(engine, without="")
+    for table in tables.values():
+        table["columns"] = sorted(table["columns"])
+    with engine.connect() as connection:
+        if engine.dialect.name == "mysql":
+            for name, table in tables.items():
+                found = connection.exec_driver_sql(f"SHOW INDEX FROM {name}").mappings()
+                order = [one["Key_name"] for one in found if one["Column_name"] == "webhook_id"]
+                table["order of indexes"] = order  # MariaDB prefers the first
+                columns = connection.exec_driver_sql(f"SHOW FULL COLUMNS FROM {name}").mappings()
+                table["collations"] = {one["Collation"] for one in columns}
+        if engine.dialect.name == "postgresql":
+            options = "SELECT relname, reloptions FROM pg_class WHERE relkind = 'r'"
+            for name, value in connection.exec_driver_sql(options):
+                if name in tables:
+                    tables[name]["options"] = value
+    return tables
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_book_of_an_earlier_schema_becomes_as_a_new_one_and_keeps_its_rows(
+    schema: str, kind: str, tmp_path: Path
+) -> None:
+    with earlier_books.earlier(schema, kind, tmp_path) as url, engine_on(url) as engine:
+        before = rows(engine)
+        report = upgraded(tmp_path, url)
+        assert by_name(engine) == fresh(kind)
+        assert_kept(before, rows(engine))
+        assert report.backup
+        assert report.backup.rows == dict.fromkeys(before, 1)
+        with engine_on(f"sqlite:///{report.backup.path}") as copy:
+            assert rows(copy) == before
+        known = report.before
+        assert known == {"0004": "0003"}.get(schema, schema[:4])
+        later = [version for version in schema_version.known() if version > known]
+        assert [one.version for one in report.migrations] == later
+        again = upgraded(tmp_path, url)
+        assert (again.before, again.backup, again.migrations) == (schema_version.head(), None, [])
+
+
+def assert_kept(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Each row has its values, and new columns are empty or have what the recipe gives them."""
+    for table, (row,) in before.items():
+        (now,) = after[table]
+        assert {name: now[name] for name in row} == row, table
+        for name in now.keys() - row.keys():
+            default = ROWS[table][name] if name in ("scope", "budget_mb", "unproven_bytes") else None
+            assert now[name] == default, (table, name)
+
+
+def test_the_versions_begin_with_the_first_schema_and_each_follows_the_one_before(tmp_path: Path) -> None:
+    """An empty database takes all migrations, too: they make what schema.sql makes."""
+    known = schema_version.known()
+    assert list(known) == [f"{number:04d}" for number in range(1, len(known) + 1)]
+    url = f"sqlite:///{tmp_path}/guestbook.db"
+    with engine_on(url) as engine:
+        report = UpgradeReport("", schema_version.head())
+        upgrade._migrate(engine, report, lambda *_: nullcontext(lambda _: None))
+        assert by_name(engine) == fresh("sqlite-wal")
+
+
+@pytest.fixture
+def book(kind: str, tmp_path: Path) -> Iterator[tuple[str, Engine]]:
+    with earlier_books.earlier("0005", kind, tmp_path) as url, engine_on(url) as engine:
+        yield url, engine
+
+
+def test_init_db_changes_nothing_of_an_older_book(book: tuple[str, Engine]) -> None:
+    _, engine = book
+    before = described(engine), rows(engine)
+    with pytest.raises(WrongVersion, match=r"^The tables are older than the program$"):
+        database.create_tables(engine)
+    assert (described(engine), rows(engine)) == before
+
+
+def test_a_newer_book_is_refused_and_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/guestbook.db"
+    with engine_on(url) as engine:
+        database.create_tables(engine)
+        with database.write(engine) as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        for change in (lambda: upgraded(tmp_path, url), lambda: database.create_tables(engine)):
+            with pytest.raises(WrongVersion) as caught:
+                change()
+            assert caught.value.fault is Fault.NEW_TABLES
+        assert version_check.read(engine) == ["9999"]
+    assert not (tmp_path / "backups").exists()
+
+
+def test_tables_of_another_program_are_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/guestbook.db"
+    with engine_on(url) as engine:
+        earlier_books.fill(engine, "0001")
+        with database.write(engine) as connection:
+            connection.exec_driver_sql("ALTER TABLE comments RENAME COLUMN form_key TO slug")
+        with pytest.raises(Refused, match="its comments are no guestbook's"):
+            upgraded(tmp_path, url)
+        assert "slug" in rows(engine)["comments"][0]
+        assert version_check.read(engine) == ()
+
+
+def test_a_file_that_a_killed_backup_left_goes(tmp_path: Path) -> None:
+    with earlier_books.earlier("0007", "sqlite-wal", tmp_path) as url:
+        (tmp_path / "backups").mkdir()
+        left = tmp_path / "backups" / "guestbook-0007-20260101T000000.000Z.db.unfinished"
+        left.write_text("half")
+        upgraded(tmp_path, url)
+        (backup,) = (tmp_path / "backups").iterdir()
+    assert backup.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,97 @@
+"""On a book of another version every page says so kindly, and the site comes back after the upgrade."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from guestbook.storage import database, schema_version
+from guestbook.storage.database import db
+from guestbook.web import book_version
+from tests.support.api_client import ApiClient
+from tests.support.visitor import GREETING, Visitor, fields, parse
+
+
+def set_version(app: Flask, version: str) -> None:
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+
+
+@pytest.fixture
+def older(app: Flask) -> Visitor:
+    set_version(app, "0005")
+    return Visitor(app)
+
+
+@pytest.mark.parametrize("url", ["/", "/comments/01", "/nothing-here"])
+def test_visitors_see_that_the_book_is_being_updated(older: Visitor, url: str) -> None:
+    answer = older.get(url)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert "The book is being updated. Please try again in a few minutes." in answer.text
+    assert "upgrade" not in answer.text
+    assert older.get("/static/admin.css").status_code == 200
+
+
+def test_a_visitor_s_text_is_kept(older: Visitor) -> None:
+    form = GREETING | {"token": "", "message": "Please keep me"}
+    answer = older.send(form)
+    assert answer.status_code == 503
+    assert fields(parse(answer))["message"] == "Please keep me"
+
+
+@pytest.mark.parametrize("url", ["/admin/", "/admin/login"])
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        ("0005", "The tables are older than the program. Run this on the server"),
+        ("9999", "The tables are newer than the program. Update the program"),
+    ],
+)
+def test_the_admin_pages_say_what_to_do(app: Flask, url: str, version: str, sentence: str) -> None:
+    set_version(app, version)
+    answer = Visitor(app).get(url)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert sentence in answer.text
+    assert ("flask --app guestbook upgrade" in answer.text) == (version == "0005")
+
+
+def test_programs_are_given_an_error_of_the_usual_shape(older: Visitor) -> None:
+    answers = [ApiClient(older.app).ask("GET", "/comments"), older.client.post("/hooks/abc", data="x")]
+    for answer in answers:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+        error = answer.get_json()["error"]
+        assert error["code"] == "service_unavailable"
+        assert error["message"] == "The book is being updated. Please try again in a few minutes."
+
+
+@pytest.mark.parametrize(("version", "word"), [("0005", "older"), ("9999", "newer")])
+def test_health_has_a_word_for_it(app: Flask, version: str, word: str) -> None:
+    set_version(app, version)
+    answer = Visitor(app).get("/healthz")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, f"tables are {word} than the program")
+
+
+def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(older: Visitor) -> None:
+    asked: list[str] = []
+    assert older.get("/").status_code == 503
+    with older.app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *values: asked.append(values[2]))
+    set_version(older.app, schema_version.head())
+    assert older.get("/").status_code == 200
+    assert schema_version.QUERY in asked
+    asked.clear()
+    assert older.get("/").status_code == 200
+    assert asked
+    assert schema_version.QUERY not in asked
+    assert book_version.CHECKED in older.app.extensions
+
+
+@pytest.mark.parametrize(("version", "advice"), [("0005", "upgrade"), ("9999", "backup")])
+def test_commands_end_with_1_and_one_sentence(app: Flask, version: str, advice: str) -> None:
+    set_version(app, version)
+    words = ("cron", "deliver", "prune", "inbox process", "status", "webhooks list", "init-db", "relay")
+    for command in words:
+        result = app.test_cli_runner().invoke(args=command.split())
+        assert (result.exit_code, result.stdout) == (1, ""), command
+        assert result.stderr.startswith("The tables are ")
+        assert advice in result.stderr
+        assert result.stderr.count("\n") == 1
