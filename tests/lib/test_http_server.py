@@ -160,8 +160,9 @@ def test_every_way_to_serve_that_is_documented_has_the_limits() -> None:
         text = place.read_text()
         for other in ("waitress-serve", "-m waitress", "connection-limit", "channel-timeout"):
             assert other not in text, (place, other)
-    for name in ("README.md", "crontab.example", "scripts/run"):
+    for name in ("README.md", "crontab.example"):
         assert "--app guestbook serve" in (ROOT / name).read_text()
+    assert "serve.listening(" in (ROOT / "guestbook/cli/run.py").read_text()
 
 
 def test_the_reference_says_the_limits_as_they_are() -> None:
