@@ -103,7 +103,9 @@ def test_a_form_that_is_sent_twice_adds_one(app: Flask, owner: Owner) -> None:
 
 def test_the_page_lists_the_newest_first_and_leads_to_older_ones(app: Flask, owner: Owner) -> None:
     bin_id = added(owner)
-    assert "No requests yet." in owner.get(PLACE + bin_id).text
+    empty = owner.get(PLACE + bin_id).text
+    assert "No requests yet." in empty
+    assert f'<a href="{PLACE}{bin_id}">Refresh</a>' in empty
     for number in range(53):
         send(app, bin_id, path=f"/n{number}")
     page = owner.page(PLACE + bin_id)
