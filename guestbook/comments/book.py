@@ -1,8 +1,7 @@
-"""The book: sign, read, moderate and answer. A comment and its deliveries share one transaction."""
+"""The book: sign, moderate and answer. A comment and its deliveries share one transaction."""
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -22,33 +21,13 @@ REPLY_LIMIT = 4000  # characters
 # Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
 # 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
 REPLIED_LIMIT = 19_000
-# With all that a page shows, in one query.
-PUBLISHED = (
-    select(Comment)
-    .where(Comment.status == "published")
-    .options(joinedload(Comment.reply), joinedload(Comment.origin))
-)
-NEWEST = PUBLISHED.order_by(Comment.id.desc())
-
-
-@dataclass(frozen=True, slots=True)
-class CommentPage:
-    """Some comments, newest first, and the id before which older ones begin (None at the end)."""
-
-    comments: list[Comment]
-    older: str | None
-
-
-def page(session: Session, before: str | None = None, limit: int = 20) -> CommentPage:
-    """Return the published comments before that id. The keyset makes every page equally fast."""
-    query = NEWEST if before is None else NEWEST.where(Comment.id < before)
-    rows = list(session.scalars(query.limit(limit + 1)))
-    return CommentPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def find(session: Session, comment_id: str) -> Comment | None:
     """Return the published comment with that id."""
-    return session.scalars(PUBLISHED.where(Comment.id == comment_id)).one_or_none()
+    in_one_query = (joinedload(Comment.reply), joinedload(Comment.origin))
+    found = session.get(Comment, comment_id, options=in_one_query)
+    return found if found and found.status == "published" else None
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from urllib.parse import quote_plus
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer, joinedload
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
@@ -171,7 +171,10 @@ def comments(
     after: str | None = None,
 ) -> RowPage[Comment]:
     """Return a page of comments of that status, or of all, that have each of the words somewhere."""
-    query = select(Comment).where(Comment.status == status) if status else select(Comment)
+    # With all that a list shows, in one query.
+    query = select(Comment).options(joinedload(Comment.reply), joinedload(Comment.origin))
+    if status:
+        query = query.where(Comment.status == status)
     if after:
         query = query.where(Comment.id > after)
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL

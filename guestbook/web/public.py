@@ -10,6 +10,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from guestbook.comments import book, comment_form, spam
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import current, error_pages, form_token, pagination, request_id, submission
@@ -37,7 +38,7 @@ SERVER_ERROR = (
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     before, token = pagination.before(), form_token.token()
-    page = book.page(db.session(), before, current.preferences().per_page)
+    page = lists.comments(db.session(), "published", before=before, limit=current.preferences().per_page)
     html = render_template(
         "book.html",
         page=page,

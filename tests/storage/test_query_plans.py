@@ -14,7 +14,6 @@ from sqlalchemy import event, select
 
 import guestbook
 from guestbook.background import retention
-from guestbook.comments import book
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queries import health, lists
@@ -139,11 +138,11 @@ def oldest_due(_: str) -> object:
 
 
 def first_page(_: str) -> object:
-    return book.page(db.session()).comments
+    return lists.comments(db.session(), "published").rows
 
 
 def later_page(_: str) -> object:
-    return book.page(db.session(), f"{COMMENTS // 2:032d}").comments
+    return lists.comments(db.session(), "published", before=f"{COMMENTS // 2:032d}").rows
 
 
 def failed_deliveries(_: str) -> object:
