@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import book, comment_form, spam
+from guestbook.comments import book, comment_form, moderation_policy
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import lists
@@ -68,7 +68,7 @@ def sign() -> ResponseReturnValue:
         form = form_token.read(request.form.get("token", ""))
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
-        fresh = form_token.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
+        fresh = form_token.token(age=moderation_policy.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _sign_page(entry, fresh, str(error)), 422
     if entry.errors:
         return _sign_page(entry, request.form["token"]), 422

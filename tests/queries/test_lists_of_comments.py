@@ -5,7 +5,7 @@ from sqlalchemy import true
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.queries import lists
 from guestbook.storage import database
 from guestbook.storage.database import db

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.background import cron
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, ids, unit_of_work
 from guestbook.outbound.tally import Tally
 from guestbook.settings import Settings

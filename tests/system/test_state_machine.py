@@ -26,7 +26,7 @@ from sqlalchemy import select
 from guestbook.background import retention, running_pass
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from guestbook.auth import login
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.inbound import bin_capture, bins
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks

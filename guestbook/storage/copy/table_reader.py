@@ -48,7 +48,7 @@ class PlainTable:
     clause: TableClause
     key: tuple[str, ...]
     places: tuple[int, ...]  # of the key's values in a row
-    integers: tuple[int, ...]  # the places of what is no text
+    integers: tuple[int, ...]  # the places of the values that are whole numbers
     unique: tuple[tuple[str, ...], ...]
     at_once: int
 
@@ -154,9 +154,8 @@ def pack(table: PlainTable, row: Row) -> bytes:
             return json.dumps(row, ensure_ascii=False).encode()
     except (TypeError, UnicodeEncodeError):  # bytes, or no UTF-8
         pass
-    raise Refused(
-        f"{called(table, row)} holds what is no text, or no whole number where one belongs. {FIX_THE_ROW}"
-    )
+    rule = "text must be UTF-8, and numbers must be whole"
+    raise Refused(f"{called(table, row)} has a wrong value: {rule}. {FIX_THE_ROW}")
 
 
 def called(table: PlainTable, row: Row) -> str:
