@@ -12,7 +12,7 @@ from types import FrameType
 from sqlalchemy import Engine, insert, select, update
 
 from guestbook.background import retention
-from guestbook.lib import clock, cpu_affinity, file_lock, host_name, ids
+from guestbook.lib import clock, cpu_affinity, host_name, ids, pass_lock
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.tally import Tally
 from guestbook.queries import outcomes
@@ -37,12 +37,12 @@ class RunningPass:
 
 @contextmanager
 def opened(
-    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = file_lock.PASS
+    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = pass_lock.PASS
 ) -> Iterator[RunningPass | None]:
     """Begin a pass, and end it after the work; None when another process holds the data folder's lock."""
     until = time.monotonic() + max_seconds
     with (
-        file_lock.taken(settings.data_dir / lock) as held,
+        pass_lock.taken(settings.data_dir / lock) as held,
         _stop_on_signals() as stop,
         cpu_affinity.one_core(),
     ):

@@ -12,7 +12,7 @@ from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
 from guestbook.background.running_pass import RunningPass
-from guestbook.lib import clock, file_lock, host_name, retry_policy
+from guestbook.lib import clock, host_name, pass_lock, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
@@ -44,7 +44,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
     with (
         Publisher(settings.broker_url) as publisher,
         running_pass.opened(
-            engine, settings, max_seconds, housekeeping=True, lock=file_lock.RELAY
+            engine, settings, max_seconds, housekeeping=True, lock=pass_lock.RELAY
         ) as running,
     ):
         if running is None:

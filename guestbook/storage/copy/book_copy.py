@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from guestbook.lib import file_lock
+from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
@@ -58,7 +58,7 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     """
     there = replace(settings, database_url=url)
     with (
-        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
+        pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
         engine_setup.opened(settings) as book,
         engine_setup.opened(there) as engine,
     ):
