@@ -4,10 +4,9 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
-from sqlalchemy import Connection, false, select
+from sqlalchemy import false, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock
@@ -15,8 +14,6 @@ from guestbook.settings import CHECKOUT, Settings
 from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
 CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
-LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
-CRON_HISTORY = timedelta(days=5)
 GOOD_WORDS = ("well", "running")  # of a Cron that sends the deliveries
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
@@ -76,13 +73,6 @@ def cron(session: Session, now: datetime) -> Cron:
     if ended and ended.finished_at and not running and now - ended.finished_at >= CRON_OVERDUE_AFTER:
         return Cron("late", f"{words} Nothing has had to wait so far.", ADVICE["late"])
     return Cron("running" if running else "well", words)
-
-
-def came_steadily(connection: Connection, now: datetime) -> bool:
-    """Whether passes have come without a long gap for five days, so that a clock has not jumped over them."""
-    ends = [now - number * LONGEST_GAP for number in range(CRON_HISTORY // LONGEST_GAP + 1)]
-    spans = (Pass.started_at.between(begin, end) for end, begin in pairwise(ends))
-    return all(connection.scalar(select(Pass.id).where(span).limit(1)) is not None for span in spans)
 
 
 def crontab_line(settings: Settings) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import retention
 from guestbook.inbound import actions, evaluate
-from guestbook.outbound import recorder
+from guestbook.outbound import pause_and_disable
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
@@ -67,7 +67,7 @@ def after_post() -> None:
 
 def inside_acknowledgement() -> None:
     """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
-    recorder.record_health = lambda *_: die()
+    pause_and_disable.record_health = lambda *_: die()
 
 
 def after_acknowledgement() -> None:
