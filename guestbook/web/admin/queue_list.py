@@ -1,11 +1,11 @@
-"""The lists of deliveries and of inbound events: their filters, and requeueing one or many of their rows."""
+"""The lists of deliveries and of inbound events: filters, exact payloads, requeueing one or many rows."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from flask import abort, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -36,20 +36,30 @@ class QueueList(Generic[M]):
     conditions: type[Deliveries] | type[InboundEvents]
     find: Callable[[Session, Any, str | None], RowPage[M]]
     filters: Mapping[str, Callable[[str], Any]]  # besides status and owner; a ValueError says what is wrong
-    template: str  # of the page before many rows are requeued
+    statuses: list[tuple[str, str]]  # each with its words
+    payload_suffix: str  # of the file with the exact bytes
     noun: tuple[str, str]
-    requeued: str  # "redelivered" or "reprocessed"
+    verb: str  # "redeliver" or "reprocess"
     sends: str  # "sends" or "processes"
     sending: str  # "sending" or "processing"
+    requeued: str  # what happens to a requeued row
+    replaced: str  # and what that replaces, for a row that was waiting already
     erased: str  # why an erased row stays as it is
+
+    def add_rules(self, pages: Blueprint) -> None:
+        """Add the pages that both lists have."""
+        row = f"/<{self.noun[0]}_id>"
+        pages.add_url_rule(f"{row}/payload", view_func=self.payload)
+        pages.add_url_rule(f"{row}/{self.verb}", view_func=self.requeue, methods=["POST"])
+        pages.add_url_rule(f"/{self.verb}", view_func=self.requeue_many, methods=["GET", "POST"])
 
     @property
     def owner_name(self) -> str:
         """Return `webhook` or `source`: the name of the filter; the column adds `_id`."""
         return self.owner.__name__.lower()
 
-    def page(self) -> dict[str, Any]:
-        """Return what the list shows: the page of the address, or what is wrong with the filters."""
+    def show(self, template: str, **more: Any) -> ResponseReturnValue:
+        """Show the rows that match the filters, newest first, or what is wrong with the filters."""
         before, reasons = pagination.before(), {}
         try:
             wanted = self._read_filters()
@@ -58,20 +68,52 @@ class QueueList(Generic[M]):
             wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
         query = select(self.owner).order_by(self.owner.name, self.owner.id)
         owners: Iterable[Webhook | Source] = db.session.scalars(query)
+        by_id = {owner.id: owner for owner in owners}
         names = ("status", self.owner_name, *self.filters)
         kept = {name: value for name in names if (value := request.args.get(name))}
-        return {
-            "page": page,
-            "wanted": wanted,
-            "reasons": reasons,
-            f"{self.owner_name}s": {owner.id: owner for owner in owners},
+        html = render_template(
+            template,
+            page=page,
+            wanted=wanted,
+            reasons=reasons,
+            statuses=self.statuses,
+            owners=by_id,
+            owner_choices=[(owner.id, owner.name) for owner in by_id.values()],
             **pagination.links(page.older, **kept),
-        }
+            **more,
+        )
+        return html, 422 if reasons else 200
 
-    def requeue(self, row_id: str, then: str, in_place: str = "") -> str:
-        """Make one row due now, and say so; `in_place` is added for a row that was waiting already."""
+    def payload(self, **address: str) -> Response:
+        """Return the exact bytes that are sent or were received."""
+        row = self._row(address)
+        return responses.download(row.body, f"{row.id}.{self.payload_suffix}")
+
+    def requeue(self, **address: str) -> ResponseReturnValue:
+        """Make one row due now, and say so."""
+        return responses.done(self._requeue(address), ".show", **address)
+
+    def requeue_many(self) -> ResponseReturnValue:
+        """Say how many rows it would be, before anything happens; POST makes them due now."""
+        template = f"admin/{self.verb}.html"
+        try:
+            which, fields = self._selection()
+        except Refused as error:
+            return render_template(template, reason=str(error)), 422
+        if request.method != "POST":
+            parts = requeue.forecast(db.session(), self.model, which, clock.now())
+            return render_template(template, parts=parts, total=requeue.total(parts), fields=fields)
+        count = requeue.run(self.model, which)
+        one, many = self.noun
+        number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
+        return responses.done(f"{number} due now. The next pass {self.sends} {them}.", ".index")
+
+    def _row(self, address: dict[str, str]) -> M:
+        return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])
+
+    def _requeue(self, address: dict[str, str]) -> str:
         with writing() as session:
-            row = row_lookup.find(self.model, row_id)
+            row = self._row(address)
             was_new = row.status == "new"
             is_free = bool(requeue.make_due(session, self.model, [row.id], clock.now()))
             owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
@@ -82,27 +124,7 @@ class QueueList(Generic[M]):
             return f"A pass is {self.sending} it now, so nothing was changed. Look again in a moment."
         if is_disabled:
             return f"It is due now, and waits until its {self.owner_name} is enabled."
-        return then + in_place if was_new else then
-
-    def confirm(self) -> ResponseReturnValue:
-        """Say how many rows it would be, before anything happens."""
-        try:
-            which, fields = self._selection()
-        except Refused as error:
-            return render_template(self.template, reason=str(error)), 422
-        parts = requeue.forecast(db.session(), self.model, which, clock.now())
-        return render_template(self.template, parts=parts, total=requeue.total(parts), fields=fields)
-
-    def requeue_many(self) -> ResponseReturnValue:
-        """Make many rows due now, and say how many."""
-        try:
-            which, _ = self._selection()
-        except Refused as error:
-            return render_template(self.template, reason=str(error)), 422
-        count = requeue.run(self.model, which)
-        one, many = self.noun
-        number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
-        return responses.done(f"{number} due now. The next pass {self.sends} {them}.", ".index")
+        return self.requeued + self.replaced if was_new else self.requeued
 
     def _read_filters(self) -> Deliveries | InboundEvents:
         """Return the filters; raises Refused with a sentence for each wrong one."""
@@ -125,7 +147,7 @@ class QueueList(Generic[M]):
             return self._all_failed()
         row_ids, many = list(dict.fromkeys(request.values.getlist("id"))), self.noun[1]
         if not row_ids:
-            raise Refused(f"First select the {many} to be {self.requeued}.")
+            raise Refused(f"First select the {many} to be {self.verb}ed.")
         if len(row_ids) > MOST_IDS:
             raise Refused(f"You selected {len(row_ids)} {many}. At most {MOST_IDS} are possible at a time.")
         if not all(map(ids.ID.fullmatch, row_ids)):
