@@ -13,7 +13,7 @@ from guestbook.auth import api_tokens
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
-from guestbook.web.api import request_reader
+from guestbook.web.api import openapi_document, request_reader
 from guestbook.web.error_texts import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -24,14 +24,13 @@ TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 def authenticate() -> None:
     """Check that the request is allowed; raises Unauthorized. Undocumented routes need a token."""
     g.token_id = None
-    security = _security()
-    if not security:
+    if request.method == "OPTIONS" or _token() == "ignored":  # Flask answers OPTIONS with the allowed methods
         return
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
-        _admit(token, next(one["token"][0] for one in security if one))
-    elif given or {} not in security:
+        _admit(token, openapi_document.scope(request_reader.address()))
+    elif given or _token() == "needed":
         refuse("invalid_token" if given else None)
 
 
@@ -50,7 +49,7 @@ def add_headers(response: Response) -> Response:
     """Let any website read public answers, and let no cache keep the others."""
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
-    if request.method in ("GET", "HEAD") and not has_token() and _is_public():
+    if request.method in ("GET", "HEAD") and not has_token() and _token() != "needed":
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         response.vary.add("Authorization")
@@ -74,12 +73,6 @@ def _admit(token: Token, scope: str) -> None:
         api_tokens.note_use(db.engine, g.token_id, now)
 
 
-def _is_public() -> bool:
-    return not _security() or {} in _security()
-
-
-def _security() -> list[dict[str, list[str]]]:
-    if request.method == "OPTIONS":  # Flask answers it with the allowed methods only
-        return []
-    listed: list[dict[str, list[str]]] = request_reader.operation()["security"]
-    return listed
+def _token() -> str:
+    """Return whether the request's token is needed, optional or ignored."""
+    return openapi_document.CALLS[request_reader.address()].token
