@@ -6,7 +6,6 @@ import click
 
 from guestbook.auth import api_tokens, login
 from guestbook.cli import app_command
-from guestbook.cli.help_sections import Group
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
@@ -14,7 +13,7 @@ from guestbook.storage.database import db, writing
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
 
 
-@click.group(cls=Group)
+@click.group()
 def admin() -> None:
     """Set the password of the admin pages."""
 

@@ -6,7 +6,6 @@ import click
 from sqlalchemy import func, select
 
 from guestbook.cli import app_command, output, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.inbound import bins as inbound_bins
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
@@ -16,7 +15,7 @@ SHOWN_REQUESTS = 20
 DECODED_COLUMNS = ("headers", "body", "encoding")
 
 
-@click.group(cls=Group)
+@click.group()
 def bins() -> None:
     """Manage bins: catch-all URLs that show what is sent to them."""
 

@@ -9,7 +9,6 @@ import click
 from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, list_options, output, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.comments import book
 from guestbook.lib.text import counted
 from guestbook.queries import lists
@@ -30,7 +29,7 @@ They are published again, or held if they were suspicious."""
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
-@click.group(cls=Group)
+@click.group()
 def comments() -> None:
     """List comments, publish or hold them, reply, delete."""
 

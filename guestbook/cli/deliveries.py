@@ -7,7 +7,6 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, list_options, output, requeue, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.database import db
@@ -15,7 +14,7 @@ from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 
 
-@click.group(cls=Group)
+@click.group()
 def deliveries() -> None:
     """See which deliveries were sent, wait or failed, and redeliver them."""
 

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from guestbook.background import cron
 from guestbook.cli import app_command, list_options, option_types, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.cli.help_sections import Group
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib.text import printable
 from guestbook.queries import lists
@@ -20,7 +19,7 @@ from guestbook.storage.models import InboundEvent, Source
 AS_RECEIVED = ("headers", "payload", "encoding")  # left out of a list
 
 
-@click.group(cls=Group)
+@click.group()
 def inbox() -> None:
     """See what sources have sent and what was done with it, and reprocess it."""
 

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import click
 
 from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
-from guestbook.cli.help_sections import Group
 from guestbook.cli.option_types import together
 from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
@@ -81,7 +80,7 @@ def _new_name(context: click.Context, _param: click.Parameter, value: bool | Non
     return old if value is None else value
 
 
-@click.group(cls=Group)
+@click.group()
 def sources() -> None:
     """Manage sources: services that send webhooks to the book."""
 

@@ -4,13 +4,12 @@ import click
 
 from guestbook.auth import api_tokens as keys
 from guestbook.cli import app_command, output, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
 
-@click.group(cls=Group)
+@click.group()
 def tokens() -> None:
     """Manage the tokens with which programs use the API."""
 

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
-from guestbook.cli.help_sections import Group
 from guestbook.cli.option_types import together
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -36,7 +35,7 @@ fields_of_webhook = together(
 )
 
 
-@click.group(cls=Group)
+@click.group()
 def webhooks() -> None:
     """Manage webhooks: URLs that get the book's events."""
 
