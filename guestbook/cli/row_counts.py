@@ -8,9 +8,9 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
 
 
-def up_to_limit(count: int) -> str:
-    """Return a number that was counted only up to a limit."""
-    return str(count) if count <= lists.COUNT_LIMIT else f"> {lists.COUNT_LIMIT:,}"
+def up_to_limit(count: int, more: str = ">") -> str:
+    """Return a number that was counted only up to a limit; `more` stands before the limit."""
+    return str(count) if count <= lists.COUNT_LIMIT else f"{more} {lists.COUNT_LIMIT:,}"
 
 
 def print_limit(failed: lists.Lately) -> None:

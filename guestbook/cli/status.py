@@ -5,25 +5,18 @@ from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
-from guestbook.cli import app_command, output
+from guestbook.cli import app_command, output, row_counts
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
 from guestbook.queries import health, lists
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
-from guestbook.storage.models import (
-    Comment,
-    Delivery,
-    InboundEvent,
-    Pass,
-    Source,
-    Webhook,
-    comment,
-    queue_row,
-)
+from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
+from guestbook.storage.models.comment import COMMENT_STATUSES
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 
 @click.command()
@@ -54,13 +47,13 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "data folder": str(app_command.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
-        "comments": _counts(Comment, comment.COMMENT_STATUSES, to_the_end),
-        "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
-        "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
-        "paused webhooks": _count(Webhook.paused_until > now),
-        "deliveries": _counts(Delivery, queue_row.QUEUE_STATUSES, to_the_end),
-        "sources": db.session.scalar(select(func.count()).select_from(Source)),
-        "inbound events": _counts(InboundEvent, queue_row.QUEUE_STATUSES, to_the_end),
+        "comments": _counts(Comment, COMMENT_STATUSES, to_the_end),
+        "webhooks": _count(Webhook),
+        "disabled webhooks": _count(Webhook, Webhook.disabled_at.is_not(None)),
+        "paused webhooks": _count(Webhook, Webhook.paused_until > now),
+        "deliveries": _counts(Delivery, QUEUE_STATUSES, to_the_end),
+        "sources": _count(Source),
+        "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
@@ -70,7 +63,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
 
 
 def _counts(model: type[lists.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
-    """Count by status; stop after `listing.COUNT_LIMIT` if not to the end, which may take seconds."""
+    """Count by status; stop after `lists.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
         some = {name: lists.count_some(db.session(), model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
@@ -80,13 +73,10 @@ def _counts(model: type[lists.M], statuses: Iterable[str], to_the_end: bool) -> 
 
 def _in_words(value: Any) -> Any:
     if isinstance(value, dict):
-        return ", ".join(f"{_many(count)} {name}" for name, count in value.items()) or "none"
+        counts = [f"{row_counts.up_to_limit(count, 'more than')} {name}" for name, count in value.items()]
+        return ", ".join(counts) or "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-def _many(count: int) -> str:
-    return str(count) if count <= lists.COUNT_LIMIT else f"more than {lists.COUNT_LIMIT:,}"
-
-
-def _count(condition: Any) -> int:
-    return db.session.scalar(select(func.count()).select_from(Webhook).where(condition)) or 0
+def _count(model: type[Source] | type[Webhook], *conditions: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
