@@ -45,9 +45,7 @@ def _line(prompt: str) -> str:
 
 def _lines() -> list[str]:
     """Return all lines of standard input that are not empty."""
-    lines = [
-        line for line in map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT)) if line
-    ]
+    lines = list(filter(None, map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT))))
     if not lines:
         raise click.ClickException(EMPTY_INPUT)
     return lines
