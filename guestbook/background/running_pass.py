@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import current_thread, main_thread
-from types import FrameType
 
 from sqlalchemy import Engine, insert, select, update
 
 from guestbook.background import retention
-from guestbook.lib import clock, cpu_affinity, host_name, ids, pass_lock
+from guestbook.lib import clock, cpu_affinity, host_name, ids, pass_lock, stop_flag
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.tally import Tally
 from guestbook.queries import outcomes
@@ -43,7 +41,7 @@ def opened(
     until = time.monotonic() + max_seconds
     with (
         pass_lock.taken(settings.data_dir / lock) as held,
-        _stop_on_signals() as stop,
+        stop_flag.set_by((signal.SIGTERM, signal.SIGINT), second_ends=True) as stop,
         cpu_affinity.one_core(),
     ):
         if not held:
@@ -61,26 +59,6 @@ def opened(
         source_budget.recount(engine)  # verified and deleted events have left room
         _finish(engine, pass_id, running.tally)
         engine_setup.clear_wal(engine)
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[StopFlag]:
-    """Yield a flag that SIGTERM and SIGINT set; a second signal ends the process in the default way."""
-    stop = StopFlag()
-    if current_thread() is not main_thread():
-        yield stop
-        return
-
-    def set_flag(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    before = {number: signal.signal(number, set_flag) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def may_prune(engine: Engine, previous: datetime | None) -> bool:

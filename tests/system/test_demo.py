@@ -135,7 +135,7 @@ def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(here: Workspac
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Stopped):
-            running.wait_for_ever()
+            running.wait_for(lambda: None, 60, "Nothing came")
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -1,5 +1,6 @@
 """The command that gives the tour: a delivery, a failure with its retry, a signature check."""
 
+import math
 import shlex
 import sys
 from contextlib import suppress
@@ -110,7 +111,7 @@ def _look_around(scene: Scene) -> None:
         printing.uncut(_command(scene.place, words))
     printing.paragraph(f"Ctrl-C ends the demo and removes {scene.place.folder}.")
     with suppress(Stopped):
-        scene.running.wait_for_ever()
+        scene.running.wait_for(lambda: None, math.inf, "")  # or until a process ends
 
 
 def _command(place: Workspace, words: str) -> list[str]:
