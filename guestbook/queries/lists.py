@@ -193,12 +193,6 @@ def of_comment(session: Session, comment_id: str, limit: int = 20) -> list[tuple
     return [(row, name) for row, name in session.execute(query.order_by(Delivery.id.desc()).limit(limit))]
 
 
-def count(session: Session, wanted: Deliveries) -> int:
-    """Return how many deliveries those are, however long it takes: a person is about to act on them."""
-    query = select(func.count()).select_from(Delivery).where(wanted.condition())
-    return session.scalar(query) or 0
-
-
 def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
     """Return how many rows those are, at most one more than `COUNT`: by an index it takes a millisecond."""
     some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
