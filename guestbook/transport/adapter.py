@@ -14,7 +14,7 @@ from certifi import where
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, ProxyManager
 
-from guestbook.transport.connections import GuardedPool, GuardedTLSPool, ProxiedPool, ProxiedTLSPool
+from guestbook.transport.connections import GuardedPool, GuardedTLSPool
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 from guestbook.transport.idle_connections import IdleConnections
 from guestbook.transport.response_reader import Response
@@ -67,8 +67,8 @@ class GuardedAdapter(HTTPAdapter):
         self._lock = threading.Lock()
         self.idle = IdleConnections()
         super().__init__(pool_connections=HOSTS_KEPT, pool_maxsize=IDLE_PER_HOST)
-        self.poolmanager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
         self._manager = self._proxied(proxy) if proxy else self.poolmanager
+        self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
 
     def pool_for(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
         """Return the pool of a host, or of the way to it through the proxy."""
@@ -101,9 +101,7 @@ class GuardedAdapter(HTTPAdapter):
 
     def _proxied(self, proxy: str) -> ProxyManager:
         options = {"proxy_ssl_context": self.tls_context()} if proxy.lower().startswith("https") else {}
-        manager = cast(ProxyManager, self.proxy_manager_for(proxy, **options))
-        manager.pool_classes_by_scheme = {"http": ProxiedPool, "https": ProxiedTLSPool}
-        return manager
+        return cast(ProxyManager, self.proxy_manager_for(proxy, **options))
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
