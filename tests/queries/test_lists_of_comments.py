@@ -9,7 +9,7 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.queries import lists
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment
+from guestbook.storage.models import Comment, Delivery
 from tests.support import factories
 
 
@@ -134,11 +134,12 @@ def test_the_deliveries_of_a_comment_are_the_latest_with_the_names_of_their_webh
     factories.webhook(name="second")
     factories.sign()
     comment_id = factories.sign()
-    told = lists.of_comment(db.session(), comment_id)
+    mine = Delivery.comment_id == comment_id
+    told = lists.with_webhook_names(db.session(), mine)
     assert {(row.event, name) for row, name in told} == {
         ("comment.created", "first"),
         ("comment.published", "first"),
         ("comment.created", "second"),
     }
     assert [row.id for row, _ in told] == sorted((row.id for row, _ in told), reverse=True)
-    assert [row.id for row, _ in lists.of_comment(db.session(), comment_id, limit=1)] == [told[0][0].id]
+    assert [row.id for row, _ in lists.with_webhook_names(db.session(), mine, 1)] == [told[0][0].id]

@@ -13,7 +13,7 @@ from guestbook.lib.errors import Refused
 from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment
+from guestbook.storage.models import Comment, Delivery
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.comments import comment_actions, comment_list
@@ -128,7 +128,7 @@ def _page(
         draft=draft or Draft(comment.name, comment.website, comment.message, {}),
         reply_text=stored if reply is None else reply,
         reasons=reasons or {},
-        deliveries=lists.of_comment(db.session(), comment.id),
+        deliveries=lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=comment_actions.ACTION_LABELS,
         actions=comment_actions.ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,
