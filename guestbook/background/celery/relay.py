@@ -131,6 +131,7 @@ def _take_back(connection: Connection) -> int:
     now, count = clock.now(), 0
     for table, group, groups in ((DELIVERIES, "webhook_id", Webhook.id), (INBOUND, "source_id", Source.id)):
         for group_id in connection.scalars(select(groups)).all():
-            mine = table.c[group] == group_id
-            count += leases.take_back(connection, table, mine, now=now, tokens=TOKEN_PREFIX)
+            mine = (table.c[group] == group_id) & (table.c.due_at > now)
+            published = mine & table.c.claimed_by.startswith(TOKEN_PREFIX)
+            count += leases.make_due(connection, table, published, now)
     return count
