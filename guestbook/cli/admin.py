@@ -13,7 +13,7 @@ from guestbook.storage.database import db, writing
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
 
 
-@click.group()
+@click.group(cls=app_command.Group)
 def admin() -> None:
     """Set the password of the admin pages."""
 
@@ -22,7 +22,6 @@ def admin() -> None:
 @click.option("--random", "make", is_flag=True, help="Make a password and print only that.")
 @click.option("--once", is_flag=True, help="Do nothing if there is a password already.")
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
-@app_command.run
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the admin pages.
 

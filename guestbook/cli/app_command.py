@@ -1,13 +1,13 @@
 """Run a command in the application: errors become one sentence and an exit code."""
 
-import functools
 import logging
 import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn
 
 import click
 from flask import current_app
@@ -25,20 +25,21 @@ from guestbook.storage.database_errors import Fault
 TRY_LATER = 75  # exit code; EX_TEMPFAIL of sysexits.h
 INIT_DB = {Fault.NO_TABLES: "Create them", Fault.OLD_TABLES: "Update them"}
 OUT_OF_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
-P = ParamSpec("P")
-R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
 
-def run(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a command; exit with 1 when it is refused, with 75 when the database is away."""
+class AppCommand(click.Command):
+    """A command that runs in the application."""
 
-    @functools.wraps(function)
-    def command(*args: P.args, **options: P.kwargs) -> R:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; exit with 1 when it is refused, with 75 when the database is away."""
+        return with_appcontext(partial(self._run, partial(super().invoke, ctx)))()
+
+    def _run(self, function: Callable[[], Any]) -> Any:
         with terminal_log.shown(settings().log_format):
             try:
-                return unit_of_work.complete(lambda: function(*args, **options))
+                return unit_of_work.complete(function)
             except Refused as error:
                 raise click.ClickException(str(error)) from None
             except MemoryError:
@@ -47,7 +48,11 @@ def run(function: Callable[P, R]) -> Callable[P, R]:
             except (DBAPIError, PoolTimeout) as error:
                 _exit(error)
 
-    return with_appcontext(command)
+
+class Group(click.Group):
+    """The commands of one noun, each of which runs in the application."""
+
+    command_class = AppCommand
 
 
 def _exit(error: DBAPIError | PoolTimeout) -> NoReturn:

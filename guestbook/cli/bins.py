@@ -15,7 +15,7 @@ SHOWN_REQUESTS = 20
 DECODED_COLUMNS = ("headers", "body", "encoding")
 
 
-@click.group()
+@click.group(cls=app_command.Group)
 def bins() -> None:
     """Manage bins: catch-all URLs that show what is sent to them."""
 
@@ -28,7 +28,6 @@ def bins() -> None:
 @click.option("--delay", metavar="SECONDS", help="How long it waits before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="How many requests it answers with 500 first.")
 @output.as_json
-@app_command.run
 def add(as_json: bool, **fields: Any) -> None:
     """Add a bin and print its URL, which takes any request."""
     with writing() as session:
@@ -43,7 +42,6 @@ def add(as_json: bool, **fields: Any) -> None:
 
 @bins.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the bins, with how many requests each holds."""
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
@@ -62,7 +60,6 @@ def list_(as_json: bool) -> None:
 @bins.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a bin and its latest requests, newest first."""
     row = row_lookup.find(Bin, id_)
@@ -84,7 +81,6 @@ def show_(id_: str, as_json: bool) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-@app_command.run
 def clear(id_: str) -> None:
     """Delete the requests of a bin and keep the bin."""
     with writing() as session:
@@ -95,7 +91,6 @@ def clear(id_: str) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-@app_command.run
 def delete(id_: str) -> None:
     """Delete a bin and its requests. Its URL stops working."""
     with writing() as session:

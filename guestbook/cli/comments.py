@@ -29,7 +29,7 @@ They are published again, or held if they were suspicious."""
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
-@click.group()
+@click.group(cls=app_command.Group)
 def comments() -> None:
     """List comments, publish or hold them, reply, delete."""
 
@@ -39,7 +39,6 @@ def comments() -> None:
 @click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
 @list_options.limit_option
 @output.as_json
-@app_command.run
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
     rows = list_options.newest(partial(lists.comments, db.session(), status, search), limit)
@@ -67,7 +66,6 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
 
     @comments.command(name, help=help_text)
     @several
-    @app_command.run
     def move(ids: tuple[str, ...]) -> None:
         with writing() as session:
             found = _locked(session, ids)
@@ -90,7 +88,6 @@ _add_move("restore", None, "Restored", RESTORE_HELP)
 @click.argument("short_id", metavar="ID")
 @click.argument("text", required=False, callback=_or_standard_input)
 @click.option("--remove", is_flag=True, help="Remove the reply.")
-@app_command.run
 def reply(short_id: str, text: str | None, remove: bool) -> None:
     """Reply to a comment; a new reply replaces the old one.
 
@@ -107,7 +104,6 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
 
 @comments.command()
 @several
-@app_command.run
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good.
 

@@ -14,7 +14,7 @@ from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 
 
-@click.group()
+@click.group(cls=app_command.Group)
 def deliveries() -> None:
     """See which deliveries were sent, wait or failed, and redeliver them."""
 
@@ -24,7 +24,6 @@ def deliveries() -> None:
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=click.Choice(EVENTS), help="Only those of this event.")
 @output.as_json
-@app_command.run
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     webhook_id = row_lookup.id_of(Webhook, webhook)
@@ -55,7 +54,6 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
 @deliveries.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a delivery with all its attempts and answers."""
     row = row_lookup.find(Delivery, id_)
@@ -78,7 +76,6 @@ def show_(id_: str, as_json: bool) -> None:
 
 @deliveries.command()
 @requeue.options(requeue.DELIVERY_KIND)
-@app_command.run
 def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 

@@ -7,8 +7,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 
 
-@click.command("init-db")
-@app_command.run
+@click.command("init-db", cls=app_command.AppCommand)
 def init_db() -> None:
     """Create the tables, and add columns that an older book lacks. It is safe to run again."""
     database.create_tables(db.engine)

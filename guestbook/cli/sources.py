@@ -80,7 +80,7 @@ def _new_name(context: click.Context, _param: click.Parameter, value: bool | Non
     return old if value is None else value
 
 
-@click.group()
+@click.group(cls=app_command.Group)
 def sources() -> None:
     """Manage sources: services that send webhooks to the book."""
 
@@ -93,7 +93,6 @@ def sources() -> None:
     "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
 )
 @output.as_json
-@app_command.run
 def add(as_json: bool, **fields: Any) -> None:
     """Add a source and print its URL and its secret."""
     with writing() as session:
@@ -109,7 +108,6 @@ def add(as_json: bool, **fields: Any) -> None:
 
 @sources.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
     rows = source_status.all_of(db.session())
@@ -136,7 +134,6 @@ def list_(as_json: bool) -> None:
 @sources.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a source with its URL and secret, and count its events."""
     row = row_lookup.find(Source, id_)
@@ -158,7 +155,6 @@ def show_(id_: str, as_json: bool) -> None:
     "--relay/--no-relay",
     "Whether our webhooks get to know about comments from this source.",
 )
-@app_command.run
 def update(id_: str, **fields: Any) -> None:
     """Change the named settings of a source."""
     wanted = output.given(fields)
@@ -176,7 +172,6 @@ def update(id_: str, **fields: Any) -> None:
 
 @sources.command()
 @row_lookup.id_argument
-@app_command.run
 def enable(id_: str) -> None:
     """Process its events again, also those that wait."""
     with writing():
@@ -187,7 +182,6 @@ def enable(id_: str) -> None:
 
 @sources.command()
 @row_lookup.id_argument
-@app_command.run
 def disable(id_: str) -> None:
     """Only store its events and do nothing with them."""
     with writing():
@@ -201,7 +195,6 @@ def disable(id_: str) -> None:
 @secret_option
 @secret_rotation.overlap_option(IS_ACCEPTED)
 @output.as_json
-@app_command.run
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
     """Set a new secret and print it.
 
@@ -216,7 +209,6 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
 
 @sources.command()
 @row_lookup.id_argument
-@app_command.run
 def delete(id_: str) -> None:
     """Delete a source and its events.
 

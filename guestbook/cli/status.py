@@ -19,9 +19,8 @@ from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @output.as_json
-@app_command.run
 def status(as_json: bool) -> None:
     """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
     health.require_columns(db.session())

@@ -35,7 +35,7 @@ fields_of_webhook = together(
 )
 
 
-@click.group()
+@click.group(cls=app_command.Group)
 def webhooks() -> None:
     """Manage webhooks: URLs that get the book's events."""
 
@@ -46,7 +46,6 @@ def webhooks() -> None:
 @fields_of_webhook
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
 @output.as_json
-@app_command.run
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
@@ -73,7 +72,6 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
 
 @webhooks.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
@@ -107,7 +105,6 @@ def list_(as_json: bool) -> None:
 @webhooks.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a webhook with its secret, and count its deliveries."""
     row = row_lookup.find(Webhook, id_)
@@ -128,7 +125,6 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option("--name", help="The name you give it.")
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
-@app_command.run
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
     """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
@@ -149,7 +145,6 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@app_command.run
 def enable(id_: str) -> None:
     """Enable a webhook.
 
@@ -163,7 +158,6 @@ def enable(id_: str) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@app_command.run
 def disable(id_: str) -> None:
     """Disable a webhook. Its deliveries wait."""
     with writing():
@@ -176,7 +170,6 @@ def disable(id_: str) -> None:
 @row_lookup.id_argument
 @secret_rotation.overlap_option(ALSO_SIGNS)
 @output.as_json
-@app_command.run
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     """Make a new secret and print it.
 
@@ -193,7 +186,6 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
 @webhooks.command()
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def test(id_: str, as_json: bool) -> None:
     """Queue a `ping` for a webhook.
 
@@ -213,7 +205,6 @@ def test(id_: str, as_json: bool) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@app_command.run
 def delete(id_: str) -> None:
     """Delete a webhook and all its deliveries.
 

@@ -22,10 +22,9 @@ START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
 SHORT_ID_LENGTH = 12
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
 @click.option("--no-wait", is_flag=True, help="End after the last step instead of waiting for Ctrl-C.")
-@app_command.run
 def demo(port: int | None, no_wait: bool) -> None:
     """Show in a minute what the book does: a delivery, a retry, a signature.
 
