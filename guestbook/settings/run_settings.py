@@ -15,20 +15,18 @@ RUN_FILE = "run.json"
 
 
 def note_run(values: Mapping[str, str], port: str, pid: str) -> Path:
-    """Let all commands use the settings of scripts/run while it lives. The owner's settings win."""
+    """Let all commands use the settings of scripts/run while it lives. The owner's settings win.
+
+    Return the file, which scripts/run removes at its end.
+    """
     chosen = {
         SETTING_PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
         SETTING_PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # a receiver on this machine can be tried
     }
     chosen = {name: values.get(name, value) for name, value in chosen.items()}
-    return note(Path(values[SETTING_PREFIX + "DATA_DIR"]), int(pid), chosen)
-
-
-def note(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
-    """Write down the settings of that process; return the file, which scripts/run removes at its end."""
-    path = data_dir / RUN_FILE
+    path = Path(values[SETTING_PREFIX + "DATA_DIR"]) / RUN_FILE
     fresh = path.with_name(f".{RUN_FILE}.{pid}")
-    noted = {"pid": pid, "began": _started_at(pid), "settings": dict(chosen)}
+    noted = {"pid": int(pid), "began": _started_at(int(pid)), "settings": chosen}
     fresh.write_text(json.dumps(noted))
     fresh.replace(path)  # a command typed at this moment must not read half a file
     return path
