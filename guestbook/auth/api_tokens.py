@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage import database
-from guestbook.storage.models import TOKENS, Token
+from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
 API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
@@ -71,11 +71,11 @@ def note_use(engine: Engine, token_id: str, now: datetime) -> None:
 
     A read must not wait for a writer, nor fail because nothing can be written: then the next use is noted.
     """
-    mine = TOKENS.c.id == token_id
+    mine = Token.id == token_id
     try:
         with database.write(engine, lock_wait=0) as connection:
-            if connection.scalar(select(TOKENS.c.id).where(mine).with_for_update(skip_locked=True)):
-                connection.execute(update(TOKENS).where(mine).values(last_used_at=now))
+            if connection.scalar(select(Token.id).where(mine).with_for_update(skip_locked=True)):
+                connection.execute(update(Token).where(mine).values(last_used_at=now))
     except SQLAlchemyError as error:
         log.debug("The use of an API token was not noted: %s", error)
 

@@ -12,7 +12,7 @@ from guestbook.background import retention
 from guestbook.lib import clock, ids
 from guestbook.storage import batch_delete, database, engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, PASSES, Delivery, Limit, Login, Pass
+from guestbook.storage.models import ATTEMPTS, Delivery, Limit, Login, Pass
 from tests.support import factories
 
 DAY = timedelta(days=1)
@@ -103,7 +103,7 @@ def test_old_passes_go() -> None:
         for days in (1, 29, 31, 60):
             done = {"host": "here", "processed": 0, "retried": 0, "failed": 0}
             moment = clock.now() - days * DAY
-            connection.execute(insert(PASSES).values(id=ids.new(), started_at=moment, **done))
+            connection.execute(insert(Pass).values(id=ids.new(), started_at=moment, **done))
     assert prune() == 2
     assert db.session.scalar(select(func.count()).select_from(Pass)) == 2
 

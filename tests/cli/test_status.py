@@ -11,7 +11,7 @@ from guestbook.lib.version import VERSION
 from guestbook.queries import health, lists
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import PASSES
+from guestbook.storage.models import Pass
 from tests.cli.conftest import Process, Shell
 from tests.storage.test_writable import full_disk
 from tests.support import factories
@@ -28,7 +28,7 @@ def came(ago: timedelta, *, ended: bool = True) -> None:
     started = clock.now() - ago
     row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 3, "retried": 2, "failed": 1}
     with database.write(db.engine) as connection:
-        connection.execute(insert(PASSES).values(**row, finished_at=started if ended else None))
+        connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))
 
 
 def fact(said: str, name: str) -> str:

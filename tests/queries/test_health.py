@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from guestbook.lib import clock, ids
 from guestbook.queries import health
@@ -16,7 +16,7 @@ from guestbook.queries.health import Health
 from guestbook.settings import CHECKOUT, load
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import PASSES
+from guestbook.storage.models import Pass
 from tests.support import factories
 
 MINUTE = timedelta(minutes=1)
@@ -29,7 +29,7 @@ def came(ago: timedelta, *, ended: bool = True, **did: int) -> None:
     done = {"processed": 0, "retried": 0, "failed": 0, **did}
     with database.write(db.engine) as connection:
         row = {"id": ids.new(), "started_at": started, "host": "here", **done}
-        connection.execute(insert(PASSES).values(**row, finished_at=started if ended else None))
+        connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))
 
 
 def read() -> Health:
@@ -138,7 +138,7 @@ def test_the_last_pass_is_told_in_plain_words() -> None:
 def test_a_pass_with_nothing_to_do_says_so_and_how_long_it_took() -> None:
     came(timedelta(seconds=50))
     with database.write(db.engine) as connection:
-        connection.execute(PASSES.update().values(finished_at=clock.now() - timedelta(seconds=8)))
+        connection.execute(update(Pass).values(finished_at=clock.now() - timedelta(seconds=8)))
     assert re.search(r"ended (8|9) seconds ago after 42 seconds: nothing was due.$", cron().sentence)
 
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import INBOUND, SOURCES, Comment, Source
+from guestbook.storage.models import INBOUND, Comment, Source
 
 SECRET = "It's a Secret to Everybody"
 PLAIN = "{{ payload.text }}"
@@ -32,7 +32,7 @@ def source(token: str = "tok", **columns: Any) -> str:
 def change(source_id: str, **columns: Any) -> None:
     """Change a source by hand."""
     with database.write(db.engine) as connection:
-        connection.execute(update(SOURCES).where(SOURCES.c.id == source_id).values(**columns))
+        connection.execute(update(Source).where(Source.id == source_id).values(**columns))
 
 
 def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) -> TestResponse:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import EnvironBuilder
 
@@ -22,7 +22,7 @@ from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.verification import verifier
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import INBOUND, SOURCES
+from guestbook.storage.models import INBOUND, Source
 from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
 from tests.support import inbound_factories, processes
 from tests.support.visitor import Visitor
@@ -237,7 +237,7 @@ def test_a_source_deleted_in_this_very_moment_is_404(
         found = find(session, token)
         session.rollback()
         with database.write(db.engine) as connection:
-            connection.execute(SOURCES.delete())
+            connection.execute(delete(Source))
         return found
 
     monkeypatch.setattr(ingest, "find", find_and_lose)

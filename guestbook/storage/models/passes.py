@@ -31,6 +31,3 @@ class Day(Base):
     day: Mapped[str] = mapped_column(String(10), primary_key=True)  # 2026-01-31, in UTC
     processed: Mapped[int]
     failed: Mapped[int]
-
-
-PASSES = Pass.__table__

@@ -143,5 +143,4 @@ class InboundEvent(QueueRow, Base):
 
 
 INBOUND = InboundEvent.__table__
-SOURCES = Source.__table__
 FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # as FIRST_DUE

@@ -8,13 +8,13 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from guestbook.lib import clock, ids
 from guestbook.queries import health, lists, overview
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import PASSES
+from guestbook.storage.models import Pass
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, text
@@ -29,7 +29,7 @@ def came(app: Flask, ago: timedelta = MINUTE, *, ended: bool = True, **did: int)
     started = clock.now() - ago
     row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 0, "retried": 0, "failed": 0}
     with app.app_context(), database.write(db.engine) as connection:
-        connection.execute(insert(PASSES).values(**row | did, finished_at=started if ended else None))
+        connection.execute(insert(Pass).values(**row | did, finished_at=started if ended else None))
 
 
 def used(app: Flask) -> str:
@@ -99,7 +99,7 @@ def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) ->
     with app.app_context():
         factories.delivery(hook, due_at=clock.now() - 20 * MINUTE)
         with database.write(db.engine) as connection:
-            connection.execute(PASSES.delete())
+            connection.execute(delete(Pass))
     came(app, 30 * MINUTE)
     cron = section(owner.page(URL), "cron")
     assert "Cron late Deliveries are due" in words(cron)
