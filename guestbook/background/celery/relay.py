@@ -19,16 +19,7 @@ from guestbook.queue import clock_repair, leases
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import (
-    DELIVERIES,
-    FIRST_DUE,
-    FIRST_INBOUND_DUE,
-    INBOUND,
-    Delivery,
-    Pass,
-    Source,
-    Webhook,
-)
+from guestbook.storage.models import DELIVERIES, FIRST_DUE, FIRST_INBOUND_DUE, INBOUND, Pass, Source, Webhook
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
 log = logging.getLogger(__name__)
@@ -113,13 +104,13 @@ def _last_end(engine: Engine) -> datetime | None:
 
 def _done_since(engine: Engine, since: datetime) -> Tally:
     """Count what was finished by anybody, for the same mail to the owner as after a pass."""
-    tally = Tally()
-    done = Delivery.finished_at > since
-    count = select(func.count()).select_from(Delivery)
-    lost = select(Webhook.name, Webhook.id, func.count()).join(Delivery, Delivery.webhook_id == Webhook.id)
+    tally, rows = Tally(), DELIVERIES.c
+    done = rows.finished_at > since
+    count = select(func.count()).select_from(DELIVERIES)
+    lost = select(Webhook.name, Webhook.id, func.count()).join(DELIVERIES, rows.webhook_id == Webhook.id)
     with engine.connect() as connection:
-        tally.processed = connection.scalar(count.where(Delivery.status == "processed", done)) or 0
-        query = lost.where(Delivery.status == "failed", done).group_by(Webhook.name, Webhook.id)
+        tally.processed = connection.scalar(count.where(rows.status == "processed", done)) or 0
+        query = lost.where(rows.status == "failed", done).group_by(Webhook.name, Webhook.id)
         for name, webhook_id, number in connection.execute(query):
             tally.given_up[name, webhook_id] = number
         gone = select(Webhook.name).where(Webhook.disabled_at > since, Webhook.disabled_reason != "by_hand")

@@ -3,15 +3,8 @@
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import ColumnElement, Connection, Engine
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InternalError,
-    NotSupportedError,
-    ProgrammingError,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, exc
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, database_errors
@@ -19,7 +12,7 @@ from guestbook.storage.copy import row_writer, table_reader
 from guestbook.storage.copy.table_reader import Key, PlainTable, Row
 
 # What a row's values may cause; anything else is about the database as a whole.
-REFUSALS = (DataError, IntegrityError, InternalError, NotSupportedError, ProgrammingError)
+REFUSALS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
 
 
 class TargetAway(Exception):
