@@ -73,17 +73,13 @@ def may_prune(engine: Engine, previous: datetime | None) -> bool:
 
 def insert_pass(engine: Engine) -> str:
     """Store a pass that starts now, and return its id."""
-    pass_id, host, nothing = ids.new(), host_name.of_this_host(), _counts(Tally())
+    pass_id, host = ids.new(), host_name.of_this_host()
     with database.write(engine) as connection:
-        connection.execute(insert(Pass).values(id=pass_id, started_at=clock.now(), host=host, **nothing))
+        connection.execute(insert(Pass).values(id=pass_id, started_at=clock.now(), host=host))
     return pass_id
 
 
 def _finish(engine: Engine, pass_id: str, tally: Tally) -> None:
-    values = {"finished_at": clock.now(), **_counts(tally)}
+    counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
     with database.write(engine) as connection:
-        connection.execute(update(Pass).where(Pass.id == pass_id).values(values))
-
-
-def _counts(tally: Tally) -> dict[str, int]:
-    return {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
+        connection.execute(update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts))
