@@ -1,7 +1,6 @@
 """The HTTPAdapter mounted on our session: a shell around the pools in connections.py, which do the work.
 
-It overrides the methods that requests documents for subclasses, so that neither the environment nor a
-request changes where and how we connect.
+It sends by itself, so that neither the environment nor a request changes where and how we connect.
 """
 
 import os
@@ -84,20 +83,10 @@ class GuardedAdapter(HTTPAdapter):
                 self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
 
-    def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> HTTPConnectionPool:
-        """Return the pool of the request."""
-        return cast(ReadyRequest, request).target.pool
-
-    def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the TLS context checks certificates."""
-
-    def request_url(self, request: Any, *_: Any, **__: Any) -> str:
-        """Return the target for the request line."""
-        return cast(ReadyRequest, request).target.line
-
-    def build_response(self, _: Any, resp: Any) -> requests.Response:
-        """Wrap the answer, unread."""
-        return UnreadResponse(resp)
+    def send(self, request: Any, *_: Any, **__: Any) -> requests.Response:
+        """Send a ReadyRequest over its pool; the answer is unread."""
+        pool, line = request.target.pool, request.target.line
+        return UnreadResponse(pool.urlopen(request.method, line, request.body, request.headers))
 
     def _proxied(self, proxy: str) -> ProxyManager:
         options = {"proxy_ssl_context": self.tls_context()} if proxy.lower().startswith("https") else {}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from guestbook import transport
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
+from guestbook.outbound import sender
 from guestbook.settings import Settings
 from guestbook.storage.models import BinRequest
-from guestbook.transport import Transport, TransportError
+from guestbook.transport import TransportError
 
 # The transport makes these itself, or they concerned only the connection to us.
 LEFT_OUT = frozenset(
@@ -51,19 +52,14 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
 def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
     """Send it with its method, headers and body to that URL. No transaction may be open."""
     headers = {name: value for name, value in row.pairs if name.lower() not in LEFT_OUT}
-    sender = Transport(
-        timeout=settings.timeout,
-        allow_networks=settings.allow_networks,
-        proxy=settings.outbound_proxy,
-        require_https=settings.require_https_webhooks,
-    )
+    one = sender.transport(settings)
     start = time.monotonic()
     try:
-        answer = sender.send(row.method, url, headers, row.kept)
+        answer = one.send(row.method, url, headers, row.kept)
     except TransportError as error:
         return Replayed(url, _since(start), None, {}, b"", str(error))
     finally:
-        sender.close()
+        one.close()
     note = NOTES.get(answer.note, "") if answer.note else ""
     return Replayed(url, _since(start), answer.status, answer.headers, answer.body, note)
 
