@@ -66,11 +66,6 @@ class BudgetSocket(socket.socket):
     def settimeout(self, value: float | None) -> None:
         """Do nothing: only the budget sets time-outs."""
 
-    def connect_within(self, address: Any, seconds: float) -> None:
-        """Connect within this time; raises OSError."""
-        socket.socket.settimeout(self, seconds)
-        super().connect(address)
-
     def sendall(self, data: Any, flags: int = 0) -> None:
         _in_time(self, super().sendall, data, flags, sends=True)
 
