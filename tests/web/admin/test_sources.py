@@ -32,7 +32,7 @@ ISSUE = {
     "repository": {"full_name": "ada/roof"},
     "sender": {"login": "ada", "html_url": "https://example.org/ada"},
 }
-HOSTILE = "</title><script>alert(1)</script>{{7*7}}\"'><img src=x onerror=alert(1)> مرحبا"
+HOSTILE = "</title><script>alert(1)</script>{{9*'x'}}\"'><img src=x onerror=alert(1)> مرحبا"
 
 
 def form(owner: Owner, **typed: Any) -> dict[str, Any]:
@@ -392,7 +392,7 @@ def test_hostile_names_templates_and_events_are_inert_on_every_page(app: Flask, 
         assert page.find(".//main//b") is None
         assert "\u202e" not in answer.text
         assert HOSTILE[:80] in text(page)
-        assert "49" not in text(page.find(".//main"))
+        assert 9 * "x" not in text(page.find(".//main"))
 
 
 def test_every_database_takes_it(each_app: Flask) -> None:
