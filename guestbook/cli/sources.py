@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
+from guestbook.cli import app_command, output, row_counts, row_lookup, secrets
 from guestbook.cli.option_types import together
 from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
@@ -113,7 +113,7 @@ def list_(as_json: bool) -> None:
     rows = source_status.all_of(db.session())
     failed = lists.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        output.print_json([_document(row.source, leave_out=secret_rotation.SECRET_COLUMNS) for row in rows])
+        output.print_json([_document(row.source, leave_out=secrets.SECRET_COLUMNS) for row in rows])
         return
     length = output.id_length([row.source.id for row in rows])
     output.print_table(
@@ -193,7 +193,7 @@ def disable(id_: str) -> None:
 @sources.command("rotate-secret")
 @row_lookup.id_argument
 @secret_option
-@secret_rotation.overlap_option(IS_ACCEPTED)
+@secrets.overlap_option(IS_ACCEPTED)
 @output.as_json
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
     """Set a new secret and print it.
@@ -204,7 +204,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
         row = row_lookup.find(Source, id_)
         inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
         facts = _document(row)
-    secret_rotation.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
+    secrets.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
 
 
 @sources.command()

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
+from guestbook.cli import app_command, output, row_counts, row_lookup, secrets
 from guestbook.cli.option_types import together
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -76,9 +76,7 @@ def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
-        output.print_json(
-            [output.document(row.webhook, leave_out=secret_rotation.SECRET_COLUMNS) for row in rows]
-        )
+        output.print_json([output.document(row.webhook, leave_out=secrets.SECRET_COLUMNS) for row in rows])
         return
     failed = lists.failed_lately(db.session(), Delivery, clock.now())
     length = output.id_length([row.webhook.id for row in rows])
@@ -168,7 +166,7 @@ def disable(id_: str) -> None:
 
 @webhooks.command("rotate-secret")
 @row_lookup.id_argument
-@secret_rotation.overlap_option(ALSO_SIGNS)
+@secrets.overlap_option(ALSO_SIGNS)
 @output.as_json
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     """Make a new secret and print it.
@@ -180,7 +178,7 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
         webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
         session.flush()
         facts = output.document(webhook)
-    secret_rotation.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
+    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
 @webhooks.command()
