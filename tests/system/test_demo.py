@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from guestbook import settings
 from guestbook.cli.demo import http_visitor, printing, processes, sample_book, tour, workspace
@@ -16,6 +17,7 @@ from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.storage import engine_setup
+from guestbook.storage.models import Webhook
 from tests.support import processes as support_processes
 from tests.support.receiver import Answer, Receiver
 
@@ -85,7 +87,9 @@ def test_the_props_stand_in_the_book_and_the_bin_fails_once(here: Workspace) -> 
     with engine_setup.opened(read) as engine:
         ready = sample_book.prepare(engine, read)
         sample_book.fail_next(engine, ready)
-    assert ready.bin_url.startswith(f"{here.address}/bin/")
+        with engine.connect() as connection:
+            url = connection.scalars(select(Webhook.url)).one()
+    assert url.startswith(f"{here.address}/bin/")
     assert (here.folder / "guestbook.db").exists()
 
 

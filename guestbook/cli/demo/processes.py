@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,7 +51,10 @@ class Processes:
             process.terminate()
         give_up = time.monotonic() + END_TIMEOUT
         for process in self._running.values():
-            _end(process, give_up)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, give_up - time.monotonic()))
+            process.kill()  # does nothing to one that has ended
+            process.wait()
 
     def start(self, name: str, *module: str) -> None:
         """Run a module in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
@@ -93,11 +96,3 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self._place.folder / f"{name}.log"
-
-
-def _end(process: "subprocess.Popen[bytes]", give_up: float) -> None:
-    try:
-        process.wait(max(0.0, give_up - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
