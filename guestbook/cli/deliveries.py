@@ -59,18 +59,15 @@ def show_(id_: str, as_json: bool) -> None:
     row = row_lookup.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
+    facts = output.document(row)
     if as_json:
-        output.print_json(
-            {**output.document(row), "attempts_made": [output.document(one) for one in attempts]}
-        )
+        output.print_json({**facts, "attempts_made": [output.document(one) for one in attempts]})
         return
-    output.print_fields(
-        output.document(row) | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {})
-    )
+    output.print_fields(facts | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {}))
     for attempt in attempts:
-        facts = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
-        sent = facts.pop("request_headers")
-        output.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", facts)
+        answer = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
+        sent = answer.pop("request_headers")
+        output.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", answer)
         output.print_part("Request headers", sent)
 
 

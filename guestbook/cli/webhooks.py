@@ -84,12 +84,7 @@ def list_(as_json: bool) -> None:
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
             (
-                *(
-                    row.webhook.id[:length],
-                    row.webhook.name,
-                    row.word,
-                    row_counts.up_to_limit(row.waiting),
-                ),
+                *(row.webhook.id[:length], row.webhook.name, row.word, row_counts.up_to_limit(row.waiting)),
                 *(failed.counts.get(row.webhook.id, 0), row.webhook.events, row.webhook.url),
             )
             for row in rows
