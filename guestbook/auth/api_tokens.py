@@ -1,6 +1,5 @@
 """Tokens: keys to the API for programs. The table has their hashes alone."""
 
-import hashlib
 import logging
 import secrets
 from datetime import datetime, timedelta
@@ -36,7 +35,7 @@ def add(
     name, expires_at = check(name, scope, expires)
     value = API_TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = Token(
-        id=token_id or ids.new(), name=name, hash=_digest(value), scope=scope, expires_at=expires_at
+        id=token_id or ids.new(), name=name, hash=ids.of_secret(value), scope=scope, expires_at=expires_at
     )
     session.add(token)
     session.flush()
@@ -52,7 +51,7 @@ def check(name: str, scope: str, expires: str | None) -> tuple[str, datetime | N
 
 def find(session: Session, value: str) -> Token | None:
     """Return the token with that value, also one that has expired."""
-    return session.scalars(select(Token).where(Token.hash == _digest(value))).one_or_none()
+    return session.scalars(select(Token).where(Token.hash == ids.of_secret(value))).one_or_none()
 
 
 def all_of(session: Session) -> list[Token]:
@@ -103,7 +102,3 @@ def _end(expires: str | None) -> datetime | None:
     if end <= clock.now():
         raise Refused("A token must expire in the future, such as in 90d.", field="expires")
     return end
-
-
-def _digest(value: str) -> str:
-    return hashlib.sha256(value.encode(errors="replace")).hexdigest()
