@@ -22,7 +22,7 @@ TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 
 
 def authenticate() -> None:
-    """Check that the request is allowed; raises Unauthorized. Undocumented routes need a token."""
+    """Check that the request is allowed; raises Unauthorized."""
     g.token_id = None
     if request.method == "OPTIONS" or _token() == "ignored":  # Flask answers OPTIONS with the allowed methods
         return
