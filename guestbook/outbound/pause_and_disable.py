@@ -94,8 +94,7 @@ def _clock_is_steady(connection: Connection, now: datetime) -> bool:
 
 def _rests(webhook: Webhook, now: datetime) -> bool:
     """Whether it is paused as unreachable: what fails now too was under way before, and is no probe."""
-    paused = webhook.paused_until is not None and webhook.paused_until > now
-    return paused and webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER
+    return webhook.is_paused(now) and webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER
 
 
 def _pause_end(webhook: Webhook, now: datetime, pause: float) -> datetime | None:

@@ -194,6 +194,14 @@ def count_some(session: Session, condition: ColumnElement[bool], model: type[M])
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 
+def waiting_words(count: int, one: str, many: str, for_what: str) -> str:
+    """Say how many rows wait for what, as counted by `count_some`: `one delivery waits until then`."""
+    if count == 1:
+        return f"one {one} waits {for_what}"
+    number = f"{count:,}" if count <= COUNT_LIMIT else f"more than {COUNT_LIMIT:,}"
+    return f"{number} {many} wait {for_what}"
+
+
 def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
     """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
     owner = model.webhook_id if issubclass(model, Delivery) else model.source_id

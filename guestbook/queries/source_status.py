@@ -53,12 +53,9 @@ def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[s
     came = clock.ago(latest.received_at)
     if latest.status == "failed":
         return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
-    waits = _wait(waiting, "for the next pass") if waiting else "Nothing waits."
-    return "well", f"The latest came {came}. {waits}"
+    return "well", f"The latest came {came}. {_wait(waiting, 'for the next pass')}"
 
 
 def _wait(waiting: int, for_what: str) -> str:
-    if waiting <= 1:
-        return f"One event waits {for_what}." if waiting else "Nothing waits."
-    many = f"{waiting:,}" if waiting <= lists.COUNT_LIMIT else f"More than {lists.COUNT_LIMIT:,}"
-    return f"{many} events wait {for_what}."
+    words = lists.waiting_words(waiting, "event", "events", for_what)
+    return f"{words[0].upper()}{words[1:]}." if waiting else "Nothing waits."

@@ -52,6 +52,10 @@ class Webhook(Base):
         """Return the condition for webhooks that may be sent to: neither disabled nor paused."""
         return cls.disabled_at.is_(None) & (cls.paused_until.is_(None) | (cls.paused_until <= now))
 
+    def is_paused(self, now: datetime) -> bool:
+        """Whether its pause is not over yet."""
+        return self.paused_until is not None and self.paused_until > now
+
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""
         self.disabled_at = self.disabled_reason = self.paused_until = None
