@@ -135,7 +135,7 @@ def test_a_row_that_was_redelivered_after_the_look_stays() -> None:
         looks.append("given back")
         if len(looks) == 2:  # after the look at the processed ones came that at the failed ones
             with database.writing() as session:
-                session.get_one(Delivery, row_id).redeliver(clock.now())
+                session.get_one(Delivery, row_id).requeue(clock.now())
 
     event.listen(db.engine, "checkin", redeliver)
     prune()

@@ -132,11 +132,9 @@ class InboundEvent(QueueRow, Base):
         """Return the exact bytes that came."""
         return byte_text.unpack(self.payload, self.encoding)
 
-    def reprocess(self, now: datetime) -> None:
-        """Make it due at once for a person, and forget the passes that did not finish with it."""
-        self.status = "new"
-        self.due_at = now
-        self.claimed_by = None
+    def requeue(self, now: datetime) -> None:
+        """Reprocess it: make it due at once, and forget the passes that did not finish with it."""
+        super().requeue(now)
         self.claims = self.attempts
         self.processed_at = None
         self.error = self.note = None
