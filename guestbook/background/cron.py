@@ -38,11 +38,7 @@ class PassReport:
 
 
 def run(
-    engine: Engine,
-    settings: Settings,
-    options: Options,
-    *,
-    after_tick: Callable[[Tally], None] | None = None,
+    engine: Engine, settings: Settings, options: Options, *, after_tick: Callable[[Tally], None] | None = None
 ) -> PassReport | None:
     """Do everything that is due; None when another pass holds the lock."""
     with running_pass.opened(

@@ -73,7 +73,9 @@ def note_failure(
     """
     webhook.failures_in_a_row += 1
     webhook.failing_since = webhook.failing_since or now
-    if not (unreachable and _rests(webhook, now)):
+    # What fails while it is paused as unreachable was under way before, and is no probe.
+    is_no_probe = webhook.is_paused(now) and webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER
+    if not (unreachable and is_no_probe):
         webhook.unreachable_in_a_row = webhook.unreachable_in_a_row + 1 if unreachable else 0
         webhook.paused_until = _pause_end(webhook, now, pause)
     if webhook.failures_in_a_row >= DISABLE_AFTER and _has_failed_for_long(webhook, now) and clock_is_steady:
@@ -90,11 +92,6 @@ def _clock_is_steady(connection: Connection, now: datetime) -> bool:
     ends = [now - number * LONGEST_GAP for number in range(DISABLE_AFTER_TIME // LONGEST_GAP + 1)]
     spans = (Pass.started_at.between(begin, end) for end, begin in pairwise(ends))
     return all(connection.scalar(select(Pass.id).where(span).limit(1)) is not None for span in spans)
-
-
-def _rests(webhook: Webhook, now: datetime) -> bool:
-    """Whether it is paused as unreachable: what fails now too was under way before, and is no probe."""
-    return webhook.is_paused(now) and webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER
 
 
 def _pause_end(webhook: Webhook, now: datetime, pause: float) -> datetime | None:

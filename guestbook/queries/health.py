@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import false, select
+from sqlalchemy import ColumnElement, false, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock
@@ -61,7 +61,7 @@ def require_columns(session: Session) -> None:
 
 def cron(session: Session, now: datetime) -> Cron:
     """Say in plain words whether cron runs, and what its last pass did."""
-    ended, running = _ended(session, now), _running(session, now)
+    ended, running = _last(session, Pass.finished_at <= now), _running(session, now)
     if ended is None and running is None:
         return Cron("never", "Cron has never come, so nothing is sent.", ADVICE["never"])
     said = [_at_work(running, now)] if running else []
@@ -85,7 +85,7 @@ def crontab_line(settings: Settings) -> str:
 
 def last_end(session: Session, now: datetime) -> datetime | None:
     """Return when a pass last ended; an end in the future, from before a clock jump, does not count."""
-    ended = _ended(session, now)
+    ended = _last(session, Pass.finished_at <= now)
     return ended.finished_at if ended else None
 
 
@@ -101,16 +101,14 @@ def did(one: Pass) -> str:
     return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing was due"
 
 
-def _ended(session: Session, now: datetime) -> Pass | None:
-    ended = select(Pass).where(Pass.finished_at <= now)
-    return session.scalars(ended.order_by(Pass.started_at.desc()).limit(1)).first()
-
-
 def _running(session: Session, now: datetime) -> Pass | None:
     """Return the last pass if it has not ended: it is at work, or was killed."""
-    begun = select(Pass).where(Pass.started_at <= now).order_by(Pass.started_at.desc()).limit(1)
-    last = session.scalars(begun).first()
+    last = _last(session, Pass.started_at <= now)
     return last if last and last.finished_at is None else None
+
+
+def _last(session: Session, which: ColumnElement[bool]) -> Pass | None:
+    return session.scalars(select(Pass).where(which).order_by(Pass.started_at.desc()).limit(1)).first()
 
 
 def _at_work(running: Pass, now: datetime) -> str:

@@ -86,10 +86,7 @@ def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[s
 
 def finish(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
     """Make owned rows final after an attempt."""
-    change = _update_by_id(table, ids)
-    connection.execute(
-        change.values(status=status, due_at=None, claimed_by=None, attempts=table.c.attempts + 1, **values)
-    )
+    end(connection, table, ids, status, attempts=table.c.attempts + 1, **values)
 
 
 def end(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:

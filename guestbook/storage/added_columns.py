@@ -19,16 +19,11 @@ def statements(connection: Connection, created: Sequence[str]) -> Iterator[str]:
     schema.sql.
     """
     seen = inspect(connection)
-    for table, columns in _tables(created):
+    for table, columns in (found.groups() for found in map(TABLE.match, created) if found):
         there = {column["name"] for column in seen.get_columns(table)}
-        for name, definition in columns:
+        for name, definition in COLUMN.findall(columns):
             if name not in there:
                 yield _added(table, name, definition)
-
-
-def _tables(created: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    for found in filter(None, map(TABLE.match, created)):
-        yield found[1], COLUMN.findall(found[2])
 
 
 def _added(table: str, name: str, definition: str) -> str:

@@ -100,7 +100,9 @@ def create_tables(engine: Engine) -> None:
 
     Raises Refused for a book that this cannot bring up to date.
     """
-    tables, indexes = _tables_first(statements(SCHEMA.read_text()))
+    every = statements(SCHEMA.read_text())
+    tables = [one for one in every if one.startswith("CREATE TABLE")]
+    indexes = [one for one in every if one not in tables]  # they may name a column that an older book lacks
     with write(engine) as connection, _alone(connection):
         for statement in tables:
             connection.exec_driver_sql(statement)
@@ -127,12 +129,6 @@ def _alone(connection: Connection) -> Iterator[None]:
         yield
     finally:
         connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
-
-
-def _tables_first(all_of_them: list[str]) -> tuple[list[str], list[str]]:
-    """Separate the tables from the indexes, which may name a column that an older book lacks."""
-    tables = [one for one in all_of_them if one.startswith("CREATE TABLE")]
-    return tables, [one for one in all_of_them if one not in tables]
 
 
 def statements(sql: str) -> list[str]:
@@ -168,19 +164,19 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     Gives up after ten seconds.
     """
     give_up, wait = time.monotonic() + RETRY_FOR, 0.02
+
+    def once() -> T:
+        with write(engine) as connection:
+            return do(connection)
+
     while True:
         try:
-            return unit_of_work.complete(lambda: _once(engine, do))
+            return unit_of_work.complete(once)
         except DBAPIError as error:
             if database_errors.fault_of(error) in PERMANENT_FAULTS or time.monotonic() + wait > give_up:
                 raise
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
-
-
-def _once(engine: Engine, do: Callable[[Connection], T]) -> T:
-    with write(engine) as connection:
-        return do(connection)
 
 
 def is_away(error: SQLAlchemyError) -> bool:

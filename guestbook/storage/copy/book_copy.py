@@ -102,8 +102,5 @@ def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step)
 
 
 def _read(connection: Connection, table: PlainTable, checksum: Checksum, step: Step) -> None:
-    for row in table_reader.stream(connection, table):
-        checksum.add(table_reader.pack(table, row))
-        if checksum.rows % table_reader.AT_ONCE == 0:
-            step(table_reader.AT_ONCE)
-    step(checksum.rows % table_reader.AT_ONCE)
+    for rows in table_reader.chunks(connection, table, checksum):
+        step(len(rows))

@@ -116,7 +116,8 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             raw: Any = connection.connection.dbapi_connection
-            raw.text_factory = _text  # or SQLite would not say in which row it found what is no UTF-8
+            # By itself SQLite would not say in which row it found bytes that are not UTF-8.
+            raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
         else:
             connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection
@@ -177,7 +178,3 @@ def chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Ite
             rows, size = [], 0
     if rows:
         yield rows
-
-
-def _text(stored: bytes) -> str:
-    return stored.decode(errors="surrogateescape")
