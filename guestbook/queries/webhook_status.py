@@ -24,11 +24,8 @@ class WebhookStatus:
 
 def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
     """Return the status of all webhooks, the oldest first."""
-    first_due = {row.id: row.due_at for row in session.execute(select(Webhook.id, FIRST_DUE.label("due_at")))}
-    return [
-        _status(session, webhook, now, first_due.get(webhook.id))
-        for webhook in session.scalars(select(Webhook).order_by(Webhook.id))
-    ]
+    rows = session.execute(select(Webhook, FIRST_DUE).order_by(Webhook.id))
+    return [_status(session, webhook, now, first_due) for webhook, first_due in rows]
 
 
 def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
