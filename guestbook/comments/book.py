@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from guestbook.comments.comment_form import Draft
+from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
@@ -51,9 +51,7 @@ def sign(
     comment = Comment(
         id=unit_of_work.new_id(),
         created_at=unit_of_work.now(),
-        name=draft.name,
-        website=draft.website,
-        message=draft.message,
+        **draft.values,
         status=verdict.status,
         reason=verdict.reason,
         form_key=form_key,
@@ -105,14 +103,20 @@ def restore(session: Session, comment: Comment, settings: Settings) -> None:
         move(session, comment, comment.home, settings)
 
 
+def typed(comment: Comment) -> dict[str, Any]:
+    """Return what the visitor typed, by the fields of the form."""
+    return {name: getattr(comment, name) for name in DRAFT_FIELDS}
+
+
 def edit(session: Session, comment: Comment, draft: Draft) -> None:
-    """Correct name, website and message; raises Refused with a sentence for each wrong field.
+    """Correct the fields of a comment; raises Refused with a sentence for each wrong field.
 
     A correction makes no event: events are about a comment's status, not its commas.
     """
     if draft.errors:
         raise Refused.of(draft.errors)
-    comment.name, comment.website, comment.message = draft.name, draft.website, draft.message
+    for name, value in draft.values.items():
+        setattr(comment, name, value)
     session.flush()
 
 

@@ -39,7 +39,7 @@ class Form:
 
     def key(self, draft: Draft) -> str:
         """Return a key for this content of this form; other content is another comment."""
-        content = json.dumps([self.nonce, draft.name, draft.website, draft.message])
+        content = json.dumps([self.nonce, *draft.values.values()])
         return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import book, comment_form
+from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.lib.errors import Refused
 from guestbook.queries import lists
 from guestbook.storage import engine_setup
@@ -17,8 +18,6 @@ from guestbook.web.api import authentication, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked_comment
 
 calls = Blueprint("comments", __name__, url_prefix="/comments")
-
-FIELDS = ("name", "website", "message")
 
 
 @calls.get("")
@@ -71,8 +70,8 @@ def change(comment_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        if any(name in changes for name in FIELDS):
-            typed = {name: getattr(comment, name) for name in FIELDS} | changes
+        if any(name in changes for name in DRAFT_FIELDS):
+            typed = book.typed(comment) | changes
             book.edit(session, comment, _draft(typed))
         if "status" in changes:
             book.move(session, comment, changes["status"], current.settings())
@@ -91,7 +90,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
 
 
 def _draft(fields: dict[str, Any]) -> comment_form.Draft:
-    return comment_form.read({name: fields.get(name) or "" for name in FIELDS})
+    return comment_form.read({name: fields.get(name) or "" for name in DRAFT_FIELDS})
 
 
 def _errors(fields: dict[str, Any]) -> dict[str, str]:

@@ -125,7 +125,7 @@ def _page(
     return render_template(
         "admin/comment.html",
         comment=comment,
-        draft=draft or Draft(comment.name, comment.website, comment.message, {}),
+        draft=draft or Draft(**book.typed(comment), errors={}),
         reply_text=stored if reply is None else reply,
         reasons=reasons or {},
         deliveries=lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
