@@ -85,10 +85,10 @@ def was_replaced(row: Webhook | Source) -> bool:
     return request.form.get("replaces") != mark(row)
 
 
-def overlap_end(row: Webhook | Source, now: datetime) -> datetime | None:
-    """Return when the old secret expires, if it is still valid."""
+def overlap_end(row: Webhook | Source, moment: datetime) -> datetime | None:
+    """Return when the old secret expires or expired, if it was valid at that moment."""
     end = row.previous_secret_expires_at if row.previous_secret else None
-    return end if end and end > now else None
+    return end if end and end > moment else None
 
 
 def _serializer() -> URLSafeSerializer:

@@ -85,11 +85,6 @@ def check(
     return Check(findings, verifier.clock_problem(claim, received_at), content, excess > 0)
 
 
-def cut() -> Check:
-    """Return the check of a request whose body is not kept as a whole."""
-    return Check([Finding("", False, TOO_LONG_TO_CHECK)])
-
-
 def _finding(
     kind: VerificationKind,
     headers: Mapping[str, str],

@@ -29,7 +29,7 @@ class Column:
     left: int
     parts: list[BarSegment]
     name: str
-    numbers: list[int]  # in the order of PARTS
+    numbers: list[int]  # in the order of SEGMENTS
     description: str
 
 

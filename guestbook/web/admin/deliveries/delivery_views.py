@@ -53,7 +53,7 @@ DELIVERY_LIST.add_rules(pages)
 def index() -> ResponseReturnValue:
     """List deliveries, newest first, by the filters."""
     events, now = [(name, name) for name in EVENTS], clock.now()
-    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=_short_outlook, now=now)
+    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=_outlook, now=now)
 
 
 @pages.get("/<delivery_id>")
@@ -119,10 +119,6 @@ def _outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
     if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
         return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
     return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
-
-
-def _short_outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
-    return _outlook(delivery, webhook, now).partition(",")[0]
 
 
 def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
