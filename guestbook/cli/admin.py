@@ -36,14 +36,11 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
         count = api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
     if make:
         click.echo(password)
-    if not once:
-        click.echo("The password is set. Everyone who was logged in must log in again.", err=make)
-        _print_tokens(count, revoke_tokens, make)
-
-
-def _print_tokens(count: int, revoked: bool, make: bool) -> None:
+    if once:
+        return
+    click.echo("The password is set. Everyone who was logged in must log in again.", err=make)
     some = text.counted(count, "API token")
-    if revoked:
+    if revoke_tokens:
         click.echo(f"Revoked {some}.", err=make)
     elif count:
         click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)

@@ -23,12 +23,5 @@ SECTIONS = {  # of --help
     "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
     "Comments": (comments.comments,),
-    "Set-up": (
-        init_db.init_db,
-        admin.admin,
-        tokens.tokens,
-        cron.prune,
-        migrate_to.migrate_to,
-        tour.demo,
-    ),
+    "Set-up": (init_db.init_db, admin.admin, tokens.tokens, cron.prune, migrate_to.migrate_to, tour.demo),
 }

@@ -47,12 +47,13 @@ def list_(as_json: bool) -> None:
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
     counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
+    facts = [{**_document(row), "requests": counts.get(row.id, 0)} for row in rows]
     if as_json:
-        output.print_json([{**_document(row), "requests": counts.get(row.id, 0)} for row in rows])
+        output.print_json(facts)
         return
     output.print_table(
         ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
-        [(row.id, row.name, counts.get(row.id, 0), row.answer_status, _url(row)) for row in rows],
+        [(one["id"], one["name"], one["requests"], one["answer_status"], one["url"]) for one in facts],
         f"No bins yet. Add one: {app_command.typed('bins add')}",
     )
 
@@ -101,17 +102,13 @@ def delete(id_: str) -> None:
 
 
 def _document(row: Bin) -> dict[str, Any]:
-    return {**output.document(row), "url": _url(row)}
+    return {**output.document(row), "url": row.url(app_command.settings().base_url)}
 
 
 def _request(row: BinRequest) -> dict[str, Any]:
     """Return a request as JSON: headers as a list of pairs, the body as text or base64."""
     facts = output.document(row, leave_out=DECODED_COLUMNS)
     return {**facts, "headers": row.pairs, "body": row.body, "encoding": row.encoding}
-
-
-def _url(row: Bin) -> str:
-    return row.url(app_command.settings().base_url)
 
 
 def _address(row: BinRequest) -> str:

@@ -74,7 +74,7 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
                     book.move(session, comment, status, app_command.settings())
                 else:
                     book.restore(session, comment, app_command.settings())
-        _print_count(did, found)
+        click.echo(f"{did} {counted(len(found), 'comment')}.")
 
 
 _add_move("approve", "published", "Published", "Publish comments that were held or wrongly marked as spam.")
@@ -114,7 +114,7 @@ def delete(ids: tuple[str, ...]) -> None:
         for comment in found:
             book.delete(session, comment, app_command.settings())
     engine_setup.clear_wal(db.engine)
-    _print_count("Deleted", found)
+    click.echo(f"Deleted {counted(len(found), 'comment')}.")
 
 
 def _document(row: Comment) -> dict[str, Any]:
@@ -124,7 +124,3 @@ def _document(row: Comment) -> dict[str, Any]:
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
     return book.lock(session, [row_lookup.find(Comment, short_id).id for short_id in ids])
-
-
-def _print_count(did: str, found: list[Comment]) -> None:
-    click.echo(f"{did} {counted(len(found), 'comment')}.")
