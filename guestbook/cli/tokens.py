@@ -38,8 +38,7 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.")
-    click.echo(value)
+    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.\n{value}")
 
 
 @tokens.command("list")
