@@ -24,13 +24,13 @@ TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 def authenticate() -> None:
     """Check that the request is allowed; raises Unauthorized."""
     g.token_id = None
-    if request.method == "OPTIONS" or _token() == "ignored":  # Flask answers OPTIONS with the allowed methods
-        return
+    if request.method == "OPTIONS" or (call := request_reader.call()).token == "ignored":
+        return  # Flask answers OPTIONS with the allowed methods only
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
         _admit(token, openapi_document.scope(request_reader.address()))
-    elif given or _token() == "needed":
+    elif given or call.token == "needed":
         refuse("invalid_token" if given else None)
 
 
@@ -49,7 +49,7 @@ def add_headers(response: Response) -> Response:
     """Let any website read public answers, and let no cache keep the others."""
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
-    if request.method in ("GET", "HEAD") and not has_token() and _token() != "needed":
+    if request.method in ("GET", "HEAD") and not has_token() and request_reader.call().token != "needed":
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         response.vary.add("Authorization")
@@ -62,8 +62,8 @@ def _admit(token: Token, scope: str) -> None:
     """Check that a token allows this, and note its use."""
     now = clock.now()
     if token.expires_at and token.has_expired(now):
-        day = f"{token.expires_at:%Y-%m-%d}"
-        refuse("invalid_token", f"This token expired on {day}. The owner can make another.")
+        sentence = f"This token expired on {token.expires_at:%Y-%m-%d}. The owner can make another."
+        refuse("invalid_token", sentence)
     if not token.may(scope):
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
@@ -71,8 +71,3 @@ def _admit(token: Token, scope: str) -> None:
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         api_tokens.note_use(db.engine, g.token_id, now)
-
-
-def _token() -> str:
-    """Return whether the request's token is needed, optional or ignored."""
-    return openapi_document.CALLS[request_reader.address()].token

@@ -58,9 +58,14 @@ def address() -> str:
     return f"{'GET' if request.method == 'HEAD' else request.method} {path}"
 
 
+def call() -> openapi_document.Call:
+    """Return what the document says of this request."""
+    return openapi_document.CALLS[address()]
+
+
 def query() -> dict[str, Any]:
     """Return the query parameters, with defaults for missing ones."""
-    shapes = {one["name"]: one["schema"] for one in openapi_document.CALLS[address()].query}
+    shapes = {one["name"]: one["schema"] for one in call().query}
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
@@ -77,13 +82,13 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
 
     Errors of the schema are reported together with those that `rules` find in the other fields.
     """
-    call = openapi_document.CALLS[address()]
-    assert call.body
-    schema, sent = schemas.REQUEST_SCHEMAS[call.body], request.get_data()
-    if not sent and not call.needs_body:
+    wanted, sent = call(), request.get_data()
+    if not sent and not wanted.needs_body:
         return {}
     if request.mimetype != openapi_document.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
+    assert wanted.body
+    schema = schemas.REQUEST_SCHEMAS[wanted.body]
     try:
         found = _parse(sent)
         _check(found, schema)
