@@ -22,7 +22,6 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         prose=comment_html.prose,
         weblink=comment_html.weblink,
-        permalink=comment_html.permalink,
         article=comment_html.article,
         visible=visible,
         day=day,
