@@ -1,8 +1,7 @@
 """The lists of deliveries and of inbound events: filters, exact payloads, requeueing one or many rows."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from flask import Blueprint, Response, abort, render_template, request
@@ -62,7 +61,7 @@ class QueueList(Generic[M]):
         """Show the rows that match the filters, newest first, or what is wrong with the filters."""
         before, reasons = pagination.before(), {}
         try:
-            wanted = self._read_filters()
+            wanted = self._read_filters("status", self.owner_name, *self.filters)
             page = self.find(db.session(), wanted, before)
         except Refused as error:
             wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
@@ -126,15 +125,15 @@ class QueueList(Generic[M]):
             return f"It is due now, and waits until its {self.owner_name} is enabled."
         return self.requeued + self.replaced if was_new else self.requeued
 
-    def _read_filters(self) -> Deliveries | InboundEvents:
-        """Return the filters; raises Refused with a sentence for each wrong one."""
+    def _read_filters(self, *names: str) -> Deliveries | InboundEvents:
+        """Return the filters with these names; raises Refused with a sentence for each wrong one."""
         values: dict[str, Any] = {}
         reasons = {}
         parsers = {"status": _status, self.owner_name: self._owner, **self.filters}
-        for name, parse in parsers.items():
-            typed = request.args.get(name, "")[:FILTER_LENGTH].strip()
+        for name in names:
+            typed = request.values.get(name, "")[:FILTER_LENGTH].strip()
             try:
-                values[name] = (typed and parse(typed)) or None
+                values[name] = (typed and parsers[name](typed)) or None
             except ValueError as error:
                 reasons[name] = str(error)
         if reasons:
@@ -157,16 +156,11 @@ class QueueList(Generic[M]):
     def _all_failed(self) -> tuple[ColumnElement[bool], Fields]:
         """Select the failed rows of one webhook or source, or of all, since a time, or always."""
         name = self.owner_name
-        owner_id, since = (request.values.get(field, "").strip() for field in (name, "since"))
-        moment: datetime | None = None
-        try:
-            owner = self._owner(owner_id) if owner_id else None
-            moment = clock.typed(since[:FILTER_LENGTH]) if since else None
-        except ValueError as error:
-            raise Refused(str(error)) from None
-        values: dict[str, Any] = {"status": "failed", f"{name}_id": owner, "since": moment}
-        since = moment.isoformat() if moment else ""  # `2d` would be another time when the form is sent
-        return self.conditions(**values).condition(), [("failed", "1"), (name, owner_id), ("since", since)]
+        wanted = replace(self._read_filters(name, "since"), status="failed")
+        owner_id = getattr(wanted, f"{name}_id") or ""
+        # The exact time, because `2d` would be another time when the form is sent.
+        since = wanted.since.isoformat() if wanted.since else ""
+        return wanted.condition(), [("failed", "1"), (name, owner_id), ("since", since)]
 
     def _owner(self, typed: str) -> str:
         if not ids.ID.fullmatch(typed) or db.session.get(self.owner, typed) is None:

@@ -74,17 +74,13 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", undo=undo_id, comment_id=comment_id)
 
 
-@pages.get("/<comment_id>/delete")
-def confirm_delete(comment_id: str) -> ResponseReturnValue:
-    """Ask before a comment is deleted for good."""
-    target = url_for(".delete", comment_id=comment_id)
-    return _confirm([row_lookup.find(Comment, comment_id)], CommentFilter.read(request.args), target)
-
-
-@pages.post("/<comment_id>/delete")
+@pages.route("/<comment_id>/delete", methods=["GET", "POST"])
 def delete(comment_id: str) -> ResponseReturnValue:
-    """Delete a comment for good."""
-    chosen = CommentFilter.read(request.form)
+    """Ask before a comment is deleted for good; POST deletes it."""
+    chosen = CommentFilter.read(request.values)
+    if request.method != "POST":
+        target = url_for(".delete", comment_id=comment_id)
+        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target)
     with writing() as session:
         comment = row_lookup.find_locked_comment(comment_id)
         sentence = f"The comment by {comment.name} is deleted."

@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
         hours=chart.draw(overview.hours, chart.hour, every=6),
         days=chart.draw(overview.days, chart.day, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
-        count=_count,
+        most=lists.COUNT_LIMIT,
     )
 
 
@@ -49,8 +49,3 @@ def _waits(overview: Overview, now: datetime) -> dict[str, int]:
         waits["due"] += due
         waits[word if word in waits else "later"] += doing.waiting - due
     return waits
-
-
-def _count(number: int) -> str:
-    """Return a count; above the limit of counting `10,000+`."""
-    return f"{number:,}" if number <= lists.COUNT_LIMIT else f"{lists.COUNT_LIMIT:,}+"
