@@ -48,13 +48,14 @@ def kept(bin_id: str) -> list[BinRequest]:
 
 def at_once(app: Flask, count: int, do: Callable[[int], object]) -> list[Any]:
     """Do it in so many threads that begin together."""
-    start, results = threading.Barrier(count), [None] * count
+    start = threading.Barrier(count)
+    results: list[Any] = [None] * count
 
     def run(number: int) -> None:
         with app.app_context():
             start.wait()
             try:
-                results[number] = do(number)  # type: ignore[call-overload]
+                results[number] = do(number)
             finally:
                 db.session.remove()
 

@@ -72,7 +72,7 @@ def test_strangers_fill_the_budget_and_no_more(each_app: Flask) -> None:
     answer = junk(client)
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert "fill the 1 MB" in answer.json["error"]["message"]  # type: ignore[index]
+    assert "fill the 1 MB" in answer.get_json()["error"]["message"]
     assert len(inbound_factories.rows()) == 3
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
     state = source_status.of(db.session(), db.session.get_one(Source, source_id)).sentence

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import current_app
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 
 from guestbook.lib import clock, ids
 from guestbook.queries import lists, outcomes
@@ -122,7 +122,7 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
     assert kept()["2026-03-15"] == (1, 1)
     assert TODAY.strftime("%Y-%m-%d") not in kept()
     with database.write(db.engine) as connection:
-        connection.execute(Delivery.__table__.delete())  # type: ignore[attr-defined]
+        connection.execute(delete(Delivery))
     assert some(days()) == {TODAY - 2 * DAY: (1, 1, 0)}
 
 

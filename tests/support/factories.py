@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from flask import current_app
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.background import cron
@@ -162,7 +162,7 @@ def all_due() -> None:
     past = clock.now() - timedelta(seconds=1)
     with database.write(db.engine) as connection:
         connection.execute(DELIVERIES.update().where(DELIVERIES.c.status == "new").values(due_at=past))
-        connection.execute(Webhook.__table__.update().values(paused_until=None))  # type: ignore[attr-defined]
+        connection.execute(update(Webhook).values(paused_until=None))
 
 
 def deliveries() -> list[Delivery]:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Row, select, update
 from werkzeug.test import TestResponse
 
+from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -66,6 +68,15 @@ def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "i
         "X-Hub-Signature-256": f"sha256={digest}",
     }
     return {"data": body, "headers": headers}
+
+
+def process(app: Flask) -> Processor:
+    """Work through all that is due, in this process."""
+    db.session.rollback()
+    inbox = Processor(db.engine, app.config["GUESTBOOK"])
+    while inbox.work():
+        pass
+    return inbox
 
 
 def rows() -> Sequence[Row[Any]]:

@@ -51,7 +51,7 @@ def after_claim() -> None:
             die()
         load(self, key, work, **options)
 
-    WorkerPool.load = die_with_work  # type: ignore[method-assign]
+    WorkerPool.load = die_with_work  # type: ignore[method-assign]  # in this process alone
 
 
 def after_post() -> None:
@@ -62,7 +62,7 @@ def after_post() -> None:
         outcomes = collect(self)
         return die() if any(outcome.started_at for outcome in outcomes) else outcomes
 
-    WorkerPool.collect = die_with_results  # type: ignore[method-assign]
+    WorkerPool.collect = die_with_results  # type: ignore[method-assign]  # in this process alone
 
 
 def inside_acknowledgement() -> None:
@@ -79,7 +79,7 @@ def after_acknowledgement() -> None:
         if other.processed:
             die()
 
-    Tally.add = add_and_die  # type: ignore[method-assign]
+    Tally.add = add_and_die  # type: ignore[method-assign]  # in this process alone
 
 
 def between_batches_of_prune() -> None:
@@ -90,7 +90,7 @@ def between_batches_of_prune() -> None:
         sleep = staticmethod(lambda _seconds: die())
 
     batch_delete.BATCH_SIZE = BATCH
-    retention.time = Clock  # type: ignore[assignment]
+    retention.time = Clock  # type: ignore[assignment]  # in this process alone
 
 
 def inside_prune() -> None:
@@ -106,7 +106,7 @@ def inside_prune() -> None:
 
 def after_inbox_claim() -> None:
     """Die when a batch of the inbox is leased and nothing is judged yet."""
-    evaluate.evaluate = lambda *_, **__: die()  # type: ignore[assignment]
+    evaluate.evaluate = lambda *_, **__: die()  # type: ignore[assignment]  # in this process alone
 
 
 def inside_inbox_action() -> None:
@@ -158,8 +158,8 @@ def measured() -> None:
         print(json.dumps({"grown": _memory("VmHWM") - at_start[0], "early": early, "late": late}))
         return tidy(*values, **options)
 
-    Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]
-    Dispatcher.claim = claim_measured  # type: ignore[method-assign]
+    Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]  # in this process alone
+    Dispatcher.claim = claim_measured  # type: ignore[method-assign]  # in this process alone
     retention.prune = tidy_and_tell
 
 

@@ -378,7 +378,7 @@ def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_whatever_happens_the_outbox_keeps_its_promises(app: Flask, turned: Clock) -> None:
     app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0, 5.0, 300.0))
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types here
         lambda: Outbox(turned),
         settings=settings(
             max_examples=examples(10),

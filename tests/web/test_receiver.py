@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
 from guestbook.inbound import ingest
@@ -233,7 +234,7 @@ def test_a_source_deleted_in_this_very_moment_is_404(
 ) -> None:
     find = ingest.find
 
-    def find_and_lose(session, token):  # type: ignore[no-untyped-def]
+    def find_and_lose(session: Session, token: str) -> Any:
         found = find(session, token)
         session.rollback()
         with database.write(db.engine) as connection:

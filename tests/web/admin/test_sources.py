@@ -20,7 +20,7 @@ from guestbook.storage.models.source import VERIFY
 from guestbook.web.admin.sources.source_form import PRESET_NAMES
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import by_class, parse, text
+from tests.support.visitor import attributes, by_class, parse, text
 from tests.support.webhook_pages import part, value
 from tests.web.admin.test_webhooks import at_once
 
@@ -181,7 +181,7 @@ def test_a_source_is_changed(owner: Owner) -> None:
     page = owner.page(f"{PLACE}{row_id}/edit")
     assert value(page, "template").strip() == PRESETS["github-star"].strip()
     assert value(page, "secret") == ""
-    assert "checked" in page.find(".//input[@name='relayed']").attrib  # type: ignore[union-attr]
+    assert "checked" in attributes(page, ".//input[@name='relayed']")
     assert "the preset github-star" in text(owner.page(PLACE + row_id))
 
 
