@@ -33,8 +33,8 @@ def index() -> ResponseReturnValue:
             "comment": overview.has_comments,
         },
         waits=_waits(overview, now),
-        hours=chart.draw(overview.hours, chart.hour, every=6),
-        days=chart.draw(overview.days, chart.day, every=6),
+        hours=chart.draw(overview.hours, chart.HOUR_LABEL, every=6),
+        days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
         most=lists.COUNT_LIMIT,
     )
