@@ -85,6 +85,16 @@ def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, 
     return {}
 
 
+def destination(url: str, settings: Settings) -> str:
+    """Return the URL in its normal form; raises Refused when nothing may be sent there."""
+    try:
+        return transport.check_destination(
+            url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
+        )
+    except ValueError as error:
+        raise Refused(str(error), field="url") from None
+
+
 def warnings(url: str, settings: Settings) -> list[str]:
     """Return what the owner should know about a URL although it is accepted.
 
@@ -137,12 +147,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
 
 
 def _url(value: str, settings: Settings) -> str:
-    try:
-        url = transport.check_destination(
-            value, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
-        )
-    except ValueError as error:
-        raise Refused(str(error), field="url") from None
+    url = destination(value, settings)
     if sentence := chat_urls.refusal(url):
         raise Refused(sentence, field="url")
     return url

@@ -4,10 +4,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guestbook import transport
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
-from guestbook.outbound import sender
+from guestbook.outbound import sender, webhooks
 from guestbook.settings import Settings
 from guestbook.storage.models import BinRequest
 from guestbook.transport import TransportError
@@ -39,14 +38,7 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
     """Return the normalized URL; raises Refused."""
     if len(row.kept) < row.size:
         raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
-    try:
-        return transport.check_destination(
-            clean_line(url),
-            require_https=settings.require_https_webhooks,
-            allow_networks=settings.allow_networks,
-        )
-    except ValueError as error:
-        raise Refused(str(error), field="url") from None
+    return webhooks.destination(clean_line(url), settings)
 
 
 def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
