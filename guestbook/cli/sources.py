@@ -14,7 +14,7 @@ from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.lib.verification.verifier import TOKEN_HEADER
-from guestbook.queries import lists, source_status
+from guestbook.queries import bounded_counts, source_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
@@ -111,7 +111,7 @@ def add(as_json: bool, **fields: Any) -> None:
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
     rows = source_status.all_of(db.session())
-    failed = lists.failed_lately(db.session(), InboundEvent, clock.now())
+    failed = bounded_counts.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
         output.print_json([_document(row.source, leave_out=secrets.SECRET_COLUMNS) for row in rows])
         return

@@ -11,7 +11,7 @@ from guestbook.cli import app_command, output, row_counts
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
-from guestbook.queries import health, lists
+from guestbook.queries import bounded_counts, health
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
@@ -61,10 +61,11 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
     }
 
 
-def _counts(model: type[lists.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
-    """Count by status; stop after `lists.COUNT_LIMIT` if not to the end, which may take seconds."""
+def _counts(model: type[bounded_counts.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
+    """Count by status; stop after `bounded_counts.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
-        some = {name: lists.count_some(db.session(), model.status == name, model) for name in statuses}
+        session = db.session()
+        some = {name: bounded_counts.count_some(session, model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping

@@ -11,7 +11,7 @@ from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.formats import FORMATS
-from guestbook.queries import lists, webhook_status
+from guestbook.queries import bounded_counts, webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
@@ -78,7 +78,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([output.document(row.webhook, leave_out=secrets.SECRET_COLUMNS) for row in rows])
         return
-    failed = lists.failed_lately(db.session(), Delivery, clock.now())
+    failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
     length = output.id_length([row.webhook.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),

@@ -8,11 +8,11 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote_plus
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer, joinedload
 
 from guestbook.lib import ids
@@ -21,9 +21,6 @@ from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, We
 
 SCANNED_ROWS = 5000  # rows that one page looks at
 SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
-COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
-RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
-FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)
@@ -130,14 +127,6 @@ class InboundEvents(QueueFilter):
             yield or_(_has(self.text, InboundEvent.error, InboundEvent.note), *inside)
 
 
-@dataclass(frozen=True, slots=True)
-class Lately:
-    """How many rows failed in the last days, by the id of their webhook or source."""
-
-    counts: dict[str, int]
-    cut_at: int | None = None  # so many were too many to count: only the newest are
-
-
 def deliveries(
     session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
 ) -> RowPage[Delivery]:
@@ -186,31 +175,6 @@ def with_webhook_names(
     query = select(Delivery, Webhook.name).join(Webhook, Webhook.id == Delivery.webhook_id).where(which)
     query = query.options(defer(Delivery.payload)).order_by(last.desc()).limit(limit)
     return [(row, name) for row, name in session.execute(query)]
-
-
-def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
-    """Return how many rows those are, at most COUNT_LIMIT and one: by an index it takes a millisecond."""
-    some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
-
-
-def waiting_words(count: int, one: str, many: str, for_what: str) -> str:
-    """Say how many rows wait for what, as counted by `count_some`: `one delivery waits until then`."""
-    if count == 1:
-        return f"one {one} waits {for_what}"
-    number = f"{count:,}" if count <= COUNT_LIMIT else f"more than {COUNT_LIMIT:,}"
-    return f"{number} {many} wait {for_what}"
-
-
-def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
-    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
-    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
-    lately = (model.status == "failed") & (model.id >= ids.first_of(now - RECENT))
-    newest = select(owner.label("owner")).where(lately).order_by(model.id.desc())
-    some = newest.limit(FAILED_LIMIT + 1).subquery()
-    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
-    counts = {row.owner: row.many for row in rows}
-    return Lately(counts, cut_at=FAILED_LIMIT if sum(counts.values()) > FAILED_LIMIT else None)
 
 
 def _page(

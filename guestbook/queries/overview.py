@@ -8,7 +8,7 @@ from statistics import median
 from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.queries import lists, outcomes
+from guestbook.queries import bounded_counts, lists, outcomes
 from guestbook.queries.outcomes import Bar
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 
@@ -58,24 +58,24 @@ def overview(session: Session, now: datetime) -> Overview:
         days=outcomes.days(session, now, by_hour),
         webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
         has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        waiting=lists.count_some(session, Delivery.status == "new", Delivery),
-        failed=lists.count_some(session, Delivery.status == "failed", Delivery),
-        held=lists.count_some(session, Comment.status == "held", Comment),
+        waiting=bounded_counts.count_some(session, Delivery.status == "new", Delivery),
+        failed=bounded_counts.count_some(session, Delivery.status == "failed", Delivery),
+        held=bounded_counts.count_some(session, Comment.status == "held", Comment),
         comments=list(session.scalars(published.order_by(Comment.id.desc()).limit(LATEST_ROWS))),
         given_up=lists.with_webhook_names(
             session, Delivery.status == "failed", LATEST_ROWS, last=Delivery.finished_at
         ),
         has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
         has_sources=session.scalar(select(Source.id).limit(1)) is not None,
-        came_in=lists.count_some(session, InboundEvent.status == "new", InboundEvent),
-        came_in_vain=lists.count_some(session, InboundEvent.status == "failed", InboundEvent),
+        came_in=bounded_counts.count_some(session, InboundEvent.status == "new", InboundEvent),
+        came_in_vain=bounded_counts.count_some(session, InboundEvent.status == "failed", InboundEvent),
     )
 
 
 def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActivity:
     mine = Delivery.webhook_id == webhook.id
     waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
-    some = waiting.limit(lists.COUNT_LIMIT + 1).subquery()
+    some = waiting.limit(bounded_counts.COUNT_LIMIT + 1).subquery()
     row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
     # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
     last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))

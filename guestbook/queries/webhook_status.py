@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.text import counted
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
 
@@ -69,7 +69,7 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
-    waiting = lists.count_some(session, mine, Delivery)
+    waiting = bounded_counts.count_some(session, mine, Delivery)
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
     if webhook.is_paused(now):
@@ -119,7 +119,7 @@ def _failing(webhook: Webhook) -> str:
 
 
 def _wait(waiting: int, for_what: str) -> str:
-    return lists.waiting_words(waiting, "delivery", "deliveries", for_what)
+    return bounded_counts.waiting_words(waiting, "delivery", "deliveries", for_what)
 
 
 def _clock_time(moment: datetime | None) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from guestbook.lib import clock, ids
 from guestbook.lib.version import VERSION
-from guestbook.queries import health, lists
+from guestbook.queries import bounded_counts, health
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
@@ -70,7 +70,7 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
 
 
 def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     hook = factories.webhook()
     for _ in range(4):
         factories.delivery(hook, status="processed")

@@ -1,7 +1,6 @@
 """Looking through the comments: by status and words, page by page, on every database."""
 
 import pytest
-from sqlalchemy import true
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
@@ -116,16 +115,6 @@ def test_the_answers_come_with_the_comments() -> None:
     [row] = lists.comments(db.session(), None).rows
     assert row.reply
     assert row.reply.message == "Thanks"
-
-
-@pytest.mark.usefixtures("app")
-def test_counting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
-    counts = []
-    for _ in range(4):
-        factories.sign()
-        counts.append(lists.count_some(db.session(), true(), Comment))
-    assert counts == [1, 2, 3, 3]
 
 
 @pytest.mark.usefixtures("each_app")

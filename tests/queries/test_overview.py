@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import delete, event, select
 
 from guestbook.lib import clock, ids
-from guestbook.queries import lists, outcomes
+from guestbook.queries import bounded_counts, outcomes
 from guestbook.queries import overview as figures
 from guestbook.queries.outcomes import Bar
 from guestbook.queries.overview import WebhookActivity
@@ -241,7 +241,7 @@ def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
         factories.delivery(hook, due_at=NOW + timedelta(minutes=minutes))
     factories.delivery(hook, status="failed")
     assert (doing().waiting, doing().due) == (4, 2)
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     assert (doing().waiting, doing().due) == (3, 2)
     assert figures.overview(db.session(), NOW).waiting == 3
 

@@ -16,7 +16,7 @@ import guestbook
 from guestbook.background import retention
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
-from guestbook.queries import health, lists
+from guestbook.queries import bounded_counts, health, lists
 from guestbook.queue import erasure, leases, requeue
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database
@@ -243,7 +243,7 @@ def inbox_by_words(_: str) -> object:
 
 
 def waiting_in_inbox(_: str) -> object:
-    return lists.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+    return bounded_counts.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
 
 
 def reprocessed_in_inbox(_: str) -> object:

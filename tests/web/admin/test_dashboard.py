@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete, insert
 
 from guestbook.lib import clock, ids
-from guestbook.queries import health, lists, overview
+from guestbook.queries import bounded_counts, health, overview
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
@@ -144,7 +144,7 @@ def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.Monk
     with app.app_context():
         for _ in range(3):
             factories.delivery(hook, status="failed")
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock
-from guestbook.queries import health, lists, webhook_status
+from guestbook.queries import bounded_counts, health, webhook_status
 from guestbook.queries import overview as figures
 from guestbook.queries.overview import Overview
 from guestbook.storage.database import db
@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
         hours=chart.draw(overview.hours, chart.HOUR_LABEL, every=6),
         days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
-        most=lists.COUNT_LIMIT,
+        most=bounded_counts.COUNT_LIMIT,
     )
 
 

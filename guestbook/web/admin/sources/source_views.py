@@ -11,7 +11,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.queries import lists, source_status
+from guestbook.queries import bounded_counts, source_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -40,7 +40,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "admin/sources.html",
         standings=source_status.all_of(db.session()),
-        failed=lists.failed_lately(db.session(), InboundEvent, clock.now()),
+        failed=bounded_counts.failed_lately(db.session(), InboundEvent, clock.now()),
         verifications=VERIFICATION_KINDS,
         actions=ACTION_CHOICES,
     )

@@ -7,7 +7,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
-from guestbook.queries import lists, webhook_status
+from guestbook.queries import bounded_counts, lists, webhook_status
 from guestbook.queries.lists import Deliveries
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
@@ -39,7 +39,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "admin/webhooks.html",
         standings=webhook_status.all_of(session, now),
-        failed=lists.failed_lately(session, Delivery, now),
+        failed=bounded_counts.failed_lately(session, Delivery, now),
     )
 
 
