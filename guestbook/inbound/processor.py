@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,10 +25,10 @@ from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.queue import erasure, leases
+from guestbook.queue import erasure, leases, poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors, source_budget
-from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
+from guestbook.storage.models import INBOUND, Source
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
@@ -58,13 +58,11 @@ class Processor:
     def anything_due(self, now: datetime) -> bool:
         """Whether an enabled source has something due. It takes no write lock."""
         with self._engine.connect() as connection:
-            return connection.execute(claims.sources_with_due(now).limit(1)).first() is not None
+            return connection.execute(claims.sources_with_due(now, Source.id).limit(1)).first() is not None
 
     def next_due(self) -> datetime | None:
         """Return when something of an enabled source is due, or comes due as its lease ends."""
-        query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-        with self._engine.connect() as connection:
-            return min((due for due in connection.scalars(query) if due), default=None)
+        return poller.next_inbound_due(self._engine)
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Process what is due, until that moment of the monotonic clock or until stop is set.

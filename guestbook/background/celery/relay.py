@@ -12,14 +12,15 @@ from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
 from guestbook.background.running_pass import RunningPass
+from guestbook.inbound import claims
 from guestbook.lib import clock, host_name, pass_lock, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
-from guestbook.queue.poller import Poller
+from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, FIRST_DUE, FIRST_INBOUND_DUE, INBOUND, Pass, Source, Webhook
+from guestbook.storage.models import DELIVERIES, FIRST_DUE, INBOUND, Pass, Source, Webhook
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                     *figures,
                     extra={"deliveries": outbound, "inbound_events": inbound},
                 )
-            next_due = _next_due(engine, poller)
+            next_due = min(filter(None, (poller.next_due(), next_inbound_due(engine))), default=None)
             if next_due and next_due <= clock.now():
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
@@ -79,21 +80,13 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                 break
 
 
-def _next_due(engine: Engine, poller: Poller) -> datetime | None:
-    first_inbound = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    with engine.connect() as connection:
-        moments = [poller.next_due(), *connection.scalars(first_inbound)]
-    return min((moment for moment in moments if moment), default=None)
-
-
 def _open_webhooks(now: datetime) -> Any:
     open_now = Webhook.open_at(now), now >= FIRST_DUE
     return select(Webhook.id, Webhook.failures_in_a_row).where(*open_now).order_by(Webhook.id)
 
 
 def _open_sources(now: datetime) -> Any:
-    open_now = Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE
-    return select(Source.id, literal(0)).where(*open_now).order_by(Source.id)
+    return claims.sources_with_due(now, Source.id, literal(0))  # without failures in a row
 
 
 def _last_end(engine: Engine) -> datetime | None:

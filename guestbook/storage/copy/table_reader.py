@@ -34,7 +34,6 @@ LONG_AT_ONCE = 16  # the same where a row may have megabytes
 CHUNK_BYTES = 4_000_000  # bytes, after which a chunk ends before it has so many rows
 INTEGERS = (int, type(None))
 CREATION_COLUMNS = ("created_at", "started_at", "received_at")  # when a row was made; they never change
-FIX_THE_ROW = "Fix or remove that row in the book, and run this again."
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
@@ -155,13 +154,13 @@ def pack(table: PlainTable, row: Row) -> bytes:
             return json.dumps(row, ensure_ascii=False).encode()
     except (TypeError, UnicodeEncodeError):  # bytes, or no UTF-8
         pass
-    rule = "text must be UTF-8, and numbers must be whole"
-    raise Refused(f"{called(table, row)} has a wrong value: {rule}. {FIX_THE_ROW}")
+    raise refusal(table, row, "has a wrong value: text must be UTF-8, and numbers must be whole")
 
 
-def called(table: PlainTable, row: Row) -> str:
-    """Return how a sentence names a row."""
-    return f"The row {' '.join(map(str, table.key_of(row)))} of {table.name}"
+def refusal(table: PlainTable, row: Row, why: str) -> Refused:
+    """Return the error for a row that cannot be copied; `why` completes `The row 1 of comments`."""
+    name = f"{' '.join(map(str, table.key_of(row)))} of {table.name}"
+    return Refused(f"The row {name} {why}. Fix or remove that row in the book, and run this again.")
 
 
 def chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Iterator[list[Row]]:

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, exc, insert, update
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib.errors import Refused
 from guestbook.storage import database, database_errors
 from guestbook.storage.copy import table_reader
 from guestbook.storage.copy.table_reader import Key, PlainTable, Row
@@ -109,9 +108,8 @@ class CopyTarget:
                     try:
                         put(connection, table, [row])
                     except REFUSALS as error:
-                        why = database_errors.words(error)
-                        said = f"{table_reader.called(table, row)} is refused by the target: {why}."
-                        raise Refused(f"{said} {table_reader.FIX_THE_ROW}") from error
+                        why = f"is refused by the target: {database_errors.words(error)}"
+                        raise table_reader.refusal(table, row, why) from error
 
 
 @contextmanager
