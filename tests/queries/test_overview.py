@@ -190,7 +190,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_a_pass_keeps_the_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guestbook.background.running_pass.may_prune", lambda *_: True)
+    monkeypatch.setattr("guestbook.background.pass_record.may_prune", lambda *_: True)
     made(TODAY - 2 * DAY)
     factories.run_pass()
     assert kept()["2026-03-15"] == (1, 0)

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from guestbook.background import retention, running_pass
+from guestbook.background import pass_record, retention
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
@@ -183,7 +183,7 @@ class Outbox(RuleBasedStateMachine):
     @rule()
     def repair(self) -> None:
         clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
-        running_pass.insert_pass(db.engine)
+        pass_record.begin(db.engine)
         farthest = (
             clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
         )

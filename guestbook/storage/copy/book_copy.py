@@ -10,8 +10,9 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
-from guestbook.storage.copy import table_reader, target_check
-from guestbook.storage.copy.table_reader import Checksum, Key, PlainTable
+from guestbook.storage.copy import checksum, table_reader, target_check
+from guestbook.storage.copy.checksum import Checksum
+from guestbook.storage.copy.table_reader import Key, PlainTable
 from guestbook.storage.copy.target import CopyTarget
 from guestbook.storage.database import Base
 
@@ -87,7 +88,7 @@ def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step)
     is_empty = target.count(table) == 0
     if not is_empty:
         target.learn(table)
-    for rows in table_reader.chunks(source, table, moved.book):
+    for rows in checksum.chunks(source, table, moved.book):
         moved.copied += target.put(table, rows, is_empty=is_empty)
         step(len(rows))
     if moved.copied:
@@ -101,6 +102,6 @@ def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step)
     return moved
 
 
-def _read(connection: Connection, table: PlainTable, checksum: Checksum, step: Step) -> None:
-    for rows in table_reader.chunks(connection, table, checksum):
+def _read(connection: Connection, table: PlainTable, into: Checksum, step: Step) -> None:
+    for rows in checksum.chunks(connection, table, into):
         step(len(rows))

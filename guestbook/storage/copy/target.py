@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delet
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.storage import database, database_errors
-from guestbook.storage.copy import table_reader
+from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.table_reader import Key, PlainTable, Row
 
 # What a row's values may cause; anything else is about the database as a whole.
@@ -109,7 +109,7 @@ class CopyTarget:
                         put(connection, table, [row])
                     except REFUSALS as error:
                         why = f"is refused by the target: {database_errors.words(error)}"
-                        raise table_reader.refusal(table, row, why) from error
+                        raise checksum.refusal(table, row, why) from error
 
 
 @contextmanager
