@@ -11,7 +11,8 @@ from guestbook.cli import app_command, output, row_counts
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
-from guestbook.queries import bounded_counts, health
+from guestbook.queries import bounded_counts, cron_status, health
+from guestbook.settings import crontab_line
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
@@ -32,10 +33,10 @@ def status(as_json: bool) -> None:
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
         click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.")
-    cron = health.cron(db.session(), clock.now())
+    cron = cron_status.read(db.session(), clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        click.echo(f"{cron.advice}\n\n    {health.crontab_line(app_command.settings())}")
+        click.echo(f"{cron.advice}\n\n    {crontab_line.of(app_command.settings())}")
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
@@ -55,9 +56,9 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
-        "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
+        "last pass did": last and (cron_status.did(last) if last.finished_at else "(running, or killed)"),
         "can be written": can_write,
-        "well": can_write and health.cron(db.session(), now).word in health.GOOD_WORDS,
+        "well": can_write and cron_status.read(db.session(), now).word in cron_status.GOOD_WORDS,
     }
 
 

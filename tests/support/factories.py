@@ -25,6 +25,7 @@ from guestbook.storage.models import (
     Comment,
     Delivery,
     InboundEvent,
+    Pass,
     Source,
     Webhook,
 )
@@ -200,3 +201,12 @@ def _now(query: Any) -> list[Any]:
     db.session.expunge_all()
     db.session.rollback()
     return rows
+
+
+def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
+    """Store a pass that came so long ago, and ended at once or is at work."""
+    db.session.rollback()
+    started = clock.now() - ago
+    row = {"id": ids.new(), "started_at": started, "host": "here", **did}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))

@@ -8,10 +8,11 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, insert
+from sqlalchemy import delete
 
-from guestbook.lib import clock, ids
-from guestbook.queries import bounded_counts, health, overview
+from guestbook.lib import clock
+from guestbook.queries import bounded_counts, overview
+from guestbook.settings import crontab_line
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
@@ -26,10 +27,8 @@ MINUTE = timedelta(minutes=1)
 
 def came(app: Flask, ago: timedelta = MINUTE, *, ended: bool = True, **did: int) -> None:
     """Let a pass have come so long ago."""
-    started = clock.now() - ago
-    row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 0, "retried": 0, "failed": 0}
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.execute(insert(Pass).values(**row | did, finished_at=started if ended else None))
+    with app.app_context():
+        factories.past_pass(ago, ended=ended, **did)
 
 
 def used(app: Flask) -> str:
@@ -66,7 +65,7 @@ def test_a_new_book_shows_three_steps_and_no_empty_charts(owner: Owner) -> None:
 
 def test_the_step_for_cron_has_the_line_of_this_installation(app: Flask, owner: Owner) -> None:
     line = text(owner.page(URL).find(".//pre"))
-    assert line == health.crontab_line(app.config["GUESTBOOK"])
+    assert line == crontab_line.of(app.config["GUESTBOOK"])
     assert f"{sys.prefix}/bin/flask --app guestbook cron" in line
 
 
@@ -104,7 +103,7 @@ def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) ->
     cron = section(owner.page(URL), "cron")
     assert "Cron late Deliveries are due" in words(cron)
     assert cron is not None
-    assert text(cron.find(".//pre")) == health.crontab_line(app.config["GUESTBOOK"])
+    assert text(cron.find(".//pre")) == crontab_line.of(app.config["GUESTBOOK"])
 
 
 def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, owner: Owner) -> None:

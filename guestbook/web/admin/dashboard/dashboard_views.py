@@ -6,9 +6,10 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock
-from guestbook.queries import bounded_counts, health, webhook_status
+from guestbook.queries import bounded_counts, cron_status, webhook_status
 from guestbook.queries import overview as figures
 from guestbook.queries.overview import Overview
+from guestbook.settings import crontab_line
 from guestbook.storage.database import db
 from guestbook.web import current
 from guestbook.web.admin.dashboard import chart
@@ -20,12 +21,12 @@ pages = Blueprint("dashboard", __name__)
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
     session, now = db.session(), clock.now()
-    overview, cron = figures.overview(session, now), health.cron(session, now)
+    overview, cron = figures.overview(session, now), cron_status.read(session, now)
     return render_template(
         "admin/dashboard.html",
         overview=overview,
         cron=cron,
-        crontab_line=health.crontab_line(current.settings()),
+        crontab_line=crontab_line.of(current.settings()),
         data_dir=current.settings().data_dir,
         steps={  # of a new book
             "webhook": bool(overview.webhooks),
