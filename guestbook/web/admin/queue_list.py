@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line
 from guestbook.queries.lists import Deliveries, InboundEvents, RowPage
 from guestbook.queue import requeue
 from guestbook.storage.database import db, writing
@@ -34,7 +35,7 @@ class QueueList(Generic[M]):
     owner: type[Webhook] | type[Source]
     conditions: type[Deliveries] | type[InboundEvents]
     find: Callable[[Session, Any, str | None], RowPage[M]]
-    filters: Mapping[str, Callable[[str], Any]]  # besides status and owner; a ValueError says what is wrong
+    filters: Mapping[str, Callable[[str], Any]]  # besides those that both have; see `_parsers`
     statuses: list[tuple[str, str]]  # each with its words
     payload_suffix: str  # of the file with the exact bytes
     noun: tuple[str, str]
@@ -61,15 +62,14 @@ class QueueList(Generic[M]):
         """Show the rows that match the filters, newest first, or what is wrong with the filters."""
         before, reasons = pagination.before(), {}
         try:
-            wanted = self._read_filters("status", self.owner_name, *self.filters)
+            wanted = self._read_filters(*self._parsers)
             page = self.find(db.session(), wanted, before)
         except Refused as error:
             wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
         query = select(self.owner).order_by(self.owner.name, self.owner.id)
         owners: Iterable[Webhook | Source] = db.session.scalars(query)
         by_id = {owner.id: owner for owner in owners}
-        names = ("status", self.owner_name, *self.filters)
-        kept = {name: value for name in names if (value := request.args.get(name))}
+        kept = {name: value for name in self._parsers if (value := request.args.get(name))}
         html = render_template(
             template,
             page=page,
@@ -125,15 +125,20 @@ class QueueList(Generic[M]):
             return f"It is due now, and waits until its {self.owner_name} is enabled."
         return self.requeued + self.replaced if was_new else self.requeued
 
+    @property
+    def _parsers(self) -> dict[str, Callable[[str], Any]]:
+        """Return the function that reads each filter; a ValueError says what is wrong."""
+        first = {"status": _status, self.owner_name: self._owner, **self.filters}
+        return {**first, "since": clock.typed, "until": clock.typed, "text": clean_line}
+
     def _read_filters(self, *names: str) -> Deliveries | InboundEvents:
         """Return the filters with these names; raises Refused with a sentence for each wrong one."""
         values: dict[str, Any] = {}
         reasons = {}
-        parsers = {"status": _status, self.owner_name: self._owner, **self.filters}
         for name in names:
             typed = request.values.get(name, "")[:FILTER_LENGTH].strip()
             try:
-                values[name] = (typed and parsers[name](typed)) or None
+                values[name] = (typed and self._parsers[name](typed)) or None
             except ValueError as error:
                 reasons[name] = str(error)
         if reasons:

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.lib import byte_view, clock, text
+from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
 from guestbook.queries import lists
 from guestbook.queue import erasure
@@ -35,7 +35,7 @@ DELIVERY_LIST = QueueList(
     owner=Webhook,
     conditions=lists.Deliveries,
     find=lists.deliveries,
-    filters={"event": _event, "since": clock.typed, "until": clock.typed, "text": text.clean_line},
+    filters={"event": _event},
     statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
     payload_suffix="json",
     noun=("delivery", "deliveries"),

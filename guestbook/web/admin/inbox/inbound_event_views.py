@@ -6,7 +6,8 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import evaluate, event_view
-from guestbook.lib import clock, text
+from guestbook.lib import clock
+from guestbook.lib.text import clean_line
 from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.models import InboundEvent, Source
@@ -20,12 +21,7 @@ EVENT_LIST = QueueList(
     owner=Source,
     conditions=lists.InboundEvents,
     find=lists.inbound_events,
-    filters={
-        **dict.fromkeys(("event", "sender", "external_id"), text.clean_line),
-        "since": clock.typed,
-        "until": clock.typed,
-        "text": text.clean_line,
-    },
+    filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
     statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
     payload_suffix="bin",
     noun=("event", "events"),
