@@ -11,7 +11,7 @@ import click
 from sqlalchemy import func, select
 
 from guestbook.background import cron as background_cron
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.cli import app_command, terminal_log
 from guestbook.cli.option_types import pass_options
 from guestbook.inbound.decision import Counts
@@ -49,7 +49,7 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 def prune() -> None:
     """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
     outcomes.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
-    removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
+    removed = pruning.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 

@@ -13,7 +13,7 @@ from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.lib.verification.verifier import TOKEN_HEADER
+from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.queries import bounded_counts, source_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source

@@ -16,7 +16,7 @@ from guestbook.inbound.decision import ForwardEvent, InboundDecision, RemoveComm
 from guestbook.inbound.metadata import NO_METADATA, Metadata
 from guestbook.lib import clock, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
-from guestbook.lib.verification.verifier import Verdict
+from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.queue import erasure
 from guestbook.storage.models import InboundEvent, Source
 

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, claims, evaluate
-from guestbook.inbound.claims import Claimed
+from guestbook.inbound import actions, due_events, evaluate
 from guestbook.inbound.decision import Counts, InboundDecision
+from guestbook.inbound.due_events import Claimed
 from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
@@ -58,7 +58,9 @@ class Processor:
     def anything_due(self, now: datetime) -> bool:
         """Whether an enabled source has something due. It takes no write lock."""
         with self._engine.connect() as connection:
-            return connection.execute(claims.sources_with_due(now, Source.id).limit(1)).first() is not None
+            return (
+                connection.execute(due_events.sources_with_due(now, Source.id).limit(1)).first() is not None
+            )
 
     def next_due(self) -> datetime | None:
         """Return when something of an enabled source is due, or comes due as its lease ends."""
@@ -83,7 +85,7 @@ class Processor:
             return False  # an idle look takes no write lock
         self._batches += 1
         token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
-        counts = self._process(lambda at: claims.claim(at, token, turn=self._batches, limit=self._size))
+        counts = self._process(lambda at: due_events.claim(at, token, turn=self._batches, limit=self._size))
         if counts is None:
             return False
         self.counts.add(counts)
@@ -91,7 +93,7 @@ class Processor:
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
-        counts = self._process(lambda at: claims.take_over(at, event_id, token))
+        counts = self._process(lambda at: due_events.take_over(at, event_id, token))
         self._recount()
         return counts or Counts()
 

@@ -10,7 +10,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.signature_headers import Unproven
-from guestbook.lib.verification.verifier import TOKEN_HEADER
+from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import ACTIONS, VERIFY
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from guestbook.background import cron, retention, retention_rules
+from guestbook.background import cron, pruning, retention_rules
 from guestbook.inbound import ingest
 from guestbook.lib import clock, ids
 from guestbook.queries import source_status
@@ -207,7 +207,7 @@ def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
         (open_, "processed", 900, week + DAY),
     ):
         put(source_id, status, unproven, now - age)
-    assert retention.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
+    assert pruning.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
     assert sorted(row.unproven_bytes for row in inbound_factories.rows()) == [0, 0, 900, 900]
 
 

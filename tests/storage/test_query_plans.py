@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import event, select
 
 import guestbook
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queries import bounded_counts, health, lists
@@ -152,7 +152,7 @@ def failed_deliveries(_: str) -> object:
 
 def old_deliveries(_: str) -> object:
     with db.engine.connect() as connection:
-        [(table, processed), *_rest] = retention.conditions(factories.settings(), clock.now())
+        [(table, processed), *_rest] = pruning.conditions(factories.settings(), clock.now())
         return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
 
 

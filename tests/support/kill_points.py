@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, event
 
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.inbound import actions, evaluate
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.dispatcher import Dispatcher
@@ -86,11 +86,11 @@ def between_batches_of_prune() -> None:
     """Die when the first bite is committed."""
 
     class Clock:
-        monotonic = staticmethod(retention.time.monotonic)
+        monotonic = staticmethod(pruning.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
     batch_delete.BATCH_SIZE = BATCH
-    retention.time = Clock  # type: ignore[assignment]  # in this process alone
+    pruning.time = Clock  # type: ignore[assignment]  # in this process alone
 
 
 def inside_prune() -> None:
@@ -137,7 +137,7 @@ def impatient() -> None:
 
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
-    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, retention.prune
+    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, pruning.prune
     at_start: list[float] = []
     costs: list[float] = []  # milliseconds a row, claim by claim
 
@@ -160,7 +160,7 @@ def measured() -> None:
 
     Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]  # in this process alone
     Dispatcher.claim = claim_measured  # type: ignore[method-assign]  # in this process alone
-    retention.prune = tidy_and_tell
+    pruning.prune = tidy_and_tell
 
 
 def by_another_user() -> None:

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from guestbook.background import pass_record, retention
+from guestbook.background import pass_record, pruning
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
@@ -238,7 +238,7 @@ class Outbox(RuleBasedStateMachine):
     def prune(self) -> None:
         before = self._rows()
         now = self.clock.moment
-        retention.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
+        pruning.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
         for key in set(before) - set(self._rows()):
             row = before[key]
             if row.status == "new":

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, select
 
-from guestbook.background import running_pass
+from guestbook.background import pass_lifecycle
 from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
-from guestbook.background.running_pass import RunningPass
-from guestbook.inbound import claims
+from guestbook.background.pass_lifecycle import RunningPass
+from guestbook.inbound import due_events
 from guestbook.lib import clock, host_name, pass_lock, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
@@ -35,7 +35,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        running_pass.opened(
+        pass_lifecycle.opened(
             engine, settings, max_seconds, housekeeping=True, lock=pass_lock.RELAY
         ) as running,
     ):
@@ -86,7 +86,7 @@ def _open_webhooks(now: datetime) -> Any:
 
 
 def _open_sources(now: datetime) -> Any:
-    return claims.sources_with_due(now, Source.id, literal(0))  # without failures in a row
+    return due_events.sources_with_due(now, Source.id, literal(0))  # without failures in a row
 
 
 def _last_end(engine: Engine) -> datetime | None:

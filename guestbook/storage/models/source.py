@@ -7,9 +7,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import byte_text, clock, ids
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.verifier import Verdict
+from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 from guestbook.storage.models import queue_row
@@ -76,7 +76,7 @@ class Source(Base):
     ) -> Verdict:
         """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
         secrets = self.secrets_at(received_at)
-        return verifier.verify(
+        return verify_signature.verify(
             self.verify, secrets, headers, body, received_at, header=self.header, proof_key=proof_key
         )
 

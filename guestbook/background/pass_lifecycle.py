@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from guestbook.background import pass_record, retention
+from guestbook.background import pass_record, pruning
 from guestbook.lib import clock, cpu_affinity, pass_lock, stop_flag
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.tally import Tally
@@ -52,7 +52,7 @@ def opened(
             # Before retention deletes the rows that it counts.
             outcomes.record_days(engine, settings.keep_processed_days, clock.now())
             now = time.monotonic()  # a pass that stays to the end of its time prunes too
-            retention.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
+            pruning.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
         source_budget.recount(engine)  # verified and deleted events have left room
         pass_record.finish(engine, pass_id, running.tally)
         engine_setup.clear_wal(engine)
