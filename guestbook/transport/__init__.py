@@ -4,17 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
+from typing import cast
 from urllib.parse import urlsplit
 
+from requests import Session
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, socket_budget, tcp_connect
+from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTarget
 from guestbook.transport.address_policy import AddressPolicy
-from guestbook.transport.connections import GuardedPool, GuardedTLSPool
 from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
-from guestbook.transport.host_pools import HostPools
 from guestbook.transport.response_reader import RECEIVED_BODY_LIMIT, Response
 from guestbook.transport.url_checks import check_headers, check_url
 
@@ -33,14 +33,6 @@ __all__ = [
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
-
-
-class RequestTarget(NamedTuple):
-    """A URL taken apart, once."""
-
-    pool: GuardedPool | GuardedTLSPool
-    host: str  # for the Host header
-    line: str  # the target in the request line
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,11 @@ class Transport:
         self._policy = AddressPolicy(allow_networks)
         self._proxied = proxy is not None
         self._require_https = require_https
-        self._pools = HostPools(proxy, ca_file)
+        self._adapter = GuardedAdapter(proxy, ca_file)
+        self._session = Session()
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
         self._targets: dict[str, RequestTarget] = {}
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
@@ -92,7 +88,7 @@ class Transport:
         except (MemoryError, TransportError) as error:
             failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
             if failure.limit:
-                self._pools.idle.halve()
+                self._adapter.idle.halve()
             raise failure from None
         finally:
             socket_budget.current.reset(token)
@@ -100,7 +96,7 @@ class Transport:
 
     def limit(self, *, connections: int, lookups: int | None = None) -> None:
         """Keep at most so many idle connections, and make at most so many look-ups at once."""
-        self._pools.idle.limit(connections)
+        self._adapter.idle.limit(connections)
         if lookups is not None:
             dns_lookup.shared.limit(lookups)
 
@@ -108,7 +104,7 @@ class Transport:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""
         while self._targets:
             self._targets.popitem()[1].pool.close()
-        self._pools.close()
+        self._session.close()
 
     def _send(self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes) -> Response:
         if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
@@ -116,7 +112,9 @@ class Transport:
         if not FRAMING_HEADERS.isdisjoint([name.lower() for name in headers]):
             raise TransportError("bad_header")
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        return target.pool.send(method, target.line, complete, body)
+        request = ReadyRequest(target, method, complete, body)
+        answer = self._session.send(request, stream=True, allow_redirects=False, proxies={})
+        return cast(Response, answer.raw)
 
     def _target(self, url: str) -> RequestTarget:
         try:
@@ -129,7 +127,7 @@ class Transport:
         host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
         forwarded = self._proxied and parts.scheme == "http"
         line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
-        target = RequestTarget(self._pools.of(parts.scheme, host, port), parts.netloc, line)
+        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), normal, parts.netloc, line)
         while len(self._targets) >= TARGETS_KEPT:
             self._targets.pop(next(iter(self._targets)), None)
         self._targets[url] = target

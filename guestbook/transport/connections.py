@@ -80,13 +80,15 @@ class GuardedTLSConnection(_ExchangeMixin, HTTPSConnection):
 class _PoolMixin:
     """The part that HTTP and HTTPS pools share."""
 
-    def send(self: Any, method: str, target: str, headers: dict[str, str], body: bytes) -> Response:
+    def urlopen(
+        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
+    ) -> Any:
         """Exchange one request for one answer: nothing is sent twice, nothing is followed.
 
         A proxy gets its own headers with each request that it can see, or else with CONNECT.
         """
         tunnels = self.proxy and (self.host, self.port) != (self.proxy.host, self.proxy.port)
-        message = _message(method, target, headers if tunnels else {**headers, **self.proxy_headers}, body)
+        message = _message(method, url, headers if tunnels else {**headers, **self.proxy_headers}, body)
         connection = self._get_conn()
         self.idle.take(connection)
         try:
@@ -94,7 +96,7 @@ class _PoolMixin:
                 self._prepare_proxy(connection)  # this connects too
             elif connection.is_closed:
                 connection.connect()
-            response: Response = connection.exchange(message, method)
+            response = connection.exchange(message, method)
         except BaseException:
             connection.close()
             raise

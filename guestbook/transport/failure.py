@@ -53,8 +53,8 @@ HOST_LIMITS = {"out_of_sockets": FILE_LIMIT, "out_of_memory": MEMORY_LIMIT}
 class TransportError(Exception):
     """A request that got no answer.
 
-    It derives from plain Exception, because an OSError is taken for a failure of the socket, here and in
-    urllib3, which would hide the reason.
+    It derives from plain Exception, because urllib3 and requests wrap every OSError and RequestException
+    into a ConnectionError, which hides the reason.
     """
 
     def __init__(self, reason: str, detail: str = "", *, sent: bool = False) -> None:

@@ -411,7 +411,7 @@ def test_a_socket_with_a_budget_does_nothing_outside_of_an_attempt() -> None:
 def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:
     with SocketReceiver() as receiver:
         transport.post(receiver.url, {}, b"{}")
-    assert transport._pools._context is None
+    assert transport._adapter._context is None
 
 
 def test_a_dead_name_server_is_given_up_soon() -> None:
