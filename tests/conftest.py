@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -204,7 +205,7 @@ def runner(app: Flask) -> FlaskCliRunner:
     return app.test_cli_runner()
 
 
-def run(*command: str, **options: object) -> "subprocess.CompletedProcess[str]":
+def run(*command: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end and give back what it printed."""
     databases.no_process()
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)

@@ -1,6 +1,5 @@
 """Tokens: keys to the API for programs. The table has their hashes alone."""
 
-import hashlib
 import logging
 import secrets
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage import database
-from guestbook.storage.models import TOKENS, Token
+from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
 API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
@@ -36,7 +35,7 @@ def add(
     name, expires_at = check(name, scope, expires)
     value = API_TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = Token(
-        id=token_id or ids.new(), name=name, hash=_digest(value), scope=scope, expires_at=expires_at
+        id=token_id or ids.new(), name=name, hash=ids.of_secret(value), scope=scope, expires_at=expires_at
     )
     session.add(token)
     session.flush()
@@ -52,7 +51,7 @@ def check(name: str, scope: str, expires: str | None) -> tuple[str, datetime | N
 
 def find(session: Session, value: str) -> Token | None:
     """Return the token with that value, also one that has expired."""
-    return session.scalars(select(Token).where(Token.hash == _digest(value))).one_or_none()
+    return session.scalars(select(Token).where(Token.hash == ids.of_secret(value))).one_or_none()
 
 
 def all_of(session: Session) -> list[Token]:
@@ -71,11 +70,11 @@ def note_use(engine: Engine, token_id: str, now: datetime) -> None:
 
     A read must not wait for a writer, nor fail because nothing can be written: then the next use is noted.
     """
-    mine = TOKENS.c.id == token_id
+    mine = Token.id == token_id
     try:
         with database.write(engine, lock_wait=0) as connection:
-            if connection.scalar(select(TOKENS.c.id).where(mine).with_for_update(skip_locked=True)):
-                connection.execute(update(TOKENS).where(mine).values(last_used_at=now))
+            if connection.scalar(select(Token.id).where(mine).with_for_update(skip_locked=True)):
+                connection.execute(update(Token).where(mine).values(last_used_at=now))
     except SQLAlchemyError as error:
         log.debug("The use of an API token was not noted: %s", error)
 
@@ -103,7 +102,3 @@ def _end(expires: str | None) -> datetime | None:
     if end <= clock.now():
         raise Refused("A token must expire in the future, such as in 90d.", field="expires")
     return end
-
-
-def _digest(value: str) -> str:
-    return hashlib.sha256(value.encode(errors="replace")).hexdigest()

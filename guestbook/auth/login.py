@@ -1,6 +1,5 @@
 """The owner's login: the password, and the browsers that are logged in."""
 
-import hashlib
 import math
 import secrets
 import threading
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from guestbook.auth import rate_limit
-from guestbook.lib import clock
+from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage.database import writing
@@ -103,26 +102,24 @@ def confirm(password: str, *, address: str | None, settings: Settings) -> str:
         stored = _hash(session) or UNUSABLE_HASH
     if wait:
         raise TooManyTries(wait)
-    right = _is_right(stored, password)
-    with writing() as session:
-        if right:
+    if _is_right(stored, password):
+        with writing() as session:
             rate_limit.forget(session, network)
-        else:
-            rate_limit.take(session, everybody, clock.now(), most=UNDER_ATTACK, within=HOUR)
-    if not right:
-        raise WrongPassword(WRONG_PASSWORD, field="password")
-    return stored
+        return stored
+    with writing() as session:
+        rate_limit.take(session, everybody, clock.now(), most=UNDER_ATTACK, within=HOUR)
+    raise WrongPassword(WRONG_PASSWORD, field="password")
 
 
 def find(session: Session, value: str) -> Login | None:
     """Return the login behind a cookie's value, unless it is over."""
-    row = session.get(Login, _digest(value))
+    row = session.get(Login, ids.of_secret(value))
     return row if row and clock.now() < row.expires_at else None
 
 
 def log_out(session: Session, value: str) -> None:
     """End the login of a cookie, which is worth nothing from now on, wherever it was copied to."""
-    log_out_one(session, _digest(value))
+    log_out_one(session, ids.of_secret(value))
 
 
 def log_out_everywhere(session: Session) -> None:
@@ -144,7 +141,7 @@ def logins(session: Session) -> list[Login]:
 def _open(session: Session, browser: str) -> str:
     value, now = secrets.token_urlsafe(32), clock.now()
     shown = "".join(letter if " " <= letter <= "~" else "?" for letter in browser[:BROWSER_LIMIT])
-    session.add(Login(id=_digest(value), browser=shown, created_at=now, expires_at=now + LOGIN_LASTS))
+    session.add(Login(id=ids.of_secret(value), browser=shown, created_at=now, expires_at=now + LOGIN_LASTS))
     return value
 
 
@@ -180,7 +177,3 @@ def _is_text(password: str) -> bool:
 def _normal(password: str) -> str:
     """Return the password as every keyboard makes it."""
     return unicodedata.normalize("NFC", password)
-
-
-def _digest(value: str) -> str:
-    return hashlib.sha256(value.encode(errors="replace")).hexdigest()

@@ -13,7 +13,7 @@ from sqlalchemy import delete
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from guestbook.lib import backoff
+from guestbook.lib import rate_limit_backoff
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
@@ -51,10 +51,10 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
     row = _row(session, name, now)
-    if now - row.last_at >= backoff.FORGET_AFTER:
+    if now - row.last_at >= rate_limit_backoff.FORGET_AFTER:
         row.hits = 0
     row.last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left = (row.last_at + timedelta(seconds=backoff.wait(row.hits, free)) - now).total_seconds()
+    left = (row.last_at + timedelta(seconds=rate_limit_backoff.wait(row.hits, free)) - now).total_seconds()
     if left <= 0:
         row.hits, row.last_at = row.hits + 1, now
     session.flush()

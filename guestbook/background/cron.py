@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from guestbook.background import running_pass
-from guestbook.background.running_pass import RunningPass
+from guestbook.background import pass_lifecycle
+from guestbook.background.pass_lifecycle import RunningPass
 from guestbook.inbound.decision import Counts
 from guestbook.inbound.processor import Processor
 from guestbook.outbound.dispatcher import Dispatcher
@@ -38,14 +38,10 @@ class PassReport:
 
 
 def run(
-    engine: Engine,
-    settings: Settings,
-    options: Options,
-    *,
-    after_tick: Callable[[Tally], None] | None = None,
+    engine: Engine, settings: Settings, options: Options, *, after_tick: Callable[[Tally], None] | None = None
 ) -> PassReport | None:
     """Do everything that is due; None when another pass holds the lock."""
-    with running_pass.opened(
+    with pass_lifecycle.opened(
         engine, settings, options.max_seconds, housekeeping=options.housekeeping
     ) as running:
         if running is None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from guestbook.background import retention_rules
-from guestbook.lib import clock, file_lock, host_name, ids, retry_policy
+from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
 from guestbook.settings import Settings, database_url
 from guestbook.storage import file_identity, schema_version, sqlite_setup
 from guestbook.storage.schema_version import Age
@@ -53,7 +53,7 @@ def run(settings: Settings) -> bool:
             now = clock.now()
             if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
-            with file_lock.taken(settings.data_dir / file_lock.PASS) as held:
+            with pass_lock.taken(settings.data_dir / pass_lock.PASS) as held:
                 if held:  # else another pass is running, and does the work
                     _record(connection, now)
             return True

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from guestbook.lib import backoff, clock, ids
+from guestbook.lib import clock, ids, rate_limit_backoff
 
 KEEP_PASSES = timedelta(days=30)
 KEEP_BIN_REQUESTS = timedelta(days=7)
@@ -44,7 +44,7 @@ def moments(keep_processed_days: int, keep_failed_days: int, now: datetime) -> d
         "keep_unproven": KEEP_UNPROVEN,
         "keep_passes": KEEP_PASSES,
         "keep_bin_requests": KEEP_BIN_REQUESTS,
-        "keep_limits": backoff.FORGET_AFTER,
+        "keep_limits": rate_limit_backoff.FORGET_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
     return {**values, "keep_unproven_id": ids.first_of(now - KEEP_UNPROVEN)}

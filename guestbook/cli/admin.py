@@ -6,7 +6,6 @@ import click
 
 from guestbook.auth import api_tokens, login
 from guestbook.cli import app_command
-from guestbook.cli.help_sections import Group
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
@@ -14,7 +13,7 @@ from guestbook.storage.database import db, writing
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def admin() -> None:
     """Set the password of the admin pages."""
 
@@ -23,7 +22,6 @@ def admin() -> None:
 @click.option("--random", "make", is_flag=True, help="Make a password and print only that.")
 @click.option("--once", is_flag=True, help="Do nothing if there is a password already.")
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
-@app_command.run
 def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     """Set the password of the admin pages.
 
@@ -38,14 +36,11 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
         count = api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
     if make:
         click.echo(password)
-    if not once:
-        click.echo("The password is set. Everyone who was logged in must log in again.", err=make)
-        _print_tokens(count, revoke_tokens, make)
-
-
-def _print_tokens(count: int, revoked: bool, make: bool) -> None:
+    if once:
+        return
+    click.echo("The password is set. Everyone who was logged in must log in again.", err=make)
     some = text.counted(count, "API token")
-    if revoked:
+    if revoke_tokens:
         click.echo(f"Revoked {some}.", err=make)
     elif count:
         click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)

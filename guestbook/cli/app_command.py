@@ -1,10 +1,10 @@
 """Run a command in the application: errors become one sentence and an exit code."""
 
-import functools
 import logging
 import sys
 from collections.abc import Callable
-from typing import NoReturn, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 import click
 from flask import current_app
@@ -27,7 +27,7 @@ REPAIRS = {
     Fault.NEW_TABLES: "Update the program, or restore a backup from before.",
 }
 OUT_OF_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
-P = ParamSpec("P")
+
 R = TypeVar("R")
 
 typed = installation.typed
@@ -35,37 +35,46 @@ typed = installation.typed
 log = logging.getLogger(__name__)
 
 
-def run(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a command on a book of the program's version.
+class AppCommand(click.Command):
+    """A command that runs in the application, on a book of the program's version."""
 
-    Exit with 1 when the command is refused or the version is wrong, with 75 when the database is away.
+    any_version = False
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it as `call` does."""
+        return call(partial(super().invoke, ctx), any_version=self.any_version)
+
+
+class AnyVersionCommand(AppCommand):
+    """A command that looks at the book's version itself, or needs no book."""
+
+    any_version = True
+
+
+class Group(click.Group):
+    """The commands of one noun, each of which runs in the application."""
+
+    command_class = AppCommand
+
+
+@with_appcontext
+def call(function: Callable[[], R], *, any_version: bool = False) -> R:
+    """Call a function in the application, on a book of the program's version or of any.
+
+    Exit with 1 when it is refused or the version is wrong, with 75 when the database is away.
     """
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **options: P.kwargs) -> R:
-        version_check.require(db.engine)
-        return function(*args, **options)
-
-    return run_on_any_version(checked)
-
-
-def run_on_any_version(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a command that looks at the book's version itself, or needs no book; else like `run`."""
-
-    @functools.wraps(function)
-    def command(*args: P.args, **options: P.kwargs) -> R:
-        with terminal_log.shown(settings().log_format):
-            try:
-                return unit_of_work.complete(lambda: function(*args, **options))
-            except Refused as error:
-                raise click.ClickException(str(error)) from None
-            except MemoryError:
-                log.error(OUT_OF_MEMORY)
-                sys.exit(TRY_LATER)
-            except (DBAPIError, PoolTimeout, WrongVersion) as error:
-                _exit(error)
-
-    return with_appcontext(command)
+    with terminal_log.shown(settings().log_format):
+        try:
+            if not any_version:
+                version_check.require(db.engine)
+            return unit_of_work.complete(function)
+        except Refused as error:
+            raise click.ClickException(str(error)) from None
+        except MemoryError:
+            log.error(OUT_OF_MEMORY)
+            sys.exit(TRY_LATER)
+        except (DBAPIError, PoolTimeout, WrongVersion) as error:
+            _exit(error)
 
 
 def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:

@@ -6,7 +6,6 @@ import click
 from sqlalchemy import func, select
 
 from guestbook.cli import app_command, output, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.inbound import bins as inbound_bins
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
@@ -16,7 +15,7 @@ SHOWN_REQUESTS = 20
 DECODED_COLUMNS = ("headers", "body", "encoding")
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def bins() -> None:
     """Manage bins: catch-all URLs that show what is sent to them."""
 
@@ -29,7 +28,6 @@ def bins() -> None:
 @click.option("--delay", metavar="SECONDS", help="How long it waits before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="How many requests it answers with 500 first.")
 @output.as_json
-@app_command.run
 def add(as_json: bool, **fields: Any) -> None:
     """Add a bin and print its URL, which takes any request."""
     with writing() as session:
@@ -44,18 +42,18 @@ def add(as_json: bool, **fields: Any) -> None:
 
 @bins.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the bins, with how many requests each holds."""
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
     counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
+    facts = [{**_document(row), "requests": counts.get(row.id, 0)} for row in rows]
     if as_json:
-        output.print_json([{**_document(row), "requests": counts.get(row.id, 0)} for row in rows])
+        output.print_json(facts)
         return
     output.print_table(
         ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
-        [(row.id, row.name, counts.get(row.id, 0), row.answer_status, _url(row)) for row in rows],
+        [(one["id"], one["name"], one["requests"], one["answer_status"], one["url"]) for one in facts],
         f"No bins yet. Add one: {app_command.typed('bins add')}",
     )
 
@@ -63,7 +61,6 @@ def list_(as_json: bool) -> None:
 @bins.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a bin and its latest requests, newest first."""
     row = row_lookup.find(Bin, id_)
@@ -85,7 +82,6 @@ def show_(id_: str, as_json: bool) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-@app_command.run
 def clear(id_: str) -> None:
     """Delete the requests of a bin and keep the bin."""
     with writing() as session:
@@ -96,7 +92,6 @@ def clear(id_: str) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-@app_command.run
 def delete(id_: str) -> None:
     """Delete a bin and its requests. Its URL stops working."""
     with writing() as session:
@@ -107,17 +102,13 @@ def delete(id_: str) -> None:
 
 
 def _document(row: Bin) -> dict[str, Any]:
-    return {**output.document(row), "url": _url(row)}
+    return {**output.document(row), "url": row.url(app_command.settings().base_url)}
 
 
 def _request(row: BinRequest) -> dict[str, Any]:
     """Return a request as JSON: headers as a list of pairs, the body as text or base64."""
     facts = output.document(row, leave_out=DECODED_COLUMNS)
     return {**facts, "headers": row.pairs, "body": row.body, "encoding": row.encoding}
-
-
-def _url(row: Bin) -> str:
-    return row.url(app_command.settings().base_url)
 
 
 def _address(row: BinRequest) -> str:

@@ -9,7 +9,6 @@ import click
 from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, list_options, output, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.comments import book
 from guestbook.lib.text import counted
 from guestbook.queries import lists
@@ -30,7 +29,7 @@ They are published again, or held if they were suspicious."""
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def comments() -> None:
     """List comments, publish or hold them, reply, delete."""
 
@@ -40,7 +39,6 @@ def comments() -> None:
 @click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
 @list_options.limit_option
 @output.as_json
-@app_command.run
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
     rows = list_options.newest(partial(lists.comments, db.session(), status, search), limit)
@@ -68,7 +66,6 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
 
     @comments.command(name, help=help_text)
     @several
-    @app_command.run
     def move(ids: tuple[str, ...]) -> None:
         with writing() as session:
             found = _locked(session, ids)
@@ -77,7 +74,7 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
                     book.move(session, comment, status, app_command.settings())
                 else:
                     book.restore(session, comment, app_command.settings())
-        _print_count(did, found)
+        click.echo(f"{did} {counted(len(found), 'comment')}.")
 
 
 _add_move("approve", "published", "Published", "Publish comments that were held or wrongly marked as spam.")
@@ -91,7 +88,6 @@ _add_move("restore", None, "Restored", RESTORE_HELP)
 @click.argument("short_id", metavar="ID")
 @click.argument("text", required=False, callback=_or_standard_input)
 @click.option("--remove", is_flag=True, help="Remove the reply.")
-@app_command.run
 def reply(short_id: str, text: str | None, remove: bool) -> None:
     """Reply to a comment; a new reply replaces the old one.
 
@@ -108,7 +104,6 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
 
 @comments.command()
 @several
-@app_command.run
 def delete(ids: tuple[str, ...]) -> None:
     """Delete comments for good.
 
@@ -119,7 +114,7 @@ def delete(ids: tuple[str, ...]) -> None:
         for comment in found:
             book.delete(session, comment, app_command.settings())
     engine_setup.clear_wal(db.engine)
-    _print_count("Deleted", found)
+    click.echo(f"Deleted {counted(len(found), 'comment')}.")
 
 
 def _document(row: Comment) -> dict[str, Any]:
@@ -129,7 +124,3 @@ def _document(row: Comment) -> dict[str, Any]:
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
     return book.lock(session, [row_lookup.find(Comment, short_id).id for short_id in ids])
-
-
-def _print_count(did: str, found: list[Comment]) -> None:
-    click.echo(f"{did} {counted(len(found), 'comment')}.")

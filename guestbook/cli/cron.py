@@ -11,7 +11,7 @@ import click
 from sqlalchemy import func, select
 
 from guestbook.background import cron as background_cron
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.cli import app_command, terminal_log
 from guestbook.cli.option_types import pass_options
 from guestbook.inbound.decision import Counts
@@ -27,9 +27,8 @@ FEWEST_FOR_A_BAR = 20  # deliveries
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @pass_options
-@app_command.run
 def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Do everything that is due: process inbound events, send webhooks, prune. Put it in your crontab.
 
@@ -38,21 +37,19 @@ def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
     run(background_cron.Options(max_seconds, stay, concurrency))
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @pass_options
-@app_command.run
 def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Send due deliveries and do nothing else."""
     run(background_cron.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False))
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @terminal_log.verbose_option("Print how much was removed.")
-@app_command.run
 def prune() -> None:
     """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
     outcomes.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
-    removed = retention.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
+    removed = pruning.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 

@@ -7,7 +7,6 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, list_options, output, requeue, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.database import db
@@ -15,7 +14,7 @@ from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def deliveries() -> None:
     """See which deliveries were sent, wait or failed, and redeliver them."""
 
@@ -25,7 +24,6 @@ def deliveries() -> None:
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=click.Choice(EVENTS), help="Only those of this event.")
 @output.as_json
-@app_command.run
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     webhook_id = row_lookup.id_of(Webhook, webhook)
@@ -56,30 +54,25 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
 @deliveries.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a delivery with all its attempts and answers."""
     row = row_lookup.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
+    facts = output.document(row)
     if as_json:
-        output.print_json(
-            {**output.document(row), "attempts_made": [output.document(one) for one in attempts]}
-        )
+        output.print_json({**facts, "attempts_made": [output.document(one) for one in attempts]})
         return
-    output.print_fields(
-        output.document(row) | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {})
-    )
+    output.print_fields(facts | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {}))
     for attempt in attempts:
-        facts = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
-        sent = facts.pop("request_headers")
-        output.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", facts)
+        answer = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
+        sent = answer.pop("request_headers")
+        output.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", answer)
         output.print_part("Request headers", sent)
 
 
 @deliveries.command()
 @requeue.options(requeue.DELIVERY_KIND)
-@app_command.run
 def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 

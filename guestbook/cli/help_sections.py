@@ -10,15 +10,11 @@ HELP_WIDTH = 78  # columns; click indents by two more
 SENTENCE_LIMIT = 10_000  # characters; click cuts sentences at 45
 
 
-class Group(click.Group):
-    """The commands of one noun, with uncut sentences."""
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list as click does."""
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        rows = [(name, sentence(command)) for name, command in commands.items() if command]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+def uncut(command: click.Command) -> None:
+    """Let the help of a noun show the whole sentences of its commands."""
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            part.short_help = sentence(part)
 
 
 def sentence(command: click.Command) -> str:

@@ -27,7 +27,10 @@ class IdleCron(click.Command):
         assert parent
         info = parent.ensure_object(ScriptInfo)
         if not _is_ours(info):
-            return _command_of(info.load_app(), parent).make_context(info_name, args, parent, **extra)
+            app = info.load_app()  # another application, which may have a command of this name
+            parent.with_resource(app.app_context())
+            command = app.cli.get_command(parent, "cron") or parent.fail("No such command 'cron'.")
+            return command.make_context(info_name, args, parent, **extra)
         try:
             context = super().make_context(info_name, [*args], parent, **extra)
         except click.UsageError:  # or --help: the other command answers
@@ -60,12 +63,6 @@ def _is_done(context: click.Context) -> bool:
             return False
         with terminal_log.shown(read.log_format):
             return idle_pass.run(read)
-
-
-def _command_of(app: Flask, group: click.Context) -> click.Command:
-    """Return the command of this name that another application has."""
-    group.with_resource(app.app_context())
-    return app.cli.get_command(group, "cron") or group.fail("No such command 'cron'.")
 
 
 cron = pass_options(IdleCron("cron", add_help_option=False, hidden=True))

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from guestbook.background import cron
 from guestbook.cli import app_command, list_options, option_types, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.cli.help_sections import Group
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib.text import printable
 from guestbook.queries import lists
@@ -20,7 +19,7 @@ from guestbook.storage.models import InboundEvent, Source
 AS_RECEIVED = ("headers", "payload", "encoding")  # left out of a list
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def inbox() -> None:
     """See what sources have sent and what was done with it, and reprocess it."""
 
@@ -28,7 +27,6 @@ def inbox() -> None:
 @inbox.command()
 @option_types.max_seconds("Start")
 @terminal_log.verbose_option("Print what happens to each event.")
-@app_command.run
 def process(max_seconds: float) -> None:
     """Process due inbound events and do nothing else. It prints nothing when all is well."""
     commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False))
@@ -41,7 +39,6 @@ def process(max_seconds: float) -> None:
 @click.option("--sender", help="Only those with this text in their sender.")
 @click.option("--external-id", help="Only those to which the sender gave this id.")
 @output.as_json
-@app_command.run
 def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
     source_id = row_lookup.id_of(Source, source)
@@ -72,7 +69,6 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
 @inbox.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_lookup.find(InboundEvent, id_)
@@ -90,7 +86,6 @@ def show_(id_: str, as_json: bool) -> None:
 
 @inbox.command()
 @requeue.options(requeue.INBOUND_KIND)
-@app_command.run
 def reprocess(**options: Any) -> None:
     """Make inbound events due again.
 

@@ -7,8 +7,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 
 
-@click.command("init-db")
-@app_command.run_on_any_version
+@click.command("init-db", cls=app_command.AnyVersionCommand)
 def init_db() -> None:
     """Create the tables. It is safe to run again, and changes nothing of an older book: `upgrade` does."""
     database.create_tables(db.engine)

@@ -28,10 +28,9 @@ def _url(context: click.Context, param: click.Parameter, value: str) -> str:
         raise click.BadParameter(f"{error}.") from None
 
 
-@click.command("migrate-to")
+@click.command("migrate-to", cls=app_command.AppCommand)
 @click.argument("url", callback=_url)
 @output.as_json
-@app_command.run
 def migrate_to(url: str, as_json: bool) -> None:
     """Copy the book to another database, and check the copy.
 

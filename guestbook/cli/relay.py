@@ -16,12 +16,11 @@ CELERY_MISSING = "Celery is not installed here: .venv/bin/pip install -e '.[cele
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @option_types.max_seconds("Publish")
 @click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
 @click.option("--take-back", is_flag=True, help="Make rows due again that were published but not started.")
 @terminal_log.verbose_option("Print what is published.")
-@app_command.run
 def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
     """Hand due work to Celery's workers through RabbitMQ, and prune. Use it instead of cron.
 

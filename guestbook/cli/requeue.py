@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import click
+from sqlalchemy import ColumnElement
 
 from guestbook.cli import row_lookup
 from guestbook.cli.option_types import moment, together
@@ -14,7 +15,6 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
 from guestbook.queries import lists
 from guestbook.queue import requeue
-from guestbook.queue.requeue import RequeueGroup
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -89,46 +89,36 @@ def options(kind: RequeueKind[M]) -> Callable[[F], F]:
     )
 
 
-def run(
-    kind: RequeueKind[M],
-    ids: tuple[str, ...],
-    failed: bool,
-    owner: str | None,
-    since: datetime | None,
-    dry_run: bool,
-) -> None:
+def run(kind: RequeueKind[M], *, dry_run: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
-    if bool(ids) == failed:
-        raise click.UsageError(f"Give ids, or --failed for all that {kind.all_failed}.")
-    if not failed and (owner or since):
-        raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
-    if failed:
-        owner_id = row_lookup.id_of(kind.owner, owner)
-        filters: Any = {f"{kind.owner_name}_id": owner_id, "since": since}
-        which = kind.filters(status="failed", **filters).condition()
-    else:
-        which = kind.model.id.in_([row_lookup.find(kind.model, one).id for one in ids])
+    which = _condition(kind, **chosen)
     groups = requeue.forecast(db.session(), kind.model, which, clock.now())
-    _refuse_if_all_erased(kind, groups)
+    due, busy = requeue.total(groups), sum(group.leased for group in groups)
+    erased = sum(group.erased for group in groups)
+    if erased and not due + busy:
+        raise Refused(f"This cannot be done: {kind.erased}.")
     if dry_run:
-        click.echo(f"Would {kind.verb} {kind.counted(requeue.total(groups))}.")
+        click.echo(f"Would {kind.verb} {kind.counted(due)}.")
     else:
         click.echo(f"Will {kind.verb} {kind.counted(requeue.run(kind.model, which))} with the next pass.")
-    _print_exceptions(kind, groups)
-
-
-def _refuse_if_all_erased(kind: RequeueKind[M], groups: Sequence[RequeueGroup]) -> None:
-    erased = sum(group.erased for group in groups)
-    if erased and erased == sum(group.count + group.leased + group.erased for group in groups):
-        raise Refused(f"This cannot be done: {kind.erased}.")
-
-
-def _print_exceptions(kind: RequeueKind[M], groups: Sequence[RequeueGroup]) -> None:
-    if busy := sum(group.leased for group in groups):
-        click.echo(f"Left alone, because a pass {kind.busy}: {kind.counted(busy)}.")
-    if erased := sum(group.erased for group in groups):
-        click.echo(f"Left alone, because {kind.erased}: {kind.counted(erased)}.")
+    for count, why in ((busy, f"a pass {kind.busy}"), (erased, kind.erased)):
+        if count:
+            click.echo(f"Left alone, because {why}: {kind.counted(count)}.")
     for group in groups:
         if group.disabled and group.count:
             name = printable(group.name)
             click.echo(f"The {kind.owner_name} {name} is disabled: {kind.held} waits until it is enabled.")
+
+
+def _condition(
+    kind: RequeueKind[M], ids: Sequence[str], failed: bool, owner: str | None, since: datetime | None
+) -> ColumnElement[bool]:
+    """Return the condition for the chosen rows; refuses options that do not go together."""
+    if bool(ids) == failed:
+        raise click.UsageError(f"Give ids, or --failed for all that {kind.all_failed}.")
+    if not failed and (owner or since):
+        raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
+    if not failed:
+        return kind.model.id.in_([row_lookup.find(kind.model, one).id for one in ids])
+    filters: Any = {f"{kind.owner_name}_id": row_lookup.id_of(kind.owner, owner), "since": since}
+    return kind.filters(status="failed", **filters).condition()

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -41,11 +42,11 @@ def run(port: str) -> None:
     """
     _require_port(port)
     with suppress(KeyboardInterrupt), _stopped_by_signals(), _settings_noted(port):
-        click.get_current_context().invoke(init_db.init_db)
-        _serve(port)
+        context = click.get_current_context()
+        app_command.call(partial(context.invoke, init_db.init_db), any_version=True)
+        app_command.call(partial(_serve, port))
 
 
-@app_command.run
 def _serve(port: str) -> None:
     """Serve the site until a signal comes."""
     password = _first_password()

@@ -1,14 +1,24 @@
-"""Read secrets from standard input. Other users of the host can see a command's arguments."""
+"""The secrets of webhooks and sources: reading them from standard input, and printing new ones.
+
+Other users of the host can see a command's arguments.
+"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 
+from guestbook.cli import output
+from guestbook.cli.option_types import FiniteRange
+
+SECRET_COLUMNS = ("secret", "previous_secret")  # left out of lists
+LONGEST_OVERLAP = 30 * 24  # hours
 STDIN = "-"
 SECRET_LINE_LIMIT = 4096  # bytes
 MOST_LINES = 20
 EMPTY_INPUT = "Standard input is empty."
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def option(_context: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -33,6 +43,29 @@ def headers(_context: click.Context, _param: click.Parameter, lines: Sequence[st
     return tuple(read)
 
 
+def overlap_option(is_valid: str) -> Callable[[F], F]:
+    """Return the option for how long the old secret is valid; `is_valid` is the verb for that."""
+    return click.option(
+        "--overlap-hours",
+        type=FiniteRange(0, LONGEST_OVERLAP),
+        default=24,
+        show_default=True,
+        help=f"How long the old secret {is_valid} beside the new one.",
+    )
+
+
+def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool) -> None:
+    """Print the new secret, and until when the old one is valid."""
+    if as_json:
+        output.print_json(facts)
+        return
+    click.echo(f"The new secret: {facts['secret']}")
+    if overlap_hours:
+        click.echo(f"The old one {is_valid} beside it until {facts['previous_secret_expires_at']}.")
+    else:
+        click.echo(f"The old one {is_valid} no more.")
+
+
 def _line(prompt: str) -> str:
     """Return the next line of standard input; a terminal prompts for it and shows nothing."""
     if sys.stdin.isatty():
@@ -45,9 +78,7 @@ def _line(prompt: str) -> str:
 
 def _lines() -> list[str]:
     """Return all lines of standard input that are not empty."""
-    lines = [
-        line for line in map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT)) if line
-    ]
+    lines = list(filter(None, map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT))))
     if not lines:
         raise click.ClickException(EMPTY_INPUT)
     return lines

@@ -13,7 +13,7 @@ THREADS = 8
 BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
 
 
-@click.command()
+@click.command(cls=app_command.AnyVersionCommand)  # its pages say what to do
 @click.option(
     "--listen",
     metavar="PLACE",
@@ -34,7 +34,6 @@ BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix
     metavar="PATH",
     help="The path of the book's address, if it is not at the top of the site.",
 )
-@app_command.run_on_any_version  # its pages say what to do
 def serve(listen: str, threads: int, url_prefix: str) -> None:
     """Serve the book behind your web server's proxy.
 

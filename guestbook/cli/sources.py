@@ -6,16 +6,15 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
-from guestbook.cli.help_sections import Group
+from guestbook.cli import app_command, output, row_counts, row_lookup, secrets
 from guestbook.cli.option_types import together
 from guestbook.inbound import source_fields
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.lib.verification.verifier import TOKEN_HEADER
-from guestbook.queries import lists, source_status
+from guestbook.lib.verification.verify_signature import TOKEN_HEADER
+from guestbook.queries import bounded_counts, source_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
@@ -81,7 +80,7 @@ def _new_name(context: click.Context, _param: click.Parameter, value: bool | Non
     return old if value is None else value
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def sources() -> None:
     """Manage sources: services that send webhooks to the book."""
 
@@ -94,7 +93,6 @@ def sources() -> None:
     "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
 )
 @output.as_json
-@app_command.run
 def add(as_json: bool, **fields: Any) -> None:
     """Add a source and print its URL and its secret."""
     with writing() as session:
@@ -110,13 +108,12 @@ def add(as_json: bool, **fields: Any) -> None:
 
 @sources.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
     rows = source_status.all_of(db.session())
-    failed = lists.failed_lately(db.session(), InboundEvent, clock.now())
+    failed = bounded_counts.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        output.print_json([_document(row.source, leave_out=secret_rotation.SECRET_COLUMNS) for row in rows])
+        output.print_json([_document(row.source, leave_out=secrets.SECRET_COLUMNS) for row in rows])
         return
     length = output.id_length([row.source.id for row in rows])
     output.print_table(
@@ -137,7 +134,6 @@ def list_(as_json: bool) -> None:
 @sources.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a source with its URL and secret, and count its events."""
     row = row_lookup.find(Source, id_)
@@ -159,7 +155,6 @@ def show_(id_: str, as_json: bool) -> None:
     "--relay/--no-relay",
     "Whether our webhooks get to know about comments from this source.",
 )
-@app_command.run
 def update(id_: str, **fields: Any) -> None:
     """Change the named settings of a source."""
     wanted = output.given(fields)
@@ -177,7 +172,6 @@ def update(id_: str, **fields: Any) -> None:
 
 @sources.command()
 @row_lookup.id_argument
-@app_command.run
 def enable(id_: str) -> None:
     """Process its events again, also those that wait."""
     with writing():
@@ -188,7 +182,6 @@ def enable(id_: str) -> None:
 
 @sources.command()
 @row_lookup.id_argument
-@app_command.run
 def disable(id_: str) -> None:
     """Only store its events and do nothing with them."""
     with writing():
@@ -200,9 +193,8 @@ def disable(id_: str) -> None:
 @sources.command("rotate-secret")
 @row_lookup.id_argument
 @secret_option
-@secret_rotation.overlap_option(IS_ACCEPTED)
+@secrets.overlap_option(IS_ACCEPTED)
 @output.as_json
-@app_command.run
 def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
     """Set a new secret and print it.
 
@@ -212,12 +204,11 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
         row = row_lookup.find(Source, id_)
         inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
         facts = _document(row)
-    secret_rotation.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
+    secrets.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
 
 
 @sources.command()
 @row_lookup.id_argument
-@app_command.run
 def delete(id_: str) -> None:
     """Delete a source and its events.
 

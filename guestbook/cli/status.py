@@ -5,30 +5,23 @@ from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
-from guestbook.cli import app_command, output
+from guestbook.cli import app_command, output, row_counts
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
-from guestbook.queries import health, lists
+from guestbook.queries import bounded_counts, cron_status, health
+from guestbook.settings import crontab_line
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
-from guestbook.storage.models import (
-    Comment,
-    Delivery,
-    InboundEvent,
-    Pass,
-    Source,
-    Webhook,
-    comment,
-    queue_row,
-)
+from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
+from guestbook.storage.models.comment import COMMENT_STATUSES
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 
-@click.command()
+@click.command(cls=app_command.AppCommand)
 @output.as_json
-@app_command.run
 def status(as_json: bool) -> None:
     """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
     health.require_columns(db.session())
@@ -40,10 +33,10 @@ def status(as_json: bool) -> None:
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
         click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.")
-    cron = health.cron(db.session(), clock.now())
+    cron = cron_status.read(db.session(), clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        click.echo(f"{cron.advice}\n\n    {health.crontab_line(app_command.settings())}")
+        click.echo(f"{cron.advice}\n\n    {crontab_line.of(app_command.settings())}")
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
@@ -54,25 +47,26 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "data folder": str(app_command.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
-        "comments": _counts(Comment, comment.COMMENT_STATUSES, to_the_end),
-        "webhooks": db.session.scalar(select(func.count()).select_from(Webhook)),
-        "disabled webhooks": _count(Webhook.disabled_at.is_not(None)),
-        "paused webhooks": _count(Webhook.paused_until > now),
-        "deliveries": _counts(Delivery, queue_row.QUEUE_STATUSES, to_the_end),
-        "sources": db.session.scalar(select(func.count()).select_from(Source)),
-        "inbound events": _counts(InboundEvent, queue_row.QUEUE_STATUSES, to_the_end),
+        "comments": _counts(Comment, COMMENT_STATUSES, to_the_end),
+        "webhooks": _count(Webhook),
+        "disabled webhooks": _count(Webhook, Webhook.disabled_at.is_not(None)),
+        "paused webhooks": _count(Webhook, Webhook.paused_until > now),
+        "deliveries": _counts(Delivery, QUEUE_STATUSES, to_the_end),
+        "sources": _count(Source),
+        "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
-        "last pass did": (health.did(last) if last.finished_at else "(running, or killed)") if last else None,
+        "last pass did": last and (cron_status.did(last) if last.finished_at else "(running, or killed)"),
         "can be written": can_write,
-        "well": can_write and health.cron(db.session(), now).word in health.GOOD_WORDS,
+        "well": can_write and cron_status.read(db.session(), now).word in cron_status.GOOD_WORDS,
     }
 
 
-def _counts(model: type[lists.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
-    """Count by status; stop after `listing.COUNT_LIMIT` if not to the end, which may take seconds."""
+def _counts(model: type[bounded_counts.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
+    """Count by status; stop after `bounded_counts.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
-        some = {name: lists.count_some(db.session(), model.status == name, model) for name in statuses}
+        session = db.session()
+        some = {name: bounded_counts.count_some(session, model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
@@ -80,13 +74,10 @@ def _counts(model: type[lists.M], statuses: Iterable[str], to_the_end: bool) -> 
 
 def _in_words(value: Any) -> Any:
     if isinstance(value, dict):
-        return ", ".join(f"{_many(count)} {name}" for name, count in value.items()) or "none"
+        counts = [f"{row_counts.up_to_limit(count, 'more than')} {name}" for name, count in value.items()]
+        return ", ".join(counts) or "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-def _many(count: int) -> str:
-    return str(count) if count <= lists.COUNT_LIMIT else f"more than {lists.COUNT_LIMIT:,}"
-
-
-def _count(condition: Any) -> int:
-    return db.session.scalar(select(func.count()).select_from(Webhook).where(condition)) or 0
+def _count(model: type[Source] | type[Webhook], *conditions: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count()).select_from(model).where(*conditions)) or 0

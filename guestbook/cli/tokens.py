@@ -4,13 +4,12 @@ import click
 
 from guestbook.auth import api_tokens as keys
 from guestbook.cli import app_command, output, row_lookup
-from guestbook.cli.help_sections import Group
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def tokens() -> None:
     """Manage the tokens with which programs use the API."""
 
@@ -28,7 +27,6 @@ def tokens() -> None:
     "--expires", metavar="WHEN", help="When it expires, such as 90d or 2027-01-31; by default never."
 )
 @output.as_json
-@app_command.run
 def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Add a token for a program and print it.
 
@@ -40,13 +38,11 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.")
-    click.echo(value)
+    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.\n{value}")
 
 
 @tokens.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
     rows = keys.all_of(db.session())
@@ -65,7 +61,6 @@ def list_(as_json: bool) -> None:
 
 @tokens.command()
 @row_lookup.id_argument
-@app_command.run
 def revoke(id_: str) -> None:
     """Revoke a token. It stops working at once."""
     with writing() as session:

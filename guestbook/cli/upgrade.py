@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from guestbook.storage.upgrade import UpgradeReport
 
 
-@click.command()
+@click.command(cls=app_command.AnyVersionCommand)
 @output.as_json
-@app_command.run_on_any_version
 def upgrade(as_json: bool) -> None:
     """Bring an older book to this version of the program. It makes a backup first.
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secret_rotation, secrets
-from guestbook.cli.help_sections import Group
+from guestbook.cli import app_command, output, row_counts, row_lookup, secrets
 from guestbook.cli.option_types import together
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.formats import FORMATS
-from guestbook.queries import lists, webhook_status
+from guestbook.queries import bounded_counts, webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
@@ -36,7 +35,7 @@ fields_of_webhook = together(
 )
 
 
-@click.group(cls=Group)
+@click.group(cls=app_command.Group)
 def webhooks() -> None:
     """Manage webhooks: URLs that get the book's events."""
 
@@ -47,7 +46,6 @@ def webhooks() -> None:
 @fields_of_webhook
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
 @output.as_json
-@app_command.run
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
@@ -74,27 +72,19 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
 
 @webhooks.command("list")
 @output.as_json
-@app_command.run
 def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
-        output.print_json(
-            [output.document(row.webhook, leave_out=secret_rotation.SECRET_COLUMNS) for row in rows]
-        )
+        output.print_json([output.document(row.webhook, leave_out=secrets.SECRET_COLUMNS) for row in rows])
         return
-    failed = lists.failed_lately(db.session(), Delivery, clock.now())
+    failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
     length = output.id_length([row.webhook.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
             (
-                *(
-                    row.webhook.id[:length],
-                    row.webhook.name,
-                    row.word,
-                    row_counts.up_to_limit(row.waiting),
-                ),
+                *(row.webhook.id[:length], row.webhook.name, row.word, row_counts.up_to_limit(row.waiting)),
                 *(failed.counts.get(row.webhook.id, 0), row.webhook.events, row.webhook.url),
             )
             for row in rows
@@ -108,7 +98,6 @@ def list_(as_json: bool) -> None:
 @webhooks.command("show")
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def show_(id_: str, as_json: bool) -> None:
     """Show a webhook with its secret, and count its deliveries."""
     row = row_lookup.find(Webhook, id_)
@@ -129,7 +118,6 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option("--name", help="The name you give it.")
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
-@app_command.run
 def update(id_: str, no_headers: bool, **fields: Any) -> None:
     """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
@@ -150,7 +138,6 @@ def update(id_: str, no_headers: bool, **fields: Any) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@app_command.run
 def enable(id_: str) -> None:
     """Enable a webhook.
 
@@ -164,7 +151,6 @@ def enable(id_: str) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@app_command.run
 def disable(id_: str) -> None:
     """Disable a webhook. Its deliveries wait."""
     with writing():
@@ -175,9 +161,8 @@ def disable(id_: str) -> None:
 
 @webhooks.command("rotate-secret")
 @row_lookup.id_argument
-@secret_rotation.overlap_option(ALSO_SIGNS)
+@secrets.overlap_option(ALSO_SIGNS)
 @output.as_json
-@app_command.run
 def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
     """Make a new secret and print it.
 
@@ -188,13 +173,12 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
         webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
         session.flush()
         facts = output.document(webhook)
-    secret_rotation.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
+    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
 @webhooks.command()
 @row_lookup.id_argument
 @output.as_json
-@app_command.run
 def test(id_: str, as_json: bool) -> None:
     """Queue a `ping` for a webhook.
 
@@ -214,7 +198,6 @@ def test(id_: str, as_json: bool) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@app_command.run
 def delete(id_: str) -> None:
     """Delete a webhook and all its deliveries.
 

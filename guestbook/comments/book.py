@@ -1,15 +1,14 @@
-"""The book: sign, read, moderate and answer. A comment and its deliveries share one transaction."""
+"""The book: sign, moderate and answer. A comment and its deliveries share one transaction."""
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
@@ -22,33 +21,13 @@ REPLY_LIMIT = 4000  # characters
 # Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
 # 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
 REPLIED_LIMIT = 19_000
-# With all that a page shows, in one query.
-PUBLISHED = (
-    select(Comment)
-    .where(Comment.status == "published")
-    .options(joinedload(Comment.reply), joinedload(Comment.origin))
-)
-NEWEST = PUBLISHED.order_by(Comment.id.desc())
-
-
-@dataclass(frozen=True, slots=True)
-class CommentPage:
-    """Some comments, newest first, and the id before which older ones begin (None at the end)."""
-
-    comments: list[Comment]
-    older: str | None
-
-
-def page(session: Session, before: str | None = None, limit: int = 20) -> CommentPage:
-    """Return the published comments before that id. The keyset makes every page equally fast."""
-    query = NEWEST if before is None else NEWEST.where(Comment.id < before)
-    rows = list(session.scalars(query.limit(limit + 1)))
-    return CommentPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def find(session: Session, comment_id: str) -> Comment | None:
     """Return the published comment with that id."""
-    return session.scalars(PUBLISHED.where(Comment.id == comment_id)).one_or_none()
+    in_one_query = (joinedload(Comment.reply), joinedload(Comment.origin))
+    found = session.get(Comment, comment_id, options=in_one_query)
+    return found if found and found.status == "published" else None
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:
@@ -72,9 +51,7 @@ def sign(
     comment = Comment(
         id=unit_of_work.new_id(),
         created_at=unit_of_work.now(),
-        name=draft.name,
-        website=draft.website,
-        message=draft.message,
+        **draft.values,
         status=verdict.status,
         reason=verdict.reason,
         form_key=form_key,
@@ -126,14 +103,20 @@ def restore(session: Session, comment: Comment, settings: Settings) -> None:
         move(session, comment, comment.home, settings)
 
 
+def typed(comment: Comment) -> dict[str, Any]:
+    """Return what the visitor typed, by the fields of the form."""
+    return {name: getattr(comment, name) for name in DRAFT_FIELDS}
+
+
 def edit(session: Session, comment: Comment, draft: Draft) -> None:
-    """Correct name, website and message; raises Refused with a sentence for each wrong field.
+    """Correct the fields of a comment; raises Refused with a sentence for each wrong field.
 
     A correction makes no event: events are about a comment's status, not its commas.
     """
     if draft.errors:
         raise Refused.of(draft.errors)
-    comment.name, comment.website, comment.message = draft.name, draft.website, draft.message
+    for name, value in draft.values.items():
+        setattr(comment, name, value)
     session.flush()
 
 

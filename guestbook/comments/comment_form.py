@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
@@ -24,19 +24,30 @@ NOT_MAIL = "Please leave out the @ and the part before it: this is for the addre
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The fields as they would be stored; a wrong one still holds the typed text."""
+    """The fields as they would be stored; a wrong one still holds the typed text.
+
+    Each has the name of a column of comments. A new one goes last and is None by default.
+    """
 
     name: str
     website: str | None
     message: str
     errors: Mapping[str, str]  # field → one sentence for the visitor, in the order of the form
 
+    @property
+    def values(self) -> dict[str, str | None]:
+        """Return the fields by name, without the errors."""
+        return {name: getattr(self, name) for name in DRAFT_FIELDS}
 
-def read(fields: Mapping[str, str]) -> Draft:
+
+DRAFT_FIELDS = tuple(field.name for field in fields(Draft) if field.name != "errors")
+
+
+def read(form: Mapping[str, str]) -> Draft:
     """Read `name`, `website` and `message`; a missing field is empty."""
-    name = clean_line(fields.get("name", ""))
-    website, wrong_website = _read_website(clean_line(fields.get("website", "")))
-    message = clean_text(fields.get("message", ""))
+    name = clean_line(form.get("name", ""))
+    website, wrong_website = _read_website(clean_line(form.get("website", "")))
+    message = clean_text(form.get("message", ""))
     reasons = {
         "name": _error(name, "This name", VISITOR_NAME_LIMIT, "Please write your name."),
         "website": wrong_website,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, spam
+from guestbook.comments import book, moderation_policy
 from guestbook.inbound.decision import ForwardEvent, InboundDecision, RemoveComment, WriteComment
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -76,7 +76,7 @@ def write_comment(
     moderation = preferences.read(session).moderation
     if action.is_proven and moderation == "suspicious":
         moderation = "off"  # a proven one from a source is not suspicious
-    found = spam.classify(action.draft, trap="", age=None, moderation=moderation)
+    found = moderation_policy.classify(action.draft, trap="", age=None, moderation=moderation)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
     became = "It became a comment." if row.status == "published" else f"It became a comment, {row.status}."
     return Effect(became, row.id)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from guestbook.inbound.bins import ANSWER_TYPES, CHARSET
 from guestbook.lib import byte_text, ids
 from guestbook.queue import erasure
-from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
+from guestbook.storage.models import Bin, BinRequest
 
 REQUESTS_KEPT = 200  # for each bin; retention limits their age
 BODY_KEPT = 256 * 1024  # bytes of a body
@@ -92,8 +92,8 @@ def _row(bin_id: str, captured: CapturedRequest, answered: int) -> BinRequest:
 
 
 def _drop_oldest(session: Session, bin_id: str) -> None:
-    rows = BIN_REQUESTS.c
-    too_many = select(rows.id).where(rows.bin_id == bin_id).order_by(rows.id.desc()).offset(REQUESTS_KEPT)
-    old = session.scalars(too_many.limit(REQUESTS_KEPT)).all()  # MariaDB knows no OFFSET within IN
+    newest_first = select(BinRequest.id).where(BinRequest.bin_id == bin_id).order_by(BinRequest.id.desc())
+    too_many = newest_first.offset(REQUESTS_KEPT).limit(REQUESTS_KEPT)
+    old = session.scalars(too_many).all()  # MariaDB knows no OFFSET within IN
     if old:
-        session.connection().execute(delete_rows(BIN_REQUESTS).where(rows.id.in_(old)))
+        session.connection().execute(delete_rows(BinRequest).where(BinRequest.id.in_(old)))

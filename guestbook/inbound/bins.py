@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids, validate
 from guestbook.lib.errors import Refused
-from guestbook.storage.models import BIN_REQUESTS, Bin, BinRequest
+from guestbook.storage.models import Bin, BinRequest
 
 BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
@@ -40,7 +40,7 @@ def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
 
 def clear(session: Session, bin_id: str) -> int:
     """Remove the requests of a bin; return how many."""
-    removed = session.connection().execute(delete_rows(BIN_REQUESTS).where(BIN_REQUESTS.c.bin_id == bin_id))
+    removed = session.connection().execute(delete_rows(BinRequest).where(BinRequest.bin_id == bin_id))
     return removed.rowcount or 0
 
 
@@ -54,7 +54,7 @@ def delete(session: Session, bin_: Bin) -> int:
 
 def count(session: Session, bin_id: str) -> int:
     """Return how many requests of a bin are kept."""
-    query = select(func.count()).select_from(BIN_REQUESTS).where(BIN_REQUESTS.c.bin_id == bin_id)
+    query = select(func.count()).select_from(BinRequest).where(BinRequest.bin_id == bin_id)
     return session.scalar(query) or 0
 
 

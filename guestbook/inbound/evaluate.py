@@ -16,7 +16,7 @@ from guestbook.inbound.decision import ForwardEvent, InboundDecision, RemoveComm
 from guestbook.inbound.metadata import NO_METADATA, Metadata
 from guestbook.lib import clock, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
-from guestbook.lib.verification.verifier import Verdict
+from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.queue import erasure
 from guestbook.storage.models import InboundEvent, Source
 
@@ -108,15 +108,11 @@ def _draft(source: Source, found: Metadata, payload: Any) -> Draft:
     name = text.clean_line(str(made.names.get("name") or found.sender or "")) or source.name
     website = made.names.get("website")
     fields = {
-        "name": _cut(name, comment_form.VISITOR_NAME_LIMIT),
+        "name": text.shortened(name, comment_form.VISITOR_NAME_LIMIT),
         "website": website if isinstance(website, str) and not comment_form.website_error(website) else "",
-        "message": _cut(text.clean_text(made.text), comment_form.MESSAGE_LIMIT),
+        "message": text.shortened(text.clean_text(made.text), comment_form.MESSAGE_LIMIT),
     }
     return comment_form.read(fields)
-
-
-def _cut(words: str, limit: int) -> str:
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
 
 
 def _forward(

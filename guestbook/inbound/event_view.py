@@ -4,7 +4,7 @@ from guestbook.inbound import body_parser
 from guestbook.inbound.body_parser import BodyError
 from guestbook.lib import byte_view
 from guestbook.lib.byte_view import View
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.models import InboundEvent
 
@@ -12,7 +12,8 @@ from guestbook.storage.models import InboundEvent
 def headers(event: InboundEvent) -> dict[str, str]:
     """Return the kept headers; the proof of a secret is hidden."""
     return {
-        name: HIDDEN if value.startswith(verifier.PROOF) else value for name, value in event.headers.items()
+        name: HIDDEN if value.startswith(verify_signature.PROOF) else value
+        for name, value in event.headers.items()
     }
 
 

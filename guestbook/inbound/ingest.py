@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.storage import source_budget
 from guestbook.storage.database import writing
 from guestbook.storage.models import INBOUND, Source
@@ -131,7 +131,7 @@ def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) 
         if name != secret and (not is_kept or name.startswith(DROPPED_PREFIXES)):
             continue
         if name == secret or name in TOKEN_HEADERS:
-            value = verifier.proof(value, proof_key)
+            value = verify_signature.proof(value, proof_key)
         value = value[:KEPT_VALUE_LIMIT]
         room -= len(json.dumps([name, value]))
         if room < 0:

@@ -14,21 +14,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, claims, evaluate
-from guestbook.inbound.claims import Claimed
+from guestbook.inbound import actions, due_events, evaluate
 from guestbook.inbound.decision import Counts, InboundDecision
+from guestbook.inbound.due_events import Claimed
 from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.queue import erasure, leases
+from guestbook.queue import erasure, leases, poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors, source_budget
-from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
+from guestbook.storage.models import INBOUND, Source
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
@@ -58,13 +58,13 @@ class Processor:
     def anything_due(self, now: datetime) -> bool:
         """Whether an enabled source has something due. It takes no write lock."""
         with self._engine.connect() as connection:
-            return connection.execute(claims.sources_with_due(now).limit(1)).first() is not None
+            return (
+                connection.execute(due_events.sources_with_due(now, Source.id).limit(1)).first() is not None
+            )
 
     def next_due(self) -> datetime | None:
         """Return when something of an enabled source is due, or comes due as its lease ends."""
-        query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-        with self._engine.connect() as connection:
-            return min((due for due in connection.scalars(query) if due), default=None)
+        return poller.next_inbound_due(self._engine)
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Process what is due, until that moment of the monotonic clock or until stop is set.
@@ -85,7 +85,7 @@ class Processor:
             return False  # an idle look takes no write lock
         self._batches += 1
         token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
-        counts = self._process(lambda at: claims.claim(at, token, turn=self._batches, limit=self._size))
+        counts = self._process(lambda at: due_events.claim(at, token, turn=self._batches, limit=self._size))
         if counts is None:
             return False
         self.counts.add(counts)
@@ -93,7 +93,7 @@ class Processor:
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
-        counts = self._process(lambda at: claims.take_over(at, event_id, token))
+        counts = self._process(lambda at: due_events.take_over(at, event_id, token))
         self._recount()
         return counts or Counts()
 

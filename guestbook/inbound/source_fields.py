@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from guestbook.inbound.template_presets import PRESETS
-from guestbook.lib import template_sandbox, text, unit_of_work, validate
+from guestbook.lib import template_sandbox, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.signature_headers import Unproven
-from guestbook.lib.verification.verifier import TOKEN_HEADER
+from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import ACTIONS, VERIFY
 
@@ -54,22 +54,9 @@ def template_for(verify: str, template: str | None) -> str:
         sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
         raise Refused(sentence, field="template")
     wording = PRESETS.get(given.strip(), given)
-    try:
-        error = unit_of_work.ask(("source's template", wording), lambda: _error_of(wording), "")
-    except unit_of_work.StillChanging as changed:
-        raise Refused(str(changed), field="template") from None
-    if error:
-        raise Refused(error, field="template")
+    key = ("source's template", wording)
+    validate.template(key, lambda: template_sandbox.check(wording), TemplateFault)
     return validate.storable(wording, field="template")
-
-
-def _error_of(wording: str) -> str:
-    """Return the error of a template. It is parsed, which must not happen in a transaction."""
-    try:
-        template_sandbox.check(wording)
-    except TemplateFault as error:
-        return str(error)
-    return ""
 
 
 def _new_secret(source: Source, verify: str, given: str | None) -> str | None:

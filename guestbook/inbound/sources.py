@@ -13,7 +13,7 @@ from guestbook.inbound import source_fields
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.storage import batch_delete
-from guestbook.storage.models import INBOUND, SOURCES, Source
+from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
 
 TOKEN_BYTES = 24  # of a source's URL
@@ -64,7 +64,7 @@ def rotate(
 def delete(engine: Engine, source_id: str) -> int:
     """Delete a source with its events; return how many. Their comments and deliveries stay."""
     mine = INBOUND.c.source_id == source_id
-    source = delete_rows(SOURCES).where(SOURCES.c.id == source_id)
+    source = delete_rows(Source).where(Source.id == source_id)
     return batch_delete.delete_with_rows(engine, source, INBOUND, mine)
 
 

@@ -1,5 +1,6 @@
 """Ids that the application makes: time-ordered, never reused, the same in every database."""
 
+import hashlib
 import re
 import secrets
 import time
@@ -20,6 +21,11 @@ def new() -> str:
     fraction = rest * 4096 // 1_000_000
     tail = secrets.randbits(62) | 0b10 << 62
     return f"{milliseconds << 16 | 0x7000 | fraction:016x}{tail:016x}"
+
+
+def of_secret(value: str) -> str:
+    """Return the id under which a token is found: its SHA-256, so that no table has the token itself."""
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()
 
 
 def first_of(moment: datetime) -> str:

@@ -1,6 +1,11 @@
 """A flag that a signal handler may set at any moment: the process should end."""
 
+import signal
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
 
 
 class StopFlag:
@@ -22,3 +27,25 @@ class StopFlag:
         if not self._wished:
             time.sleep(seconds)
         return self._wished
+
+
+@contextmanager
+def set_by(signals: Iterable[int], *, second_ends: bool) -> Iterator[StopFlag]:
+    """Yield a flag that these signals set; with `second_ends` the next one does what it does by default.
+
+    Only the main thread can have handlers. In any other one nothing sets the flag.
+    """
+    stop = StopFlag()
+
+    def set_flag(number: int, _frame: FrameType | None) -> None:
+        if second_ends:
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    caught = signals if current_thread() is main_thread() else ()
+    before = {number: signal.signal(number, set_flag) for number in caught}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -60,6 +60,11 @@ def _thin_marks(text: str) -> str:
     return "".join(kept)
 
 
+def shortened(text: str, limit: int) -> str:
+    """Return the text, cut to so many characters with an ellipsis at its end where it is longer."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
 def printable(text: str) -> str:
     """Return a stranger's text with a blank for whatever a terminal would obey."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,11 +1,11 @@
 """Checks that several forms share: each returns the value to store, or raises Refused. Pure."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import partial
 from typing import Any
 
-from guestbook.lib import text
+from guestbook.lib import text, unit_of_work
 from guestbook.lib.errors import Refused
 
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
@@ -73,6 +73,24 @@ def storable(value: str, *, field: str) -> str:
     if NOT_STORABLE.search(value):
         raise Refused(f"The {field} must be text without NUL.", field=field)
     return value
+
+
+def template(key: Hashable, check: Callable[[], None], wrong: type[Exception]) -> None:
+    """Do the check of a template, outside of transactions because it is slow; refuses what is `wrong`."""
+    try:
+        sentence = unit_of_work.ask(key, lambda: _problem(check, wrong), "")
+    except unit_of_work.StillChanging as changed:
+        sentence = str(changed)
+    if sentence:
+        raise Refused(sentence, field="template")
+
+
+def _problem(check: Callable[[], None], wrong: type[Exception]) -> str:
+    try:
+        check()
+    except wrong as error:
+        return str(error)
+    return ""
 
 
 def too_long(what: str, value: str, limit: int) -> str | None:

@@ -21,10 +21,8 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
             sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
             raise Refused(sentence, field="headers")
         pairs.append((name, known[name.lower()] if value == HIDDEN else value))
-    if len({name.lower() for name, _ in pairs}) < len(pairs):
-        raise Refused("A header is named twice.", field="headers")
     try:
-        return transport.check_headers(dict(pairs))
+        return transport.check_headers(pairs)
     except ValueError as error:
         raise Refused(str(error), field="headers") from None
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, select
@@ -155,15 +156,12 @@ class Dispatcher:
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
         """Commit the tick's transaction. When memory is short, free some and only record."""
+        commit = partial(database.write_with_retry, self._engine)
         try:
-            began, tally, claims = database.write_with_retry(
-                self._engine, lambda at: self._transaction(at, claiming)
-            )
+            began, tally, claims = commit(lambda at: self._transaction(at, claiming))
         except MemoryError:
             self._host.free_memory()
-            began, tally, claims = database.write_with_retry(
-                self._engine, lambda at: self._transaction(at, False)
-            )
+            began, tally, claims = commit(lambda at: self._transaction(at, False))
         self._tick_took = time.monotonic() - began
         self.tally.add(tally)
         for line, fields in tally.log_lines:

@@ -8,7 +8,6 @@ from sqlalchemy import Row, Text, type_coerce
 
 from guestbook.lib import signing
 from guestbook.outbound import response_policy
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.tasks import Receiver
 from guestbook.storage.models import Webhook
 
@@ -66,6 +65,5 @@ def receiver(
         error = (
             "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
         )
-    shown = dict.fromkeys(own, HIDDEN)
-    policy = response_policy.of_format(format_name)
-    return Receiver(webhook_id, name, url, own, keys, secret.encode(), shown, error, policy)
+    policy = response_policy.POLICIES.get(format_name, response_policy.standard)
+    return Receiver(webhook_id, name, url, own, keys, secret.encode(), error, policy)

@@ -1,22 +1,19 @@
-"""Write down the outcomes of attempts: the deliveries, the attempts, the webhooks' health."""
+"""Write down the outcomes of attempts: the deliveries and the attempts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import Connection, insert
 
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import outbox
-from guestbook.outbound.formats.wording import WHY_DISABLED
+from guestbook.outbound import pause_and_disable
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import Outcome
-from guestbook.queries import health
 from guestbook.queue import leases
 from guestbook.settings import Settings
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, Webhook
+from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
@@ -42,7 +39,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
         connection.execute(insert(ATTEMPTS), [_attempt(outcome) for outcome in owned])
-        record_health(connection, owned, settings, now, tally)
+        pause_and_disable.record_health(connection, owned, settings, now, tally)
     return tally
 
 
@@ -120,50 +117,3 @@ def _attempt(outcome: Outcome) -> dict[str, Any]:
         "response_headers": outcome.response_headers,
         "response_body": outcome.response_body,
     }
-
-
-def record_health(
-    connection: Connection, owned: Sequence[Outcome], settings: Settings, now: datetime, tally: Tally
-) -> None:
-    """Apply the outcomes to their webhooks' rows; rows that are healthy and stay so are not touched."""
-    by_webhook = defaultdict(list)
-    for outcome in owned:
-        if not outcome.host_limit:  # else this host stopped the request, and the receiver is not to blame
-            by_webhook[outcome.task.receiver.webhook_id].append(outcome)
-    bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
-    unhealthy = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)
-    query = select(Webhook).where(or_(Webhook.id.in_(bad), unhealthy)).order_by(Webhook.id)
-    query = query.options(defer(Webhook.headers))  # unreadable ones must fail the attempt, not the pass
-    with Session(connection, join_transaction_mode="rollback_only") as session:
-        # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
-        for webhook in session.scalars(query.with_for_update(key_share=True)):
-            was_disabled = webhook.disabled_at
-            is_steady = not webhook.has_failed_for_long(now) or health.came_steadily(connection, now)
-            _note_outcomes(webhook, by_webhook[webhook.id], now, is_steady)
-            if webhook.disabled_at and not was_disabled:
-                session.flush()
-                _announce_end(connection, webhook, settings, tally)
-        session.flush()
-
-
-def _note_outcomes(
-    webhook: Webhook, outcomes: Sequence[Outcome], now: datetime, clock_is_steady: bool
-) -> None:
-    for outcome in outcomes:
-        if outcome.ok:
-            webhook.note_success()
-        else:
-            pause = outcome.decision.pause
-            webhook.note_failure(
-                now, unreachable=outcome.unreachable, pause=pause, clock_is_steady=clock_is_steady
-            )
-        if outcome.decision.gone:
-            webhook.disable(now, "gone")
-
-
-def _announce_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
-    """Publish `webhook.disabled` to the other webhooks, and note a line for the owner."""
-    reason = webhook.disabled_reason or ""
-    data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
-    outbox.publish(connection, "webhook.disabled", data, settings, leave_out=(webhook.id,))
-    tally.disabled.append(f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}")

@@ -32,11 +32,6 @@ RETRY = Decision(ok=False)
 Policy = Callable[[int, Mapping[str, str], datetime, bytes], Decision]
 
 
-def of_format(format_name: str) -> Policy:
-    """Return the policy for webhooks of that format: some chat services answer in their own way."""
-    return POLICIES.get(format_name, standard)
-
-
 def standard(status: int, headers: Mapping[str, str], now: datetime, _body: bytes = b"") -> Decision:
     """Decide by status and headers: only 2xx is success, a redirect is not.
 
@@ -92,4 +87,5 @@ def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Dec
     return replace(decision, pause=max(decision.pause, min(seconds, retry_policy.RETRY_AFTER_CAP)))
 
 
+# Some chat services answer in their own way; all other formats have the standard policy.
 POLICIES: dict[str, Policy] = {"slack": _slack, "discord": _discord, "telegram": _telegram}

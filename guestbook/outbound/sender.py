@@ -3,7 +3,9 @@
 import time
 
 from guestbook.lib import clock, resource_limits
+from guestbook.lib.text import printable
 from guestbook.outbound import request_headers, response_policy
+from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.settings import Settings
 from guestbook.transport import ReceiverAnswer, Transport, TransportError
@@ -57,7 +59,7 @@ class Sender:
     def _post(self, task: DeliveryTask, outcome: Outcome) -> None:
         receiver = task.receiver
         plain = request_headers.plain(task, self._agent, int(time.time()))
-        outcome.request_headers = {**plain, **receiver.shown_headers}
+        outcome.request_headers = {**plain, **dict.fromkeys(receiver.headers, HIDDEN)}
         if receiver.error:
             outcome.error = receiver.error[:ATTEMPT_ERROR_LIMIT]
             return
@@ -70,7 +72,8 @@ def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_poli
     outcome.status_code = answer.status
     decision = outcome.decision = policy(answer.status, answer.headers, clock.now(), answer.body)
     outcome.error = _note(answer, decision) if decision.ok else _failure(answer, decision)
-    outcome.response_headers = {_storable(name): _storable(text) for name, text in answer.headers.items()}
+    # JSON makes control characters six times as long, too much for MariaDB.
+    outcome.response_headers = {printable(name): printable(text) for name, text in answer.headers.items()}
     outcome.response_body = _as_text(answer.body)
 
 
@@ -96,8 +99,3 @@ def _as_text(body: bytes) -> str:
             if error.reason == "unexpected end of data":  # 16 KiB may end within a character
                 return body[: error.start].decode()
     return f"(binary, {len(body)} bytes, begins {body[:64].hex(' ')})"
-
-
-def _storable(text: str) -> str:
-    """Return a header without control characters: JSON makes each six times as long, too much for MariaDB."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

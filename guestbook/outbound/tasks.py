@@ -19,7 +19,6 @@ class Receiver:
     headers: dict[str, str]
     keys: tuple[bytes, ...]
     secret: bytes
-    shown_headers: dict[str, str]
     error: str | None = None  # why nothing can be sent: somebody edited the row by hand
     policy: response_policy.Policy = response_policy.standard  # decides what its answers mean
 

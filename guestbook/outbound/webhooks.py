@@ -10,7 +10,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook import transport
-from guestbook.lib import clock, ids, text, unit_of_work, validate
+from guestbook.lib import clock, ids, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.outbound import custom_headers, outbox
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
@@ -85,6 +85,16 @@ def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, 
     return {}
 
 
+def destination(url: str, settings: Settings) -> str:
+    """Return the URL in its normal form; raises Refused when nothing may be sent there."""
+    try:
+        return transport.check_destination(
+            url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
+        )
+    except ValueError as error:
+        raise Refused(str(error), field="url") from None
+
+
 def warnings(url: str, settings: Settings) -> list[str]:
     """Return what the owner should know about a URL although it is accepted.
 
@@ -137,12 +147,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
 
 
 def _url(value: str, settings: Settings) -> str:
-    try:
-        url = transport.check_destination(
-            value, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
-        )
-    except ValueError as error:
-        raise Refused(str(error), field="url") from None
+    url = destination(value, settings)
     if sentence := chat_urls.refusal(url):
         raise Refused(sentence, field="url")
     return url
@@ -173,21 +178,7 @@ def _check_template(format_name: str, events: str, wording: str | None) -> None:
     if not wording:
         raise Refused("Write the template: it makes the body of each message.", field="template")
     key = ("webhook's template", wording, events)
-    try:
-        problem = unit_of_work.ask(key, lambda: _template_problem(wording, events), "")
-    except unit_of_work.StillChanging as error:
-        raise Refused(str(error), field="template") from None
-    if problem:
-        raise Refused(problem, field="template")
-
-
-def _template_problem(wording: str, events: str) -> str:
-    """Return what is wrong with a template, or "". It runs the template, so no transaction may be open."""
-    try:
-        template.check(wording, events.split())
-    except FormatError as error:
-        return str(error)
-    return ""
+    validate.template(key, lambda: template.check(wording, events.split()), FormatError)
 
 
 def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:

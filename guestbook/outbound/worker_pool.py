@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from guestbook.lib import resource_limits
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import CoreUsage
-from guestbook.outbound.webhook_lane import START_CAP, START_WINDOW, Lane, Result
+from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane, Result
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
 MAX_UNRECORDED = 384  # sent and not yet recorded: a kill can make us send so many twice

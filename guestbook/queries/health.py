@@ -1,25 +1,14 @@
-"""Whether cron runs, and whether deliveries are overdue: for /healthz, `status` and the admin pages."""
+"""Whether deliveries are overdue, and no pass sends them: for /healthz, `status` and the admin pages."""
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-from sqlalchemy import Connection, false, select
+from sqlalchemy import ColumnElement, false, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock
-from guestbook.settings import Settings, data_folder, installation
 from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
 CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
-LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
-CRON_HISTORY = timedelta(days=5)
-GOOD_WORDS = ("well", "running")  # of a Cron that sends the deliveries
-ADVICE = {
-    "never": "Give cron this line (crontab -e), and it comes every minute.",
-    "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +29,6 @@ class Health:
         return self.last_pass_age is not None and self.last_pass_age < CRON_OVERDUE_AFTER.total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """Whether cron runs: a word, a sentence, and advice if there is something to do."""
-
-    word: str  # well, running, late or never
-    sentence: str
-    advice: str | None = None
-
-
 def read(session: Session, now: datetime) -> Health:
     """Look at the last pass that ended and at the oldest delivery that may be sent and is due."""
     return Health(_age(last_end(session, now), now), _age(oldest_due(session, now), now))
@@ -60,39 +40,14 @@ def require_columns(session: Session) -> None:
         session.execute(select(table).where(false()))
 
 
-def cron(session: Session, now: datetime) -> Cron:
-    """Say in plain words whether cron runs, and what its last pass did."""
-    ended, running = _ended(session, now), _running(session, now)
-    if ended is None and running is None:
-        return Cron("never", "Cron has never come, so nothing is sent.", ADVICE["never"])
-    said = [_at_work(running, now)] if running else []
-    said += [_what_it_did(ended)] if ended else []
-    words = " ".join(said)
-    if not read(session, now).is_well:
-        late = "Deliveries are due, and no pass of cron has come to its end for a quarter of an hour."
-        return Cron("late", f"{late} {words}", ADVICE["late"])
-    if ended and ended.finished_at and not running and now - ended.finished_at >= CRON_OVERDUE_AFTER:
-        return Cron("late", f"{words} Nothing has had to wait so far.", ADVICE["late"])
-    return Cron("running" if running else "well", words)
-
-
-def came_steadily(connection: Connection, now: datetime) -> bool:
-    """Whether passes have come without a long gap for five days, so that a clock has not jumped over them."""
-    ends = [now - number * LONGEST_GAP for number in range(CRON_HISTORY // LONGEST_GAP + 1)]
-    spans = (Pass.started_at.between(begin, end) for end, begin in pairwise(ends))
-    return all(connection.scalar(select(Pass.id).where(span).limit(1)) is not None for span in spans)
-
-
-def crontab_line(settings: Settings) -> str:
-    """Return this installation's line for the crontab, in which % would end a command."""
-    place = settings.data_dir
-    named = "" if data_folder.is_found_by_cron(place) else f"GUESTBOOK_DATA_DIR={shlex.quote(str(place))} "
-    return f"* * * * * {named}{installation.crontab_command()}".replace("%", "\\%")
+def last_pass(session: Session, which: ColumnElement[bool]) -> Pass | None:
+    """Return the pass among those that started last."""
+    return session.scalars(select(Pass).where(which).order_by(Pass.started_at.desc()).limit(1)).first()
 
 
 def last_end(session: Session, now: datetime) -> datetime | None:
     """Return when a pass last ended; an end in the future, from before a clock jump, does not count."""
-    ended = _ended(session, now)
+    ended = last_pass(session, Pass.finished_at <= now)
     return ended.finished_at if ended else None
 
 
@@ -100,38 +55,6 @@ def oldest_due(session: Session, now: datetime) -> datetime | None:
     """Return the due time of the delivery that has waited longest; disabled and paused webhooks aside."""
     moments = session.scalars(select(FIRST_DUE).where(Webhook.open_at(now), now >= FIRST_DUE))
     return min((due for due in moments if due), default=None)
-
-
-def did(one: Pass) -> str:
-    """Say what a pass did."""
-    counts = ((one.processed, "delivered"), (one.retried, "to be retried"), (one.failed, "given up"))
-    return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing was due"
-
-
-def _ended(session: Session, now: datetime) -> Pass | None:
-    ended = select(Pass).where(Pass.finished_at <= now)
-    return session.scalars(ended.order_by(Pass.started_at.desc()).limit(1)).first()
-
-
-def _running(session: Session, now: datetime) -> Pass | None:
-    """Return the last pass if it has not ended: it is at work, or was killed."""
-    begun = select(Pass).where(Pass.started_at <= now).order_by(Pass.started_at.desc()).limit(1)
-    last = session.scalars(begun).first()
-    return last if last and last.finished_at is None else None
-
-
-def _at_work(running: Pass, now: datetime) -> str:
-    since = clock.ago(running.started_at)
-    if now - running.started_at >= CRON_OVERDUE_AFTER:
-        return f"A pass began {since} and has not come to its end: it is still at work, or it was killed."
-    return f"A pass is at work; it began {since}."
-
-
-def _what_it_did(ended: Pass) -> str:
-    assert ended.finished_at
-    seconds = (ended.finished_at - ended.started_at).total_seconds()
-    took = f"{seconds:.1f} seconds" if seconds < 10 else f"{seconds:,.0f} seconds"
-    return f"A pass ended {clock.ago(ended.finished_at)} after {took}: {did(ended)}."
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:

@@ -5,13 +5,15 @@ or a word, a page looks at some thousand rows and says how far back it has come.
 """
 
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote_plus
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer, joinedload
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
@@ -19,9 +21,6 @@ from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, We
 
 SCANNED_ROWS = 5000  # rows that one page looks at
 SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
-COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
-RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
-FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)
@@ -37,111 +36,95 @@ class RowPage(Generic[M]):
 
 
 @dataclass(frozen=True, slots=True)
-class Deliveries:
-    """Which deliveries; None is all."""
+class QueueFilter(ABC):
+    """Which rows of a queue; None is all."""
 
     status: str | None = None
-    webhook_id: str | None = None
     event: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    text: str | None = None  # in the payload or in what was said of the last attempt
-
-    def fast(self) -> ColumnElement[bool]:
-        """Return the conditions that one index answers. Failed and waiting ones are few."""
-        conditions = [Delivery.id >= ids.first_of(self.since)] if self.since else []
-        if self.until:
-            conditions.append(Delivery.id < ids.first_of(self.until))
-        if self._by_status:
-            # Not bound: for a value that it does not know, PostgreSQL would plan to read past all others.
-            conditions.append(Delivery.status == literal(self.status, literal_execute=True))
-        elif self.webhook_id:
-            conditions.append(Delivery.webhook_id == self.webhook_id)
-        return and_(True, *conditions)
-
-    def slow(self) -> list[ColumnElement[bool]]:
-        """Return the conditions for which rows must be looked at."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.webhook_id and self._by_status:
-            conditions.append(Delivery.webhook_id == self.webhook_id)
-        if self.status and not self._by_status:
-            conditions.append(Delivery.status == self.status)
-        if self.event:
-            conditions.append(Delivery.event == self.event)
-        if self.text:
-            escaped = json.dumps(self.text, ensure_ascii=False)[1:-1]  # as a word stands in the payload
-            said = _has(self.text, Delivery.payload, Delivery.last_error)
-            conditions.append(said | _has(escaped, Delivery.payload))
-        return conditions
-
-    def condition(self) -> ColumnElement[bool]:
-        """Return all conditions as one."""
-        return and_(self.fast(), *self.slow())
-
-    @property
-    def _by_status(self) -> bool:
-        return self.status is not None and (self.status != "processed" or self.webhook_id is None)
-
-
-@dataclass(frozen=True, slots=True)
-class InboundEvents:
-    """Which inbound events; None is all."""
-
-    status: str | None = None
-    source_id: str | None = None
-    event: str | None = None  # `issues` is `issues.opened` too
-    external_id: str | None = None
-    sender: str | None = None  # or a part of it
-    since: datetime | None = None
-    until: datetime | None = None
     text: str | None = None  # in the payload, or in what became of it
+    model: ClassVar[type[Delivery] | type[InboundEvent]]
 
     def fast(self) -> ColumnElement[bool]:
         """Return the conditions that one index answers."""
-        conditions = [InboundEvent.id >= ids.first_of(self.since)] if self.since else []
+        conditions = [self.model.id >= ids.first_of(self.since)] if self.since else []
         if self.until:
-            conditions.append(InboundEvent.id < ids.first_of(self.until))
-        if self.external_id:  # the index has the sources first, and there are few of them
-            conditions.append(InboundEvent.source_id.in_(select(Source.id)))
-            conditions.append(InboundEvent.external_id == self.external_id)
-        elif self._by_status:
-            conditions.append(InboundEvent.status == literal(self.status, literal_execute=True))
-        elif self.source_id:
-            conditions.append(InboundEvent.source_id == self.source_id)
-        return and_(True, *conditions)
+            conditions.append(self.model.id < ids.first_of(self.until))
+        return and_(True, *conditions, *self._indexed()[:1])
 
     def slow(self) -> list[ColumnElement[bool]]:
         """Return the conditions for which rows must be looked at."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.source_id and (self.external_id or self._by_status):
-            conditions.append(InboundEvent.source_id == self.source_id)
-        if self.status and (self.external_id or not self._by_status):
-            conditions.append(InboundEvent.status == self.status)
-        if self.event:
-            with_action = InboundEvent.event.istartswith(f"{self.event}.", autoescape=True)
-            conditions.append((InboundEvent.event == self.event) | with_action)
-        if self.sender:
-            conditions.append(_has(self.sender, InboundEvent.sender))
-        if self.text:
-            inside = [_has(spelling, InboundEvent.payload) for spelling in _spellings(self.text)]
-            conditions.append(or_(_has(self.text, InboundEvent.error, InboundEvent.note), *inside))
-        return conditions
+        return [*self._indexed()[1:], *self._searched()]
 
     def condition(self) -> ColumnElement[bool]:
         """Return all conditions as one."""
         return and_(self.fast(), *self.slow())
 
-    @property
-    def _by_status(self) -> bool:
-        return self.status is not None and (self.status != "processed" or self.source_id is None)
+    @abstractmethod
+    def _indexed(self) -> list[ColumnElement[bool]]:
+        """Return the conditions that have an index; the index of the first one is used."""
+
+    @abstractmethod
+    def _searched(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions that have no index."""
+
+    def _by_status_and_owner(
+        self, owner: InstrumentedAttribute[str], owner_id: str | None
+    ) -> list[ColumnElement[bool]]:
+        of_owner = [owner == owner_id] if owner_id else []
+        if self.status == "processed" and owner_id:  # failed and waiting ones are few, these are not
+            return [*of_owner, self.model.status == self.status]
+        if self.status is None:
+            return of_owner
+        # Not bound: for a value that it does not know, PostgreSQL would plan to read past all others.
+        return [self.model.status == literal(self.status, literal_execute=True), *of_owner]
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
-    """How many rows failed in the last days, by the id of their webhook or source."""
+class Deliveries(QueueFilter):
+    """Which deliveries; None is all."""
 
-    counts: dict[str, int]
-    cut_at: int | None = None  # so many were too many to count: only the newest are
+    webhook_id: str | None = None
+    model = Delivery
+
+    def _indexed(self) -> list[ColumnElement[bool]]:
+        return self._by_status_and_owner(Delivery.webhook_id, self.webhook_id)
+
+    def _searched(self) -> Iterator[ColumnElement[bool]]:
+        if self.event:
+            yield Delivery.event == self.event
+        if self.text:
+            escaped = json.dumps(self.text, ensure_ascii=False)[1:-1]  # as a word stands in the payload
+            said = _has(self.text, Delivery.payload, Delivery.last_error)
+            yield said | _has(escaped, Delivery.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class InboundEvents(QueueFilter):
+    """Which inbound events; None is all. The event `issues` is `issues.opened` too."""
+
+    source_id: str | None = None
+    external_id: str | None = None
+    sender: str | None = None  # or a part of it
+    model = InboundEvent
+
+    def _indexed(self) -> list[ColumnElement[bool]]:
+        conditions = self._by_status_and_owner(InboundEvent.source_id, self.source_id)
+        if self.external_id:  # the index has the sources first, and there are few of them
+            every = InboundEvent.source_id.in_(select(Source.id))
+            conditions.insert(0, every & (InboundEvent.external_id == self.external_id))
+        return conditions
+
+    def _searched(self) -> Iterator[ColumnElement[bool]]:
+        if self.event:
+            with_action = InboundEvent.event.istartswith(f"{self.event}.", autoescape=True)
+            yield (InboundEvent.event == self.event) | with_action
+        if self.sender:
+            yield _has(self.sender, InboundEvent.sender)
+        if self.text:
+            inside = [_has(spelling, InboundEvent.payload) for spelling in _spellings(self.text)]
+            yield or_(_has(self.text, InboundEvent.error, InboundEvent.note), *inside)
 
 
 def deliveries(
@@ -171,7 +154,10 @@ def comments(
     after: str | None = None,
 ) -> RowPage[Comment]:
     """Return a page of comments of that status, or of all, that have each of the words somewhere."""
-    query = select(Comment).where(Comment.status == status) if status else select(Comment)
+    # With all that a list shows, in one query.
+    query = select(Comment).options(joinedload(Comment.reply), joinedload(Comment.origin))
+    if status:
+        query = query.where(Comment.status == status)
     if after:
         query = query.where(Comment.id > after)
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
@@ -179,43 +165,16 @@ def comments(
     return _page(session, Comment, query, slow, before, limit)
 
 
-def of_comment(session: Session, comment_id: str, limit: int = 20) -> list[tuple[Delivery, str]]:
-    """Return the latest deliveries that tell of a comment, each with the name of its webhook."""
-    query = (
-        select(Delivery, Webhook.name)
-        .join(Webhook, Webhook.id == Delivery.webhook_id)
-        .where(Delivery.comment_id == comment_id)
-        .options(defer(Delivery.payload))
-    )
-    return [(row, name) for row, name in session.execute(query.order_by(Delivery.id.desc()).limit(limit))]
-
-
-def count(session: Session, wanted: Deliveries) -> int:
-    """Return how many deliveries those are, however long it takes: a person is about to act on them."""
-    query = select(func.count()).select_from(Delivery).where(wanted.condition())
-    return session.scalar(query) or 0
-
-
-def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
-    """Return how many rows those are, at most one more than `COUNT`: by an index it takes a millisecond."""
-    some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
-
-
-def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
-    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
-    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
-    lately = (model.status == "failed") & (model.id >= ids.first_of(now - RECENT))
-    some = (
-        select(owner.label("owner"))
-        .where(lately)
-        .order_by(model.id.desc())
-        .limit(FAILED_LIMIT + 1)
-        .subquery()
-    )
-    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
-    counts = {row.owner: row.many for row in rows}
-    return Lately(counts, cut_at=FAILED_LIMIT if sum(counts.values()) > FAILED_LIMIT else None)
+def with_webhook_names(
+    session: Session,
+    which: ColumnElement[bool],
+    limit: int = 20,
+    last: InstrumentedAttribute[Any] = Delivery.id,
+) -> list[tuple[Delivery, str]]:
+    """Return the latest of these deliveries by that column, each with the name of its webhook."""
+    query = select(Delivery, Webhook.name).join(Webhook, Webhook.id == Delivery.webhook_id).where(which)
+    query = query.options(defer(Delivery.payload)).order_by(last.desc()).limit(limit)
+    return [(row, name) for row, name in session.execute(query)]
 
 
 def _page(
@@ -227,14 +186,12 @@ def _page(
     limit: int,
     look: int | None = None,
 ) -> RowPage[M]:
-    query = query.order_by(model.id.desc())
+    query, edge = query.order_by(model.id.desc()), None
     if before:
         query = query.where(model.id < before)
-    edge = (
-        session.scalar(query.with_only_columns(model.id).offset((look or SCANNED_ROWS) - 1).limit(1))
-        if slow
-        else None
-    )
+    if slow:
+        ids_only = query.with_only_columns(model.id)
+        edge = session.scalar(ids_only.offset((look or SCANNED_ROWS) - 1).limit(1))
     if edge:
         query = query.where(model.id >= edge)
     rows = list(session.scalars(query.where(*slow).limit(limit + 1)))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from operator import attrgetter
 
 from sqlalchemy import (
     CompoundSelect,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     Integer,
     String,
     bindparam,
-    delete,
     func,
     insert,
     literal_column,
@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
-from guestbook.storage import database
+from guestbook.storage import batch_delete, database
 from guestbook.storage.models import Day, Delivery
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
@@ -68,11 +68,8 @@ def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
     Today is the sum of its hours, of which `by_hour` are the last 24.
     """
     *midnights, today = [_midnight(now) - number * DAY for number in reversed(range(DAYS))]
-    rows = session.scalars(select(Day).where(Day.day >= _name(midnights[0])))
-    kept = {row.day: (row.processed, row.failed) for row in rows}
-    open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
-    counted = {bar.since: bar for bar in _count(session, [(midnight, midnight + DAY) for midnight in open_])}
-    over = [counted.get(midnight) or Bar(midnight, *kept[_name(midnight)]) for midnight in midnights]
+    kept, counted = _kept_and_counted(session, midnights)
+    over = sorted((*kept, *counted), key=attrgetter("since"))
     return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
 
 
@@ -84,29 +81,23 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
     """
     midnights = [_midnight(now) - number * DAY for number in range(RECORDED_DAYS, 0, -1)]
     with engine.connect() as connection:  # this takes no write lock: mostly there is nothing to record
-        kept = set(connection.scalars(select(Day.day).where(Day.day >= _name(midnights[0]))))
-        open_ = [midnight for midnight in midnights if _name(midnight) not in kept]
-        bars = _count(connection, [(midnight, midnight + DAY) for midnight in open_])
+        _, bars = _kept_and_counted(connection, midnights)
     record_after = min(RECORD_AFTER, timedelta(days=keep_processed_days))  # then retention takes its rows
     for bar in bars:
         if not bar.new or now - (bar.since + DAY) >= record_after:
-            _keep(engine, bar)
-    _forget(engine, _name(now - KEEP_DAYS))
+            row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
+            # Another pass may have just done it.
+            with suppress(IntegrityError), database.write(engine) as connection:
+                connection.execute(insert(Day).values(**row))
+    batch_delete.delete_batch(engine, Day.__table__, Day.day < _name(now - KEEP_DAYS))
 
 
-def _keep(engine: Engine, bar: Bar) -> None:
-    row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
-    # Another pass may have just done it.
-    with suppress(IntegrityError), database.write(engine) as connection:
-        connection.execute(insert(Day).values(**row))
-
-
-def _forget(engine: Engine, before: str) -> None:
-    with engine.connect() as connection:
-        is_there = connection.scalar(select(Day.day).where(Day.day < before).limit(1))
-    if is_there:
-        with database.write(engine) as connection:
-            connection.execute(delete(Day).where(Day.day < before))
+def _kept_and_counted(source: Session | Connection, midnights: list[datetime]) -> tuple[list[Bar], list[Bar]]:
+    """Return the days that are recorded, and the others, counted now."""
+    open_ = {_name(midnight): midnight for midnight in midnights}
+    rows = source.execute(select(Day.day, Day.processed, Day.failed).where(Day.day.in_(open_)))
+    kept = [Bar(open_.pop(row.day), row.processed, row.failed) for row in rows]
+    return kept, _count(source, [(midnight, midnight + DAY) for midnight in open_.values()])
 
 
 def _count(source: Session | Connection, spans: Sequence[Span]) -> list[Bar]:

@@ -6,9 +6,9 @@ from datetime import datetime
 from statistics import median
 
 from sqlalchemy import ColumnElement, Row, case, func, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
-from guestbook.queries import lists, outcomes
+from guestbook.queries import bounded_counts, lists, outcomes
 from guestbook.queries.outcomes import Bar
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 
@@ -52,27 +52,30 @@ def overview(session: Session, now: datetime) -> Overview:
     """Return all of it."""
     webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(SHOWN_WEBHOOKS + 1)).all()
     by_hour = outcomes.hours(session, now)
+    published = select(Comment).where(Comment.status == "published")
     return Overview(
         hours=by_hour,
         days=outcomes.days(session, now, by_hour),
         webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
         has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        waiting=lists.count_some(session, Delivery.status == "new", Delivery),
-        failed=lists.count_some(session, Delivery.status == "failed", Delivery),
-        held=lists.count_some(session, Comment.status == "held", Comment),
-        comments=_newest(session),
-        given_up=_given_up(session),
+        waiting=bounded_counts.count_some(session, Delivery.status == "new", Delivery),
+        failed=bounded_counts.count_some(session, Delivery.status == "failed", Delivery),
+        held=bounded_counts.count_some(session, Comment.status == "held", Comment),
+        comments=list(session.scalars(published.order_by(Comment.id.desc()).limit(LATEST_ROWS))),
+        given_up=lists.with_webhook_names(
+            session, Delivery.status == "failed", LATEST_ROWS, last=Delivery.finished_at
+        ),
         has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
         has_sources=session.scalar(select(Source.id).limit(1)) is not None,
-        came_in=lists.count_some(session, InboundEvent.status == "new", InboundEvent),
-        came_in_vain=lists.count_some(session, InboundEvent.status == "failed", InboundEvent),
+        came_in=bounded_counts.count_some(session, InboundEvent.status == "new", InboundEvent),
+        came_in_vain=bounded_counts.count_some(session, InboundEvent.status == "failed", InboundEvent),
     )
 
 
 def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActivity:
     mine = Delivery.webhook_id == webhook.id
     waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
-    some = waiting.limit(lists.COUNT_LIMIT + 1).subquery()
+    some = waiting.limit(bounded_counts.COUNT_LIMIT + 1).subquery()
     row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
     # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
     last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))
@@ -88,15 +91,3 @@ def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[
     )
     query = select(Attempt.milliseconds, Attempt.error).join(newest, Attempt.delivery_id == newest.c.id)
     return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()
-
-
-def _newest(session: Session) -> list[Comment]:
-    query = select(Comment).where(Comment.status == "published").order_by(Comment.id.desc())
-    return list(session.scalars(query.limit(LATEST_ROWS)))
-
-
-def _given_up(session: Session) -> list[tuple[Delivery, str]]:
-    query = select(Delivery, Webhook.name).join(Webhook, Delivery.webhook_id == Webhook.id)
-    query = query.where(Delivery.status == "failed").options(defer(Delivery.payload))
-    rows = session.execute(query.order_by(Delivery.finished_at.desc()).limit(LATEST_ROWS))
-    return [(row[0], row[1]) for row in rows]

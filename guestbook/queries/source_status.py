@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, load_only
 
 from guestbook.lib import clock
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts
 from guestbook.storage import source_budget
 from guestbook.storage.models import InboundEvent, Source
 
@@ -36,7 +36,7 @@ def of(session: Session, source: Source) -> SourceStatus:
     mine = InboundEvent.source_id == source.id
     newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
     latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
-    waiting = lists.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
+    waiting = bounded_counts.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
     word, sentence = _words(source, latest, waiting)
     if source_budget.is_full(source) and waiting:
         still = "nothing more" if source.verify == "none" else "only what it has signed"
@@ -53,12 +53,9 @@ def _words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[s
     came = clock.ago(latest.received_at)
     if latest.status == "failed":
         return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
-    waits = _wait(waiting, "for the next pass") if waiting else "Nothing waits."
-    return "well", f"The latest came {came}. {waits}"
+    return "well", f"The latest came {came}. {_wait(waiting, 'for the next pass')}"
 
 
 def _wait(waiting: int, for_what: str) -> str:
-    if waiting <= 1:
-        return f"One event waits {for_what}." if waiting else "Nothing waits."
-    many = f"{waiting:,}" if waiting <= lists.COUNT_LIMIT else f"More than {lists.COUNT_LIMIT:,}"
-    return f"{many} events wait {for_what}."
+    words = bounded_counts.waiting_words(waiting, "event", "events", for_what)
+    return f"{words[0].upper()}{words[1:]}." if waiting else "Nothing waits."

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.text import counted
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
 
@@ -24,11 +24,8 @@ class WebhookStatus:
 
 def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
     """Return the status of all webhooks, the oldest first."""
-    first_due = {row.id: row.due_at for row in session.execute(select(Webhook.id, FIRST_DUE.label("due_at")))}
-    return [
-        _status(session, webhook, now, first_due.get(webhook.id))
-        for webhook in session.scalars(select(Webhook).order_by(Webhook.id))
-    ]
+    rows = session.execute(select(Webhook, FIRST_DUE).order_by(Webhook.id))
+    return [_status(session, webhook, now, first_due) for webhook, first_due in rows]
 
 
 def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
@@ -41,7 +38,7 @@ def word(webhook: Webhook, now: datetime) -> str:
     """Return its status in one word: well, failing, paused or disabled."""
     if webhook.disabled_at:
         return "disabled"
-    if _is_paused(webhook, now):
+    if webhook.is_paused(now):
         return "paused"
     return "failing" if webhook.failing_since else "well"
 
@@ -54,7 +51,7 @@ def in_short(webhook: Webhook, now: datetime) -> str:
             "failing": "disabled: no success for days",
             "gone": "disabled: the receiver said it is gone",
         }[webhook.disabled_reason or "by_hand"]
-    if _is_paused(webhook, now):
+    if webhook.is_paused(now):
         return f"paused until {clock.to_text(webhook.paused_until or now)}"
     if webhook.failing_since:
         return f"failing since {clock.to_text(webhook.failing_since)}"
@@ -65,26 +62,22 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
     """Say why a ping has to wait, and for how long; None if it is sent now."""
     if webhook.disabled_at:
         return "The webhook is disabled: the ping waits until it is enabled."
-    if _is_paused(webhook, now):
+    if webhook.is_paused(now):
         return f"The webhook is paused: the ping waits until {_clock_time(webhook.paused_until)}."
     return None
 
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
-    waiting = lists.count_some(session, mine, Delivery)
+    waiting = bounded_counts.count_some(session, mine, Delivery)
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
-    if _is_paused(webhook, now):
+    if webhook.is_paused(now):
         return WebhookStatus(webhook, "paused", _why_paused(webhook, waiting), waiting)
     if webhook.failing_since:
         return WebhookStatus(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
     waits = "nothing waits for it" if not waiting else _wait(waiting, "to be sent")
     return WebhookStatus(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
-
-
-def _is_paused(webhook: Webhook, now: datetime) -> bool:
-    return webhook.paused_until is not None and webhook.paused_until > now
 
 
 def _why_disabled(webhook: Webhook, waiting: int) -> str:
@@ -126,10 +119,7 @@ def _failing(webhook: Webhook) -> str:
 
 
 def _wait(waiting: int, for_what: str) -> str:
-    if waiting == 1:
-        return f"one delivery waits {for_what}"
-    many = f"{waiting:,}" if waiting <= lists.COUNT_LIMIT else f"more than {lists.COUNT_LIMIT:,}"
-    return f"{many} deliveries wait {for_what}"
+    return bounded_counts.waiting_words(waiting, "delivery", "deliveries", for_what)
 
 
 def _clock_time(moment: datetime | None) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, update
 
 from guestbook.lib import clock, host_name, retry_policy
 from guestbook.queue import leases
@@ -60,7 +60,7 @@ def repair(
         went_back |= ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(timeout, schedule, now, went_back)
         found = connection.execute(_wrong_webhooks(limits, but)).first()
-        found = found or connection.execute(_wrong_sources(now)).first()
+        found = found or connection.execute(_wrong_sources(limits)).first()
     if found or went_back:
         with database.write(engine) as connection:
             _fix(connection, limits, now, went_back, but)
@@ -69,56 +69,54 @@ def repair(
 
 @dataclass(frozen=True, slots=True)
 class _LatestTimes:
+    """After these times, nothing but a clock jump explains a due time; another host's clock may be ahead."""
+
     leased: datetime
     untried: datetime
-    waiting: datetime
-    paused: datetime
+    waiting: datetime  # of deliveries tried before, and of paused webhooks
+    inbound: datetime  # inbound events wait only while they are leased
 
 
 def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
-    """Return the latest times that a lease, a first attempt, a retry and a pause can end."""
+    now += leases.CLOCK_SKEW
     lease = now + retry_policy.longest_lease(timeout) + leases.CLOCK_SKEW  # leases include it
+    inbound = now + retry_policy.RELAY_LEASE
     if went_back:
-        return _LatestTimes(lease, now, now, now)
-    farthest = now + retry_policy.longest_wait(schedule)
+        return _LatestTimes(lease, now, now, inbound)
     # The comment.deleted of an erased comment waits until no request about the comment can be under way.
     first = max(timedelta(seconds=schedule[0]), retry_policy.lease(timeout))
-    return _LatestTimes(lease, now + first, farthest, farthest)
+    return _LatestTimes(lease, now + first, now + retry_policy.longest_wait(schedule), inbound)
 
 
 def _wrong_webhooks(limits: _LatestTimes, but: str) -> Any:
     """Select webhooks that have a row or a pause beyond the limits; uses the index, webhook by webhook."""
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
-    others = Delivery.claimed_by.not_like(f"{but}%")
-    leased = mine.where(Delivery.due_at > limits.leased + leases.CLOCK_SKEW, others)
-    free = Delivery.claimed_by.is_(None)
-    untried = mine.where(Delivery.due_at > limits.untried + leases.CLOCK_SKEW, free, Delivery.attempts == 0)
-    waiting = mine.where(Delivery.due_at > limits.waiting + leases.CLOCK_SKEW, or_(free, others))
-    paused = Webhook.paused_until > limits.paused + leases.CLOCK_SKEW
-    return select(Webhook.id).where(or_(leased.exists(), untried.exists(), waiting.exists(), paused))
+    rows = (mine.where(too_late).exists() for too_late in _too_late(limits, but))
+    return select(Webhook.id).where(or_(*rows, Webhook.paused_until > limits.waiting))
 
 
-def _wrong_sources(now: datetime) -> Any:
-    """Select sources that have an inbound event beyond any lease: inbound events never wait otherwise."""
-    beyond = InboundEvent.due_at > now + retry_policy.RELAY_LEASE + leases.CLOCK_SKEW
-    mine = select(InboundEvent.id).where(InboundEvent.source_id == Source.id, beyond)
-    return select(Source.id).where(mine.exists())
+def _wrong_sources(limits: _LatestTimes) -> Any:
+    late = InboundEvent.source_id == Source.id, InboundEvent.due_at > limits.inbound
+    return select(Source.id).where(select(InboundEvent.id).where(*late).exists())
+
+
+def _too_late(limits: _LatestTimes, but: str) -> tuple[ColumnElement[bool], ...]:
+    due, free = Delivery.due_at, Delivery.claimed_by.is_(None)
+    return (
+        Delivery.claimed_by.not_like(f"{but}%") & (due > limits.leased),
+        free & (Delivery.attempts == 0) & (due > limits.untried),
+        free & (due > limits.waiting),
+    )
 
 
 def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back: bool, but: str) -> None:
     for webhook_id in connection.scalars(select(Webhook.id)).all():
-        mine = DELIVERIES.c.webhook_id == webhook_id
-        leased = mine & DELIVERIES.c.claimed_by.not_like(f"{but}%")
-        leases.repair(connection, DELIVERIES, leased, now=now, farthest=limits.leased)
-        waiting = mine & DELIVERIES.c.claimed_by.is_(None)
-        untried = waiting & (DELIVERIES.c.attempts == 0)
-        leases.repair(connection, DELIVERIES, untried, now=now, farthest=limits.untried)
-        leases.repair(connection, DELIVERIES, waiting, now=now, farthest=limits.waiting)
+        for too_late in _too_late(limits, but):
+            leases.make_due(connection, DELIVERIES, (Delivery.webhook_id == webhook_id) & too_late, now)
     for source_id in connection.scalars(select(Source.id)).all():
-        mine = INBOUND.c.source_id == source_id
-        leases.repair(connection, INBOUND, mine, now=now, farthest=now + retry_policy.RELAY_LEASE)
-    paused = Webhook.paused_until > limits.paused + leases.CLOCK_SKEW
-    connection.execute(update(Webhook).where(paused).values(paused_until=None))
+        late = (InboundEvent.source_id == source_id) & (InboundEvent.due_at > limits.inbound)
+        leases.make_due(connection, INBOUND, late, now)
+    connection.execute(update(Webhook).where(Webhook.paused_until > limits.waiting).values(paused_until=None))
     if went_back:  # or each later pass would take the old rows for another jump
-        mine = Pass.host == host_name.of_this_host()
-        connection.execute(update(Pass).where(Pass.started_at > now, mine).values(started_at=now))
+        of_host = Pass.host == host_name.of_this_host()
+        connection.execute(update(Pass).where(Pass.started_at > now, of_host).values(started_at=now))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, select, update
 
 from guestbook.queue import leases
-from guestbook.storage.models import ATTEMPTS, BIN_REQUESTS, DELIVERIES, INBOUND, SOURCES
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, BinRequest, Source
 
 DELIVERY_ERASED = "The comment was deleted for good, so there is nothing left to send."
 NEVER_SENT = "The comment was deleted for good before this was delivered. Nothing more is sent."
@@ -39,9 +39,9 @@ def erase(connection: Connection, comment_id: str, now: datetime, lease: timedel
     erase_inbound(connection, INBOUND.c.comment_id == comment_id, now)
     if event_ids:
         ours = INBOUND.c.external_id.in_(event_ids)  # our own webhooks, sent to our own sources
-        every = list(connection.scalars(select(SOURCES.c.id)))  # the index begins with the source
+        every = list(connection.scalars(select(Source.id)))  # the index begins with the source
         erase_inbound(connection, INBOUND.c.source_id.in_(every) & ours, now)
-        connection.execute(delete(BIN_REQUESTS).where(BIN_REQUESTS.c.event_id.in_(event_ids)))
+        connection.execute(delete(BinRequest).where(BinRequest.event_id.in_(event_ids)))
     leased = [row for row in rows if row.claimed_by and row.due_at > now]
     last = {row.webhook_id: row.status for row in rows if row.event == END}  # the newest of each
     return ErasureResult(

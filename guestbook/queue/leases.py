@@ -1,4 +1,4 @@
-"""The queue in a table: claim, finish, release, repair. The lease is the due time itself.
+"""The queue in a table: claim, finish, release. The lease is the due time itself.
 
     due_at <= now ──claim, lease──▶ due_at = end of the lease, claimed_by = token ──finish──▶ due_at = null
          ▲                                    │ reschedule, release, or the lease runs out
@@ -86,10 +86,7 @@ def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[s
 
 def finish(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
     """Make owned rows final after an attempt."""
-    change = _update_by_id(table, ids)
-    connection.execute(
-        change.values(status=status, due_at=None, claimed_by=None, attempts=table.c.attempts + 1, **values)
-    )
+    end(connection, table, ids, status, attempts=table.c.attempts + 1, **values)
 
 
 def end(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
@@ -122,23 +119,9 @@ def release(
     connection.execute(change if was_begun else change.values(claims=table.c.claims - 1), rows)
 
 
-def repair(
-    connection: Connection, table: Table, among: ColumnElement[bool], *, now: datetime, farthest: datetime
-) -> int:
-    """Make rows due now whose due time is beyond any wait or lease; return how many.
-
-    A clock that ran ahead and was corrected leaves such rows.
-    """
-    change = update(table).where(among, table.c.due_at > farthest + CLOCK_SKEW)
-    return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
-
-
-def take_back(
-    connection: Connection, table: Table, among: ColumnElement[bool], *, now: datetime, tokens: str
-) -> int:
-    """Make due now the rows leased under tokens that begin with `tokens`; return how many."""
-    change = update(table).where(among, table.c.due_at > now, table.c.claimed_by.startswith(tokens))
-    return connection.execute(change.values(due_at=now, claimed_by=None)).rowcount
+def make_due(connection: Connection, table: Table, waiting: ColumnElement[bool], now: datetime) -> int:
+    """Make those waiting rows due now, leased or not; return how many."""
+    return connection.execute(update(table).where(waiting).values(due_at=now, claimed_by=None)).rowcount
 
 
 def by_id(table: Table, ids: Sequence[str]) -> Update:

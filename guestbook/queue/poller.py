@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from guestbook.lib import clock
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.storage import file_identity
-from guestbook.storage.models import FIRST_DUE, Webhook
+from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 
 SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
 SERVER_POLL = 0.1  # seconds; one look is a query over the network
@@ -82,6 +82,13 @@ class Poller:
             return raw.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:  # as SQLAlchemy, which this goes past, would raise it
             raise OperationalError("PRAGMA data_version", None, error) from error
+
+
+def next_inbound_due(engine: Engine) -> datetime | None:
+    """Return when something of an enabled source is due, or comes due as its lease ends."""
+    query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
+    with engine.connect() as connection:
+        return min((due for due in connection.scalars(query) if due), default=None)
 
 
 _WAITING = select(FIRST_DUE.label("due_at"), Webhook.paused_until).where(Webhook.disabled_at.is_(None))

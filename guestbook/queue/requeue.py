@@ -63,10 +63,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
     rows = session.scalars(query.execution_options(populate_existing=True))
     free = [row for row in rows if not row.is_leased(now) and row.erased_at is None]
     for row in free:
-        if isinstance(row, Delivery):
-            row.redeliver(now)
-        else:
-            row.reprocess(now)
+        row.requeue(now)
     session.flush()
     return free
 

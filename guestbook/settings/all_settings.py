@@ -80,8 +80,7 @@ def read_all(environ: Mapping[str, str] | None = None, *, alone: bool = False) -
 
 
 def _refuse_unknown(values: Mapping[str, str]) -> None:
-    unknown = sorted(set(values) - SETTING_NAMES)
-    unknown = [name for name in unknown if not name.startswith(TEST_PREFIX)]
+    unknown = [name for name in sorted(set(values) - SETTING_NAMES) if not name.startswith(TEST_PREFIX)]
     if unknown:
         known = ", ".join(sorted(SETTING_NAMES))
         raise SettingsError(f"Unknown setting {', '.join(unknown)}. Known are {known}.")

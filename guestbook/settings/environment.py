@@ -36,9 +36,12 @@ class Reader:
 
 
 def of_process(environ: Mapping[str, str], *, with_dotenv: bool) -> dict[str, str]:
-    """Return the settings of the environment and, behind them, those of the working directory's `.env`."""
-    values = {**_working_dotenv(), **environ} if with_dotenv else environ
-    return {name: value for name, value in values.items() if name.startswith(SETTING_PREFIX)}
+    """Return the settings of the environment and, behind them, those of the working directory's `.env`.
+
+    It counts if this user may read it: cron can start in a folder that this user may not read.
+    """
+    dotenv = of_file(Path(".env")) if with_dotenv and os.access(".env", os.R_OK) else {}
+    return dotenv | {name: value for name, value in environ.items() if name.startswith(SETTING_PREFIX)}
 
 
 def of_file(path: Path) -> dict[str, str]:
@@ -52,8 +55,3 @@ def of_file(path: Path) -> dict[str, str]:
     if any("\0" in (value or "") for value in values.values()):
         raise SettingsError(f"{path} cannot be read: a value has a NUL byte.")
     return {name: value or "" for name, value in values.items() if name.startswith(SETTING_PREFIX)}
-
-
-def _working_dotenv() -> dict[str, str]:
-    """Read `./.env` if this user may: cron can start in a folder that this user may not read."""
-    return of_file(Path(".env")) if os.access(".env", os.R_OK) else {}

@@ -14,7 +14,9 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from guestbook.settings import SETTING_PREFIX, SettingsError
+from guestbook.settings import SETTING_PREFIX, SettingsError, database_url
+from guestbook.settings.data_folder import DATA_DIR
+from guestbook.settings.parsers import MIN_KEY_LENGTH
 
 FLASK_KEYS = (  # Flask and Flask-SQLAlchemy read these themselves
     *("TESTING", "DEBUG", "PROPAGATE_EXCEPTIONS", "TRAP_HTTP_EXCEPTIONS", "TRAP_BAD_REQUEST_ERRORS"),
@@ -29,10 +31,7 @@ SUGGESTIONS = {  # a key that the guestbook cannot use: the setting that does th
     "DATABASE_URL": "DATABASE_URL",
 }
 IN_MEMORY = ("sqlite://", "sqlite:///:memory:")
-MIN_KEY_LENGTH = 16  # characters, as for the setting
-NO_FOLDER = (
-    f"A configuration without TESTING must name {SETTING_PREFIX}DATA_DIR, the folder of the guestbook's data."
-)
+NO_FOLDER = f"A configuration without TESTING must name {DATA_DIR}, the folder of the guestbook's data."
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -60,14 +59,14 @@ def read(given: Mapping[str, object] | None) -> GivenConfig:
     if given is None:
         return GivenConfig()
     ours = {name: _text(value) for name, value in given.items() if name.startswith(SETTING_PREFIX)}
-    others = {
-        name: value for name, value in given.items() if name not in ours and not _is_environment(name, value)
+    others = {  # without what is only here because the caller passed a copy of the whole environment
+        name: value for name, value in given.items() if name not in ours and os.environ.get(name) != value
     }
     if not others:
         return GivenConfig(ours)
     _refuse_unusable(others)
     testing = bool(others.get("TESTING"))
-    if SETTING_PREFIX + "DATA_DIR" not in ours and not testing:
+    if DATA_DIR not in ours and not testing:
         raise SettingsError(NO_FOLDER)
     for name in EQUAL_SETTINGS.keys() & others.keys():
         ours.setdefault(SETTING_PREFIX + EQUAL_SETTINGS[name], _text(others[name]))
@@ -90,20 +89,14 @@ def _refuse_unusable(others: Mapping[str, object]) -> None:
 def _isolate(config: GivenConfig, ours: dict[str, str]) -> None:
     """Give a test a folder of its own. A database in memory becomes a file in it, which threads can share."""
     in_memory = ours.get(SETTING_PREFIX + "DATABASE_URL") in IN_MEMORY
-    if in_memory or SETTING_PREFIX + "DATA_DIR" not in ours:
+    if in_memory or DATA_DIR not in ours:
         config.folder = Path(tempfile.mkdtemp(prefix="guestbook-"))
         weakref.finalize(config, _remove, config.folder, os.getpid())
-        ours.setdefault(SETTING_PREFIX + "DATA_DIR", str(config.folder))
-    if in_memory:
-        url = URL.create("sqlite", database=str(config.folder and config.folder / "guestbook.db"))
-        ours[SETTING_PREFIX + "DATABASE_URL"] = url.render_as_string()
+        ours.setdefault(DATA_DIR, str(config.folder))
+        if in_memory:
+            ours[SETTING_PREFIX + "DATABASE_URL"] = database_url.of_file(config.folder / "guestbook.db")
     if key := ours.get(SETTING_PREFIX + "SECRET_KEY"):  # a test's may be as short as `dev`
         ours[SETTING_PREFIX + "SECRET_KEY"] = key.ljust(MIN_KEY_LENGTH, ".")
-
-
-def _is_environment(name: str, value: object) -> bool:
-    """Whether the key is only here because the caller passed a copy of the whole environment."""
-    return os.environ.get(name) == value
 
 
 def _text(value: object) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import SplitResult, urlsplit
 
+MIN_KEY_LENGTH = 16  # characters
 MOST_STEPS = 50  # of the retry schedule
 LONGEST_STEP = 30 * 86400  # seconds
 NO_BLANKS = re.compile(r"[\x21-\x7e]+")
@@ -15,14 +16,14 @@ Network = IPv4Network | IPv6Network
 
 def secret(text: str) -> str:
     """A key too long to guess."""
-    if text and len(text) < 16:
-        raise ValueError("a secret key needs at least 16 characters")
+    if text and len(text) < MIN_KEY_LENGTH:
+        raise ValueError(f"a secret key needs at least {MIN_KEY_LENGTH} characters")
     return text
 
 
 def base_url(text: str) -> str:
     """The address of the book as visitors see it, without a slash at its end."""
-    parts = _web_address(text)
+    parts = _address(text, "http", "https")
     if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("it must be an address like https://example.org/guestbook")
     return text.rstrip("/")
@@ -30,30 +31,25 @@ def base_url(text: str) -> str:
 
 def proxy(text: str) -> str | None:
     """A proxy, or None for none."""
-    if text and _web_address(text) is None:
+    if text and _address(text, "http", "https") is None:
         raise ValueError("it must be an address like http://proxy.example:3128")
     return text or None
 
 
 def broker_url(text: str) -> str | None:
     """A RabbitMQ, or None for none."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if text and not (usable and NO_BLANKS.fullmatch(text)):
+    if text and _address(text, "amqp", "amqps") is None:
         raise ValueError("it must be an address like amqp://user:password@host:5672/vhost")
     return text or None
 
 
-def _web_address(text: str) -> SplitResult | None:
-    """Take apart an address that a header can carry; None when it is none."""
+def _address(text: str, *schemes: str) -> SplitResult | None:
+    """Take apart an address that a header can carry; None when it is none with one of the schemes."""
     if not NO_BLANKS.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
     except ValueError:  # its words would quote a proxy's password
         return None
     return parts if usable else None

@@ -28,7 +28,7 @@ def note(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
     """Write down the settings of that process; return the file, which the process removes at its end."""
     path = data_dir / RUN_FILE
     fresh = path.with_name(f".{RUN_FILE}.{pid}")
-    noted = {"pid": pid, "began": _started_at(pid), "settings": dict(chosen)}
+    noted = {"pid": int(pid), "began": _started_at(int(pid)), "settings": chosen}
     fresh.write_text(json.dumps(noted))
     fresh.replace(path)  # a command typed at this moment must not read half a file
     return path

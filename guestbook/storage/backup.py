@@ -14,8 +14,10 @@ from sqlalchemy.pool import NullPool
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
-from guestbook.storage.copy import row_writer, table_reader
-from guestbook.storage.copy.table_reader import Checksum, PlainTable
+from guestbook.storage.copy import checksum, table_reader
+from guestbook.storage.copy.checksum import Checksum
+from guestbook.storage.copy.table_reader import PlainTable
+from guestbook.storage.copy.target import insert_rows
 
 MOST_PAGES = 2000  # of SQLite, 4 KiB each, that are copied between two moves of the progress bar
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written
@@ -93,14 +95,14 @@ def _copy_tables(book: Connection, path: Path, progress: ShowProgress) -> dict[s
     rows = {}
     with progress("Backing up", 2 * total) as step:
         for table in plains:
-            checksum = Checksum()
+            written = Checksum()
             with engine.begin() as copy:
-                for some in table_reader.chunks(book, table, checksum):
-                    row_writer.insert(copy, table, some)
+                for some in checksum.chunks(book, table, written):
+                    insert_rows(copy, table, some)
                     step(len(some))
             with engine.connect() as copy:
-                _compare(copy, table, checksum, step)
-            rows[table.name] = checksum.rows
+                _compare(copy, table, written, step)
+            rows[table.name] = written.rows
     return rows
 
 
@@ -123,12 +125,12 @@ def _type(column: Column[Any]) -> Integer | String:
     return Text() if isinstance(column.type, Text) else String(length)
 
 
-def _compare(copy: Connection, table: PlainTable, checksum: Checksum, step: Advance) -> None:
+def _compare(copy: Connection, table: PlainTable, written: Checksum, step: Advance) -> None:
     """Read the copy again; raises Refused where it differs."""
     again = Checksum()
-    for some in table_reader.chunks(copy, table, again):
+    for some in checksum.chunks(copy, table, again):
         step(len(some))
-    if again != checksum:
+    if again != written:
         raise Refused(f"The backup differs from the book in {table.name}. Nothing was changed.")
 
 

@@ -163,19 +163,19 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     Gives up after ten seconds.
     """
     give_up, wait = time.monotonic() + RETRY_FOR, 0.02
+
+    def once() -> T:
+        with write(engine) as connection:
+            return do(connection)
+
     while True:
         try:
-            return unit_of_work.complete(lambda: _once(engine, do))
+            return unit_of_work.complete(once)
         except DBAPIError as error:
             if database_errors.fault_of(error) in PERMANENT_FAULTS or time.monotonic() + wait > give_up:
                 raise
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
-
-
-def _once(engine: Engine, do: Callable[[Connection], T]) -> T:
-    with write(engine) as connection:
-        return do(connection)
 
 
 def is_away(error: SQLAlchemyError) -> bool:

@@ -5,15 +5,8 @@ import sqlite3
 from enum import Enum
 from typing import Any
 
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import exc
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.storage.sqlite_setup import primary_code
 
@@ -102,13 +95,13 @@ def fault_of(error: SQLAlchemyError) -> Fault:
     """Say what kind of error it is, by the code that the database gave it."""
     if isinstance(error, WrongVersion):
         return error.fault
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, exc.TimeoutError):
         return Fault.AWAY
     if not isinstance(error, DBAPIError):
         return Fault.BROKEN
     if error.connection_invalidated:
         return Fault.AWAY
-    if isinstance(error, IntegrityError | DataError):
+    if isinstance(error, exc.IntegrityError | exc.DataError):
         return Fault.REFUSED
     return _by_code(error)
 
@@ -129,7 +122,7 @@ def _by_code(error: DBAPIError) -> Fault:
     if code := getattr(said, "sqlstate", None):
         return next((fault for codes, fault in POSTGRESQL_FAULTS if codes.match(code)), Fault.BROKEN)
     # A driver's own errors have no code, and are mostly about the connection.
-    return Fault.AWAY if isinstance(error, OperationalError | InterfaceError) else Fault.BROKEN
+    return Fault.AWAY if isinstance(error, exc.OperationalError | exc.InterfaceError) else Fault.BROKEN
 
 
 def _of_sqlite(error: sqlite3.Error) -> Fault:

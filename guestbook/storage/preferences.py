@@ -1,6 +1,6 @@
 """The owner's settings on the admin pages: the book's title and texts, its moderation, its looks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from typing import Any
@@ -45,12 +45,7 @@ def read(source: Session | Connection) -> Preferences:
 @lru_cache(maxsize=8)
 def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
     """Parse the rows; the result is cached, because each page needs it."""
-    kept: dict[str, Any] = {}
-    for name, value in rows:
-        try:
-            kept[name] = _parse(name, value)
-        except ValueError:
-            continue
+    kept, _ = _parsed(rows)
     return Preferences(**kept)
 
 
@@ -64,13 +59,7 @@ def save(session: Session, changes: Mapping[str, str]) -> None:
 
     Values are as a form sends them: `per_page` and `rate` in digits, `closed` as yes or no.
     """
-    kept: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for name, value in changes.items():
-        try:
-            kept[name] = _parse(name, value)
-        except ValueError as error:
-            wrong[name] = str(error)
+    kept, wrong = _parsed(changes.items())
     if wrong:
         raise Refused.of(wrong)
     for name, value in kept.items():
@@ -82,11 +71,18 @@ def _text(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _parse(name: str, value: str) -> str | int | bool:
-    """Return the value of the field's type; ValueError has the sentence for the owner."""
-    if name not in PARSERS:
-        raise ValueError(f"There is no setting {name}.")
-    return PARSERS[name](value)
+def _parsed(rows: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of their fields' types, and a sentence for the owner for each that is wrong."""
+    kept: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, value in rows:
+        try:
+            kept[name] = PARSERS[name](value)
+        except KeyError:
+            wrong[name] = f"There is no setting {name}."
+        except ValueError as error:
+            wrong[name] = str(error)
+    return kept, wrong
 
 
 def _line(value: str) -> str:

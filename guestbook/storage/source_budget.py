@@ -5,9 +5,10 @@ source's row has the sum, because the receiver cannot add up a table for each re
 """
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from guestbook.storage import database
-from guestbook.storage.models import INBOUND, SOURCES, Source
+from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 MEGABYTE = 1_000_000  # bytes
@@ -34,9 +35,8 @@ def is_full(source: Source) -> bool:
 
 def take(connection: Connection, source_id: str, size: int, most: int) -> bool:
     """Count so many bytes more for the source; False if that exceeds `most`."""
-    rows = SOURCES.c
-    change = update(SOURCES).where(rows.id == source_id, rows.unproven_bytes + size <= most)
-    return bool(connection.execute(change.values(unproven_bytes=rows.unproven_bytes + size)).rowcount)
+    change = update(Source).where(Source.id == source_id, Source.unproven_bytes + size <= most)
+    return bool(connection.execute(change.values(unproven_bytes=Source.unproven_bytes + size)).rowcount)
 
 
 def may_make_room(connection: Connection, source_id: str) -> bool:
@@ -46,8 +46,8 @@ def may_make_room(connection: Connection, source_id: str) -> bool:
 
 def make_room(connection: Connection, source_id: str, size: int, most: int) -> None:
     """Drop the oldest processed unproven events, as many as are needed for so many bytes."""
-    rows = SOURCES.c
-    used = connection.scalar(select(rows.unproven_bytes).where(rows.id == source_id).with_for_update()) or 0
+    sum_of_it = select(Source.unproven_bytes).where(Source.id == source_id)
+    used = connection.scalar(sum_of_it.with_for_update()) or 0
     missing = used + size - most
     if missing <= 0:
         return
@@ -60,25 +60,25 @@ def make_room(connection: Connection, source_id: str, size: int, most: int) -> N
         freed += row.unproven_bytes
     if dropped:
         connection.execute(delete(INBOUND).where(INBOUND.c.id.in_(dropped), INBOUND.c.due_at.is_(None)))
-        change = update(SOURCES).where(rows.id == source_id)
+        change = update(Source).where(Source.id == source_id)
         connection.execute(change.values(unproven_bytes=max(0, used - freed)))
 
 
 def recount(engine: Engine) -> None:
     """Correct the sums after passes, retention and people have proven or removed events."""
-    sums = select(SOURCES.c.id, SOURCES.c.unproven_bytes, _sum(SOURCES.c.id).scalar_subquery().label("found"))
+    sums = select(Source.id, Source.unproven_bytes, _sum(Source.id).scalar_subquery().label("found"))
     with engine.connect() as connection:  # this look takes no lock
         wrong = [row.id for row in connection.execute(sums) if row.unproven_bytes != row.found]
     for source_id in wrong:
         with database.write(engine) as connection:
-            row = select(SOURCES.c.id).where(SOURCES.c.id == source_id).with_for_update()
+            row = select(Source.id).where(Source.id == source_id).with_for_update()
             connection.execute(row)  # nobody adds to it until it is added up
             found = connection.scalar(_sum(source_id))
-            change = update(SOURCES).where(SOURCES.c.id == source_id)
+            change = update(Source).where(Source.id == source_id)
             connection.execute(change.values(unproven_bytes=found))
 
 
-def _sum(source_id: str | ColumnElement[str]) -> Select[tuple[int]]:
+def _sum(source_id: str | InstrumentedAttribute[str]) -> Select[tuple[int]]:
     rows = INBOUND.c
     mine = rows.source_id == source_id, rows.status.in_(QUEUE_STATUSES), rows.unproven_bytes > 0
     return select(func.coalesce(func.sum(rows.unproven_bytes), 0)).where(*mine)

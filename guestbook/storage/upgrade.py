@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
 
-from guestbook.lib import clock, file_lock
+from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import (
@@ -62,7 +62,7 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
     Raises Refused, WrongVersion for a book that is newer than the program, and what SQLAlchemy raises.
     """
     with (
-        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
+        pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
         engine_setup.opened(settings) as engine,
     ):
         if not is_quiet:

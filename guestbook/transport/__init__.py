@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
-from requests import RequestException, Session
-from urllib3 import Timeout
+from requests import Session
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, socket_budget, tcp_connect
@@ -34,7 +33,6 @@ __all__ = [
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
-NO_TIMEOUT: Any = Timeout(None)  # of urllib3's: the budget has the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Transport:
                 content, note = response.read_body()
             finally:
                 response.release()
-        except (RequestException, HTTPError):  # never our own errors: the pool was closed
+        except (OSError, HTTPError):  # never our own errors: the pool was closed
             raise attempt.error("closed") from None
         except (MemoryError, TransportError) as error:
             failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
@@ -115,8 +113,8 @@ class Transport:
             raise TransportError("bad_header")
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
         request = ReadyRequest(target, method, complete, body)
-        options: dict[str, Any] = {"stream": True, "timeout": NO_TIMEOUT, "allow_redirects": False}
-        return cast(Response, self._session.send(request, **options, proxies={}).raw)
+        answer = self._session.send(request, stream=True, allow_redirects=False, proxies={})
+        return cast(Response, answer.raw)
 
     def _target(self, url: str) -> RequestTarget:
         try:

@@ -1,7 +1,6 @@
 """The HTTPAdapter mounted on our session: a shell around the pools in connections.py, which do the work.
 
-It overrides the methods that requests documents for subclasses, so that neither the environment nor a
-request changes where and how we connect.
+It sends by itself, so that neither the environment nor a request changes where and how we connect.
 """
 
 import os
@@ -14,7 +13,7 @@ from certifi import where
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, ProxyManager
 
-from guestbook.transport.connections import GuardedPool, GuardedTLSPool, ProxiedPool, ProxiedTLSPool
+from guestbook.transport.connections import GuardedPool, GuardedTLSPool
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 from guestbook.transport.idle_connections import IdleConnections
 from guestbook.transport.response_reader import Response
@@ -67,8 +66,8 @@ class GuardedAdapter(HTTPAdapter):
         self._lock = threading.Lock()
         self.idle = IdleConnections()
         super().__init__(pool_connections=HOSTS_KEPT, pool_maxsize=IDLE_PER_HOST)
-        self.poolmanager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
         self._manager = self._proxied(proxy) if proxy else self.poolmanager
+        self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
 
     def pool_for(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
         """Return the pool of a host, or of the way to it through the proxy."""
@@ -84,26 +83,14 @@ class GuardedAdapter(HTTPAdapter):
                 self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
 
-    def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> HTTPConnectionPool:
-        """Return the pool of the request."""
-        return cast(ReadyRequest, request).target.pool
-
-    def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the TLS context checks certificates."""
-
-    def request_url(self, request: Any, *_: Any, **__: Any) -> str:
-        """Return the target for the request line."""
-        return cast(ReadyRequest, request).target.line
-
-    def build_response(self, _: Any, resp: Any) -> requests.Response:
-        """Wrap the answer, unread."""
-        return UnreadResponse(resp)
+    def send(self, request: Any, *_: Any, **__: Any) -> requests.Response:
+        """Send a ReadyRequest over its pool; the answer is unread."""
+        pool, line = request.target.pool, request.target.line
+        return UnreadResponse(pool.urlopen(request.method, line, request.body, request.headers))
 
     def _proxied(self, proxy: str) -> ProxyManager:
         options = {"proxy_ssl_context": self.tls_context()} if proxy.lower().startswith("https") else {}
-        manager = cast(ProxyManager, self.proxy_manager_for(proxy, **options))
-        manager.pool_classes_by_scheme = {"http": ProxiedPool, "https": ProxiedTLSPool}
-        return manager
+        return cast(ProxyManager, self.proxy_manager_for(proxy, **options))
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:

@@ -23,7 +23,8 @@ class _ExchangeMixin:
     sock: Any
 
     def _new_conn(self: Any) -> socket.socket:
-        return tcp_connect.connect(self.host, self.port)
+        connect = tcp_connect.connect_to_proxy if self.proxy else tcp_connect.connect
+        return connect(self.host, self.port)
 
     def exchange(self, message: bytes, method: str) -> Response:
         """Send one request and read the head of its answer; raises TransportError."""
@@ -36,47 +37,28 @@ class _ExchangeMixin:
             attempt.stage = socket_budget.WAITING
             return _first_answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
-            _refuse_to_blame(error)
             raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
             raise attempt.error("connection_lost", error.strerror or "") from None
 
 
-class _ProxiedMixin(_ExchangeMixin):
-    def _new_conn(self: Any) -> socket.socket:
-        return tcp_connect.connect_to_proxy(self.host, self.port)
+class GuardedConnection(_ExchangeMixin, HTTPConnection):
+    """A connection to an address that was checked, or to the operator's proxy; `host` stays the name."""
 
 
-class _HandshakeMixin:
-    """The part that HTTPS connections share, through a proxy or not."""
+class GuardedTLSConnection(_ExchangeMixin, HTTPSConnection):
+    """The same over TLS, perhaps through the proxy: SNI and the certificate are about the receiver's name."""
 
-    def connect(self: Any) -> None:
+    def connect(self) -> None:
         """Connect and shake hands; raises TransportError."""
         try:
-            HTTPSConnection.connect(self)
+            super().connect()
         except ssl.SSLCertVerificationError as error:
             raise _tls_failed(error.verify_message) from None
         except ssl.SSLError as error:
-            _refuse_to_blame(error)
             raise _tls_failed(_tls_reason(error)) from None
         except OSError as error:
             raise _tls_failed(error.strerror or "connection lost") from None
-
-
-class GuardedConnection(_ExchangeMixin, HTTPConnection):
-    """A connection to an address that was checked; `host` stays the name."""
-
-
-class GuardedTLSConnection(_ExchangeMixin, _HandshakeMixin, HTTPSConnection):
-    """The same over TLS: SNI and the certificate are about the name."""
-
-
-class ProxiedConnection(_ProxiedMixin, HTTPConnection):
-    """A connection to the operator's proxy, which resolves the names: there is no address to check."""
-
-
-class ProxiedTLSConnection(_ProxiedMixin, _HandshakeMixin, HTTPSConnection):
-    """A tunnel through the proxy: SNI and the certificate are about the receiver's name."""
 
     def _tunnel(self) -> None:
         attempt = socket_budget.current.get()
@@ -101,23 +83,25 @@ class _PoolMixin:
     def urlopen(
         self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
     ) -> Any:
-        """Exchange one request for one answer: nothing is sent twice, nothing is followed."""
-        message = _message(method, url, headers, body)
+        """Exchange one request for one answer: nothing is sent twice, nothing is followed.
+
+        A proxy gets its own headers with each request that it can see, or else with CONNECT.
+        """
+        tunnels = self.proxy and (self.host, self.port) != (self.proxy.host, self.proxy.port)
+        message = _message(method, url, headers if tunnels else {**headers, **self.proxy_headers}, body)
         connection = self._get_conn()
         self.idle.take(connection)
         try:
-            if connection.is_closed:
-                self.open(connection)
+            if connection.is_closed and tunnels:
+                self._prepare_proxy(connection)  # this connects too
+            elif connection.is_closed:
+                connection.connect()
             response = connection.exchange(message, method)
         except BaseException:
             connection.close()
             raise
         response.pool, response.connection = self, connection
         return response
-
-    def open(self, connection: Any) -> None:
-        """Make the connection."""
-        connection.connect()
 
     def keep(self: Any, connection: Any) -> None:
         """Keep the connection for another request."""
@@ -127,51 +111,16 @@ class _PoolMixin:
             self.idle.take(connection)
 
 
-class _ProxiedPoolMixin(_PoolMixin):
-    """The part that pools through a proxy share."""
-
-    def urlopen(
-        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
-    ) -> Any:
-        """Add the proxy's own headers to a request that it can see."""
-        extra = {} if self.tunnels else self.proxy_headers
-        return _PoolMixin.urlopen(self, method, url, body, {**headers, **extra})
-
-    def open(self: Any, connection: Any) -> None:
-        """Make the connection, and the tunnel that HTTPS needs."""
-        if self.tunnels:
-            self._prepare_proxy(connection)
-        else:
-            connection.connect()
-
-    @property
-    def tunnels(self: Any) -> bool:
-        """Whether the pool leads to the receiver, not just to the proxy."""
-        return (self.host, self.port) != (self.proxy.host, self.proxy.port)
-
-
 class GuardedPool(_PoolMixin, HTTPConnectionPool):
-    """Connections to one host over HTTP."""
+    """Connections to one host over HTTP, or to the proxy for all hosts."""
 
     ConnectionCls = GuardedConnection
 
 
 class GuardedTLSPool(_PoolMixin, HTTPSConnectionPool):
-    """Connections to one host over HTTPS."""
+    """Connections to one host over HTTPS, perhaps tunnels through the proxy."""
 
     ConnectionCls = GuardedTLSConnection
-
-
-class ProxiedPool(_ProxiedPoolMixin, HTTPConnectionPool):
-    """Connections to the proxy for all hosts over HTTP."""
-
-    ConnectionCls = ProxiedConnection
-
-
-class ProxiedTLSPool(_ProxiedPoolMixin, HTTPSConnectionPool):
-    """Tunnels through the proxy to one host over HTTPS."""
-
-    ConnectionCls = ProxiedTLSConnection
 
 
 def _message(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
@@ -197,10 +146,8 @@ def _tls_failed(detail: str) -> TransportError:
     return attempt.error("proxy_failed" if attempt.stage == socket_budget.AT_PROXY else "tls_failed", detail)
 
 
-def _refuse_to_blame(error: ssl.SSLError) -> None:
+def _tls_reason(error: ssl.SSLError) -> str:
+    """Return why TLS failed, in words; raises MemoryError, for which no receiver is to blame."""
     if error.reason == "MALLOC_FAILURE":
         raise MemoryError from error
-
-
-def _tls_reason(error: ssl.SSLError) -> str:
     return (error.reason or "").replace("_", " ").lower()

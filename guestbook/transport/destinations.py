@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from guestbook.transport import dns_lookup
@@ -12,11 +12,7 @@ from guestbook.transport.url_checks import check_url
 LOOKUP_SECONDS = 2.0  # for a look-up that only warns
 
 PRIVATE = (
-    "{shown} is a private or reserved address, so nothing would be sent there. "
-    "If you trust that network, add {network} to GUESTBOOK_ALLOW_NETWORKS."
-)
-LEADS_TO_PRIVATE = (
-    "{host} leads to {shown}, a private or reserved address, so nothing will be sent there. "
+    "{subject} a private or reserved address, so nothing {will} be sent there. "
     "If you trust that network, add {network} to GUESTBOOK_ALLOW_NETWORKS."
 )
 
@@ -28,7 +24,7 @@ def check_destination(
     normal = check_url(url, require_https=require_https, allow_networks=allow_networks)
     address = literal(urlsplit(normal).hostname or "")
     if address and not AddressPolicy(allow_networks).admits(str(address)):
-        raise ValueError(_sentence(PRIVATE, address))
+        raise ValueError(_sentence(address))
     return normal
 
 
@@ -41,10 +37,8 @@ def private_address_warning(url: str, allow_networks: Sequence[Network] = ()) ->
     if literal(host):
         return None
     policy = AddressPolicy(allow_networks)
-    for found in _look_up(host):
-        if not policy.admits(found):
-            return _sentence(LEADS_TO_PRIVATE, literal(found), host=host)
-    return None
+    refused = (found for found in _look_up(host) if not policy.admits(found))
+    return next((_sentence(ip_address(found.partition("%")[0]), host) for found in refused), None)
 
 
 def literal(host: str) -> Address | None:
@@ -59,11 +53,12 @@ def literal(host: str) -> Address | None:
         return None
 
 
-def _sentence(sentence: str, address: Address | None, host: str = "") -> str:
-    assert address
+def _sentence(address: Address, host: str = "") -> str:
+    """Say that an address, or the one that a host leads to, is private."""
     inner = unwrap(address)
     shown = str(address) if inner == address else f"{address} (which is {inner})"
-    return sentence.format(shown=shown, network=f"{inner}/{inner.max_prefixlen}", host=host)
+    subject, will = (f"{host} leads to {shown},", "will") if host else (f"{shown} is", "would")
+    return PRIVATE.format(subject=subject, will=will, network=f"{inner}/{inner.max_prefixlen}")
 
 
 def _look_up(host: str) -> Sequence[str]:

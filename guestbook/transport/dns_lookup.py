@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 from collections import deque
+from concurrent import futures
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -19,15 +21,13 @@ POLL_EVERY = 0.5  # seconds between two checks of that
 Key = tuple[str, int | None]  # host and port
 
 
-class _Lookup:
+class _Lookup(Future[list[Any]]):
     """A look-up, waiting for a thread or under way."""
 
     def __init__(self, key: Key) -> None:
+        super().__init__()
         self.key = key
-        self.done = threading.Event()
         self.began: float | None = None  # on the monotonic clock
-        self.answers: list[Any] = []
-        self.error: Exception | None = None
 
 
 class Lookups:
@@ -49,12 +49,10 @@ class Lookups:
         """Return what getaddrinfo finds; raises what it raises, or TimeoutError."""
         until = time.monotonic() + seconds
         lookup = self._join((host, port))
-        while not lookup.done.wait(min(POLL_EVERY, max(0.0, until - time.monotonic()))):
+        while not futures.wait([lookup], min(POLL_EVERY, max(0.0, until - time.monotonic()))).done:
             if time.monotonic() >= until or self._is_hopeless(lookup, seconds):
                 raise TimeoutError
-        if lookup.error:
-            raise lookup.error
-        return lookup.answers
+        return lookup.result()
 
     def _join(self, key: Key) -> _Lookup:
         with self._lock:
@@ -91,17 +89,13 @@ class Lookups:
                     return
                 lookup = self._waiting.popleft()
                 lookup.began = self._moved
-            _look_up(lookup)
+            try:
+                answer = partial(lookup.set_result, socket.getaddrinfo(*lookup.key, type=socket.SOCK_STREAM))
+            except Exception as error:  # the waiting threads raise it
+                answer = partial(lookup.set_exception, error)
             with self._lock:
                 del self._lookups[lookup.key]
-            lookup.done.set()
-
-
-def _look_up(lookup: _Lookup) -> None:
-    try:
-        lookup.answers = socket.getaddrinfo(*lookup.key, type=socket.SOCK_STREAM)
-    except Exception as error:  # the waiting threads raise it
-        lookup.error = error
+            answer()
 
 
 shared = Lookups()

@@ -4,7 +4,7 @@ import http.client
 import re
 from typing import Any
 
-from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPHeaderDict
 
 from guestbook.transport import socket_budget
 from guestbook.transport.failure import TransportError
@@ -16,20 +16,6 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*
 SWITCHING_PROTOCOLS = 101
 
 
-class Headers(CaseInsensitiveDict[str]):
-    """Headers as received; a name is looked up in any case, repeated ones are joined by commas."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._spellings: dict[str, str] = {}  # by the name in small letters, the first one
-
-    def add(self, name: str, value: str) -> None:
-        """Add a line; one without a name is left out."""
-        if name:
-            first = self._spellings.setdefault(name.lower(), name)
-            self[first] = f"{self[first]}, {value}" if first in self else value
-
-
 class Response(http.client.HTTPResponse):
     """http.client's answer with our own parser of the head; `read_body` reads the body.
 
@@ -37,7 +23,7 @@ class Response(http.client.HTTPResponse):
     every header through the e-mail parser, which is a third of its time.
     """
 
-    fields: Headers
+    fields: HTTPHeaderDict  # as received; a name is looked up in any case, repeated ones are joined
     pool: Any = None
     connection: Any = None
     _method: str | None  # http.client's name
@@ -79,8 +65,8 @@ class Response(http.client.HTTPResponse):
         self.code = self.status = int(match[2])
         self.fields = self._read_headers(HEAD_LIMIT - len(line))
 
-    def _read_headers(self, room: int) -> Headers:
-        headers, name, value = Headers(), "", ""
+    def _read_headers(self, room: int) -> HTTPHeaderDict:
+        headers, name, value = HTTPHeaderDict(), "", ""
         while (line := self._read_line()) not in (b"\r\n", b"\n"):
             room -= len(line)
             if room < 0:
@@ -89,11 +75,12 @@ class Response(http.client.HTTPResponse):
             if text[0] in " \t":  # a folded line, RFC 9112 section 5.2
                 value = f"{value} {text.strip()}"
                 continue
-            headers.add(name, value)
+            headers.add(name, value, combine=True)
             # A line without a colon is no header. The status counts all the same: a retry changes nothing.
             name, colon, value = text.partition(":")
             name, value = name.strip() if colon else "", value.strip()
-        headers.add(name, value)
+        headers.add(name, value, combine=True)
+        headers.discard("")  # lines without a name
         return headers
 
     def _read_line(self) -> bytes:

@@ -6,14 +6,17 @@ The time-outs of `requests` start anew with each received byte, so a slow receiv
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.failure import TransportError
 
 BYTE_LIMIT = 64 * 1024  # bytes, of everything received in one attempt
 TIMEOUT_SLACK = 0.02  # seconds that a socket's time-out may be off: setting it is a system call
+
+T = TypeVar("T")
 
 # The stages of an attempt. Each is also the reason word when the deadline comes in it.
 CONNECTING = "connect_timeout"
@@ -39,7 +42,7 @@ class AttemptBudget:
         """Return the seconds left; raises TransportError when there are none."""
         seconds = self.deadline - time.monotonic()
         if seconds <= 0:
-            raise self.expired()
+            raise self.error(self.stage)
         return seconds
 
     def take(self, count: int) -> None:
@@ -47,10 +50,6 @@ class AttemptBudget:
         self.bytes_left -= count
         if self.bytes_left < 0:
             raise self.error("response_too_large")
-
-    def expired(self) -> TransportError:
-        """Return the error for a deadline that has come."""
-        return self.error(self.stage)
 
     def error(self, reason: str, detail: str = "") -> TransportError:
         """Return an error that says whether anything was sent."""
@@ -67,35 +66,17 @@ class BudgetSocket(socket.socket):
     def settimeout(self, value: float | None) -> None:
         """Do nothing: only the budget sets time-outs."""
 
-    def connect_within(self, address: Any, seconds: float) -> None:
-        """Connect within this time; raises OSError."""
-        socket.socket.settimeout(self, seconds)
-        super().connect(address)
-
     def sendall(self, data: Any, flags: int = 0) -> None:
-        budget = _armed(self)
-        budget.sent = True
-        try:
-            super().sendall(data, flags)
-        except TimeoutError:
-            raise budget.expired() from None
+        _in_time(self, super().sendall, data, flags, sends=True)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        budget = _armed(self)
-        try:
-            count = super().recv_into(buffer, nbytes, flags)
-        except TimeoutError:
-            raise budget.expired() from None
-        budget.take(count)
+        count = _in_time(self, super().recv_into, buffer, nbytes, flags)
+        current.get().take(count)
         return count
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        budget = _armed(self)
-        try:
-            data = super().recv(bufsize, flags)
-        except TimeoutError:
-            raise budget.expired() from None
-        budget.take(len(data))
+        data = _in_time(self, super().recv, bufsize, flags)
+        current.get().take(len(data))
         return data
 
 
@@ -106,36 +87,30 @@ class BudgetTLSSocket(ssl.SSLSocket):
         """Do nothing: only the budget sets time-outs."""
 
     def do_handshake(self, block: bool = False) -> None:
-        budget = _armed(self)
         try:
-            super().do_handshake(block)
-        except TimeoutError:
+            _in_time(self, super().do_handshake, block)
+        except TransportError:
             self.close()  # ssl itself closes after an OSError only
-            raise budget.expired() from None
+            raise
 
     def send(self, data: Any, flags: int = 0) -> int:
-        budget = _armed(self)
-        budget.sent = True
-        try:
-            return super().send(data, flags)
-        except TimeoutError:
-            raise budget.expired() from None
+        return _in_time(self, super().send, data, flags, sends=True)
 
     def read(self, length: int = 1024, buffer: Any = None) -> Any:
-        budget = _armed(self)
-        try:
-            result: Any = super().read(length, buffer)
-        except TimeoutError:
-            raise budget.expired() from None
-        budget.take(len(result) if buffer is None else result)
+        result: Any = _in_time(self, super().read, length, buffer)
+        current.get().take(len(result) if buffer is None else result)
         return result
 
 
-def _armed(sock: socket.socket) -> AttemptBudget:
-    """Give the socket the time that is left as its time-out; raises TransportError when none is."""
+def _in_time(sock: socket.socket, call: Callable[..., T], *arguments: Any, sends: bool = False) -> T:
+    """Make a call that may wait, with the time that is left as the time-out; raises TransportError."""
     budget = current.get()
     left = budget.left()
     timeout = sock.gettimeout()
     if timeout is None or not -TIMEOUT_SLACK < timeout - left < TIMEOUT_SLACK:
         socket.socket.settimeout(sock, left)
-    return budget
+    budget.sent |= sends
+    try:
+        return call(*arguments)
+    except TimeoutError:
+        raise budget.error(budget.stage) from None

@@ -1,7 +1,7 @@
 """Checks of a webhook's URL and of its own headers, as people type them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -45,7 +45,10 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
     if NOT_IN_URLS.search(url):
         raise ValueError("The URL must not contain spaces, control characters or backslashes.")
     parts = _split(url)
-    _check_scheme(parts, require_https)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("The URL must start with https:// or http://.")
+    if require_https and parts.scheme != "https":
+        raise ValueError("The URL must start with https://.")
     if "@" in parts.netloc:
         raise ValueError("The URL must not contain a user name or password; use a header for them.")
     if "#" in url:
@@ -59,19 +62,15 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
     return normal
 
 
-def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def check_headers(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return a webhook's own headers without the blanks around them; raises ValueError with a sentence."""
-    if len(headers) > OWN_HEADERS_LIMIT:
+    checked = {name.strip(" \t"): value.strip(" \t") for name, value in pairs}
+    if len({name.lower() for name in checked}) < len(pairs):
+        raise ValueError("A header is named twice.")
+    if len(checked) > OWN_HEADERS_LIMIT:
         raise ValueError(f"There may be at most {OWN_HEADERS_LIMIT} headers.")
-    checked: dict[str, str] = {}
-    seen: set[str] = set()
-    for name, value in headers.items():
-        name, value = name.strip(" \t"), value.strip(" \t")
+    for name, value in checked.items():
         _check_header(name, value)
-        if name.lower() in seen:
-            raise ValueError(f"The header {name} is there twice.")
-        seen.add(name.lower())
-        checked[name] = value
     return checked
 
 
@@ -80,13 +79,6 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:  # brackets, or characters that Unicode normalises to delimiters
         raise ValueError("The URL’s host is not valid.") from None
-
-
-def _check_scheme(parts: SplitResult, require_https: bool) -> None:
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("The URL must start with https:// or http://.")
-    if require_https and parts.scheme != "https":
-        raise ValueError("The URL must start with https://.")
 
 
 def _netloc(parts: SplitResult) -> str:

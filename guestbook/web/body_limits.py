@@ -6,26 +6,22 @@ from flask import Flask, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
-BLUEPRINT_LIMIT_BYTES = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}  # where other programs send
+BLUEPRINT_LIMIT_BYTES = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}
 
 
 def init_app(app: Flask) -> None:
     """Limit the body of each request."""
-    app.config["MAX_CONTENT_LENGTH"] = DEFAULT_LIMIT_BYTES
-    app.before_request(raise_limit)
-    app.before_request(refuse_long_body)
+    app.before_request(limit_body)
 
 
-def raise_limit() -> None:
-    """Accept longer bodies where other programs send, whose bodies we cannot shorten."""
-    if request.blueprint in BLUEPRINT_LIMIT_BYTES:
-        request.max_content_length = BLUEPRINT_LIMIT_BYTES[request.blueprint]
+def limit_body() -> None:
+    """Set the limit, which is higher where other programs send, whose bodies we cannot shorten.
 
-
-def refuse_long_body() -> None:
-    """Refuse a long body without Content-Length, which Werkzeug would silently cut at the limit."""
-    limit = request.max_content_length
-    if request.content_length is not None or "wsgi.input_terminated" not in request.environ or limit is None:
+    Refuse a longer body without Content-Length here: Werkzeug would silently cut it at the limit.
+    """
+    limit = BLUEPRINT_LIMIT_BYTES.get(request.blueprint or "", DEFAULT_LIMIT_BYTES)
+    request.max_content_length = limit
+    if request.content_length is not None or "wsgi.input_terminated" not in request.environ:
         return
     body = _read(request.environ["wsgi.input"], limit + 1)
     if len(body) > limit:

@@ -1,11 +1,11 @@
-"""A comment as HTML: its text with links, its name and its permalink."""
+"""A comment as HTML: its text with links, and its permalink."""
 
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from flask import current_app, g, url_for
+from flask import g, get_template_attribute, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
@@ -21,6 +21,7 @@ class CommentView(NamedTuple):
     """Every value that the page shows of a comment."""
 
     id: str
+    link: str  # its path
     name: str
     website: str | None
     message: str
@@ -31,9 +32,12 @@ class CommentView(NamedTuple):
 
 def article(comment: Comment) -> Markup:
     """Return a comment as the book shows it."""
+    if "permalinks" not in g:  # the route is built once per request, because a page links many
+        g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
     reply, origin = comment.reply, comment.origin
     view = CommentView(
         comment.id,
+        f"{g.permalinks}{comment.id}",
         comment.name,
         comment.website,
         comment.message,
@@ -41,13 +45,12 @@ def article(comment: Comment) -> Markup:
         (reply.message, reply.created_at) if reply else None,
         (origin.name, origin.url) if origin else None,
     )
-    return _article(view, permalink(""))
+    return _article(view)
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time
-def _article(view: CommentView, _permalinks: str) -> Markup:
-    macros: Any = current_app.jinja_env.get_template("_comment.html").module
-    return Markup(macros.article(view))
+def _article(view: CommentView) -> Markup:
+    return Markup(get_template_attribute("_comment.html", "article")(view))
 
 
 def prose(text: str) -> Markup:
@@ -62,13 +65,6 @@ def prose(text: str) -> Markup:
     words = WHITESPACE.split(escaped)
     linked = (urlize(Markup(word), rel=LINK_REL) if LINK_LIKE.search(word) else word for word in words)
     return Markup("".join(linked))
-
-
-def permalink(comment_id: str) -> str:
-    """Return the path of a comment; the route is built once per request, because a page links many."""
-    if "permalinks" not in g:
-        g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    return f"{g.permalinks}{comment_id}"
 
 
 def weblink(url: str | None) -> str | None:

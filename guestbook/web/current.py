@@ -31,17 +31,13 @@ def preferences() -> Preferences:
 
 
 def template_names() -> dict[str, Any]:
-    """Return the names that every template uses."""
-    return {"book": _preferences_or_defaults(), "base_url": settings().base_url}
-
-
-def _preferences_or_defaults() -> Preferences:
-    """Return the preferences, or their defaults for an error page without the database."""
+    """Return the names that every template uses; without the database an error page has the defaults."""
     try:
-        return Preferences() if "preferences_are_away" in g else preferences()
+        book = Preferences() if "preferences_are_away" in g else preferences()
     except SQLAlchemyError:
         database.end(db.session())
-        return Preferences()
+        book = Preferences()
+    return {"book": book, "base_url": settings().base_url}
 
 
 def _read() -> Preferences:

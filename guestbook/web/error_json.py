@@ -13,9 +13,9 @@ from guestbook.web.error_texts import ERROR_TEXTS
 UNCHANGED = re.compile(r"Nothing was (?:changed|stored)\. ?")
 
 
-def refuse(error: Refused, status: int = 422) -> Response:
+def refuse(error: Refused) -> Response:
     """Answer that the request is refused, with a sentence for each wrong field."""
-    return fill(Response(status=status), _about_fields(error) or fitting(str(error)), error.fields)
+    return fill(Response(status=422), _about_fields(error) or fitting(str(error)), error.fields)
 
 
 def answer(response: Response, error: HTTPException) -> Response:

@@ -8,7 +8,6 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -40,7 +39,7 @@ class Form:
 
     def key(self, draft: Draft) -> str:
         """Return a key for this content of this form; other content is another comment."""
-        content = json.dumps([self.nonce, draft.name, draft.website, draft.message])
+        content = json.dumps([self.nonce, *draft.values.values()])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -64,10 +63,5 @@ def read(text: str) -> Form:
 
 def _serializer() -> URLSafeSerializer:
     assert current_app.secret_key
-    return _serializer_of(current_app.secret_key)
-
-
-@cache
-def _serializer_of(key: str | bytes) -> URLSafeSerializer:
     # Not the timed one: it counts whole seconds, too coarse for a limit of three seconds.
-    return URLSafeSerializer(key, salt="guestbook form")
+    return URLSafeSerializer(current_app.secret_key, salt="guestbook form")

@@ -7,9 +7,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import book, comment_form, spam
+from guestbook.comments import book, comment_form, moderation_policy
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import current, error_pages, form_token, pagination, request_id, submission
@@ -37,7 +38,7 @@ SERVER_ERROR = (
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     before, token = pagination.before(), form_token.token()
-    page = book.page(db.session(), before, current.preferences().per_page)
+    page = lists.comments(db.session(), "published", before=before, limit=current.preferences().per_page)
     html = render_template(
         "book.html",
         page=page,
@@ -67,7 +68,7 @@ def sign() -> ResponseReturnValue:
         form = form_token.read(request.form.get("token", ""))
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
-        fresh = form_token.token(age=spam.QUICKEST_PERSON if error.reason == "expired" else 0)
+        fresh = form_token.token(age=moderation_policy.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _sign_page(entry, fresh, str(error)), 422
     if entry.errors:
         return _sign_page(entry, request.form["token"]), 422

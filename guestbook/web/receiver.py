@@ -24,7 +24,7 @@ def receive(token: str) -> ResponseReturnValue:
     body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield
     event_id = _store(source, body)
     if source.verify == "slack" and (challenge := handshakes.slack_challenge(body)) is not None:
-        return _plain(challenge)
+        return Response(challenge, mimetype="text/plain")
     return jsonify(id=event_id, status="new"), 202
 
 
@@ -36,8 +36,8 @@ def greet(token: str) -> ResponseReturnValue:
         challenge = handshakes.meta_challenge(request.args, token)
         if challenge is None:
             abort(403, "The hub.verify_token must be the last part of this address.")
-        return _plain(challenge)
-    return _plain("This address takes webhooks, by POST.\n")
+        return Response(challenge, mimetype="text/plain")
+    return Response("This address takes webhooks, by POST.\n", mimetype="text/plain")
 
 
 def _source(token: str) -> ReceivingSource:
@@ -66,7 +66,3 @@ def _insert(source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool 
             return ingest.store(session.connection(), source, packed, is_genuine=is_genuine)
     except IntegrityError:  # the owner has just deleted the source
         abort(404)
-
-
-def _plain(words: str) -> Response:
-    return Response(words, content_type="text/plain; charset=utf-8")

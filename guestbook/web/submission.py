@@ -7,9 +7,9 @@ from flask import request
 from sqlalchemy.exc import IntegrityError
 
 from guestbook.auth import rate_limit
-from guestbook.comments import book, spam
+from guestbook.comments import book, moderation_policy
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
@@ -32,7 +32,7 @@ class TooManyComments(Refused):
 def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
     """Store a comment, or give back the one that this form and this text have made; raises TooMany."""
     moderation = current.preferences().moderation
-    classification = spam.classify(entry, trap=trap, age=age, moderation=moderation)
+    classification = moderation_policy.classify(entry, trap=trap, age=age, moderation=moderation)
     try:
         return _store(entry, classification, form_key)
     except IntegrityError:

@@ -2,15 +2,11 @@
 
 import calendar
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from flask import Flask, url_for
-from jinja2.filters import do_xmlattr
-from jinja2.nodes import EvalContext
-from jinja2.utils import pass_eval_context
 from markupsafe import Markup
 
 from guestbook.comments import comment_form
@@ -27,10 +23,8 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         prose=comment_html.prose,
         weblink=comment_html.weblink,
-        permalink=comment_html.permalink,
         article=comment_html.article,
         visible=visible,
-        attributes=attributes,
         day=day,
         date=date,
         moment=clock.to_text,
@@ -46,12 +40,6 @@ def init_app(app: Flask) -> None:
 def visible(foreign: str) -> str:
     r"""Return foreign text with invisible and reordering characters written out, such as `\u{202e}`."""
     return text.UNWANTED.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", foreign.replace("\r\n", "\n"))
-
-
-@pass_eval_context
-def attributes(context: EvalContext, values: Mapping[str, object]) -> str:
-    """Return attributes for a tag; those without a value, such as `required`, are True or None."""
-    return do_xmlattr(context, {name: "" if value is True else value for name, value in values.items()})
 
 
 def day(when: datetime) -> str:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from guestbook.background import cron, idle_pass, retention_rules
-from guestbook.lib import clock, file_lock, ids
+from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest, Limit, Login, Pass
@@ -210,7 +210,7 @@ def test_servers_and_databases_with_options_are_left_to_the_whole_pass(url: str)
 
 
 def test_a_pass_beside_a_running_one_leaves_no_row(tmp_path: Path) -> None:
-    with file_lock.taken(tmp_path / file_lock.PASS):
+    with pass_lock.taken(tmp_path / pass_lock.PASS):
         assert is_idle()
     assert len(passes()) == 1
 

@@ -121,7 +121,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Hook:
                 do()
             yield lambda _rows: None
 
-        monkeypatch.setattr(migrate_to, "_progress", progress)
+        monkeypatch.setattr(migrate_to, "show_progress", progress)
 
     return hang
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from tests.cli.conftest import Shell
@@ -135,7 +135,7 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 def test_the_list_says_when_too_many_failed_to_count_them(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "FAILED_LIMIT", 1)
+    monkeypatch.setattr(bounded_counts, "FAILED_LIMIT", 1)
     row = added(shell)
     for is_said in (False, True):
         factories.inbound(row["id"], status="failed")

@@ -4,14 +4,11 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
 
-from guestbook.lib import clock, ids
+from guestbook.lib import clock
 from guestbook.lib.version import VERSION
-from guestbook.queries import health, lists
-from guestbook.storage import database
-from guestbook.storage.database import db
-from guestbook.storage.models import PASSES
+from guestbook.queries import bounded_counts
+from guestbook.settings import crontab_line
 from tests.cli.conftest import Process, Shell
 from tests.storage.test_writable import full_disk
 from tests.support import factories
@@ -25,10 +22,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def came(ago: timedelta, *, ended: bool = True) -> None:
-    started = clock.now() - ago
-    row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 3, "retried": 2, "failed": 1}
-    with database.write(db.engine) as connection:
-        connection.execute(insert(PASSES).values(**row, finished_at=started if ended else None))
+    factories.past_pass(ago, ended=ended, processed=3, retried=2, failed=1)
 
 
 def fact(said: str, name: str) -> str:
@@ -44,7 +38,7 @@ def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
     assert fact(said, "last pass") == "-"
     assert fact(said, "well") == "no", "nothing is sent"
     assert "\nCron has never come, so nothing is sent.\n" in said
-    assert said.endswith(f"    {health.crontab_line(factories.settings())}\n")
+    assert said.endswith(f"    {crontab_line.of(factories.settings())}\n")
 
 
 def test_it_counts_what_there_is(shell: Shell) -> None:
@@ -70,7 +64,7 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
 
 
 def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     hook = factories.webhook()
     for _ in range(4):
         factories.delivery(hook, status="processed")

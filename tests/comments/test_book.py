@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
+from guestbook.queries import lists
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -141,8 +142,8 @@ def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None
     made = [factories.sign(str(number)) for number in range(45)]
     pages, before = [], None
     while True:
-        page = book.page(db.session(), before)
-        pages.append([row.id for row in page.comments])
+        page = lists.comments(db.session(), "published", before=before, limit=20)
+        pages.append([row.id for row in page.rows])
         if page.older is None:
             break
         before = page.older
@@ -154,7 +155,7 @@ def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None
 def test_a_last_page_that_is_full_has_none_after_it() -> None:
     for number in range(20):
         factories.sign(str(number))
-    assert book.page(db.session()).older is None
+    assert lists.comments(db.session(), "published", limit=20).older is None
 
 
 @pytest.mark.usefixtures("app")
@@ -162,7 +163,7 @@ def test_a_last_page_that_is_full_has_none_after_it() -> None:
 def test_only_the_published_are_shown(status: str) -> None:
     hidden = factories.sign(verdict=Classification(status, None))
     shown = factories.sign()
-    assert [row.id for row in book.page(db.session()).comments] == [shown]
+    assert [row.id for row in lists.comments(db.session(), "published").rows] == [shown]
     assert book.find(db.session(), hidden) is None
     found = book.find(db.session(), shown)
     assert found

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.inbound import bin_capture, bins
 from guestbook.inbound.bin_capture import BinAnswer, CapturedRequest
 from guestbook.lib import clock
@@ -48,13 +48,14 @@ def kept(bin_id: str) -> list[BinRequest]:
 
 def at_once(app: Flask, count: int, do: Callable[[int], object]) -> list[Any]:
     """Do it in so many threads that begin together."""
-    start, results = threading.Barrier(count), [None] * count
+    start = threading.Barrier(count)
+    results: list[Any] = [None] * count
 
     def run(number: int) -> None:
         with app.app_context():
             start.wait()
             try:
-                results[number] = do(number)  # type: ignore[call-overload]
+                results[number] = do(number)
             finally:
                 db.session.remove()
 
@@ -131,7 +132,7 @@ def test_what_is_older_than_seven_days_is_pruned() -> None:
     for days in (8, 6):
         catch(bin_id, captured(days, received_at=clock.now() - timedelta(days=days)))
     db.session.remove()
-    assert retention.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
+    assert pruning.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
     assert [row.path for row in kept(bin_id)] == ["/6"]
 
 

@@ -6,11 +6,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.queue import requeue
 from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent
 from tests.support import inbound_factories
 from tests.support.factories import inbound_events
@@ -23,30 +21,24 @@ SENTENCE = (
 )
 
 
-def work(app: Flask) -> None:
-    db.session.rollback()
-    while Processor(db.engine, app.config["GUESTBOOK"]).work():
-        pass
-
-
 def test_an_event_fails_with_what_to_write_instead_and_works_when_the_template_is_changed(
     app: Flask, client: FlaskClient
 ) -> None:
     source_id = inbound_factories.source(template=MACRO)
     inbound_factories.post(client, {"text": "Hello"})
-    work(app)
+    inbound_factories.process(app)
     assert (inbound_factories.row().status, inbound_factories.row().error) == ("failed", SENTENCE)
     inbound_factories.change(source_id, template="{{ payload.text }}")
     with database.writing() as session:
         requeue.make_due(session, InboundEvent, [inbound_events()[0].id], clock.now())
-    work(app)
+    inbound_factories.process(app)
     assert (inbound_factories.row().status, inbound_factories.messages()) == ("processed", ["Hello"])
 
 
 def test_the_admin_pages_show_it_and_ask_for_another_one(app: Flask, client: FlaskClient) -> None:
     source_id = inbound_factories.source(template=MACRO)
     inbound_factories.post(client, {"text": "Hello"})
-    work(app)
+    inbound_factories.process(app)
     event_id, owner = inbound_factories.row().id, Owner(app)
     Context().run(owner.log_in)
     assert "templates here have no macro" in Context().run(owner.client.get, f"/admin/inbox/{event_id}").text
@@ -73,5 +65,5 @@ def test_one_that_means_the_same_goes_on_working(
 ) -> None:
     inbound_factories.source(template=template)
     inbound_factories.post(client, {"text": "Hello", "list": ["a", "", "b"], "none": None})
-    work(app)
+    inbound_factories.process(app)
     assert inbound_factories.messages() == [message]

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from guestbook.background import cron, retention, retention_rules
+from guestbook.background import cron, pruning, retention_rules
 from guestbook.inbound import ingest
 from guestbook.lib import clock, ids
 from guestbook.queries import source_status
@@ -72,7 +72,7 @@ def test_strangers_fill_the_budget_and_no_more(each_app: Flask) -> None:
     answer = junk(client)
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert "fill the 1 MB" in answer.json["error"]["message"]  # type: ignore[index]
+    assert "fill the 1 MB" in answer.get_json()["error"]["message"]
     assert len(inbound_factories.rows()) == 3
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
     state = source_status.of(db.session(), db.session.get_one(Source, source_id)).sentence
@@ -207,7 +207,7 @@ def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
         (open_, "processed", 900, week + DAY),
     ):
         put(source_id, status, unproven, now - age)
-    assert retention.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
+    assert pruning.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
     assert sorted(row.unproven_bytes for row in inbound_factories.rows()) == [0, 0, 900, 900]
 
 

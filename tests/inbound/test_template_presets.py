@@ -41,8 +41,8 @@ def run(
     return template_sandbox.render(PRESETS[name], values)
 
 
-def lines(*args: object, **options: Any) -> list[str]:
-    return run(*args, **options).text.strip().splitlines()  # type: ignore[arg-type]
+def lines(*args: Any, **options: Any) -> list[str]:
+    return run(*args, **options).text.strip().splitlines()
 
 
 Case = tuple[str, str, dict[str, Any], list[str]]  # event, action, payload, lines

@@ -4,6 +4,7 @@ import json
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestbook.lib import byte_view
+from guestbook.lib.byte_view import Kind
 from guestbook.lib.byte_view.indented_json import Beginning, indented
 from tests.support.amount import examples
 
@@ -39,8 +41,8 @@ MOST_MEMORY = 30_000_000  # bytes
         (b"\xffa=1", FORM, "hex", "0000  ff 61 3d 31" + " " * 39 + ".a=1"),
     ],
 )  # fmt: skip
-def test_each_kind_is_shown_in_its_own_way(body: bytes, content_type: str, kind: str, text: str) -> None:
-    assert byte_view.view(body, content_type) == byte_view.View(kind, text, True)  # type: ignore[arg-type]
+def test_each_kind_is_shown_in_its_own_way(body: bytes, content_type: str, kind: Kind, text: str) -> None:
+    assert byte_view.view(body, content_type) == byte_view.View(kind, text, True)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_no_bomb_that_was_found_goes_off(body: bytes) -> None:
 
 def check_cost(body: bytes) -> None:
     for kind in KINDS:
-        calls, views = counted(lambda kind=kind: byte_view.views(body, kind))  # type: ignore[misc]
+        calls, views = counted(partial(byte_view.views, body, kind))
         assert calls <= MOST_CALLS
         assert all(len(view.text) <= byte_view.SHOWN_CHARACTERS for view in views)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -18,11 +19,14 @@ def test_whoever_came_first_is_served_first() -> None:
         served.append(number)
         lock.release()
 
+    def has_more_than(count: int) -> bool:
+        return lock.waiting > count
+
     lock.acquire(1)
     threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
     for number, thread in enumerate(threads):
         thread.start()
-        wait_for(lambda count=number: lock.waiting > count)  # type: ignore[misc]
+        wait_for(partial(has_more_than, number))
     lock.release()
     for thread in threads:
         thread.join(10)

@@ -15,9 +15,9 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import signing
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.verifier import Verdict, proof, verify
+from guestbook.lib.verification.verify_signature import Verdict, proof, verify
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)  # 1614265330, as in the vector
 SECONDS = 1614265330
@@ -395,4 +395,4 @@ def test_what_we_send_ourselves_is_proven_as_standard_and_as_github() -> None:
 
 
 def test_the_tolerance_is_that_of_stripe_slack_and_the_standard() -> None:
-    assert verifier.TOLERANCE == 300
+    assert verify_signature.TOLERANCE == 300

@@ -66,12 +66,12 @@ def test_a_busy_receiver_may_ask_for_both() -> None:
 
 def read_as(name: str, status: int, body: bytes, **headers: str) -> Decision:
     named = {header.replace("_", "-"): value for header, value in headers.items()}
-    return response_policy.of_format(name)(status, named, NOW, body)
+    return response_policy.POLICIES.get(name, response_policy.standard)(status, named, NOW, body)
 
 
 @pytest.mark.parametrize("name", ["json", "template", "teams", "mattermost", "ntfy", "odd"])
 def test_most_formats_are_answered_as_http_says(name: str) -> None:
-    assert response_policy.of_format(name) is response_policy.standard
+    assert response_policy.POLICIES.get(name, response_policy.standard) is response_policy.standard
     assert read_as(name, 200, b'{"ok":false}') == Decision(ok=True)
     assert read_as(name, 202, b"") == Decision(ok=True)
     assert read_as(name, 429, b'{"retry_after": 9}', retry_after="3") == Decision(ok=False, pause=3)

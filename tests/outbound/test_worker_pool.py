@@ -11,7 +11,7 @@ import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import MEASURE_INTERVAL
-from guestbook.outbound.webhook_lane import START_CAP, START_WINDOW
+from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW
 from guestbook.outbound.worker_pool import FIRST_THREADS, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
 from tests.support.processes import wait_for
 

@@ -1,15 +1,14 @@
 """Looking through the comments: by status and words, page by page, on every database."""
 
 import pytest
-from sqlalchemy import true
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.queries import lists
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment
+from guestbook.storage.models import Comment, Delivery
 from tests.support import factories
 
 
@@ -118,27 +117,18 @@ def test_the_answers_come_with_the_comments() -> None:
     assert row.reply.message == "Thanks"
 
 
-@pytest.mark.usefixtures("app")
-def test_counting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
-    counts = []
-    for _ in range(4):
-        factories.sign()
-        counts.append(lists.count_some(db.session(), true(), Comment))
-    assert counts == [1, 2, 3, 3]
-
-
 @pytest.mark.usefixtures("each_app")
 def test_the_deliveries_of_a_comment_are_the_latest_with_the_names_of_their_webhooks() -> None:
     factories.webhook(name="first", events="comment.created comment.published")
     factories.webhook(name="second")
     factories.sign()
     comment_id = factories.sign()
-    told = lists.of_comment(db.session(), comment_id)
+    mine = Delivery.comment_id == comment_id
+    told = lists.with_webhook_names(db.session(), mine)
     assert {(row.event, name) for row, name in told} == {
         ("comment.created", "first"),
         ("comment.published", "first"),
         ("comment.created", "second"),
     }
     assert [row.id for row, _ in told] == sorted((row.id for row, _ in told), reverse=True)
-    assert [row.id for row, _ in lists.of_comment(db.session(), comment_id, limit=1)] == [told[0][0].id]
+    assert [row.id for row, _ in lists.with_webhook_names(db.session(), mine, 1)] == [told[0][0].id]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from flask import current_app
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 
 from guestbook.lib import clock, ids
-from guestbook.queries import lists, outcomes
+from guestbook.queries import bounded_counts, outcomes
 from guestbook.queries import overview as figures
 from guestbook.queries.outcomes import Bar
 from guestbook.queries.overview import WebhookActivity
@@ -122,7 +122,7 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
     assert kept()["2026-03-15"] == (1, 1)
     assert TODAY.strftime("%Y-%m-%d") not in kept()
     with database.write(db.engine) as connection:
-        connection.execute(Delivery.__table__.delete())  # type: ignore[attr-defined]
+        connection.execute(delete(Delivery))
     assert some(days()) == {TODAY - 2 * DAY: (1, 1, 0)}
 
 
@@ -190,7 +190,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_a_pass_keeps_the_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guestbook.background.running_pass.may_prune", lambda *_: True)
+    monkeypatch.setattr("guestbook.background.pass_record.may_prune", lambda *_: True)
     made(TODAY - 2 * DAY)
     factories.run_pass()
     assert kept()["2026-03-15"] == (1, 0)
@@ -241,7 +241,7 @@ def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
         factories.delivery(hook, due_at=NOW + timedelta(minutes=minutes))
     factories.delivery(hook, status="failed")
     assert (doing().waiting, doing().due) == (4, 2)
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     assert (doing().waiting, doing().due) == (3, 2)
     assert figures.overview(db.session(), NOW).waiting == 3
 

@@ -164,16 +164,16 @@ def test_a_release_under_another_token_changes_nothing(hook: str) -> None:
     assert factories.one().claimed_by == "you"
 
 
-def test_repair_makes_due_what_no_wait_can_explain_and_nothing_else(hook: str) -> None:
+def test_waiting_rows_are_made_due_leased_or_not_and_no_others(hook: str) -> None:
     now = clock.now()
-    farthest = now + MINUTE
-    far = factories.delivery(hook, due_at=farthest + leases.CLOCK_SKEW + SECOND)
-    near = factories.delivery(hook, due_at=farthest + leases.CLOCK_SKEW)
+    free, leased = factories.delivery(hook, due_at=now + 2 * MINUTE), factories.delivery(hook)
+    take("me")
+    near = factories.delivery(hook, due_at=now + SECOND)
     final = factories.delivery(hook, status="failed")
     with database.write(db.engine) as connection:
-        assert leases.repair(connection, DELIVERIES, true(), now=now, farthest=farthest) == 1
-    due = {row.id: row.due_at for row in factories.deliveries()}
-    assert due == {far: now, near: farthest + leases.CLOCK_SKEW, final: None}
+        assert leases.make_due(connection, DELIVERIES, DELIVERIES.c.due_at > now + SECOND, now) == 2
+    due = {row.id: (row.due_at, row.claimed_by) for row in factories.deliveries()}
+    assert due == {free: (now, None), leased: (now, None), near: (now + SECOND, None), final: (None, None)}
 
 
 def test_the_table_itself_refuses_a_state_that_cannot_be(hook: str) -> None:

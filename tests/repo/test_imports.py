@@ -27,7 +27,7 @@ FLOORS = (
 )
 PURE = (
     "comments.comment_form",
-    "comments.spam",
+    "comments.moderation_policy",
     "inbound.evaluate",
     "lib",
     "outbound.formats",

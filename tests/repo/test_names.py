@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "guestbook"
-FILE_LIMIT, MEDIAN_LIMIT, FUNCTION_LIMIT = 260, 75, 32  # lines
+FILE_LIMIT, MEDIAN_LIMIT, FUNCTION_LIMIT = 260, 70, 32  # lines
 FIRST_LEVEL = 15  # names beside what Flask and packaging want there
 PRIVATE_WORDS = set(
     re.split(

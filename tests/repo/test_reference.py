@@ -21,8 +21,9 @@ from guestbook.lib import retry_policy
 from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
 from guestbook.storage import database
-from guestbook.storage.models import Comment, Webhook, source, webhook
+from guestbook.storage.models import Comment, Webhook, source
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
 from guestbook.storage.models.webhook import EVENTS
@@ -191,7 +192,7 @@ def test_the_rules_about_failing_receivers_are_those_of_the_code() -> None:
     text = read("reference/webhooks")
     assert retry_policy.PAUSE_AFTER == 5
     assert "no answer in time, five times in a row" in text
-    assert (10, timedelta(days=5)) == (webhook.DISABLE_AFTER, webhook.DISABLE_AFTER_TIME)
+    assert (10, timedelta(days=5)) == (DISABLE_AFTER, DISABLE_AFTER_TIME)
     assert "failures for five days, ten or more" in text
 
 

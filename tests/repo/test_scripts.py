@@ -237,9 +237,8 @@ def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_lo
 
 
 def test_what_a_run_chose_counts_no_more_when_another_process_has_its_number(tmp_path: Path) -> None:
-    chosen = {"GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
-    noted = run_settings.note(tmp_path, os.getpid(), chosen)
-    assert run_settings.chosen(tmp_path) == chosen
+    noted = run_settings.note_run({"GUESTBOOK_DATA_DIR": str(tmp_path)}, "5001", str(os.getpid()))
+    assert run_settings.chosen(tmp_path)["GUESTBOOK_BASE_URL"] == "http://127.0.0.1:5001"
     content = json.loads(noted.read_text())
     noted.write_text(json.dumps({**content, "began": "1"}))
     assert run_settings.chosen(tmp_path) == {}

@@ -8,7 +8,7 @@ from flask import Flask
 
 import guestbook
 from guestbook.settings import Settings, parsers
-from guestbook.settings.flask_config import MIN_KEY_LENGTH
+from guestbook.settings.parsers import MIN_KEY_LENGTH
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.support.visitor import Visitor, stored

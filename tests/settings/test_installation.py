@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.queries import health
-from guestbook.settings import SettingsError, data_folder, installation, load
+from guestbook.settings import SettingsError, crontab_line, data_folder, installation, load
 
 
 @pytest.fixture
@@ -96,7 +95,7 @@ def test_a_user_without_a_home_folder_is_asked_for_one(
     with pytest.raises(SettingsError, match="GUESTBOOK_DATA_DIR is not set, and this user has no home"):
         load({})
     settings = load({"GUESTBOOK_DATA_DIR": str(by_name)})
-    assert health.crontab_line(settings).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
+    assert crontab_line.of(settings).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
 
 
 def test_the_line_for_crontab_names_the_program_and_only_a_folder_that_cron_would_not_find(
@@ -106,8 +105,8 @@ def test_the_line_for_crontab_names_the_program_and_only_a_folder_that_cron_woul
     program = f"{by_name}/bin/guestbook cron"
     home = Path(pwd.getpwuid(by_name.stat().st_uid).pw_dir).resolve()
     found = replace(settings, data_dir=home / ".local/share/guestbook")
-    assert health.crontab_line(found) == f"* * * * * {program}"
-    assert health.crontab_line(settings) == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {program}"
+    assert crontab_line.of(found) == f"* * * * * {program}"
+    assert crontab_line.of(settings) == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {program}"
     monkeypatch.setenv("XDG_DATA_HOME", str(by_name / "data"))  # cron does not have this
     moved = replace(settings, data_dir=data_folder.choose({}))
-    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in health.crontab_line(moved)
+    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in crontab_line.of(moved)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 import pytest
 
@@ -364,8 +365,8 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
         "    print(settings.load({'GUESTBOOK_DATA_DIR': folder}).secret_key)\n"
     )
     command = [sys.executable, "-c", code]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    started = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]  # pipes in a dict
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, **pipes) for _ in range(3)]
     assert {process.stdout.readline() for process in started} == {"ready\n"}
     for process in started:
         process.stdin.write("go\n")

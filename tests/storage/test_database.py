@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select, text
+from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select, text, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import guestbook
@@ -169,8 +169,7 @@ def test_two_writers_take_turns_and_lose_nothing(kind: str, request: pytest.Fixt
         for _ in range(25):
             with database.write(engine) as connection:
                 [seen] = connection.execute(select(Webhook.failures_in_a_row)).scalars()
-                table = Webhook.__table__
-                connection.execute(table.update().values(failures_in_a_row=seen + 1))  # type: ignore[attr-defined]
+                connection.execute(update(Webhook).values(failures_in_a_row=seen + 1))
 
     threads = [threading.Thread(target=count_up) for _ in range(4)]
     for thread in threads:

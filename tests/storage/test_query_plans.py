@@ -13,11 +13,10 @@ from flask import current_app
 from sqlalchemy import event, select
 
 import guestbook
-from guestbook.background import retention
-from guestbook.comments import book
+from guestbook.background import pruning
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
-from guestbook.queries import health, lists
+from guestbook.queries import bounded_counts, health, lists
 from guestbook.queue import erasure, leases, requeue
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database
@@ -139,11 +138,11 @@ def oldest_due(_: str) -> object:
 
 
 def first_page(_: str) -> object:
-    return book.page(db.session()).comments
+    return lists.comments(db.session(), "published").rows
 
 
 def later_page(_: str) -> object:
-    return book.page(db.session(), f"{COMMENTS // 2:032d}").comments
+    return lists.comments(db.session(), "published", before=f"{COMMENTS // 2:032d}").rows
 
 
 def failed_deliveries(_: str) -> object:
@@ -153,7 +152,7 @@ def failed_deliveries(_: str) -> object:
 
 def old_deliveries(_: str) -> object:
     with db.engine.connect() as connection:
-        [(table, processed), *_rest] = retention.conditions(factories.settings(), clock.now())
+        [(table, processed), *_rest] = pruning.conditions(factories.settings(), clock.now())
         return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
 
 
@@ -244,7 +243,7 @@ def inbox_by_words(_: str) -> object:
 
 
 def waiting_in_inbox(_: str) -> object:
-    return lists.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+    return bounded_counts.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
 
 
 def reprocessed_in_inbox(_: str) -> object:

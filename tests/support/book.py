@@ -11,13 +11,13 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, PASSES, Delivery, Webhook
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, Delivery, Pass, Webhook
 
 DEADLOCKS = 20  # in a row, after which something else is wrong
 
@@ -78,7 +78,7 @@ class Book:
             for number, then in enumerate(moments)
         ]
         with database.write(self.engine) as connection:
-            connection.execute(insert(PASSES), rows)
+            connection.execute(insert(Pass), rows)
 
     # --- look at it
 
@@ -101,7 +101,7 @@ class Book:
     def passes(self) -> Sequence[Row[Any]]:
         """Return all passes, oldest first."""
         with self.engine.connect() as connection:
-            return connection.execute(select(PASSES).order_by(PASSES.c.id)).all()
+            return connection.execute(select(Pass).order_by(Pass.id)).all()
 
     def webhook_row(self, webhook_id: str) -> Row[Any]:
         """Return a webhook's values as they are in the table now."""

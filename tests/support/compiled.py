@@ -25,7 +25,7 @@ def share_url_rules() -> None:
             known[key] = compile_one(rule, append_unknown)
         return known[key]
 
-    Rule._compile_builder = once  # type: ignore[method-assign]
+    Rule._compile_builder = once  # type: ignore[method-assign]  # in this process alone
 
 
 class _Templates(BytecodeCache):

@@ -18,7 +18,7 @@ LONG = (  # folders and files that wait much, the longest first
     "tests/background/",
     "tests/repo/",
     "tests/outbound/test_",
-    "tests/inbound/test_processor",
+    "tests/inbound/test_killed_passes",
     "tests/cli/",
 )
 TOGETHER = ("tests/background/celery/", "tests/system/hosts/", "tests/system/browser/")

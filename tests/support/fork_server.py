@@ -111,7 +111,7 @@ def _announce(path: Path) -> None:
         fresh.write_text(self._name)
         fresh.rename(path)
 
-    Dispatcher.__init__ = begin_and_tell  # type: ignore[method-assign]
+    Dispatcher.__init__ = begin_and_tell  # type: ignore[method-assign]  # in this process alone
 
 
 if __name__ == "__main__":

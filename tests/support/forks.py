@@ -100,8 +100,8 @@ class Forks:
 def open_forks(folder: Path) -> Iterator[Forks]:
     """Start the forking process; when it is told to end, it takes its children along."""
     command = [sys.executable, "-m", "tests.support.fork_server"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]  # pipes in a dict
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         yield Forks(process, folder)
         process.stdin.close()
         assert process.wait(10) == 0

@@ -6,14 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Row, select, update
 from werkzeug.test import TestResponse
 
+from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import INBOUND, SOURCES, Comment, Source
+from guestbook.storage.models import INBOUND, Comment, Source
 
 SECRET = "It's a Secret to Everybody"
 PLAIN = "{{ payload.text }}"
@@ -32,7 +34,7 @@ def source(token: str = "tok", **columns: Any) -> str:
 def change(source_id: str, **columns: Any) -> None:
     """Change a source by hand."""
     with database.write(db.engine) as connection:
-        connection.execute(update(SOURCES).where(SOURCES.c.id == source_id).values(**columns))
+        connection.execute(update(Source).where(Source.id == source_id).values(**columns))
 
 
 def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) -> TestResponse:
@@ -66,6 +68,15 @@ def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "i
         "X-Hub-Signature-256": f"sha256={digest}",
     }
     return {"data": body, "headers": headers}
+
+
+def process(app: Flask) -> Processor:
+    """Work through all that is due, in this process."""
+    db.session.rollback()
+    inbox = Processor(db.engine, app.config["GUESTBOOK"])
+    while inbox.work():
+        pass
+    return inbox
 
 
 def rows() -> Sequence[Row[Any]]:

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, event
 
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.inbound import actions, evaluate
-from guestbook.outbound import recorder
+from guestbook.outbound import pause_and_disable
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
@@ -51,7 +51,7 @@ def after_claim() -> None:
             die()
         load(self, key, work, **options)
 
-    WorkerPool.load = die_with_work  # type: ignore[method-assign]
+    WorkerPool.load = die_with_work  # type: ignore[method-assign]  # in this process alone
 
 
 def after_post() -> None:
@@ -62,12 +62,12 @@ def after_post() -> None:
         outcomes = collect(self)
         return die() if any(outcome.started_at for outcome in outcomes) else outcomes
 
-    WorkerPool.collect = die_with_results  # type: ignore[method-assign]
+    WorkerPool.collect = die_with_results  # type: ignore[method-assign]  # in this process alone
 
 
 def inside_acknowledgement() -> None:
     """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
-    recorder.record_health = lambda *_: die()
+    pause_and_disable.record_health = lambda *_: die()
 
 
 def after_acknowledgement() -> None:
@@ -79,18 +79,18 @@ def after_acknowledgement() -> None:
         if other.processed:
             die()
 
-    Tally.add = add_and_die  # type: ignore[method-assign]
+    Tally.add = add_and_die  # type: ignore[method-assign]  # in this process alone
 
 
 def between_batches_of_prune() -> None:
     """Die when the first bite is committed."""
 
     class Clock:
-        monotonic = staticmethod(retention.time.monotonic)
+        monotonic = staticmethod(pruning.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
     batch_delete.BATCH_SIZE = BATCH
-    retention.time = Clock  # type: ignore[assignment]
+    pruning.time = Clock  # type: ignore[assignment]  # in this process alone
 
 
 def inside_prune() -> None:
@@ -106,7 +106,7 @@ def inside_prune() -> None:
 
 def after_inbox_claim() -> None:
     """Die when a batch of the inbox is leased and nothing is judged yet."""
-    evaluate.evaluate = lambda *_, **__: die()  # type: ignore[assignment]
+    evaluate.evaluate = lambda *_, **__: die()  # type: ignore[assignment]  # in this process alone
 
 
 def inside_inbox_action() -> None:
@@ -137,7 +137,7 @@ def impatient() -> None:
 
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
-    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, retention.prune
+    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, pruning.prune
     at_start: list[float] = []
     costs: list[float] = []  # milliseconds a row, claim by claim
 
@@ -158,9 +158,9 @@ def measured() -> None:
         print(json.dumps({"grown": _memory("VmHWM") - at_start[0], "early": early, "late": late}))
         return tidy(*values, **options)
 
-    Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]
-    Dispatcher.claim = claim_measured  # type: ignore[method-assign]
-    retention.prune = tidy_and_tell
+    Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]  # in this process alone
+    Dispatcher.claim = claim_measured  # type: ignore[method-assign]  # in this process alone
+    pruning.prune = tidy_and_tell
 
 
 def by_another_user() -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.system.hosts.forward import Forward
 
@@ -141,8 +141,8 @@ def _this_one() -> int:
 
 def _ip(network: int, *lines: str) -> None:
     """Let `ip` do this in that network; CalledProcessError where it may not."""
-    options = {"input": "\n".join(lines), "text": True, "check": True, "capture_output": True}
-    within(network, lambda: subprocess.run(["ip", "-batch", "-"], **options))  # type: ignore[call-overload]
+    options: dict[str, Any] = {"input": "\n".join(lines), "text": True, "check": True, "capture_output": True}
+    within(network, lambda: subprocess.run(["ip", "-batch", "-"], **options))
 
 
 def _check(result: int) -> None:

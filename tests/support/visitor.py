@@ -70,6 +70,13 @@ def text(element: Element | None) -> str:
     return "".join(element.itertext())
 
 
+def attributes(page: Element, path: str) -> dict[str, str]:
+    """Return the attributes of an element that must be there."""
+    found = page.find(path)
+    assert found is not None, path
+    return found.attrib
+
+
 def by_class(page: Element, name: str) -> list[Element]:
     return [element for element in page.iter() if name in element.attrib.get("class", "").split()]
 

@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import text
+from tests.support.visitor import attributes, text
 
 PLACE = "/admin/webhooks/"
 URL = "https://receiver.example/hook"
@@ -39,7 +39,7 @@ def value(page: Element, name: str) -> str:
     area = page.find(f".//textarea[@name='{name}']")
     if area is not None:
         return area.text or ""
-    return page.find(f".//input[@name='{name}']").attrib["value"]  # type: ignore[union-attr]  # it is there
+    return attributes(page, f".//input[@name='{name}']")["value"]
 
 
 def part(page: Element, name: str) -> str:

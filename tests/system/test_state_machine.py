@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from guestbook.background import retention, running_pass
+from guestbook.background import pass_record, pruning
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
@@ -183,7 +183,7 @@ class Outbox(RuleBasedStateMachine):
     @rule()
     def repair(self) -> None:
         clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
-        running_pass.insert_pass(db.engine)
+        pass_record.begin(db.engine)
         farthest = (
             clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
         )
@@ -238,7 +238,7 @@ class Outbox(RuleBasedStateMachine):
     def prune(self) -> None:
         before = self._rows()
         now = self.clock.moment
-        retention.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
+        pruning.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
         for key in set(before) - set(self._rows()):
             row = before[key]
             if row.status == "new":
@@ -378,7 +378,7 @@ def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_whatever_happens_the_outbox_keeps_its_promises(app: Flask, turned: Clock) -> None:
     app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0, 5.0, 300.0))
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types here
         lambda: Outbox(turned),
         settings=settings(
             max_examples=examples(10),

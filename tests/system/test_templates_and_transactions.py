@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Connection, event, select
 
 from guestbook.comments import book
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, unit_of_work
 from guestbook.lib.template_sandbox import template_parser
 from guestbook.lib.template_sandbox.interpreter import Run

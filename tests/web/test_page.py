@@ -192,7 +192,7 @@ def test_browsers_may_fill_in_what_they_know_and_never_the_trap(visitor: Visitor
     known = {
         field.attrib["name"]: field.attrib.get("autocomplete") for field in page.findall(".//form//input")
     }
-    assert known == {"name": "name", "website": "url", "subject": "off", "token": None}
+    assert known.items() >= {"name": "name", "website": "url", "subject": "off", "token": None}.items()
     trap = page.find(".//input[@name='subject']")
     assert trap is not None
     assert trap.attrib["tabindex"] == "-1"

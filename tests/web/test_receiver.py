@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
 from guestbook.inbound import ingest
 from guestbook.lib import byte_text, clock, ids
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import INBOUND, SOURCES
+from guestbook.storage.models import INBOUND, Source
 from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
 from tests.support import inbound_factories, processes
 from tests.support.visitor import Visitor
@@ -173,7 +174,7 @@ def test_of_a_secret_only_the_proof_is_kept(app: Flask, header: str) -> None:
         inbound_factories.source(verify="token", secret="the-secret-itself", header=header)
     app.test_client().post("/hooks/tok", data=b"x", headers={header: "the-secret-itself"})
     _, headers = kept(app)
-    assert headers[header.lower()] == verifier.proof("the-secret-itself", KEY)
+    assert headers[header.lower()] == verify_signature.proof("the-secret-itself", KEY)
     with app.app_context():
         assert "the-secret-itself" not in json.dumps(inbound_factories.row().headers)
 
@@ -233,11 +234,11 @@ def test_a_source_deleted_in_this_very_moment_is_404(
 ) -> None:
     find = ingest.find
 
-    def find_and_lose(session, token):  # type: ignore[no-untyped-def]
+    def find_and_lose(session: Session, token: str) -> Any:
         found = find(session, token)
         session.rollback()
         with database.write(db.engine) as connection:
-            connection.execute(SOURCES.delete())
+            connection.execute(delete(Source))
         return found
 
     monkeypatch.setattr(ingest, "find", find_and_lose)

@@ -7,28 +7,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, select
 
-from guestbook.background import running_pass
+from guestbook.background import pass_lifecycle
 from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
-from guestbook.background.running_pass import RunningPass
-from guestbook.lib import clock, file_lock, host_name, retry_policy
+from guestbook.background.pass_lifecycle import RunningPass
+from guestbook.inbound import due_events
+from guestbook.lib import clock, host_name, pass_lock, retry_policy
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
-from guestbook.queue.poller import Poller
+from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import (
-    DELIVERIES,
-    FIRST_DUE,
-    FIRST_INBOUND_DUE,
-    INBOUND,
-    Delivery,
-    Pass,
-    Source,
-    Webhook,
-)
+from guestbook.storage.models import DELIVERIES, FIRST_DUE, INBOUND, Pass, Source, Webhook
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
 log = logging.getLogger(__name__)
@@ -43,8 +35,8 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        running_pass.opened(
-            engine, settings, max_seconds, housekeeping=True, lock=file_lock.RELAY
+        pass_lifecycle.opened(
+            engine, settings, max_seconds, housekeeping=True, lock=pass_lock.RELAY
         ) as running,
     ):
         if running is None:
@@ -79,7 +71,7 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                     *figures,
                     extra={"deliveries": outbound, "inbound_events": inbound},
                 )
-            next_due = _next_due(engine, poller)
+            next_due = min(filter(None, (poller.next_due(), next_inbound_due(engine))), default=None)
             if next_due and next_due <= clock.now():
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
@@ -88,21 +80,13 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                 break
 
 
-def _next_due(engine: Engine, poller: Poller) -> datetime | None:
-    first_inbound = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    with engine.connect() as connection:
-        moments = [poller.next_due(), *connection.scalars(first_inbound)]
-    return min((moment for moment in moments if moment), default=None)
-
-
 def _open_webhooks(now: datetime) -> Any:
     open_now = Webhook.open_at(now), now >= FIRST_DUE
     return select(Webhook.id, Webhook.failures_in_a_row).where(*open_now).order_by(Webhook.id)
 
 
 def _open_sources(now: datetime) -> Any:
-    open_now = Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE
-    return select(Source.id, literal(0)).where(*open_now).order_by(Source.id)
+    return due_events.sources_with_due(now, Source.id, literal(0))  # without failures in a row
 
 
 def _last_end(engine: Engine) -> datetime | None:
@@ -113,13 +97,13 @@ def _last_end(engine: Engine) -> datetime | None:
 
 def _done_since(engine: Engine, since: datetime) -> Tally:
     """Count what was finished by anybody, for the same mail to the owner as after a pass."""
-    tally = Tally()
-    done = Delivery.finished_at > since
-    count = select(func.count()).select_from(Delivery)
-    lost = select(Webhook.name, Webhook.id, func.count()).join(Delivery, Delivery.webhook_id == Webhook.id)
+    tally, rows = Tally(), DELIVERIES.c
+    done = rows.finished_at > since
+    count = select(func.count()).select_from(DELIVERIES)
+    lost = select(Webhook.name, Webhook.id, func.count()).join(DELIVERIES, rows.webhook_id == Webhook.id)
     with engine.connect() as connection:
-        tally.processed = connection.scalar(count.where(Delivery.status == "processed", done)) or 0
-        query = lost.where(Delivery.status == "failed", done).group_by(Webhook.name, Webhook.id)
+        tally.processed = connection.scalar(count.where(rows.status == "processed", done)) or 0
+        query = lost.where(rows.status == "failed", done).group_by(Webhook.name, Webhook.id)
         for name, webhook_id, number in connection.execute(query):
             tally.given_up[name, webhook_id] = number
         gone = select(Webhook.name).where(Webhook.disabled_at > since, Webhook.disabled_reason != "by_hand")
@@ -131,6 +115,7 @@ def _take_back(connection: Connection) -> int:
     now, count = clock.now(), 0
     for table, group, groups in ((DELIVERIES, "webhook_id", Webhook.id), (INBOUND, "source_id", Source.id)):
         for group_id in connection.scalars(select(groups)).all():
-            mine = table.c[group] == group_id
-            count += leases.take_back(connection, table, mine, now=now, tokens=TOKEN_PREFIX)
+            mine = (table.c[group] == group_id) & (table.c.due_at > now)
+            published = mine & table.c.claimed_by.startswith(TOKEN_PREFIX)
+            count += leases.make_due(connection, table, published, now)
     return count

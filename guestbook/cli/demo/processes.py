@@ -1,17 +1,16 @@
 """The demo's processes, the server and the pass, and waiting for what they do."""
 
-import math
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TypeVar
 
 from guestbook.cli.demo.workspace import Workspace
+from guestbook.lib import stop_flag
 from guestbook.lib.errors import Refused
 from guestbook.lib.stop_flag import StopFlag
 
@@ -26,26 +25,15 @@ class Stopped(Exception):
     """Ctrl-C or another signal has ended the demo."""
 
 
-@contextmanager
-def noticed() -> Iterator[StopFlag]:
-    """Yield a flag that Ctrl-C, SIGTERM and the end of the terminal set.
+def noticed() -> AbstractContextManager[StopFlag]:
+    """Return a context with a flag that Ctrl-C, SIGTERM and the end of the terminal set.
 
     We look at it while we wait. A handler that raised could do so between the start of a process and the
     note that we must end it.
     """
-    stop = StopFlag()
-
-    def set_flag(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
     # A signal that nohup ignores stays ignored.
     caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, set_flag) for number in caught}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_flag.set_by(caught, second_ends=False)
 
 
 class Processes:
@@ -63,7 +51,10 @@ class Processes:
             process.terminate()
         give_up = time.monotonic() + END_TIMEOUT
         for process in self._running.values():
-            _end(process, give_up)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, give_up - time.monotonic()))
+            process.kill()  # does nothing to one that has ended
+            process.wait()
 
     def start(self, name: str, *module: str) -> None:
         """Run a module in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
@@ -95,10 +86,6 @@ class Processes:
                 raise Stopped
         return found
 
-    def wait_for_ever(self) -> None:
-        """Wait until Stopped is raised, or Refused because a process has ended."""
-        self.wait_for(lambda: None, math.inf, "")
-
     def _last_line(self, *names: str) -> str:
         """Return the last line that one of these processes has printed, or any process."""
         for name in names or self._running:
@@ -109,11 +96,3 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self._place.folder / f"{name}.log"
-
-
-def _end(process: "subprocess.Popen[bytes]", give_up: float) -> None:
-    try:
-        process.wait(max(0.0, give_up - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

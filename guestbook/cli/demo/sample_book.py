@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from guestbook.auth import login
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import Classification
+from guestbook.comments.moderation_policy import Classification
 from guestbook.inbound import bin_capture, bins
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks
@@ -31,7 +31,6 @@ class SampleBook:
     """The bin, the webhook that sends to it, and the passwords."""
 
     bin_id: str
-    bin_url: str
     secret: str
     password: str
 
@@ -44,9 +43,9 @@ def prepare(engine: Engine, settings: Settings) -> SampleBook:
         login.set_password(session, password)
         _write_comments(session, settings)
         bin_ = bins.add(session, {"name": "demo", "body": BIN_ANSWER})
-        url = bin_.url(settings.base_url)
-        webhook = webhooks.add(session, {"url": url, "name": "the bin"}, settings)
-        return SampleBook(bin_.id, url, webhook.secret, password)
+        fields = {"url": bin_.url(settings.base_url), "name": "the bin"}
+        webhook = webhooks.add(session, fields, settings)
+        return SampleBook(bin_.id, webhook.secret, password)
 
 
 def fail_next(engine: Engine, sample: SampleBook) -> None:

@@ -11,7 +11,7 @@ from guestbook.cli.demo.sample_book import SampleBook
 from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib import byte_view, signing
 from guestbook.lib.errors import Refused
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.storage.models import BinRequest, Delivery
 
 SENT_WITHIN = 20.0  # seconds; it takes less than one
@@ -143,6 +143,6 @@ def _compare(scene: Scene, request: BinRequest, body: bytes, *, genuine: bool) -
     came = sample_book.header(request, "webhook-signature")
     printing.listing([f"computed  {needed}", f"arrived   {came}"])
     headers = {name.lower(): value for name, value in request.pairs}
-    verdict = verifier.verify("standard", (scene.sample.secret,), headers, body, request.received_at)
+    verdict = verify_signature.verify("standard", (scene.sample.secret,), headers, body, request.received_at)
     if not verdict.ok == (needed == came) == genuine:
         raise Refused(f"The signature check went wrong: {verdict.sentence}")

@@ -1,5 +1,6 @@
 """The command that gives the tour: a delivery, a failure with its retry, a signature check."""
 
+import math
 import shlex
 import sys
 from contextlib import suppress
@@ -21,10 +22,9 @@ START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
 SHORT_ID_LENGTH = 12
 
 
-@click.command()
+@click.command(cls=app_command.AnyVersionCommand)
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
 @click.option("--no-wait", is_flag=True, help="End after the last step instead of waiting for Ctrl-C.")
-@app_command.run_on_any_version
 def demo(port: int | None, no_wait: bool) -> None:
     """Show in a minute what the book does: a delivery, a retry, a signature.
 
@@ -110,7 +110,7 @@ def _look_around(scene: Scene) -> None:
         printing.uncut(_command(scene.place, words))
     printing.paragraph(f"Ctrl-C ends the demo and removes {scene.place.folder}.")
     with suppress(Stopped):
-        scene.running.wait_for_ever()
+        scene.running.wait_for(lambda: None, math.inf, "")  # or until a process ends
 
 
 def _command(place: Workspace, words: str) -> list[str]:

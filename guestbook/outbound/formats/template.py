@@ -10,7 +10,6 @@ from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
 TEMPLATE_LIMIT = 60_000  # bytes of a body: MariaDB's TEXT has 65,535
 UNTRIED = ("inbound.received", "ping")  # nobody knows what a source will forward; a ping has all parts
-NO_TEMPLATE = "The webhook has no template."
 HINT = "For a text, write {{ comment.name|tojson }} without quotes around it."
 
 
@@ -20,7 +19,7 @@ def render(given: FormatInput) -> str:
     A ping gets a sample of each part, so that the owner sees whether the receiver accepts such a body.
     """
     if not given.template:
-        raise FormatError(NO_TEMPLATE)
+        raise FormatError("The webhook has no template.")
     data = {**sample_data.parts(), **given.data} if given.event == "ping" else given.data
     values = {**data, "event": given.event, "timestamp": clock.to_text(given.happened_at), "data": data}
     try:
@@ -37,9 +36,7 @@ def check(source: str, events: Sequence[str]) -> None:
         template_sandbox.check(source)
     except template_sandbox.TemplateFault as error:
         raise FormatError(str(error)) from None
-    for event in events:
-        if event in UNTRIED:
-            continue
+    for event in (one for one in events if one not in UNTRIED):
         try:
             render(FormatInput(event, sample_data.SAMPLE_TIME, sample_data.data(event), template=source))
         except FormatError as error:

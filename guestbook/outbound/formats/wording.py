@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guestbook.lib import text
+from guestbook.lib.text import shortened
 
 WORDING_TITLE_LIMIT = 160  # characters
 WHO_LIMIT = 240  # characters
@@ -81,9 +82,8 @@ class EventFacts:
 def _wording(title: str, who: str = "", message: str = "", link: str = "") -> Wording:
     """Return a wording, with a long title or author line shortened and an unsafe link left out."""
     is_safe = len(link) <= LINK_LIMIT and SAFE_LINK.fullmatch(link)
-    return Wording(
-        _short(title, WORDING_TITLE_LIMIT), _short(who, WHO_LIMIT), message, link if is_safe else ""
-    )
+    title, who = shortened(title, WORDING_TITLE_LIMIT), shortened(who, WHO_LIMIT)
+    return Wording(title, who, message, link if is_safe else "")
 
 
 def _comment(title: str, facts: EventFacts, link: str | None = None) -> Wording:
@@ -101,7 +101,7 @@ def _created(facts: EventFacts) -> Wording:
 
 
 def _replied(facts: EventFacts) -> Wording:
-    title = f"An answer to {_short(facts.line('comment', 'name'), 80)} in {facts.book}"
+    title = f"An answer to {shortened(facts.line('comment', 'name'), 80)} in {facts.book}"
     return _wording(title, message=facts.lines("reply", "message"), link=facts.line("comment", "url"))
 
 
@@ -110,9 +110,9 @@ def _received(facts: EventFacts) -> Wording:
     payload = facts.raw("inbound", "payload") or facts.line("inbound", "left_out")
     text_of_payload = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
     return _wording(
-        f"{_short(name, 60)} sent {_short(what, 60)} to {facts.book}",
+        f"{shortened(name, 60)} sent {shortened(what, 60)} to {facts.book}",
         facts.line("inbound", "sender"),
-        _short(text.clean_text(text_of_payload[: 2 * PAYLOAD_EXCERPT]), PAYLOAD_EXCERPT),
+        shortened(text.clean_text(text_of_payload[: 2 * PAYLOAD_EXCERPT]), PAYLOAD_EXCERPT),
         facts.admin_link("inbox", "inbound", "id"),
     )
 
@@ -129,10 +129,6 @@ def _disabled(facts: EventFacts) -> Wording:
 def _ping(facts: EventFacts) -> Wording:
     message = f"This is a test of the webhook “{facts.line('webhook', 'name')}”. It works."
     return _wording(f"A ping from {facts.book}", message=message, link=facts.home)
-
-
-def _short(words: str, limit: int) -> str:
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + MORE
 
 
 SAID: dict[str, Callable[[EventFacts], Wording]] = {

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from guestbook.lib import file_lock
+from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
-from guestbook.storage.copy import table_reader, target_check
-from guestbook.storage.copy.table_reader import Checksum, Key, PlainTable
+from guestbook.storage.copy import checksum, table_reader, target_check
+from guestbook.storage.copy.checksum import Checksum
+from guestbook.storage.copy.table_reader import Key, PlainTable
 from guestbook.storage.copy.target import CopyTarget
 from guestbook.storage.database import Base
 
@@ -58,7 +59,7 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     """
     there = replace(settings, database_url=url)
     with (
-        file_lock.taken(settings.data_dir / file_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
+        pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
         engine_setup.opened(settings) as book,
         engine_setup.opened(there) as engine,
     ):
@@ -87,7 +88,7 @@ def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step)
     is_empty = target.count(table) == 0
     if not is_empty:
         target.learn(table)
-    for rows in table_reader.chunks(source, table, moved.book):
+    for rows in checksum.chunks(source, table, moved.book):
         moved.copied += target.put(table, rows, is_empty=is_empty)
         step(len(rows))
     if moved.copied:
@@ -101,9 +102,6 @@ def _copy(source: Connection, target: CopyTarget, table: PlainTable, step: Step)
     return moved
 
 
-def _read(connection: Connection, table: PlainTable, checksum: Checksum, step: Step) -> None:
-    for row in table_reader.stream(connection, table):
-        checksum.add(table_reader.pack(table, row))
-        if checksum.rows % table_reader.AT_ONCE == 0:
-            step(table_reader.AT_ONCE)
-    step(checksum.rows % table_reader.AT_ONCE)
+def _read(connection: Connection, table: PlainTable, into: Checksum, step: Step) -> None:
+    for rows in checksum.chunks(connection, table, into):
+        step(len(rows))

@@ -1,7 +1,5 @@
 """The tables as they are stored: each value raw, whatever the models make of it."""
 
-import hashlib
-import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,17 +22,13 @@ from sqlalchemy import (
     true,
 )
 
-from guestbook.lib.errors import Refused
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.models import Setting
 
 MARKER = "copied_from"  # the row in `settings` that says whose copy this is; it is never copied along
 AT_ONCE = 1000  # rows that are read or written together
 LONG_AT_ONCE = 16  # the same where a row may have megabytes
-CHUNK_BYTES = 4_000_000  # bytes, after which a chunk ends before it has so many rows
-INTEGERS = (int, type(None))
 CREATION_COLUMNS = ("created_at", "started_at", "received_at")  # when a row was made; they never change
-FIX_THE_ROW = "Fix or remove that row in the book, and run this again."
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
@@ -48,7 +42,7 @@ class PlainTable:
     clause: TableClause
     key: tuple[str, ...]
     places: tuple[int, ...]  # of the key's values in a row
-    integers: tuple[int, ...]  # the places of what is no text
+    integers: tuple[int, ...]  # the places of the values that are whole numbers
     unique: tuple[tuple[str, ...], ...]
     at_once: int
 
@@ -94,29 +88,14 @@ def plain(model: Table) -> PlainTable:
     )
 
 
-@dataclass(slots=True)
-class Checksum:
-    """Counts rows and adds up the SHA-256 of each, so that the order in which they come does not matter."""
-
-    rows: int = 0
-    total: int = 0
-
-    def add(self, packed: bytes) -> None:
-        """Count a row that `pack` has packed."""
-        self.rows += 1
-        self.total = (self.total + int.from_bytes(hashlib.sha256(packed).digest(), "big")) % 2**256
-
-    def __str__(self) -> str:
-        return f"{self.total:064x}"
-
-
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """Give a connection that sees the database as it was at its first read, whatever is written meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             raw: Any = connection.connection.dbapi_connection
-            raw.text_factory = _text  # or SQLite would not say in which row it found what is no UTF-8
+            # By itself SQLite would not say in which row it found bytes that are not UTF-8.
+            raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
         else:
             connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection
@@ -145,40 +124,3 @@ def absent(connection: Connection, table: PlainTable, keys: Collection[Key]) -> 
 def select_keys(table: PlainTable, where: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the keys of these rows."""
     return select(*(table.clause.c[name] for name in table.key)).where(where)
-
-
-def pack(table: PlainTable, row: Row) -> bytes:
-    """Return the bytes that only this row has; raises Refused for what not every database can keep."""
-    try:
-        if all(isinstance(row[place], INTEGERS) for place in table.integers):
-            return json.dumps(row, ensure_ascii=False).encode()
-    except (TypeError, UnicodeEncodeError):  # bytes, or no UTF-8
-        pass
-    raise Refused(
-        f"{called(table, row)} holds what is no text, or no whole number where one belongs. {FIX_THE_ROW}"
-    )
-
-
-def called(table: PlainTable, row: Row) -> str:
-    """Return how a sentence names a row."""
-    return f"The row {' '.join(map(str, table.key_of(row)))} of {table.name}"
-
-
-def chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Iterator[list[Row]]:
-    """Read all rows in portions that fit into little memory, and add them to the checksum."""
-    rows: list[Row] = []
-    size = 0
-    for row in stream(connection, table):
-        packed = pack(table, row)
-        checksum.add(packed)
-        rows.append(row)
-        size += len(packed)
-        if len(rows) == AT_ONCE or size >= CHUNK_BYTES:
-            yield rows
-            rows, size = [], 0
-    if rows:
-        yield rows
-
-
-def _text(stored: bytes) -> str:
-    return stored.decode(errors="surrogateescape")

@@ -1,25 +1,21 @@
 """The database that a book is copied to: its rows become those of the book, a portion in a transaction."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InternalError,
-    NotSupportedError,
-    ProgrammingError,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, exc, insert, update
+from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib.errors import Refused
 from guestbook.storage import database, database_errors
-from guestbook.storage.copy import row_writer, table_reader
+from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.table_reader import Key, PlainTable, Row
 
 # What a row's values may cause; anything else is about the database as a whole.
-REFUSALS = (DataError, IntegrityError, InternalError, NotSupportedError, ProgrammingError)
+REFUSALS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
+
+
+BOUND = "new_"  # before the name of a bound value: SQLAlchemy has its own use for the bare name
 
 
 class TargetAway(Exception):
@@ -51,8 +47,8 @@ class CopyTarget:
             return 0
         try:
             with self.writing(*REFUSALS) as connection:
-                row_writer.update(connection, table, changed)
-                row_writer.insert(connection, table, new)
+                _update(connection, table, changed)
+                insert_rows(connection, table, new)
         except REFUSALS:
             self._make_room(table, rows)
             self._put_one_by_one(table, rows)
@@ -82,8 +78,9 @@ class CopyTarget:
     def remove(self, table: PlainTable, keys: Sequence[Key]) -> None:
         """Remove these rows, and what hangs on them."""
         for start in range(0, len(keys), table_reader.AT_ONCE):
+            bound = _bound(table.key, keys[start : start + table_reader.AT_ONCE])
             with self.writing() as connection:
-                row_writer.remove(connection, table, keys[start : start + table_reader.AT_ONCE])
+                connection.execute(delete(table.clause).where(_is_bound(table)), bound)
 
     def _differing(self, table: PlainTable, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         """Return those of the rows that are not here, and those that are here with other values."""
@@ -99,21 +96,20 @@ class CopyTarget:
     def _make_room(self, table: PlainTable, rows: Sequence[Row]) -> None:
         """Remove the rows that have what must be unique in these; their own turn comes, or they are gone."""
         with self.reading() as connection:
-            taken = row_writer.in_the_way(connection, table, rows)
+            taken = _in_the_way(connection, table, rows)
         self.remove(table, taken)
 
     def _put_one_by_one(self, table: PlainTable, rows: Sequence[Row]) -> None:
         """Put all of them or none, and name the row that is refused."""
         new, changed = self._differing(table, rows)
         with self.writing() as connection:
-            for put, some in ((row_writer.update, changed), (row_writer.insert, new)):
+            for put, some in ((_update, changed), (insert_rows, new)):
                 for row in some:
                     try:
                         put(connection, table, [row])
                     except REFUSALS as error:
-                        why = database_errors.words(error)
-                        said = f"{table_reader.called(table, row)} is refused by the target: {why}."
-                        raise Refused(f"{said} {table_reader.FIX_THE_ROW}") from error
+                        why = f"is refused by the target: {database_errors.words(error)}"
+                        raise checksum.refusal(table, row, why) from error
 
 
 @contextmanager
@@ -125,3 +121,46 @@ def reached(*known: type[DBAPIError]) -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise TargetAway(database_errors.words(error)) from error
+
+
+def insert_rows(connection: Connection, table: PlainTable, rows: Collection[Row]) -> None:
+    """Insert rows in the caller's transaction."""
+    if rows:
+        values = [dict(zip(table.names, row, strict=True)) for row in rows]
+        connection.execute(insert(table.clause), values)
+
+
+def _update(connection: Connection, table: PlainTable, rows: Collection[Row]) -> None:
+    """Give the rows with the keys of these their values."""
+    if rows:
+        others = [name for name in table.names if name not in table.key]
+        values: dict[str, Any] = {name: bindparam(BOUND + name) for name in others}
+        change = update(table.clause).where(_is_bound(table)).values(values)
+        connection.execute(change, _bound(table.names, rows))
+
+
+def _in_the_way(connection: Connection, table: PlainTable, rows: Collection[Row]) -> list[Key]:
+    """Return the keys of rows that have what one of these must have alone."""
+    keys = []
+    for rule in table.unique:
+        places = [table.names.index(name) for name in rule]
+        owners = {_picked(row, places): table.key_of(row) for row in rows}
+        columns = zip(rule, zip(*owners, strict=True), strict=True)
+        held = (table.clause.c[name].in_(set(values)) for name, values in columns)
+        for row in table_reader.stream(connection, table, and_(*held)):
+            key = table.key_of(row)
+            if owners.get(_picked(row, places), key) != key:
+                keys.append(key)
+    return keys
+
+
+def _is_bound(table: PlainTable) -> ColumnElement[bool]:
+    return and_(*(table.clause.c[name] == bindparam(BOUND + name) for name in table.key))
+
+
+def _bound(names: Collection[str], rows: Collection[Row]) -> list[dict[str, object]]:
+    return [{BOUND + name: value for name, value in zip(names, row, strict=True)} for row in rows]
+
+
+def _picked(row: Row, places: Iterable[int]) -> Row:
+    return tuple(row[place] for place in places)

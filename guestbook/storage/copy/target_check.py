@@ -53,7 +53,8 @@ def prepare(source: Connection, target: CopyTarget, plains: list[PlainTable]) ->
         whose, since = _marker(connection)
     if filled and whose != home:
         what = f"a copy of {whose}" if whose else "a book"
-        raise Refused(f"{there} holds {what} already, in {_some(filled)}. {NAME_AN_EMPTY_ONE}")
+        some = ", ".join(filled[:NAMED_TABLES]) + (" and more" if len(filled) > NAMED_TABLES else "")
+        raise Refused(f"{there} holds {what} already, in {some}. {NAME_AN_EMPTY_ONE}")
     if filled:
         _refuse_used(source, target, plains, since)
     _mark(target, home)
@@ -91,10 +92,6 @@ def _marker(connection: Connection) -> tuple[str, str]:
         return whose, clock.to_text(clock.from_text(since))
     except ValueError:  # there is none, or it was garbled by hand
         return "", ""
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED_TABLES]) + (" and more" if len(names) > NAMED_TABLES else "")
 
 
 def _mark(target: CopyTarget, home: str) -> None:

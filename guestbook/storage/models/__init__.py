@@ -1,23 +1,19 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.storage.models.admin_access import TOKENS, Limit, Login, Setting, Token
-from guestbook.storage.models.bin import BIN_REQUESTS, Bin, BinRequest
+from guestbook.storage.models.admin_access import Limit, Login, Setting, Token
+from guestbook.storage.models.bin import Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Origin, Reply
 from guestbook.storage.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
-from guestbook.storage.models.passes import PASSES, Day, Pass
-from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, SOURCES, InboundEvent, Source
+from guestbook.storage.models.passes import Day, Pass
+from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, Source
 from guestbook.storage.models.webhook import Template, Webhook
 
 __all__ = [
     "ATTEMPTS",
-    "BIN_REQUESTS",
     "DELIVERIES",
     "FIRST_DUE",
     "FIRST_INBOUND_DUE",
     "INBOUND",
-    "PASSES",
-    "SOURCES",
-    "TOKENS",
     "Attempt",
     "Bin",
     "BinRequest",

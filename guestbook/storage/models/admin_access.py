@@ -64,6 +64,3 @@ class Setting(Base):
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
-
-
-TOKENS = Token.__table__

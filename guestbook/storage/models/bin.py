@@ -68,6 +68,3 @@ class BinRequest(Base):
             return [(str(name), str(value)) for name, value in json.loads(self.headers)]
         except (ValueError, TypeError, RecursionError):
             return []
-
-
-BIN_REQUESTS = BinRequest.__table__

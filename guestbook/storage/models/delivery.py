@@ -66,11 +66,9 @@ class Delivery(QueueRow, Base):
         payload: str | bytes = self.payload
         return payload if isinstance(payload, bytes) else payload.encode()
 
-    def redeliver(self, now: datetime) -> None:
-        """Make it due at once for a person, with the whole retry schedule before it."""
-        self.status = "new"
-        self.due_at = now
-        self.claimed_by = None
+    def requeue(self, now: datetime) -> None:
+        """Redeliver it: make it due at once, with the whole retry schedule before it."""
+        super().requeue(now)
         self.finished_at = None
         self.schedule_start = self.attempts
 

@@ -18,9 +18,9 @@ class Pass(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     host: Mapped[str] = mapped_column(String(100))
-    processed: Mapped[int]
-    retried: Mapped[int]
-    failed: Mapped[int]
+    processed: Mapped[int] = mapped_column(default=0)
+    retried: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
 
 
 class Day(Base):
@@ -31,6 +31,3 @@ class Day(Base):
     day: Mapped[str] = mapped_column(String(10), primary_key=True)  # 2026-01-31, in UTC
     processed: Mapped[int]
     failed: Mapped[int]
-
-
-PASSES = Pass.__table__

@@ -13,12 +13,19 @@ class QueueRow:
     """A row of a queue. Its lease is its due time. Each model declares all columns in the table's order."""
 
     if TYPE_CHECKING:
+        status: Mapped[str]
         due_at: Mapped[datetime | None]
         claimed_by: Mapped[str | None]
 
     def is_leased(self, now: datetime) -> bool:
         """Whether a pass has it in hand at this moment."""
         return self.claimed_by is not None and self.due_at is not None and self.due_at > now
+
+    def requeue(self, now: datetime) -> None:
+        """Make it due at once, for a person."""
+        self.status = "new"
+        self.due_at = now
+        self.claimed_by = None
 
     @classmethod
     def leased_at(cls, now: datetime) -> ColumnElement[bool]:

@@ -7,9 +7,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import byte_text, clock, ids
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.verifier import Verdict
+from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 from guestbook.storage.models import queue_row
@@ -76,7 +76,7 @@ class Source(Base):
     ) -> Verdict:
         """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
         secrets = self.secrets_at(received_at)
-        return verifier.verify(
+        return verify_signature.verify(
             self.verify, secrets, headers, body, received_at, header=self.header, proof_key=proof_key
         )
 
@@ -132,16 +132,13 @@ class InboundEvent(QueueRow, Base):
         """Return the exact bytes that came."""
         return byte_text.unpack(self.payload, self.encoding)
 
-    def reprocess(self, now: datetime) -> None:
-        """Make it due at once for a person, and forget the passes that did not finish with it."""
-        self.status = "new"
-        self.due_at = now
-        self.claimed_by = None
+    def requeue(self, now: datetime) -> None:
+        """Reprocess it: make it due at once, and forget the passes that did not finish with it."""
+        super().requeue(now)
         self.claims = self.attempts
         self.processed_at = None
         self.error = self.note = None
 
 
 INBOUND = InboundEvent.__table__
-SOURCES = Source.__table__
 FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # as FIRST_DUE

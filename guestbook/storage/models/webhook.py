@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import clock, ids, retry_policy, signing
+from guestbook.lib import clock, ids, signing
 from guestbook.storage.database import Base
 
 EVENTS = (
@@ -18,8 +18,6 @@ EVENTS = (
     "ping",
 )
 DISABLED_REASONS = ("by_hand", "failing", "gone")
-DISABLE_AFTER = 10  # failures in a row …
-DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
 
 
@@ -54,10 +52,14 @@ class Webhook(Base):
         """Return the condition for webhooks that may be sent to: neither disabled nor paused."""
         return cls.disabled_at.is_(None) & (cls.paused_until.is_(None) | (cls.paused_until <= now))
 
+    def is_paused(self, now: datetime) -> bool:
+        """Whether its pause is not over yet."""
+        return self.paused_until is not None and self.paused_until > now
+
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""
         self.disabled_at = self.disabled_reason = self.paused_until = None
-        self._forget_failures()
+        self.forget_failures()
 
     def disable(self, now: datetime, reason: str = "by_hand") -> None:
         """Stop sending; the reason is `by_hand`, `failing` or `gone`. Its deliveries wait."""
@@ -68,55 +70,17 @@ class Webhook(Base):
         """Send to another URL from now on. The old one's failures are no reason to wait."""
         if url != self.url:
             self.url, self.paused_until = url, None
-            self._forget_failures()
+            self.forget_failures()
 
     def rotate_secret(self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
         """Take a new secret; the old one signs beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
         self.secret = signing.new_secret()
 
-    def note_success(self) -> None:
-        """Forget the failures and reopen; a pause that the receiver itself requested goes on."""
-        if self.unreachable_in_a_row >= retry_policy.PAUSE_AFTER:
-            self.paused_until = None
-        self._forget_failures()
-
-    def has_failed_for_long(self, now: datetime) -> bool:
-        """Whether the failures began five days ago, by this clock."""
-        return self.failing_since is not None and now - self.failing_since >= DISABLE_AFTER_TIME
-
-    def note_failure(
-        self, now: datetime, *, unreachable: bool, pause: float, clock_is_steady: bool = True
-    ) -> None:
-        """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it requested.
-
-        Disables the webhook as `failing` when it has had no success for five days, and the clock did not
-        jump in that time.
-        """
-        self.failures_in_a_row += 1
-        self.failing_since = self.failing_since or now
-        if not (unreachable and self._rests(now)):
-            self.unreachable_in_a_row = self.unreachable_in_a_row + 1 if unreachable else 0
-            self.paused_until = self._pause_end(now, pause)
-        if self.failures_in_a_row >= DISABLE_AFTER and self.has_failed_for_long(now) and clock_is_steady:
-            self.disable(now, "failing")
-
-    def _forget_failures(self) -> None:
+    def forget_failures(self) -> None:
+        """Give it a clean record."""
         self.failures_in_a_row = self.unreachable_in_a_row = 0
         self.failing_since = None
-
-    def _rests(self, now: datetime) -> bool:
-        """Whether it is paused as unreachable: what fails now too was under way before, and is no probe."""
-        paused = self.paused_until is not None and self.paused_until > now
-        return paused and self.unreachable_in_a_row >= retry_policy.PAUSE_AFTER
-
-    def _pause_end(self, now: datetime, pause: float) -> datetime | None:
-        ends = [now + timedelta(seconds=min(pause, retry_policy.RETRY_AFTER_CAP))] if pause else []
-        if self.unreachable_in_a_row >= retry_policy.PAUSE_AFTER:
-            ends.append(retry_policy.pause_until(now, self.unreachable_in_a_row - retry_policy.PAUSE_AFTER))
-        if self.paused_until and self.paused_until > now:
-            ends.append(self.paused_until)
-        return max(ends, default=None)
 
 
 class Template(Base):

@@ -1,17 +1,17 @@
-"""The lists of deliveries and of inbound events: their filters, and requeueing one or many of their rows."""
+"""The lists of deliveries and of inbound events: filters, exact payloads, requeueing one or many rows."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from flask import abort, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line
 from guestbook.queries.lists import Deliveries, InboundEvents, RowPage
 from guestbook.queue import requeue
 from guestbook.storage.database import db, writing
@@ -35,43 +35,84 @@ class QueueList(Generic[M]):
     owner: type[Webhook] | type[Source]
     conditions: type[Deliveries] | type[InboundEvents]
     find: Callable[[Session, Any, str | None], RowPage[M]]
-    filters: Mapping[str, Callable[[str], Any]]  # besides status and owner; a ValueError says what is wrong
-    template: str  # of the page before many rows are requeued
+    filters: Mapping[str, Callable[[str], Any]]  # besides those that both have; see `_parsers`
+    statuses: list[tuple[str, str]]  # each with its words
+    payload_suffix: str  # of the file with the exact bytes
     noun: tuple[str, str]
-    requeued: str  # "redelivered" or "reprocessed"
+    verb: str  # "redeliver" or "reprocess"
     sends: str  # "sends" or "processes"
     sending: str  # "sending" or "processing"
+    requeued: str  # what happens to a requeued row
+    replaced: str  # and what that replaces, for a row that was waiting already
     erased: str  # why an erased row stays as it is
+
+    def add_rules(self, pages: Blueprint) -> None:
+        """Add the pages that both lists have."""
+        row = f"/<{self.noun[0]}_id>"
+        pages.add_url_rule(f"{row}/payload", view_func=self.payload)
+        pages.add_url_rule(f"{row}/{self.verb}", view_func=self.requeue, methods=["POST"])
+        pages.add_url_rule(f"/{self.verb}", view_func=self.requeue_many, methods=["GET", "POST"])
 
     @property
     def owner_name(self) -> str:
         """Return `webhook` or `source`: the name of the filter; the column adds `_id`."""
         return self.owner.__name__.lower()
 
-    def page(self) -> dict[str, Any]:
-        """Return what the list shows: the page of the address, or what is wrong with the filters."""
+    def show(self, template: str, **more: Any) -> ResponseReturnValue:
+        """Show the rows that match the filters, newest first, or what is wrong with the filters."""
         before, reasons = pagination.before(), {}
         try:
-            wanted = self._read_filters()
+            wanted = self._read_filters(*self._parsers)
             page = self.find(db.session(), wanted, before)
         except Refused as error:
             wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
         query = select(self.owner).order_by(self.owner.name, self.owner.id)
         owners: Iterable[Webhook | Source] = db.session.scalars(query)
-        names = ("status", self.owner_name, *self.filters)
-        kept = {name: value for name in names if (value := request.args.get(name))}
-        return {
-            "page": page,
-            "wanted": wanted,
-            "reasons": reasons,
-            f"{self.owner_name}s": {owner.id: owner for owner in owners},
+        by_id = {owner.id: owner for owner in owners}
+        kept = {name: value for name in self._parsers if (value := request.args.get(name))}
+        html = render_template(
+            template,
+            page=page,
+            wanted=wanted,
+            reasons=reasons,
+            statuses=self.statuses,
+            owners=by_id,
+            owner_choices=[(owner.id, owner.name) for owner in by_id.values()],
             **pagination.links(page.older, **kept),
-        }
+            **more,
+        )
+        return html, 422 if reasons else 200
 
-    def requeue(self, row_id: str, then: str, in_place: str = "") -> str:
-        """Make one row due now, and say so; `in_place` is added for a row that was waiting already."""
+    def payload(self, **address: str) -> Response:
+        """Return the exact bytes that are sent or were received."""
+        row = self._row(address)
+        return responses.download(row.body, f"{row.id}.{self.payload_suffix}")
+
+    def requeue(self, **address: str) -> ResponseReturnValue:
+        """Make one row due now, and say so."""
+        return responses.done(self._requeue(address), ".show", **address)
+
+    def requeue_many(self) -> ResponseReturnValue:
+        """Say how many rows it would be, before anything happens; POST makes them due now."""
+        template = f"admin/{self.verb}.html"
+        try:
+            which, fields = self._selection()
+        except Refused as error:
+            return render_template(template, reason=str(error)), 422
+        if request.method != "POST":
+            parts = requeue.forecast(db.session(), self.model, which, clock.now())
+            return render_template(template, parts=parts, total=requeue.total(parts), fields=fields)
+        count = requeue.run(self.model, which)
+        one, many = self.noun
+        number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
+        return responses.done(f"{number} due now. The next pass {self.sends} {them}.", ".index")
+
+    def _row(self, address: dict[str, str]) -> M:
+        return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])
+
+    def _requeue(self, address: dict[str, str]) -> str:
         with writing() as session:
-            row = row_lookup.find(self.model, row_id)
+            row = self._row(address)
             was_new = row.status == "new"
             is_free = bool(requeue.make_due(session, self.model, [row.id], clock.now()))
             owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
@@ -82,37 +123,22 @@ class QueueList(Generic[M]):
             return f"A pass is {self.sending} it now, so nothing was changed. Look again in a moment."
         if is_disabled:
             return f"It is due now, and waits until its {self.owner_name} is enabled."
-        return then + in_place if was_new else then
+        return self.requeued + self.replaced if was_new else self.requeued
 
-    def confirm(self) -> ResponseReturnValue:
-        """Say how many rows it would be, before anything happens."""
-        try:
-            which, fields = self._selection()
-        except Refused as error:
-            return render_template(self.template, reason=str(error)), 422
-        parts = requeue.forecast(db.session(), self.model, which, clock.now())
-        return render_template(self.template, parts=parts, total=requeue.total(parts), fields=fields)
+    @property
+    def _parsers(self) -> dict[str, Callable[[str], Any]]:
+        """Return the function that reads each filter; a ValueError says what is wrong."""
+        first = {"status": _status, self.owner_name: self._owner, **self.filters}
+        return {**first, "since": clock.typed, "until": clock.typed, "text": clean_line}
 
-    def requeue_many(self) -> ResponseReturnValue:
-        """Make many rows due now, and say how many."""
-        try:
-            which, _ = self._selection()
-        except Refused as error:
-            return render_template(self.template, reason=str(error)), 422
-        count = requeue.run(self.model, which)
-        one, many = self.noun
-        number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
-        return responses.done(f"{number} due now. The next pass {self.sends} {them}.", ".index")
-
-    def _read_filters(self) -> Deliveries | InboundEvents:
-        """Return the filters; raises Refused with a sentence for each wrong one."""
+    def _read_filters(self, *names: str) -> Deliveries | InboundEvents:
+        """Return the filters with these names; raises Refused with a sentence for each wrong one."""
         values: dict[str, Any] = {}
         reasons = {}
-        parsers = {"status": _status, self.owner_name: self._owner, **self.filters}
-        for name, parse in parsers.items():
-            typed = request.args.get(name, "")[:FILTER_LENGTH].strip()
+        for name in names:
+            typed = request.values.get(name, "")[:FILTER_LENGTH].strip()
             try:
-                values[name] = (typed and parse(typed)) or None
+                values[name] = (typed and self._parsers[name](typed)) or None
             except ValueError as error:
                 reasons[name] = str(error)
         if reasons:
@@ -125,7 +151,7 @@ class QueueList(Generic[M]):
             return self._all_failed()
         row_ids, many = list(dict.fromkeys(request.values.getlist("id"))), self.noun[1]
         if not row_ids:
-            raise Refused(f"First select the {many} to be {self.requeued}.")
+            raise Refused(f"First select the {many} to be {self.verb}ed.")
         if len(row_ids) > MOST_IDS:
             raise Refused(f"You selected {len(row_ids)} {many}. At most {MOST_IDS} are possible at a time.")
         if not all(map(ids.ID.fullmatch, row_ids)):
@@ -135,16 +161,11 @@ class QueueList(Generic[M]):
     def _all_failed(self) -> tuple[ColumnElement[bool], Fields]:
         """Select the failed rows of one webhook or source, or of all, since a time, or always."""
         name = self.owner_name
-        owner_id, since = (request.values.get(field, "").strip() for field in (name, "since"))
-        moment: datetime | None = None
-        try:
-            owner = self._owner(owner_id) if owner_id else None
-            moment = clock.typed(since[:FILTER_LENGTH]) if since else None
-        except ValueError as error:
-            raise Refused(str(error)) from None
-        values: dict[str, Any] = {"status": "failed", f"{name}_id": owner, "since": moment}
-        since = moment.isoformat() if moment else ""  # `2d` would be another time when the form is sent
-        return self.conditions(**values).condition(), [("failed", "1"), (name, owner_id), ("since", since)]
+        wanted = replace(self._read_filters(name, "since"), status="failed")
+        owner_id = getattr(wanted, f"{name}_id") or ""
+        # The exact time, because `2d` would be another time when the form is sent.
+        since = wanted.since.isoformat() if wanted.since else ""
+        return wanted.condition(), [("failed", "1"), (name, owner_id), ("since", since)]
 
     def _owner(self, typed: str) -> str:
         if not ids.ID.fullmatch(typed) or db.session.get(self.owner, typed) is None:

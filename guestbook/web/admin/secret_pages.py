@@ -1,21 +1,26 @@
-"""The secret of a webhook or source: shown when new, later only with the password."""
+"""The secret of a webhook or source: shown when new, later only with the password.
+
+When it is new, one page hands the next a signed value through the browser. It is part of addresses, which
+servers log. So it contains a name of the secret, never the secret itself.
+"""
 
 import hmac
 from datetime import datetime, timedelta
 
-from flask import abort, render_template, request
+from flask import abort, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeSerializer
 
 from guestbook.auth import login
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses, signed_value
+from guestbook.web.admin import responses
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 SECRET_PAGE = "admin/secret.html"
-PURPOSE = "secret"  # of the sealed value
+SHOWN_FOR = timedelta(minutes=2)  # for which a new secret is shown without the password
 ALREADY_ROTATED = "The secret was rotated already, so nothing was changed."
 
 
@@ -43,19 +48,23 @@ def mark(row: Webhook | Source) -> str:
 
 
 def seal(row: Webhook | Source) -> str:
-    """Return a value that lets the next page show the secret, in this login and for two minutes."""
-    return signed_value.seal(PURPOSE, mark(row))
+    """Return a value for an address that lets the next page show the secret, for a while in this login."""
+    return _serializer().dumps([mark(row), int(clock.now().timestamp())])
 
 
 def is_new(row: Webhook | Source) -> bool:
     """Whether the row is so new that its secret may still be shown."""
-    return clock.now() - row.created_at < timedelta(seconds=signed_value.MAX_AGE)
+    return clock.now() - row.created_at < SHOWN_FOR
 
 
 def new_secret(row: Webhook | Source) -> str | None:
     """Return the secret if the address proves that this login has just created it."""
-    shown = request.args.get("shown")
-    return row.secret if shown and signed_value.unseal(PURPOSE, shown) == mark(row) else None
+    try:
+        name, made = _serializer().loads(request.args.get("shown", ""))
+    except (BadData, UnicodeError):
+        return None
+    age = abs(clock.now().timestamp() - made)  # two servers have two clocks, so it may be negative
+    return row.secret if name == mark(row) and age <= SHOWN_FOR.total_seconds() else None
 
 
 def keep_shown(row: Webhook | Source) -> str | None:
@@ -76,7 +85,12 @@ def was_replaced(row: Webhook | Source) -> bool:
     return request.form.get("replaces") != mark(row)
 
 
-def overlap_end(row: Webhook | Source, now: datetime) -> datetime | None:
-    """Return when the old secret expires, if it is still valid."""
+def overlap_end(row: Webhook | Source, moment: datetime) -> datetime | None:
+    """Return when the old secret expires or expired, if it was valid at that moment."""
     end = row.previous_secret_expires_at if row.previous_secret else None
-    return end if end and end > now else None
+    return end if end and end > moment else None
+
+
+def _serializer() -> URLSafeSerializer:
+    assert current_app.secret_key
+    return URLSafeSerializer(current_app.secret_key, salt=f"admin {g.login.id} secret")

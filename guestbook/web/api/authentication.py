@@ -13,7 +13,7 @@ from guestbook.auth import api_tokens
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
-from guestbook.web.api import request_reader
+from guestbook.web.api import openapi_document, request_reader
 from guestbook.web.error_texts import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -22,16 +22,15 @@ TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 
 
 def authenticate() -> None:
-    """Check that the request is allowed; raises Unauthorized. Undocumented routes need a token."""
+    """Check that the request is allowed; raises Unauthorized."""
     g.token_id = None
-    security = _security()
-    if not security:
-        return
+    if request.method == "OPTIONS" or (call := request_reader.call()).token == "ignored":
+        return  # Flask answers OPTIONS with the allowed methods only
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
-        _admit(token, next(one["token"][0] for one in security if one))
-    elif given or {} not in security:
+        _admit(token, openapi_document.scope(request_reader.address()))
+    elif given or call.token == "needed":
         refuse("invalid_token" if given else None)
 
 
@@ -50,7 +49,7 @@ def add_headers(response: Response) -> Response:
     """Let any website read public answers, and let no cache keep the others."""
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
-    if request.method in ("GET", "HEAD") and not has_token() and _is_public():
+    if request.method in ("GET", "HEAD") and not has_token() and request_reader.call().token != "needed":
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         response.vary.add("Authorization")
@@ -63,8 +62,8 @@ def _admit(token: Token, scope: str) -> None:
     """Check that a token allows this, and note its use."""
     now = clock.now()
     if token.expires_at and token.has_expired(now):
-        day = f"{token.expires_at:%Y-%m-%d}"
-        refuse("invalid_token", f"This token expired on {day}. The owner can make another.")
+        sentence = f"This token expired on {token.expires_at:%Y-%m-%d}. The owner can make another."
+        refuse("invalid_token", sentence)
     if not token.may(scope):
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
@@ -72,14 +71,3 @@ def _admit(token: Token, scope: str) -> None:
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         api_tokens.note_use(db.engine, g.token_id, now)
-
-
-def _is_public() -> bool:
-    return not _security() or {} in _security()
-
-
-def _security() -> list[dict[str, list[str]]]:
-    if request.method == "OPTIONS":  # Flask answers it with the allowed methods only
-        return []
-    listed: list[dict[str, list[str]]] = request_reader.operation()["security"]
-    return listed

@@ -4,21 +4,20 @@ from typing import Any
 
 from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import book, comment_form
+from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.lib.errors import Refused
 from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current, error_json, submission
+from guestbook.web import current, submission
 from guestbook.web.api import authentication, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked_comment
 
 calls = Blueprint("comments", __name__, url_prefix="/comments")
-
-FIELDS = ("name", "website", "message")
 
 
 @calls.get("")
@@ -35,8 +34,7 @@ def index() -> ResponseReturnValue:
         after=query.get("after"),
         limit=query["limit"],
     )
-    rows = [serializers.comment(row, with_reason=authentication.has_token()) for row in page.rows]
-    return serializers.page("comments", "/comments", query, rows, page.older)
+    return serializers.page("comments", page, serializers.comment, query)
 
 
 @calls.post("")
@@ -50,9 +48,7 @@ def sign() -> ResponseReturnValue:
     try:
         comment = submission.submit(entry, trap="", age=None, form_key=None)
     except submission.TooManyComments as error:
-        refused = error_json.refuse(error, 429)
-        refused.headers["Retry-After"] = str(error.seconds)
-        return refused
+        raise TooManyRequests(str(error), retry_after=error.seconds) from None
     shown = serializers.comment(comment)
     if comment.status == "published":
         return shown, 201, {"Location": serializers.address(f"/comments/{comment.id}")}
@@ -65,7 +61,7 @@ def one(comment_id: str) -> ResponseReturnValue:
     comment = find(Comment, comment_id)
     if comment.status != "published" and not authentication.has_token():
         abort(404)
-    return serializers.comment(comment, with_reason=authentication.has_token())
+    return serializers.comment(comment)
 
 
 @calls.patch("/<comment_id>")
@@ -74,14 +70,14 @@ def change(comment_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        if any(name in changes for name in FIELDS):
-            typed = {name: getattr(comment, name) for name in FIELDS} | changes
+        if any(name in changes for name in DRAFT_FIELDS):
+            typed = book.typed(comment) | changes
             book.edit(session, comment, _draft(typed))
         if "status" in changes:
             book.move(session, comment, changes["status"], current.settings())
         if "reply" in changes:
             book.reply(session, comment, changes["reply"] or "", current.settings())
-        return serializers.comment(comment, with_reason=True)
+        return serializers.comment(comment)
 
 
 @calls.delete("/<comment_id>")
@@ -94,7 +90,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
 
 
 def _draft(fields: dict[str, Any]) -> comment_form.Draft:
-    return comment_form.read({name: fields.get(name) or "" for name in FIELDS})
+    return comment_form.read({name: fields.get(name) or "" for name in DRAFT_FIELDS})
 
 
 def _errors(fields: dict[str, Any]) -> dict[str, str]:

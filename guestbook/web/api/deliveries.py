@@ -30,8 +30,7 @@ def index() -> ResponseReturnValue:
         until=request_reader.moment(query.get("until")),
     )
     page = lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    rows = [serializers.delivery(row) for row in page.rows]
-    return serializers.page("deliveries", "/deliveries", query, rows, page.older)
+    return serializers.page("deliveries", page, serializers.delivery, query)
 
 
 @calls.get("/<delivery_id>")

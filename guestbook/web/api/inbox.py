@@ -23,8 +23,7 @@ def index() -> ResponseReturnValue:
     query = request_reader.query()
     wanted = lists.InboundEvents(status=query.get("status"), source_id=query.get("source"))
     page = lists.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    rows = [serializers.inbound_event(row) for row in page.rows]
-    return serializers.page("inbound_events", "/inbox", query, rows, page.older)
+    return serializers.page("inbound_events", page, serializers.inbound_event, query)
 
 
 @calls.get("/<event_id>")

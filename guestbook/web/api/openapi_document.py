@@ -4,8 +4,8 @@ import re
 from typing import Any, NamedTuple
 
 from guestbook.lib.version import VERSION
-from guestbook.web.api import schemas, scopes
-from guestbook.web.api.json_schema import Schema, ref
+from guestbook.web.api import schemas
+from guestbook.web.api.json_schema import ref
 from guestbook.web.api.query_parameters import COMMENT_QUERY, DELIVERY_QUERY, INBOX_QUERY
 
 API_PATH = "/api/v1"
@@ -13,7 +13,8 @@ JSON = "application/json"
 API_DESCRIPTION = (
     "Everybody may read published comments and add one. Everything else needs a token, sent as "
     "`Authorization: Bearer gbk_…`; the owner creates it on the account page. "
-    f"{scopes.SCOPES_DESCRIPTION} "
+    "A token has a scope: `read` allows every GET, `moderate` also allows editing, replying to and deleting "
+    "comments, and `manage` allows everything. "
     "Times are in UTC. Lists are newest first; `next` is the address of the next page."
 )
 TAG_DESCRIPTIONS = {
@@ -36,6 +37,10 @@ ERROR_DESCRIPTIONS = {
     503: "The database cannot be reached at the moment.",
 }
 BODY_ERRORS = (400, 413, 415, 422)
+ANSWER_HEADERS = {
+    201: {"Location": {"required": True, "schema": schemas.TEXT_SCHEMA}},
+    429: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
+}
 
 
 def build(server: str) -> dict[str, Any]:
@@ -58,17 +63,11 @@ def build(server: str) -> dict[str, Any]:
     }
 
 
-def operation(path: str, method: str) -> dict[str, Any]:
-    """Return the description of a method at a path such as `/comments/{comment_id}`."""
-    found: dict[str, Any] = PATHS[path][method.lower()]
-    return found
-
-
-def body_of(operation: dict[str, Any]) -> tuple[Schema, bool]:
-    """Return the schema of an operation's body, and whether a body is required."""
-    body = operation["requestBody"]
-    name = body["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
-    return schemas.REQUEST_SCHEMAS[name], body["required"]
+def scope(address: str) -> str:
+    """Return the scope that a token needs for an address such as `PATCH /comments/{comment_id}`."""
+    if address.startswith("GET "):
+        return "read"
+    return "moderate" if " /comments" in address else "manage"
 
 
 class Call(NamedTuple):
@@ -84,19 +83,19 @@ class Call(NamedTuple):
     token: str = "needed"  # or "optional" or "ignored"
 
 
-def _operation(method: str, path: str, call: Call) -> dict[str, Any]:
+def _operation(address: str, call: Call) -> dict[str, Any]:
     """Describe a call; its tag is the first part of the path."""
-    noun, scope = path.split("/")[1], {"token": [scopes.needed(path, method)]}
-    security = {"needed": [scope], "optional": [{}, scope], "ignored": []}[call.token]
+    noun, token = address.split("/")[1], {"token": [scope(address)]}
+    security = {"needed": [token], "optional": [{}, token], "ignored": []}[call.token]
     errors = {*call.wrong, 503, *(BODY_ERRORS if call.body else ()), *((422,) if call.query else ())}
-    errors |= ({401, 403} if security else set()) | ({404} if "{" in path else set())
-    answers = {str(status): _answer(status, schema) for status, schema in call.good.items()}
+    errors |= ({401, 403} if security else set()) | ({404} if "{" in address else set())
+    answers = call.good | dict.fromkeys(sorted(errors), "Error")
     described: dict[str, Any] = {
         "tags": [noun if noun in TAG_DESCRIPTIONS else "document"],
         "operationId": call.name,
         "summary": call.summary,
         "security": security,
-        "responses": answers | {str(status): _error(status) for status in sorted(errors)},
+        "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
     if call.query:
         described["parameters"] = list(call.query)
@@ -110,17 +109,11 @@ def _content(schema: str) -> dict[str, Any]:
 
 
 def _answer(status: int, schema: str | None) -> dict[str, Any]:
-    answer = {"description": "Done.", **(_content(schema) if schema else {})}
-    if status == 201:
-        answer["headers"] = {"Location": {"required": True, "schema": schemas.TEXT_SCHEMA}}
-    return answer
-
-
-def _error(status: int) -> dict[str, Any]:
-    error = {"description": ERROR_DESCRIPTIONS[status], **_content("Error")}
-    if status == 429:
-        error["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
-    return error
+    described = {
+        "description": ERROR_DESCRIPTIONS.get(status, "Done."),
+        **(_content(schema) if schema else {}),
+    }
+    return described | ({"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {})
 
 
 def _paths() -> dict[str, dict[str, Any]]:
@@ -132,7 +125,7 @@ def _paths() -> dict[str, dict[str, Any]]:
             {"name": name, "in": "path", "required": True, "schema": schemas.ID_SCHEMA} for name in names
         ]
         item = paths.setdefault(path, {"parameters": in_path} if names else {})
-        item[method.lower()] = _operation(method, path, call)
+        item[method.lower()] = _operation(address, call)
     return paths
 
 

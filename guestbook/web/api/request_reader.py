@@ -20,7 +20,6 @@ INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )  # RFC 3339
-TOO_DEEP = "The body nests lists or objects too deeply."
 NAMED_FIELDS_LIMIT = 5  # unknown fields that an error lists
 TYPE_NAMES = {
     "string": "text",
@@ -49,22 +48,24 @@ PATTERN_ERRORS = {
     schemas.HEADER_NAME: "{found!r} is not a valid header name.",
     schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
-SIZE_RULES: dict[str, type[list[Any]] | type[dict[str, Any]]] = {
-    "maxItems": list,
-    "maxProperties": dict,
-}  # rules to check before all others, and their types
+SIZE_RULES: dict[type, str] = {list: "maxItems", dict: "maxProperties"}  # to check before all other rules
 
 
-def operation() -> dict[str, Any]:
-    """Return the description of this request's path and method."""
+def address() -> str:
+    """Return this request's address as the document has it, such as `PATCH /comments/{comment_id}`."""
     assert request.url_rule
     path = re.sub("<([a-z_]+)>", r"{\1}", request.url_rule.rule.removeprefix(openapi_document.API_PATH))
-    return openapi_document.operation(path, "get" if request.method == "HEAD" else request.method)
+    return f"{'GET' if request.method == 'HEAD' else request.method} {path}"
+
+
+def call() -> openapi_document.Call:
+    """Return what the document says of this request."""
+    return openapi_document.CALLS[address()]
 
 
 def query() -> dict[str, Any]:
     """Return the query parameters, with defaults for missing ones."""
-    shapes = {one["name"]: one["schema"] for one in operation()["parameters"]}
+    shapes = {one["name"]: one["schema"] for one in call().query}
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
@@ -81,17 +82,18 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
 
     Errors of the schema are reported together with those that `rules` find in the other fields.
     """
-    schema, required = openapi_document.body_of(operation())
-    sent = request.get_data()
-    if not sent and not required:
+    wanted, sent = call(), request.get_data()
+    if not sent and not wanted.needs_body:
         return {}
     if request.mimetype != openapi_document.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
-    found = _parse(sent)
+    assert wanted.body
+    schema = schemas.REQUEST_SCHEMAS[wanted.body]
     try:
+        found = _parse(sent)
         _check(found, schema)
-    except RecursionError:  # comparing lists needs more stack than parsing them
-        raise BadRequest(TOO_DEEP) from None
+    except RecursionError:  # from parsing, or from comparing lists, which needs more stack
+        raise BadRequest("The body nests lists or objects too deeply.") from None
     except Refused as error:
         raise _complete(error, found, schema, rules) from None
     assert isinstance(found, dict)
@@ -114,8 +116,6 @@ def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None
 def _parse(sent: bytes) -> object:
     try:
         return json.loads(sent.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
-    except RecursionError:
-        raise BadRequest(TOO_DEEP) from None
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
 
@@ -149,11 +149,12 @@ def _check(value: object, schema: Schema) -> None:
 def _too_large(value: object, schema: Schema) -> dict[str, str]:
     """Return a sentence for each field with too many items."""
     wrong: dict[str, str] = {}
+    given: dict[str, Any] = value if isinstance(value, dict) else {}
     for name, wanted in schema["properties"].items():
-        found = value.get(name) if isinstance(value, dict) else None
-        for rule, kind in SIZE_RULES.items():
-            if rule in wanted and isinstance(found, kind) and len(found) > wanted[rule]:
-                wrong[name] = SCHEMA_ERRORS[rule].format(wanted=wanted[rule])
+        found: Any = given.get(name)
+        rule = SIZE_RULES.get(type(found), "")
+        if rule in wanted and len(found) > wanted[rule]:
+            wrong[name] = SCHEMA_ERRORS[rule].format(wanted=wanted[rule])
     return wrong
 
 

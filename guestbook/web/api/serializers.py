@@ -1,22 +1,26 @@
 """Rows as JSON: keys named like the columns, times as text, and no secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
+
+from flask import request
 
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import byte_text, clock
 from guestbook.outbound import webhooks
 from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.queries import webhook_status
+from guestbook.queries.lists import RowPage
 from guestbook.storage.database import Base, db
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import openapi_document, schemas
+from guestbook.web.api import authentication, openapi_document, schemas
 
 Shape = dict[str, Any]
+M = TypeVar("M", Comment, Delivery, InboundEvent)
 
 
 def address(path: str) -> str:
@@ -24,11 +28,11 @@ def address(path: str) -> str:
     return f"{current.settings().base_url}{openapi_document.API_PATH}{path}"
 
 
-def comment(row: Comment, *, with_reason: bool = False) -> Shape:
+def comment(row: Comment) -> Shape:
     """Return a comment; only requests with a token see why it was held."""
     shape: Shape = row.public(current.settings().base_url)
     shape["reply"] = row.reply.public() if row.reply else None
-    return shape | {"reason": row.reason} if with_reason else shape
+    return shape | {"reason": row.reason} if authentication.has_token() else shape
 
 
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
@@ -71,10 +75,11 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
     }
 
 
-def page(key: str, path: str, asked: Shape, rows: list[Shape], older: str | None) -> Shape:
+def page(key: str, found: RowPage[M], serialize: Callable[[M], Shape], asked: Shape) -> Shape:
     """Return a page of a list with the address of the next page, which keeps the other parameters."""
-    following = f"{address(path)}?{urlencode(asked | {'before': older})}" if older else None
-    return {key: rows, "next": following}
+    this = f"{current.settings().base_url}{request.path}"
+    following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
+    return {key: [serialize(row) for row in found.rows], "next": following}
 
 
 def _row(row: Base, properties: Shape, more: Shape) -> Shape:

@@ -31,8 +31,8 @@ def add() -> ResponseReturnValue:
     """Add a webhook; only this answer shows its secret."""
     fields = request_reader.body(_errors)
     with writing() as session:
-        webhook = webhooks.add(session, _fields(fields), current.settings())
-        _set_disabled(webhook, fields)
+        disabled = fields.get("disabled", False)
+        webhook = webhooks.add(session, _fields(fields), current.settings(), disabled=disabled)
         shown = serializers.webhook(webhook, with_secret=True)
     shown["warnings"] = webhooks.warnings(shown["url"], current.settings())
     return shown, 201, {"Location": serializers.address(f"/webhooks/{shown['id']}")}
@@ -51,7 +51,10 @@ def change(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         webhooks.update(session, webhook, _fields(changes), current.settings())
-        _set_disabled(webhook, changes)
+        if changes.get("disabled"):
+            webhook.disable(clock.now(), "by_hand")
+        elif "disabled" in changes and webhook.disabled_at:
+            webhook.enable()
         shown = serializers.webhook(webhook)
     warnings = webhooks.warnings(shown["url"], current.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
@@ -70,9 +73,8 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 def test(webhook_id: str) -> ResponseReturnValue:
     """Send a ping with the next pass; the delivery shows the result."""
     with writing() as session:
-        return serializers.delivery(
-            webhooks.ping(session, find_locked(Webhook, webhook_id), current.settings())
-        ), 202
+        ping = webhooks.ping(session, find_locked(Webhook, webhook_id), current.settings())
+        return serializers.delivery(ping), 202
 
 
 @calls.post("/<webhook_id>/rotate-secret")
@@ -101,11 +103,3 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
         last = {name.lower(): f"{name}: {value}" for name, value in fields["headers"].items()}
         fields["headers"] = list(last.values())
     return fields
-
-
-def _set_disabled(webhook: Webhook, fields: dict[str, Any]) -> None:
-    """Enable or disable it, if requested."""
-    if fields.get("disabled") is True:
-        webhook.disable(clock.now(), "by_hand")
-    elif fields.get("disabled") is False and webhook.disabled_at:
-        webhook.enable()

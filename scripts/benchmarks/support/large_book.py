@@ -13,7 +13,7 @@ from guestbook.queries import outcomes
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, PASSES, Comment, Source, Webhook
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, Comment, Pass, Source, Webhook
 from scripts.benchmarks.support import database_size, temp_book
 
 LASTS = timedelta(days=29)  # retention finds only what `add_old` adds
@@ -52,7 +52,7 @@ def fill(count: int, settings: Settings, message: str = SHORT) -> None:
         _store((COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events))
         click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
     _store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
-    _store((PASSES, list(_passes(min(count, PASSES_MADE), start, luck))))
+    _store((Pass.__table__, list(_passes(min(count, PASSES_MADE), start, luck))))
     database_size.tidy(db.engine)
     outcomes.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
 

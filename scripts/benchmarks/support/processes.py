@@ -15,7 +15,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.storage.database import db
-from guestbook.storage.models import PASSES
+from guestbook.storage.models import Pass
 from scripts.benchmarks.support import waiting
 
 FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
@@ -64,7 +64,7 @@ def draining(environ: Environ) -> Iterator[None]:
 
 def _has_begun() -> bool:
     with db.engine.connect() as connection:  # a new one, for an open transaction sees only old rows
-        return connection.scalar(select(PASSES.c.id).limit(1)) is not None
+        return connection.scalar(select(Pass.id).limit(1)) is not None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from guestbook.auth import api_tokens
-from guestbook.background import cron, retention
+from guestbook.background import cron, pruning
 from guestbook.lib import clock, ids
 from guestbook.queue import leases
 from guestbook.queue.poller import Poller
@@ -161,7 +161,7 @@ def _prune(app: Flask) -> float:
     with app.app_context():
         large_book.add_old()
         start = time.perf_counter()
-        removed = retention.prune(db.engine, app.config["GUESTBOOK"], until=time.monotonic() + 60)
+        removed = pruning.prune(db.engine, app.config["GUESTBOOK"], until=time.monotonic() + 60)
         took = _since(start)
     assert removed >= large_book.OLD, removed
     return took

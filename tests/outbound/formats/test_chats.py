@@ -13,66 +13,66 @@ ENDED = "\ufeff"
 CARD = "application/vnd.microsoft.card.adaptive"
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        (
-            "slack",
-            {
-                "text": f"New comment in My book\nAda\nHello\n{LINK}",
-                "mrkdwn": False,
-                "blocks": [
-                    {
-                        "type": "rich_text",
-                        "elements": [
-                            {
-                                "type": "rich_text_section",
-                                "elements": [
-                                    {
-                                        "type": "text",
-                                        "text": "New comment in My book",
-                                        "style": {"bold": True},
-                                    },
-                                    {"type": "text", "text": "\nAda\nHello"},
-                                    {"type": "text", "text": "\n"},
-                                    {"type": "link", "url": LINK},
-                                ],
-                            }
-                        ],
-                    }
-                ],
-                "unfurl_links": False,
-                "unfurl_media": False,
-            },
-        ),
-        (
-            "discord",
-            {
-                "content": f"**New comment in My book**\nAda\nHello\n<{LINK}>",
-                "allowed_mentions": {"parse": []},
-                "flags": 4,
-            },
-        ),
-        ("mattermost", {"text": f"**New comment in My book**\nAda\nHello\n{LINK}"}),
-        (
-            "ntfy",
-            {
-                "topic": "my-topic",
-                "title": "New comment in My book",
-                "message": "Ada\nHello",
-                "click": LINK,
-            },
-        ),
-        (
-            "telegram",
-            {
-                "chat_id": -100123,
-                "text": f"New comment in My book\nAda\nHello\n{LINK}",
-                "link_preview_options": {"is_disabled": True},
-            },
-        ),
-    ],
-)
+BODIES: list[tuple[str, dict[str, Any]]] = [
+    (
+        "slack",
+        {
+            "text": f"New comment in My book\nAda\nHello\n{LINK}",
+            "mrkdwn": False,
+            "blocks": [
+                {
+                    "type": "rich_text",
+                    "elements": [
+                        {
+                            "type": "rich_text_section",
+                            "elements": [
+                                {
+                                    "type": "text",
+                                    "text": "New comment in My book",
+                                    "style": {"bold": True},
+                                },
+                                {"type": "text", "text": "\nAda\nHello"},
+                                {"type": "text", "text": "\n"},
+                                {"type": "link", "url": LINK},
+                            ],
+                        }
+                    ],
+                }
+            ],
+            "unfurl_links": False,
+            "unfurl_media": False,
+        },
+    ),
+    (
+        "discord",
+        {
+            "content": f"**New comment in My book**\nAda\nHello\n<{LINK}>",
+            "allowed_mentions": {"parse": []},
+            "flags": 4,
+        },
+    ),
+    ("mattermost", {"text": f"**New comment in My book**\nAda\nHello\n{LINK}"}),
+    (
+        "ntfy",
+        {
+            "topic": "my-topic",
+            "title": "New comment in My book",
+            "message": "Ada\nHello",
+            "click": LINK,
+        },
+    ),
+    (
+        "telegram",
+        {
+            "chat_id": -100123,
+            "text": f"New comment in My book\nAda\nHello\n{LINK}",
+            "link_preview_options": {"is_disabled": True},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), BODIES)
 def test_a_body_is_what_its_service_demands_and_no_more(name: str, expected: dict[str, Any]) -> None:
     assert body(name, data=comment()) == expected
 
@@ -118,7 +118,8 @@ HOSTILE = [
 ]
 
 
-def test_the_texts_below_try_every_service() -> None:
+def test_every_service_has_its_body_and_its_markup_here() -> None:
+    assert {name for name, _ in BODIES} | {"teams"} == {*CHAT_FORMATS}
     assert {name for name, _, _ in HOSTILE} == {*CHAT_FORMATS}
 
 

@@ -2,41 +2,46 @@
 
 import pytest
 
-from guestbook.outbound.formats import FormatError, chat_urls
+from guestbook.outbound.formats import CHAT_FORMATS, FormatError, chat_urls
 
+ANY_HOST = ("mattermost",)  # services that people run at addresses of their own
 BOT = "https://api.telegram.org/bot123:a-B_c/sendMessage"
 DISCORD = "https://discord.com/api/webhooks/123/a-B_c"
 
 
-@pytest.mark.parametrize(
-    ("url", "format_name"),
-    [
-        ("https://hooks.slack.com/services/T0/B0/x", "slack"),
-        ("https://hooks.slack-gov.com/services/T0/B0/x", "slack"),
-        (DISCORD, "discord"),
-        (DISCORD + "?wait=true&thread_id=4", "discord"),
-        ("https://ptb.discord.com/api/v10/webhooks/1/x", "discord"),
-        ("https://discordapp.com/api/webhooks/1/x", "discord"),
-        (DISCORD + "/slack", "discord"),
-        ("https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=x", "teams"),
-        ("https://default1.e2.environment.api.powerplatform.com/powerautomate/automations/1", "teams"),
-        (BOT + "?chat_id=1", "telegram"),
-        (BOT, "telegram"),
-        ("https://ntfy.sh/my-topic", "ntfy"),
-        ("https://ntfy.sh/?topic=my-topic", "ntfy"),
-        ("https://ntfy.sh/", None),
-        ("https://ntfy.sh/no.topic", None),
-        ("https://receiver.example/hook", None),
-        ("https://hooks.slack.com.evil.example/services/x", None),
-        ("https://notlogic.azure.com/x", None),
-        ("https://discord.com/channels/1/2", None),
-        (DISCORD + "/github", None),
-        ("https://evil.example/discord.com/api/webhooks/1/x", None),
-        ("https://receiver.example/?u=https://ntfy.sh/x", None),
-        ("https://[", None),
-        ("", None),
-    ],
-)
+PLACES: list[tuple[str, str | None]] = [
+    ("https://hooks.slack.com/services/T0/B0/x", "slack"),
+    ("https://hooks.slack-gov.com/services/T0/B0/x", "slack"),
+    (DISCORD, "discord"),
+    (DISCORD + "?wait=true&thread_id=4", "discord"),
+    ("https://ptb.discord.com/api/v10/webhooks/1/x", "discord"),
+    ("https://discordapp.com/api/webhooks/1/x", "discord"),
+    (DISCORD + "/slack", "discord"),
+    ("https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=x", "teams"),
+    ("https://default1.e2.environment.api.powerplatform.com/powerautomate/automations/1", "teams"),
+    (BOT + "?chat_id=1", "telegram"),
+    (BOT, "telegram"),
+    ("https://ntfy.sh/my-topic", "ntfy"),
+    ("https://ntfy.sh/?topic=my-topic", "ntfy"),
+    ("https://ntfy.sh/", None),
+    ("https://ntfy.sh/no.topic", None),
+    ("https://receiver.example/hook", None),
+    ("https://hooks.slack.com.evil.example/services/x", None),
+    ("https://notlogic.azure.com/x", None),
+    ("https://discord.com/channels/1/2", None),
+    (DISCORD + "/github", None),
+    ("https://evil.example/discord.com/api/webhooks/1/x", None),
+    ("https://receiver.example/?u=https://ntfy.sh/x", None),
+    ("https://[", None),
+    ("", None),
+]
+
+
+def test_every_service_whose_urls_can_be_recognised_has_one_here() -> None:
+    assert {name for _, name in PLACES if name} | {*ANY_HOST} == {*CHAT_FORMATS}
+
+
+@pytest.mark.parametrize(("url", "format_name"), PLACES)
 def test_the_url_of_a_known_service_suggests_its_format(url: str, format_name: str | None) -> None:
     assert chat_urls.suggest(url) == format_name
 

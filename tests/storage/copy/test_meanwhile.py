@@ -12,7 +12,7 @@ from sqlalchemy import make_url, select, text
 
 from guestbook import settings
 from guestbook.background import cron
-from guestbook.lib import file_lock
+from guestbook.lib import pass_lock
 from guestbook.storage.copy import book_copy
 from guestbook.storage.copy.table_reader import AT_ONCE
 from guestbook.storage.copy.target import TargetAway
@@ -137,7 +137,7 @@ def test_no_pass_of_this_host_is_at_work_meanwhile(
         run_pass()
         assert found.pop()
     monkeypatch.setattr(book_copy, "PASS_WAIT", 0.2)
-    with file_lock.taken(folder / file_lock.PASS):
+    with pass_lock.taken(folder / pass_lock.PASS):
         assert refused(folder, there) == "A pass is still at work. Stop cron, and run this again."
 
 

@@ -27,7 +27,7 @@ def test_a_row_that_no_database_should_have_is_named(folder: Path, there: str, b
     key = "delivery_id" if "attempts" in named else "id"
     change(file_of(folder), f"UPDATE {sql} WHERE {key} = 'd2'")
     assert refused(folder, there) == (
-        f"The row {named} holds what is no text, or no whole number where one belongs. "
+        f"The row {named} has a wrong value: text must be UTF-8, and numbers must be whole. "
         "Fix or remove that row in the book, and run this again."
     )
     assert count(there, "comments") == 7  # what was there before it stays for the next run

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.storage.models import Comment
 
 MADE = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
@@ -34,3 +35,10 @@ def test_anybody_may_know_what_is_on_the_page_and_nothing_else() -> None:
         "url": f"https://book.example/comments/{'0' * 32}",
         "created_at": "2026-01-31T23:59:59.123Z",
     }
+
+
+def test_nothing_that_a_visitor_typed_is_in_what_may_stay() -> None:
+    row = comment()
+    for name in DRAFT_FIELDS:
+        setattr(row, name, "typed")
+    assert "typed" not in row.without_words("https://book.example").values()

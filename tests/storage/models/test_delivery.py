@@ -33,7 +33,7 @@ def test_a_redelivery_makes_it_due_with_the_whole_schedule_before_it(status: str
         due_at=NOW + SECOND if status == "new" else None, finished_at=None if status == "new" else NOW,
         last_status_code=500, last_error="The receiver answered 500.",
     )  # fmt: skip
-    row.redeliver(NOW)
+    row.requeue(NOW)
     assert (row.status, row.due_at, row.claimed_by, row.finished_at) == ("new", NOW, None, None)
     assert (row.schedule_start, row.attempts, row.claims) == (3, 3, 4)
     assert (row.id, row.event_id, row.payload) == ("1", "2", "{}")

@@ -149,7 +149,7 @@ def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Fla
     tops = page.eval_on_selector_all(".masthead :is(.brand, .menu li)", TOPS)
     assert max(tops) - min(tops) < 20
     assert max(page.eval_on_selector_all(".deliveries tbody .main a", HEIGHTS)) < 30
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # width and height
     assert max(page.eval_on_selector_all(".deliveries tbody tr", HEIGHTS)) < 50
     expect(page.get_by_role("button", name="Redeliver…").first).to_be_in_viewport()
 

@@ -3,10 +3,12 @@
 import re
 from datetime import timedelta
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
 from guestbook.lib import clock, ids
@@ -40,18 +42,18 @@ def stays(owner: Owner) -> bool:
     return owner.get(PAGE).status_code == 200
 
 
-def reasons(answer: object) -> dict[str, str]:
+def reasons(answer: TestResponse) -> dict[str, str]:
     """Field → what is wrong with it."""
     return {
         element.attrib["id"].removesuffix("-reason"): text(element)
-        for element in by_class(parse(answer), "reason")  # type: ignore[arg-type]
+        for element in by_class(parse(answer), "reason")
     }
 
 
 # --- the password
 
 
-def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | None = None) -> object:
+def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | None = None) -> TestResponse:
     data: dict[str, object] = {
         "old": old,
         "password": password,
@@ -93,19 +95,19 @@ def test_what_will_not_do_comes_back_with_its_reason_and_changes_nothing(
     app: Flask, owner: Owner, typed: dict[str, str], field: str, sentence: str
 ) -> None:
     answer = change(owner, **typed)
-    assert answer.status_code == 422  # type: ignore[attr-defined]
+    assert answer.status_code == 422
     assert reasons(answer) == {field: sentence}
-    sent = fields(parse(answer))  # type: ignore[arg-type]
+    sent = fields(parse(answer))
     assert sent["old"] == sent["password"] == sent["again"] == "", "no password stands in a page"
     assert stays(owner)
     assert logged_in(app, FIREFOX)
 
 
 def test_a_thief_of_a_cookie_has_to_guess_the_password_as_slowly_as_everybody(owner: Owner) -> None:
-    statuses = [change(owner, old="wrong").status_code for _ in range(6)]  # type: ignore[attr-defined]
+    statuses = [change(owner, old="wrong").status_code for _ in range(6)]
     assert statuses == [422] * 5 + [429]
     answer = change(owner)
-    assert "Retry-After" in answer.headers  # type: ignore[attr-defined]
+    assert "Retry-After" in answer.headers
     assert "Please wait" in reasons(answer)["old"]
 
 
@@ -147,8 +149,8 @@ def test_another_browser_can_be_logged_out(app: Flask, owner: Owner) -> None:
     assert [stays(one) for one in (owner, third)] == [True, True]
 
 
-def fields_of(form: object) -> dict[str, str]:
-    return {one.attrib["name"]: one.attrib.get("value", "") for one in form.iter("input")}  # type: ignore[attr-defined]
+def fields_of(form: Element) -> dict[str, str]:
+    return {one.attrib["name"]: one.attrib.get("value", "") for one in form.iter("input")}
 
 
 def test_log_out_everywhere_ends_this_login_too(app: Flask, owner: Owner) -> None:
@@ -274,7 +276,7 @@ def test_a_new_password_revokes_the_tokens_when_the_owner_says_so(
         add(owner, name=name)
     assert "Also revoke all API tokens" in text(owner.page(PAGE))
     typed: dict[str, object] = {"old": PASSWORD, "password": NEW, "again": NEW}
-    assert change(owner, old="wrong").status_code == 422  # type: ignore[attr-defined]
+    assert change(owner, old="wrong").status_code == 422
     assert len(names(app)) == 2
     assert sentence in text(owner.does("/admin/account/password", typed | ticked))
     assert len(names(app)) == left

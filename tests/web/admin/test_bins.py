@@ -12,7 +12,7 @@ from guestbook.lib import byte_view, clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, fields, text
+from tests.support.visitor import attributes, by_class, fields, text
 from tests.support.webhook_pages import part
 
 PLACE = "/admin/bins/"
@@ -103,17 +103,19 @@ def test_a_form_that_is_sent_twice_adds_one(app: Flask, owner: Owner) -> None:
 
 def test_the_page_lists_the_newest_first_and_leads_to_older_ones(app: Flask, owner: Owner) -> None:
     bin_id = added(owner)
-    assert "No requests yet." in owner.get(PLACE + bin_id).text
+    empty = owner.get(PLACE + bin_id).text
+    assert "No requests yet." in empty
+    assert f'<a href="{PLACE}{bin_id}">Refresh</a>' in empty
     for number in range(53):
         send(app, bin_id, path=f"/n{number}")
     page = owner.page(PLACE + bin_id)
     rows = re.findall(r"/n\d+", text(page.find(".//tbody")))
     assert rows == [f"/n{number}" for number in range(52, 2, -1)]
-    assert page.find(".//*[@id='bin-requests']").attrib["data-live"] == "400"  # type: ignore[union-attr]
+    assert attributes(page, ".//*[@id='bin-requests']")["data-live"] == "400"
     [older] = [link for link in page.iter("a") if link.attrib.get("class") == "older"]
     page = owner.page(older.attrib["href"])
     assert re.findall(r"/n\d+", text(page.find(".//tbody"))) == ["/n2", "/n1", "/n0"]
-    assert "data-live" not in page.find(".//*[@id='bin-requests']").attrib  # type: ignore[union-attr]
+    assert "data-live" not in attributes(page, ".//*[@id='bin-requests']")
     assert owner.get(f"{PLACE}{bin_id}?before=x").status_code == 404
 
 

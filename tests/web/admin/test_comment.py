@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 
+from guestbook.comments.comment_form import DRAFT_FIELDS
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, fields, messages, parse, stored, text
@@ -35,6 +36,7 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
     assert "Slack" in said
     form = fields(page)
     assert (form["name"], form["website"]) == ("Ada", "https://ada.example")
+    assert {*DRAFT_FIELDS} <= {*form}  # or a correction would empty what the form leaves out
 
 
 def test_what_is_not_published_has_no_link_into_the_book(app: Flask, owner: Owner) -> None:

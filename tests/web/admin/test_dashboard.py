@@ -8,13 +8,14 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import delete
 
-from guestbook.lib import clock, ids
-from guestbook.queries import health, lists, overview
+from guestbook.lib import clock
+from guestbook.queries import bounded_counts, overview
+from guestbook.settings import crontab_line
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import PASSES
+from guestbook.storage.models import Pass
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, text
@@ -26,10 +27,8 @@ MINUTE = timedelta(minutes=1)
 
 def came(app: Flask, ago: timedelta = MINUTE, *, ended: bool = True, **did: int) -> None:
     """Let a pass have come so long ago."""
-    started = clock.now() - ago
-    row = {"id": ids.new(), "started_at": started, "host": "here", "processed": 0, "retried": 0, "failed": 0}
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.execute(insert(PASSES).values(**row | did, finished_at=started if ended else None))
+    with app.app_context():
+        factories.past_pass(ago, ended=ended, **did)
 
 
 def used(app: Flask) -> str:
@@ -66,7 +65,7 @@ def test_a_new_book_shows_three_steps_and_no_empty_charts(owner: Owner) -> None:
 
 def test_the_step_for_cron_has_the_line_of_this_installation(app: Flask, owner: Owner) -> None:
     line = text(owner.page(URL).find(".//pre"))
-    assert line == health.crontab_line(app.config["GUESTBOOK"])
+    assert line == crontab_line.of(app.config["GUESTBOOK"])
     assert f"{sys.prefix}/bin/flask --app guestbook cron" in line
 
 
@@ -83,7 +82,8 @@ def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(app: Flask, ow
 def test_cron_is_told_in_plain_words(app: Flask, owner: Owner) -> None:
     came(app, timedelta(seconds=59), processed=12, retried=1)
     said = words(section(owner.page(URL), "cron"))
-    assert re.match(r"Cron well A pass ended .+ ago after 0.0 seconds: 12 delivered, 1 to be retried.$", said)
+    result = r"A pass ended .+ ago after 0.0 seconds: 12 delivered, 1 to be retried\."
+    assert re.fullmatch(f"Cron healthy {result}", said)
 
 
 def test_a_pass_that_runs_just_now_is_told(app: Flask, owner: Owner) -> None:
@@ -98,12 +98,12 @@ def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) ->
     with app.app_context():
         factories.delivery(hook, due_at=clock.now() - 20 * MINUTE)
         with database.write(db.engine) as connection:
-            connection.execute(PASSES.delete())
+            connection.execute(delete(Pass))
     came(app, 30 * MINUTE)
     cron = section(owner.page(URL), "cron")
     assert "Cron late Deliveries are due" in words(cron)
     assert cron is not None
-    assert text(cron.find(".//pre")) == health.crontab_line(app.config["GUESTBOOK"])
+    assert text(cron.find(".//pre")) == crontab_line.of(app.config["GUESTBOOK"])
 
 
 def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, owner: Owner) -> None:
@@ -143,7 +143,7 @@ def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.Monk
     with app.app_context():
         for _ in range(3):
             factories.delivery(hook, status="failed")
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 
@@ -183,7 +183,7 @@ def test_each_webhook_has_its_health_success_and_time(app: Flask, owner: Owner) 
         factories.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
     rows = owner.page(URL).findall(".//section[@aria-labelledby='webhooks']//tbody/tr")
     assert [[words(cell) for cell in row] for row in rows] == [
-        ["Chat", "well", "66 % of 3", "2,000 ms", "0"],
+        ["Chat", "healthy", "66 % of 3", "2,000 ms", "0"],
         ["Off", "disabled", "no attempt yet", "–", "0"],
         ["Ill", "failing", "no attempt yet", "–", "0"],
     ]

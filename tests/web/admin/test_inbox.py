@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import byte_view, clock
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.queue import requeue
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
@@ -189,7 +189,7 @@ def words(page: Element, name: str) -> str:
 
 
 def test_what_stands_for_a_secret_is_hidden(owner: Owner, inbox: Inbox) -> None:
-    proof = verifier.proof("opensesame", owner.app.config["GUESTBOOK"].secret_key)
+    proof = verify_signature.proof("opensesame", owner.app.config["GUESTBOOK"].secret_key)
     source = inbox.add(verify="token", header="X-Api-Key", secret="opensesame")
     key = inbox.put(source, headers={"x-api-key": proof, "user-agent": "curl"})
     page = owner.page(LIST + key)

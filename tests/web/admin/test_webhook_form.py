@@ -7,7 +7,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models.webhook import EVENTS
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, parse, text
+from tests.support.visitor import attributes, by_class, parse, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, ticked, value
 
 
@@ -15,7 +15,7 @@ def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:
     page = owner.page(PLACE + "new")
     assert ticked(page) == ["comment.created"]
     assert [box.attrib["value"] for box in page.findall(".//input[@name='events']")] == list(EVENTS)
-    assert "checked" not in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
+    assert "checked" not in attributes(page, ".//input[@name='disabled']")
 
 
 def test_a_webhook_is_added_as_typed(owner: Owner) -> None:
@@ -65,12 +65,12 @@ def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(
     assert answer.status_code == 422
     page = parse(answer)
     assert part(page, f"{name}-reason").startswith(reason)
-    assert "aria-describedby" in page.find(f".//*[@id='{name}']").attrib  # type: ignore[union-attr]
+    assert "aria-describedby" in attributes(page, f".//*[@id='{name}']")
     assert len(by_class(page, "reason")) == 1
     for field in {"url", "name", "headers", "key"}:
         assert value(page, field) == (sent | {name: typed})[field]
     assert ticked(page) == ([] if name == "events" else ["comment.deleted"])
-    assert "checked" in page.find(".//input[@name='disabled']").attrib  # type: ignore[union-attr]
+    assert "checked" in attributes(page, ".//input[@name='disabled']")
     assert "A webhook is the URL" in text(owner.page(PLACE)), "nothing was added"
 
 

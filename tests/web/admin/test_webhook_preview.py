@@ -10,7 +10,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import parse, text
+from tests.support.visitor import attributes, parse, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, ticked, value
 
 GOOD = '{"text": {{ comment.message|tojson }}}'
@@ -126,7 +126,7 @@ def test_a_template_that_is_wrong_comes_back_with_its_reason(owner: Owner) -> No
     page = parse(answer)
     assert part(page, "template-reason").startswith("For comment.created: The template does not give JSON")
     assert value(page, "template") == "Hello <b>"
-    assert "open" in page.find(".//details").attrib  # type: ignore[union-attr]
+    assert "open" in attributes(page, ".//details")
 
 
 def test_a_preview_of_nobody_is_not_found_and_needs_the_key_of_the_page(owner: Owner) -> None:

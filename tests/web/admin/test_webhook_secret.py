@@ -10,7 +10,7 @@ from guestbook.lib import clock
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import parse, text
+from tests.support.visitor import attributes, parse, text
 from tests.support.webhook_pages import PLACE, URL, form, part, stored, value
 from tests.web.conftest import Later
 
@@ -126,7 +126,7 @@ def test_who_says_the_password_sees_it(owner: Owner) -> None:
     row_id, _ = add(owner)
     secret = stored(owner, row_id).secret
     page = owner.page(f"{PLACE}{row_id}/secret")
-    assert page.find(".//input[@name='password']").attrib["autocomplete"] == "current-password"  # type: ignore[union-attr]
+    assert attributes(page, ".//input[@name='password']")["autocomplete"] == "current-password"
     answer = owner.post(f"{PLACE}{row_id}/secret", {"password": PASSWORD})
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"

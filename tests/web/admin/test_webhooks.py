@@ -11,14 +11,14 @@ from flask import Flask
 from sqlalchemy import update
 
 from guestbook.lib import clock
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass, Webhook
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
-from tests.support.visitor import by_class, text
+from tests.support.visitor import attributes, by_class, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, value
 
 UNKNOWN = "0" * 32
@@ -70,6 +70,7 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
         factories.delivery(failing, status="failed")
     well, other = owner.page(PLACE).findall(".//tbody/tr")
     assert "Well" in text(well)
+    assert text(by_class(well, "badge")[0]) == "healthy"
     assert "Nothing is wrong, and nothing waits for it." in text(well)
     assert text(by_class(other, "badge")[0]) == "failing"
     assert "Failing for 3 hours (4 failures in a row); next probe in 5 minutes." in text(other)
@@ -83,7 +84,7 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
 def test_a_number_that_was_not_counted_to_its_end_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
     row = store(app)
     with app.app_context():
         for _ in range(4):
@@ -105,7 +106,7 @@ def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: 
 def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "FAILED_LIMIT", 1)
+    monkeypatch.setattr(bounded_counts, "FAILED_LIMIT", 1)
     row = store(app)
     sentence = "More than 1 were given up in 7 days; only the newest are counted."
     for is_said in (False, True):
@@ -189,14 +190,14 @@ def test_what_the_page_says_beside_a_ping_does_not_grow_old(app: Flask, owner: O
     row_id = store(app)
     place = pinged(owner, row_id)
     page = owner.page(place)
-    assert "data-live" in page.find(".//*[@id='health']").attrib  # type: ignore[union-attr]
+    assert "data-live" in attributes(page, ".//*[@id='health']")
     assert page.find(".//table") is None, "the ping stands above, where a script looks after it"
     with app.app_context():
         older = factories.delivery(row_id, status="processed")
     [link] = owner.page(place).findall(".//tbody//a")
     assert link.attrib["href"] == f"/admin/deliveries/{older}"
     assert len(owner.page(PLACE + row_id).findall(".//tbody/tr")) == 2
-    assert "data-live" not in owner.page(PLACE + row_id).find(".//*[@id='health']").attrib  # type: ignore[union-attr]
+    assert "data-live" not in attributes(owner.page(PLACE + row_id), ".//*[@id='health']")
 
 
 def test_a_ping_that_failed_says_why_and_when_it_is_tried_again(

@@ -8,6 +8,7 @@ from flask import Flask
 
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
+from guestbook.web.api.schemas import COMMENT_FIELDS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 from tests.support.visitor import add, let_write, stored
@@ -157,7 +158,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Api
         "name": "Please write your name.",
         "website": "Only addresses that start with http:// or https:// can be linked.",
         "message": "This has 4,001 characters. Please use at most 4,000.",
-        "e-mail": "There is no such field. The fields are name, website, message.",
+        "e-mail": f"There is no such field. The fields are {', '.join(COMMENT_FIELDS)}.",
     }
     assert stored(app) == []
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.lib.verification import verifier
+from guestbook.lib.verification import verify_signature
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
@@ -77,7 +77,7 @@ def test_a_list_has_no_payloads_and_one_has_all(program: ApiClient, rows: dict[s
 
 def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: ApiClient) -> None:
     with app.app_context():
-        proof = verifier.proof("another", factories.settings().secret_key)
+        proof = verify_signature.proof("another", factories.settings().secret_key)
         source = factories.source(verify="token", header="X-Api-Key", secret="opensesame")
         key = factories.inbound(source, payload="/wAB", encoding="base64", headers={"x-api-key": proof})
     shown = program.get(f"/inbox/{key}")

@@ -16,7 +16,7 @@ from guestbook.auth import api_tokens
 from guestbook.lib import clock
 from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import TOKENS, Token
+from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web.api import openapi_document
 from tests.support.api_client import NOBODY, ApiClient
@@ -29,7 +29,7 @@ def program(app: Flask, **how: Any) -> ApiClient:
 
 def set_token(app: Flask, **values: Any) -> None:
     with app.app_context(), writing() as session:
-        session.execute(update(TOKENS).values(**values))
+        session.execute(update(Token).values(**values))
 
 
 def last_used(app: Flask) -> Any:
@@ -121,7 +121,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
     with engine_setup.opened(settings.load(at)) as engine:
         database.create_tables(engine)
         with database.write(engine) as connection:
-            connection.execute(insert(TOKENS).values(row))
+            connection.execute(insert(Token).values(row))
         other = sqlite3.connect(tmp_path / "book.db", isolation_level=None)
         if kind == "read only":
             with engine.connect() as connection:
@@ -140,4 +140,4 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
             wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
             assert wait == engine_setup.FOR_PASSES.read * 1000
             if kind != "gone":
-                assert connection.scalar(select(TOKENS.c.last_used_at)) is None
+                assert connection.scalar(select(Token.last_used_at)) is None

@@ -86,7 +86,9 @@ def add_token() -> ResponseReturnValue:
     token_id = request.form.get("id", "")
     known = token_id if ids.ID.fullmatch(token_id) else None
     try:
-        _check_token(typed)
+        if typed["expires"] not in EXPIRIES:
+            raise Refused("Choose when it expires.", field="expires")
+        api_tokens.check(**typed)  # before an attempt at the password is counted
         login.confirm(
             request.form.get("confirm", ""), address=request.remote_addr, settings=current.settings()
         )
@@ -125,13 +127,6 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
         return value, ""
     some = text.counted(count, "API token")
     return value, f" Revoked {some}." if revoke else f" {some} can still be used."
-
-
-def _check_token(typed: dict[str, str]) -> None:
-    """Check the form's fields before an attempt at the password is counted."""
-    if typed["expires"] not in EXPIRIES:
-        raise Refused("Choose when it expires.", field="expires")
-    api_tokens.check(typed["name"], typed["scope"], typed["expires"])
 
 
 def _refused(error: Refused, password_field: str, typed: dict[str, str] | None = None) -> ResponseReturnValue:

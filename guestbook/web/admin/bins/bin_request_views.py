@@ -12,7 +12,7 @@ from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.bins import curl_command, replay, signature_check
 from guestbook.web.admin.bins.replay import Replayed
-from guestbook.web.admin.bins.signature_check import Check
+from guestbook.web.admin.bins.signature_check import Check, Finding
 
 pages = Blueprint("requests", __name__, url_prefix="/requests")
 
@@ -29,7 +29,7 @@ def show(request_id: str) -> ResponseReturnValue:
 def body(request_id: str) -> ResponseReturnValue:
     """Return the exact bytes that were kept."""
     row = row_lookup.find(BinRequest, request_id)
-    return responses.download(row.kept, _file(row))
+    return responses.download(row.kept, f"{row.id}.bin")
 
 
 @pages.post("/<request_id>/replay")
@@ -43,21 +43,17 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     try:
         url = replay.check(row, typed, current.settings())
     except Refused as error:
-        return _page(row, typed=typed, reasons=error.fields), 422
+        return _page(row, typed, error), 422
     db.session.expunge(row)
     db.session.remove()  # no transaction may be open while another server answers
     replayed = replay.replay(row, url, current.settings())
-    return _page(row, typed=typed, replayed=replayed)
+    return _page(row, typed, replayed=replayed)
 
 
 def _page(
-    row: BinRequest,
-    *,
-    typed: str = "",
-    reasons: dict[str, str] | None = None,
-    replayed: Replayed | None = None,
+    row: BinRequest, typed: str = "", error: Refused | None = None, replayed: Replayed | None = None
 ) -> str:
-    content, bin_ = row.kept, row_lookup.find(Bin, row.bin_id)
+    content, file, bin_ = row.kept, f"{row.id}.bin", row_lookup.find(Bin, row.bin_id)
     url = bin_.url(current.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(
         "admin/bin_request.html",
@@ -68,18 +64,18 @@ def _page(
             content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
         ),
         check=_check(row),
-        curl=curl_command.command(row.method, url, row.pairs, content, _file(row)),
+        curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),
-        file=_file(row),
+        file=file,
         typed=typed,
-        reasons=reasons or {},
+        reasons=error.fields if error else {},
         replayed=replayed,
     )
 
 
 def _check(row: BinRequest) -> Check:
     if len(row.kept) < row.size:
-        return signature_check.cut()
+        return Check([Finding("", False, signature_check.TOO_LONG_TO_CHECK)])
     webhooks = db.session.scalars(select(Webhook).order_by(Webhook.id))
     keys = signature_check.keys_of(webhooks, row.received_at)
     return signature_check.check(row.pairs, row.kept, row.received_at, keys, sent=_sent(row))
@@ -94,7 +90,3 @@ def _sent(row: BinRequest) -> list[bytes]:
     first, last = f"{max(0, made - MOST_BETWEEN_IDS):012x}", f"{made + MOST_BETWEEN_IDS:012x}"
     query = select(Delivery).where(Delivery.id >= first, Delivery.id < last, Delivery.event_id == event_id)
     return list({delivery.body for delivery in db.session.scalars(query.limit(100))})
-
-
-def _file(row: BinRequest) -> str:
-    return f"{row.id}.bin"

@@ -1,6 +1,6 @@
 """The bins: add, change, empty and watch them."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
@@ -78,33 +78,23 @@ def change(bin_id: str) -> ResponseReturnValue:
             bins.update(session, row_lookup.find_locked(Bin, bin_id), typed.fields())
     except Refused as error:
         return _form(typed, error, row_lookup.find(Bin, bin_id)), 422
-    return responses.done("The bin is changed.", "admin.bins.show", bin_id=bin_id)
+    return responses.done("The bin is changed.", ".show", bin_id=bin_id)
 
 
-@pages.get("/<bin_id>/<any(clear, delete):action>")
-def confirm(bin_id: str, action: str) -> ResponseReturnValue:
-    """Ask before it is cleared or deleted."""
-    bin_ = row_lookup.find(Bin, bin_id)
-    count = bins.count(db.session(), bin_.id)
-    return render_template("admin/bin_ask.html", bin=bin_, action=action, count=count)
-
-
-@pages.post("/<bin_id>/clear")
-def clear(bin_id: str) -> ResponseReturnValue:
-    """Delete its requests."""
-    with writing() as session:
-        count = bins.clear(session, row_lookup.find_locked(Bin, bin_id).id)
-    return responses.done(f"{counted(count, 'request')} deleted.", "admin.bins.show", bin_id=bin_id)
-
-
-@pages.post("/<bin_id>/delete")
-def delete(bin_id: str) -> ResponseReturnValue:
-    """Delete it with its requests."""
+@pages.route("/<bin_id>/<any(clear, delete):action>", methods=["GET", "POST"])
+def remove(bin_id: str, action: str) -> ResponseReturnValue:
+    """Ask before its requests are deleted, or it with them; POST does so."""
+    if request.method != "POST":
+        bin_ = row_lookup.find(Bin, bin_id)
+        count = bins.count(db.session(), bin_.id)
+        return render_template("admin/bin_ask.html", bin=bin_, action=action, count=count)
     with writing() as session:
         bin_ = row_lookup.find_locked(Bin, bin_id)
         name = bin_.name
-        bins.delete(session, bin_)
-    return responses.done(f"“{name}” is deleted.", "admin.bins.index")
+        count = bins.clear(session, bin_.id) if action == "clear" else bins.delete(session, bin_)
+    if action == "clear":
+        return responses.done(f"{counted(count, 'request')} deleted.", ".show", bin_id=bin_id)
+    return responses.done(f"“{name}” is deleted.", ".index")
 
 
 def _form(typed: BinForm, error: Refused | None = None, bin_: Bin | None = None) -> str:
@@ -124,7 +114,7 @@ def _add(typed: BinForm) -> ResponseReturnValue:
         if session.get(Bin, typed.key) is None:
             bins.add(session, typed.fields(), row_id=typed.key)
             sentence = "The bin is added. Send something to its URL, and it appears here."
-    return responses.done(sentence, "admin.bins.show", bin_id=typed.key)
+    return responses.done(sentence, ".show", bin_id=typed.key)
 
 
 def _excerpt(row: BinRequest) -> str:

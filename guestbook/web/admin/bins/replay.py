@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guestbook import transport
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
+from guestbook.outbound import sender, webhooks
 from guestbook.settings import Settings
 from guestbook.storage.models import BinRequest
-from guestbook.transport import Transport, TransportError
+from guestbook.transport import TransportError
 
 # The transport makes these itself, or they concerned only the connection to us.
 LEFT_OUT = frozenset(
@@ -38,32 +38,20 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
     """Return the normalized URL; raises Refused."""
     if len(row.kept) < row.size:
         raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
-    try:
-        return transport.check_destination(
-            clean_line(url),
-            require_https=settings.require_https_webhooks,
-            allow_networks=settings.allow_networks,
-        )
-    except ValueError as error:
-        raise Refused(str(error), field="url") from None
+    return webhooks.destination(clean_line(url), settings)
 
 
 def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
     """Send it with its method, headers and body to that URL. No transaction may be open."""
     headers = {name: value for name, value in row.pairs if name.lower() not in LEFT_OUT}
-    sender = Transport(
-        timeout=settings.timeout,
-        allow_networks=settings.allow_networks,
-        proxy=settings.outbound_proxy,
-        require_https=settings.require_https_webhooks,
-    )
+    one = sender.transport(settings)
     start = time.monotonic()
     try:
-        answer = sender.send(row.method, url, headers, row.kept)
+        answer = one.send(row.method, url, headers, row.kept)
     except TransportError as error:
         return Replayed(url, _since(start), None, {}, b"", str(error))
     finally:
-        sender.close()
+        one.close()
     note = NOTES.get(answer.note, "") if answer.note else ""
     return Replayed(url, _since(start), answer.status, answer.headers, answer.body, note)
 

@@ -8,7 +8,7 @@ from sqlalchemy import true
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts, lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import pagination
@@ -48,7 +48,7 @@ def show(chosen: CommentFilter, notice: str | None = None) -> str:
     """Show that part of the list."""
     session = db.session()
     counts = {
-        tab: lists.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
+        tab: bounded_counts.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
         for tab in TABS
     }
     if not chosen.status:
@@ -60,7 +60,7 @@ def show(chosen: CommentFilter, notice: str | None = None) -> str:
         page=page,
         filter=chosen,
         counts=counts,
-        most=lists.COUNT_LIMIT,
+        most=bounded_counts.COUNT_LIMIT,
         labels=ACTION_LABELS,
         actions_by_status=ACTIONS_BY_STATUS,
         notice=notice,

@@ -13,7 +13,7 @@ from guestbook.lib.errors import Refused
 from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment
+from guestbook.storage.models import Comment, Delivery
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.comments import comment_actions, comment_list
@@ -74,17 +74,13 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", undo=undo_id, comment_id=comment_id)
 
 
-@pages.get("/<comment_id>/delete")
-def confirm_delete(comment_id: str) -> ResponseReturnValue:
-    """Ask before a comment is deleted for good."""
-    target = url_for(".delete", comment_id=comment_id)
-    return _confirm([row_lookup.find(Comment, comment_id)], CommentFilter.read(request.args), target)
-
-
-@pages.post("/<comment_id>/delete")
+@pages.route("/<comment_id>/delete", methods=["GET", "POST"])
 def delete(comment_id: str) -> ResponseReturnValue:
-    """Delete a comment for good."""
-    chosen = CommentFilter.read(request.form)
+    """Ask before a comment is deleted for good; POST deletes it."""
+    chosen = CommentFilter.read(request.values)
+    if request.method != "POST":
+        target = url_for(".delete", comment_id=comment_id)
+        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target)
     with writing() as session:
         comment = row_lookup.find_locked_comment(comment_id)
         sentence = f"The comment by {comment.name} is deleted."
@@ -125,10 +121,10 @@ def _page(
     return render_template(
         "admin/comment.html",
         comment=comment,
-        draft=draft or Draft(comment.name, comment.website, comment.message, {}),
+        draft=draft or Draft(**book.typed(comment), errors={}),
         reply_text=stored if reply is None else reply,
         reasons=reasons or {},
-        deliveries=lists.of_comment(db.session(), comment.id),
+        deliveries=lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=comment_actions.ACTION_LABELS,
         actions=comment_actions.ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,

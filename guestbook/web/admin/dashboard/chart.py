@@ -1,8 +1,7 @@
 """Bars of deliveries: the position, size and description of each part. The template draws them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from guestbook.queries.outcomes import Bar
 
@@ -11,6 +10,8 @@ HEIGHT = 100.0  # of the scale's number; small segments may lift a bar slightly 
 STEP, WIDTH = 10, 8  # of a bar with its gap, and of a bar
 MIN_SEGMENT = 2.5  # or one failure among a thousand would be invisible
 ROUND_NUMBERS = (1, 2, 4, 6, 8, 10)
+HOUR_LABEL = "{:%H}:00"  # 14:00
+DAY_LABEL = "{0.day} {0:%b}"  # 3 Mar
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Column:
     left: int
     parts: list[BarSegment]
     name: str
-    numbers: list[int]  # in the order of PARTS
+    numbers: list[int]  # in the order of SEGMENTS
     description: str
 
 
@@ -50,11 +51,11 @@ class Chart:
         return ", ".join(f"{total:,} {word}" for _, word, total in self.legend)
 
 
-def draw(bars: Sequence[Bar], name: Callable[[datetime], str], every: int) -> Chart:
-    """Lay out the bars; `name` labels their times, and the axis shows one label in `every`."""
+def draw(bars: Sequence[Bar], label: str, every: int) -> Chart:
+    """Lay out the bars; `label` formats their times, and the axis shows one label in `every`."""
     highest = max(bar.total for bar in bars)
     scale = _scale(highest)
-    columns = [_column(position, bar, scale, name(bar.since)) for position, bar in enumerate(bars)]
+    columns = [_column(position, bar, scale, label.format(bar.since)) for position, bar in enumerate(bars)]
     totals = [sum(numbers) for numbers in zip(*(column.numbers for column in columns), strict=True)]
     return Chart(
         columns=columns,
@@ -64,16 +65,6 @@ def draw(bars: Sequence[Bar], name: Callable[[datetime], str], every: int) -> Ch
         marks=[column.name for column in columns[::every]],
         legend=[(status, word, total) for (status, word), total in zip(SEGMENTS, totals, strict=True)],
     )
-
-
-def hour(since: datetime) -> str:
-    """Return `14:00`."""
-    return f"{since:%H}:00"
-
-
-def day(since: datetime) -> str:
-    """Return `3 Mar`."""
-    return f"{since.day} {since:%b}"
 
 
 def _scale(highest: int) -> int:

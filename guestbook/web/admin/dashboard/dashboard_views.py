@@ -6,9 +6,10 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock
-from guestbook.queries import health, lists, webhook_status
+from guestbook.queries import bounded_counts, cron_status, webhook_status
 from guestbook.queries import overview as figures
 from guestbook.queries.overview import Overview
+from guestbook.settings import crontab_line
 from guestbook.storage.database import db
 from guestbook.web import current
 from guestbook.web.admin.dashboard import chart
@@ -20,12 +21,12 @@ pages = Blueprint("dashboard", __name__)
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
     session, now = db.session(), clock.now()
-    overview, cron = figures.overview(session, now), health.cron(session, now)
+    overview, cron = figures.overview(session, now), cron_status.read(session, now)
     return render_template(
         "admin/dashboard.html",
         overview=overview,
         cron=cron,
-        crontab_line=health.crontab_line(current.settings()),
+        crontab_line=crontab_line.of(current.settings()),
         data_dir=current.settings().data_dir,
         steps={  # of a new book
             "webhook": bool(overview.webhooks),
@@ -33,10 +34,10 @@ def index() -> ResponseReturnValue:
             "comment": overview.has_comments,
         },
         waits=_waits(overview, now),
-        hours=chart.draw(overview.hours, chart.hour, every=6),
-        days=chart.draw(overview.days, chart.day, every=6),
+        hours=chart.draw(overview.hours, chart.HOUR_LABEL, every=6),
+        days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
-        count=_count,
+        most=bounded_counts.COUNT_LIMIT,
     )
 
 
@@ -49,8 +50,3 @@ def _waits(overview: Overview, now: datetime) -> dict[str, int]:
         waits["due"] += due
         waits[word if word in waits else "later"] += doing.waiting - due
     return waits
-
-
-def _count(number: int) -> str:
-    """Return a count; above the limit of counting `10,000+`."""
-    return f"{number:,}" if number <= lists.COUNT_LIMIT else f"{lists.COUNT_LIMIT:,}+"

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.lib import byte_view, clock, text
+from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
 from guestbook.queries import lists
 from guestbook.queue import erasure
@@ -15,14 +15,12 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 from guestbook.web import row_lookup
-from guestbook.web.admin import responses
 from guestbook.web.admin.deliveries import signature_explanation
 from guestbook.web.admin.queue_list import QueueList
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
 ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
-DELIVERY_STATUSES = [("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")]
 LIVE_WINDOW = timedelta(minutes=1)  # the page refreshes itself when the result is due this soon
 
 
@@ -37,29 +35,25 @@ DELIVERY_LIST = QueueList(
     owner=Webhook,
     conditions=lists.Deliveries,
     find=lists.deliveries,
-    filters={"event": _event, "since": clock.typed, "until": clock.typed, "text": text.clean_line},
-    template="admin/redeliver.html",
+    filters={"event": _event},
+    statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
+    payload_suffix="json",
     noun=("delivery", "deliveries"),
-    requeued="redelivered",
+    verb="redeliver",
     sends="sends",
     sending="sending",
+    requeued="It is due now. The next pass sends it.",
+    replaced=" This replaces the scheduled retry.",
     erased=erasure.DELIVERY_ERASED,
 )
+DELIVERY_LIST.add_rules(pages)
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List deliveries, newest first, by the filters."""
-    shown = DELIVERY_LIST.page()
-    choices = {
-        "status": DELIVERY_STATUSES,
-        "webhook": [(webhook.id, webhook.name) for webhook in shown["webhooks"].values()],
-        "event": list(zip(EVENTS, EVENTS, strict=True)),
-    }
-    page = render_template(
-        "admin/deliveries.html", **shown, choices=choices, outlook=_short_outlook, now=clock.now()
-    )
-    return page, 422 if shown["reasons"] else 200
+    events, now = [(name, name) for name in EVENTS], clock.now()
+    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=_outlook, now=now)
 
 
 @pages.get("/<delivery_id>")
@@ -81,13 +75,6 @@ def show(delivery_id: str) -> ResponseReturnValue:
     )
 
 
-@pages.get("/<delivery_id>/payload")
-def payload(delivery_id: str) -> ResponseReturnValue:
-    """Return the exact bytes that are sent."""
-    delivery = row_lookup.find(Delivery, delivery_id)
-    return responses.download(delivery.body, f"{delivery.id}.json")
-
-
 @pages.get("/<delivery_id>/explain")
 def explain(delivery_id: str) -> ResponseReturnValue:
     """Show how its signature is made, step by step, with programs that verify it."""
@@ -106,26 +93,6 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
         erased=erasure.DELIVERY_ERASED,
     )
-
-
-@pages.post("/<delivery_id>/redeliver")
-def redeliver(delivery_id: str) -> ResponseReturnValue:
-    """Make one delivery due now."""
-    then, in_place = "It is due now. The next pass sends it.", " This replaces the scheduled retry."
-    sentence = DELIVERY_LIST.requeue(delivery_id, then, in_place)
-    return responses.done(sentence, ".show", delivery_id=delivery_id)
-
-
-@pages.get("/redeliver")
-def confirm() -> ResponseReturnValue:
-    """Say how many deliveries it would be, before anything happens."""
-    return DELIVERY_LIST.confirm()
-
-
-@pages.post("/redeliver")
-def redeliver_many() -> ResponseReturnValue:
-    """Make many deliveries due now."""
-    return DELIVERY_LIST.requeue_many()
 
 
 def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
@@ -152,10 +119,6 @@ def _outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
     if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
         return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
     return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
-
-
-def _short_outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
-    return _outlook(delivery, webhook, now).partition(",")[0]
 
 
 def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from guestbook.lib import signing
 from guestbook.lib.verification.signature_headers import UNIX_SECONDS
 from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.web.admin import secret_pages
 from guestbook.web.admin.deliveries import verifying_programs
 from guestbook.web.admin.deliveries.verifying_programs import Snippet
 
@@ -54,15 +55,14 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
     before that.
     """
     moment = attempt.started_at if attempt else now
-    expires = webhook.previous_secret_expires_at
-    rotated_until = expires if webhook.previous_secret and expires and moment < expires else None
+    rotated_until = secret_pages.overlap_end(webhook, moment)
     previous = webhook.previous_secret if rotated_until else None
     timestamp = _timestamp(attempt, moment)
     try:
         explained = explain(delivery.event_id, timestamp, delivery.body, webhook.secret, previous)
     except ValueError:
         return None
-    is_over = expires is not None and expires <= now
+    is_over = rotated_until is not None and rotated_until <= now
     return replace(explained, rotated_until=rotated_until, is_over=is_over)
 
 

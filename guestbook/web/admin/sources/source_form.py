@@ -84,15 +84,11 @@ class SourceForm:
 
     def chosen_template(self) -> str:
         """Return the template or the preset; raises Refused where a preset would replace the owner's own."""
-        if self.ready and self.is_own:
+        if not self.ready:
+            return self.template
+        if self.template.strip() not in ("", *map(str.strip, PRESETS.values())):
             raise Refused(PRESET_AND_TEMPLATE, field="template")
-        return PRESETS[self.ready] if self.ready else self.template
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the owner wrote the template."""
-        mine = self.template.strip()
-        return bool(mine) and mine not in {ready.strip() for ready in PRESETS.values()}
+        return PRESETS[self.ready]
 
     def fields(self) -> dict[str, Any]:
         """Return the fields as `inbound.sources` takes them, without those that the choices exclude."""

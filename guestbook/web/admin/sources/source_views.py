@@ -2,7 +2,7 @@
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from guestbook.inbound import source_fields, sources, template_preview
@@ -11,17 +11,27 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.queries import lists, source_status
+from guestbook.queries import bounded_counts, source_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses, row_actions, secret_pages
+from guestbook.web.admin import responses, secret_pages
+from guestbook.web.admin.row_actions import RowActions
 from guestbook.web.admin.sources.source_form import ACTION_CHOICES, PRESET_NAMES, SourceForm
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
 
 EVENTS_SHOWN = 20  # events on a source's page
+
+RowActions(
+    model=Source,
+    enabled="The source is enabled. The next pass of cron processes its waiting events.",
+    disabled="The source is disabled. Its events are stored, and wait until you enable it.",
+    owner_id=InboundEvent.source_id,
+    delete_row=sources.delete,
+    noun=("event", "events"),
+).add_rules(pages)
 
 
 @pages.get("/")
@@ -30,7 +40,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "admin/sources.html",
         standings=source_status.all_of(db.session()),
-        failed=lists.failed_lately(db.session(), InboundEvent, clock.now()),
+        failed=bounded_counts.failed_lately(db.session(), InboundEvent, clock.now()),
         verifications=VERIFICATION_KINDS,
         actions=ACTION_CHOICES,
     )
@@ -47,12 +57,6 @@ def add() -> ResponseReturnValue:
     """Add a source, and show what its sender needs."""
     typed = SourceForm.read()
     return responses.save(lambda: _add(typed), lambda error: _form(typed, error.fields))
-
-
-@pages.post("/preview")
-def preview_new() -> ResponseReturnValue:
-    """Show the comment that the form's template would make, without saving."""
-    return _preview(None)
 
 
 @pages.get("/<source_id>")
@@ -83,26 +87,22 @@ def change(source_id: str) -> ResponseReturnValue:
     return responses.done("The source is changed.", ".show", source_id=source_id, shown=shown)
 
 
+@pages.post("/preview")
 @pages.post("/<source_id>/preview")
-def preview(source_id: str) -> ResponseReturnValue:
-    """Show the comment that the form's template would make of a received event, without saving."""
-    return _preview(row_lookup.find(Source, source_id))
-
-
-@pages.post("/<source_id>/enable")
-def enable(source_id: str) -> ResponseReturnValue:
-    """Resume processing its events."""
-    with writing():
-        row_lookup.find_locked(Source, source_id).enable()
-    sentence = "The source is enabled. The next pass of cron processes its waiting events."
-    return responses.done(sentence, ".show", source_id=source_id)
-
-
-@pages.post("/<source_id>/disable")
-def disable(source_id: str) -> ResponseReturnValue:
-    """Store its events without processing them."""
-    sentence = "The source is disabled. Its events are stored, and wait until you enable it."
-    return row_actions.disable(Source, source_id, sentence)
+def preview(source_id: str | None = None) -> ResponseReturnValue:
+    """Show the comment that the form's template would make, of a received event if any, without saving."""
+    typed = SourceForm.read()
+    source = row_lookup.find(Source, source_id) if source_id else None
+    if "fill" in request.form:
+        typed = typed.with_preset()
+    try:
+        wording = source_fields.template_for(typed.verify, typed.chosen_template())
+    except Refused as error:
+        return _form(typed, error.fields, source), 422
+    name = typed.name or (source.name if source else "The name of the source")
+    base_url = current.settings().base_url
+    made = template_preview.of(db.session(), source_id, name, typed.verify, wording, base_url)
+    return _form(typed, None, source, made)
 
 
 @pages.post("/<source_id>/rotate")
@@ -120,26 +120,6 @@ def rotate(source_id: str) -> ResponseReturnValue:
         return _page(row_lookup.find(Source, source_id), reasons=error.fields, typed=typed), 422
     sentence = "The secret is rotated." if typed else "The secret is rotated. Give the new one to the sender."
     return responses.done(sentence, ".show", source_id=source_id, shown=shown)
-
-
-@pages.route("/<source_id>/secret", methods=["GET", "POST"])
-def secret(source_id: str) -> ResponseReturnValue:
-    """Ask for the password, then show the secret."""
-    return secret_pages.show(Source, source_id)
-
-
-@pages.get("/<source_id>/delete")
-def confirm_delete(source_id: str) -> ResponseReturnValue:
-    """Say what is deleted with it."""
-    source = row_lookup.find(Source, source_id)
-    query = select(func.count()).select_from(InboundEvent).where(InboundEvent.source_id == source.id)
-    return render_template("admin/source_delete.html", source=source, count=db.session.scalar(query))
-
-
-@pages.post("/<source_id>/delete")
-def delete(source_id: str) -> ResponseReturnValue:
-    """Delete it with all its events."""
-    return row_actions.delete(Source, source_id, sources.delete, "event")
 
 
 def _page(source: Source, **more: object) -> str:
@@ -179,20 +159,6 @@ def _form(
         actions=ACTION_CHOICES,
         presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
     )
-
-
-def _preview(source: Source | None) -> ResponseReturnValue:
-    typed = SourceForm.read()
-    if "fill" in request.form:
-        typed = typed.with_preset()
-    try:
-        wording = source_fields.template_for(typed.verify, typed.chosen_template())
-    except Refused as error:
-        return _form(typed, error.fields, source), 422
-    name = typed.name or (source.name if source else "The name of the source")
-    base_url, source_id = current.settings().base_url, source.id if source else None
-    preview = template_preview.of(db.session(), source_id, name, typed.verify, wording, base_url)
-    return _form(typed, None, source, preview)
 
 
 def _add(typed: SourceForm) -> ResponseReturnValue:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from guestbook.comments import book
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import formats, webhooks
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, sample_data, template
+from guestbook.queries import lists
 from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.models.webhook import EVENTS
@@ -51,7 +51,7 @@ def _data(event: str) -> tuple[dict[str, Any], bool]:
     session, base_url = db.session(), current.settings().base_url
     title = preferences.read(session.connection()).title
     data = {**sample_data.data(event), "guestbook": {"title": title, "url": base_url}}
-    newest = next(iter(book.page(session, limit=1).comments), None)
+    newest = next(iter(lists.comments(session, "published", limit=1).rows), None)
     if newest is None or "comment" not in data:
         return data, False
     data["comment"] = newest.public(base_url)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from guestbook.lib import clock, ids, text
 from guestbook.outbound import webhooks
-from guestbook.queries import health, webhook_status
+from guestbook.queries import cron_status, health, webhook_status
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 
@@ -37,7 +37,7 @@ def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
 def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
     if hindrance := webhook_status.hindrance(webhook, now):
         return hindrance
-    cron, last = health.cron(db.session(), now), health.last_end(db.session(), now)
+    cron, last = cron_status.read(db.session(), now), health.last_end(db.session(), now)
     if cron.word == "never":
         return "Cron has never run, so nothing is sent yet. The Overview says what to do."
     if last and cron.word != "running" and now - last > CRON_IS_LATE:

@@ -7,12 +7,13 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
-from guestbook.queries import lists, webhook_status
+from guestbook.queries import bounded_counts, lists, webhook_status
 from guestbook.queries.lists import Deliveries
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses, row_actions, secret_pages
+from guestbook.web.admin import responses, secret_pages
+from guestbook.web.admin.row_actions import RowActions
 from guestbook.web.admin.webhooks import payload_preview, ping_result
 from guestbook.web.admin.webhooks.payload_preview import PayloadPreview
 from guestbook.web.admin.webhooks.webhook_form import EVENT_MEANINGS, WebhookForm
@@ -20,6 +21,15 @@ from guestbook.web.admin.webhooks.webhook_form import EVENT_MEANINGS, WebhookFor
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 DELIVERIES_SHOWN = 20  # deliveries on a webhook's page
+
+RowActions(
+    model=Webhook,
+    enabled="The webhook is enabled. Its waiting deliveries go out with the next pass of cron.",
+    disabled="The webhook is disabled. Its deliveries wait until you enable it.",
+    owner_id=Delivery.webhook_id,
+    delete_row=webhooks.delete,
+    noun=("delivery", "deliveries"),
+).add_rules(pages)
 
 
 @pages.get("/")
@@ -29,7 +39,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "admin/webhooks.html",
         standings=webhook_status.all_of(session, now),
-        failed=lists.failed_lately(session, Delivery, now),
+        failed=bounded_counts.failed_lately(session, Delivery, now),
     )
 
 
@@ -44,13 +54,6 @@ def add() -> ResponseReturnValue:
     """Add a webhook, and show its secret."""
     typed = WebhookForm.read()
     return responses.save(lambda: _add(typed), lambda error: _form(typed, error))
-
-
-@pages.post("/preview")
-def preview_new() -> ResponseReturnValue:
-    """Show what a new webhook would receive, without adding it."""
-    typed = WebhookForm.read()
-    return _form(typed, preview=payload_preview.of(typed))
 
 
 @pages.get("/<webhook_id>")
@@ -80,11 +83,13 @@ def edit(webhook_id: str) -> ResponseReturnValue:
     return _form(WebhookForm.of(webhook, webhooks.template_of(db.session(), webhook)), webhook=webhook)
 
 
+@pages.post("/preview")
 @pages.post("/<webhook_id>/preview")
-def preview(webhook_id: str) -> ResponseReturnValue:
-    """Show what it would receive, without changing it."""
+def preview(webhook_id: str | None = None) -> ResponseReturnValue:
+    """Show what a new or a changed webhook would receive, without saving."""
     typed = WebhookForm.read()
-    return _form(typed, webhook=row_lookup.find(Webhook, webhook_id), preview=payload_preview.of(typed))
+    webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
+    return _form(typed, webhook=webhook, preview=payload_preview.of(typed))
 
 
 @pages.post("/<webhook_id>")
@@ -103,24 +108,6 @@ def change(webhook_id: str) -> ResponseReturnValue:
     return changed
 
 
-@pages.post("/<webhook_id>/enable")
-def enable(webhook_id: str) -> ResponseReturnValue:
-    """Resume sending, even before a pause is over."""
-    with writing():
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
-        webhook.enable()
-        shown = secret_pages.keep_shown(webhook)
-    sentence = "The webhook is enabled. Its waiting deliveries go out with the next pass of cron."
-    return responses.done(sentence, ".show", webhook_id=webhook_id, shown=shown)
-
-
-@pages.post("/<webhook_id>/disable")
-def disable(webhook_id: str) -> ResponseReturnValue:
-    """Stop sending to it."""
-    sentence = "The webhook is disabled. Its deliveries wait until you enable it."
-    return row_actions.disable(Webhook, webhook_id, sentence)
-
-
 @pages.post("/<webhook_id>/ping")
 def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show its result."""
@@ -136,35 +123,14 @@ def ping(webhook_id: str) -> ResponseReturnValue:
 def rotate(webhook_id: str) -> ResponseReturnValue:
     """Rotate the secret, and show the new one; a double click must not rotate it twice."""
     overlap = secret_pages.overlap("keep signing")
-    with writing() as session:
-        webhook = row_lookup.find(Webhook, webhook_id)
-        session.refresh(webhook, with_for_update={"key_share": True})
+    with writing():
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
         if secret_pages.was_replaced(webhook):
             return responses.done(secret_pages.ALREADY_ROTATED, ".show", webhook_id=webhook_id)
         webhook.rotate_secret(clock.now(), overlap)
         shown = secret_pages.seal(webhook)
     sentence = "The secret is rotated. Give the new one to the receiver."
     return responses.done(sentence, ".show", webhook_id=webhook_id, shown=shown)
-
-
-@pages.route("/<webhook_id>/secret", methods=["GET", "POST"])
-def secret(webhook_id: str) -> ResponseReturnValue:
-    """Ask for the password, then show the secret."""
-    return secret_pages.show(Webhook, webhook_id)
-
-
-@pages.get("/<webhook_id>/delete")
-def confirm_delete(webhook_id: str) -> ResponseReturnValue:
-    """Say what is deleted with it."""
-    webhook = row_lookup.find(Webhook, webhook_id)
-    count = lists.count(db.session(), Deliveries(webhook_id=webhook.id))
-    return render_template("admin/webhook_delete.html", webhook=webhook, count=count)
-
-
-@pages.post("/<webhook_id>/delete")
-def delete(webhook_id: str) -> ResponseReturnValue:
-    """Delete it with all its deliveries."""
-    return row_actions.delete(Webhook, webhook_id, webhooks.delete, "delivery", "deliveries")
 
 
 def _form(

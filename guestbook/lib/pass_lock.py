@@ -1,4 +1,4 @@
-"""A lock of the data folder. The kernel lets go of it on any death, so it is never stale.
+"""The lock that keeps passes apart: a file of the data folder. The kernel frees it on any death.
 
 It only saves work or time: the leases make sure that no delivery is sent twice.
 """

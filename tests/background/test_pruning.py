@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from guestbook.background import retention
+from guestbook.background import pruning
 from guestbook.lib import clock, ids
 from guestbook.storage import batch_delete, database, engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, PASSES, Delivery, Limit, Login, Pass
+from guestbook.storage.models import ATTEMPTS, Delivery, Limit, Login, Pass
 from tests.support import factories
 
 DAY = timedelta(days=1)
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 def prune(**changes: Any) -> int:
     settings = replace(factories.settings(), **changes)
-    return retention.prune(db.engine, settings, until=time.monotonic() + 60)
+    return pruning.prune(db.engine, settings, until=time.monotonic() + 60)
 
 
 def left() -> set[str]:
@@ -103,7 +103,7 @@ def test_old_passes_go() -> None:
         for days in (1, 29, 31, 60):
             done = {"host": "here", "processed": 0, "retried": 0, "failed": 0}
             moment = clock.now() - days * DAY
-            connection.execute(insert(PASSES).values(id=ids.new(), started_at=moment, **done))
+            connection.execute(insert(Pass).values(id=ids.new(), started_at=moment, **done))
     assert prune() == 2
     assert db.session.scalar(select(func.count()).select_from(Pass)) == 2
 
@@ -121,7 +121,7 @@ def test_it_goes_on_bite_by_bite_until_all_is_gone(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("app")
 def test_it_stops_when_its_time_is_over() -> None:
     factories.delivery(factories.webhook(), status="processed", finished_at=clock.now() - 31 * DAY)
-    assert retention.prune(db.engine, factories.settings(), until=time.monotonic()) == 0
+    assert pruning.prune(db.engine, factories.settings(), until=time.monotonic()) == 0
     assert len(left()) == 1
 
 
@@ -135,7 +135,7 @@ def test_a_row_that_was_redelivered_after_the_look_stays() -> None:
         looks.append("given back")
         if len(looks) == 2:  # after the look at the processed ones came that at the failed ones
             with database.writing() as session:
-                session.get_one(Delivery, row_id).redeliver(clock.now())
+                session.get_one(Delivery, row_id).requeue(clock.now())
 
     event.listen(db.engine, "checkin", redeliver)
     prune()

@@ -16,9 +16,9 @@ from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
 Claimed = list[tuple[ReceivedEvent, Source]]
 
 
-def sources_with_due(now: datetime, what: Any = Source.id) -> Any:
+def sources_with_due(now: datetime, *what: Any) -> Any:
     """Select the enabled sources that have something due."""
-    return select(what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
+    return select(*what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
 
 
 def claim(connection: Connection, token: str, *, turn: int, limit: int) -> Claimed:

@@ -1,0 +1,58 @@
+"""What a pass and a relay do around their work: lock, signals, clock repair, pruning, the row of the pass."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+
+from guestbook.background import pass_record, pruning
+from guestbook.lib import clock, cpu_affinity, pass_lock, stop_flag
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound.tally import Tally
+from guestbook.queries import outcomes
+from guestbook.queue import clock_repair
+from guestbook.settings import Settings
+from guestbook.storage import engine_setup, source_budget
+
+PRUNE_TIME = 1.0  # seconds that a pass may prune
+LATE_PRUNE_TIME = 0.5  # the same when the time of the pass is over
+
+
+@dataclass(slots=True)
+class RunningPass:
+    """How long a pass may work, and what it has done."""
+
+    until: float  # of the monotonic clock
+    stop: StopFlag
+    tally: Tally = field(default_factory=Tally)
+
+
+@contextmanager
+def opened(
+    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = pass_lock.PASS
+) -> Iterator[RunningPass | None]:
+    """Begin a pass, and end it after the work; None when another process holds the data folder's lock."""
+    until = time.monotonic() + max_seconds
+    with (
+        pass_lock.taken(settings.data_dir / lock) as held,
+        stop_flag.set_by((signal.SIGTERM, signal.SIGINT), second_ends=True) as stop,
+        cpu_affinity.one_core(),
+    ):
+        if not held:
+            yield None
+            return
+        previous = clock_repair.repair(engine, settings.timeout, settings.retry_schedule)
+        pass_id = pass_record.begin(engine)
+        running = RunningPass(until, stop)
+        yield running
+        if housekeeping and not stop.is_set() and pass_record.may_prune(engine, previous):
+            # Before retention deletes the rows that it counts.
+            outcomes.record_days(engine, settings.keep_processed_days, clock.now())
+            now = time.monotonic()  # a pass that stays to the end of its time prunes too
+            pruning.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
+        source_budget.recount(engine)  # verified and deleted events have left room
+        pass_record.finish(engine, pass_id, running.tally)
+        engine_setup.clear_wal(engine)

@@ -1,0 +1,37 @@
+"""The record of a pass: when it started and ended, and what it did. It shows whether the clock has jumped."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, insert, select, update
+
+from guestbook.lib import clock, host_name, ids
+from guestbook.outbound.tally import Tally
+from guestbook.storage import database
+from guestbook.storage.models import Pass
+
+STEADY_TIME = timedelta(days=2)  # that passes must have come without such a gap, until we believe the clock
+
+
+def begin(engine: Engine) -> str:
+    """Store a pass that starts now, and return its id."""
+    pass_id, host = ids.new(), host_name.of_this_host()
+    with database.write(engine) as connection:
+        connection.execute(insert(Pass).values(id=pass_id, started_at=clock.now(), host=host))
+    return pass_id
+
+
+def finish(engine: Engine, pass_id: str, tally: Tally) -> None:
+    """Store that the pass has ended, and what it did."""
+    counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
+    with database.write(engine) as connection:
+        connection.execute(update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts))
+
+
+def may_prune(engine: Engine, previous: datetime | None) -> bool:
+    """Whether passes have come for two days by this clock. After a jump of the clock everything looks old."""
+    now = clock.now()
+    if previous is None or now - previous >= STEADY_TIME:
+        return False
+    earlier = Pass.started_at.between(now - 2 * STEADY_TIME, now - STEADY_TIME)
+    with engine.connect() as connection:
+        return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None

@@ -1,0 +1,66 @@
+"""Comments of another guestbook: each appears once, goes with the original, and never comes back."""
+
+import json
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from guestbook.inbound import template_presets
+from guestbook.lib import clock
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Delivery, Origin, Webhook
+from tests.support import inbound_factories
+
+
+def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
+    app: Flask, client: FlaskClient
+) -> None:
+    inbound_factories.source(template=template_presets.PRESETS["guestbook"])
+    for event in ("comment.created", "comment.published", "comment.replied"):
+        inbound_factories.tell(client, event, "https://a.example/comments/1")
+    inbound_factories.tell(client, "comment.created", "https://a.example/comments/2", status="held")
+    inbound_factories.process(app)
+    assert inbound_factories.messages() == ["Hi!"]
+    assert {one.status for one in inbound_factories.rows()} == {"processed"}
+    inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1")
+    inbound_factories.process(app)
+    assert inbound_factories.messages() == []
+    assert db.session.scalars(select(Comment.status)).all() == ["trash"]
+
+
+def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClient) -> None:
+    inbound_factories.source(template=template_presets.PRESETS["guestbook"])
+    origin = {"name": "B", "url": "https://book.example/comments/1"}
+    inbound_factories.tell(client, "comment.published", "https://a.example/comments/7", origin=origin)
+    inbound_factories.process(app)
+    assert inbound_factories.messages() == []
+    assert inbound_factories.row().note == "It was written in this book."
+
+
+def test_another_source_cannot_take_out_what_it_did_not_bring(app: Flask, client: FlaskClient) -> None:
+    inbound_factories.source("one", name="One", template=template_presets.PRESETS["guestbook"])
+    inbound_factories.source("two", name="Two", template=template_presets.PRESETS["guestbook"])
+    inbound_factories.tell(client, "comment.published", "https://a.example/comments/1", token="one")
+    inbound_factories.process(app)
+    inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1", token="two")
+    inbound_factories.process(app)
+    assert inbound_factories.messages() == ["Hi!"]
+
+
+def test_our_webhooks_hear_of_what_a_source_brought_only_if_it_is_relayed(
+    app: Flask, client: FlaskClient
+) -> None:
+    inbound_factories.source("still")
+    inbound_factories.source("loud", relayed_since=clock.now())
+    with database.writing() as session:
+        session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="comment.published", headers={}))
+    inbound_factories.post(client, {"text": "a"}, "still")
+    inbound_factories.post(client, {"text": "b"}, "loud")
+    inbound_factories.process(app)
+    payload = db.session.scalars(select(Delivery.payload)).one()
+    comment = json.loads(payload)["data"]["comment"]
+    assert comment["message"] == "b"
+    assert comment["origin"] == {"name": "Robot", "url": None}
+    assert db.session.scalars(select(Origin.told_at).where(Origin.told_at.is_not(None))).one()

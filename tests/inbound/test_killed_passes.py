@@ -1,0 +1,196 @@
+"""Passes over the inbox that are killed, overlap or come late: each event has one effect."""
+
+import json
+import random
+import signal
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from guestbook.background import cron
+from guestbook.inbound import processor
+from guestbook.inbound.decision import InboundDecision
+from guestbook.inbound.evaluate import ReceivedEvent
+from guestbook.inbound.processor import Processor
+from guestbook.lib import clock
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND, Source
+from tests.support import amount, inbound_factories
+from tests.support.forks import Forks
+from tests.support.processes import wait_for
+
+KILLS = amount.kills(5)
+POSTED = 40  # before each kill
+
+
+@pytest.fixture
+def each_client(each_app: Flask) -> FlaskClient:
+    return each_app.test_client()
+
+
+@pytest.mark.parametrize("point", ["after_inbox_claim", "inside_inbox_action"])
+def test_a_pass_killed_over_a_batch_costs_its_lease_and_leaves_nothing_half_done(
+    each_client: FlaskClient, each_environ: dict[str, str], forks: Forks, point: str
+) -> None:
+    inbound_factories.source()
+    inbound_factories.post(each_client, {"text": "one"})
+    forks.run(each_environ, "cron", point=point)
+    assert (
+        inbound_factories.row().status,
+        inbound_factories.row().claims,
+        inbound_factories.row().attempts,
+    ) == ("new", 1, 0)
+    assert inbound_factories.messages() == []
+    forks.run(each_environ, "cron")
+    assert inbound_factories.row().status == "new"  # the lease is respected while it lasts
+    inbound_factories.expire()
+    forks.run(each_environ, "cron")
+    assert (
+        inbound_factories.row().status,
+        inbound_factories.row().claims,
+        inbound_factories.row().attempts,
+    ) == ("processed", 2, 1)
+    assert inbound_factories.messages() == ["one"]
+
+
+def test_an_event_that_kills_each_pass_is_left_alone_in_the_end_and_keeps_nobody_waiting(
+    client: FlaskClient, environ: dict[str, str], forks: Forks
+) -> None:
+    inbound_factories.source()
+    for text in ("before", "poison", "after"):
+        inbound_factories.post(client, {"text": text})
+    for kill in range(processor.MOST_LOST_PASSES):
+        forks.run(environ, "cron", point="over_poison")
+        inbound_factories.expire()
+        assert kill or inbound_factories.messages() == []  # in one batch with it, once
+    done = forks.run(environ, "cron", point=None)
+    assert "guestbook: 1 inbound event of source Robot failed" in done.printed
+    by_text = {json.loads(one.payload)["text"]: one for one in inbound_factories.rows()}
+    assert by_text["poison"].status == "failed"
+    assert f"{processor.MOST_LOST_PASSES} passes ended in the middle of it" in by_text["poison"].error
+    assert sorted(inbound_factories.messages()) == ["after", "before"]
+    inbound_factories.check()
+
+
+@pytest.mark.timeout(200)
+def test_random_kills_of_overlapping_passes_make_one_comment_of_each_event(
+    each_client: FlaskClient,
+    each_environ: dict[str, str],
+    forks: Forks,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    luck, posted, killed = random.Random(20261125), 0, 0
+    inbound_factories.source()
+    while killed < KILLS and posted < 4 * KILLS * POSTED:
+        for _ in range(POSTED):
+            posted += 1
+            assert inbound_factories.post(each_client, {"text": f"n{posted}", "type": "x"}).status_code == 202
+        hosts = [tmp_path_factory.mktemp("host") for _ in range(2)]
+        alive = [forks.start({**each_environ, "GUESTBOOK_DATA_DIR": str(host)}, "cron") for host in hosts]
+        alive[0].is_at_work()
+        time.sleep(luck.uniform(0, 0.05))
+        alive[0].signal(signal.SIGKILL)
+        killed += alive[0].wait() == -signal.SIGKILL
+        assert alive[1].wait() == 0
+        inbound_factories.expire()
+    forks.run(each_environ, "cron")
+    assert killed == KILLS  # else most passes are over before they are killed
+    assert {one.status for one in inbound_factories.rows()} == {"processed"}
+    assert sorted(inbound_factories.messages()) == sorted(f"n{number}" for number in range(1, posted + 1))
+    inbound_factories.check()
+
+
+def test_two_that_work_at_once_share_the_events_and_repeats_have_one_effect(
+    each_app: Flask, each_client: FlaskClient
+) -> None:
+    inbound_factories.source(verify="github", secret=inbound_factories.SECRET, template="{{ payload.n }}")
+    for number in range(40):
+        for _ in range(2):
+            inbound_factories.github(each_client, {"n": str(number)}, f"d{number}")
+    faults: list[BaseException] = []
+
+    def drain() -> None:
+        try:
+            with each_app.app_context():
+                inbound_factories.process(each_app)
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=drain) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert faults == []
+    assert {one.status for one in inbound_factories.rows()} == {"processed"}
+    assert sorted(inbound_factories.messages(), key=int) == [str(number) for number in range(40)]
+    inbound_factories.check()
+
+
+def test_an_acknowledgement_after_the_lease_changes_nothing(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbound_factories.source()
+    inbound_factories.post(client, {"text": "once"})
+    slow = Processor(db.engine, app.config["GUESTBOOK"])
+    evaluate = slow.evaluate
+
+    def overtaken(event: ReceivedEvent, source: Source) -> InboundDecision:
+        inbound_factories.expire()
+        inbound_factories.process(app)
+        return evaluate(event, source)
+
+    monkeypatch.setattr(slow, "evaluate", overtaken)
+    slow.work()
+    assert slow.counts.processed == 0
+    assert inbound_factories.messages() == ["once"]
+    assert (inbound_factories.row().attempts, inbound_factories.row().claims) == (1, 2)
+
+
+def test_a_clock_that_ran_ahead_leaves_nothing_behind(app: Flask, client: FlaskClient) -> None:
+    inbound_factories.source()
+    inbound_factories.post(client, {"text": "early"})
+    with database.write(db.engine) as connection:
+        connection.execute(update(INBOUND).values(due_at=clock.now() + timedelta(days=3)))
+    report = cron.run(db.engine, app.config["GUESTBOOK"], cron.Options())
+    assert report
+    assert report.inbox.processed == 1
+
+
+def test_a_pass_that_stays_takes_over_what_another_has_left_when_its_lease_ends(
+    client: FlaskClient, environ: dict[str, str], forks: Forks
+) -> None:
+    inbound_factories.source()
+    inbound_factories.post(client, {"text": "left"})
+    with database.write(db.engine) as connection:
+        ends = clock.now() + timedelta(seconds=3)
+        connection.execute(update(INBOUND).values(due_at=ends, claimed_by="the dead", claims=1))
+    staying = forks.start(environ, "cron", "--stay")
+    _wait_until_processed()
+    assert inbound_factories.row().processed_at - ends < timedelta(seconds=2)
+    staying.terminate()
+    assert staying.wait() == 0
+
+
+def test_a_pass_that_stays_takes_what_comes_while_it_waits(
+    each_client: FlaskClient, each_environ: dict[str, str], forks: Forks
+) -> None:
+    inbound_factories.source()
+    staying = forks.start(each_environ, "cron", "--stay")
+    staying.is_at_work()
+    inbound_factories.post(each_client, {"text": "now"})
+    _wait_until_processed()
+    assert clock.now() - inbound_factories.row().received_at < timedelta(seconds=2)
+    staying.terminate()
+    assert staying.wait() == 0
+    assert staying.printed == ""
+
+
+def _wait_until_processed() -> None:
+    wait_for(lambda: inbound_factories.row().status != "new")
