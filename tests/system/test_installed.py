@@ -3,14 +3,17 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from guestbook.settings import run_settings
 from scripts.benchmarks.support import fresh_install
 from tests.conftest import run
 from tests.support import processes
@@ -97,6 +100,20 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
     assert newcomer.type("demo", "--no-wait").count("That was the tour.") == 1
     assert list(newcomer.folder.iterdir()) == []
     assert {path.name for path in data.iterdir()} >= {"guestbook.db", "secret_key"}
+
+
+def test_an_older_book_is_upgraded_with_the_migrations_of_the_wheel(newcomer: Newcomer) -> None:
+    data = newcomer.home / ".local/share/guestbook"
+    data.mkdir(parents=True)
+    with closing(sqlite3.connect(data / "guestbook.db")) as book:
+        book.executescript((processes.ROOT / "tests/storage/schemas/0001.sql").read_text())
+    port = str(processes.free_port())
+    done = run(str(newcomer.program), "run", "--port", port, cwd=newcomer.folder, env=newcomer.environ)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"Update them with: {newcomer.program} upgrade\n")
+    assert "The book is up to date" in newcomer.type("upgrade")
+    assert newcomer.type("webhooks", "list").startswith("No webhooks yet.")
+    assert not (data / run_settings.RUN_FILE).exists()
 
 
 def test_a_port_that_is_in_use_gets_a_sentence_that_names_the_program(newcomer: Newcomer) -> None:
