@@ -19,7 +19,7 @@ class _Program(click.Group):
         """Return the command of this name."""
         if cmd_name == idle_cron.cron.name:
             return idle_cron.cron
-        return next((one for one in chain(*_sections().values()) if one.name == cmd_name), None)
+        return {one.name: one for one in chain(*_sections().values())}.get(cmd_name)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the names in the order of the sections."""
@@ -33,8 +33,10 @@ class _Program(click.Group):
 
 
 def _sections() -> Sections:
-    from guestbook.cli import all_commands
+    from guestbook.cli import all_commands, help_sections
 
+    for command in chain(*all_commands.PROGRAM_SECTIONS.values()):
+        help_sections.uncut(command)
     return all_commands.PROGRAM_SECTIONS
 
 

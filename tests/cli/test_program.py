@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from guestbook.cli import all_commands
+from guestbook.cli import all_commands, deliveries, help_sections
 from guestbook.lib.version import VERSION
 from tests.conftest import run
 
@@ -36,6 +36,8 @@ def test_its_commands_work_and_name_commands_as_they_were_typed(environ: dict[st
     assert (code, said, complaint) == (0, f"No webhooks yet. Add one: {PROGRAM} webhooks add URL\n", "")
     beside = str(Path(PROGRAM).parent)
     assert type_(environ, "tokens", "list", path=beside)[1].endswith("Add one: guestbook tokens add NAME\n")
+    said = type_(environ, "deliveries", "--help")[1]
+    assert " ".join(help_sections.sentence(deliveries.list_).split()) in " ".join(said.split())
     assert "Print what happens" in type_(environ, "cron", "--help")[1]
     code, _, complaint = type_({**environ, "GUESTBOOK_TIMEOUT": "soon"}, "cron")
     assert (code, complaint.count("\n")) == (1, 1)
