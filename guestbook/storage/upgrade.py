@@ -53,6 +53,7 @@ class UpgradeReport:
     before: str
     after: str
     backup: BackupReport | None = None
+    backup_seconds: float = 0.0
     migrations: list[Migration] = field(default_factory=list)
 
 
@@ -77,7 +78,9 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
                 return UpgradeReport(schema_version.head(), schema_version.head())
             before = stored[0] if stored else earlier_schemas.recognise(engine)
             report = UpgradeReport(before, schema_version.head())
+            began = time.monotonic()
             report.backup = backup.write(settings, _backup_path(settings, before), progress=progress)
+            report.backup_seconds = time.monotonic() - began
             _migrate(engine, report, progress)
             return report
 

@@ -11,6 +11,7 @@ from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
 from scripts.benchmarks.soak import soak
 from scripts.benchmarks.start import start
+from scripts.benchmarks.upgrade import upgrade
 from scripts.benchmarks.web import web
 from scripts.benchmarks.workers import workers
 
@@ -29,6 +30,7 @@ bench.add_command(latency)
 bench.add_command(pages)
 bench.add_command(soak)
 bench.add_command(start)
+bench.add_command(upgrade)
 bench.add_command(web)
 bench.add_command(workers)
 

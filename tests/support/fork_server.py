@@ -24,6 +24,7 @@ import guestbook.web
 from guestbook.background import cron  # noqa: F401  likewise
 from guestbook.cli import all_commands  # noqa: F401  likewise
 from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.storage import upgrade  # noqa: F401  likewise
 from tests.support import kill_points
 
 with suppress(ModuleNotFoundError):  # without Celery there is no relay

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import statistics
@@ -19,8 +20,9 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
-from guestbook.storage import batch_delete, database
+from guestbook.storage import backup, batch_delete, database
 
+CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
 BATCH = 5  # rows that a prune removes at once here
 
 
@@ -130,6 +132,25 @@ def over_poison() -> None:
     evaluate.evaluate = evaluate_or_die
 
 
+def inside_backup() -> None:
+    """Die when the backup is written and has not been read again."""
+    backup._verify = lambda *_: die()
+
+
+def inside_upgrade() -> None:
+    """Die after so many changes of the tables or the version, as GUESTBOOK_TEST_CHANGES has it."""
+    left = int(os.environ["GUESTBOOK_TEST_CHANGES"])
+
+    def die_after_change(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal left
+        is_backup = backup.UNFINISHED in str(connection.engine.url.database)
+        left -= bool(CHANGE_OF_TABLES.match(statement) and not is_backup)
+        if left <= 0:
+            die()
+
+    event.listen(Engine, "after_cursor_execute", die_after_change)
+
+
 def impatient() -> None:
     """Do not die, but give a transaction up after two seconds."""
     database.RETRY_FOR = 2.0
@@ -191,6 +212,8 @@ POINTS: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
         impatient,
+        inside_backup,
+        inside_upgrade,
         after_inbox_claim,
         inside_inbox_action,
         over_poison,
