@@ -84,8 +84,8 @@ def need(name: str) -> None:
 def packages_can_be_had() -> bool:
     """Whether pip finds packages here, from the network or from where it is told to look."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = ["download", "--quiet", "--no-deps", "--dest", folder, "waitress"]
-        return run(sys.executable, "-m", "pip", *asked).returncode == 0
+        arguments = ["download", "--quiet", "--no-deps", "--dest", folder, "waitress"]
+        return run(sys.executable, "-m", "pip", *arguments).returncode == 0
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -213,9 +213,9 @@ def test_a_pass_works_with_nothing_but_path_and_home_from_another_folder(
     (request,) = receiver.requests
     assert request.json["data"]["comment"]["message"] == TEXT
     app_folder.sign(TEXT)
-    told = run(*bare, "cron", "-v", cwd=elsewhere)
-    assert told.returncode == 0, told.stderr
-    assert "Bücher: processed" in told.stdout
+    verbose = run(*bare, "cron", "-v", cwd=elsewhere)
+    assert verbose.returncode == 0, verbose.stderr
+    assert "Bücher: processed" in verbose.stdout
 
 
 @pytest.fixture

@@ -90,11 +90,11 @@ def bin_request() -> None:
     store(
         Bin, **shared, answer_type="", delay_milliseconds=0, failures_left=0, created_at=times["created_at"]
     )
-    caught = {"bin_id": shared["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
+    request = {"bin_id": shared["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
     more = {"encoding": "text", "size": 0, "answered": 200, "received_at": times["received_at"]}
     with database.write(db.engine) as connection:
         table = BinRequest.__table__
-        connection.execute(insert(table).values(id=ids.new(), **caught, **more))  # type: ignore[arg-type]  # mixed values
+        connection.execute(insert(table).values(id=ids.new(), **request, **more))  # type: ignore[arg-type]  # mixed values
 
 
 def refused() -> None:

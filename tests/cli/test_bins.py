@@ -23,9 +23,9 @@ def added(shell: Shell, *options: str) -> Any:
 
 
 def send(row: Any, body: bytes = SENT) -> None:
-    caught = CapturedRequest("PUT", "/a", "b=1", [("Host", "x"), ("X-A", "1")], body, clock.now())
+    captured = CapturedRequest("PUT", "/a", "b=1", [("Host", "x"), ("X-A", "1")], body, clock.now())
     with writing() as session:
-        assert bin_capture.capture(session, row["id"], caught)
+        assert bin_capture.capture(session, row["id"], captured)
 
 
 def test_add_prints_the_url_and_where_to_see_what_came(shell: Shell) -> None:

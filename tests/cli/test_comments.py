@@ -74,8 +74,8 @@ def test_delete_removes_and_tells(shell: Shell) -> None:
     one, two, three = (factories.sign(str(number)) for number in range(3))
     assert shell("comments", "delete", one[:31], one, two) == "Deleted 2 comments.\n"
     assert [row["id"] for row in shell.json("comments", "list")] == [three]
-    told = [json.loads(row.payload)["data"]["comment"]["id"] for row in factories.deliveries()]
-    assert sorted(told) == sorted([one, two])
+    sent = [json.loads(row.payload)["data"]["comment"]["id"] for row in factories.deliveries()]
+    assert sorted(sent) == sorted([one, two])
     assert shell("comments", "delete", three) == "Deleted 1 comment.\n"
 
 
@@ -144,8 +144,8 @@ def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> Non
     assert reply_to(shell, comment_id) == "Thanks"
     assert shell("comments", "reply", comment_id, "--remove") == "Removed the reply.\n"
     assert reply_to(shell, comment_id) is None
-    told = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
-    assert told == ["Thank you", "Thanks"]
+    sent = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
+    assert sent == ["Thank you", "Thanks"]
 
 
 def test_reply_reads_standard_input(app: Flask, shell: Shell) -> None:

@@ -152,8 +152,8 @@ def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
         book = named["The book"]
         page = processes.fetch(book)[1]
         assert all(name in page for name in ("Grace", "Łukasz", "Mary", "Ada", "Alan"))
-        caught = behind_the_login(named["Admin"], named["Password"], named["The bin"])
-        assert caught.count("comment.created") >= 1
+        captured = behind_the_login(named["Admin"], named["Password"], named["The bin"])
+        assert captured.count("comment.created") >= 1
         blocks = re.findall(r"(?m)^  GUESTBOOK_DATA_DIR=(?:.+\\\n)+.+$", said)
         listed, bins = [visit.shell(block) for block in blocks]
         assert (listed.returncode, listed.stdout.count("processed")) == (0, 2), listed.stderr

@@ -13,12 +13,12 @@ URL = "https://receiver.example/hook"
 def test_a_name_stands_for_the_id_of_what_the_owner_has_named(shell: Shell) -> None:
     hook = shell.json("webhooks", "add", URL, "--name", "Team chat")["id"]
     source = shell.json("sources", "add", "My repo", "--verify", "github")["id"]
-    caught = shell.json("bins", "add", "Catch all")["id"]
+    bin_id = shell.json("bins", "add", "Catch all")["id"]
     token = shell.json("tokens", "add", "Backup")["id"]
     assert shell.json("webhooks", "show", "Team chat")["id"] == hook
     assert shell.json("webhooks", "show", "  Team  chat ")["id"] == hook
     assert shell.json("sources", "show", "My repo")["id"] == source
-    assert shell.json("bins", "show", "Catch all")["id"] == caught
+    assert shell.json("bins", "show", "Catch all")["id"] == bin_id
     assert shell("webhooks", "disable", "Team chat") == f"Disabled webhook {hook}.\n"
     assert shell("tokens", "revoke", "Backup") == f"Revoked token {token}.\n"
     factories.delivery(hook, status="failed")

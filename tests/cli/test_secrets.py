@@ -49,8 +49,8 @@ def test_the_secret_of_a_source_is_read_from_standard_input(shell: Shell, sent: 
 
 
 def test_a_header_s_value_is_read_from_standard_input_a_line_each(shell: Shell) -> None:
-    asked = ("--header", "Authorization: -", "--header", "X-Team: a", "--header", "X-Key:-")
-    assert piped(shell, "Bearer geheim\nk1\n", "webhooks", "add", URL, *asked)[0] == 0
+    headers = ("--header", "Authorization: -", "--header", "X-Team: a", "--header", "X-Key:-")
+    assert piped(shell, "Bearer geheim\nk1\n", "webhooks", "add", URL, *headers)[0] == 0
     row = secret_of(shell, "webhooks")
     assert row["headers"] == {"Authorization": "Bearer geheim", "X-Team": "a", "X-Key": "k1"}
     change = ("webhooks", "update", str(row["id"]), "--header", "Authorization: -")

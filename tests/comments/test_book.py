@@ -87,7 +87,7 @@ def test_nothing_is_seen_before_the_commit() -> None:
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
-    ("verdict", "told"),
+    ("verdict", "sent_events"),
     [
         (factories.PUBLISHED, ["comment.created", "comment.published"]),
         (HELD, ["comment.created"]),
@@ -95,11 +95,11 @@ def test_nothing_is_seen_before_the_commit() -> None:
     ],
 )
 def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_it(
-    verdict: Classification, told: list[str]
+    verdict: Classification, sent_events: list[str]
 ) -> None:
     factories.webhook(events="comment.created comment.published comment.deleted")
     comment = factories.the(Comment, factories.sign(verdict=verdict))
-    assert events() == told
+    assert events() == sent_events
     assert (comment.status, comment.reason) == (verdict.status, verdict.reason)
     for row in factories.deliveries():
         assert json.loads(row.payload)["data"]["comment"]["status"] == verdict.status
@@ -113,14 +113,16 @@ def test_why_it_was_held_is_not_told() -> None:
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(("verdict", "told"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
-def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "sent_events"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)]
+)
+def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, sent_events: bool) -> None:
     factories.webhook(events="comment.deleted")
     comment_id = factories.sign(verdict=verdict)
     with database.writing() as session:
         book.delete(session, session.get_one(Comment, comment_id), factories.settings())
     assert count(Comment) == 0
-    assert events() == (["comment.deleted"] if told else [])
+    assert events() == (["comment.deleted"] if sent_events else [])
     for row in factories.deliveries():
         assert row.comment_id is None
         assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id
@@ -181,7 +183,7 @@ def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "to", "told"),
+    ("verdict", "to", "sent_events"),
     [
         (HELD, "published", ["comment.published"]),
         (HELD, "held", []),
@@ -198,12 +200,12 @@ def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
 )
 @pytest.mark.usefixtures("app")
 def test_a_move_tells_what_changes_for_the_receivers(
-    verdict: Classification, to: str, told: list[str]
+    verdict: Classification, to: str, sent_events: list[str]
 ) -> None:
     comment_id = factories.sign(verdict=verdict)
     factories.webhook(events="comment.created comment.published comment.deleted")
     move(comment_id, to)
-    assert events() == told
+    assert events() == sent_events
     assert factories.the(Comment, comment_id).status == to
 
 

@@ -78,18 +78,18 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
     factories.webhook(events=ALL)
     for message in ("One", "One", " One ", "Two", "", "", "Two"):
         reply(comment_id, message)
-    told = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
-    assert told == ["One", "Two", "Two"]
+    sent = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
+    assert sent == ["One", "Two", "Two"]
     assert said(comment_id) == "Two"
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(("status", "told"), [("held", 1), ("spam", 0), ("trash", 0)])
-def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, told: int) -> None:
+@pytest.mark.parametrize(("status", "sent"), [("held", 1), ("spam", 0), ("trash", 0)])
+def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int) -> None:
     comment_id = factories.sign(verdict=Classification(status, None))
     factories.webhook(events=ALL)
     reply(comment_id, "Hm.")
-    assert events() == ["comment.replied"] * told
+    assert events() == ["comment.replied"] * sent
     assert said(comment_id) == "Hm."
 
 

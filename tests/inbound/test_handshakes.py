@@ -12,8 +12,12 @@ CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
 
 
 def test_slacks_question_is_answered() -> None:
-    asked = {"token": "Jhj5dZrVaK7ZwHHjRyZWjbDl", "challenge": CHALLENGE, "type": "url_verification"}
-    assert slack_challenge(json.dumps(asked).encode()) == CHALLENGE
+    challenge_request = {
+        "token": "Jhj5dZrVaK7ZwHHjRyZWjbDl",
+        "challenge": CHALLENGE,
+        "type": "url_verification",
+    }
+    assert slack_challenge(json.dumps(challenge_request).encode()) == CHALLENGE
 
 
 @pytest.mark.parametrize(
@@ -42,8 +46,8 @@ def test_what_is_not_slacks_question_is_not_answered(body: bytes) -> None:
     "challenge", ["", " ", "a b", "ü", "a\nb", "a\n", "\ud800", "x" * 201, 5, None, ["a"], {"a": 1}]
 )
 def test_only_a_short_printable_challenge_is_echoed(challenge: object) -> None:
-    asked = json.dumps({"type": "url_verification", "challenge": challenge})
-    assert slack_challenge(asked.encode()) is None
+    challenge_request = json.dumps({"type": "url_verification", "challenge": challenge})
+    assert slack_challenge(challenge_request.encode()) is None
     if isinstance(challenge, str):
         args = {"hub.mode": "subscribe", "hub.verify_token": "t", "hub.challenge": challenge}
         assert meta_challenge(args, "t") is None

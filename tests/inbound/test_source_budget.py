@@ -157,7 +157,10 @@ def test_many_at_once_do_not_go_beyond_it(each_app: Flask) -> None:
 
     def send() -> None:
         client = each_app.test_client()
-        answers.extend(junk(client, 95_000).status_code for _ in range(4))
+        for _ in range(4):
+            while (status := junk(client, 95_000).status_code) == 503:
+                pass  # on SQLite few may wait for the lock; the others are asked to come again
+            answers.append(status)
 
     threads = [threading.Thread(target=send) for _ in range(6)]
     for thread in threads:

@@ -39,10 +39,10 @@ def the(row_id: str) -> Source:
 
 
 def refusal(**fields: Any) -> dict[str, str]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         add(**fields)
     assert db.session.scalars(select(Source)).all() == []
-    return caught.value.fields
+    return raised.value.fields
 
 
 def update(row: Source, **fields: Any) -> Source:
@@ -203,9 +203,9 @@ def test_another_way_to_verify_ends_the_old_secrets() -> None:
 
 def test_a_secret_that_only_the_sender_can_make_is_asked_for_when_the_way_to_verify_changes() -> None:
     row = add()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         update(row, verify="slack")
-    assert list(caught.value.fields) == ["secret"]
+    assert list(raised.value.fields) == ["secret"]
     assert update(row, verify="slack", secret="8f742231b1").secret == "8f742231b1"
 
 

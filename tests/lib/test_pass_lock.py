@@ -23,8 +23,8 @@ def test_nobody_else_can_open_it(tmp_path: Path, before: int | None) -> None:
     with pass_lock.taken(path) as held:
         assert held
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        with pass_lock.taken(path) as again:
-            assert not again
+        with pass_lock.taken(path) as second:
+            assert not second
 
 
 def test_where_it_cannot_be_opened_a_line_says_so_and_the_work_is_done(

@@ -16,11 +16,13 @@ USUAL = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86
 
 STEPS = st.lists(st.floats(0, 30 * DAY), min_size=1, max_size=50).map(tuple)
 LUCK = st.floats(-1, 1)
-ASKED = st.floats(0, 1e300)
+REQUESTED_WAITS = st.floats(0, 1e300)
 
 
-def wait(steps: tuple[float, ...], made: int, asked: float = 0, luck: float | None = None) -> float | None:
-    due = retry_policy.next_due(steps, made, NOW, at_least=asked, luck=luck)
+def wait(
+    steps: tuple[float, ...], made: int, requested_wait: float = 0, luck: float | None = None
+) -> float | None:
+    due = retry_policy.next_due(steps, made, NOW, at_least=requested_wait, luck=luck)
     return None if due is None else (due - NOW).total_seconds()
 
 
@@ -33,11 +35,11 @@ def test_the_usual_waits_grow_to_a_day_and_then_end() -> None:
     assert waits == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, None]
 
 
-@given(STEPS, st.integers(0, 60), ASKED, LUCK)
+@given(STEPS, st.integers(0, 60), REQUESTED_WAITS, LUCK)
 def test_no_wait_is_in_the_past_nor_beyond_what_repair_takes_for_right(
-    steps: tuple[float, ...], made: int, asked: float, luck: float
+    steps: tuple[float, ...], made: int, requested_wait: float, luck: float
 ) -> None:
-    seconds = wait(steps, made, asked, luck)
+    seconds = wait(steps, made, requested_wait, luck)
     if made >= len(steps):
         assert seconds is None
     else:
@@ -68,15 +70,15 @@ def test_each_usual_wait_is_longer_than_the_one_before_whatever_the_luck(one: fl
         assert first < second
 
 
-@given(STEPS, ASKED, LUCK)
+@given(STEPS, REQUESTED_WAITS, LUCK)
 def test_what_the_receiver_asks_is_a_floor_up_to_a_day(
-    steps: tuple[float, ...], asked: float, luck: float
+    steps: tuple[float, ...], requested_wait: float, luck: float
 ) -> None:
-    seconds = wait(steps, 0, asked, luck)
+    seconds = wait(steps, 0, requested_wait, luck)
     assert seconds is not None
-    assert seconds >= min(asked, DAY) - 0.001
-    assume(asked > 0)
-    assert seconds <= max(1.2 * steps[0], min(asked, DAY)) + 0.001
+    assert seconds >= min(requested_wait, DAY) - 0.001
+    assume(requested_wait > 0)
+    assert seconds <= max(1.2 * steps[0], min(requested_wait, DAY)) + 0.001
 
 
 @given(st.integers(0, 10**9), LUCK)

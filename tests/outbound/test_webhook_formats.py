@@ -44,9 +44,9 @@ def update(row: Webhook, **fields: Any) -> Webhook:
 
 
 def refused(act: Any, *arguments: Any, **fields: Any) -> dict[str, str]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         act(*arguments, **fields)
-    return caught.value.fields
+    return raised.value.fields
 
 
 def templates() -> dict[str, str]:

@@ -32,10 +32,10 @@ def add(**fields: Any) -> Webhook:
 
 
 def refusal(**fields: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         add(**fields)
     assert db.session.scalars(select(Webhook)).all() == []
-    return str(caught.value)
+    return str(raised.value)
 
 
 def update(row: Webhook, **fields: Any) -> Webhook:
@@ -104,11 +104,11 @@ def test_what_is_wrong_is_refused_in_a_sentence(fields: dict[str, Any], sentence
 
 
 def test_each_wrong_field_gets_its_sentence() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         add(url="", name="", format_name="xml", events=(), headers=("X",))
-    assert list(caught.value.fields) == ["url", "name", "format", "events", "headers"]
-    assert caught.value.fields["url"] == "The URL is missing."
-    assert str(caught.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
+    assert list(raised.value.fields) == ["url", "name", "format", "events", "headers"]
+    assert raised.value.fields["url"] == "The URL is missing."
+    assert str(raised.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
 
 
 def test_what_comes_without_a_url_is_refused_too() -> None:
@@ -236,10 +236,10 @@ HEADERS = ("Authorization: Bearer x", "X-Team: a")
 )
 def test_values_for_one_host_do_not_go_to_another(url: str, headers: dict[str, Any], named: str) -> None:
     row = add(url="https://receiver.example/hook", headers=HEADERS)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         update(row, url=url, **headers)
     sentence = f"The new URL is on another host. Give the value of {named} again, or remove it."
-    assert caught.value.fields == {"headers": sentence}
+    assert raised.value.fields == {"headers": sentence}
     stored = db.session.get_one(Webhook, row.id)
     assert (stored.url, len(stored.headers)) == ("https://receiver.example/hook", 2), "nothing was changed"
 

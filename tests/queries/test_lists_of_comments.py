@@ -124,11 +124,11 @@ def test_the_deliveries_of_a_comment_are_the_latest_with_the_names_of_their_webh
     factories.sign()
     comment_id = factories.sign()
     mine = Delivery.comment_id == comment_id
-    told = lists.with_webhook_names(db.session(), mine)
-    assert {(row.event, name) for row, name in told} == {
+    listed = lists.with_webhook_names(db.session(), mine)
+    assert {(row.event, name) for row, name in listed} == {
         ("comment.created", "first"),
         ("comment.published", "first"),
         ("comment.created", "second"),
     }
-    assert [row.id for row, _ in told] == sorted((row.id for row, _ in told), reverse=True)
-    assert [row.id for row, _ in lists.with_webhook_names(db.session(), mine, 1)] == [told[0][0].id]
+    assert [row.id for row, _ in listed] == sorted((row.id for row, _ in listed), reverse=True)
+    assert [row.id for row, _ in lists.with_webhook_names(db.session(), mine, 1)] == [listed[0][0].id]

@@ -129,13 +129,15 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
 @pytest.mark.usefixtures("app")
 def test_kept_days_are_not_counted_again() -> None:
     settle()
-    with statements() as asked:
+    with statements() as executed:
         days()
-    [counting] = [(sql, values) for sql, values in asked if "FROM deliveries" in sql]
+    [counting] = [(sql, values) for sql, values in executed if "FROM deliveries" in sql]
     assert counting[0].count("SELECT") == 24 * 3  # the last hours, by status, of which today is the sum
-    with statements() as asked:
+    with statements() as executed:
         settle()
-    assert not [sql for sql, _ in asked if "FROM deliveries" in sql or sql.startswith(("INSERT", "DELETE"))]
+    assert not [
+        sql for sql, _ in executed if "FROM deliveries" in sql or sql.startswith(("INSERT", "DELETE"))
+    ]
 
 
 @pytest.mark.usefixtures("app")
@@ -271,10 +273,10 @@ def test_more_webhooks_than_fit_are_told() -> None:
 def test_every_question_about_deliveries_goes_by_an_index_and_reads_no_more_than_it_must() -> None:
     made(NOW, "failed")
     db.session.rollback()
-    with statements() as asked:
+    with statements() as executed:
         figures.overview(db.session(), NOW)
     about = [
-        (sql, values) for sql, values in asked if re.search(r"FROM (deliveries|comments|attempts)\b", sql)
+        (sql, values) for sql, values in executed if re.search(r"FROM (deliveries|comments|attempts)\b", sql)
     ]
     assert len(about) >= 8
     with db.engine.connect() as connection:

@@ -79,10 +79,10 @@ def test_the_word_and_the_sentence(values: dict[str, Any], word: str, sentence: 
 
 
 def test_a_pause_says_until_when_and_who_wanted_it() -> None:
-    asked = of(paused_until=2.01, failing_since=-1, failures_in_a_row=1, waiting=2)
-    assert asked.word == "paused"
+    paused_row = of(paused_until=2.01, failing_since=-1, failures_in_a_row=1, waiting=2)
+    assert paused_row.word == "paused"
     until = f"{clock.now() + timedelta(hours=2.01):%H:%M} UTC (in 2 hours)"
-    assert asked.sentence == (
+    assert paused_row.sentence == (
         f"Paused until {until}, as the receiver requested. Its 2 deliveries wait until then."
     )
     away = of(paused_until=2.01, failing_since=-1, unreachable_in_a_row=5)

@@ -106,10 +106,10 @@ def test_a_schedule_has_five_fields_within_their_bounds(schedule: str) -> None:
 def test_a_line_ends_before_the_run_after_the_next_would_start() -> None:
     for schedule, command in ((found.group(1), found.group(2)) for found in SCHEDULED.finditer(text)):
         minutes = schedule.split()[0]
-        asked = re.search(r"--max-seconds (\d+)", command)
+        seconds = re.search(r"--max-seconds (\d+)", command)
         if minutes == "*" or minutes.startswith("*/"):
             every = 60 * int(minutes.removeprefix("*").removeprefix("/") or "1")
-            assert (int(asked.group(1)) if asked else 50) < every
+            assert (int(seconds.group(1)) if seconds else 50) < every
 
 
 def ping(app: Flask, url: str, name: str) -> None:

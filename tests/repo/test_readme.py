@@ -109,7 +109,7 @@ def send_a_webhook(terminal: Terminal, address: str) -> None:
 
 
 def watch_a_retry(terminal: Terminal) -> None:
-    bin_, webhook, ping, listed, show, again = blocks(read("tutorial/2-watch-a-retry"), "sh")
+    bin_, webhook, ping, listed, show, redeliver = blocks(read("tutorial/2-watch-a-retry"), "sh")
     terminal.type(bin_)
     terminal.type(webhook)
     terminal.type(ping)
@@ -117,7 +117,7 @@ def watch_a_retry(terminal: Terminal) -> None:
     terminal.said["id"] = answer.splitlines()[1].split()[0]
     terminal.see(listed, " processed ", within=RETRIED)
     terminal.see(show, " 500 ", " 200 ")
-    terminal.type(again)
+    terminal.type(redeliver)
     processes.wait_for(lambda: terminal.last(show).count("POST") == 3, 20, lambda: terminal.said)
 
 

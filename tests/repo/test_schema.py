@@ -248,13 +248,13 @@ def with_changes(book: Engine, sql: str) -> Description:
     right = [one for one in database.statements(SQL) if one.startswith("CREATE ")]
     tables = {table_of(statement) for statement in {*right} ^ {*statements}}
     try:
-        make_again(book, tables, statements)
+        recreate(book, tables, statements)
         return described(book)
     finally:
-        make_again(book, tables, right)
+        recreate(book, tables, right)
 
 
-def make_again(book: Engine, tables: set[str], statements: list[str]) -> None:
+def recreate(book: Engine, tables: set[str], statements: list[str]) -> None:
     """Make these tables anew; to make all of them would take a second."""
     with database.write(book) as connection:
         run(connection, ["SET FOREIGN_KEY_CHECKS = 0", *(f"DROP TABLE IF EXISTS {name}" for name in tables)])
@@ -398,8 +398,8 @@ def test_postgresql_tidies_the_queues_after_so_many_dead_rows_however_large_they
         for _ in range(2):
             database.create_tables(engine)
         own = "reloptions IS NOT NULL AND relkind = 'r'"
-        asked = text(f"SELECT relname, reloptions FROM pg_class WHERE {own}")
+        options_query = text(f"SELECT relname, reloptions FROM pg_class WHERE {own}")
         with engine.connect() as connection:
-            found = {row.relname: set(row.reloptions) for row in connection.execute(asked)}
+            found = {row.relname: set(row.reloptions) for row in connection.execute(options_query)}
     wanted = set(database.AUTOVACUUM.replace(" = ", "=").split(", "))
     assert found == {"deliveries": wanted, "inbound_events": wanted}

@@ -254,10 +254,12 @@ def test_what_another_program_keeps_in_the_folder_above_does_not_matter(checkout
 @pytest.mark.parametrize("port", ["taken", "http", "70000"])
 def test_a_port_that_cannot_be_had_gets_a_sentence(checkout: Path, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        asked = str(listener.getsockname()[1]) if port == "taken" else port
-        done = script(checkout, "run", PORT=asked)
+        port_setting = str(listener.getsockname()[1]) if port == "taken" else port
+        done = script(checkout, "run", PORT=port_setting)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Port {asked} is in use or cannot be used. Take another one: PORT=5001")
+    assert done.stderr.startswith(
+        f"Port {port_setting} is in use or cannot be used. Take another one: PORT=5001"
+    )
     assert done.stderr.count("\n") == 1
     assert not (checkout / "instance").exists()
 

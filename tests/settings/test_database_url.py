@@ -19,9 +19,9 @@ def test_a_driver_that_is_not_installed_is_told_with_what_installs_it(
     url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # Python's own way to say that it is not here
-    with pytest.raises(ValueError, match="its driver is not installed") as caught:
+    with pytest.raises(ValueError, match="its driver is not installed") as raised:
         database_url.parse(url)
-    assert str(caught.value).endswith(f"'guestbook[{extra}]'")
+    assert str(raised.value).endswith(f"'guestbook[{extra}]'")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"])

@@ -80,9 +80,9 @@ def test_what_can_be_honoured_is(tmp_path: Path) -> None:
     ],
 )
 def test_the_rest_is_refused_by_its_name(config: dict[str, object], named: str, real_book: Path) -> None:
-    with pytest.raises(SystemExit, match=named) as caught:
+    with pytest.raises(SystemExit, match=named) as raised:
         guestbook.create_app(config)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(raised.value)
     assert not real_book.exists()
 
 

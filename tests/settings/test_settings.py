@@ -139,9 +139,9 @@ def environment(folder: Path, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def refusal(folder: Path, **values: str) -> str:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as raised:
         load(folder, **values)
-    return str(caught.value)
+    return str(raised.value)
 
 
 def test_these_tables_leave_no_setting_out() -> None:
@@ -236,9 +236,9 @@ def test_a_home_folder_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("name", ["~nosuchuser/book", "a\0b"])
 def test_a_data_folder_that_can_be_nowhere_is_named(name: str) -> None:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as raised:
         settings.load({"GUESTBOOK_DATA_DIR": name})
-    assert str(caught.value).startswith(f"GUESTBOOK_DATA_DIR is {name!r}: ")
+    assert str(raised.value).startswith(f"GUESTBOOK_DATA_DIR is {name!r}: ")
 
 
 def test_a_data_folder_may_have_signs_that_mean_something_in_a_url(tmp_path: Path) -> None:
@@ -400,11 +400,11 @@ def test_a_bad_key_file_is_named_without_what_is_in_it(
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as raised:
         settings.load({"GUESTBOOK_DATA_DIR": str(folder), "GUESTBOOK_SECRET_KEY_FILE": str(path)})
-    assert str(caught.value).startswith(f"GUESTBOOK_SECRET_KEY_FILE is '{path}': ")
-    assert why in str(caught.value)
-    assert "hunter2" not in str(caught.value)
+    assert str(raised.value).startswith(f"GUESTBOOK_SECRET_KEY_FILE is '{path}': ")
+    assert why in str(raised.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_the_app_ends_with_the_line_that_names_the_setting(folder: Path) -> None:

@@ -29,9 +29,9 @@ def error_of(engine: Engine, *statements: str) -> SQLAlchemyError:
         with engine.connect() as connection:
             for statement in first:
                 connection.execute(text(statement))
-            with pytest.raises(SQLAlchemyError) as caught:
+            with pytest.raises(SQLAlchemyError) as failure:
                 connection.execute(text(last))
-            return caught.value
+            return failure.value
     except SQLAlchemyError as error:
         return error
 

@@ -70,7 +70,7 @@ def catch(request: Request) -> None:
         )
 
 
-def told(webhook_id: str) -> list[str]:
+def events_for(webhook_id: str) -> list[str]:
     """The events that wait for a webhook or were sent to it, without those that were erased."""
     return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id and not row.erased_at]
 
@@ -138,7 +138,7 @@ def test_what_waits_is_replaced_by_the_end_of_the_comment_without_its_words() ->
         delete(comment_id)
         created = [row for row in factories.deliveries() if row.event == "comment.created"]
         assert {(row.status, row.last_error) for row in created} == {("failed", erasure.NEVER_SENT)}
-        assert told(hook) == ["comment.deleted"]
+        assert events_for(hook) == ["comment.deleted"]
         factories.run_pass()
         [request] = receiver.requests
     comment = request.json["data"]["comment"]
@@ -159,7 +159,7 @@ def test_an_end_that_did_not_arrive_is_told_again_and_one_that_did_is_not(away: 
         factories.run_pass()
         fresh = factories.webhook(events=ENDS)
         delete(comment_id)
-    assert [told(one) for one in (heard, failing, later, fresh)] == [
+    assert [events_for(one) for one in (heard, failing, later, fresh)] == [
         [],
         ["comment.deleted"],
         ["comment.deleted"],

@@ -37,7 +37,7 @@ LONG_AGO = "2026-01-01T00:00:00.000Z"
 MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
 BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
 INBOUND_BY_ID = "PRIMARY|inbound_events_pkey|sqlite_autoindex_inbound_events_1"
-TOLD = f"{10:032d}"  # a comment of which there are deliveries
+WITH_DELIVERIES = f"{10:032d}"  # a comment of which there are deliveries
 ONCE = "inbound_events_once|sqlite_autoindex_inbound_events_2"
 Question = Callable[[str], object]
 
@@ -82,7 +82,7 @@ def fill() -> str:
         )
     _fill_inbox(dialect)
     for _ in range(3):
-        factories.delivery(webhook_id, comment_id=TOLD, status="processed")
+        factories.delivery(webhook_id, comment_id=WITH_DELIVERIES, status="processed")
     for seconds in range(20):
         factories.delivery(webhook_id, due_at=clock.now() - timedelta(seconds=seconds))
     if dialect != "sqlite":  # which is asked without statistics, as it is in life
@@ -194,7 +194,7 @@ def deliveries_by_words(webhook_id: str) -> object:
 
 def erased_comment(_: str) -> object:
     with database.write(db.engine) as connection:
-        return erasure.erase(connection, TOLD, clock.now(), timedelta(minutes=1))
+        return erasure.erase(connection, WITH_DELIVERIES, clock.now(), timedelta(minutes=1))
 
 
 def erased_inbound(_: str) -> object:
@@ -299,7 +299,7 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
 
 
 @contextmanager
-def asked(table: str) -> Iterator[list[tuple[str, Any]]]:
+def statements(table: str) -> Iterator[list[tuple[str, Any]]]:
     """Collect the statements about a table, as the database gets them."""
     seen: list[tuple[str, Any]] = []
 
@@ -315,7 +315,7 @@ def asked(table: str) -> Iterator[list[tuple[str, Any]]]:
 
 
 def statement_of(question: Question, webhook_id: str, table: str) -> tuple[str, Any]:
-    with asked(table) as seen:
+    with statements(table) as seen:
         answer = question(webhook_id)
     db.session.remove()
     assert answer

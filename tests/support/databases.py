@@ -48,8 +48,8 @@ def is_up(mode: str) -> bool:
 
 def server(mode: str) -> str:
     """The URL of a database from which others can be made."""
-    asked = os.environ.get("GUESTBOOK_TEST_DATABASE_URL")
-    return asked if asked and default_mode() == mode else SERVERS[mode]
+    configured = os.environ.get("GUESTBOOK_TEST_DATABASE_URL")
+    return configured if configured and default_mode() == mode else SERVERS[mode]
 
 
 @contextmanager

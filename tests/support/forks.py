@@ -76,8 +76,8 @@ class Forks:
         folder = self._folder / f"command{self._count}"
         folder.mkdir(parents=True)
         plain = {"PATH": os.environ["PATH"], "HOME": str(self._folder), **environ}
-        told = {"folder": str(folder), "environ": plain, "command": command, "point": point}
-        return Command(self, self.ask(do="start", **told)["pid"], folder)
+        request = {"folder": str(folder), "environ": plain, "command": command, "point": point}
+        return Command(self, self.ask(do="start", **request)["pid"], folder)
 
     def run(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
         """Run a command to its end, which must be a good one, or the death at the point."""

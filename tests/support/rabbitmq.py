@@ -193,7 +193,7 @@ def connect(port: int, vhost: str) -> amqp.Connection:
     return connection
 
 
-def again(message: "amqp.Message | None") -> amqp.Message:
+def copy_of(message: "amqp.Message | None") -> amqp.Message:
     """The same message, to be put into a queue again."""
     assert message
     return amqp.Message(message.body, **message.properties)

@@ -195,10 +195,10 @@ def no_file_left() -> Iterator[None]:
 @pytest.mark.parametrize("host", ["1.1.1.1", "hook.example"])
 def test_without_a_socket_left_nothing_is_said_of_an_address_or_a_name(host: str) -> None:
     transport = Transport(timeout=2)
-    with no_file_left(), pytest.raises(TransportError) as caught:
+    with no_file_left(), pytest.raises(TransportError) as raised:
         transport.post(f"http://{host}/", {}, b"")
     transport.close()
-    assert (caught.value.reason, caught.value.unreachable) == ("out_of_sockets", False)
+    assert (raised.value.reason, raised.value.unreachable) == ("out_of_sockets", False)
 
 
 def test_idle_connections_are_bounded_for_all_hosts_together(hosts: Receiver) -> None:

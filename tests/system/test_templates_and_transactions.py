@@ -212,10 +212,10 @@ def test_a_comment_and_all_its_deliveries_are_there_with_what_the_template_says_
     comment_id = factories.sign("Hello")
     rows = {(row.webhook_id, row.event): row for row in factories.deliveries()}
     assert set(rows) == {(hook, "comment.created"), (hook, "comment.published"), (plain, "comment.created")}
-    told = json.loads(rows[hook, "comment.created"].payload)
+    sent = json.loads(rows[hook, "comment.created"].payload)
     same = json.loads(rows[plain, "comment.created"].payload)
-    assert told == {"event": "comment.created", "data": same["data"], "at": same["timestamp"]}
-    assert told["data"]["comment"]["id"] == comment_id
+    assert sent == {"event": "comment.created", "data": same["data"], "at": same["timestamp"]}
+    assert sent["data"]["comment"]["id"] == comment_id
     with db.engine.connect() as connection:
         assert connection.scalars(select(Comment.id)).all() == [comment_id]
 
@@ -306,7 +306,7 @@ def test_an_answer_is_told_with_the_time_that_it_has_in_the_book() -> None:
             book.reply(session, session.get_one(Comment, comment_id), "Thanks", factories.settings())
 
     unit_of_work.complete(reply)
-    told = json.loads(factories.one().payload)["data"]["reply"]
+    sent = json.loads(factories.one().payload)["data"]["reply"]
     kept = factories.the(Comment, comment_id).reply
-    assert told == kept.public()
+    assert sent == kept.public()
     assert factories.the(Webhook, factories.one().webhook_id).format == "template"

@@ -90,9 +90,9 @@ def transport() -> Iterator[Transport]:
 
 
 def refusal(transport: Transport, url: str) -> TransportError:
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TransportError) as raised:
         transport.post(url, {}, b"{}")
-    return caught.value
+    return raised.value
 
 
 def answers(*found: str) -> Answers:
@@ -301,16 +301,16 @@ def test_every_connection_goes_through_the_address_policy(
     scheme: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The canary: an urllib3 or requests that no longer calls our hooks fails here."""
-    asked: list[str] = []
+    checked: list[str] = []
 
     def judge(_: AddressPolicy, address: str) -> bool:
-        asked.append(address)
+        checked.append(address)
         return False
 
     monkeypatch.setattr(AddressPolicy, "admits", judge)
     monkeypatch.setattr(socket, "getaddrinfo", answers("192.0.1.1"))
     assert refusal(transport, f"{scheme}://hook.example/").reason == "private_address"
-    assert asked == ["192.0.1.1"]
+    assert checked == ["192.0.1.1"]
 
 
 @pytest.mark.parametrize(

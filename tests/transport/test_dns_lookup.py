@@ -26,14 +26,14 @@ class Resolver:
     """Hangs with every name until it is let go, then finds this host."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.go = threading.Event()
         self._real = socket.getaddrinfo
 
     def __call__(self, host: str, port: Any, *more: Any, **named: Any) -> list[Any]:
         if host[0].isdigit():
             return self._real(host, port, *more, **named)
-        self.asked.append(host)
+        self.queries.append(host)
         self.go.wait(30)
         return HERE
 
@@ -54,9 +54,9 @@ def seconds_for(do: Callable[[], object]) -> float:
 
 
 def refused(transport: Transport, host: str) -> TransportError:
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TransportError) as raised:
         transport.post(f"http://{host}/", {}, b"")
-    return caught.value
+    return raised.value
 
 
 def hang_all(transport: Transport) -> None:
@@ -79,9 +79,9 @@ def test_names_that_hang_take_few_threads_and_no_address_waits_for_them(
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
     hang_all(transport)
     hang_all(transport)
-    assert len(resolver.asked) == len(set(resolver.asked)) == LOOKUP_THREADS
+    assert len(resolver.queries) == len(set(resolver.queries)) == LOOKUP_THREADS
     assert refused(transport, "another.example").reason == "name_timeout"
-    assert len(resolver.asked) == LOOKUP_THREADS
+    assert len(resolver.queries) == LOOKUP_THREADS
     assert transport.post(receiver.url(), {}, b"").status == 200
 
 
@@ -115,9 +115,9 @@ def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
         found = [pool.submit(dns_lookup.shared.find, "book.example", 80, 20) for _ in range(10)]
         threading.Timer(0.2, resolver.go.set).start()
         assert [one.result() for one in found] == [HERE] * 10
-    assert resolver.asked == ["book.example"]
+    assert resolver.queries == ["book.example"]
     assert dns_lookup.shared.find("book.example", 80, 20) == HERE  # nothing is remembered
-    assert len(resolver.asked) == 2
+    assert len(resolver.queries) == 2
 
 
 def test_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:

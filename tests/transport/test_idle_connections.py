@@ -47,8 +47,8 @@ def test_half_of_them_are_closed_when_the_host_allows_no_more(
         made(transport, one, two)
         with monkeypatch.context() as patched:
             patched.setattr(tcp_connect, "_connect", connect)
-            with pytest.raises(TransportError) as caught:
+            with pytest.raises(TransportError) as raised:
                 transport.post("http://127.0.0.1:20000/", {}, b"{}")
-        assert caught.value.limit
+        assert raised.value.limit
         assert made(transport, two) == [0]
         assert made(transport, one) == [1]

@@ -22,9 +22,9 @@ def transport() -> Iterator[Transport]:
 @pytest.mark.parametrize("port", [22, 25, 6000, 6379, 10080, 11211])
 def test_a_url_with_the_port_of_another_service_is_refused_with_a_sentence(port: int) -> None:
     for host in ("example.org", "8.8.8.8", "[2003::1]", "127.0.0.1"):
-        with pytest.raises(ValueError, match=f"Port {port} belongs to another service") as caught:
+        with pytest.raises(ValueError, match=f"Port {port} belongs to another service") as raised:
             check_url(f"http://{host}:{port}/")
-        assert "GUESTBOOK_ALLOW_NETWORKS" in str(caught.value)
+        assert "GUESTBOOK_ALLOW_NETWORKS" in str(raised.value)
 
 
 @pytest.mark.parametrize("port", [80, 443, 8000, 8080, 8443, 9000, 5000, 65535])
@@ -65,7 +65,7 @@ def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
 
 def test_a_url_that_was_stored_before_is_an_outcome_of_its_post() -> None:
     transport = Transport(timeout=2)
-    with pytest.raises(TransportError, match="Port 25 belongs to another service") as caught:
+    with pytest.raises(TransportError, match="Port 25 belongs to another service") as raised:
         transport.post("http://example.org:25/", {}, b"{}")
-    assert (caught.value.reason, caught.value.sent) == ("bad_url", False)
+    assert (raised.value.reason, raised.value.sent) == ("bad_url", False)
     transport.close()

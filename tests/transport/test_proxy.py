@@ -17,9 +17,9 @@ from tests.support.socket_receiver import OK, SocketReceiver, read_request, serv
 
 
 def failure(transport: Transport, url: str) -> TransportError:
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TransportError) as raised:
         transport.post(url, {}, b"{}")
-    return caught.value
+    return raised.value
 
 
 class Proxy(SocketReceiver):

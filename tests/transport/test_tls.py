@@ -50,11 +50,11 @@ def _here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
 
 
 def refusal(transport: Transport, certificate: trustme.LeafCert, host: str = NAME) -> TransportError:
-    with SocketReceiver(tls=server_context(certificate)) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=server_context(certificate)) as receiver, pytest.raises(TransportError) as raised:
         transport.post(f"https://{host}:{receiver.port}/secret", {}, b"{}")
     assert receiver.requests == []
-    assert "secret" not in str(caught.value)
-    return caught.value
+    assert "secret" not in str(raised.value)
+    return raised.value
 
 
 @pytest.mark.parametrize("host", [NAME, NAME.upper(), NAME + "."])
@@ -134,10 +134,10 @@ def test_a_self_signed_certificate_is_refused(transport: Transport, tmp_path: Pa
     stranger.private_key_pem.write_to_path(str(chain), append=True)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(chain)
-    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as raised:
         transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
-    assert caught.value.reason == "tls_failed"
-    assert "self" in caught.value.detail
+    assert raised.value.reason == "tls_failed"
+    assert "self" in raised.value.detail
 
 
 def test_without_an_authority_of_our_own_only_the_public_ones_count(
@@ -164,10 +164,10 @@ def test_ssl_cert_file_names_the_authorities(
 
 def test_a_file_of_authorities_that_cannot_be_read_is_an_error_of_the_attempt() -> None:
     transport = Transport(timeout=2, ca_file="/does/not/exist")
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TransportError) as raised:
         transport.post("https://hook.example/", {}, b"{}")
-    assert (caught.value.reason, caught.value.sent) == ("no_authorities", False)
-    assert not caught.value.unreachable
+    assert (raised.value.reason, raised.value.sent) == ("no_authorities", False)
+    assert not raised.value.unreachable
     transport.close()
 
 
@@ -177,16 +177,16 @@ def test_old_versions_of_tls_are_refused(transport: Transport, authority: trustm
         tls.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
-    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as raised:
         transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
-    assert caught.value.reason == "tls_failed"
+    assert raised.value.reason == "tls_failed"
 
 
 def test_a_handshake_that_never_ends_is_ended() -> None:
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
-    with SocketReceiver(silent) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(silent) as receiver, pytest.raises(TransportError) as raised:
         transport.post(f"https://127.0.0.1:{receiver.port}/", {}, b"{}")
-    assert (caught.value.reason, caught.value.sent) == ("tls_timeout", False)
+    assert (raised.value.reason, raised.value.sent) == ("tls_timeout", False)
     transport.close()
 
 
@@ -197,9 +197,9 @@ def test_a_receiver_that_wants_our_certificate_is_told_from_a_broken_one(
     tls = server_context(authority.issue_cert(NAME))
     tls.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(tls)
-    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as caught:
+    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as raised:
         transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
-    assert caught.value.reason in ("tls_failed", "connection_lost")  # its alert may overtake our request
+    assert raised.value.reason in ("tls_failed", "connection_lost")  # its alert may overtake our request
 
 
 @pytest.mark.parametrize(

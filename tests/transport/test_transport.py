@@ -36,9 +36,9 @@ def transport() -> Iterator[Transport]:
 
 
 def failure(transport: Transport, url: str, headers: dict[str, str] | None = None) -> TransportError:
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TransportError) as raised:
         transport.post(url, headers or {}, b"{}")
-    return caught.value
+    return raised.value
 
 
 def test_the_request_has_the_given_headers_and_no_others(transport: Transport) -> None:
@@ -67,10 +67,10 @@ def test_any_method_can_be_sent(method: str, transport: Transport) -> None:
 @pytest.mark.parametrize("method", ["", "CONNECT", "Connect", "A B", "A\r\nB: c", "X" * 21, "É"])
 def test_what_is_no_method_or_opens_a_tunnel_is_never_sent(method: str, transport: Transport) -> None:
     with SocketReceiver() as receiver:
-        with pytest.raises(TransportError) as caught:
+        with pytest.raises(TransportError) as raised:
             transport.send(method, receiver.url, {}, b"")
         assert receiver.requests == []
-    assert caught.value.reason == "bad_method"
+    assert raised.value.reason == "bad_method"
 
 
 def test_an_answer_to_head_has_no_body_whatever_its_length_says(transport: Transport) -> None:
@@ -250,10 +250,10 @@ def test_a_connection_that_dies_in_use_is_an_error_and_nothing_is_sent_twice(tra
 
     with SocketReceiver(behave) as receiver:
         assert transport.post(receiver.url, {}, b"first").status == 200
-        with pytest.raises(TransportError) as caught:
+        with pytest.raises(TransportError) as raised:
             transport.post(receiver.url, {}, b"second")
         assert receiver.connections == 1
-    error = caught.value
+    error = raised.value
     assert (error.reason, error.sent, error.unreachable) == ("connection_lost", True, False)
     assert [request.rpartition(b"\r\n")[2] for request in requests] == [b"first", b"second"]
 

@@ -118,18 +118,18 @@ def test_a_good_url_is_brought_into_its_normal_form(typed: str, normal: str) -> 
 
 @pytest.mark.parametrize(("typed", "word"), BAD_URLS)
 def test_a_bad_url_is_refused_with_a_sentence(typed: str, word: str) -> None:
-    with pytest.raises(ValueError, match=word) as caught:
+    with pytest.raises(ValueError, match=word) as raised:
         check_url(typed)
-    _is_a_sentence(caught.value)
-    assert "secret" not in str(caught.value)
+    _is_a_sentence(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("typed", "_"), BAD_URLS)
 def test_a_bad_url_is_an_outcome_of_its_post(typed: str, _: str) -> None:
     transport = Transport()
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TransportError) as raised:
         transport.post(typed, {}, b"{}")
-    assert (caught.value.reason, caught.value.sent, caught.value.unreachable) == ("bad_url", False, False)
+    assert (raised.value.reason, raised.value.sent, raised.value.unreachable) == ("bad_url", False, False)
     transport.close()
 
 
@@ -167,9 +167,9 @@ def test_whatever_the_url_its_post_has_an_outcome(text: str, host: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", _at_home)
         for url in (text, f"http://{host}", f"https://[::1%25{host}]/", f"http://a.example/{text}"):
-            with pytest.raises(TransportError) as caught:
+            with pytest.raises(TransportError) as raised:
                 transport.post(url, {}, b"{}")
-            assert caught.value.reason in ("bad_url", "private_address")
+            assert raised.value.reason in ("bad_url", "private_address")
     transport.close()
 
 
@@ -255,9 +255,9 @@ def test_blanks_around_a_header_are_left_out() -> None:
 
 @pytest.mark.parametrize(("headers", "word"), BAD_HEADERS)
 def test_a_bad_header_is_refused_with_a_sentence(headers: dict[str, str], word: str) -> None:
-    with pytest.raises(ValueError, match=word) as caught:
+    with pytest.raises(ValueError, match=word) as raised:
         check_headers(list(headers.items()))
-    _is_a_sentence(caught.value)
+    _is_a_sentence(raised.value)
 
 
 @given(st.dictionaries(st.text(), st.text(), max_size=12))

@@ -230,8 +230,8 @@ def test_of_fields_sent_twice_the_first_counts(app: Flask, visitor: Visitor) -> 
 
 
 def test_a_redirect_names_no_host_that_a_stranger_chose(visitor: Visitor) -> None:
-    for asked in ("/admin/comments?status=spam", "/admin//comments/?status=spam"):
-        answer = visitor.get(asked, headers={"Host": "evil.example"})
+    for address in ("/admin/comments?status=spam", "/admin//comments/?status=spam"):
+        answer = visitor.get(address, headers={"Host": "evil.example"})
         assert (answer.status_code, answer.headers["Location"]) == (308, "/admin/comments/?status=spam")
         assert "evil" not in answer.text
         assert 'href="/admin/comments/?status=spam"' in answer.text

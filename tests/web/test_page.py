@@ -211,8 +211,8 @@ def test_reading_sets_no_cookie_and_changes_nothing(app: Flask, visitor: Visitor
 def test_a_comment_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visitor) -> None:
     [comment_id] = add(app, ["Hello"])
     etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
-    again = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})
-    assert (again.status_code, again.data) == (304, b"")
+    revalidated = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})
+    assert (revalidated.status_code, revalidated.data) == (304, b"")
     other = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": '"else"'})
     assert other.status_code == 200
 
@@ -224,7 +224,7 @@ def know(visitor: Visitor, url: str = "/") -> str:
     return visitor.get(url).headers["ETag"]
 
 
-def asked_again(visitor: Visitor, etag: str, url: str = "/") -> int:
+def revalidate(visitor: Visitor, etag: str, url: str = "/") -> int:
     answer = visitor.get(url, headers={"If-None-Match": etag})
     assert answer.status_code == 200 or answer.data == b""
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -236,7 +236,7 @@ def test_a_page_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visit
     add(app, ["Hello"])
     etag = know(visitor, url)
     assert etag.startswith('W/"')  # each has a form with a token of its own
-    assert asked_again(visitor, etag, url) == 304
+    assert revalidate(visitor, etag, url) == 304
     head = visitor.client.head(url)
     assert (head.status_code, head.headers["ETag"], head.data) == (200, etag, b"")
 
@@ -247,7 +247,7 @@ def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor)
 
     def is_new() -> bool:
         new = know(visitor) not in seen
-        assert all(asked_again(visitor, etag) == 200 for etag in seen)
+        assert all(revalidate(visitor, etag) == 200 for etag in seen)
         seen.add(know(visitor))
         return new
 
@@ -266,7 +266,7 @@ def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor)
 def test_a_form_that_the_browser_kept_can_be_sent_for_hours(visitor: Visitor, later: Later) -> None:
     etag, form = know(visitor), visitor.form()
     kept = 0
-    while asked_again(visitor, etag) == 304:
+    while revalidate(visitor, etag) == 304:
         later(600)
         kept += 600
     assert kept <= 6 * 3600

@@ -209,12 +209,12 @@ def test_a_challenge_is_no_way_to_make_other_sources_answer(sender: Visitor) -> 
 
 
 def test_meta_s_challenge_is_answered_only_with_the_token(sender: Visitor) -> None:
-    asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "tok"}
-    answer = sender.client.get("/hooks/tok", query_string=asked)
+    challenge_request = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "tok"}
+    answer = sender.client.get("/hooks/tok", query_string=challenge_request)
     assert (answer.status_code, answer.text) == (200, "1158201444")
     assert answer.content_type == "text/plain; charset=utf-8"
     for wrong in ({"hub.verify_token": "no"}, {"hub.mode": "x"}, {"hub.challenge": "<b>é</b>"}):
-        assert sender.client.get("/hooks/tok", query_string=asked | wrong).status_code == 403
+        assert sender.client.get("/hooks/tok", query_string=challenge_request | wrong).status_code == 403
 
 
 def test_a_browser_sees_what_the_address_is_for(app: Flask, sender: Visitor) -> None:

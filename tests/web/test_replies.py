@@ -82,8 +82,8 @@ def test_the_etag_of_a_comment_changes_with_its_answer(app: Flask, visitor: Visi
 def test_a_page_asks_for_all_its_answers_at_once(app: Flask, visitor: Visitor) -> None:
     for comment_id in add(app, [str(number) for number in range(20)]):
         answer(app, comment_id, f"Answer {comment_id}")
-    asked: list[str] = []
+    executed: list[str] = []
     with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        event.listen(db.engine, "before_cursor_execute", lambda *args: executed.append(args[2]))
     assert len(answers(visitor)) == 20
-    assert len([sql for sql in asked if "replies" in sql]) == 1
+    assert len([sql for sql in executed if "replies" in sql]) == 1

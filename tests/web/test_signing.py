@@ -62,9 +62,9 @@ def test_a_mended_form_is_taken_even_at_once_and_with_a_link(
 ) -> None:
     form = visitor.form()
     later(10)
-    again = visitor.send(form | {"name": "", "message": "See https://example.org"})
+    resent = visitor.send(form | {"name": "", "message": "See https://example.org"})
     later(1)
-    answer = visitor.send(fields(parse(again)) | {"name": "Ada"})
+    answer = visitor.send(fields(parse(resent)) | {"name": "Ada"})
     assert answer.status_code == 303
     assert [comment.status for comment in stored(app)] == ["published"]
 

@@ -118,8 +118,8 @@ def inside(environ: dict[str, str]) -> Any:
 def test_behind_an_outbound_proxy_no_name_is_looked_up(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: asked.append(given) or [])
+    lookups: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: lookups.append(given) or [])
     with running({**environ, "GUESTBOOK_OUTBOUND_PROXY": "http://proxy.example:3128"}) as app:
         assert Doors(app).add("http://inner.example/") == [("http://inner.example/", "")] * 3
-    assert asked == []
+    assert lookups == []

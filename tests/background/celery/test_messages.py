@@ -22,7 +22,7 @@ def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, rece
     works.book.webhook(receiver.url())
     works.book.publish(2)
     works.relay()
-    messages = [rabbitmq.again(works.vhost.take(DELIVERIES)) for _ in range(2)]
+    messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(2)]
     for message in 20 * messages:
         works.vhost.put(DELIVERIES, message)
     with works.worker(8), works.worker(8):
@@ -38,7 +38,7 @@ def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(wo
     source_id = factories.source(action="comment", template="{{ payload.text }}")
     factories.inbound(source_id, payload='{"text": "Hello"}')
     works.relay()
-    message = rabbitmq.again(works.vhost.take(INBOX))
+    message = rabbitmq.copy_of(works.vhost.take(INBOX))
     for _ in range(20):
         works.vhost.put(INBOX, message)
     with works.worker(8), works.worker(8):
@@ -55,7 +55,7 @@ def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works,
     works.book.webhook(receiver.url())
     works.book.publish()
     works.relay()
-    old = rabbitmq.again(works.vhost.take(DELIVERIES))
+    old = rabbitmq.copy_of(works.vhost.take(DELIVERIES))
     works.vhost.put(DELIVERIES, old)
     with works.worker(RETRY_SCHEDULE="0,0"):
         wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)

@@ -29,9 +29,9 @@ def test_a_relay_is_silent_is_noted_as_a_pass_and_tells_when_asked(works: Works,
     works.book.publish(2)
     assert "Published 2 deliveries and 0 inbound events." in works.relay("-v").printed
     works.book.publish()
-    told = works.relay("-v").printed
-    assert "Published 1 delivery and 0 inbound events." in told
-    assert "Traceback" not in told
+    output = works.relay("-v").printed
+    assert "Published 1 delivery and 0 inbound events." in output
+    assert "Traceback" not in output
 
 
 @ONCE

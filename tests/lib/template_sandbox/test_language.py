@@ -296,6 +296,6 @@ def test_nothing_but_plain_values_can_be_reached(source: str) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(source: str, sentence: str) -> None:
-    with pytest.raises(template_sandbox.TemplateFault) as caught:
+    with pytest.raises(template_sandbox.TemplateFault) as raised:
         template_sandbox.render(source, VALUES)
-    assert str(caught.value) == sentence
+    assert str(raised.value) == sentence

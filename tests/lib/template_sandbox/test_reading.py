@@ -6,9 +6,9 @@ from guestbook.lib import template_sandbox
 
 
 def fault(source: str) -> str:
-    with pytest.raises(template_sandbox.TemplateFault) as caught:
+    with pytest.raises(template_sandbox.TemplateFault) as raised:
         template_sandbox.check(source)
-    return str(caught.value)
+    return str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.outbound.formats.cases import said
 from tests.support import factories
 from tests.support.receiver import Answer, Receiver
 
-TOLD_BY_JSON = '{"note": {{ comment.message|tojson }}}'
+TEMPLATE = '{"note": {{ comment.message|tojson }}}'
 MESSAGE = "Hello *there* <@U1>"
 # What the owner pastes, where it goes, and how the service says that it has it.
 SERVICES: dict[str, tuple[str, str, Answer]] = {
@@ -41,7 +41,7 @@ def test_each_service_gets_the_comment_at_its_address_in_its_format(receiver: Re
     for name, (pasted, place, answer) in SERVICES.items():
         receiver.answer(place, answer)
         add(receiver.url(pasted), format_name=name)
-    add(receiver.url("/template"), format_name="template", template=TOLD_BY_JSON)
+    add(receiver.url("/template"), format_name="template", template=TEMPLATE)
     add(receiver.url("/json"))
     factories.sign(MESSAGE)
     factories.run_pass()

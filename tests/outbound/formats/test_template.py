@@ -13,9 +13,9 @@ GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
 
 
 def fault(source: str | None, event: str = "comment.created") -> str:
-    with pytest.raises(FormatError) as caught:
+    with pytest.raises(FormatError) as raised:
         formats.render("template", formats.FormatInput(event, MOMENT, comment('say "hi"'), template=source))
-    return str(caught.value)
+    return str(raised.value)
 
 
 def test_a_template_sees_the_event_and_its_parts_by_their_names() -> None:

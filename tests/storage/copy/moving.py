@@ -75,10 +75,10 @@ def migrate(
 
 def refused(folder: Path, to: str, of: str | None = None) -> str:
     """Return why it is refused."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as raised:
         migrate(folder, to, of)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def written(report: CopyReport) -> int:

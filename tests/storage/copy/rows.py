@@ -94,8 +94,8 @@ def megabytes() -> Iterator[Named]:
         sent = {"source_id": "s2", "payload": body, "encoding": "text", "status": "failed"}
         yield row("inbound_events", id=f"m{number}", **sent)
     for number in range(12):
-        caught = {"body": "B" * 349_528, "headers": "[]" * 50_000, "encoding": "base64", "size": 262_144}
-        yield row("bin_requests", id=f"m{number}", bin_id="b1", **caught)
+        captured = {"body": "B" * 349_528, "headers": "[]" * 50_000, "encoding": "base64", "size": 262_144}
+        yield row("bin_requests", id=f"m{number}", bin_id="b1", **captured)
 
 
 def write(path: Path, rows: Iterable[Named]) -> None:

@@ -146,15 +146,15 @@ def test_it_waits_for_the_pass_that_is_at_work(folder: Path, there: str, forks: 
     environ = settings_for(folder, url_of(folder))
     at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "30")
     at_work.is_at_work()
-    told: list[str] = []
+    calls: list[str] = []
 
     def waiting() -> None:
-        told.append("waiting")
+        calls.append("waiting")
         at_work.terminate()
 
     still = nullcontext(lambda _rows: None)
     report = book_copy.run(settings.load(environ), there, progress=lambda *_: still, waiting=waiting)
-    assert told == ["waiting"]
+    assert calls == ["waiting"]
     assert at_work.wait() == 0
     assert is_well(report)
     assert len(ask(there, select(Pass.id))) == 1
@@ -164,9 +164,9 @@ def test_it_waits_for_the_pass_that_is_at_work(folder: Path, there: str, forks: 
     "url", ["postgresql+psycopg://me:hunter2@127.0.0.1:1/book", "sqlite:////dev/null/book.db"]
 )
 def test_a_target_that_is_away_is_told_from_the_book(folder: Path, url: str) -> None:
-    with pytest.raises(TargetAway) as caught:
+    with pytest.raises(TargetAway) as raised:
         migrate(folder, url)
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize("there", ["postgresql"], indirect=True)

@@ -42,9 +42,9 @@ def test_there_and_back_is_the_same_book_byte_for_byte(folder: Path, there: str)
     assert {one.table.name: one.copied for one in report.moved} == {
         name: len(stored) for name, stored in before.items()
     }
-    again = migrate(folder, there)
-    assert is_well(again)
-    assert written(again) == 0
+    second = migrate(folder, there)
+    assert is_well(second)
+    assert written(second) == 0
     assert back(folder, there) == before == dump(file_of(folder))
 
 

@@ -52,7 +52,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         _set_up()
         factories.run_pass()
         deliveries = _deliveries(webhooks)
-        bins, caught = _catch(receiver)
+        bins, captured = _catch(receiver)
     return {
         "webhook_id": webhooks,
         "comment_id": comments[:1],
@@ -60,7 +60,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "delivery_id": deliveries,
         "bin_id": bins,
         "action": ["clear", "delete"],  # what a bin asks before
-        "request_id": caught,
+        "request_id": captured,
         "source_id": [sources[0], sources[-1]],
         "event_id": events,
     }

@@ -33,7 +33,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     open_newest_delivery(page)
     expect(state(page)).to_contain_text("waiting")
     let_cron_come(app)
-    see_again(page, scripts)
+    reload_page(page, scripts)
     expect(state(page)).to_contain_text("delivered")
     assert [request.json["data"]["comment"]["message"] for request in receiver.at("/hook")] == ["Hello"]
 
@@ -41,7 +41,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     sign(page, "Grace", "Are you there?")
     open_newest_delivery(page)
     let_cron_come(app)
-    see_again(page, scripts)
+    reload_page(page, scripts)
     expect(state(page)).to_contain_text("500")
     expect(state(page)).to_contain_text(re.compile("Next due.*in [0-9] seconds", re.DOTALL))
     expect(page.get_by_text("<em>Out of order</em>")).to_be_visible()
@@ -50,7 +50,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     page.get_by_role("button", name="Redeliver").click()
     expect(page.get_by_role("status")).to_contain_text("The next pass sends it")
     let_cron_come(app)
-    see_again(page, scripts)
+    reload_page(page, scripts)
     expect(state(page)).to_contain_text("delivered")
     expect(page.get_by_role("heading", name=re.compile("^Attempt [0-9]"))).to_have_text(
         ["Attempt 2", "Attempt 1"]
@@ -189,7 +189,7 @@ def let_cron_come(app: Flask) -> None:
         factories.run_pass()
 
 
-def see_again(page: Page, scripts: bool) -> None:
+def reload_page(page: Page, scripts: bool) -> None:
     """Load the page again, which with scripts looks for what is new by itself."""
     if not scripts:
         page.reload()

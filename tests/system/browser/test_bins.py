@@ -11,7 +11,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Bin
 from tests.support.receiver import Receiver
 from tests.system.browser.conftest import Open
-from tests.system.browser.test_admin import WITH_AND_WITHOUT, go_to, see_again
+from tests.system.browser.test_admin import WITH_AND_WITHOUT, go_to, reload_page
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -48,10 +48,10 @@ def test_a_request_that_comes_while_the_page_is_open_is_shown(
     add_bin(page)
     expect(page.get_by_text("No requests yet.")).to_be_visible()
     post("/first", b'{"hello": "world"}')
-    see_again(page, scripts)
+    reload_page(page, scripts)
     expect(page.get_by_role("row").filter(has_text="/first")).to_contain_text('{"hello": "world"}')
     post("/second", b"a=<b>1</b>")
-    see_again(page, scripts)
+    reload_page(page, scripts)
     expect(page.get_by_role("row").nth(1)).to_contain_text("/second")
     expect(page.get_by_role("row")).to_have_count(3)
     page.get_by_role("link", name="second").click()
@@ -84,7 +84,7 @@ def test_a_request_is_sent_again_from_its_page(
     page = open_admin(java_script_enabled=scripts)
     add_bin(page)
     post("/first", b"hello")
-    see_again(page, scripts)
+    reload_page(page, scripts)
     page.get_by_role("link", name="first").click()
     page.get_by_label("URL").fill(receiver.url("/to"))
     page.get_by_role("button", name="Send it again").click()

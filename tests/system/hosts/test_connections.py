@@ -61,11 +61,11 @@ def test_what_a_frozen_host_has_locked_is_free_again_and_it_hears_of_that(
         assert _claim(frozen) == 2
         assert _claim_elsewhere(each_book) == 0
         processes.wait_for(lambda: _claim_elsewhere(each_book) == 2, SOON + 10)
-        with pytest.raises(DBAPIError) as caught:
+        with pytest.raises(DBAPIError) as raised:
             frozen.commit()
-    assert database.is_away(caught.value)
-    with hasty.connect() as again:
-        assert _claim(again) == 2
+    assert database.is_away(raised.value)
+    with hasty.connect() as second:
+        assert _claim(second) == 2
 
 
 def test_a_copy_of_a_book_may_look_at_one_side_for_as_long_as_it_likes(each_book: Book) -> None:

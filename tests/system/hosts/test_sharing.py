@@ -105,8 +105,8 @@ def _arrive(fleet: Fleet, sources: list[str]) -> None:
     for number in range(EVENTS):
         for source_id in sources:
             text = f"{source_id} {number}"
-            told = {"payload": json.dumps({"text": text}), "headers": {**JSON, "webhook-id": text}}
-            row = {"source_id": source_id, "attempts": 0, "claims": 0, **plain, **told}
+            request = {"payload": json.dumps({"text": text}), "headers": {**JSON, "webhook-id": text}}
+            row = {"source_id": source_id, "attempts": 0, "claims": 0, **plain, **request}
             rows += [{"id": ids.new(), **row} for _ in range(2 if number < REPEATED else 1)]
     with database.write(fleet.book.engine) as connection:
         connection.execute(insert(INBOUND), rows)

@@ -74,8 +74,10 @@ def test_every_payload_goes_through_each_action_without_a_fault(
     assert all(row.event and row.external_id for row in rows)
     forwarded = [event for event, _ in sent if event != "ping"]
     assert inbound_sender.book.statuses() == {"processed": len(forwarded)}
-    told = [request.json["data"]["inbound"]["event"].partition(".")[0] for request in receiver.requests]
-    assert sorted(told) == sorted(forwarded)
+    event_names = [
+        request.json["data"]["inbound"]["event"].partition(".")[0] for request in receiver.requests
+    ]
+    assert sorted(event_names) == sorted(forwarded)
 
 
 @pytest.mark.parametrize("template", [PRESETS["github"], EVERYTHING], ids=["ready", "everything"])

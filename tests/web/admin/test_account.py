@@ -195,8 +195,8 @@ def test_loading_the_answer_anew_makes_no_second_token_and_shows_none(app: Flask
     form = fields(owner.page(PAGE)) | TOKEN
     first = owner.open("POST", "/admin/account/tokens", data=form)
     assert "gbk_" in first.text
-    again = owner.open("POST", "/admin/account/tokens", data=form)
-    assert again.status_code == 303
+    repeated = owner.open("POST", "/admin/account/tokens", data=form)
+    assert repeated.status_code == 303
     page = owner.get(PAGE).text
     assert "This token exists already" in page
     assert "gbk_" not in page

@@ -42,7 +42,7 @@ def stored(app: Flask, bin_id: str) -> Bin:
         return db.session.get_one(Bin, bin_id)
 
 
-def caught(owner: Owner, request_id: str) -> str:
+def request_text(owner: Owner, request_id: str) -> str:
     return " ".join(text(owner.page(f"{PLACE}requests/{request_id}").find(".//main")).split())
 
 
@@ -65,10 +65,10 @@ def test_the_form_sets_everything_and_shows_it_again(app: Flask, owner: Owner) -
     assert (row.name, row.answer_status, row.answer_body) == ("Mine", 418, "a\n<b>")
     assert (row.answer_type, row.delay_milliseconds) == ("application/json; charset=utf-8", 1500)
     assert row.failures_left == 3
-    again = fields(owner.page(f"{PLACE}{bin_id}/edit"))
-    assert (again["name"], again["status"], again["delay"], again["fail"]) == ("Mine", "418", "1.5", "3")
-    assert again["body"].strip() == "a\n<b>"
-    owner.does(PLACE + bin_id, {**again, "type": "text/plain", "fail": "0"})
+    shown = fields(owner.page(f"{PLACE}{bin_id}/edit"))
+    assert (shown["name"], shown["status"], shown["delay"], shown["fail"]) == ("Mine", "418", "1.5", "3")
+    assert shown["body"].strip() == "a\n<b>"
+    owner.does(PLACE + bin_id, {**shown, "type": "text/plain", "fail": "0"})
     assert (stored(app, bin_id).failures_left, stored(app, bin_id).answer_type[:10]) == (0, "text/plain")
 
 
@@ -140,7 +140,7 @@ def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> N
         assert scripts == []
         assert list(page.iter("img"))[1:] == []
         assert "\u202e" not in owner.get(address).text
-    said = caught(owner, request_id)
+    said = request_text(owner, request_id)
     assert "</pre><script>alert(1)</script>\\u{202e}{{ 7*7 }}" in said
     assert "/<img>" in said
 
@@ -165,7 +165,7 @@ def test_a_body_is_read_in_each_way_that_makes_sense(
     app: Flask, owner: Owner, body: bytes, kind: str, said: str
 ) -> None:
     request_id = send(app, added(owner), body, headers=[("Content-Type", kind)])
-    assert said in caught(owner, request_id)
+    assert said in request_text(owner, request_id)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_no_body_breaks_its_page(app: Flask, owner: Owner, body: bytes, kind: st
 
 def test_a_body_that_was_cut_says_so(app: Flask, owner: Owner) -> None:
     request_id = send(app, added(owner), b"x" * 300_000)
-    said = caught(owner, request_id)
+    said = request_text(owner, request_id)
     assert "The body was cut at 256 kB: the first 262,144 of its 300,000 bytes are kept." in said
     assert "Only the beginning is shown." in said
     assert "its signature cannot be checked" in said or "not signed" in said
@@ -253,4 +253,4 @@ def test_a_bin_and_a_webhook_meet(app: Flask, owner: Owner) -> None:
     request_id = send(app, bin_id, b"{}", headers=[("Webhook-Id", "x")])
     page = owner.page(f"{PLACE}requests/{request_id}")
     assert part(page, "signature") == "Signature"
-    assert "There is no header webhook-signature." in caught(owner, request_id)
+    assert "There is no header webhook-signature." in request_text(owner, request_id)

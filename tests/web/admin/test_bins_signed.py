@@ -15,7 +15,7 @@ from guestbook.web.admin.bins.signature_check import Check, Key
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Receiver
-from tests.web.admin.test_bins import PLACE, added, caught, send
+from tests.web.admin.test_bins import PLACE, added, request_text, send
 from tests.web.test_bins import kept
 
 SECRET, OTHER = signing.new_secret(), signing.new_secret()
@@ -179,10 +179,10 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
         factories.run_pass()
         [request] = receiver.requests
     headers = [(name.title(), value) for name, value in request.headers.items()]
-    good = caught(owner, send(app, bin_id, request.body, headers=headers))
+    good = request_text(owner, send(app, bin_id, request.body, headers=headers))
     assert "matches webhook-signature: It was signed with the secret of “Chat”." in good
     assert "matches X-Hub-Signature-256: It was signed with the secret of “Chat”." in good
-    bad = caught(owner, send(app, bin_id, b"changed", headers=headers))
+    bad = request_text(owner, send(app, bin_id, b"changed", headers=headers))
     assert f"The body changed on its way: {len(request.body)} bytes were sent and 7 arrived." in bad
 
 
@@ -202,10 +202,12 @@ def test_the_page_tells_nobody_what_would_be_right(app: Flask, owner: Owner) -> 
 @pytest.mark.parametrize("event_id", ["f" * 32, "0" * 32, "x", "ffffffffffff" + "0" * 20])
 def test_an_id_that_is_none_of_ours_breaks_nothing(app: Flask, owner: Owner, event_id: str) -> None:
     headers = changed("Webhook-Id", event_id.encode().decode("latin-1"))
-    assert "No secret of a webhook here matches" in caught(owner, send(app, added(owner), headers=headers))
+    assert "No secret of a webhook here matches" in request_text(
+        owner, send(app, added(owner), headers=headers)
+    )
 
 
 def test_a_body_that_was_cut_cannot_be_checked(app: Flask, owner: Owner) -> None:
     request_id = send(app, added(owner), b"x" * 300_000, headers=standard())
-    assert "its signature cannot be checked" in caught(owner, request_id)
+    assert "its signature cannot be checked" in request_text(owner, request_id)
     assert len(kept(app)) == 1

@@ -57,9 +57,9 @@ def test_a_comment_that_is_not_there_is_404(owner: Owner) -> None:
     assert owner.open("POST", f"{COMMENTS}{NOBODY}", data=data).status_code == 404
 
 
-@pytest.mark.parametrize(("was", "action", "becomes", "told"), MOVES)
+@pytest.mark.parametrize(("was", "action", "becomes", "sent_events"), MOVES)
 def test_each_button_makes_exactly_its_events_and_a_second_click_none(
-    app: Flask, owner: Owner, was: str, action: str, becomes: str, told: list[str]
+    app: Flask, owner: Owner, was: str, action: str, becomes: str, sent_events: list[str]
 ) -> None:
     [comment_id] = add(app, ["Shy words"], status=was)
     listen(app)
@@ -68,7 +68,7 @@ def test_each_button_makes_exactly_its_events_and_a_second_click_none(
         answered = owner.open("POST", f"{COMMENTS}{comment_id}/{action}", data={"csrf_token": key})
         assert (answered.status_code, answered.headers["Location"]) == (303, COMMENTS + comment_id)
     assert status(app, comment_id) == becomes
-    assert events(app) == told
+    assert events(app) == sent_events
     assert messages(owner.page("/")) == (["Shy words"] if becomes == "published" else [])
     assert owner.get(f"/comments/{comment_id}").status_code == (200 if becomes == "published" else 404)
 

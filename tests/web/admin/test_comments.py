@@ -209,11 +209,11 @@ def test_everything_to_fill_in_or_to_press_has_a_name_that_says_whose_comment_it
 
 def test_what_is_ticked_is_done_with_exactly_its_events(app: Flask, owner: Owner) -> None:
     listen(app)
-    for was, action, becomes, told in MOVES:
+    for was, action, becomes, sent_events in MOVES:
         before, ids = events(app), add(app, ["1", "2", "3"], status=was)
         owner.does(COMMENTS + "bulk", {"action": action, "id": ids[:2], "status": was})
         assert [status(app, one) for one in ids] == [becomes, becomes, was]
-        assert sorted(events(app)[len(before) :]) == sorted(told * 2)
+        assert sorted(events(app)[len(before) :]) == sorted(sent_events * 2)
 
 
 def test_it_says_how_many_were_done_and_that_others_had_gone(app: Flask, owner: Owner) -> None:
@@ -261,9 +261,11 @@ def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     ids = add(app, ["1", "2", "3"], status="held")
     listen(app)
     before = everything(app)
-    asked = owner.post(COMMENTS + "bulk", {"action": "delete", "id": [*ids[:2], NOBODY], "status": "held"})
-    assert asked.status_code == 200
-    page = parse(asked)
+    confirmation = owner.post(
+        COMMENTS + "bulk", {"action": "delete", "id": [*ids[:2], NOBODY], "status": "held"}
+    )
+    assert confirmation.status_code == 200
+    page = parse(confirmation)
     assert "Delete these 2 comments for good?" in text(page)
     assert everything(app) == before
     sent = [one.attrib for one in page.findall(".//main//form//input")]

@@ -75,10 +75,10 @@ def filled(app: Flask) -> dict[str, str]:
 
 def _bin(app: Flask) -> tuple[str, str]:
     """A bin that has caught one request, and that request."""
-    caught = CapturedRequest("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
+    captured = CapturedRequest("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
     with app.app_context(), writing() as session:
         bin_id = bins.add(session, {}).id
-        bin_capture.capture(session, bin_id, caught)
+        bin_capture.capture(session, bin_id, captured)
         return bin_id, bins.latest(session, bin_id, 1)[0].id
 
 

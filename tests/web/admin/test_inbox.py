@@ -366,8 +366,8 @@ NO_CHOICE: list[tuple[dict[str, object], str]] = [
 
 def test_a_choice_that_is_none_gets_a_sentence(owner: Owner) -> None:
     for fields, sentence in NO_CHOICE:
-        asked = owner.get(f"{LIST}reprocess", query_string=fields)
-        for answer in (asked, owner.post(f"{LIST}reprocess", fields)):
+        confirmation = owner.get(f"{LIST}reprocess", query_string=fields)
+        for answer in (confirmation, owner.post(f"{LIST}reprocess", fields)):
             assert answer.status_code == 422
             assert sentence in text(parse(answer))
     assert owner.get(f"{LIST}reprocess?id=1").status_code == 404

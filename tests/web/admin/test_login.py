@@ -130,8 +130,8 @@ def test_a_login_leads_to_the_page_that_was_asked_for_and_never_elsewhere(owner:
         expected = path if path in INSIDE else "/admin/"
         answer = owner.post("/admin/login", {"password": PASSWORD, "next": path})
         assert answer.headers["Location"] == expected, path
-        again = owner.get("/admin/login", query_string={"next": path})
-        assert (again.status_code, again.headers["Location"]) == (303, expected), path
+        second = owner.get("/admin/login", query_string={"next": path})
+        assert (second.status_code, second.headers["Location"]) == (303, expected), path
 
 
 def test_the_page_comes_through_the_form_with_all_that_was_asked_of_it(newcomer: Owner) -> None:
@@ -264,8 +264,8 @@ def test_a_form_that_is_too_old_comes_back_as_a_new_one(newcomer: Owner) -> None
     assert answer.status_code == 400
     assert reason(answer) == "This page has expired. Please type the password again."
     assert PASSWORD not in answer.text
-    again = newcomer.open("POST", "/admin/login", data=fields(parse(answer)) | {"password": PASSWORD})
-    assert (again.status_code, again.headers["Location"]) == (303, "/admin/webhooks/")
+    second = newcomer.open("POST", "/admin/login", data=fields(parse(answer)) | {"password": PASSWORD})
+    assert (second.status_code, second.headers["Location"]) == (303, "/admin/webhooks/")
 
 
 @pytest.fixture

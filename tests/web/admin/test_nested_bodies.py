@@ -37,10 +37,10 @@ def test_an_inbound_event(app: Flask, owner: Owner) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
 def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
-    caught = CapturedRequest("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
+    captured = CapturedRequest("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
     with app.app_context(), writing() as session:
         bin_id = bins.add(session, {}).id
-        bin_capture.capture(session, bin_id, caught)
+        bin_capture.capture(session, bin_id, captured)
         key = bins.latest(session, bin_id, 1)[0].id
     check(owner, f"/admin/bins/requests/{key}")
 

@@ -122,8 +122,8 @@ def test_the_secret_that_was_made_is_shown_once_and_later_behind_the_password(ow
     other = Owner(owner.app)
     other.log_in()
     assert row.secret not in other.get(answer.headers["Location"]).text, "in another login"
-    asked = owner.post(place + "/secret", {"password": "wrong"})
-    assert (asked.status_code, row.secret in asked.text) == (422, False)
+    refused = owner.post(place + "/secret", {"password": "wrong"})
+    assert (refused.status_code, row.secret in refused.text) == (422, False)
     assert row.secret in owner.post(place + "/secret", {"password": PASSWORD}).text
 
 
@@ -298,8 +298,8 @@ def test_a_new_secret_is_made_and_shown_once(owner: Owner) -> None:
     row = stored(owner, row_id)
     assert (row.previous_secret, part(page, "secret")) == (old, row.secret)
     assert "The old one is also valid until" in text(page)
-    again = owner.does(f"{PLACE}{row_id}/rotate", sent)
-    assert "so nothing was changed" in text(again)
+    repeated = owner.does(f"{PLACE}{row_id}/rotate", sent)
+    assert "so nothing was changed" in text(repeated)
     assert stored(owner, row_id).secret == row.secret
 
 

@@ -73,10 +73,10 @@ def test_a_second_click_changes_nothing_more(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     change = offered(owner, f"{LIST}{comment_id}/spam")
     undone(owner, change)
-    again = offered(owner, f"{LIST}{comment_id}/spam")
+    second_change = offered(owner, f"{LIST}{comment_id}/spam")
     assert undone(owner, change) == undo.ALREADY_UNDONE
     assert statuses(app) == ["spam"]
-    undone(owner, again)
+    undone(owner, second_change)
     assert statuses(app) == ["published"]
 
 

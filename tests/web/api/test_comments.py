@@ -29,7 +29,7 @@ def events(app: Flask) -> list[str]:
 
 
 @pytest.fixture
-def told(app: Flask) -> None:
+def subscribed(app: Flask) -> None:
     """A receiver that hears of everything."""
     with app.app_context():
         factories.webhook(events="comment.created comment.published comment.deleted comment.replied")
@@ -56,7 +56,7 @@ def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: ApiCl
     assert anybody.get("/comments") == {"comments": [answer.get_json()], "next": None}
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("subscribed")
 def test_a_comment_by_the_api_makes_the_same_events_as_one_by_the_form(
     app: Flask, anybody: ApiClient
 ) -> None:
@@ -224,7 +224,7 @@ def test_the_limit_is_the_same_for_the_form_and_the_api(app: Flask, anybody: Api
     anybody.post("/comments", GREETING)
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("subscribed")
 def test_publishing_what_was_held_tells_receivers_of_it_as_it_is_then(app: Flask, program: ApiClient) -> None:
     row_id = program.post("/comments", {**GREETING, "message": LINKS}, 202)["id"]
     changes = {"status": "published", "message": "Hello without links", "reply": "Welcome!"}
@@ -263,7 +263,7 @@ def test_a_change_that_is_wrong_in_one_thing_changes_nothing(app: Flask, program
     assert [(row.status, row.message) for row in stored(app)] == [("published", "😀" * 4000)]
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("subscribed")
 def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(app: Flask, program: ApiClient) -> None:
     row_id = program.post("/comments", GREETING)["id"]
     program.delete(f"/comments/{row_id}")

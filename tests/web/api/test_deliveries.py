@@ -108,8 +108,8 @@ def test_a_failure_says_why_and_is_sent_again(app: Flask, program: ApiClient, re
     seen = program.get(f"/deliveries/{row.id}")
     assert (seen["status"], seen["attempts"], seen["last_status_code"]) == ("new", 1, 500)
     assert seen["attempts_made"][0]["response_body"] == "<b>no</b>"
-    again = program.post(f"/deliveries/{row.id}/redeliver", status=202)
-    assert again["due_at"] < seen["due_at"]
+    repeated = program.post(f"/deliveries/{row.id}/redeliver", status=202)
+    assert repeated["due_at"] < seen["due_at"]
     with app.app_context():
         factories.run_pass()
     seen = program.get(f"/deliveries/{row.id}")

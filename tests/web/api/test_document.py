@@ -31,8 +31,8 @@ def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, re
         if rule.rule.startswith("/api/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    told = {(path, method) for path, item in read["paths"].items() for method in METHODS & set(item)}
-    assert served == told
+    documented = {(path, method) for path, item in read["paths"].items() for method in METHODS & set(item)}
+    assert served == documented
 
 
 def test_it_names_the_address_that_the_settings_name(read: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from parts(one)
 
 
-def asked_for() -> list[dict[str, Any]]:
+def request_schemas() -> list[dict[str, Any]]:
     """All schemas of what is asked, in bodies and in queries."""
     queries = [
         one["schema"]
@@ -73,7 +73,7 @@ def asked_for() -> list[dict[str, Any]]:
 
 
 def test_every_pattern_has_a_sentence() -> None:
-    wanted = {part["pattern"] for part in asked_for() if "pattern" in part}
+    wanted = {part["pattern"] for part in request_schemas() if "pattern" in part}
     assert wanted == set(request_reader.PATTERN_ERRORS)
 
 
@@ -104,7 +104,7 @@ def test_answers_may_get_new_fields_and_requests_are_closed() -> None:
 
 
 def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
-    for part in asked_for():
+    for part in request_schemas():
         kinds = part.get("type", ())
         if "string" in kinds:
             assert {"maxLength", "enum", "pattern", "format"} & set(part), part
@@ -117,7 +117,7 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
 def test_every_rule_has_a_sentence() -> None:
     ours = {"type", "enum", "pattern", "required", "properties", *INNER}
     silent = {"description", "examples", "default"}
-    assert {rule for part in asked_for() for rule in part} == ours | silent | set(
+    assert {rule for part in request_schemas() for rule in part} == ours | silent | set(
         request_reader.SCHEMA_ERRORS
     )
 

@@ -89,8 +89,8 @@ def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: ApiCl
 
 
 def test_what_failed_is_worked_through_again(app: Flask, program: ApiClient, rows: dict[str, str]) -> None:
-    again = program.post(f"/inbox/{rows['second']}/reprocess", status=202)
-    assert (again["status"], again["error"], again["processed_at"]) == ("new", None, None)
+    second = program.post(f"/inbox/{rows['second']}/reprocess", status=202)
+    assert (second["status"], second["error"], second["processed_at"]) == ("new", None, None)
     with app.app_context():
         factories.run_pass()
     seen = program.get(f"/inbox/{rows['second']}")

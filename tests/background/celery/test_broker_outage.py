@@ -122,7 +122,7 @@ def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, 
     works.book.webhook(receiver.url())
     works.book.publish(8)
     works.relay()
-    messages = [rabbitmq.again(works.vhost.take(DELIVERIES)) for _ in range(8)]
+    messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(8)]
     with works.worker():
         _let_nobody_in(works, "false")
         for message in messages:

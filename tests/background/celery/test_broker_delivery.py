@@ -1,4 +1,4 @@
-"""The way through the broker: signed, relayed, taken over, sent once; and what is given back or held up."""
+"""Events go through the broker: signed, relayed, taken over, sent once; and what is given back or held up."""
 
 import time
 from collections import Counter
