@@ -46,7 +46,7 @@ def indexes_in_order(table: str) -> list[str]:
 
 
 def _copy_with_checks(connection: Connection, table: str, checks: dict[str, str]) -> None:
-    """Let Alembic make the table anew; what it does with CHECKs depends on its release."""
+    """Let Alembic make the table anew, with these CHECKs: by themselves some of its releases lose them."""
     before = _count(connection, table)
     copied = Table(table, MetaData(), autoload_with=connection, resolve_fks=False)
     copied.constraints -= {one for one in copied.constraints if isinstance(one, CheckConstraint)}
