@@ -1,6 +1,7 @@
 """What Celery loads: celery --app guestbook.worker worker --pool threads --concurrency 32."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ from guestbook.storage.database_errors import Fault, WrongVersion
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
+WAIT_FOR_UPGRADE = 2.0  # seconds, before a message goes back to its queue and comes again
 WRONG_VERSION = {
     Fault.OLD_TABLES: "Error: The tables are older than the program. Run upgrade, then start it again.",
     Fault.NEW_TABLES: "Error: The tables are newer than the program. Update the program.",
@@ -52,6 +54,7 @@ def _or_later(work: Callable[[], object]) -> None:
         work()
     except WrongVersion as error:
         log.error("%s.", error)
+        time.sleep(WAIT_FOR_UPGRADE)
         raise Reject("the tables have another version", requeue=True) from error
     except DBAPIError as error:
         if not database.is_away(error):
