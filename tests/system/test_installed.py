@@ -81,7 +81,7 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
     address, data = f"http://127.0.0.1:{port}", newcomer.home / ".local/share/guestbook"
     command = [str(newcomer.program), "run", "--port", port]
     with processes.started(command, cwd=newcomer.folder, env=newcomer.environ) as server:
-        processes.wait_for(lambda: processes.answers(address), 30, server.output)
+        processes.wait_for(lambda: processes.answers(address), 60, server.output)
         [password] = re.findall(r"their password is (\S+)", server.output())
         assert processes.log_in(address, password) == 303
         bin_ = json.loads(newcomer.type("bins", "add", "--json"))
@@ -89,11 +89,11 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
         assert f"Try it: {newcomer.program} webhooks test " in newcomer.type("webhooks", "add", bin_["url"])
         assert processes.sign(address, message="From the wheel") == 303
         show = ("bins", "show", bin_["id"])
-        processes.wait_for(lambda: "From the wheel" in newcomer.type(*show, "--json"), 20, server.output)
+        processes.wait_for(lambda: "From the wheel" in newcomer.type(*show, "--json"), 60, server.output)
         assert " processed " in newcomer.type("deliveries", "list")
         assert server.output().count(password) == 1
         server.signal_all(signal.SIGINT)
-        assert server.process.wait(10) == 0
+        assert server.process.wait(30) == 0
         assert server.members() == []
         assert "Traceback" not in server.output()
     assert re.search(rf"(?m)^data folder +{data}$", newcomer.type("status"))
