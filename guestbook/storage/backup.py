@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,22 +44,30 @@ def write(settings: Settings, path: Path, *, progress: ShowProgress = in_silence
     """Write the book of the settings to a new file, which appears at its path when it is whole and verified.
 
     It works on a book of any version, while the book is in use: the file has the rows of one moment. Raises
-    Refused, OSError, and what the database raises.
+    Refused, also where there is no room, and what the book's database raises.
     """
     if path.exists():
         raise Refused(f"{path} is there already.")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + UNFINISHED)
-    unfinished.unlink(missing_ok=True)
-    unfinished.touch(0o600, exist_ok=False)  # it has the secrets of the webhooks
     try:
-        with engine_setup.opened(settings) as engine, table_reader.snapshot(engine) as book:
-            rows = (_copy_file if settings.on_sqlite else _copy_tables)(book, unfinished, progress)
-        _verify(unfinished, rows)
+        rows = _write(settings, unfinished, progress)
         _keep(unfinished, path)
+    except (sqlite3.Error, OSError) as error:
+        raise Refused(f"The backup cannot be written to {path} ({error}). Nothing was changed.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     return BackupReport(path, rows)
+
+
+def _write(settings: Settings, path: Path, progress: ShowProgress) -> dict[str, int]:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(0o600, exist_ok=False)  # it has the secrets of the webhooks
+    with engine_setup.opened(settings) as engine, table_reader.snapshot(engine) as book:
+        rows = (_copy_file if settings.on_sqlite else _copy_tables)(book, path, progress)
+    _verify(path, rows)
+    return rows
 
 
 def _copy_file(book: Connection, path: Path, progress: ShowProgress) -> dict[str, int]:
@@ -69,6 +77,7 @@ def _copy_file(book: Connection, path: Path, progress: ShowProgress) -> dict[str
     rows = {name: _count(raw, name) for name in tables}
     pages = int(book.exec_driver_sql("PRAGMA page_count").scalar_one())
     with progress("Backing up", pages) as step, closing(sqlite3.connect(path)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")  # `_keep` waits for the disk
         done = 0
 
         def show(_status: int, remaining: int, total: int) -> None:

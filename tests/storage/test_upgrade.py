@@ -152,3 +152,12 @@ def test_a_file_that_a_killed_backup_left_goes(tmp_path: Path) -> None:
         upgraded(tmp_path, url)
         (backup,) = (tmp_path / "backups").iterdir()
     assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_backup_nothing_is_changed(tmp_path: Path) -> None:
+    with earlier_books.earlier("0006", "sqlite-wal", tmp_path) as url, engine_on(url) as engine:
+        before = described(engine, without=""), rows(engine)
+        (tmp_path / "backups").write_text("A file stands where the folder should be.")
+        with pytest.raises(Refused, match=r"^The backup cannot be written to .+ Nothing was changed\.$"):
+            upgraded(tmp_path, url)
+        assert (described(engine, without=""), rows(engine)) == before
