@@ -12,9 +12,10 @@ REST = 1.0  # seconds between two passes
 # One that ends early has failed, or has found the pass of another process at work. It must not use up a core.
 EARLY = 10.0  # seconds
 LONG_REST = 5.0  # seconds
-# Ctrl-C and service managers signal all processes of a group. A pass takes a second signal as an order to end
-# at once, so it gets none of them: it ends when we close the pipe.
-SIGNALS_FOR_US = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+# Ctrl-C signals all processes of a terminal, and a service manager all of a service. A pass takes a second
+# signal as an order to end at once, so it gets one alone: SIGTERM, when we close the pipe.
+SIGNALS_OF_TERMINAL = {signal.SIGINT, signal.SIGHUP}
+SIGNALS_FOR_US = SIGNALS_OF_TERMINAL | {signal.SIGTERM}
 # Without -P a file in the working directory could take the place of a package.
 PASS_CODE = "from guestbook.lib import parent_watch; parent_watch.begin(); import guestbook; guestbook.main()"
 PASS_COMMAND = (sys.executable, "-P", "-c", PASS_CODE, "cron", "--stay")
@@ -38,6 +39,8 @@ class PassSupervisor:
     def __exit__(self, *_: object) -> None:
         """Let the pass finish and record what is under way. A second Ctrl-C ends it at once."""
         self._stopping.set()
+        if self._pass:
+            self._pass.terminate()  # at once if it has not begun; else it waits for the end of the pipe
         os.close(self._write_end)
         try:
             self._thread.join()
@@ -48,7 +51,9 @@ class PassSupervisor:
         os.close(self._read_end)
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_FOR_US)  # of this thread; its children inherit it
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, SIGNALS_OF_TERMINAL
+        )  # of this thread; its children inherit it
         rest = 0.0
         while not self._stopping.wait(rest):
             began = time.monotonic()

@@ -11,13 +11,15 @@ import threading
 
 
 def begin() -> None:
-    """Send this process SIGTERM when its standard input ends. Until then it may be blocked."""
+    """Send this process SIGTERM when its standard input ends, and only then: until then it is blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_stdin, name="parent-watch", daemon=True).start()
 
 
 def _end_with_stdin() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
-    # One that a service manager sent meanwhile is still pending. The kernel makes one of the two.
+    # One that the parent or a service manager has sent is still pending. The kernel makes one of them.
     os.kill(os.getpid(), signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    for how in (signal.SIG_UNBLOCK, signal.SIG_BLOCK):
+        signal.pthread_sigmask(how, {signal.SIGTERM})
