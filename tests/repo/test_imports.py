@@ -149,3 +149,13 @@ def test_the_transport_knows_neither_flask_nor_the_database() -> None:
     roots = roots_of("transport")
     assert "urllib3" in roots
     assert not roots & {"flask", "flask_sqlalchemy", "sqlalchemy"}
+
+
+def test_only_an_upgrade_needs_alembic() -> None:
+    """A page or a pass reads the version without it: it makes a start slower."""
+    needing = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(name.partition(".")[0] == "alembic" for name in imports(path.read_text()))
+    }
+    assert needing == {"storage/upgrade.py", "storage/migrations/env.py", "storage/migrations/steps.py"}
