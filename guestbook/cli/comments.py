@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import app_command, list_options, output, row_lookup
+from guestbook.cli import app_command, comment_files, list_options, output, row_lookup
 from guestbook.comments import book
 from guestbook.lib.text import counted
 from guestbook.queries import lists
@@ -31,7 +31,7 @@ several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 @click.group(cls=app_command.Group)
 def comments() -> None:
-    """List comments, publish or hold them, reply, delete."""
+    """List comments, publish or hold them, reply, delete, export and import."""
 
 
 @comments.command("list")
@@ -115,6 +115,10 @@ def delete(ids: tuple[str, ...]) -> None:
             book.delete(session, comment, app_command.settings())
     engine_setup.clear_wal(db.engine)
     click.echo(f"Deleted {counted(len(found), 'comment')}.")
+
+
+comments.add_command(comment_files.export)
+comments.add_command(comment_files.import_)
 
 
 def _document(row: Comment) -> dict[str, Any]:

@@ -58,13 +58,20 @@ def sign(
         origin=origin,
     )
     session.add(comment)
+    announce(session, comment, settings)
+    return comment
+
+
+def announce(session: Session, comment: Comment, settings: Settings, answer: Reply | None = None) -> None:
+    """Publish the events of a comment that is new in the book, and of the answer that it comes with."""
     comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
     session.flush()
     if comment.is_known:
         _tell(session, "comment.created", comment, settings)
     if comment.status == "published":
         _tell(session, "comment.published", comment, settings)
-    return comment
+    if comment.is_known and answer:
+        _tell(session, "comment.replied", comment, settings, reply=answer.public())
 
 
 def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
@@ -158,13 +165,18 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
 def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
     if sentence := validate.too_long("Your answer", answer.message, REPLY_LIMIT):
         raise Refused(sentence, field="reply")
-    both = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
-    excess = len(both.encode()) - REPLIED_LIMIT
+    excess = reply_excess(comment, answer, settings)
     if excess > 0:
         sentence = (
             f"The comment is very long, and webhooks get both. Please remove about {excess:,} letters here."
         )
         raise Refused(sentence, field="reply")
+
+
+def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:
+    """Return how many bytes the two have more than a payload may hold; not above 0 when they fit."""
+    both = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
+    return len(both.encode()) - REPLIED_LIMIT
 
 
 def _tell(

@@ -28,6 +28,15 @@ def of_secret(value: str) -> str:
     return hashlib.sha256(value.encode(errors="replace")).hexdigest()
 
 
+def derived(moment: datetime, digest: bytes, number: int = 0) -> str:
+    """Return the UUIDv7 that a row from elsewhere always gets; `digest` is eight bytes of a hash, or more.
+
+    rand_a has the end of `number`, so that rows of one millisecond keep their order.
+    """
+    tail = int.from_bytes(digest[:8]) >> 2 | 0b10 << 62
+    return f"{first_of(moment)[:12]}7{number & 0xFFF:03x}{tail:016x}"
+
+
 def first_of(moment: datetime) -> str:
     """Return what all ids made at that moment or later are not below, so that time is a range of ids."""
     return f"{max(0, (moment - EPOCH) // timedelta(milliseconds=1)):012x}".ljust(32, "0")

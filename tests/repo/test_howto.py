@@ -10,7 +10,7 @@ from flask.testing import FlaskCliRunner
 from guestbook.lib import template_sandbox
 from guestbook.outbound.formats import sample_data
 from tests.repo.test_documents import CALL
-from tests.support import factories
+from tests.support import comment_files, factories
 from tests.support.documents import DOCS, blocks, read
 
 GUIDES = sorted((DOCS / "howto").glob("*.md"))
@@ -31,7 +31,11 @@ def calls(page: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("page", [page for page in GUIDES if calls(page)], ids=lambda page: page.stem)
-def test_the_commands_of_a_guide_work(page: Path, runner: FlaskCliRunner) -> None:
+def test_the_commands_of_a_guide_work(
+    page: Path, runner: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment_files.write_samples(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for name in ("Chat", "Shop", "Harbour"):
         factories.webhook(name=name)
         if f"sources add {name}" not in page.read_text():

@@ -1,0 +1,102 @@
+"""Comments as CSV, RFC 4180, safe to open in a spreadsheet; and CSV of others, with a map of its columns."""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, TextIO
+
+from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, FileRow, lines
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+
+# A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an
+# apostrophe goes before it, also where some are there already: then `_plain` can undo it.
+FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # some take the wide ones too
+DELIMITERS = ",;\t"  # the second is what spreadsheets write where the comma is the decimal point
+NEEDED = ("name", "message", "created_at")
+TIMES = tuple(name for name in FIELDS if name.endswith("_at"))
+
+
+def write(file: TextIO, rows: Iterator[Mapping[str, str]]) -> None:
+    """Write comments under a line of headings."""
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+    writer.writerow(FIELDS)
+    writer.writerows([_inert(row[name]) for name in FIELDS] for row in rows)
+
+
+def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = None) -> Iterator[FileRow]:
+    """Yield the comments of a file; `columns` is field → heading, where the two differ.
+
+    Raises Refused when a heading is missing, or when the quotes of a cell make no sense.
+    """
+    text = lines(file)
+    first = next(text, "")
+    delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
+    headings = [one.strip() for one in next(csv.reader([first], delimiter=delimiter), [])]
+    places = _places(headings, columns)
+    is_ours = tuple(headings) == FIELDS
+    for line, cells in _cells(csv.reader(text, delimiter=delimiter, strict=True)):
+        where = f"Line {line}"
+        if len(cells) > len(headings):
+            many = f"{len(cells)} cells for {len(headings)} headings"
+            yield FileRow(where, problem=f"it has {many}; is a quote missing?")
+        elif any(map(NOT_UTF8.search, cells)):
+            yield FileRow(where, problem="it is not UTF-8; save the file as CSV UTF-8")
+        else:
+            values = {name: cells[place] for name, place in places.items() if place < len(cells)}
+            yield _row(where, values, plain=_plain if is_ours else str, time_format=time_format)
+
+
+def _cells(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, each with its first line; the headings were line 1."""
+    while True:
+        line = reader.line_num + 2
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise Refused(f"Line {line} is not CSV: {error}. The rest of the file was not read.") from None
+        if cells is None:
+            return
+        if any(cells):
+            yield line, cells
+
+
+def _row(
+    where: str, values: Mapping[str, str], *, plain: Callable[[str], str], time_format: str | None
+) -> FileRow:
+    fields = {name: plain(cell) for name, cell in values.items()}
+    if time_format:
+        for name in [name for name in TIMES if fields.get(name)]:
+            try:
+                fields[name] = _in_iso(fields[name], time_format)
+            except ValueError:
+                return FileRow(where, problem=f"its {name} is not written as {time_format}")
+    return FileRow(where, fields)
+
+
+def _places(headings: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """Return where each field stands in a row; raises Refused."""
+    named = {name: columns.get(name, name) for name in FIELDS}
+    there = ", ".join(headings)
+    for heading in columns.values():
+        if heading not in headings:
+            raise Refused(f"The file has no column {heading}. Its columns are {there}.")
+    missing = [name for name in NEEDED if named[name] not in headings]
+    if missing:
+        example = " ".join(f"--map {name}=COLUMN" for name in missing)
+        raise Refused(f"Say which columns hold what, with {example}. The file's columns are {there}.")
+    return {name: headings.index(heading) for name, heading in named.items() if heading in headings}
+
+
+def _in_iso(text: str, time_format: str) -> str:
+    read = datetime.strptime(text.strip(), time_format)
+    return clock.to_text(read if read.tzinfo else read.replace(tzinfo=UTC))
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _plain(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

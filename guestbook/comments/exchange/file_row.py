@@ -1,0 +1,43 @@
+"""One comment of a file, as text: what all readers give and all writers take."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from guestbook.lib.errors import Refused
+
+# In the order of the CSV's columns. An empty text stands for none.
+FIELDS = (
+    *("id", "name", "website", "message", "status", "reason", "created_at", "announced_at"),
+    *("reply", "reply_created_at", "origin_name", "origin_url", "origin_told_at"),
+)
+LINE_LIMIT = 1_000_000  # bytes; the longest comment with its reply takes a tenth of it
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as `lines` decodes such bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A comment in a file."""
+
+    where: str  # such as `Line 7`
+    fields: Mapping[str, str] = field(default_factory=dict)  # some of FIELDS
+    key: str | None = None  # what it is called where it comes from; None for what its content says
+    number: int = 0  # its place among the others of the same millisecond
+    problem: str | None = None  # why it cannot be read; then it has no fields
+
+
+def lines(file: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a text in UTF-8 with their ends, and keep bytes that are not UTF-8 visible.
+
+    Raises Refused for a line that is too long to be a comment.
+    """
+    number = 0
+    while line := file.readline(LINE_LIMIT + 1):
+        number += 1
+        if len(line) > LINE_LIMIT:
+            raise Refused(
+                f"Line {number} has more than {LINE_LIMIT:,} bytes, so this is not a list of comments."
+            )
+        text = line.decode(errors="surrogateescape")
+        yield text.removeprefix("\ufeff") if number == 1 else text

@@ -1,0 +1,101 @@
+"""A file to import from: what it is, its comments, and how far it has been read."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+
+from guestbook.comments.exchange import csv_files, isso, json_lines, wordpress
+from guestbook.comments.exchange.file_row import FileRow
+from guestbook.lib.errors import Refused
+
+IMPORT_FORMATS = ("auto", "jsonl", "csv", "isso", "wordpress")
+WITH_PAGES = ("isso", "wordpress")
+BEGINNING = 1024  # bytes in which the kind of a file shows
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How to read a file."""
+
+    kind: str = "auto"  # one of IMPORT_FORMATS
+    columns: Mapping[str, str] = field(default_factory=dict)  # of a CSV file: field → heading
+    time_format: str | None = None  # of a CSV file, as for strptime
+    page: str | None = None  # of Isso and WordPress: the address or the path of the only page
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFile:
+    """An open file."""
+
+    rows: Iterator[FileRow]
+    size: int  # 0 if nobody knows
+    position: Callable[[], int]  # how much of the size has been read
+
+
+@contextmanager
+def opened(path: Path | None, standard_input: BufferedReader, options: ImportOptions) -> Iterator[ImportFile]:
+    """Open a file, or standard input for None; raises Refused for one that cannot be a list of comments."""
+    if path is None:
+        yield _text(standard_input, options, size=0)
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror or error}.") from None
+    with file:
+        if _kind(file, options) == "isso":
+            yield _database(path, options)
+        else:
+            yield _text(file, options, path.stat().st_size)
+
+
+def _database(path: Path, options: ImportOptions) -> ImportFile:
+    _refuse_unused(options, "isso")
+    done = 0
+
+    def counted() -> Iterator[FileRow]:
+        nonlocal done
+        for row in isso.read(path, options.page):
+            done += 1
+            yield row
+
+    return ImportFile(counted(), isso.count(path), lambda: done)
+
+
+def _text(file: BufferedReader, options: ImportOptions, size: int) -> ImportFile:
+    kind = _kind(file, options)
+    _refuse_unused(options, kind)
+    position = file.tell if size else lambda: 0
+    if kind == "wordpress":
+        return ImportFile(wordpress.read(file, options.page), size, position)
+    if kind == "csv":
+        return ImportFile(csv_files.read(file, options.columns, options.time_format), size, position)
+    if kind == "isso":
+        raise Refused("A database cannot be read from standard input. Name its file.")
+    return ImportFile(json_lines.read(file), size, position)
+
+
+def _kind(file: BufferedReader, options: ImportOptions) -> str:
+    """Return what the file is by its first bytes, which stay unread."""
+    start = file.peek(BEGINNING)[:BEGINNING]
+    if start.startswith(UTF_16):
+        raise Refused("The file is in UTF-16. Save it as UTF-8, such as CSV UTF-8.")
+    if options.kind != "auto":
+        return options.kind
+    if start.startswith(b"SQLite format 3\0"):
+        return "isso"
+    words = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if re.match(rb"<\?xml|<rss|<!--", words):
+        return "wordpress"
+    return "jsonl" if words.startswith(b"{") or not words else "csv"
+
+
+def _refuse_unused(options: ImportOptions, kind: str) -> None:
+    if kind != "csv" and (options.columns or options.time_format):
+        raise Refused(f"--map and --time-format are for CSV files, and this one is {kind}.")
+    if kind not in WITH_PAGES and options.page:
+        raise Refused(f"--page is for {' and '.join(WITH_PAGES)}, and this file is {kind}.")

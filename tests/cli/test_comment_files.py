@@ -1,0 +1,162 @@
+"""comments export and import: the commands around the files."""
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from guestbook.comments.moderation_policy import Classification
+from guestbook.lib import clock, ids
+from guestbook.queries import bounded_counts
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment
+from tests.cli.conftest import Shell
+from tests.support import comment_files, factories
+
+HELD = Classification("held", "It holds 9 links.")
+
+
+def messages(shell: Shell) -> list[str]:
+    return [row["message"] for row in shell.json("comments", "list")]
+
+
+def test_export_writes_json_lines_to_standard_output_oldest_first(shell: Shell) -> None:
+    old, new = factories.sign("Grüße 🎈"), factories.sign(verdict=HELD)
+    rows = [json.loads(line) for line in shell("comments", "export").splitlines()]
+    assert [row["id"] for row in rows] == [old, new]
+    assert rows[0] | {"id": "", "created_at": "", "announced_at": ""} == {
+        **{"id": "", "name": "Ada", "website": None, "message": "Grüße 🎈", "status": "published"},
+        **{"reason": None, "created_at": "", "announced_at": "", "reply": None, "origin": None},
+    }
+    assert (rows[1]["status"], rows[1]["reason"]) == ("held", "It holds 9 links.")
+
+
+def test_export_can_be_narrowed(shell: Shell) -> None:
+    factories.sign()
+    held = factories.sign(verdict=HELD)
+    assert json.loads(shell("comments", "export", "--status", "held"))["id"] == held
+    assert shell("comments", "export", "--until", "1d") == ""
+    assert len(shell("comments", "export", "--since", "1d").splitlines()) == 2
+    assert "--bom is for --format csv" in shell.refused("comments", "export", "--bom", code=2)
+
+
+def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path: Path) -> None:
+    factories.sign("=1+1")
+    file = tmp_path / "book.csv"
+    file.write_text("old")
+    assert shell("comments", "export", str(file), "--bom") == f"Exported 1 comment to {file}.\n"
+    assert file.read_bytes().startswith(b'\xef\xbb\xbf"id","name"')
+    assert '"\'=1+1"' in file.read_text()
+    assert shell("comments", "import", str(file)) == "Imported 0 comments.\nThere already: 1.\n"
+    nowhere = str(tmp_path / "no" / "book.csv")
+    assert shell.refused("comments", "export", nowhere) == (
+        f"Error: {nowhere} cannot be written: No such file or directory.\n"
+    )
+    assert [one.name for one in tmp_path.glob("book*")] == ["book.csv"]
+
+
+@pytest.mark.parametrize("name", ["comments.db", "wordpress.xml"])
+def test_a_file_of_others_is_recognised_and_imported_once(shell: Shell, tmp_path: Path, name: str) -> None:
+    factories.webhook()
+    comment_files.write_samples(tmp_path)
+    file = str(tmp_path / name)
+    assert shell("comments", "import", file, "--dry-run") == "Would import 1 comment: 1 published.\n"
+    assert messages(shell) == []
+    assert shell("comments", "import", file, "--page", "/elsewhere") == "Imported 0 comments.\n"
+    assert shell("comments", "import", file, "--page", "/guestbook/") == "Imported 1 comment: 1 published.\n"
+    assert shell("comments", "import", file) == "Imported 0 comments.\nThere already: 1.\n"
+    assert messages(shell) == ["Hello"]
+    assert factories.deliveries() == []
+
+
+def test_imported_comments_stand_in_the_book_by_their_time(shell: Shell, tmp_path: Path) -> None:
+    factories.sign("new")
+    comment_files.write_samples(tmp_path)
+    named = ("--map", "name=Author", "--map", "message=Text", "--map", "created_at=Date")
+    shell("comments", "import", str(tmp_path / "guests.csv"), *named, "--time-format", "%d.%m.%Y %H:%M")
+    assert messages(shell) == ["new", "Two\nlines", "Hello, world"]
+
+
+def test_webhooks_hear_of_imported_comments_on_request(shell: Shell, tmp_path: Path) -> None:
+    factories.webhook(events="comment.created comment.published comment.replied")
+    file = tmp_path / "book.jsonl"
+    replied = {"message": "Thank you", "created_at": "2020-02-01"}
+    rows = [{"status": "held"}, {"status": "spam"}, {"reply": replied}]
+    lines = [
+        {"name": "Ada", "message": "Hello", "created_at": f"2020-01-0{n}", **row}
+        for n, row in enumerate(rows, 1)
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    said = shell("comments", "import", str(file), "--notify-webhooks")
+    assert said == "Imported 3 comments: 1 published, 1 held, 1 spam.\n"
+    created, published, replied_ = "comment.created", "comment.published", "comment.replied"
+    assert sorted(row.event for row in factories.deliveries()) == [created, created, published, replied_]
+    assert (
+        json.loads(factories.deliveries()[0].payload)["data"]["comment"]["created_at"]
+        == "2020-01-01T00:00:00.000Z"
+    )
+    shell("comments", "import", str(file), "--notify-webhooks")
+    assert len(factories.deliveries()) == 4
+
+
+def test_bad_rows_are_named_and_left_out(shell: Shell, tmp_path: Path) -> None:
+    good = {"name": "Ada", "message": "Hello", "created_at": "2020-01-31"}
+    long = good | {"message": "🎈" * 4000, "reply": {"message": "x" * 4000, "created_at": "2020-01-31"}}
+    lines = [good, {}, long, good | {"message": "Bye", "website": "nowhere"}]
+    (tmp_path / "x").write_text("\n".join(map(json.dumps, lines)))
+    done = shell.result("comments", "import", str(tmp_path / "x"))
+    assert (done.exit_code, done.stdout) == (1, "Imported 2 comments: 2 published.\nLeft out: 2.\n")
+    assert done.stderr.splitlines() == [
+        "Line 2 was left out: it has no name.",
+        "Line 3 was left out: comment and reply are together too long for a webhook.",
+        "Line 4 was imported without its website, because 'nowhere' cannot be a link.",
+    ]
+    (tmp_path / "many").write_text("{}\n" * 150)
+    done = shell.result("comments", "import", str(tmp_path / "many"))
+    assert len(done.stderr.splitlines()) == 101
+    assert done.stdout == "Imported 0 comments.\nLeft out: 150.\n"
+
+
+def test_what_comes_before_a_broken_place_is_imported(shell: Shell, tmp_path: Path) -> None:
+    path = comment_files.wordpress(tmp_path / "export.xml", page=[{}])
+    path.write_text(path.read_text().replace("</channel>", "<channel>"))
+    done = shell.result("comments", "import", str(path))
+    assert (done.exit_code, done.stdout) == (1, "Imported 1 comment: 1 published.\n")
+    assert "is not XML: mismatched tag. The rest of the file was not read." in done.stderr
+    assert messages(shell) == ["Hello"]
+
+
+def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path) -> None:
+    missing, utf16, jsonl = (tmp_path / name for name in ("missing", "utf16", "jsonl"))
+    utf16.write_text("name", encoding="utf-16")
+    jsonl.write_text("{}")
+    assert "cannot be read: No such file" in shell.refused("comments", "import", str(missing))
+    assert "The file is in UTF-16." in shell.refused("comments", "import", str(utf16))
+    asked = ("comments", "import", str(jsonl))
+    assert "are for CSV files, and this one is jsonl" in shell.refused(*asked, "--map", "name=Author")
+    assert "--page is for isso and wordpress" in shell.refused(*asked, "--page", "/")
+    assert "'mail=x' is not FIELD=COLUMN" in shell.refused(*asked, "--map", "mail=x", code=2)
+    assert "not a database of Isso" in shell.refused(*asked, "--format", "isso")
+
+
+def test_a_large_book_is_exported_and_imported_in_little_memory(shell: Shell, tmp_path: Path) -> None:
+    now, file = clock.now(), str(tmp_path / "book.jsonl")
+    rows = [
+        {"id": ids.new(), "name": "Ada", "message": "x" * 1000, "status": "published", "created_at": now}
+        for _ in range(8000)
+    ]
+    with database.write(db.engine) as connection:
+        connection.execute(insert(Comment.__table__), rows)
+    del rows
+    shell("comments", "export", file, "--until", "1d")  # what is loaded late is not counted
+    shell("comments", "import", file)
+    for words in (("export", file), ("import", file)):
+        tracemalloc.start()
+        shell("comments", *words)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 5_000_000, words  # the comments have eight
+    assert bounded_counts.count_some(db.session(), Comment.status == "published", Comment) == 8000

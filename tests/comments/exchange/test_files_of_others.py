@@ -1,0 +1,224 @@
+"""Comments of Isso, of WordPress and of spreadsheets, and what is wrong with them."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from guestbook.comments.exchange import csv_files, isso, json_lines, wordpress
+from guestbook.comments.exchange.checked_comment import CheckedComment, check
+from guestbook.comments.exchange.file_row import LINE_LIMIT, FileRow
+from guestbook.lib import clock, html_text
+from guestbook.lib.errors import Refused
+from tests.support import comment_files
+
+LINE = {"name": "Ada", "message": "Hello", "created_at": "2020-01-31 12:00"}
+
+
+def checked(row: FileRow) -> CheckedComment:
+    return check(row, clock.now())
+
+
+def reason(**fields: str) -> str:
+    with pytest.raises(Refused) as refused:
+        checked(FileRow("Line 1", {**LINE, **fields}))
+    return str(refused.value)
+
+
+def test_isso(tmp_path: Path) -> None:
+    path = comment_files.isso(
+        tmp_path / "comments.db",
+        [
+            (1, 1, 1580515140.1239, 1, "R&amp;D", "http://ada.example", "*Hello* <b>\n\nagain"),
+            (1, 2, 1580515140.1239, 2, None, None, "Held"),
+            (2, 3, 1580515141, 1, "Bob", None, "On the blog"),
+            (1, 4, 1580515142, 4, None, None, ""),
+        ],
+    )
+    first, second, third = (checked(row) for row in isso.read(path, None))
+    assert (first.draft.name, first.draft.website) == ("R&D", "http://ada.example")
+    assert first.draft.message == "*Hello* <b>\n\nagain"
+    assert clock.to_text(first.created_at) == "2020-01-31T23:59:00.123Z"
+    assert [first.status, second.status] == ["published", "held"]
+    assert second.draft.name == "Anonymous"
+    assert first.id < second.id < third.id, "also within one millisecond"
+    assert [row.where for row in isso.read(path, "https://me.example/guestbook")] == [
+        "Comment 1",
+        "Comment 2",
+    ]
+    assert "secret" not in repr(list(isso.read(path, None)))
+    assert [checked(row).id for row in isso.read(path, None)] == [first.id, second.id, third.id]
+
+
+def test_what_is_not_a_database_of_isso_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"")
+    with pytest.raises(Refused, match=r"x\.db is not a database of Isso: no such table"):
+        isso.count(tmp_path / "x.db")
+
+
+def read_wordpress(path: Path, page: str | None = None) -> list[FileRow]:
+    with path.open("rb") as file:
+        return list(wordpress.read(file, page))
+
+
+def test_wordpress(tmp_path: Path) -> None:
+    content = "Tom &amp; <em>Ada</em>:<br />see <a href='https://a.example/'>this</a>\n\n1 &lt; 2"
+    path = comment_files.wordpress(
+        tmp_path / "export.xml",
+        guestbook=[
+            {"content": content, "url": "https://ada.example/?a=1&amp;b=2"},
+            {"approved": "0", "author": ""},
+            {"approved": "spam", "gmt": "0000-00-00 00:00:00"},
+            {"approved": "trash"},
+            {"type": "pingback"},
+        ],
+        blog=[{"author": "Bob"}],
+    )
+    rows = read_wordpress(path)
+    first, *others = map(checked, rows)
+    assert first.draft.message == "Tom & Ada:\nsee this (https://a.example/)\n\n1 < 2"
+    assert first.draft.website == "https://ada.example/?a=1&b=2"
+    assert clock.to_text(first.created_at) == "2020-05-01T12:00:00.000Z"
+    assert clock.to_text(others[1].created_at) == "2020-05-01T14:00:00.000Z"
+    assert [one.status for one in others] == ["held", "spam", "trash", "published"]
+    assert others[0].draft.name == "Anonymous"
+    assert path.read_text().splitlines()[int(rows[0].where.split()[1]) - 1] == "<wp:comment>"
+    assert [row.fields["name"] for row in read_wordpress(path, "/blog")] == ["Bob"]
+    assert "secret" not in repr(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('<!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><rss>&b;</rss>', "has a DOCTYPE"),
+        ('<!DOCTYPE rss SYSTEM "file:///etc/passwd"><rss/>', "has a DOCTYPE"),
+        ("<rss>\n<channel></rss>", "Line 2 is not XML: mismatched tag"),
+        ("<rss>\x00", "Line 1 is not XML"),
+    ],
+)
+def test_bad_xml_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        list(wordpress.read(io.BytesIO(text.encode()), None))
+
+
+def test_a_comment_of_wordpress_as_long_as_the_memory_is_refused(tmp_path: Path) -> None:
+    path = comment_files.wordpress(tmp_path / "export.xml", page=[{"content": "x" * 3 * LINE_LIMIT}, {}])
+    long, short = read_wordpress(path)
+    assert len(long.fields["message"]) < 2 * LINE_LIMIT
+    with pytest.raises(Refused, match=r"its message has .* characters, and 4,000 are allowed"):
+        checked(long)
+    assert checked(short)
+
+
+def read_csv(text: str | bytes, time_format: str | None = None, **columns: str) -> list[FileRow]:
+    data = text if isinstance(text, bytes) else text.encode()
+    return list(csv_files.read(io.BytesIO(data), columns, time_format))
+
+
+def test_a_spreadsheet_with_a_map() -> None:
+    named = {"name": "Author", "message": "Text", "created_at": "Date"}
+    rows = read_csv(comment_files.SPREADSHEET, "%d.%m.%Y %H:%M", **named)
+    assert [row.where for row in rows] == ["Line 2", "Line 3"]
+    assert [checked(row).draft.message for row in rows] == ["Hello, world", "Two\nlines"]
+    assert clock.to_text(checked(rows[0]).created_at) == "2020-01-31T23:59:00.000Z"
+    [wrong, _] = read_csv(comment_files.SPREADSHEET, "%Y", **named)
+    assert wrong.problem == "its created_at is not written as %Y"
+    with pytest.raises(Refused, match=r"no column Nom\. Its columns are Author, Text, Date"):
+        read_csv(comment_files.SPREADSHEET, name="Nom")
+    with pytest.raises(Refused, match="--map message=COLUMN --map created_at=COLUMN"):
+        read_csv(comment_files.SPREADSHEET, name="Author")
+
+
+def test_an_apostrophe_in_the_csv_of_others_stays() -> None:
+    [row] = read_csv("name,message,created_at\nAda,'=1,2020-01-31\n")
+    assert checked(row).draft.message == "'=1"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"Ada,Gr\xfc\xdfe,2020-01-31", "it is not UTF-8; save the file as CSV UTF-8"),
+        (b"Ada,Hello, world,2020-01-31", "it has 4 cells for 3 headings; is a quote missing?"),
+    ],
+)
+def test_a_bad_row_of_a_csv_file_is_named_and_the_next_is_read(line: bytes, problem: str) -> None:
+    bad, good = read_csv(b"name,message,created_at\r\n\r\n" + line + b"\r\nAda,Hello,2020-01-31\r\n")
+    assert (bad.where, bad.problem) == ("Line 3", problem)
+    assert (good.where, checked(good).draft.message) == ("Line 4", "Hello")
+
+
+def test_a_quote_that_never_ends_is_refused() -> None:
+    with pytest.raises(Refused, match="Line 2 is not CSV: unexpected end of data"):
+        read_csv('name,message,created_at\nAda,"Hello,2020-01-31\n')
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"name": "\xff"}', "it is not UTF-8"),
+        (b"{", "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"[]", "it is not a JSON object"),
+        (b'{"name": 1}', "its name is not text"),
+        (b'{"reply": "x"}', "its reply is not an object"),
+        (b'{"origin": {"url": []}}', "its url is not text"),
+    ],
+)
+def test_a_bad_line_of_json_is_named_and_the_next_is_read(line: bytes, problem: str) -> None:
+    bad, good = json_lines.read(io.BytesIO(b"\n" + line + b'\n{"name": "Ada", "url": 1}'))
+    assert (bad.where, bad.problem) == ("Line 2", problem)
+    assert good.fields["name"] == "Ada"
+
+
+def test_a_line_that_never_ends_is_refused() -> None:
+    with pytest.raises(Refused, match="Line 2 has more than 1,000,000 bytes"):
+        list(json_lines.read(io.BytesIO(b"{}\n" + b"x" * (LINE_LIMIT + 1))))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"name": "\u202e\x00"}, "it has no name"),
+        ({"message": " "}, "it has no message"),
+        ({"message": "x" * 4001}, "its message has 4,001 characters, and 4,000 are allowed"),
+        ({"created_at": ""}, "it has no created_at, the time when it was written"),
+        ({"created_at": "now"}, "its created_at 'now' is no time such as 2026-01-31 23:59"),
+        ({"created_at": "2999-01-31"}, "its created_at 2999-01-31 lies in the future"),
+        ({"status": "draft"}, "its status 'draft' is none of published, held, spam, trash"),
+        ({"id": "f" * 32}, f"its id {'f' * 32} lies in the future"),
+        (
+            {"reply": "x", "reply_created_at": "x"},
+            "its reply_created_at 'x' is no time such as 2026-01-31 23:59",
+        ),
+        ({"origin_name": "x" * 81}, "its origin is not the name of a source and the address of a comment"),
+    ],
+)
+def test_a_comment_obeys_the_rules_of_the_form(fields: dict[str, str], said: str) -> None:
+    assert reason(**fields) == said
+
+
+def test_a_comment_is_cleaned_and_only_loses_a_website_that_cannot_be_a_link() -> None:
+    row = FileRow("Line 1", {**LINE, "name": "A\u202eda\x00", "website": "javascript:alert(1)"})
+    assert (checked(row).draft.name, checked(row).draft.website) == ("Ada", None)
+    assert checked(row).note == "imported without its website, because 'javascript:alert(1)' cannot be a link"
+
+
+def test_the_same_content_has_the_same_id_and_an_id_of_its_own_counts_more() -> None:
+    one, other = FileRow("Line 1", LINE), FileRow("Line 9", {**LINE, "message": "Bye"})
+    assert checked(one).id == checked(FileRow("Line 5", LINE)).id != checked(other).id
+    named = [FileRow("Line 1", {**LINE, "id": "17", "message": text}) for text in ("a", "b")]
+    assert checked(named[0]).id == checked(named[1]).id
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>One</p>\n<p>Two<br>lines", "One\n\nTwo\nlines"),
+        ("<ul><li>a</li><li>b</li></ul>", "- a\n- b"),
+        ("<script>alert(1)</script>x<!-- y -->", "x"),
+        ("<a href='https://a.example'>https://a.example</a> <a name=x>b</a>", "https://a.example b"),
+        ("1 < 2 & 3 &#x1F388; <", "1 < 2 & 3 🎈 <"),
+    ],
+)
+def test_html_becomes_plain_text(html: str, text: str) -> None:
+    assert html_text.plain(html) == text

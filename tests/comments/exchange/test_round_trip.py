@@ -1,0 +1,163 @@
+"""What export writes, import reads: each comment is the same again, in JSON lines and in CSV."""
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+
+from guestbook.comments import comment_form
+from guestbook.comments.exchange import comment_export, comment_import, csv_files, json_lines
+from guestbook.comments.exchange.checked_comment import check
+from guestbook.comments.exchange.comment_export import ExportedComments
+from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
+from guestbook.comments.exchange.file_row import FIELDS, FileRow
+from guestbook.lib import clock, ids
+from guestbook.lib.text import clean_line, clean_text
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Origin, Reply
+from tests.support import factories
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+FORMULAS = st.sampled_from(["=1+1", "+1", "-1", "@A1", "'=1", "''", "'tis", "\tx", "＝1", '"', ",;\n"])
+typed = st.builds("".join, st.lists(FORMULAS | st.text(max_size=20), max_size=4))
+lines = typed.map(clean_line).map(lambda text: text[:80].strip()).map(clean_line).filter(bool)
+texts = typed.map(clean_text).filter(bool)
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31)).map(
+    lambda one: clock.to_text(one.replace(tzinfo=UTC))
+)
+websites = typed.map(lambda text: comment_form.read({"website": text})).map(
+    lambda draft: "" if "website" in draft.errors else draft.website or ""
+)
+
+
+@st.composite
+def comments(draw: st.DrawFn) -> dict[str, str]:
+    """The fields of a comment as the book may have it."""
+    reply, origin = draw(st.just("") | texts), draw(st.just("") | lines)
+    created_at = draw(moments)
+    return {
+        "id": ids.first_of(clock.from_text(created_at))[:12] + ids.new()[12:],
+        "name": draw(lines),
+        "website": draw(websites),
+        "message": draw(texts),
+        "status": draw(st.sampled_from(["published", "held", "spam", "trash"])),
+        "reason": draw(st.just("") | lines),
+        "created_at": created_at,
+        "announced_at": draw(st.just("") | moments),
+        "reply": reply,
+        "reply_created_at": draw(moments) if reply else "",
+        "origin_name": origin,
+        "origin_url": draw(st.sampled_from(["", "https://other.example/comments/1"])) if origin else "",
+        "origin_told_at": draw(st.just("") | moments) if origin else "",
+    }
+
+
+def in_csv(rows: Iterable[dict[str, str]], encoding: str = "utf-8") -> bytes:
+    text = io.StringIO(newline="")
+    csv_files.write(text, iter(rows))
+    return text.getvalue().encode(encoding)
+
+
+def in_json(rows: Iterable[dict[str, str]]) -> bytes:
+    return "".join(map(json_lines.line, rows)).encode()
+
+
+@given(st.lists(comments(), min_size=1, max_size=5), st.sampled_from(["utf-8", "utf-8-sig"]))
+def test_both_formats_give_back_each_field(rows: list[dict[str, str]], encoding: str) -> None:
+    assert [row.fields for row in csv_files.read(io.BytesIO(in_csv(rows, encoding)), {})] == rows
+    assert [row.fields for row in json_lines.read(io.BytesIO(in_json(rows)))] == rows
+
+
+@given(comments())
+def test_no_cell_is_a_formula(row: dict[str, str]) -> None:
+    cells = list(csv.reader(io.StringIO(in_csv([row]).decode(), newline="")))[1]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+
+
+@given(comments())
+def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(fields: dict[str, str]) -> None:
+    checked = check(FileRow("Line 1", fields), NOW)
+    assert (checked.id, checked.draft.name, checked.draft.message) == tuple(
+        fields[name] for name in ("id", "name", "message")
+    )
+    assert (checked.draft.website or "", checked.reason or "") == (fields["website"], fields["reason"])
+    assert (checked.reply.message if checked.reply else "") == fields["reply"]
+    assert checked.note is None
+
+
+def exported() -> list[dict[str, str]]:
+    db.session.remove()
+    with comment_export.snapshot(db.engine) as connection:
+        return list(comment_export.rows(connection, ExportedComments()))
+
+
+def imported(data: bytes, kind: str) -> ImportReport:
+    file = io.BytesIO(data)
+    rows = csv_files.read(file, {}) if kind == "csv" else json_lines.read(file)
+    return comment_import.run(rows, ImportRules(factories.settings()))
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_book_that_is_emptied_and_imported_is_the_same_book(kind: str) -> None:
+    factories.webhook()
+    keys = [factories.sign(f"=Nummer {number} 🎈\nzwei", name="@Ada") for number in range(3)]
+    with writing() as session:
+        row = session.get_one(Comment, keys[0])
+        row.status, row.reason, row.website = "held", "It holds 9 links.", "https://ada.example/"
+        row.reply = Reply(message="- Danke", created_at=NOW)
+        row.origin = Origin(name="Shop", url="https://shop.example/1", told_at=NOW)
+    before = exported()
+    assert [row["id"] for row in before] == keys
+    assert set(before[0]) == set(FIELDS)
+    data = in_csv(before) if kind == "csv" else in_json(before)
+    assert imported(data, kind).there == 3
+    with writing() as session:
+        session.execute(delete(Comment))
+    waiting = len(factories.deliveries())
+    report = imported(data, kind)
+    assert (report.stored, report.there, report.refused) == ({"published": 2, "held": 1}, 0, 0)
+    assert exported() == before
+    assert len(factories.deliveries()) == waiting
+
+
+def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "journal_mode=delete" in each_app.config["GUESTBOOK"].database_url:
+        pytest.skip("in this mode a reader keeps writers out")
+    monkeypatch.setattr(comment_export, "FETCHED_ROWS", 1)
+    keys = [factories.sign(str(number)) for number in range(4)]
+    db.session.remove()
+    with comment_export.snapshot(db.engine) as connection:
+        rows = comment_export.rows(connection, ExportedComments())
+        first = next(rows)
+        factories.sign("late")
+        with writing() as session:
+            session.execute(delete(Comment).where(Comment.id == keys[3]))
+        assert [first["id"], *(row["id"] for row in rows)] == keys
+
+
+@pytest.mark.usefixtures("app")
+def test_an_import_goes_on_where_it_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comment_import, "TOGETHER", 2)
+    rows = [
+        FileRow(f"Line {n}", {"name": "Ada", "message": f"{n}", "created_at": "2020-01-31"}) for n in range(5)
+    ]
+
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        comment_import.run(rows, ImportRules(factories.settings(), after_chunk=kill))
+    assert len(exported()) == 2
+    report = comment_import.run(rows, ImportRules(factories.settings()))
+    assert (report.stored.total(), report.there) == (3, 2)
+    assert sorted(db.session.scalars(select(Comment.message))) == ["0", "1", "2", "3", "4"]

@@ -1,0 +1,80 @@
+"""Files of comments as other programs write them."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+ISSO_TABLES = """
+    CREATE TABLE preferences (key VARCHAR PRIMARY KEY, value VARCHAR);
+    CREATE TABLE threads (id INTEGER PRIMARY KEY, uri VARCHAR(256) UNIQUE, title VARCHAR(256));
+    CREATE TABLE comments (tid REFERENCES threads(id), id INTEGER PRIMARY KEY, parent INTEGER,
+        created FLOAT NOT NULL, modified FLOAT, mode INTEGER, remote_addr VARCHAR, text VARCHAR,
+        author VARCHAR, email VARCHAR,
+        website VARCHAR, likes INTEGER DEFAULT 0, dislikes INTEGER DEFAULT 0, voters BLOB NOT NULL,
+        notification INTEGER DEFAULT 0);
+    INSERT INTO threads VALUES (1, '/guestbook/', 'Guestbook'), (2, '/blog/', 'Blog');
+"""
+WXR = """<?xml version="1.0" encoding="UTF-8" ?>
+<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:wp="http://wordpress.org/export/1.2/">
+<channel>
+    <title>Site</title>
+    <link>https://site.example</link>
+    <wp:base_blog_url>https://site.example</wp:base_blog_url>
+    {items}
+</channel>
+</rss>
+"""
+ITEM = "<item><title>Page</title><link>https://site.example/{page}/</link>{comments}</item>"
+WP_COMMENT = """
+<wp:comment>
+    <wp:comment_id>{id}</wp:comment_id>
+    <wp:comment_author><![CDATA[{author}]]></wp:comment_author>
+    <wp:comment_author_email><![CDATA[ada@secret.example]]></wp:comment_author_email>
+    <wp:comment_author_url>{url}</wp:comment_author_url>
+    <wp:comment_author_IP><![CDATA[192.0.2.77]]></wp:comment_author_IP>
+    <wp:comment_date><![CDATA[2020-05-01 14:00:00]]></wp:comment_date>
+    <wp:comment_date_gmt><![CDATA[{gmt}]]></wp:comment_date_gmt>
+    <wp:comment_content><![CDATA[{content}]]></wp:comment_content>
+    <wp:comment_approved><![CDATA[{approved}]]></wp:comment_approved>
+    <wp:comment_type><![CDATA[{type}]]></wp:comment_type>
+    <wp:comment_parent>0</wp:comment_parent>
+    <wp:commentmeta><wp:meta_key>akismet_result</wp:meta_key><wp:meta_value>false</wp:meta_value></wp:commentmeta>
+</wp:comment>"""
+SPREADSHEET = 'Author;Text;Date\nAda;"Hello, world";31.01.2020 23:59\nBob;"Two\nlines";01.02.2020 08:00\n'
+
+
+def isso(path: Path, comments: Sequence[tuple[int, int, float, int, str | None, str | None, str]]) -> Path:
+    """Write a database: (thread, id, created, mode, author, website, text) of each comment."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(ISSO_TABLES)
+        connection.executemany(
+            "INSERT INTO comments (tid, id, created, mode, author, website, text, email, remote_addr, voters)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 'ada@secret.example', '192.0.2.77', x'00')",
+            comments,
+        )
+    return path
+
+
+def wordpress(path: Path, **pages: Sequence[dict[str, object]]) -> Path:
+    """Write an export: the comments of each page, by what differs from an approved one of Ada's."""
+    usual = {"author": "Ada", "url": "", "gmt": "2020-05-01 12:00:00", "content": "Hello"}
+    usual |= {"approved": "1", "type": "comment"}
+    items = [
+        ITEM.format(
+            page=page,
+            comments="".join(
+                WP_COMMENT.format(**{"id": number, **usual, **one}) for number, one in enumerate(comments, 1)
+            ),
+        )
+        for page, comments in pages.items()
+    ]
+    path.write_text(WXR.format(items="".join(items)))
+    return path
+
+
+def write_samples(folder: Path) -> None:
+    """Write one of each under the names that the guide has."""
+    isso(folder / "comments.db", [(1, 1, 1580515140.5, 1, "Ada", None, "Hello")])
+    wordpress(folder / "wordpress.xml", guestbook=[{}])
+    (folder / "guests.csv").write_text(SPREADSHEET)
