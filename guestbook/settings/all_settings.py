@@ -31,6 +31,7 @@ class Settings:
     keep_failed_days: int
     broker_url: str | None  # of RabbitMQ, for `relay`
     log_format: str  # text or json
+    metrics_token: str  # for /metrics, which is not there without one
 
     @property
     def on_sqlite(self) -> bool:
@@ -69,6 +70,7 @@ def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Se
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
         broker_url=read("BROKER_URL", "", parsers.broker_url),
         log_format=read("LOG_FORMAT", "text", parsers.one_of("text", "json")),
+        metrics_token=read("METRICS_TOKEN", "", parsers.secret),
     )
 
 

@@ -10,7 +10,13 @@ from dotenv import dotenv_values
 from guestbook.lib import file_access
 
 SETTING_PREFIX = "GUESTBOOK_"
-SECRET_SETTINGS = ("DATABASE_URL", "SECRET_KEY", "OUTBOUND_PROXY", "BROKER_URL")  # no message shows these
+SECRET_SETTINGS = (
+    "DATABASE_URL",
+    "SECRET_KEY",
+    "OUTBOUND_PROXY",
+    "BROKER_URL",
+    "METRICS_TOKEN",
+)  # no message shows these
 
 T = TypeVar("T")
 

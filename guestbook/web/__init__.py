@@ -10,6 +10,7 @@ from guestbook.web import (
     book_version,
     error_pages,
     health,
+    metrics,
     public,
     receiver,
     response_headers,
@@ -26,6 +27,7 @@ def register(app: Flask) -> None:
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
     app.register_blueprint(health.pages)
+    app.register_blueprint(metrics.pages)
     app.register_blueprint(receiver.pages)
     app.register_blueprint(bins.pages)
     admin.register(app)

@@ -55,6 +55,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "KEEP_PROCESSED_DAYS": [("0", 0), ("36500", 36500)],
     "KEEP_FAILED_DAYS": [("1", 1)],
     "LOG_FORMAT": [("text", "text"), ("json", "json")],
+    "METRICS_TOKEN": [("", ""), ("sixteen letters.", "sixteen letters.")],
     "BROKER_URL": [("", None), ("amqp://me:pw@rabbit:5672//", "amqp://me:pw@rabbit:5672//")],
 }
 BAD = {
@@ -114,6 +115,7 @@ BAD = {
     "KEEP_PROCESSED_DAYS": ["", "-1", "36501", "30 days", "٣"],
     "LOG_FORMAT": ["", "JSON", "xml"],
     "KEEP_FAILED_DAYS": ["", "x", "99999999999"],
+    "METRICS_TOKEN": ["hunter2"],
     "BROKER_URL": ["hunter2", "redis://me:hunter2@host", "amqp://", "amqp://me:hunter2@host:x"],
 }
 
