@@ -5,15 +5,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import click
+from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
 from guestbook.background import cron as background_cron
 from guestbook.background import pruning
+from guestbook.background.cron_ping import CronPing
 from guestbook.cli import app_command, terminal_log
-from guestbook.cli.option_types import pass_options
+from guestbook.cli.option_types import pass_options, ping_option
 from guestbook.inbound.decision import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -27,8 +30,18 @@ FEWEST_FOR_A_BAR = 20  # deliveries
 log = logging.getLogger(__name__)
 
 
-@click.command(cls=app_command.AppCommand)
+class PingedCommand(app_command.AppCommand):
+    """A command that tells a monitor of its start and its end, also when the database is away."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it between two pings, if it has an URL for them."""
+        url = ctx.params.pop("ping_url")
+        return _pinged(url, partial(super().invoke, ctx)) if url else super().invoke(ctx)
+
+
+@click.command(cls=PingedCommand)
 @pass_options
+@ping_option
 def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Do everything that is due: process inbound events, send webhooks, prune. Put it in your crontab.
 
@@ -51,6 +64,28 @@ def prune() -> None:
     outcomes.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
     removed = pruning.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
+
+
+@with_appcontext
+def _pinged(url: str, do: Callable[[], Any]) -> Any:
+    """Do the work of a pass between two pings."""
+    read = app_command.settings()
+    with terminal_log.shown(read.log_format):
+        ping = CronPing(url, allow_networks=read.allow_networks, proxy=read.outbound_proxy)
+    ping.start()
+    failure: str | None = "The pass broke."
+    try:
+        done = do()
+        failure = None
+    except SystemExit as error:
+        failure = f"The pass ended with exit code {error.code}." if error.code else None
+        raise
+    except click.ClickException as error:
+        failure = f"The pass was refused: {error.message}"
+        raise
+    finally:
+        ping.end(failure)
+    return done
 
 
 def run(options: background_cron.Options) -> None:

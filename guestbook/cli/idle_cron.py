@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from guestbook import settings
 from guestbook.background import idle_pass
 from guestbook.cli import terminal_log
-from guestbook.cli.option_types import pass_options
+from guestbook.cli.option_types import pass_options, ping_option
 
 GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # as --app names it
 
@@ -53,9 +53,9 @@ def _is_ours(info: ScriptInfo) -> bool:
 
 
 def _is_done(context: click.Context) -> bool:
-    """Run the pass if nothing is due and nobody wants to see or wait for more."""
+    """Run the pass if nothing is due and nobody wants to see, hear or wait for more."""
     with context.scope(cleanup=False):
-        if context.params["stay"] or terminal_log.is_verbose():
+        if context.params["stay"] or context.params["ping_url"] or terminal_log.is_verbose():
             return False
         try:
             read = settings.load()
@@ -65,4 +65,4 @@ def _is_done(context: click.Context) -> bool:
             return idle_pass.run(read)
 
 
-cron = pass_options(IdleCron("cron", add_help_option=False, hidden=True))
+cron = pass_options(ping_option(IdleCron("cron", add_help_option=False, hidden=True)))

@@ -64,3 +64,7 @@ pass_options = together(
     ),
     terminal_log.verbose_option("Print what happens to each delivery."),
 )
+
+ping_option = click.option(
+    "--ping-url", metavar="URL", help="Tell this monitor, such as healthchecks.io, of the start and the end."
+)

@@ -1,0 +1,56 @@
+"""cron --ping-url: a monitor hears of the start and the end of each pass, and can hinder none."""
+
+import pytest
+from flask import Flask
+
+from guestbook.storage.database import db
+from tests.cli.conftest import Process, Shell
+from tests.support import factories
+from tests.support.receiver import Answer, Receiver
+
+NOBODY = "postgresql+psycopg://me:hunter2@127.0.0.1:1/book"
+
+
+def pings(monitor: Receiver) -> list[str]:
+    return [request.path for request in monitor.requests]
+
+
+def test_each_pass_pings_at_its_start_and_its_end(shell: Shell, receiver: Receiver) -> None:
+    factories.webhook(receiver.url("/hook"))
+    factories.sign()
+    assert shell("cron", "--ping-url", receiver.url("/ping/?a=1")) == ""
+    assert sorted(pings(receiver)) == ["/hook", "/ping/?a=1", "/ping/start?a=1"]
+    assert pings(receiver)[-1] == "/ping/?a=1"
+    assert factories.one().status == "processed"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_pass_with_nothing_to_do_pings_too(forked: Process, receiver: Receiver) -> None:
+    forked("cron")
+    assert forked("cron", "--ping-url", receiver.url("/ping")) == (0, "", "")
+    assert pings(receiver) == ["/ping/start", "/ping"]
+
+
+def test_a_pass_without_a_database_says_that_it_failed(forked: Process, receiver: Receiver) -> None:
+    code, _, said = forked("cron", "--ping-url", receiver.url("/ping"), DATABASE_URL=NOBODY)
+    assert code == 75
+    assert pings(receiver) == ["/ping/start", "/ping/fail"]
+    assert receiver.requests[-1].body == b"The pass ended with exit code 75."
+    assert "hunter2" not in said
+
+
+def test_a_monitor_that_is_away_or_broken_hinders_nothing(shell: Shell, receiver: Receiver) -> None:
+    factories.webhook(receiver.url("/hook"))
+    receiver.answer("/ping", Answer(500))
+    for url in ("http://127.0.0.1:1/ping", receiver.url("/ping")):
+        factories.sign()
+        assert shell("cron", "--ping-url", url) == ""
+    assert {row.status for row in factories.deliveries()} == {"processed"}
+
+
+def test_a_url_that_is_refused_is_named_and_the_pass_runs(app: Flask, shell: Shell) -> None:
+    done = shell.result("cron", "--ping-url", "http://10.0.0.1/ping")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "no ping is sent to the monitor. 10.0.0.1 is a private or reserved address" in done.stderr
+    assert app.config["GUESTBOOK"].allow_networks
+    assert db.session.connection().exec_driver_sql("SELECT count(*) FROM passes").scalar() == 1
