@@ -67,7 +67,12 @@ def _send(
     after_tick: Callable[[Tally], None] | None,
 ) -> None:
     """Send what is due, and let the inbox have its share of the time."""
-    tick = (lambda: after_tick(dispatcher.tally)) if after_tick else None
+
+    def tick() -> None:
+        running.host.renew()
+        if after_tick:
+            after_tick(dispatcher.tally)
+
     dispatcher.run(until=running.until, stay=stay, stop=running.stop, after_tick=tick, beside=inbox)
     if inbox and dispatcher.tally.local_error:  # a fault that stops sending does not concern the inbox
         inbox.drain(until=running.until, stop=running.stop)

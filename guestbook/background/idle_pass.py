@@ -14,7 +14,8 @@ from pathlib import Path
 from guestbook.background import retention_rules
 from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
 from guestbook.settings import Settings, database_url
-from guestbook.storage import file_identity, schema_version, sqlite_setup
+from guestbook.storage import active_hosts, file_identity, schema_version, sqlite_setup
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.schema_version import Age
 
 LOCK_WAIT = 1.0  # seconds for other writers
@@ -48,6 +49,9 @@ def run(settings: Settings) -> bool:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return False
+    if active_hosts.why_refused(path, clock.now()):
+        return False
+    HostNote(settings, active_hosts.PASS).renew()
     try:
         with _opened(path) as connection:
             now = clock.now()

@@ -15,7 +15,8 @@ from guestbook.outbound.tally import Tally
 from guestbook.queries import outcomes
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
-from guestbook.storage import engine_setup, source_budget
+from guestbook.storage import active_hosts, engine_setup, seen_facts, source_budget
+from guestbook.storage.active_hosts import HostNote
 
 PRUNE_TIME = 1.0  # seconds that a pass may prune
 LATE_PRUNE_TIME = 0.5  # the same when the time of the pass is over
@@ -27,6 +28,7 @@ class RunningPass:
 
     until: float  # of the monotonic clock
     stop: StopFlag
+    host: HostNote  # renew it while the pass lasts
     tally: Tally = field(default_factory=Tally)
 
 
@@ -34,8 +36,13 @@ class RunningPass:
 def opened(
     engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = pass_lock.PASS
 ) -> Iterator[RunningPass | None]:
-    """Begin a pass, and end it after the work; None when another process holds the data folder's lock."""
-    until = time.monotonic() + max_seconds
+    """Begin a pass, and end it after the work; None when another process holds the data folder's lock.
+
+    Raises Refused while another host uses the same SQLite file.
+    """
+    until, host = time.monotonic() + max_seconds, HostNote(settings, active_hosts.PASS)
+    host.require_one_host()
+    host.renew()
     with (
         pass_lock.taken(settings.data_dir / lock) as held,
         stop_flag.set_by((signal.SIGTERM, signal.SIGINT), second_ends=True) as stop,
@@ -46,7 +53,7 @@ def opened(
             return
         previous = clock_repair.repair(engine, settings.timeout, settings.retry_schedule)
         pass_id = pass_record.begin(engine)
-        running = RunningPass(until, stop)
+        running = RunningPass(until, stop, host)
         yield running
         if housekeeping and not stop.is_set() and pass_record.may_prune(engine, previous):
             # Before retention deletes the rows that it counts.
@@ -55,4 +62,6 @@ def opened(
             pruning.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
         source_budget.recount(engine)  # verified and deleted events have left room
         pass_record.finish(engine, pass_id, running.tally)
+        if running.tally.host_limit:
+            seen_facts.note(settings.data_dir, {seen_facts.HOST_LIMIT: running.tally.host_limit})
         engine_setup.clear_wal(engine)

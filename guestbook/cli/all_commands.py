@@ -8,6 +8,7 @@ from guestbook.cli import (
     comments,
     cron,
     deliveries,
+    doctor,
     inbox,
     init_db,
     migrate_to,
@@ -24,7 +25,7 @@ from guestbook.cli.demo import tour
 
 EVERY_DAY = "Every day"
 SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
-    EVERY_DAY: (status.status, serve.serve, cron.cron),
+    EVERY_DAY: (status.status, doctor.doctor, serve.serve, cron.cron),
     "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
     "Comments": (comments.comments,),

@@ -10,6 +10,7 @@ from guestbook.settings import installation
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
 DATA_DIR = SETTING_PREFIX + "DATA_DIR"
+NO_ACCESS = "this user may not write there"
 NO_HOME = (
     f"{DATA_DIR} is not set, and this user has no home folder: name the folder that keeps the book's data."
 )
@@ -64,7 +65,8 @@ def make(path: Path) -> Path:
     except OSError as error:
         raise SettingsError(f"{DATA_DIR} is {path}: {error.strerror}.") from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingsError(f"{DATA_DIR} is {path}: this user may not write there.")
+        reason = "its disk is mounted read-only" if file_access.is_read_only(path) else NO_ACCESS
+        raise SettingsError(f"{DATA_DIR} is {path}: {reason}.")
     if problem := file_access.open_to_all(path):
         raise SettingsError(f"{DATA_DIR} is {path}: {problem}")
     return path

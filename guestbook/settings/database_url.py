@@ -57,14 +57,20 @@ def plain_path(url: str) -> str | None:
     return plain[1] if plain else None
 
 
+def sqlite_file(data_dir: Path, url: str) -> Path | None:
+    """Return where the file of an SQLite database is; None for a server, and for a file with options."""
+    file = plain_path(url) or (_parts(url).database if url.startswith("sqlite") else None)
+    if not file or file.startswith((":memory:", "file:")):
+        return None
+    return data_dir / file  # an absolute path stays as it is
+
+
 def check_access(data_dir: Path, url: str) -> None:
     """Refuse an SQLite file that exists and cannot be written: SQLite itself does not say why."""
-    file = plain_path(url) or (url.startswith("sqlite") and _parts(url).database)
-    if not file or file.startswith((":memory:", "file:")):
-        return
-    for name in (file, *(file + suffix for suffix in SQLITE_SUFFIXES)):
-        if problem := file_access.why_not(data_dir / name):  # an absolute path stays as it is
-            raise SettingsError(problem)
+    if file := sqlite_file(data_dir, url):
+        for suffix in ("", *SQLITE_SUFFIXES):
+            if problem := file_access.why_not(file.with_name(file.name + suffix)):
+                raise SettingsError(problem)
 
 
 def _parts(text: str) -> "URL":

@@ -30,13 +30,14 @@ FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4)  # half of the
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Engine]:
+def opened(settings: Settings, waits: Waits = FOR_PASSES) -> Iterator[Engine]:
     """Give an engine of its own for the settings' database, set up as the app's, and close it at the end."""
     url = make_url(settings.database_url)
     if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
         url = url.set(database=str(settings.data_dir / (url.database or "")))
     engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings))
-    set_up(engine, str(url.query.get("journal_mode", "wal")), may_idle=True)  # while the other side is read
+    journal = str(url.query.get("journal_mode", "wal"))
+    set_up(engine, journal, may_idle=True, waits=lambda: waits)  # it idles while the other side is read
     try:
         yield engine
     finally:

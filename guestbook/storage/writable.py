@@ -17,22 +17,30 @@ CACHE_KIB = -2000  # KiB, SQLite's default
 
 
 def why_not(engine: Engine) -> str | None:
-    """Write a little and roll it back; return the database's words when that fails.
+    """Write a little and roll it back; return the database's words when that fails."""
+    failure = error(engine)
+    return database_errors.words(failure) if failure else None
 
-    Another writer at work is no problem; this does not wait for it.
-    """
+
+def error(engine: Engine) -> DBAPIError | None:
+    """Return the error of such a trial. Another writer at work is no problem; this does not wait for it."""
     try:
         with database.write(engine, lock_wait=0.0) as connection:
             size = TEST_BYTES if engine.dialect.name == "sqlite" else 1
             with _small_cache(connection):
                 connection.execute(TEST_ROW, {"name": f"try {ids.new()}", "value": "x" * size})
                 connection.rollback()
-    except DBAPIError as error:
-        busy = isinstance(error.orig, sqlite3.Error) and sqlite_setup.is_locked(error.orig)
-        if busy or isinstance(error.orig, TimeoutError):  # another process, or a thread of ours
-            return None
-        return database_errors.words(error)
+    except DBAPIError as failure:
+        return None if is_busy(failure) else failure
     return None
+
+
+def is_busy(failure: DBAPIError) -> bool:
+    """Whether another process has SQLite's write lock, or another thread of ours."""
+    said = failure.orig
+    if isinstance(said, sqlite3.Error):
+        return sqlite_setup.is_locked(said)
+    return isinstance(said, TimeoutError)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from guestbook.web import (
     metrics,
     public,
     receiver,
+    request_observer,
     response_headers,
     template_filters,
 )
@@ -20,6 +21,7 @@ from guestbook.web import (
 
 def register(app: Flask) -> None:
     """Give the app its pages, its error pages and the headers of every answer."""
+    request_observer.init_app(app)
     body_limits.init_app(app)
     book_version.init_app(app)
     response_headers.init_app(app)

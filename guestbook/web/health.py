@@ -8,10 +8,11 @@ from werkzeug.exceptions import HTTPException
 from guestbook.lib import clock
 from guestbook.queries import health
 from guestbook.queries.health import Health
-from guestbook.storage import writable
+from guestbook.storage import active_hosts, writable
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import error_pages, request_id
+from guestbook.web import current, error_pages, request_id
 
 pages = Blueprint("health", __name__)
 
@@ -34,6 +35,9 @@ def healthz() -> ResponseReturnValue:
     db.session.rollback()
     if writable.why_not(db.engine):
         return _answer("database cannot be written", read, 503)
+    file = HostNote(current.settings(), active_hosts.WEB).file
+    if file and active_hosts.why_refused(file, clock.now()):
+        return _answer("two hosts use one SQLite file", read, 503)
     return _answer("ok" if read.is_well else "cron is late", read, 200 if read.is_well else 503)
 
 

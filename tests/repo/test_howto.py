@@ -20,6 +20,7 @@ ELSEWHERE = (
     "serve",
     "relay",
     "migrate-to",
+    "doctor",  # its exit code is that of the book
 )  # a server, a broker or another database: they have tests of their own
 
 

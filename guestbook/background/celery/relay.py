@@ -62,6 +62,7 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
     with Poller(engine) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
+            running.host.renew()
             seen = poller.version()  # before the look, or we would sleep over what comes after it
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:

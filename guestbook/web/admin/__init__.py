@@ -12,6 +12,7 @@ from guestbook.web.admin.bins import bin_views
 from guestbook.web.admin.comments import comment_views
 from guestbook.web.admin.dashboard import dashboard_views
 from guestbook.web.admin.deliveries import delivery_views
+from guestbook.web.admin.doctor import doctor_views
 from guestbook.web.admin.inbox import inbound_event_views
 from guestbook.web.admin.sources import source_views
 from guestbook.web.admin.webhooks import webhook_views
@@ -27,7 +28,7 @@ ADMIN_MENU = {
     "Settings": book_settings,
     "Account": account_views,
 }
-MODULES_WITHOUT_ENTRY = (login_views, undo)
+MODULES_WITHOUT_ENTRY = (doctor_views, login_views, undo)
 
 
 def register(app: Flask) -> None:

@@ -1,0 +1,95 @@
+"""All checks, one after the other: each fails on its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from guestbook.background.doctor import (
+    address_checks,
+    clock_check,
+    database_advice,
+    database_checks,
+    examined_book,
+    file_checks,
+    host_checks,
+    program_check,
+    queue_checks,
+    webhook_checks,
+)
+from guestbook.background.doctor.examined_book import ExaminedBook
+from guestbook.background.doctor.finding import DoctorFinding, State, warning
+from guestbook.settings import Settings
+from guestbook.storage import database_errors
+from guestbook.storage.database_errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """A check, what it looks at, and whether it can do so without the database."""
+
+    subject: str
+    run: Callable[[ExaminedBook], Iterator[DoctorFinding]]
+    needs_database: bool = True
+
+
+CONNECTION = DoctorCheck("database", database_checks.check_connection, needs_database=False)
+CHECKS = (
+    DoctorCheck("data folder", file_checks.check_folder, needs_database=False),
+    DoctorCheck("secret key", file_checks.check_secrets, needs_database=False),
+    DoctorCheck("disk space", file_checks.check_disk, needs_database=False),
+    DoctorCheck("damage", database_checks.check_damage),
+    DoctorCheck("writing", database_checks.check_writing),
+    DoctorCheck("tables", database_checks.check_version),
+    DoctorCheck("journal mode", database_checks.check_journal),
+    DoctorCheck("hosts", host_checks.check_hosts_of_file, needs_database=False),
+    DoctorCheck("hosts", host_checks.check_hosts_of_server),
+    DoctorCheck("clock", clock_check.check_clock),
+    DoctorCheck("cron", queue_checks.check_cron),
+    DoctorCheck("backlog", queue_checks.check_backlog),
+    DoctorCheck("webhooks", webhook_checks.check_webhooks),
+    DoctorCheck("outbound proxy", webhook_checks.check_outbound_proxy, needs_database=False),
+    DoctorCheck("base URL", address_checks.check_base_url, needs_database=False),
+    DoctorCheck("HTTPS", address_checks.check_https, needs_database=False),
+    DoctorCheck("proxies", address_checks.check_proxies, needs_database=False),
+    DoctorCheck("password", queue_checks.check_password),
+    DoctorCheck("limits", host_checks.check_limits, needs_database=False),
+    DoctorCheck("versions", program_check.check_programs, needs_database=False),
+)
+
+
+def examine(settings: Settings) -> list[DoctorFinding]:
+    """Run all checks; the gravest findings come first, and else they keep the order of the checks.
+
+    Without the database those that need it are left out: each could only say so once more.
+    """
+    with examined_book.opened(settings) as book:
+        findings = _findings(CONNECTION, book)
+        is_there = worst(findings) is State.OK
+        for check in CHECKS:
+            if is_there or not check.needs_database:
+                findings += _findings(check, book)
+    grave = list(State)
+    return sorted(findings, key=lambda finding: grave.index(finding.state))
+
+
+def worst(findings: list[DoctorFinding]) -> State:
+    """Return the gravest state among the findings."""
+    return next((state for state in State if any(one.state is state for one in findings)), State.OK)
+
+
+def _findings(check: DoctorCheck, book: ExaminedBook) -> list[DoctorFinding]:
+    try:
+        return list(check.run(book))
+    except SQLAlchemyError as error:
+        if database_errors.fault_of(error) is not Fault.BROKEN:
+            return [database_advice.of(check.subject, error, book)]
+        return [_failed(check, error)]
+    except Exception as error:  # the other checks must still run
+        return [_failed(check, error)]
+
+
+def _failed(check: DoctorCheck, error: Exception) -> DoctorFinding:
+    words = next(iter(str(error).splitlines()), "")
+    sentence = f"This could not be looked at ({type(error).__name__}: {words})."
+    return warning(check.subject, sentence, "First solve the problems above, then run doctor again.")

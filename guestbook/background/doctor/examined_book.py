@@ -1,0 +1,61 @@
+"""The book that `doctor` looks at, with connections of its own that wait two seconds at most."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+
+from guestbook.lib import clock
+from guestbook.settings import Settings, database_url
+from guestbook.storage import engine_setup, server_setup
+from guestbook.storage.engine_setup import Waits
+
+PATIENCE = 2  # seconds for a connection, a lock or a statement
+WAITS = Waits(write=PATIENCE, read=PATIENCE, on_server=PATIENCE, at_once=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedBook:
+    """What the checks look at."""
+
+    settings: Settings
+    engine: Engine
+    now: datetime
+    file: Path | None  # of SQLite
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[ExaminedBook]:
+    """Give the book; nothing of it is opened before a check does so."""
+    file = database_url.sqlite_file(settings.data_dir, settings.database_url)
+    if settings.on_sqlite:
+        with engine_setup.opened(settings, WAITS) as engine:
+            yield ExaminedBook(settings, engine, clock.now(), file)
+        return
+    engine = _on_server(settings.database_url)
+    try:
+        yield ExaminedBook(settings, engine, clock.now(), None)
+    finally:
+        engine.dispose()
+
+
+def _on_server(url: str) -> Engine:
+    options: dict[str, Any] = server_setup.options(url)
+    options["connect_args"]["connect_timeout"] = PATIENCE
+    is_postgresql = make_url(url).get_backend_name() == "postgresql"
+    if not is_postgresql:  # a server that is frozen says nothing more
+        options["connect_args"] |= {"read_timeout": 2 * PATIENCE, "write_timeout": 2 * PATIENCE}
+    engine = create_engine(url, **options)
+    limit = f"statement_timeout = {PATIENCE * 1000}" if is_postgresql else f"max_statement_time = {PATIENCE}"
+
+    def bound(raw: Any, _record: Any) -> None:
+        with raw.cursor() as cursor:
+            cursor.execute(f"SET {limit}")
+        raw.commit()
+
+    event.listen(engine, "connect", bound)
+    return engine

@@ -1,0 +1,102 @@
+"""The data folder, the secrets in it, and the room on its disk."""
+
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from guestbook.background.doctor.examined_book import ExaminedBook
+from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
+from guestbook.lib import file_access
+from guestbook.settings.environment import SETTING_PREFIX
+
+SECRET_FILES = ("secret_key", ".env")  # in the data folder
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+GOOD_KEY_LENGTH = 32  # characters; the program accepts 16
+FULL, SCARCE = 20_000_000, 200_000_000  # bytes left
+FULL_ADVICE = "Make room: until then comments can be refused, and nothing is sent. Nothing stored is lost."
+
+
+def check_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether this user may write in the data folder, and to all files of the guestbook in it."""
+    folder = book.settings.data_dir
+    if not folder.is_dir():
+        yield problem("data folder", f"The folder {folder} is missing.", "Restore it from your backup.")
+        return
+    reasons = [
+        reason
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (reason := file_access.why_not(path, write=path.name not in SECRET_FILES))
+    ]
+    if file_access.is_read_only(folder):
+        yield problem(
+            "data folder",
+            f"The disk of {folder} is mounted read-only, so nothing can be stored.",
+            "Look for a fault of the disk, or ask your host. Nothing stored is lost.",
+        )
+        return
+    for reason in reasons:
+        sentence, _, helps = reason.partition(". This helps: ")
+        yield problem("data folder", f"{sentence}.", "Run this command.", helps)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        advice = "Give the folder to the user that runs the guestbook."
+        yield problem("data folder", f"This user may not write in {folder}.", advice)
+    elif not reasons:
+        yield ok("data folder", f"{folder} can be written.")
+
+
+def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the secret key is long, and whether other users can read it."""
+    open_files = [path for path in _secret_files(book.settings.data_dir) if path.stat().st_mode & OTHERS]
+    for path in open_files:
+        yield warning(
+            "secret key",
+            f"Other users of this machine can read {path}, which holds secrets.",
+            "Close the file to them.",
+            f"chmod 600 {shlex.quote(str(path))}",
+        )
+    if len(book.settings.secret_key) < GOOD_KEY_LENGTH:
+        yield warning(
+            "secret key",
+            f"The secret key has only {len(book.settings.secret_key)} characters.",
+            f"Use a longer one in {SETTING_PREFIX}SECRET_KEY. Without the setting the program makes one.",
+        )
+    elif not open_files:
+        yield ok("secret key", "The secret key is long, and only its owner can read it.")
+
+
+def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look how much room is left, and how large the database is."""
+    places = {book.settings.data_dir: "data folder"}
+    if book.file and book.file.parent != book.settings.data_dir:
+        places[book.file.parent] = "folder of the database"
+    for folder, name in places.items():
+        usage = shutil.disk_usage(folder)
+        sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."
+        if usage.free < FULL:
+            yield problem("disk space", sentence, FULL_ADVICE)
+        elif usage.free < SCARCE:
+            yield warning("disk space", sentence, FULL_ADVICE.partition(":")[0] + " soon.")
+        else:
+            yield ok("disk space", sentence)
+    if book.file and book.file.exists():
+        beside = [book.file.with_name(f"{book.file.name}{end}") for end in ("", "-wal", "-journal")]
+        size = sum(path.stat().st_size for path in beside if path.exists())
+        yield ok("size", f"The database takes {_size(size)}.")
+
+
+def _secret_files(data_dir: Path) -> list[Path]:
+    named = os.environ.get(f"{SETTING_PREFIX}SECRET_KEY_FILE")
+    paths = [data_dir / name for name in SECRET_FILES] + ([Path(named)] if named else [])
+    return [path for path in paths if path.is_file()]
+
+
+def _size(count: float) -> str:
+    """Return bytes as `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

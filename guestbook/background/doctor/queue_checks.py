@@ -1,0 +1,65 @@
+"""Whether cron runs, what waits, and whether the owner can log in."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from guestbook.auth import login
+from guestbook.background.doctor.examined_book import ExaminedBook
+from guestbook.background.doctor.finding import DoctorFinding, State, ok, warning
+from guestbook.lib import clock
+from guestbook.queries import bounded_counts, cron_status, health
+from guestbook.settings import crontab_line, installation
+from guestbook.storage.models import Delivery, InboundEvent, Webhook
+
+CRON_ADVICE = "{} Settings that cron needs belong in .env in the data folder."
+
+
+def check_password(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the owner has a password."""
+    with Session(book.engine) as session:
+        if login.has_password(session):
+            yield ok("password", "The password for the admin pages is set.")
+        else:
+            command = installation.typed("admin password")
+            yield warning("password", "Nobody can log in: no password is set.", "Set one.", command)
+
+
+def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether passes come."""
+    with Session(book.engine) as session:
+        status = cron_status.read(session, book.now)
+        has_work = session.scalar(select(Webhook.id).limit(1)) is not None
+        is_well = health.read(session, book.now).is_well
+    if status.advice is None:
+        yield ok("cron", status.sentence)
+        return
+    is_grave = has_work if status.word == "never" else not is_well
+    state = State.PROBLEM if is_grave else State.WARNING
+    advice = CRON_ADVICE.format(status.advice)
+    yield DoctorFinding("cron", state, status.sentence, advice, crontab_line.of(book.settings))
+
+
+def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look how much waits, and for how long it has been due."""
+    with Session(book.engine) as session:
+        oldest = health.oldest_due(session, book.now)
+        waiting = bounded_counts.count_some(session, Delivery.status == "new", Delivery)
+        came_in = bounded_counts.count_some(session, InboundEvent.status == "new", InboundEvent)
+    waits = []
+    if waiting:
+        waits.append(bounded_counts.waiting_words(waiting, "delivery", "deliveries", "to be sent"))
+    if came_in:
+        waits.append(
+            bounded_counts.waiting_words(came_in, "inbound event", "inbound events", "to be processed")
+        )
+    words = ", and ".join(waits)
+    sentence = f"{words[:1].upper()}{words[1:]}."
+    if not waits:
+        yield ok("backlog", "Nothing waits.")
+    elif oldest is None or book.now - oldest < health.CRON_OVERDUE_AFTER:
+        yield ok("backlog", sentence)
+    else:
+        advice = "See the findings on cron and webhooks. If cron runs, it needs more time or threads."
+        yield warning("backlog", f"{sentence} The oldest was due {clock.ago(oldest)}.", advice)

@@ -1,0 +1,116 @@
+"""Why webhooks fail, in plain words, and whether this host's way out needs a proxy."""
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from guestbook.background.doctor.examined_book import ExaminedBook
+from guestbook.background.doctor.finding import DoctorFinding, ok, warning
+from guestbook.queries import webhook_status
+from guestbook.queries.webhook_status import WebhookStatus
+from guestbook.storage.models import Delivery, Webhook
+from guestbook.transport.failure import FAILURE_SENTENCES
+
+MOST_SHOWN = 20  # webhooks
+MOST_READ = 1000  # of a webhook's deliveries
+PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
+BLOCKED = (
+    "See whether the receiver runs. Many hosts let programs reach only the ports 80 and 443, or only a list "
+    "of hosts: ask yours."
+)
+CERTIFICATE = "Renew the receiver's certificate, or correct its name or chain. Check this host's clock."
+ADVICE_BY_REASON = {  # of TransportError
+    "private_address": "If the receiver is yours, allow its network in GUESTBOOK_ALLOW_NETWORKS.",
+    "bad_port": "Let the receiver listen on a port of the web, such as 443.",
+    "name_not_found": "Correct the host name in the webhook's URL.",
+    "name_lookup_failed": "This host's name server does not answer. Wait, or ask your host.",
+    "name_timeout": "This host's name server does not answer. Wait, or ask your host.",
+    "connect_failed": BLOCKED,
+    "connect_timeout": BLOCKED,
+    "no_authorities": "Install the system's certificates (package ca-certificates).",
+    "tls_failed": CERTIFICATE,
+    "tls_timeout": "See whether the receiver's port speaks HTTPS.",
+    "proxy_refused": "The list is on the host's pages of help; a chat service is often on it already.",
+    "proxy_failed": "See whether GUESTBOOK_OUTBOUND_PROXY is right.",
+    "proxy_gave_up": "See whether the receiver runs.",
+}
+ADVICE_BY_ANSWER = {  # the status code
+    "401": "Check the webhook's URL and its headers: the receiver wants a password or a token.",
+    "403": "Check the webhook's URL and its headers. Some hosts let programs reach only a list of hosts.",
+    "404": "Check the webhook's URL: the receiver does not know it.",
+    "410": "The receiver wants no more. Delete the webhook, or give it a new URL.",
+    "429": "The receiver asks for fewer requests. The guestbook waits as it asks; nothing is lost.",
+}
+ANY_ADVICE = "Look at the last attempt on the page of the webhook. The guestbook keeps trying for days."
+
+
+def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Say why each webhook fails that does."""
+    with Session(book.engine) as session:
+        status = webhook_status.all_of(session, book.now)
+        bad = [one for one in status if not _is_fine(one)]
+        findings = [_finding(session, one) for one in bad[:MOST_SHOWN]]
+    yield from findings
+    if len(bad) > MOST_SHOWN:
+        yield warning("webhooks", f"{len(bad) - MOST_SHOWN} more webhooks fail.", "See the list of webhooks.")
+    if not bad:
+        count = len(status)
+        yield ok("webhooks", f"No webhook fails; there are {count}." if count else "There is no webhook.")
+
+
+def check_outbound_proxy(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether this host names a proxy that the settings do not."""
+    used = book.settings.outbound_proxy
+    named = next((os.environ[name] for name in PROXY_VARIABLES if os.environ.get(name)), None)
+    if used:
+        yield ok("outbound proxy", f"Webhooks go through {_without_login(used)}.")
+    elif named:
+        yield warning(
+            "outbound proxy",
+            f"This host has a proxy, {_without_login(named)}, and webhooks do not use it.",
+            "If webhooks cannot be reached without it, put this line in .env in the data folder.",
+            f"GUESTBOOK_OUTBOUND_PROXY={_without_login(named)}",
+        )
+
+
+def _is_fine(one: WebhookStatus) -> bool:
+    by_hand = one.word == "disabled" and (one.webhook.disabled_reason or "by_hand") == "by_hand"
+    return one.word == "well" or by_hand
+
+
+def _finding(session: Session, one: WebhookStatus) -> DoctorFinding:
+    error = _last_error(session, one.webhook)
+    said = f"{one.sentence} Last failure: {error}" if error else one.sentence
+    return warning(f"webhook {one.webhook.name}", said, advice_for(error or ""))
+
+
+def advice_for(error: str) -> str:
+    """Return what helps against the failure of an attempt, given in the words of its record."""
+    for reason, advice in ADVICE_BY_REASON.items():
+        if error.startswith(FAILURE_SENTENCES[reason]):
+            return advice
+    code = error.removeprefix("The receiver answered ")[:3]
+    return ADVICE_BY_ANSWER.get(code, ANY_ADVICE)
+
+
+def _last_error(session: Session, webhook: Webhook) -> str | None:
+    """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
+    mine = select(Delivery.last_error).where(Delivery.webhook_id == webhook.id)
+    waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
+    for query in (mine.order_by(Delivery.id.desc()), waiting):
+        for error in session.scalars(query.limit(MOST_READ)):
+            if error:
+                return error
+    return None
+
+
+def _without_login(url: str) -> str:
+    """Return a proxy's address without the name and the password in it."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], path="", query="", fragment="").geturl()
+    except ValueError:
+        return "(not a URL)"

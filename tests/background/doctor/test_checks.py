@@ -1,0 +1,222 @@
+"""What single checks of doctor say."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from guestbook.background.doctor import file_system, host_checks, webhook_checks
+from guestbook.background.doctor.finding import State
+from guestbook.lib import clock, host_name, resource_limits
+from guestbook.storage import active_hosts, seen_facts
+from guestbook.storage.database import db
+from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
+from tests.background.doctor.conftest import Look, is_fine
+from tests.support import factories
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+nas:/home /home nfs4 rw,vers=4.2 0 0
+//nas/share /srv/my\\040books cifs rw 0 0
+me@host:/ /mnt/host fuse.sshfs rw 0 0
+/dev/sdb1 /home/local ext4 rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "network"),
+    [
+        ("/var/lib/book", "ext4", False),
+        ("/home/you/book", "nfs4", True),
+        ("/srv/my books/book", "cifs", True),
+        ("/mnt/host/book", "fuse.sshfs", True),
+        ("/home/local/book", "ext4", False),
+        ("/homely", "ext4", False),
+    ],
+)
+def test_the_deepest_mount_says_on_which_file_system_a_folder_lies(
+    tmp_path: Path, folder: str, kind: str, network: bool
+) -> None:
+    (tmp_path / "mounts").write_text(MOUNTS)
+    assert file_system.type_of(Path(folder), tmp_path / "mounts") == kind
+    assert file_system.is_network(kind) is network
+
+
+def test_wal_on_a_network_drive_is_a_problem_and_the_line_for_the_settings_solves_it(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_system, "type_of", lambda _folder: "nfs4")
+    finding = look()["journal mode"]
+    assert finding.state is State.PROBLEM
+    assert "network drive (nfs4)" in finding.sentence
+    name, _, url = str(finding.command).partition("=")
+    assert name == "GUESTBOOK_DATABASE_URL"
+    db.engine.dispose()  # else the file keeps its mode while it is open
+    assert is_fine(look(database_url=url), "journal mode")
+
+
+def test_another_program_that_keeps_the_file_locked_is_a_warning(look: Look, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "guestbook.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        finding = look()["writing"]
+    assert finding.state is State.WARNING
+    assert "kept the database locked for 2 seconds" in finding.sentence
+    assert is_fine(look(), "writing")
+
+
+def test_a_damaged_page_is_found_where_all_else_still_works(look: Look, tmp_path: Path) -> None:
+    for number in range(100):
+        factories.sign(f"{number} " + "x" * 2000)
+    with db.engine.connect() as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'comments_by_status'"
+        page = connection.exec_driver_sql(query).scalar_one()
+    db.session.remove()
+    db.engine.dispose()
+    with (tmp_path / "guestbook.db").open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    findings = look()
+    assert findings["damage"].state is State.PROBLEM
+    assert "The database is damaged" in findings["damage"].sentence
+    assert "keep a copy of the file" in str(findings["damage"].advice)
+    assert is_fine(findings, "database", "tables", "versions")
+
+
+def test_files_that_others_can_read_are_a_warning(look: Look, tmp_path: Path) -> None:
+    (tmp_path / ".env").touch(0o640)
+    finding = look(secret_key="x" * 40)["secret key"]
+    assert finding.state is State.WARNING
+    assert finding.command == f"chmod 600 {tmp_path}/.env"
+    (tmp_path / ".env").chmod(0o600)
+    assert is_fine(look(secret_key="x" * 40), "secret key")
+    assert "only 16 characters" in look(secret_key="x" * 16)["secret key"].sentence
+
+
+def test_rows_in_the_future_are_a_warning(look: Look) -> None:
+    assert is_fine(look(), "clock")
+    factories.past_pass(-timedelta(hours=2))
+    assert "newest pass of cron is from" in look()["clock"].sentence
+
+
+def test_cron_that_never_came_is_a_problem_once_something_could_be_sent(look: Look) -> None:
+    finding = look()["cron"]
+    assert (finding.state, finding.sentence) == (
+        State.WARNING,
+        "Cron has never come, so nothing is sent.",
+    )
+    assert str(finding.command).startswith("* * * * * ")
+    hook = factories.webhook()
+    assert look()["cron"].state is State.PROBLEM
+    factories.past_pass(timedelta(minutes=20))
+    assert look()["cron"].state is State.WARNING
+    factories.delivery(hook, due_at=clock.now() - timedelta(minutes=16))
+    findings = look()
+    assert findings["cron"].state is State.PROBLEM
+    assert findings["backlog"].sentence.startswith("One delivery waits to be sent. The oldest")
+    assert "due 16 minutes ago" in findings["backlog"].sentence
+
+
+def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: Look) -> None:
+    since = clock.now() - timedelta(hours=1)
+    hook = factories.webhook(name="Chat", failing_since=since, failures_in_a_row=3)
+    refused = FAILURE_SENTENCES["proxy_refused"]
+    factories.delivery(hook, attempts=3, claims=3, last_error=refused)
+    factories.webhook(name="Old", disabled_at=since, disabled_reason="by_hand")
+    findings = look()
+    assert findings["webhook Chat"].state is State.WARNING
+    assert "Failing for 1 hour" in findings["webhook Chat"].sentence
+    assert findings["webhook Chat"].sentence.endswith(refused)
+    assert "webhook Old" not in findings
+
+
+@pytest.mark.parametrize("reason", sorted({*UNREACHABLE, *SENDER_FAILURES, "proxy_refused"}))
+def test_each_reason_why_nothing_arrives_has_advice(reason: str) -> None:
+    own = webhook_checks.advice_for(f"{FAILURE_SENTENCES[reason]} (some detail)")
+    general = reason in ("closed", "out_of_sockets", "out_of_memory", "send_timeout", "timeout")
+    assert (own == webhook_checks.ANY_ADVICE) is general
+
+
+def test_answers_that_only_the_owner_can_change_have_advice() -> None:
+    assert "a password or a token" in webhook_checks.advice_for("The receiver answered 401.")
+    assert "only a list of hosts" in webhook_checks.advice_for("The receiver answered 403.")
+    assert webhook_checks.advice_for("The receiver answered 500.") == webhook_checks.ANY_ADVICE
+
+
+def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in webhook_checks.PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert "outbound proxy" not in look()
+    monkeypatch.setenv("http_proxy", "http://proxy.server:3128")
+    finding = look()["outbound proxy"]
+    assert finding.state is State.WARNING
+    assert finding.command == "GUESTBOOK_OUTBOUND_PROXY=http://proxy.server:3128"
+    assert is_fine(look(outbound_proxy="http://proxy.server:3128"), "outbound proxy")
+
+
+def test_an_address_that_differs_from_the_settings_is_a_warning(look: Look, tmp_path: Path) -> None:
+    assert "No request has come" in look()["base URL"].sentence
+    seen_facts.note(tmp_path, {seen_facts.OTHER_HOST: "https://real.example", seen_facts.HTTPS: ""})
+    finding = look(base_url="http://guess.example/book")["base URL"]
+    assert finding.state is State.WARNING
+    assert finding.command == "GUESTBOOK_BASE_URL=https://real.example/book"
+    https = look(base_url="http://guess.example/book")["HTTPS"]
+    assert https.command == "GUESTBOOK_BASE_URL=https://guess.example/book"
+    seen_facts.note(tmp_path, {seen_facts.SAME_HOST: ""})  # so the other was a stranger's mistake
+    assert is_fine(look(), "base URL")
+
+
+def test_the_number_of_proxies_is_compared_with_what_requests_carry(look: Look, tmp_path: Path) -> None:
+    assert is_fine(look(), "proxies")
+    seen_facts.note(tmp_path, {seen_facts.BY_PROXY: ""})
+    assert look()["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=1"
+    assert is_fine(look(trusted_proxies=1), "proxies")
+    (tmp_path / seen_facts.FACTS_FILE).unlink()
+    seen_facts.note(tmp_path, {seen_facts.NO_PROXY: ""})
+    assert is_fine(look(), "proxies")
+    assert look(trusted_proxies=1)["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=0"
+
+
+def test_two_hosts_over_one_file_are_a_problem_until_one_was_quiet_for_a_quarter_of_an_hour(
+    look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_of_another_host(tmp_path / "guestbook.db", monkeypatch)
+    findings = look()
+    assert findings["hosts"].state is State.PROBLEM
+    assert "other (passes) was last active just now" in findings["hosts"].sentence
+    assert "15 minutes after a host was last active" in str(findings["hosts"].advice)
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=16))
+    assert is_fine(look(), "hosts")
+
+
+def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen_facts.note(tmp_path, {seen_facts.HOST_LIMIT: "this host limits threads"})
+    assert "ran into a limit: this host limits threads" in look()["limits"].sentence
+    (tmp_path / seen_facts.FACTS_FILE).unlink()
+    room = resource_limits.Room(5, 0, resource_limits.FILE_LIMIT)
+    monkeypatch.setattr(resource_limits, "room", lambda _threads: room)
+    finding = look()["limits"]
+    assert finding.sentence == "This host limits open files (ulimit -n): 5 of a pass's 32 threads fit."
+    assert "smaller --concurrency" in str(finding.advice)
+
+
+def test_the_limits_of_a_container_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"pids.max": 40, "pids.current": 30, "memory.max": 2**26, "memory.current": 0}.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    monkeypatch.setattr(host_checks, "_control", lambda name: int((tmp_path / name).read_text()))
+    assert "40 processes and threads; 10 are free" in " ".join(host_checks._processes())
+    assert list(host_checks._memory()) == [
+        "This container may use 64 MiB of memory, and a pass may need 100."
+    ]
+
+
+def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the note of a pass on a host with another name and another kernel."""
+    with monkeypatch.context() as there:
+        there.setattr(host_name, "of_this_host", lambda: "other")
+        there.setattr(host_name, "boot_id", lambda: "another-kernel")
+        active_hosts._write(file, active_hosts.PASS, clock.now())

@@ -1,0 +1,171 @@
+"""Two hosts over one SQLite file: passes do nothing, and the web says so. Anything else is allowed."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook.background import cron, idle_pass
+from guestbook.lib import clock, host_name
+from guestbook.lib.errors import Refused
+from guestbook.storage import active_hosts
+from guestbook.storage.active_hosts import HostNote
+from guestbook.storage.database import db
+from tests.cli.conftest import Shell
+from tests.conftest import settings_for
+from tests.support import factories
+from tests.support.visitor import Visitor
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """Settings of a book on a file, on whatever database the suite runs."""
+    return settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+
+
+@pytest.fixture
+def file(app: Flask, tmp_path: Path) -> Path:  # noqa: ARG001  it makes the file
+    return tmp_path / "guestbook.db"
+
+
+@pytest.fixture
+def shell(app: Flask) -> Shell:
+    return Shell(app.test_cli_runner())
+
+
+class Elsewhere:
+    """Lets this process take itself for another host."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def note(self, file: Path, name: str, kernel: str | None, does: str = active_hosts.WEB) -> None:
+        """Write the note of a host with that name, on that kernel."""
+        with self._monkeypatch.context() as there:
+            there.setattr(host_name, "of_this_host", lambda: name)
+            there.setattr(host_name, "boot_id", lambda: kernel)
+            active_hosts._write(file, does, clock.now())
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    return Elsewhere(monkeypatch)
+
+
+def run() -> object:
+    return cron.run(db.engine, factories.settings(), cron.Options())
+
+
+def test_a_pass_does_nothing_while_another_host_uses_the_file_and_says_why(
+    file: Path, elsewhere: Elsewhere, shell: Shell
+) -> None:
+    hook = factories.webhook()
+    factories.delivery(hook)
+    elsewhere.note(file, "web-2", "another-kernel")
+    said = shell.refused("cron")
+    assert said.startswith("Error: Two hosts use one SQLite file, ")
+    assert "web-2 (web server) was last active just now" in said
+    assert "Run the web server and cron on one host, or use PostgreSQL or MariaDB." in said
+    assert "15 minutes after a host was last active it does not count any more." in said
+    assert factories.one().claims == 0
+    assert shell.refused("deliver") == said
+
+
+def test_a_quiet_host_does_not_count_so_that_a_book_can_move(
+    file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere.note(file, "old", "another-kernel", active_hosts.PASS)
+    with pytest.raises(Refused):
+        run()
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=15, seconds=1))
+    assert run()
+    assert [host.name for host in active_hosts.hosts(file)][1:] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        (None, "before-the-restart"),
+        ("another-container", "this"),
+        (None, None),
+    ],
+)
+def test_a_restart_and_containers_on_one_kernel_are_one_host(
+    file: Path, elsewhere: Elsewhere, name: str | None, kernel: str | None
+) -> None:
+    here = host_name.boot_id() if kernel == "this" else kernel
+    elsewhere.note(file, name or host_name.of_this_host(), here)
+    assert run()
+
+
+def test_an_idle_pass_leaves_the_complaint_to_a_whole_one(file: Path, elsewhere: Elsewhere) -> None:
+    run()
+    assert idle_pass.run(factories.settings())
+    elsewhere.note(file, "web-2", "another-kernel")
+    assert not idle_pass.run(factories.settings())
+
+
+def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhere) -> None:
+    assert Visitor(app).get("/healthz").status_code == 200
+    elsewhere.note(file, "cron-1", "another-kernel", active_hosts.PASS)
+    answer = Visitor(app).get("/healthz")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, "two hosts use one SQLite file")
+
+
+def test_requests_and_passes_note_their_host(app: Flask, file: Path) -> None:
+    Visitor(app).get("/")
+    run()
+    (host,) = active_hosts.hosts(file)
+    assert (host.name, host.boot_id) == (host_name.of_this_host(), host_name.boot_id())
+    assert set(host.seen) == {active_hosts.WEB, active_hosts.PASS}
+
+
+def test_a_note_is_renewed_every_five_minutes_by_all_processes_together(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = HostNote(factories.settings(), active_hosts.PASS)
+    note.renew()
+    (before,) = active_hosts.hosts(file)
+    HostNote(factories.settings(), active_hosts.PASS).renew()
+    assert active_hosts.hosts(file) == [before]
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=6))
+    note.renew()  # too early by the process's own clock
+    assert active_hosts.hosts(file) == [before]
+    HostNote(factories.settings(), active_hosts.PASS).renew()
+    assert active_hosts.hosts(file)[0].last_at > before.last_at
+
+
+def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
+    file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere.note(file, "old", "another-kernel")
+    file.with_name(f"{file.name}-host-broken").write_text("{")
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(days=3))
+    assert run()
+    assert [host.name for host in active_hosts.hosts(file)] == [host_name.of_this_host()]
+
+
+def test_a_folder_that_cannot_be_written_keeps_nobody_from_working(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    HostNote(factories.settings(), active_hosts.WEB).renew()
+    assert active_hosts.hosts(file) == []
+
+
+def test_servers_may_be_shared(tmp_path: Path) -> None:
+    environ = settings_for(tmp_path, "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    app = guestbook.create_app(environ)
+    note = HostNote(app.config["GUESTBOOK"], active_hosts.PASS)
+    assert note.file is None
+    note.renew()
+    note.require_one_host()
+    assert list(tmp_path.glob("*-host-*")) == []

@@ -1,0 +1,162 @@
+"""What web, cron and doctor say when the database fails under them. Then all goes on, and nothing is lost."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook.storage import engine_setup
+from guestbook.storage.database import db
+from guestbook.storage.engine_setup import Waits
+from tests.conftest import running, settings_for
+from tests.support import factories, small_disk
+from tests.support.receiver import Receiver
+from tests.support.small_disk import SmallDisk
+from tests.support.visitor import GREETING, Visitor, fields, parse, stored
+
+AWAY = "The database cannot be used now: "
+
+
+class Site:
+    """A book, seen by a visitor, by cron and by doctor."""
+
+    def __init__(self, app: Flask, receiver: Receiver) -> None:
+        self.app = app
+        self.receiver = receiver
+        self.visitor = Visitor(app)
+        with app.app_context():
+            factories.webhook(receiver.url("/hook"))
+            factories.sign()
+            db.session.remove()
+        self.form = self.visitor.form() | GREETING
+
+    def cron(self) -> tuple[int, str]:
+        result = self.app.test_cli_runner().invoke(args=["cron"])
+        return result.exit_code, result.stderr
+
+    def doctor(self) -> dict[str, dict[str, str]]:
+        result = self.app.test_cli_runner().invoke(args=["doctor", "--json"])
+        return {one["subject"]: one for one in reversed(json.loads(result.stdout)["findings"])}
+
+    def starts(self) -> str:
+        """Start the program anew, and return why it does not start."""
+        settings = self.app.config["GUESTBOOK"]
+        with pytest.raises(SystemExit) as stopped:
+            guestbook.create_app(settings_for(settings.data_dir, settings.database_url))
+        return str(stopped.value)
+
+    def refuses_kindly(self, code: int = 503) -> str:
+        """Send a comment that cannot be stored; the text comes back with a sentence, which is returned."""
+        answer = self.visitor.send(self.form)
+        assert answer.status_code == code
+        assert fields(parse(answer))["message"] == GREETING["message"]
+        return answer.text
+
+    def works_again(self) -> None:
+        """The same form is taken now, and both comments are sent."""
+        assert self.visitor.send(self.form).status_code == 303
+        assert len(stored(self.app)) == 2
+        assert self.cron() == (0, "")
+        assert len({one.event_id for one in self.receiver.requests}) == 2
+        assert self.visitor.get("/healthz").status_code == 200
+        assert self.doctor()["writing"]["state"] == "ok"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    if not small_disk.can_be_mounted():
+        pytest.skip("needs root, to mount a small disk")
+    with small_disk.small_disk(tmp_path / "disk") as disk:
+        yield disk
+
+
+@pytest.fixture
+def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """A book on a file; on the small disk, if the test asks for it."""
+    folder = request.getfixturevalue("disk").folder if "disk" in request.fixturenames else tmp_path
+    return settings_for(folder, f"sqlite:///{folder}/guestbook.db")
+
+
+@pytest.fixture
+def site(environ: dict[str, str], receiver: Receiver) -> Iterator[Site]:
+    with running(environ) as app:
+        yield Site(app, receiver)
+
+
+def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
+    disk.fill()
+    assert "The book cannot be reached" in site.refuses_kindly()
+    assert site.visitor.get("/").status_code == 200
+    assert site.visitor.get("/healthz").get_json()["status"] == "database cannot be written"
+    code, said = site.cron()
+    assert (code, said) == (75, f"{AWAY}database or disk is full\n")
+    findings = site.doctor()
+    assert findings["writing"]["state"] == findings["disk space"]["state"] == "problem"
+    assert "The disk is full: make room" in findings["writing"]["advice"]
+    assert site.receiver.requests == []
+    disk.free()
+    site.works_again()
+
+
+def test_a_disk_that_became_read_only(disk: SmallDisk, site: Site) -> None:
+    with site.app.app_context():
+        db.engine.dispose()  # SQLite's files may not be open for writing while the disk changes
+    disk.mount("remount,ro")
+    site.refuses_kindly()
+    assert site.visitor.get("/healthz").status_code == 503
+    code, said = site.cron()
+    assert (code, said.startswith(AWAY)) == (75, True)
+    findings = site.doctor()
+    assert findings["data folder"]["state"] == "problem"
+    assert findings["data folder"]["sentence"].startswith(f"The disk of {disk.folder} is mounted read-only")
+    assert site.starts() == f"Error: GUESTBOOK_DATA_DIR is {disk.folder}: its disk is mounted read-only."
+    disk.mount("remount,rw")
+    site.works_again()
+
+
+def test_another_program_that_keeps_the_file_locked(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Waits(write=0.2, read=0.2, on_server=1, at_once=4)
+    site.app.config["WAITS"] = short
+    monkeypatch.setattr(engine_setup, "FOR_PASSES", short)
+    with closing(sqlite3.connect(tmp_path / "guestbook.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        site.refuses_kindly()
+        assert site.visitor.get("/").status_code == 200
+        assert site.cron() == (75, f"{AWAY}database is locked\n")
+        writing = site.doctor()["writing"]
+        assert writing["state"] == "warning"
+        assert "look for a program that has the file open" in writing["advice"]
+    site.works_again()
+
+
+def test_a_damaged_page(site: Site, tmp_path: Path) -> None:
+    with site.app.app_context(), db.engine.connect() as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'deliveries'"
+        page = connection.exec_driver_sql(query).scalar_one()
+    with site.app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    file = tmp_path / "guestbook.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: (page - 1) * 4096] + b"\xff" * 4096 + whole[page * 4096 :])
+    assert "Something went wrong on our side" in site.refuses_kindly(500)
+    code, said = site.cron()
+    assert code == 1
+    assert "The database is damaged, or the file is no database: database disk image is malformed" in said
+    findings = site.doctor()
+    assert findings["damage"]["state"] == "problem"
+    assert "restore your last backup" in findings["damage"]["advice"]
+    with site.app.app_context():
+        db.engine.dispose()
+    file.with_name("restored").write_bytes(whole)
+    file.with_name("restored").replace(file)
+    site.works_again()
