@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guestbook.comments import comment_form
@@ -86,7 +86,7 @@ def _draft(row: FileRow) -> tuple[Draft, str | None]:
     if "website" not in draft.errors:
         return draft, None
     note = f"imported without its website, because {draft.website!r} cannot be a link"
-    return Draft(draft.name, None, draft.message, {}), note
+    return replace(draft, website=None, errors={}), note
 
 
 def _require(name: str, text: str, limit: int) -> None:

@@ -147,9 +147,7 @@ def _row(one: CheckedComment) -> Comment:
     reply, origin = one.reply, one.origin
     return Comment(
         id=one.id,
-        name=one.draft.name,
-        website=one.draft.website,
-        message=one.draft.message,
+        **one.draft.values,
         status=one.status,
         reason=one.reason,
         created_at=one.created_at,

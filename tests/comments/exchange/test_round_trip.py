@@ -91,6 +91,18 @@ def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(field
     assert checked.note is None
 
 
+def test_an_export_has_each_column_of_a_comment_but_the_key_of_its_form() -> None:
+    exported = {column.property.columns[0] for column in comment_export.COLUMNS.values()}
+    left_out = {
+        f"{table.name}.{column.name}"
+        for table in (Comment.__table__, Reply.__table__, Origin.__table__)
+        for column in table.c
+        if column not in exported
+    }
+    assert left_out == {"comments.form_key", "replies.comment_id", "origins.comment_id"}
+    assert tuple(comment_export.COLUMNS) == FIELDS
+
+
 def exported() -> list[dict[str, str]]:
     db.session.remove()
     with comment_export.snapshot(db.engine) as connection:
