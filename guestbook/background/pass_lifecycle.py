@@ -20,6 +20,7 @@ from guestbook.storage.active_hosts import HostNote
 
 PRUNE_TIME = 1.0  # seconds that a pass may prune
 LATE_PRUNE_TIME = 0.5  # the same when the time of the pass is over
+SHORT_PRUNE_TIME = 0.1  # seconds for a pass inside a web request
 
 
 @dataclass(slots=True)
@@ -34,7 +35,13 @@ class RunningPass:
 
 @contextmanager
 def opened(
-    engine: Engine, settings: Settings, max_seconds: float, *, housekeeping: bool, lock: str = pass_lock.PASS
+    engine: Engine,
+    settings: Settings,
+    max_seconds: float,
+    *,
+    housekeeping: bool,
+    lock: str = pass_lock.PASS,
+    in_request: bool = False,
 ) -> Iterator[RunningPass | None]:
     """Begin a pass, and end it after the work; None when another process holds the data folder's lock.
 
@@ -43,11 +50,7 @@ def opened(
     until, host = time.monotonic() + max_seconds, HostNote(settings, active_hosts.PASS)
     host.require_one_host()
     host.renew()
-    with (
-        pass_lock.taken(settings.data_dir / lock) as held,
-        stop_flag.set_by((signal.SIGTERM, signal.SIGINT), second_ends=True) as stop,
-        cpu_affinity.one_core(),
-    ):
+    with pass_lock.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:
             yield None
             return
@@ -56,12 +59,32 @@ def opened(
         running = RunningPass(until, stop, host)
         yield running
         if housekeeping and not stop.is_set() and pass_record.may_prune(engine, previous):
-            # Before retention deletes the rows that it counts.
-            outcomes.record_days(engine, settings.keep_processed_days, clock.now())
-            now = time.monotonic()  # a pass that stays to the end of its time prunes too
-            pruning.prune(engine, settings, until=max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME))
+            _tidy_up(engine, settings, _prune_end(until, in_request))
         source_budget.recount(engine)  # verified and deleted events have left room
         pass_record.finish(engine, pass_id, running.tally)
         if running.tally.host_limit:
             seen_facts.note(settings.data_dir, {seen_facts.HOST_LIMIT: running.tally.host_limit})
         engine_setup.clear_wal(engine)
+
+
+@contextmanager
+def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
+    """Catch signals and keep to one core, but not in a web request: there the process is the server's."""
+    if in_request:
+        yield StopFlag()
+        return
+    caught = stop_flag.set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
+    with caught as stop, cpu_affinity.one_core():
+        yield stop
+
+
+def _tidy_up(engine: Engine, settings: Settings, until: float) -> None:
+    # Before retention deletes the rows that it counts.
+    outcomes.record_days(engine, settings.keep_processed_days, clock.now())
+    pruning.prune(engine, settings, until=until)
+
+
+def _prune_end(until: float, in_request: bool) -> float:
+    """Return when to stop pruning: a pass that stays to the end of its time prunes too."""
+    now = time.monotonic()
+    return now + SHORT_PRUNE_TIME if in_request else max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME)

@@ -12,6 +12,7 @@ from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
 from guestbook.queries import bounded_counts, cron_status, health
+from guestbook.queries.cron_status import CronStatus
 from guestbook.settings import crontab_line
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
@@ -33,10 +34,16 @@ def status(as_json: bool) -> None:
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
         click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.")
-    cron = cron_status.read(db.session(), clock.now())
+    cron = _cron(clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        click.echo(f"{cron.advice}\n\n    {crontab_line.of(app_command.settings())}")
+        line = f"\n\n    {crontab_line.of(app_command.settings())}" if cron.has_line else ""
+        click.echo(f"{cron.advice}{line}")
+
+
+def _cron(now: datetime) -> CronStatus:
+    after_requests = app_command.settings().send_after_requests
+    return cron_status.read(db.session(), now, after_requests=after_requests)
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
@@ -58,7 +65,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": last and (cron_status.did(last) if last.finished_at else "(running, or killed)"),
         "can be written": can_write,
-        "well": can_write and cron_status.read(db.session(), now).word in cron_status.GOOD_WORDS,
+        "well": can_write and _cron(now).word in cron_status.GOOD_WORDS,
     }
 
 

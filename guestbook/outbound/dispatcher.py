@@ -3,7 +3,8 @@
     due delivery ──claim──▶ task ──load──▶ worker pool ──attempt──▶ outcome ──record──▶ final, or due later
     └── tick n: one transaction ──┘        └─── sender threads ───┘       └── tick n + 1, before it claims ─┘
 
-The main thread alone uses the database, in ticks. The sender threads start no request during a tick.
+The main thread alone uses the database, in ticks. The sender threads start no request during a tick. With a
+concurrency of one there are none: the main thread sends between the ticks.
 A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
 `worker_pool` tells how a task waits for a thread, `sender` how the request is made.
 """
@@ -25,8 +26,10 @@ from guestbook.lib.time_shares import OtherWork, TimeShares
 from guestbook.outbound import receivers, recorder, sender, tasks
 from guestbook.outbound.host_limits import HostLimits
 from guestbook.outbound.receivers import Receivers
+from guestbook.outbound.single_worker import SingleWorker
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
+from guestbook.outbound.time_limit import LEAST_TIME, NO_LIMIT, TimeLimit
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import clock_repair, erasure, leases
 from guestbook.queue.poller import Poller
@@ -52,10 +55,17 @@ class ClaimedTasks(NamedTuple):
 class Dispatcher:
     """One drain of the outbox."""
 
-    def __init__(self, engine: Engine, settings: Settings, *, concurrency: int) -> None:
-        transport = sender.transport(settings)
-        one = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
-        self.pool: WorkerPool[DeliveryTask, Outcome] = WorkerPool(one.attempt, concurrency)
+    def __init__(
+        self, engine: Engine, settings: Settings, *, concurrency: int, limit: TimeLimit = NO_LIMIT
+    ) -> None:
+        transport = sender.transport(settings, threads=concurrency > 1)
+        one = sender.Sender(
+            transport, timeout=settings.timeout, base_url=settings.base_url, limit=limit
+        ).attempt
+        self.pool: WorkerPool[DeliveryTask, Outcome] = (
+            WorkerPool(one, concurrency) if concurrency > 1 else SingleWorker(one)
+        )
+        self._limit = limit
         self.tally = Tally()
         self._engine = engine
         self._settings = settings
@@ -85,8 +95,9 @@ class Dispatcher:
 
         At the end nothing is left leased, unless the database is away: then the leases run out.
         """
+        until = min(until, self._limit.until - LEAST_TIME)
         try:
-            with Poller(self._engine) as poller:
+            with Poller(self._engine, but=self._limit.skipped) as poller:
                 self._host.fit()
                 self._loop(poller, until, stay, stop, after_tick, TimeShares(beside))
         finally:
@@ -180,7 +191,7 @@ class Dispatcher:
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
         self.pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
-        webhooks = connection.execute(webhooks_with_due(now)).all()
+        webhooks = self._limit.choose(connection.execute(webhooks_with_due(now)).all())
         first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
         rooms = self.pool.rooms([row.id for row in webhooks])
         lease_end = time.monotonic() + self._lease.total_seconds()

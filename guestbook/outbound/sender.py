@@ -7,6 +7,7 @@ from guestbook.lib.text import printable
 from guestbook.outbound import request_headers, response_policy
 from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.tasks import DeliveryTask, Outcome
+from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
 from guestbook.transport import ReceiverAnswer, Transport, TransportError
 
@@ -15,37 +16,42 @@ ATTEMPT_ERROR_LIMIT = 300  # characters
 NO_MORE = "asked for no further attempt (webhook-delivery: abort-message)"
 
 
-def transport(settings: Settings) -> Transport:
-    """Make the transport that the settings describe."""
+def transport(settings: Settings, *, threads: bool = True) -> Transport:
+    """Make the transport that the settings describe, one that may start threads or not."""
     return Transport(
         timeout=settings.timeout,
         allow_networks=settings.allow_networks,
         proxy=settings.outbound_proxy,
         require_https=settings.require_https_webhooks,
+        threads=threads,
     )
 
 
 class Sender:
     """Makes attempts; all threads share one."""
 
-    def __init__(self, transport: Transport, *, timeout: float, base_url: str) -> None:
+    def __init__(
+        self, transport: Transport, *, timeout: float, base_url: str, limit: TimeLimit = NO_LIMIT
+    ) -> None:
         self._transport = transport
-        self._needs = timeout + MARGIN
+        self._timeout = timeout
+        self._limit = limit
         self._agent = request_headers.user_agent(base_url)
 
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
-        if task.lease_end - time.monotonic() < self._needs:
-            return Outcome(task)  # the lease could end before the request does: give the delivery back
+        seconds = self._limit.left(self._timeout)
+        if not seconds or task.lease_end - time.monotonic() < seconds + MARGIN:
+            return Outcome(task)  # the pass or the lease could end before the request does: give it back
         started_at, start = clock.now(), time.monotonic()
         outcome = Outcome(task, started_at)
         try:
-            self._post(task, outcome)
+            self._post(task, outcome, seconds)
         except TransportError as error:
             if error.is_ours and not (error.limit and error.sent):  # nothing was sent: give the delivery back
                 is_local_error = error.limit is None
                 return Outcome(task, error=str(error), is_local_error=is_local_error, host_limit=error.limit)
-            outcome.error, outcome.unreachable = str(error)[:ATTEMPT_ERROR_LIMIT], error.unreachable
+            outcome.error, outcome.unreachable = self._why(task, error, seconds), error.unreachable
             outcome.host_limit = error.limit
         except MemoryError:
             if outcome.status_code is None:  # no answer was read: give the delivery back
@@ -56,7 +62,15 @@ class Sender:
         outcome.milliseconds = round((time.monotonic() - start) * 1000)
         return outcome  # sent, with an answer or with the reason why there is none
 
-    def _post(self, task: DeliveryTask, outcome: Outcome) -> None:
+    def _why(self, task: DeliveryTask, error: TransportError, seconds: float) -> str:
+        """Return why there is no answer, and note whether the end of the pass is to blame."""
+        why = str(error)[:ATTEMPT_ERROR_LIMIT]
+        if not error.unreachable or seconds >= self._timeout or time.monotonic() < self._limit.until:
+            return why
+        self._limit.cut.add(task.receiver.webhook_id)
+        return f"{why} It had {seconds:.1f} seconds, because a web request sent it."
+
+    def _post(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
         receiver = task.receiver
         plain = request_headers.plain(task, self._agent, int(time.time()))
         outcome.request_headers = {**plain, **dict.fromkeys(receiver.headers, HIDDEN)}
@@ -65,7 +79,8 @@ class Sender:
             return
         signatures = request_headers.signatures(task, int(plain["webhook-timestamp"]))
         headers = {**plain, **signatures, **receiver.headers}
-        _note_answer(self._transport.post(receiver.url, headers, task.body), outcome, receiver.policy)
+        answer = self._transport.post(receiver.url, headers, task.body, seconds=seconds)
+        _note_answer(answer, outcome, receiver.policy)
 
 
 def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:

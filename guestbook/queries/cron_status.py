@@ -1,18 +1,24 @@
 """The status of cron, in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock
 from guestbook.queries import health
+from guestbook.storage import cron_token
 from guestbook.storage.models import Pass
 
 GOOD_WORDS = ("well", "running")  # of a status of cron that sends the deliveries
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
     "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
+}
+# Where the ends of requests do the work of cron, or a pinger does. No crontab line helps there.
+ADVICE_WITHOUT_CRON = {
+    "requests": "On a quiet book, let a pinger call the address that the account page makes for it.",
+    "pinger": "See whether your pinger calls the address for pingers, which the account page shows.",
 }
 
 
@@ -23,10 +29,30 @@ class CronStatus:
     word: str  # well, running, late or never
     sentence: str
     advice: str | None = None
+    has_line: bool = True  # the advice goes with a line for the crontab
 
 
-def read(session: Session, now: datetime) -> CronStatus:
-    """Say in plain words whether cron runs, and what its last pass did."""
+def read(session: Session, now: datetime, *, after_requests: bool = False) -> CronStatus:
+    """Say in plain words whether cron runs, and what its last pass did.
+
+    With `after_requests` the ends of web requests do its work, and need not come while nothing is due.
+    """
+    found = _of_passes(session, now)
+    if found.advice is None:
+        return found
+    if after_requests:
+        if health.read(session, now).is_well:
+            did_so_far = "Nothing has been due yet." if found.word == "never" else found.sentence
+            return CronStatus("well", f"The ends of requests do the work of cron. {did_so_far}")
+        late = "Deliveries are due, and nobody has come for a quarter of an hour."
+        words = f"{late} The next request sends them."
+        return CronStatus("late", words, ADVICE_WITHOUT_CRON["requests"], has_line=False)
+    if cron_token.read(session) is None:
+        return found
+    return replace(found, advice=ADVICE_WITHOUT_CRON["pinger"], has_line=False)
+
+
+def _of_passes(session: Session, now: datetime) -> CronStatus:
     ended, running = health.last_pass(session, Pass.finished_at <= now), _running(session, now)
     if ended is None and running is None:
         return CronStatus("never", "Cron has never come, so nothing is sent.", ADVICE["never"])

@@ -1,9 +1,11 @@
 """The set-up of engines: how their connections begin, how long they wait, which file they use."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,10 +25,28 @@ class Waits:
     read: float  # for a commit of another on SQLite, and a commit for readers: in rollback-journal mode
     on_server: int  # for a lock of PostgreSQL or MariaDB; 0 leaves it to the server
     at_once: int  # so many writers of one process may wait as long, others give up at once
+    retry: float = math.inf  # for the repeats of a transaction that failed, if shorter than usual
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
 FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4)  # half of the README's threads
+FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # inside a request
+_chosen: ContextVar[Waits | None] = ContextVar("waits", default=None)
+
+
+@contextmanager
+def waiting(waits: Waits) -> Iterator[None]:
+    """Let all transactions of this thread wait so long meanwhile, whoever makes them."""
+    token = _chosen.set(waits)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def waits_or(usual: Waits) -> Waits:
+    """Return how long this thread waits now, if that is not as usual."""
+    return _chosen.get() or usual
 
 
 @contextmanager
@@ -56,7 +76,7 @@ def set_up(
     journal: str = "wal",
     *,
     may_idle: bool = False,
-    waits: Callable[[], Waits] = lambda: FOR_PASSES,
+    waits: Callable[[], Waits] = lambda: waits_or(FOR_PASSES),
 ) -> None:
     """Set up the connections that an engine makes.
 

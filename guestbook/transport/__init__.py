@@ -56,9 +56,11 @@ class Transport:
         proxy: str | None = None,
         require_https: bool = False,
         ca_file: str | None = None,
+        threads: bool = True,  # whether it may start some
     ) -> None:
         tcp_connect.limit_resolver()
         self._timeout = timeout
+        self._lookups = dns_lookup.shared if threads else dns_lookup.without_threads
         self._policy = AddressPolicy(allow_networks)
         self._proxied = proxy is not None
         self._require_https = require_https
@@ -69,13 +71,26 @@ class Transport:
             self._session.mount(scheme, self._adapter)
         self._targets: dict[str, RequestTarget] = {}
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
-        """Send one POST with these headers plus Host and Content-Length; raises TransportError."""
-        return self.send("POST", url, headers, body)
+    def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, seconds: float | None = None
+    ) -> ReceiverAnswer:
+        """Send one POST with these headers plus Host and Content-Length; raises TransportError.
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
+        `seconds` is how long it may take, if not as long as usual.
+        """
+        return self.send("POST", url, headers, body, seconds=seconds)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        seconds: float | None = None,
+    ) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
-        attempt = socket_budget.AttemptBudget(self._timeout, self._policy)
+        attempt = socket_budget.AttemptBudget(seconds or self._timeout, self._policy, self._lookups)
         token = socket_budget.current.set(attempt)
         try:
             response = self._send(method, self._targets.get(url) or self._target(url), headers, body)
@@ -98,7 +113,7 @@ class Transport:
         """Keep at most so many idle connections, and make at most so many look-ups at once."""
         self._adapter.idle.limit(connections)
         if lookups is not None:
-            dns_lookup.shared.limit(lookups)
+            self._lookups.limit(lookups)
 
     def close(self) -> None:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""

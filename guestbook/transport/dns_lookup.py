@@ -1,6 +1,7 @@
 """Look-ups of names with a time-out, which getaddrinfo lacks: it blocks as long as dead name servers do.
 
-So a few threads make the look-ups. Attempts that want the same name share one look-up.
+So a few threads make the look-ups. Attempts that want the same name share one look-up. Where no thread may be
+started, the attempt makes its own look-up, and only the resolver's own time-outs bound it.
 """
 
 import socket
@@ -99,3 +100,4 @@ class Lookups:
 
 
 shared = Lookups()
+without_threads = Lookups(most=0)

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from guestbook.transport.address_policy import AddressPolicy
+from guestbook.transport.dns_lookup import Lookups
 from guestbook.transport.failure import TransportError
 
 BYTE_LIMIT = 64 * 1024  # bytes, of everything received in one attempt
@@ -29,12 +30,13 @@ AT_PROXY = "proxy_failed"
 class AttemptBudget:
     """The limits of one attempt in time, bytes and addresses, and the stage that it has reached."""
 
-    __slots__ = ("bytes_left", "deadline", "policy", "sent", "stage")
+    __slots__ = ("bytes_left", "deadline", "lookups", "policy", "sent", "stage")
 
-    def __init__(self, seconds: float, policy: AddressPolicy) -> None:
+    def __init__(self, seconds: float, policy: AddressPolicy, lookups: Lookups) -> None:
         self.deadline = time.monotonic() + seconds
         self.bytes_left = BYTE_LIMIT
         self.policy = policy
+        self.lookups = lookups
         self.stage = CONNECTING
         self.sent = False
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from guestbook.lib import resource_limits
-from guestbook.transport import dns_lookup, port_policy, socket_budget
+from guestbook.transport import port_policy, socket_budget
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 from guestbook.transport.socket_budget import AttemptBudget, BudgetSocket
 
@@ -59,7 +59,7 @@ def _resolve(attempt: AttemptBudget, host: str, port: int) -> list[SocketAddress
         if _literal(host):  # this cannot block, so it needs no thread
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         else:
-            answers = dns_lookup.shared.find(host, port, seconds)
+            answers = attempt.lookups.find(host, port, seconds)
     except TimeoutError:
         raise attempt.error("name_timeout") from None
     except MemoryError:

@@ -11,10 +11,12 @@ from guestbook.web import (
     error_pages,
     health,
     metrics,
+    pinger,
     public,
     receiver,
     request_observer,
     response_headers,
+    short_passes,
     template_filters,
 )
 
@@ -28,8 +30,10 @@ def register(app: Flask) -> None:
     template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
+    short_passes.init_app(app)
     app.register_blueprint(health.pages)
     app.register_blueprint(metrics.pages)
+    app.register_blueprint(pinger.pages)
     app.register_blueprint(receiver.pages)
     app.register_blueprint(bins.pages)
     admin.register(app)

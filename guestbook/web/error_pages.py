@@ -18,7 +18,7 @@ from guestbook.web.error_texts import (
     BookUpdating,
 )
 
-JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/")
+JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
 ADMIN_PATH = "/admin"
 DATABASE_RETRY_SECONDS = 60
 

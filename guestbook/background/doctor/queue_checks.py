@@ -29,7 +29,7 @@ def check_password(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether passes come."""
     with Session(book.engine) as session:
-        status = cron_status.read(session, book.now)
+        status = cron_status.read(session, book.now, after_requests=book.settings.send_after_requests)
         has_work = session.scalar(select(Webhook.id).limit(1)) is not None
         is_well = health.read(session, book.now).is_well
     if status.advice is None:
@@ -37,8 +37,9 @@ def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     is_grave = has_work if status.word == "never" else not is_well
     state = State.PROBLEM if is_grave else State.WARNING
-    advice = CRON_ADVICE.format(status.advice)
-    yield DoctorFinding("cron", state, status.sentence, advice, crontab_line.of(book.settings))
+    advice = CRON_ADVICE.format(status.advice) if status.has_line else status.advice
+    line = crontab_line.of(book.settings) if status.has_line else None
+    yield DoctorFinding("cron", state, status.sentence, advice, line)
 
 
 def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:

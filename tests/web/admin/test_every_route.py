@@ -37,7 +37,7 @@ PUBLIC = {
     "bins.catch",
     "static",
 }
-PUBLIC |= {"receiver.receive", "receiver.greet"}
+PUBLIC |= {"receiver.receive", "receiver.greet", "pinger.run_pass"}
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
 READS = ("GET", "HEAD")

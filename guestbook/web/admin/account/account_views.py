@@ -9,11 +9,13 @@ from guestbook.auth import api_tokens, login
 from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock, ids, text
 from guestbook.lib.errors import Refused
+from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import access, responses
+from guestbook.web.admin.account import cron_address
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
@@ -115,6 +117,15 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
     return responses.done(f"The token {name} is revoked.", ACCOUNT_PAGE)
 
 
+@pages.post("/cron-address")
+def change_cron_address() -> ResponseReturnValue:
+    """Show the address that runs a pass, make a new one or remove it; each needs the password."""
+    try:
+        return cron_address.change(ACCOUNT_PAGE)
+    except Refused as error:
+        return _refused(error, "address_password")
+
+
 def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:
     """Change the password; return the new cookie's value and a sentence about the tokens."""
     if password != again:
@@ -147,6 +158,7 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         reasons=reasons or {},
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
         browser_name=_browser_name,
+        has_cron_address=cron_token.read(session) is not None,
         new_id=ids.new(),
         scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
         ends=list(EXPIRIES.items()),

@@ -21,13 +21,14 @@ pages = Blueprint("dashboard", __name__)
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
     session, now = db.session(), clock.now()
-    overview, cron = figures.overview(session, now), cron_status.read(session, now)
+    settings, overview = current.settings(), figures.overview(session, now)
+    cron = cron_status.read(session, now, after_requests=settings.send_after_requests)
     return render_template(
         "admin/dashboard.html",
         overview=overview,
         cron=cron,
-        crontab_line=crontab_line.of(current.settings()),
-        data_dir=current.settings().data_dir,
+        crontab_line=crontab_line.of(settings),
+        data_dir=settings.data_dir,
         steps={  # of a new book
             "webhook": bool(overview.webhooks),
             "cron": cron.word != "never",

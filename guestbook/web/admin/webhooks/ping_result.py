@@ -8,6 +8,7 @@ from guestbook.outbound import webhooks
 from guestbook.queries import cron_status, health, webhook_status
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.web import current
 
 ANSWER_EXCERPT = 500  # characters
 CRON_IS_LATE = timedelta(minutes=2)
@@ -37,11 +38,15 @@ def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
 def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
     if hindrance := webhook_status.hindrance(webhook, now):
         return hindrance
-    cron, last = cron_status.read(db.session(), now), health.last_end(db.session(), now)
+    settings = current.settings()
+    cron = cron_status.read(db.session(), now, after_requests=settings.send_after_requests)
+    last = health.last_end(db.session(), now)
     if cron.word == "never":
         return "Cron has never run, so nothing is sent yet. The Overview says what to do."
-    if last and cron.word != "running" and now - last > CRON_IS_LATE:
+    if last and cron.word != "running" and not settings.send_after_requests and now - last > CRON_IS_LATE:
         return f"Cron last ran {clock.ago(last)}. The ping goes out when it runs again."
     if delivery.attempts and delivery.due_at:
         return f"The next attempt is due {clock.ago(delivery.due_at)}."
+    if settings.send_after_requests:
+        return "It goes out at the end of a request, at most once a minute."
     return "It goes out with the next pass of cron, usually within a minute."

@@ -1,0 +1,46 @@
+"""`cron --concurrency 1` needs no thread: where starting one raises, it sends all the same."""
+
+import os
+import sys
+
+from tests.conftest import run
+from tests.support.book import Book
+from tests.support.receiver import Answer, Receiver
+
+NO_THREADS = """
+import threading
+
+def start(self):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = start
+from guestbook import main
+main()
+"""
+
+
+def test_with_a_concurrency_of_one_a_pass_sends_without_starting_any_thread(
+    each_book: Book, each_environ: dict[str, str], receiver: Receiver
+) -> None:
+    receiver.answer("/bad", Answer(500))
+    by_name = f"http://localhost:{receiver.port}"  # a name needs a look-up, an address does not
+    each_book.webhook(f"{by_name}/good")
+    each_book.webhook(f"{by_name}/bad")
+    each_book.publish(20)
+    environ = {**os.environ, **each_environ}
+    done = run(sys.executable, "-c", NO_THREADS, "cron", "--concurrency", "1", env=environ)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert receiver.most_at_once("/good") == receiver.most_at_once("/bad") == 1
+    assert each_book.statuses() == {"processed": 20, "new": 20}
+    assert each_book.leased() == 0
+    assert len(receiver.at("/good")) == 20
+    assert len(receiver.at("/bad")) == len(each_book.attempts()) - 20
+    each_book.check()
+
+
+def test_with_more_it_does_need_them(book: Book, environ: dict[str, str], receiver: Receiver) -> None:
+    book.webhook(receiver.url())
+    book.publish()
+    done = run(sys.executable, "-c", NO_THREADS, "cron", "--concurrency", "2", env={**os.environ, **environ})
+    assert "limits threads" in done.stderr
+    assert receiver.requests == []

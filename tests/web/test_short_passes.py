@@ -1,0 +1,243 @@
+"""Without cron, the end of a request sends what is due, and a pinger's call does. Neither starts a thread."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from guestbook.lib import clock, pass_lock
+from guestbook.storage import cron_token, database
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import InboundEvent, Pass
+from guestbook.web import pinger, short_passes
+from tests.conftest import running
+from tests.support import factories
+from tests.support.book import Book
+from tests.support.receiver import HANG, Answer, Receiver
+
+ALONE = {"wsgi.multithread": False, "wsgi.multiprocess": False, "SERVER_SOFTWARE": "WSGIServer/0.2"}
+BUSY_SERVER = {"wsgi.multithread": True, "wsgi.multiprocess": False, "SERVER_SOFTWARE": "waitress"}
+
+
+@pytest.fixture
+def app(environ: dict[str, str]) -> Iterator[Flask]:
+    """A book that only a pinger lets send."""
+    with running(environ) as app, app.app_context():
+        yield app
+        db.session.remove()
+
+
+@pytest.fixture
+def site(environ: dict[str, str]) -> Iterator[Flask]:
+    """A book whose requests send."""
+    with running({**environ, "GUESTBOOK_SEND_AFTER_REQUESTS": "true"}) as app, app.app_context():
+        yield app
+        db.session.remove()
+
+
+@contextmanager
+def no_thread() -> Iterator[None]:
+    """Let nothing start a thread in this one."""
+    start, ours = threading.Thread.start, threading.current_thread()
+
+    def refuse(thread: threading.Thread) -> None:
+        assert threading.current_thread() is not ours, "A thread was started."
+        start(thread)
+
+    with mock.patch.object(threading.Thread, "start", refuse):
+        yield
+
+
+def ask(app: Flask, url: str = "/", server: dict[str, Any] = ALONE, method: str = "GET") -> float:
+    """Send a request and read its answer to the end; return how many seconds all of it took."""
+    began = time.monotonic()
+    with (
+        no_thread(),
+        app.test_client().open(url, method=method, environ_overrides=server, buffered=True) as answer,
+    ):
+        assert answer.status_code != 503
+    return time.monotonic() - began
+
+
+def later(app: Flask, book: Book) -> None:
+    """Do what some minutes would do: passes and looks are long ago."""
+    known = short_passes.of(app)
+    known._rest_until, known._looked_at = 0.0, -1000.0
+    with database.write(book.engine) as connection:
+        connection.execute(Pass.__table__.update().values(started_at=clock.now() - timedelta(minutes=3)))
+
+
+def test_the_end_of_a_request_sends_and_processes_what_is_due(
+    site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_passes, "SHORT", 10.0)  # a busy machine may need it
+    book = Book(site)
+    book.webhook(receiver.url())
+    book.publish(3)
+    event_id = factories.inbound(factories.source())
+    ask(site)
+    assert book.statuses() == {"processed": 3}
+    assert factories.the(InboundEvent, event_id).status == "processed"
+    (one,) = book.passes()
+    assert (one.processed, one.finished_at is None) == (3, False)
+    book.check()
+
+
+def test_no_pass_follows_within_a_minute_of_another(site: Flask, receiver: Receiver) -> None:
+    book = Book(site)
+    book.webhook(receiver.url())
+    factories.run_pass()
+    book.publish()
+    for method in ("GET", "POST"):
+        ask(site, method=method)
+    assert receiver.requests == []
+    later(site, book)
+    ask(site)
+    assert book.statuses() == {"processed": 1}
+
+
+def test_an_idle_look_stores_nothing_and_later_requests_do_not_look(
+    site: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, looks = Book(site), []
+    factories.run_pass()
+    later(site, book)
+    look = short_passes.short_pass.wait_for_work
+    monkeypatch.setattr(
+        short_passes.short_pass, "wait_for_work", lambda *a, **k: looks.append(1) or look(*a, **k)
+    )
+    for _ in range(5):
+        ask(site)
+    assert (len(looks), len(book.passes())) == (1, 1)
+
+
+def test_a_hanging_receiver_costs_half_a_second_and_then_only_a_patient_pass_tries_it(
+    site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_passes, "PATIENT", 1.0)
+    book, known = Book(site), short_passes.of(site)
+    receiver.answer("/never", HANG)
+    never = book.webhook(receiver.url("/never"))
+    good = book.webhook(receiver.url("/good"))
+    book.publish()
+    known._patient_at = time.monotonic() + 1000
+    took = [ask(site)]
+    while not book.attempts() or book.statuses()["processed"] < 1:
+        later(site, book)
+        took.append(ask(site))
+        assert len(took) < 5
+    assert max(took) < 1
+    (cut,) = [row for row in book.attempts() if row.error]
+    assert "because a web request sent it" in cut.error
+    assert [row.webhook_id for row in book.deliveries() if row.status == "new"] == [never]
+    assert book.leased() == 0
+    book.expire()
+    later(site, book)
+    book.publish()
+    assert ask(site) < 1
+    assert len(receiver.at("/never")) == 1  # it is known to be slow
+    assert len(receiver.at("/good")) == 2
+    known._patient_at = 0.0
+    later(site, book)
+    receiver.answer("/never", Answer(delay=0.6))
+    assert ask(site) > 0.5
+    assert len(receiver.at("/never")) == 2
+    assert good in {row.webhook_id for row in book.deliveries()}
+    book.check()
+
+
+def test_where_others_serve_visitors_an_attempt_has_its_usual_time(site: Flask, receiver: Receiver) -> None:
+    book = Book(site)
+    receiver.answer("/slow", Answer(delay=0.8))
+    book.webhook(receiver.url("/slow"))
+    book.publish()
+    ask(site, server=BUSY_SERVER)
+    assert book.statuses() == {"processed": 1}
+
+
+def test_a_pass_that_cannot_be_made_changes_no_answer_and_healthz_tells_of_it(
+    site: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    factories.delivery(factories.webhook(), due_at=clock.now() - timedelta(hours=1))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no disk")
+
+    monkeypatch.setattr(short_passes.short_pass, "run", fail)
+    ask(site, "/healthz")  # it is well: its end is going to send
+    assert "waits for the next one" in caplog.text
+    assert site.test_client().get("/healthz").json["status"] == "cron is late"
+
+
+def test_beside_another_pass_nothing_is_sent_and_nobody_waits(
+    site: Flask, receiver: Receiver, environ: dict[str, str]
+) -> None:
+    book = Book(site)
+    book.webhook(receiver.url())
+    book.publish()
+    with pass_lock.taken(Path(environ["GUESTBOOK_DATA_DIR"]) / pass_lock.PASS) as held:
+        assert held
+        assert ask(site) < 1
+        with writing() as session:
+            token = cron_token.make(session)
+        assert site.test_client().post(f"/cron/{token}").json == {"status": "busy", "message": pinger.BUSY}
+    assert receiver.requests == []
+
+
+# --- the address for a pinger
+
+
+@pytest.fixture
+def address(app: Flask) -> str:  # noqa: ARG001  it lives in the app's context
+    with writing() as session:
+        return f"/cron/{cron_token.make(session)}"
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD"])
+def test_a_call_sends_what_is_due_and_says_so(
+    book: Book, client: FlaskClient, receiver: Receiver, address: str, method: str
+) -> None:
+    receiver.answer("/bad", Answer(500))
+    book.webhook(receiver.url("/good"))
+    book.webhook(receiver.url("/bad"))
+    book.publish(2)
+    with no_thread():
+        answer = client.open(address, method=method)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert book.statuses() == {"processed": 2, "new": 2}
+    if method != "HEAD":
+        said = answer.json
+        assert said["seconds"] > 0
+        assert {**said, "seconds": 0} == {
+            "status": "done", "delivered": 2, "to_be_retried": len(receiver.at("/bad")), "given_up": 0,
+            "inbound_processed": 0, "inbound_failed": 0, "seconds": 0, "has_more": said["has_more"],
+            "problem": None,
+        }  # fmt: skip
+
+
+def test_a_wrong_address_is_unknown_and_its_network_must_wait(client: FlaskClient, address: str) -> None:
+    codes = [client.post(f"{address}x").status_code for _ in range(pinger.MOST_WRONG + 1)]
+    assert codes == [404] * pinger.MOST_WRONG + [429]
+    assert client.get("/cron/né").status_code == 429
+    assert client.post(address).status_code == 200
+
+
+def test_too_many_calls_must_wait(client: FlaskClient, address: str) -> None:
+    for _ in range(pinger.MOST_CALLS):
+        assert client.post(address).status_code == 200
+    answer = client.post(address)
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.usefixtures("app")
+def test_without_a_token_every_address_is_unknown(client: FlaskClient) -> None:
+    assert client.get("/cron/None").status_code == 404
