@@ -10,12 +10,16 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.storage import engine_setup
+from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
 from guestbook.storage.engine_setup import Waits
 from tests.conftest import running, settings_for
-from tests.support import factories, small_disk
-from tests.support.receiver import Receiver
+from tests.support import databases, factories, own_servers, small_disk
+from tests.support.book import Book
+from tests.support.forks import Forks
+from tests.support.own_servers import OwnServer
+from tests.support.processes import wait_for
+from tests.support.receiver import Answer, Receiver
 from tests.support.small_disk import SmallDisk
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
@@ -160,3 +164,68 @@ def test_a_damaged_page(site: Site, tmp_path: Path) -> None:
     file.with_name("restored").write_bytes(whole)
     file.with_name("restored").replace(file)
     site.works_again()
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Iterator[OwnServer]:
+    databases.no_process()
+    if not own_servers.can_be_started(request.param):
+        pytest.skip(f"needs root and the programs of {request.param}")
+    with own_servers.own_server(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def served(server: OwnServer, receiver: Receiver, tmp_path: Path) -> Iterator[Site]:
+    app = guestbook.create_app(settings_for(tmp_path, server.url))
+    with app.app_context():
+        database.create_tables(db.engine)
+    yield Site(app, receiver)
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_server_that_is_restarted_and_stopped_under_load(
+    server: OwnServer, served: Site, receiver: Receiver, forks: Forks, tmp_path: Path
+) -> None:
+    receiver.answer("/hook", Answer(delay=0.05))
+    environ = settings_for(tmp_path, server.url)
+    with served.app.app_context():
+        book = Book(served.app)
+        book.stock(factories.webhook(receiver.url("/hook")), 150)
+        db.session.remove()
+
+    running_pass = forks.start(environ, "cron")
+    wait_for(lambda: len(receiver.requests) > 10)
+    server.stop()  # kill -9: what it had not committed is gone
+    server.start()
+    assert running_pass.wait() in (
+        0,
+        75,
+    )  # a write is retried for ten seconds, a read is left to the next pass
+    assert running_pass.printed == "" or running_pass.printed.startswith(AWAY)
+
+    with served.app.app_context():
+        book.stock(factories.webhook(receiver.url("/hook")), 150)
+        db.session.remove()
+    before = len(receiver.requests)
+    running_pass = forks.start(environ, "cron")
+    wait_for(lambda: len(receiver.requests) > before + 10)
+    server.stop()
+    assert running_pass.wait() == 75
+    assert running_pass.printed.startswith(AWAY)
+    assert running_pass.printed.count("\n") == 1
+    served.refuses_kindly()
+    assert served.visitor.get("/healthz").get_json()["status"] == "database is away"
+    assert served.cron()[0] == 75
+    assert "See whether the database server runs" in served.doctor()["database"]["advice"]
+
+    server.start()
+    assert served.visitor.send(served.form).status_code == 303
+    with served.app.app_context():
+        book.expire()  # the leases of the pass that lost the database
+    assert served.cron() == (0, "")
+    assert served.doctor()["database"]["state"] == "ok"
+    with served.app.app_context():
+        assert book.statuses() == {"processed": 304}  # two loads, one comment for one webhook, one for three
+    assert len({one.event_id for one in receiver.requests}) == 302
