@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS webhooks (
     failures_in_a_row INTEGER NOT NULL, -- failed attempts since the last success
     unreachable_in_a_row INTEGER NOT NULL, -- of these, the latest without any answer
     failing_since VARCHAR(24),      -- the first failure since the last success
+    rate VARCHAR(10),               -- how many attempts may begin, such as 30/m or 5/s; null: any number
+    rate_log TEXT,                  -- when they began lately: milliseconds since 1970, a colon, how many; and so on
+    next_slot_at VARCHAR(24),       -- when the next one may begin, if none may now
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -321,7 +324,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0007' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0008' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT announced_at FROM comments)
     AND NOT EXISTS (SELECT id FROM webhooks)

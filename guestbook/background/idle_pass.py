@@ -8,11 +8,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from guestbook.background import retention_rules
 from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
+from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
 from guestbook.storage import active_hosts, file_identity, schema_version, sqlite_setup
 from guestbook.storage.active_hosts import HostNote
@@ -23,6 +24,7 @@ LOCK_WAIT = 1.0  # seconds for other writers
 WORK = {
     "send": """
         SELECT 1 FROM webhooks WHERE disabled_at IS NULL AND coalesce(paused_until, '') <= :now
+        AND (coalesce(next_slot_at, '') <= :soon OR next_slot_at > :latest_slot)
         AND EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND due_at <= :now)
     """,
     "repair due times after a clock jump": """
@@ -91,6 +93,8 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
         return False
     moments = retention_rules.moments(settings.keep_processed_days, settings.keep_failed_days, now)
     moments["farthest"] = clock.to_text(now + retry_policy.longest_wait(settings.retry_schedule))
+    moments["soon"] = clock.to_text(now + timedelta(seconds=SHORT_SLOT_WAIT))
+    moments["latest_slot"] = clock.to_text(now + timedelta(seconds=LONGEST_ROOM_WAIT))
     return not any(connection.execute(f"{query} LIMIT 1", moments).fetchone() for query in WORK.values())
 
 

@@ -16,6 +16,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
 
+COUNTERS = ("rate_log",)  # columns that only passes read
 ALSO_SIGNS = "signs"  # an old secret, for a while
 
 fields_of_webhook = together(
@@ -31,6 +32,9 @@ fields_of_webhook = together(
         metavar="'NAME: VALUE'",
         callback=secrets.headers,
         help="Send this header too (repeatable). A VALUE of - is read from standard input.",
+    ),
+    click.option(
+        "--rate", metavar="N/s|N/m", help="Begin at most N attempts in any second or minute, such as 30/m."
     ),
 )
 
@@ -76,7 +80,9 @@ def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
-        output.print_json([output.document(row.webhook, leave_out=secrets.SECRET_COLUMNS) for row in rows])
+        output.print_json(
+            [output.document(row.webhook, leave_out=(*secrets.SECRET_COLUMNS, *COUNTERS)) for row in rows]
+        )
         return
     failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
     length = output.id_length([row.webhook.id for row in rows])
@@ -118,13 +124,18 @@ def show_(id_: str, as_json: bool) -> None:
 @click.option("--name", help="The name you give it.")
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
-def update(id_: str, no_headers: bool, **fields: Any) -> None:
+@click.option("--no-rate", is_flag=True, help="Remove its rate limit.")
+def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
     """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
     if no_headers and "headers" in wanted:
         raise click.UsageError("Give --header or --no-headers: each replaces all headers.")
     if no_headers:
         wanted["headers"] = ()
+    if no_rate and "rate" in wanted:
+        raise click.UsageError("Give --rate or --no-rate.")
+    if no_rate:
+        wanted["rate"] = None
     if not wanted:
         raise click.UsageError(f"Say what to change: see {app_command.typed('webhooks update --help')}")
     with writing() as session:
@@ -172,7 +183,7 @@ def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
         webhook = row_lookup.find(Webhook, id_)
         webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
         session.flush()
-        facts = output.document(webhook)
+        facts = output.document(webhook, leave_out=COUNTERS)
     secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
@@ -218,4 +229,4 @@ def _warn(url: str) -> None:
 def _facts(row: Webhook) -> dict[str, Any]:
     """Return its columns, and its template if it has one."""
     wording = outbound_webhooks.template_of(db.session(), row)
-    return output.document(row) | ({"template": wording} if wording else {})
+    return output.document(row, leave_out=COUNTERS) | ({"template": wording} if wording else {})

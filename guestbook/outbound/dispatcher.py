@@ -25,6 +25,7 @@ from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
 from guestbook.outbound import receivers, recorder, sender, tasks
 from guestbook.outbound.host_limits import HostLimits
+from guestbook.outbound.rate_limiter import Budget, RateLimiter
 from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.single_worker import SingleWorker
 from guestbook.outbound.tally import Tally
@@ -71,6 +72,7 @@ class Dispatcher:
         self._settings = settings
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers()
+        self._rates = RateLimiter()
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
         self._name = ids.new()
@@ -128,12 +130,15 @@ class Dispatcher:
             more = shares.share_time(until, stop)
             if self.pool.busy or self._unrecorded:
                 self._let_threads_send(poller, stop, max(TICK_PAUSE, shares.owed), 0 if more else RESULT_WAIT)
-            elif more or poller.anything_due(clock.now()):
+            elif more or self._has_work(poller):
                 stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
-            elif stay:
+            elif stay or (self._limit is NO_LIMIT and poller.slot_opens_soon()):
                 poller.rest(min(until, self._repair.next), stop, since=seen, wake_at=shares.next_due())
             else:
                 break  # nothing is due
+
+    def _has_work(self, poller: Poller) -> bool:
+        return poller.anything_due(clock.now()) or self._rates.is_behind
 
     def _let_threads_send(self, poller: Poller, stop: StopFlag, at_least: float, at_most: float) -> None:
         poller.mark()
@@ -151,7 +156,7 @@ class Dispatcher:
         self._drop_erased()
         self._unrecorded += self.pool.collect()
         self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
-        if not self._unrecorded and not (poller and poller.anything_due(clock.now())):
+        if not self._unrecorded and not (poller and self._has_work(poller)):
             return  # nothing to record and nothing due: an idle look takes no write lock
         with self.pool.still():
             try:
@@ -161,6 +166,7 @@ class Dispatcher:
                 self.pool.take_back()  # send nothing that could not be recorded
                 raise
             self._unrecorded = []
+            self._rates.committed()
             for claim in claims:
                 self.pool.load(claim.webhook_id, claim.tasks, unreachable=claim.unreachable)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
@@ -194,21 +200,31 @@ class Dispatcher:
         webhooks = self._limit.choose(connection.execute(webhooks_with_due(now)).all())
         first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
         rooms = self.pool.rooms([row.id for row in webhooks])
+        budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
         lease_end = time.monotonic() + self._lease.total_seconds()
         claims, row_ids = [], []
         for row in (*webhooks[first:], *webhooks[:first]):
-            is_probe = row.unreachable_in_a_row >= PAUSE_AFTER  # its pause is over: one request tries it
-            limit = min(1, rooms[row.id]) if is_probe else rooms[row.id]
-            if limit:
+            budget = budgets.get(row.id)
+            if limit := self._most(row, rooms[row.id], budget):
                 of_webhook = DELIVERIES.c.webhook_id == row.id
                 due = leases.claim(connection, DELIVERIES, of_webhook, now=now, limit=limit)
                 row_ids += [one.id for one in due]
                 receiver = self._receiver(row, now)
-                made = [tasks.delivery_task(one, token, lease_end, receiver) for one in due]
+                slots = budget.take(len(due)) if budget else [None] * len(due)
+                pairs = zip(due, slots, strict=True)
+                made = [tasks.delivery_task(one, token, lease_end, receiver, slot) for one, slot in pairs]
                 claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, made))
         until = now + self._lease + self._skew
         leases.lease(connection, DELIVERIES, row_ids, now=now, until=until, token=token)
+        self._rates.store(connection, budgets)
         return claims
+
+    def _most(self, row: Row[Any], room: int, budget: Budget | None) -> int:
+        """Return how many rows of a webhook to claim, if its lane has that much room."""
+        if row.rate:  # what would wait in the lane would use its slot late
+            room = min(room, budget.log.room, self.pool.startable(row.id)) if budget else 0
+        is_probe = row.unreachable_in_a_row >= PAUSE_AFTER  # its pause is over: one request tries it
+        return min(1, room) if is_probe else room
 
     def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
         receiver, has_changed = self._receivers.of(row, now)
@@ -238,4 +254,4 @@ class Dispatcher:
 def webhooks_with_due(now: datetime) -> Any:
     """Select the webhooks that may be sent to and have something due."""
     open_now = Webhook.open_at(now), now >= FIRST_DUE
-    return select(*receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row).where(*open_now)
+    return select(*receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate).where(*open_now)

@@ -44,6 +44,8 @@ class Sender:
         if not seconds or task.lease_end - time.monotonic() < seconds + MARGIN:
             return Outcome(task)  # the pass or the lease could end before the request does: give it back
         started_at, start = clock.now(), time.monotonic()
+        if task.slot and not task.slot.begin():
+            return Outcome(task)  # so late, the attempt could exceed the webhook's rate limit
         outcome = Outcome(task, started_at)
         try:
             self._post(task, outcome, seconds)

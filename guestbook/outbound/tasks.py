@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from guestbook.outbound import response_policy
+from guestbook.outbound.rate_limiter import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class DeliveryTask:
     token: str
     lease_end: float  # on the monotonic clock
     receiver: Receiver
+    slot: Slot | None = None  # the permission to begin, if the webhook has a rate limit
 
     @property
     def triggered_by(self) -> str:
@@ -74,7 +76,9 @@ class Outcome:
         return self.is_local_error or self.decision.pause > 0 or self.decision.gone
 
 
-def delivery_task(row: Row[Any], token: str, lease_end: float, receiver: Receiver) -> DeliveryTask:
+def delivery_task(
+    row: Row[Any], token: str, lease_end: float, receiver: Receiver, slot: Slot | None = None
+) -> DeliveryTask:
     """Make a task from a claimed row of `deliveries`; its lease ends then, on the monotonic clock."""
     return DeliveryTask(
         id=row.id,
@@ -87,4 +91,5 @@ def delivery_task(row: Row[Any], token: str, lease_end: float, receiver: Receive
         token=token,
         lease_end=lease_end,
         receiver=receiver,
+        slot=slot,
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from guestbook import transport
 from guestbook.lib import clock, ids, text, validate
 from guestbook.lib.errors import Refused
+from guestbook.lib.sliding_log import RateLimit
 from guestbook.outbound import custom_headers, outbox
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.settings import Settings
@@ -31,7 +32,7 @@ def add(
     row_id: str | None = None,
     disabled: bool = False,
 ) -> Webhook:
-    """Add a webhook from `url` and optional `name`, `format_name`, `events`, `headers` and `template`.
+    """Add a webhook from `url` and optional `name`, `format_name`, `events`, `headers`, `rate`, `template`.
 
     The default format is the one of the service to which the URL belongs, or json. Deliveries to a `disabled`
     webhook wait.
@@ -69,6 +70,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     webhook.move(url)
+    if values.get("rate", webhook.rate) != webhook.rate:
+        webhook.next_slot_at = None  # the next claim counts anew
     for name, value in values.items():
         setattr(webhook, name, value)
     session.add(webhook)
@@ -141,6 +144,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
         "format_name": ("format", partial(validate.one_of, FORMATS, field="format", noun="format")),
         "events": ("events", _events),
         "headers": ("headers", lambda value: custom_headers.read(value, old_headers)),
+        "rate": ("rate", _rate),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
     }
     return validate.given(fields, checks)
@@ -151,6 +155,13 @@ def _url(value: str, settings: Settings) -> str:
     if sentence := chat_urls.refusal(url):
         raise Refused(sentence, field="url")
     return url
+
+
+def _rate(value: str | None) -> str | None:
+    try:
+        return str(RateLimit.read(value)) if value and value.strip() else None
+    except ValueError as error:
+        raise Refused(str(error), field="rate") from None
 
 
 def _normalized(format_name: str, url: str, settings: Settings) -> str:

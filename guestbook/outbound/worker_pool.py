@@ -84,6 +84,14 @@ class WorkerPool(Generic[T, R]):
                 spare -= rooms[key]
             return rooms
 
+    def startable(self, key: str) -> int:
+        """Return how many more tasks of a lane a thread could start at once."""
+        with self._lock:
+            lane = self._lanes.get(key)
+            if lane is None:
+                return min(START_CAP, self._cap_limit())
+            return max(0, lane.cap - lane.in_flight - len(lane.tasks))
+
     @contextmanager
     def still(self) -> Iterator[None]:
         """Start nothing meanwhile: beside busy threads a transaction would wait for Python's global lock."""

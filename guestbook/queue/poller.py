@@ -10,9 +10,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
 from guestbook.lib import clock
+from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.storage import file_identity
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
+from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
 SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
 SERVER_POLL = 0.1  # seconds; one look is a query over the network
@@ -29,6 +31,7 @@ class Poller:
         self._but = but
         self._is_file = engine.dialect.name == "sqlite"
         self._version = self._mark = self.version()
+        self._next_slot: datetime | None = None  # of webhooks that only their rate limit holds back
 
     def __enter__(self) -> "Poller":
         return self
@@ -38,20 +41,28 @@ class Poller:
 
     def anything_due(self, now: datetime) -> bool:
         """Whether a delivery is due to a webhook that may be sent to."""
-        next_due = self.next_due()
+        next_due = self.next_due(now)
         return next_due is not None and next_due <= now
 
-    def next_due(self) -> datetime | None:
+    def next_due(self, now: datetime | None = None) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
         self._version = self.version()
         rows = self.connection.execute(_WAITING).all()
         self.connection.rollback()
-        moments = [
-            max(row.due_at, row.paused_until or row.due_at)
+        now = now or clock.now()
+        waiting = [
+            (max(row.due_at, row.paused_until or row.due_at), _slot(row, now))
             for row in rows
             if row.due_at and row.id not in self._but
         ]
-        return min(moments, default=None)
+        self._next_slot = min((slot for due, slot in waiting if slot and due <= now < slot), default=None)
+        return min((max(due, slot or due) for due, slot in waiting), default=None)
+
+    def slot_opens_soon(self) -> bool:
+        """Whether, at the last look, a rate limit alone held back a delivery, and for a short time."""
+        return self._next_slot is not None and self._next_slot <= clock.now() + timedelta(
+            seconds=SHORT_SLOT_WAIT
+        )
 
     def mark(self) -> None:
         """Remember the state of the SQLite file now, after a write of our own."""
@@ -100,6 +111,11 @@ def next_inbound_due(engine: Engine) -> datetime | None:
         return min((due for due in connection.scalars(query) if due), default=None)
 
 
-_WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until).where(
+def _slot(row: Any, now: datetime) -> datetime | None:
+    """Return when the webhook's rate limit has room again. A moment that is too late is from a clock jump."""
+    return row.next_slot_at if row.next_slot_at and row.next_slot_at <= now + LONGEST_SLOT_WAIT else None
+
+
+_WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at).where(
     Webhook.disabled_at.is_(None)
 )

@@ -16,7 +16,7 @@ URL = "https://receiver.example/hook"
 COLUMNS = {
     "id", "name", "url", "format", "events", "headers", "secret", "previous_secret",
     "previous_secret_expires_at", "created_at", "disabled_at", "disabled_reason", "paused_until",
-    "failures_in_a_row", "unreachable_in_a_row", "failing_since",
+    "failures_in_a_row", "unreachable_in_a_row", "failing_since", "rate", "next_slot_at",
 }  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -37,11 +37,12 @@ def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
     row = shell.json(
         "webhooks", "add", URL, "--name", "Chat", "--format", "json", "--event", "comment.deleted",
         "--event", "ping", "--header", "X-Token: a:b", "--header", "X-Other: c", "--disabled",
+        "--rate", "30/M",
     )  # fmt: skip
     assert set(row) == COLUMNS
     assert (row["name"], row["url"], row["format"]) == ("Chat", URL, "json")
     assert (row["events"], row["headers"]) == ("comment.deleted ping", {"X-Token": "a:b", "X-Other": "c"})
-    assert row["disabled_reason"] == "by_hand"
+    assert (row["disabled_reason"], row["rate"]) == ("by_hand", "30/m")
     assert TIME.fullmatch(row["created_at"])
     assert TIME.fullmatch(row["disabled_at"])
     assert row["secret"].startswith("whsec_")
@@ -53,6 +54,10 @@ def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
         ((URL, "--event", "comment"), "Error: There is no event 'comment'. Choose one of: "),
         ((URL, "--header", "X-Token"), "Error: The header 'X-Token' needs the form 'Name: value'."),
         ((URL, "--header", "Host: x"), "Error: The header Host is set by the guestbook itself."),
+        (
+            (URL, "--rate", "0/m"),
+            "Error: The rate must be a number from 1 to 10,000 per second or per minute",
+        ),
         ((URL, "--name", ""), "Error: The name must have 1 to 80 characters."),
         (("receiver.example",), "Error: The URL must start with https:// or http://."),
         (("",), "Error: The URL is missing."),
@@ -131,6 +136,17 @@ def test_update_changes_what_is_named(shell: Shell) -> None:
     assert shell.json("webhooks", "show", key)["headers"] == {"X-Other": "b"}
     shell("webhooks", "update", key, "--no-headers")
     assert shell.json("webhooks", "show", key)["headers"] == {}
+
+
+def test_update_changes_and_removes_the_rate_limit(shell: Shell) -> None:
+    key = added(shell)
+    shell("webhooks", "update", key, "--rate", "5/s")
+    assert "5/s" in shell("webhooks", "show", key)
+    shell("webhooks", "update", key, "--no-rate")
+    assert shell.json("webhooks", "show", key)["rate"] is None
+    assert "Give --rate or --no-rate." in shell.refused(
+        "webhooks", "update", key, "--no-rate", "--rate", "1/s", code=2
+    )
 
 
 def test_update_without_a_change_says_how_to_name_one(shell: Shell) -> None:

@@ -3,12 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.background.celery.concurrency import ConcurrencyLimit
@@ -16,6 +16,7 @@ from guestbook.background.celery.group_commit import GroupCommit
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, resource_limits, retry_policy
 from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound.rate_limiter import Budget, RateLimiter, Slot
 from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
@@ -44,6 +45,7 @@ class DeliveryConsumer:
         self._host_limit = threading.Semaphore(max(1, room.threads))  # requests at once
         self._webhook_limit = ConcurrencyLimit(min(threads, max(1, room.threads)))
         self._receivers = Receivers()
+        self._rates = RateLimiter()
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
         self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
@@ -83,6 +85,7 @@ class DeliveryConsumer:
             if len(requests) == 1 or database.is_away(error):
                 raise
             return [self._commit_alone(request) for request in requests]
+        self._rates.committed()
         _log(tally)
         return tasks
 
@@ -103,31 +106,55 @@ class DeliveryConsumer:
 
     def _take_over(self, connection: Connection, handed: set[Handover]) -> dict[Handover, DeliveryTask]:
         """Lease the rows that are still under their tokens and may be sent; return their tasks."""
-        if not handed:
-            return {}
         now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
-        rows = leases.handed_over(connection, DELIVERIES, handed)
-        open_now = Webhook.id.in_({row.webhook_id for row in rows}), Webhook.open_at(now)
-        query: Any = select(*receivers.RECEIVER_COLUMNS).where(*open_now)
-        webhooks = {row.id: row for row in connection.execute(query)}
-        kept, back = [], []
-        for row in rows:
-            if row.webhook_id in webhooks and not self._webhook_limit.is_stuck(row.webhook_id):
-                kept.append(row)
-            else:
-                due_at = now + WAIT_WHEN_BUSY if row.webhook_id in webhooks else now
-                back.append({"row_id": row.id, "token": row.claimed_by, "due_at": due_at})
+        rows = leases.handed_over(connection, DELIVERIES, handed) if handed else []
+        webhooks = _open_webhooks(connection, {row.webhook_id for row in rows}, now)
+        budgets = self._rates.open(connection, [row.id for row in webhooks.values() if row.rate])
+        waits = [self._wait(webhooks.get(row.webhook_id), budgets) for row in rows]
+        back = [
+            {"row_id": row.id, "token": row.claimed_by, "due_at": now + wait}
+            for row, (wait, _) in zip(rows, waits, strict=True)
+            if wait is not None
+        ]
         if back:
             leases.release(connection, DELIVERIES, back)
+        kept = {row: slot for row, (wait, slot) in zip(rows, waits, strict=True) if wait is None}
         token = f"worker.{ids.new()}"
         until = now + self._lease + self._skew
         leases.take_over(connection, DELIVERIES, [row.id for row in kept], until=until, token=token)
+        self._rates.store(connection, budgets)
         taken = {}
-        for row in kept:
+        for row, slot in kept.items():
             receiver, _ = self._receivers.of(webhooks[row.webhook_id], now)
-            task = tasks.delivery_task(row, token, lease_end, receiver)
+            task = tasks.delivery_task(row, token, lease_end, receiver, slot)
             taken[Handover(row.id, row.claimed_by)] = task
         return taken
+
+    def _wait(
+        self, webhook: Row[Any] | None, budgets: Mapping[str, Budget]
+    ) -> tuple[timedelta | None, Slot | None]:
+        """Return how long a delivery must wait, or None to send it; and the slot of a limited webhook."""
+        if webhook is None:
+            return timedelta(), None  # it was disabled or paused: the relay leaves it alone
+        if self._webhook_limit.is_stuck(webhook.id):
+            return WAIT_WHEN_BUSY, None
+        if not webhook.rate:
+            return None, None
+        budget = budgets.get(webhook.id)
+        if budget is None:
+            return timedelta(), None  # another worker counts just now
+        if not budget.log.room:
+            return timedelta(seconds=budget.log.opens_in), None
+        return None, budget.take(1)[0]
+
+
+def _open_webhooks(connection: Connection, webhook_ids: set[str], now: datetime) -> dict[str, Row[Any]]:
+    """Return those webhooks that may be sent to now."""
+    if not webhook_ids:
+        return {}
+    query: Any = select(*receivers.RECEIVER_COLUMNS, Webhook.rate)
+    query = query.where(Webhook.id.in_(webhook_ids), Webhook.open_at(now))
+    return {row.id: row for row in connection.execute(query)}
 
 
 def _log(tally: Tally) -> None:

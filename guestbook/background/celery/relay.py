@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, literal, select
+from sqlalchemy import Connection, Engine, func, literal, null, select
 
 from guestbook.background import pass_lifecycle
 from guestbook.background.celery.messages import DELIVER, PROCESS
@@ -82,12 +82,12 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
 
 
 def _open_webhooks(now: datetime) -> Any:
-    open_now = Webhook.open_at(now), now >= FIRST_DUE
-    return select(Webhook.id, Webhook.failures_in_a_row).where(*open_now).order_by(Webhook.id)
+    open_now = Webhook.open_at(now), Webhook.has_slot_at(now), now >= FIRST_DUE
+    return select(Webhook.id, Webhook.failures_in_a_row, Webhook.rate).where(*open_now).order_by(Webhook.id)
 
 
 def _open_sources(now: datetime) -> Any:
-    return due_events.sources_with_due(now, Source.id, literal(0))  # without failures in a row
+    return due_events.sources_with_due(now, Source.id, literal(0), null())  # no failures in a row, no limit
 
 
 def _last_end(engine: Engine) -> datetime | None:

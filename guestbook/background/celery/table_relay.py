@@ -12,6 +12,7 @@ from guestbook.background.celery.messages import Handover
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.window import Window
 from guestbook.lib import clock, ids, retry_policy
+from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
 from guestbook.storage import database
 
@@ -25,7 +26,7 @@ class TableRelay:
     """The way from one table to one of the broker's queues.
 
     `ready` returns, for a moment, the query for the owners (webhooks or sources) that have something due:
-    their id and their failures in a row. `owner` is the column of the table that has this id.
+    their id, their failures in a row and their rate limit. `owner` is the table's column with this id.
     """
 
     engine: Engine
@@ -63,7 +64,7 @@ class TableRelay:
             owners = connection.execute(self.ready(clock.now())).all()
         if owners:
             self._forget_finished()
-        return self._spare > 0 and any(self._window(owner_id).room(failures) for owner_id, failures in owners)
+        return self._spare > 0 and any(self._room(*owner) for owner in owners)
 
     def _forget_finished(self) -> None:
         in_flight = sorted(chain.from_iterable(window.in_flight for window in self._windows.values()))
@@ -89,8 +90,8 @@ class TableRelay:
         first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
         spare = self._spare
         claimed: list[list[tuple[Handover, str]]] = []
-        for owner_id, failures in (*owners[first:], *owners[:first]):
-            limit = min(self._window(owner_id).room(failures), spare)
+        for owner_id, failures, rate in (*owners[first:], *owners[:first]):
+            limit = min(self._room(owner_id, failures, rate), spare)
             if limit:
                 among = self.table.c[self.owner] == owner_id
                 due = leases.claim(connection, self.table, among, now=now, limit=limit, ids_only=True)
@@ -104,6 +105,12 @@ class TableRelay:
     @property
     def _spare(self) -> int:
         return MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
+
+    def _room(self, owner_id: str, failures: int, rate: str | None) -> int:
+        """Return how many rows to publish; workers would give back what is over the rate limit."""
+        window = self._window(owner_id)
+        room = window.room(failures)
+        return min(room, max(0, RateLimit.stored(rate).number - len(window.in_flight))) if rate else room
 
     def _window(self, owner_id: str) -> Window:
         return self._windows.setdefault(owner_id, Window())

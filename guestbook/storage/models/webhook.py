@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ids, signing
+from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
 from guestbook.storage.database import Base
 
 EVENTS = (
@@ -18,6 +19,7 @@ EVENTS = (
     "ping",
 )
 DISABLED_REASONS = ("by_hand", "failing", "gone")
+LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
 
 
@@ -46,11 +48,23 @@ class Webhook(Base):
     failures_in_a_row: Mapped[int] = mapped_column(default=0)
     unreachable_in_a_row: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None]
+    rate: Mapped[str | None] = mapped_column(String(10))
+    rate_log: Mapped[str | None] = mapped_column(Text)
+    next_slot_at: Mapped[datetime | None]
 
     @classmethod
     def open_at(cls, now: datetime) -> ColumnElement[bool]:
         """Return the condition for webhooks that may be sent to: neither disabled nor paused."""
         return cls.disabled_at.is_(None) & (cls.paused_until.is_(None) | (cls.paused_until <= now))
+
+    @classmethod
+    def has_slot_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for webhooks whose rate limit lets an attempt begin then, or that have none.
+
+        A moment farther away than any wait is from before a clock jump.
+        """
+        latest = now + LONGEST_SLOT_WAIT
+        return cls.next_slot_at.is_(None) | (cls.next_slot_at <= now) | (cls.next_slot_at > latest)
 
     def is_paused(self, now: datetime) -> bool:
         """Whether its pause is not over yet."""

@@ -68,6 +68,10 @@ WEBHOOK_FIELDS: Schema = {
     ),
     "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
     "headers": OWN_HEADERS,
+    "rate": described(
+        {"type": ["string", "null"], "maxLength": 20},
+        "At most so many requests begin in any second or minute, such as 5/s or 30/m; null for no limit.",
+    ),
     "disabled": {"type": "boolean", "description": "Send nothing; deliveries wait until it is enabled."},
 }
 
@@ -117,6 +121,8 @@ WEBHOOK_SCHEMA: Schema = {
     "template": described(or_null(TEXT_SCHEMA), "Its template, for the format template."),
     "events": EVENTS_SCHEMA,
     "headers": described(HEADERS_SCHEMA, "Its extra headers; their values are hidden."),
+    "rate": described(or_null(TEXT_SCHEMA), "Its rate limit, such as 30/m."),
+    "next_slot_at": described(or_null(TIME_SCHEMA), "When its rate limit lets the next request begin."),
     "state": described(TEXT_SCHEMA, "How it is doing, in words for people."),
     "created_at": TIME_SCHEMA,
     "previous_secret_expires_at": or_null(TIME_SCHEMA),

@@ -12,6 +12,7 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.background.celery.works import DELIVERIES, INBOX, Works
+from tests.lib.test_sliding_log import window_of_most
 from tests.support import factories
 from tests.support.measure import quickest
 from tests.support.processes import free_port, wait_for
@@ -254,3 +255,18 @@ def test_sigterm_ends_a_worker_after_what_it_has_in_hand_and_the_rest_stays_in_t
 def _set(webhook_id: str, **values: object) -> None:
     with database.writing() as session:
         session.execute(update(Webhook).where(Webhook.id == webhook_id).values(**values))
+
+
+@ONCE
+def test_workers_keep_the_rate_limit_of_a_webhook(works: Works, receiver: Receiver) -> None:
+    works.book.webhook(receiver.url(), rate="2/s")
+    works.book.publish(5)
+    staying = works.start_relay("--stay")
+    with works.worker(), works.worker():
+        works.wait_until_final(5)
+    staying.terminate()
+    assert staying.wait() == 0
+    works.book.check()
+    begun = [row.started_at.timestamp() for row in works.book.attempts()]
+    assert len(begun) == 5
+    assert window_of_most(begun, 1) <= 2

@@ -21,7 +21,8 @@ def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:
 def test_a_webhook_is_added_as_typed(owner: Owner) -> None:
     headers = "Authorization: Bearer geheim\r\n\r\n X-Token : a:b\r\n"
     events = ["comment.deleted", "webhook.disabled"]
-    page = owner.does(PLACE, form(owner, name="My  chat", events=events, headers=headers))
+    page = owner.does(PLACE, form(owner, name="My  chat", events=events, headers=headers, rate="30/m"))
+    assert "Rate limit30/m" in text(page).replace("\n", "").replace(" 30", "30")
     assert text(page.find(".//h1")) == "My chat"
     assert URL in text(page)
     assert "comment.deleted, webhook.disabled" in text(page)
@@ -53,6 +54,7 @@ def test_one_may_be_added_that_is_not_sent_to_yet(owner: Owner) -> None:
         ("headers", "Host: x", "The header Host is set by the guestbook itself."),
         ("headers", "X-A: 1\nx-a: 2", "A header is named twice."),
         ("format", "<b>", "There is no format '<b>'. Choose one of: json"),
+        ("rate", "many", "The rate must be a number from 1 to 10,000 per second or per minute"),
         ("events", [], "Choose at least one event, or nothing will ever be sent."),
         ("events", ["<b>"], "There is no event '<b>'."),
     ],

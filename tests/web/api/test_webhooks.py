@@ -173,6 +173,8 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
         ({"events": ["ping"] * 100}, "events", "At most 7"),
         ({"format": "xml"}, "format", "json"),
         ({"name": " "}, "name", "1 to 80"),
+        ({"rate": "5/h"}, "rate", "such as 5/s or 30/m"),
+        ({"rate": 5}, "rate", "text"),
         ({"name": ""}, "name", "empty"),
         ({"name": "x" * 81}, "name", "81 characters"),
         ({"disabled": "true"}, "disabled", "true or false"),
@@ -195,6 +197,14 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
 def test_all_that_is_wrong_in_a_webhook_is_said_at_once(program: ApiClient) -> None:
     wrong = {"url": "http://10.0.0.1/", "name": "x" * 81, "events": ["ping", "ping"], "colour": "blue"}
     assert set(program.refused("POST", "/webhooks", wrong)) == set(wrong)
+
+
+def test_a_rate_limit_is_set_changed_and_removed(program: ApiClient) -> None:
+    webhook = program.post("/webhooks", {"url": URL, "rate": "30/m"})
+    assert (webhook["rate"], webhook["next_slot_at"]) == ("30/m", None)
+    path = f"/webhooks/{webhook['id']}"
+    assert program.patch(path, {"rate": "5/s"})["rate"] == "5/s"
+    assert program.patch(path, {"rate": None})["rate"] is None
 
 
 def test_ipv6_receivers_have_brackets(program: ApiClient) -> None:

@@ -35,6 +35,7 @@ class WebhookForm:
     events: Sequence[str] = webhooks.DEFAULT_EVENTS
     headers: str = ""  # one per line
     template: str = ""
+    rate: str = ""
     disabled: bool = False
 
     @classmethod
@@ -50,6 +51,7 @@ class WebhookForm:
             events=sent.getlist("events"),
             headers=clean_text(sent.get("headers", "")),
             template=clean_text(sent.get("template", "")),
+            rate=clean_line(sent.get("rate", "")),
             disabled="disabled" in sent,
         )
 
@@ -63,6 +65,7 @@ class WebhookForm:
             events=webhook.events.split(),
             headers="\n".join(f"{name}: {_hidden(name, value)}" for name, value in webhook.headers.items()),
             template=template or "",
+            rate=webhook.rate or "",
         )
 
     def fields(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class WebhookForm:
             "url": self.url,
             "name": self.name,
             "events": self.events,
+            "rate": self.rate,
             "headers": [line for line in self.headers.splitlines() if line.strip()],
         }
         if self.format:

@@ -1,0 +1,129 @@
+"""Keep the rate limits of webhooks: how many attempts a claim may begin. Webhooks without one cost nothing.
+
+The sliding log of a webhook stands in its row. A claim locks the row, so that passes and workers on all
+machines count together. A row that another one has locked gets nothing in this claim. The database's clock
+counts, because the clocks of machines differ.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, literal_column, select, update
+
+from guestbook.lib import clock
+from guestbook.lib.sliding_log import BEGIN_WITHIN, LONGEST_ROOM_WAIT, RateLimit, SlidingLog
+from guestbook.queue import leases
+from guestbook.storage.models import Webhook
+
+WEBHOOKS: Table = Webhook.__table__
+# The database's time in seconds since 1970; on SQLite all share one host and its clock.
+SECONDS_BY_DATABASE: dict[str, ColumnElement[Any]] = {
+    "postgresql": literal_column("extract(epoch FROM clock_timestamp())"),
+    "mysql": literal_column("unix_timestamp(sysdate(6))"),
+    "mariadb": literal_column("unix_timestamp(sysdate(6))"),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The permission for one attempt. A sender thread uses it."""
+
+    entry: int  # of the sliding log
+    claimed: float  # on the monotonic clock, just before `at`
+    at: float  # the time of the claim by the database, in seconds since 1970
+    begun: float | None = None  # by the database's clock
+    was_missed: bool = False
+
+    def begin(self) -> bool:
+        """Begin the attempt now; False when it is too late, and nothing may be sent."""
+        waited = time.monotonic() - self.claimed
+        if waited > BEGIN_WITHIN:
+            self.was_missed = True
+        else:
+            self.begun = self.at + waited
+        return not self.was_missed
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the log can be corrected."""
+        return self.was_missed or self.begun is not None
+
+
+@dataclass(slots=True)
+class Budget:
+    """What one webhook may have in this claim. Its row is locked."""
+
+    log: SlidingLog
+    stored: str | None  # the log as it is in the row
+    claimed: float
+    at: float
+    slots: list[Slot] = field(default_factory=list)  # those whose entries are still to be corrected
+
+    def take(self, number: int) -> list[Slot]:
+        """Take so many slots, at most the log's room."""
+        entry = self.log.enter(self.at + BEGIN_WITHIN, number) if number else 0
+        new = [Slot(entry, self.claimed, self.at) for _ in range(number)]
+        self.slots += new
+        return new
+
+
+class RateLimiter:
+    """One for a pass or for all threads of a worker; one thread at a time makes claims."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, list[Slot]] = {}  # by webhook
+        self._changed: dict[str, list[Slot]] = {}  # in the transaction that is open
+
+    def open(self, connection: Connection, webhook_ids: Collection[str]) -> dict[str, Budget]:
+        """Lock the rows of these limited webhooks, and return the budgets of those that nobody else has."""
+        self._changed = {}
+        wanted = sorted({*webhook_ids, *self._used()})
+        if not wanted:
+            return {}
+        claimed, now = time.monotonic(), clock.now().timestamp()
+        server_time = SECONDS_BY_DATABASE.get(connection.dialect.name, literal_column("NULL"))
+        query: Any = select(Webhook.id, Webhook.rate, Webhook.rate_log, server_time.label("at"))
+        query = query.where(Webhook.id.in_(wanted), Webhook.rate.is_not(None)).order_by(Webhook.id)
+        query = leases.use_index(query, Webhook, leases.BY_ID)
+        rows = connection.execute(query.with_for_update(skip_locked=True, key_share=True))
+        return {row.id: self._budget(row, claimed, now if row.at is None else float(row.at)) for row in rows}
+
+    def store(self, connection: Connection, budgets: dict[str, Budget]) -> None:
+        """Store the logs that have changed, and when each webhook may have its next attempt."""
+        for webhook_id, budget in budgets.items():
+            self._changed[webhook_id] = budget.slots
+            text, opens_in = budget.log.text, budget.log.opens_in
+            next_at = clock.now() + timedelta(seconds=opens_in) if opens_in else None
+            change = update(WEBHOOKS).where(WEBHOOKS.c.id == webhook_id)
+            if text != budget.stored or opens_in:
+                connection.execute(change.values(rate_log=text, next_slot_at=next_at))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether attempts have started and their moments are not in the logs yet: others wait too long."""
+        return bool(self._used())
+
+    def committed(self) -> None:
+        """Note that the transaction of the last `store` is committed."""
+        long_ago = time.monotonic() - 2 * LONGEST_ROOM_WAIT
+        for webhook_id, slots in self._changed.items():
+            self._slots[webhook_id] = [slot for slot in slots if slot.claimed > long_ago]
+        self._changed = {}
+
+    def _used(self) -> list[str]:
+        return [key for key, slots in self._slots.items() if any(slot.is_used for slot in slots)]
+
+    def _budget(self, row: Any, claimed: float, at: float) -> Budget:
+        """Read a row's log, and correct the entries of slots that were used since the last claim."""
+        budget = Budget(
+            SlidingLog(RateLimit.stored(row.rate), row.rate_log or "", at), row.rate_log, claimed, at
+        )
+        for slot in self._slots.get(row.id, ()):
+            if slot.is_used:
+                budget.log.move(slot.entry, slot.begun)
+            else:
+                budget.slots.append(slot)
+        return budget
