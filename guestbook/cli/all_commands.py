@@ -4,6 +4,7 @@ import click
 
 from guestbook.cli import (
     admin,
+    backup,
     bins,
     comments,
     cron,
@@ -14,6 +15,7 @@ from guestbook.cli import (
     init_db,
     migrate_to,
     relay,
+    restore,
     run,
     serve,
     sources,
@@ -37,6 +39,8 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
         tokens.tokens,
         cron_url.cron_url,
         cron.prune,
+        backup.backup,
+        restore.restore,
         migrate_to.migrate_to,
         tour.demo,
     ),

@@ -15,6 +15,7 @@ from pathlib import Path
 from guestbook.lib import file_access
 
 PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
+BACKUP, RESTORE = "backup.lock", "restore.lock"
 RETRY_EVERY = 0.1  # seconds
 MODE = 0o600  # any user who can open the file can hold the lock for ever
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""A backup: the book, from whatever database, as one SQLite file that was read again and compared."""
+"""A backup: the book, from whatever database, as one SQLite file with the rows of one moment."""
 
 import os
 import sqlite3
@@ -6,21 +6,32 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.settings import Settings
-from guestbook.storage import engine_setup
-from guestbook.storage.copy import checksum, table_reader
-from guestbook.storage.copy.checksum import Checksum
-from guestbook.storage.copy.table_reader import PlainTable
-from guestbook.storage.copy.target import insert_rows
+from guestbook.lib.version import VERSION
+from guestbook.settings import Settings, database_url
+from guestbook.storage import (
+    backup_file,
+    earlier_schemas,
+    engine_setup,
+    page_copy,
+    reflected_copy,
+    schema_version,
+    version_check,
+)
+from guestbook.storage.backup_file import BackupLabel
+from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.schema_version import Age
 
-MOST_PAGES = 2000  # of SQLite, 4 KiB each, that are copied between two moves of the progress bar
+OWN_FOLDER = "backups"  # in the data folder: those from before an upgrade or a restore
+NOTHING = "Nothing was changed."
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written
+JOURNALS = ("", "-journal", "-wal", "-shm")  # what SQLite may have put beside it
+BACKUP_WAIT = 60.0  # seconds for another backup of the same book
 
 Advance = Callable[[int], None]
 ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]  # given what is done, and how much
@@ -41,125 +52,118 @@ def in_silence(_label: str, _length: int) -> Iterator[Advance]:
 
 
 def write(settings: Settings, path: Path, *, progress: ShowProgress = in_silence) -> BackupReport:
-    """Write the book of the settings to a new file, which appears at its path when it is whole and verified.
+    """Write the book of the settings to a file, which appears at its path when it is whole and verified.
 
-    It works on a book of any version, while the book is in use: the file has the rows of one moment. Raises
-    Refused, also where there is no room, and what the book's database raises.
+    It works on a book of any version, while the book is in use. An earlier backup at the path is replaced.
+    Raises Refused, WrongVersion for a book on a server that is newer than the program, and what SQLAlchemy
+    raises for the book's database.
     """
-    if path.exists():
-        raise Refused(f"{path} is there already.")
+    path = path.resolve()
     unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        rows = _write(settings, unfinished, progress)
-        _keep(unfinished, path)
-    except (sqlite3.Error, OSError) as error:
-        raise Refused(f"The backup cannot be written to {path} ({error}). Nothing was changed.") from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    with pass_lock.taken(settings.data_dir / pass_lock.BACKUP, patience=BACKUP_WAIT) as is_alone:
+        if not is_alone:
+            raise Refused("Another backup of this book is at work. Run this again when it is done.")
+        with _in_one_sentence(path):
+            _refuse_other_files(settings, path)
+            try:
+                rows = _written(settings, unfinished, progress)
+                _refuse_other_files(settings, path)
+                _keep(unfinished, path)
+            finally:
+                remove(unfinished)
     return BackupReport(path, rows)
 
 
-def _write(settings: Settings, path: Path, progress: ShowProgress) -> dict[str, int]:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(0o600, exist_ok=False)  # it has the secrets of the webhooks
-    with engine_setup.opened(settings) as engine, table_reader.snapshot(engine) as book:
-        rows = (_copy_file if settings.on_sqlite else _copy_tables)(book, path, progress)
-    _verify(path, rows)
-    return rows
+def own_path(settings: Settings, name: str) -> Path:
+    """Return a path in the data folder, backups/NAME-20260131T235959.123Z.db; raises Refused."""
+    folder = settings.data_dir / OWN_FOLDER
+    moment = clock.to_text(clock.now()).replace("-", "").replace(":", "")
+    path = folder / f"{name}-{moment}.db"
+    with _in_one_sentence(path):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for left in folder.glob(f"*{UNFINISHED}"):
+            remove(left)  # of a run that was killed
+    return path
 
 
-def _copy_file(book: Connection, path: Path, progress: ShowProgress) -> dict[str, int]:
-    """Copy SQLite's pages as they are in the snapshot; return the number of rows of each table."""
-    raw: Any = book.connection.dbapi_connection
-    tables = book.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
-    rows = {name: _count(raw, name) for name in tables}
-    pages = int(book.exec_driver_sql("PRAGMA page_count").scalar_one())
-    with progress("Backing up", pages) as step, closing(sqlite3.connect(path)) as copy:
-        copy.execute("PRAGMA synchronous = OFF")  # `_keep` waits for the disk
-        done = 0
-
-        def show(_status: int, remaining: int, total: int) -> None:
-            nonlocal done
-            step(total - remaining - done)
-            done = total - remaining
-
-        raw.backup(copy, pages=MOST_PAGES, progress=show, sleep=0)
-        copy.execute("PRAGMA journal_mode = DELETE")  # or the copy would come with a write-ahead log
-    return rows
+def remove(unfinished: Path) -> None:
+    """Remove what a backup or a restore was writing, with what SQLite put beside it."""
+    for end in JOURNALS:
+        unfinished.with_name(unfinished.name + end).unlink(missing_ok=True)
 
 
-def _copy_tables(book: Connection, path: Path, progress: ShowProgress) -> dict[str, int]:
-    """Copy the tables of a server as they are in the snapshot, and compare each row.
-
-    The file has columns and primary keys, and nothing else that guards or finds rows.
-    """
-    reflected = MetaData()
-    reflected.reflect(book)
-    plains = [table_reader.plain(table) for table in reflected.sorted_tables]
-    total = sum(table_reader.count(book, table) for table in plains)
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    _like(reflected).create_all(engine)
-    rows = {}
-    with progress("Backing up", 2 * total) as step:
-        for table in plains:
-            written = Checksum()
-            with engine.begin() as copy:
-                for some in checksum.chunks(book, table, written):
-                    insert_rows(copy, table, some)
-                    step(len(some))
-            with engine.connect() as copy:
-                _compare(copy, table, written, step)
-            rows[table.name] = written.rows
-    return rows
+@contextmanager
+def _in_one_sentence(path: Path) -> Iterator[None]:
+    """Say why the file cannot be written; errors of the book's database come as SQLAlchemy's."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"The backup cannot be written to {path} ({error.strerror}). {NOTHING}") from error
+    except sqlite3.Error as error:
+        raise Refused(f"The backup cannot be written to {path} ({error}). {NOTHING}") from error
 
 
-def _like(reflected: MetaData) -> MetaData:
-    """Return the tables with types that SQLite has."""
-    plain = MetaData()
-    for table in reflected.sorted_tables:
-        columns = [
-            Column(one.name, _type(one), primary_key=one.primary_key, nullable=one.nullable)
-            for one in table.columns
-        ]
-        Table(table.name, plain, *columns)
-    return plain
+def _refuse_other_files(settings: Settings, path: Path) -> None:
+    """Refuse to overwrite what is no backup, and the book itself."""
+    if not os.path.lexists(path):
+        return
+    book = database_url.plain_path(settings.database_url)
+    is_book = book is not None and path == (settings.data_dir / book).resolve()
+    if is_book or not path.is_file() or not backup_file.is_backup(path):
+        raise Refused(f"{path} is there already, and is not a backup of a guestbook. Name another file.")
 
 
-def _type(column: Column[Any]) -> Integer | String:
-    if isinstance(column.type, Integer):
-        return Integer()
-    length = getattr(column.type, "length", None)
-    return Text() if isinstance(column.type, Text) else String(length)
+def _written(settings: Settings, unfinished: Path, progress: ShowProgress) -> dict[str, int]:
+    """Write the file and verify it; return the number of rows of each table."""
+    remove(unfinished)  # of a run that was killed
+    made_at, kind = clock.now(), "sqlite"
+    with engine_setup.opened(settings) as engine:
+        _require_book(engine)
+        unfinished.touch(0o600, exist_ok=False)  # it has the secrets of the book
+        with closing(sqlite3.connect(unfinished)) as copy:
+            copy.execute("PRAGMA synchronous = OFF")  # _keep waits for the disk, once
+            if settings.on_sqlite:
+                page_copy.write(engine, copy, progress)
+            else:
+                kind = reflected_copy.write(engine, copy, progress)
+    schema = _version(unfinished)
+    with closing(sqlite3.connect(unfinished)) as copy, copy:
+        label = BackupLabel(made_at, schema, VERSION, kind, settings.secret_key, backup_file.sums(copy))
+        backup_file.add_label(copy, label)
+    return _verified(unfinished)
 
 
-def _compare(copy: Connection, table: PlainTable, written: Checksum, step: Advance) -> None:
-    """Read the copy again; raises Refused where it differs."""
-    again = Checksum()
-    for some in checksum.chunks(copy, table, again):
-        step(len(some))
-    if again != written:
-        raise Refused(f"The backup differs from the book in {table.name}. Nothing was changed.")
+def _require_book(engine: Engine) -> None:
+    """Raise the database's error where there is no book, and WrongVersion if its tables are not all known."""
+    stored = version_check.read(engine)
+    if engine.dialect.name != "sqlite" and schema_version.age(stored) is Age.NEWER:
+        raise WrongVersion(Fault.NEW_TABLES)
 
 
-def _verify(path: Path, rows: dict[str, int]) -> None:
-    """Read the whole file; raises Refused if it is damaged or rows are missing."""
-    with closing(sqlite3.connect(path)) as copy:
-        said = copy.execute("PRAGMA integrity_check").fetchone()[0]
-        if said != "ok" or any(_count(copy, name) != count for name, count in rows.items()):
-            raise Refused(f"The backup {path} cannot be read again ({said}). Nothing was changed.")
+def _version(copy: Path) -> str:
+    """Return the version of the tables; raises Refused for those of another program."""
+    engine = create_engine(f"sqlite:///{copy}", poolclass=NullPool)
+    stored = version_check.read(engine)
+    return stored[0] if stored else earlier_schemas.recognise(engine)
 
 
-def _count(connection: sqlite3.Connection, table: str) -> int:
-    return int(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0])
+def _verified(unfinished: Path) -> dict[str, int]:
+    """Read the whole file again."""
+    label = backup_file.verify(unfinished, unfinished)
+    return {name: one.rows for name, one in label.tables.items()}
 
 
 def _keep(unfinished: Path, path: Path) -> None:
     """Give the file its name once it is on the disk."""
-    for place in (unfinished, path.parent):
-        descriptor = os.open(place, os.O_RDONLY)
+    _wait_for_disk(unfinished)
+    unfinished.replace(path)
+    with suppress(OSError):  # not every file system can do it for folders
+        _wait_for_disk(path.parent)
+
+
+def _wait_for_disk(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
         os.fsync(descriptor)
-        if place is unfinished:
-            unfinished.rename(path)
+    finally:
         os.close(descriptor)

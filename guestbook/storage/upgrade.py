@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -16,7 +15,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
 
-from guestbook.lib import clock, pass_lock
+from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import (
@@ -33,7 +32,6 @@ from guestbook.storage.copy.book_copy import PASS_WAIT, Progress
 from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.schema_version import Age
 
-BACKUP_FOLDER = "backups"  # in the data folder
 STILL_AT_WORK = "A pass or another upgrade is still at work. Stop cron, and run this again."
 
 
@@ -79,10 +77,19 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
             before = stored[0] if stored else earlier_schemas.recognise(engine)
             report = UpgradeReport(before, schema_version.head())
             began = time.monotonic()
-            report.backup = backup.write(settings, _backup_path(settings, before), progress=progress)
+            report.backup = backup.write(
+                settings, backup.own_path(settings, f"guestbook-{before}"), progress=progress
+            )
             report.backup_seconds = time.monotonic() - began
             _migrate(engine, report, progress)
             return report
+
+
+def migrate(settings: Settings, *, upto: str = "") -> None:
+    """Run the migrations up to that version or the program's, on a file of SQLite that nobody else uses."""
+    with engine_setup.opened(settings) as engine:
+        _suspend_foreign_keys(engine)
+        _migrate(engine, UpgradeReport("", upto or schema_version.head()), backup.in_silence)
 
 
 def _suspend_foreign_keys(engine: Engine) -> None:
@@ -101,21 +108,14 @@ def _alone(engine: Engine) -> Iterator[None]:
         yield
 
 
-def _backup_path(settings: Settings, version: str) -> Path:
-    """Return where the backup goes in the data folder: backups/guestbook-0005-20260131T235959.123Z.db."""
-    for left in (settings.data_dir / BACKUP_FOLDER).glob(f"*{backup.UNFINISHED}"):
-        left.unlink()  # of a run that was killed
-    moment = clock.to_text(clock.now()).replace("-", "").replace(":", "")
-    return settings.data_dir / BACKUP_FOLDER / f"guestbook-{version}-{moment}.db"
-
-
 def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
     """Run what the book has not had. One from before versions gets all of them: each looks what is done."""
     with database.write(engine) as connection:
         connection.exec_driver_sql(_version_table())
     scripts = ScriptDirectory.from_config(_config())
     stored = version_check.read(engine)
-    pending = [one for one in scripts.walk_revisions() if not stored or one.revision > stored[0]]
+    known = [one for one in scripts.walk_revisions() if one.revision <= report.after]
+    pending = [one for one in known if not stored or one.revision > stored[0]]
     with progress("Upgrading", len(pending)) as step:
         for script in reversed(pending):
             began = time.monotonic()

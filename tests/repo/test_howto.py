@@ -21,6 +21,7 @@ ELSEWHERE = (
     "relay",
     "migrate-to",
     "doctor",  # its exit code is that of the book
+    "restore",
 )  # a server, a broker or another database: they have tests of their own
 
 

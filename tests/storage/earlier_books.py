@@ -89,9 +89,9 @@ def fill(engine: Engine, schema: str) -> None:
 
 
 def rows(engine: Engine) -> dict[str, list[dict[str, object]]]:
-    """Return all rows of all tables but the version's."""
+    """Return all rows of all tables but the version's and a label's."""
     with engine.connect() as connection:
-        tables = sorted(set(inspect(connection).get_table_names()) - {"alembic_version"})
+        tables = sorted(set(inspect(connection).get_table_names()) - {"alembic_version", "backup"})
         return {
             table: [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
             for table in tables

@@ -21,8 +21,10 @@ from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.storage import backup, batch_delete, database
+from guestbook.storage.restore import staging
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
+WRITE = re.compile(r"\s*(CREATE|DROP|INSERT|UPDATE|DELETE|LOCK)\b")
 BATCH = 5  # rows that a prune removes at once here
 
 
@@ -134,7 +136,7 @@ def over_poison() -> None:
 
 def inside_backup() -> None:
     """Die when the backup is written and has not been read again."""
-    backup._verify = lambda *_: die()
+    backup._verified = lambda *_: die()
 
 
 def inside_upgrade() -> None:
@@ -149,6 +151,33 @@ def inside_upgrade() -> None:
             die()
 
     event.listen(Engine, "after_cursor_execute", die_after_change)
+
+
+def inside_restore() -> None:
+    """Die after so many statements that write to the book, as GUESTBOOK_TEST_CHANGES has it.
+
+    With 0 die right before the last commit.
+    """
+    left = int(os.environ["GUESTBOOK_TEST_CHANGES"])
+
+    def is_book(connection: Connection) -> bool:
+        name = str(connection.engine.url.database)
+        return staging.STAGING_FOLDER not in name and backup.UNFINISHED not in name
+
+    def die_after_write(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal left
+        left -= bool(WRITE.match(statement)) and is_book(connection)
+        if left == 0:
+            die()
+
+    def die_before_commit(connection: Connection) -> None:
+        if is_book(connection) and list(Path(os.environ["GUESTBOOK_DATA_DIR"]).glob("backups/*.db")):
+            die()
+
+    if left:
+        event.listen(Engine, "after_cursor_execute", die_after_write)
+    else:
+        event.listen(Engine, "commit", die_before_commit)
 
 
 def impatient() -> None:
@@ -214,6 +243,7 @@ POINTS: dict[str, Callable[[], None]] = {
         impatient,
         inside_backup,
         inside_upgrade,
+        inside_restore,
         after_inbox_claim,
         inside_inbox_action,
         over_poison,

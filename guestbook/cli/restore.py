@@ -1,0 +1,124 @@
+"""The command that puts a backup in the place of the book."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.cli import app_command, output
+from guestbook.cli.backup import contents
+from guestbook.cli.migrate_to import say_waiting, show_progress
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.storage import database_errors, engine_setup
+from guestbook.storage.database_errors import Fault
+from guestbook.storage.restore import present_book, replacement, staging
+from guestbook.storage.restore.key_file import KeyFate
+from guestbook.storage.restore.present_book import Comparison
+from guestbook.storage.restore.replacement import RestoreReport
+from guestbook.storage.restore.staging import StagedBook
+
+KEYS = {
+    KeyFate.SAME: "",
+    KeyFate.RESTORED: "The data folder has the backup's secret key now. Restart the web server and workers.",
+    KeyFate.DIFFERENT: (
+        "The backup has another secret key than this host. Logins and links from before end, and inbound "
+        "events that a token proves will fail. The page on backups says how to set the old key."
+    ),
+}
+
+
+@click.command(cls=app_command.AnyVersionCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--hold", is_flag=True, help="Disable all webhooks, so that nothing is sent until you enable them."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output.as_json
+def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
+    """Put a backup in the place of the book, and check it.
+
+    It verifies FILE, says what would change, and asks. The book's database may be of another kind than that
+    of the backup. It makes a backup of the present book first. If it is interrupted, the present book stays.
+    """
+    settings = app_command.settings()
+    with staging.staged(settings, file) as staged_book:
+        found = _compared(staged_book)
+        if not as_json:
+            _describe(file, staged_book, found, hold)
+        if not yes:
+            _ask(as_json)
+        held = staging.hold(staged_book) if hold else 0
+        report = replacement.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
+    if as_json:
+        output.print_json(_document(staged_book, found, report, held))
+    else:
+        _print(report, held)
+
+
+def _compared(staged_book: StagedBook) -> Comparison:
+    with engine_setup.opened(app_command.settings()) as engine:
+        try:
+            return present_book.compare(engine, staged_book)
+        except DBAPIError as error:
+            if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
+                raise Refused(replacement.damaged(engine)) from error
+            raise
+
+
+def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool) -> None:
+    label = staged_book.label
+    click.echo(f"{file} was made at {clock.to_text(label.made_at)}: {contents(staged_book.rows)}.")
+    gone, back = found.comments_gone, found.comments_back
+    click.echo(
+        f"The present book has {counted(found.comments, 'comment')}: {gone:,} that the backup does not have "
+        f"would go. {back:,} that the present book does not have would come."
+    )
+    click.echo(
+        f"The backup has {counted(found.waiting, 'delivery', 'deliveries')} to send. The present book has "
+        f"finished {found.finished_since:,} of them since, and does not know {found.unknown:,}."
+    )
+    if found.inbound:
+        click.echo(f"The backup has {counted(found.inbound, 'inbound event')} to process.")
+    if hold:
+        click.echo("All webhooks will be disabled, so nothing is sent until you enable them.")
+    elif found.waiting:
+        click.echo(
+            "They will be sent, some for the second time. With --hold all webhooks are disabled first."
+        )
+
+
+def _ask(as_json: bool) -> None:
+    """Ask on a terminal; raises Refused elsewhere."""
+    if as_json or not sys.stdin.isatty():
+        raise Refused("Nothing was changed. Add --yes to restore without a question.")
+    if not click.confirm("Replace the present book?"):
+        raise Refused("Nothing was changed.")
+
+
+def _print(report: RestoreReport, held: int) -> None:
+    if report.before:
+        click.echo(f"The book from before is in {report.before.path}: {contents(report.before.rows)}.")
+    click.echo(f"The book is restored: {contents(report.rows)}, each compared.")
+    if held:
+        enable = app_command.typed("webhooks enable")
+        click.echo(f"{counted(held, 'webhook')} disabled. Enable each with: {enable} ID")
+    if sentence := KEYS[report.key]:
+        click.echo(sentence)
+
+
+def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport, held: int) -> dict[str, Any]:
+    return {
+        "made_at": clock.to_text(staged_book.label.made_at),
+        "rows": report.rows,
+        "comments_gone": found.comments_gone,
+        "comments_back": found.comments_back,
+        "deliveries_to_send": found.waiting,
+        "finished_since": found.finished_since,
+        "webhooks_disabled": held,
+        "secret_key": report.key.value,
+        "before": str(report.before.path) if report.before else None,
+    }

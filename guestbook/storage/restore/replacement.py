@@ -1,0 +1,88 @@
+"""Puts a staged book in the place of the present one, in one transaction, after a backup of that one."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.lib import pass_lock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage import backup, database, database_errors, engine_setup
+from guestbook.storage.backup import BackupReport
+from guestbook.storage.copy.book_copy import PASS_WAIT
+from guestbook.storage.database_errors import Fault
+from guestbook.storage.restore import key_file, server_replacement, sqlite_replacement
+from guestbook.storage.restore.key_file import KeyFate
+from guestbook.storage.restore.staging import StagedBook
+
+TRIES = 3  # where the transaction and a visitor's wait for each other
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """The backup of the book that was replaced, if it had rows, the rows of each table now, and the key."""
+
+    before: BackupReport | None
+    rows: dict[str, int]
+    key: KeyFate
+
+
+def run(
+    settings: Settings, staged_book: StagedBook, *, progress: Progress, waiting: Callable[[], None]
+) -> RestoreReport:
+    """Replace the book of the settings, while no pass of this machine and no upgrade is at work.
+
+    Until the transaction commits the old book is there. Nobody can write to it: the backup has all of it.
+    Raises Refused, WrongVersion for an older book on a server, and what SQLAlchemy raises.
+    """
+    place = sqlite_replacement.replace if settings.on_sqlite else server_replacement.replace
+    with (
+        pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
+        engine_setup.opened(settings) as engine,
+    ):
+        if not is_quiet:
+            raise Refused("A pass or an upgrade is still at work. Stop cron, and run this again.")
+        keeper = _Keeper(settings, progress)
+        rows = _with_retries(engine, lambda: place(engine, staged_book, keeper.keep, progress), keeper)
+        engine_setup.clear_wal(engine)
+    return RestoreReport(keeper.report, rows, key_file.place(settings, staged_book.label.secret_key))
+
+
+class _Keeper:
+    """Makes the backup of the present book, when nobody can write to it any more."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self._settings, self._progress = settings, progress
+        self.report: BackupReport | None = None
+
+    def keep(self) -> None:
+        """Make it."""
+        path = backup.own_path(self._settings, "before-restore")
+        self.report = backup.write(self._settings, path, progress=self._progress)
+
+
+def _with_retries(engine: Engine, do: Callable[[], dict[str, int]], keeper: _Keeper) -> dict[str, int]:
+    """Do it; begin again after a deadlock with visitors, but not once nobody else can write."""
+    for left in reversed(range(TRIES)):
+        try:
+            return do()
+        except DBAPIError as error:
+            if left and database.was_deadlock(error) and keeper.report is None:
+                continue
+            if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
+                raise Refused(damaged(engine)) from error
+            raise
+    raise AssertionError("the last try returns or raises")
+
+
+def damaged(engine: Engine) -> str:
+    """Return what helps if SQLite cannot read the present book."""
+    file = engine.url.database
+    return (
+        f"The present book is damaged. Stop the web server and cron, move {file}, {file}-wal and {file}-shm "
+        "to another folder, and run this again."
+    )

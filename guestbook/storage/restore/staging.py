@@ -1,0 +1,114 @@
+"""Makes of a backup a book of this program's version, in a file of its own, beside the present book."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import event, inspect
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.lib import clock, pass_lock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage import backup_file, database, database_errors, engine_setup, schema_version
+from guestbook.storage.backup_file import BackupLabel, quoted
+from guestbook.storage.copy.table_reader import MARKER
+from guestbook.storage.version_check import VERSION_TABLE
+
+STAGING_FOLDER = "restore.unfinished"  # in the data folder
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBook:
+    """A book that is ready to be put in place, and the label of its backup."""
+
+    path: Path
+    label: BackupLabel
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Return how many rows each table has in the backup."""
+        return {name: one.rows for name, one in self.label.tables.items()}
+
+
+@contextmanager
+def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
+    """Verify a backup and make a book of it, which is gone at the end; raises Refused."""
+    folder = settings.data_dir / STAGING_FOLDER
+    with pass_lock.taken(settings.data_dir / pass_lock.RESTORE) as is_alone:
+        if not is_alone:
+            raise Refused("Another restore is at work.")
+        try:
+            label = _copied(file, folder)
+            book = replace(settings, database_url=f"sqlite:///{folder / 'book.db'}?journal_mode=delete")
+            _build(book, folder / "backup.db", label)
+            with closing(sqlite3.connect(folder / "book.db")) as raw, raw:
+                raw.execute("DELETE FROM settings WHERE name = ?", (MARKER,))  # it is a book, and no copy
+            yield StagedBook(folder / "book.db", label)
+        except OSError as error:
+            raise Refused(f"{file} cannot be restored: {error.strerror}. Nothing was changed.") from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def hold(staged_book: StagedBook) -> int:
+    """Disable all webhooks before the book is put in place; return how many were enabled."""
+    with closing(sqlite3.connect(staged_book.path)) as book, book:
+        change = "UPDATE webhooks SET disabled_at = ?, disabled_reason = 'by_hand' WHERE disabled_at IS NULL"
+        return book.execute(change, (clock.to_text(clock.now()),)).rowcount
+
+
+def _copied(file: Path, folder: Path) -> BackupLabel:
+    """Copy the file, and verify the copy: nobody changes that afterwards."""
+    if not file.is_file():
+        raise Refused(f"There is no file {file}.")
+    if not backup_file.is_backup(file):
+        raise Refused(f"{file} is not a backup of a guestbook.")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(mode=0o700)
+    copy = folder / "backup.db"
+    shutil.copyfile(file, copy)
+    label = backup_file.verify(copy, file)
+    if label.schema not in schema_version.known():
+        raise Refused(f"{file} is from a newer version of the program ({label.program}). Update it first.")
+    return label
+
+
+def _build(book: Settings, copy: Path, label: BackupLabel) -> None:
+    """Make the tables of the backup's version, fill them, and bring them to the program's version."""
+    try:
+        if label.schema == schema_version.head():
+            with engine_setup.opened(book) as engine:
+                database.create_tables(engine)
+            _fill(book, copy, label)
+            return
+        from guestbook.storage import upgrade  # here: Alembic makes a start slower
+
+        upgrade.migrate(book, upto=label.schema)
+        _fill(book, copy, label)
+        upgrade.migrate(book)
+    except DBAPIError as error:
+        raise Refused(f"The backup cannot be restored: {database_errors.words(error)}.") from error
+
+
+def _fill(book: Settings, copy: Path, label: BackupLabel) -> None:
+    """Copy all rows of the tables that a book of that version has; raises Refused where some are missing."""
+
+    def attach(raw: sqlite3.Connection, _record: object) -> None:
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("ATTACH ? AS backup", (str(copy),))
+
+    with engine_setup.opened(book) as engine:
+        event.listen(engine, "connect", attach)
+        with database.write(engine) as connection:
+            seen = inspect(connection)
+            there = set(seen.get_table_names(schema="backup"))
+            for table in sorted((set(seen.get_table_names()) & there) - {VERSION_TABLE}):
+                old = {one["name"] for one in seen.get_columns(table, schema="backup")}
+                names = quoted([one["name"] for one in seen.get_columns(table) if one["name"] in old])
+                insert = f'INSERT INTO main."{table}" ({names}) SELECT {names} FROM backup."{table}"'
+                if connection.exec_driver_sql(insert).rowcount != label.tables[table].rows:
+                    raise Refused(f"The backup cannot be restored: rows of {table} are missing.")

@@ -1,0 +1,212 @@
+"""`restore` puts a backup in the place of the book, whatever databases the two are on."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook import settings
+from guestbook.lib import pass_lock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage import backup, schema_version, version_check
+from guestbook.storage.restore import replacement, staging
+from guestbook.storage.restore.key_file import KeyFate
+from guestbook.storage.restore.present_book import Comparison, compare
+from guestbook.storage.restore.replacement import RestoreReport
+from tests.conftest import need_server, running, settings_for
+from tests.repo.test_schema import KINDS, engine_on
+from tests.storage import earlier_books
+from tests.storage.copy.rows import dump, hostile, write
+from tests.storage.earlier_books import rows
+from tests.storage.test_upgrade import assert_kept, by_name, fresh
+from tests.support import databases
+from tests.support.book import Book
+from tests.support.forks import Forks
+from tests.support.processes import wait_for
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The data folder of a book on SQLite with a row of everything."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    with running(at(folder)):
+        write(folder / "guestbook.db", hostile())
+        return folder
+
+
+@pytest.fixture(params=KINDS)
+def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """A data folder, and an empty database of each kind."""
+    need_server(request.param)
+    folder = tmp_path / "there"
+    folder.mkdir()
+    with databases.fresh(request.param, folder) as url:
+        yield settings.load(settings_for(folder, url))
+
+
+def at(folder: Path) -> dict[str, str]:
+    return settings_for(folder, f"sqlite:///{folder}/guestbook.db")
+
+
+def restored(read: Settings, file: Path, *, hold: bool = False) -> RestoreReport:
+    with staging.staged(read, file) as staged:
+        if hold:
+            staging.hold(staged)
+        return replacement.run(read, staged, progress=backup.in_silence, waiting=lambda: None)
+
+
+def compared(read: Settings, file: Path) -> Comparison:
+    with staging.staged(read, file) as staged, engine_on(read.database_url) as engine:
+        return compare(engine, staged)
+
+
+def test_a_backup_goes_to_every_database_and_back(home: Path, there: Settings, tmp_path: Path) -> None:
+    file = backup.write(settings.load(at(home)), tmp_path / "b.db").path
+    report = restored(there, file)
+    assert report.before is None
+    assert report.rows["comments"] == 7
+    back = backup.write(there, tmp_path / "back.db").path
+    assert dump(back) == dump(home / "guestbook.db")
+    again = restored(settings.load(at(home)), back)  # over a book that has rows
+    assert dump(home / "guestbook.db") == dump(back)
+    assert again.before
+    assert dump(again.before.path) == dump(back)
+    with engine_on(there.database_url) as engine, engine_on(at(home)["GUESTBOOK_DATABASE_URL"]) as other:
+        assert version_check.read(engine) == version_check.read(other) == [schema_version.head()]
+
+
+@pytest.mark.parametrize("schema", ["0001", "0003", "0006"])
+def test_a_backup_of_an_earlier_book_is_upgraded_on_the_way(schema: str, tmp_path: Path, kind: str) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    with earlier_books.earlier(schema, kind, old) as url, engine_on(url) as engine:
+        before = rows(engine)
+        file = backup.write(settings.load(settings_for(old, url)), tmp_path / "b.db").path
+    restored(settings.load(at(tmp_path)), file)
+    with engine_on(f"sqlite:///{tmp_path}/guestbook.db") as engine:
+        assert by_name(engine) == fresh("sqlite-wal")
+        assert_kept(before, rows(engine))
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    need_server(request.param)
+    return str(request.param)
+
+
+def test_it_says_what_would_change_and_holds_the_webhooks(
+    each_book: Book, each_app: Flask, tmp_path: Path
+) -> None:
+    webhook = each_book.webhook("https://example.org/")
+    each_book.sign("before")
+    each_book.publish(2)
+    file = backup.write(each_book.settings, tmp_path / "b.db").path
+    each_book.sign("after")
+    with each_book.engine.begin() as connection:
+        finish = "UPDATE deliveries SET status = 'processed', due_at = NULL WHERE comment_id IS NULL"
+        connection.exec_driver_sql(finish)
+    found = compared(each_book.settings, file)
+    assert (found.comments, found.comments_gone, found.comments_back) == (2, 1, 0)
+    assert (found.waiting, found.finished_since, found.unknown) == (3, 2, 0)
+    report = restored(each_book.settings, file, hold=True)
+    assert each_book.statuses() == {"new": 3}
+    assert each_book.webhook_row(webhook).disabled_reason == "by_hand"
+    assert report.before
+    each_book.check()
+    each_book.sign("the web goes on")
+    undone = restored(each_book.settings, report.before.path)
+    assert undone.rows["comments"] == 2
+    assert each_book.statuses() == {"new": 2, "processed": 2}
+    assert each_app.test_client().get("/healthz").status_code in (200, 503)
+
+
+def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
+    each_book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visitor signs until the very moment in which nobody can write any more."""
+    file = backup.write(each_book.settings, tmp_path / "b.db").path
+    with staging.staged(each_book.settings, file) as staged:
+        each_book.sign("late")
+        kept = replacement._Keeper.keep
+
+        def keep(self: Any) -> None:
+            kept(self)
+            with engine_on(each_book.settings.database_url) as other:
+                assert rows(other)["comments"][0]["message"] == "late"  # readers see the old book
+
+        monkeypatch.setattr(replacement._Keeper, "keep", keep)
+        report = replacement.run(each_book.settings, staged, progress=backup.in_silence, waiting=lambda: None)
+    assert report.rows["comments"] == 0
+    assert report.before
+    assert report.before.rows["comments"] == 1
+
+
+def test_the_key_comes_along_where_it_is_in_the_data_folder(home: Path, tmp_path: Path) -> None:
+    file = backup.write(settings.load(at(home)), tmp_path / "b.db").path
+    new = tmp_path / "new"
+    new.mkdir()
+    environ = {"GUESTBOOK_DATA_DIR": str(new)}
+    assert restored(settings.load(environ), file).key is KeyFate.RESTORED
+    assert settings.load(environ).secret_key == "a secret key for tests alone"
+    assert (new / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert restored(settings.load(environ), file).key is KeyFate.SAME
+    assert restored(replace(settings.load(environ), secret_key="set"), file).key is KeyFate.DIFFERENT
+
+
+def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp_path: Path) -> None:
+    read, before = settings.load(at(home)), dump(home / "guestbook.db")
+    file = backup.write(read, tmp_path / "b.db").path
+    cases = {
+        "missing": "There is no file",
+        "notes.txt": "is not a backup of a guestbook",
+        "book.db": "is not a backup of a guestbook",
+        "cut.db": "is a damaged backup",
+        "edited.db": "was changed or damaged",
+        "newer.db": "is from a newer version of the program",
+    }
+    (tmp_path / "notes.txt").write_text("x" * 5000)
+    shutil.copyfile(home / "guestbook.db", tmp_path / "book.db")
+    (tmp_path / "cut.db").write_bytes(file.read_bytes()[:-5000])
+    shutil.copyfile(file, tmp_path / "edited.db")
+    with closing(sqlite3.connect(tmp_path / "edited.db")) as copy, copy:
+        copy.execute("DELETE FROM attempts")
+    with closing(sqlite3.connect(home / "guestbook.db")) as book, book:
+        book.execute("UPDATE alembic_version SET version_num = '9999'")
+    backup.write(read, tmp_path / "newer.db")
+    for name, why in cases.items():
+        with pytest.raises(Refused, match=why) as caught:
+            restored(read, tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert not (home / staging.STAGING_FOLDER).exists()
+    assert dump(home / "guestbook.db") == before
+    restored(read, file)  # over a book that is newer than the program
+    assert dump(home / "guestbook.db") == before
+    (home / "guestbook.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(Refused, match="The present book is damaged"):
+        restored(read, file)
+
+
+def test_it_asks_and_waits_for_a_pass(home: Path, tmp_path: Path, forks: Forks) -> None:
+    file = str(backup.write(settings.load(at(home)), tmp_path / "b.db").path)
+    asked = forks.start(at(home), "restore", file)
+    assert asked.wait() == 1
+    assert "7 comments, 2 webhooks, 4 deliveries, " in asked.printed
+    assert "The backup has 2 deliveries to send." in asked.printed
+    assert "Add --yes to restore without a question." in asked.printed
+    with pass_lock.taken(home / pass_lock.PASS):
+        waiting = forks.start(at(home), "restore", file, "--yes", "--hold", "--json")
+        said = waiting.folder / "stderr"
+        wait_for(lambda: said.exists() and "waiting for its end" in said.read_text())
+    assert waiting.wait() == 0
+    told = json.loads((waiting.folder / "stdout").read_text())
+    assert (told["deliveries_to_send"], told["webhooks_disabled"], told["secret_key"]) == (2, 1, "same")
+    assert told["rows"]["comments"] == 7
