@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     rate VARCHAR(10),               -- how many attempts may begin, such as 30/m or 5/s; null: any number
     rate_log TEXT,                  -- when they began lately: milliseconds since 1970, a colon, how many; and so on
     next_slot_at VARCHAR(24),       -- when the next one may begin, if none may now
+    failing_announced_at VARCHAR(24), -- when the others heard that it fails; null when they need not hear that it recovers
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -324,7 +325,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0008' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0009' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT announced_at FROM comments)
     AND NOT EXISTS (SELECT id FROM webhooks)

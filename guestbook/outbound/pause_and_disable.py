@@ -15,6 +15,7 @@ from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import Outcome
 from guestbook.settings import Settings
 from guestbook.storage.models import Pass, Webhook
+from guestbook.storage.models.webhook import HEALTH_EVENTS
 
 DISABLE_AFTER = 10  # failures in a row …
 DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
@@ -36,13 +37,17 @@ def record_health(
     with Session(connection, join_transaction_mode="rollback_only") as session:
         # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
         for webhook in session.scalars(query.with_for_update(key_share=True)):
-            was_disabled = webhook.disabled_at
+            was_disabled, was_announced = webhook.disabled_at, webhook.failing_announced_at
             is_steady = not _has_failed_for_long(webhook, now) or _clock_is_steady(connection, now)
             for outcome in by_webhook[webhook.id]:
                 _note_outcome(webhook, outcome, now, is_steady)
             if webhook.disabled_at and not was_disabled:
                 session.flush()
                 _announce_end(connection, webhook, settings, tally)
+            elif was_announced and not webhook.failing_since:
+                _announce(connection, "webhook.recovered", webhook, None, settings)
+            elif webhook.failing_since and not was_announced and not webhook.disabled_at:
+                _announce_failure(connection, webhook, by_webhook[webhook.id], settings, now)
         session.flush()
 
 
@@ -106,6 +111,25 @@ def _pause_end(webhook: Webhook, now: datetime, pause: float) -> datetime | None
 def _announce_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
     """Publish `webhook.disabled` to the other webhooks, and note a line for the owner."""
     reason = webhook.disabled_reason or ""
-    data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
-    outbox.publish(connection, "webhook.disabled", data, settings, leave_out=(webhook.id,))
+    _announce(connection, "webhook.disabled", webhook, reason, settings)
     tally.disabled.append(f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}")
+
+
+def _announce_failure(
+    connection: Connection, webhook: Webhook, outcomes: Sequence[Outcome], settings: Settings, now: datetime
+) -> None:
+    """Publish `webhook.failing` once, until it recovers.
+
+    Failures of such events announce nothing, or webhooks that fail now and then would never come to rest.
+    """
+    errors = [one.error for one in outcomes if not one.ok and one.task.event not in HEALTH_EVENTS]
+    if errors:
+        webhook.failing_announced_at = now
+        _announce(connection, "webhook.failing", webhook, errors[-1], settings)
+
+
+def _announce(
+    connection: Connection, event: str, webhook: Webhook, reason: str | None, settings: Settings
+) -> None:
+    data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
+    outbox.publish(connection, event, data, settings, leave_out=(webhook.id,))

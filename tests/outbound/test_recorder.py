@@ -218,6 +218,27 @@ def test_a_retry_after_that_says_nothing_leaves_the_schedule(
     assert row.due_at - clock.now() <= 6 * SECOND
 
 
+def test_the_others_hear_once_that_a_webhook_fails_and_once_that_it_recovers(
+    hook: str, receiver: Receiver
+) -> None:
+    events = "webhook.failing webhook.recovered"
+    factories.webhook(receiver.url("/other"), name="other", events=events)
+    factories.webhook(receiver.url("/third"), name="third", events="webhook.disabled")
+    receiver.answer("/hook", Answer(500), Answer(500), Answer(200))
+    receiver.answer("/other", Answer(500), Answer(200))  # its own failure is of such an event: nobody hears
+    change(hook, events=f"comment.created {events}")
+    factories.sign()
+    for _ in range(5):
+        factories.run_pass()
+        factories.all_due()
+    told = [(row.event, row.status) for row in factories.deliveries() if row.event != "comment.created"]
+    assert told == [("webhook.failing", "processed"), ("webhook.recovered", "processed")]
+    bodies = [request.json["data"]["webhook"] for request in receiver.at("/other")]
+    failing = {"id": hook, "name": "one", "reason": "The receiver answered 500."}
+    assert bodies == [failing, failing, {**failing, "reason": None}]
+    assert receiver.at("/third") == []
+
+
 def test_five_days_and_ten_failures_disable_a_webhook_and_the_others_hear_of_it(
     hook: str, receiver: Receiver, book: Book
 ) -> None:

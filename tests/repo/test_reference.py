@@ -108,6 +108,8 @@ def everything_sent(app: Flask, receiver: Receiver) -> dict[str, Any]:
     one = factories.webhook(receiver.url("/all"), events=" ".join(EVENTS))
     receiver.answer("/gone", Answer(410))
     factories.webhook(receiver.url("/gone"), name="Chat")
+    receiver.answer("/shaky", Answer(500), Answer(200))
+    factories.webhook(receiver.url("/shaky"), name="Shaky")
     inbound_factories.source(action="forward", template=None)
     inbound_factories.post(app.test_client(), {"action": "created"})
     comment_id = factories.sign()
@@ -120,6 +122,7 @@ def everything_sent(app: Flask, receiver: Receiver) -> dict[str, Any]:
         for status in ("held", "published", "trash"):
             book.move(session, comment, status, read_settings)
     for _ in range(3):  # events of one comment go out one after the other
+        factories.all_due()
         factories.run_pass()
     return {request.json["type"]: request.json for request in receiver.at("/all")}
 

@@ -12,6 +12,8 @@ TIME_TEXT = clock.to_text(SAMPLE_TIME)
 DATA_PARTS: dict[str, tuple[str, ...]] = {
     "comment.replied": ("comment", "reply"),
     "inbound.received": ("source", "inbound"),
+    "webhook.failing": ("webhook",),
+    "webhook.recovered": ("webhook",),
     "webhook.disabled": ("webhook",),
     "ping": ("webhook",),
 }

@@ -126,6 +126,20 @@ def _disabled(facts: EventFacts) -> Wording:
     )
 
 
+def _failing(facts: EventFacts) -> Wording:
+    why = shortened(facts.line("webhook", "reason"), WHO_LIMIT) or "The last attempt failed."
+    return _about_webhook(facts, f"A webhook of {facts.book} fails", why)
+
+
+def _recovered(facts: EventFacts) -> Wording:
+    return _about_webhook(facts, f"A webhook of {facts.book} has recovered", "It has had a success again.")
+
+
+def _about_webhook(facts: EventFacts, title: str, sentence: str) -> Wording:
+    message = f"“{facts.line('webhook', 'name')}”: {sentence}"
+    return _wording(title, message=message, link=facts.admin_link("webhooks", "webhook", "id"))
+
+
 def _ping(facts: EventFacts) -> Wording:
     message = f"This is a test of the webhook “{facts.line('webhook', 'name')}”. It works."
     return _wording(f"A ping from {facts.book}", message=message, link=facts.home)
@@ -137,6 +151,8 @@ SAID: dict[str, Callable[[EventFacts], Wording]] = {
     "comment.deleted": lambda facts: _comment("A comment was taken out of", facts, facts.home),
     "comment.replied": _replied,
     "inbound.received": _received,
+    "webhook.failing": _failing,
+    "webhook.recovered": _recovered,
     "webhook.disabled": _disabled,
     "ping": _ping,
 }

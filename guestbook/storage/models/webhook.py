@@ -15,9 +15,12 @@ EVENTS = (
     "comment.deleted",
     "comment.replied",
     "inbound.received",
+    "webhook.failing",
+    "webhook.recovered",
     "webhook.disabled",
     "ping",
 )
+HEALTH_EVENTS = ("webhook.failing", "webhook.recovered")
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
@@ -51,6 +54,7 @@ class Webhook(Base):
     rate: Mapped[str | None] = mapped_column(String(10))
     rate_log: Mapped[str | None] = mapped_column(Text)
     next_slot_at: Mapped[datetime | None]
+    failing_announced_at: Mapped[datetime | None]
 
     @classmethod
     def open_at(cls, now: datetime) -> ColumnElement[bool]:
@@ -94,7 +98,7 @@ class Webhook(Base):
     def forget_failures(self) -> None:
         """Give it a clean record."""
         self.failures_in_a_row = self.unreachable_in_a_row = 0
-        self.failing_since = None
+        self.failing_since = self.failing_announced_at = None
 
 
 class Template(Base):

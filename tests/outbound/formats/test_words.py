@@ -66,6 +66,19 @@ def test_the_end_of_a_webhook_says_why() -> None:
     assert words.message == "“Chat”: it has had no success for five days."
 
 
+@pytest.mark.parametrize(
+    ("event", "title", "message"),
+    [
+        ("webhook.failing", "A webhook of Guestbook fails", "“Chat”: failing"),
+        ("webhook.recovered", "A webhook of Guestbook has recovered", "“Chat”: It has had a success again."),
+    ],
+)
+def test_failing_and_recovered_webhooks_are_named(event: str, title: str, message: str) -> None:
+    words = wording.of(event, sample_data.data(event))
+    assert (words.title, words.message) == (title, message)
+    assert words.link.startswith("https://book.example/admin/webhooks/")
+
+
 def test_a_ping_says_that_it_is_a_test() -> None:
     assert "This is a test of the webhook “Chat”" in wording.of("ping", sample_data.data("ping")).message
 

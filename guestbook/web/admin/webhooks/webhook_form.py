@@ -19,6 +19,8 @@ EVENT_MEANINGS = {  # and when each happens
     "comment.deleted": "a comment was removed from the book",
     "comment.replied": "you replied to a comment",
     "inbound.received": "one of your sources forwarded an event",
+    "webhook.failing": "an attempt to another webhook failed, and it had been healthy",
+    "webhook.recovered": "that webhook has had a success again",
     "webhook.disabled": "another webhook was disabled: it failed for days, or its receiver is gone",
     "ping": "a test; “Send a ping” works without it too",
 }
