@@ -1,5 +1,6 @@
 """Fixtures that all tests share: a database of each kind, an app on it, a receiver, a place for the rest."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -56,6 +57,7 @@ NEEDS = {
     "mariadb-client": lambda: shutil.which("mariadb") is not None and databases.is_up("mariadb"),
     "packages": lambda: packages_can_be_had(),
     "webhook": lambda: shutil.which("webhook") is not None,
+    "gunicorn": lambda: importlib.util.find_spec("gunicorn") is not None,
     "npm-packages": lambda: npm.installed() is not None,
     "octokit": lambda: npm.examples() is not None,
     "validator": lambda: npm.validator() is not None,

@@ -77,7 +77,7 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
             last = connection.scalar(select(func.max(Pass.started_at)).where(Pass.started_at <= now))
         if last and now - last < REST_AFTER_PASS:
             return last + REST_AFTER_PASS - now
-        is_late = last is None or now - last >= HOUSEKEEPING_EVERY
+        is_late = last is not None and now - last >= HOUSEKEEPING_EVERY
         return timedelta(0) if is_late or _is_due(engine, settings, skipped, now) else None
 
 

@@ -22,7 +22,7 @@ PATIENT_EVERY = 600.0  # seconds between two of those: under 1 % of the time
 LONG = 20.0  # seconds of a pass where others serve visitors; pingers often give up after 30
 SLOW_FOR = 3600.0  # seconds for which a receiver counts as slow
 LOOK_EVERY = 60.0  # seconds between two looks for work
-LOOK_AFTER_POST = 1.0  # the same for a request that may have stored something to send
+LOOK_AFTER_POST = 1.0  # the same after requests that may have stored something to send
 READS = ("GET", "HEAD", "OPTIONS")
 SENT_FIRST = ("waitress", "gunicorn")  # SERVER_SOFTWARE of servers that close the answer once it has left
 SENT_FIRST_KEYS = ("mod_wsgi.version", "uwsgi.version")  # such servers add these to the environment
@@ -38,20 +38,25 @@ class ShortPasses:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._rest_until = 0.0  # all of these on the monotonic clock
-        self._looked_at = -LOOK_EVERY
-        self._patient_at = 0.0
+        self._looked_at = self._looked_after_post_at = -LOOK_EVERY
+        self._patient_at = time.monotonic() + PATIENT_EVERY
         self._slow: dict[str, float] = {}  # ids of webhooks, and until when they count as slow
         self.problem: str | None = None  # why the last pass failed
 
     def may_be_due(self, method: str) -> bool:
         """Whether to look for work after a request. This uses memory alone, for each request asks it."""
         now = time.monotonic()
-        pause = LOOK_EVERY if method in READS else LOOK_AFTER_POST
-        return now >= self._rest_until and now - self._looked_at >= pause
+        if now < self._rest_until:
+            return False
+        if method in READS:
+            return now - self._looked_at >= LOOK_EVERY
+        return now - self._looked_after_post_at >= LOOK_AFTER_POST
 
     def after_request(self, environ: Environ) -> None:
         """Do what is due, unless a pass came in the last minute. Never raises: the answer has been given."""
         self._looked_at = time.monotonic()
+        if environ["REQUEST_METHOD"] not in READS:
+            self._looked_after_post_at = self._looked_at
         try:
             self._drain(environ)
             self.problem = None

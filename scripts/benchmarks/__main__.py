@@ -13,6 +13,7 @@ from scripts.benchmarks.soak import soak
 from scripts.benchmarks.start import start
 from scripts.benchmarks.upgrade import upgrade
 from scripts.benchmarks.web import web
+from scripts.benchmarks.without_cron import without_cron
 from scripts.benchmarks.workers import workers
 
 
@@ -32,6 +33,7 @@ bench.add_command(soak)
 bench.add_command(start)
 bench.add_command(upgrade)
 bench.add_command(web)
+bench.add_command(without_cron)
 bench.add_command(workers)
 
 if __name__ == "__main__":

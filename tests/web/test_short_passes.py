@@ -70,7 +70,7 @@ def ask(app: Flask, url: str = "/", server: dict[str, Any] = ALONE, method: str 
 def later(app: Flask, book: Book) -> None:
     """Do what some minutes would do: passes and looks are long ago."""
     known = short_passes.of(app)
-    known._rest_until, known._looked_at = 0.0, -1000.0
+    known._rest_until, known._looked_at, known._looked_after_post_at = 0.0, -1000.0, -1000.0
     with database.write(book.engine) as connection:
         connection.execute(Pass.__table__.update().values(started_at=clock.now() - timedelta(minutes=3)))
 

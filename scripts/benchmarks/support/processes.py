@@ -42,14 +42,21 @@ def running(
 @contextmanager
 def served(environ: Environ) -> Iterator[tuple[int, int]]:
     """Serve the book, as behind a proxy; give the port and the process id."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
     with running((*FLASK, "serve", f"--listen=127.0.0.1:{port}"), environ) as process:
-        waiting.until(lambda: _listens(port), "The server")
+        waiting.until(lambda: listens(port), "The server")
         yield port, process.pid
 
 
-def _listens(port: int) -> bool:
+def free_port() -> int:
+    """Return a port that nobody uses."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    """Whether a server listens there."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
 from guestbook.lib import clock, ids
+from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
@@ -319,3 +320,25 @@ def test_who_confirmed_a_password_that_was_replaced_meanwhile_is_late(
     assert answer.status_code == 422
     monkeypatch.undo()
     assert Owner(app).log_in(NEW).status_code == 422
+
+
+# --- the address for a pinger
+
+
+def test_the_address_for_a_pinger_is_made_shown_rotated_and_removed_with_the_password_alone(
+    app: Flask, owner: Owner
+) -> None:
+    def shown(action: str, password: str = PASSWORD) -> TestResponse:
+        form = {"address_password": password, "action": action}
+        return owner.post("/admin/account/cron-address", form)
+
+    assert shown("show", "a wrong one").status_code == 422
+    addresses = [re.findall(r"https://book.example/cron/[\w-]+", shown("show").text) for _ in range(2)]
+    assert addresses[0] == addresses[1] != []
+    assert addresses[0][0] not in owner.get(PAGE).text
+    rotated = shown("rotate").text
+    assert addresses[0][0] not in rotated
+    assert shown("remove").status_code == 303
+    assert shown("else").status_code == 422
+    with app.app_context():
+        assert cron_token.read(db.session()) is None
