@@ -109,10 +109,10 @@ def test_a_limit_that_is_met_costs_no_attempt_and_the_pass_goes_on_with_fewer_th
     book.stock(hook, 8)
     real, refused = Transport.post, iter([True, True])
 
-    def post(self: Transport, *values: Any) -> Any:
+    def post(self: Transport, *values: Any, **options: Any) -> Any:
         if next(refused, False):
             raise TransportError(reason)
-        return real(self, *values)
+        return real(self, *values, **options)
 
     monkeypatch.setattr(Transport, "post", post)
     tally = factories.run_pass()
@@ -130,7 +130,7 @@ def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
     hook = book.webhook("https://receiver.example/")
     book.stock(hook, 1, claimed_by="relay.x.1", due_at=later)
 
-    def post(*_: object) -> None:
+    def post(*_: object, **_options: object) -> None:
         raise TransportError("out_of_sockets")
 
     monkeypatch.setattr(Transport, "post", post)
