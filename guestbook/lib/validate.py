@@ -1,4 +1,7 @@
-"""Checks that several forms share: each returns the value to store, or raises Refused. Pure."""
+"""Checks that several forms share; a wrong value raises Refused.
+
+Most return the value to store. That of a template, which is slow, runs while no transaction is open.
+"""
 
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping

@@ -113,16 +113,14 @@ def test_why_it_was_held_is_not_told() -> None:
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(
-    ("verdict", "sent_events"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)]
-)
-def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, sent_events: bool) -> None:
+@pytest.mark.parametrize(("verdict", "is_sent"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
+def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, is_sent: bool) -> None:
     factories.webhook(events="comment.deleted")
     comment_id = factories.sign(verdict=verdict)
     with database.writing() as session:
         book.delete(session, session.get_one(Comment, comment_id), factories.settings())
     assert count(Comment) == 0
-    assert events() == (["comment.deleted"] if sent_events else [])
+    assert events() == (["comment.deleted"] if is_sent else [])
     for row in factories.deliveries():
         assert row.comment_id is None
         assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id

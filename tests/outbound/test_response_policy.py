@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guestbook.outbound import response_policy
-from guestbook.outbound.response_policy import Decision
+from guestbook.outbound import receivers, response_policy
+from guestbook.outbound.response_policy import Decision, Policy
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
@@ -66,12 +66,17 @@ def test_a_busy_receiver_may_ask_for_both() -> None:
 
 def read_as(name: str, status: int, body: bytes, **headers: str) -> Decision:
     named = {header.replace("_", "-"): value for header, value in headers.items()}
-    return response_policy.POLICIES.get(name, response_policy.standard)(status, named, NOW, body)
+    return policy_of(name)(status, named, NOW, body)
+
+
+def policy_of(name: str) -> Policy:
+    """The policy that a webhook of that format has."""
+    return receivers.receiver("1", "Chat", "https://chat.example/", "{}", "", None, name).policy
 
 
 @pytest.mark.parametrize("name", ["json", "template", "teams", "mattermost", "ntfy", "odd"])
 def test_most_formats_are_answered_as_http_says(name: str) -> None:
-    assert response_policy.POLICIES.get(name, response_policy.standard) is response_policy.standard
+    assert policy_of(name) is response_policy.standard
     assert read_as(name, 200, b'{"ok":false}') == Decision(ok=True)
     assert read_as(name, 202, b"") == Decision(ok=True)
     assert read_as(name, 429, b'{"retry_after": 9}', retry_after="3") == Decision(ok=False, pause=3)

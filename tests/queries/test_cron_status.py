@@ -1,4 +1,4 @@
-"""The status of cron in words, and the line for the crontab."""
+"""The status of cron in words, with advice where something is to be done."""
 
 import re
 from datetime import timedelta

@@ -16,7 +16,7 @@ from guestbook.background import cron
 from guestbook.background.cron import Options
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
-from guestbook.queue import clock_repair
+from guestbook.queue import clock_repair, leases
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, Webhook
@@ -26,6 +26,7 @@ from tests.support.receiver import Answer, Receiver
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 
 
 class Turned:
@@ -125,6 +126,23 @@ def test_waits_that_are_right_are_left_alone(hook: str, receiver: Receiver, turn
     assert {row.id: row.due_at for row in factories.deliveries()} == before
     assert set(before) == set(rows)
     assert receiver.requests == []
+
+
+def test_a_wait_may_be_the_longest_by_the_clock_of_another_host_and_no_longer(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, settings = clock.now(), factories.settings()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    first = retry_policy.lease(settings.timeout)
+    waits = {0: first, 3: retry_policy.longest_wait(settings.retry_schedule)}
+    expected = {}
+    for attempts, wait in waits.items():
+        farthest = now + wait + leases.CLOCK_SKEW
+        for due_at, repaired in ((farthest, farthest), (farthest + SECOND, now)):
+            row_id = factories.delivery(hook, due_at=due_at, attempts=attempts, claims=attempts)
+            expected[row_id] = repaired
+    clock_repair.repair(db.engine, settings.timeout, settings.retry_schedule)
+    assert {row.id: row.due_at for row in factories.deliveries()} == expected
 
 
 @pytest.mark.usefixtures("hook")

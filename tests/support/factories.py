@@ -166,6 +166,15 @@ def all_due() -> None:
         connection.execute(update(Webhook).values(paused_until=None))
 
 
+def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
+    """Store a pass that came so long ago, and ended at once or is at work."""
+    db.session.rollback()
+    started = clock.now() - ago
+    row = {"id": ids.new(), "started_at": started, "host": "here", **did}
+    with database.write(db.engine) as connection:
+        connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))
+
+
 def deliveries() -> list[Delivery]:
     """Return all deliveries, oldest first, as they are now."""
     return _now(select(Delivery).order_by(Delivery.id))
@@ -201,12 +210,3 @@ def _now(query: Any) -> list[Any]:
     db.session.expunge_all()
     db.session.rollback()
     return rows
-
-
-def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
-    """Store a pass that came so long ago, and ended at once or is at work."""
-    db.session.rollback()
-    started = clock.now() - ago
-    row = {"id": ids.new(), "started_at": started, "host": "here", **did}
-    with database.write(db.engine) as connection:
-        connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))

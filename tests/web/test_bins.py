@@ -273,13 +273,13 @@ def test_a_bin_fails_so_often_and_then_succeeds(app: Flask, client: FlaskClient)
 def test_strangers_get_no_cookie_and_other_sites_no_leave(
     app: Flask, client: FlaskClient, place: str
 ) -> None:
-    subscription = {
+    of_another_site = {
         "Origin": "https://evil.example",
         "Access-Control-Request-Method": "POST",
         "Cookie": "guestbook_desk=x",
     }
     for method in ("OPTIONS", "POST"):
-        answer = client.open(place, method=method, headers=subscription)
+        answer = client.open(place, method=method, headers=of_another_site)
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]

@@ -66,9 +66,9 @@ def test_health_keeps_its_shape_whatever_is_wrong(app: Flask) -> None:
     def health() -> tuple[int, object]:
         answer = Visitor(app).get("/healthz")
         assert answer.headers["Cache-Control"] == "no-store"
-        shown_error = answer.get_json()
-        assert (shown_error.pop("last_pass_age"), shown_error.pop("oldest_due_age")) == (None, None)
-        return answer.status_code, shown_error
+        shown = answer.get_json()
+        assert (shown.pop("last_pass_age"), shown.pop("oldest_due_age")) == (None, None)
+        return answer.status_code, shown
 
     for change, status in {
         "ALTER TABLE passes RENAME COLUMN host TO old": "tables are older than the program",

@@ -186,7 +186,7 @@ def test_a_pool_without_a_free_connection_is_away_for_a_moment(environ: dict[str
         database.create_tables(db.engine)
         pool = db.engine.pool
         pool._timeout = 0.1  # type: ignore[attr-defined]  # seconds instead of thirty
-        held = [db.engine.connect() for _ in range(pool.size() + pool._max_overflow)]  # type: ignore[attr-defined]
+        held = [db.engine.connect() for _ in range(pool.size() + pool._max_overflow)]  # type: ignore[attr-defined]  # of QueuePool
         assert shown(Visitor(app), "GET", "/") == (503, "The book cannot be reached")
         for connection in held:
             connection.close()

@@ -13,8 +13,6 @@ from guestbook.storage.copy.table_reader import Key, PlainTable, Row
 
 # What a row's values may cause; anything else is about the database as a whole.
 REFUSALS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
-
-
 BOUND = "new_"  # before the name of a bound value: SQLAlchemy has its own use for the bare name
 
 

@@ -28,8 +28,8 @@ def by_node(kind: str) -> Sign:
     """Sign with a package of npm."""
 
     def sign(secret: str, seconds: int, body: str) -> str:
-        request_line = json.dumps({"secret": secret, "id": EVENT_ID, "seconds": seconds, "body": body})
-        done = run("node", "signer.mjs", kind, cwd=npm.installed(), input=request_line)
+        wanted = json.dumps({"secret": secret, "id": EVENT_ID, "seconds": seconds, "body": body})
+        done = run("node", "signer.mjs", kind, cwd=npm.installed(), input=wanted)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
