@@ -14,15 +14,20 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
     # Imported here: each minute a pass starts that has nothing to do and needs none of this.
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from guestbook import cli, web
+    from guestbook import web
     from guestbook.storage import configured_app
+    from guestbook.web import path_pages
     from guestbook.web.application import Application
 
     app = configured_app.make(Application, given)
     if hops := app.config["GUESTBOOK"].trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
-    web.register(app)
-    cli.register(app)
+    only_path = path_pages.of_cgi()
+    web.register(app, only_path)
+    if only_path is None:  # a CGI process runs no command
+        from guestbook import cli
+
+        cli.register(app)
     return app
 
 

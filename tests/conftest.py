@@ -27,6 +27,7 @@ from tests.support import (  # noqa: F401  amount sets up hypothesis when it is 
     namespaces,
     rabbitmq,
     ready_databases,
+    servers,
 )
 from tests.support.book import Book
 from tests.support.distribution import (  # noqa: F401  hooks of pytest
@@ -63,6 +64,13 @@ NEEDS = {
     "validator": lambda: npm.validator() is not None,
     "namespaces": namespaces.can_be_made,
     "rabbitmq": rabbitmq.is_here,
+    "nginx": lambda: shutil.which("nginx") is not None,
+    "mod_wsgi": lambda: servers.apache_has("wsgi"),
+    "passenger": lambda: servers.apache_has("passenger"),
+    "cgi": lambda: servers.apache_has("cgid"),
+    "uwsgi": servers.has_uwsgi,
+    "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
+    "shellcheck": lambda: shutil.which("shellcheck") is not None,
 }
 
 

@@ -10,7 +10,6 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from sqlalchemy import delete
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from guestbook.lib import rate_limit_backoff
@@ -77,6 +76,9 @@ def _row(session: Session, name: str, now: datetime) -> Limit:
 
 def _insert(session: Session, **values: object) -> Any:
     """Return an INSERT that lets a row be that is there; two that failed would deadlock on MariaDB."""
+    # Imported here: with CGI each page would wait for all three.
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
+
     dialect = session.get_bind().dialect.name
     if dialect in ("mysql", "mariadb"):
         return mysql.insert(Limit).values(**values).on_duplicate_key_update(who=values["who"])

@@ -3,17 +3,11 @@
 from flask import Flask
 
 from guestbook.web import (
-    admin,
-    api,
-    bins,
     body_limits,
     book_version,
     error_pages,
-    health,
-    metrics,
-    pinger,
+    path_pages,
     public,
-    receiver,
     request_observer,
     response_headers,
     short_passes,
@@ -21,8 +15,11 @@ from guestbook.web import (
 )
 
 
-def register(app: Flask) -> None:
-    """Give the app its pages, its error pages and the headers of every answer."""
+def register(app: Flask, only_path: str | None = None) -> None:
+    """Give the app its pages, its error pages and the headers of every answer.
+
+    With `only_path` it may leave out pages at other paths.
+    """
     request_observer.init_app(app)
     body_limits.init_app(app)
     book_version.init_app(app)
@@ -31,10 +28,4 @@ def register(app: Flask) -> None:
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
     short_passes.init_app(app)
-    app.register_blueprint(health.pages)
-    app.register_blueprint(metrics.pages)
-    app.register_blueprint(pinger.pages)
-    app.register_blueprint(receiver.pages)
-    app.register_blueprint(bins.pages)
-    admin.register(app)
-    api.register(app)
+    path_pages.register(app, only_path)

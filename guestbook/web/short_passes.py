@@ -6,15 +6,16 @@ Each process remembers when the next pass may be due, and the receivers that are
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.wsgi import ClosingIterator
 
-from guestbook.background import short_pass
-from guestbook.background.short_pass import ShortReport
 from guestbook.settings import Settings
 from guestbook.web import book_version
+
+if TYPE_CHECKING:  # a pass is imported when one runs: a page by CGI must not wait for it
+    from guestbook.background.short_pass import ShortReport
 
 SHORT = 0.5  # seconds of a pass while a visitor may be waiting
 PATIENT = 5.0  # seconds of one that also sends to slow receivers, where no other worker serves visitors
@@ -65,12 +66,16 @@ class ShortPasses:
             self._rest(LOOK_EVERY)
             log.warning("The work after this request waits for the next one.", exc_info=error)
 
-    def run(self, environ: Environ) -> ShortReport | None:
+    def run(self, environ: Environ) -> "ShortReport | None":
         """Do what is due for a pinger, who waits for it; None when another pass is at work."""
+        from guestbook.background import short_pass
+
         seconds = LONG if _others_serve(environ) else PATIENT
         return self._noted(short_pass.run(self._settings, seconds, slow=self._known_slow()))
 
     def _drain(self, environ: Environ) -> None:
+        from guestbook.background import short_pass
+
         slow, now = self._known_slow(), time.monotonic()
         is_long = _others_serve(environ) and _is_sent_first(environ)
         is_patient = not is_long and bool(slow) and now >= self._patient_at
@@ -86,7 +91,7 @@ class ShortPasses:
         seconds = LONG if is_long else PATIENT if is_patient else SHORT
         self._noted(short_pass.run(self._settings, seconds, slow=slow, skips_slow=skips_slow))
 
-    def _noted(self, report: ShortReport | None) -> ShortReport | None:
+    def _noted(self, report: "ShortReport | None") -> "ShortReport | None":
         self._rest(LOOK_EVERY)
         if report:
             until = time.monotonic() + SLOW_FOR

@@ -12,6 +12,7 @@ LONG = (  # folders and files that wait much, the longest first
     "tests/system/hosts/",
     "tests/system/chaos/",
     "tests/system/browser/",
+    "tests/system/deploy/",
     "tests/system/interop/",
     "tests/system/",
     "tests/storage/copy/",

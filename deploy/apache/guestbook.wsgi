@@ -1,0 +1,5 @@
+"""What mod_wsgi loads."""
+
+from guestbook import create_app
+
+application = create_app()

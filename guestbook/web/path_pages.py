@@ -1,0 +1,71 @@
+"""The pages below a path of their own. A CGI process answers one request, and imports what that needs."""
+
+import os
+from collections.abc import Callable
+
+from flask import Flask
+
+
+def of_cgi() -> str | None:
+    """Return the path of the one request that a CGI process answers (RFC 3875); None in a server."""
+    return os.environ.get("PATH_INFO", "") if "GATEWAY_INTERFACE" in os.environ else None
+
+
+def register(app: Flask, only_path: str | None) -> None:
+    """Add the pages below each path, or those alone that `only_path` may lead to."""
+    for path, add in PAGES_BELOW.items():
+        if only_path is None or only_path.startswith(path):
+            add(app)
+
+
+def _add_health(app: Flask) -> None:
+    from guestbook.web import health
+
+    app.register_blueprint(health.pages)
+
+
+def _add_metrics(app: Flask) -> None:
+    from guestbook.web import metrics
+
+    app.register_blueprint(metrics.pages)
+
+
+def _add_pinger(app: Flask) -> None:
+    from guestbook.web import pinger
+
+    app.register_blueprint(pinger.pages)
+
+
+def _add_receiver(app: Flask) -> None:
+    from guestbook.web import receiver
+
+    app.register_blueprint(receiver.pages)
+
+
+def _add_bins(app: Flask) -> None:
+    from guestbook.web import bins
+
+    app.register_blueprint(bins.pages)
+
+
+def _add_admin(app: Flask) -> None:
+    from guestbook.web import admin
+
+    admin.register(app)
+
+
+def _add_api(app: Flask) -> None:
+    from guestbook.web import api
+
+    api.register(app)
+
+
+PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
+    "/healthz": _add_health,
+    "/metrics": _add_metrics,
+    "/cron": _add_pinger,
+    "/hooks": _add_receiver,
+    "/bin": _add_bins,
+    "/admin": _add_admin,
+    "/api": _add_api,
+}

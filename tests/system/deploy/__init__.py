@@ -1,0 +1,1 @@
+"""The files of deploy/, each run by the server that it is for."""

@@ -1,0 +1,123 @@
+"""The files of deploy/ that no server here can run: systemd's units, the container and YunoHost's package."""
+
+import configparser
+import re
+import shlex
+import subprocess
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from guestbook.cli import all_commands
+from tests.conftest import run
+from tests.support.processes import ROOT, clean_environ
+from tests.support.receiver import Receiver
+from tests.system.deploy.installation import Installation
+
+DEPLOY = ROOT / "deploy"
+YUNOHOST = DEPLOY / "yunohost"
+COMMANDS = {one.name: one for one in sum(all_commands.PROGRAM_SECTIONS.values(), ())}
+
+
+def units(name: str) -> configparser.ConfigParser:
+    """Read a unit of systemd."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser documents it
+    parser.read_string((DEPLOY / name).read_text())
+    return parser
+
+
+def verify(*files: Path) -> str:
+    """Return what systemd finds wrong with units."""
+    done = run("systemd-analyze", "verify", "--man=no", *map(str, files))
+    return "\n".join(line for line in done.stderr.splitlines() if any(one.name in line for one in files))
+
+
+def check_call(words: list[str]) -> None:
+    """Let the command that `words` call read its options; it raises when it does not know one."""
+    name, *given = words[words.index("guestbook") + 1 :]
+    command = COMMANDS[name]
+    assert isinstance(command, click.Command)
+    command.make_context(name, given, resilient_parsing=False)
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
+    files = []
+    for source in sorted((DEPLOY / "systemd").iterdir()):
+        text = source.read_text().replace("User=guestbook\n", "User=root\n")
+        text = text.replace("/path/to/guestbook/.venv/bin/flask", "/bin/true")
+        files.append(tmp_path / source.name)
+        files[-1].write_text(text.replace("/path/to/guestbook", "/usr"))
+    assert [file.suffix for file in files] == [".service", ".timer", ".service"]
+    assert verify(*files) == ""
+    files[0].write_text(files[0].read_text().replace("oneshot", "twoshot"))
+    assert "twoshot" in verify(files[0])
+
+
+def test_the_timer_starts_a_pass_each_minute_that_sends(
+    installation: Installation, receiver: Receiver
+) -> None:
+    assert units("systemd/guestbook-cron.timer")["Timer"]["OnCalendar"] == "minutely"
+    unit = units("systemd/guestbook-cron.service")["Service"]
+    command = unit["ExecStart"].replace("/path/to/guestbook", str(installation.checkout))
+    with installation.book("https://example.org", receiver.url("/")) as installed:
+        installed.sign("By the timer")
+        done = run(*shlex.split(command), cwd=installation.checkout, env=clean_environ())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert receiver.requests[-1].json["data"]["comment"]["message"] == "By the timer"
+
+
+def test_the_containers_run_commands_that_exist() -> None:
+    text = (DEPLOY / "container/compose.yaml").read_text()
+    calls = [re.split(r",\s*", found.replace('"', "")) for found in re.findall(r"command: \[(.*)\]", text)]
+    [started] = re.findall(r"(?m)^CMD \[(.*)\]$", (DEPLOY / "container/Containerfile").read_text())
+    calls.append(re.split(r",\s*", started.replace('"', "")))
+    assert [words[1] for words in calls] == ["init-db", "cron", "serve"]
+    for words in calls:
+        check_call(words)
+
+
+def test_the_image_holds_no_book_and_no_secret() -> None:
+    for program in ("container", "docker"):
+        ignored = (DEPLOY / f"container/Containerfile.{program}ignore").read_text().split()
+        assert {"instance", ".env", ".git", ".venv"} <= set(ignored)
+
+
+def test_the_manifest_of_yunohost_asks_for_what_its_files_use() -> None:
+    manifest = tomllib.loads((YUNOHOST / "manifest.toml").read_text())
+    assert (manifest["packaging_format"], manifest["integration"]["helpers_version"]) == (2, "2.1")
+    given = {"APP", *(name.upper() for name in (*manifest["install"], *manifest["resources"]))}
+    given |= {"PORT", "BASE_URL", "PREFIX"}  # of the resource `ports`, and of set_addresses
+    used = {
+        name for file in (YUNOHOST / "conf").iterdir() for name in re.findall(r"__(\w+?)__", file.read_text())
+    }
+    assert used <= given
+    assert {file.name for file in (YUNOHOST / "scripts").iterdir()} == {
+        *("_common.sh", "install", "remove", "upgrade", "backup", "restore", "change_url")
+    }
+
+
+@pytest.mark.needs("shellcheck")
+def test_the_scripts_of_yunohost_pass_shellcheck() -> None:
+    scripts = sorted((YUNOHOST / "scripts").iterdir())
+    # The helpers, and the variables that YunoHost sets, are on its hosts alone.
+    options = ("--exclude=SC1091,SC2154,SC2034", "--shell=bash")
+    done = run("shellcheck", *options, *map(str, scripts))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert all(subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0 for script in scripts)
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_systemd_finds_no_fault_in_the_unit_of_yunohost(tmp_path: Path) -> None:
+    values = {"APP": "root", "INSTALL_DIR": "/usr", "DATA_DIR": "/var", "PORT": "8080", "PREFIX": "/book"}
+    text = (YUNOHOST / "conf/systemd.service").read_text()
+    for name, value in values.items():
+        text = text.replace(f"__{name}__", value)
+    unit = tmp_path / "book.service"
+    unit.write_text(text.replace("/usr/venv/bin/guestbook", "/bin/true"))
+    assert verify(unit) == ""
+    [line] = re.findall(r"ExecStart=(.*)", text)
+    check_call(shlex.split(line.replace("/usr/venv/bin/guestbook", "guestbook")))

@@ -1,0 +1,86 @@
+"""nginx in front of `guestbook serve` and of gunicorn."""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import trustme
+
+from tests.support.processes import free_port, wait_for
+from tests.support.receiver import Receiver
+from tests.system.deploy import visit
+from tests.system.deploy.installation import Installation
+from tests.system.deploy.visit import Browser
+
+pytestmark = pytest.mark.needs("nginx")
+
+MAIN = """daemon off; user {user};
+pid {run}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    {folders}
+    {site}
+}}
+"""
+FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+SITE = "server {{ listen 127.0.0.1:{port} ssl; {certificate} include {part}; }}"
+OPTIONS = "--listen 127.0.0.1:8080"
+
+
+@contextmanager
+def nginx(installation: Installation, site: str) -> Iterator[None]:
+    run = installation.run
+    user = "root" if os.geteuid() == 0 else getpass.getuser()  # it counts for root alone
+    folders = " ".join(f"{name}_temp_path {run}/{name};" for name in FOLDERS)
+    main = installation.write("nginx.conf", MAIN.format(run=run, folders=folders, site=site, user=user))
+    with installation.started("nginx", "-c", str(main), "-p", str(run), "-e", "stderr"):
+        yield
+
+
+@pytest.fixture
+def certificate(installation: Installation) -> str:
+    """A certificate for 127.0.0.1, as the lines of nginx that certbot would add."""
+    authority = trustme.CA()
+    own = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(installation.run / "ca.pem")
+    own.private_key_and_cert_chain_pem.write_to_path(installation.run / "own.pem")
+    pem = installation.run / "own.pem"
+    return f"ssl_certificate {pem}; ssl_certificate_key {pem};"
+
+
+def server(installation: Installation, kind: str, backend: str, path: str) -> list[str]:
+    """Return the command of the server behind nginx, as the service of systemd has it."""
+    marks = {"serve": OPTIONS + (" --url-prefix" if path else ""), "gunicorn": "bin/gunicorn"}
+    unit = installation.file("systemd/guestbook.service", ("127.0.0.1:8080", backend))
+    wanted = marks[kind].replace("127.0.0.1:8080", backend)
+    line = next(line for line in unit.read_text().splitlines() if wanted in line)
+    if kind == "gunicorn":
+        below = [("# raw_env", "raw_env")] if path else []
+        installation.file("gunicorn/gunicorn.conf.py", ("127.0.0.1:8080", backend), *below)
+    return line.partition("ExecStart=")[2].split()
+
+
+@pytest.mark.parametrize("kind", ["serve", "gunicorn"])
+def test_nginx_passes_the_book_on_over_https(
+    installation: Installation, receiver: Receiver, certificate: str, path: str, kind: str
+) -> None:
+    port, backend = free_port(), f"127.0.0.1:{free_port()}"
+    if path:
+        part = installation.file("nginx/guestbook-subpath.conf", ("127.0.0.1:8080", backend))
+        site = SITE.format(port=port, certificate=certificate, part=part)
+    else:
+        listen = ("listen 80;", f"listen 127.0.0.1:{port} ssl; {certificate}")
+        site = f"include {installation.file('nginx/guestbook.conf', ('127.0.0.1:8080', backend), listen)};"
+    browser = Browser(f"https://127.0.0.1:{port}{path}", ca=str(installation.run / "ca.pem"))
+    with (
+        installation.book(browser.base_url, receiver.url("/"), TRUSTED_PROXIES="1") as installed,
+        browser.session,
+        installation.started(*server(installation, kind, backend, path)) as behind,
+        nginx(installation, site),
+    ):
+        wait_for(browser.answers, 60, behind.output)
+        visit.whole(browser, installed, receiver)

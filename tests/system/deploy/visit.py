@@ -1,0 +1,136 @@
+"""What a host must give: the book, its admin pages, its receiver and its API, at the address of the site."""
+
+import json
+from contextlib import suppress
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
+
+import html5lib
+import requests
+from requests.adapters import HTTPAdapter
+
+from guestbook.auth import rate_limit
+from guestbook.storage.database import db
+from guestbook.storage.models import Limit
+from tests.support import factories, visitor
+from tests.support.owner import PASSWORD
+from tests.support.receiver import Receiver
+from tests.system.deploy.installation import Installed
+
+ADDRESS = "127.9.9.9"  # of the visitor, which is not the proxy's
+HOOK_LIMIT = 1024 * 1024  # bytes
+
+
+class _FromAddress(HTTPAdapter):
+    def init_poolmanager(self, *args: int, **options: object) -> None:
+        super().init_poolmanager(*args, source_address=(ADDRESS, 0), **options)
+
+
+class Browser:
+    """A visitor's browser at another address than the proxy's; with a CA file it wants https."""
+
+    def __init__(self, base_url: str, ca: str | None = None) -> None:
+        self.base_url, self.path = base_url, urlsplit(base_url).path
+        self.origin = base_url.removesuffix(self.path)
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = ca or True
+        self.session.mount(self.origin, _FromAddress())
+
+    def ask(self, method: str, path: str, **how: object) -> requests.Response:
+        return self.session.request(method, self.base_url + path, timeout=30, **how)  # type: ignore[arg-type]
+
+    def answers(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return self.ask("GET", "/").status_code == 200
+        return False
+
+    def page(self, path: str) -> Element:
+        answer = self.ask("GET", path)
+        assert answer.status_code == 200, answer.text
+        page: Element = html5lib.parse(answer.text, namespaceHTMLElements=False)
+        own = (one.attrib.get(name, "") for one in page.iter() for name in ("href", "src", "action"))
+        assert [one for one in own if one.startswith("/") and not one.startswith(f"{self.path}/")] == []
+        return page
+
+
+def whole(browser: Browser, installed: Installed, receiver: Receiver) -> None:
+    """Use everything once."""
+    read(browser)
+    sign(browser, installed)
+    deliver(browser, receiver)
+    administer(browser)
+    post_to_the_receiver(browser)
+    use_the_api(browser, installed.token)
+
+
+def read(browser: Browser) -> None:
+    """Read the book; its style sheet comes from the same place."""
+    style = browser.page("/").find(".//link[@rel='stylesheet']")
+    assert style is not None
+    sheet = browser.session.get(browser.origin + style.attrib["href"], timeout=30)
+    assert (sheet.status_code, sheet.headers["Content-Type"].split(";")[0]) == (200, "text/css")
+    assert browser.ask("GET", "/no-such-page").status_code == 404
+
+
+def sign(browser: Browser, installed: Installed) -> None:
+    """Sign the book; the server knows the visitor's own address, whatever a header claims."""
+    page = browser.page("/")
+    form = page.find(".//form[@method='post']")
+    assert form is not None
+    typed = visitor.fields(page) | visitor.GREETING | {"message": "From this host"}
+    claimed = {"X-Forwarded-For": "192.0.2.9", "X-Forwarded-Proto": "gopher"}
+    url = browser.origin + form.attrib["action"]
+    answer = browser.session.post(url, typed, headers=claimed, timeout=30)
+    assert (answer.status_code, [one.status_code for one in answer.history]) == (200, [303])
+    assert "From this host" in answer.text
+    assert answer.url.startswith(f"{browser.base_url}/")
+    key = installed.app.secret_key
+    assert isinstance(key, str)
+    db.session.rollback()
+    assert db.session.get(Limit, rate_limit.who(key, "comment", ADDRESS)) is not None
+
+
+def deliver(browser: Browser, receiver: Receiver) -> None:
+    """Send the first webhook; the address in it leads to the comment."""
+    assert factories.run_pass().processed == 1
+    data = receiver.requests[-1].json["data"]
+    assert data["guestbook"]["url"] == browser.base_url
+    assert data["comment"]["url"].startswith(f"{browser.base_url}/comments/")
+    assert "From this host" in browser.session.get(data["comment"]["url"], timeout=30).text
+
+
+def administer(browser: Browser) -> None:
+    """Log in and change a setting, which needs the form's token."""
+    form = visitor.fields(browser.page("/admin/login"))
+    answer = browser.ask("POST", "/admin/login", data=form | {"password": PASSWORD})
+    assert answer.url.startswith(f"{browser.base_url}/admin/"), answer.text
+    assert not answer.url.endswith("/login")
+    [cookie] = browser.session.cookies
+    assert (cookie.path, cookie.secure) == (f"{browser.path}/admin", browser.origin.startswith("https:"))
+    form = visitor.fields(browser.page("/admin/book/"))
+    key = form.pop("csrf_token")
+    assert browser.ask("POST", "/admin/book/", data=form).status_code == 400
+    form |= {"csrf_token": key, "title": "A book on a host"}
+    assert browser.ask("POST", "/admin/book/", data=form).status_code == 200
+    assert "A book on a host" in browser.ask("GET", "/").text
+
+
+def post_to_the_receiver(browser: Browser) -> None:
+    """Send webhooks to the book: up to the limit all are stored, whatever the server's own limit is."""
+    frame = len(json.dumps({"text": ""}))
+    largest = json.dumps({"text": "x" * (HOOK_LIMIT - frame)}).encode()
+    headers = {"Content-Type": "application/json"}
+    statuses = [
+        browser.ask("POST", "/hooks/tok", data=body, headers=headers).status_code
+        for body in (largest, largest + b" ")
+    ]
+    assert statuses == [202, 413]
+
+
+def use_the_api(browser: Browser, token: str) -> None:
+    """Ask with the header Authorization, which some servers keep to themselves."""
+    headers = {"Authorization": f"Bearer {token}"}
+    assert browser.ask("GET", "/api/v1/webhooks").status_code == 401
+    answer = browser.ask("GET", "/api/v1/webhooks", headers=headers)
+    assert answer.status_code == 200, answer.text

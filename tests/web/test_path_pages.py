@@ -1,0 +1,61 @@
+"""A CGI process has the pages that its one request needs, and no others; a server has all."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.processes import ROOT
+
+CODE = """
+import json, sys
+import guestbook
+app = guestbook.create_app()
+found = {"pages": sorted(app.blueprints), "modules": sorted(sys.modules), "commands": len(app.cli.commands)}
+print(json.dumps(found))
+"""
+
+
+def loaded(environ: dict[str, str], **more: str) -> dict[str, list[str]]:
+    """Return what a new process has after it made the app."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=ROOT, env=environ | more, capture_output=True, text=True, check=True
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "pages"),
+    [
+        ("", {"public"}),
+        ("/comments", {"public"}),
+        ("/hooks/tok", {"public", "receiver"}),
+        ("/bin/x", {"public", "bins"}),
+        ("/api/v1/comments", {"public", "api"}),
+        ("/healthz", {"public", "health"}),
+    ],
+)
+def test_a_cgi_process_has_the_pages_of_its_path(environ: dict[str, str], path: str, pages: set[str]) -> None:
+    found = loaded(environ, GATEWAY_INTERFACE="CGI/1.1", PATH_INFO=path)
+    assert {name for name in found["pages"] if "." not in name} == pages
+    assert found["commands"] == 0
+    assert not {"guestbook.cli", "guestbook.web.admin"} & set(found["modules"])
+
+
+def test_the_front_page_by_cgi_loads_nothing_that_sends_or_migrates(environ: dict[str, str]) -> None:
+    found = loaded(environ, GATEWAY_INTERFACE="CGI/1.1", PATH_INFO="/")
+    heavy = {"requests", "urllib3", "jsonschema", "alembic", "waitress", "sqlalchemy.dialects.postgresql"}
+    assert heavy & set(found["modules"]) == set()
+
+
+def test_the_admin_pages_by_cgi_are_whole(environ: dict[str, str]) -> None:
+    found = loaded(environ, GATEWAY_INTERFACE="CGI/1.1", PATH_INFO="/admin/")
+    assert {"admin", "admin.dashboard", "public"} <= set(found["pages"])
+
+
+def test_a_server_has_all_pages_and_commands(environ: dict[str, str]) -> None:
+    found = loaded(environ, PATH_INFO="/")
+    assert {"admin", "api", "bins", "receiver", "health", "metrics", "pinger"} <= set(found["pages"])
+    assert found["commands"] != 0
