@@ -14,6 +14,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Limit
 from tests.support import factories, visitor
 from tests.support.owner import PASSWORD
+from tests.support.processes import wait_for
 from tests.support.receiver import Receiver
 from tests.system.deploy.installation import Installed
 
@@ -41,7 +42,7 @@ class Browser:
         return self.session.request(method, self.base_url + path, timeout=30, **how)  # type: ignore[arg-type]
 
     def answers(self) -> bool:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.RequestException):
             return self.ask("GET", "/").status_code == 200
         return False
 
@@ -66,6 +67,7 @@ def whole(browser: Browser, installed: Installed, receiver: Receiver) -> None:
 
 def read(browser: Browser) -> None:
     """Read the book; its style sheet comes from the same place."""
+    wait_for(browser.answers, 90)  # on a busy machine a server's first answer takes long
     style = browser.page("/").find(".//link[@rel='stylesheet']")
     assert style is not None
     sheet = browser.session.get(browser.origin + style.attrib["href"], timeout=30)
