@@ -328,7 +328,7 @@ INSERT INTO alembic_version (version_num)
 SELECT version_num FROM (SELECT '0009' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT announced_at FROM comments)
-    AND NOT EXISTS (SELECT id FROM webhooks)
+    AND NOT EXISTS (SELECT failing_announced_at FROM webhooks)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)
     AND NOT EXISTS (SELECT unproven_bytes FROM sources)

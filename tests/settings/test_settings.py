@@ -56,6 +56,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "KEEP_FAILED_DAYS": [("1", 1)],
     "LOG_FORMAT": [("text", "text"), ("json", "json")],
     "METRICS_TOKEN": [("", ""), ("sixteen letters.", "sixteen letters.")],
+    "SEND_AFTER_REQUESTS": [("true", True), ("false", False)],
     "BROKER_URL": [("", None), ("amqp://me:pw@rabbit:5672//", "amqp://me:pw@rabbit:5672//")],
 }
 BAD = {
@@ -116,6 +117,7 @@ BAD = {
     "LOG_FORMAT": ["", "JSON", "xml"],
     "KEEP_FAILED_DAYS": ["", "x", "99999999999"],
     "METRICS_TOKEN": ["hunter2"],
+    "SEND_AFTER_REQUESTS": ["maybe", ""],
     "BROKER_URL": ["hunter2", "redis://me:hunter2@host", "amqp://", "amqp://me:hunter2@host:x"],
 }
 

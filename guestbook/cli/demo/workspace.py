@@ -52,7 +52,9 @@ class Workspace:
             "KEEP_PROCESSED_DAYS": "30",
             "KEEP_FAILED_DAYS": "90",
             "BROKER_URL": "",
+            "SEND_AFTER_REQUESTS": "false",
             "LOG_FORMAT": "text",
+            "METRICS_TOKEN": "",
         }
         return {SETTING_PREFIX + name: value for name, value in named.items()}
 

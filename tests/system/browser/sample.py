@@ -24,6 +24,7 @@ from tests.support.receiver import Answer, Receiver
 
 Rows = dict[str, list[str]]  # by the name of the variable in an address
 
+NO_PAGES = ("static", "receiver.greet", "pinger.run_pass", "metrics.show")  # endpoints
 HOSTILE = "</textarea></pre></td></title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
 MESSAGES = (
     "What a lovely little book! We came by on the way to the lighthouse and stayed for tea.",
@@ -69,7 +70,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
 def addresses(app: Flask, rows: Rows) -> Iterator[str]:
     """Return where each page is that a GET opens: what stands in the addresses' variables are those rows."""
     for rule in app.url_map.iter_rules():
-        if "GET" in (rule.methods or ()) and rule.endpoint not in ("static", "receiver.greet"):
+        if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES:
             yield from _filled(rule, rows)
 
 
