@@ -25,6 +25,7 @@ from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
 from guestbook.outbound import receivers, recorder, sender, tasks
 from guestbook.outbound.host_limits import HostLimits
+from guestbook.outbound.mail import MailSender
 from guestbook.outbound.rate_limiter import Budget, RateLimiter
 from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.single_worker import SingleWorker
@@ -60,8 +61,9 @@ class Dispatcher:
         self, engine: Engine, settings: Settings, *, concurrency: int, limit: TimeLimit = NO_LIMIT
     ) -> None:
         transport = sender.transport(settings, threads=concurrency > 1)
+        mail, base_url = MailSender.of(settings, threads=concurrency > 1), settings.base_url
         one = sender.Sender(
-            transport, timeout=settings.timeout, base_url=settings.base_url, limit=limit
+            transport, timeout=settings.timeout, base_url=base_url, mail=mail, limit=limit
         ).attempt
         self.pool: WorkerPool[DeliveryTask, Outcome] = (
             WorkerPool(one, concurrency) if concurrency > 1 else SingleWorker(one)

@@ -11,6 +11,7 @@ from guestbook.lib import retry_policy
 
 RETRY_AFTER_STATUSES = (429, 502, 503, 504)
 SLACK_GONE = (b"no_service", b"no_team", b"no_active_hooks", b"channel_is_archived", b"channel_not_found")
+NO_MAILBOX = re.compile(rb"5\.1\.(1|6|10)\b")
 # Only the beginning: Telegram then repeats the message, which may be longer than what we read.
 TELEGRAM_OK = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
 
@@ -71,6 +72,12 @@ def _telegram(status: int, headers: Mapping[str, str], now: datetime, body: byte
     return _with_pause(decision, status, body, "parameters", "retry_after")
 
 
+def _email(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+    """SMTP's 2xx is success. An enhanced code says that there is no such mailbox (RFC 3463)."""
+    decision = standard(status, headers, now)
+    return replace(decision, gone=True) if status >= 500 and NO_MAILBOX.match(body) else decision
+
+
 def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Decision:
     """Add the seconds that stand at that place in the JSON body of a 429."""
     if status != 429:
@@ -88,4 +95,4 @@ def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Dec
 
 
 # Some chat services answer in their own way; all other formats have the standard policy.
-POLICIES: dict[str, Policy] = {"slack": _slack, "discord": _discord, "telegram": _telegram}
+POLICIES: dict[str, Policy] = {"slack": _slack, "discord": _discord, "telegram": _telegram, "email": _email}

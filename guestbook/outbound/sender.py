@@ -3,9 +3,11 @@
 import time
 
 from guestbook.lib import clock, resource_limits
+from guestbook.lib.mail_address import is_mailto
 from guestbook.lib.text import printable
 from guestbook.outbound import request_headers, response_policy
 from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.outbound.mail import MAIL_HEADERS, MailSender
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
@@ -31,9 +33,16 @@ class Sender:
     """Makes attempts; all threads share one."""
 
     def __init__(
-        self, transport: Transport, *, timeout: float, base_url: str, limit: TimeLimit = NO_LIMIT
+        self,
+        transport: Transport,
+        *,
+        timeout: float,
+        base_url: str,
+        mail: MailSender,
+        limit: TimeLimit = NO_LIMIT,
     ) -> None:
         self._transport = transport
+        self._mail = mail
         self._timeout = timeout
         self._limit = limit
         self._agent = request_headers.user_agent(base_url)
@@ -74,6 +83,11 @@ class Sender:
 
     def _post(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
         receiver = task.receiver
+        if is_mailto(receiver.url):
+            message = self._mail.message(task)
+            outcome.request_headers = {name: str(message[name]) for name in MAIL_HEADERS}
+            _note_answer(self._mail.send(message, seconds), outcome, receiver.policy)
+            return
         plain = request_headers.plain(task, self._agent, int(time.time()))
         outcome.request_headers = {**plain, **dict.fromkeys(receiver.headers, HIDDEN)}
         if receiver.error:

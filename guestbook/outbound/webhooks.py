@@ -10,7 +10,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook import transport
-from guestbook.lib import clock, ids, text, validate
+from guestbook.lib import clock, ids, mail_address, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.outbound import custom_headers, outbox
@@ -39,7 +39,7 @@ def add(
     """
     values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings, {})
     wording = values.pop("template", None)
-    host = urlsplit(values["url"]).hostname or ""
+    host = urlsplit(values["url"]).hostname or urlsplit(values["url"]).path
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
     values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
@@ -91,6 +91,8 @@ def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, 
 def destination(url: str, settings: Settings) -> str:
     """Return the URL in its normal form; raises Refused when nothing may be sent there."""
     try:
+        if mail_address.is_mailto(url):
+            return _mailto(url, settings)
         return transport.check_destination(
             url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
@@ -98,12 +100,21 @@ def destination(url: str, settings: Settings) -> str:
         raise Refused(str(error), field="url") from None
 
 
+def _mailto(url: str, settings: Settings) -> str:
+    if not settings.smtp_url or not settings.mail_from:
+        raise ValueError("To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM.")
+    try:
+        return mail_address.MAILTO + mail_address.of_url(url)
+    except ValueError:
+        raise ValueError("The URL must be like mailto:you@example.org.") from None
+
+
 def warnings(url: str, settings: Settings) -> list[str]:
     """Return what the owner should know about a URL although it is accepted.
 
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy:
+    if settings.outbound_proxy or mail_address.is_mailto(url):
         return []  # the proxy looks up the host, perhaps in another network
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
@@ -166,6 +177,10 @@ def _rate(value: str | None) -> str | None:
 
 def _normalized(format_name: str, url: str, settings: Settings) -> str:
     """Return the URL as the format needs it."""
+    if (format_name == "email") != mail_address.is_mailto(url):
+        raise Refused(
+            "The format email needs a URL like mailto:you@example.org, and only it has one.", field="url"
+        )
     try:
         normal = chat_urls.normalize(format_name, url)
     except FormatError as error:

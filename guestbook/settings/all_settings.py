@@ -27,6 +27,8 @@ class Settings:
     retry_schedule: tuple[float, ...]  # seconds before attempt 1, 2, …
     timeout: float  # seconds, for a whole attempt
     outbound_proxy: str | None  # for all webhooks
+    smtp_url: str | None  # of the server that takes e-mail to the owner
+    mail_from: str | None  # the address that it comes from
     keep_processed_days: int
     keep_failed_days: int
     broker_url: str | None  # of RabbitMQ, for `relay`
@@ -67,6 +69,8 @@ def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Se
         retry_schedule=read("RETRY_SCHEDULE", RETRY_SCHEDULE, parsers.schedule),
         timeout=read("TIMEOUT", "15", parsers.seconds(0.1, 300)),
         outbound_proxy=read("OUTBOUND_PROXY", "", parsers.proxy),
+        smtp_url=read("SMTP_URL", "", parsers.smtp_url),
+        mail_from=read("MAIL_FROM", "", parsers.mail_from),
         keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
         broker_url=read("BROKER_URL", "", parsers.broker_url),

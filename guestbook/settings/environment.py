@@ -16,6 +16,7 @@ SECRET_SETTINGS = (
     "OUTBOUND_PROXY",
     "BROKER_URL",
     "METRICS_TOKEN",
+    "SMTP_URL",
 )  # no message shows these
 
 T = TypeVar("T")

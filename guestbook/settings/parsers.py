@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from guestbook.lib import mail_address
 
 MIN_KEY_LENGTH = 16  # characters
 MOST_STEPS = 50  # of the retry schedule
@@ -41,6 +43,20 @@ def broker_url(text: str) -> str | None:
     if text and _address(text, "amqp", "amqps") is None:
         raise ValueError("it must be an address like amqp://user:password@host:5672/vhost")
     return text or None
+
+
+def smtp_url(text: str) -> str | None:
+    """A mail server, or None for none."""
+    parts = _address(text, "smtp", "smtps", "smtp+starttls")
+    usable = parts and not (parts.path.strip("/") or parts.query or parts.fragment)  # the end of a password?
+    if text and not (parts and usable and unquote(parts.netloc).isascii()):
+        raise ValueError("it must be an address like smtps://user:password@mail.example")
+    return text or None
+
+
+def mail_from(text: str) -> str | None:
+    """The address that e-mail comes from, or None for none."""
+    return mail_address.check(text) if text else None
 
 
 def _address(text: str, *schemes: str) -> SplitResult | None:

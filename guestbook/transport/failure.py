@@ -28,6 +28,8 @@ FAILURE_SENTENCES = {
     "connection_lost": "The receiver closed the connection without a complete answer.",
     "response_too_large": "The answer was too large before its body began.",
     "bad_response": "The answer was not valid HTTP.",
+    "no_mail_server": "GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM are not set, so no e-mail can be sent.",
+    "mail_server_unfit": "The mail server does not speak SMTP, or lacks what GUESTBOOK_SMTP_URL needs.",
     "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only "
     "the hosts on PythonAnywhere’s list: ask them to add this one, or use a paid account.",
     "proxy_failed": "The outbound proxy did not do its work.",

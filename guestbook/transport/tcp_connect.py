@@ -48,6 +48,15 @@ def connect_to_proxy(host: str, port: int) -> BudgetSocket:
         raise attempt.error("proxy_failed", error.detail) from None
 
 
+def connect_to_mail_server(host: str, port: int) -> BudgetSocket:
+    """Return a socket connected to the owner's mail server, at any address; raises TransportError."""
+    attempt = socket_budget.current.get()
+    attempt.stage = socket_budget.CONNECTING
+    sock = _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
+    attempt.stage = socket_budget.HANDSHAKING  # if there is one
+    return sock
+
+
 def limit_resolver() -> None:
     """Let glibc give up on a dead name server after 2 seconds: getaddrinfo itself takes no time-out."""
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")

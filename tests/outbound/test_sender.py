@@ -12,6 +12,7 @@ from standardwebhooks import WebhookVerificationError
 from guestbook.lib import clock, signing
 from guestbook.lib.version import VERSION
 from guestbook.outbound import receivers, sender
+from guestbook.outbound.mail import MailSender
 from guestbook.outbound.sender import Sender
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.transport import Transport
@@ -24,7 +25,8 @@ LIMIT = 16 * 1024
 @pytest.fixture
 def send(receiver: Receiver) -> Iterator["Send"]:
     transport = Transport(timeout=3, allow_networks=(ip_network("127.0.0.0/8"),))
-    yield Send(Sender(transport, timeout=3, base_url="https://book.example"), receiver)
+    mail = MailSender(None, None, "book.example")
+    yield Send(Sender(transport, timeout=3, base_url="https://book.example", mail=mail), receiver)
     transport.close()
 
 

@@ -2,9 +2,11 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flask import current_app
 from flask.testing import FlaskCliRunner
 
 from guestbook.lib import template_sandbox
@@ -37,6 +39,8 @@ def test_the_commands_of_a_guide_work(
     page: Path, runner: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     comment_files.write_samples(tmp_path)
+    mail = {"smtp_url": "smtp://127.0.0.1", "mail_from": "book@example.org"}
+    current_app.config["GUESTBOOK"] = replace(factories.settings(), **mail)
     monkeypatch.chdir(tmp_path)
     for name in ("Chat", "Shop", "Harbour"):
         factories.webhook(name=name)

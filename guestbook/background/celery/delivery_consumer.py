@@ -16,6 +16,7 @@ from guestbook.background.celery.group_commit import GroupCommit
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, resource_limits, retry_policy
 from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound.mail import MailSender
 from guestbook.outbound.rate_limiter import Budget, RateLimiter, Slot
 from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.tally import Tally
@@ -48,7 +49,9 @@ class DeliveryConsumer:
         self._rates = RateLimiter()
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
-        self._sender = sender.Sender(transport, timeout=settings.timeout, base_url=settings.base_url)
+        self._sender = sender.Sender(
+            transport, timeout=settings.timeout, base_url=settings.base_url, mail=MailSender.of(settings)
+        )
         # One commit for each delivery would be the most that a database does, so threads share them.
         self._commits: GroupCommit[Handover | Outcome, DeliveryTask | None] = GroupCommit(self._commit)
 

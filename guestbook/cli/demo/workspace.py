@@ -52,6 +52,8 @@ class Workspace:
             "KEEP_PROCESSED_DAYS": "30",
             "KEEP_FAILED_DAYS": "90",
             "BROKER_URL": "",
+            "SMTP_URL": "",
+            "MAIL_FROM": "",
             "SEND_AFTER_REQUESTS": "false",
             "LOG_FORMAT": "text",
             "METRICS_TOKEN": "",

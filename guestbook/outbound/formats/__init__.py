@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from guestbook.outbound.formats import discord, mattermost, ntfy, slack, standard, teams, telegram, template
+from guestbook.outbound.formats import (
+    discord,
+    email,
+    mattermost,
+    ntfy,
+    slack,
+    standard,
+    teams,
+    telegram,
+    template,
+)
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
 __all__ = ["ADDRESSED", "CHAT_FORMATS", "FORMATS", "FormatError", "FormatInput", "render"]
@@ -15,9 +25,10 @@ FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "mattermost": mattermost.render,
     "ntfy": ntfy.render,
     "telegram": telegram.render,
+    "email": email.render,
     "template": template.render,
 }
-CHAT_FORMATS = tuple(name for name in FORMATS if name not in ("json", "template"))
+CHAT_FORMATS = tuple(name for name in FORMATS if name not in ("json", "email", "template"))
 ADDRESSED = ("ntfy", "telegram")  # their bodies contain a part of the webhook's URL
 
 

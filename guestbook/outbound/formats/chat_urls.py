@@ -26,6 +26,8 @@ def suggest(url: str) -> str | None:
     """Return the format of the service to which the URL belongs, or None when it is not known."""
     parts = _split(url)
     host = parts.hostname or ""
+    if parts.scheme == "mailto":
+        return "email"
     if host in SLACK_HOSTS:
         return "slack"
     if DISCORD_HOST.fullmatch(host) and DISCORD_PATH.fullmatch(parts.path):

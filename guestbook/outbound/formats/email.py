@@ -1,0 +1,17 @@
+"""The format `email`: the subject and the text of a message to the owner, `{"subject", "text"}`."""
+
+import json
+
+from guestbook.outbound.formats import wording
+from guestbook.outbound.formats.format_input import FormatInput
+
+
+def render(given: FormatInput) -> str:
+    """Return the body; the sender makes a message of it."""
+    words = wording.of(given.event, given.data)
+    facts = wording.EventFacts(given.data)
+    admin = facts.admin_link("comments", "comment", "id")
+    lines = [f"Moderate it: {admin}"] if admin and admin != words.link else []
+    parts = (words.who, words.message, words.link, *lines, f"-- \n{facts.book} {facts.home}".rstrip())
+    body = {"subject": words.title, "text": "\n\n".join(part for part in parts if part) + "\n"}
+    return json.dumps(body, ensure_ascii=False)

@@ -1,0 +1,140 @@
+"""One message to the owner's own SMTP server (RFC 5321), with one deadline for all of it.
+
+The guard of addresses is for strangers' URLs. The owner has named this server, so it may be this machine.
+"""
+
+import ipaddress
+import smtplib
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from guestbook.transport import dns_lookup, socket_budget, tcp_connect
+from guestbook.transport.address_policy import AddressPolicy
+from guestbook.transport.dns_lookup import Lookups
+from guestbook.transport.failure import TransportError
+from guestbook.transport.socket_budget import AttemptBudget, BudgetTLSSocket
+
+SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+SMTP_ANSWER_LIMIT = 2000  # bytes of an answer that are kept
+QUIT_SECONDS = 1.0  # for the server's farewell, when it has the message
+NO_NAME = "[127.0.0.1]"  # for EHLO, as RFC 5321 wants it from a client without a public name
+LOGIN_REFUSED = b"The server does not accept the user and the password of GUESTBOOK_SMTP_URL."
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAnswer:
+    """The last answer of the server: 250 when it has taken the message."""
+
+    code: int
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """The server of GUESTBOOK_SMTP_URL."""
+
+    url: str = field(repr=False)  # with the password
+    lookups: Lookups = dns_lookup.shared
+
+    def send(self, sender: str, recipient: str, message: bytes, seconds: float) -> SmtpAnswer:
+        """Hand over a message for one recipient; raises TransportError when there is no answer."""
+        budget = AttemptBudget(seconds, AddressPolicy(), self.lookups)
+        token = socket_budget.current.set(budget)
+        parts = urlsplit(self.url)
+        client = _Client(is_tls=parts.scheme == "smtps")
+        try:
+            _greet(client, parts)
+            return _hand_over(client, budget, sender, recipient, message)
+        except smtplib.SMTPAuthenticationError as error:
+            return _answer(error.smtp_code, LOGIN_REFUSED)  # the server's own words could repeat the password
+        except smtplib.SMTPResponseException as error:
+            text = error.smtp_error
+            return _answer(error.smtp_code, text if isinstance(text, bytes) else str(text).encode())
+        except smtplib.SMTPServerDisconnected:
+            raise budget.error("connection_lost") from None
+        except ssl.SSLError:
+            raise budget.error("tls_failed") from None
+        except (smtplib.SMTPException, ValueError):  # an SMTPException is an OSError
+            raise budget.error("mail_server_unfit") from None
+        except OSError:
+            raise budget.error("connection_lost") from None
+        finally:
+            client.close()
+            socket_budget.current.reset(token)
+
+
+class _Client(smtplib.SMTP):
+    """A client whose sockets keep to the budget of the attempt."""
+
+    def __init__(self, *, is_tls: bool) -> None:
+        super().__init__(local_hostname=NO_NAME)
+        self._is_tls = is_tls
+
+    def open(self, host: str, port: int) -> None:
+        """Connect and read the greeting; raises SMTPConnectError for a bad one."""
+        self._host = host  # for the name in the server's certificate
+        code, text = self.connect(host, port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, text)
+
+    def _get_socket(self, host: str, port: int, _timeout: Any) -> Any:
+        sock = tcp_connect.connect_to_mail_server(host, port)
+        try:
+            secured = _context().wrap_socket(sock, server_hostname=host) if self._is_tls else sock
+        except BaseException:
+            sock.close()
+            raise
+        socket_budget.current.get().stage = socket_budget.WAITING
+        return secured
+
+
+def _greet(client: _Client, parts: SplitResult) -> None:
+    """Connect, turn on TLS and log in, as far as the URL asks for it."""
+    host = parts.hostname or ""
+    client.open(host, parts.port or SMTP_PORTS[parts.scheme])
+    client.ehlo_or_helo_if_needed()
+    is_private = parts.scheme == "smtp" and _is_this_machine(host)
+    needs_tls = parts.scheme == "smtp+starttls" or (parts.username is not None and not is_private)
+    if parts.scheme != "smtps" and (needs_tls or (client.has_extn("starttls") and not is_private)):
+        client.starttls(context=_context())
+        client.ehlo()
+    if parts.username is not None:
+        client.login(unquote(parts.username), unquote(parts.password or ""))
+
+
+def _hand_over(
+    client: _Client, budget: AttemptBudget, sender: str, recipient: str, message: bytes
+) -> SmtpAnswer:
+    code, text = client.mail(sender)
+    if code == 250:
+        code, text = client.rcpt(recipient)
+    if code not in (250, 251):
+        return _answer(code, text)
+    answer = _answer(*client.data(message))
+    budget.deadline = min(budget.deadline, time.monotonic() + QUIT_SECONDS)
+    with suppress(smtplib.SMTPException, OSError, TransportError):
+        client.quit()  # the server has answered for the message, whatever it says now
+    return answer
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.sslsocket_class = BudgetTLSSocket
+    return context
+
+
+def _answer(code: int, text: bytes) -> SmtpAnswer:
+    if not 200 <= code < 600:
+        raise TransportError("mail_server_unfit", sent=True)
+    return SmtpAnswer(code, text[:SMTP_ANSWER_LIMIT])
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

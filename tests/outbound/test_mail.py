@@ -1,0 +1,238 @@
+"""E-mail to the owner: through the same queue as all deliveries, to a real SMTP server."""
+
+import email
+import email.policy
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from flask import current_app
+from sqlalchemy import update
+
+from guestbook.comments.moderation_policy import Classification
+from guestbook.lib.errors import Refused
+from guestbook.outbound import webhooks
+from guestbook.outbound.mail import MailSender
+from guestbook.storage.models import Delivery, Webhook
+from tests.support import factories
+from tests.support.book import Book
+from tests.support.mail_server import MailServer
+
+OWNER = "mailto:owner@example.org"
+HELD = Classification("held", "links")
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+def use(url: str, **changes: Any) -> None:
+    """Let the app around the test send e-mail through that server."""
+    changed = replace(factories.settings(), smtp_url=url, mail_from="book@example.org", **changes)
+    current_app.config["GUESTBOOK"] = changed
+
+
+def add(url: str = OWNER) -> str:
+    return factories.written(lambda session: webhooks.add(session, {"url": url}, factories.settings()).id)
+
+
+def sent(server: MailServer) -> EmailMessage:
+    [(_, _, text)] = server.messages
+    message = email.message_from_bytes(text, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def test_a_comment_that_waits_comes_as_e_mail(book: Book, server: MailServer) -> None:
+    use(f"smtp://127.0.0.1:{server.port}")
+    add()
+    comment = factories.sign("Grüße 🎈\n.\nBcc: all@example.org", "Zoë\r\nBcc: x@example.org", HELD)
+    assert factories.run_pass().processed == 1, factories.one().last_error
+    [(sender, recipient, text)] = server.messages
+    assert (sender, recipient, text.isascii()) == ("book@example.org", "owner@example.org", True)
+    message, delivery = sent(server), factories.one()
+    assert message["Subject"] == "A comment waits for you in Guestbook"
+    assert message["Message-ID"] == f"<{delivery.event_id}.{delivery.webhook_id}@book.example>"
+    assert (message["Auto-Submitted"], message["To"]) == ("auto-generated", "owner@example.org")
+    assert message["Date"].datetime
+    assert message["Bcc"] is None
+    content = message.get_content().replace("\r\n", "\n")
+    assert "Grüße 🎈\n.\nBcc: all@example.org" in content
+    assert f"https://book.example/admin/comments/{comment}" in content
+    [attempt] = factories.attempts()
+    assert (attempt.status_code, attempt.error) == (250, None)
+    assert attempt.request_headers["Subject"] == message["Subject"]
+    book.check()
+
+
+def test_a_published_comment_has_its_link_and_the_admin_link(book: Book, server: MailServer) -> None:  # noqa: ARG001
+    use(f"smtp://127.0.0.1:{server.port}")
+    add()
+    comment = factories.sign()
+    factories.run_pass()
+    content = sent(server).get_content()
+    assert f"https://book.example/admin/comments/{comment}" in content
+    assert f"https://book.example/comments/{comment}" in content or f"#{comment}" in content
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "status", "disabled"),
+    [
+        ("RCPT", "450 4.2.1 later", 450, None),
+        ("DATA", "554 5.7.1 no", 554, None),
+        ("RCPT", "550 5.1.1 nobody", 550, "gone"),
+        ("", "554 go away", 554, None),
+    ],
+)
+def test_a_refusal_is_a_failed_attempt(
+    book: Book, server: MailServer, command: str, answer: str, status: int, disabled: str | None
+) -> None:
+    use(f"smtp://127.0.0.1:{server.port}")
+    hook = add()
+    server.answers[command] = answer
+    factories.sign()
+    factories.run_pass()
+    row = factories.one()
+    assert (row.status, row.attempts, row.last_status_code) == ("new", 1, status)
+    assert row.last_error == f"The receiver answered {status}."
+    assert factories.the(Webhook, hook).disabled_reason == disabled
+    assert not server.messages
+    book.check()
+
+
+def test_a_server_that_hangs_costs_no_more_than_the_time_out(book: Book, server: MailServer) -> None:  # noqa: ARG001
+    use(f"smtp://127.0.0.1:{server.port}", timeout=0.5)
+    add()
+    server.answers["RCPT"] = ""
+    factories.sign()
+    begin = time.monotonic()
+    factories.run_pass()
+    assert time.monotonic() - begin < 10
+    assert factories.one().last_error == "The receiver did not answer in time."
+
+
+def test_a_refused_login_shows_none_of_the_servers_words(book: Book, server: MailServer) -> None:  # noqa: ARG001
+    use(f"smtp://me:hunter2@127.0.0.1:{server.port}")
+    add()
+    server.answers["AUTH"] = "535 5.7.8 not with hunter2"
+    factories.sign()
+    factories.run_pass()
+    [attempt] = factories.attempts()
+    assert (factories.one().status, attempt.status_code) == ("new", 535)
+    assert "GUESTBOOK_SMTP_URL" in attempt.response_body
+    assert "hunter2" not in str(vars(attempt)) + repr(MailSender.of(factories.settings()))
+
+
+def test_a_server_that_cannot_do_what_the_url_needs_gets_no_message(book: Book, server: MailServer) -> None:  # noqa: ARG001
+    use(f"smtp+starttls://127.0.0.1:{server.port}")
+    add()
+    factories.sign()
+    factories.run_pass()
+    assert factories.one().last_error == (
+        "The mail server does not speak SMTP, or lacks what GUESTBOOK_SMTP_URL needs."
+    )
+    assert not server.messages
+
+
+def test_a_subject_stays_one_header(book: Book, server: MailServer) -> None:  # noqa: ARG001
+    use(f"smtp://127.0.0.1:{server.port}")
+    add()
+    factories.sign()
+    payload = {
+        "subject": "Hi\r\nBcc: x@example.org\u2028\x85\x0bCc: y\0" + " long" * 99,
+        "text": "\r\n.\r\nQUIT\r",
+    }
+    change = update(Delivery).values(payload=json.dumps(payload))
+    factories.written(lambda session: session.execute(change))
+    factories.run_pass()
+    message = sent(server)
+    assert message["Subject"] == "Hi Bcc: x@example.org Cc: y" + " long" * 99
+    assert (message["Bcc"], message["Cc"]) == (None, None)
+    assert "QUIT" in message.get_content()
+
+
+def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(
+    book: Book,  # noqa: ARG001
+    server: MailServer,
+) -> None:
+    use(f"smtp://127.0.0.1:{server.port}")
+    hook = factories.webhook()
+    factories.sign("Hello")
+    fields = {"url": OWNER, "format_name": "email"}
+    factories.written(
+        lambda session: webhooks.update(session, session.get_one(Webhook, hook), fields, factories.settings())
+    )
+    factories.run_pass()
+    message = sent(server)
+    assert message["Subject"] == "comment.created"
+    assert json.loads(message.get_content())["data"]["comment"]["message"] == "Hello"
+
+
+def test_a_server_that_is_away_is_unreachable(book: Book) -> None:  # noqa: ARG001
+    use("smtp://127.0.0.1:1")
+    hook = add()
+    factories.sign()
+    factories.run_pass()
+    assert factories.one().last_error == "The connection could not be made. (Connection refused)"
+    assert factories.the(Webhook, hook).unreachable_in_a_row == 1
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+def test_a_password_goes_over_tls_alone(
+    book: Book,  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with MailServer(context, at_once=scheme == "smtps") as server:
+        use(f"{scheme}://me:p%40ss@localhost:{server.port}")
+        add()
+        factories.sign()
+        factories.run_pass()
+        assert "certificate is not valid" in (factories.one().last_error or "")
+        assert "AUTH" not in dict(server.commands)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        factories.all_due()
+        factories.run_pass()
+        assert factories.one().status == "processed"
+        assert ("AUTH", True) in server.commands
+        assert "p@ss" not in str([vars(one) for one in factories.attempts()])
+
+
+def test_without_a_server_such_a_webhook_is_refused(book: Book) -> None:  # noqa: ARG001
+    with pytest.raises(Refused, match="To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM"):
+        add()
+
+
+@pytest.mark.parametrize(
+    "url", ["mailto:", "mailto:owner", "mailto:a@b.example?bcc=x@y", "mailto:a%0Ab@c.example"]
+)
+def test_another_address_is_refused(book: Book, url: str) -> None:  # noqa: ARG001
+    use("smtp://127.0.0.1:1")
+    with pytest.raises(Refused, match=r"like mailto:you@example\.org"):
+        add(url)
+
+
+def test_the_format_and_the_url_belong_together(book: Book) -> None:  # noqa: ARG001
+    use("smtp://127.0.0.1:1")
+    for fields in (
+        {"url": OWNER, "format_name": "json"},
+        {"url": "https://x.example/", "format_name": "email"},
+    ):
+        with pytest.raises(Refused, match="The format email needs a URL like mailto:"):
+            factories.written(
+                lambda session, given=fields: webhooks.add(session, given, factories.settings())
+            )
