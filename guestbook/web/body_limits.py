@@ -7,6 +7,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
 BLUEPRINT_LIMIT_BYTES = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}
+DISCARDED_BYTES = 11 * 1024 * 1024  # of a body that is too long
+DISCARD_AT_ONCE = 64 * 1024  # bytes
 
 
 def init_app(app: Flask) -> None:
@@ -21,12 +23,25 @@ def limit_body() -> None:
     """
     limit = BLUEPRINT_LIMIT_BYTES.get(request.blueprint or "", DEFAULT_LIMIT_BYTES)
     request.max_content_length = limit
-    if request.content_length is not None or "wsgi.input_terminated" not in request.environ:
+    if request.content_length is not None:
+        if request.content_length > limit:
+            _discard(request.environ["wsgi.input"], min(request.content_length, DISCARDED_BYTES))
+        return
+    if "wsgi.input_terminated" not in request.environ:
         return
     body = _read(request.environ["wsgi.input"], limit + 1)
     if len(body) > limit:
         abort(RequestEntityTooLarge.code)
     request.environ["wsgi.input"] = io.BytesIO(body)
+
+
+def _discard(stream: io.RawIOBase, size: int) -> None:
+    """Read so much and forget it: some servers, such as gunicorn, break the connection on an unread body.
+
+    A proxy in front would then answer 502, and the sender would try again and again.
+    """
+    while size > 0 and (part := stream.read(min(size, DISCARD_AT_ONCE))):
+        size -= len(part)
 
 
 def _read(stream: io.RawIOBase, size: int) -> bytes:

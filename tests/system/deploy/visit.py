@@ -127,7 +127,7 @@ def post_to_the_receiver(browser: Browser) -> None:
         browser.ask("POST", "/hooks/tok", data=body, headers=headers).status_code
         for body in (largest, largest + b" ")
     ]
-    assert statuses == [202, 413]
+    assert statuses == [202, 413], statuses
 
 
 def use_the_api(browser: Browser, token: str) -> None:
