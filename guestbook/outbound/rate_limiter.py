@@ -114,7 +114,10 @@ class RateLimiter:
         self._changed = {}
 
     def _used(self) -> list[str]:
-        return [key for key, slots in self._slots.items() if any(slot.is_used for slot in slots)]
+        """Return the webhooks to look at; one that is deleted or has no limit any more is soon left alone."""
+        since = time.monotonic() - 2 * BEGIN_WITHIN
+        lately = ((key, (slot for slot in some if slot.claimed > since)) for key, some in self._slots.items())
+        return [key for key, slots in lately if any(slot.is_used for slot in slots)]
 
     def _budget(self, row: Any, claimed: float, at: float) -> Budget:
         """Read a row's log, and correct the entries of slots that were used since the last claim."""

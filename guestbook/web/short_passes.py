@@ -4,8 +4,10 @@ Each process remembers when the next pass may be due, and the receivers that are
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -129,9 +131,18 @@ def _after_requests(app: Flask, wsgi: Callable[..., Iterable[bytes]]) -> Any:
         body = wsgi(environ, start_response)
         if not passes.may_be_due(environ["REQUEST_METHOD"]) or book_version.CHECKED not in app.extensions:
             return body
-        return ClosingIterator(body, [lambda: passes.after_request(environ)])
+        return ClosingIterator(body, [lambda: _work_after(passes, environ)])
 
     return answer
+
+
+def _work_after(passes: ShortPasses, environ: Environ) -> None:
+    """Let the next request on the same connection come in: it would wait for the pass."""
+    if environ.get("wsgi.multithread") and _is_sent_first(environ):
+        with suppress(RuntimeError):  # this host allows no further thread
+            threading.Thread(target=passes.after_request, args=(environ,), name="short-pass").start()
+            return
+    passes.after_request(environ)
 
 
 def _others_serve(environ: Environ) -> bool:

@@ -155,12 +155,18 @@ def test_a_hanging_receiver_costs_half_a_second_and_then_only_a_patient_pass_tri
     book.check()
 
 
-def test_where_others_serve_visitors_an_attempt_has_its_usual_time(site: Flask, receiver: Receiver) -> None:
+def test_where_others_serve_visitors_an_attempt_has_its_usual_time_and_the_connection_is_free(
+    site: Flask, receiver: Receiver
+) -> None:
     book = Book(site)
     receiver.answer("/slow", Answer(delay=0.8))
     book.webhook(receiver.url("/slow"))
     book.publish()
-    ask(site, server=BUSY_SERVER)
+    with site.test_client().open("/", environ_overrides=BUSY_SERVER, buffered=True) as answer:
+        assert answer.status_code == 200
+    [work] = [thread for thread in threading.enumerate() if thread.name == "short-pass"]
+    assert book.statuses() == {"new": 1}
+    work.join(60)
     assert book.statuses() == {"processed": 1}
 
 

@@ -22,7 +22,7 @@ def check_password(book: ExaminedBook) -> Iterator[DoctorFinding]:
         if login.has_password(session):
             yield ok("password", "The password for the admin pages is set.")
         else:
-            command = installation.typed("admin password")
+            command = installation.typed("admin set-password")
             yield warning("password", "Nobody can log in: no password is set.", "Set one.", command)
 
 

@@ -32,8 +32,11 @@ def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = N
     """
     text = lines(file)
     first = next(text, "")
-    delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
-    headings = [one.strip() for one in next(csv.reader([first], delimiter=delimiter), [])]
+    try:
+        delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
+        headings = [one.strip() for one in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise Refused(f"Line 1 is not CSV: {error}. Save the file as CSV UTF-8.") from None
     places = _places(headings, columns)
     is_ours = tuple(headings) == FIELDS
     for line, cells in _cells(csv.reader(text, delimiter=delimiter, strict=True)):

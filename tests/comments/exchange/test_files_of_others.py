@@ -222,3 +222,8 @@ def test_the_same_content_has_the_same_id_and_an_id_of_its_own_counts_more() -> 
 )
 def test_html_becomes_plain_text(html: str, text: str) -> None:
     assert html_text.plain(html) == text
+
+
+def test_a_heading_that_is_no_csv_is_refused() -> None:
+    with pytest.raises(Refused, match=r"Line 1 is not CSV: .* Save the file as CSV UTF-8"):
+        read_csv("name,message,created_at\rAda,Hello,2024-01-01\r")
