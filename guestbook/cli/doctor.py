@@ -19,7 +19,7 @@ def doctor(as_json: bool) -> None:
     """Find out why something does not work, and say what to do. Exit with 1 if there is a problem.
 
     It looks at the data folder, the database, cron, the webhooks, the address of the book and the limits of
-    this host. It also works when the database does not, and it changes nothing.
+    this host. It also works when the database does not, and it changes nothing in the book.
     """
     findings = examination.examine(app_command.settings())
     if as_json:

@@ -68,8 +68,8 @@ def log(error: SQLAlchemyError) -> Fault:
     """Log what is wrong with the database, and return it."""
     fault = database_errors.fault_of(error)
     advice = f" Run {fault.repair}." if fault.repair else ""
-    details = (request_id.get(), fault.value, database_errors.words(error), advice)
-    current_app.logger.error("Request %s: %s: %s.%s", *details)
+    words = "" if isinstance(error, WrongVersion) else f": {database_errors.words(error)}"
+    current_app.logger.error("Request %s: %s%s.%s", request_id.get(), fault.value, words, advice)
     return fault
 
 

@@ -31,28 +31,29 @@ class DoctorCheck:
     subject: str
     run: Callable[[ExaminedBook], Iterator[DoctorFinding]]
     needs_database: bool = True
+    needs_tables: bool = False  # of the program's version
 
 
 CONNECTION = DoctorCheck("database", database_checks.check_connection, needs_database=False)
+TABLES = DoctorCheck("tables", database_checks.check_version)
 CHECKS = (
     DoctorCheck("data folder", file_checks.check_folder, needs_database=False),
     DoctorCheck("secret key", file_checks.check_secrets, needs_database=False),
     DoctorCheck("disk space", file_checks.check_disk, needs_database=False),
     DoctorCheck("damage", database_checks.check_damage),
-    DoctorCheck("writing", database_checks.check_writing),
-    DoctorCheck("tables", database_checks.check_version),
+    DoctorCheck("writing", database_checks.check_writing, needs_tables=True),
     DoctorCheck("journal mode", database_checks.check_journal),
     DoctorCheck("hosts", host_checks.check_hosts_of_file, needs_database=False),
     DoctorCheck("hosts", host_checks.check_hosts_of_server),
     DoctorCheck("clock", clock_check.check_clock),
-    DoctorCheck("cron", queue_checks.check_cron),
-    DoctorCheck("backlog", queue_checks.check_backlog),
-    DoctorCheck("webhooks", webhook_checks.check_webhooks),
+    DoctorCheck("cron", queue_checks.check_cron, needs_tables=True),
+    DoctorCheck("backlog", queue_checks.check_backlog, needs_tables=True),
+    DoctorCheck("webhooks", webhook_checks.check_webhooks, needs_tables=True),
     DoctorCheck("outbound proxy", webhook_checks.check_outbound_proxy, needs_database=False),
     DoctorCheck("base URL", address_checks.check_base_url, needs_database=False),
     DoctorCheck("HTTPS", address_checks.check_https, needs_database=False),
     DoctorCheck("proxies", address_checks.check_proxies, needs_database=False),
-    DoctorCheck("password", queue_checks.check_password),
+    DoctorCheck("password", queue_checks.check_password, needs_tables=True),
     DoctorCheck("limits", host_checks.check_limits, needs_database=False),
     DoctorCheck("versions", program_check.check_programs, needs_database=False),
 )
@@ -66,8 +67,11 @@ def examine(settings: Settings) -> list[DoctorFinding]:
     with examined_book.opened(settings) as book:
         findings = _findings(CONNECTION, book)
         is_there = worst(findings) is State.OK
+        tables = _findings(TABLES, book) if is_there else []
+        findings += tables
+        are_ready = is_there and worst(tables) is State.OK
         for check in CHECKS:
-            if is_there or not check.needs_database:
+            if are_ready or (not check.needs_tables and (is_there or not check.needs_database)):
                 findings += _findings(check, book)
     grave = list(State)
     return sorted(findings, key=lambda finding: grave.index(finding.state))
