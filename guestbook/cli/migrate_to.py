@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, output, secrets
+from guestbook.lib.progress import Step
 from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url
 from guestbook.storage.copy import book_copy
-from guestbook.storage.copy.book_copy import CopiedTable, CopyReport, Step
+from guestbook.storage.copy.book_copy import CopiedTable, CopyReport
 from guestbook.storage.copy.target import TargetAway
 
 CHECKSUM_LENGTH = 12  # characters of it in the table

@@ -2,8 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress, in_silence
 from guestbook.lib.version import VERSION
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
@@ -33,9 +34,6 @@ UNFINISHED = ".unfinished"  # ends the name of a file that is being written
 JOURNALS = ("", "-journal", "-wal", "-shm")  # what SQLite may have put beside it
 BACKUP_WAIT = 60.0  # seconds for another backup of the same book
 
-Advance = Callable[[int], None]
-ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]  # given what is done, and how much
-
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
@@ -45,13 +43,7 @@ class BackupReport:
     rows: dict[str, int]
 
 
-@contextmanager
-def in_silence(_label: str, _length: int) -> Iterator[Advance]:
-    """Show no progress."""
-    yield lambda _number: None
-
-
-def write(settings: Settings, path: Path, *, progress: ShowProgress = in_silence) -> BackupReport:
+def write(settings: Settings, path: Path, *, progress: Progress = in_silence) -> BackupReport:
     """Write the book of the settings to a file, which appears at its path when it is whole and verified.
 
     It works on a book of any version, while the book is in use. An earlier backup at the path is replaced.
@@ -113,7 +105,7 @@ def _refuse_other_files(settings: Settings, path: Path) -> None:
         raise Refused(f"{path} is there already, and is not a backup of a guestbook. Name another file.")
 
 
-def _written(settings: Settings, unfinished: Path, progress: ShowProgress) -> dict[str, int]:
+def _written(settings: Settings, unfinished: Path, progress: Progress) -> dict[str, int]:
     """Write the file and verify it; return the number of rows of each table."""
     remove(unfinished)  # of a run that was killed
     made_at, kind = clock.now(), "sqlite"

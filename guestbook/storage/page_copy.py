@@ -3,11 +3,13 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from typing import cast
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
+
+from guestbook.lib.progress import Progress
 
 STEP_PAGES = 250  # of 4 KiB each; a commit in rollback-journal mode waits for one step
 STEP_PAUSE = 0.002  # seconds between two steps, for writers
@@ -48,7 +50,7 @@ class StepWatch:
 def write(
     engine: Engine,
     copy: sqlite3.Connection,
-    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]],
+    progress: Progress,
 ) -> None:
     """Copy the book to an empty file as it is at one moment, with all tables that are there."""
     with closing(engine.raw_connection()) as pooled:

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, Text
@@ -10,6 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.checksum import Checksum
 from guestbook.storage.copy.table_reader import PlainTable
@@ -20,7 +20,7 @@ from guestbook.storage.version_check import VERSION_TABLE
 def write(
     engine: Engine,
     copy: sqlite3.Connection,
-    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]],
+    progress: Progress,
 ) -> str:
     """Copy a book of any version to an empty file, as it is at one moment; return the kind of its database.
 

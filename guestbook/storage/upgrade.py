@@ -17,6 +17,7 @@ from sqlalchemy import Engine, event
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings
 from guestbook.storage import (
     SCHEMA,
@@ -28,7 +29,7 @@ from guestbook.storage import (
     version_check,
 )
 from guestbook.storage.backup import BackupReport
-from guestbook.storage.copy.book_copy import PASS_WAIT, Progress
+from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.schema_version import Age
 
@@ -89,7 +90,7 @@ def migrate(settings: Settings, *, upto: str = "") -> None:
     """Run the migrations up to that version or the program's, on a file of SQLite that nobody else uses."""
     with engine_setup.opened(settings) as engine:
         _suspend_foreign_keys(engine)
-        _migrate(engine, UpgradeReport("", upto or schema_version.head()), backup.in_silence)
+        _migrate(engine, UpgradeReport("", upto or schema_version.head()), in_silence)
 
 
 def _suspend_foreign_keys(engine: Engine) -> None:

@@ -1,13 +1,13 @@
 """Copy a book to another database, so that a run that was killed is resumed by the next one, and check it."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress, Step
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
 from guestbook.storage.copy import checksum, table_reader, target_check
@@ -17,9 +17,6 @@ from guestbook.storage.copy.target import CopyTarget
 from guestbook.storage.database import Base
 
 PASS_WAIT = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
-
-Step = Callable[[int], None]  # called with the number of further rows
-Progress = Callable[[str, int], AbstractContextManager[Step]]  # given what is done, and to how many rows
 
 
 @dataclass(slots=True)

@@ -1,7 +1,6 @@
 """Puts a staged book in the place of the present one, in one transaction, after a backup of that one."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -9,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress
 from guestbook.settings import Settings
 from guestbook.storage import backup, database, database_errors, engine_setup
 from guestbook.storage.backup import BackupReport
@@ -19,7 +19,6 @@ from guestbook.storage.restore.key_file import KeyFate
 from guestbook.storage.restore.staging import StagedBook
 
 TRIES = 3  # where the transaction and a visitor's wait for each other
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)

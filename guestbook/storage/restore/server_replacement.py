@@ -1,12 +1,12 @@
 """Replaces a book on PostgreSQL or MariaDB, in one transaction that keeps all others from writing."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine, create_engine, delete
 from sqlalchemy.pool import NullPool
 
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress
 from guestbook.storage import database, database_errors, version_check
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.checksum import Checksum
@@ -26,7 +26,7 @@ def replace(
     engine: Engine,
     staged_book: StagedBook,
     keep: Callable[[], None],
-    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]],
+    progress: Progress,
 ) -> dict[str, int]:
     """Let the tables have the rows of the staged book; return how many rows each has.
 

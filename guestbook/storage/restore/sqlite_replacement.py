@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import cast
 
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Progress
 from guestbook.storage import SCHEMA, backup_file, database
 from guestbook.storage.backup_file import quoted
 from guestbook.storage.restore.staging import StagedBook
@@ -22,7 +22,7 @@ def replace(
     engine: Engine,
     staged_book: StagedBook,
     keep: Callable[[], None],
-    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]],
+    progress: Progress,
 ) -> dict[str, int]:
     """Let the file have the tables and rows of the staged book; return how many rows each table has.
 

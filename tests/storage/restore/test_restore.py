@@ -15,6 +15,7 @@ from flask import Flask
 from guestbook import settings
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import in_silence
 from guestbook.settings import Settings
 from guestbook.storage import backup, schema_version, version_check
 from guestbook.storage.restore import replacement, staging
@@ -61,7 +62,7 @@ def restored(read: Settings, file: Path, *, hold: bool = False) -> RestoreReport
     with staging.staged(read, file) as staged:
         if hold:
             staging.hold(staged)
-        return replacement.run(read, staged, progress=backup.in_silence, waiting=lambda: None)
+        return replacement.run(read, staged, progress=in_silence, waiting=lambda: None)
 
 
 def compared(read: Settings, file: Path) -> Comparison:
@@ -144,7 +145,7 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
                 assert rows(other)["comments"][0]["message"] == "late"  # readers see the old book
 
         monkeypatch.setattr(replacement._Keeper, "keep", keep)
-        report = replacement.run(each_book.settings, staged, progress=backup.in_silence, waiting=lambda: None)
+        report = replacement.run(each_book.settings, staged, progress=in_silence, waiting=lambda: None)
     assert report.rows["comments"] == 0
     assert report.before
     assert report.before.rows["comments"] == 1
