@@ -80,7 +80,7 @@ def _send(
 
 def _log_figures(options: Options, report: PassReport) -> None:
     inbox, outbox = report.inbox, report.outbox
-    failed = inbox.failed.total() + inbox.refused
+    failed = inbox.all_failed
     if options.inbox and (inbox.processed or failed or not options.outbox):
         figures = {"processed": inbox.processed, "failed": failed}
         log.info("Inbox: processed %(processed)d, failed %(failed)d.", figures, extra=figures)

@@ -59,6 +59,11 @@ class Counts:
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
     log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # logged after the commit
 
+    @property
+    def all_failed(self) -> int:
+        """Return how many events failed, whoever is to blame."""
+        return self.failed.total() + self.refused
+
     def add(self, other: "Counts") -> None:
         """Add the figures of a batch."""
         self.processed += other.processed

@@ -11,20 +11,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, literal_column, select, update
+from sqlalchemy import Connection, Table, literal_column, select, update
 
 from guestbook.lib import clock
 from guestbook.lib.sliding_log import BEGIN_WITHIN, LONGEST_ROOM_WAIT, RateLimit, SlidingLog
 from guestbook.queue import leases
 from guestbook.storage.models import Webhook
+from guestbook.storage.server_setup import SECONDS_BY_SERVER
 
 WEBHOOKS: Table = Webhook.__table__
-# The database's time in seconds since 1970; on SQLite all share one host and its clock.
-SECONDS_BY_DATABASE: dict[str, ColumnElement[Any]] = {
-    "postgresql": literal_column("extract(epoch FROM clock_timestamp())"),
-    "mysql": literal_column("unix_timestamp(sysdate(6))"),
-    "mariadb": literal_column("unix_timestamp(sysdate(6))"),
-}
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +79,8 @@ class RateLimiter:
         if not wanted:
             return {}
         claimed, now = time.monotonic(), clock.now().timestamp()
-        server_time = SECONDS_BY_DATABASE.get(connection.dialect.name, literal_column("NULL"))
+        # On SQLite all share one host and its clock.
+        server_time: Any = literal_column(SECONDS_BY_SERVER.get(connection.dialect.name, "NULL"))
         query: Any = select(Webhook.id, Webhook.rate, Webhook.rate_log, server_time.label("at"))
         query = query.where(Webhook.id.in_(wanted), Webhook.rate.is_not(None)).order_by(Webhook.id)
         query = leases.use_index(query, Webhook, leases.BY_ID)

@@ -5,6 +5,12 @@ from contextlib import closing, suppress
 from typing import Any
 
 CONNECT_WAIT = 10  # seconds for a new connection
+# A server's own clock, in seconds since 1970, whatever the clocks of its clients say.
+SECONDS_BY_SERVER = {
+    "postgresql": "extract(epoch FROM clock_timestamp())",
+    "mysql": "unix_timestamp(sysdate(6))",
+    "mariadb": "unix_timestamp(sysdate(6))",
+}
 SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
 
 

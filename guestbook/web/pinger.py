@@ -59,7 +59,7 @@ def _document(report: ShortReport) -> dict[str, object]:
         "to_be_retried": outbox.retried,
         "given_up": outbox.failed,
         "inbound_processed": inbox.processed,
-        "inbound_failed": inbox.failed.total() + inbox.refused,
+        "inbound_failed": inbox.all_failed,
         "seconds": round(report.seconds, 2),
         "has_more": report.has_more,
         "problem": outbox.local_error,

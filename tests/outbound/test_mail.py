@@ -74,7 +74,7 @@ def test_a_comment_that_waits_comes_as_e_mail(book: Book, server: MailServer) ->
     book.check()
 
 
-def test_a_published_comment_has_its_link_and_the_admin_link(book: Book, server: MailServer) -> None:  # noqa: ARG001
+def test_a_published_comment_has_its_link_and_the_admin_link(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
     use(f"smtp://127.0.0.1:{server.port}")
     add()
     comment = factories.sign()

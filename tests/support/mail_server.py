@@ -1,4 +1,4 @@
-"""A real SMTP server on 127.0.0.1 for tests: it takes messages, or answers as it is told."""
+"""A real SMTP server on 127.0.0.1 for tests: it takes messages, or gives the answers that a test chose."""
 
 import socket
 import ssl

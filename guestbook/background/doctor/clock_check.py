@@ -9,14 +9,10 @@ from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
 from guestbook.lib import clock
 from guestbook.storage.models import Comment, Delivery, Pass
+from guestbook.storage.server_setup import SECONDS_BY_SERVER
 
 NOTICED, BAD = timedelta(seconds=5), timedelta(minutes=1)  # hosts that share a book must agree to a minute
 SET_CLOCK = "Set the clock by NTP, or ask your host to. Both machines must agree to within a minute."
-SERVER_TIME = {
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
-    "mysql": "SELECT UNIX_TIMESTAMP(SYSDATE(6))",
-    "mariadb": "SELECT UNIX_TIMESTAMP(SYSDATE(6))",
-}
 NEWEST = {  # ids are in the order of time
     "comment": select(Comment.created_at).order_by(Comment.id.desc()),
     "delivery": select(Delivery.created_at).order_by(Delivery.id.desc()),
@@ -32,9 +28,9 @@ def check_clock(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 
 def _of_server(connection: Connection) -> Iterator[DoctorFinding]:
-    if statement := SERVER_TIME.get(connection.dialect.name):
-        told = connection.exec_driver_sql(statement).scalar()
-        apart = abs(datetime.fromtimestamp(float(told or 0), UTC) - clock.now())
+    if seconds := SECONDS_BY_SERVER.get(connection.dialect.name):
+        server_time = connection.exec_driver_sql(f"SELECT {seconds}").scalar()
+        apart = abs(datetime.fromtimestamp(float(server_time or 0), UTC) - clock.now())
         sentence = f"The clocks of this host and the database server differ by {apart.total_seconds():.0f} s."
         if apart > BAD:
             yield problem("clock", sentence, SET_CLOCK)

@@ -105,5 +105,5 @@ def _control(name: str) -> int | None:
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/self/cgroup").read_text().splitlines()
         group = next(line for line in lines if line.startswith("0::/")).removeprefix("0::/")
-        return int((CONTROL_GROUPS / group / name).read_text())  # `max` is no number
+        return int((CONTROL_GROUPS / group / name).read_text())  # `max` is not a number
     return None
