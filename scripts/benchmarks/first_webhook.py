@@ -1,7 +1,6 @@
 """The way of a newcomer who has only Python: from installing the wheel to the first webhook in a bin."""
 
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -78,8 +77,7 @@ def _watched(folder: Path, share_packages: bool) -> Stopwatch:
 
 
 def _go(newcomer: Newcomer, watch: Stopwatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = processes.free_port()
     address = f"http://127.0.0.1:{port}"
     command: Sequence[str] = ["env", "-i", *(f"{name}={value}" for name, value in newcomer.environ.items())]
     command = [*command, str(newcomer.program), "run", "--port", str(port)]

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 
 import html5lib
 
+from scripts.benchmarks.support.processes import free_port as free_port
 from tests.support import databases, guard, visitor
 
 ROOT = Path(__file__).parents[2]
@@ -39,11 +39,6 @@ def copy_of_the_checkout(to: Path) -> Path:
     for folder in (ROOT / "guestbook").rglob("__pycache__"):  # or each copy would compile all of it
         shutil.copytree(folder, to / folder.relative_to(ROOT), dirs_exist_ok=True)
     return to
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def clean_environ(**more: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -118,7 +119,7 @@ def test_an_older_book_is_upgraded_with_the_migrations_of_the_wheel(newcomer: Ne
 
 
 def test_a_port_that_is_in_use_gets_a_sentence_that_names_the_program(newcomer: Newcomer) -> None:
-    with processes.socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = run(str(newcomer.program), "run", "--port", port, cwd=newcomer.folder, env=newcomer.environ)
     assert (done.returncode, done.stdout) == (1, "")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from scripts.benchmarks.support import waiting
 
 FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
 PASS = (*FLASK, "cron", "--stay", "--max-seconds", "600")
+SERVER_PORTS = range(10_000, 20_000)  # Linux takes higher ones for outgoing connections
+_shuffled_ports = iter(random.SystemRandom().sample(SERVER_PORTS, len(SERVER_PORTS)))  # none twice in a process
 Environ = Mapping[str, str]
 Process = subprocess.Popen[bytes]
 
@@ -49,10 +52,16 @@ def served(environ: Environ) -> Iterator[tuple[int, int]]:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """Return a port that nobody uses, for a server that is yet to start.
+
+    The kernel gives its own choice (port 0) to any other program too, also as the near end of a connection. So
+    it might be taken again before the server starts.
+    """
+    for port in _shuffled_ports:
+        with suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+    raise AssertionError("no port is free")
 
 
 def listens(port: int) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import trustme
 
-from tests.support.processes import free_port, wait_for
+from tests.support.processes import Started, free_port, wait_for
 from tests.support.receiver import Receiver
 from tests.system.deploy import visit
 from tests.system.deploy.installation import Installation
@@ -32,13 +32,13 @@ OPTIONS = "--listen 127.0.0.1:8080"
 
 
 @contextmanager
-def nginx(installation: Installation, site: str) -> Iterator[None]:
+def nginx(installation: Installation, site: str) -> Iterator[Started]:
     run = installation.run
     user = "root" if os.geteuid() == 0 else getpass.getuser()  # it counts for root alone
     folders = " ".join(f"{name}_temp_path {run}/{name};" for name in FOLDERS)
     main = installation.write("nginx.conf", MAIN.format(run=run, folders=folders, site=site, user=user))
-    with installation.started("nginx", "-c", str(main), "-p", str(run), "-e", "stderr"):
-        yield
+    with installation.started("nginx", "-c", str(main), "-p", str(run), "-e", "stderr") as program:
+        yield program
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_nginx_passes_the_book_on_over_https(
         installation.book(browser.base_url, receiver.url("/"), TRUSTED_PROXIES="1") as installed,
         browser.session,
         installation.started(*server(installation, kind, backend, path)) as behind,
-        nginx(installation, site),
+        nginx(installation, site) as front,
     ):
-        wait_for(browser.answers, 60, behind.output)
+        wait_for(browser.answers, 60, lambda: front.output() + behind.output())
         visit.whole(browser, installed, receiver)
