@@ -22,7 +22,8 @@ from scripts.benchmarks.support import waiting
 FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
 PASS = (*FLASK, "cron", "--stay", "--max-seconds", "600")
 SERVER_PORTS = range(10_000, 20_000)  # Linux takes higher ones for outgoing connections
-_shuffled_ports = iter(random.SystemRandom().sample(SERVER_PORTS, len(SERVER_PORTS)))  # none twice in a process
+# Each process hands out each one once.
+_shuffled_ports = iter(random.SystemRandom().sample(SERVER_PORTS, len(SERVER_PORTS)))
 Environ = Mapping[str, str]
 Process = subprocess.Popen[bytes]
 
@@ -54,8 +55,8 @@ def served(environ: Environ) -> Iterator[tuple[int, int]]:
 def free_port() -> int:
     """Return a port that nobody uses, for a server that is yet to start.
 
-    The kernel gives its own choice (port 0) to any other program too, also as the near end of a connection. So
-    it might be taken again before the server starts.
+    The kernel gives its own choice (port 0) to any other program too, also as the near end of a connection.
+    So it might be taken again before the server starts.
     """
     for port in _shuffled_ports:
         with suppress(OSError):
