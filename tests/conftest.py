@@ -39,6 +39,7 @@ from tests.support.receiver import Receiver
 from tests.system.interop import npm
 
 compiled.share_url_rules()
+compiled.share_statements()
 memory.keep_files_in_memory()
 
 for number in (signal.SIGINT, signal.SIGHUP):

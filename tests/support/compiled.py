@@ -1,31 +1,53 @@
-"""Each app compiles its URL rules and templates anew, for 40 ms. The tests of a process compile them once."""
+"""Each app compiles its URL rules, templates and SQL anew. The tests of a process compile them once."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy.engine.default import DefaultDialect as Dialect
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
+
+from guestbook.storage.database import db
+
+STATEMENTS = LRUCache[Any, Any](1000)
 
 
 def share(app: Flask) -> None:
-    """Let an app use the templates that others have compiled."""
+    """Let an app use the templates and statements that others have compiled."""
     app.jinja_env.bytecode_cache = TEMPLATES
+    with app.app_context():
+        db.engine._compiled_cache = STATEMENTS
 
 
 def share_url_rules() -> None:
-    """Let all apps use one function for URLs of one rule."""
-    compile_one = Rule._compile_builder
-    known: dict[object, Callable[..., Any]] = {}
+    """Let all apps use what one rule was compiled to."""
+    compile_one = Rule.compile
+    known: dict[object, dict[str, Any]] = {}
 
-    def once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    def once(rule: Rule) -> None:
         defaults = tuple(sorted((rule.defaults or {}).items()))
-        key = (rule.rule, rule.host, rule.subdomain, defaults, append_unknown)
+        key = (rule.rule, rule.host, rule.subdomain, rule.merge_slashes, defaults)
         if key not in known:
-            known[key] = compile_one(rule, append_unknown)
-        return known[key]
+            compile_one(rule)
+            known[key] = {name: getattr(rule, name) for name in ("_parts", "_trace", "_converters")}
+            known[key] |= {name: getattr(rule, name).__func__ for name in ("_build", "_build_unknown")}
+            return
+        for name, value in known[key].items():
+            setattr(rule, name, value.__get__(rule) if callable(value) else value)
+        rule.arguments.update(rule._converters)
 
-    Rule._compile_builder = once  # type: ignore[method-assign]  # in this process alone
+    Rule.compile = once  # type: ignore[method-assign]  # in this process alone
+
+
+def share_statements() -> None:
+    """Let all engines on one kind of database use the SQL that a statement was compiled to."""
+    Dialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]  # likewise
+    Dialect.__eq__ = _compiles_alike  # type: ignore[method-assign,assignment]  # likewise
+
+
+def _compiles_alike(one: Dialect, other: object) -> bool:
+    return type(one) is type(other) and one.server_version_info == getattr(other, "server_version_info", None)
 
 
 class _Templates(BytecodeCache):
