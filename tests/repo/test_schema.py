@@ -136,15 +136,18 @@ def made(kind: str, folder: Path, make: Callable[[Engine], None]) -> Description
 
 def described(on: Engine | Connection, without: str = VERSION) -> Description:
     """What the database says of its tables, as plain data; of all but that of the version."""
-    seen = inspect(on)
+    seen = inspect(on)  # of all tables at a time, which PostgreSQL answers sooner than one after the other
+    columns, keys = seen.get_multi_columns(), seen.get_multi_pk_constraint()
+    unique, foreign = seen.get_multi_unique_constraints(), seen.get_multi_foreign_keys()
+    indexes, checks = seen.get_multi_indexes(), seen.get_multi_check_constraints()
     return {
-        table: {
+        at[1]: {
             "columns": [
                 (column["name"], type_of(column), column["nullable"], column["default"])
-                for column in seen.get_columns(table)
+                for column in columns[at]
             ],
-            "primary key": seen.get_pk_constraint(table)["constrained_columns"],
-            "unique": {one["name"]: one["column_names"] for one in seen.get_unique_constraints(table)},
+            "primary key": keys[at]["constrained_columns"],
+            "unique": {one["name"]: one["column_names"] for one in unique[at]},
             "foreign keys": {
                 key["name"]: (
                     key["constrained_columns"],
@@ -152,16 +155,16 @@ def described(on: Engine | Connection, without: str = VERSION) -> Description:
                     key["referred_columns"],
                     key["options"],
                 )
-                for key in seen.get_foreign_keys(table)
+                for key in foreign[at]
             },
             "indexes": {
                 index["name"]: (index["column_names"], bool(index["unique"]), partial(index))
-                for index in seen.get_indexes(table)
+                for index in indexes[at]
             },
-            "checks": {check["name"]: check["sqltext"] for check in seen.get_check_constraints(table)},
+            "checks": {check["name"]: check["sqltext"] for check in checks[at]},
         }
-        for table in seen.get_table_names()
-        if table != without
+        for at in columns
+        if at[1] != without
     }
 
 
