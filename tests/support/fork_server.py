@@ -2,16 +2,19 @@
 
 A start of Python with Flask costs half a second of CPU, so fifty kills would take half a minute. A
 forked child is a process like any other: it reads its settings, opens its own database connections
-and runs `flask --app guestbook …` from there. One JSON document a line comes in on stdin for each
-command and is answered with one line.
+and runs `flask --app guestbook …` or `celery …` from there. One JSON document a line comes in on stdin
+for each command and is answered with one line.
 """
 
+import gc
 import json
 import os
 import signal
 import sys
 import time
 from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,22 +33,33 @@ from tests.support import kill_points
 with suppress(ModuleNotFoundError):  # without Celery there is no relay
     import guestbook.background.celery.relay
 
+OF_CELERY = ("celery.bin.celery", "celery.apps.worker", "celery.worker.worker", "celery.worker.consumer")
+OF_CELERY += ("celery.worker.strategy", "celery.concurrency.thread", "celery.app.amqp", "celery.app.trace")
+OF_CELERY += ("celery.app.control", "celery.app.events", "celery.app.log", "celery.backends.base")
+OF_CELERY += ("kombu.transport.pyamqp", "guestbook.background.celery.delivery_consumer")
+OF_CELERY += ("guestbook.inbound.processor",)
+
 
 def serve() -> None:
     """Answer until stdin ends; then nothing of ours is left running."""
     children: set[int] = set()
+    codes: dict[int, int] = {}  # of those that have ended
+    gc.freeze()  # or each child would copy the memory that its garbage collection looks at
     for line in sys.stdin:
         order = json.loads(line)
         if order["do"] == "start":
             children.add(pid := _fork(order))
+            codes.pop(pid, None)
             answer: dict[str, Any] = {"pid": pid}
         elif order["do"] == "end":
             _end(children)
             answer = {}
         else:
-            answer = {"exit": _wait(order["pid"], order["seconds"])}
-            if answer["exit"] is not None:
-                children.discard(order["pid"])
+            pid = order["pid"]
+            if pid in children and (code := _wait(pid, order["seconds"])) is not None:
+                children.discard(pid)
+                codes[pid] = code
+            answer = {"exit": codes.get(pid)}
         print(json.dumps(answer), flush=True)
     _end(children)
 
@@ -70,8 +84,12 @@ def _wait(pid: int, seconds: float) -> int | None:
 
 
 def _fork(order: dict[str, Any]) -> int:
+    if order["program"] == "celery":
+        _load_celery()
     pid = os.fork()
     if pid:
+        if order["program"] == "celery":
+            os.setpgid(pid, pid)
         return pid
     try:
         _become(order)
@@ -97,9 +115,19 @@ def _become(order: dict[str, Any]) -> NoReturn:
     _announce(folder / "name")
     if order["point"]:
         kill_points.POINTS[order["point"]]()
-    sys.argv = ["flask", "--app", "guestbook", *order["command"]]
+    sys.argv = [order["program"], "--app", *order["command"]]
+    if order["program"] == "celery":
+        sys.exit(import_module("celery.bin.celery").main())
     flask.cli.main()
     raise AssertionError(f"{guestbook.__name__} commands end by SystemExit")
+
+
+@cache
+def _load_celery() -> None:
+    """Import what a worker needs, once there is one."""
+    for name in OF_CELERY:
+        import_module(name)
+    gc.freeze()
 
 
 def _announce(path: Path) -> None:

@@ -36,6 +36,11 @@ class Command:
         """Send it any signal."""
         os.kill(self.pid, number)
 
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        code: int | None = self.forks.ask(do="wait", pid=self.pid, seconds=0)["exit"]
+        return code
+
     def wait(self, seconds: float = 60) -> int:
         """Wait for its end and return its exit code, minus the signal's number when one ended it."""
         code = self.forks.ask(do="wait", pid=self.pid, seconds=seconds)["exit"]
@@ -72,12 +77,21 @@ class Forks:
 
     def start(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
         """Start `flask --app guestbook …`, to die at that point if one is named."""
+        return self._start(environ, "flask", "guestbook", *command, point=point)
+
+    def start_celery(self, environ: Mapping[str, str], *command: str) -> Command:
+        """Start `celery --app guestbook.worker …`, as the first of a process group."""
+        return self._start(environ, "celery", "guestbook.worker", *command)
+
+    def _start(
+        self, environ: Mapping[str, str], program: str, *command: str, point: str | None = None
+    ) -> Command:
         self._count += 1
         folder = self._folder / f"command{self._count}"
         folder.mkdir(parents=True)
         plain = {"PATH": os.environ["PATH"], "HOME": str(self._folder), **environ}
-        request = {"folder": str(folder), "environ": plain, "command": command, "point": point}
-        return Command(self, self.ask(do="start", **request)["pid"], folder)
+        request = {"folder": str(folder), "environ": plain, "program": program, "command": command}
+        return Command(self, self.ask(do="start", **request, point=point)["pid"], folder)
 
     def run(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
         """Run a command to its end, which must be a good one, or the death at the point."""

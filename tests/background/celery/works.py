@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,36 +28,15 @@ START_LIMIT = 30.0  # seconds
 class Worker:
     """A Celery worker in a process of its own, in which its threads are too."""
 
-    def __init__(
-        self, environ: dict[str, str], folder: Path, number: int, concurrency: int, pool: str
-    ) -> None:
-        self._output = folder / f"worker{number}"
-        command = [CELERY, "--app", "guestbook.worker", "worker", "--pool", pool, *ALONE]
-        command += [
-            "--concurrency",
-            str(concurrency),
-            "--loglevel",
-            "WARNING",
-            "--hostname",
-            f"{number}@test",
-        ]
-        env = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
-        with self._output.open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        guard.add(self._process.pid)
+    def __init__(self, process: "Command | subprocess.Popen[bytes]", output: Callable[[], str]) -> None:
+        self._process = process
+        self._output = output
+        guard.add(process.pid)
 
     @property
     def output(self) -> str:
         """What it has printed so far."""
-        return self._output.read_text(errors="replace")
+        return self._output()
 
     @property
     def complaints(self) -> list[str]:
@@ -79,7 +58,7 @@ class Worker:
 
     def terminate(self) -> None:
         """Ask it by SIGTERM to end what it has in hand and no more."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     def wait(self, seconds: float = 30) -> int:
         """Wait for its end and return its exit code, minus the signal's number when one ended it."""
@@ -126,9 +105,31 @@ class Works:
     def start_worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Worker:
         """Start a worker, which may take a moment to listen."""
         number = len(self.started) + 1
-        worker = Worker(self.with_settings(**settings), self.folder, number, concurrency, pool)
+        command = ["worker", "--pool", pool, *ALONE, "--concurrency", str(concurrency)]
+        command += ["--loglevel", "WARNING", "--hostname", f"{number}@test"]
+        environ = self.with_settings(**settings)
+        worker = self._forked(environ, command) if pool == "threads" else self._run(environ, command, number)
         self.started.append(worker)
         return worker
+
+    def _forked(self, environ: dict[str, str], command: list[str]) -> Worker:
+        running = self.forks.start_celery(environ, *command)
+        return Worker(running, lambda: running.printed)
+
+    def _run(self, environ: dict[str, str], command: list[str], number: int) -> Worker:
+        """Run the program as its users do, which takes seconds to import what it needs."""
+        output = self.folder / f"worker{number}"
+        with output.open("ab") as printed:
+            process = subprocess.Popen(
+                [CELERY, "--app", "guestbook.worker", *command],
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                start_new_session=True,
+            )
+        return Worker(process, lambda: output.read_text(errors="replace"))
 
     @contextmanager
     def worker(self, concurrency: int = 8, pool: str = "threads", **settings: str) -> Iterator[Worker]:
