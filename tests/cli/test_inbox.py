@@ -72,15 +72,15 @@ def test_process_sends_nothing(shell: Shell) -> None:
 
 def test_process_in_a_process_of_its_own_complains_of_what_the_owner_can_mend(
     shell: Shell,  # noqa: ARG001
-    process: Process,
+    forked: Process,
 ) -> None:
     source = factories.source(name="Robot", action="comment", template="{{ 1 / 0 }}")
     factories.inbound(source)
-    code, said, complained = process("inbox", "process")
+    code, said, complained = forked("inbox", "process")
     assert (code, said) == (0, "")
     assert complained.startswith("guestbook: 1 inbound event of source Robot failed. See: ")
     assert f"inbox list --status failed --source {source}" in complained
-    assert "Usage: " in process("inbox", "process", "--max-seconds", "0")[2]
+    assert "Usage: " in forked("inbox", "process", "--max-seconds", "0")[2]
 
 
 def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source: str) -> None:

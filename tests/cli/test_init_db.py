@@ -24,10 +24,10 @@ COMMANDS = [
 
 
 def test_init_db_says_where_the_tables_are_and_may_be_run_again(
-    process: Process, environ: dict[str, str]
+    forked: Process, environ: dict[str, str]
 ) -> None:
     for _ in range(2):
-        code, said, complaint = process("init-db")
+        code, said, complaint = forked("init-db")
         assert (code, complaint) == (0, "")
         assert said.splitlines()[0].startswith("The tables are ready in ")
         assert said.splitlines()[1] == f"The data folder is {environ['GUESTBOOK_DATA_DIR']}."
@@ -77,8 +77,8 @@ def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path: Path) -> N
     assert result.stderr.splitlines()[-1].startswith("The database cannot be used now: ")
 
 
-def test_it_is_so_for_a_process_too(process: Process) -> None:
-    code, said, complaint = process("cron", DATABASE_URL=AWAY["postgresql"])
+def test_it_is_so_for_a_process_too(forked: Process) -> None:
+    code, said, complaint = forked("cron", DATABASE_URL=AWAY["postgresql"])
     assert (code, said) == (75, "")
     assert complaint.startswith("The database cannot be used now: ")
     assert complaint.count("\n") == 1

@@ -100,11 +100,11 @@ def test_a_pass_without_an_end_is_told_so(shell: Shell) -> None:
 
 @pytest.mark.parametrize(("query", "mode"), [("", "wal"), ("?journal_mode=delete", "delete")])
 def test_it_says_which_journal_is_in_force(
-    process: Process, environ: dict[str, str], query: str, mode: str
+    forked: Process, environ: dict[str, str], query: str, mode: str
 ) -> None:
     url = f"sqlite:///{environ['GUESTBOOK_DATA_DIR']}/other.db{query}"
-    assert process("init-db", DATABASE_URL=url)[0] == 0
-    code, said, _ = process("status", DATABASE_URL=url)
+    assert forked("init-db", DATABASE_URL=url)[0] == 0
+    code, said, _ = forked("status", DATABASE_URL=url)
     assert (code, fact(said, "journal mode")) == (0, mode)
 
 

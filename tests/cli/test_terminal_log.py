@@ -29,9 +29,9 @@ def lines(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_json_is_one_object_a_line_with_fields_and_without_secrets(process: Process, hook: str) -> None:
+def test_json_is_one_object_a_line_with_fields_and_without_secrets(forked: Process, hook: str) -> None:
     factories.sign()
-    code, said, complained = process("cron", "-v", LOG_FORMAT="json")
+    code, said, complained = forked("cron", "-v", LOG_FORMAT="json")
     assert (code, complained) == (0, "")
     attempt, summary = lines(said)
     assert (attempt["level"], attempt["logger"]) == ("info", "guestbook.outbound.dispatcher")
@@ -42,10 +42,10 @@ def test_json_is_one_object_a_line_with_fields_and_without_secrets(process: Proc
     assert "hunter2" not in said
 
 
-def test_without_v_json_has_the_warnings_alone_on_stderr(process: Process, hook: str) -> None:
+def test_without_v_json_has_the_warnings_alone_on_stderr(forked: Process, hook: str) -> None:
     for _ in range(2):
         factories.sign()
-        code, said, complained = process("cron", LOG_FORMAT="json")
+        code, said, complained = forked("cron", LOG_FORMAT="json")
         assert (code, said) == (0, "")
     [warning] = lines(complained)
     assert (warning["level"], warning["webhook_id"], warning["deliveries"]) == ("warning", hook, 1)
@@ -54,8 +54,8 @@ def test_without_v_json_has_the_warnings_alone_on_stderr(process: Process, hook:
 
 
 @pytest.mark.needs("postgresql")
-def test_the_end_of_a_command_without_its_database_is_json_too(process: Process) -> None:
-    code, said, complained = process("cron", LOG_FORMAT="json", DATABASE_URL=AWAY["postgresql"])
+def test_the_end_of_a_command_without_its_database_is_json_too(forked: Process) -> None:
+    code, said, complained = forked("cron", LOG_FORMAT="json", DATABASE_URL=AWAY["postgresql"])
     assert (code, said) == (75, "")
     [error] = lines(complained)
     assert error["level"] == "error"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from standardwebhooks.webhooks import Webhook
 
 from guestbook.lib import signing
 from tests.support import processes
+from tests.support.forks import Forks
 from tests.support.receiver import Answer, Receiver, Request
 
 MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\nשלום"
@@ -39,19 +41,36 @@ def serving(environ: dict[str, str], folder: Path) -> Iterator[str]:
         assert "Traceback" not in server.output()
 
 
-def flask(environ: dict[str, str], *arguments: str, complains: str = "") -> str:
-    """Run a command as cron would: with nothing but PATH, HOME and the settings."""
+def cron(environ: dict[str, str]) -> None:
+    """Run a pass as cron does: with nothing but PATH, HOME and the settings."""
     home = environ["GUESTBOOK_DATA_DIR"]
     bare = {"PATH": "/usr/bin:/bin", "HOME": home, **environ}
-    command = [f"{sys.prefix}/bin/flask", "--app", "guestbook", *arguments]
+    command = [f"{sys.prefix}/bin/flask", "--app", "guestbook", "cron"]
     done = subprocess.run(command, cwd=home, env=bare, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(complains) if complains else done.stderr == ""
-    return done.stdout
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def shown(environ: dict[str, str], *arguments: str) -> Any:
-    return json.loads(flask(environ, *arguments, "--json"))
+@dataclass
+class Terminal:
+    """Where the owner types commands."""
+
+    forks: Forks
+    environ: dict[str, str]
+
+    def __call__(self, *arguments: str, complains: str = "") -> str:
+        """Run a command to its good end, and return what it prints."""
+        done = self.forks.run(self.environ, *arguments)
+        said = (done.folder / "stderr").read_text()
+        assert said.startswith(complains) if complains else said == ""
+        return (done.folder / "stdout").read_text()
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+@pytest.fixture
+def flask(environ: dict[str, str], forks: Forks) -> Terminal:
+    return Terminal(forks, environ)
 
 
 def verified(secret: str, request: Request) -> Any:
@@ -60,16 +79,17 @@ def verified(secret: str, request: Request) -> Any:
 
 
 def test_a_comment_becomes_a_webhook_that_its_receiver_can_verify(
-    each_environ: dict[str, str], receiver: Receiver, tmp_path: Path
+    each_environ: dict[str, str], forks: Forks, receiver: Receiver, tmp_path: Path
 ) -> None:
     environ = {**each_environ, **RETRY_AT_ONCE}
-    flask(environ, "init-db")
+    flask = Terminal(forks, environ)
+    flask("init-db")
     header = ("--header", "Authorization: Bearer me")
-    secret = shown(environ, "webhooks", "add", receiver.url("/hook"), *header)["secret"]
+    secret = flask.json("webhooks", "add", receiver.url("/hook"), *header)["secret"]
     with serving(environ, tmp_path) as address:
         assert processes.sign(address, name="Zoë", website="example.org", message=MESSAGE) == 303
         assert receiver.requests == [], "nobody is told before cron comes"
-        assert flask(environ, "cron") == ""
+        cron(environ)
         assert "Zoë" in processes.fetch(address)[1]
         health = json.loads(processes.fetch(f"{address}/healthz")[1])
     (request,) = receiver.requests
@@ -82,56 +102,56 @@ def test_a_comment_becomes_a_webhook_that_its_receiver_can_verify(
     assert request.headers["authorization"] == "Bearer me"
     assert request.headers["x-guestbook-attempt"] == "1"
     assert health["status"] == "ok"
-    (row,) = shown(environ, "deliveries", "list")
+    (row,) = flask.json("deliveries", "list")
     assert (row["status"], row["attempts"], row["event_id"]) == ("processed", 1, request.event_id)
 
 
 def test_a_receiver_that_fails_first_gets_the_same_webhook_again(
-    environ: dict[str, str], receiver: Receiver, tmp_path: Path
+    environ: dict[str, str], flask: Terminal, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answer("/hook", Answer(500, body=b"not now"), Answer(204, body=b""))
-    flask(environ, "init-db")
-    secret = shown(environ, "webhooks", "add", receiver.url("/hook"))["secret"]
+    flask("init-db")
+    secret = flask.json("webhooks", "add", receiver.url("/hook"))["secret"]
     with serving(environ, tmp_path) as address:
         assert processes.sign(address, message=MESSAGE) == 303
-    flask(environ, "cron")  # with retries due at once, one pass makes both attempts
+    flask("cron")  # with retries due at once, one pass makes both attempts
     first, second = receiver.requests
     assert verified(secret, first) == verified(secret, second)
     assert (first.body, first.event_id) == (second.body, second.event_id)
     assert [request.headers["x-guestbook-attempt"] for request in (first, second)] == ["1", "2"]
-    (row,) = shown(environ, "deliveries", "list", "--status", "processed")
-    made = shown(environ, "deliveries", "show", row["id"])["attempts_made"]
+    (row,) = flask.json("deliveries", "list", "--status", "processed")
+    made = flask.json("deliveries", "show", row["id"])["attempts_made"]
     answered = [(attempt["status_code"], attempt["response_body"]) for attempt in made]
     assert answered == [(500, "not now"), (204, "")]
 
 
 def test_what_was_given_up_is_sent_again_by_hand(
-    environ: dict[str, str], receiver: Receiver, tmp_path: Path
+    environ: dict[str, str], flask: Terminal, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answer("/hook", Answer(500))
-    flask(environ, "init-db")
-    secret = shown(environ, "webhooks", "add", receiver.url("/hook"))["secret"]
+    flask("init-db")
+    secret = flask.json("webhooks", "add", receiver.url("/hook"))["secret"]
     with serving(environ, tmp_path) as address:
         assert processes.sign(address) == 303
-    flask(environ, "cron", complains="guestbook: 1 delivery was given up for webhook 127.0.0.1.")
+    flask("cron", complains="guestbook: 1 delivery was given up for webhook 127.0.0.1.")
     receiver.answer("/hook", Answer(200))
-    assert flask(environ, "deliveries", "redeliver", "--failed").startswith("Will redeliver 1 delivery")
-    assert flask(environ, "cron") == ""
+    assert flask("deliveries", "redeliver", "--failed").startswith("Will redeliver 1 delivery")
+    assert flask("cron") == ""
     assert verified(secret, receiver.requests[-1]) == verified(secret, receiver.requests[0])
     assert len(receiver.requests) == 4
 
 
 def test_the_log_of_the_server_and_the_answers_never_hold_the_secret(
-    environ: dict[str, str], receiver: Receiver, tmp_path: Path
+    environ: dict[str, str], flask: Terminal, receiver: Receiver, tmp_path: Path
 ) -> None:
-    flask(environ, "init-db")
-    secret = shown(environ, "webhooks", "add", receiver.url("/hook"))["secret"]
+    flask("init-db")
+    secret = flask.json("webhooks", "add", receiver.url("/hook"))["secret"]
     with serving(environ, tmp_path) as address:
         assert processes.sign(address) == 303
-    said = flask(environ, "cron", "-v") + flask(environ, "webhooks", "list") + flask(environ, "status")
-    said += json.dumps(shown(environ, "webhooks", "list"))
-    for row in shown(environ, "deliveries", "list"):
-        said += flask(environ, "deliveries", "show", row["id"])
+    said = flask("cron", "-v") + flask("webhooks", "list") + flask("status")
+    said += json.dumps(flask.json("webhooks", "list"))
+    for row in flask.json("deliveries", "list"):
+        said += flask("deliveries", "show", row["id"])
     assert secret not in said
     assert secret.removeprefix(signing.SECRET_PREFIX) not in said
     assert receiver.requests
