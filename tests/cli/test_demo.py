@@ -2,11 +2,9 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import FLASK
 from tests.support import processes, visitor
-from tests.support.processes import ROOT, Started
+from tests.support.processes import Started
 
 LAST = "Ctrl-C ends the demo"
 HELD_BACK = "So we wait"  # the middle of the second step
@@ -145,9 +143,11 @@ def test_the_tour_shows_a_delivery_a_retry_and_a_signature_and_leaves_nothing_be
     assert visit.own_files() == own
 
 
-def test_at_the_end_everything_it_names_can_be_looked_at(visit: Visit) -> None:
-    with visit.started() as demo:
+def test_at_the_end_everything_it_names_can_be_looked_at_at_the_port_that_was_asked_for(visit: Visit) -> None:
+    port = processes.free_port()
+    with visit.started("--port", str(port)) as demo:
         said = until(demo, LAST)
+        assert f"signed it: http://127.0.0.1:{port}/" in said
         named = dict(re.findall(r"(?m)^  (The book|Admin|Password|The bin) +(\S+)$", said))
         book = named["The book"]
         page = processes.fetch(book)[1]
@@ -208,23 +208,4 @@ def test_a_port_that_is_in_use_gets_a_sentence(visit: Visit) -> None:
     assert done.stderr == (
         f"Error: Port {port} is in use or cannot be used. Take another one, or leave out --port.\n"
     )
-    assert visit.left_over() == []
-
-
-def test_a_port_that_is_asked_for_is_taken(visit: Visit) -> None:
-    port = processes.free_port()
-    with visit.started("--port", str(port)) as demo:
-        assert f"signed it: http://127.0.0.1:{port}/" in until(demo, "1. A delivery")
-        demo.process.terminate()
-        assert ended(demo) == 1
-
-
-def test_it_works_from_an_installed_package(visit: Visit, tmp_path: Path) -> None:
-    shutil.copytree(
-        ROOT / "guestbook", tmp_path / "site/guestbook", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    line = f"'{sys.executable}' -m flask --app guestbook demo --no-wait"
-    done = visit.shell(line, PYTHONPATH=str(tmp_path / "site"))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "3. A signature check" in done.stdout
     assert visit.left_over() == []
