@@ -26,11 +26,22 @@ def installed() -> Path | None:
         return None
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another run of the tests may install them at this moment
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the tests may install them at this moment
         for path in (HERE / "package.json", *HERE.glob("*.mjs")):
             shutil.copy(path, FOLDER)
-        done = subprocess.run([*INSTALL, *IMPATIENT], cwd=FOLDER, capture_output=True, check=False)
-    return FOLDER if done.returncode == 0 else None
+        return FOLDER if _are_here((HERE / "package.json").read_text(), FOLDER) else None
+
+
+def _are_here(wanted: str, folder: Path, *more: str) -> bool:
+    """Install the packages, unless that was done before; npm takes seconds to find that nothing is to do."""
+    done = folder / "installed"
+    if not (done.exists() and done.read_text() == wanted):
+        done.unlink(missing_ok=True)
+        command = [*INSTALL, *IMPATIENT, *more]
+        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+            return False
+        done.write_text(wanted)
+    return True
 
 
 def examples() -> Path | None:
@@ -45,7 +56,6 @@ def validator() -> Path | None:
         return None
     folder = FOLDER / "validator"
     folder.mkdir(exist_ok=True)
-    command = [*INSTALL, *IMPATIENT, "--prefix", folder, VALIDATOR]
-    subprocess.run(command, cwd=folder, capture_output=True, check=False)
     jar = folder / "node_modules/vnu-jar/build/dist/vnu.jar"
+    _are_here(VALIDATOR, folder, "--prefix", str(folder), VALIDATOR)
     return jar if jar.exists() else None
