@@ -8,8 +8,10 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from venv import EnvBuilder
 
 from flask import Flask
 
@@ -38,10 +40,8 @@ class Installation:
         self.run = folder / "run"  # for sockets, logs and configurations
         self.checkout.mkdir()
         self.run.mkdir()
-        if debian:  # once: the user of the server could not store what Python compiles
-            subprocess.run(
-                [servers.DEBIAN_PYTHON, "-m", "compileall", "-q", str(ROOT / "guestbook")], check=True
-            )
+        if debian:
+            _compile_for_debian()
         unfinished = shutil.ignore_patterns("*.pyc.*")  # other tests compile at the same time
         shutil.copytree(ROOT / "guestbook", self.checkout / "guestbook", ignore=unfinished)
         for name in ("setup.cfg", "schema.sql", "deploy"):
@@ -62,7 +62,7 @@ class Installation:
     def _make_venv(self) -> None:
         """Make .venv as scripts/install does, with the packages of this Python."""
         venv = self.checkout / ".venv"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+        EnvBuilder(symlinks=True).create(venv)
         packages = Path(sysconfig.get_path("purelib"))
         shared = venv / packages.relative_to(sys.prefix) / "shared.pth"
         shared.write_text(f"{self.checkout}\n{packages}\n")
@@ -128,6 +128,13 @@ class Installed:
     def sign(self, message: str) -> None:
         """Sign the book as the web does."""
         Book(self.app).sign(message)
+
+
+@cache
+def _compile_for_debian() -> None:
+    """Compile the book for Debian's Python: the user of the server could not store what it compiles."""
+    command = [servers.DEBIAN_PYTHON, "-m", "compileall", "-q", str(ROOT / "guestbook")]
+    subprocess.run(command, check=True)
 
 
 def _is_open_to_all(*folders: Path) -> bool:
