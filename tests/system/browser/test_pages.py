@@ -28,7 +28,7 @@ SCREENSHOTS = os.environ.get("GUESTBOOK_TEST_SCREENSHOTS")  # a folder for them
 LOOKS = [("light", DESKTOP), ("dark", PHONE)]
 MORE_LOOKS = [("dark", DESKTOP), ("light", PHONE)]  # for the screenshots
 ROOMS = ("/admin/sources/", "/admin/inbox/", "/admin/bins/")
-WIDTHS = (320, 390, 768, 1280)
+WIDTHS = (320, 768)  # beside those of the looks
 FORM_OF = {  # forms that each part must have found
     "sources, inbox and bins": {"admin.sources.add", "admin.bins.add"},
     "all other pages": {"public.sign", "admin.login.check", "admin.webhooks.add", "admin.book.save"},
@@ -131,13 +131,17 @@ class Inspector:
             self.wrong.append(f"{name}: no valid HTML, {error}")
         for (scheme, size), rules in zip(LOOKS, ({}, {"runOnly": LOOK_RULES}), strict=True):
             self._show(scheme, size, name)
+            self._check_width(size["width"], name)
             self.wrong += [f"{name} ({scheme}): {said}" for said in self._violations(rules)]
         for scheme, size in MORE_LOOKS if SCREENSHOTS else ():
             self._show(scheme, size, name)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
-            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                self.wrong.append(f"{name}: scrolls sideways at {width} pixels")
+            self._check_width(width, name)
+
+    def _check_width(self, width: int, name: str) -> None:
+        if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            self.wrong.append(f"{name}: scrolls sideways at {width} pixels")
 
     def _send_nonsense(self, number: int) -> Response:
         form = self.page.locator(FORMS).nth(number)
