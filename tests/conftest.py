@@ -35,6 +35,7 @@ from tests.support.distribution import (  # noqa: F401  hooks of pytest
     pytest_xdist_make_scheduler,
 )
 from tests.support.forks import Forks, open_forks
+from tests.support.memory import pytest_collection_finish  # noqa: F401  a hook of pytest
 from tests.support.receiver import Receiver
 from tests.system.interop import npm
 

@@ -15,7 +15,7 @@ LONG = (  # folders and files that wait much, the longest first
     "tests/system/deploy/",
     "tests/system/interop/",
     "tests/system/",
-    "tests/storage/copy/",
+    "tests/storage/",
     "tests/background/",
     "tests/repo/",
     "tests/outbound/test_",

@@ -1,5 +1,6 @@
 """Files of tests in memory: a book waits for its disk with every commit, a test only for the commit."""
 
+import gc
 import os
 import tempfile
 
@@ -15,3 +16,9 @@ def keep_files_in_memory() -> None:
     if room.f_bavail * room.f_frsize > ROOM and not room.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = MEMORY
         tempfile.tempdir = None  # it was found before
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look again at thousands of tests and modules, which stay to the end."""
+    gc.collect()
+    gc.freeze()
