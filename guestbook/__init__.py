@@ -12,16 +12,22 @@ __version__ = VERSION
 def create_app(given: Mapping[str, object] | None = None) -> Flask:
     """Make the application from the environment, or from the given settings or configuration of Flask."""
     # Imported here: each minute a pass starts that has nothing to do and needs none of this.
-    from werkzeug.middleware.proxy_fix import ProxyFix
+    from guestbook.web import path_pages
 
+    if not path_pages.is_for_readers():
+        return _whole_app(given)
+    from guestbook.web import reader_app
+
+    return reader_app.make(given, _whole_app)
+
+
+def _whole_app(given: Mapping[str, object] | None) -> Flask:
     from guestbook import web
     from guestbook.storage import configured_app
     from guestbook.web import path_pages
     from guestbook.web.application import Application
 
     app = configured_app.make(Application, given)
-    if hops := app.config["GUESTBOOK"].trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
     only_path = path_pages.of_cgi()
     web.register(app, only_path)
     if only_path is None:  # a CGI process runs no command

@@ -6,16 +6,13 @@ does the rest of the housekeeping.
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from guestbook.background import retention_rules
 from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
-from guestbook.storage import active_hosts, file_identity, schema_version, sqlite_setup
+from guestbook.storage import active_hosts, file_identity, plain_connection, schema_version, sqlite_setup
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.schema_version import Age
 
@@ -55,28 +52,17 @@ def run(settings: Settings) -> bool:
         return False
     HostNote(settings, active_hosts.PASS).renew()
     try:
-        with _opened(path) as connection:
+        with plain_connection.opened(path, LOCK_WAIT) as (connection, info):
             now = clock.now()
             if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
             with pass_lock.taken(settings.data_dir / pass_lock.PASS) as held:
                 if held:  # else another pass is running, and does the work
                     _record(connection, now)
+            file_identity.check(info)
             return True
     except (sqlite3.Error, MemoryError):  # the whole pass says what is wrong
         return False
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file as the application does; raise FileReplaced if the path holds another file at the end."""
-    file, info = file_identity.OpenFile(str(path)), dict[str, file_identity.Opened]()
-    file.prepare(info)
-    with closing(sqlite3.connect(path, timeout=LOCK_WAIT, isolation_level=None)) as connection:
-        sqlite_setup.set_pragmas(connection, "wal", LOCK_WAIT)
-        file.note(info)
-        yield connection
-        file_identity.check(info)
 
 
 def _is_current(connection: sqlite3.Connection) -> bool:

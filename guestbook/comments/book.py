@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import Classification
@@ -21,13 +21,6 @@ REPLY_LIMIT = 4000  # characters
 # Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
 # 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
 REPLIED_LIMIT = 19_000
-
-
-def find(session: Session, comment_id: str) -> Comment | None:
-    """Return the published comment with that id."""
-    in_one_query = (joinedload(Comment.reply), joinedload(Comment.origin))
-    found = session.get(Comment, comment_id, options=in_one_query)
-    return found if found and found.status == "published" else None
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 TIME_UNITS = (
     (86400 * 365, "year"),
@@ -34,6 +35,14 @@ def from_text(text: str) -> datetime:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError(str(error)) from None
+
+
+def stored(text: str) -> datetime:
+    """Return the moment of a table's text. One garbled by hand is long ago: it must not stop all others."""
+    try:
+        return from_text(text)
+    except ValueError:
+        return LONG_AGO
 
 
 def typed(text: str, *, ahead: bool = False) -> datetime:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
-
 from guestbook.settings import SETTING_PREFIX, SettingsError, database_url
 from guestbook.settings.data_folder import DATA_DIR
 from guestbook.settings.parsers import MIN_KEY_LENGTH
@@ -100,6 +98,8 @@ def _isolate(config: GivenConfig, ours: dict[str, str]) -> None:
 
 
 def _text(value: object) -> str:
+    from sqlalchemy import URL  # here: a page by CGI imports no SQLAlchemy
+
     if isinstance(value, URL):
         return value.render_as_string(hide_password=False)
     return value.hex() if isinstance(value, bytes) else str(value)

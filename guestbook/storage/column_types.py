@@ -1,14 +1,13 @@
 """The types of the tables' columns: Python values for text that all three databases store alike."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import String, Text, TypeDecorator
 
 from guestbook.lib import clock
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # one garbled row must not stop the pass for all
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # where TEXT alone ends at 64 KiB
 
@@ -25,10 +24,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
         """Turn the table's text into a datetime; text garbled by hand becomes one long ago."""
-        try:
-            return None if value is None else clock.from_text(value)
-        except ValueError:
-            return LONG_AGO
+        return None if value is None else clock.stored(value)
 
 
 class Json(TypeDecorator[dict[str, str]]):

@@ -7,13 +7,24 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.settings import flask_config
-from guestbook.storage import database
 
 A = TypeVar("A", bound=Flask)
 
 
 def make(kind: type[A], given: Mapping[str, object] | None = None) -> A:
     """Make the application from the environment, or from the given settings or configuration of Flask.
+
+    A wrong setting ends the process, as below.
+    """
+    from guestbook.storage import database  # here: a page by CGI imports no SQLAlchemy
+
+    app = without_database(kind, given)
+    database.init_app(app, app.config["GUESTBOOK"])
+    return app
+
+
+def without_database(kind: type[A], given: Mapping[str, object] | None = None) -> A:
+    """Make it with its settings alone.
 
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
     where another exception would be a traceback.
@@ -28,5 +39,4 @@ def make(kind: type[A], given: Mapping[str, object] | None = None) -> A:
     app.config["GUESTBOOK"] = read
     app.config.update(config.for_flask)
     app.extensions["guestbook"] = config  # a test's folder lives as long as the app
-    database.init_app(app, read)
     return app

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
-from typing import Any
-
-from sqlalchemy import Connection, literal_column, select
-from sqlalchemy.orm import Session
+from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import text, validate
 from guestbook.lib.errors import Refused
-from guestbook.storage.models import Setting
+from guestbook.storage import plain_select
+from guestbook.storage.plain_select import Select
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
 
 TITLE_LIMIT = 80  # characters
 WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
@@ -31,15 +33,17 @@ class Preferences:
 
 
 PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
-STORED = select(Setting.name, Setting.value).where(
-    Setting.name.in_([literal_column(f"'{name}'") for name in PREFERENCE_NAMES])
-)
+STORED = f"SELECT name, value FROM settings WHERE name IN {PREFERENCE_NAMES}"
 
 
-def read(source: Session | Connection) -> Preferences:
+def read(source: "Session | Connection") -> Preferences:
     """Return the settings; one that is missing, or was garbled by hand, has its default."""
-    connection = source if isinstance(source, Connection) else source.connection()
-    return _kept(tuple((name, value) for name, value in connection.execute(STORED)))
+    return selected(plain_select.through(source))
+
+
+def selected(select: Select) -> Preferences:
+    """The same through any connection."""
+    return _kept(tuple((name, value) for name, value in select(STORED)))
 
 
 @lru_cache(maxsize=8)
@@ -54,11 +58,13 @@ def typed(kept: Preferences) -> dict[str, str]:
     return {name: _text(getattr(kept, name)) for name in PREFERENCE_NAMES}
 
 
-def save(session: Session, changes: Mapping[str, str]) -> None:
+def save(session: "Session", changes: Mapping[str, str]) -> None:
     """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
 
     Values are as a form sends them: `per_page` and `rate` in digits, `closed` as yes or no.
     """
+    from guestbook.storage.models import Setting  # here: reading needs no SQLAlchemy
+
     kept, wrong = _parsed(changes.items())
     if wrong:
         raise Refused.of(wrong)

@@ -1,5 +1,7 @@
 """Everything that answers over HTTP: public pages, admin pages, API, receiver, bins and health."""
 
+from collections.abc import Callable
+
 from flask import Flask
 
 from guestbook.web import (
@@ -20,12 +22,29 @@ def register(app: Flask, only_path: str | None = None) -> None:
 
     With `only_path` it may leave out pages at other paths.
     """
+    from guestbook.web import database_error_pages  # here: an app for readers has no SQLAlchemy
+
+    register_public(app, database_error_pages.require_version)
+    database_error_pages.init_app(app)
+    path_pages.register(app, only_path)
+
+
+def register_public(app: Flask, require_version: Callable[[], None]) -> None:
+    """Give the app the public pages, and what every answer needs."""
+    _trust_proxies(app)
     request_observer.init_app(app)
     body_limits.init_app(app)
-    book_version.init_app(app)
+    book_version.init_app(app, require_version)
     response_headers.init_app(app)
     template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
     short_passes.init_app(app)
-    path_pages.register(app, only_path)
+
+
+def _trust_proxies(app: Flask) -> None:
+    """Take a visitor's address and scheme from as many proxies as the owner has named."""
+    if hops := app.config["GUESTBOOK"].trusted_proxies:
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way

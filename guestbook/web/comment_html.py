@@ -1,56 +1,31 @@
 """A comment as HTML: its text with links, and its permalink."""
 
 import re
-from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 from flask import g, get_template_attribute, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
 from guestbook.comments import comment_form
-from guestbook.storage.models import Comment
+from guestbook.queries.public_comments import PublicComment
 
+HELD = "waiting"  # in an address, in place of the id of a held comment
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
 LINK_LIKE = re.compile(r"://|@|\.\w")  # every address that `urlize` recognises contains one of these
 
 
-class CommentView(NamedTuple):
-    """Every value that the page shows of a comment."""
-
-    id: str
-    link: str  # its path
-    name: str
-    website: str | None
-    message: str
-    created_at: datetime
-    reply: tuple[str, datetime] | None  # message and time
-    origin: tuple[str, str | None] | None  # name and URL
-
-
-def article(comment: Comment) -> Markup:
+def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    reply, origin = comment.reply, comment.origin
-    view = CommentView(
-        comment.id,
-        f"{g.permalinks}{comment.id}",
-        comment.name,
-        comment.website,
-        comment.message,
-        comment.created_at,
-        (reply.message, reply.created_at) if reply else None,
-        (origin.name, origin.url) if origin else None,
-    )
-    return _article(view)
+    return _article(comment, f"{g.permalinks}{comment.id}")
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time
-def _article(view: CommentView) -> Markup:
-    return Markup(get_template_attribute("_comment.html", "article")(view))
+def _article(comment: PublicComment, path: str) -> Markup:
+    return Markup(get_template_attribute("_comment.html", "article")(comment, path))
 
 
 def prose(text: str) -> Markup:

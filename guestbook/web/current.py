@@ -3,12 +3,10 @@
 from typing import Any
 
 from flask import current_app, g
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.settings import Settings
-from guestbook.storage import database
 from guestbook.storage import preferences as stored_preferences
-from guestbook.storage.database import db
+from guestbook.storage.plain_select import Select
 from guestbook.storage.preferences import Preferences
 
 
@@ -18,12 +16,23 @@ def settings() -> Settings:
     return read
 
 
+def select() -> Select:
+    """Return what selects for this request: SQLite's own connection in a reader's app, else the session."""
+    if "select" in g:
+        plain: Select = g.select
+        return plain
+    from guestbook.storage import plain_select
+    from guestbook.storage.database import db
+
+    return plain_select.through(db.session())
+
+
 def preferences() -> Preferences:
     """Return the owner's preferences, read once per request."""
     if "preferences" not in g:
         try:
             g.preferences = _read()
-        except SQLAlchemyError:
+        except Exception:
             g.preferences_are_away = True
             raise
     read: Preferences = g.preferences
@@ -34,17 +43,30 @@ def template_names() -> dict[str, Any]:
     """Return the names that every template uses; without the database an error page has the defaults."""
     try:
         book = Preferences() if "preferences_are_away" in g else preferences()
-    except SQLAlchemyError:
-        database.end(db.session())
+    except _sqlalchemy_error():
+        _end_session()
         book = Preferences()
     return {"book": book, "base_url": settings().base_url}
 
 
 def _read() -> Preferences:
     try:
-        return stored_preferences.read(db.session())
-    except DBAPIError as error:
-        if not error.connection_invalidated:
+        return stored_preferences.selected(select())
+    except Exception as error:
+        if not getattr(error, "connection_invalidated", False):
             raise
-        database.end(db.session())  # the server was restarted, and accepts a new connection
-        return stored_preferences.read(db.session())
+        _end_session()  # the server was restarted, and accepts a new connection
+        return stored_preferences.selected(select())
+
+
+def _sqlalchemy_error() -> type[Exception]:
+    """Return the class, which Python asks for only when there is an error: a reader's app does without."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError
+
+
+def _end_session() -> None:
+    from guestbook.storage import database
+
+    database.end(database.db.session())

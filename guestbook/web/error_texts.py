@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-from werkzeug.exceptions import Forbidden, ServiceUnavailable
-
-from guestbook.storage.database_errors import Fault
+from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable
 
 
 class ErrorText(NamedTuple):
@@ -28,12 +26,13 @@ class BookUpdating(ServiceUnavailable):
     title = "The book is being updated"
 
 
-BOOK_UPDATING = f"{BookUpdating.title}. Please try again in a few minutes."
-VERSION_ADVICE = {  # for the admin pages
-    Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
-    "{}",
-    Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
-}
+class PageExpired(BadRequest):
+    """A form of the admin pages came without the token that belongs to this browser."""
+
+    title = "This page has expired"
+    description = "Nothing was changed. Allow cookies here, go back, reload the page and send it again."
+
+
 ERROR_TEXTS = {
     400: ErrorText(
         "bad_request",
@@ -84,13 +83,3 @@ ERROR_TEXTS = {
         "The book cannot be reached at the moment. Please try again in a minute.",
     ),
 }
-DATABASE_FAULTS = {  # those that waiting does not repair
-    Fault.NO_TABLES: "The book is not set up yet: its owner must create the tables.",
-    Fault.OLD_TABLES: "The book was updated: its owner must update the tables.",
-    Fault.DAMAGED: "The book's database is damaged: its owner must repair it.",
-    Fault.REFUSED: "The database refused a value, so nothing was changed.",
-}
-FORM_EXPIRED = (
-    "This page has expired",
-    "Nothing was changed. Allow cookies here, go back, reload the page and send it again.",
-)

@@ -12,7 +12,7 @@ from guestbook.storage import active_hosts, writable
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import current, error_pages, request_id, short_passes
+from guestbook.web import current, database_error_pages, error_pages, request_id, short_passes
 
 pages = Blueprint("health", __name__)
 
@@ -52,7 +52,7 @@ def broken(error: Exception) -> ResponseReturnValue:
     """Answer every error in the same shape; a monitor reads the status."""
     if isinstance(error, HTTPException):
         return error_pages.answer(error)
-    fault = error_pages.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
+    fault = database_error_pages.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
     if fault is Fault.BROKEN:
         current_app.logger.error("Request %s failed.", request_id.get(), exc_info=error)
     return _answer(DATABASE_STATES[fault], Health(None, None), 503)

@@ -159,18 +159,6 @@ def test_a_last_page_that_is_full_has_none_after_it() -> None:
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("status", ["held", "spam", "trash"])
-def test_only_the_published_are_shown(status: str) -> None:
-    hidden = factories.sign(verdict=Classification(status, None))
-    shown = factories.sign()
-    assert [row.id for row in lists.comments(db.session(), "published").rows] == [shown]
-    assert book.find(db.session(), hidden) is None
-    found = book.find(db.session(), shown)
-    assert found
-    assert found.id == shown
-
-
-@pytest.mark.usefixtures("app")
 def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
     with database.writing() as session:
         made = book.sign(session, DRAFT, SPAM, form_key="k" * 64, settings=factories.settings()).id

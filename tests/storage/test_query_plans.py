@@ -16,10 +16,10 @@ import guestbook
 from guestbook.background import pruning
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
-from guestbook.queries import bounded_counts, health, lists
+from guestbook.queries import bounded_counts, health, lists, public_comments
 from guestbook.queue import erasure, leases, requeue
 from guestbook.queue.poller import Poller
-from guestbook.storage import batch_delete, database
+from guestbook.storage import batch_delete, database, plain_select
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, InboundEvent, Source
 from tests.conftest import need, settings_for
@@ -143,6 +143,14 @@ def first_page(_: str) -> object:
 
 def later_page(_: str) -> object:
     return lists.comments(db.session(), "published", before=f"{COMMENTS // 2:032d}").rows
+
+
+def first_page_for_readers(_: str) -> object:
+    return public_comments.page(plain_select.through(db.session()), None, 20).rows
+
+
+def later_page_for_readers(_: str) -> object:
+    return public_comments.page(plain_select.through(db.session()), f"{COMMENTS // 2:032d}", 20).rows
 
 
 def failed_deliveries(_: str) -> object:
@@ -270,6 +278,8 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
     oldest_due: ("deliveries", "deliveries_by_due"),
     first_page: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
     later_page: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
+    first_page_for_readers: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
+    later_page_for_readers: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
     failed_deliveries: ("deliveries", "deliveries_by_status"),
     old_deliveries: ("deliveries", "deliveries_by_finish"),
     older_deliveries: ("deliveries", BY_ID),

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask
+from flask_wtf.csrf import CSRFError
 
 from guestbook.settings import Settings
 from guestbook.web import error_pages
@@ -35,6 +36,7 @@ def register(app: Flask) -> None:
     """Register the admin pages."""
     _set_up_cookie(app, app.config["GUESTBOOK"])
     access.csrf.init_app(app)
+    app.register_error_handler(CSRFError, access.explain)
     app.after_request(access.add_headers)  # on the app, because a 404 belongs to no blueprint
     pages = Blueprint("admin", __name__, url_prefix=error_pages.ADMIN_PATH)
     pages.before_request(access.require_login)

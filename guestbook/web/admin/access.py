@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, abort, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFProtect
+from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth import login
@@ -12,6 +12,7 @@ from guestbook.lib.version import VERSION
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.web import error_pages
+from guestbook.web.error_texts import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
 LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
@@ -44,6 +45,11 @@ def require_login() -> ResponseReturnValue | None:
         abort(403)
     csrf.protect()
     return None
+
+
+def explain(_error: CSRFError) -> Response:
+    """Say that the page with the form has expired."""
+    return error_pages.answer(PageExpired())
 
 
 def add_headers(response: Response) -> Response:

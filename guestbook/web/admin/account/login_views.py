@@ -57,7 +57,7 @@ def log_out() -> ResponseReturnValue:
 def explain(error: CSRFError) -> ResponseReturnValue:
     """Say why this login cannot work, or show a fresh form."""
     if request.endpoint != "admin.login.check":
-        return error_pages.answer(error)
+        return access.explain(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form("This page has expired. Please type the password again."), 400
     base_url = current.settings().base_url

@@ -1,0 +1,61 @@
+"""The comments that readers see: a page of the book, and one comment. Plain text SQL: see plain_select."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from guestbook.lib import clock
+from guestbook.storage.plain_select import Select
+
+
+class PublicComment(NamedTuple):
+    """All that a page shows of a comment, in the order of PUBLIC_COLUMNS."""
+
+    id: str
+    created_at: datetime
+    replied_at: datetime | None
+    name: str
+    website: str | None
+    message: str
+    reply: str | None
+    origin: str | None  # the name of where it came from
+    origin_url: str | None
+
+
+class PublicPage(NamedTuple):
+    """Some comments, newest first, and where the next page goes on."""
+
+    rows: list[PublicComment]
+    older: str | None  # the id before which there are more
+
+
+PUBLIC_COLUMNS = """
+    comments.id, comments.created_at, replies.created_at,
+    comments.name, comments.website, comments.message, replies.message, origins.name, origins.url
+"""
+PUBLISHED = f"""SELECT {PUBLIC_COLUMNS} FROM comments
+    LEFT JOIN replies ON replies.comment_id = comments.id
+    LEFT JOIN origins ON origins.comment_id = comments.id
+    WHERE comments.status = 'published'
+"""
+ONE_PUBLISHED = f"{PUBLISHED} AND comments.id = :comment_id"
+NEWEST_PUBLISHED = f"{PUBLISHED} ORDER BY comments.id DESC LIMIT :most"
+OLDER_PUBLISHED = f"{PUBLISHED} AND comments.id < :before ORDER BY comments.id DESC LIMIT :most"
+
+
+def page(select: Select, before: str | None, limit: int) -> PublicPage:
+    """Return the newest comments, or those before an id."""
+    query, where = (OLDER_PUBLISHED, {"before": before}) if before else (NEWEST_PUBLISHED, {})
+    found = select(query, most=limit + 1, **where)
+    rows = [_comment(row) for row in found[:limit]]
+    return PublicPage(rows, rows[-1].id if len(found) > limit else None)
+
+
+def find(select: Select, comment_id: str) -> PublicComment | None:
+    """Return the published comment with that id."""
+    return next(map(_comment, select(ONE_PUBLISHED, comment_id=comment_id)), None)
+
+
+def _comment(row: tuple[Any, ...]) -> PublicComment:
+    comment_id, created_at, replied_at, *texts = row
+    replied = clock.stored(replied_at) if replied_at else None
+    return PublicComment(comment_id, clock.stored(created_at), replied, *texts)

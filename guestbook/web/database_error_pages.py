@@ -1,0 +1,65 @@
+"""The answers where the database fails: 503 when it is away or has another version, else 500."""
+
+from flask import Flask, Response, current_app, request
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import InternalServerError, ServiceUnavailable
+
+from guestbook.settings import installation
+from guestbook.storage import database_errors, version_check
+from guestbook.storage.database import db
+from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.web import error_pages, request_id, signing
+from guestbook.web.error_texts import BookUpdating
+
+DATABASE_RETRY_SECONDS = 60
+BOOK_UPDATING = f"{BookUpdating.title}. Please try again in a few minutes."
+VERSION_ADVICE = {  # for the admin pages
+    Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
+    "{}",
+    Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
+}
+DATABASE_FAULTS = {  # those that waiting does not repair
+    Fault.NO_TABLES: "The book is not set up yet: its owner must create the tables.",
+    Fault.OLD_TABLES: "The book was updated: its owner must update the tables.",
+    Fault.DAMAGED: "The book's database is damaged: its owner must repair it.",
+    Fault.REFUSED: "The database refused a value, so nothing was changed.",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Answer the database's errors."""
+    app.register_error_handler(SQLAlchemyError, answer)
+
+
+def require_version() -> None:
+    """Raise WrongVersion, or the error of a database that cannot be read."""
+    version_check.require(db.engine)
+
+
+def answer(error: SQLAlchemyError) -> Response:
+    """Answer as for every page, but show the form with the text where the book was being signed."""
+    response = _page(error)
+    return signing.with_text(response) if request.endpoint == "public.sign" else response
+
+
+def log(error: SQLAlchemyError) -> Fault:
+    """Log what is wrong with the database, and return it."""
+    fault = database_errors.fault_of(error)
+    advice = f" Run {fault.repair}." if fault.repair else ""
+    words = "" if isinstance(error, WrongVersion) else f": {database_errors.words(error)}"
+    current_app.logger.error("Request %s: %s%s.%s", request_id.get(), fault.value, words, advice)
+    return fault
+
+
+def _page(error: SQLAlchemyError) -> Response:
+    fault = log(error)
+    if fault is Fault.BROKEN:
+        raise error
+    if isinstance(error, WrongVersion):
+        command = f"{'flask --app ' if installation.in_checkout() else ''}guestbook {fault.repair}"
+        is_admin = error_pages.is_admin_page()
+        sentence = VERSION_ADVICE[fault].format(command) if is_admin else BOOK_UPDATING
+        return error_pages.answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
+    if fault is Fault.AWAY:
+        return error_pages.answer(ServiceUnavailable(retry_after=DATABASE_RETRY_SECONDS))
+    return error_pages.answer(InternalServerError(DATABASE_FAULTS.get(fault)))

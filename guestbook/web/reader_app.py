@@ -1,0 +1,79 @@
+"""An app for one reader by CGI: the public pages of a book on SQLite, which it reads without SQLAlchemy.
+
+Importing SQLAlchemy takes longer than all the rest of such a page. Anything unusual or broken is left to the
+whole app, which answers the same request from its beginning.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, g
+
+from guestbook import web
+from guestbook.settings import Settings, database_url
+from guestbook.storage import configured_app, plain_connection, plain_select, schema_version
+from guestbook.storage.schema_version import Age
+from guestbook.web import current
+
+READER_WAIT = 1.0  # seconds for another process's commit
+
+Given = Mapping[str, object] | None
+
+
+class OtherVersion(Exception):
+    """The tables have another version than the program, about which the whole app has a sentence."""
+
+
+def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
+    """Return the app for a reader; the whole one where the book is no plain SQLite file."""
+    app = configured_app.without_database(Flask, given)
+    settings: Settings = app.config["GUESTBOOK"]
+    file = database_url.plain_path(settings.database_url)
+    if file is None or not (path := settings.data_dir / file).is_file():
+        return whole(given)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the whole app
+    app.before_request(partial(_select_from, path))
+    app.teardown_appcontext(_close)
+    web.register_public(app, _require_version)
+    app.wsgi_app = _or_else(app.wsgi_app, partial(whole, given))  # type: ignore[method-assign]  # Flask's documented way
+    return app
+
+
+def _select_from(path: Path) -> None:
+    """Let this request select from the file; it is opened when that is first done."""
+    opened = g.opened = ExitStack()
+
+    @cache
+    def connection() -> sqlite3.Connection:
+        fresh, _ = opened.enter_context(plain_connection.opened(path, READER_WAIT))
+        fresh.execute("BEGIN")  # the whole page shows the book as it is at one moment
+        return fresh
+
+    g.select = lambda sql, **parameters: plain_select.of_sqlite(connection())(sql, **parameters)
+
+
+def _close(_error: BaseException | None) -> None:
+    if "opened" in g:
+        g.opened.close()
+
+
+def _require_version() -> None:
+    stored = [version for (version,) in current.select()(schema_version.QUERY)]
+    if schema_version.age(stored) is not Age.CURRENT:
+        raise OtherVersion
+
+
+def _or_else(reading: Callable[..., Iterable[bytes]], whole: Callable[[], Flask]) -> Any:
+    """Return the WSGI application that answers by the whole app where the other raises anything."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            return reading(dict(environ), start_response)
+        except Exception:  # be it of the database, or a lack of memory: the whole app says what it is
+            return whole().wsgi_app(environ, start_response)
+
+    return answer

@@ -1,0 +1,79 @@
+"""What readers see: published comments alone, page by page, with replies and origins, on every database."""
+
+import pytest
+
+from guestbook.comments import book
+from guestbook.comments.moderation_policy import Classification
+from guestbook.lib import clock
+from guestbook.queries import public_comments
+from guestbook.storage import database, plain_select
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Origin
+from guestbook.storage.plain_select import Select
+from tests.support import factories
+
+
+def select() -> Select:
+    db.session.rollback()
+    return plain_select.through(db.session())
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_page_is_the_newest_and_the_next_begins_where_it_ends() -> None:
+    made = [factories.sign(str(number)) for number in range(9)]
+    pages, before = [], None
+    while True:
+        page = public_comments.page(select(), before, 4)
+        pages.append([row.id for row in page.rows])
+        if page.older is None:
+            break
+        before = page.older
+    assert [len(page) for page in pages] == [4, 4, 1]
+    assert [row_id for page in pages for row_id in page] == made[::-1]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_last_page_that_is_full_has_none_after_it() -> None:
+    for number in range(4):
+        factories.sign(str(number))
+    assert public_comments.page(select(), None, 4).older is None
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("status", ["held", "spam", "trash"])
+def test_only_the_published_are_shown(status: str) -> None:
+    hidden = factories.sign(verdict=Classification(status, None))
+    shown = factories.sign()
+    assert [row.id for row in public_comments.page(select(), None, 20).rows] == [shown]
+    assert public_comments.find(select(), hidden) is None
+    found = public_comments.find(select(), shown)
+    assert found
+    assert found.id == shown
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_comment_comes_with_its_reply_and_its_origin() -> None:
+    row_id = factories.sign("Hello", name="Ada")
+    bare = public_comments.find(select(), row_id)
+    assert bare
+    assert (bare.reply, bare.replied_at, bare.origin, bare.origin_url) == (None,) * 4
+    with database.writing() as session:
+        comment = session.get_one(Comment, row_id)
+        book.reply(session, comment, "Welcome", factories.settings())
+        session.add(Origin(comment_id=row_id, name="elsewhere", url=None))
+    stored = factories.the(Comment, row_id)
+    for found in (public_comments.find(select(), row_id), *public_comments.page(select(), None, 1).rows):
+        assert found
+        assert (found.name, found.website, found.message) == ("Ada", None, "Hello")
+        assert (found.reply, found.origin, found.origin_url) == ("Welcome", "elsewhere", None)
+        assert (found.created_at, found.replied_at) == (stored.created_at, stored.reply.created_at)
+
+
+@pytest.mark.usefixtures("app")
+def test_a_time_that_was_garbled_by_hand_is_long_ago() -> None:
+    row_id = factories.sign()
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("UPDATE comments SET created_at = 'noon'")
+    found = public_comments.find(select(), row_id)
+    assert found
+    assert found.created_at == clock.LONG_AGO

@@ -1,0 +1,287 @@
+"""By CGI a page for readers needs no SQLAlchemy, and is the page that a server gives, whatever is wrong."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+import guestbook
+from guestbook.comments import book
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Origin
+from guestbook.web import path_pages, reader_app
+from guestbook.web.application import Application
+from tests.conftest import running, settings_for
+from tests.support import databases, factories
+from tests.support.processes import ROOT
+from tests.support.visitor import Visitor, add
+
+HEAVY = {
+    *("sqlalchemy", "flask_sqlalchemy", "flask_wtf", "wtforms", "alembic"),
+    *("jsonschema", "requests", "urllib3"),
+    *("guestbook.storage.models", "guestbook.storage.database", "guestbook.web.admin", "guestbook.web.api"),
+    *("guestbook.cli", "guestbook.inbound", "guestbook.outbound", "guestbook.queue", "guestbook.background"),
+}
+TOKEN = re.compile(rb'name="token" value="[^"]+"')
+CHANGING = ("Date", "X-Request-Id")
+NUMBER = re.compile(rb"<code>[0-9a-f]{12}</code>")
+# As deploy/cgi/index.cgi begins and ends.
+CGI_PROGRAM = """
+import sys
+from wsgiref.handlers import CGIHandler
+from guestbook import create_app
+CGIHandler().run(create_app())
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is one of CGI's, asked for the front page."""
+    monkeypatch.setenv("GATEWAY_INTERFACE", "CGI/1.1")
+    monkeypatch.setenv("REQUEST_METHOD", "GET")
+    monkeypatch.setenv("PATH_INFO", "/")
+
+
+def by_cgi(environ: dict[str, str]) -> Flask:
+    """Return a reader's app, where anything that is left to the whole app fails the test."""
+
+    def whole(_given: object) -> Flask:
+        raise AssertionError("this was left to the whole app")
+
+    return reader_app.make(environ, whole)
+
+
+def same(one: TestResponse, other: TestResponse) -> bool:
+    def shown(answer: TestResponse) -> tuple[object, ...]:
+        headers = [(name, value) for name, value in answer.headers if name not in CHANGING]
+        body = NUMBER.sub(b"", TOKEN.sub(b"", answer.data))
+        return answer.status_code, sorted(headers), body, "X-Request-Id" in answer.headers
+
+    assert shown(one) == shown(other)
+    return True
+
+
+@pytest.fixture
+def ids(app: Flask) -> list[str]:
+    """A book of two pages with a reply, an origin and a hidden comment, oldest first."""
+    made = add(
+        app, [f"Comment {number} of https://example.org" for number in range(25)], website="https://a.example"
+    )
+    with app.app_context(), writing() as session:
+        book.reply(session, session.get_one(Comment, made[-1]), "Thank you", factories.settings())
+        session.add(Origin(comment_id=made[-2], name="elsewhere", url="https://elsewhere.example"))
+        preferences.save(session, {"title": "Our <island>", "theme": "dark"})
+    return [*made, *add(app, ["unseen"], status="held")]
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_pages_are_those_of_the_whole_app(
+    app: Flask, environ: dict[str, str], ids: list[str], is_closed: bool
+) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"closed": "yes" if is_closed else "no"})
+    urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
+    urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]
+    urls += ["/favicon.ico", "/static/book.css", "/static/book.css?v=1", "/static/none"]
+    reader, server = Visitor(by_cgi(environ)), Visitor(app)
+    for url in urls:
+        for method in ("GET", "HEAD"):
+            by_server = server.open(method, url)
+            assert same(reader.open(method, url), by_server), url
+            if etag := by_server.headers.get("ETag"):
+                known = {"If-None-Match": etag}
+                answer = reader.open(method, url, headers=known)
+                assert answer.status_code == 304
+                assert same(answer, server.open(method, url, headers=known)), url
+
+
+def test_a_proxy_and_a_base_url_count_as_in_a_server(environ: dict[str, str]) -> None:
+    environ |= {"GUESTBOOK_TRUSTED_PROXIES": "1", "GUESTBOOK_BASE_URL": "https://book.example/deep"}
+    headers = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https", "Host": "book.example"}
+    with running(environ) as app:
+        for url in ("/", "/comments/x"):
+            how = {"headers": headers, "environ_overrides": {"SCRIPT_NAME": "/deep"}}
+            assert same(Visitor(by_cgi(environ)).get(url, **how), Visitor(app).get(url, **how))
+
+
+def older(environ: dict[str, str]) -> None:
+    _change(environ, "UPDATE alembic_version SET version_num = '0005'")
+
+
+def newer(environ: dict[str, str]) -> None:
+    _change(environ, "UPDATE alembic_version SET version_num = '9999'")
+
+
+def without_tables(environ: dict[str, str]) -> None:
+    _change(environ, "DROP TABLE replies")
+
+
+def without_column(environ: dict[str, str]) -> None:
+    _change(environ, "ALTER TABLE comments RENAME COLUMN website TO old")
+
+
+def with_other_settings(environ: dict[str, str]) -> None:
+    _change(environ, "ALTER TABLE settings RENAME COLUMN value TO old")
+
+
+def no_database(environ: dict[str, str]) -> None:
+    _file(environ).write_bytes(b"no database at all, but long enough to be one" * 99)
+
+
+def _change(environ: dict[str, str], statement: str) -> None:
+    with closing(sqlite3.connect(_file(environ))) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def _file(environ: dict[str, str]) -> Path:
+    return Path(environ["GUESTBOOK_DATA_DIR"]) / "guestbook.db"
+
+
+FAULTS = {
+    older: "The book is being updated",
+    newer: "The book is being updated",
+    without_tables: "its owner must create the tables",
+    without_column: "its owner must update the tables",
+    with_other_settings: "its owner must update the tables",
+    no_database: "its owner must repair it",
+}
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_what_is_wrong_has_the_sentence_of_the_whole_app(
+    environ: dict[str, str], fault: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(environ):
+        pass
+    assert callable(fault)
+    fault(environ)
+    reader = guestbook.create_app(environ)
+    assert type(reader) is Flask
+    with monkeypatch.context() as patched:
+        patched.delenv("GATEWAY_INTERFACE")
+        server = guestbook.create_app(environ)
+    assert type(server) is Application
+    answer = Visitor(reader).get("/")
+    assert FAULTS[fault] in answer.text  # type: ignore[index]  # a key of it
+    assert same(answer, Visitor(server).get("/"))
+    with server.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_book_that_is_locked_is_away(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(environ):
+        pass
+    reader = guestbook.create_app(environ)
+    monkeypatch.setattr(reader_app, "READER_WAIT", 0.01)
+    with closing(sqlite3.connect(_file(environ), isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        answer = Visitor(reader).get("/")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert Visitor(guestbook.create_app(environ)).get("/").status_code == 200
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me@127.0.0.1:1/book",
+        "sqlite:///guestbook.db?journal_mode=delete",
+        "sqlite:///none.db",
+    ],
+)
+def test_a_book_elsewhere_has_the_whole_app(environ: dict[str, str], url: str) -> None:
+    environ["GUESTBOOK_DATABASE_URL"] = url
+    assert type(guestbook.create_app(environ)) is Application
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize(
+    ("method", "path", "is_for_readers"),
+    [
+        ("GET", "", True),
+        ("GET", "/", True),
+        ("HEAD", "/comments/x", True),
+        ("GET", "/static/book.css", True),
+        ("GET", "/favicon.ico", True),
+        ("POST", "/comments", False),
+        ("POST", "/", False),
+        ("OPTIONS", "/", False),
+        ("GET", "/comments", False),
+        ("GET", "/comments/x/y", False),
+        ("GET", "/admin/", False),
+        ("GET", "/api/v1/comments", False),
+        ("GET", "/healthz", False),
+        ("GET", "/nowhere", False),
+    ],
+)
+def test_only_pages_for_readers_have_this_app(
+    method: str, path: str, is_for_readers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUEST_METHOD", method)
+    monkeypatch.setenv("PATH_INFO", path)
+    assert path_pages.is_for_readers() == is_for_readers
+    monkeypatch.delenv("GATEWAY_INTERFACE")
+    assert not path_pages.is_for_readers()
+
+
+@pytest.mark.parametrize("page", ["front", "older", "one", "signed", "missing"])
+def test_a_reader_s_page_imports_nothing_heavy(environ: dict[str, str], ids: list[str], page: str) -> None:
+    databases.no_process()
+    queries = {"older": f"before={ids[5]}", "signed": f"signed={ids[3]}"}
+    paths = {"one": f"/comments/{ids[3]}", "missing": f"/comments/{'0' * 32}"}
+    request = {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": paths.get(page, "/"),
+        "QUERY_STRING": queries.get(page, ""),
+        "SERVER_NAME": "book.example",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+    }
+    command = [sys.executable, "-W", "error", "-c", CGI_PROGRAM]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ | request, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("Status: 404" if page == "missing" else "Status: 200"), done.stdout
+    imported = set(done.stderr.split())
+    assert "guestbook.web.public" in imported
+    assert not imported & HEAVY
+
+
+def test_the_connection_is_closed_after_each_request(
+    app: Flask, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+    reader = Visitor(by_cgi(environ))
+
+    def note(*values: object, **named: object) -> sqlite3.Connection:
+        opened.append(connect(*values, **named))  # type: ignore[call-overload]  # passed on
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", note)
+    assert reader.get("/").status_code == 200
+    assert len(opened) == 1
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+    with app.app_context(), database.write(db.engine) as connection:
+        connection.exec_driver_sql("UPDATE comments SET name = 'x'")
