@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS comments (
     form_key VARCHAR(64),           -- the same form sent twice is one comment
     created_at VARCHAR(24) NOT NULL,
     announced_at VARCHAR(24),       -- when comment.created was last stored for our webhooks
+    edited_at VARCHAR(24),          -- when its words were last changed; null when they never were
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -325,9 +326,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0009' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0010' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
-    AND NOT EXISTS (SELECT announced_at FROM comments)
+    AND NOT EXISTS (SELECT edited_at FROM comments)
     AND NOT EXISTS (SELECT failing_announced_at FROM webhooks)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)

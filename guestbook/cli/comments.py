@@ -123,7 +123,7 @@ comments.add_command(comment_files.import_)
 
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
-    return {**output.document(row, leave_out=("form_key", "announced_at")), "reply": reply}
+    return {**output.document(row, leave_out=("form_key", "announced_at", "edited_at")), "reply": reply}
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:

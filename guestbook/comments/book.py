@@ -115,6 +115,8 @@ def edit(session: Session, comment: Comment, draft: Draft) -> None:
     """
     if draft.errors:
         raise Refused.of(draft.errors)
+    if draft.values != typed(comment):
+        comment.edited_at = clock.now()
     for name, value in draft.values.items():
         setattr(comment, name, value)
     session.flush()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from guestbook.lib import text, validate
+from guestbook.lib import text, validate, web_origin
 from guestbook.lib.errors import Refused
 from guestbook.storage import plain_select
 from guestbook.storage.plain_select import Select
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TITLE_LIMIT = 80  # characters
 WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
+EMBED_SITES_LIMIT = 20  # their names go into a header of each answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Preferences:
     closed: bool = False  # for new comments
     theme: str = "auto"  # auto is what the reader's device likes
     rate: int = 20  # comments that one network may write in ten minutes
+    embed_sites: str = ""  # origins of websites that may show the book in a frame, one a line
 
 
 PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
@@ -107,6 +109,13 @@ def _words(value: str) -> str:
     return words
 
 
+def _origins(value: str) -> str:
+    found = list(dict.fromkeys(web_origin.parse(one) for one in value.split()))
+    if len(found) > EMBED_SITES_LIMIT:
+        raise ValueError(f"Please name at most {EMBED_SITES_LIMIT} websites.")
+    return "\n".join(found)
+
+
 def _number(value: str, limits: range) -> int:
     if not value.isascii() or not value.strip().isdigit() or int(value[:9]) not in limits or len(value) > 9:
         raise ValueError(f"Please use a whole number from {limits[0]} to {limits[-1]:,}.")
@@ -128,4 +137,5 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "closed": lambda value: _choice(value, ("yes", "no")) == "yes",
     "theme": partial(_choice, choices=("auto", "light", "dark")),
     "rate": partial(_number, limits=range(1, 10_001)),
+    "embed_sites": _origins,
 }

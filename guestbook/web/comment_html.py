@@ -28,6 +28,11 @@ def _article(comment: PublicComment, path: str) -> Markup:
     return Markup(get_template_attribute("_comment.html", "article")(comment, path))
 
 
+def outward(html: Markup) -> Markup:
+    """Let the links of a comment open outside the frame that shows it; its text is escaped and has none."""
+    return Markup(html.replace("<a ", Markup('<a target="_blank" ')))
+
+
 def prose(text: str) -> Markup:
     """Escape the text and link the addresses in it; the stylesheet keeps its line breaks.
 

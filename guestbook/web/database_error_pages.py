@@ -12,6 +12,7 @@ from guestbook.web import error_pages, request_id, signing
 from guestbook.web.error_texts import BookUpdating
 
 DATABASE_RETRY_SECONDS = 60
+SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
 BOOK_UPDATING = f"{BookUpdating.title}. Please try again in a few minutes."
 VERSION_ADVICE = {  # for the admin pages
     Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
@@ -39,7 +40,7 @@ def require_version() -> None:
 def answer(error: SQLAlchemyError) -> Response:
     """Answer as for every page, but show the form with the text where the book was being signed."""
     response = _page(error)
-    return signing.with_text(response) if request.endpoint == "public.sign" else response
+    return signing.with_text(response) if request.endpoint in SIGNING_ENDPOINTS else response
 
 
 def log(error: SQLAlchemyError) -> Fault:

@@ -28,6 +28,18 @@ def register(app: Flask, only_path: str | None) -> None:
             add(app)
 
 
+def _add_embed(app: Flask) -> None:
+    from guestbook.web import embed
+
+    app.register_blueprint(embed.pages)
+
+
+def _add_feeds(app: Flask) -> None:
+    from guestbook.web import feeds
+
+    app.register_blueprint(feeds.pages)
+
+
 def _add_health(app: Flask) -> None:
     from guestbook.web import health
 
@@ -71,6 +83,8 @@ def _add_api(app: Flask) -> None:
 
 
 PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
+    "/embed": _add_embed,
+    "/feed": _add_feeds,
     "/healthz": _add_health,
     "/metrics": _add_metrics,
     "/cron": _add_pinger,

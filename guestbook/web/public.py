@@ -12,7 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import comment_html, current, form_token, pagination
+from guestbook.web import comment_html, current, form_token, frame, pagination
 
 pages = Blueprint("public", __name__)
 
@@ -29,7 +29,7 @@ def index() -> ResponseReturnValue:
         "book.html",
         page=page,
         before=before,
-        **pagination.links(page.older),
+        **pagination.links(page.older, **frame.parameters()),
         signed=_find(request.args.get("signed", "")),
         waiting=request.args.get("signed") == comment_html.HELD,
         draft=EMPTY_DRAFT,

@@ -1,13 +1,13 @@
 """Signing the book: a refused comment comes back with its text and the reasons."""
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
 from guestbook.comments import comment_form, moderation_policy
 from guestbook.comments.comment_form import Draft
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, current, form_token, request_id, submission
+from guestbook.web import comment_html, current, form_token, frame, request_id, submission
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
@@ -55,8 +55,8 @@ def with_text(response: Response) -> Response:
 def _address_after(comment: Comment) -> str:
     """Return where the visitor sees it. Spam looks like a held comment, so that a program learns nothing."""
     if comment.status == "published":
-        return url_for("public.index", signed=comment.id, _anchor=f"c-{comment.id}")
-    return url_for("public.index", signed=comment_html.HELD, _anchor="thanks")
+        return frame.home(signed=comment.id, _anchor=f"c-{comment.id}")
+    return frame.home(signed=comment_html.HELD, _anchor="thanks")
 
 
 def _page(entry: Draft, token: str, notice: str | None = None) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from guestbook.comments import comment_form
 from guestbook.lib import clock, text
 from guestbook.settings import installation
-from guestbook.web import comment_html, current
+from guestbook.web import comment_html, current, frame
 
 MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
 STATIC = Path(__file__).parent.parent / "static"
@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
         prose=comment_html.prose,
         weblink=comment_html.weblink,
         article=comment_html.article,
+        outward=comment_html.outward,
         visible=visible,
         day=day,
         date=date,
@@ -31,7 +32,15 @@ def init_app(app: Flask) -> None:
         ago=clock.ago,
     )
     app.jinja_env.globals.update(
-        asset=asset, rel=comment_html.LINK_REL, limits=comment_form, command=installation.named
+        in_frame=frame.is_open,
+        frame_site=frame.site,
+        signed_sites=frame.signed_sites,
+        home=frame.home,
+        sign_address=frame.sign_address,
+        asset=asset,
+        rel=comment_html.LINK_REL,
+        limits=comment_form,
+        command=installation.named,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(current.template_names)

@@ -24,6 +24,7 @@ ROWS: dict[str, dict[str, object]] = {
     "comments": {
         "id": "c" * 32, "name": "Zoë 🦋", "website": "https://zoe.example/", "message": "Hello\n\n“all”",
         "status": "held", "reason": "links", "form_key": "f" * 64, "created_at": WHEN, "announced_at": WHEN,
+        "edited_at": WHEN,
     },
     "deliveries": {
         "id": "d" * 32, "payload": '{"type": "comment.created"}', "status": "new", "event_id": "e" * 32,

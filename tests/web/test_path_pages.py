@@ -31,6 +31,8 @@ def loaded(environ: dict[str, str], **more: str) -> dict[str, list[str]]:
     [
         ("", {"public"}),
         ("/comments", {"public"}),
+        ("/feed.atom", {"public", "feeds"}),
+        ("/embed", {"public", "embed"}),
         ("/hooks/tok", {"public", "receiver"}),
         ("/bin/x", {"public", "bins"}),
         ("/api/v1/comments", {"public", "api"}),

@@ -47,6 +47,7 @@ class CheckedComment:
     reason: str | None
     created_at: datetime
     announced_at: datetime | None
+    edited_at: datetime | None
     reply: CheckedReply | None
     origin: CheckedOrigin | None
     note: str | None = None  # what was left out of it
@@ -72,6 +73,7 @@ def check(row: FileRow, now: datetime) -> CheckedComment:
         reason=clean_line(fields.get("reason", ""))[:REASON_LIMIT] or None,
         created_at=created_at,
         announced_at=_moment(row, "announced_at", now),
+        edited_at=_moment(row, "edited_at", now),
         reply=_reply(row, created_at, now),
         origin=_origin(row, now),
         note=note,

@@ -22,6 +22,7 @@ COLUMNS = {
     "reason": Comment.reason,
     "created_at": Comment.created_at,
     "announced_at": Comment.announced_at,
+    "edited_at": Comment.edited_at,
     "reply": Reply.message,
     "reply_created_at": Reply.created_at,
     "origin_name": Origin.name,
@@ -60,11 +61,13 @@ def snapshot(engine: Engine) -> Connection:
     return connection
 
 
-def rows(connection: Connection, wanted: ExportedComments) -> Iterator[dict[str, str]]:
-    """Yield the fields of each comment, the oldest first."""
+def rows(
+    connection: Connection, wanted: ExportedComments, *, newest_first: bool = False
+) -> Iterator[dict[str, str]]:
+    """Yield the fields of each comment, the oldest first or the newest."""
     named: Any = [column.label(f"_{name}") for name, column in COLUMNS.items()]
     query = select(*named).select_from(Comment).outerjoin(Reply).outerjoin(Origin)
-    query = wanted.narrow(query).order_by(Comment.id)
+    query = wanted.narrow(query).order_by(Comment.id.desc() if newest_first else Comment.id)
     for row in connection.execute(query, execution_options={"yield_per": FETCHED_ROWS}):
         yield _fields(row)
 

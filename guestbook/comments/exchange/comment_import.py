@@ -152,6 +152,7 @@ def _row(one: CheckedComment) -> Comment:
         reason=one.reason,
         created_at=one.created_at,
         announced_at=one.announced_at,
+        edited_at=one.edited_at,
         reply=Reply(message=reply.message, created_at=reply.created_at) if reply else None,
         origin=Origin(name=origin.name, url=origin.url, told_at=origin.told_at) if origin else None,
     )

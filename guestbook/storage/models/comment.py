@@ -65,6 +65,7 @@ class Comment(Base):
     form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     announced_at: Mapped[datetime | None]
+    edited_at: Mapped[datetime | None]
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
@@ -82,6 +83,12 @@ class Comment(Base):
     def last_announced_at(self) -> datetime | None:
         """Return when receivers last heard of it as new; old comments have no such time."""
         return self.announced_at or (None if self.reason else self.created_at)
+
+    @property
+    def updated_at(self) -> datetime:
+        """Return when it last changed for its readers: written, edited or answered."""
+        answered = self.reply.created_at if self.reply else None
+        return max(filter(None, (self.created_at, self.edited_at, answered)))
 
     @property
     def home(self) -> str:

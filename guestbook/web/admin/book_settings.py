@@ -34,17 +34,14 @@ def index() -> ResponseReturnValue:
 @pages.post("/")
 def save() -> ResponseReturnValue:
     """Save all settings."""
-    typed = {name: text.clean_text(request.form.get(name, "")) for name in preferences.PREFERENCE_NAMES}
+    typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
     typed["closed"] = "yes" if "closed" in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 
 
 def _save(typed: Mapping[str, str]) -> ResponseReturnValue:
     with writing() as session:
-        before = preferences.typed(preferences.read(session))
-        preferences.save(session, typed)
-        after = preferences.typed(preferences.read(session))
-        undo_id = undo.of_settings(session, before, after, url_for("admin.book.index"))
+        undo_id = undo.save_settings(session, typed, url_for("admin.book.index"))
     return responses.done("The settings are saved.", "admin.book.index", undo=undo_id)
 
 

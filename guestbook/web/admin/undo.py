@@ -46,10 +46,11 @@ def of_disabling(session: Session, row: Webhook | Source, back: str) -> str:
     return _keep(session, {type(row).__name__: row.id, "at": clock.to_text(row.disabled_at), "back": back})
 
 
-def of_settings(
-    session: Session, before: Mapping[str, str], after: Mapping[str, str], back: str
-) -> str | None:
-    """Store the changed settings; None when none has changed."""
+def save_settings(session: Session, typed: Mapping[str, str], back: str) -> str | None:
+    """Save these settings, and store what they were; None when none has changed."""
+    before = preferences.typed(preferences.read(session))
+    preferences.save(session, typed)
+    after = preferences.typed(preferences.read(session))
     changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
     return _keep(session, {"settings": changed, "back": back}) if changed else None
 

@@ -13,6 +13,7 @@ from guestbook.auth import api_tokens
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
+from guestbook.web import conditional
 from guestbook.web.api import openapi_document, request_reader
 from guestbook.web.error_texts import InsufficientScope
 
@@ -50,8 +51,7 @@ def add_headers(response: Response) -> Response:
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
     if request.method in ("GET", "HEAD") and not has_token() and request_reader.call().token != "needed":
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.headers.update(conditional.FROM_ANY_SITE)
         response.vary.add("Authorization")
     else:
         response.headers["Cache-Control"] = "no-store"

@@ -36,8 +36,10 @@ ERROR_DESCRIPTIONS = {
     429: "This network has written too many comments; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
+STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
 BODY_ERRORS = (400, 413, 415, 422)
 ANSWER_HEADERS = {
+    304: {"ETag": {"required": True, "schema": schemas.TEXT_SCHEMA}},
     201: {"Location": {"required": True, "schema": schemas.TEXT_SCHEMA}},
     429: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
 }
@@ -89,7 +91,8 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
     security = {"needed": [token], "optional": [{}, token], "ignored": []}[call.token]
     errors = {*call.wrong, 503, *(BODY_ERRORS if call.body else ()), *((422,) if call.query else ())}
     errors |= ({401, 403} if security else set()) | ({404} if "{" in address else set())
-    answers = call.good | dict.fromkeys(sorted(errors), "Error")
+    unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}
+    answers = call.good | unchanged | dict.fromkeys(sorted(errors), "Error")
     described: dict[str, Any] = {
         "tags": [noun if noun in TAG_DESCRIPTIONS else "document"],
         "operationId": call.name,
@@ -109,8 +112,9 @@ def _content(schema: str) -> dict[str, Any]:
 
 
 def _answer(status: int, schema: str | None) -> dict[str, Any]:
+    descriptions = {304: STILL_THE_SAME, **ERROR_DESCRIPTIONS}
     described = {
-        "description": ERROR_DESCRIPTIONS.get(status, "Done."),
+        "description": descriptions.get(status, "Done."),
         **(_content(schema) if schema else {}),
     }
     return described | ({"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {})

@@ -50,6 +50,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "reason": draw(st.just("") | lines),
         "created_at": created_at,
         "announced_at": draw(st.just("") | moments),
+        "edited_at": draw(st.just("") | moments),
         "reply": reply,
         "reply_created_at": draw(moments) if reply else "",
         "origin_name": origin,

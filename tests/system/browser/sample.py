@@ -137,9 +137,9 @@ def _moderate(comments: list[str]) -> None:
 
 def _set_up() -> None:
     with writing() as session:
-        preferences.save(
-            session, {"title": "The lighthouse’s guestbook 🗼", "prompt": "Be kind.\n" + "W" * 300}
-        )
+        title, prompt = "The lighthouse’s guestbook 🗼", "Be kind.\n" + "W" * 300
+        sites = f"https://lighthouse.example https://{'w' * 63}.example"
+        preferences.save(session, {"title": title, "prompt": prompt, "embed_sites": sites})
         api_tokens.add(session, HOSTILE[:80])
 
 

@@ -1,0 +1,20 @@
+// Shows the guestbook where its <script> stands, in a frame that is always as high as the book. Without scripts,
+// write an <iframe> by hand: it keeps its height.
+"use strict";
+
+(() => {
+  const script = document.currentScript;
+  const book = new URL("embed", script.src);
+  book.searchParams.set("site", location.origin);
+  const frame = document.createElement("iframe");
+  frame.src = book.href;
+  frame.title = script.dataset.title || "Guestbook";
+  frame.style.cssText = "display: block; width: 100%; border: 0";
+  frame.style.height = `${Number(script.dataset.height) || 600}px`;
+  addEventListener("message", (event) => {
+    const height = event.data?.guestbookHeight;
+    if (event.source !== frame.contentWindow || event.origin !== book.origin || !(height > 0)) return;
+    frame.style.height = `${Math.ceil(height)}px`;
+  });
+  script.after(frame);
+})();

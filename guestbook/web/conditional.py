@@ -1,0 +1,34 @@
+"""Answers that everybody may read, and that are not sent again while they stay the same (RFC 9110, 13.1.2).
+
+They have an ETag and no Last-Modified: a deletion or a new title changes an answer, and leaves no time.
+"""
+
+import hashlib
+import json
+
+from flask import Response, current_app, request
+
+FROM_ANY_SITE = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+def public(body: str, content_type: str) -> Response:
+    """Answer with this body, which any website may read, or with 304."""
+    response = current_app.response_class(body, content_type=content_type)
+    response.headers.update(FROM_ANY_SITE)
+    return unless_known(response)
+
+
+def unless_known(response: Response) -> Response:
+    """Give the answer an ETag of its content; make it 304 for a reader that has it already."""
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    response.make_conditional(request)
+    return response
+
+
+def json_text(document: object) -> str:
+    """Return a document as JSON. Other scripts than Latin stay readable."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,77 @@
+"""The book in a frame on another website: which sites may show it, and where its links lead."""
+
+from typing import Any
+
+from flask import g, request, url_for
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from guestbook.web import current, response_headers
+
+BLUEPRINT = "embed"
+ANCESTORS, NOBODY = "frame-ancestors ", "'none'"
+SITES_FIELD = "sites"  # of the form: the sites, signed, for errors without the database
+
+
+def is_open() -> bool:
+    """Whether this request came from a frame."""
+    return request.blueprint == BLUEPRINT
+
+
+def site() -> str | None:
+    """Return the origin of the page around the frame, where it says one and that is allowed."""
+    given = request.args.get("site")
+    return given if given in sites() else None
+
+
+def home(**values: Any) -> str:
+    """Return the address of the book as this visitor sees it: its front page, or the frame."""
+    if is_open():
+        return url_for("embed.index", site=site(), **values)
+    return url_for("public.index", **values)
+
+
+def parameters() -> dict[str, str | None]:
+    """Return what the links to other pages of the book keep."""
+    return {"site": site()} if is_open() else {}
+
+
+def sign_address() -> str:
+    """Return where the form of this visitor is sent."""
+    return url_for("embed.sign", site=site()) if is_open() else url_for("public.sign")
+
+
+def sites() -> list[str]:
+    """Return the origins that may show the book."""
+    if "embed_sites" not in g:
+        try:
+            g.embed_sites = current.preferences().embed_sites.split()
+        except Exception:
+            if "preferences_are_away" not in g:
+                raise
+            g.embed_sites = _sites_of_form()
+    allowed: list[str] = g.embed_sites
+    return allowed
+
+
+def signed_sites() -> str:
+    """Return them for a hidden field: a visitor's text must come back into the frame in any case."""
+    return str(_serializer().dumps(sites()))
+
+
+def content_policy() -> str:
+    """Return the policy of a page in a frame, which the allowed sites may show and which runs our script."""
+    ancestors = " ".join(sites()) or NOBODY
+    policy = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
+    return policy.replace(ANCESTORS + NOBODY, ANCESTORS + ancestors) + "; script-src 'self'"
+
+
+def _sites_of_form() -> list[str]:
+    try:
+        signed: list[str] = _serializer().loads(request.form.get(SITES_FIELD, ""))
+    except BadSignature:
+        return []
+    return signed
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(current.settings().secret_key, salt="guestbook frame")

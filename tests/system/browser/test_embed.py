@@ -1,0 +1,114 @@
+"""Chromium shows the book on a page of another site."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
+
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from tests.support import site
+from tests.support.visitor import add, stored
+
+pytestmark = pytest.mark.needs("chromium")
+
+WITH_SCRIPT = '<h1>My page</h1><script src="{book}embed.js" async></script>'
+BY_HAND = '<h1>My page</h1><iframe src="{book}embed" title="Guestbook" width="600" height="900"></iframe>'
+
+
+@pytest.fixture
+def elsewhere(address: str) -> Iterator[str]:
+    """A site with a page that shows the book, and with one that does it without a script."""
+    other = Flask(__name__)
+    for path, page in (("/", WITH_SCRIPT), ("/by-hand", BY_HAND)):
+        icon = '<link rel="icon" href="data:,">'
+        body = f"<!doctype html><html lang=en>{icon}<title>My page</title>{page.format(book=address)}"
+        other.add_url_rule(path, path, lambda body=body: body)
+    with site.reserved_port() as listening, site.serving(other, listening):
+        yield site.address(listening)
+
+
+def allow(app: Flask, *sites: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"embed_sites": "\n".join(sites)})
+
+
+def inside(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe[title=Guestbook]")
+
+
+def height(page: Page) -> float:
+    box = page.locator("iframe").bounding_box()
+    assert box
+    return box["height"]
+
+
+def content_height(page: Page) -> float:
+    return float(inside(page).locator("html").evaluate("root => root.getBoundingClientRect().height"))
+
+
+def assert_it_fits(page: Page) -> None:
+    """Wait until the frame is as high as its content."""
+    for _ in range(100):
+        if abs(height(page) - content_height(page)) <= 1:
+            return
+        page.wait_for_timeout(100)
+    assert height(page) == content_height(page)
+
+
+def test_the_frame_sizes_itself_and_one_signs_in_it(
+    app: Flask, elsewhere: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    allow(app, elsewhere)
+    add(app, [f"Comment {number}" for number in range(15)])
+    context = open_context()
+    page = context.new_page()
+    page.goto(elsewhere)
+    book = inside(page)
+    expect(book.locator(".comment")).to_have_count(15)
+    assert_it_fits(page)
+    assert height(page) > 900
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert_it_fits(page)
+    book.get_by_label("Name").fill("Grace")
+    book.get_by_label("Message").fill("Hello from afar")
+    book.get_by_role("button", name="Sign the book").click()
+    expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!")
+    assert [comment.name for comment in stored(app)][-1] == "Grace"
+    assert_it_fits(page)
+    assert page.url.startswith(elsewhere)
+    assert context.cookies() == []
+
+
+def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(
+    app: Flask, elsewhere: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    allow(app, elsewhere)
+    page = open_context(java_script_enabled=False).new_page()
+    page.goto(f"{elsewhere}/by-hand")
+    book = inside(page)
+    book.get_by_label("Name").fill("Grace")
+    book.get_by_label("Message").fill("Hello")
+    book.get_by_role("button", name="Sign the book").click()
+    expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!")
+    assert height(page) >= 900
+    assert len(stored(app)) == 1
+
+
+def test_the_browser_refuses_a_site_that_is_not_allowed(app: Flask, elsewhere: str, browser: Browser) -> None:
+    allow(app, "https://friend.example")
+    with browser.new_context() as context:
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        for path in ("/", "/by-hand"):
+            complaints.clear()
+            page.goto(elsewhere + path)
+            page.locator("iframe").wait_for()
+            for _ in range(100):
+                if complaints:
+                    break
+                page.wait_for_timeout(100)
+            assert "frame-ancestors https://friend.example" in "".join(complaints)
+            expect(inside(page).get_by_label("Message")).to_have_count(0)

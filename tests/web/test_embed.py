@@ -1,0 +1,172 @@
+"""The book in a frame: for the sites that the owner allows, and for no other."""
+
+import re
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+from werkzeug.test import TestResponse
+
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.web import current, response_headers
+from tests.support.visitor import (
+    GREETING,
+    Visitor,
+    add,
+    attributes,
+    by_class,
+    fields,
+    messages,
+    parse,
+    stored,
+    text,
+)
+
+SITES = "https://one.example\nhttps://two.example:8443"
+INSIDE = "/embed?site=https://one.example"
+
+
+@pytest.fixture
+def allowed(app: Flask) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"embed_sites": SITES})
+
+
+def ancestors(answer: TestResponse) -> str:
+    [found] = re.findall(r"frame-ancestors ([^;]*)", answer.headers["Content-Security-Policy"])
+    return str(found)
+
+
+@pytest.mark.parametrize("url", ["/embed", INSIDE, "/embed.js"])
+def test_without_an_allowed_site_there_is_nothing(visitor: Visitor, url: str) -> None:
+    answer = visitor.get(url)
+    assert answer.status_code == 404
+    assert ancestors(answer) == "'none'"
+    assert visitor.open("POST", "/embed", data=GREETING).status_code == 404
+
+
+@pytest.mark.usefixtures("allowed")
+def test_the_allowed_sites_alone_may_show_it_and_no_other_page(app: Flask, visitor: Visitor) -> None:
+    (comment_id,) = add(app, ["Hello"])
+    for url in ("/embed", INSIDE, "/embed?before=x"):
+        assert ancestors(visitor.get(url)) == "https://one.example https://two.example:8443"
+    for url in ("/", f"/comments/{comment_id}", "/nowhere", "/feed.atom", "/admin/login", "/embeds"):
+        assert ancestors(visitor.get(url)) == "'none'"
+    policy = visitor.get(INSIDE).headers["Content-Security-Policy"]
+    strict = response_headers.RESPONSE_HEADERS["Content-Security-Policy"].split("; ")
+    assert policy.split("; ")[:-2] == strict[:-1]
+    assert policy.endswith("; script-src 'self'")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_its_script_tells_the_height_to_the_site_around_it_alone(visitor: Visitor) -> None:
+    for site in ("https://one.example", "https://two.example:8443"):
+        script = attributes(visitor.page(f"/embed?site={site}"), ".//script")
+        assert script["data-site"] == site
+        assert visitor.get(script["src"]).content_type.startswith("text/javascript")
+    for site in (
+        "",
+        "*",
+        "https://evil.example",
+        "https://one.example/",
+        "null",
+        "https://one.example%0Ahttps",
+    ):
+        assert visitor.page(f"/embed?site={site}").findall(".//script") == []
+
+
+@pytest.mark.usefixtures("allowed")
+def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(
+    app: Flask, visitor: Visitor
+) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"per_page": "2"})
+    add(app, ["See <a href=x>", "https://a.example", "three"], website="https://ada.example")
+    page = visitor.page(INSIDE)
+    assert messages(page) == ["three", "https://a.example"]
+    for link in page.findall(".//article//a"):
+        assert link.attrib["target"] == "_blank"
+    others = [link for link in page.iter("a") if "target" not in link.attrib]
+    assert others
+    assert all(link.attrib["href"].startswith(("#", "/embed?")) for link in others)
+    older = attributes(page, ".//nav/a[@rel='next']")["href"]
+    assert messages(visitor.page(older)) == ["See <a href=x>"]
+    assert "site=https://one.example" in older.replace("%3A", ":").replace("%2F", "/")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_one_signs_inside_the_frame_without_a_cookie(app: Flask, visitor: Visitor) -> None:
+    page = visitor.page(INSIDE)
+    action = attributes(page, ".//form")["action"]
+    answer = visitor.open("POST", action, data=fields(page) | GREETING)
+    assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers
+    [comment] = stored(app)
+    there = answer.headers["Location"]
+    assert there.startswith("/embed?")
+    assert there.endswith(f"signed={comment.id}#c-{comment.id}")
+    thanks = visitor.get(there)
+    assert ancestors(thanks) == "https://one.example https://two.example:8443"
+    assert "Thank you, Ada!" in text(by_class(parse(thanks), "success")[0])
+    assert attributes(parse(thanks), ".//script")["data-site"] == "https://one.example"
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_mistake_keeps_the_text_inside_the_frame(app: Flask, visitor: Visitor) -> None:
+    page = visitor.page(INSIDE)
+    action = attributes(page, ".//form")["action"]
+    answer = visitor.open("POST", action, data=fields(page) | GREETING | {"name": ""})
+    assert answer.status_code == 422
+    assert ancestors(answer) == "https://one.example https://two.example:8443"
+    again = parse(answer)
+    assert attributes(again, ".//form")["action"] == action
+    assert visitor.open("POST", action, data=fields(again) | {"name": "Ada"}).status_code == 303
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+@pytest.mark.usefixtures("allowed")
+def test_without_the_database_the_text_comes_back_into_the_frame_too(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visitor.page(INSIDE)
+    action, form = attributes(page, ".//form")["action"], fields(page) | GREETING
+
+    def fail() -> None:
+        raise OperationalError("SELECT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(current, "_read", fail)
+    answer = visitor.open("POST", action, data=form)
+    assert answer.status_code == 503
+    assert ancestors(answer) == "https://one.example https://two.example:8443"
+    assert fields(parse(answer))["message"].strip() == "Hello"
+    forged = visitor.open("POST", action, data=form | {"sites": '["https://evil.example"].x'})
+    assert ancestors(forged) == "'none'"
+    assert visitor.get(INSIDE).status_code == 503
+
+
+@pytest.mark.usefixtures("allowed")
+def test_the_script_for_other_sites_is_kept_for_a_day_and_has_an_etag(visitor: Visitor) -> None:
+    answer = visitor.get("/embed.js")
+    assert answer.content_type.startswith("text/javascript")
+    assert answer.headers["Cache-Control"] == "public, max-age=86400"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "postMessage" not in answer.text
+    again = visitor.get("/embed.js", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_below_a_path_the_frame_stays_below_it(app: Flask) -> None:
+    answer = app.test_client().get(INSIDE, environ_overrides={"SCRIPT_NAME": "/book"})
+    page = parse(answer)
+    assert attributes(page, ".//form")["action"].startswith("/book/embed?")
+    assert attributes(page, ".//script")["src"].startswith("/book/static/")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_frame_that_did_not_change_is_not_sent_again(visitor: Visitor) -> None:
+    answer = visitor.get(INSIDE)
+    again = visitor.get(INSIDE, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert ancestors(again) == ancestors(answer)
