@@ -11,6 +11,7 @@ from guestbook.cli import (
     cron_url,
     deliveries,
     doctor,
+    export_site,
     inbox,
     init_db,
     migrate_to,
@@ -31,7 +32,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
     EVERY_DAY: (status.status, doctor.doctor, serve.serve, cron.cron),
     "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
-    "Comments": (comments.comments,),
+    "Comments": (comments.comments, export_site.export_site),
     "Set-up": (
         init_db.init_db,
         upgrade.upgrade,

@@ -1,0 +1,134 @@
+"""The static site has all that is published, and nothing else; its links lead to its files."""
+
+import json
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import html5lib
+import pytest
+
+from guestbook.comments import book
+from guestbook.comments.moderation_policy import Classification
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.storage.models import Comment
+from tests.cli.conftest import Shell
+from tests.support import factories
+from tests.support.visitor import by_class, messages, text
+from tests.web.test_hostile import HOSTILE
+
+
+def page(path: Path) -> Element:
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    root: Element = parser.parse(path.read_text())
+    return root
+
+
+def set_(**changes: str) -> None:
+    with writing() as session:
+        preferences.save(session, changes)
+
+
+def test_it_is_paged_as_the_book_is_and_has_every_permalink(shell: Shell, tmp_path: Path) -> None:
+    set_(per_page="2", title="Our island", theme="dark")
+    ids = [factories.sign(f"Comment {number}") for number in range(5)]
+    site = tmp_path / "site"
+    assert shell("export-site", str(site)) == f"Wrote 5 comments to {site}.\n"
+    shown = [messages(page(site / name)) for name in ("index.html", "page-2.html", "page-3.html")]
+    assert shown == [["Comment 4", "Comment 3"], ["Comment 2", "Comment 1"], ["Comment 0"]]
+    first = page(site / "index.html")
+    assert text(first.find(".//h1")) == text(first.find(".//title")) == "Our island"
+    assert first.attrib["data-theme"] == "dark"
+    for number, comment_id in enumerate(ids):
+        assert messages(page(site / "comments" / comment_id / "index.html")) == [f"Comment {number}"]
+    assert sorted(path.name for path in site.iterdir()) == [
+        *(".guestbook-site", "book.css", "comments", "comments.json", "index.html", "mark.svg"),
+        *("page-2.html", "page-3.html"),
+    ]
+
+
+def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, tmp_path: Path) -> None:
+    set_(per_page="2")
+    for number in range(5):
+        factories.sign(f"Comment {number}")
+    shell("export-site", str(tmp_path / "site"))
+    paths = list((tmp_path / "site").rglob("*.html"))
+    assert len(paths) == 8
+    for path in paths:
+        root = page(path)
+        assert not root.findall(".//form") + root.findall(".//script")
+        places = [
+            one.attrib.get("href") or one.attrib["src"]
+            for tag in ("a", "link", "img")
+            for one in root.iter(tag)
+        ]
+        assert len(places) > 5
+        for place in places:
+            file, _, anchor = place.partition("#")
+            assert "//" not in file
+            assert not file.startswith("/")
+            assert (
+                (path.parent / file).resolve().is_file()
+                if file
+                else root.find(f".//*[@id='{anchor}']") is not None
+            )
+
+
+def test_json_has_the_comments_as_the_api_shows_them(shell: Shell, tmp_path: Path) -> None:
+    comment_id = factories.sign("Grüße 🎈")
+    with writing() as session:
+        book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
+    shell("export-site", str(tmp_path / "site"))
+    document = json.loads((tmp_path / "site" / "comments.json").read_text())
+    [shown] = document["comments"]
+    assert (document["title"], document["url"]) == ("Guestbook", "https://book.example/")
+    from_api = shell.runner.app.test_client().get(f"/api/v1/comments/{comment_id}").json
+    assert from_api == shown | {"status": "published"}
+
+
+def test_only_what_is_published_is_in_it_and_what_goes_is_gone(shell: Shell, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for status in ("held", "spam", "trash"):
+        factories.sign("you must not read this", verdict=Classification(status, "because"))
+    gone = factories.sign("soon deleted")
+    shell("export-site", str(site))
+    shell("comments", "delete", gone)
+    assert shell("export-site", str(site)) == f"Wrote 0 comments to {site}.\n"
+    for path in filter(Path.is_file, site.rglob("*")):
+        for words in ("must not", "because", "soon deleted", gone):
+            assert words not in path.read_text()
+    assert json.loads((site / "comments.json").read_text())["comments"] == []
+    assert "Nobody has signed" in (site / "index.html").read_text()
+
+
+def test_hostile_text_is_inert_in_it(shell: Shell, tmp_path: Path) -> None:
+    set_(title="<script>]]>{{ 7*7 }}", welcome="</p><b>")
+    for words in HOSTILE:
+        factories.sign(words, name=words[:80])
+    shell("export-site", str(tmp_path / "site"))
+    root = page(tmp_path / "site" / "index.html")
+    assert messages(root) == HOSTILE[::-1]
+    assert [text(name) for name in by_class(root, "name")] == [words[:80] for words in reversed(HOSTILE)]
+    assert not root.findall(".//script") + root.findall(".//b")
+
+
+def test_the_same_book_gives_the_same_files(shell: Shell, tmp_path: Path) -> None:
+    for number in range(3):
+        factories.sign(f"Comment {number}")
+    written = []
+    for name in ("one", "two"):
+        shell("export-site", str(tmp_path / name))
+        files = filter(Path.is_file, (tmp_path / name).rglob("*"))
+        written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("place", ["file", "full", "file/below"])
+def test_what_cannot_be_replaced_is_refused_in_a_sentence(shell: Shell, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("x")
+    sentence = shell.refused("export-site", str(tmp_path / place))
+    assert "Traceback" not in sentence
+    assert sentence.strip().endswith(".")
+    assert (tmp_path / "full" / "mine").read_text() == "x"

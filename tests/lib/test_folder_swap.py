@@ -1,0 +1,109 @@
+"""A folder is replaced as a whole, and never one that holds something else."""
+
+import fcntl
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from guestbook.lib import folder_swap
+from guestbook.lib.errors import Refused
+
+MARK = ".ours"
+
+
+def write(folder: Path, text: str) -> None:
+    with folder_swap.replacing(folder, MARK) as part:
+        for name in ("a", "b"):
+            (part / name).write_text(text)
+
+
+def left(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_it_is_made_and_then_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(folder_swap.ctypes, "CDLL", lambda _: object())
+    folder = tmp_path / "sites" / "book"
+    write(folder, "old")
+    (folder / "more").mkdir()
+    write(folder, "new")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {MARK: "", "a": "new", "b": "new"}
+    assert left(folder.parent) == ["book"]
+
+
+def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
+    folder, seen, over = tmp_path / "book", set(), threading.Event()
+    write(folder, "0")
+
+    def read() -> None:
+        while not over.is_set():
+            there = os.open(folder, os.O_RDONLY)  # as a server that has the folder open
+            with suppress(FileNotFoundError):  # it goes away once it is replaced
+                seen.add((contents(there, "a"), contents(there, "b")))
+            os.close(there)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(50):
+            write(folder, str(number))
+    finally:
+        over.set()
+        reader.join()
+    assert seen
+    assert all(one == other for one, other in seen)
+
+
+def contents(folder: int, name: str) -> bytes:
+    file = os.open(name, os.O_RDONLY, dir_fd=folder)
+    found = os.read(file, 9)
+    os.close(file)
+    return found
+
+
+def test_another_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(Refused, match="has other files, which would be lost"):
+        write(tmp_path, "new")
+    with pytest.raises(Refused, match="is not a folder"):
+        write(tmp_path / "precious", "new")
+    assert left(tmp_path) == ["precious"]
+
+
+def test_an_empty_folder_may_be_filled_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    write(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a").read_text() == "new"
+    assert left(tmp_path) == ["link", "real"]
+
+
+def test_a_failure_keeps_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "book"
+    write(folder, "old")
+    with pytest.raises(FileNotFoundError), folder_swap.replacing(folder, MARK) as part:
+        (part / "no" / "such").touch()
+    assert (folder / "a").read_text() == "old"
+    assert left(tmp_path) == ["book"]
+
+
+def test_what_a_killed_run_left_goes_and_two_runs_do_not_mix(tmp_path: Path) -> None:
+    folder, part = tmp_path / "book", tmp_path / ".book.part"
+    part.mkdir()
+    (part / "stale").mkdir()
+    held = os.open(part, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(Refused, match="Another program is writing"):
+        write(folder, "new")
+    os.close(held)
+    write(folder, "new")
+    assert not (folder / "stale").exists()
+    assert left(tmp_path) == ["book"]
