@@ -1,15 +1,17 @@
 """The form of a webhook: read, shown again, and given to `outbound.webhooks`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from flask import request
 
 from guestbook.lib import ids
+from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
-from guestbook.outbound import webhooks
+from guestbook.outbound import rebuild_presets, webhooks
 from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.outbound.rebuild_presets import REBUILD_PRESETS
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.models import Webhook
 
@@ -39,6 +41,7 @@ class WebhookForm:
     template: str = ""
     rate: str = ""
     disabled: bool = False
+    preset: str = ""  # the name of one that is chosen and not yet filled in
 
     @classmethod
     def read(cls) -> Self:
@@ -55,6 +58,7 @@ class WebhookForm:
             template=clean_text(sent.get("template", "")),
             rate=clean_line(sent.get("rate", "")),
             disabled="disabled" in sent,
+            preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
         )
 
     @classmethod
@@ -70,8 +74,31 @@ class WebhookForm:
             rate=webhook.rate or "",
         )
 
+    def with_preset(self) -> Self:
+        """Return the form with the chosen preset filled in; a URL and headers that are typed already stay."""
+        if not self.preset:
+            return self
+        preset = REBUILD_PRESETS[self.preset]
+        return replace(
+            self,
+            url=self.url or preset.url,
+            format="template",
+            events=rebuild_presets.REBUILD_EVENTS,
+            headers=self.headers or "\n".join(preset.headers),
+            template=preset.template,
+            preset="",
+        )
+
     def fields(self) -> dict[str, Any]:
-        """Return the fields as `outbound.webhooks` takes them; the template only for its format."""
+        """Return the fields as `outbound.webhooks` takes them; the template only for its format.
+
+        Raises Refused where a preset waits to be filled in or completed.
+        """
+        if self.preset:
+            raise Refused("Press “Use preset” first, or choose no preset.", field="preset")
+        for field, typed in (("url", self.url), ("headers", self.headers)):
+            if found := rebuild_presets.placeholder_in(typed):
+                raise Refused(f"Write yours in place of {found}.", field=field)
         fields = {
             "url": self.url,
             "name": self.name,

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.outbound import webhooks
+from guestbook.outbound import rebuild_presets, webhooks
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.queries import bounded_counts, lists, webhook_status
 from guestbook.queries.lists import Deliveries
@@ -86,9 +86,11 @@ def edit(webhook_id: str) -> ResponseReturnValue:
 @pages.post("/preview")
 @pages.post("/<webhook_id>/preview")
 def preview(webhook_id: str | None = None) -> ResponseReturnValue:
-    """Show what a new or a changed webhook would receive, without saving."""
+    """Show what a new or a changed webhook would receive, or fill in a preset, without saving."""
     typed = WebhookForm.read()
     webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
+    if "fill" in request.form:
+        return _form(typed.with_preset(), webhook=webhook)
     return _form(typed, webhook=webhook, preview=payload_preview.of(typed))
 
 
@@ -147,6 +149,7 @@ def _form(
         events=EVENT_MEANINGS,
         formats=list(FORMATS),
         preview=preview,
+        presets=rebuild_presets.REBUILD_PRESETS,
     )
 
 

@@ -1,0 +1,103 @@
+"""Presets that rebuild a static site: each fills in the form, and sends what its host wants."""
+
+import json
+
+import pytest
+
+from guestbook.outbound import formats, rebuild_presets
+from guestbook.outbound.formats import FormatInput, sample_data, template
+from guestbook.outbound.rebuild_presets import REBUILD_EVENTS, REBUILD_PRESETS
+from tests.support.owner import Owner
+from tests.support.visitor import by_class, fields, parse, text
+from tests.support.webhook_pages import PLACE, added, form, stored, ticked
+
+WANTED = {
+    "github": {
+        "event_type": "guestbook",
+        "client_payload": {"event": "comment.published", "guestbook": "https://book.example"},
+    },
+    "netlify": {},
+    "cloudflare": {},
+    "forgejo": {"ref": "main"},
+}
+
+
+@pytest.mark.parametrize("name", REBUILD_PRESETS)
+def test_each_sends_the_body_that_its_host_wants(name: str) -> None:
+    preset = REBUILD_PRESETS[name]
+    template.check(preset.template, REBUILD_EVENTS)
+    for event in ("comment.published", "ping"):
+        given = FormatInput(event, sample_data.SAMPLE_TIME, sample_data.data(event), template=preset.template)
+        wanted = json.dumps(WANTED[name]).replace("comment.published", event)
+        assert json.loads(formats.render("template", given)) == json.loads(wanted)
+
+
+@pytest.mark.parametrize("name", REBUILD_PRESETS)
+def test_each_fills_in_the_form_and_stays_to_be_completed(owner: Owner, name: str) -> None:
+    preset = REBUILD_PRESETS[name]
+    answer = owner.post(PLACE + "preview", form(owner, url="", preset=name, fill="1"), on=PLACE + "new")
+    assert answer.status_code == 200
+    page = parse(answer)
+    filled = fields(page)
+    assert filled["url"] == preset.url
+    assert filled["headers"].strip().splitlines() == list(preset.headers)
+    assert filled["template"].strip() == preset.template.strip()
+    assert ticked(page) == list(REBUILD_EVENTS)
+    chosen = [one.attrib["value"] for one in page.findall(".//option[@selected]")]
+    assert chosen == ["template"]
+
+
+def complete(name: str) -> dict[str, object]:
+    preset = REBUILD_PRESETS[name]
+    yours = {"OWNER/REPOSITORY": "ada/site", "YOUR_TOKEN": "geheim", "YOUR_HOOK": "abc123"}
+    url, headers = preset.url, "\n".join(preset.headers)
+    for placeholder, mine in yours.items():
+        url, headers = url.replace(placeholder, mine), headers.replace(placeholder, mine)
+    events = list(REBUILD_EVENTS)
+    return {
+        "url": url,
+        "headers": headers,
+        "template": preset.template,
+        "format": "template",
+        "events": events,
+    }
+
+
+@pytest.mark.parametrize("name", REBUILD_PRESETS)
+def test_a_completed_one_is_added(owner: Owner, name: str) -> None:
+    row = stored(owner, added(owner, **complete(name)))
+    assert (row.url, row.format, row.events) == (complete(name)["url"], "template", " ".join(REBUILD_EVENTS))
+    assert [f"{header}: {given}" for header, given in row.headers.items()] == str(
+        complete(name)["headers"]
+    ).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "sentence"),
+    [
+        (
+            {"url": "https://api.github.com/repos/OWNER/REPOSITORY/dispatches"},
+            "url",
+            "in place of OWNER/REPOSITORY",
+        ),
+        ({"headers": "Authorization: token YOUR_TOKEN"}, "headers", "in place of YOUR_TOKEN"),
+        ({"preset": "github"}, "preset", "Press “Use preset” first"),
+    ],
+)
+def test_one_that_is_not_completed_is_refused(
+    owner: Owner, wrong: dict[str, object], field: str, sentence: str
+) -> None:
+    answer = owner.post(PLACE, form(owner, **(complete("github") | wrong)), on=PLACE + "new")
+    assert answer.status_code == 422
+    reasons = [text(reason) for reason in by_class(parse(answer), "reason")]
+    assert [one for one in reasons if sentence in one]
+    assert [link.attrib["href"] for link in by_class(parse(answer), "summary")[0].iter("a")] == [f"#{field}"]
+
+
+def test_what_is_typed_already_stays_and_an_unknown_preset_is_none(owner: Owner) -> None:
+    mine = form(owner, url="https://git.example/hook", headers="X-A: 1", preset="forgejo", fill="1")
+    filled = fields(parse(owner.post(PLACE + "preview", mine, on=PLACE + "new")))
+    assert (filled["url"], filled["headers"].strip()) == ("https://git.example/hook", "X-A: 1")
+    odd = form(owner, preset="<b>", fill="1")
+    assert owner.post(PLACE + "preview", odd, on=PLACE + "new").status_code == 200
+    assert rebuild_presets.placeholder_in("a", "b") is None
