@@ -1,10 +1,11 @@
 """What Celery loads: celery --app guestbook.worker worker --pool threads --concurrency 32."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from celery.exceptions import Reject
 from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init
@@ -22,7 +23,7 @@ from guestbook.storage.database_errors import Fault, WrongVersion
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
-WAIT_FOR_UPGRADE = 2.0  # seconds, before a message goes back to its queue and comes again
+WAIT_BEFORE_RETURN = 2.0  # seconds, before a message goes back to its queue and comes again at once
 WRONG_VERSION = {
     Fault.OLD_TABLES: "Error: The tables are older than the program. Run upgrade, then start it again.",
     Fault.NEW_TABLES: "Error: The tables are newer than the program. Update the program.",
@@ -34,33 +35,47 @@ if not _settings.broker_url:
     raise SystemExit(WITHOUT_BROKER)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+_first_use = threading.Lock()
 
 
 def deliver(delivery_id: object, token: object) -> None:
     """Send one delivery."""
     if row := handover(delivery_id, token):
-        _or_later(lambda: _delivery_consumer().deliver(row))
+        _or_later(lambda: _shared(_delivery_consumer).deliver(row))
 
 
 def process(event_id: object, token: object) -> None:
     """Process one inbound event."""
     if row := handover(event_id, token):
-        _or_later(lambda: _inbox().work_on(row.id, row.token))
+        _or_later(lambda: _shared(_inbox).work_on(row.id, row.token))
 
 
 def _or_later(work: Callable[[], object]) -> None:
     """Do the work, or return the message to its queue when the database is away or has another version."""
     try:
         work()
+        return
     except WrongVersion as error:
-        log.error("%s.", error)
-        time.sleep(WAIT_FOR_UPGRADE)
-        raise Reject("the tables have another version", requeue=True) from error
+        log.error("%s. A message goes back to its queue.", error)
     except DBAPIError as error:
         if not database.is_away(error):
             raise
-        log.error("The database cannot be used now (%s).", type(error.orig).__name__)
-        raise Reject("the database is away", requeue=True) from error
+        log.error("%s A message goes back to its queue.", _away(error))
+    time.sleep(WAIT_BEFORE_RETURN)
+    raise Reject("it comes again", requeue=True)
+
+
+def _is_no_return(record: logging.LogRecord) -> bool:
+    """Leave out what Celery logs of each message that goes back: a traceback, after our line."""
+    data = getattr(record, "data", None)
+    return not (isinstance(data, dict) and data.get("description") == "rejected")
+
+
+def _shared(make: Callable[[], T]) -> T:
+    """Return what all threads of a process share. Its limits count for all, so no second one is made."""
+    with _first_use:
+        return make()
 
 
 @cache
@@ -86,7 +101,11 @@ def _check_version(**_: Any) -> None:
     except WrongVersion as error:
         raise SystemExit(WRONG_VERSION[error.fault]) from None
     except DBAPIError as error:
-        log.error("The database cannot be used now (%s).", type(error.orig).__name__)
+        log.error("%s", _away(error))
+
+
+def _away(error: DBAPIError) -> str:
+    return f"The database cannot be used now ({type(error.orig).__name__})."
 
 
 def _note_size(instance: Any, **_: Any) -> None:
@@ -98,6 +117,7 @@ def _log_as_json(logger: logging.Logger, **_: Any) -> None:
         handler.setFormatter(JsonFormatter())
 
 
+logging.getLogger("celery.app.trace").addFilter(_is_no_return)
 app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
 celeryd_init.connect(_check_version)

@@ -1,5 +1,6 @@
 """The broker is away, dies or falls silent: the relay says so, and the ordinary pass takes over."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,8 @@ from tests.support.receiver import HANG, OK, Receiver
 
 pytestmark = pytest.mark.needs("rabbitmq")
 ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
-AWAY_FOR = 1.0  # seconds
+AWAY_FOR = 2.0  # seconds
+WAIT_BEFORE_RETURN = 2.0  # seconds, in the worker
 PATIENCE = 40  # seconds after which a relay has given up a broker that says nothing
 
 
@@ -123,11 +125,14 @@ def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, 
     works.book.publish(8)
     works.relay()
     messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(8)]
-    with works.worker():
+    with works.worker() as worker:
         _let_nobody_in(works, "false")
+        begun = time.monotonic()
         for message in messages:
             works.vhost.put(DELIVERIES, message)
         works.rest(AWAY_FOR)
+        rounds = 1 + (time.monotonic() - begun) / WAIT_BEFORE_RETURN
+        assert 1 <= len(worker.complaints) <= 8 * rounds  # a line for each time that a message comes
         assert works.vhost.depth(DELIVERIES) == 8
         assert works.start_relay().wait() == 75
         assert receiver.requests == []
