@@ -1,10 +1,10 @@
-"""`scripts/bench start` measures what an idle pass costs; here once."""
+"""`scripts/bench start` measures what an idle pass and a page by CGI cost; here once."""
 
 from scripts.benchmarks import start
 from tests.support import benches
 
 
-def test_both_commands_are_measured_and_the_slowest_imports_named() -> None:
+def test_all_commands_are_measured_and_the_slowest_imports_named() -> None:
     done = benches.run(start.start, "--times", "1")
     assert done.exit_code == 0, done.output
     lines = benches.cells(done.stdout)
