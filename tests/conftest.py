@@ -141,7 +141,7 @@ def settings_for(tmp_path: Path, url: str) -> dict[str, str]:
         "GUESTBOOK_DATABASE_URL": url,
         "GUESTBOOK_SECRET_KEY": "a secret key for tests alone",
         "GUESTBOOK_BASE_URL": "https://book.example",
-        "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+        "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # localhost is both on most machines
     }
 
 

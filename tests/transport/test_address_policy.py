@@ -165,8 +165,9 @@ def test_the_addresses_of_this_host_are_refused_though_they_were_public(
 
 
 def _own_addresses() -> set[str]:
-    found = socket.getaddrinfo(socket.gethostname(), 0, type=socket.SOCK_STREAM)
-    return {"127.0.0.1", *(str(entry[4][0]) for entry in found if entry[0] == socket.AF_INET)}
+    found = socket.getaddrinfo(socket.gethostname(), 0, socket.AF_INET, socket.SOCK_STREAM)
+    names = (str(entry[4][0]) for entry in found)
+    return {"127.0.0.1", *(name for name in names if not ip_address(name).is_loopback)}  # Debian: 127.0.1.1
 
 
 def test_a_name_that_changes_between_look_ups_is_checked_by_the_one_that_is_used(
