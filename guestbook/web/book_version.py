@@ -5,20 +5,28 @@ from collections.abc import Callable
 from flask import Flask, current_app, request
 
 ANY_VERSION = ("static", "admin.doctor.show")  # endpoints that answer on any book
-CHECKED = "guestbook version"  # the key under which an app notes that the version was right
+AFTER_TOKEN = ("metrics.show",)  # those that call `require` when they have checked a token
+CHECK = "guestbook version check"  # the keys under which an app keeps its check,
+CHECKED = "guestbook version"  # and notes that the version was right
 
 
-def init_app(app: Flask, require: Callable[[], None]) -> None:
+def init_app(app: Flask, check: Callable[[], None]) -> None:
     """Check the version at the first request, and again until it is right: an upgrade needs no restart.
 
-    `require` raises WrongVersion, or the error of a database that cannot be read.
+    `check` raises WrongVersion, or the error of a database that cannot be read.
     """
+    app.extensions[CHECK] = check
+    app.before_request(_require_for_page)
 
-    def require_once() -> None:
-        extensions = current_app.extensions
-        if CHECKED in extensions or request.endpoint in ANY_VERSION:
-            return
-        require()
+
+def require() -> None:
+    """Raise what the check raises, unless the version was right before."""
+    extensions = current_app.extensions
+    if CHECKED not in extensions:
+        extensions[CHECK]()
         extensions[CHECKED] = True
 
-    app.before_request(require_once)
+
+def _require_for_page() -> None:
+    if request.endpoint not in ANY_VERSION + AFTER_TOKEN:
+        require()

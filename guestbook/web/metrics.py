@@ -3,14 +3,12 @@
 import hmac
 
 from flask import Blueprint, Response, abort, request
-from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
 
 from guestbook.lib import clock
 from guestbook.queries import metrics
 from guestbook.queries.metrics import Metric
 from guestbook.storage.database import db
-from guestbook.web import current
+from guestbook.web import book_version, current
 
 pages = Blueprint("metrics", __name__)
 
@@ -21,16 +19,19 @@ ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 @pages.get("/metrics")
 def show() -> Response:
-    """Answer with all figures; 404 without the setting, 401 without its token."""
-    token = current.settings().metrics_token
-    if not token:
+    """Answer with all figures; 404 without the right token, whatever state the book is in."""
+    if not _has_token():
         abort(404)
-    kind, _, given = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-        challenge = WWWAuthenticate("bearer", {"realm": "guestbook metrics"})
-        raise Unauthorized("This needs the token of GUESTBOOK_METRICS_TOKEN.", www_authenticate=challenge)
+    book_version.require()
     text = "".join(map(_text, metrics.read(db.session(), clock.now())))
     return Response(text, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _has_token() -> bool:
+    token = current.settings().metrics_token
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    is_right = hmac.compare_digest(given.strip().encode(), token.encode())
+    return bool(token) and kind.lower() == "bearer" and is_right
 
 
 def _text(metric: Metric) -> str:

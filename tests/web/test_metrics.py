@@ -11,6 +11,8 @@ from werkzeug.test import TestResponse
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib.version import VERSION
 from guestbook.queries import bounded_counts
+from guestbook.storage import database
+from guestbook.storage.database import db
 from tests.conftest import running
 from tests.support import factories
 
@@ -86,15 +88,26 @@ def test_counting_ends_at_the_limit(measured: Flask, monkeypatch: pytest.MonkeyP
     assert (found["deliveries{status=new}"], found["deliveries_due"]) == (3, 3)
 
 
-@pytest.mark.parametrize(
-    "wrong", ["", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xfc"]
-)
-def test_without_the_token_there_are_no_figures(measured: Flask, wrong: str) -> None:
+WRONG = ["", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xfc"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_without_the_token_there_is_no_page(measured: Flask, wrong: str) -> None:
     answer = scrape(measured.test_client(), wrong)
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert answer.status_code == 404
     assert "guestbook_" not in answer.text
 
 
-def test_without_the_setting_there_is_no_page(client: FlaskClient) -> None:
-    assert scrape(client).status_code == 404
+@pytest.mark.parametrize("given", [*WRONG, "Bearer ", f"Bearer {TOKEN}"])
+def test_without_the_setting_there_is_no_page(client: FlaskClient, given: str) -> None:
+    assert scrape(client, given).status_code == 404
+
+
+def test_an_older_book_shows_only_those_with_the_token_that_it_is_updated(measured: Flask) -> None:
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
+    client = measured.test_client()
+    assert [scrape(client, wrong).status_code for wrong in WRONG] == [404] * len(WRONG)
+    answer = scrape(client)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert "The book is being updated." in answer.text
