@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import file_access
+from guestbook.settings import installation
 from guestbook.settings.environment import SettingsError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _check_driver(url: "URL") -> None:
         elif url.drivername.endswith("pymysql"):
             signature(driver.connect).bind(**options)
     except ModuleNotFoundError:
-        extra = EXTRAS[url.drivername]
-        raise ValueError(f"its driver is not installed: pip install 'guestbook[{extra}]'") from None
+        command = installation.install_command(EXTRAS[url.drivername])
+        raise ValueError(f"its driver is not installed. Install it with: {command}") from None
     except Exception:  # each driver has its own errors, and their words may quote the password
         raise ValueError("an option behind its question mark is unknown or has a wrong value") from None

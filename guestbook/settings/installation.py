@@ -35,6 +35,16 @@ def crontab_command() -> str:
     return _call(str(Path(sys.prefix, "bin", FLASK_PROGRAM) if in_checkout() else _program_path()), "cron")
 
 
+def install_command(extra: str) -> str:
+    """Return what installs the packages of an extra beside this program."""
+    if not in_checkout():
+        return f"pip install '{PROGRAM}[{extra}]'"
+    if Path(sys.prefix) == CHECKOUT / ".venv":
+        return f"{shlex.quote(str(CHECKOUT / 'scripts/install'))} {extra}"
+    pip = shlex.quote(str(Path(sys.prefix, "bin/pip")))
+    return f"{pip} install --editable {shlex.quote(f'{CHECKOUT}[{extra}]')}"
+
+
 def _call(program: str, words: str) -> str:
     option = f" --app {PROGRAM}" if Path(program).name == FLASK_PROGRAM else ""
     return f"{shlex.quote(program)}{option} {words}"

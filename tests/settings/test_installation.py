@@ -56,6 +56,19 @@ def test_a_web_server_of_a_guestbook_that_is_installed_by_name_names_its_program
     assert installation.typed("init-db") == "guestbook init-db"
 
 
+def test_an_extra_is_installed_beside_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = tmp_path / "my book"
+    monkeypatch.setattr(installation, "CHECKOUT", checkout)
+    assert installation.install_command("postgres") == "pip install 'guestbook[postgres]'"
+    checkout.mkdir()
+    (checkout / "setup.cfg").touch()
+    monkeypatch.setattr(sys, "prefix", str(checkout / ".venv"))
+    assert installation.install_command("mariadb") == f"'{checkout}/scripts/install' mariadb"
+    monkeypatch.setattr(sys, "prefix", "/other")
+    asked = f"/other/bin/pip install --editable '{checkout}[mariadb]'"
+    assert installation.install_command("mariadb") == asked
+
+
 def test_a_page_that_everybody_may_see_names_no_path(app: Flask, by_name: Path) -> None:
     page = app.test_client().get("/admin/login").text
     assert "<code>guestbook admin set-password</code>" in page
