@@ -22,6 +22,7 @@ from guestbook.storage.database import db, writing
 
 HOST = "127.0.0.1"
 HIGHEST_PORT = 65535
+OTHER_PORTS = range(5001, 5100)  # one of these is advised when the wanted one is in use
 
 
 @click.command()
@@ -78,20 +79,25 @@ def _first_password() -> str | None:
 
 def _require_port(port: str) -> None:
     """Refuse a port that cannot be had, before anything is made."""
-    if not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
-        _refuse(port)
-    try:
-        socket.create_server((HOST, int(port))).close()
-    except OSError:
+    if not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT or not _is_free(int(port)):
         _refuse(port)
 
 
 def _refuse(port: str) -> NoReturn:
     source = click.get_current_context().get_parameter_source("port")
     is_script = installation.in_checkout() and source is not ParameterSource.COMMANDLINE
-    other = "PORT=5001 scripts/run" if is_script else installation.typed("run --port 5001")
+    free = next(filter(_is_free, OTHER_PORTS), OTHER_PORTS[0])
+    other = f"PORT={free} scripts/run" if is_script else installation.typed(f"run --port {free}")
     click.echo(f"Port {port} is in use or cannot be used. Take another one: {other}", err=True)
     sys.exit(1)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,0 +1,23 @@
+"""`guestbook run` refuses a port that it cannot have, before it makes anything."""
+
+import re
+import socket
+from contextlib import ExitStack, suppress
+
+import pytest
+from click.testing import CliRunner
+
+from guestbook.cli.run import run
+
+HOST = "127.0.0.1"
+
+
+@pytest.mark.parametrize("port", ["5001", "http", "70000"])
+def test_the_port_that_is_advised_instead_can_be_had(port: str) -> None:
+    with ExitStack() as held:
+        with suppress(OSError):  # if another program has it, that is as good
+            held.enter_context(socket.create_server((HOST, 5001)))
+        done = CliRunner().invoke(run, ["--port", port])
+        assert (done.exit_code, done.stdout) == (1, "")
+        [advised] = re.findall(r"run --port (\d+)\n", done.stderr)
+        held.enter_context(socket.create_server((HOST, int(advised))))
