@@ -131,11 +131,13 @@ def test_what_comes_before_a_broken_place_is_imported(shell: Shell, tmp_path: Pa
 
 
 def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path) -> None:
-    missing, utf16, jsonl = (tmp_path / name for name in ("missing", "utf16", "jsonl"))
+    missing, utf16, latin1, jsonl = (tmp_path / name for name in ("missing", "utf16", "latin1", "jsonl"))
     utf16.write_text("name", encoding="utf-16")
     jsonl.write_text("{}")
     assert "cannot be read: No such file" in shell.refused("comments", "import", str(missing))
     assert "The file is in UTF-16." in shell.refused("comments", "import", str(utf16))
+    latin1.write_bytes("name,message,created_at,Größe\n".encode("latin-1"))
+    assert "Line 1, with the headings, is not UTF-8." in shell.refused("comments", "import", str(latin1))
     asked = ("comments", "import", str(jsonl))
     assert "are for CSV files, and this one is jsonl" in shell.refused(*asked, "--map", "name=Author")
     assert "--page is for isso and wordpress" in shell.refused(*asked, "--page", "/")

@@ -14,6 +14,10 @@ from guestbook.lib.errors import Refused
 # apostrophe goes before it, also where some are there already: then `_plain` can undo it.
 FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # some take the wide ones too
 DELIMITERS = ",;\t"  # the second is what spreadsheets write where the comma is the decimal point
+AS_UTF8 = (
+    "Save the file again as UTF-8: in Excel with the file type CSV UTF-8, in LibreOffice with the "
+    "character set UTF-8."
+)
 NEEDED = ("name", "message", "created_at")
 TIMES = tuple(name for name in FIELDS if name.endswith("_at"))
 
@@ -32,6 +36,8 @@ def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = N
     """
     text = lines(file)
     first = next(text, "")
+    if NOT_UTF8.search(first):
+        raise Refused(f"Line 1, with the headings, is not UTF-8. {AS_UTF8}")
     try:
         delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
         headings = [one.strip() for one in next(csv.reader([first], delimiter=delimiter), [])]

@@ -224,6 +224,14 @@ def test_html_becomes_plain_text(html: str, text: str) -> None:
     assert html_text.plain(html) == text
 
 
+def test_headings_that_are_not_utf8_are_refused_with_what_to_do() -> None:
+    for headings in ("name,message,created_at,Größe", "Größe;name;message;created_at"):
+        with pytest.raises(Refused, match=r"Line 1, with the headings, is not UTF-8\. Save the file again"):
+            read_csv(headings.encode("latin-1") + b"\nAda,Hello,2020-01-31,x\n")
+    [row] = read_csv("name,message,created_at,Größe\nAda,Hello,2020-01-31,x\n")
+    assert checked(row).draft.message == "Hello"
+
+
 def test_a_heading_that_is_no_csv_is_refused() -> None:
     with pytest.raises(Refused, match=r"Line 1 is not CSV: .* Save the file as CSV UTF-8"):
         read_csv("name,message,created_at\rAda,Hello,2024-01-01\r")
