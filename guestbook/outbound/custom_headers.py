@@ -27,6 +27,13 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
         raise Refused(str(error), field="headers") from None
 
 
+def refuse_for_email(format_name: str, headers: Mapping[str, str]) -> None:
+    """Refuse headers where no request carries them."""
+    if format_name == "email" and headers:
+        names = ", ".join(headers)
+        raise Refused(f"An e-mail carries no headers of yours: remove {names}.", field="headers")
+
+
 def refuse_kept(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
     """Refuse to keep old header values: all of them if `lines` is None, else the `(hidden)` ones."""
     if lines is None:

@@ -44,6 +44,7 @@ def add(
     values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = _normalized(webhook.format, webhook.url, settings)
+    custom_headers.refuse_for_email(webhook.format, webhook.headers)
     _check_template(webhook.format, webhook.events, wording)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
@@ -65,6 +66,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
         url = _normalized(format_name, url, settings)
+    custom_headers.refuse_for_email(format_name, values.get("headers", webhook.headers))
     if not _is_same_host(webhook.url, url):
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:

@@ -226,6 +226,22 @@ def test_another_address_is_refused(book: Book, url: str) -> None:  # noqa: ARG0
         add(url)
 
 
+def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them(book: Book) -> None:  # noqa: ARG001
+    use("smtp://127.0.0.1:1")
+    settings, headers = factories.settings(), ["X-Room: 1"]
+    with pytest.raises(Refused, match="An e-mail carries no headers of yours: remove X-Room") as raised:
+        factories.written(lambda session: webhooks.add(session, {"url": OWNER, "headers": headers}, settings))
+    assert list(raised.value.fields) == ["headers"]
+    mail, web = add(), factories.webhook(headers={"X-Room": "1"})
+    for id_, fields in ((mail, {"headers": headers}), (web, {"url": OWNER, "format_name": "email"})):
+        with pytest.raises(Refused, match="An e-mail carries no headers of yours: remove X-Room"):
+            factories.written(
+                lambda session, id_=id_, given=fields: webhooks.update(
+                    session, session.get_one(Webhook, id_), given, settings
+                )
+            )
+
+
 def test_the_format_and_the_url_belong_together(book: Book) -> None:  # noqa: ARG001
     use("smtp://127.0.0.1:1")
     for fields in (
