@@ -34,9 +34,8 @@ class PingedCommand(app_command.AppCommand):
     """A command that tells a monitor of its start and its end, also when the database is away."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it between two pings, if it has an URL for them."""
-        url = ctx.params.pop("ping_url")
-        return _pinged(url, partial(super().invoke, ctx)) if url else super().invoke(ctx)
+        """Run it between two pings, if the option or the setting has a URL for them."""
+        return _pinged(ctx.params.pop("ping_url"), partial(super().invoke, ctx))
 
 
 @click.command(cls=PingedCommand)
@@ -67,9 +66,12 @@ def prune() -> None:
 
 
 @with_appcontext
-def _pinged(url: str, do: Callable[[], Any]) -> Any:
+def _pinged(wanted: str | None, do: Callable[[], Any]) -> Any:
     """Do the work of a pass between two pings."""
     read = app_command.settings()
+    url = wanted or read.ping_url
+    if not url:
+        return do()
     with terminal_log.shown(read.log_format):
         ping = CronPing(url, allow_networks=read.allow_networks, proxy=read.outbound_proxy)
     ping.start()

@@ -61,6 +61,8 @@ def _is_done(context: click.Context) -> bool:
             read = settings.load()
         except settings.SettingsError:
             return False
+        if read.ping_url:
+            return False
         with terminal_log.shown(read.log_format):
             return idle_pass.run(read)
 

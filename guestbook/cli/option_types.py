@@ -66,5 +66,7 @@ pass_options = together(
 )
 
 ping_option = click.option(
-    "--ping-url", metavar="URL", help="Tell this monitor, such as healthchecks.io, of the start and the end."
+    "--ping-url",
+    metavar="URL",
+    help="Tell this monitor, such as healthchecks.io, of the start and the end, and not GUESTBOOK_PING_URL.",
 )

@@ -33,6 +33,7 @@ class Settings:
     keep_failed_days: int
     broker_url: str | None  # of RabbitMQ, for `relay`
     send_after_requests: bool  # for hosts without cron: the end of a web request does its work
+    ping_url: str | None  # of a monitor that hears of each pass of cron
     log_format: str  # text or json
     metrics_token: str  # for /metrics, which is not there without one
 
@@ -75,6 +76,7 @@ def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Se
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
         broker_url=read("BROKER_URL", "", parsers.broker_url),
         send_after_requests=read("SEND_AFTER_REQUESTS", "false", parsers.true_or_false),
+        ping_url=read("PING_URL", "", parsers.ping_url),
         log_format=read("LOG_FORMAT", "text", parsers.one_of("text", "json")),
         metrics_token=read("METRICS_TOKEN", "", parsers.secret),
     )

@@ -17,6 +17,7 @@ SECRET_SETTINGS = (
     "BROKER_URL",
     "METRICS_TOKEN",
     "SMTP_URL",
+    "PING_URL",
 )  # no message shows these
 
 T = TypeVar("T")

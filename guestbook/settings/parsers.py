@@ -38,6 +38,13 @@ def proxy(text: str) -> str | None:
     return text or None
 
 
+def ping_url(text: str) -> str | None:
+    """A monitor's URL, or None for none."""
+    if text and _address(text, "http", "https") is None:
+        raise ValueError("it must be an address like https://hc-ping.com/your-uuid")
+    return text or None
+
+
 def broker_url(text: str) -> str | None:
     """A RabbitMQ, or None for none."""
     if text and _address(text, "amqp", "amqps") is None:

@@ -1,4 +1,4 @@
-"""cron --ping-url: a monitor hears of the start and the end of each pass, and can hinder none."""
+"""The URL of a monitor, which hears of the start and the end of each pass, and hinders none."""
 
 import pytest
 from flask import Flask
@@ -29,6 +29,21 @@ def test_a_pass_with_nothing_to_do_pings_too(forked: Process, receiver: Receiver
     forked("cron")
     assert forked("cron", "--ping-url", receiver.url("/ping")) == (0, "", "")
     assert pings(receiver) == ["/ping/start", "/ping"]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_monitor_may_stand_in_the_settings_and_the_option_wins(forked: Process, receiver: Receiver) -> None:
+    forked("cron")
+    setting = receiver.url("/setting")
+    for words in (("cron",), ("cron", "--stay", "--max-seconds", "0.1")):
+        assert forked(*words, PING_URL=setting) == (0, "", "")
+        assert pings(receiver) == ["/setting/start", "/setting"]
+        receiver.requests.clear()
+    assert forked("cron", "--ping-url", receiver.url("/option"), PING_URL=setting) == (0, "", "")
+    assert pings(receiver) == ["/option/start", "/option"]
+    receiver.requests.clear()
+    assert forked("deliver", PING_URL=setting) == (0, "", "")
+    assert pings(receiver) == []
 
 
 def test_a_pass_without_a_database_says_that_it_failed(forked: Process, receiver: Receiver) -> None:

@@ -58,6 +58,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "SMTP_URL": [("", None), ("smtps://me:pw@mail.example", "smtps://me:pw@mail.example")],
     "MAIL_FROM": [("", None), ("book@example.org", "book@example.org")],
     "METRICS_TOKEN": [("", ""), ("sixteen letters.", "sixteen letters.")],
+    "PING_URL": [("", None), ("https://hc-ping.com/1?a=2", "https://hc-ping.com/1?a=2")],
     "SEND_AFTER_REQUESTS": [("true", True), ("false", False)],
     "BROKER_URL": [("", None), ("amqp://me:pw@rabbit:5672//", "amqp://me:pw@rabbit:5672//")],
 }
@@ -127,6 +128,7 @@ BAD = {
     ],
     "MAIL_FROM": ["book", "a@b\nBcc: x@y", "a b@c", "@x"],
     "METRICS_TOKEN": ["hunter2"],
+    "PING_URL": ["hunter2", "ftp://host/hunter2", "https://", "https://host/a hunter2"],
     "SEND_AFTER_REQUESTS": ["maybe", ""],
     "BROKER_URL": ["hunter2", "redis://me:hunter2@host", "amqp://", "amqp://me:hunter2@host:x"],
 }
