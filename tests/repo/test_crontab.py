@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 import guestbook
 from guestbook.lib import clock
 from guestbook.outbound import webhooks
-from guestbook.storage import database
+from guestbook.storage import backup, backup_file, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from tests.support.receiver import Receiver
@@ -24,13 +24,15 @@ FIELD = r"[\d*/,-]+"
 SCHEDULED = re.compile(rf"(?m)^(?:# )?((?:{FIELD} ){{5}})(/\S.*)$")  # a line of a crontab
 BARE = re.compile(r"(?m)^# {5}(/\S.*)$")  # a command for hosts that have tasks instead
 PLACEHOLDER = "/path/to/guestbook/.venv"
+BACKUPS = "/path/to/backups"
 BY_NAME = "/home/you/.local"  # where pipx puts the program
 
 text = EXAMPLE.read_text()
 commands = [found.group(2) for found in SCHEDULED.finditer(text)] + BARE.findall(text)
 pruning = [command for command in commands if command.endswith(" prune")]
 relaying = [command for command in commands if " relay" in command]  # tests/background/celery runs these
-sending = [command for command in commands if command not in (*pruning, *relaying)]
+backing_up = [command for command in commands if " backup " in command]
+sending = [command for command in commands if command not in (*pruning, *relaying, *backing_up)]
 
 
 @pytest.fixture
@@ -92,6 +94,25 @@ def test_the_nightly_line_removes_what_is_old_and_prints_nothing(
     ended = as_cron(command, home)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert db.session.scalars(select(Delivery.status)).all() == ["new"]
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize("command", backing_up)
+def test_the_line_for_backups_keeps_some_and_prints_nothing(
+    command: str, app: Flask, home: Path, receiver: Receiver
+) -> None:
+    ping(app, receiver.url("/hook"), "Ada")
+    backups = home / "backups"
+    backups.mkdir()
+    older = [backups / f"book-2026010{day}T032000Z.db" for day in range(1, 10)]
+    backup.write(app.config["GUESTBOOK"], older[0])
+    for path in older[1:]:
+        path.write_bytes(older[0].read_bytes())
+    ended = as_cron(command.replace(BACKUPS, str(backups)), home)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    *kept, newest = sorted(backups.iterdir())
+    assert kept == older[-6:]
+    assert backup_file.verify(newest, newest).tables["deliveries"].rows == 1
     assert receiver.requests == []
 
 

@@ -148,7 +148,7 @@ def typed() -> Iterator[tuple[str, str]]:
             for block in documents.blocks(text, language):
                 for line in block.replace("\\\n", " ").splitlines():
                     if found := CALL.search(line):
-                        yield str(page.relative_to(ROOT)), found[1]
+                        yield str(page.relative_to(ROOT)), found[1].partition(" > ")[0]
 
 
 @pytest.mark.parametrize(("page", "call"), sorted(set(typed())))
