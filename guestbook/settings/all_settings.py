@@ -12,6 +12,8 @@ from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 
+Environ = Mapping[str, str] | None  # None for that of this process
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -48,21 +50,20 @@ SETTING_NAMES = {
 }
 
 
-def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Settings:
+def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> Settings:
     """Read the settings; raises SettingsError with one line that names the wrong one.
 
-    With `alone` a `.env` in the working directory does not count.
+    With `alone` a `.env` in the working directory does not count. For doctor nothing is made, and files that
+    are missing or closed to this user are no error: it looks at them itself.
     """
-    values = read_all(environ, alone=alone)
+    values = read_all(environ, alone=alone, for_doctor=for_doctor)
     data_dir = Path(values[DATA_DIR])
     _refuse_unknown(values)
     read = environment.Reader({**run_settings.chosen(data_dir), **values})
-    url = read("DATABASE_URL", database_url.of_file(data_dir / "guestbook.db"), database_url.parse)
-    database_url.check_access(data_dir, url)
     return Settings(
         data_dir=data_dir,
-        database_url=url,
-        secret_key=secret_key.read(read, data_dir),
+        database_url=_database(read, data_dir, for_doctor),
+        secret_key=secret_key.read(read, data_dir, make=not for_doctor),
         base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
         trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),
         allow_networks=read("ALLOW_NETWORKS", "", parsers.networks),
@@ -82,11 +83,22 @@ def load(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> Se
     )
 
 
-def read_all(environ: Mapping[str, str] | None = None, *, alone: bool = False) -> dict[str, str]:
+def read_all(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> dict[str, str]:
     """Return the text of all that is set. The data folder is always in it, and is made if it is missing."""
     outer = environment.of_process(os.environ if environ is None else environ, with_dotenv=not alone)
-    data_dir = data_folder.make(data_folder.choose(outer))
-    return {**environment.of_file(data_dir / ".env"), **outer, DATA_DIR: str(data_dir)}
+    data_dir = data_folder.choose(outer)
+    if not for_doctor:
+        data_folder.make(data_dir)
+    is_hidden = for_doctor and data_folder.hides_settings(data_dir)
+    inner = {} if is_hidden else environment.of_file(data_dir / ".env")
+    return {**inner, **outer, DATA_DIR: str(data_dir)}
+
+
+def _database(read: environment.Reader, data_dir: Path, for_doctor: bool) -> str:
+    url = read("DATABASE_URL", database_url.of_file(data_dir / "guestbook.db"), database_url.parse)
+    if not for_doctor:
+        database_url.check_access(data_dir, url)
+    return url
 
 
 def _refuse_unknown(values: Mapping[str, str]) -> None:

@@ -56,7 +56,17 @@ def _home(environ: Mapping[str, str]) -> Path:
         raise SettingsError(NO_HOME) from None
 
 
-def make(path: Path) -> Path:
+def hides_settings(path: Path) -> bool:
+    """Whether the folder may hold a `.env` that this user cannot read."""
+    dotenv = path / ".env"
+    try:
+        is_closed = path.is_dir() and not os.access(path, os.R_OK | os.X_OK)
+        return is_closed or (dotenv.exists() and not os.access(dotenv, os.R_OK))
+    except PermissionError:  # a folder above it is closed
+        return True
+
+
+def make(path: Path) -> None:
     """Make the folder if it is missing, readable by its owner alone: it will hold secrets."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,4 +79,3 @@ def make(path: Path) -> Path:
         raise SettingsError(f"{DATA_DIR} is {path}: {reason}.")
     if problem := file_access.open_to_all(path):
         raise SettingsError(f"{DATA_DIR} is {path}: {problem}")
-    return path

@@ -8,14 +8,17 @@ from guestbook.lib import file_access
 from guestbook.settings import parsers
 from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
 
+KEY_FILE = "secret_key"  # in the data folder
 
-def read(reader: Reader, data_dir: Path) -> str:
-    """Return the key; raises SettingsError."""
+
+def read(reader: Reader, data_dir: Path, *, make: bool = True) -> str:
+    """Return the key; raises SettingsError. One in the data folder that is missing is made, or else empty."""
     key = reader("SECRET_KEY", "", parsers.secret)
     path = reader("SECRET_KEY_FILE", "", Path)
     if key or str(path) != ".":
         return key or _of_file(path, f"{SETTING_PREFIX}SECRET_KEY_FILE")
-    return _of_data_folder(data_dir / "secret_key")
+    file = data_dir / KEY_FILE
+    return _of_data_folder(file) if make or os.access(file, os.R_OK) else ""
 
 
 def _of_data_folder(path: Path) -> str:

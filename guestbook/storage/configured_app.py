@@ -11,19 +11,21 @@ from guestbook.settings import flask_config
 A = TypeVar("A", bound=Flask)
 
 
-def make(kind: type[A], given: Mapping[str, object] | None = None) -> A:
+def make(kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor: bool = False) -> A:
     """Make the application from the environment, or from the given settings or configuration of Flask.
 
-    A wrong setting ends the process, as below.
+    For doctor it makes no data folder and no secret key. A wrong setting ends the process, as below.
     """
     from guestbook.storage import database  # here: a page by CGI imports no SQLAlchemy
 
-    app = without_database(kind, given)
+    app = without_database(kind, given, for_doctor=for_doctor)
     database.init_app(app, app.config["GUESTBOOK"])
     return app
 
 
-def without_database(kind: type[A], given: Mapping[str, object] | None = None) -> A:
+def without_database(
+    kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor: bool = False
+) -> A:
     """Make it with its settings alone.
 
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
@@ -31,7 +33,7 @@ def without_database(kind: type[A], given: Mapping[str, object] | None = None) -
     """
     try:
         config = flask_config.read(given)
-        read = settings.load(config.environ, alone=config.is_alone)
+        read = settings.load(config.environ, alone=config.is_alone, for_doctor=for_doctor)
     except settings.SettingsError as error:
         raise SystemExit(f"Error: {error}") from None
     app = kind("guestbook", instance_path=str(read.data_dir))

@@ -1,9 +1,14 @@
 """doctor: what it prints, its document, its exit code."""
 
 import json
+import os
+from pathlib import Path
+
+import pytest
 
 from guestbook.storage.database import db, writing
-from tests.cli.conftest import Process, Shell
+from tests.cli.conftest import FLASK, Process, Shell
+from tests.conftest import run
 from tests.support import factories
 
 
@@ -56,3 +61,22 @@ def test_a_wrong_setting_keeps_the_program_from_starting_and_is_named(process: P
     code, said, complaint = process("doctor", BASE_URL="example.org")
     assert (code, said) == (1, "")
     assert complaint.startswith("Error: GUESTBOOK_BASE_URL is 'example.org': it must be an address")
+
+
+@pytest.mark.parametrize("program", [("flask", "--app", "guestbook"), ("guestbook",)])
+def test_what_is_missing_is_found_and_not_made(program: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GUESTBOOK_DATA_DIR": str(folder)}
+    command = (str(Path(FLASK).with_name(program[0])), *program[1:], "doctor", "--json")
+    for is_there in (False, True):
+        done = run(*command, env=env, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (1, "")
+        findings = {one["subject"]: one for one in json.loads(done.stdout)["findings"]}
+        bad = [name for name, one in findings.items() if one["state"] == "problem"]
+        assert bad == ["database", *(() if is_there else ("data folder",)), "secret key"]
+        assert (
+            findings["secret key"]["sentence"] == f"There is no secret key: {folder}/secret_key is missing."
+        )
+        assert findings["database"]["sentence"] == f"There is no file {folder}/guestbook.db."
+        assert list(tmp_path.rglob("*")) == ([folder] if is_there else [])
+        folder.mkdir(exist_ok=True)

@@ -19,7 +19,7 @@ from guestbook.background.doctor import (
 )
 from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, State, warning
-from guestbook.settings import Settings
+from guestbook.settings import Settings, data_folder
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
 
@@ -36,8 +36,9 @@ class DoctorCheck:
 
 CONNECTION = DoctorCheck("database", database_checks.check_connection, needs_database=False)
 TABLES = DoctorCheck("tables", database_checks.check_version)
+DATA_FOLDER = DoctorCheck("data folder", file_checks.check_folder, needs_database=False)
+PROGRAMS = DoctorCheck("versions", program_check.check_programs, needs_database=False)
 CHECKS = (
-    DoctorCheck("data folder", file_checks.check_folder, needs_database=False),
     DoctorCheck("secret key", file_checks.check_secrets, needs_database=False),
     DoctorCheck("disk space", file_checks.check_disk, needs_database=False),
     DoctorCheck("damage", database_checks.check_damage),
@@ -55,18 +56,23 @@ CHECKS = (
     DoctorCheck("proxies", address_checks.check_proxies, needs_database=False),
     DoctorCheck("password", queue_checks.check_password, needs_tables=True),
     DoctorCheck("limits", host_checks.check_limits, needs_database=False),
-    DoctorCheck("versions", program_check.check_programs, needs_database=False),
+    PROGRAMS,
 )
 
 
 def examine(settings: Settings) -> list[DoctorFinding]:
     """Run all checks; the gravest findings come first, and else they keep the order of the checks.
 
-    Without the database those that need it are left out: each could only say so once more.
+    Without the database those that need it are left out: each could only say so once more. Where the settings
+    in the data folder cannot be read, what the others look at would not be the owner's book.
     """
     with examined_book.opened(settings) as book:
+        folder = _findings(DATA_FOLDER, book)
+        if data_folder.hides_settings(settings.data_dir):
+            return folder + _findings(PROGRAMS, book)
         findings = _findings(CONNECTION, book)
         is_there = worst(findings) is State.OK
+        findings += folder
         tables = _findings(TABLES, book) if is_there else []
         findings += tables
         are_ready = is_there and worst(tables) is State.OK

@@ -10,9 +10,19 @@ from pathlib import Path
 from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
 from guestbook.lib import file_access
+from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
 
-SECRET_FILES = ("secret_key", ".env")  # in the data folder
+SECRET_FILES = (secret_key.KEY_FILE, ".env")  # in the data folder
+FOLDER_ADVICE = (
+    f"If you have a book, correct {SETTING_PREFIX}DATA_DIR, or restore a backup. "
+    "Otherwise make the folder and the tables."
+)
+OF_ANOTHER = "Give the folder to the user that runs the guestbook, or run doctor as that user."
+KEY_ADVICE = (
+    "If you have a book, take the key from a backup: under a new one all logins end. On a new host the first "
+    "start of the program makes one."
+)
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 GOOD_KEY_LENGTH = 32  # characters; the program accepts 16
 FULL, SCARCE = 20_000_000, 200_000_000  # bytes left
@@ -22,33 +32,45 @@ FULL_ADVICE = "Make room: until then comments can be refused, and nothing is sen
 def check_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this user may write in the data folder, and to all files of the guestbook in it."""
     folder = book.settings.data_dir
-    if not folder.is_dir():
-        yield problem("data folder", f"The folder {folder} is missing.", "Restore it from your backup.")
-        return
-    reasons = [
-        reason
-        for path in sorted(folder.iterdir())
-        if path.is_file() and (reason := file_access.why_not(path, write=path.name not in SECRET_FILES))
-    ]
-    if file_access.is_read_only(folder):
+    if not os.access(folder, os.F_OK) or not folder.is_dir():
+        command = installation.typed("init-db")
+        yield problem("data folder", f"{folder} is no folder that this user can see.", FOLDER_ADVICE, command)
+    elif not os.access(folder, os.R_OK | os.X_OK):
+        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER)
+    elif file_access.is_read_only(folder):
         yield problem(
             "data folder",
             f"The disk of {folder} is mounted read-only, so nothing can be stored.",
             "Look for a fault of the disk, or ask your host. Nothing stored is lost.",
         )
-        return
+    else:
+        yield from _check_modes(folder)
+
+
+def _check_modes(folder: Path) -> Iterator[DoctorFinding]:
+    reasons = [
+        reason
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (reason := file_access.why_not(path, write=path.name not in SECRET_FILES))
+    ]
+    if reason := file_access.open_to_all(folder):
+        reasons.append(f"{folder} is refused as a data folder: {reason}")
     for reason in reasons:
         sentence, _, helps = reason.partition(". This helps: ")
         yield problem("data folder", f"{sentence}.", "Run this command.", helps)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        advice = "Give the folder to the user that runs the guestbook."
-        yield problem("data folder", f"This user may not write in {folder}.", advice)
+    if not os.access(folder, os.W_OK):
+        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER)
     elif not reasons:
         yield ok("data folder", f"{folder} can be written.")
 
 
 def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
-    """Look whether the secret key is long, and whether other users can read it."""
+    """Look whether the secret key is there and long, and whether other users can read it."""
+    file = book.settings.data_dir / secret_key.KEY_FILE
+    if not book.settings.secret_key:
+        if not file.exists():  # else the finding on the data folder says who may read it
+            yield problem("secret key", f"There is no secret key: {file} is missing.", KEY_ADVICE)
+        return
     open_files = [path for path in _secret_files(book.settings.data_dir) if path.stat().st_mode & OTHERS]
     for path in open_files:
         yield warning(
@@ -73,6 +95,8 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if book.file and book.file.parent != book.settings.data_dir:
         places[book.file.parent] = "folder of the database"
     for folder, name in places.items():
+        if not folder.is_dir():
+            continue
         usage = shutil.disk_usage(folder)
         sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."
         if usage.free < FULL:

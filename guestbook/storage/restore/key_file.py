@@ -6,9 +6,8 @@ import secrets
 from enum import Enum
 from pathlib import Path
 
-from guestbook.settings import Settings
+from guestbook.settings import Settings, secret_key
 
-KEY_FILE = "secret_key"  # in the data folder
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +23,7 @@ def place(settings: Settings, key: str) -> KeyFate:
     """Put the key in the data folder, if that is where the present one comes from."""
     if key == settings.secret_key:
         return KeyFate.SAME
-    path = settings.data_dir / KEY_FILE
+    path = settings.data_dir / secret_key.KEY_FILE
     try:
         if path.read_text().strip() != settings.secret_key:
             return KeyFate.DIFFERENT
@@ -36,7 +35,7 @@ def place(settings: Settings, key: str) -> KeyFate:
 
 
 def _write(path: Path, key: str) -> None:
-    fresh = path.with_name(f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f".{secret_key.KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(key)
