@@ -15,9 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handover
 from guestbook.inbound.processor import Processor
+from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
-from guestbook.storage import configured_app, database, engine_setup, version_check
+from guestbook.storage import active_hosts, configured_app, database, engine_setup, version_check
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
 
@@ -33,6 +35,7 @@ _flask = configured_app.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(WITHOUT_BROKER)
+_host = HostNote(_settings, active_hosts.PASS)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,12 +55,17 @@ def process(event_id: object, token: object) -> None:
 
 
 def _or_later(work: Callable[[], object]) -> None:
-    """Do the work, or return the message to its queue when the database is away or has another version."""
+    """Do the work, or return the message to its queue while the database cannot be used."""
     try:
+        if _host.is_due:
+            _host.require_one_host()
+            _host.renew()
         work()
         return
     except WrongVersion as error:
         log.error("%s. A message goes back to its queue.", error)
+    except Refused as error:
+        log.error("%s A message goes back to its queue.", error)
     except DBAPIError as error:
         if not database.is_away(error):
             raise
@@ -93,11 +101,17 @@ def _inbox() -> Processor:
         return Processor(db.engine, _settings)
 
 
-def _check_version(**_: Any) -> None:
-    """Refuse to start on tables of another version. If the database is away, a message looks later."""
+def _check_book(**_: Any) -> None:
+    """Refuse to start on tables of another version, and beside another host that uses the same SQLite file.
+
+    If the database is away, a message looks later.
+    """
     try:
+        _host.require_one_host()
         with engine_setup.opened(_settings) as engine:  # closed again before processes fork
             version_check.require(engine)
+    except Refused as error:
+        raise SystemExit(f"Error: {error}") from None
     except WrongVersion as error:
         raise SystemExit(WRONG_VERSION[error.fault]) from None
     except DBAPIError as error:
@@ -120,7 +134,7 @@ def _log_as_json(logger: logging.Logger, **_: Any) -> None:
 logging.getLogger("celery.app.trace").addFilter(_is_no_return)
 app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
-celeryd_init.connect(_check_version)
+celeryd_init.connect(_check_book)
 celeryd_after_setup.connect(_note_size)
 if _settings.log_format == "json":
     after_setup_logger.connect(_log_as_json)

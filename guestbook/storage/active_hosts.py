@@ -24,7 +24,8 @@ GONE_AFTER = timedelta(days=2)  # a host that has gone
 WEB, PASS = "web server", "passes"  # what a host does with the file
 TWO_HOSTS = (
     "Two hosts use one SQLite file, {file}. {name} ({does}) was last active {ago}, and this host is {here}. "
-    "That can destroy the book, because SQLite's locks do not work between hosts. So passes do nothing. "
+    "That can destroy the book, because SQLite's locks do not work between hosts. So passes and workers do "
+    "nothing. "
 )
 TWO_HOSTS_ADVICE = (
     "Run the web server and cron on one host, or use PostgreSQL or MariaDB. If you have moved the book, stop "
@@ -63,9 +64,14 @@ class HostNote:
         self._does = does
         self._next = 0.0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to note this host again."""
+        return self.file is not None and time.monotonic() >= self._next
+
     def renew(self) -> None:
         """Note that this host is active, every five minutes; a full disk keeps nobody from working."""
-        if self.file is None or time.monotonic() < self._next:
+        if self.file is None or not self.is_due:
             return
         self._next = time.monotonic() + NOTE_EVERY
         with suppress(OSError):

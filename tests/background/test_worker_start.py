@@ -1,5 +1,6 @@
-"""A Celery worker does not start on a book of another version."""
+"""A Celery worker does nothing on a book of another version, nor beside another host over one SQLite file."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -7,25 +8,63 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
-from tests.conftest import run
+from tests.conftest import run, running, settings_for
 from tests.support.processes import ROOT
 
-NOBODY = "amqp://nobody@127.0.0.1:1/"  # a worker looks at the version before it connects
+NOBODY = "amqp://nobody@127.0.0.1:1/"  # a worker looks at the book before it connects
+A_MESSAGE = """
+from celery.exceptions import Reject
+from guestbook import worker
+from guestbook.lib import ids
+worker.WAIT_FOR_OWNER = 0
+try:
+    print(worker.deliver(ids.new(), worker.DELIVER))
+except Reject as error:
+    print(error.reason, error.requeue)
+"""
+
+
+def start(environ: dict[str, str], *command: str) -> tuple[int, str, str]:
+    pytest.importorskip("celery")
+    env = {"PATH": os.environ["PATH"], "HOME": environ["GUESTBOOK_DATA_DIR"], **environ}
+    done = run(*command, env=env | {"GUESTBOOK_BROKER_URL": NOBODY}, cwd=ROOT)
+    return done.returncode, done.stdout, done.stderr
+
+
+def start_worker(environ: dict[str, str]) -> tuple[int, str, str]:
+    celery = str(Path(sys.executable).with_name("celery"))
+    return start(environ, celery, "--app", "guestbook.worker", "worker", "--pool", "solo")
 
 
 @pytest.mark.parametrize(("version", "word"), [("0005", "older"), ("9999", "newer")])
 def test_a_worker_refuses_to_start_with_one_sentence(
     app: Flask, environ: dict[str, str], version: str, word: str
 ) -> None:
-    pytest.importorskip("celery")
     with app.app_context(), database.write(db.engine) as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
-    celery = str(Path(sys.executable).with_name("celery"))
-    env = {"PATH": os.environ["PATH"], "HOME": environ["GUESTBOOK_DATA_DIR"], **environ}
-    command = (celery, "--app", "guestbook.worker", "worker", "--pool", "solo")
-    done = run(*command, env=env | {"GUESTBOOK_BROKER_URL": NOBODY}, cwd=ROOT)
-    assert done.returncode == 1, done
-    assert f"Error: The tables are {word} than the program." in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, said = start_worker(environ)
+    assert code == 1
+    assert f"Error: The tables are {word} than the program." in said
+    assert "Traceback" not in said
+
+
+def test_beside_another_host_a_worker_does_not_start_and_returns_messages(tmp_path: Path) -> None:
+    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+    message = (sys.executable, "-c", A_MESSAGE)
+    with running(environ):  # which makes the tables
+        assert start(environ, *message)[:2] == (0, "None\n")
+    notes = list(tmp_path.glob("guestbook.db-host-*"))
+    assert len(notes) == 1, "it has noted its own host"
+    seen = {"web server": clock.to_text(clock.now())}
+    note = {"name": "elsewhere", "boot_id": "another kernel", "seen": seen}
+    (tmp_path / "guestbook.db-host-123456789abc").write_text(json.dumps(note))
+    code, _, said = start_worker(environ)
+    assert code == 1
+    assert "Error: Two hosts use one SQLite file, " in said
+    assert "Traceback" not in said
+    code, said, complaint = start(environ, *message)
+    assert (code, said) == (0, "another host uses the database's file True\n")
+    assert "So passes and workers do nothing." in complaint
