@@ -1,6 +1,5 @@
 """Manage bins: add, change, empty and read them. Commands and buttons call these."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ DEFAULT_NAME = "bin"
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Bin:
     """Add a bin from any of `name`, `status`, `body`, `type`, `delay` (seconds) and `fail` (times)."""
     values = {"name": DEFAULT_NAME, **_checked(fields)}
-    bin_ = Bin(id=row_id or ids.new(), token=secrets.token_urlsafe(18), **values)
+    bin_ = Bin(id=row_id or ids.new(), token=ids.new_url_token(), **values)
     session.add(bin_)
     session.flush()
     return bin_

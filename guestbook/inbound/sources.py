@@ -1,6 +1,5 @@
 """Manage sources, which send webhooks to us. Commands and buttons call these; wrong values are refused."""
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +15,6 @@ from guestbook.storage import batch_delete
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
 
-TOKEN_BYTES = 24  # of a source's URL
-
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
     """Add one from `name`, `verify` and, where given, the other fields of `update`.
@@ -25,8 +22,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     A secret is made here unless the sender makes it. `template` is a text or the name of a ready-made one.
     """
     given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    source = Source(id=row_id or ids.new(), token=token, created_at=clock.now())
+    source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
     _set(source, source_fields.checked(source, given), relayed=given.get("relayed"))
     session.add(source)
     session.flush()

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ID = re.compile("[0-9a-f]{32}")
-URL_TOKEN = re.compile("[0-9A-Za-z_-]{1,64}")  # the secret part of the URL of a source or a bin
+URL_TOKEN = re.compile("[0-9A-Za-z_-]{1,64}")  # the secret part of the URL of a source, a bin or cron
+URL_TOKEN_BYTES = 24  # of randomness: too many to guess
 
 
 def new() -> str:
@@ -21,6 +22,11 @@ def new() -> str:
     fraction = rest * 4096 // 1_000_000
     tail = secrets.randbits(62) | 0b10 << 62
     return f"{milliseconds << 16 | 0x7000 | fraction:016x}{tail:016x}"
+
+
+def new_url_token() -> str:
+    """Return the secret part of a URL, too long to guess; a URL needs no escapes for it."""
+    return secrets.token_urlsafe(URL_TOKEN_BYTES)
 
 
 def of_secret(value: str) -> str:

@@ -1,15 +1,14 @@
 """The secret part of the address that runs a pass, for hosts without cron. There is one, or none."""
 
 import hmac
-import secrets
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from guestbook.lib import ids
 from guestbook.storage.models import Setting
 
 CRON_TOKEN_NAME = "cron_token"  # of its row among the settings
-CRON_TOKEN_BYTES = 24
 
 
 def read(session: Session) -> str | None:
@@ -22,7 +21,7 @@ def make(session: Session, *, anew: bool = False) -> str:
     """Return the token; make one if there is none, or in any case."""
     token = None if anew else read(session)
     if token is None:
-        token = secrets.token_urlsafe(CRON_TOKEN_BYTES)
+        token = ids.new_url_token()
         session.merge(Setting(name=CRON_TOKEN_NAME, value=token))
         session.flush()
     return token

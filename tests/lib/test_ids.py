@@ -51,3 +51,9 @@ def test_ids_from_many_threads_and_processes_are_all_different() -> None:
     for process in processes:
         made += process.communicate(timeout=60)[0].decode().split()
     assert len(set(made)) == len(made) == 12_000
+
+
+def test_a_token_of_a_url_needs_no_escapes_and_is_never_the_same() -> None:
+    made = {ids.new_url_token() for _ in range(100)}
+    assert len(made) == 100
+    assert all(ids.URL_TOKEN.fullmatch(token) and len(token) == 32 for token in made)
