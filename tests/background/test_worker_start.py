@@ -66,5 +66,5 @@ def test_beside_another_host_a_worker_does_not_start_and_returns_messages(tmp_pa
     assert "Error: Two hosts use one SQLite file, " in said
     assert "Traceback" not in said
     code, said, complaint = start(environ, *message)
-    assert (code, said) == (0, "another host uses the database's file True\n")
+    assert (code, said) == (0, "it comes again True\n")
     assert "So passes and workers do nothing." in complaint
