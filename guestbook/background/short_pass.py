@@ -3,14 +3,13 @@
 It does and records the same as a pass of cron.py. It keeps the same lock, so the two never work side by side.
 """
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, func, select
 
-from guestbook.background import pass_lifecycle
+from guestbook.background import delivery_warnings, pass_lifecycle
 from guestbook.inbound.decision import Counts
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
@@ -23,7 +22,6 @@ from guestbook.storage.models import Pass
 
 REST_AFTER_PASS = timedelta(minutes=1)  # after a pass, until the next one at the end of a request
 HOUSEKEEPING_EVERY = timedelta(hours=1)
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def run(
     report = ShortReport(
         dispatcher.tally, inbox.counts, time.monotonic() - began, frozenset(limit.cut), has_more
     )
-    _log_problems(report)
+    delivery_warnings.log_all(report.outbox)
     return report
 
 
@@ -85,12 +83,3 @@ def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: da
     with engine.connect() as connection:
         due = {row.id for row in connection.execute(webhooks_with_due(now))}
     return bool(due - skipped) or Processor(engine, settings).anything_due(now)
-
-
-def _log_problems(report: ShortReport) -> None:
-    """Log what cron mails to the owner."""
-    for (name, webhook_id), count in sorted(report.outbox.given_up.items()):
-        log.warning("%d deliveries were given up for webhook %s (%s).", count, name, webhook_id)
-    for line in (report.outbox.local_error, report.outbox.host_limit, *report.outbox.disabled):
-        if line:
-            log.warning("%s", line)

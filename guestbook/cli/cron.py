@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
 from guestbook.background import cron as background_cron
-from guestbook.background import pruning
+from guestbook.background import delivery_warnings, pruning
 from guestbook.background.cron_ping import CronPing
 from guestbook.cli import app_command, terminal_log
 from guestbook.cli.option_types import pass_options, ping_option
@@ -97,7 +97,7 @@ def run(options: background_cron.Options) -> None:
         after_tick = _progress(stack) if watched else None
         report = background_cron.run(db.engine, app_command.settings(), options, after_tick=after_tick)
     if report:
-        warn_of_deliveries(report.outbox)
+        delivery_warnings.log_all(report.outbox)
         _warn_of_inbound_events(report.inbox)
 
 
@@ -116,24 +116,6 @@ def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
         bar.update(tally.processed + tally.retried + tally.failed - bar.pos)
 
     return move
-
-
-def warn_of_deliveries(tally: Tally) -> None:
-    """Log what cron mails to the owner: one line a webhook, however many deliveries it cost."""
-    for (name, webhook_id), count in sorted(tally.given_up.items()):
-        log.warning(
-            "%s given up for webhook %s. See: %s",
-            "1 delivery was" if count == 1 else f"{count} deliveries were",
-            name,
-            app_command.typed(f"deliveries list --status failed --webhook {webhook_id}"),
-            extra={"webhook_id": webhook_id, "deliveries": count},
-        )
-    if tally.local_error:
-        log.warning("the pass ended early, and what is due waits. %s", tally.local_error)
-    if tally.host_limit:
-        log.warning("%s", tally.host_limit)
-    for line in tally.disabled:
-        log.warning("%s.", line)
 
 
 def _warn_of_inbound_events(counts: Counts) -> None:

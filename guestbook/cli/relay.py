@@ -5,14 +5,16 @@ import sys
 
 import click
 
-from guestbook.cli import app_command, cron, option_types, terminal_log
+from guestbook.background import delivery_warnings
+from guestbook.cli import app_command, option_types, terminal_log
 from guestbook.lib.text import counted
+from guestbook.settings import installation
 from guestbook.storage.database import db
 
 BROKER_MISSING = (
     "GUESTBOOK_BROKER_URL is not set. Set it to your RabbitMQ, as in amqp://user:password@host:5672/vhost."
 )
-CELERY_MISSING = "Celery is not installed here: .venv/bin/pip install -e '.[celery]'"
+CELERY_MISSING = "Celery is not installed here. Install it with: {}"
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,7 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         from guestbook.background.celery import relay as the_relay
         from guestbook.background.celery.publisher import BrokerAway
     except ModuleNotFoundError:
-        raise click.ClickException(CELERY_MISSING) from None
+        raise click.ClickException(CELERY_MISSING.format(installation.install_command("celery"))) from None
     if take_back:
         count = the_relay.take_back(db.engine)
         click.echo(f"Took back {counted(count, 'row')}.")
@@ -44,4 +46,4 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         log.error("The broker cannot be used now: %s. Everything due waits.", error)
         sys.exit(app_command.TRY_LATER)
     if done:
-        cron.warn_of_deliveries(done)
+        delivery_warnings.log_all(done)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from guestbook.lib import file_replacement
 from guestbook.settings.environment import SETTING_PREFIX
 
 RUN_FILE = "run.json"
@@ -27,10 +28,8 @@ def note_run(values: Mapping[str, str], port: str, pid: int) -> Path:
 def note(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
     """Write down the settings of that process; return the file, which the process removes at its end."""
     path = data_dir / RUN_FILE
-    fresh = path.with_name(f".{RUN_FILE}.{pid}")
     noted = {"pid": int(pid), "began": _started_at(int(pid)), "settings": chosen}
-    fresh.write_text(json.dumps(noted))
-    fresh.replace(path)  # a command typed at this moment must not read half a file
+    file_replacement.replace(path, json.dumps(noted))  # a command typed just now must not read half of it
     return path
 
 

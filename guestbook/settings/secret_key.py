@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from guestbook.lib import file_access
+from guestbook.lib import file_access, file_replacement
 from guestbook.settings import parsers
 from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
 
@@ -24,12 +24,8 @@ def read(reader: Reader, data_dir: Path, *, make: bool = True) -> str:
 def _of_data_folder(path: Path) -> str:
     """Read the data folder's key; the first start writes one that only its owner can read."""
     try:
-        fresh = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
         if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-            _keep_first(fresh, path)
+            _keep_first(file_replacement.beside(path, secrets.token_hex(32), is_secret=True), path)
     except OSError as error:
         raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {path.parent}: {error.strerror}.") from None
     return _of_file(path, "the secret key's file")

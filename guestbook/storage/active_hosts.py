@@ -6,7 +6,6 @@ the database. The small file tells them of each other even where the database ca
 
 import hashlib
 import json
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from guestbook.lib import clock, host_name
+from guestbook.lib import clock, file_replacement, host_name
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings, database_url
 
@@ -127,9 +126,7 @@ def _write(file: Path, does: str, now: datetime) -> None:
         return  # another process has just noted it
     seen = {**(before.seen if before else {}), does: now}
     texts = {what: clock.to_text(moment) for what, moment in seen.items()}
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps({"name": name, "boot_id": boot_id, "seen": texts}))
-    fresh.replace(path)
+    file_replacement.replace(path, json.dumps({"name": name, "boot_id": boot_id, "seen": texts}))
     for other in _notes(file):
         if (host := _read(other)) and now - host.last_at > GONE_AFTER:
             other.unlink(missing_ok=True)

@@ -4,14 +4,13 @@ A file, because `doctor` must work without the database, and visitors must not w
 """
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from guestbook.lib import clock
+from guestbook.lib import clock, file_replacement
 
 FACTS_FILE = "seen.json"  # in the data folder
 SAME_HOST = "same address"  # a request carried the host of the base URL
@@ -36,10 +35,8 @@ def note(data_dir: Path, facts: Mapping[str, str]) -> None:
     moment = clock.to_text(clock.now())
     kept = {name: [fact.text, clock.to_text(fact.at)] for name, fact in read(data_dir).items()}
     kept |= {name: [text, moment] for name, text in facts.items()}
-    fresh = data_dir / f".{FACTS_FILE}.{os.getpid()}"
     with suppress(OSError):
-        fresh.write_text(json.dumps(kept))
-        fresh.replace(data_dir / FACTS_FILE)
+        file_replacement.replace(data_dir / FACTS_FILE, json.dumps(kept))
 
 
 def read(data_dir: Path, within: timedelta | None = None) -> dict[str, Fact]:

@@ -8,7 +8,7 @@ from flask import Flask
 
 import guestbook
 from guestbook.background import cron, idle_pass
-from guestbook.lib import clock, host_name
+from guestbook.lib import clock, file_replacement, host_name
 from guestbook.lib.errors import Refused
 from guestbook.storage import active_hosts
 from guestbook.storage.active_hosts import HostNote
@@ -153,10 +153,10 @@ def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_working(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(file_replacement, "replace", refuse)
     HostNote(factories.settings(), active_hosts.WEB).renew()
     assert active_hosts.hosts(file) == []
 

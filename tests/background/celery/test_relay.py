@@ -140,7 +140,7 @@ def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
     )
     plain = {"PATH": os.environ["PATH"], **works.environ}
     for added, named in (
-        ({"PYTHONPATH": str(tmp_path)}, "[celery]"),
+        ({"PYTHONPATH": str(tmp_path)}, "scripts/install celery"),
         ({"GUESTBOOK_BROKER_URL": "http://guest:hunter2@127.0.0.1/"}, "GUESTBOOK_BROKER_URL"),
     ):
         done = run(FLASK, "--app", "guestbook", "relay", env=plain | added)

@@ -1,0 +1,24 @@
+"""After a pass the owner hears of what was given up, and of what held the pass up."""
+
+import logging
+
+import pytest
+
+from guestbook.background import delivery_warnings
+from guestbook.outbound.tally import Tally
+
+
+def test_each_webhook_and_each_fault_has_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    tally = Tally(local_error="No proxy.", host_limit="Few files.", disabled=["webhook Bea was disabled"])
+    tally.given_up.update({("Bea", "2"): 1, ("Ada", "1"): 3})
+    with caplog.at_level(logging.WARNING):
+        delivery_warnings.log_all(tally)
+    ada, bea, *others = caplog.messages
+    assert ada.startswith("3 deliveries were given up for webhook Ada. See: ")
+    assert ada.endswith("deliveries list --status failed --webhook 1")
+    assert bea.startswith("1 delivery was given up for webhook Bea. See: ")
+    assert others == [
+        "the pass ended early, and what is due waits. No proxy.",
+        "Few files.",
+        "webhook Bea was disabled.",
+    ]
