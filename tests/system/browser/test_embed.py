@@ -13,6 +13,8 @@ from tests.support.visitor import add, stored
 
 pytestmark = pytest.mark.needs("chromium")
 
+PATIENCE = 60_000  # milliseconds; on a busy machine a frame takes its time
+
 WITH_SCRIPT = '<h1>My page</h1><script src="{book}embed.js" async></script>'
 BY_HAND = '<h1>My page</h1><iframe src="{book}embed" title="Guestbook" width="600" height="900"></iframe>'
 
@@ -50,7 +52,7 @@ def content_height(page: Page) -> float:
 
 def assert_it_fits(page: Page) -> None:
     """Wait until the frame is as high as its content."""
-    for _ in range(100):
+    for _ in range(PATIENCE // 100):
         if abs(height(page) - content_height(page)) <= 1:
             return
         page.wait_for_timeout(100)
@@ -63,10 +65,11 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(
     allow(app, elsewhere)
     add(app, [f"Comment {number}" for number in range(15)])
     context = open_context()
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(elsewhere)
     book = inside(page)
-    expect(book.locator(".comment")).to_have_count(15)
+    expect(book.locator(".comment")).to_have_count(15, timeout=PATIENCE)
     assert_it_fits(page)
     assert height(page) > 900
     page.set_viewport_size({"width": 360, "height": 700})
@@ -74,7 +77,7 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(
     book.get_by_label("Name").fill("Grace")
     book.get_by_label("Message").fill("Hello from afar")
     book.get_by_role("button", name="Sign the book").click()
-    expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!")
+    expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!", timeout=PATIENCE)
     assert [comment.name for comment in stored(app)][-1] == "Grace"
     assert_it_fits(page)
     assert page.url.startswith(elsewhere)
@@ -85,13 +88,15 @@ def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(
     app: Flask, elsewhere: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     allow(app, elsewhere)
-    page = open_context(java_script_enabled=False).new_page()
+    context = open_context(java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
     page.goto(f"{elsewhere}/by-hand")
     book = inside(page)
     book.get_by_label("Name").fill("Grace")
     book.get_by_label("Message").fill("Hello")
     book.get_by_role("button", name="Sign the book").click()
-    expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!")
+    expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!", timeout=PATIENCE)
     assert height(page) >= 900
     assert len(stored(app)) == 1
 
@@ -105,8 +110,8 @@ def test_the_browser_refuses_a_site_that_is_not_allowed(app: Flask, elsewhere: s
         for path in ("/", "/by-hand"):
             complaints.clear()
             page.goto(elsewhere + path)
-            page.locator("iframe").wait_for()
-            for _ in range(100):
+            page.locator("iframe").wait_for(timeout=PATIENCE)
+            for _ in range(PATIENCE // 100):
                 if complaints:
                     break
                 page.wait_for_timeout(100)

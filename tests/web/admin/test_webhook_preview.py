@@ -110,7 +110,7 @@ def test_a_template_is_saved_shown_edited_and_left_where_another_format_is_chose
     assert GOOD in text(owner.page(PLACE + row_id))
     page = owner.page(f"{PLACE}{row_id}/edit")
     assert value(page, "template") == GOOD
-    assert page.find(".//option[@value='']") is None
+    assert page.find(".//select[@name='format']/option[@value='']") is None
     sent = form(owner, name="Chat", format="template", template="[1]")
     assert "[ 1 ]" in preview(owner, f"{row_id}/preview", name="Chat", format="template", template="[1]")
     assert wording(app, row_id) == GOOD, "a preview changes nothing"
@@ -126,7 +126,7 @@ def test_a_template_that_is_wrong_comes_back_with_its_reason(owner: Owner) -> No
     page = parse(answer)
     assert part(page, "template-reason").startswith("For comment.created: The template does not give JSON")
     assert value(page, "template") == "Hello <b>"
-    assert "open" in attributes(page, ".//details")
+    assert "open" in attributes(page, ".//details[summary='Custom template']")
 
 
 def test_a_preview_of_nobody_is_not_found_and_needs_the_key_of_the_page(owner: Owner) -> None:
