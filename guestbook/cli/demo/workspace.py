@@ -57,6 +57,7 @@ class Workspace:
             "SEND_AFTER_REQUESTS": "false",
             "LOG_FORMAT": "text",
             "METRICS_TOKEN": "",
+            "PING_URL": "",
         }
         return {SETTING_PREFIX + name: value for name, value in named.items()}
 
