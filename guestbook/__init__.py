@@ -23,20 +23,24 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
 
 def _whole_app(given: Mapping[str, object] | None) -> Flask:
     from guestbook import web
-    from guestbook.cli import typed_command
     from guestbook.storage import configured_app
     from guestbook.web import path_pages
     from guestbook.web.application import Application
 
     only_path = path_pages.of_cgi()
-    is_doctor = only_path is None and typed_command.name() == "doctor"
-    app = configured_app.make(Application, given, for_doctor=is_doctor)
+    app = configured_app.make(Application, given, for_doctor=only_path is None and _is_doctor_typed())
     web.register(app, only_path)
     if only_path is None:  # a CGI process runs no command
         from guestbook import cli
 
         cli.register(app)
     return app
+
+
+def _is_doctor_typed() -> bool:
+    from guestbook.cli import typed_command  # here: a CGI process runs no command
+
+    return typed_command.name() == "doctor"
 
 
 def main() -> None:

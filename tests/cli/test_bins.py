@@ -32,7 +32,7 @@ def test_add_prints_the_url_and_where_to_see_what_came(shell: Shell) -> None:
     said = shell("bins", "add", "Mine")
     [row] = shell.json("bins", "list")
     assert row["name"] == "Mine"
-    assert re.search("^https://book[.]example/bin/[0-9A-Za-z_-]{24}$", said, re.MULTILINE)
+    assert re.search("^https://book[.]example/bin/[0-9A-Za-z_-]{32}$", said, re.MULTILINE)
     assert row["url"] in said.splitlines()
     assert f"flask --app guestbook bins show {row['id']}" in said
 

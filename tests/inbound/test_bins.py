@@ -178,7 +178,7 @@ def test_each_has_a_url_that_nobody_guesses() -> None:
         made()
     tokens = set(db.session.scalars(select(Bin.token)))
     assert len(tokens) == 50
-    assert {len(token) for token in tokens} == {24}
+    assert {len(token) for token in tokens} == {32}
 
 
 @pytest.mark.usefixtures("app")

@@ -59,7 +59,7 @@ def test_an_answer_to_head_has_no_body(app: Flask, owner: Owner, receiver: Recei
 @pytest.mark.parametrize(
     "url",
     [
-        "http://10.0.0.1/", "http://169.254.169.254/latest/meta-data", "http://[::1]/", "http://192.168.1.1/",
+        "http://10.0.0.1/", "http://169.254.169.254/latest/meta-data", "http://[fd00::1]/", "http://192.168.1.1/",
         "http://[::ffff:10.0.0.1]/", "http://0.0.0.0/",
     ],
 )  # fmt: skip
