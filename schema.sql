@@ -56,6 +56,9 @@ CREATE TABLE IF NOT EXISTS comments (
     created_at VARCHAR(24) NOT NULL,
     announced_at VARCHAR(24),       -- when comment.created was last stored for our webhooks
     edited_at VARCHAR(24),          -- when its words were last changed; null when they never were
+    reasons TEXT,                   -- every reason of the spam rules for its first status, one a line
+    spam_since VARCHAR(24),         -- when it became spam; retention counts from here
+    learned_as VARCHAR(4),          -- good or spam: the learned score has counted its words so
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -195,6 +198,36 @@ CREATE TABLE IF NOT EXISTS limits (
     PRIMARY KEY (who)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
+-- How often a word was in comments that the owner published or marked as spam: the learned score.
+CREATE TABLE IF NOT EXISTS learned_words (
+    hash VARCHAR(16) NOT NULL,      -- a keyed hash of the word, which is not stored; of nothing for the sums of all
+    good INTEGER NOT NULL,          -- in so many comments that the owner published
+    spam INTEGER NOT NULL,          -- in so many comments that the owner marked as spam
+    changed_at VARCHAR(24) NOT NULL, -- when a decision counted it last
+    PRIMARY KEY (hash)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- Marks of the longer texts: two comments that share one may have almost the same text.
+CREATE TABLE IF NOT EXISTS text_marks (
+    comment_id VARCHAR(32) NOT NULL,
+    first VARCHAR(16) NOT NULL,     -- a hash of a part of the text, chosen by its content
+    second VARCHAR(16) NOT NULL,    -- a hash of another part
+    PRIMARY KEY (comment_id),
+    CONSTRAINT text_marks_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS text_marks_by_first ON text_marks (first, comment_id);
+CREATE INDEX IF NOT EXISTS text_marks_by_second ON text_marks (second, comment_id);
+
+-- How many comments the form refused, so that the owner sees why visitors gave up.
+CREATE TABLE IF NOT EXISTS refusals (
+    id VARCHAR(40) NOT NULL,        -- the day and the reason
+    day VARCHAR(10) NOT NULL,       -- 2026-01-31, in UTC
+    reason VARCHAR(20) NOT NULL,    -- expired, rate and so on
+    number INTEGER NOT NULL,        -- how many comments
+    PRIMARY KEY (id)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
 -- A sender of webhooks to us, and what we do with them.
 CREATE TABLE IF NOT EXISTS sources (
     id VARCHAR(32) NOT NULL,
@@ -326,9 +359,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0010' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0011' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
-    AND NOT EXISTS (SELECT edited_at FROM comments)
+    AND NOT EXISTS (SELECT spam_since FROM comments)
     AND NOT EXISTS (SELECT failing_announced_at FROM webhooks)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)

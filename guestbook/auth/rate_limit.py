@@ -1,21 +1,23 @@
 """How often a network may do something. The counts are in the database: a server has several processes.
 
-A row is named by a keyed hash of the network, so no visitor's address is stored.
+A row is named by a keyed hash of the network, so no visitor's address is stored. For comments the key is
+another one each day, so nobody can follow a network over days. Retention deletes the rows after a day.
 """
 
 import hmac
 import re
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
-from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from guestbook.lib import rate_limit_backoff
+from guestbook.storage import upsert
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
+ROTATION = timedelta(days=1)  # the key of a network's hash is another one each day
 IPV6_NETWORK = 64  # bits; a visitor usually has all addresses of such a network
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
@@ -24,6 +26,31 @@ def who(secret_key: str, what: str, address: str | None = None) -> str:
     """Return the name under which an address's network is counted for `what`; everybody's without one."""
     subject = what if address is None else f"{what} {_network(address)}"
     return hmac.new(secret_key.encode(), subject.encode(), "sha256").hexdigest()
+
+
+def take_of_network(
+    session: Session, secret_key: str, what: str, address: str, now: datetime, *, most: int, within: timedelta
+) -> float:
+    """Do as `take` for an address's network, under a name that cannot be found again after the rotation.
+
+    A stretch of time that began under yesterday's name ends under it, so the limit is exact at midnight too.
+    Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in this order.
+    """
+    days = [_day(now - within), _day(now), _day(now + LIMITS_SKEW)]
+    names = {day: who(f"{secret_key} {day}", what, address) for day in dict.fromkeys(days)}
+    if len(names) > 1:
+        for name in names.values():
+            row = _row(session, name, now)
+            if row.hits and now - within < row.since <= now + LIMITS_SKEW:
+                return take(session, name, now, most=most, within=within)
+    return take(session, names[_day(now)], now, most=most, within=within)
+
+
+def ends_at(session: Session, name: str, now: datetime, *, within: timedelta) -> datetime | None:
+    """Return when the present stretch of time of `take` ends; None when there is none."""
+    row = session.get(Limit, name, populate_existing=True)
+    is_present = row and row.hits and now - within < row.since <= now + LIMITS_SKEW
+    return row.since + within if row and is_present else None
 
 
 def take(session: Session, name: str, now: datetime, *, most: int, within: timedelta) -> float:
@@ -69,21 +96,13 @@ def _row(session: Session, name: str, now: datetime) -> Limit:
     """Return the row under a lock; a new one where there is none, be it another process that makes it."""
     row = session.get(Limit, name, with_for_update=True, populate_existing=True)
     if row is None:
-        session.execute(_insert(session, who=name, hits=0, since=now, last_at=now))
+        upsert.insert_missing(session.connection(), Limit, who=name, hits=0, since=now, last_at=now)
         row = session.get_one(Limit, name, with_for_update=True, populate_existing=True)
     return row
 
 
-def _insert(session: Session, **values: object) -> Any:
-    """Return an INSERT that lets a row be that is there; two that failed would deadlock on MariaDB."""
-    # Imported here: with CGI each page would wait for all three.
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
-    dialect = session.get_bind().dialect.name
-    if dialect in ("mysql", "mariadb"):
-        return mysql.insert(Limit).values(**values).on_duplicate_key_update(who=values["who"])
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(Limit).values(**values).on_conflict_do_nothing()
+def _day(moment: datetime) -> int:
+    return int(moment.timestamp() // ROTATION.total_seconds())
 
 
 def _network(address: str) -> str:

@@ -77,7 +77,7 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
     previous = connection.execute("SELECT max(started_at) FROM passes").fetchone()[0] or ""
     if previous[: len("2026-01-31T23")] != text[: len("2026-01-31T23")] or previous > text:
         return False
-    moments = retention_rules.moments(settings.keep_processed_days, settings.keep_failed_days, now)
+    moments = retention_rules.moments(settings, now)
     moments["farthest"] = clock.to_text(now + retry_policy.longest_wait(settings.retry_schedule))
     moments["soon"] = clock.to_text(now + timedelta(seconds=SHORT_SLOT_WAIT))
     moments["latest_slot"] = clock.to_text(now + timedelta(seconds=LONGEST_ROOM_WAIT))

@@ -34,7 +34,7 @@ def prune(engine: Engine, settings: Settings, *, until: float) -> int:
 
 def conditions(settings: Settings, now: datetime) -> Iterator[tuple[Table, TextClause]]:
     """Return the tables with the rules that say which of their rows go."""
-    moments = retention_rules.moments(settings.keep_processed_days, settings.keep_failed_days, now)
+    moments = retention_rules.moments(settings, now)
     for table, rule in retention_rules.RULES:
         used = {name: moments[name] for name in moments if f":{name}" in rule.split()}
         yield Base.metadata.tables[table], text(rule).bindparams(**used)

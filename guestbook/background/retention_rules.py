@@ -3,10 +3,13 @@
 from datetime import datetime, timedelta
 
 from guestbook.lib import clock, ids, rate_limit_backoff
+from guestbook.settings import Settings
 
 KEEP_PASSES = timedelta(days=30)
 KEEP_BIN_REQUESTS = timedelta(days=7)
 KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only proven ones stay longer
+
+KEEP_REFUSALS = timedelta(days=90)
 
 RULES = (  # a table, and which of its rows go
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
@@ -28,6 +31,13 @@ RULES = (  # a table, and which of its rows go
         "source_id IN (SELECT id FROM sources WHERE verify <> 'none') AND status IN ('processed', 'failed')"
         " AND unproven_bytes > 0 AND id < :keep_unproven_id AND processed_at < :keep_unproven",
     ),
+    (
+        "comments",  # their words stay in no payload: one that was told of goes when its deliveries are gone
+        "status = 'spam' AND id < :keep_spam_id AND spam_since < :keep_spam"
+        " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.comment_id = comments.id)"
+        " AND NOT EXISTS (SELECT 1 FROM inbound_events WHERE inbound_events.comment_id = comments.id)",
+    ),
+    ("refusals", "day < :keep_refusals"),
     ("passes", "started_at < :keep_passes"),
     ("bin_requests", "received_at < :keep_bin_requests"),
     ("sessions", "expires_at < :now"),
@@ -35,16 +45,19 @@ RULES = (  # a table, and which of its rows go
 )
 
 
-def moments(keep_processed_days: int, keep_failed_days: int, now: datetime) -> dict[str, str]:
+def moments(settings: Settings, now: datetime) -> dict[str, str]:
     """Return the values of the names with a colon."""
     ages = {
         "now": timedelta(0),
-        "keep_processed": timedelta(days=keep_processed_days),
-        "keep_failed": timedelta(days=keep_failed_days),
+        "keep_processed": timedelta(days=settings.keep_processed_days),
+        "keep_failed": timedelta(days=settings.keep_failed_days),
+        "keep_spam": timedelta(days=settings.keep_spam_days),
+        "keep_refusals": KEEP_REFUSALS,
         "keep_unproven": KEEP_UNPROVEN,
         "keep_passes": KEEP_PASSES,
         "keep_bin_requests": KEEP_BIN_REQUESTS,
         "keep_limits": rate_limit_backoff.FORGET_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
-    return {**values, "keep_unproven_id": ids.first_of(now - KEEP_UNPROVEN)}
+    spam_id = ids.first_of(now - ages["keep_spam"])
+    return {**values, "keep_unproven_id": ids.first_of(now - KEEP_UNPROVEN), "keep_spam_id": spam_id}

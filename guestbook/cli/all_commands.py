@@ -20,6 +20,7 @@ from guestbook.cli import (
     run,
     serve,
     sources,
+    spam,
     status,
     tokens,
     upgrade,
@@ -32,7 +33,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
     EVERY_DAY: (status.status, doctor.doctor, serve.serve, cron.cron),
     "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
-    "Comments": (comments.comments, export_site.export_site),
+    "Comments": (comments.comments, spam.spam, export_site.export_site),
     "Set-up": (
         init_db.init_db,
         upgrade.upgrade,

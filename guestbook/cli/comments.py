@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, comment_files, list_options, output, row_lookup
 from guestbook.comments import book
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, printable
 from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
@@ -71,7 +71,7 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
             found = _locked(session, ids)
             for comment in found:
                 if status:
-                    book.move(session, comment, status, app_command.settings())
+                    book.decide(session, comment, status, app_command.settings())
                 else:
                     book.restore(session, comment, app_command.settings())
         click.echo(f"{did} {counted(len(found), 'comment')}.")
@@ -121,9 +121,31 @@ comments.add_command(comment_files.export)
 comments.add_command(comment_files.import_)
 
 
+@comments.command()
+@click.argument("short_id", metavar="ID")
+@output.as_json
+def show(short_id: str, as_json: bool) -> None:
+    """Show a comment with the reasons for its status."""
+    row = row_lookup.find(Comment, short_id)
+    if as_json:
+        output.print_json(_document(row))
+        return
+    shown = _document(row)
+    del shown["reply"], shown["message"], shown["reason"], shown["reasons"]
+    output.print_fields(shown)
+    output.print_part("Reasons", {})
+    for sentence in row.all_reasons or ["-"]:
+        click.echo(printable(sentence))
+    for heading, text in (("Message", row.message), ("Reply", row.reply.message if row.reply else "")):
+        if text:
+            output.print_part(heading, {})
+            click.echo("\n".join(map(printable, text.splitlines())))
+
+
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
-    return {**output.document(row, leave_out=("form_key", "announced_at", "edited_at")), "reply": reply}
+    left_out = ("form_key", "announced_at", "edited_at", "learned_as", "spam_since")
+    return {**output.document(row, leave_out=left_out), "reasons": row.all_reasons, "reply": reply}
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:

@@ -8,6 +8,7 @@ import click
 from sqlalchemy import ColumnElement, func, select
 
 from guestbook.cli import app_command, output, row_counts
+from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
@@ -49,12 +50,15 @@ def _cron(now: datetime) -> CronStatus:
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
     state = health.read(db.session(), now)
+    spam = spam_report.read(db.session(), app_command.settings().secret_key, now)
     return {
         "version": VERSION,
         "data folder": str(app_command.settings().data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
         "comments": _counts(Comment, COMMENT_STATUSES, to_the_end),
+        "refused comments in 30 days": {one.reason: one.number for one in spam.refused},
+        "held by a flood until": clock.to_text(spam.held_until) if spam.held_until else None,
         "webhooks": _count(Webhook),
         "disabled webhooks": _count(Webhook, Webhook.disabled_at.is_not(None)),
         "paused webhooks": _count(Webhook, Webhook.paused_until > now),

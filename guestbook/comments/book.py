@@ -9,18 +9,21 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import learned_words, repeated_texts
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
+from guestbook.storage import preferences
 from guestbook.storage.models import Comment, Origin, Reply
 
 REPLY_LIMIT = 4000  # characters
 # Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
 # 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
 REPLIED_LIMIT = 19_000
+LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:
@@ -45,13 +48,15 @@ def sign(
         id=unit_of_work.new_id(),
         created_at=unit_of_work.now(),
         **draft.values,
-        status=verdict.status,
         reason=verdict.reason,
+        reasons=verdict.text,
         form_key=form_key,
         origin=origin,
     )
+    comment.set_status(verdict.status, comment.created_at)
     session.add(comment)
     announce(session, comment, settings)
+    repeated_texts.remember(session, comment)
     return comment
 
 
@@ -83,7 +88,9 @@ def move(session: Session, comment: Comment, status: str, settings: Settings) ->
     `comment.published` if it becomes visible; `comment.deleted` if it goes to the trash or the spam.
     """
     was, was_known = comment.status, comment.is_known
-    comment.status = status
+    comment.set_status(status, clock.now())
+    if status != was:
+        learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()
     is_news = was == "spam" or comment.last_announced_at is None
     if comment.is_known and not was_known and is_news and comment.goes_to_webhooks:
@@ -97,6 +104,16 @@ def move(session: Session, comment: Comment, status: str, settings: Settings) ->
         _tell(session, "comment.deleted", comment, settings)
 
 
+def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
+    """Move a comment as its owner decides; the learned score learns from what is published or spam.
+
+    Undoing the decision, or another one, takes that back.
+    """
+    move(session, comment, status, settings)
+    if status in LEARNED_KINDS and preferences.read(session).score:
+        learned_words.learn(session, settings.secret_key, comment, LEARNED_KINDS[status])
+
+
 def restore(session: Session, comment: Comment, settings: Settings) -> None:
     """Move a comment from the trash or the spam back to where it was; others stay."""
     if not comment.is_known:
@@ -108,7 +125,7 @@ def typed(comment: Comment) -> dict[str, Any]:
     return {name: getattr(comment, name) for name in DRAFT_FIELDS}
 
 
-def edit(session: Session, comment: Comment, draft: Draft) -> None:
+def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -> None:
     """Correct the fields of a comment; raises Refused with a sentence for each wrong field.
 
     A correction makes no event: events are about a comment's status, not its commas.
@@ -117,9 +134,14 @@ def edit(session: Session, comment: Comment, draft: Draft) -> None:
         raise Refused.of(draft.errors)
     if draft.values != typed(comment):
         comment.edited_at = clock.now()
+    learned_as = comment.learned_as
+    learned_words.unlearn(session, settings.secret_key, comment)
     for name, value in draft.values.items():
         setattr(comment, name, value)
     session.flush()
+    repeated_texts.remember(session, comment)
+    if learned_as:
+        learned_words.learn(session, settings.secret_key, comment, learned_as)
 
 
 def reply(session: Session, comment: Comment, message: str, settings: Settings) -> None:
@@ -147,6 +169,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     Webhooks get it now if the comment was in the book, or if it has not reached them before. It holds no
     words either, and waits until no earlier request about the comment can be under way.
     """
+    learned_words.unlearn(session, settings.secret_key, comment)
     connection, lease = session.connection(), retry_policy.lease(settings.timeout)
     left = erasure.erase(connection, comment.id, clock.now(), lease)
     only = None if comment.is_known else left.unaware

@@ -1,46 +1,51 @@
-"""Decide whether a comment is published, held or spam, and why.
+"""Decide whether a comment is published, held or spam, and why. Pure: the rules stand in `spam_rules`.
 
 Only suspicious comments wait: an owner who must approve everything gives up.
 """
 
-import re
 from dataclasses import dataclass
 
-from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES, CommentFacts
+from guestbook.lib.text import shortened
+from guestbook.storage.models.comment import REASON_LIMIT
 
-QUICKEST_PERSON = 3.0  # seconds to write a text with a link
-MOST_LINKS = 3  # in a message that is published at once
-
-# The page makes links of these: an address, or a bare host under one of the old top-level domains.
-LINK_PATTERN = re.compile(
-    r"https?://[\w.-]*|\bwww\.[\w.-]+|(?<![@\w.-])[\w-]+(?:\.[\w-]+)*\.(?:com|net|int|edu|gov|org|info|mil)\b",
-    re.IGNORECASE,
-)
+SEVERITY = ("published", "held", "spam")
+HOLD_ALL = "You look at every comment before it appears."
+NOTHING_FOUND = "No rule found anything suspicious."
+KNOWN_VISITOR = "Its visitor has signed the book before, and you left that comment in it."
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The status of a comment, and a sentence for the owner if it is not published."""
+    """The status of a comment and the reasons for it, the most important one first."""
 
     status: str  # published | held | spam
-    reason: str | None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """Return why it is not published."""
+        return self.reasons[0] if self.reasons and self.status != "published" else None
+
+    @property
+    def text(self) -> str | None:
+        """Return all reasons as they are stored, one a line."""
+        return "\n".join(self.reasons) or None
 
 
-def classify(draft: Draft, *, trap: str, age: float | None, moderation: str = "suspicious") -> Classification:
-    """Classify a draft by the hidden field's content and the form's age in seconds, if it is known.
+def classify(facts: CommentFacts, moderation: str = "suspicious") -> Classification:
+    """Classify a comment by all rules; the most severe finding decides.
 
-    Quick alone is not suspicious: browsers fill in forms, and a greeting is short. `moderation` says which
-    comments wait for the owner: none (`off`), `suspicious` or `all`. Comments of programs are always spam.
+    `moderation` says which comments wait for the owner: none (`off`), `suspicious` or `all`. Comments of
+    programs are always spam.
     """
-    links = len(LINK_PATTERN.findall(draft.message))
-    if trap:
-        return Classification("spam", "It filled in the hidden field, which people cannot see.")
-    if links and age is not None and age < QUICKEST_PERSON:
-        return Classification("spam", f"It holds a link and was written in {age:.1f} seconds.")
+    rules = PROGRAM_RULES if moderation == "off" else PROGRAM_RULES + SUSPICION_RULES
+    found: list[tuple[str, str]] = [finding for rule in rules if (finding := rule(facts))]
     if moderation == "all":
-        return Classification("held", "You look at every comment before it appears.")
-    if links > MOST_LINKS and moderation != "off":
-        return Classification(
-            "held", f"It holds {links} links; more than {MOST_LINKS} wait for your approval."
-        )
-    return Classification("published", None)
+        found.append(("held", HOLD_ALL))
+    if not found:
+        known = (KNOWN_VISITOR,) if facts.is_known_visitor else ()
+        return Classification("published", (*known, NOTHING_FOUND))
+    found.sort(key=lambda finding: -SEVERITY.index(finding[0]))
+    reasons = tuple(shortened(sentence, REASON_LIMIT) for _, sentence in found)
+    return Classification(found[0][0], reasons)

@@ -1,12 +1,14 @@
 """Act on a decision in the caller's transaction: write a comment, remove one, pass an event on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.comments import book, moderation_policy
+from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import comment_facts
 from guestbook.inbound.decision import ForwardEvent, InboundDecision, RemoveComment, WriteComment
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -73,13 +75,18 @@ def write_comment(
         return Effect("The book has this comment already.", known)
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=source.name, url=home, told_at=told_at)
-    moderation = preferences.read(session).moderation
-    if action.is_proven and moderation == "suspicious":
-        moderation = "off"  # a proven one from a source is not suspicious
-    found = moderation_policy.classify(action.draft, trap="", age=None, moderation=moderation)
+    found = _classified(session, action, settings)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
     became = "It became a comment." if row.status == "published" else f"It became a comment, {row.status}."
     return Effect(became, row.id)
+
+
+def _classified(session: Session, action: WriteComment, settings: Settings) -> Classification:
+    wanted = preferences.read(session)
+    if action.is_proven and wanted.moderation == "suspicious":
+        wanted = replace(wanted, moderation="off")  # a proven one from a source is not suspicious
+    facts = comment_facts.gather(session, action.draft, wanted, settings.secret_key)
+    return moderation_policy.classify(facts, wanted.moderation)
 
 
 def _comment_at(session: Session, home: str, settings: Settings) -> str | None:

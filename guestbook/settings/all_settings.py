@@ -33,6 +33,7 @@ class Settings:
     mail_from: str | None  # the address that it comes from
     keep_processed_days: int
     keep_failed_days: int
+    keep_spam_days: int
     broker_url: str | None  # of RabbitMQ, for `relay`
     send_after_requests: bool  # for hosts without cron: the end of a web request does its work
     ping_url: str | None  # of a monitor that hears of each pass of cron
@@ -75,6 +76,7 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
         mail_from=read("MAIL_FROM", "", parsers.mail_from),
         keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
+        keep_spam_days=read("KEEP_SPAM_DAYS", "30", parsers.whole_number(0, 36500)),
         broker_url=read("BROKER_URL", "", parsers.broker_url),
         send_after_requests=read("SEND_AFTER_REQUESTS", "false", parsers.true_or_false),
         ping_url=read("PING_URL", "", parsers.ping_url),

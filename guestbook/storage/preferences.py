@@ -1,7 +1,7 @@
 """The owner's settings on the admin pages: the book's title and texts, its moderation, its looks."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 TITLE_LIMIT = 80  # characters
-WORDS_LIMIT = 1000  # characters, of the welcome and the prompt
+WORDS_LIMIT = 1000  # characters, of the welcome, the prompt and the accepted answers
 EMBED_SITES_LIMIT = 20  # their names go into a header of each answer
+QUESTION_LIMIT = 200  # characters
+WORD_LIST_LIMIT = 10_000  # characters, of the words that hold a comment
+ANSWERS_MISSING = "Please give at least one answer that you accept, or no question."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Preferences:
     theme: str = "auto"  # auto is what the reader's device likes
     rate: int = 20  # comments that one network may write in ten minutes
     embed_sites: str = ""  # origins of websites that may show the book in a frame, one a line
+    flood: int = 30  # comments a minute in the whole book, above which all are held for an hour
+    words: str = ""  # a comment with one of these is held, one a line
+    question: str = ""  # that visitors must answer
+    answers: str = ""  # that count as right, one a line
+    score: bool = True  # whether the spam rules learn from the owner's decisions
 
 
 PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
@@ -63,11 +71,14 @@ def typed(kept: Preferences) -> dict[str, str]:
 def save(session: "Session", changes: Mapping[str, str]) -> None:
     """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
 
-    Values are as a form sends them: `per_page` and `rate` in digits, `closed` as yes or no.
+    Values are as a form sends them: numbers in digits, `closed` and `score` as yes or no.
     """
     from guestbook.storage.models import Setting  # here: reading needs no SQLAlchemy
 
     kept, wrong = _parsed(changes.items())
+    after = replace(read(session), **kept)
+    if after.question and not after.answers:
+        wrong.setdefault("answers", ANSWERS_MISSING)
     if wrong:
         raise Refused.of(wrong)
     for name, value in kept.items():
@@ -102,9 +113,16 @@ def _line(value: str) -> str:
     return title
 
 
-def _words(value: str) -> str:
+def _question(value: str) -> str:
+    question = text.clean_line(value)
+    if sentence := validate.too_long("This question", question, QUESTION_LIMIT):
+        raise ValueError(sentence)
+    return question
+
+
+def _words(value: str, limit: int = WORDS_LIMIT) -> str:
     words = text.clean_text(value)
-    if sentence := validate.too_long("This", words, WORDS_LIMIT):
+    if sentence := validate.too_long("This", words, limit):
         raise ValueError(sentence)
     return words
 
@@ -128,14 +146,23 @@ def _choice(value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def _yes_or_no(value: str) -> bool:
+    return _choice(value, ("yes", "no")) == "yes"
+
+
 PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "title": _line,
     "welcome": _words,
     "prompt": _words,
     "per_page": partial(_number, limits=range(1, 101)),
     "moderation": partial(_choice, choices=("off", "suspicious", "all")),
-    "closed": lambda value: _choice(value, ("yes", "no")) == "yes",
+    "closed": _yes_or_no,
     "theme": partial(_choice, choices=("auto", "light", "dark")),
     "rate": partial(_number, limits=range(1, 10_001)),
     "embed_sites": _origins,
+    "flood": partial(_number, limits=range(1, 10_001)),
+    "words": partial(_words, limit=WORD_LIST_LIMIT),
+    "question": _question,
+    "answers": _words,
+    "score": _yes_or_no,
 }

@@ -1,13 +1,17 @@
 """Signing the book: a refused comment comes back with its text and the reasons."""
 
+from dataclasses import replace
+
 from flask import Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import comment_form, moderation_policy
+from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
+from guestbook.comments.owner_question import WRONG_ANSWER
+from guestbook.comments.spam import spam_rules
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, current, form_token, frame, request_id, submission
+from guestbook.web import comment_html, current, form_token, frame, request_id, submission, visitor_cookie
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
@@ -25,23 +29,28 @@ SERVER_ERROR = (
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry = comment_form.read(request.form)
+    entry, token = _read_form(), request.form.get("token", "")
     if current.preferences().closed:
-        return _page(entry, request.form.get("token", ""), BOOK_CLOSED), 403
+        return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
-        form = form_token.read(request.form.get("token", ""))
+        form = form_token.read(token)
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
-        fresh = form_token.token(age=moderation_policy.QUICKEST_PERSON if error.reason == "expired" else 0)
-        return _page(entry, fresh, str(error)), 422
+        fresh = form_token.token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
+        return _refused(error.reason, entry, fresh, 422, str(error))
     if entry.errors:
-        return _page(entry, request.form["token"]), 422
+        return _refused(next(iter(entry.errors)), entry, token, 422)
     try:
-        trap = request.form.get(HONEYPOT_FIELD, "")
-        comment = submission.submit(entry, trap=trap, age=form.age, form_key=form.key(entry))
+        comment = submission.submit(
+            entry,
+            trap=request.form.get(HONEYPOT_FIELD, ""),
+            age=form.age,
+            form_key=form.key(entry),
+            earlier_id=visitor_cookie.earlier_comment(),
+        )
     except TooManyComments as error:
-        return _page(entry, request.form["token"], str(error)), 429, {"Retry-After": str(error.seconds)}
-    return redirect(_address_after(comment), 303)
+        return *_refused("rate", entry, token, 429, str(error)), {"Retry-After": str(error.seconds)}
+    return visitor_cookie.give(redirect(_address_after(comment), 303), comment)
 
 
 def with_text(response: Response) -> Response:
@@ -50,6 +59,22 @@ def with_text(response: Response) -> Response:
     notice = DATABASE_AWAY if is_away else SERVER_ERROR.format(request_id.get())
     response.data = _page(comment_form.read(request.form), request.form.get("token", ""), notice)
     return response
+
+
+def _read_form() -> Draft:
+    """Read the form; a wrong answer to the owner's question is an error like that of a field."""
+    entry = comment_form.read(request.form)
+    if submission.answers_question(request.form.get("answer", "")):
+        return entry
+    return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
+
+
+def _refused(
+    reason: str, entry: Draft, token: str, status: int, notice: str | None = None
+) -> tuple[str, int]:
+    """Show the form again with its text and the reason, which is counted for the owner."""
+    submission.count_refusal(reason)
+    return _page(entry, token, notice), status
 
 
 def _address_after(comment: Comment) -> str:

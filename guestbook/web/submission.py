@@ -1,17 +1,22 @@
 """A visitor's comment, from the page or the API: checked for spam, counted and stored in one transaction."""
 
 import math
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from flask import request
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from guestbook.auth import rate_limit
-from guestbook.comments import book, moderation_policy
+from guestbook.comments import book, moderation_policy, owner_question, refusals
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import comment_facts, flood_valve
+from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
+from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
@@ -29,15 +34,19 @@ class TooManyComments(Refused):
         super().__init__(f"You have written many comments in a short time. Please try again in {wait}.")
 
 
-def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) -> Comment:
-    """Store a comment, or give back the one that this form and this text have made; raises TooMany."""
-    moderation = current.preferences().moderation
-    classification = moderation_policy.classify(entry, trap=trap, age=age, moderation=moderation)
+def submit(
+    entry: Draft, *, trap: str, age: float | None, form_key: str | None, earlier_id: str | None = None
+) -> Comment:
+    """Store a comment, or give back the one that this form and this text have made.
+
+    `earlier_id` is the comment that the browser's cookie names. Raises TooManyComments.
+    """
+    facts = _facts(entry, trap, age, earlier_id)
     try:
-        return _store(entry, classification, form_key)
+        return _store(facts, form_key)
     except IntegrityError:
         # The key is unique: this is a double click. Or the owner has just deleted a webhook.
-        return _stored_before(form_key) or _store(entry, classification, form_key)
+        return _stored_before(form_key) or _store(facts, form_key)
     except TooManyComments:
         # The first click of a double click may have used up the limit.
         if comment := _stored_before(form_key):
@@ -45,14 +54,50 @@ def submit(entry: Draft, *, trap: str, age: float | None, form_key: str | None) 
         raise
 
 
-def _store(entry: Draft, classification: Classification, form_key: str | None) -> Comment:
-    settings = current.settings()
+def answers_question(answer: str) -> bool:
+    """Whether it answers the owner's question, if there is one."""
+    book = current.preferences()
+    return not book.question or owner_question.is_right(answer, book.answers)
+
+
+def count_refusal(*reasons: str) -> None:
+    """Count a refused comment for the owner, under the first of the reasons that has a name."""
+    known = [reason for reason in reasons if reason in refusals.REFUSAL_REASONS]
+    if known:
+        database.end(db.session())  # a reader would keep SQLite's rollback journal from being written
+        refusals.count(db.engine, known[0])
+
+
+def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -> CommentFacts:
+    """Gather what the rules need, before the transaction that writes."""
+    session, book = db.session(), current.preferences()
+    known = comment_facts.is_known_visitor(session, earlier_id)
+    key = current.settings().secret_key
+    return comment_facts.gather(session, entry, book, key, trap=trap, age=age, is_known_visitor=known)
+
+
+def _store(facts: CommentFacts, form_key: str | None) -> Comment:
+    settings, now = current.settings(), clock.now()
+    address, most = request.remote_addr or "", current.preferences().rate
     with writing() as session:
-        network = rate_limit.who(settings.secret_key, "comment", request.remote_addr or "")
-        most = current.preferences().rate
-        if wait := rate_limit.take(session, network, clock.now(), most=most, within=RATE_WINDOW):
+        if wait := rate_limit.take_of_network(
+            session, settings.secret_key, "comment", address, now, most=most, within=RATE_WINDOW
+        ):
             raise TooManyComments(wait)
-        return book.sign(session, entry, classification, form_key=form_key, settings=settings)
+        verdict = _classified(session, facts, now)
+        return book.sign(session, facts.draft, verdict, form_key=form_key, settings=settings)
+
+
+def _classified(session: Session, facts: CommentFacts, now: datetime) -> Classification:
+    """Classify a comment; one that would be published counts for the flood, and is held in one."""
+    book = current.preferences()
+    found = moderation_policy.classify(facts, book.moderation)
+    if found.status != "published":
+        return found
+    ends = flood_valve.pass_one(session, current.settings().secret_key, now, book.flood)
+    if ends is None:
+        return found
+    return moderation_policy.classify(replace(facts, flood_ends=f"{ends:%H:%M} UTC"), book.moderation)
 
 
 def _stored_before(form_key: str | None) -> Comment | None:

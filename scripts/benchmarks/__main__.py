@@ -10,6 +10,7 @@ from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.pages import pages
 from scripts.benchmarks.soak import soak
+from scripts.benchmarks.spam import spam
 from scripts.benchmarks.start import start
 from scripts.benchmarks.upgrade import upgrade
 from scripts.benchmarks.web import web
@@ -30,6 +31,7 @@ bench.add_command(inbox)
 bench.add_command(latency)
 bench.add_command(pages)
 bench.add_command(soak)
+bench.add_command(spam)
 bench.add_command(start)
 bench.add_command(upgrade)
 bench.add_command(web)

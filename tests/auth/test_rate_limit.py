@@ -159,3 +159,46 @@ def test_a_name_tells_neither_the_address_nor_the_same_with_another_key_or_for_a
 
 def test_nothing_but_the_name_the_count_and_the_times_is_stored() -> None:
     assert {column.name for column in Limit.__table__.columns} == {"who", "hits", "since", "last_at"}
+
+
+MIDNIGHT = datetime(2026, 2, 1, tzinfo=UTC)
+TEN_MINUTES = timedelta(minutes=10)
+
+
+def visit(seconds: float, address: str = "203.0.113.9") -> float:
+    """Take one of three in ten minutes, so many seconds after midnight."""
+    with writing() as session:
+        now = MIDNIGHT + timedelta(seconds=seconds)
+        return rate_limit.take_of_network(session, KEY, "comment", address, now, most=3, within=TEN_MINUTES)
+
+
+def names() -> set[str]:
+    return {row.who for row in db.session.query(Limit) if row.hits}
+
+
+def test_a_network_has_another_name_each_day() -> None:
+    for day in range(3):
+        assert visit(86400 * day + 40_000) == 0
+    assert len(names()) == 3
+
+
+def test_the_limit_is_exact_while_the_name_rotates() -> None:
+    assert [visit(seconds) for seconds in (-300, -1, 1)] == [0, 0, 0]
+    assert visit(2) == 298
+    assert visit(299) == 1
+    assert [visit(seconds) for seconds in (301, 302, 303)] == [0, 0, 0]
+    assert visit(304) == 597
+    assert len(names()) == 2
+
+
+def test_it_is_exact_where_one_servers_clock_is_a_minute_ahead() -> None:
+    ahead, behind = 20, -30
+    assert [visit(ahead), visit(behind), visit(ahead + 1)] == [0, 0, 0]
+    assert visit(behind + 1) > 0
+    assert visit(ahead + 2) > 0
+
+
+@pytest.mark.parametrize("start", range(-700, 700, 97))
+def test_no_ten_minutes_begin_with_more_than_the_limit(start: int) -> None:
+    taken = [visit(start + seconds) for seconds in range(0, 590, 30)]
+    assert taken.count(0) == 3

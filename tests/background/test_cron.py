@@ -360,7 +360,7 @@ def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
         "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
     }
     with database.writing() as session:
-        preferences.save(session, {"rate": "10000"})  # one network is all the visitors here
+        preferences.save(session, {"rate": "10000", "flood": "10000"})  # one network is all the visitors here
     with in_a_process(tmp_path / "log") as base_url, serving(environ) as site:
         for number in range(8):
             app_folder.stock(app_folder.webhook(f"{base_url}/{number}"), 5000)

@@ -16,7 +16,7 @@ from guestbook.background import cron, idle_pass, retention_rules
 from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Bin, BinRequest, Limit, Login, Pass
+from guestbook.storage.models import Bin, BinRequest, Comment, Limit, Login, Pass, Refusal
 from tests.conftest import running, settings_for
 from tests.support import factories
 
@@ -127,6 +127,18 @@ def limit() -> None:
     store(Limit, who="x", hits=1, since=past, last_at=past)
 
 
+def spam() -> None:
+    past = clock.now() - 31 * DAY
+    comment_id = ids.first_of(past)
+    columns = {"name": "Eve", "message": "x", "status": "spam", "created_at": past, "spam_since": past}
+    store(Comment, id=comment_id, **columns)
+
+
+def refusal() -> None:
+    day = clock.to_text(clock.now() - 92 * DAY)[:10]
+    store(Refusal, id=f"{day} rate", day=day, reason="rate", number=1)
+
+
 def pass_at(distance: timedelta) -> None:
     at = clock.now() + distance
     store(Pass, id=ids.new(), started_at=at, host="h", processed=0, retried=0, failed=0)
@@ -148,6 +160,8 @@ WORK: dict[str, Callable[[], None]] = {
     "an old failed event": lambda: inbound(status="failed", processed_at=clock.now() - 91 * DAY),
     "an old event of a disabled source": disabled_source_with_an_old_event,
     "a refused event": refused,
+    "an old comment of spam": spam,
+    "an old count of refusals": refusal,
     "an old pass": lambda: pass_at(-31 * DAY),
     "an old bin request": bin_request,
     "a login that is over": login,

@@ -16,7 +16,7 @@ from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import comment_files, factories
 
-HELD = Classification("held", "It holds 9 links.")
+HELD = Classification("held", ("It holds 9 links.",))
 
 
 def messages(shell: Shell) -> list[str]:

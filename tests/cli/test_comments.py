@@ -12,8 +12,8 @@ from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import factories
 
-COLUMNS = {"id", "name", "website", "message", "status", "reason", "created_at", "reply"}
-HELD = Classification("held", "It holds 9 links.")
+COLUMNS = {"id", "name", "website", "message", "status", "reason", "reasons", "created_at", "reply"}
+HELD = Classification("held", ("It holds 9 links.",))
 
 
 def test_an_empty_list_says_so(shell: Shell) -> None:

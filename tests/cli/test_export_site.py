@@ -89,7 +89,7 @@ def test_json_has_the_comments_as_the_api_shows_them(shell: Shell, tmp_path: Pat
 def test_only_what_is_published_is_in_it_and_what_goes_is_gone(shell: Shell, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for status in ("held", "spam", "trash"):
-        factories.sign("you must not read this", verdict=Classification(status, "because"))
+        factories.sign("you must not read this", verdict=Classification(status, ("because",)))
     gone = factories.sign("soon deleted")
     shell("export-site", str(site))
     shell("comments", "delete", gone)

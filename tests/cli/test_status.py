@@ -16,6 +16,7 @@ from tests.support import factories
 FACTS = {
     "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
     "paused_webhooks", "deliveries", "sources", "inbound_events", "oldest_due_seconds", "last_pass",
+    "refused_comments_in_30_days", "held_by_a_flood_until",
     "last_pass_did", "can_be_written", "well",
 }  # fmt: skip
 MINUTE = timedelta(minutes=1)

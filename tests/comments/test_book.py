@@ -25,8 +25,8 @@ from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from tests.support import factories
 from tests.support.amount import examples
 
-HELD = Classification("held", "It holds 9 links.")
-SPAM = Classification("spam", "The hidden field was filled in.")
+HELD = Classification("held", ("It holds 9 links.",))
+SPAM = Classification("spam", ("The hidden field was filled in.",))
 DRAFT = Draft("Ada", None, "Hello", {})
 
 

@@ -23,7 +23,7 @@ def events() -> list[str]:
 def edit(comment_id: str, **fields: str) -> None:
     with database.writing() as session:
         [comment] = book.lock(session, [comment_id])
-        book.edit(session, comment, comment_form.read(fields))
+        book.edit(session, comment, comment_form.read(fields), factories.settings())
 
 
 def reply(comment_id: str, message: str) -> None:
@@ -86,7 +86,7 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("status", "sent"), [("held", 1), ("spam", 0), ("trash", 0)])
 def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int) -> None:
-    comment_id = factories.sign(verdict=Classification(status, None))
+    comment_id = factories.sign(verdict=Classification(status))
     factories.webhook(events=ALL)
     reply(comment_id, "Hm.")
     assert events() == ["comment.replied"] * sent

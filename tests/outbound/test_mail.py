@@ -26,7 +26,7 @@ from tests.support.book import Book
 from tests.support.mail_server import MailServer
 
 OWNER = "mailto:owner@example.org"
-HELD = Classification("held", "links")
+HELD = Classification("held", ("links",))
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_no_words_find_everything_and_no_words_break_the_search() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_status_has_its_own_list() -> None:
     for status in ("published", "held", "spam", "trash"):
-        factories.sign(status, verdict=Classification(status, None))
+        factories.sign(status, verdict=Classification(status))
     assert found() == ["trash", "spam", "held", "published"]
     assert found(status="held") == found("held") == ["held"]
     assert found("held", status="spam") == []

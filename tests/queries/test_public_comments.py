@@ -42,7 +42,7 @@ def test_a_last_page_that_is_full_has_none_after_it() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_only_the_published_are_shown(status: str) -> None:
-    hidden = factories.sign(verdict=Classification(status, None))
+    hidden = factories.sign(verdict=Classification(status))
     shown = factories.sign()
     assert [row.id for row in public_comments.page(select(), None, 20).rows] == [shown]
     assert public_comments.find(select(), hidden) is None

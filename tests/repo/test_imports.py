@@ -28,6 +28,8 @@ FLOORS = (
 PURE = (
     "comments.comment_form",
     "comments.moderation_policy",
+    "comments.owner_question",
+    "comments.spam.spam_rules",
     "inbound.evaluate",
     "lib",
     "outbound.formats",

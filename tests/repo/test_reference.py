@@ -72,7 +72,7 @@ def test_the_table_of_settings_has_each() -> None:
 def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
     rows = re.findall(r"(?m)^\| `(GUESTBOOK_\w+)` \| `([^`/]+|http[^`]+)` \|", read("reference/settings"))
     stated = {name: value for name, value in rows if name != "GUESTBOOK_DATA_DIR"}
-    assert len(stated) == 9
+    assert len(stated) == 10
     bare = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}
     assert settings.load(bare | stated) == settings.load(bare)
 

@@ -54,6 +54,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "OUTBOUND_PROXY": [("", None), ("http://me:pw@proxy.example:3128", "http://me:pw@proxy.example:3128")],
     "KEEP_PROCESSED_DAYS": [("0", 0), ("36500", 36500)],
     "KEEP_FAILED_DAYS": [("1", 1)],
+    "KEEP_SPAM_DAYS": [("0", 0), ("7", 7)],
     "LOG_FORMAT": [("text", "text"), ("json", "json")],
     "SMTP_URL": [("", None), ("smtps://me:pw@mail.example", "smtps://me:pw@mail.example")],
     "MAIL_FROM": [("", None), ("book@example.org", "book@example.org")],
@@ -119,6 +120,7 @@ BAD = {
     "KEEP_PROCESSED_DAYS": ["", "-1", "36501", "30 days", "٣"],
     "LOG_FORMAT": ["", "JSON", "xml"],
     "KEEP_FAILED_DAYS": ["", "x", "99999999999"],
+    "KEEP_SPAM_DAYS": ["", "x", "-1", "36501"],
     "SMTP_URL": [
         "hunter2",
         "http://me:hunter2@host",

@@ -66,7 +66,7 @@ class Book:
     def sign(self, message: str = "Hello") -> str:
         """Sign the book as the web does; return the comment's id."""
         with database.writing() as session:
-            draft, verdict = Draft("Ada", None, message, {}), Classification("published", None)
+            draft, verdict = Draft("Ada", None, message, {}), Classification("published")
             return book.sign(session, draft, verdict, form_key=None, settings=self.settings).id
 
     def note_passes(self) -> None:

@@ -30,7 +30,7 @@ from guestbook.storage.models import (
     Webhook,
 )
 
-PUBLISHED = Classification("published", None)
+PUBLISHED = Classification("published")
 OPTIONS = cron.Options(max_seconds=20, concurrency=8)
 
 

@@ -49,7 +49,7 @@ class Visitor:
 def let_write(app: Flask, rate: int = 10_000) -> None:
     """Let one network write so many comments in ten minutes."""
     with app.app_context(), writing() as session:
-        preferences.save(session, {"rate": str(rate)})
+        preferences.save(session, {"rate": str(rate), "flood": "10000"})
 
 
 def parse(response: TestResponse) -> Element:

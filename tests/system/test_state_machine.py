@@ -53,7 +53,7 @@ ANSWERS = {
 }
 KINDS = st.sampled_from([*ANSWERS, "unsent"])
 DRAFT = Draft("Ada", None, "Hello", {})
-VERDICTS = [Classification("published", None), Classification("held", "why"), Classification("spam", "why")]
+VERDICTS = [Classification("published"), Classification("held", ("why",)), Classification("spam", ("why",))]
 
 
 @dataclass

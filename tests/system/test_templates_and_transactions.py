@@ -101,19 +101,19 @@ class Doors:
         ApiClient(self.app).post("/comments", {"name": "Ada", "message": "Hello"})
 
     def admin(self, action: str, status: str = "held", **form: Any) -> None:
-        comment = factories.sign(verdict=Classification(status, None))
+        comment = factories.sign(verdict=Classification(status))
         answer = apart(self.owner.post, f"/admin/comments/{comment}/{action}", form)
         assert answer.status_code == 303, answer.text
 
     def bulk(self) -> None:
-        chosen = [factories.sign(verdict=Classification("held", None)) for _ in range(3)]
+        chosen = [factories.sign(verdict=Classification("held")) for _ in range(3)]
         apart(self.owner.post, "/admin/comments/bulk", {"id": chosen, "action": "publish"})
 
     def api(self, method: str, body: object = None) -> None:
-        self.program.ask(method, f"/comments/{factories.sign(verdict=Classification('held', None))}", body)
+        self.program.ask(method, f"/comments/{factories.sign(verdict=Classification('held'))}", body)
 
     def command(self, *words: str) -> None:
-        self.shell("comments", words[0], factories.sign(verdict=Classification("held", None)), *words[1:])
+        self.shell("comments", words[0], factories.sign(verdict=Classification("held")), *words[1:])
 
     def ping(self, how: str) -> None:
         webhook_id = listener()

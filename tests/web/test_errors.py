@@ -74,7 +74,7 @@ def test_an_error_of_an_admin_page_does_not_say_that_there_is_no_cookie(visitor:
 def test_what_only_begins_like_an_admin_page_leads_to_the_book(visitor: Visitor, url: str) -> None:
     page = parse(visitor.open("GET", url))
     assert [link.attrib["href"] for link in by_class(page, "button")] == ["/"]
-    assert "sets no cookies" in text(page.find(".//footer"))
+    assert "Readers get no cookie." in text(page.find(".//footer"))
 
 
 def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:

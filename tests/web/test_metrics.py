@@ -61,7 +61,7 @@ def test_the_figures_of_a_book(each_measured: Flask) -> None:
     )
     factories.inbound(factories.source())
     factories.sign()
-    factories.sign(verdict=Classification("held", None))
+    factories.sign(verdict=Classification("held"))
     factories.delivery(webhook, status="failed")
     full = figures(each_measured)
     assert (full["comments{status=published}"], full["comments{status=held}"]) == (1, 1)

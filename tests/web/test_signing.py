@@ -29,8 +29,7 @@ def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: V
     assert "Thank you, Grace!" in text(by_class(page, "success")[0])
 
 
-def test_signing_sets_no_cookie(visitor: Visitor) -> None:
-    assert "Set-Cookie" not in visitor.sign().headers
+def test_a_form_that_is_refused_sets_no_cookie(visitor: Visitor) -> None:
     assert "Set-Cookie" not in visitor.sign(name="").headers
 
 

@@ -75,7 +75,7 @@ def header(row: BinRequest, name: str) -> str:
 def _write_comments(session: Session, settings: Settings) -> None:
     """Sign the book as if some days ago. No webhook exists yet, so there are no deliveries."""
     for days, (name, message) in zip(range(len(SAMPLE_COMMENTS), 0, -1), SAMPLE_COMMENTS, strict=True):
-        draft, published = Draft(name, None, message, {}), Classification("published", None)
+        draft, published = Draft(name, None, message, {}), Classification("published")
         comment = book.sign(session, draft, published, form_key=None, settings=settings)
         comment.created_at = clock.now() - timedelta(days=days)
         comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # the book is sorted by id

@@ -12,10 +12,10 @@ from guestbook.comments.exchange.file_row import FileRow
 from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
-from guestbook.storage.models.comment import COMMENT_STATUSES
+from guestbook.storage.models.comment import COMMENT_STATUSES, REASON_LIMIT
 
+REASONS_LIMIT = 4000  # characters, of all reasons
 AHEAD = timedelta(days=1)  # that a clock elsewhere may be
-REASON_LIMIT = 200  # characters, as in schema.sql
 PLAIN_NUMBER = re.compile("[0-9]{1,18}")
 
 
@@ -45,6 +45,7 @@ class CheckedComment:
     draft: Draft
     status: str
     reason: str | None
+    reasons: str | None
     created_at: datetime
     announced_at: datetime | None
     edited_at: datetime | None
@@ -71,6 +72,7 @@ def check(row: FileRow, now: datetime) -> CheckedComment:
         draft=draft,
         status=status,
         reason=clean_line(fields.get("reason", ""))[:REASON_LIMIT] or None,
+        reasons=clean_text(fields.get("reasons", ""))[:REASONS_LIMIT] or None,
         created_at=created_at,
         announced_at=_moment(row, "announced_at", now),
         edited_at=_moment(row, "edited_at", now),

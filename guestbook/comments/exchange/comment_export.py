@@ -20,6 +20,7 @@ COLUMNS = {
     "message": Comment.message,
     "status": Comment.status,
     "reason": Comment.reason,
+    "reasons": Comment.reasons,
     "created_at": Comment.created_at,
     "announced_at": Comment.announced_at,
     "edited_at": Comment.edited_at,

@@ -15,6 +15,7 @@ from guestbook.comments import book
 from guestbook.comments.exchange import checked_comment
 from guestbook.comments.exchange.checked_comment import CheckedComment
 from guestbook.comments.exchange.file_row import FileRow
+from guestbook.comments.spam import repeated_texts
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
@@ -116,6 +117,8 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
         rows = [_row(one) for one in _new(session, comments)]
         session.add_all(rows)
         session.flush()
+        for row in rows:
+            repeated_texts.remember(session, row)
         for row in rows if rules.with_events else ():
             book.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)
@@ -149,7 +152,9 @@ def _row(one: CheckedComment) -> Comment:
         id=one.id,
         **one.draft.values,
         status=one.status,
+        spam_since=clock.now() if one.status == "spam" else None,
         reason=one.reason,
+        reasons=one.reasons,
         created_at=one.created_at,
         announced_at=one.announced_at,
         edited_at=one.edited_at,

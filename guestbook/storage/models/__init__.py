@@ -6,6 +6,7 @@ from guestbook.storage.models.comment import Comment, Origin, Reply
 from guestbook.storage.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
 from guestbook.storage.models.passes import Day, Pass
 from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, Source
+from guestbook.storage.models.spam_memory import LearnedWord, Refusal, TextMark
 from guestbook.storage.models.webhook import Template, Webhook
 
 __all__ = [
@@ -21,14 +22,17 @@ __all__ = [
     "Day",
     "Delivery",
     "InboundEvent",
+    "LearnedWord",
     "Limit",
     "Login",
     "Origin",
     "Pass",
+    "Refusal",
     "Reply",
     "Setting",
     "Source",
     "Template",
+    "TextMark",
     "Token",
     "Webhook",
 ]

@@ -10,6 +10,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import Base
 
 COMMENT_STATUSES = ("published", "held", "spam", "trash")
+REASON_LIMIT = 200  # characters, of one reason
 
 
 class Reply(Base):
@@ -61,11 +62,14 @@ class Comment(Base):
     website: Mapped[str | None] = mapped_column(String(500))
     message: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(9))
-    reason: Mapped[str | None] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(String(REASON_LIMIT))
     form_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     announced_at: Mapped[datetime | None]
     edited_at: Mapped[datetime | None]
+    reasons: Mapped[str | None] = mapped_column(Text)
+    spam_since: Mapped[datetime | None]
+    learned_as: Mapped[str | None] = mapped_column(String(4))
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
@@ -94,6 +98,16 @@ class Comment(Base):
     def home(self) -> str:
         """Return the status that it goes back to: published, or held where it was suspicious."""
         return "held" if self.reason else "published"
+
+    @property
+    def all_reasons(self) -> list[str]:
+        """Return why the spam rules decided as they did; of older comments only the most important reason."""
+        return self.reasons.split("\n") if self.reasons else [self.reason] if self.reason else []
+
+    def set_status(self, status: str, now: datetime) -> None:
+        """Change the status, and note since when it is spam."""
+        self.spam_since = (self.spam_since or now) if status == "spam" else None
+        self.status = status
 
     def url(self, base_url: str) -> str:
         """Return the absolute permalink."""

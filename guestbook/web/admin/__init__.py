@@ -16,11 +16,13 @@ from guestbook.web.admin.deliveries import delivery_views
 from guestbook.web.admin.doctor import doctor_views
 from guestbook.web.admin.inbox import inbound_event_views
 from guestbook.web.admin.sources import source_views
+from guestbook.web.admin.spam import spam_views
 from guestbook.web.admin.webhooks import webhook_views
 
 ADMIN_MENU = {
     "Overview": dashboard_views,
     "Comments": comment_views,
+    "Spam": spam_views,
     "Webhooks": webhook_views,
     "Deliveries": delivery_views,
     "Sources": source_views,

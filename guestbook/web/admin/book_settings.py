@@ -21,6 +21,11 @@ SETTING_LABELS = {
     "theme": "Theme",
     "moderation": "Moderation",
     "rate": "Rate limit",
+    "flood": "Flood limit",
+    "words": "Words that hold a comment",
+    "question": "Question",
+    "answers": "Accepted answers",
+    "score": "Learned score",
     "closed": "Closed",
 }
 
@@ -35,7 +40,8 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
-    typed["closed"] = "yes" if "closed" in request.form else "no"  # browsers do not send an unchecked box
+    for name in ("closed", "score"):
+        typed[name] = "yes" if name in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 
 

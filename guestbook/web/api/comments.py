@@ -8,6 +8,7 @@ from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import DRAFT_FIELDS
+from guestbook.comments.owner_question import WRONG_ANSWER_OF_PROGRAM
 from guestbook.lib.errors import Refused
 from guestbook.queries import lists
 from guestbook.storage import engine_setup
@@ -41,14 +42,17 @@ def index() -> ResponseReturnValue:
 def sign() -> ResponseReturnValue:
     """Add a comment. Spam looks like a held comment, so that a program learns nothing."""
     if current.preferences().closed:
+        submission.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
-    entry = _draft(request_reader.body(_errors))
-    if entry.errors:
-        raise Refused.of(entry.errors)
     try:
+        entry = _read_comment()
         comment = submission.submit(entry, trap="", age=None, form_key=None)
     except submission.TooManyComments as error:
+        submission.count_refusal("rate")
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
+    except Refused as error:
+        submission.count_refusal(*error.fields)
+        raise
     shown = serializers.comment(comment)
     if comment.status == "published":
         return shown, 201, {"Location": serializers.address(f"/comments/{comment.id}")}
@@ -72,9 +76,9 @@ def change(comment_id: str) -> ResponseReturnValue:
         comment = find_locked_comment(comment_id)
         if any(name in changes for name in DRAFT_FIELDS):
             typed = book.typed(comment) | changes
-            book.edit(session, comment, _draft(typed))
+            book.edit(session, comment, _draft(typed), current.settings())
         if "status" in changes:
-            book.move(session, comment, changes["status"], current.settings())
+            book.decide(session, comment, changes["status"], current.settings())
         if "reply" in changes:
             book.reply(session, comment, changes["reply"] or "", current.settings())
         return serializers.comment(comment)
@@ -87,6 +91,17 @@ def delete(comment_id: str) -> ResponseReturnValue:
         book.delete(session, find_locked_comment(comment_id), current.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
+
+
+def _read_comment() -> comment_form.Draft:
+    """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
+    fields = request_reader.body(_errors)
+    entry, errors = _draft(fields), {}
+    if not submission.answers_question(fields.get("answer") or ""):
+        errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(current.preferences().question)
+    if entry.errors or errors:
+        raise Refused.of({**entry.errors, **errors})
+    return entry
 
 
 def _draft(fields: dict[str, Any]) -> comment_form.Draft:

@@ -1,6 +1,6 @@
 """The JSON Schemas of requests and answers."""
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import book, comment_form, owner_question
 from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.models import comment as comments
@@ -36,6 +36,13 @@ COMMENT_FIELDS: Schema = {
         "A website. Without http:// or https://, https:// is added.",
     ),
     "message": {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT},
+}
+ANSWER_FIELD: Schema = {
+    "answer": described(
+        or_null({"type": "string", "maxLength": owner_question.ANSWER_LIMIT}),
+        "The answer to the owner's question, if the book has one. "
+        "The error for a wrong answer has the question.",
+    ),
 }
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
@@ -76,7 +83,7 @@ WEBHOOK_FIELDS: Schema = {
 }
 
 REQUEST_SCHEMAS: dict[str, Schema] = {
-    "NewComment": request(COMMENT_FIELDS, required=("name", "message")),
+    "NewComment": request(COMMENT_FIELDS | ANSWER_FIELD, required=("name", "message")),
     "CommentChanges": request(
         {
             "status": one_of(*comments.COMMENT_STATUSES),
@@ -112,6 +119,10 @@ COMMENT_SCHEMA: Schema = {
         "The source and the address there; missing where a visitor wrote it.",
     ),
     "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
+    "reasons": described(
+        {"type": "array", "items": TEXT_SCHEMA},
+        "All reasons of the spam rules for its first status, also of a published one; needs a token.",
+    ),
 }
 WEBHOOK_SCHEMA: Schema = {
     "id": ID_SCHEMA,
@@ -201,7 +212,7 @@ ERROR_SCHEMA: Schema = {
 
 ANSWER_SCHEMAS: dict[str, Schema] = {
     "Document": {"type": "object"},
-    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "reason")),
+    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "reason", "reasons")),
     "Comments": list_of("comments", "Comment"),
     "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
     "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),

@@ -29,10 +29,11 @@ def address(path: str) -> str:
 
 
 def comment(row: Comment) -> Shape:
-    """Return a comment; only requests with a token see why it was held."""
+    """Return a comment; only requests with a token see the reasons for its status."""
     shape: Shape = row.public(current.settings().base_url)
     shape["reply"] = row.reply.public() if row.reply else None
-    return shape | {"reason": row.reason} if authentication.has_token() else shape
+    reasons = {"reason": row.reason, "reasons": row.all_reasons}
+    return shape | reasons if authentication.has_token() else shape
 
 
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:

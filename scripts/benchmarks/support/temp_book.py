@@ -40,7 +40,9 @@ def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
         with app.app_context():
             database.create_tables(db.engine)
             with database.writing() as session:
-                preferences.save(session, {"rate": "10000"})  # all visitors share this machine's address
+                preferences.save(
+                    session, {"rate": "10000", "flood": "10000"}
+                )  # all visitors share this machine's address
                 login.set_password(session, PASSWORD)
             yield app
             db.session.remove()

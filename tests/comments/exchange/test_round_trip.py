@@ -48,6 +48,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "message": draw(texts),
         "status": draw(st.sampled_from(["published", "held", "spam", "trash"])),
         "reason": draw(st.just("") | lines),
+        "reasons": draw(st.just("") | texts),
         "created_at": created_at,
         "announced_at": draw(st.just("") | moments),
         "edited_at": draw(st.just("") | moments),
@@ -100,7 +101,13 @@ def test_an_export_has_each_column_of_a_comment_but_the_key_of_its_form() -> Non
         for column in table.c
         if column not in exported
     }
-    assert left_out == {"comments.form_key", "replies.comment_id", "origins.comment_id"}
+    assert left_out == {
+        "comments.form_key",
+        "comments.spam_since",
+        "comments.learned_as",
+        "replies.comment_id",
+        "origins.comment_id",
+    }
     assert tuple(comment_export.COLUMNS) == FIELDS
 
 

@@ -46,6 +46,8 @@ def hostile() -> Iterator[Named]:
     yield row("sessions", id="a" * 64, browser="~" * 200)
     yield row("tokens", id="t1", name=HOSTILE[:80], hash="0" * 64)
     yield row("limits", who="f" * 64, hits=3)
+    yield row("learned_words", hash="0" * 16, good=LARGEST, spam=0)
+    yield row("refusals", id="2026-01-31 rate", day="2026-01-31", reason="rate", number=LARGEST)
 
 
 def comments() -> Iterator[Named]:
@@ -56,6 +58,7 @@ def comments() -> Iterator[Named]:
     yield row("comments", id="c5", name="a ", message="🦋" * 16_000, status="held", form_key="k")
     yield row("comments", id="C5", name="a", message=" ", status="held", form_key="K")
     yield row("replies", comment_id="c1", message=HOSTILE)
+    yield row("text_marks", comment_id="c1", first="0" * 16, second="f" * 16)
     yield row("origins", comment_id="c2", name="N", url="u" * 500)
 
 

@@ -52,6 +52,11 @@ def test_what_is_saved_is_said_shown_and_holds(app: Flask, owner: Owner) -> None
         "moderation": "all",
         "theme": "dark",
         "rate": "3",
+        "flood": "9",
+        "words": "lantern\nboat",
+        "question": "Which river?",
+        "answers": "Neisse",
+        "score": "yes",
         "closed": "yes",
     }
     page = owner.does(URL, new, on=URL)
@@ -111,10 +116,8 @@ def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> 
 
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
     labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
-    assert len(labels) == 7
-    assert any(
-        label.startswith("Suspicious comments: a message with more than three links") for label in labels
-    )
+    assert len(labels) == 8
+    assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
 
 
 def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:

@@ -16,7 +16,7 @@ from tests.support.visitor import add, by_class, fields, stored, text
 
 UNDO = "/admin/undo/"
 LIST = "/admin/comments/"
-GOOD = {"moderation": "suspicious", "theme": "auto", "per_page": "20", "rate": "20"}
+GOOD = {"moderation": "suspicious", "theme": "auto", "per_page": "20", "rate": "20", "flood": "30"}
 
 
 def offered(owner: Owner, url: str, data: dict[str, Any] | None = None) -> str:

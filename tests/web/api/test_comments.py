@@ -158,7 +158,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Api
         "name": "Please write your name.",
         "website": "Only addresses that start with http:// or https:// can be linked.",
         "message": "This has 4,001 characters. Please use at most 4,000.",
-        "e-mail": f"There is no such field. The fields are {', '.join(COMMENT_FIELDS)}.",
+        "e-mail": f"There is no such field. The fields are {', '.join(COMMENT_FIELDS)}, answer.",
     }
     assert stored(app) == []
 

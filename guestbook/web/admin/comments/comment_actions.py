@@ -44,7 +44,7 @@ def run(session: Session, comment: Comment, action: str) -> None:
     elif action == "restore":
         book.restore(session, comment, current.settings())
     else:
-        book.move(session, comment, STATUS_AFTER[action], current.settings())
+        book.decide(session, comment, STATUS_AFTER[action], current.settings())
 
 
 def run_many(session: Session, comments: Sequence[Comment], action: str, back: str) -> str | None:

@@ -40,7 +40,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     draft = comment_form.read(request.form)
     try:
         with writing() as session:
-            book.edit(session, row_lookup.find_locked_comment(comment_id), draft)
+            book.edit(session, row_lookup.find_locked_comment(comment_id), draft, current.settings())
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), draft=draft, reasons=error.fields), 422
     return responses.done("The comment is changed.", ".show", comment_id=comment_id)

@@ -5,6 +5,7 @@ from datetime import datetime
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from guestbook.comments.spam import flood_valve
 from guestbook.lib import clock
 from guestbook.queries import bounded_counts, cron_status, webhook_status
 from guestbook.queries import overview as figures
@@ -39,6 +40,7 @@ def index() -> ResponseReturnValue:
         days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
         most=bounded_counts.COUNT_LIMIT,
+        held_until=flood_valve.held_until(session, settings.secret_key, now),
     )
 
 

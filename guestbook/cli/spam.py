@@ -1,0 +1,50 @@
+"""The commands about spam."""
+
+import click
+
+from guestbook.cli import app_command, output
+from guestbook.comments.spam import flood_valve, learned_words, spam_report
+from guestbook.lib import clock
+from guestbook.lib.text import counted
+from guestbook.storage.database import db, writing
+
+
+@click.group(cls=app_command.Group)
+def spam() -> None:
+    """Show what the spam rules refused and learned, or let the score forget."""
+
+
+@spam.command()
+@output.as_json
+def show(as_json: bool) -> None:
+    """Show comments refused at the form, a flood, and what the score has learned."""
+    report = spam_report.read(db.session(), app_command.settings().secret_key, clock.now())
+    if as_json:
+        held_until = clock.to_text(report.held_until) if report.held_until else None
+        refused = [dict(one._asdict()) for one in report.refused]
+        output.print_json({**report._asdict(), "refused": refused, "held_until": held_until})
+        return
+    output.print_table(
+        ("REFUSED", "30 DAYS", "TODAY"),
+        [(one.sentence, f"{one.number:,}", f"{one.today:,}") for one in report.refused],
+        "No comment was refused at the form in the last 30 days.",
+    )
+    if report.held_until:
+        click.echo(f"\nA flood came, so all comments are held until {clock.to_text(report.held_until)}.")
+    click.echo(f"\n{report.score_sentence}")
+
+
+@spam.command("open")
+def open_() -> None:
+    """Stop holding all comments because of a flood."""
+    with writing() as session:
+        flood_valve.end_flood(session, app_command.settings().secret_key)
+    click.echo("New comments are published again.")
+
+
+@spam.command()
+def forget() -> None:
+    """Erase what the score has learned from your decisions."""
+    with writing() as session:
+        count = learned_words.forget_all(session)
+    click.echo(f"Forgot {counted(count, 'word')}.")

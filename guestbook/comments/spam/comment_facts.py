@@ -1,0 +1,76 @@
+"""Gather what the spam rules need to know of a comment: the one place that asks the database for them."""
+
+import re
+from functools import lru_cache
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import advertising_words, learned_words, repeated_texts, text_facts
+from guestbook.comments.spam.spam_rules import CommentFacts
+from guestbook.lib import ids
+from guestbook.storage.models import Comment
+from guestbook.storage.preferences import Preferences
+
+COMPARED_COMMENTS = 60  # the newest ones say which writing systems a book uses
+COMPARED_LETTERS = 80  # of each
+FEWEST_COMMENTS = 20  # in a younger book every writing system may be the first
+
+
+def gather(
+    session: Session,
+    draft: Draft,
+    book: Preferences,
+    secret_key: str,
+    *,
+    trap: str = "",
+    age: float | None = None,
+    is_known_visitor: bool | None = None,
+) -> CommentFacts:
+    """Return the facts of a comment that a visitor or a source wants to store."""
+    if book.moderation == "off":  # then no rule needs the others
+        return CommentFacts(draft, trap=trap, age=age)
+    return CommentFacts(
+        draft,
+        trap=trap,
+        age=age,
+        is_known_visitor=is_known_visitor,
+        listed_word=_listed_word(draft, book.words),
+        foreign_script=_foreign_script(session, draft.message),
+        repeated=repeated_texts.find(session, draft.name, draft.message),
+        score=learned_words.score(session, secret_key, draft) if book.score else None,
+    )
+
+
+def is_known_visitor(session: Session, earlier_id: str | None) -> bool:
+    """Whether the earlier comment of a browser stands in the book."""
+    if earlier_id is None or not ids.ID.fullmatch(earlier_id):
+        return False
+    earlier = session.get(Comment, earlier_id)
+    return earlier is not None and earlier.status == "published"
+
+
+def _listed_word(draft: Draft, words: str) -> str | None:
+    text = " ".join((draft.name, draft.website or "", draft.message)).casefold()
+    patterns = _patterns(words)
+    return next((word for word, pattern in patterns if pattern.search(text)), None)
+
+
+@lru_cache(maxsize=2)  # the list changes seldom
+def _patterns(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return a pattern for each line of the owner's list: it finds the beginnings of words."""
+    lines = dict.fromkeys(line.strip() for line in words.casefold().splitlines())
+    return tuple((line, advertising_words.beginning_of(line)) for line in lines if line)
+
+
+def _foreign_script(session: Session, message: str) -> str | None:
+    """Return a writing system of the text that none of the newest comments uses."""
+    mine = text_facts.scripts(message)
+    if not mine:
+        return None
+    newest = select(func.substr(Comment.message, 1, COMPARED_LETTERS)).where(Comment.status == "published")
+    texts = session.scalars(newest.order_by(Comment.id.desc()).limit(COMPARED_COMMENTS)).all()
+    if len(texts) < FEWEST_COMMENTS:
+        return None
+    return next(iter(sorted(mine - text_facts.used_scripts(texts))), None)

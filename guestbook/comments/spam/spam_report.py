@@ -1,0 +1,50 @@
+"""What the owner should know about spam: refusals at the form, a flood, and what the score has learned."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from guestbook.comments import refusals
+from guestbook.comments.refusals import RefusalCount
+from guestbook.comments.spam import flood_valve, learned_words, word_score
+from guestbook.lib.text import counted
+from guestbook.storage.models import LearnedWord
+
+
+class SpamReport(NamedTuple):
+    """The state of the spam rules."""
+
+    refused: Sequence[RefusalCount]
+    held_until: datetime | None  # because of a flood
+    good: int  # comments from which the score learned what belongs in the book
+    spam: int  # and what does not
+    words: int  # that it knows
+
+    @property
+    def score_sentence(self) -> str:
+        """Say what the score knows, and whether it is enough."""
+        if not self.words:
+            return "The score has learned nothing yet."
+        learned = (
+            f"The score has learned {counted(self.words, 'word')} from {counted(self.spam, 'comment')} "
+            f"of spam and {counted(self.good, 'other comment')}."
+        )
+        if min(self.good, self.spam) >= word_score.FEWEST_DECISIONS:
+            return learned
+        return f"{learned} It holds comments once it knows {word_score.FEWEST_DECISIONS} of each kind."
+
+
+def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
+    """Return the state of the spam rules."""
+    learned = learned_words.decisions(session, secret_key)
+    words = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
+    return SpamReport(
+        refusals.lately(session, now),
+        flood_valve.held_until(session, secret_key, now),
+        learned.good,
+        learned.spam,
+        max(0, words - 1),  # without the row of sums
+    )

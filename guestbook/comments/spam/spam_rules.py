@@ -1,0 +1,209 @@
+"""The spam rules: each looks at the facts of a comment and may object. Pure.
+
+A rule is a function in one of the two tables at the end. `comment_facts` gathers what the rules look at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import advertising_words, text_facts
+from guestbook.comments.spam.similar_text import Repeated
+from guestbook.comments.spam.word_score import Score
+
+QUICKEST_PERSON = 3.0  # seconds to write a text with a link
+MOST_LINKS = 3  # in a message that is published at once
+MOST_FIRST_LINKS = 1  # in the first comment of a visitor
+MOST_LINK_MARKUP = 3  # a comment with so much of it is no joke
+FEWEST_WORDS = 2  # of advertising, where nothing else is suspicious
+SHOWN = 40  # characters of a word in a reason
+
+
+@dataclass(frozen=True, slots=True)
+class CommentFacts:
+    """What the rules know of a comment. None means that it is not known, or does not apply."""
+
+    draft: Draft
+    trap: str = ""  # the content of the hidden field
+    age: float | None = None  # seconds from showing the form to sending it
+    is_known_visitor: bool | None = None  # whether an earlier comment of this browser stands in the book
+    listed_word: str | None = None  # a word of the owner's list that it holds
+    foreign_script: str | None = None  # a writing system that no comment of the book has used
+    repeated: Repeated | None = None  # an earlier comment with almost the same text
+    score: Score | None = None  # of the words that the owner has judged before
+    flood_ends: str | None = None  # until when a flood holds every comment, in words
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it leads readers somewhere: a website, a link or an e-mail address."""
+        message = self.draft.message
+        is_mail = text_facts.MAIL_LIKE.search(message) is not None
+        return bool(self.draft.website) or is_mail or text_facts.links(message) > 0
+
+
+Finding = tuple[str, str] | None  # the status that a rule asks for, and its reason
+Rule = Callable[[CommentFacts], Finding]
+
+
+def hidden_field(facts: CommentFacts) -> Finding:
+    """People do not see the hidden field."""
+    return ("spam", "It filled in the hidden field, which people cannot see.") if facts.trap else None
+
+
+def quick_link(facts: CommentFacts) -> Finding:
+    """Quick alone is not suspicious: browsers fill in forms, and a greeting is short."""
+    if facts.age is None or facts.age >= QUICKEST_PERSON or not text_facts.links(facts.draft.message):
+        return None
+    return "spam", f"It holds a link and was written in {facts.age:.1f} seconds."
+
+
+def much_link_markup(facts: CommentFacts) -> Finding:
+    """Programs write one link in the markup of several forums, hoping that one of them works."""
+    markup = text_facts.link_markup(facts.draft.message)
+    if len(markup) < 2 and sum(markup.values()) < MOST_LINK_MARKUP:
+        return None
+    return "spam", f"It holds {sum(markup.values())} links in {' and '.join(markup)}, as programs write them."
+
+
+def repeated_spam(facts: CommentFacts) -> Finding:
+    """The owner has judged this text."""
+    if facts.repeated is None or facts.repeated.status != "spam":
+        return None
+    return "spam", "Its text is almost the same as that of a comment which is spam here."
+
+
+def flood(facts: CommentFacts) -> Finding:
+    """In a flood every comment waits."""
+    return (
+        ("held", f"Many comments came at once, so all are held until {facts.flood_ends}.")
+        if facts.flood_ends
+        else None
+    )
+
+
+def link_markup(facts: CommentFacts) -> Finding:
+    """Visitors see that the form takes plain text; few write a link in markup."""
+    markup = text_facts.link_markup(facts.draft.message)
+    return ("held", f"It holds a link in {' and '.join(markup)}.") if markup else None
+
+
+def many_links(facts: CommentFacts) -> Finding:
+    """Known visitors may link more than others."""
+    links = text_facts.links(facts.draft.message)
+    if links > MOST_LINKS:
+        return "held", f"It holds {links} links; more than {MOST_LINKS} wait for your approval."
+    if facts.is_known_visitor is False and links > MOST_FIRST_LINKS:
+        return "held", f"It holds {links} links and is the first comment of its visitor."
+    return None
+
+
+def listed_word(facts: CommentFacts) -> Finding:
+    """The owner's own list."""
+    return (
+        ("held", f"It holds *{facts.listed_word[:SHOWN]}*, which is on your list.")
+        if facts.listed_word
+        else None
+    )
+
+
+def name_with_link(facts: CommentFacts) -> Finding:
+    """People have names."""
+    return (
+        ("held", "Its name is or holds an address.")
+        if text_facts.NAME_LINK.search(facts.draft.name)
+        else None
+    )
+
+
+def foreign_script(facts: CommentFacts) -> Finding:
+    """Spam comes in languages that nobody in a book speaks."""
+    return (
+        ("held", f"It is written in {facts.foreign_script}, which no comment in the book is.")
+        if facts.foreign_script
+        else None
+    )
+
+
+def mixed_scripts(facts: CommentFacts) -> Finding:
+    """Letters of another script that look the same hide a word from filters."""
+    word = text_facts.mixed_word(f"{facts.draft.name} {facts.draft.message}")
+    return ("held", f"It hides a word behind letters that only look alike: *{word}*.") if word else None
+
+
+def repeated_text(facts: CommentFacts) -> Finding:
+    """The same text under another name is an advertisement, under the same one a mistake."""
+    if facts.repeated is None:
+        return None
+    # Not the other name: it must not stay here when the other comment is deleted for good.
+    whose = "the same" if facts.repeated.same_name else "another"
+    return "held", f"Almost the same text came before, under {whose} name."
+
+
+def contact(facts: CommentFacts) -> Finding:
+    """A number to call does not belong in public, and is what fake support and scams give."""
+    if facts.is_known_visitor or not (kind := text_facts.contact(facts.draft.message)):
+        return None
+    return "held", f"It gives {kind}."
+
+
+def advertising(facts: CommentFacts) -> Finding:
+    """Words of what spam sells: several, or one together with an address."""
+    sold = advertising_words.sold(_all_words(facts.draft))
+    if facts.is_known_visitor or len(sold) < (1 if facts.has_address else FEWEST_WORDS):
+        return None
+    return "held", f"It holds {_listed(sold)}, which advertising uses."
+
+
+def price_and_address(facts: CommentFacts) -> Finding:
+    """Whoever names a price and an address sells something."""
+    if facts.is_known_visitor or not facts.has_address or not text_facts.MONEY.search(facts.draft.message):
+        return None
+    return "held", "It names a price or a percentage, and an address."
+
+
+def empty_praise(facts: CommentFacts) -> Finding:
+    """Praise that fits any page, with a website, is the most common spam in guestbooks."""
+    praise = advertising_words.praise(facts.draft.message.casefold())
+    if facts.is_known_visitor or not facts.has_address or len(praise) < FEWEST_WORDS:
+        return None
+    return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
+
+
+def learned_words(facts: CommentFacts) -> Finding:
+    """What the owner has decided before."""
+    if facts.score is None or not facts.score.is_suspicious:
+        return None
+    words = ", ".join(
+        f"*{word[:SHOWN]}* was spam {_times(count)} here" for word, count in facts.score.evidence
+    )
+    return "held", f"It resembles comments that you marked as spam: {words}."
+
+
+PROGRAM_RULES: tuple[Rule, ...] = (hidden_field, quick_link, much_link_markup, flood)
+SUSPICION_RULES: tuple[Rule, ...] = (
+    repeated_spam,
+    listed_word,
+    many_links,
+    link_markup,
+    name_with_link,
+    repeated_text,
+    foreign_script,
+    mixed_scripts,
+    contact,
+    advertising,
+    price_and_address,
+    empty_praise,
+    learned_words,
+)
+
+
+def _all_words(draft: Draft) -> str:
+    return " ".join((draft.name, draft.website or "", draft.message)).casefold()
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(f"*{word[:SHOWN]}*" for word in words[:3])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"

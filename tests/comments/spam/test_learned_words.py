@@ -1,0 +1,153 @@
+"""The learned score: counts follow the owner's decisions, explain themselves, and can be forgotten."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import learned_words, word_features
+from guestbook.comments.spam.word_score import Count, Score
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, LearnedWord
+from tests.support import factories
+
+LANTERNS = "Wonderful lanterns for every garden, order lanterns today from our lantern house"
+GREETING = "We met at the harbour and talked about herring until the ferry came"
+
+
+@pytest.fixture(autouse=True)
+def _context(app: Flask) -> None:
+    """The app's context is around each test."""
+    assert app
+
+
+def key() -> str:
+    return factories.settings().secret_key
+
+
+def decide(comment_id: str, status: str) -> None:
+    with writing() as session:
+        book.decide(session, session.get_one(Comment, comment_id), status, factories.settings())
+
+
+def decisions() -> Count:
+    return learned_words.decisions(db.session(), key())
+
+
+def rows() -> dict[str, Count]:
+    query = select(LearnedWord.hash, LearnedWord.good, LearnedWord.spam)
+    return {row.hash: Count(row.good, row.spam) for row in db.session.execute(query)}
+
+
+def score(message: str) -> Score | None:
+    return learned_words.score(db.session(), key(), Draft("Eve", None, message, {}))
+
+
+def teach(times: int = 6) -> None:
+    for number in range(times):
+        decide(factories.sign(f"{LANTERNS} {number}"), "spam")
+        decide(factories.sign(f"{GREETING} {number}"), "published")
+
+
+def test_a_decision_counts_each_word_once_and_no_word_is_stored() -> None:
+    comment_id = factories.sign("Lantern lantern boat")
+    decide(comment_id, "spam")
+    words = word_features.of(Draft("Ada", None, "Lantern lantern boat", {}))
+    assert decisions() == (0, 1)
+    assert list(rows().values()) == [Count(0, 1)] * (len(words) + 1)
+    assert not [name for name in rows() if "lantern" in name]
+    assert db.session.get_one(Comment, comment_id).learned_as == "spam"
+
+
+def test_another_decision_takes_back_the_one_before() -> None:
+    comment_id = factories.sign(LANTERNS)
+    decide(comment_id, "spam")
+    decide(comment_id, "spam")
+    assert decisions() == (0, 1)
+    decide(comment_id, "published")
+    assert decisions() == (1, 0)
+    assert set(rows().values()) == {Count(1, 0)}
+    for status in ("held", "trash"):
+        decide(comment_id, "published")
+        decide(comment_id, status)
+        assert rows() == {}
+        assert db.session.get_one(Comment, comment_id, populate_existing=True).learned_as is None
+
+
+def test_restoring_and_deleting_take_it_back_too() -> None:
+    for undo in (book.delete, book.restore):
+        comment_id = factories.sign(LANTERNS)
+        decide(comment_id, "spam")
+        with writing() as session:
+            undo(session, session.get_one(Comment, comment_id), factories.settings())
+        assert rows() == {}
+
+
+def test_a_correction_moves_the_counts_to_the_new_words() -> None:
+    comment_id = factories.sign(LANTERNS)
+    decide(comment_id, "spam")
+    with writing() as session:
+        draft = Draft("Ada", None, "Short", {})
+        book.edit(session, session.get_one(Comment, comment_id), draft, factories.settings())
+    assert decisions() == (0, 1)
+    assert len(rows()) == len(word_features.of(draft)) + 1
+
+
+def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
+    standing = [factories.sign(f"{GREETING} {number}") for number in range(4)]
+    decide(factories.sign(LANTERNS), "spam")
+    assert decisions() == (3, 1)
+    kinds = [db.session.get_one(Comment, one, populate_existing=True).learned_as for one in standing]
+    assert kinds == [None, "good", "good", "good"]
+
+
+def test_it_says_nothing_before_five_of_each() -> None:
+    teach(4)
+    assert score(LANTERNS) is None
+
+
+def test_it_knows_what_resembles_spam_and_says_which_words() -> None:
+    teach()
+    found = score("A lanterns offer from the lantern house, order for your garden today")
+    assert found is not None
+    assert found.is_suspicious
+    assert ("lanterns", 6) in found.evidence or ("lantern", 6) in found.evidence
+    other = score("The herring in the harbour was as good as ever")
+    assert other is not None
+    assert not other.is_suspicious
+
+
+def test_with_the_setting_off_nothing_is_learned() -> None:
+    with writing() as session:
+        preferences.save(session, {"score": "no"})
+    decide(factories.sign(LANTERNS), "spam")
+    assert rows() == {}
+
+
+def test_forgetting_leaves_nothing_and_later_decisions_begin_anew() -> None:
+    teach()
+    with writing() as session:
+        assert learned_words.forget_all(session) > 10
+    assert rows() == {}
+    assert db.session.scalar(select(func.count()).where(Comment.learned_as.is_not(None))) == 0
+    comment_id = factories.sign(LANTERNS)
+    decide(comment_id, "spam")
+    decide(comment_id, "trash")
+    assert min(decisions()) >= 0
+
+
+def test_the_table_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learned_words, "WORDS_KEPT", 60)
+    monkeypatch.setattr(learned_words, "FORGOTTEN_AT_ONCE", 30)
+    for number in range(12):
+        words = " ".join(f"word{number}x{place}" for place in range(8))
+        decide(factories.sign(f"lantern {words}"), "spam")
+        assert len(rows()) <= 61
+    assert decisions().spam == 12  # the sums stay
+
+
+def test_another_secret_key_finds_nothing() -> None:
+    teach()
+    assert learned_words.decisions(db.session(), "another key") == (0, 0)

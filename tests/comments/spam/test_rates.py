@@ -1,0 +1,38 @@
+"""The spam rules on hundreds of good and bad comments: what one half teaches holds in the other."""
+
+import pytest
+
+from tests.support import spam_corpus
+
+SPLITS = range(6)
+
+
+def test_there_are_hundreds_of_each_and_each_is_there_once() -> None:
+    for kind in ("good", "spam"):
+        drafts = spam_corpus.read(kind)
+        assert len(drafts) >= 300
+        assert len({draft.message for draft in drafts}) == len(drafts)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_good_comment_is_spam_and_few_are_held(split: int) -> None:
+    found = spam_corpus.verdicts("good", split)
+    assert found.spam == []
+    assert len(found.held) <= 0.02 * found.count, found.held
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_hardly_any_spam_is_published(split: int) -> None:
+    found = spam_corpus.verdicts("spam", split)
+    assert len(found.published) <= 0.03 * found.count, found.published
+
+
+def test_in_a_new_book_the_rules_alone_hold_most_spam_and_no_good_comment() -> None:
+    good, bad = (spam_corpus.verdicts(kind, 0, learned=False) for kind in ("good", "spam"))
+    assert (good.held, good.spam) == ([], [])
+    assert len(bad.published) <= 0.1 * bad.count
+
+
+def test_the_halves_differ_from_split_to_split() -> None:
+    halves = {tuple(spam_corpus.half(draft, split) for draft in spam_corpus.read("good")) for split in SPLITS}
+    assert len(halves) == len(SPLITS)

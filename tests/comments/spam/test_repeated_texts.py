@@ -1,0 +1,111 @@
+"""Almost the same text again, under another name: found with small changes, and never by chance."""
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, event
+
+from guestbook.comments.spam import repeated_texts, similar_text
+from guestbook.comments.spam.similar_text import Repeated
+from guestbook.lib import clock
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, TextMark
+from tests.support import factories, spam_corpus
+
+TEXT = (
+    "Our family has run the mill for two hundred years, and whoever comes by on a Sunday gets bread that is "
+    "still warm. See the pictures at http://mill.example/1"
+)
+CHANGED = TEXT.replace("two hundred", "300").replace("/1", "/22").replace("Sunday", "SUNDAY!!!")
+
+
+@pytest.fixture(autouse=True)
+def _context(app: Flask) -> None:
+    """The app's context is around each test."""
+    assert app
+
+
+def find(message: str, name: str = "Bob") -> Repeated | None:
+    return repeated_texts.find(db.session(), name, message)
+
+
+@pytest.mark.parametrize("message", [TEXT, TEXT.upper(), CHANGED, f"{TEXT} Bye!"])
+def test_a_text_that_was_changed_a_little_is_found(message: str) -> None:
+    factories.sign(TEXT)
+    assert find(message) == Repeated(same_name=False, status="published")
+
+
+def test_the_same_name_is_told_from_another() -> None:
+    factories.sign(TEXT)
+    found = find(TEXT, "Ada")
+    assert found is not None
+    assert found.same_name
+
+
+def test_one_that_is_spam_counts_before_others() -> None:
+    ids = [factories.sign(TEXT) for _ in range(3)]
+    with writing() as session:
+        session.get_one(Comment, ids[1]).set_status("spam", clock.now())
+    assert find(TEXT) == Repeated(same_name=False, status="spam")
+
+
+@pytest.mark.parametrize("message", ["Happy birthday!", "", "❤ ❤ ❤", "Hello from London"])
+def test_short_greetings_may_be_the_same(message: str) -> None:
+    factories.sign(message or "x")
+    assert find(message) is None
+
+
+def test_other_texts_are_other_texts() -> None:
+    drafts = [*spam_corpus.read("good")[:60], *spam_corpus.read("spam")[:60]]
+    for draft in drafts:
+        factories.sign(draft.message)
+    parts = [similar_text.parts(draft.message) for draft in drafts]
+    pairs = [(one, other) for one in range(len(parts)) for other in range(one)]
+    assert not [pair for pair in pairs if similar_text.is_almost_same(parts[pair[0]], parts[pair[1]])]
+    assert not [draft.message for draft in spam_corpus.read("good")[60:] if find(draft.message)]
+
+
+def test_a_corrected_comment_is_found_by_its_new_text_alone() -> None:
+    comment_id = factories.sign(TEXT)
+    with writing() as session:
+        comment = session.get_one(Comment, comment_id)
+        comment.message = "Something else that is long enough to be looked at by this rule, I hope."
+        session.flush()
+        repeated_texts.remember(session, comment)
+    assert find(TEXT) is None
+    assert find("Something else that is long enough to be looked at by this rule, I hope!")
+
+
+def test_a_lookup_in_a_large_book_goes_through_the_indexes_and_stops(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("the plan is SQLite's")
+    seen: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *found: seen.append(found[2]))
+    for _ in range(20):
+        factories.sign(TEXT)
+    seen.clear()
+    assert find(TEXT)
+    lookups = [statement for statement in seen if "text_marks" in statement]
+    assert len(lookups) == 2
+    for statement in lookups:
+        assert "LIMIT" in statement
+        with engine.connect() as connection:
+            query = f"EXPLAIN QUERY PLAN {statement}"
+            plan = " ".join(row[-1] for row in connection.exec_driver_sql(query, ("x", 5, 0)))
+        assert "SEARCH text_marks USING COVERING INDEX text_marks_by_" in plan
+        assert "TEMP B-TREE" not in plan
+
+
+def test_marks_go_with_their_comment() -> None:
+    comment_id = factories.sign(TEXT)
+    with writing() as session:
+        session.delete(session.get_one(Comment, comment_id))
+    assert db.session.get(TextMark, comment_id) is None
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_both_marks_or_none_and_is_the_same_as_itself(text: str) -> None:
+    parts = similar_text.parts(text)
+    assert (similar_text.marks(parts) is None) == (not parts)
+    assert similar_text.is_almost_same(parts, parts) == bool(parts)

@@ -1,0 +1,81 @@
+"""Good and bad comments, and how many of them the spam rules sort right after learning from one half.
+
+Each line of a file is a comment: name | website | message. The halves are split by a hash, so that a change
+of one line moves no other. Every comment is judged by what the other half taught, as its visitor's first.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from guestbook.comments import comment_form, moderation_policy
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import word_features, word_score
+from guestbook.comments.spam.spam_rules import CommentFacts
+from guestbook.comments.spam.word_score import Count, Score
+
+CORPUS = Path(__file__).parents[1] / "comments" / "spam" / "corpus"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What became of the comments of one kind; the wrong ones have their reasons."""
+
+    published: list[Draft]
+    held: list[tuple[Draft, Classification]]
+    spam: list[tuple[Draft, Classification]]
+
+    @property
+    def count(self) -> int:
+        return len(self.published) + len(self.held) + len(self.spam)
+
+
+@cache
+def read(kind: str) -> tuple[Draft, ...]:
+    """Return the comments of `good` or `spam`, in the order of the file."""
+    drafts = []
+    for line in (CORPUS / f"{kind}.txt").read_text().splitlines():
+        name, website, message = (part.strip() for part in line.split("|", 2))
+        drafts.append(comment_form.read({"name": name, "website": website, "message": message}))
+        assert not drafts[-1].errors, line
+    return tuple(drafts)
+
+
+def half(draft: Draft, split: int) -> int:
+    """Return 0 or 1: the half in which the comment is in this split."""
+    return hashlib.sha256(f"{split} {draft.name} {draft.message}".encode()).digest()[0] % 2
+
+
+def verdicts(kind: str, split: int, *, learned: bool = True) -> Verdicts:
+    """Judge all comments of a kind in a split, with or without the learned score."""
+    found = Verdicts([], [], [])
+    for draft in read(kind):
+        score = _score(draft, split) if learned else None
+        facts = CommentFacts(draft, age=60, is_known_visitor=False, score=score)
+        verdict = moderation_policy.classify(facts)
+        if verdict.status == "published":
+            found.published.append(draft)
+        else:
+            (found.held if verdict.status == "held" else found.spam).append((draft, verdict))
+    return found
+
+
+def _score(draft: Draft, split: int) -> Score | None:
+    counts, decisions = _learned(split, 1 - half(draft, split))
+    return word_score.of(word_features.of(draft), counts, decisions)
+
+
+@cache
+def _learned(split: int, side: int) -> tuple[dict[str, Count], Count]:
+    """Count the words of one half, as the owner's decisions do in the table."""
+    words: dict[str, Counter[str]] = {}
+    numbers = {}
+    for kind in ("good", "spam"):
+        drafts = [draft for draft in read(kind) if half(draft, split) == side]
+        words[kind] = Counter(word for draft in drafts for word in word_features.of(draft))
+        numbers[kind] = len(drafts)
+    known = words["good"].keys() | words["spam"].keys()
+    return {word: Count(words["good"][word], words["spam"][word]) for word in known}, Count(**numbers)

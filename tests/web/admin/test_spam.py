@@ -1,0 +1,76 @@
+"""The page about spam: refusals, a flood, the learned score; and the reasons on the pages of comments."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from guestbook.comments import book, refusals
+from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import flood_valve
+from guestbook.lib import clock
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, LearnedWord
+from tests.support import factories
+from tests.support.owner import Owner
+from tests.support.visitor import text
+
+SPAM = "/admin/spam/"
+
+
+def test_an_empty_book_has_nothing_to_tell(owner: Owner) -> None:
+    said = text(owner.page(SPAM).find(".//main"))
+    assert "No comment was refused in the last 30 days." in said
+    assert "The score has learned nothing yet." in said
+    assert "more than 30 comments come within a minute" in said
+
+
+def test_refusals_are_shown_with_their_numbers(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        for reason in ("expired", "rate", "rate"):
+            refusals.count(db.engine, reason)
+    rows = [" ".join(text(row).split()) for row in owner.page(SPAM).findall(".//tbody/tr")]
+    assert rows == ["Too many comments from one network 2 2", "The form was open for more than a day 1 1"]
+
+
+def test_a_flood_is_on_the_overview_and_can_be_ended(app: Flask, owner: Owner) -> None:
+    with app.app_context(), writing() as session:
+        for _ in range(2):
+            flood_valve.pass_one(session, factories.settings().secret_key, clock.now(), 1)
+    for page in ("/admin/", SPAM):
+        assert "so all new ones are held" in " ".join(text(owner.page(page).find(".//main")).split())
+    assert owner.post(f"{SPAM}open").status_code == 303
+    assert "so all new ones are held" not in " ".join(text(owner.page(SPAM).find(".//main")).split())
+    assert owner.sign().status_code == 303
+
+
+def test_a_click_teaches_the_score_an_undo_takes_it_back_and_a_button_erases_it(
+    app: Flask, owner: Owner
+) -> None:
+    with app.app_context():
+        first, second = factories.sign("Lanterns"), factories.sign("Herring")
+    assert owner.post(f"/admin/comments/{first}/spam").status_code == 303
+    assert "from 1 comment of spam and 1 other comment" in text(owner.page(SPAM).find(".//main"))
+    page = owner.page(f"/admin/comments/{first}")
+    assert "The score counts its words as spam" in text(page)
+    assert owner.post(f"/admin/comments/{first}/restore").status_code == 303
+    assert "from 0 comments of spam and 1 other comment" in text(owner.page(SPAM).find(".//main"))
+    assert owner.post(f"{SPAM}forget").status_code == 303
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(LearnedWord)) == 0
+        assert db.session.get_one(Comment, second).learned_as is None
+
+
+@pytest.mark.parametrize("status", ["published", "held", "spam"])
+def test_the_pages_of_a_comment_show_all_reasons(app: Flask, owner: Owner, status: str) -> None:
+    reasons = ("First <b>reason</b>.", "Second reason.")
+    with app.app_context(), writing() as session:
+        draft = factories.Draft("Ada", None, "Hello", {})
+        comment = book.sign(
+            session, draft, Classification(status, reasons), form_key=None, settings=factories.settings()
+        )
+        comment_id = comment.id
+    said = text(owner.page(f"/admin/comments/{comment_id}"))
+    assert all(reason in said for reason in reasons)
+    if status != "published":
+        listed = text(owner.page(f"/admin/comments/?status={status}"))
+        assert all(reason in listed for reason in reasons)

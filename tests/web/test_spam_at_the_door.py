@@ -1,0 +1,176 @@
+"""What a visitor meets of the spam rules: the question, the cookie, honest refusals, a flood."""
+
+from http.cookies import SimpleCookie
+
+import pytest
+from flask import Flask
+
+from guestbook.comments import refusals
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.web.visitor_cookie import VISITOR_COOKIE
+from tests.support.visitor import GREETING, Visitor, add, by_class, fields, let_write, parse, stored, text
+from tests.web.conftest import Later
+from tests.web.test_preferences import set_
+
+TWO_LINKS = "Pictures: https://a.example/1 and https://a.example/2"
+QUESTION = {"question": "What colour is the <b>cat</b>?", "answers": "Red\nginger"}
+
+
+def refused(app: Flask) -> dict[str, int]:
+    with app.app_context():
+        return {one.reason: one.number for one in refusals.lately(db.session(), clock.now())}
+
+
+def mark_last_as_spam(app: Flask) -> None:
+    comment_id = stored(app)[-1].id
+    with app.app_context(), writing() as session:
+        session.get_one(Comment, comment_id).set_status("spam", clock.now())
+
+
+def test_readers_get_no_cookie_and_signers_one_for_the_form_alone(app: Flask, visitor: Visitor) -> None:
+    for url in ("/", "/comments/nowhere", "/static/book.css", "/healthz"):
+        assert "Set-Cookie" not in visitor.get(url).headers
+    assert "Set-Cookie" not in visitor.sign(message="").headers
+    cookie = SimpleCookie(visitor.sign().headers["Set-Cookie"])[VISITOR_COOKIE]
+    assert (cookie["path"], cookie["samesite"]) == ("/comments", "Lax")
+    assert cookie["httponly"]
+    assert cookie["secure"]
+    assert cookie["max-age"] == str(180 * 24 * 3600)
+    assert cookie["domain"] == ""
+    assert stored(app)[0].id in cookie.value
+    assert "Set-Cookie" not in visitor.get("/").headers
+
+
+def test_only_a_visitor_whose_comment_is_in_the_book_may_write_more_links(
+    app: Flask, visitor: Visitor, later: Later
+) -> None:
+    def sign(message: str) -> Comment:
+        form = visitor.form() | GREETING | {"message": message}
+        later(10)  # a link within three seconds is spam
+        visitor.client.post("/comments", data=form, base_url="https://localhost")  # the cookie is for https
+        return stored(app)[-1]
+
+    assert sign(TWO_LINKS).status == "held"
+    first = sign("Hello")
+    assert sign(f"Now {TWO_LINKS}").status == "published"
+    mark_last_as_spam(app)
+    assert sign(f"More {TWO_LINKS}").status == "held"
+    assert first.status == "published"
+
+
+@pytest.mark.parametrize("value", ["", "x", "a.b", "x" * 3000, "é"])
+def test_a_forged_cookie_is_none(app: Flask, visitor: Visitor, later: Later, value: str) -> None:
+    form = visitor.form() | GREETING | {"message": TWO_LINKS}
+    later(10)
+    headers = {"Cookie": f"{VISITOR_COOKIE}={value}"}
+    assert visitor.client.post("/comments", data=form, headers=headers).status_code == 303
+    assert stored(app)[-1].status == "held"
+
+
+def test_the_question_stands_in_the_form_and_a_wrong_answer_keeps_the_text(
+    app: Flask, visitor: Visitor
+) -> None:
+    assert "answer" not in visitor.form()
+    set_(app, **QUESTION)
+    assert QUESTION["question"] in text(visitor.page().find(".//form"))
+    answer = visitor.sign(message="Kept", answer="blue")
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert "That is not the answer that the owner of this book expects." in text(by_class(page, "summary")[0])
+    assert fields(page)["message"] == "Kept"
+    assert (stored(app), refused(app)) == ([], {"answer": 1})
+    assert visitor.send(fields(page) | {"answer": "GINGER!"}).status_code == 303
+    assert stored(app)[0].message == "Kept"
+
+
+def test_programs_are_asked_too_and_the_error_has_the_question(app: Flask, visitor: Visitor) -> None:
+    set_(app, **QUESTION)
+
+    def post(**more: str) -> tuple[int, dict[str, object]]:
+        answer = visitor.client.post("/api/v1/comments", json={"name": "Ada", "message": "Hello", **more})
+        return answer.status_code, answer.get_json()
+
+    status, body = post()
+    assert status == 422
+    assert body["error"]["fields"] == {  # type: ignore[index]  # the shape of all errors
+        "answer": f"Answer the question of this book: {QUESTION['question']}"
+    }
+    assert post(answer="blue")[0] == 422
+    assert post(answer="red")[0] == 201
+    assert refused(app) == {"answer": 2}
+
+
+def test_a_question_without_an_answer_is_refused(app: Flask) -> None:
+    with app.app_context(), writing() as session, pytest.raises(Refused) as error:
+        preferences.save(session, {"question": "Why?"})
+    assert error.value.fields == {
+        "answers": "Please give at least one answer that you accept, or no question."
+    }
+
+
+def test_each_refusal_is_counted_with_its_reason(app: Flask, visitor: Visitor, later: Later) -> None:
+    form = visitor.form() | GREETING
+    visitor.send(form | {"token": "forged"})
+    visitor.send(form | {"name": ""})
+    visitor.send(form | {"message": "x" * 4001})
+    visitor.send(form | {"website": "no address"})
+    visitor.client.post("/api/v1/comments", json={"name": "", "message": "Hello"})
+    later(25 * 3600)
+    visitor.send(form)
+    let_write(app, 1)
+    assert visitor.sign().status_code == 303
+    assert visitor.sign(message="Again").status_code == 429
+    set_(app, closed="yes")
+    visitor.send(form)
+    counted = refused(app)
+    assert counted.pop("name", 0) + counted.pop("unknown", 0) >= 1  # of the day before, maybe
+    assert {"expired": 1, "rate": 1, "closed": 1}.items() <= counted.items()
+
+
+def test_in_a_flood_all_are_held_until_it_is_over(app: Flask, visitor: Visitor, later: Later) -> None:
+    set_(app, flood="2")
+    later.stand_still()
+    for number in range(4):
+        assert visitor.sign(message=f"Number {number}").status_code == 303
+    rows = stored(app)
+    assert [row.status for row in rows] == ["published", "published", "held", "held"]
+    assert "Many comments came at once, so all are held until" in str(rows[-1].reason)
+    later(3601)
+    visitor.sign(message="Afterwards")
+    assert stored(app)[-1].status == "published"
+
+
+def test_spam_makes_no_flood(app: Flask, visitor: Visitor) -> None:
+    set_(app, flood="1")
+    for number in range(4):
+        visitor.sign(message=f"{number}", subject="x")
+    visitor.sign()
+    assert [row.status for row in stored(app)] == ["spam"] * 4 + ["published"]
+
+
+def test_a_word_of_the_owners_list_holds_a_comment(app: Flask, visitor: Visitor) -> None:
+    set_(app, words="Lantern\n\n黄色")
+    for message in ("LANTERNS everywhere", "这是黄色的", "A plantern"):
+        visitor.sign(message=message)
+    assert [row.status for row in stored(app)] == ["held", "held", "published"]
+    assert stored(app)[0].reason == "It holds *lantern*, which is on your list."
+
+
+def test_a_writing_system_that_the_book_never_used_waits_for_the_owner(app: Flask, visitor: Visitor) -> None:
+    let_write(app)
+    set_(app, flood="10000")
+    add(app, [f"Hello number {number}" for number in range(19)])
+    message = "Привет из Новосибирска"
+    visitor.sign(message=message)
+    assert stored(app)[-1].status == "published"  # it may be one of the first
+    mark_last_as_spam(app)
+    add(app, ["Hello"])
+    visitor.sign(message=f"{message}, друзья")
+    assert stored(app)[-1].reason == "It is written in Cyrillic, which no comment in the book is."
+    add(app, ["Ещё один"])
+    visitor.sign(message="Ещё раз привет всем")
+    assert stored(app)[-1].status == "published"
