@@ -50,7 +50,9 @@ def sign() -> ResponseReturnValue:
         )
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, str(error)), {"Retry-After": str(error.seconds)}
-    return visitor_cookie.give(redirect(_address_after(comment), 303), comment)
+    answer = redirect(_address_after(comment), 303)
+    # Browsers refuse such a cookie inside another website.
+    return answer if frame.is_open() else visitor_cookie.give(answer, comment)
 
 
 def with_text(response: Response) -> Response:
