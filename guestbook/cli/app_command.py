@@ -14,13 +14,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestbook.cli import terminal_log
 from guestbook.lib import unit_of_work
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.settings import Settings, installation
 from guestbook.storage import database_errors, version_check
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
 
-TRY_LATER = 75  # exit code; EX_TEMPFAIL of sysexits.h
 REPAIRS = {
     Fault.NO_TABLES: "Create them with: {}",
     Fault.OLD_TABLES: "Update them with: {}",

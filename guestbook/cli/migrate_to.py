@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, output, secrets
+from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.progress import Step
 from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url
@@ -43,7 +44,7 @@ def migrate_to(url: str, as_json: bool) -> None:
         report = book_copy.run(app_command.settings(), url, progress=show_progress, waiting=say_waiting)
     except TargetAway as error:
         click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
-        sys.exit(app_command.TRY_LATER)
+        sys.exit(TRY_LATER)
     if as_json:
         output.print_json(_document(report))
     else:

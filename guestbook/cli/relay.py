@@ -7,6 +7,7 @@ import click
 
 from guestbook.background import delivery_warnings
 from guestbook.cli import app_command, option_types, terminal_log
+from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
 from guestbook.settings import installation
 from guestbook.storage.database import db
@@ -44,6 +45,6 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay)
     except BrokerAway as error:
         log.error("The broker cannot be used now: %s. Everything due waits.", error)
-        sys.exit(app_command.TRY_LATER)
+        sys.exit(TRY_LATER)
     if done:
         delivery_warnings.log_all(done)

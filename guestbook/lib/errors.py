@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+TRY_LATER = 75  # exit code; EX_TEMPFAIL of sysexits.h
+
 
 class Refused(Exception):
     """The sentence says what and why; `fields` has one for each wrong field, where it is about fields."""

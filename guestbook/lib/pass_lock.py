@@ -25,11 +25,13 @@ log = logging.getLogger(__name__)
 def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
     """Say whether we hold the lock, after waiting so many seconds; `waiting` is called when a wait begins.
 
-    If the file cannot be opened, the log says so, and we go on as if we held it.
+    If the file cannot be opened, we go on as if we held it. The log says so after the work: when that fails
+    too, as on a read-only disk, its error is enough.
     """
-    descriptor = _opened(path)
+    descriptor, failure = _opened(path)
     if descriptor is None:
         yield True
+        log.warning("Without a lock: %s", failure)
         return
     try:
         give_up, is_ours = time.monotonic() + patience, _is_ours(descriptor)
@@ -43,27 +45,26 @@ def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = la
         os.close(descriptor)
 
 
-def _opened(path: Path) -> int | None:
+def _opened(path: Path) -> tuple[int | None, str]:
+    """Return the open file, or None and why it cannot be opened."""
     try:
-        return _open(path)
+        return _open(path), ""
     except PermissionError:
         return _replaced(path)
     except OSError as error:
-        log.warning("Without a lock: %s cannot be opened (%s).", path, error.strerror)
-        return None
+        return None, f"{path} cannot be opened ({error.strerror})."
 
 
-def _replaced(path: Path) -> int | None:
-    """Replace another user's file with our own, or log what helps."""
+def _replaced(path: Path) -> tuple[int | None, str]:
+    """Replace another user's file with our own, or say what helps."""
     why = file_access.why_not(path)
     try:
         path.unlink()
         descriptor = _open(path)
     except OSError:
-        log.warning("Without a lock: %s", why or f"{path} cannot be opened.")
-        return None
+        return None, why or f"{path} cannot be opened."
     log.warning("%s belonged to another user and was made anew. Run commands as one user.", path)
-    return descriptor
+    return descriptor, ""
 
 
 def _open(path: Path) -> int:

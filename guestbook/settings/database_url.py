@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import file_access
 from guestbook.settings import installation
-from guestbook.settings.environment import SettingsError
+from guestbook.settings.environment import ReadOnlyDisk, SettingsError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -70,8 +70,9 @@ def check_access(data_dir: Path, url: str) -> None:
     """Refuse an SQLite file that exists and cannot be written: SQLite itself does not say why."""
     if file := sqlite_file(data_dir, url):
         for suffix in ("", *SQLITE_SUFFIXES):
-            if problem := file_access.why_not(file.with_name(file.name + suffix)):
-                raise SettingsError(problem)
+            path = file.with_name(file.name + suffix)
+            if problem := file_access.why_not(path):
+                raise ReadOnlyDisk(problem) if file_access.is_read_only(path) else SettingsError(problem)
 
 
 def _parts(text: str) -> "URL":

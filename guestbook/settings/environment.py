@@ -27,6 +27,10 @@ class SettingsError(Exception):
     """A setting is wrong; the text names it and says what would be right."""
 
 
+class ReadOnlyDisk(SettingsError):
+    """The book lies on a disk that is mounted read-only. When somebody has repaired that, all goes on."""
+
+
 class Reader:
     """Reads one setting at a time with the parser of its type."""
 

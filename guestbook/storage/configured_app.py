@@ -1,11 +1,13 @@
 """A Flask application with its settings and its database: all that a pass needs. create_app adds the rest."""
 
+import sys
 from collections.abc import Mapping
 from typing import TypeVar
 
 from flask import Flask
 
 from guestbook import settings
+from guestbook.lib.errors import TRY_LATER
 from guestbook.settings import flask_config
 
 A = TypeVar("A", bound=Flask)
@@ -34,6 +36,9 @@ def without_database(
     try:
         config = flask_config.read(given)
         read = settings.load(config.environ, alone=config.is_alone, for_doctor=for_doctor)
+    except settings.ReadOnlyDisk as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(TRY_LATER) from None
     except settings.SettingsError as error:
         raise SystemExit(f"Error: {error}") from None
     app = kind("guestbook", instance_path=str(read.data_dir))

@@ -13,11 +13,11 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.background import retention_rules
-from guestbook.cli import app_command
 from guestbook.comments import book
 from guestbook.inbound import bin_capture
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import retry_policy
+from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import FORMATS
@@ -212,5 +212,5 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
 
 def test_the_exit_codes_are_those_of_the_commands() -> None:
     listed = re.findall(r"(?m)^\| (\d+) \|", section(read("reference/commands"), "Exit codes"))
-    used = [0, ClickException.exit_code, UsageError.exit_code, app_command.TRY_LATER]
+    used = [0, ClickException.exit_code, UsageError.exit_code, TRY_LATER]
     assert [int(code) for code in listed] == used

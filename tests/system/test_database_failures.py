@@ -47,12 +47,12 @@ class Site:
         result = self.app.test_cli_runner().invoke(args=["doctor", "--json"])
         return {one["subject"]: one for one in reversed(json.loads(result.stdout)["findings"])}
 
-    def starts(self) -> str:
-        """Start the program anew, and return why it does not start."""
+    def starts(self) -> int:
+        """Start the program anew, and return the exit code with which it stops; why is on standard error."""
         settings = self.app.config["GUESTBOOK"]
         with pytest.raises(SystemExit) as stopped:
             guestbook.create_app(settings_for(settings.data_dir, settings.database_url))
-        return str(stopped.value)
+        return int(stopped.value.code or 0)
 
     def refuses_kindly(self, code: int = 503) -> str:
         """Send a comment that cannot be stored; the text comes back with a sentence, which is returned."""
@@ -107,18 +107,23 @@ def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
     site.works_again()
 
 
-def test_a_disk_that_became_read_only(disk: SmallDisk, site: Site) -> None:
+def test_a_disk_that_became_read_only(
+    disk: SmallDisk, site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
     with site.app.app_context():
         db.engine.dispose()  # SQLite's files may not be open for writing while the disk changes
     disk.mount("remount,ro")
     site.refuses_kindly()
     assert site.visitor.get("/healthz").status_code == 503
     code, said = site.cron()
-    assert (code, said.startswith(AWAY)) == (75, True)
+    assert (code, said.startswith(AWAY), said.count("\n")) == (75, True, 1)
     findings = site.doctor()
     assert findings["data folder"]["state"] == "problem"
     assert findings["data folder"]["sentence"].startswith(f"The disk of {disk.folder} is mounted read-only")
-    assert site.starts() == f"Error: GUESTBOOK_DATA_DIR is {disk.folder}: its disk is mounted read-only."
+    capsys.readouterr()
+    assert site.starts() == 75
+    why = f"Error: GUESTBOOK_DATA_DIR is {disk.folder}: its disk is mounted read-only.\n"
+    assert capsys.readouterr().err == why
     disk.mount("remount,rw")
     site.works_again()
 
