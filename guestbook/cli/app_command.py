@@ -81,8 +81,9 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     fault = database_errors.fault_of(error)
     is_clear = fault is Fault.NO_TABLES or isinstance(error, WrongVersion)
     sentence = fault.value if is_clear else f"{fault.value}: {database_errors.words(error)}"
-    advice = f". {REPAIRS[fault].format(typed(fault.repair or ''))}" if fault in REPAIRS else ""
-    log.error(sentence + advice, exc_info=error if terminal_log.is_verbose() else None)
+    advice = database_errors.advice_on_damage(error) if fault is Fault.DAMAGED else REPAIRS.get(fault)
+    said = f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence
+    log.error(said, exc_info=error if terminal_log.is_verbose() else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
 
 

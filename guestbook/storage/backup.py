@@ -17,14 +17,16 @@ from guestbook.lib.version import VERSION
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     backup_file,
+    database_errors,
     earlier_schemas,
     engine_setup,
     page_copy,
     reflected_copy,
     schema_version,
+    sqlite_setup,
     version_check,
 )
-from guestbook.storage.backup_file import BackupLabel
+from guestbook.storage.backup_file import BackupLabel, DamagedFile
 from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.schema_version import Age
 
@@ -58,7 +60,8 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
         with _in_one_sentence(path):
             _refuse_other_files(settings, path)
             try:
-                rows = _written(settings, unfinished, progress)
+                with _damage_of_book(settings):
+                    rows = _written(settings, unfinished, progress)
                 _refuse_other_files(settings, path)
                 _keep(unfinished, path)
             finally:
@@ -93,6 +96,21 @@ def _in_one_sentence(path: Path) -> Iterator[None]:
         raise Refused(f"The backup cannot be written to {path} ({error.strerror}). {NOTHING}") from error
     except sqlite3.Error as error:
         raise Refused(f"The backup cannot be written to {path} ({error}). {NOTHING}") from error
+
+
+@contextmanager
+def _damage_of_book(settings: Settings) -> Iterator[None]:
+    """Raise what is damaged in the copy of SQLite's pages as the error of the book, which had it first."""
+    try:
+        yield
+    except DamagedFile as error:
+        if not settings.on_sqlite:
+            raise
+        raise database_errors.damage(error.words) from error
+    except sqlite3.DatabaseError as error:
+        if not settings.on_sqlite or sqlite_setup.primary_code(error) not in database_errors.SQLITE_DAMAGED:
+            raise
+        raise database_errors.damage(str(error)) from error
 
 
 def _refuse_other_files(settings: Settings, path: Path) -> None:

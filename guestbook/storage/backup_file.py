@@ -27,6 +27,14 @@ OWN_TABLES = """
 """
 
 
+class DamagedFile(Refused):
+    """SQLite cannot read all of a backup; `words` say why."""
+
+    def __init__(self, name: Path, words: str) -> None:
+        super().__init__(f"{name} is a damaged backup: {words}.")
+        self.words = words
+
+
 @dataclass(frozen=True, slots=True)
 class TableSum:
     """The number of a table's rows, and the sum of the SHA-256 of each, in hexadecimal digits."""
@@ -72,7 +80,7 @@ def verify(path: Path, name: Path) -> BackupLabel:
             label = _label(connection)
             now = sums(connection)
     except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{name} is a damaged backup: {error}.") from None
+        raise DamagedFile(name, str(error)) from None
     wrong = sorted(table for table in label.tables.keys() | now if label.tables.get(table) != now.get(table))
     if wrong:
         raise Refused(f"{name} was changed or damaged after it was made, in {', '.join(wrong)}.")

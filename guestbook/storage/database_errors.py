@@ -41,6 +41,12 @@ class WrongVersion(SQLAlchemyError):
         self.fault = fault
 
 
+FILE_DAMAGED = (
+    "Stop the web server and cron, and keep a copy of the file. Then restore your last backup, or save what "
+    "can be read with sqlite3's command .recover."
+)
+SERVER_DAMAGED = "Look at the log of the database server. Repair the tables, or restore your last backup."
+
 # https://www.sqlite.org/rescode.html, the primary codes: the lowest eight bits.
 SQLITE_AWAY = {
     sqlite3.SQLITE_BUSY,
@@ -111,6 +117,18 @@ def words(error: SQLAlchemyError) -> str:
     said = getattr(error, "orig", None) or error
     lines = str(said.args[-1] if said.args else "").strip().splitlines()
     return lines[0].rstrip(".") if lines else type(said).__name__
+
+
+def damage(said: str) -> DBAPIError:
+    """Make the error that SQLite gives for a damaged file, with these words."""
+    error = sqlite3.DatabaseError(said)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return exc.DatabaseError("", None, error)
+
+
+def advice_on_damage(error: SQLAlchemyError) -> str:
+    """Return what to do about a damaged database."""
+    return FILE_DAMAGED if isinstance(getattr(error, "orig", None), sqlite3.Error) else SERVER_DAMAGED
 
 
 def _by_code(error: DBAPIError) -> Fault:

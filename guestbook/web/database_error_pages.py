@@ -1,6 +1,6 @@
 """The answers where the database fails: 503 when it is away or has another version, else 500."""
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
@@ -14,6 +14,7 @@ from guestbook.web.error_texts import BookUpdating
 DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
 BOOK_UPDATING = f"{BookUpdating.title}. Please try again in a few minutes."
+TRY_AGAIN = "Please try again in a minute."
 VERSION_ADVICE = {  # for the admin pages
     Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
     "{}",
@@ -57,10 +58,21 @@ def _page(error: SQLAlchemyError) -> Response:
     if fault is Fault.BROKEN:
         raise error
     if isinstance(error, WrongVersion):
-        command = f"{'flask --app ' if installation.in_checkout() else ''}guestbook {fault.repair}"
+        command = installation.named(fault.repair or "")
         is_admin = error_pages.is_admin_page()
         sentence = VERSION_ADVICE[fault].format(command) if is_admin else BOOK_UPDATING
         return error_pages.answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.AWAY:
-        return error_pages.answer(ServiceUnavailable(retry_after=DATABASE_RETRY_SECONDS))
-    return error_pages.answer(InternalServerError(DATABASE_FAULTS.get(fault)))
+        reason = _for_owner(fault, error, TRY_AGAIN) if error_pages.is_admin_page() else None
+        return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
+    reason = DATABASE_FAULTS.get(fault)
+    if fault is Fault.DAMAGED and error_pages.is_admin_page():
+        reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
+    return error_pages.answer(InternalServerError(reason))
+
+
+def _for_owner(fault: Fault, error: SQLAlchemyError, advice: str) -> str:
+    """Tell the owner what is wrong. Strangers, who may open the login, do not read the database's words."""
+    if g.get("login") is None:
+        return f"{fault.value}. To find out why, run this on the server: {installation.named('doctor')}"
+    return f"{fault.value}: {database_errors.words(error)}. {advice}"

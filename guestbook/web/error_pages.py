@@ -11,6 +11,7 @@ from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, PageExpired
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
 ADMIN_PATH = "/admin"
+LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
 
 
 def init_app(app: Flask) -> None:
@@ -33,7 +34,12 @@ def answer(error: HTTPException) -> Response:
     title, sentence = _words(error, response.status_code)
     number = request_id.get() if response.status_code >= InternalServerError.code else None
     response.data = render_template(
-        "error.html", title=title, sentence=sentence, request_id=number, is_admin=is_admin_page()
+        "error.html",
+        title=title,
+        sentence=sentence,
+        request_id=number,
+        is_admin=is_admin_page(),
+        leads_to_doctor=number is not None and not needs_no_login(),
     )
     response.content_type = "text/html; charset=utf-8"
     return response
@@ -42,6 +48,11 @@ def answer(error: HTTPException) -> Response:
 def is_admin_page() -> bool:
     """Whether the address is under /admin, whether a page exists there or not."""
     return f"{request.path}/".startswith(f"{ADMIN_PATH}/")
+
+
+def needs_no_login() -> bool:
+    """Whether it is the page of the login, or another that strangers may see under /admin."""
+    return (request.endpoint or "").startswith(LOGIN_ENDPOINTS)
 
 
 def _words(error: HTTPException, status: int) -> tuple[str, str]:

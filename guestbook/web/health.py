@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 from guestbook.lib import clock
 from guestbook.queries import health
 from guestbook.queries.health import Health
-from guestbook.storage import active_hosts, writable
+from guestbook.storage import active_hosts, database_errors, writable
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
@@ -25,6 +25,7 @@ DATABASE_STATES = {
     Fault.REFUSED: "database refused a value",
     Fault.BROKEN: "something broke",
 }
+CANNOT_BE_WRITTEN = "database cannot be written"
 
 
 @pages.get("/healthz")
@@ -33,8 +34,9 @@ def healthz() -> ResponseReturnValue:
     health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
-    if writable.why_not(db.engine):
-        return _answer("database cannot be written", read, 503)
+    if failure := writable.error(db.engine):
+        is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
+        return _answer(DATABASE_STATES[Fault.DAMAGED] if is_damaged else CANNOT_BE_WRITTEN, read, 503)
     file = HostNote(current.settings(), active_hosts.WEB).file
     if file and active_hosts.why_refused(file, clock.now()):
         return _answer("two hosts use one SQLite file", read, 503)

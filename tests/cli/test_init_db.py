@@ -11,6 +11,7 @@ from flask import Flask
 import guestbook
 from guestbook.storage import database
 from guestbook.storage.database import db
+from guestbook.storage.database_errors import FILE_DAMAGED
 from tests.cli.conftest import Process, Shell
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
@@ -98,7 +99,8 @@ def test_a_file_that_is_no_database_ends_with_1_and_one_line(forked: Process, tm
     (tmp_path / "letter.txt").write_text("Dear all, " * 1000)
     code, said, complaint = forked("status", DATABASE_URL=f"sqlite:///{tmp_path}/letter.txt")
     assert (code, said) == (1, "")
-    assert complaint == "The database is damaged, or the file is no database: file is not a database\n"
+    damaged = "The database is damaged, or the file is no database: file is not a database. "
+    assert complaint == f"{damaged}{FILE_DAMAGED}\n"
 
 
 @pytest.mark.usefixtures("app")

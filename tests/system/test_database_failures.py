@@ -12,12 +12,14 @@ from flask import Flask
 import guestbook
 from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
+from guestbook.storage.database_errors import FILE_DAMAGED
 from guestbook.storage.engine_setup import Waits
 from tests.conftest import running, settings_for
 from tests.support import databases, factories, own_servers, small_disk
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.own_servers import OwnServer
+from tests.support.owner import Owner
 from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver
 from tests.support.small_disk import SmallDisk
@@ -33,6 +35,8 @@ class Site:
         self.app = app
         self.receiver = receiver
         self.visitor = Visitor(app)
+        self.owner, self.second_browser = Owner(app), Owner(app)
+        assert self.owner.log_in().status_code == 303
         with app.app_context():
             factories.webhook(receiver.url("/hook"))
             factories.sign()
@@ -60,6 +64,20 @@ class Site:
         assert answer.status_code == code
         assert fields(parse(answer))["message"] == GREETING["message"]
         return answer.text
+
+    def tells_the_owner(self, words: str) -> None:
+        """Change a setting and log in elsewhere, both in vain; only the owner reads the database's words."""
+        form = fields(self.owner.page("/admin/book/"))
+        answer = self.owner.open("POST", "/admin/book/", data=form | {"title": "Changed"})
+        assert answer.status_code == 503
+        assert f"{AWAY}{words}. Please try again in a minute." in answer.text
+        assert '<a href="/admin/doctor/">' in answer.text
+        assert self.owner.get("/admin/doctor/").status_code == 200
+        answer = self.second_browser.log_in()
+        assert answer.status_code == 503
+        assert "run this on the server: flask --app guestbook doctor" in answer.text
+        assert words not in answer.text
+        assert '<a href="/admin/doctor/">' not in answer.text  # it would lead back to the login
 
     def works_again(self) -> None:
         """The same form is taken now, and both comments are sent."""
@@ -99,6 +117,7 @@ def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
     assert site.visitor.get("/healthz").get_json()["status"] == "database cannot be written"
     code, said = site.cron()
     assert (code, said) == (75, f"{AWAY}database or disk is full\n")
+    site.tells_the_owner("database or disk is full")
     findings = site.doctor()
     assert findings["writing"]["state"] == findings["disk space"]["state"] == "problem"
     assert "The disk is full: make room" in findings["writing"]["advice"]
@@ -160,7 +179,8 @@ def test_a_damaged_page(site: Site, tmp_path: Path) -> None:
     assert "Something went wrong on our side" in site.refuses_kindly(500)
     code, said = site.cron()
     assert code == 1
-    assert "The database is damaged, or the file is no database: database disk image is malformed" in said
+    damaged = "The database is damaged, or the file is no database: database disk image is malformed. "
+    assert said == f"{damaged}{FILE_DAMAGED}\n"
     findings = site.doctor()
     assert findings["damage"]["state"] == "problem"
     assert "restore your last backup" in findings["damage"]["advice"]

@@ -10,10 +10,6 @@ from guestbook.settings import installation
 from guestbook.storage import database_errors, sqlite_setup
 from guestbook.storage.database_errors import Fault
 
-DAMAGED = (
-    "Stop the web server and cron, and keep a copy of the file. Then restore your last backup, or save what "
-    "can be read with sqlite3's command .recover."
-)
 ON_SERVER = (
     "See whether the database server runs, and whether GUESTBOOK_DATABASE_URL has the right host, port, "
     "user, password and name. The guestbook goes on by itself when the database is back."
@@ -39,7 +35,7 @@ def of(subject: str, error: SQLAlchemyError, book: ExaminedBook) -> DoctorFindin
     if fault.repair:
         return problem(subject, f"{fault.value}.", "Run this command.", installation.typed(fault.repair))
     if fault is Fault.DAMAGED:
-        return problem(subject, sentence, DAMAGED)
+        return problem(subject, sentence, database_errors.advice_on_damage(error))
     if fault is Fault.AWAY:
         return problem(subject, sentence, _when_away(error) if book.settings.on_sqlite else ON_SERVER)
     return problem(subject, sentence, "See the log of the web server, and report this fault.")

@@ -12,7 +12,7 @@ from guestbook.background.doctor.examined_book import PATIENCE, ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
 from guestbook.settings import installation
 from guestbook.storage import database, engine_setup, schema_version, version_check, writable
-from guestbook.storage.database_errors import Fault
+from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.schema_version import Age
 
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
@@ -85,7 +85,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if said == "ok":
         yield ok("damage", "SQLite finds no damage in the file.")
     else:
-        yield problem("damage", f"{Fault.DAMAGED.value}: {said.splitlines()[-1]}.", database_advice.DAMAGED)
+        yield problem("damage", f"{Fault.DAMAGED.value}: {said.splitlines()[-1]}.", FILE_DAMAGED)
 
 
 def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:

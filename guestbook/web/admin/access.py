@@ -15,7 +15,6 @@ from guestbook.web import error_pages
 from guestbook.web.error_texts import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
-LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
 DOCTOR_ENDPOINT = "admin.doctor.show"  # while the database cannot be asked, the cookie's signature is enough
 SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has a hash of its value
 # As for the public pages, plus our own script; every page works without it.
@@ -39,7 +38,7 @@ def require_login() -> ResponseReturnValue | None:
         database.end(db.session())
         g.login = None
         return None
-    if not (request.endpoint or "").startswith(LOGIN_ENDPOINTS) and g.login is None:
+    if g.login is None and not error_pages.needs_no_login():
         if request.method in ("GET", "HEAD"):
             return redirect(url_for("admin.login.log_in", next=request.full_path.rstrip("?")), 303)
         abort(403)
