@@ -1,7 +1,9 @@
-"""nginx in front of `guestbook serve` and of gunicorn."""
+"""nginx in front of `guestbook serve` and of gunicorn, also with the files of YunoHost's package."""
 
 import getpass
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,6 +54,12 @@ def certificate(installation: Installation) -> str:
     return f"ssl_certificate {pem}; ssl_certificate_key {pem};"
 
 
+def filled_in(installation: Installation, name: str, values: dict[str, str]) -> str:
+    """Return a file of YunoHost's package as YunoHost fills it in: each __NAME__ that it has."""
+    path = installation.file(f"yunohost/conf/{name}")
+    return re.sub("__([A-Z_]+)__", lambda found: values[found[1]], path.read_text())
+
+
 def server(installation: Installation, kind: str, backend: str, path: str) -> list[str]:
     """Return the command of the server behind nginx, as the service of systemd has it."""
     marks = {"serve": OPTIONS + (" --url-prefix" if path else ""), "gunicorn": "bin/gunicorn"}
@@ -81,6 +89,28 @@ def test_nginx_passes_the_book_on_over_https(
         browser.session,
         installation.started(*server(installation, kind, backend, path)) as behind,
         nginx(installation, site) as front,
+    ):
+        wait_for(browser.answers, 60, lambda: front.output() + behind.output())
+        visit.whole(browser, installed, receiver)
+
+
+def test_yunohost_s_files_pass_the_book_on(
+    installation: Installation, receiver: Receiver, certificate: str, path: str
+) -> None:
+    port, behind_port = free_port(), free_port()
+    flask = f"{installation.checkout}/.venv/bin/flask --app guestbook"
+    values = {"APP": "guestbook", "INSTALL_DIR": "HERE", "DATA_DIR": str(installation.data)}
+    values |= {"PATH": path, "PREFIX": path, "PORT": str(behind_port)}  # it writes no / twice
+    part = installation.write("yunohost.conf", filled_in(installation, "nginx.conf", values))
+    unit = filled_in(installation, "systemd.service", values).replace("HERE/venv/bin/guestbook", flask)
+    command = shlex.split(next(line for line in unit.splitlines() if line.startswith("ExecStart=")))
+    browser = Browser(f"https://127.0.0.1:{port}{path}", ca=str(installation.run / "ca.pem"))
+    environ = {"GUESTBOOK_DATA_DIR": str(installation.data)}
+    with (
+        installation.book(browser.base_url, receiver.url("/"), TRUSTED_PROXIES="1") as installed,
+        browser.session,
+        installation.started(command[0].partition("=")[2], *command[1:], env=environ) as behind,
+        nginx(installation, SITE.format(port=port, certificate=certificate, part=part)) as front,
     ):
         wait_for(browser.answers, 60, lambda: front.output() + behind.output())
         visit.whole(browser, installed, receiver)
