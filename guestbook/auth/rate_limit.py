@@ -36,14 +36,19 @@ def take_of_network(
     A stretch of time that began under yesterday's name ends under it, so the limit is exact at midnight too.
     Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in this order.
     """
-    days = [_day(now - within), _day(now), _day(now + LIMITS_SKEW)]
-    names = {day: who(f"{secret_key} {day}", what, address) for day in dict.fromkeys(days)}
-    if len(names) > 1:
-        for name in names.values():
-            row = _row(session, name, now)
-            if row.hits and now - within < row.since <= now + LIMITS_SKEW:
-                return take(session, name, now, most=most, within=within)
-    return take(session, names[_day(now)], now, most=most, within=within)
+    moments = (now - within, now, now + LIMITS_SKEW)
+    names = [who_on_day(secret_key, what, address, moment) for moment in moments]
+    for name in dict.fromkeys(names) if len(set(names)) > 1 else ():
+        row = _row(session, name, now)
+        if row.hits and now - within < row.since <= now + LIMITS_SKEW:
+            return take(session, name, now, most=most, within=within)
+    return take(session, names[1], now, most=most, within=within)
+
+
+def who_on_day(secret_key: str, what: str, address: str, moment: datetime) -> str:
+    """Return the name under which an address's network is counted on the day of that moment."""
+    day = int(moment.timestamp() // ROTATION.total_seconds())
+    return who(f"{secret_key} {day}", what, address)
 
 
 def ends_at(session: Session, name: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -99,10 +104,6 @@ def _row(session: Session, name: str, now: datetime) -> Limit:
         upsert.insert_missing(session.connection(), Limit, who=name, hits=0, since=now, last_at=now)
         row = session.get_one(Limit, name, with_for_update=True, populate_existing=True)
     return row
-
-
-def _day(moment: datetime) -> int:
-    return int(moment.timestamp() // ROTATION.total_seconds())
 
 
 def _network(address: str) -> str:

@@ -23,6 +23,8 @@ MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in s
 PASSWORD = "correct horse battery staple"
 
 server_option = click.option("--database", "server", help="URL of a server to use instead of SQLite.")
+# All visitors share this machine's address, and their comments are alike.
+VISITORS_ALIKE = {"rate": "10000", "flood": "10000", "moderation": "off"}
 
 
 @contextmanager
@@ -40,9 +42,7 @@ def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
         with app.app_context():
             database.create_tables(db.engine)
             with database.writing() as session:
-                preferences.save(
-                    session, {"rate": "10000", "flood": "10000"}
-                )  # all visitors share this machine's address
+                preferences.save(session, VISITORS_ALIKE)
                 login.set_password(session, PASSWORD)
             yield app
             db.session.remove()
