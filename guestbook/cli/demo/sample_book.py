@@ -10,6 +10,7 @@ from guestbook.auth import login
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import repeated_texts
 from guestbook.inbound import bin_capture, bins
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks
@@ -77,7 +78,9 @@ def _write_comments(session: Session, settings: Settings) -> None:
     for days, (name, message) in zip(range(len(SAMPLE_COMMENTS), 0, -1), SAMPLE_COMMENTS, strict=True):
         draft, published = Draft(name, None, message, {}), Classification("published")
         comment = book.sign(session, draft, published, form_key=None, settings=settings)
+        repeated_texts.forget(session, comment)  # what refers to the id
         comment.created_at = clock.now() - timedelta(days=days)
         comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # the book is sorted by id
         session.flush()
+        repeated_texts.remember(session, comment)
     book.reply(session, comment, REPLY, settings)

@@ -51,6 +51,7 @@ class Workspace:
             "OUTBOUND_PROXY": "",
             "KEEP_PROCESSED_DAYS": "30",
             "KEEP_FAILED_DAYS": "90",
+            "KEEP_SPAM_DAYS": "30",
             "BROKER_URL": "",
             "SMTP_URL": "",
             "MAIL_FROM": "",

@@ -31,7 +31,12 @@ def find(session: Session, name: str, message: str) -> Repeated | None:
 
 def remember(session: Session, comment: Comment) -> None:
     """Store the marks of a comment that is new or has another text, in the caller's transaction."""
-    session.execute(delete(TextMark).where(TextMark.comment_id == comment.id))
+    forget(session, comment)
     if marks := similar_text.marks(similar_text.parts(comment.message)):
         session.add(TextMark(comment_id=comment.id, first=marks[0], second=marks[1]))
         session.flush()
+
+
+def forget(session: Session, comment: Comment) -> None:
+    """Remove the marks of a comment."""
+    session.execute(delete(TextMark).where(TextMark.comment_id == comment.id))

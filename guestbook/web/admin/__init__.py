@@ -22,7 +22,6 @@ from guestbook.web.admin.webhooks import webhook_views
 ADMIN_MENU = {
     "Overview": dashboard_views,
     "Comments": comment_views,
-    "Spam": spam_views,
     "Webhooks": webhook_views,
     "Deliveries": delivery_views,
     "Sources": source_views,
@@ -31,7 +30,7 @@ ADMIN_MENU = {
     "Settings": book_settings,
     "Account": account_views,
 }
-MODULES_WITHOUT_ENTRY = (doctor_views, embed_settings, login_views, undo)
+MODULES_WITHOUT_ENTRY = (doctor_views, embed_settings, login_views, spam_views, undo)
 
 
 def register(app: Flask) -> None:

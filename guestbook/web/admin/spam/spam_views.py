@@ -14,7 +14,7 @@ pages = Blueprint("spam", __name__, url_prefix="/spam")
 
 
 @pages.get("/")
-def index() -> ResponseReturnValue:
+def show() -> ResponseReturnValue:
     """Show how the spam rules are doing."""
     report = spam_report.read(db.session(), current.settings().secret_key, clock.now())
     return render_template(
