@@ -31,7 +31,7 @@ def end_flood() -> ResponseReturnValue:
     with writing() as session:
         flood_valve.end_flood(session, current.settings().secret_key)
     return responses.done(
-        "New comments are published again. Those that were held still wait for you.", ".index"
+        "New comments are published again. Those that were held still wait for you.", ".show"
     )
 
 
@@ -40,4 +40,4 @@ def forget() -> ResponseReturnValue:
     """Erase what the score has learned."""
     with writing() as session:
         count = learned_words.forget_all(session)
-    return responses.done(f"The score has forgotten {counted(count, 'word')}.", ".index")
+    return responses.done(f"The score has forgotten {counted(count, 'word')}.", ".show")
