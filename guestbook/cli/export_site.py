@@ -16,10 +16,13 @@ from guestbook.lib import folder_swap
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage import engine_setup, preferences
-from guestbook.storage.preferences import Preferences
+from guestbook.storage.preferences import LOOKS, Preferences
 
 SITE_MARK = ".guestbook-site"  # in a folder that this command has written and may replace
 SITE_FILES = ("book.css", "mark.svg")
+LOOK_FILES = {look: (f"look-{look}.css",) for look in LOOKS if look != "paper"} | {
+    "1999": ("look-1999.css", "stars.svg")
+}
 Row = Mapping[str, str]
 
 
@@ -43,8 +46,10 @@ def export_site(folder: Path) -> None:
 def _write(part: Path, connection: Connection) -> int:
     """Write all files; return how many comments they have."""
     book, total = preferences.read(connection), 0
-    for name in SITE_FILES:
+    for name in (*SITE_FILES, *LOOK_FILES.get(book.look, ())):
         shutil.copyfile(Path(str(current_app.static_folder), name), part / name)
+    if book.own_css:
+        (part / "own.css").write_text(book.own_css, encoding="utf-8")
     with (part / "comments.json").open("w", encoding="utf-8") as file:
         head = {"title": book.title, "url": f"{app_command.settings().base_url}/"}
         file.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "comments": [')

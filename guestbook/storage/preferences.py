@@ -20,6 +20,11 @@ EMBED_SITES_LIMIT = 20  # their names go into a header of each answer
 QUESTION_LIMIT = 200  # characters
 WORD_LIST_LIMIT = 10_000  # characters, of the words that hold a comment
 ANSWERS_MISSING = "Please give at least one answer that you accept, or no question."
+WEBRING_LINK_LIMIT = 500  # characters
+OWN_CSS_LIMIT = 10_000  # bytes: a first visit loads it, and with it must stay below 30 kB
+
+LOOKS = ("paper", "plain", "terminal", "window", "1999")
+COUNTER_LOOK = "1999"  # the one that shows how often the book was opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,13 @@ class Preferences:
     per_page: int = 20
     moderation: str = "suspicious"  # which comments wait for the owner
     closed: bool = False  # for new comments
-    theme: str = "auto"  # auto is what the reader's device likes
+    theme: str = "auto"  # light or dark colours; auto is what the reader's device likes
+    look: str = "paper"  # one of LOOKS
+    visitor_looks: bool = False  # whether visitors may choose another look for themselves
+    webring_previous: str = ""  # links of a webring; "" leaves one out
+    webring_home: str = ""
+    webring_next: str = ""
+    own_css: str = ""  # a stylesheet of the owner's, after that of the look
     rate: int = 20  # comments that one network may write in ten minutes
     embed_sites: str = ""  # origins of websites that may show the book in a frame, one a line
     flood: int = 30  # comments a minute in the whole book, above which all are held for an hour
@@ -40,6 +51,11 @@ class Preferences:
     question: str = ""  # that visitors must answer
     answers: str = ""  # that count as right, one a line
     score: bool = True  # whether the spam rules learn from the owner's decisions
+
+    @property
+    def counts_hits(self) -> bool:
+        """Whether anybody may see the hit counter."""
+        return self.visitor_looks or self.look == COUNTER_LOOK
 
 
 PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
@@ -71,7 +87,7 @@ def typed(kept: Preferences) -> dict[str, str]:
 def save(session: "Session", changes: Mapping[str, str]) -> None:
     """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
 
-    Values are as a form sends them: numbers in digits, `closed` and `score` as yes or no.
+    Values are as a form sends them: numbers in digits, what is or is not as yes or no.
     """
     from guestbook.storage.models import Setting  # here: reading needs no SQLAlchemy
 
@@ -134,6 +150,25 @@ def _origins(value: str) -> str:
     return "\n".join(found)
 
 
+def _link(value: str) -> str:
+    link = text.clean_line(value)
+    if not link:
+        return ""
+    if sentence := validate.too_long("This address", link, WEBRING_LINK_LIMIT):
+        raise ValueError(sentence)
+    web_origin.parse(link)
+    if " " in link:
+        raise ValueError("Please write a blank in an address as %20.")
+    return link
+
+
+def _stylesheet(value: str) -> str:
+    css = text.clean_text(value)
+    if (size := len(css.encode())) > OWN_CSS_LIMIT:
+        raise ValueError(f"This has {size:,} bytes. Please use at most {OWN_CSS_LIMIT:,}.")
+    return css
+
+
 def _number(value: str, limits: range) -> int:
     if not value.isascii() or not value.strip().isdigit() or int(value[:9]) not in limits or len(value) > 9:
         raise ValueError(f"Please use a whole number from {limits[0]} to {limits[-1]:,}.")
@@ -158,6 +193,12 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "moderation": partial(_choice, choices=("off", "suspicious", "all")),
     "closed": _yes_or_no,
     "theme": partial(_choice, choices=("auto", "light", "dark")),
+    "look": partial(_choice, choices=LOOKS),
+    "visitor_looks": _yes_or_no,
+    "webring_previous": _link,
+    "webring_home": _link,
+    "webring_next": _link,
+    "own_css": _stylesheet,
     "rate": partial(_number, limits=range(1, 10_001)),
     "embed_sites": _origins,
     "flood": partial(_number, limits=range(1, 10_001)),

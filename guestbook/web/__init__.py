@@ -1,13 +1,17 @@
 """Everything that answers over HTTP: public pages, admin pages, API, receiver, bins and health."""
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
 
 from guestbook.web import (
     body_limits,
     book_version,
+    compression,
     error_pages,
+    hit_counter,
+    looks,
     path_pages,
     public,
     request_observer,
@@ -25,6 +29,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
     from guestbook.web import database_error_pages  # here: an app for readers has no SQLAlchemy
 
     register_public(app, database_error_pages.require_version)
+    hit_counter.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
     path_pages.register(app, only_path)
 
@@ -36,10 +41,24 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     body_limits.init_app(app)
     book_version.init_app(app, require_version)
     response_headers.init_app(app)
+    compression.init_app(app)
     template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
+    app.register_blueprint(looks.pages)
     short_passes.init_app(app)
+
+
+def _add_hits(app: Flask, number: int) -> None:
+    """Add a batch of views, with short waits: nobody looks, but the thread serves visitors."""
+    from guestbook.storage import database, engine_setup, hits
+
+    with (
+        app.app_context(),
+        engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
+        database.write(database.db.engine) as connection,
+    ):
+        hits.add(connection, number)
 
 
 def _trust_proxies(app: Flask) -> None:

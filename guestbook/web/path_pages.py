@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from flask import Flask
 
-FOR_READERS = re.compile(r"/?|/comments/[^/]+|/favicon\.ico|/static/.+")  # they only read, and are all public
+FOR_READERS = re.compile(
+    r"/?|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/static/.+"
+)  # they only read, and are all public
 
 
 def of_cgi() -> str | None:

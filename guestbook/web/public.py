@@ -12,7 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import comment_html, current, form_token, frame, pagination
+from guestbook.web import comment_html, current, form_token, frame, hit_counter, pagination
 
 pages = Blueprint("public", __name__)
 
@@ -25,6 +25,8 @@ def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     before, token = pagination.before(), form_token.token()
     page = public_comments.page(current.select(), before, current.preferences().per_page)
+    counts = before is None and current.preferences().counts_hits
+    odometer = hit_counter.odometer(hit_counter.view()) if counts else ""
     html = render_template(
         "book.html",
         page=page,
@@ -34,8 +36,9 @@ def index() -> ResponseReturnValue:
         waiting=request.args.get("signed") == comment_html.HELD,
         draft=EMPTY_DRAFT,
         token=token,
+        odometer=odometer,
     )
-    return _unless_cached(html, without=token)
+    return _unless_cached(html, token=token, odometer=odometer)
 
 
 @pages.get("/favicon.ico")
@@ -61,13 +64,15 @@ def comment(comment_id: str) -> ResponseReturnValue:
     return _unless_cached(render_template("comment.html", comment=found))
 
 
-def _unless_cached(html: str, *, without: str = "") -> ResponseReturnValue:
-    """Answer 304 to a browser that has this page already, ignoring the form's token, which is always new.
+def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> ResponseReturnValue:
+    """Answer 304 to a browser that has this page already, ignoring what is always new.
 
-    The page that it keeps has an older token. So the page counts as changed every six hours, before the token
-    expires.
+    The page that it keeps has an older number of views, and an older token of the form. So it counts as
+    changed every six hours, before the token expires.
     """
-    content = html.replace(without, str(clock.now().timestamp() // ETAG_SECONDS)) if without else html
+    content = html.replace(odometer, "") if odometer else html
+    if token:
+        content = content.replace(token, str(clock.now().timestamp() // ETAG_SECONDS))
     response = current_app.make_response(html)
     response.set_etag(hashlib.sha256(content.encode()).hexdigest()[:32], weak=True)
     return response.make_conditional(request)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from guestbook.comments import comment_form
 from guestbook.lib import clock, text
 from guestbook.settings import installation
-from guestbook.web import comment_html, current, frame
+from guestbook.web import comment_html, current, frame, looks
 
 MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
 STATIC = Path(__file__).parent.parent / "static"
@@ -38,6 +38,10 @@ def init_app(app: Flask) -> None:
         home=frame.home,
         sign_address=frame.sign_address,
         asset=asset,
+        look=looks.shown,
+        looks=looks.LOOK_NAMES,
+        may_choose_look=looks.may_choose,
+        own_css_address=looks.own_css_address,
         rel=comment_html.LINK_REL,
         limits=comment_form,
         command=installation.named,

@@ -47,6 +47,20 @@ def test_it_is_paged_as_the_book_is_and_has_every_permalink(shell: Shell, tmp_pa
     ]
 
 
+def test_it_has_the_look_and_the_own_css(shell: Shell, tmp_path: Path) -> None:
+    set_(look="1999", own_css="body { color: red }", visitor_looks="yes")
+    comment_id = factories.sign("Hello")
+    site = tmp_path / "site"
+    shell("export-site", str(site))
+    for path, root in (("index.html", ""), (f"comments/{comment_id}/index.html", "../../")):
+        shown = page(site / path)
+        assert shown.attrib["data-look"] == "1999"
+        sheets = [one.attrib["href"] for one in shown.iter("link") if one.attrib["rel"] == "stylesheet"]
+        assert sheets == [f"{root}{name}" for name in ("book.css", "look-1999.css", "own.css")]
+    assert (site / "own.css").read_text() == "body { color: red }"
+    assert {"look-1999.css", "stars.svg"} <= {path.name for path in site.iterdir()}
+
+
 def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, tmp_path: Path) -> None:
     set_(per_page="2")
     for number in range(5):

@@ -93,9 +93,11 @@ def test_pages_are_those_of_the_whole_app(
     app: Flask, environ: dict[str, str], ids: list[str], is_closed: bool
 ) -> None:
     with app.app_context(), writing() as session:
-        preferences.save(session, {"closed": "yes" if is_closed else "no"})
+        how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes"}
+        preferences.save(session, how if is_closed else {"closed": "no"})
     urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
     urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]
+    urls += ["/button.svg", "/own.css", "/own.css?v=1"]
     urls += ["/favicon.ico", "/static/book.css", "/static/book.css?v=1", "/static/none"]
     reader, server = Visitor(by_cgi(environ)), Visitor(app)
     for url in urls:
@@ -222,6 +224,9 @@ def test_a_book_elsewhere_has_the_whole_app(environ: dict[str, str], url: str) -
         ("HEAD", "/comments/x", True),
         ("GET", "/static/book.css", True),
         ("GET", "/favicon.ico", True),
+        ("GET", "/own.css", True),
+        ("GET", "/button.svg", True),
+        ("POST", "/look", False),
         ("POST", "/comments", False),
         ("POST", "/", False),
         ("OPTIONS", "/", False),

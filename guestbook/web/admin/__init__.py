@@ -7,7 +7,7 @@ from flask_wtf.csrf import CSRFError
 
 from guestbook.settings import Settings
 from guestbook.web import error_pages
-from guestbook.web.admin import access, book_settings, embed_settings, undo
+from guestbook.web.admin import access, book_settings, embed_settings, look_settings, undo
 from guestbook.web.admin.account import account_views, login_views
 from guestbook.web.admin.bins import bin_views
 from guestbook.web.admin.comments import comment_views
@@ -30,7 +30,7 @@ ADMIN_MENU = {
     "Settings": book_settings,
     "Account": account_views,
 }
-MODULES_WITHOUT_ENTRY = (doctor_views, embed_settings, login_views, spam_views, undo)
+MODULES_WITHOUT_ENTRY = (doctor_views, embed_settings, login_views, look_settings, spam_views, undo)
 
 
 def register(app: Flask) -> None:

@@ -18,7 +18,7 @@ SETTING_LABELS = {
     "welcome": "Welcome",
     "prompt": "Text above the form",
     "per_page": "Comments per page",
-    "theme": "Theme",
+    "theme": "Light or dark",
     "moderation": "Moderation",
     "rate": "Rate limit",
     "flood": "Flood limit",

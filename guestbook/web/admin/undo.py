@@ -66,7 +66,7 @@ def undo() -> ResponseReturnValue:
         change: dict[str, Any] = json.loads(row.value) if row else {}
         sentence = _undone(session, change)
         if row is not None:
-            row.value = json.dumps(change | {"undone": True})
+            row.value = json.dumps(change | {"undone": True}, ensure_ascii=False)
     flash(sentence)
     return redirect(change.get("back") or url_for("admin.dashboard.index"), 303)
 
@@ -122,7 +122,9 @@ def _enable(session: Session, model: type[Webhook] | type[Source], row_id: str, 
 
 def _keep(session: Session, change: Mapping[str, Any]) -> str:
     change_id = ids.new()
-    session.add(Setting(name=UNDO_PREFIX + change_id, value=json.dumps(change)))
+    # As UTF-8, where a stylesheet of full length, before and after, fits into MariaDB's 64 kB.
+    value = json.dumps(change, ensure_ascii=False)
+    session.add(Setting(name=UNDO_PREFIX + change_id, value=value))
     session.flush()
     kept = select(Setting.name).where(Setting.name.like(f"{UNDO_PREFIX}%"))
     old = list(session.scalars(kept.order_by(Setting.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))

@@ -1,0 +1,145 @@
+"""Chromium sees every look of the book: light and dark, on a phone and a desk, on paper, with own CSS."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from flask import Flask, request
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.storage.preferences import LOOKS
+from tests.support import site
+from tests.support.visitor import add
+from tests.system.browser import sample
+from tests.system.browser.conftest import Open
+from tests.system.browser.test_pages import FILL_WITH_NONSENSE, LOOK_RULES, RUN_AXE
+
+pytestmark = pytest.mark.needs("chromium")
+
+WIDTHS_OF_LOOKS = (1280, 390, 320)
+LONG_TITLE = "The guestbook of the house by the sea, where Donaudampfschifffahrtsgesellschaften"
+LEAKING = """@import "OUTSIDE/import.css";
+@font-face { font-family: X; src: url(OUTSIDE/font.woff2); }
+body { background: rgb(1, 2, 3) url(OUTSIDE/picture.png); font-family: X; }
+main { cursor: url(OUTSIDE/cursor.png), auto; }
+input[value=""] { background: url("OUTSIDE/typed"); }
+h1 { content: url(OUTSIDE/content.png); }
+h2 { mask-image: url(OUTSIDE/mask.svg#a); filter: url(OUTSIDE/filter.svg#b); }
+"""
+MOVES = """[...document.querySelectorAll("*")].some(one =>
+  [null, "::before", "::after"].some(part => getComputedStyle(one, part).animationName !== "none"))"""
+SCROLLS = "document.documentElement.scrollWidth > innerWidth"
+
+
+def set_(app: Flask, **changes: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
+def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
+    """Open the front page, a comment, and the form that came back."""
+    for url in ("/", f"/comments/{comment_id}"):
+        page.goto(url)
+        yield url
+    page.goto("/")
+    with page.expect_navigation():
+        page.locator("main form").evaluate(
+            f"form => {{ ({FILL_WITH_NONSENSE})(form); form.requestSubmit(); }}"
+        )
+    yield "the form that came back"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_look_is_accessible_and_fits(
+    app: Flask, open_context: Callable[..., BrowserContext], look: str
+) -> None:
+    set_(
+        app,
+        look=look,
+        title=LONG_TITLE[:80],
+        visitor_looks="yes",
+        webring_previous="https://a.example",
+        webring_home="https://ring.example",
+        webring_next="https://b.example",
+    )
+    comment_id = add(app, sample.MESSAGES, website="https://a.example")[0]
+    context = open_context()
+    context.add_init_script(AXE_SCRIPT)
+    page, wrong = context.new_page(), []
+    for name in shown_pages(page, comment_id):
+        rules: dict[str, list[str]] = {}
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of these
+            for width in WIDTHS_OF_LOOKS:
+                page.set_viewport_size({"width": width, "height": 900})
+                where = f"{name} {scheme} {width}"
+                wrong += [f"{where}: scrolls sideways"] if page.evaluate(SCROLLS) else []
+                found = page.evaluate(RUN_AXE, rules)
+                wrong += [f"{where}: {one['help']} {one['nodes'][0]['html'][:160]}" for one in found]
+                rules = {"runOnly": LOOK_RULES}  # what else there is does not change with the look
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_one_click_changes_the_look_and_one_goes_back(
+    app: Flask, open_context: Callable[..., BrowserContext], scripts: bool
+) -> None:
+    set_(app, visitor_looks="yes")
+    [comment_id] = add(app, ["Hello"])
+    context = open_context(java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(f"/comments/{comment_id}")
+    assert context.cookies() == []
+    page.get_by_role("button", name="Terminal").click()
+    expect(page).to_have_url(f"/comments/{comment_id}")
+    expect(page.locator("html")).to_have_attribute("data-look", "terminal")
+    assert [cookie["name"] for cookie in context.cookies()] == ["guestbook_look"]
+    page.get_by_role("link", name="All comments").click()
+    expect(page.locator("html")).to_have_attribute("data-look", "terminal")
+    page.get_by_role("button", name="Paper").click()
+    expect(page.locator("html")).to_have_attribute("data-look", "paper")
+    assert context.cookies() == []
+
+
+def test_nothing_moves_for_those_who_want_that(app: Flask, open_book: Open) -> None:
+    add(app, ["Hello"])
+    for look, moves in (("1999", True), ("terminal", True), ("window", False)):
+        set_(app, look=look)
+        for preference in ("no-preference", "reduce"):
+            page = open_book(reduced_motion=preference)
+            moving = page.evaluate(MOVES)
+            assert moving == (moves and preference == "no-preference"), (look, preference)
+
+
+def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> None:
+    add(app, ["Hello"])
+    set_(app, look="1999")
+    page = open_book(color_scheme="dark")
+    page.emulate_media(media="print")
+    styles = page.evaluate(
+        "[document.body, document.querySelector('.message')].map(one => getComputedStyle(one))"
+        ".map(style => [style.color, style.backgroundImage, style.animationName])"
+    )
+    assert styles == [["rgb(0, 0, 0)", "none", "none"]] * 2
+    for hidden in (".card", ".site-footer", ".counter", ".badges"):
+        expect(page.locator(hidden)).to_be_hidden()
+    expect(page.locator(".message")).to_be_visible()
+
+
+def test_own_css_changes_the_book_and_asks_nobody_else(app: Flask, browser: Browser, address: str) -> None:
+    asked: list[str] = []
+    other = Flask(__name__)
+    other.before_request(lambda: asked.append(request.path))
+    with site.reserved_port() as listening, site.serving(other, listening):
+        set_(app, own_css=LEAKING.replace("OUTSIDE", site.address(listening)))
+        with browser.new_context() as context:
+            page, refused = context.new_page(), []
+            page.on("console", lambda message: refused.append(message.text))
+            page.goto(address, wait_until="networkidle")
+            color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert color == "rgb(1, 2, 3)"
+    for name in ("import.css", "font.woff2", "picture.png", "typed"):
+        assert any(name in text for text in refused), (name, refused)
+    assert asked == []

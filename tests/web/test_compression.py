@@ -1,0 +1,58 @@
+"""Browsers get stylesheets compressed; all others get them as they are."""
+
+import gzip
+
+import pytest
+from flask import Flask
+
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from tests.support.visitor import Visitor
+
+AS_BROWSERS = {"Accept-Encoding": "gzip, deflate, br, zstd"}
+
+
+@pytest.fixture
+def own_css(app: Flask) -> str:
+    css = "body { color: red }\n" * 50
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"own_css": css})
+    return css.strip()
+
+
+@pytest.mark.parametrize("url", ["/static/book.css", "/static/book.css?v=1", "/own.css"])
+@pytest.mark.usefixtures("own_css")
+def test_a_browser_gets_a_stylesheet_compressed(visitor: Visitor, url: str) -> None:
+    plain = visitor.get(url)
+    small = visitor.get(url, headers=AS_BROWSERS)
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.data) == plain.data
+    assert int(small.headers["Content-Length"]) == len(small.data) < len(plain.data) / 2
+    for answer in (plain, small):
+        assert "Accept-Encoding" in answer.headers["Vary"]
+        assert answer.headers["Cache-Control"] == plain.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("url", ["/static/book.css", "/own.css"])
+@pytest.mark.usefixtures("own_css")
+def test_one_that_the_browser_has_is_not_sent_again(visitor: Visitor, url: str) -> None:
+    etag = visitor.get(url, headers=AS_BROWSERS).headers["ETag"]
+    assert etag.startswith('W/"')
+    again = visitor.get(url, headers=AS_BROWSERS | {"If-None-Match": etag})
+    assert (again.status_code, again.data) == (304, b"")
+    head = visitor.open("HEAD", url, headers=AS_BROWSERS)
+    assert (head.status_code, head.headers["ETag"], head.data) == (200, etag, b"")
+
+
+@pytest.mark.parametrize("url", ["/", "/static/mark.svg", "/static/none.css", "/feed.atom"])
+def test_everything_else_stays_as_it_is(visitor: Visitor, url: str) -> None:
+    answer = visitor.get(url, headers=AS_BROWSERS)
+    assert "Content-Encoding" not in answer.headers
+    assert "Accept-Encoding" not in answer.headers.get("Vary", "")
+
+
+def test_a_part_of_a_file_is_a_part_of_the_file_itself(visitor: Visitor) -> None:
+    whole = visitor.get("/static/book.css").data
+    part = visitor.get("/static/book.css", headers=AS_BROWSERS | {"Range": "bytes=10-19"})
+    assert (part.status_code, part.data) == (206, whole[10:20])

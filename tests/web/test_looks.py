@@ -1,0 +1,248 @@
+"""The look is the owner's, or the visitor's own where the owner allows that; no page has a style in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.storage.preferences import LOOKS
+from guestbook.web import looks
+from tests.support.owner import Owner
+from tests.support.visitor import Visitor, add, by_class, parse, text
+
+STATIC = Path(looks.__file__).parents[1] / "static"
+CSS = "body { color: #123 }"
+
+
+def set_(app: Flask, **changes: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
+def look(visitor: Visitor, url: str = "/") -> str:
+    return parse(visitor.get(url)).attrib["data-look"]
+
+
+def stylesheets(visitor: Visitor, url: str = "/") -> list[str]:
+    page = parse(visitor.get(url))
+    links = [link.attrib for link in page.iter("link") if link.attrib["rel"] == "stylesheet"]
+    return [re.sub(r"\?.*", "", link["href"]).removeprefix("/static/") for link in links]
+
+
+def choose(visitor: Visitor, name: str, before: str = "http://localhost/") -> str:
+    answer = visitor.open("POST", "/look", data={"look": name}, headers={"Referer": before})
+    assert answer.status_code == 303
+    return answer.headers["Location"]
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_every_public_page_has_the_owner_s_look_and_the_admin_pages_have_their_own(
+    app: Flask, visitor: Visitor, name: str
+) -> None:
+    set_(app, look=name, own_css=CSS, embed_sites="https://one.example")
+    [comment_id] = add(app, ["Hello"])
+    of_look = [] if name == "paper" else [f"look-{name}.css"]
+    for url in ("/", f"/comments/{comment_id}", "/nowhere", "/embed"):
+        assert look(visitor, url) == name
+        assert stylesheets(visitor, url) == ["book.css", *of_look, "/own.css"]
+    assert parse(visitor.sign(name="")).attrib["data-look"] == name
+    for url in ("/admin/login", "/admin/nowhere"):
+        assert look(visitor, url) == "paper"
+        assert "/own.css" not in stylesheets(visitor, url)
+    owner = Owner(app)
+    owner.log_in()
+    assert look(owner, "/admin/look/") == "paper"
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_first_visit_loads_at_most_30_kb(app: Flask, visitor: Visitor, name: str) -> None:
+    set_(app, look=name, visitor_looks="yes", webring_home="https://ring.example")
+    add(app, ["What a lovely book! We stayed for tea, and shall come again next year. " * 2] * 20)
+    page = visitor.get("/")
+    wanted = set(re.findall(r'(?:href|src)="(/(?:static|button|own)[^"]+)"', page.text))
+    if name == "1999":
+        wanted.add("/static/stars.svg")
+    as_browsers = {"Accept-Encoding": "gzip"}
+    sizes = {url: len(visitor.get(url, headers=as_browsers).data) for url in wanted} | {"/": len(page.data)}
+    assert sum(sizes.values()) <= 30_000, sizes
+
+
+def test_no_stylesheet_needs_anything_from_elsewhere_and_motion_is_for_those_who_want_it() -> None:
+    files = sorted(STATIC.glob("*.css"))
+    assert {f"look-{name}.css" for name in LOOKS if name != "paper"} < {path.name for path in files}
+    for path in files:
+        css = re.sub(r"(?s)/\*.*?\*/", "", path.read_text())
+        assert re.findall(r"url\(|@import|@font-face|https?:", css) == (
+            ["url("] if path.name == "look-1999.css" else []
+        )
+        calm = re.sub(r"(?s)@media \(prefers-reduced-motion: no-preference\) \{.*?\n\}", "", css)
+        assert "animation" not in calm
+        assert "infinite" not in css
+
+
+# --- the visitor's choice
+
+
+def test_visitors_choose_only_where_the_owner_lets_them(visitor: Visitor) -> None:
+    assert by_class(visitor.page(), "look-form") == []
+    assert visitor.open("POST", "/look", data={"look": "1999"}).status_code == 404
+    visitor.client.set_cookie("guestbook_look", "1999")
+    answer = visitor.get("/")
+    assert parse(answer).attrib["data-look"] == "paper"
+    assert "Cookie" not in answer.headers.get("Vary", "")
+
+
+def test_the_choice_holds_on_every_page_until_the_owner_s_look_is_chosen(
+    app: Flask, visitor: Visitor
+) -> None:
+    set_(app, visitor_looks="yes", look="plain", embed_sites="https://one.example")
+    [form] = by_class(visitor.page(), "look-form")
+    assert (form.attrib["method"], form.attrib["action"]) == ("post", "/look")
+    buttons = form.findall("button")
+    assert [button.attrib["value"] for button in buttons] == list(LOOKS) == list(looks.LOOK_NAMES)
+    assert [button.attrib["value"] for button in buttons if "aria-current" in button.attrib] == ["plain"]
+    [comment_id] = add(app, ["Hello"])
+    here = f"/comments/{comment_id}"
+    assert choose(visitor, "terminal", f"http://localhost{here}?x=1") == here
+    for url in ("/", here, "/nowhere"):
+        assert look(visitor, url) == "terminal"
+    assert look(visitor, "/embed") == "plain"
+    assert look(Visitor(app)) == "plain"
+    choose(visitor, "plain")
+    assert visitor.client.get_cookie("guestbook_look") is None
+    set_(app, look="window")
+    assert look(visitor) == "window"
+
+
+def test_the_cookie_is_small_and_stays_here(app: Flask, visitor: Visitor) -> None:
+    set_(app, visitor_looks="yes")
+    answer = visitor.open("POST", "/look", data={"look": "1999"})
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("guestbook_look=1999; ")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
+
+
+def test_a_look_that_is_none_is_refused_or_ignored(app: Flask, visitor: Visitor) -> None:
+    set_(app, visitor_looks="yes")
+    for data in ({}, {"look": "pink"}, {"look": "\x00"}, {"look": "../1999"}):
+        answer = visitor.open("POST", "/look", data=data)
+        assert answer.status_code == 422
+        assert "There is no such look" in answer.text
+        assert "Set-Cookie" not in answer.headers
+    visitor.client.set_cookie("guestbook_look", "../pink")
+    assert look(visitor) == "paper"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "https://evil.example/",
+        "http://localhost//evil.example/",
+        "http://localhost/\\evil.example",
+        "http://localhost/comments",
+        "http://localhost/admin/",
+        "http://localhost/look",
+        "http://[",
+    ],
+)
+def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(
+    app: Flask, visitor: Visitor, before: str
+) -> None:
+    set_(app, visitor_looks="yes")
+    assert choose(visitor, "1999", before) == "/"
+
+
+def test_caches_keep_the_looks_apart(app: Flask, visitor: Visitor) -> None:
+    set_(app, visitor_looks="yes")
+    [comment_id] = add(app, ["Hello"])
+    for url in ("/", f"/comments/{comment_id}"):
+        plain = visitor.get(url)
+        assert "Cookie" in plain.headers["Vary"]
+        assert "Set-Cookie" not in plain.headers
+        known = {"If-None-Match": plain.headers["ETag"]}
+        again = visitor.get(url, headers=known)
+        assert (again.status_code, "Cookie" in again.headers["Vary"]) == (304, True)
+        other = Visitor(app)
+        choose(other, "terminal")
+        assert other.get(url, headers=known).status_code == 200
+    assert "Cookie" not in visitor.get("/feed.atom").headers.get("Vary", "")
+
+
+def test_the_page_says_when_it_sets_a_cookie(app: Flask, visitor: Visitor) -> None:
+    sentence = "If you choose a look, one remembers it."
+    assert sentence not in text(by_class(visitor.page(), "site-footer")[0])
+    set_(app, visitor_looks="yes")
+    assert sentence in text(by_class(visitor.page(), "site-footer")[0])
+
+
+# --- own CSS, button, webring, Open Graph
+
+
+def test_own_css_is_a_file_that_changes_its_address_with_its_text(app: Flask, visitor: Visitor) -> None:
+    assert visitor.get("/own.css").status_code == 404
+    set_(app, own_css=CSS)
+    links = [link.attrib["href"] for link in visitor.page().iter("link") if "own.css" in link.attrib["href"]]
+    assert len(links) == 1
+    answer = visitor.get(links[0])
+    assert (answer.text, answer.content_type) == (CSS, "text/css; charset=utf-8")
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert visitor.get(links[0], headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    set_(app, own_css=CSS + "x")
+    assert visitor.get(links[0]).headers["Cache-Control"] == "no-cache"  # an old page asks for what is new
+    assert links[0] not in visitor.get("/").text
+    assert visitor.get("/own.css").text == CSS + "x"
+
+
+def test_no_page_has_a_style_in_it_whatever_the_css(app: Flask, visitor: Visitor) -> None:
+    hostile = "</style><script>alert(1)</script>{{ 7*7 }}"
+    set_(app, own_css=hostile, look="1999")
+    page = visitor.get("/")
+    assert "alert(1)" not in page.text
+    assert "style-src 'self'" in page.headers["Content-Security-Policy"]
+    assert not list(parse(page).iter("style"))
+    assert not [element for element in parse(page).iter() if "style" in element.attrib]
+    assert visitor.get("/own.css").text == hostile
+
+
+def test_other_sites_may_show_the_button(visitor: Visitor) -> None:
+    answer = visitor.get("/button.svg")
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert answer.headers["Cache-Control"] == "public, max-age=86400"
+    assert 'width="88" height="31"' in answer.text
+    assert len(answer.data) < 4000
+
+
+def test_the_webring_has_the_links_that_there_are(app: Flask, visitor: Visitor) -> None:
+    assert by_class(visitor.page(), "webring") == []
+    set_(app, webring_previous="https://a.example/x?y=1", webring_next="https://b.example")
+    [ring] = by_class(visitor.page(), "webring")
+    assert [link.attrib["href"] for link in ring.iter("a")] == [
+        "https://a.example/x?y=1",
+        "https://b.example",
+    ]
+
+
+def test_open_graph_says_what_the_page_is_and_needs_no_picture(app: Flask, visitor: Visitor) -> None:
+    set_(app, title="Our <island>", welcome="Come in.")
+    [comment_id] = add(app, ["x" * 300])
+
+    def said(url: str) -> dict[str, str]:
+        tags = [tag.attrib for tag in visitor.page(url).iter("meta") if "property" in tag.attrib]
+        return {tag["property"].removeprefix("og:"): tag["content"] for tag in tags}
+
+    front, comment = said("/"), said(f"/comments/{comment_id}")
+    assert front == {
+        "type": "website",
+        "site_name": "Our <island>",
+        "title": "Our <island>",
+        "url": "https://book.example/",
+        "description": "Come in.",
+    }
+    assert (comment["title"], comment["url"]) == ("Ada", f"https://book.example/comments/{comment_id}")
+    assert len(comment["description"]) <= 200
+    assert said("/?before=" + "f" * 32) == {}
