@@ -238,7 +238,7 @@ CREATE TABLE IF NOT EXISTS sources (
     secret VARCHAR(200),            -- proves the sender; null with none
     previous_secret VARCHAR(200),   -- good too for a while after a rotation
     previous_secret_expires_at VARCHAR(24), -- until then
-    action VARCHAR(10) NOT NULL,    -- log, comment or forward
+    action VARCHAR(10) NOT NULL,    -- log, comment, forward, or webmention, of the source that the book adds
     template TEXT,                  -- Jinja: makes a comment of an event
     relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of its comments
     budget_mb INTEGER DEFAULT 50 NOT NULL, -- megabytes that its unproven events may take
@@ -248,7 +248,7 @@ CREATE TABLE IF NOT EXISTS sources (
     PRIMARY KEY (id),
     CONSTRAINT sources_token UNIQUE (token),
     CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'token', 'none')),
-    CONSTRAINT sources_action CHECK (action IN ('log', 'comment', 'forward')),
+    CONSTRAINT sources_action CHECK (action IN ('log', 'comment', 'forward', 'webmention')),
     CONSTRAINT sources_secret CHECK ((verify = 'none') = (secret IS NULL))
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
@@ -359,7 +359,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0011' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0012' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT spam_since FROM comments)
     AND NOT EXISTS (SELECT failing_announced_at FROM webhooks)

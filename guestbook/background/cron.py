@@ -47,13 +47,14 @@ def run(
         if running is None:
             log.info("Another pass is running; it does the work.")
             return None
-        inbox = Processor(engine, settings)
+        inbox = Processor(engine, settings, threads=options.concurrency > 1)
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
         running.tally = dispatcher.tally
         if options.outbox:
             _send(running, dispatcher, inbox if options.inbox else None, options.stay, after_tick)
         else:
             inbox.drain(until=running.until, stop=running.stop)
+        inbox.close()
     report = PassReport(dispatcher.tally, inbox.counts)
     _log_figures(options, report)
     return report

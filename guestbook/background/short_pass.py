@@ -52,10 +52,11 @@ def run(
     ):
         if running is None:
             return None
-        inbox = Processor(engine, settings)
+        inbox = Processor(engine, settings, threads=False, limit=limit)
         dispatcher = Dispatcher(engine, settings, concurrency=1, limit=limit)
         running.tally = dispatcher.tally
         dispatcher.run(until=running.until, stay=False, stop=running.stop, beside=inbox)
+        inbox.close()
         has_more = _is_due(engine, settings, limit.skipped, clock.now())
     report = ShortReport(
         dispatcher.tally, inbox.counts, time.monotonic() - began, frozenset(limit.cut), has_more

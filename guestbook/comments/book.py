@@ -128,11 +128,14 @@ def typed(comment: Comment) -> dict[str, Any]:
 def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -> None:
     """Correct the fields of a comment; raises Refused with a sentence for each wrong field.
 
-    A correction makes no event: events are about a comment's status, not its commas.
+    A correction makes no event: events are about a comment's status, not its commas. But a website that
+    takes webmentions reads the comment once more, and so does the old one if there is a new one.
     """
     if draft.errors:
         raise Refused.of(draft.errors)
-    if draft.values != typed(comment):
+    before = comment.public(settings.base_url)
+    is_changed = draft.values != typed(comment)
+    if is_changed:
         comment.edited_at = clock.now()
     learned_as = comment.learned_as
     learned_words.unlearn(session, settings.secret_key, comment)
@@ -142,6 +145,8 @@ def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -
     repeated_texts.remember(session, comment)
     if learned_as:
         learned_words.learn(session, settings.secret_key, comment, learned_as)
+    if is_changed and comment.status == "published" and comment.goes_to_webhooks:
+        _tell_websites(session, comment, before, settings)
 
 
 def reply(session: Session, comment: Comment, message: str, settings: Settings) -> None:
@@ -195,6 +200,18 @@ def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:
     """Return how many bytes the two have more than a payload may hold; not above 0 when they fit."""
     both = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
     return len(both.encode()) - REPLIED_LIMIT
+
+
+def _tell_websites(session: Session, comment: Comment, before: dict[str, Any], settings: Settings) -> None:
+    connection = session.connection()
+    webhooks = outbox.mentioning(connection)
+    shown = comment.public(settings.base_url)
+    for public in (before, shown) if before["website"] != shown["website"] else (shown,):
+        data = {"comment": public}
+        if webhooks:
+            outbox.publish(
+                connection, "comment.published", data, settings, comment_id=comment.id, only=webhooks
+            )
 
 
 def _tell(

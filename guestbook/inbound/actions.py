@@ -1,6 +1,5 @@
 """Act on a decision in the caller's transaction: write a comment, remove one, pass an event on."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
@@ -9,7 +8,16 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
-from guestbook.inbound.decision import ForwardEvent, InboundDecision, RemoveComment, WriteComment
+from guestbook.inbound.decision import (
+    Effect,
+    ForwardEvent,
+    InboundDecision,
+    RemoveComment,
+    RemoveMention,
+    WriteComment,
+    WriteMention,
+)
+from guestbook.inbound.mentions import mention_comments
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import outbox
@@ -19,14 +27,6 @@ from guestbook.storage.models import Comment, InboundEvent, Origin, Source, Webh
 
 FORWARDED = "inbound.received"
 PROVEN = "Its source proved that it is from there."
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What was done, in words, and the comment that it became or is about."""
-
-    note: str
-    comment_id: str | None = None
 
 
 def earlier_event(
@@ -58,6 +58,10 @@ def carry_out(
         return write_comment(session, event_id, source, action, settings)
     if isinstance(action, RemoveComment):
         return _remove_comment(session, source, action, settings)
+    if isinstance(action, WriteMention):
+        return mention_comments.write(session, source, action, settings)
+    if isinstance(action, RemoveMention):
+        return mention_comments.remove(session, action, settings)
     if isinstance(action, ForwardEvent):
         return _forward(session, action, settings)
     home = decision.home

@@ -3,10 +3,12 @@
 import json
 import math
 import re
-import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
+
+from guestbook.lib import decompression
+from guestbook.lib.decompression import PackedWrongly
 
 UNPACKED_LIMIT = 4_000_000  # bytes of a body after unpacking
 DEPTH_LIMIT = 64  # levels of nested lists and objects
@@ -19,8 +21,6 @@ MOST_ESCAPES = 200_000  # of a form, such as %20
 # Half an emoji, where a sender has cut a text. No database stores it, so it becomes U+FFFD.
 HALF = re.compile("[\ud800-\udfff]")
 MAY_HOLD_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
-# Some senders leave out zlib's header with deflate.
-WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 
 class BodyError(Exception):
@@ -50,21 +50,11 @@ def unpacked(encoding: str, body: bytes) -> bytes:
 
 
 def beginning(encoding: str, body: bytes, most: int) -> bytes:
-    """Unpack at most so many bytes; an uncompressed body comes back whole."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in WINDOW_BITS:
-        raise BodyError("The body is compressed in an unknown way. Only gzip and deflate are supported.")
-    for bits in WINDOW_BITS[encoding]:
-        unpacker = zlib.decompressobj(bits)
-        try:
-            unpacked = unpacker.decompress(body, most)
-        except zlib.error:
-            continue
-        if len(unpacked) == most or (unpacker.eof and not unpacker.unused_data):
-            return unpacked
-    raise BodyError(f"The body claims to be compressed with {encoding}, but cannot be unpacked.")
+    """Unpack at most so many bytes; an uncompressed body comes back whole. Raises BodyError."""
+    try:
+        return decompression.beginning(encoding, body, most)
+    except PackedWrongly as error:
+        raise BodyError(str(error)) from None
 
 
 def _text(body: bytes) -> str:

@@ -1,12 +1,14 @@
 """What an evaluation decides: an error, a note that nothing is to do, or an action. Counts of them. Pure."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from guestbook.comments.comment_form import Draft
 from guestbook.inbound.federation import RemoteComment
 from guestbook.inbound.metadata import Metadata
+from guestbook.lib import clock
 from guestbook.storage.models import Source
 
 
@@ -27,6 +29,24 @@ class RemoveComment:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteMention:
+    """Write the comment of a page that mentions the book, or bring it up to date."""
+
+    draft: Draft
+    url: str  # of the page
+    host: str  # of the page
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMention:
+    """Remove the comment of a page that mentions the book no more."""
+
+    url: str
+    host: str
+    why: str  # a sentence
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardEvent:
     """Pass the event on as `inbound.received`."""
 
@@ -41,13 +61,33 @@ class InboundDecision:
     is_genuine: bool = False
     error: str | None = None
     note: str | None = None
-    action: WriteComment | RemoveComment | ForwardEvent | None = None
+    action: WriteComment | RemoveComment | WriteMention | RemoveMention | ForwardEvent | None = None
     was_verified: bool = True  # False if an error of ours came first
     home: str | None = None  # address of the comment that another guestbook tells of
+    retry_after: float | None = None  # after an error: try again by the schedule, after so many seconds
+    retry_at: datetime | None = None  # when that is; None if the schedule is used up
+
+    def after(self, done: "Effect") -> "InboundDecision":
+        """Return the decision with the error that only the action has met; the sender is to blame for it."""
+        return replace(self, error=done.error, is_genuine=False) if done.error else self
+
+    @property
+    def fate(self) -> str:
+        """Return what becomes of an event with an error."""
+        return f"will be retried at {clock.to_text(self.retry_at)}" if self.retry_at else "failed"
 
     def proves(self, source: Source) -> bool:
         """Whether it is known that the source has sent it."""
         return self.is_genuine and self.was_verified and source.verify != "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What was done, in words, and the comment that it became or is about; or why nothing could be done."""
+
+    note: str
+    comment_id: str | None = None
+    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +95,7 @@ class Counts:
     """What a pass did in the inbox."""
 
     processed: int = 0
+    retried: int = 0
     refused: int = 0  # not genuine or not readable: the sender's error
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
     log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # logged after the commit
@@ -67,19 +108,22 @@ class Counts:
     def add(self, other: "Counts") -> None:
         """Add the figures of a batch."""
         self.processed += other.processed
+        self.retried += other.retried
         self.refused += other.refused
         self.failed += other.failed
 
     def count(self, event_id: str, source: Source, decision: InboundDecision, note: str | None) -> None:
         """Count one event, and keep its line for the log."""
-        if not decision.error:
+        if decision.retry_at:
+            self.retried += 1
+        elif not decision.error:
             self.processed += 1
         elif decision.is_genuine:
             self.failed[source.name, source.id] += 1
         else:
             self.refused += 1
         what = decision.metadata.event or "an event"
-        fate = f"failed. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
+        fate = f"{decision.fate}. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
         fields: dict[str, object] = {
             "inbound_event_id": event_id,
             "source_id": source.id,

@@ -12,6 +12,7 @@ from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.retry_policy import INBOX_LEASE
 from guestbook.queue import leases
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, Source
+from guestbook.storage.models.source import MENTIONS
 
 Claimed = list[tuple[ReceivedEvent, Source]]
 
@@ -21,14 +22,15 @@ def sources_with_due(now: datetime, *what: Any) -> Any:
     return select(*what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
 
 
-def claim(connection: Connection, token: str, *, turn: int, limit: int) -> Claimed:
-    """Lease up to `limit` due events; each source is served first in turn."""
+def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions: int = 0) -> Claimed:
+    """Lease up to `limit` due events, among them so many webmentions; each source is served first in turn."""
     now = clock.now()
     sources = _detached(connection, sources_with_due(now, Source))
     first = turn % len(sources) if sources else 0
     taken: list[tuple[Row[Any], Source]] = []
     for source in (*sources[first:], *sources[:first]):
-        if room := limit - len(taken):
+        room = limit - len(taken)
+        if room := min(room, mentions) if source.action == MENTIONS else room:
             mine = INBOUND.c.source_id == source.id
             taken += [(row, source) for row in leases.claim(connection, INBOUND, mine, now=now, limit=room)]
     # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
@@ -66,4 +68,6 @@ def _detached(connection: Connection, query: Any) -> Sequence[Source]:
 
 def _received(row: Row[Any], token: str) -> ReceivedEvent:
     body, lost_passes = byte_text.unpack(row.payload, row.encoding), row.claims - row.attempts
-    return ReceivedEvent(row.id, row.headers, body, row.received_at, token, lost_passes, row.due_at)
+    return ReceivedEvent(
+        row.id, row.headers, body, row.received_at, token, lost_passes, row.due_at, row.attempts
+    )

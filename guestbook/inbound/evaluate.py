@@ -36,6 +36,7 @@ class ReceivedEvent:
     token: str = ""  # of the lease
     lost_passes: int = 0  # passes that ended in the middle of it
     due_at: datetime | None = None  # before the lease
+    attempts: int = 0
 
 
 def evaluate(event: ReceivedEvent, source: Source, *, base_url: str, proof_key: str) -> InboundDecision:

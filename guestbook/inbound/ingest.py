@@ -6,6 +6,8 @@ The pass verifies and parses it later: the sender does not have to wait, and a w
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.orm import Session
@@ -88,7 +90,12 @@ def is_genuine(source: Source, packed: PackedRequest, proof_key: str) -> bool:
 
 
 def store(
-    connection: Connection, source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool = False
+    connection: Connection,
+    source: ReceivingSource,
+    packed: PackedRequest,
+    *,
+    is_genuine: bool = False,
+    external_id: str | None = None,
 ) -> str:
     """Store one webhook and return its id; the caller's transaction commits. Raises SourceFull.
 
@@ -102,23 +109,25 @@ def store(
         raise SourceFull(
             f"The unproven webhooks of this source fill the {source.budget_mb} MB that they may take."
         )
-    now, event_id = clock.now(), ids.new()
-    connection.execute(
-        insert(INBOUND).values(
-            id=event_id,
-            source_id=source.source_id,
-            headers=packed.headers,
-            payload=packed.payload,
-            encoding=packed.encoding,
-            unproven_bytes=packed.size,
-            status="new",
-            attempts=0,
-            claims=0,
-            due_at=now,
-            received_at=now,
-        )
-    )
+    event_id = ids.new()
+    columns = _columns(source, packed, clock.now())
+    connection.execute(insert(INBOUND).values(id=event_id, external_id=external_id, **columns))
     return event_id
+
+
+def _columns(source: ReceivingSource, packed: PackedRequest, now: datetime) -> dict[str, Any]:
+    return {
+        "source_id": source.source_id,
+        "headers": packed.headers,
+        "payload": packed.payload,
+        "encoding": packed.encoding,
+        "unproven_bytes": packed.size,
+        "status": "new",
+        "attempts": 0,
+        "claims": 0,
+        "due_at": now,
+        "received_at": now,
+    }
 
 
 def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) -> dict[str, str]:

@@ -4,31 +4,34 @@
     └─ one transaction ─┘     no transaction open        └─── one transaction ───┘
 
 The main thread does it, a batch at a time. A kill at any point loses nothing: a lease runs out by itself, and
-an event's action commits together with its end. `evaluate` decides what to do, `actions` does it.
+an event's action commits together with its end. `evaluate` decides what to do, `actions` does it. Only the
+pages of webmentions are read in threads of their own: see `mentions.page_pool`.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, due_events, evaluate
-from guestbook.inbound.decision import Counts, InboundDecision
+from guestbook.inbound import actions, due_events, evaluate, event_end
+from guestbook.inbound.decision import Counts, Effect, InboundDecision
 from guestbook.inbound.due_events import Claimed
 from guestbook.inbound.evaluate import ReceivedEvent
+from guestbook.inbound.mentions.page_pool import PagePool
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.queue import erasure, leases, poller
+from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
+from guestbook.queue import leases, poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import INBOUND, Source
+from guestbook.storage.models.source import MENTIONS
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
@@ -36,7 +39,6 @@ BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
 MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
 RECOUNT_EVERY = 1.0  # seconds at least between two recounts of the budgets
 RECOUNT_SHARE = 20  # a recount takes at most one part in so many of the time
-ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
 log = logging.getLogger(__name__)
 
 Decided = tuple[ReceivedEvent, Source, InboundDecision]
@@ -45,7 +47,9 @@ Decided = tuple[ReceivedEvent, Source, InboundDecision]
 class Processor:
     """One drain of the inbox."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, *, threads: bool = True, limit: TimeLimit = NO_LIMIT
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._name = ids.new()
@@ -53,14 +57,16 @@ class Processor:
         self._size = BATCH  # of the next batch
         self._recount_at = 0.0  # on the monotonic clock
         self._recount_is_needed = False
+        self._pages = PagePool(settings, threads=threads, limit=limit)
         self.counts = Counts()
 
     def anything_due(self, now: datetime) -> bool:
-        """Whether an enabled source has something due. It takes no write lock."""
+        """Whether an enabled source has something due that can be started. It takes no write lock."""
+        query = due_events.sources_with_due(now, Source.id)
+        if not self._pages.room:
+            query = query.where(Source.action != MENTIONS)
         with self._engine.connect() as connection:
-            return (
-                connection.execute(due_events.sources_with_due(now, Source.id).limit(1)).first() is not None
-            )
+            return connection.execute(query.limit(1)).first() is not None
 
     def next_due(self) -> datetime | None:
         """Return when something of an enabled source is due, or comes due as its lease ends."""
@@ -80,31 +86,50 @@ class Processor:
         return True  # the time is over
 
     def work(self) -> bool:
-        """Process one batch; return whether there was one."""
-        if not self.anything_due(clock.now()):
-            return False  # an idle look takes no write lock
-        self._batches += 1
-        token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
-        counts = self._process(lambda at: due_events.claim(at, token, turn=self._batches, limit=self._size))
-        if counts is None:
+        """Process one batch; return whether there was one, or pages are being read."""
+        batch: Claimed = []
+        if self.anything_due(clock.now()):  # an idle look takes no write lock
+            self._batches += 1
+            token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
+            limits = {"limit": self._size, "mentions": self._pages.room}
+            batch = database.write_with_retry(
+                self._engine, lambda at: due_events.claim(at, token, turn=self._batches, **limits)
+            )
+        elif not self._pages.is_busy:
             return False
-        self.counts.add(counts)
-        return True
+        counts = self._process(batch, self._pages)
+        self.counts.add(counts or Counts())
+        return counts is not None or self._pages.is_busy
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
-        counts = self._process(lambda at: due_events.take_over(at, event_id, token))
+        batch = database.write_with_retry(self._engine, lambda at: due_events.take_over(at, event_id, token))
+        pages = PagePool(self._settings, threads=False)  # of this call: threads share the processor
+        counts = self._process(batch, pages, wait=True)
+        pages.close()
         self._recount()
         return counts or Counts()
 
-    def _process(self, claim: Callable[[Connection], Claimed]) -> Counts | None:
-        """Claim, evaluate, act and record; None if nothing could be claimed."""
-        batch = database.write_with_retry(self._engine, claim)
-        if not batch:
-            return None  # another pass was quicker
-        decided = list(self._evaluate_in_time(batch))
-        left = [event for event, _ in batch[len(decided) :]]
-        self._size = len(decided) if left else min(2 * self._size, BATCH)
+    def close(self) -> None:
+        """Wait for the pages that are being read, and give back what was not started."""
+        decided, left = self._pages.close()
+        self.counts.add(self._record_all(decided, left))
+
+    def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
+        """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""
+        others = pages.take(batch, most_lost=MOST_LOST_PASSES)
+        decided, left = pages.collect(wait=wait)
+        evaluated = list(self._evaluate_in_time(others))
+        late = [event for event, _ in others[len(evaluated) :]]
+        if others:
+            self._size = len(evaluated) if late else min(2 * self._size, BATCH)
+        if not others and not decided and not left:
+            return None
+        return self._record_all(decided + evaluated, left + late)
+
+    def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts:
+        if not decided and not left:
+            return Counts()
         counts = database.write_with_retry(self._engine, lambda at: self._record(at, decided, left))
         self._recount_is_needed = True
         for line, fields in counts.log_lines:
@@ -158,65 +183,47 @@ class Processor:
         """Act and finish the row, both or neither; an event that the database refuses fails alone."""
         try:
             try:
-                return decision, self._act(connection, event, source, decision)
+                return self._act(connection, event, source, decision)
             except IntegrityError:  # another pass was a moment quicker: now its row can be seen
-                return decision, self._act(connection, event, source, decision)
+                return self._act(connection, event, source, decision)
         except DBAPIError as error:
             if not database_errors.fault_of(error).is_of_one_row:
                 raise
             why = f"The database refused what came of it ({type(error.orig).__name__})."
             refused = replace(decision, is_genuine=True, error=why)
-            _end(connection, event, refused, error=why, **_proof(refused, source))
+            event_end.end(connection, event, refused, **event_end.proof(refused, source))
             return refused, None
 
     def _act(
         self, connection: Connection, event: ReceivedEvent, source: Source, decision: InboundDecision
-    ) -> str | None:
-        """Do what was decided and end the row; return the note. The savepoint keeps errors to this event."""
-        proof = _proof(decision, source)
+    ) -> tuple[InboundDecision, str | None]:
+        """Do what was decided and end the row; return what came of it, and the note.
+
+        The savepoint keeps errors to this event.
+        """
+        proof = event_end.proof(decision, source)
         # An unproven id counts for nothing, or a stranger could use it up.
         external_id = decision.metadata.external_id if decision.is_genuine else None
         with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
             connection = session.connection()
+            if again := event_end.retry(connection, event, decision, self._settings.retry_schedule):
+                return again, None
             before = actions.earlier_event(session, event.id, source.id, external_id)
-            if before and before.status != "failed":
-                return _end_repeat(connection, event, decision, before)  # the sender sent it twice
+            if before and before.status != "failed":  # the sender sent it twice
+                return decision, event_end.end_repeat(connection, event, decision, before)
             if before:
                 actions.correct(session, before.id, external_id=None)  # the one that repeats it has it now
-            if decision.error:
-                error = decision.error[:ERROR_LIMIT]
-                _end(connection, event, decision, error=error, external_id=external_id, **proof)
-                return None  # it fails, so nothing is done
-            done = actions.carry_out(session, event.id, source, decision, self._settings)
-            values = {"note": done.note[:NOTE_LIMIT], "comment_id": done.comment_id}
-            _end(connection, event, decision, external_id=external_id, **values, **proof)
-            if before:
+            done = Effect("")
+            if not decision.error:  # else nothing is done
+                done = actions.carry_out(session, event.id, source, decision, self._settings)
+                decision = decision.after(done)
+            values = {"note": done.note, "comment_id": done.comment_id} if not decision.error else {}
+            event_end.end(connection, event, decision, external_id=external_id, **values, **proof)
+            if before and not decision.error:
                 # On the failed event too, so that erasure finds its words there.
                 actions.correct(session, before.id, comment_id=done.comment_id)
-            return done.note  # it is done
+            return decision, done.note or None
 
 
 def _our_error(why: str) -> InboundDecision:
     return InboundDecision(NO_METADATA, is_genuine=True, was_verified=False, error=why)
-
-
-def _proof(decision: InboundDecision, source: Source) -> dict[str, int]:
-    """Return the value that takes a proven event off its source's budget."""
-    return {"unproven_bytes": 0} if decision.proves(source) else {}
-
-
-def _end_repeat(
-    connection: Connection, event: ReceivedEvent, decision: InboundDecision, before: Row[Any]
-) -> str:
-    """End a repeat with the comment of the event before it, so that erasure finds it too."""
-    note = f"A repeat of {before.id}, so nothing was done."
-    _end(connection, event, replace(decision, error=None), note=note, comment_id=before.comment_id)
-    if before.erased_at:
-        erasure.erase_inbound(connection, INBOUND.c.id == event.id, clock.now())
-    return note
-
-
-def _end(connection: Connection, event: ReceivedEvent, decision: InboundDecision, **values: Any) -> None:
-    status, found = "failed" if decision.error else "processed", decision.metadata
-    named = {"event": found.event, "sender": found.sender, "processed_at": clock.now()}
-    leases.finish(connection, INBOUND, [event.id], status, **named, **values)

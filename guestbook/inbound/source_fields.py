@@ -1,7 +1,7 @@
 """Check the fields of a source: its secret, header, template and budget. Wrong values are refused."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from guestbook.inbound.template_presets import PRESETS
@@ -29,14 +29,22 @@ def checked(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
     budget = validate.whole(LEAST_MB, MOST_MB, "budget_mb", "The budget must be a number of megabytes")
     checks: dict[str, Callable[[], Any]] = {
         "name": lambda: validate.name(fields.get("name", source.name)),
-        "verify": lambda: validate.one_of(VERIFY, verify, field="verify", noun="way to verify"),
-        "action": lambda: validate.one_of(ACTIONS, action, field="action", noun="action"),
+        "verify": lambda: _choice(source, "verify", VERIFY, verify, "way to verify"),
+        "action": lambda: _choice(source, "action", ACTIONS, action, "action"),
         "secret": lambda: _new_secret(source, verify, fields.get("secret")),
         "header": lambda: _header(source, verify, fields.get("header")),
         "template": lambda: _template(source, verify, action, fields.get("template")),
         "budget_mb": lambda: budget(fields.get("budget_mb", source.budget_mb)),
     }
     return validate.all_of(checks)
+
+
+def _choice(source: Source, field: str, known: Collection[str], chosen: str, noun: str) -> str:
+    if not source.is_built_in:
+        return validate.one_of(known, chosen, field=field, noun=noun)
+    if chosen != getattr(source, field):
+        raise Refused(f"The book has added this source for webmentions, so its {noun} stays.", field=field)
+    return chosen
 
 
 def preset_name(template: str | None) -> str | None:

@@ -6,6 +6,7 @@ from guestbook import transport
 from guestbook.lib.errors import Refused
 
 HIDDEN = "(hidden)"
+WITHOUT_HEADERS = {"email": "An e-mail", "webmention": "A webmention"}
 
 
 def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
@@ -27,11 +28,11 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
         raise Refused(str(error), field="headers") from None
 
 
-def refuse_for_email(format_name: str, headers: Mapping[str, str]) -> None:
+def refuse_where_unused(format_name: str, headers: Mapping[str, str]) -> None:
     """Refuse headers where no request carries them."""
-    if format_name == "email" and headers:
-        names = ", ".join(headers)
-        raise Refused(f"An e-mail carries no headers of yours: remove {names}.", field="headers")
+    if format_name in WITHOUT_HEADERS and headers:
+        what, names = WITHOUT_HEADERS[format_name], ", ".join(headers)
+        raise Refused(f"{what} carries no headers of yours: remove {names}.", field="headers")
 
 
 def refuse_kept(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:

@@ -55,9 +55,15 @@ def publish(
     wanted = [
         row
         for row in connection.execute(query)
-        if event in row.events.split() and row.id not in leave_out and (only is None or row.id in only)
+        if event in row.events.split() and formats.concerns(row.format, event, data)
+        if row.id not in leave_out and (only is None or row.id in only)
     ]
     return store(connection, event, data, settings, _inputs(connection, wanted), comment_id, not_before)
+
+
+def mentioning(connection: Connection) -> set[str]:
+    """Return the ids of the webhooks that send webmentions."""
+    return set(connection.scalars(select(Webhook.id).where(Webhook.format == "webmention")))
 
 
 def webhooks_notified(

@@ -28,7 +28,8 @@ def record_health(
     """Apply the outcomes to their webhooks' rows; rows that are healthy and stay so are not touched."""
     by_webhook = defaultdict(list)
     for outcome in owned:
-        if not outcome.host_limit:  # else this host stopped the request, and the receiver is not to blame
+        # Else this host stopped the request, or it went to one website of many: no receiver is to blame.
+        if not outcome.host_limit and not outcome.task.receiver.mentions:
             by_webhook[outcome.task.receiver.webhook_id].append(outcome)
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
     unhealthy = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)

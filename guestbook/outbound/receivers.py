@@ -66,4 +66,5 @@ def receiver(
             "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
         )
     policy = response_policy.POLICIES.get(format_name, response_policy.standard)
-    return Receiver(webhook_id, name, url, own, keys, secret.encode(), error, policy)
+    mentions = format_name == "webmention"
+    return Receiver(webhook_id, name, url, own, keys, secret.encode(), error, policy, mentions)

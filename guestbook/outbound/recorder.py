@@ -77,7 +77,9 @@ def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> d
     made = outcome.task.attempts + 1 - outcome.task.schedule_start
     if made >= len(schedule) and outcome.decision.gone:
         return now  # it waits, with the others, until somebody enables the webhook again
-    return retry_policy.next_due(schedule, made, now, at_least=outcome.decision.pause)
+    return retry_policy.next_due(
+        schedule, made, now, at_least=max(outcome.decision.pause, outcome.decision.delay)
+    )
 
 
 def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:

@@ -24,6 +24,7 @@ class Decision:
     gone: bool = False  # disable the webhook: its receiver wants nothing more
     abort: bool = False  # end this delivery now; another attempt would change nothing
     pause: float = 0.0  # seconds to leave the whole webhook alone
+    delay: float = 0.0  # seconds to leave this delivery alone
     problem: str = ""  # what is wrong with an answer whose status means success
 
 
@@ -78,6 +79,15 @@ def _email(status: int, headers: Mapping[str, str], now: datetime, body: bytes) 
     return replace(decision, gone=True) if status >= 500 and NO_MAILBOX.match(body) else decision
 
 
+def _webmention(status: int, headers: Mapping[str, str], now: datetime, _body: bytes) -> Decision:
+    """Only this delivery is concerned: the next one goes to another website."""
+    if 200 <= status < 300:
+        return OK
+    may_pass = status in (408, 425, 429) or status >= 500
+    delay = retry_policy.retry_after(headers.get("retry-after"), now) if may_pass else 0.0
+    return Decision(ok=False, abort=not may_pass, delay=delay)
+
+
 def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Decision:
     """Add the seconds that stand at that place in the JSON body of a 429."""
     if status != 429:
@@ -95,4 +105,10 @@ def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Dec
 
 
 # Some chat services answer in their own way; all other formats have the standard policy.
-POLICIES: dict[str, Policy] = {"slack": _slack, "discord": _discord, "telegram": _telegram, "email": _email}
+POLICIES: dict[str, Policy] = {
+    "slack": _slack,
+    "discord": _discord,
+    "telegram": _telegram,
+    "email": _email,
+    "webmention": _webmention,
+}

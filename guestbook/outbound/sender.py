@@ -8,6 +8,8 @@ from guestbook.lib.text import printable
 from guestbook.outbound import request_headers, response_policy
 from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.mail import MAIL_HEADERS, MailSender
+from guestbook.outbound.mention_sender import MentionSender, NoEndpoint
+from guestbook.outbound.response_policy import Decision
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
@@ -46,6 +48,7 @@ class Sender:
         self._timeout = timeout
         self._limit = limit
         self._agent = request_headers.user_agent(base_url)
+        self._mentions = MentionSender(transport, self._agent)
 
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
@@ -63,6 +66,8 @@ class Sender:
                 is_local_error = error.limit is None
                 return Outcome(task, error=str(error), is_local_error=is_local_error, host_limit=error.limit)
             outcome.error, outcome.unreachable = self._why(task, error, seconds), error.unreachable
+            if task.receiver.mentions:
+                outcome.unreachable, outcome.decision = False, Decision(False, abort=error.is_lasting)
             outcome.host_limit = error.limit
         except MemoryError:
             if outcome.status_code is None:  # no answer was read: give the delivery back
@@ -88,6 +93,9 @@ class Sender:
             outcome.request_headers = {name: str(message[name]) for name in MAIL_HEADERS}
             _note_answer(self._mail.send(message, seconds), outcome, receiver.policy)
             return
+        if receiver.mentions:
+            self._mention(task, outcome, seconds)
+            return
         plain = request_headers.plain(task, self._agent, int(time.time()))
         outcome.request_headers = {**plain, **dict.fromkeys(receiver.headers, HIDDEN)}
         if receiver.error:
@@ -97,6 +105,17 @@ class Sender:
         headers = {**plain, **signatures, **receiver.headers}
         answer = self._transport.post(receiver.url, headers, task.body, seconds=seconds)
         _note_answer(answer, outcome, receiver.policy)
+
+    def _mention(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
+        outcome.request_headers = self._mentions.headers
+        try:
+            _note_answer(self._mentions.send(task, seconds), outcome, task.receiver.policy)
+        except NoEndpoint as error:
+            outcome.status_code, outcome.error, outcome.decision = (
+                error.status,
+                str(error),
+                response_policy.OK,
+            )
 
 
 def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:

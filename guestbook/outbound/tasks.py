@@ -22,6 +22,7 @@ class Receiver:
     secret: bytes
     error: str | None = None  # why nothing can be sent: somebody edited the row by hand
     policy: response_policy.Policy = response_policy.standard  # decides what its answers mean
+    mentions: bool = False  # it stands for many websites: none of them is to blame for another
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.outbound import custom_headers, outbox
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
+from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.settings import Settings
 from guestbook.storage import batch_delete
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
@@ -22,6 +23,7 @@ from guestbook.storage.models.webhook import EVENTS, Template
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
+MENTIONING_NAME = "Webmentions"
 
 
 def add(
@@ -37,14 +39,16 @@ def add(
     The default format is the one of the service to which the URL belongs, or json. Deliveries to a `disabled`
     webhook wait.
     """
-    values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings, {})
+    is_mentioning = fields.get("url") == MENTIONING_URL
+    events = MENTIONING_EVENTS if is_mentioning else DEFAULT_EVENTS
+    values = _checked({"url": "", "events": events, **fields}, settings, {})
     wording = values.pop("template", None)
-    host = urlsplit(values["url"]).hostname or urlsplit(values["url"]).path
+    host = urlsplit(values["url"]).hostname or urlsplit(values["url"]).path or MENTIONING_NAME
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
     values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = _normalized(webhook.format, webhook.url, settings)
-    custom_headers.refuse_for_email(webhook.format, webhook.headers)
+    custom_headers.refuse_where_unused(webhook.format, webhook.headers)
     _check_template(webhook.format, webhook.events, wording)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
@@ -66,7 +70,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
         url = _normalized(format_name, url, settings)
-    custom_headers.refuse_for_email(format_name, values.get("headers", webhook.headers))
+    custom_headers.refuse_where_unused(format_name, values.get("headers", webhook.headers))
     if not _is_same_host(webhook.url, url):
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
@@ -95,6 +99,8 @@ def destination(url: str, settings: Settings) -> str:
     try:
         if mail_address.is_mailto(url):
             return _mailto(url, settings)
+        if url == MENTIONING_URL:
+            return url  # each website is checked when something is sent to it
         return transport.check_destination(
             url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
@@ -116,7 +122,7 @@ def warnings(url: str, settings: Settings) -> list[str]:
 
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy or mail_address.is_mailto(url):
+    if settings.outbound_proxy or mail_address.is_mailto(url) or url == MENTIONING_URL:
         return []  # the proxy looks up the host, perhaps in another network
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
@@ -182,6 +188,10 @@ def _normalized(format_name: str, url: str, settings: Settings) -> str:
     if (format_name == "email") != mail_address.is_mailto(url):
         raise Refused(
             "The format email needs a URL like mailto:you@example.org, and only it has one.", field="url"
+        )
+    if (format_name == "webmention") != (url == MENTIONING_URL):
+        raise Refused(
+            "The format webmention needs the URL webmention: and only it has this URL.", field="url"
         )
     try:
         normal = chat_urls.normalize(format_name, url)

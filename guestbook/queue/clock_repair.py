@@ -73,8 +73,8 @@ class _LatestTimes:
 
     leased: datetime
     untried: datetime
-    waiting: datetime  # of deliveries tried before, and of paused webhooks
-    inbound: datetime  # inbound events wait only while they are leased
+    waiting: datetime  # of rows tried before, and of paused webhooks
+    inbound: datetime  # of inbound events that are leased, or were not tried before
 
 
 def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
@@ -96,8 +96,8 @@ def _wrong_webhooks(limits: _LatestTimes, but: str) -> Any:
 
 
 def _wrong_sources(limits: _LatestTimes) -> Any:
-    late = InboundEvent.source_id == Source.id, InboundEvent.due_at > limits.inbound
-    return select(Source.id).where(select(InboundEvent.id).where(*late).exists())
+    late = (InboundEvent.source_id == Source.id) & _too_late_inbound(limits)
+    return select(Source.id).where(select(InboundEvent.id).where(late).exists())
 
 
 def _too_late(limits: _LatestTimes, but: str) -> tuple[ColumnElement[bool], ...]:
@@ -109,12 +109,17 @@ def _too_late(limits: _LatestTimes, but: str) -> tuple[ColumnElement[bool], ...]
     )
 
 
+def _too_late_inbound(limits: _LatestTimes) -> ColumnElement[bool]:
+    waits = InboundEvent.claimed_by.is_(None) & (InboundEvent.attempts > 0)
+    return (InboundEvent.due_at > limits.inbound) & (~waits | (InboundEvent.due_at > limits.waiting))
+
+
 def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back: bool, but: str) -> None:
     for webhook_id in connection.scalars(select(Webhook.id)).all():
         for too_late in _too_late(limits, but):
             leases.make_due(connection, DELIVERIES, (Delivery.webhook_id == webhook_id) & too_late, now)
     for source_id in connection.scalars(select(Source.id)).all():
-        late = (InboundEvent.source_id == source_id) & (InboundEvent.due_at > limits.inbound)
+        late = (InboundEvent.source_id == source_id) & _too_late_inbound(limits)
         leases.make_due(connection, INBOUND, late, now)
     connection.execute(update(Webhook).where(Webhook.paused_until > limits.waiting).values(paused_until=None))
     if went_back:  # or each later pass would take the old rows for another jump

@@ -51,6 +51,12 @@ class Preferences:
     question: str = ""  # that visitors must answer
     answers: str = ""  # that count as right, one a line
     score: bool = True  # whether the spam rules learn from the owner's decisions
+    mentions: bool = True  # whether pages that link here may tell so by Webmention
+
+    @property
+    def accepts_mentions(self) -> bool:
+        """Whether the endpoint is open."""
+        return self.mentions and not self.closed
 
     @property
     def counts_hits(self) -> bool:
@@ -192,6 +198,7 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "per_page": partial(_number, limits=range(1, 101)),
     "moderation": partial(_choice, choices=("off", "suspicious", "all")),
     "closed": _yes_or_no,
+    "mentions": _yes_or_no,
     "theme": partial(_choice, choices=("auto", "light", "dark")),
     "look": partial(_choice, choices=LOOKS),
     "visitor_looks": _yes_or_no,

@@ -1,6 +1,10 @@
-"""One request to a stranger's URL, safely: checked addresses, one deadline, few bytes, no redirects."""
+"""One request to a stranger's URL, safely: checked addresses, one deadline, few bytes.
+
+Nothing follows a redirect but `Transport.get`, which reads public pages: it checks each address on the way.
+"""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -10,17 +14,20 @@ from urllib.parse import urlsplit
 from requests import Session
 from urllib3.exceptions import HTTPError
 
-from guestbook.transport import dns_lookup, socket_budget, tcp_connect
+from guestbook.transport import dns_lookup, redirects, socket_budget, tcp_connect
 from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTarget
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
-from guestbook.transport.response_reader import RECEIVED_BODY_LIMIT, Response
+from guestbook.transport.response_reader import Response
+from guestbook.transport.socket_budget import RECEIVED_BODY_LIMIT, AttemptBudget
 from guestbook.transport.url_checks import check_headers, check_url
 
 __all__ = [
     "FAILURE_SENTENCES",
+    "PAGE_LIMIT",
     "RECEIVED_BODY_LIMIT",
+    "FetchedPage",
     "ReceiverAnswer",
     "Transport",
     "TransportError",
@@ -32,6 +39,7 @@ __all__ = [
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs
+PAGE_LIMIT = 1_000_000  # bytes of a page that are read
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 
 
@@ -41,8 +49,16 @@ class ReceiverAnswer:
 
     status: int
     headers: Mapping[str, str]  # as received, at most 16 KiB, looked up in any case
-    body: bytes  # at most BODY_LIMIT, not decompressed
+    body: bytes  # at most RECEIVED_BODY_LIMIT, or PAGE_LIMIT of a page; not decompressed
     note: str | None  # why the body ends early: body_cut (too much), body_timeout, body_broken
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """A page that was read, and where it was found."""
+
+    url: str  # after redirects
+    answer: ReceiverAnswer
 
 
 class Transport:
@@ -90,7 +106,28 @@ class Transport:
         seconds: float | None = None,
     ) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
-        attempt = socket_budget.AttemptBudget(seconds or self._timeout, self._policy, self._lookups)
+        attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups)
+        return self._exchange(attempt, method, url, headers, body)
+
+    def get(self, url: str, headers: Mapping[str, str], *, seconds: float | None = None) -> FetchedPage:
+        """Read a page with one GET, and one more for each redirect; raises TransportError.
+
+        All of them share the time. The address of each is checked as that of the first.
+        """
+        until = time.monotonic() + (seconds or self._timeout)
+        for _ in range(redirects.MOST_REDIRECTS + 1):
+            left = max(until - time.monotonic(), 0)
+            attempt = AttemptBudget(left, self._policy, self._lookups, PAGE_LIMIT)
+            answer = self._exchange(attempt, "GET", url, headers, b"")
+            following = redirects.following(url, answer.status, answer.headers.get("location"))
+            if following is None:
+                return FetchedPage(url, answer)
+            url = following
+        raise TransportError("too_many_redirects", sent=True)
+
+    def _exchange(
+        self, attempt: AttemptBudget, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> ReceiverAnswer:
         token = socket_budget.current.set(attempt)
         try:
             response = self._send(method, self._targets.get(url) or self._target(url), headers, body)

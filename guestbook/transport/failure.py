@@ -28,6 +28,7 @@ FAILURE_SENTENCES = {
     "connection_lost": "The receiver closed the connection without a complete answer.",
     "response_too_large": "The answer was too large before its body began.",
     "bad_response": "The answer was not valid HTTP.",
+    "too_many_redirects": "The page leads from one address to the next, more than five times.",
     "no_mail_server": "GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM are not set, so no e-mail can be sent.",
     "mail_server_unfit": "The mail server does not speak SMTP, or lacks what GUESTBOOK_SMTP_URL needs.",
     "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only "
@@ -44,6 +45,9 @@ UNREACHABLE = frozenset(
         *("tls_failed", "tls_timeout", "send_timeout", "timeout"),
     )
 )
+
+# Another attempt at the same address would change nothing.
+LASTING = frozenset(("bad_url", "private_address", "bad_port", "too_many_redirects", "response_too_large"))
 
 # This machine or its proxy is at fault: no receiver is to blame, and none can be reached.
 SENDER_FAILURES = frozenset(("closed", "out_of_sockets", "out_of_memory", "no_authorities", "proxy_failed"))
@@ -69,6 +73,11 @@ class TransportError(Exception):
     def unreachable(self) -> bool:
         """Whether this counts for the pause of the webhook."""
         return self.reason in UNREACHABLE
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether another attempt would end in the same way."""
+        return self.reason in LASTING
 
     @property
     def is_ours(self) -> bool:

@@ -9,7 +9,6 @@ from urllib3 import HTTPHeaderDict
 from guestbook.transport import socket_budget
 from guestbook.transport.failure import TransportError
 
-RECEIVED_BODY_LIMIT = 16 * 1024  # bytes of a body that are kept
 HEAD_LIMIT = 16 * 1024  # bytes of a status line and its headers, as in Node.js
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
@@ -37,16 +36,17 @@ class Response(http.client.HTTPResponse):
         self._frame()
 
     def read_body(self) -> tuple[bytes, str | None]:
-        """Return at most RECEIVED_BODY_LIMIT bytes, not decompressed, and the note: a reason word or None."""
+        """Return the body up to its limit, not decompressed, and the note: a reason word or None."""
         parts: list[bytes] = []
+        limit = socket_budget.current.get().body_limit
         try:
-            note = self._read_parts(parts)
+            note = self._read_parts(parts, limit + 1)
         except TransportError as error:
             note = "body_cut" if error.reason == "response_too_large" else "body_timeout"
         except (http.client.HTTPException, OSError, ValueError):
             note = "body_broken"
         self.whole = note is None
-        return b"".join(parts)[:RECEIVED_BODY_LIMIT], note
+        return b"".join(parts)[:limit], note
 
     def release(self) -> None:
         """Give the connection back when it can carry another request, else close it."""
@@ -106,8 +106,7 @@ class Response(http.client.HTTPResponse):
             or self.status == SWITCHING_PROTOCOLS
         )
 
-    def _read_parts(self, parts: list[bytes]) -> str | None:
-        room = RECEIVED_BODY_LIMIT + 1
+    def _read_parts(self, parts: list[bytes], room: int) -> str | None:
         while room > 0 and self.length != 0:
             part = self.read1(room)
             if not part:

@@ -14,7 +14,8 @@ from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.dns_lookup import Lookups
 from guestbook.transport.failure import TransportError
 
-BYTE_LIMIT = 64 * 1024  # bytes, of everything received in one attempt
+RECEIVED_BODY_LIMIT = 16 * 1024  # bytes of a receiver's body that are kept
+BESIDE_BODY_LIMIT = 48 * 1024  # bytes that may be received besides the kept body
 TIMEOUT_SLACK = 0.02  # seconds that a socket's time-out may be off: setting it is a system call
 
 T = TypeVar("T")
@@ -30,11 +31,18 @@ AT_PROXY = "proxy_failed"
 class AttemptBudget:
     """The limits of one attempt in time, bytes and addresses, and the stage that it has reached."""
 
-    __slots__ = ("bytes_left", "deadline", "lookups", "policy", "sent", "stage")
+    __slots__ = ("body_limit", "bytes_left", "deadline", "lookups", "policy", "sent", "stage")
 
-    def __init__(self, seconds: float, policy: AddressPolicy, lookups: Lookups) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        policy: AddressPolicy,
+        lookups: Lookups,
+        body_limit: int = RECEIVED_BODY_LIMIT,
+    ) -> None:
         self.deadline = time.monotonic() + seconds
-        self.bytes_left = BYTE_LIMIT
+        self.body_limit = body_limit
+        self.bytes_left = body_limit + BESIDE_BODY_LIMIT
         self.policy = policy
         self.lookups = lookups
         self.stage = CONNECTING

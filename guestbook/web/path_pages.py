@@ -66,6 +66,12 @@ def _add_receiver(app: Flask) -> None:
     app.register_blueprint(receiver.pages)
 
 
+def _add_webmention(app: Flask) -> None:
+    from guestbook.web import webmention
+
+    app.register_blueprint(webmention.pages)
+
+
 def _add_bins(app: Flask) -> None:
     from guestbook.web import bins
 
@@ -91,6 +97,7 @@ PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
     "/metrics": _add_metrics,
     "/cron": _add_pinger,
     "/hooks": _add_receiver,
+    "/webmention": _add_webmention,
     "/bin": _add_bins,
     "/admin": _add_admin,
     "/api": _add_api,

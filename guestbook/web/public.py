@@ -74,6 +74,8 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
     if token:
         content = content.replace(token, str(clock.now().timestamp() // ETAG_SECONDS))
     response = current_app.make_response(html)
+    if current.preferences().accepts_mentions:
+        response.headers["Link"] = f'<{current.settings().base_url}/webmention>; rel="webmention"'
     response.set_etag(hashlib.sha256(content.encode()).hexdigest()[:32], weak=True)
     return response.make_conditional(request)
 

@@ -133,7 +133,9 @@ def test_an_edited_comment_is_new_too(app: Flask, visitor: Visitor, later: Later
         later(60)
         with app.app_context(), writing() as session:
             comment = session.get_one(Comment, comment_id)
-            book.edit(session, comment, comment_form.read({"name": "Ada", "message": message}))
+            book.edit(
+                session, comment, comment_form.read({"name": "Ada", "message": message}), factories.settings()
+            )
         [entry] = atom(visitor).entries
         assert entry.updated == clock.to_text(clock.now() - timedelta(seconds=60 if not minutes else 0))
 
@@ -250,7 +252,9 @@ def test_it_is_sent_again_only_when_it_has_changed(app: Flask, visitor: Visitor,
             elif "title" in values:
                 preferences.save(session, values)
             else:
-                book.edit(session, comment, comment_form.read({"name": "Ada", **values}))
+                book.edit(
+                    session, comment, comment_form.read({"name": "Ada", **values}), factories.settings()
+                )
 
     steps: list[dict[str, str]] = [
         {"message": "Hello"},

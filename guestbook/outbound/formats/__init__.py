@@ -1,6 +1,7 @@
 """Make the body of a request from an event: `json` for programs, the other formats for chats. Pure."""
 
 from collections.abc import Callable
+from typing import Any
 
 from guestbook.outbound.formats import (
     discord,
@@ -12,10 +13,11 @@ from guestbook.outbound.formats import (
     teams,
     telegram,
     template,
+    webmention,
 )
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
-__all__ = ["ADDRESSED", "CHAT_FORMATS", "FORMATS", "FormatError", "FormatInput", "render"]
+__all__ = ["ADDRESSED", "CHAT_FORMATS", "FORMATS", "FormatError", "FormatInput", "concerns", "render"]
 
 FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "json": standard.render,
@@ -26,10 +28,17 @@ FORMATS: dict[str, Callable[[FormatInput], str]] = {
     "ntfy": ntfy.render,
     "telegram": telegram.render,
     "email": email.render,
+    "webmention": webmention.render,
     "template": template.render,
 }
-CHAT_FORMATS = tuple(name for name in FORMATS if name not in ("json", "email", "template"))
+OTHER_FORMATS = ("json", "email", "webmention", "template")
+CHAT_FORMATS = tuple(name for name in FORMATS if name not in OTHER_FORMATS)
 ADDRESSED = ("ntfy", "telegram")  # their bodies contain a part of the webhook's URL
+
+
+def concerns(name: str, event: str, data: dict[str, Any]) -> bool:
+    """Whether a webhook with this format gets the event at all."""
+    return name != "webmention" or webmention.website_of(event, data) is not None
 
 
 def render(name: str, given: FormatInput) -> str:

@@ -28,6 +28,8 @@ def suggest(url: str) -> str | None:
     host = parts.hostname or ""
     if parts.scheme == "mailto":
         return "email"
+    if parts.scheme == "webmention":
+        return "webmention"
     if host in SLACK_HOSTS:
         return "slack"
     if DISCORD_HOST.fullmatch(host) and DISCORD_PATH.fullmatch(parts.path):

@@ -16,7 +16,9 @@ from guestbook.storage.models import queue_row
 from guestbook.storage.models.queue_row import QueueRow
 
 VERIFY = tuple(VERIFICATION_KINDS)
-ACTIONS = ("log", "comment", "forward")
+ACTIONS = ("log", "comment", "forward")  # that a person may choose
+MENTIONS = "webmention"  # the action of the source that the book adds by itself
+MENTIONS_TOKEN = "webmention:"  # of that source; no URL of a source can have a colon
 OLD_SECRET_VALID_FOR = timedelta(hours=24)  # for which the old secret is still good after a rotation
 BUDGET_MB = 50  # megabytes that a new source's unproven events may take
 
@@ -28,7 +30,7 @@ class Source(Base):
     __table_args__ = (
         UniqueConstraint("token", name="sources_token"),
         CheckConstraint(f"verify IN {VERIFY}", name="sources_verify"),
-        CheckConstraint(f"action IN {ACTIONS}", name="sources_action"),
+        CheckConstraint(f"action IN {(*ACTIONS, MENTIONS)}", name="sources_action"),
         CheckConstraint("(verify = 'none') = (secret IS NULL)", name="sources_secret"),
     )
 
@@ -48,9 +50,14 @@ class Source(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     disabled_at: Mapped[datetime | None]
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the book has added it by itself, for webmentions."""
+        return self.action == MENTIONS
+
     def url(self, base_url: str) -> str:
         """Return the URL to give away."""
-        return f"{base_url}/hooks/{self.token}"
+        return f"{base_url}/webmention" if self.is_built_in else f"{base_url}/hooks/{self.token}"
 
     def enable(self) -> None:
         """Work through what it sends again."""

@@ -27,6 +27,7 @@ SETTING_LABELS = {
     "answers": "Accepted answers",
     "score": "Learned score",
     "closed": "Closed",
+    "mentions": "Webmention",
 }
 
 
@@ -40,7 +41,7 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
-    for name in ("closed", "score"):
+    for name in ("closed", "score", "mentions"):
         typed[name] = "yes" if name in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 

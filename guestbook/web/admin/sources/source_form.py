@@ -10,13 +10,14 @@ from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.storage.models import Source
-from guestbook.storage.models.source import BUDGET_MB
+from guestbook.storage.models.source import BUDGET_MB, MENTIONS
 
 ACTION_CHOICES = {
     "log": ("Keep it", "it stays in the inbox, and nothing else happens"),
     "comment": ("Write a comment", "a template turns it into a comment"),
     "forward": ("Forward it", "to your webhooks that subscribe to inbound.received"),
 }
+ACTION_WORDS = {**ACTION_CHOICES, MENTIONS: ("Read the page", "it becomes a comment if it links to the book")}
 PRESET_NAMES = {
     "github": "all GitHub events below",
     "github-push": "GitHub: pushes and tags",
@@ -90,8 +91,10 @@ class SourceForm:
             raise Refused(PRESET_AND_TEMPLATE, field="template")
         return PRESETS[self.ready]
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self, *, built_in: bool = False) -> dict[str, Any]:
         """Return the fields as `inbound.sources` takes them, without those that the choices exclude."""
+        if built_in:
+            return {"name": self.name, "budget_mb": self.budget_mb, "relayed": self.relayed}
         fields: dict[str, Any] = {"name": self.name, "verify": self.verify, "action": self.action}
         fields["budget_mb"] = self.budget_mb
         if self.verify != "none":

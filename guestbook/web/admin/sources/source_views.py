@@ -18,7 +18,7 @@ from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
-from guestbook.web.admin.sources.source_form import ACTION_CHOICES, PRESET_NAMES, SourceForm
+from guestbook.web.admin.sources.source_form import ACTION_CHOICES, ACTION_WORDS, PRESET_NAMES, SourceForm
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
 
@@ -42,7 +42,7 @@ def index() -> ResponseReturnValue:
         standings=source_status.all_of(db.session()),
         failed=bounded_counts.failed_lately(db.session(), InboundEvent, clock.now()),
         verifications=VERIFICATION_KINDS,
-        actions=ACTION_CHOICES,
+        actions=ACTION_WORDS,
     )
 
 
@@ -80,7 +80,7 @@ def change(source_id: str) -> ResponseReturnValue:
         with writing() as session:
             source = row_lookup.find_locked(Source, source_id)
             before = source.secret
-            sources.update(session, source, typed.fields())
+            sources.update(session, source, typed.fields(built_in=source.is_built_in))
             shown = secret_pages.seal(source) if source.secret not in (before, None) else None
     except Refused as error:
         return _form(typed, error.fields, row_lookup.find(Source, source_id)), 422
@@ -136,7 +136,7 @@ def _page(source: Source, **more: object) -> str:
         overlaps=secret_pages.OVERLAPS,
         mark=secret_pages.mark(source),
         verification=VERIFICATION_KINDS[source.verify],
-        action=ACTION_CHOICES[source.action][0],
+        action=ACTION_WORDS[source.action][0],
         preset=source_fields.preset_name(source.template),
         taken=source_budget.taken(source),
         **more,

@@ -1,0 +1,1 @@
+"""Webmentions that others send us (W3C): a page tells that it links to the book, and the pass reads it."""

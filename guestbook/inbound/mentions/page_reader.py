@@ -1,0 +1,80 @@
+"""Read the page of a webmention: fetch it, look for the link, read its entry. Runs in threads of its own."""
+
+from dataclasses import dataclass
+
+from guestbook.inbound.mentions import mention_request
+from guestbook.inbound.mentions.page_report import FETCH_FAILED, PageReport, PageTask
+from guestbook.lib import clock, page_content, retry_policy
+from guestbook.lib.page_content import PackedWrongly, WebPage, h_entry, html_links, mention_link
+from guestbook.lib.page_content.h_entry import PageEntry, ParserMissing
+from guestbook.lib.page_content.html_links import HtmlLinks
+from guestbook.outbound.request_headers import user_agent
+from guestbook.outbound.time_limit import TimeLimit
+from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
+
+GONE_STATUSES = (404, 410)
+LATER_STATUSES = (408, 425, 429)  # and all from 500
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader:
+    """Reads pages; all threads share one."""
+
+    transport: Transport
+    timeout: float  # seconds for a page, with all its redirects
+    base_url: str
+    limit: TimeLimit
+
+    def read(self, task: PageTask) -> PageReport:
+        """Report about one page. Never raises: whatever goes wrong is this webmention's outcome."""
+        seconds = self.limit.left(self.timeout)
+        if not seconds:
+            return PageReport(task, was_read=False)
+        try:
+            fetched = self.transport.get(task.request.page_url, self._headers(), seconds=seconds)
+            return self._report(task, fetched)
+        except TransportError as error:
+            return PageReport(task, error=f"{FETCH_FAILED} {error}", may_retry=not error.is_lasting)
+        except MemoryError:
+            return PageReport(task, error="This machine has no free memory left.", may_retry=True)
+        except Exception as error:  # a mistake in our code must not end the thread
+            return PageReport(task, error=f"The page could not be read ({type(error).__name__}).")
+
+    def _headers(self) -> dict[str, str]:
+        agent = f"{user_agent(self.base_url)} Webmention"
+        return {"User-Agent": agent, "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
+
+    def _report(self, task: PageTask, fetched: FetchedPage) -> PageReport:
+        answer = fetched.answer
+        if answer.status in GONE_STATUSES:
+            return PageReport(task, missing=f"The page is gone: its server answered {answer.status}.")
+        if not 200 <= answer.status < 300:
+            later = answer.status in LATER_STATUSES or answer.status >= 500
+            wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else 0.0
+            why = f"The page’s server answered {answer.status}."
+            return PageReport(task, error=why, may_retry=later, retry_after=wait)
+        try:
+            page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
+            report = _look(task, page, self.base_url)
+        except (PackedWrongly, ValueError) as error:
+            return PageReport(task, error=str(error))
+        if report.missing and answer.note == "body_cut":
+            return PageReport(task, error="The page does not link to the target in its first megabyte.")
+        if report.missing and answer.note in ("body_timeout", "body_broken"):
+            return PageReport(task, error="The page did not arrive completely.", may_retry=True)
+        return report
+
+
+def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
+    """Look for the link and read the entry; raises ValueError if the page is of another kind."""
+    target = mention_link.normal(task.request.target)
+    addresses = [mention_link.normal(one) for one in mention_link.addresses(page)]
+    if target not in addresses:
+        elsewhere = any(mention_request.is_page_of(one, base_url) for one in addresses)
+        return PageReport(task, missing="The page does not link to the target.", links_elsewhere=elsewhere)
+    found = html_links.read(page.text, page.url) if page.is_html else HtmlLinks()
+    try:
+        entry = h_entry.read(page, found, target) if page.is_html else PageEntry()
+    except ParserMissing as error:
+        return PageReport(task, error=str(error), may_retry=True)
+    return PageReport(task, entry=entry)

@@ -1,0 +1,124 @@
+"""The Webmention endpoint (W3C): stored and answered at once; the pass reads the page later."""
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+
+from flask import Blueprint, abort, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import TooManyRequests
+
+from guestbook.auth import rate_limit
+from guestbook.inbound.ingest import ReceivingSource, SourceFull
+from guestbook.inbound.mentions import mention_request, mention_store
+from guestbook.inbound.mentions.mention_request import MentionRequest
+from guestbook.inbound.mentions.page_report import FETCH_FAILED
+from guestbook.lib import clock, ids
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, InboundEvent
+from guestbook.web import current
+
+pages = Blueprint("webmention", __name__, url_prefix="/webmention")
+
+MOST_MENTIONS = 60  # of one network within the time
+MENTION_WINDOW = timedelta(minutes=10)
+NO_ROOM_RETRY_AFTER = 300  # seconds
+NOT_ACCEPTED = "This book accepts no webmentions at the moment. Nothing was stored."
+TOO_MANY = "Your network has sent many webmentions in a short time. Please try again later."
+
+MENTION_WAITS = "It waits. The book will read the page soon."
+MENTION_RETRIES = "The page could not be read. The book will try again later."
+MENTION_HELD = "The page was read. The owner looks at its comment before it appears."
+MENTION_NOT_SHOWN = "The page was read. It has no comment in the book now."
+
+
+@pages.get("")
+def form() -> ResponseReturnValue:
+    """Show a form, for people whose site sends no webmentions by itself."""
+    _require_open()
+    return _form(request.args, {})
+
+
+@pages.post("")
+def receive() -> ResponseReturnValue:
+    """Store the two addresses and answer 202; the page is read later."""
+    _require_open()
+    base_url = current.settings().base_url
+    try:
+        mention = mention_request.checked(request.form, base_url)
+    except Refused as error:
+        return _form(request.form, error.fields), 400
+    event_id = _store(mention)
+    status_url = f"{base_url}/webmention/{event_id}"
+    response = make_response(_page(mention, MENTION_WAITS, status_url), 202)
+    response.headers["Location"] = status_url
+    response.autocorrect_location_header = False
+    return response
+
+
+@pages.get("/<event_id>")
+def status(event_id: str) -> ResponseReturnValue:
+    """Say what became of a webmention, without what only the owner may know."""
+    event = mention_store.find(db.session(), event_id) if ids.ID.fullmatch(event_id) else None
+    if event is None:
+        abort(404)
+    found = db.session().get(Comment, event.comment_id) if event.comment_id else None
+    comment = found if found and found.status == "published" else None
+    return _page(None, _words(event, found), comment=comment)
+
+
+def _words(event: InboundEvent, comment: Comment | None) -> str:
+    """Spam looks like a held comment, so that a program learns nothing."""
+    if event.status == "new":
+        return MENTION_RETRIES if event.error else MENTION_WAITS
+    if event.status == "failed":  # what the network answered may tell of hosts that only this machine sees
+        error = event.error or ""
+        return f"{FETCH_FAILED if error.startswith(FETCH_FAILED) else error} Nothing was stored."
+    if comment is None or comment.status == "trash":
+        return MENTION_NOT_SHOWN
+    return (
+        "The page was read, and has a comment in the book." if comment.status == "published" else MENTION_HELD
+    )
+
+
+def _require_open() -> None:
+    if not current.preferences().accepts_mentions:
+        abort(404, NOT_ACCEPTED)
+
+
+def _store(mention: MentionRequest) -> str:
+    session = db.session()
+    receiver = mention_store.source(session)
+    try:
+        return _insert(receiver, mention)
+    except IntegrityError:  # the same webmention, sent twice at once
+        return _insert(receiver, mention)
+    except SourceFull:
+        mention_store.make_room(session, receiver, mention)
+    try:
+        return _insert(receiver, mention)
+    except SourceFull as error:
+        raise TooManyRequests(str(error), retry_after=NO_ROOM_RETRY_AFTER) from None
+
+
+def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
+    with writing() as session:
+        network = rate_limit.who(current.settings().secret_key, "webmention", request.remote_addr or "")
+        wait = rate_limit.take(session, network, clock.now(), most=MOST_MENTIONS, within=MENTION_WINDOW)
+        if wait:
+            raise TooManyRequests(TOO_MANY, retry_after=math.ceil(wait))
+        return mention_store.store(session, receiver, mention)
+
+
+def _form(values: Mapping[str, str], reasons: Mapping[str, str]) -> str:
+    return render_template("webmention_form.html", values=values, reasons=reasons)
+
+
+def _page(
+    mention: MentionRequest | None, words: str, status_url: str = "", comment: Comment | None = None
+) -> str:
+    return render_template(
+        "webmention.html", mention=mention, words=words, status_url=status_url, comment=comment
+    )

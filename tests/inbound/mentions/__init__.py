@@ -1,0 +1,1 @@
+"""Webmentions that others send us."""

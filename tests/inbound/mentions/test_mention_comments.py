@@ -1,0 +1,177 @@
+"""What becomes of a webmention: a comment, its new words, its end. The pages are served on loopback."""
+
+from flask import Flask
+
+from guestbook.comments import book
+from guestbook.storage import database, preferences
+from guestbook.storage.models import Comment
+from tests.support import factories, inbound_factories, mention_pages
+from tests.support.mention_pages import comments, html, mention, page
+from tests.support.receiver import Answer, Receiver
+
+
+def test_an_answer_on_another_site_becomes_a_comment(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page("What a <b>lovely</b> book!"))
+    status = mention(app, receiver)
+    (comment,) = comments()
+    assert (comment.name, comment.website) == ("Ada", "https://ada.example/")
+    assert comment.message == "What a lovely book!"
+    assert comment.origin
+    assert (comment.origin.name, comment.origin.url) == ("127.0.0.1", receiver.url("/post"))
+    row = inbound_factories.row()
+    assert (row.status, row.event, row.sender) == ("processed", "webmention", "Ada")
+    assert (row.comment_id, row.note, row.error) == (comment.id, "It became a comment.", None)
+    client = app.test_client()
+    assert f"/comments/{comment.id}" in client.get(status).text
+    assert "via" in client.get("/").text
+
+
+def test_the_pages_server_hears_who_asks(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page())
+    mention(app, receiver)
+    (request,) = receiver.requests
+    assert (request.method, request.body) == ("GET", b"")
+    assert request.headers["user-agent"].startswith("guestbook/")
+    assert request.headers["user-agent"].endswith("Webmention")
+    assert "cookie" not in request.headers
+
+
+def test_a_page_without_an_entry_becomes_a_comment_with_its_title(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", html(f'<title>My &lt;day&gt;</title><a href="{mention_pages.home()}">x</a>'))
+    mention(app, receiver)
+    (comment,) = comments()
+    assert (comment.name, comment.website, comment.message) == ("127.0.0.1", None, "My <day>")
+
+
+def test_an_article_is_shortened_and_keeps_its_title(app: Flask, receiver: Receiver) -> None:
+    text = f"""<div class="h-entry"><h1 class="p-name">Books I like</h1>
+    <div class="e-content">{"word " * 500}<a href="{mention_pages.home()}">one</a></div></div>"""
+    receiver.answer("/post", html(text))
+    mention(app, receiver)
+    (comment,) = comments()
+    assert comment.message.startswith("Books I like\n\nword word")
+    assert comment.message.endswith("…")
+    assert len(comment.message) < 600
+
+
+def test_a_like_says_so(app: Flask, receiver: Receiver) -> None:
+    receiver.answer(
+        "/post", html(f'<div class="h-entry"><a class="u-like-of" href="{mention_pages.home()}"></a></div>')
+    )
+    mention(app, receiver)
+    (comment,) = comments()
+    assert comment.message == "likes this."
+
+
+def test_a_page_that_does_not_link_to_the_target_becomes_nothing(app: Flask, receiver: Receiver) -> None:
+    home = mention_pages.home()
+    receiver.answer(
+        "/post", html(f"{home} <!-- <a href='{home}'> --> &lt;a href='{home}'&gt; <a href='{home}x'>x</a>")
+    )
+    status = mention(app, receiver)
+    assert comments() == []
+    row = inbound_factories.row()
+    assert (row.status, row.error) == ("failed", "The page does not link to the target.")
+    assert "does not link" in app.test_client().get(status).text
+
+
+def test_a_second_mention_brings_the_comment_up_to_date(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page("First"))
+    mention(app, receiver)
+    receiver.answer("/post", page("Second"))
+    mention(app, receiver)
+    (comment,) = comments()
+    assert comment.message == "Second"
+    assert [row.comment_id for row in inbound_factories.rows()] == [comment.id] * 2
+
+
+def test_a_page_has_one_comment_whatever_it_links_to(app: Flask, receiver: Receiver) -> None:
+    other = f"{mention_pages.home()}comments/{factories.sign()}"
+    receiver.answer("/post", html(f'<a href="{mention_pages.home()}">a</a><a href="{other}">b</a>'))
+    mention(app, receiver)
+    mention(app, receiver, target=other)
+    assert len(comments()) == 2
+    receiver.answer("/post", html(f'<a href="{mention_pages.home()}">a</a>'))
+    mention(app, receiver, target=other)  # this link has gone, but the page still belongs to the book
+    assert [one.status for one in comments()] == ["published", "published"]
+
+
+def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Receiver) -> None:
+    for number, gone in enumerate((Answer(410), Answer(404), html("Nothing here."))):
+        path = f"/post{number}"
+        receiver.answer(path, page())
+        mention(app, receiver, path)
+        receiver.answer(path, gone)
+        mention(app, receiver, path)
+        comment = comments()[-1]
+        assert (comment.status, comment.reason) == (
+            "trash",
+            "Its page was deleted, or no longer links here.",
+        )
+        row = inbound_factories.rows()[-1]
+        assert (row.status, row.comment_id) == ("processed", comment.id)
+        receiver.answer(path, page("Back again"))
+        mention(app, receiver, path)
+        comment = comments()[-1]
+        assert (comment.status, comment.message, comment.reason) == ("published", "Back again", None)
+
+
+def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page())
+    mention(app, receiver)
+    for status in ("trash", "spam"):
+        with database.writing() as session:
+            row = session.get_one(Comment, comments()[0].id)
+            book.move(session, row, status, factories.settings())
+        receiver.answer("/post", page(f"Again, though in the {status}"))
+        mention(app, receiver)
+        (comment,) = comments()
+        assert (comment.status, comment.message) == (status, "What a lovely book!")
+
+
+def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
+    with database.writing() as session:
+        preferences.save(session, {"moderation": "all"})
+    receiver.answer("/post", page())
+    status = mention(app, receiver)
+    (comment,) = comments()
+    assert comment.status == "held"
+    told = app.test_client().get(status).text
+    assert "owner looks at" in told
+    assert comment.id not in told
+
+
+def test_new_words_of_a_held_comment_do_not_publish_it(app: Flask, receiver: Receiver) -> None:
+    with database.writing() as session:
+        preferences.save(session, {"moderation": "all"})
+    receiver.answer("/post", page("Held"))
+    mention(app, receiver)
+    with database.writing() as session:
+        preferences.save(session, {"moderation": "off"})
+    receiver.answer("/post", page("Other words"))
+    mention(app, receiver)
+    (comment,) = comments()
+    assert (comment.status, comment.message) == ("held", "Other words")
+
+
+def test_the_owners_webhooks_hear_of_it(app: Flask, receiver: Receiver) -> None:
+    factories.webhook(receiver.url("/hook"))
+    receiver.answer("/post", page())
+    mention(app, receiver)
+    factories.run_pass()
+    (request,) = receiver.at("/hook")
+    assert request.json["data"]["comment"]["origin"]["url"] == receiver.url("/post")
+
+
+def test_hostile_pages_are_inert(app: Flask, receiver: Receiver) -> None:
+    text = f"""<div class="h-entry">
+    <a class="p-author h-card" href="javascript:alert(1)">&lt;script&gt;\u202eevil</a>
+    <a class="u-in-reply-to" href="{mention_pages.home()}"></a>
+    <div class="e-content">&lt;script&gt;alert(1)&lt;/script&gt; {{{{ 7 * 7 }}}} \ud83d</div></div>"""
+    receiver.answer("/post", Answer(headers=mention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
+    mention(app, receiver)
+    (comment,) = comments()
+    assert (comment.name, comment.website) == ("<script>evil", None)
+    shown = app.test_client().get("/").text
+    assert "<script>" not in shown
+    assert "javascript:" not in shown

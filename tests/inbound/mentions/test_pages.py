@@ -1,0 +1,309 @@
+"""Pages that are away, slow, huge or elsewhere: each is read within limits, and tried again if it may."""
+
+import gzip
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from guestbook.inbound.processor import Processor
+from guestbook.lib import clock
+from guestbook.outbound.time_limit import TimeLimit
+from guestbook.queue import clock_repair
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND
+from guestbook.transport import FAILURE_SENTENCES, PAGE_LIMIT
+from guestbook.transport.failure import LASTING
+from tests.conftest import running
+from tests.support import inbound_factories, mention_pages, socket_receiver
+from tests.support.mention_pages import comments, html, mention, page
+from tests.support.receiver import Answer, Receiver
+from tests.support.socket_receiver import SocketReceiver, drip, flood, hold
+
+
+def failure(app: Flask, receiver: Receiver, path: str = "/post") -> str:
+    """Send a webmention that fails at once, and return why."""
+    mention(app, receiver, path)
+    row = inbound_factories.rows()[-1]
+    assert row.status == "failed"
+    inbound_factories.check()
+    return str(row.error)
+
+
+def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(503, headers={"Retry-After": "3000"}), Answer(500), page())
+    status = mention(app, receiver)
+    row = inbound_factories.row()
+    assert (row.status, row.attempts, row.claims) == ("new", 1, 1)
+    assert row.error == "The page’s server answered 503."
+    assert (row.due_at - clock.now()).total_seconds() > 2500
+    assert "try again" in app.test_client().get(status).text
+    for attempts in (2, 3):
+        mention_pages.make_due()
+        mention_pages.read(app)
+        row = inbound_factories.row()
+        assert row.attempts == attempts
+    assert (row.status, row.error) == ("processed", None)
+    assert len(comments()) == 1
+
+
+def test_a_used_up_schedule_is_a_failure(environ: dict[str, str], receiver: Receiver) -> None:
+    with running({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0,1,1"}) as app, app.app_context():
+        receiver.answer("/post", Answer(500))
+        mention(app, receiver)
+        for _ in range(2):
+            mention_pages.make_due()
+            mention_pages.read(app)
+        row = inbound_factories.row()
+        assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 3)
+        db.session.remove()
+
+
+def test_a_comment_outlives_a_page_that_is_only_away(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page(), Answer(500))
+    mention(app, receiver)
+    mention(app, receiver)
+    assert [one.status for one in comments()] == ["published"]
+
+
+def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
+    with Receiver() as closed:
+        url = closed.url("/post")
+    status = mention_pages.send(app.test_client(), url)
+    mention_pages.read(app)
+    row = inbound_factories.row()
+    assert (row.status, row.attempts) == ("new", 1)
+    assert row.error.startswith("The page could not be fetched. The connection could not be made.")
+    assert "connection" not in app.test_client().get(status).text
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 451])
+def test_a_refusal_is_final(status: int, app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(status))
+    assert failure(app, receiver) == f"The page’s server answered {status}."
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(status: int, app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(status, headers={"Location": "/a/b"}))
+    receiver.answer("/a/b", Answer(status, headers={"Location": "../c#part"}))
+    receiver.answer("/c", page())
+    mention(app, receiver)
+    (comment,) = comments()
+    assert comment.origin
+    assert comment.origin.url == receiver.url("/post")
+
+
+def test_links_are_relative_to_the_page_after_redirects(environ: dict[str, str], receiver: Receiver) -> None:
+    with running({**environ, "GUESTBOOK_BASE_URL": f"{receiver.url('')}/book"}) as app, app.app_context():
+        with Receiver() as other:
+            other.answer("/post", Answer(302, headers={"Location": receiver.url("/blog/post")}))
+            receiver.answer("/blog/post", html('<a href="../book/">the book</a>'))
+            mention(app, other)
+        assert len(comments()) == 1
+        db.session.remove()
+
+
+def test_redirects_end_after_five(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(302, headers={"Location": "/post"}))
+    assert "more than five times" in failure(app, receiver)
+    assert len(receiver.requests) == 6
+
+
+def test_each_redirect_is_checked_by_the_guard(environ: dict[str, str]) -> None:
+    """The book may reach 127.0.0.1; its neighbour 127.0.0.2 is as private as any address."""
+    allowed = {**environ, "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.1/32"}
+    with (
+        running(allowed) as app,
+        app.app_context(),
+        Receiver() as open_,
+        Receiver(address="127.0.0.2") as inner,
+    ):
+        places = [
+            f"http://127.0.0.2:{inner.port}/",
+            f"http://[::ffff:127.0.0.2]:{inner.port}/",
+            f"http://2130706434:{inner.port}/",
+            "http://169.254.169.254/latest/meta-data",
+            "file:///etc/passwd",
+            "ftp://127.0.0.1/",
+            f"http://a:b@127.0.0.1:{open_.port}/ok",
+            "http://[",
+        ]
+        for number, place in enumerate(places):
+            open_.answer(f"/far{number}", Answer(302, headers={"Location": f"/near{number}"}))
+            open_.answer(f"/near{number}", Answer(307, headers={"Location": place}))
+            assert failure(app, open_, f"/far{number}").startswith("The page could not be fetched. ")
+        assert inner.requests == []
+        assert open_.at("/ok") == []
+        db.session.remove()
+
+
+def test_a_private_source_is_never_asked(environ: dict[str, str], receiver: Receiver) -> None:
+    with running({**environ, "GUESTBOOK_ALLOW_NETWORKS": ""}) as app, app.app_context():
+        assert "private or reserved" in failure(app, receiver)
+        assert receiver.requests == []
+        db.session.remove()
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        socket_receiver.silent,
+        hold(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b"<p>"),
+        drip(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x"),
+    ],
+    ids=["silent", "stalls", "drips"],
+)
+def test_a_slow_page_ends_in_time(behave: socket_receiver.Behaviour, environ: dict[str, str]) -> None:
+    with (
+        running({**environ, "GUESTBOOK_TIMEOUT": "1"}) as app,
+        app.app_context(),
+        SocketReceiver(behave) as slow,
+    ):
+        mention_pages.send(app.test_client(), slow.url)
+        began = time.monotonic()
+        mention_pages.read(app)
+        assert time.monotonic() - began < 20  # it would last for ever
+        row = inbound_factories.row()
+        assert (row.status, row.attempts) == ("new", 1)
+        db.session.remove()
+
+
+def test_an_endless_page_is_cut(app: Flask) -> None:
+    with SocketReceiver(
+        flood(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", b"<p>words " * 999)
+    ) as endless:
+        mention_pages.send(app.test_client(), endless.url)
+        mention_pages.read(app)
+    assert inbound_factories.row().error == "The page does not link to the target in its first megabyte."
+
+
+def test_a_link_in_the_first_megabyte_counts(app: Flask, receiver: Receiver) -> None:
+    link = f'<a href="{mention_pages.home()}">book</a>'
+    receiver.answer("/post", html(link + "x" * (2 * PAGE_LIMIT)))
+    mention(app, receiver)
+    assert len(comments()) == 1
+
+
+def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Receiver) -> None:
+    packed = gzip.compress(page().body)
+    receiver.answer("/post", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
+    mention(app, receiver)
+    assert len(comments()) == 1
+    bomb = gzip.compress(bytes(300_000_000))
+    receiver.answer("/bomb", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
+    assert failure(app, receiver, "/bomb") == "The page does not link to the target."
+    broken = Answer(headers={**mention_pages.HTML, "Content-Encoding": "br"}, body=b"\x0b\x02")
+    receiver.answer("/brotli", broken)
+    assert "compressed in an unknown way" in failure(app, receiver, "/brotli")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", '{{"deep": [{{"link": "{home}"}}]}}'),
+        ("application/ld+json", '["{home}"]'),
+        ("text/plain", "See {home} or <{home}>."),
+        ("application/xhtml+xml", '<a href="{home}"/>'),
+    ],
+)
+def test_other_kinds_of_pages_may_link_too(kind: str, body: str, app: Flask, receiver: Receiver) -> None:
+    text = body.format(home=mention_pages.home())
+    receiver.answer("/post", Answer(headers={"Content-Type": kind}, body=text.encode()))
+    mention(app, receiver)
+    (comment,) = comments()
+    assert comment.message == "mentioned this book."
+
+
+def test_a_picture_is_no_page(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(headers={"Content-Type": "image/png"}, body=b"\x89PNG"))
+    assert failure(app, receiver) == "The page is image/png. Only HTML, JSON and plain text can be read."
+
+
+def test_deep_json_is_a_page_without_links(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(headers={"Content-Type": "application/json"}, body=b"[" * 100_000))
+    assert failure(app, receiver) == "The page claims to be JSON, but is not."
+
+
+def test_a_slow_page_delays_no_other(environ: dict[str, str], receiver: Receiver) -> None:
+    with running(environ) as app, app.app_context(), SocketReceiver(socket_receiver.silent) as silent:
+        mention_pages.send(app.test_client(), silent.url)
+        receiver.answer("/post", page())
+        mention_pages.send(app.test_client(), receiver.url("/post"))
+        inbox = Processor(db.engine, app.config["GUESTBOOK"])
+        until = time.monotonic() + 60
+        while not comments():
+            assert time.monotonic() < until
+            inbox.work()
+        assert sorted(row.status for row in inbound_factories.rows()) == ["new", "processed"]
+        silent.close()
+        inbox.close()
+        assert not [row for row in inbound_factories.rows() if row.claimed_by]
+        db.session.remove()
+
+
+def test_without_mf2py_it_says_so(app: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mf2py", None)
+    receiver.answer("/post", page())
+    mention(app, receiver)
+    row = inbound_factories.row()
+    assert (row.status, row.error.split(",")[0]) == ("new", "The package mf2py is not installed")
+
+
+def test_reasons_that_last_are_reasons() -> None:
+    assert set(FAILURE_SENTENCES) > LASTING
+
+
+def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page())
+    mention_pages.send(app.test_client(), receiver.url("/post"))
+    with database.write(db.engine) as connection:
+        connection.execute(update(INBOUND).values(claims=10))
+    mention_pages.read(app)
+    row = inbound_factories.row()
+    assert (row.status, row.error) == (
+        "failed",
+        "10 passes ended in the middle of it, so it is left alone.",
+    )
+    assert receiver.requests == []
+
+
+def test_a_celery_worker_reads_the_page_too(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page())
+    mention_pages.send(app.test_client(), receiver.url("/post"))
+    event_id = inbound_factories.row().id
+    with database.write(db.engine) as connection:
+        leased = {"claimed_by": "relay.1", "due_at": clock.now() + timedelta(minutes=5)}
+        connection.execute(update(INBOUND).values(leased))
+    counts = Processor(db.engine, app.config["GUESTBOOK"]).work_on(event_id, "relay.1")
+    assert (counts.processed, len(comments())) == (1, 1)
+
+
+def test_a_pass_without_threads_reads_pages_in_its_time(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", page())
+    for number in range(3):
+        mention_pages.send(app.test_client(), receiver.url("/post"), f"{mention_pages.home()}#{number}")
+        receiver.answer("/post", html(f'<a href="{mention_pages.home()}#{number}">x</a>'))
+    settings = app.config["GUESTBOOK"]
+    over = Processor(db.engine, settings, threads=False, limit=TimeLimit(time.monotonic() - 1))
+    over.work()
+    over.close()
+    assert receiver.requests == []
+    assert {(row.status, row.claimed_by) for row in inbound_factories.rows()} == {("new", None)}
+    inbox = Processor(db.engine, settings, threads=False, limit=TimeLimit(time.monotonic() + 60))
+    while inbox.work():
+        pass
+    assert inbox.counts.processed + inbox.counts.refused == 3
+
+
+def test_retries_survive_the_repair_of_the_clock(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(503, headers={"Retry-After": "80000"}))
+    mention(app, receiver)
+    before = inbound_factories.row().due_at
+    settings = app.config["GUESTBOOK"]
+    clock_repair.repair(db.engine, settings.timeout, settings.retry_schedule)
+    assert inbound_factories.row().due_at == before

@@ -1,0 +1,257 @@
+"""Sending webmentions: discovery on pages served on loopback, then what the endpoint gets and answers."""
+
+import gzip
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from flask import Flask
+
+from guestbook.comments import book, comment_form
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.moderation_policy import Classification
+from guestbook.lib.errors import Refused
+from guestbook.outbound import webhooks
+from guestbook.outbound.mention_sender import NO_ENDPOINT
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Webhook
+from tests.conftest import running
+from tests.support import factories, mention_pages, socket_receiver
+from tests.support.discovery_pages import DISCOVERY_PAGES, HTML_TYPE, DiscoveryPage
+from tests.support.mention_pages import comments
+from tests.support.receiver import Answer, Receiver
+from tests.support.socket_receiver import SocketReceiver, flood
+
+ONE = DISCOVERY_PAGES[2]
+
+
+def switch_on() -> str:
+    """Let the book send webmentions."""
+    with database.writing() as session:
+        return webhooks.add(session, {"url": "webmention:"}, factories.settings()).id
+
+
+def sign(website: str | None, status: str = "published") -> str:
+    return factories.sign_draft(Draft("Ada", website, "Hello", {}), Classification(status))
+
+
+def send(website: str) -> Any:
+    """Sign with a website, send the webmention, and return the delivery."""
+    switch_on()
+    sign(website)
+    factories.run_pass()
+    (delivery,) = factories.deliveries()
+    return delivery
+
+
+def sent(site: Receiver, path: str = "/endpoint") -> list[dict[str, list[str]]]:
+    return [parse_qs(request.body.decode()) for request in site.at(path) if request.method == "POST"]
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("page", DISCOVERY_PAGES, ids=lambda page: page.what)
+def test_the_endpoint_of_each_page_is_found(page: DiscoveryPage, receiver: Receiver) -> None:
+    website = page.serve(receiver)
+    delivery = send(website)
+    assert delivery.status == "processed", delivery.last_error
+    (comment,) = comments()
+    source = comment.url(factories.settings().base_url)
+    assert sent(receiver, page.endpoint) == [{"source": [source], "target": [website]}]
+    assert receiver.at("/false") == []
+    (post,) = [request for request in receiver.requests if request.method == "POST"]
+    assert post.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert not [name for name in post.headers if name.startswith(("webhook-", "x-"))]
+
+
+def test_there_are_23_of_them() -> None:
+    assert [int(page.what.partition(":")[0]) for page in DISCOVERY_PAGES] == list(range(1, 24))
+
+
+@pytest.mark.usefixtures("app")
+def test_it_is_off_by_default(receiver: Receiver) -> None:
+    sign(ONE.serve(receiver))
+    factories.run_pass()
+    assert factories.deliveries() == []
+    assert receiver.requests == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_website_without_an_endpoint_gets_nothing(receiver: Receiver) -> None:
+    receiver.answer("/none", Answer(headers=HTML_TYPE, body=b"<a href='/false'>webmention</a>"))
+    delivery = send(receiver.url("/none"))
+    assert (delivery.status, delivery.last_error, delivery.attempts) == ("processed", NO_ENDPOINT, 1)
+    assert [request.method for request in receiver.requests] == ["GET"]
+
+
+@pytest.mark.usefixtures("app")
+def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> None:
+    website = ONE.serve(receiver)
+    switch_on()
+    sign(None)
+    held = sign(website, "held")
+    sign(website, "spam")
+    assert factories.deliveries() == []
+    with database.writing() as session:
+        book.move(session, session.get_one(Comment, held), "published", factories.settings())
+    assert [row.event for row in factories.deliveries()] == ["comment.published"]
+
+
+def test_comments_that_came_by_webmention_are_told_to_nobody(app: Flask, receiver: Receiver) -> None:
+    switch_on()
+    receiver.answer("/post", mention_pages.page())
+    mention_pages.mention(app, receiver)
+    (comment,) = comments()
+    assert (comment.status, comment.website) == ("published", "https://ada.example/")
+    assert factories.deliveries() == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_changed_comment_is_told_again_and_a_new_website_too(receiver: Receiver) -> None:
+    old, new = ONE.serve(receiver), receiver.url("/new")
+    switch_on()
+    comment_id = sign(old)
+    for website, words in ((old, "Changed"), (old, "Changed"), (new, "Moved")):
+        with database.writing() as session:
+            draft = comment_form.read({"name": "Ada", "website": website, "message": words})
+            book.edit(session, session.get_one(Comment, comment_id), draft, factories.settings())
+    told = [row.payload.rpartition('"target": ')[2] for row in factories.deliveries()]
+    assert sorted(told) == sorted([f'"{old}"}}'] * 3 + [f'"{new}"}}'])
+
+
+@pytest.mark.usefixtures("app")
+def test_a_removed_comment_is_told_and_one_deleted_for_good_leaves_no_words(receiver: Receiver) -> None:
+    website = ONE.serve(receiver)
+    switch_on()
+    comment_id = sign(website)
+    with database.writing() as session:
+        book.move(session, session.get_one(Comment, comment_id), "trash", factories.settings())
+    assert [row.event for row in factories.deliveries()] == ["comment.published", "comment.deleted"]
+    with database.writing() as session:
+        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    assert not [row for row in factories.deliveries() if website in row.payload]
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(("status", "fate"), [(200, "processed"), (201, "processed"), (202, "processed")])
+def test_a_taken_webmention_is_done(status: int, fate: str, receiver: Receiver) -> None:
+    website = ONE.serve(receiver)
+    receiver.answer("/endpoint", Answer(status))
+    assert send(website).status == fate
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("status", [400, 404, 410, 302])
+def test_a_refused_webmention_is_not_sent_again(status: int, receiver: Receiver) -> None:
+    website = ONE.serve(receiver)
+    receiver.answer("/endpoint", Answer(status, headers={"Location": "/elsewhere"}))
+    delivery = send(website)
+    assert (delivery.status, delivery.last_status_code, delivery.attempts) == ("failed", status, 1)
+    assert receiver.at("/elsewhere") == []
+    webhook = factories.the(Webhook, delivery.webhook_id)
+    assert (webhook.disabled_at, webhook.failures_in_a_row) == (None, 0)
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("path", ["/page", "/endpoint"])
+def test_a_site_that_is_away_is_tried_again(path: str, receiver: Receiver) -> None:
+    website = ONE.serve(receiver)
+    receiver.answer(path, Answer(503, headers={"Retry-After": "7000"}))
+    delivery = send(website)
+    assert (delivery.status, delivery.last_status_code) == ("new", 503)
+    assert (delivery.due_at - delivery.created_at).total_seconds() > 6000
+    assert factories.the(Webhook, delivery.webhook_id).paused_until is None
+
+
+@pytest.mark.usefixtures("app")
+def test_dead_websites_pause_nothing(receiver: Receiver) -> None:
+    with Receiver() as closed:
+        dead = closed.url("/")
+    webhook_id = switch_on()
+    for number in range(7):
+        sign(f"{dead}{number}")
+    factories.run_pass()
+    website = ONE.serve(receiver)
+    sign(website)
+    factories.run_pass()
+    assert len(sent(receiver)) == 1
+    webhook = factories.the(Webhook, webhook_id)
+    assert (webhook.paused_until, webhook.unreachable_in_a_row, webhook.disabled_at) == (None, 0, None)
+
+
+def test_each_step_is_checked_by_the_guard(environ: dict[str, str]) -> None:
+    """The book may reach 127.0.0.1, and not its neighbour 127.0.0.2."""
+    allowed = {**environ, "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.1/32"}
+    with (
+        running(allowed) as app,
+        app.app_context(),
+        Receiver() as site,
+        Receiver(address="127.0.0.2") as inner,
+    ):
+        private = f"http://127.0.0.2:{inner.port}/"
+        site.answer("/redirect", Answer(302, headers={"Location": private}))
+        site.answer("/endpoint", Answer(headers={"Link": f"<{private}>; rel=webmention"}))
+        switch_on()
+        for website in (private, site.url("/redirect"), site.url("/endpoint")):
+            sign(website)
+        factories.run_pass()
+        rows = factories.deliveries()
+        assert [row.status for row in rows] == ["failed"] * 3
+        assert all("private or reserved" in row.last_error for row in rows)
+        assert inner.requests == []
+        db.session.remove()
+
+
+@pytest.mark.usefixtures("app")
+def test_huge_and_broken_pages_end(receiver: Receiver) -> None:
+    packed = {**HTML_TYPE, "Content-Encoding": "gzip"}
+    receiver.answer("/bomb", Answer(headers=packed, body=gzip.compress(bytes(200_000_000))))
+    receiver.answer("/broken", Answer(headers={**packed, "Link": "</endpoint>; rel=webmention"}, body=b"?"))
+    with SocketReceiver(
+        flood(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", b"<a " * 9999)
+    ) as endless:
+        switch_on()
+        for website in (receiver.url("/bomb"), receiver.url("/broken"), endless.url):
+            sign(website)
+        factories.run_pass()
+    assert [row.last_error for row in factories.deliveries()] == [NO_ENDPOINT, None, NO_ENDPOINT]
+    assert len(sent(receiver)) == 1
+
+
+def test_a_silent_website_ends_in_time(environ: dict[str, str]) -> None:
+    with (
+        running({**environ, "GUESTBOOK_TIMEOUT": "1"}) as app,
+        app.app_context(),
+        SocketReceiver(socket_receiver.silent) as silent,
+    ):
+        delivery = send(silent.url)
+        assert (delivery.status, delivery.last_error) == ("new", "The receiver did not answer in time.")
+        db.session.remove()
+
+
+@pytest.mark.usefixtures("app")
+def test_a_test_says_that_there_is_no_website() -> None:
+    with database.writing() as session:
+        row = webhooks.add(session, {"url": "webmention:"}, factories.settings())
+        assert (row.name, row.format, row.events) == (
+            "Webmentions",
+            "webmention",
+            "comment.published comment.deleted",
+        )
+        delivery = webhooks.ping(session, row, factories.settings())
+        assert delivery.status == "failed"
+        assert "here is none" in (delivery.last_error or "")
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"url": "webmention:", "format_name": "json"},
+        {"url": "https://a.example/", "format_name": "webmention"},
+        {"url": "webmention:https://a.example/"},
+    ],
+)
+def test_the_format_and_its_url_belong_together(fields: dict[str, str]) -> None:
+    with pytest.raises(Refused), database.writing() as session:
+        webhooks.add(session, fields, factories.settings())
