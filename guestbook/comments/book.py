@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.moderation_policy import SEVERITY, Classification
 from guestbook.comments.spam import learned_words, repeated_texts
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused
@@ -24,6 +24,7 @@ REPLY_LIMIT = 4000  # characters
 # 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
 REPLIED_LIMIT = 19_000
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
+ANSWERED = "The owner has answered this comment, so its words stay as they are. You may still delete it."
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:
@@ -147,6 +148,22 @@ def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -
         learned_words.learn(session, settings.secret_key, comment, learned_as)
     if is_changed and comment.status == "published" and comment.goes_to_webhooks:
         _tell_websites(session, comment, before, settings)
+
+
+def revise(
+    session: Session, comment: Comment, draft: Draft, verdict: Classification, settings: Settings
+) -> None:
+    """Let its visitor change a comment; raises Refused if the owner has answered it.
+
+    The stricter of its status and the verdict counts, so no edit brings a comment into the book. That move
+    makes its events; the new words make none, as with the owner's correction.
+    """
+    if comment.reply:
+        raise Refused(ANSWERED)
+    edit(session, comment, draft, settings)
+    if SEVERITY.index(verdict.status) > SEVERITY.index(comment.status):
+        comment.reason, comment.reasons = verdict.reason, verdict.text
+        move(session, comment, verdict.status, settings)
 
 
 def reply(session: Session, comment: Comment, message: str, settings: Settings) -> None:

@@ -39,6 +39,7 @@ PUBLISHED = f"""SELECT {PUBLIC_COLUMNS} FROM comments
 """
 ONE_PUBLISHED = f"{PUBLISHED} AND comments.id = :comment_id"
 NEWEST_PUBLISHED = f"{PUBLISHED} ORDER BY comments.id DESC LIMIT :most"
+NAME = "SELECT name FROM comments WHERE id = :comment_id AND status <> 'trash'"
 OLDER_PUBLISHED = f"{PUBLISHED} AND comments.id < :before ORDER BY comments.id DESC LIMIT :most"
 
 
@@ -53,6 +54,11 @@ def page(select: Select, before: str | None, limit: int) -> PublicPage:
 def find(select: Select, comment_id: str) -> PublicComment | None:
     """Return the published comment with that id."""
     return next(map(_comment, select(ONE_PUBLISHED, comment_id=comment_id)), None)
+
+
+def name_of(select: Select, comment_id: str) -> str | None:
+    """Return the name of a comment that may wait for the owner; its visitor alone may ask."""
+    return next((name for (name,) in select(NAME, comment_id=comment_id)), None)
 
 
 def _comment(row: tuple[Any, ...]) -> PublicComment:

@@ -8,9 +8,10 @@ from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
 from guestbook.comments import comment_form
+from guestbook.comments.comment_form import Draft
+from guestbook.lib import clock
 from guestbook.queries.public_comments import PublicComment
 
-HELD = "waiting"  # in an address, in place of the id of a held comment
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
 LINK_LIKE = re.compile(r"://|@|\.\w")  # every address that `urlize` recognises contains one of these
@@ -21,6 +22,22 @@ def article(comment: PublicComment) -> Markup:
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
     return _article(comment, f"{g.permalinks}{comment.id}")
+
+
+def preview(draft: Draft) -> Markup:
+    """Return a comment as the book would show it. It is not kept, because nobody else asks for it."""
+    shown = PublicComment(
+        id="preview",
+        created_at=clock.now(),
+        replied_at=None,
+        name=draft.name,
+        website=draft.website,
+        message=draft.message,
+        reply=None,
+        origin=None,
+        origin_url=None,
+    )
+    return _article.__wrapped__(shown, "#c-preview")
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time

@@ -7,7 +7,7 @@ from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, SecurityError
 
 from guestbook.web import error_json, request_id
-from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, PageExpired
+from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, NotYours, PageExpired
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
 ADMIN_PATH = "/admin"
@@ -56,7 +56,7 @@ def needs_no_login() -> bool:
 
 
 def _words(error: HTTPException, status: int) -> tuple[str, str]:
-    if isinstance(error, BookUpdating | PageExpired):
+    if isinstance(error, BookUpdating | PageExpired | NotYours):
         return error.title, error.description or ""
     text = ERROR_TEXTS.get(status)
     title, sentence = (text.title, text.for_people) if text and text.title else (error.name, "")

@@ -33,6 +33,16 @@ class PageExpired(BadRequest):
     description = "Nothing was changed. Allow cookies here, go back, reload the page and send it again."
 
 
+class NotYours(Forbidden):
+    """This browser has not written the comment, or too long ago, or it is deleted."""
+
+    title = "You cannot change this comment"
+    description = (
+        "You can change a comment for 15 minutes, in the browser that wrote it. Later, ask the owner of the "
+        "book to change or delete it."
+    )
+
+
 ERROR_TEXTS = {
     400: ErrorText(
         "bad_request",

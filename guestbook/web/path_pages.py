@@ -36,6 +36,12 @@ def _add_embed(app: Flask) -> None:
     app.register_blueprint(embed.pages)
 
 
+def _add_own_comment(app: Flask) -> None:
+    from guestbook.web import own_comment
+
+    app.register_blueprint(own_comment.pages)
+
+
 def _add_feeds(app: Flask) -> None:
     from guestbook.web import feeds
 
@@ -91,6 +97,7 @@ def _add_api(app: Flask) -> None:
 
 
 PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
+    "/comments/": _add_own_comment,
     "/embed": _add_embed,
     "/feed": _add_feeds,
     "/healthz": _add_health,

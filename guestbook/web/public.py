@@ -12,7 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import comment_html, current, form_token, frame, hit_counter, pagination
+from guestbook.web import current, form_token, frame, hit_counter, pagination, receipt
 
 pages = Blueprint("public", __name__)
 
@@ -32,8 +32,7 @@ def index() -> ResponseReturnValue:
         page=page,
         before=before,
         **pagination.links(page.older, **frame.parameters()),
-        signed=_find(request.args.get("signed", "")),
-        waiting=request.args.get("signed") == comment_html.HELD,
+        receipt=receipt.of_request(),
         draft=EMPTY_DRAFT,
         token=token,
         odometer=odometer,

@@ -10,12 +10,12 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.owner_question import WRONG_ANSWER
 from guestbook.comments.spam import spam_rules
-from guestbook.storage.models import Comment
-from guestbook.web import comment_html, current, form_token, frame, request_id, submission, visitor_cookie
+from guestbook.web import current, form_token, frame, receipt, request_id, submission, visitor_cookie
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
 HONEYPOT_FIELD = "subject"  # a hidden field: programs fill it in, browsers do not autofill it
+PREVIEW_FIELD = "preview"  # the button that shows the comment and stores nothing
 BOOK_CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
 DATABASE_AWAY = (
     "The book cannot be reached at the moment. Please send your comment again in a minute. "
@@ -40,6 +40,8 @@ def sign() -> ResponseReturnValue:
         return _refused(error.reason, entry, fresh, 422, str(error))
     if entry.errors:
         return _refused(next(iter(entry.errors)), entry, token, 422)
+    if PREVIEW_FIELD in request.form:
+        return _page(entry, token, preview=entry)
     try:
         comment = submission.submit(
             entry,
@@ -50,7 +52,7 @@ def sign() -> ResponseReturnValue:
         )
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, str(error)), {"Retry-After": str(error.seconds)}
-    answer = redirect(_address_after(comment), 303)
+    answer = redirect(receipt.address(comment.id, is_published=comment.status == "published"), 303)
     # Browsers refuse such a cookie inside another website.
     return answer if frame.is_open() else visitor_cookie.give(answer, comment)
 
@@ -79,13 +81,6 @@ def _refused(
     return _page(entry, token, notice), status
 
 
-def _address_after(comment: Comment) -> str:
-    """Return where the visitor sees it. Spam looks like a held comment, so that a program learns nothing."""
-    if comment.status == "published":
-        return frame.home(signed=comment.id, _anchor=f"c-{comment.id}")
-    return frame.home(signed=comment_html.HELD, _anchor="thanks")
-
-
-def _page(entry: Draft, token: str, notice: str | None = None) -> str:
+def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    return render_template("sign.html", draft=entry, token=token, notice=notice)
+    return render_template("sign.html", draft=entry, token=token, notice=notice, preview=preview)

@@ -54,6 +54,21 @@ def submit(
         raise
 
 
+def revise(comment: Comment, entry: Draft, *, trap: str, age: float | None) -> Comment:
+    """Change a visitor's own comment under the same rules and limits; raises TooManyComments or Refused."""
+    preferences, key = current.preferences(), current.settings().secret_key
+    known = moderation_policy.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
+    facts = comment_facts.gather(
+        db.session(), entry, preferences, key, trap=trap, age=age, is_known_visitor=known, own_id=comment.id
+    )
+    verdict = moderation_policy.classify(facts, preferences.moderation)
+    with writing() as session:
+        _count(session)
+        [locked] = book.lock(session, [comment.id])
+        book.revise(session, locked, entry, verdict, current.settings())
+        return locked
+
+
 def answers_question(answer: str) -> bool:
     """Whether it answers the owner's question, if there is one."""
     book = current.preferences()
@@ -77,15 +92,19 @@ def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -
 
 
 def _store(facts: CommentFacts, form_key: str | None) -> Comment:
-    settings, now = current.settings(), clock.now()
-    address, most = request.remote_addr or "", current.preferences().rate
     with writing() as session:
-        if wait := rate_limit.take_of_network(
-            session, settings.secret_key, "comment", address, now, most=most, within=RATE_WINDOW
-        ):
-            raise TooManyComments(wait)
-        verdict = _classified(session, facts, now)
-        return book.sign(session, facts.draft, verdict, form_key=form_key, settings=settings)
+        _count(session)
+        verdict = _classified(session, facts, clock.now())
+        return book.sign(session, facts.draft, verdict, form_key=form_key, settings=current.settings())
+
+
+def _count(session: Session) -> None:
+    """Count this comment for its network; raises TooManyComments."""
+    key, address, most = current.settings().secret_key, request.remote_addr or "", current.preferences().rate
+    if wait := rate_limit.take_of_network(
+        session, key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
+    ):
+        raise TooManyComments(wait)
 
 
 def _classified(session: Session, facts: CommentFacts, now: datetime) -> Classification:

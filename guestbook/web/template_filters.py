@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
         prose=comment_html.prose,
         weblink=comment_html.weblink,
         article=comment_html.article,
+        preview=comment_html.preview,
         outward=comment_html.outward,
         visible=visible,
         day=day,

@@ -1,6 +1,7 @@
 """The cookie of a visitor who has signed the book: the id of that comment, signed. Readers get none.
 
-The spam rules trust this browser a little more, as long as the owner leaves that comment in the book.
+With it the visitor may change or delete the comment for a while. And the spam rules trust this browser a
+little more, as long as the owner leaves that comment in the book.
 """
 
 from datetime import timedelta

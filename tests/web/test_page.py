@@ -179,7 +179,7 @@ def test_every_field_has_a_label_and_every_reference_its_target(visitor: Visitor
     page = visitor.page()
     labels = {label.attrib["for"]: text(label) for label in page.findall(".//label")}
     for field in page.findall(".//form//*[@name]"):
-        if field.attrib.get("type") != "hidden":
+        if field.tag != "button" and field.attrib.get("type") != "hidden":
             assert labels[field.attrib["id"]]
         for name in field.attrib.get("aria-describedby", "").split():
             assert page.find(f".//*[@id='{name}']") is not None

@@ -27,8 +27,9 @@ def gather(
     trap: str = "",
     age: float | None = None,
     is_known_visitor: bool | None = None,
+    own_id: str | None = None,
 ) -> CommentFacts:
-    """Return the facts of a comment that a visitor or a source wants to store."""
+    """Return the facts of a comment that a visitor or a source wants to store, or change if it has an id."""
     if book.moderation == "off":  # then no rule needs the others
         return CommentFacts(draft, trap=trap, age=age)
     return CommentFacts(
@@ -38,7 +39,7 @@ def gather(
         is_known_visitor=is_known_visitor,
         listed_word=_listed_word(draft, book.words),
         foreign_script=_foreign_script(session, draft.message),
-        repeated=repeated_texts.find(session, draft.name, draft.message),
+        repeated=repeated_texts.find(session, draft.name, draft.message, own_id),
         score=learned_words.score(session, secret_key, draft) if book.score else None,
     )
 

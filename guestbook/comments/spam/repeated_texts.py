@@ -10,8 +10,8 @@ from guestbook.storage.models import Comment, TextMark
 COMPARED = 5  # comments for each mark, the newest ones
 
 
-def find(session: Session, name: str, message: str) -> Repeated | None:
-    """Return an earlier comment with almost the same text, rather one that is spam; None without one."""
+def find(session: Session, name: str, message: str, own_id: str | None = None) -> Repeated | None:
+    """Return another comment with almost the same text, rather one that is spam; None without one."""
     mine = similar_text.parts(message)
     marks = similar_text.marks(mine)
     if marks is None:
@@ -20,6 +20,7 @@ def find(session: Session, name: str, message: str) -> Repeated | None:
     for column, mark in zip((TextMark.first, TextMark.second), marks, strict=True):
         query = select(TextMark.comment_id).where(column == mark)
         near.update(session.scalars(query.order_by(TextMark.comment_id.desc()).limit(COMPARED)))
+    near.discard(own_id or "")
     columns = select(Comment.name, Comment.status, Comment.message).where(Comment.id.in_(near))
     found = [
         Repeated(row.name == name, row.status)

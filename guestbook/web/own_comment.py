@@ -1,0 +1,85 @@
+"""Visitors change or delete the comment that their browser has written, for some minutes."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from guestbook.comments import book, comment_form
+from guestbook.comments.comment_form import Draft
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.web import current, form_token, frame, receipt, signing, submission, visitor_cookie
+from guestbook.web.error_texts import NotYours
+from guestbook.web.form_token import FormError
+from guestbook.web.submission import TooManyComments
+
+pages = Blueprint("own_comment", __name__, url_prefix="/comments/<comment_id>")
+
+
+@pages.get("/edit")
+def show(comment_id: str) -> ResponseReturnValue:
+    """Show the form with the visitor's own words."""
+    comment = _own(comment_id)
+    return _page(comment, Draft(**book.typed(comment), errors={}), form_token.token())
+
+
+@pages.post("/edit")
+def edit(comment_id: str) -> ResponseReturnValue:
+    """Change the comment under the rules for new ones."""
+    comment, entry, token = _own(comment_id), comment_form.read(request.form), request.form.get("token", "")
+    try:
+        form = form_token.read(token)
+    except FormError as error:
+        return _page(comment, entry, form_token.token(), str(error)), 422
+    if entry.errors:
+        return _page(comment, entry, token), 422
+    if signing.PREVIEW_FIELD in request.form:
+        return _page(comment, entry, token, preview=entry)
+    try:
+        trap = request.form.get(signing.HONEYPOT_FIELD, "")
+        changed = submission.revise(comment, entry, trap=trap, age=form.age)
+    except TooManyComments as error:
+        return _page(comment, entry, token, str(error)), 429, {"Retry-After": str(error.seconds)}
+    except Refused as error:
+        return _page(comment, entry, token, str(error)), 422
+    return redirect(receipt.address(comment_id, is_published=changed.status == "published"), 303)
+
+
+@pages.post("/delete")
+def delete(comment_id: str) -> ResponseReturnValue:
+    """Move the comment to the trash, as the owner would."""
+    comment = _own(comment_id)
+    try:
+        form_token.read(request.form.get("token", ""))
+    except FormError:
+        notice = "This page was open for too long, so nothing was deleted yet. Please press the button again."
+        return _page(comment, Draft(**book.typed(comment), errors={}), form_token.token(), notice), 422
+    with writing() as session:
+        for locked in book.lock(session, [comment_id]):
+            book.move(session, locked, "trash", current.settings())
+    return redirect(frame.home(signed=receipt.DELETED, _anchor="thanks"), 303)
+
+
+def _own(comment_id: str) -> Comment:
+    """Return the comment if this browser has written it lately."""
+    if visitor_cookie.earlier_comment() != comment_id or not receipt.is_changeable(comment_id):
+        raise NotYours
+    comment = db.session.get(Comment, comment_id)
+    if comment is None or comment.status == "trash":
+        raise NotYours
+    return comment
+
+
+def _page(
+    comment: Comment, entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None
+) -> str:
+    """Show the form, and the button that deletes."""
+    return render_template(
+        "own_comment.html",
+        draft=entry,
+        token=token,
+        notice=notice,
+        preview=preview,
+        action=url_for(".edit", comment_id=comment.id),
+        delete_action=url_for(".delete", comment_id=comment.id),
+    )

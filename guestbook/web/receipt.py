@@ -1,0 +1,70 @@
+"""What the book says after signing, whether the comment appears or waits. A reader's page: no SQLAlchemy.
+
+The address names the comment and not its visitor, because servers log addresses. A comment that waits is on
+no page, so its id is signed: only its visitor's address leads to the name.
+"""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from flask import current_app, request
+from itsdangerous import BadSignature, Signer
+
+from guestbook.lib import clock, ids
+from guestbook.queries import public_comments
+from guestbook.web import current, frame
+
+CHANGE_WINDOW = timedelta(minutes=15)  # after signing, in which visitors may change or delete their comment
+HELD = "waiting"  # in an address, in place of the id of a comment that waits
+DELETED = "deleted"  # the same for one that its visitor has deleted
+RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
+
+
+class Receipt(NamedTuple):
+    """What the book says to a visitor who has just signed."""
+
+    state: str  # published | waiting | deleted
+    comment_id: str | None = None
+    name: str | None = None
+    may_change: bool = False
+
+
+def address(comment_id: str, *, is_published: bool) -> str:
+    """Return where visitors find out what became of their comment. Spam looks like a held comment."""
+    if is_published:
+        return frame.home(signed=comment_id, _anchor=f"c-{comment_id}")
+    signature = _signer().sign(comment_id).decode()
+    return frame.home(signed=HELD, **{RECEIPT_FIELD: signature}, _anchor="thanks")
+
+
+def of_request() -> Receipt | None:
+    """Return what the address of this request says, or None if nobody has just signed."""
+    signed = request.args.get("signed", "")
+    if signed == DELETED:
+        return Receipt(DELETED)
+    if signed == HELD:
+        return _of_waiting(request.args.get(RECEIPT_FIELD, ""))
+    found = public_comments.find(current.select(), signed) if ids.ID.fullmatch(signed) else None
+    return found and Receipt("published", found.id, found.name, is_changeable(found.id))
+
+
+def is_changeable(comment_id: str) -> bool:
+    """Whether its visitor may still change a comment, for its age. A page in a frame has no cookie for it."""
+    return comment_id > ids.first_of(clock.now() - CHANGE_WINDOW) and not frame.is_open()
+
+
+def _of_waiting(signature: str) -> Receipt:
+    """Return the receipt with the name, for as long as its visitor may change the comment."""
+    try:
+        comment_id = _signer().unsign(signature).decode()
+    except BadSignature:
+        return Receipt(HELD)
+    name = public_comments.name_of(current.select(), comment_id)
+    if name is None or not comment_id > ids.first_of(clock.now() - CHANGE_WINDOW):
+        return Receipt(HELD)
+    return Receipt(HELD, comment_id, name, is_changeable(comment_id))
+
+
+def _signer() -> Signer:
+    assert current_app.secret_key
+    return Signer(current_app.secret_key, salt="guestbook receipt")

@@ -1,0 +1,209 @@
+"""Visitors change or delete their own comment for fifteen minutes; nobody else can."""
+
+import re
+from xml.etree.ElementTree import Element
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from guestbook.comments import book
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Delivery
+from guestbook.web import visitor_cookie
+from tests.conftest import running
+from tests.support import factories
+from tests.support.visitor import (
+    GREETING,
+    Visitor,
+    attributes,
+    by_class,
+    fields,
+    messages,
+    parse,
+    stored,
+    text,
+)
+from tests.web.conftest import Later
+
+LINKS = "http://a.example " * 4
+ALL = "comment.created comment.published comment.deleted"
+
+
+def test_readers_get_no_cookie_and_neither_does_who_is_refused(visitor: Visitor) -> None:
+    for answer in (visitor.get("/"), visitor.sign(name=""), visitor.get("/comments/x/edit")):
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("base", ["http://localhost", "https://book.example/guests"])
+def test_signing_sets_a_cookie_for_the_comments_alone(environ: dict[str, str], base: str) -> None:
+    with running(environ | {"GUESTBOOK_BASE_URL": base}) as app:
+        cookie = Visitor(app).sign().headers["Set-Cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Lax"} <= set(cookie)
+    assert ("Secure" in cookie) == base.startswith("https")
+    assert ("Path=/guests/comments" if "/guests" in base else "Path=/comments") in cookie
+
+
+def test_a_visitor_changes_the_comment_without_an_event(app: Flask, visitor: Visitor) -> None:
+    comment_id, page = signed(app, visitor)
+    edit = attributes(page, f".//*[@id='thanks']//a[@href='{path(comment_id)}']")["href"]
+    with app.app_context():
+        factories.webhook(events=ALL)
+    form = visitor.form(edit)
+    assert (form["name"], form["message"]) == ("Ada", "Hello")
+    answer = send(visitor, comment_id, form | {"message": "Hello, all"})
+    assert (answer.status_code, answer.location) == (303, f"/?signed={comment_id}#c-{comment_id}")
+    assert messages(visitor.page(answer.location)) == ["Hello, all"]
+    [comment] = stored(app)
+    assert comment.edited_at is not None
+    assert events(app) == []
+
+
+def test_a_change_is_previewed_first(app: Flask, visitor: Visitor) -> None:
+    comment_id, _ = signed(app, visitor)
+    answer = send(visitor, comment_id, visitor.form(path(comment_id)) | {"message": "New", "preview": "yes"})
+    assert messages(parse(answer)) == ["New"]
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+def test_a_change_that_is_wrong_comes_back_with_its_text(app: Flask, visitor: Visitor) -> None:
+    comment_id, _ = signed(app, visitor)
+    form = visitor.form(path(comment_id))
+    for change in ({"name": ""}, {"website": "javascript:x"}, {"token": "x"}):
+        answer = send(visitor, comment_id, form | {"message": "New"} | change)
+        assert answer.status_code == 422
+        assert fields(parse(answer))["message"] == "New"
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor, later: Later) -> None:
+    comment_id, _ = signed(app, visitor)
+    with app.app_context():
+        factories.webhook(events=ALL)
+    form = visitor.form(path(comment_id))
+    later(10)
+    held = send(visitor, comment_id, form | {"message": LINKS})
+    assert "The owner will look at it first." in text(by_class(visitor.page(held.location), "success")[0])
+    assert [comment.status for comment in stored(app)] == ["held"]
+    again = send(visitor, comment_id, form | {"message": "Harmless"})
+    assert [(comment.status, comment.message) for comment in stored(app)] == [("held", "Harmless")]
+    spam = send(visitor, comment_id, form | {"subject": "Watches"})
+    assert [comment.status for comment in stored(app)] == ["spam"]
+    assert again.location == spam.location == held.location
+    assert events(app) == ["comment.deleted"]
+    send(visitor, comment_id, form | {"message": "Harmless"})
+    assert [comment.status for comment in stored(app)] == ["spam"]
+
+
+def test_changes_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"rate": "2"})
+    comment_id, _ = signed(app, visitor)
+    form = visitor.form(path(comment_id))
+    assert send(visitor, comment_id, form | {"message": "1"}).status_code == 303
+    refused = send(visitor, comment_id, form | {"message": "2"})
+    assert refused.status_code == 429
+    assert fields(parse(refused))["message"] == "2"
+
+
+def test_a_visitor_deletes_the_comment_as_the_owner_would(app: Flask, visitor: Visitor) -> None:
+    comment_id, _ = signed(app, visitor)
+    with app.app_context():
+        factories.webhook(events=ALL)
+    page = visitor.page(path(comment_id))
+    action = attributes(page, f".//form[@action='/comments/{comment_id}/delete']")["action"]
+    refused = visitor.open("POST", action, data={"token": "x"})
+    assert refused.status_code == 422
+    answer = visitor.open("POST", action, data={"token": fields(page)["token"]})
+    assert answer.status_code == 303
+    after = visitor.page(answer.location)
+    assert "Your comment is deleted." in text(by_class(after, "success")[0])
+    assert messages(after) == []
+    assert [comment.status for comment in stored(app)] == ["trash"]
+    assert events(app) == ["comment.deleted"]
+    assert visitor.get(path(comment_id)).status_code == 403
+
+
+def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, later: Later) -> None:
+    comment_id, _ = signed(app, visitor)
+    form = visitor.form(path(comment_id))
+    later(14 * 60)
+    assert visitor.get(path(comment_id)).status_code == 200
+    later(61)
+    for answer in (
+        visitor.get(path(comment_id)),
+        send(visitor, comment_id, form),
+        delete(visitor, comment_id, form),
+    ):
+        assert answer.status_code == 403
+        assert "15 minutes" in answer.text
+    assert "Change or delete it" not in visitor.get(f"/?signed={comment_id}").text
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None:
+    comment_id, _ = signed(app, visitor)
+    form = visitor.form(path(comment_id))
+    stranger, other = Visitor(app), Visitor(app)
+    other.sign(name="Eve")
+    forged = Visitor(app)
+    forged.client.set_cookie(visitor_cookie.VISITOR_COOKIE, f"{comment_id}.xxx", path="/comments")
+    for one in (stranger, other, forged):
+        for answer in (one.get(path(comment_id)), send(one, comment_id, form), delete(one, comment_id, form)):
+            assert answer.status_code == 403
+    assert [comment.message for comment in stored(app)] == ["Hello", "Hello"]
+
+
+@pytest.mark.parametrize("comment_id", ["x", "f" * 32, "%00", "0" * 32])
+def test_a_wrong_id_is_refused_with_a_sentence(visitor: Visitor, comment_id: str) -> None:
+    address = f"/comments/{comment_id}"
+    for answer in (visitor.get(f"{address}/edit"), visitor.open("POST", f"{address}/delete")):
+        assert answer.status_code == 403
+        assert "You cannot change this comment" in answer.text
+
+
+def test_an_answered_comment_keeps_its_words(app: Flask, visitor: Visitor) -> None:
+    comment_id, _ = signed(app, visitor)
+    form = visitor.form(path(comment_id))
+    with app.app_context(), writing() as session:
+        book.reply(session, session.get_one(Comment, comment_id), "Welcome!", factories.settings())
+    answer = send(visitor, comment_id, form | {"message": "I hate you"})
+    assert answer.status_code == 422
+    assert "The owner has answered" in answer.text
+    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert delete(visitor, comment_id, form).status_code == 303
+
+
+def test_the_name_of_a_waiting_comment_is_shown_to_its_visitor_alone(visitor: Visitor, later: Later) -> None:
+    form = visitor.form() | GREETING | {"message": LINKS}
+    later(10)
+    address = visitor.send(form).location
+    assert "Thank you, Ada." in text(by_class(visitor.page(address), "success")[0])
+    broken = re.sub(r"\.[\w-]+#", ".x#", address)
+    assert "Ada" not in text(by_class(visitor.page(broken), "success")[0])
+    later(16 * 60)
+    assert "Ada" not in text(by_class(visitor.page(address), "success")[0])
+
+
+def signed(app: Flask, visitor: Visitor) -> tuple[str, Element]:
+    """Sign the book; return the comment's id and the page that the visitor sees then."""
+    page = visitor.page(visitor.sign().location)
+    return stored(app)[-1].id, page
+
+
+def path(comment_id: str) -> str:
+    return f"/comments/{comment_id}/edit"
+
+
+def send(visitor: Visitor, comment_id: str, form: dict[str, str]) -> TestResponse:
+    return visitor.open("POST", path(comment_id), data=form)
+
+
+def delete(visitor: Visitor, comment_id: str, form: dict[str, str]) -> TestResponse:
+    return visitor.open("POST", f"/comments/{comment_id}/delete", data={"token": form["token"]})
+
+
+def events(app: Flask) -> list[str]:
+    with app.app_context():
+        return [one.event for one in db.session.query(Delivery).order_by(Delivery.id)]
