@@ -20,7 +20,7 @@ from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
 from guestbook.comments.exchange.file_row import FIELDS
 from guestbook.comments.exchange.import_file import ImportOptions
 from guestbook.lib.errors import Refused
-from guestbook.lib.text import counted, printable
+from guestbook.lib.text import clean_line, counted, printable
 from guestbook.storage import engine_setup
 from guestbook.storage.models.comment import COMMENT_STATUSES
 
@@ -52,6 +52,7 @@ def _columns(_context: object, _parameter: object, given: Sequence[str]) -> dict
 )
 @click.option("--bom", is_flag=True, help="Begin the CSV with a byte order mark, which Excel needs.")
 @click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those with this status.")
+@click.option("--name", metavar="NAME", help="Only those whose visitor has exactly this name.")
 @click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}.")
 @click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}.")
 def export(
@@ -59,6 +60,7 @@ def export(
     kind: str | None,
     bom: bool,
     status: str | None,
+    name: str | None,
     since: datetime | None,
     until: datetime | None,
 ) -> None:
@@ -70,7 +72,7 @@ def export(
     kind = kind or ("csv" if file.suffix.lower() == ".csv" else "jsonl")
     if bom and kind != "csv":
         raise click.UsageError("--bom is for --format csv.")
-    wanted = ExportedComments(status, since, until)
+    wanted = ExportedComments(status, since, until, None if name is None else clean_line(name))
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
     with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
         total = comment_export.count(connection, wanted)

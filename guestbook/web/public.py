@@ -12,7 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import current, form_token, frame, hit_counter, pagination, receipt
+from guestbook.web import current, form_token, frame, hit_counter, pagination, privacy_facts, receipt
 
 pages = Blueprint("public", __name__)
 
@@ -61,6 +61,12 @@ def comment(comment_id: str) -> ResponseReturnValue:
     if found is None:
         abort(404)
     return _unless_cached(render_template("comment.html", comment=found))
+
+
+@pages.get("/privacy")
+def privacy() -> ResponseReturnValue:
+    """Say what the book keeps of its visitors, where and for how long."""
+    return _unless_cached(render_template("privacy.html", kept=privacy_facts.read()))
 
 
 def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> ResponseReturnValue:

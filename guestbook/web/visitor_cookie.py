@@ -5,20 +5,23 @@ little more, as long as the owner leaves that comment in the book.
 """
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import current_app, request
 from itsdangerous import BadSignature, Signer
 from werkzeug.wrappers import Response
 
-from guestbook.storage.models import Comment
 from guestbook.web import current
+
+if TYPE_CHECKING:  # the page about privacy asks for the lifetime, and needs no SQLAlchemy
+    from guestbook.storage.models import Comment
 
 VISITOR_COOKIE = "guestbook_signed"
 VISITOR_LIFETIME = timedelta(days=180)  # from the last comment
 
 
-def give(response: Response, comment: Comment) -> Response:
+def give(response: Response, comment: "Comment") -> Response:
     """Let the browser remember its comment. It sends the cookie with the form alone, not with pages."""
     base = urlsplit(current.settings().base_url)
     response.set_cookie(

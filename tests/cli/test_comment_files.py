@@ -44,6 +44,18 @@ def test_export_can_be_narrowed(shell: Shell) -> None:
     assert "--bom is for --format csv" in shell.refused("comments", "export", "--bom", code=2)
 
 
+def test_export_finds_what_a_visitor_wrote_under_exactly_that_name(shell: Shell, tmp_path: Path) -> None:
+    mine = [factories.sign(name="Zoë"), factories.sign(name="Zoë", verdict=HELD)]
+    for other in ("Zoe", "zoë", "Zoë B."):
+        factories.sign(name=other)
+    found = shell("comments", "export", "--name", " Zoe\u0308 ").splitlines()  # as some keyboards write it
+    assert [json.loads(line)["id"] for line in found] == mine
+    file = str(tmp_path / "zoe.jsonl")
+    assert shell("comments", "export", "--name", "Zoë", file) == f"Exported 2 comments to {file}.\n"
+    assert shell("comments", "export", "--name", "Nobody", file) == f"Exported 0 comments to {file}.\n"
+    assert shell("comments", "export", "--name", "") == ""
+
+
 def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path: Path) -> None:
     factories.sign("=1+1")
     file = tmp_path / "book.csv"

@@ -98,7 +98,7 @@ def test_pages_are_those_of_the_whole_app(
     urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
     urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]
     urls += ["/button.svg", "/own.css", "/own.css?v=1"]
-    urls += ["/favicon.ico", "/static/book.css", "/static/book.css?v=1", "/static/none"]
+    urls += ["/privacy", "/favicon.ico", "/static/book.css", "/static/book.css?v=1", "/static/none"]
     reader, server = Visitor(by_cgi(environ)), Visitor(app)
     for url in urls:
         for method in ("GET", "HEAD"):

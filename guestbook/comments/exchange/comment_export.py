@@ -39,11 +39,14 @@ class ExportedComments:
     status: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    name: str | None = None  # of the visitor, exactly
 
     def narrow(self, query: Select[Any]) -> Select[Any]:
         """Return the query for these alone."""
         if self.status:
             query = query.where(Comment.status == self.status)
+        if self.name is not None:
+            query = query.where(Comment.name == self.name)
         if self.since:
             query = query.where(Comment.id >= ids.first_of(self.since))
         return query.where(Comment.id < ids.first_of(self.until)) if self.until else query
