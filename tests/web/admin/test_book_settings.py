@@ -58,6 +58,7 @@ def test_what_is_saved_is_said_shown_and_holds(app: Flask, owner: Owner) -> None
         "question": "Which river?",
         "answers": "Neisse",
         "score": "yes",
+        "mentions": "yes",
         "closed": "yes",
     }
     page = owner.does(URL, new, on=URL)
@@ -117,7 +118,7 @@ def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> 
 
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
     labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
-    assert len(labels) == 8
+    assert len(labels) == 9
     assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
 
 
