@@ -84,6 +84,12 @@ def _add_bins(app: Flask) -> None:
     app.register_blueprint(bins.pages)
 
 
+def _add_moderation(app: Flask) -> None:
+    from guestbook.web import moderation
+
+    moderation.register(app)
+
+
 def _add_admin(app: Flask) -> None:
     from guestbook.web import admin
 
@@ -106,6 +112,7 @@ PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
     "/hooks": _add_receiver,
     "/webmention": _add_webmention,
     "/bin": _add_bins,
+    "/moderate": _add_moderation,
     "/admin": _add_admin,
     "/api": _add_api,
 }

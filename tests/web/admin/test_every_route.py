@@ -42,6 +42,7 @@ PUBLIC |= {"feeds.atom", "feeds.json", "embed.index", "embed.sign", "embed.scrip
 PUBLIC |= {"looks.choose", "looks.own_css", "looks.button"}
 PUBLIC |= {"public.privacy", "webmention.form", "webmention.receive", "webmention.status"}
 PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with the cookie after signing
+PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
