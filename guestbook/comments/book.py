@@ -1,17 +1,16 @@
 """The book: sign, moderate and answer. A comment and its deliveries share one transaction."""
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import holds
+from guestbook.comments import holds, reply_size
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import SEVERITY, Classification
 from guestbook.comments.spam import learned_words, repeated_texts
-from guestbook.lib import clock, retry_policy, unit_of_work, validate
+from guestbook.lib import clock, retry_policy, unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
 from guestbook.outbound import outbox
@@ -20,10 +19,6 @@ from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.models import Comment, Origin, Reply
 
-REPLY_LIMIT = 4000  # characters
-# Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
-# 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
-REPLIED_LIMIT = 19_000
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
 ANSWERED = "The owner has answered this comment, so its words stay as they are. You may still delete it."
 
@@ -191,7 +186,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
         comment.reply = None
     else:
         answer = Reply(comment_id=comment.id, message=message, created_at=unit_of_work.now())
-        _check_reply(comment, answer, settings)
+        reply_size.check(comment, answer, settings)
         comment.reply = session.merge(answer)
     session.flush()
     if comment.is_known and comment.reply:
@@ -213,23 +208,6 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
         outbox.publish(connection, "comment.deleted", data, settings, only=only, not_before=left.under_way)
     session.delete(comment)
     session.flush()
-
-
-def _check_reply(comment: Comment, answer: Reply, settings: Settings) -> None:
-    if sentence := validate.too_long("Your answer", answer.message, REPLY_LIMIT):
-        raise Refused(sentence, field="reply")
-    excess = reply_excess(comment, answer, settings)
-    if excess > 0:
-        sentence = (
-            f"The comment is very long, and webhooks get both. Please remove about {excess:,} letters here."
-        )
-        raise Refused(sentence, field="reply")
-
-
-def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:
-    """Return how many bytes the two have more than a payload may hold; not above 0 when they fit."""
-    both = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
-    return len(both.encode()) - REPLIED_LIMIT
 
 
 def _tell_websites(session: Session, comment: Comment, before: dict[str, Any], settings: Settings) -> None:

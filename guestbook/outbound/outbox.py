@@ -53,8 +53,7 @@ def publish(
     # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
     # lock also keeps a webhook from being deleted before its delivery refers to it.
     columns = Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since
-    query = select(*columns).order_by(Webhook.id)
-    query = query.with_for_update(read=True, key_share=True)
+    query = select(*columns).order_by(Webhook.id).with_for_update(read=True, key_share=True)
     wanted = [
         row
         for row in connection.execute(query)

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
-from guestbook.comments import book, moderation_by_link, moderation_link
+from guestbook.comments import moderation_by_link, moderation_link, reply_size
 from guestbook.comments.moderation_by_link import STATUS_AFTER_LINK, LinkedComment
 from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
@@ -25,8 +25,8 @@ pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 
 MOST_WRONG_LINKS = 20  # tries of one network within
 WRONG_WITHIN = timedelta(minutes=1)  # this time
-TOO_MANY = "Too many wrong links came from your network. Please try again in a minute."
-NOT_OURS = "The link is incomplete or was changed. Open it from the message again, or log in."
+TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again in a minute."
+BROKEN_LINK = "The link is incomplete or was changed. Open it from the message again, or log in."
 NO_SUCH_ACTION = "Nothing was changed. Choose one of the buttons."
 COMMENT_CHANGED = "The comment was changed after you opened this page. Nothing was done. Read it again."
 HEADERS_OF_PAGE = {
@@ -80,7 +80,7 @@ def _link(token: str) -> SignedLink:
     link = moderation_link.read(token, settings.secret_key)
     if link is None:
         _count_wrong_link(settings)
-        abort(404, NOT_OURS)
+        abort(404, BROKEN_LINK)
     return link
 
 
@@ -89,7 +89,7 @@ def _count_wrong_link(settings: Settings) -> None:
     with writing() as session:
         wait = rate_limit.take(session, name, clock.now(), most=MOST_WRONG_LINKS, within=WRONG_WITHIN)
     if wait:
-        raise TooManyRequests(TOO_MANY, retry_after=int(wait) + 1)
+        raise TooManyRequests(TOO_MANY_LINKS, retry_after=int(wait) + 1)
 
 
 def _repeated(link: SignedLink, notice: str, status: int) -> ResponseReturnValue:
@@ -107,7 +107,7 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
         expires_at=link.expires_at,
         token=form_token.token(),
         reply=request.form.get("reply", ""),
-        reply_limit=book.REPLY_LIMIT,
+        reply_limit=reply_size.REPLY_LIMIT,
         notice=notice,
     )
 

@@ -17,6 +17,7 @@ COLUMNS = {
     "id", "name", "url", "format", "events", "headers", "secret", "previous_secret",
     "previous_secret_expires_at", "created_at", "disabled_at", "disabled_reason", "paused_until",
     "failures_in_a_row", "unreachable_in_a_row", "failing_since", "rate", "next_slot_at",
+    "moderation_links_since",
 }  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

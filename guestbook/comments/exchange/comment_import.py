@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, holds
+from guestbook.comments import book, holds, reply_size
 from guestbook.comments.exchange import checked_comment
 from guestbook.comments.exchange.checked_comment import CheckedComment
 from guestbook.comments.exchange.file_row import FileRow
@@ -97,10 +97,10 @@ def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport)
 
 def _check_reply(comment: CheckedComment, settings: Settings) -> None:
     row = _row(comment)
-    if row.reply and len(row.reply.message) > book.REPLY_LIMIT:
-        many = f"{len(row.reply.message):,} characters, and {book.REPLY_LIMIT:,} are allowed"
+    if row.reply and len(row.reply.message) > reply_size.REPLY_LIMIT:
+        many = f"{len(row.reply.message):,} characters, and {reply_size.REPLY_LIMIT:,} are allowed"
         raise Refused(f"its reply has {many}")
-    if row.reply and book.reply_excess(row, row.reply, settings) > 0:
+    if row.reply and reply_size.excess(row, row.reply, settings) > 0:
         raise Refused("comment and reply are together too long for a webhook")
 
 

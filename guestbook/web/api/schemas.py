@@ -1,6 +1,6 @@
 """The JSON Schemas of requests and answers."""
 
-from guestbook.comments import book, comment_form, owner_question
+from guestbook.comments import comment_form, owner_question, reply_size
 from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
@@ -95,7 +95,7 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "status": one_of(*comments.COMMENT_STATUSES),
             **COMMENT_FIELDS,
             "reply": described(
-                {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
+                {"type": ["string", "null"], "maxLength": reply_size.REPLY_LIMIT},
                 "The owner's reply; null or an empty text removes it.",
             ),
         },

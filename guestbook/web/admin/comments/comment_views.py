@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import book, comment_form, reply_size
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
@@ -127,7 +127,7 @@ def _page(
         deliveries=lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=comment_actions.ACTION_LABELS,
         actions=comment_actions.ACTIONS_BY_STATUS[comment.status],
-        reply_limit=book.REPLY_LIMIT,
+        reply_limit=reply_size.REPLY_LIMIT,
     )
 
 
