@@ -59,6 +59,7 @@ def comments() -> Iterator[Named]:
     yield row("comments", id="C5", name="a", message=" ", status="held", form_key="K")
     yield row("replies", comment_id="c1", message=HOSTILE)
     yield row("text_marks", comment_id="c1", first="0" * 16, second="f" * 16)
+    yield row("holds", comment_id="c1", held_at=THEN, action="reply")
     yield row("origins", comment_id="c2", name="N", url="u" * 500)
 
 
