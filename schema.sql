@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     rate_log TEXT,                  -- when they began lately: milliseconds since 1970, a colon, how many; and so on
     next_slot_at VARCHAR(24),       -- when the next one may begin, if none may now
     failing_announced_at VARCHAR(24), -- when the others heard that it fails; null when they need not hear that it recovers
+    moderation_links_since VARCHAR(24), -- when not null, its messages about held comments have links to moderate them
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -137,6 +138,21 @@ CREATE TABLE IF NOT EXISTS replies (
     PRIMARY KEY (comment_id),
     CONSTRAINT replies_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- The time that a comment is held: since when, when to remind the owner, and what a link to moderate has done.
+CREATE TABLE IF NOT EXISTS holds (
+    comment_id VARCHAR(32) NOT NULL,
+    held_at VARCHAR(24) NOT NULL,   -- since when it waits; links hold this time, so those of another hold do not work
+    remind_at VARCHAR(24),          -- when to remind the owner; null once that was done or the owner has decided
+    decided_at VARCHAR(24),         -- when it ceased to be held; its links do nothing from then on
+    action VARCHAR(10),             -- what a link did: publish, spam, trash or reply; null when it happened elsewhere
+    PRIMARY KEY (comment_id),
+    CONSTRAINT holds_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS holds_by_reminder ON holds (remind_at);
+-- Which has waited longest; and retention, which removes those decided long ago.
+CREATE INDEX IF NOT EXISTS holds_by_decision ON holds (decided_at, held_at);
 
 -- One run of the cron command. `status` reads here when cron last came and what it did.
 CREATE TABLE IF NOT EXISTS passes (
@@ -359,10 +375,11 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0011' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0012' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT spam_since FROM comments)
-    AND NOT EXISTS (SELECT failing_announced_at FROM webhooks)
+    AND NOT EXISTS (SELECT moderation_links_since FROM webhooks)
+    AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)
     AND NOT EXISTS (SELECT unproven_bytes FROM sources)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from guestbook.background import retention_rules
 from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
+from guestbook.lib.moderation_times import REMIND_AFTER
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
 from guestbook.storage import active_hosts, file_identity, plain_connection, schema_version, sqlite_setup
@@ -33,6 +34,9 @@ WORK = {
         SELECT 1 FROM sources WHERE EXISTS (
             SELECT 1 FROM inbound_events WHERE source_id = sources.id
             AND (due_at > :now OR due_at <= :now AND sources.disabled_at IS NULL))
+    """,
+    "remind of held comments": """
+        SELECT 1 FROM holds WHERE remind_at <= :now OR remind_at > :farthest_reminder
     """,
     "count the sources' budgets": """
         SELECT 1 FROM sources WHERE unproven_bytes <> (
@@ -79,6 +83,7 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
         return False
     moments = retention_rules.moments(settings, now)
     moments["farthest"] = clock.to_text(now + retry_policy.longest_wait(settings.retry_schedule))
+    moments["farthest_reminder"] = clock.to_text(now + REMIND_AFTER)
     moments["soon"] = clock.to_text(now + timedelta(seconds=SHORT_SLOT_WAIT))
     moments["latest_slot"] = clock.to_text(now + timedelta(seconds=LONGEST_ROOM_WAIT))
     return not any(connection.execute(f"{query} LIMIT 1", moments).fetchone() for query in WORK.values())

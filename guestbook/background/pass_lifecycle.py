@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from guestbook.background import pass_record, pruning
+from guestbook.background import pass_record, pruning, reminders
 from guestbook.lib import clock, cpu_affinity, pass_lock, stop_flag
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.tally import Tally
@@ -56,15 +56,21 @@ def opened(
             return
         previous = clock_repair.repair(engine, settings.timeout, settings.retry_schedule)
         pass_id = pass_record.begin(engine)
+        if housekeeping:
+            reminders.remind(engine, settings)
         running = RunningPass(until, stop, host)
         yield running
         if housekeeping and not stop.is_set() and pass_record.may_prune(engine, previous):
             _tidy_up(engine, settings, _prune_end(until, in_request))
         source_budget.recount(engine)  # verified and deleted events have left room
-        pass_record.finish(engine, pass_id, running.tally)
-        if running.tally.host_limit:
-            seen_facts.note(settings.data_dir, {seen_facts.HOST_LIMIT: running.tally.host_limit})
-        engine_setup.clear_wal(engine)
+        _finish(engine, settings, pass_id, running.tally)
+
+
+def _finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
+    pass_record.finish(engine, pass_id, tally)
+    if tally.host_limit:
+        seen_facts.note(settings.data_dir, {seen_facts.HOST_LIMIT: tally.host_limit})
+    engine_setup.clear_wal(engine)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from guestbook.lib import clock, ids, rate_limit_backoff
+from guestbook.lib.moderation_times import LINK_LASTS
 from guestbook.settings import Settings
 
 KEEP_PASSES = timedelta(days=30)
@@ -37,6 +38,7 @@ RULES = (  # a table, and which of its rows go
         " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.comment_id = comments.id)"
         " AND NOT EXISTS (SELECT 1 FROM inbound_events WHERE inbound_events.comment_id = comments.id)",
     ),
+    ("holds", "decided_at < :keep_holds"),
     ("refusals", "day < :keep_refusals"),
     ("passes", "started_at < :keep_passes"),
     ("bin_requests", "received_at < :keep_bin_requests"),
@@ -54,6 +56,7 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_spam": timedelta(days=settings.keep_spam_days),
         "keep_refusals": KEEP_REFUSALS,
         "keep_unproven": KEEP_UNPROVEN,
+        "keep_holds": LINK_LASTS,  # after the decision: no link lives longer
         "keep_passes": KEEP_PASSES,
         "keep_bin_requests": KEEP_BIN_REQUESTS,
         "keep_limits": rate_limit_backoff.FORGET_AFTER,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, func, select
 
-from guestbook.background import delivery_warnings, pass_lifecycle
+from guestbook.background import delivery_warnings, pass_lifecycle, reminders
 from guestbook.inbound.decision import Counts
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
@@ -82,4 +82,4 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with engine.connect() as connection:
         due = {row.id for row in connection.execute(webhooks_with_due(now))}
-    return bool(due - skipped) or Processor(engine, settings).anything_due(now)
+    return bool(due - skipped) or Processor(engine, settings).anything_due(now) or reminders.are_due(engine)

@@ -12,7 +12,7 @@ from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
-from guestbook.queries import bounded_counts, cron_status, health
+from guestbook.queries import bounded_counts, cron_status, health, waiting_comments
 from guestbook.queries.cron_status import CronStatus
 from guestbook.settings import crontab_line
 from guestbook.storage import engine_setup, writable
@@ -49,7 +49,7 @@ def _cron(now: datetime) -> CronStatus:
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
-    state = health.read(db.session(), now)
+    state, held_since = health.read(db.session(), now), waiting_comments.oldest(db.session())
     spam = spam_report.read(db.session(), app_command.settings().secret_key, now)
     return {
         "version": VERSION,
@@ -57,6 +57,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
         "comments": _counts(Comment, COMMENT_STATUSES, to_the_end),
+        "oldest held seconds": held_since and round((now - held_since).total_seconds()),
         "refused comments in 30 days": {one.reason: one.number for one in spam.refused},
         "held by a flood until": clock.to_text(spam.held_until) if spam.held_until else None,
         "webhooks": _count(Webhook),

@@ -36,6 +36,12 @@ fields_of_webhook = together(
     click.option(
         "--rate", metavar="N/s|N/m", help="Begin at most N attempts in any second or minute, such as 30/m."
     ),
+    click.option(
+        "--moderation-links/--no-moderation-links",
+        default=None,
+        help="Put a link into messages about held comments, with which any reader can moderate them; by "
+        f"default for {', '.join(outbound_webhooks.FORMATS_WITH_LINKS)}.",
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from guestbook.comments import holds
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import learned_words, repeated_texts
@@ -55,6 +56,9 @@ def sign(
     )
     comment.set_status(verdict.status, comment.created_at)
     session.add(comment)
+    session.flush()
+    if comment.status == "held":
+        holds.begin(session, comment)
     announce(session, comment, settings)
     repeated_texts.remember(session, comment)
     return comment
@@ -81,17 +85,24 @@ def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def move(session: Session, comment: Comment, status: str, settings: Settings) -> None:
+def move(
+    session: Session, comment: Comment, status: str, settings: Settings, *, by_link: str | None = None
+) -> None:
     """Publish a comment, hold it, trash it or mark it as spam, and publish the events.
 
     `comment.created` if it leaves the spam or was never announced, for webhooks that have not had it;
     `comment.published` if it becomes visible; `comment.deleted` if it goes to the trash or the spam.
+    `by_link` is what the owner chose on the page of a moderation link.
     """
     was, was_known = comment.status, comment.is_known
     comment.set_status(status, clock.now())
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()
+    if was == "held" != status:
+        holds.end(session, comment, by_link)
+    if status == "held" != was:
+        holds.begin(session, comment)
     is_news = was == "spam" or comment.last_announced_at is None
     if comment.is_known and not was_known and is_news and comment.goes_to_webhooks:
         at, connection = comment.last_announced_at, session.connection()
@@ -104,12 +115,14 @@ def move(session: Session, comment: Comment, status: str, settings: Settings) ->
         _tell(session, "comment.deleted", comment, settings)
 
 
-def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
+def decide(
+    session: Session, comment: Comment, status: str, settings: Settings, *, by_link: str | None = None
+) -> None:
     """Move a comment as its owner decides; the learned score learns from what is published or spam.
 
     Undoing the decision, or another one, takes that back.
     """
-    move(session, comment, status, settings)
+    move(session, comment, status, settings, by_link=by_link)
     if status in LEARNED_KINDS and preferences.read(session).score:
         learned_words.learn(session, settings.secret_key, comment, LEARNED_KINDS[status])
 
@@ -208,5 +221,13 @@ def _tell(
 ) -> None:
     if comment.goes_to_webhooks:
         data = {"comment": comment.public(settings.base_url), **more}
-        connection = session.connection()
-        outbox.publish(connection, event, data, settings, comment_id=comment.id, leave_out=leave_out)
+        link = holds.link(session, comment, settings) if event == "comment.created" else None
+        outbox.publish(
+            session.connection(),
+            event,
+            data,
+            settings,
+            comment_id=comment.id,
+            leave_out=leave_out,
+            with_links=data | {"moderation": link} if link else None,
+        )

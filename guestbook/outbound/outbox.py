@@ -22,11 +22,12 @@ NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
 
 
 class BodyInput(NamedTuple):
-    """The parts of a webhook that its bodies depend on; webhooks with equal parts get the same body."""
+    """The parts of a webhook that its both depend on; webhooks with equal parts get the same body."""
 
     format: str
     url: str  # "" if the format does not use it
     template: str | None
+    has_links: bool = False  # to moderate a held comment
 
 
 def publish(
@@ -39,25 +40,28 @@ def publish(
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
+    with_links: dict[str, Any] | None = None,
 ) -> str:
     """Store one delivery for each webhook that wants the event, and return the event's id.
 
     The payload is fixed here. A delivery for a disabled webhook is stored too, and waits. The caller commits,
     so that an event is stored with its cause or not at all.
     `leave_out` and `only` narrow the webhooks down by id. `not_before` gives the earliest time of a delivery
-    by webhook id.
+    by webhook id. `with_links` is the data for webhooks that may have links to moderate comments.
     """
     # Lock all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
     # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
     # lock also keeps a webhook from being deleted before its delivery refers to it.
-    query = select(Webhook.id, Webhook.format, Webhook.url, Webhook.events).order_by(Webhook.id)
+    columns = Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since
+    query = select(*columns).order_by(Webhook.id)
     query = query.with_for_update(read=True, key_share=True)
     wanted = [
         row
         for row in connection.execute(query)
         if event in row.events.split() and row.id not in leave_out and (only is None or row.id in only)
     ]
-    return store(connection, event, data, settings, _inputs(connection, wanted), comment_id, not_before)
+    inputs = _inputs(connection, wanted, with_links=with_links is not None)
+    return store(connection, event, data, settings, inputs, comment_id, not_before, with_links)
 
 
 def webhooks_notified(
@@ -81,7 +85,9 @@ def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
     return store(connection, "ping", data, settings, _inputs(connection, [webhook]))
 
 
-def _inputs(connection: Connection, webhooks: Sequence[Any]) -> dict[str, BodyInput]:
+def _inputs(
+    connection: Connection, webhooks: Sequence[Any], *, with_links: bool = False
+) -> dict[str, BodyInput]:
     """Return the input for the body of each webhook, by id."""
     templated = [webhook.id for webhook in webhooks if webhook.format == "template"]
     texts: dict[str, str] = {}
@@ -89,7 +95,12 @@ def _inputs(connection: Connection, webhooks: Sequence[Any]) -> dict[str, BodyIn
         query = select(Template.webhook_id, Template.text).where(Template.webhook_id.in_(templated))
         texts = {row.webhook_id: row.text for row in connection.execute(query)}
     return {
-        one.id: BodyInput(one.format, one.url if one.format in ADDRESSED else "", texts.get(one.id))
+        one.id: BodyInput(
+            one.format,
+            one.url if one.format in ADDRESSED else "",
+            texts.get(one.id),
+            with_links and one.moderation_links_since is not None,
+        )
         for one in webhooks
     }
 
@@ -102,15 +113,17 @@ def store(
     inputs: dict[str, BodyInput],
     comment_id: str | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
+    with_links: dict[str, Any] | None = None,
 ) -> str:
     """Store a delivery for each webhook id in `inputs`, and return the event's id."""
     now, event_id = unit_of_work.now(), ids.new()
     if not inputs:
         return event_id  # no webhook wants the event
-    data = {**data, "guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
+    book = {"guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
+    both = {False: data | book, True: (with_links or data) | book}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
     columns = {
-        one: _columns(one.format, FormatInput(event, now, data, one.url, one.template), due_at)
+        one: _columns(one.format, FormatInput(event, now, both[one.has_links], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
     same = {"event_id": event_id, "comment_id": comment_id, "event": event, "created_at": now}

@@ -22,6 +22,9 @@ from guestbook.storage.models.webhook import EVENTS, Template
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
+# Whoever reads a message with a link to moderate can moderate. These formats go to people whom the owner has
+# invited. A topic of ntfy is open to all who guess its name. Programs may store and pass on what they get.
+FORMATS_WITH_LINKS = ("slack", "discord", "teams", "mattermost", "telegram", "email")
 
 
 def add(
@@ -32,13 +35,14 @@ def add(
     row_id: str | None = None,
     disabled: bool = False,
 ) -> Webhook:
-    """Add a webhook from `url` and optional `name`, `format_name`, `events`, `headers`, `rate`, `template`.
+    """Add a webhook from `url` and optional `name`, `format_name`, `events`, `headers`, `rate`, `template`,
+    `moderation_links`.
 
     The default format is the one of the service to which the URL belongs, or json. Deliveries to a `disabled`
-    webhook wait.
+    webhook wait. The default of `moderation_links` depends on the format.
     """
     values = _checked({"url": "", "events": DEFAULT_EVENTS, **fields}, settings, {})
-    wording = values.pop("template", None)
+    wording, links = values.pop("template", None), values.pop("moderation_links", None)
     host = urlsplit(values["url"]).hostname or urlsplit(values["url"]).path
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
     values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
@@ -46,6 +50,7 @@ def add(
     webhook.url = _normalized(webhook.format, webhook.url, settings)
     custom_headers.refuse_for_email(webhook.format, webhook.headers)
     _check_template(webhook.format, webhook.events, wording)
+    webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
     session.add(webhook)
@@ -57,11 +62,13 @@ def add(
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the given fields: all of them, or none when one is wrong.
 
-    A `(hidden)` header keeps its value unless the host changes: no receiver may see another's secrets.
+    A `(hidden)` header keeps its value unless the host changes: no receiver may see another's secrets. With
+    another format, `moderation_links` has that format's default.
     """
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
     wording = values.pop("template", None if "template" in fields else old_wording)
+    links = values.pop("moderation_links", None)
     format_name = values.setdefault("format", "template" if wording else webhook.format)
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
@@ -72,6 +79,10 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     webhook.move(url)
+    if links is None and format_name != webhook.format:
+        links = has_links(format_name)
+    if links is not None:
+        webhook.send_moderation_links(links)
     if values.get("rate", webhook.rate) != webhook.rate:
         webhook.next_slot_at = None  # the next claim counts anew
     for name, value in values.items():
@@ -79,6 +90,11 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     session.add(webhook)
     session.flush()
     _keep_template(session, webhook, wording)
+
+
+def has_links(format_name: str) -> bool:
+    """Whether messages of the format have links to moderate unless the owner decides otherwise."""
+    return format_name in FORMATS_WITH_LINKS
 
 
 def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
@@ -158,6 +174,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
         "events": ("events", _events),
         "headers": ("headers", lambda value: custom_headers.read(value, old_headers)),
         "rate": ("rate", _rate),
+        "moderation_links": ("moderation_links", bool),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
     }
     return validate.given(fields, checks)

@@ -8,7 +8,7 @@ from statistics import median
 from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.queries import bounded_counts, lists, outcomes
+from guestbook.queries import bounded_counts, lists, outcomes, waiting_comments
 from guestbook.queries.outcomes import Bar
 from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 
@@ -40,6 +40,7 @@ class Overview:
     waiting: int
     failed: int
     held: int
+    held_since: datetime | None  # the one that has waited longest
     comments: list[Comment]  # published, the newest first
     given_up: list[tuple[Delivery, str]]  # the latest first, with the webhook's name
     has_comments: bool  # of whatever status
@@ -61,6 +62,7 @@ def overview(session: Session, now: datetime) -> Overview:
         waiting=bounded_counts.count_some(session, Delivery.status == "new", Delivery),
         failed=bounded_counts.count_some(session, Delivery.status == "failed", Delivery),
         held=bounded_counts.count_some(session, Comment.status == "held", Comment),
+        held_since=waiting_comments.oldest(session),
         comments=list(session.scalars(published.order_by(Comment.id.desc()).limit(LATEST_ROWS))),
         given_up=lists.with_webhook_names(
             session, Delivery.status == "failed", LATEST_ROWS, last=Delivery.finished_at

@@ -72,6 +72,12 @@ def _add_bins(app: Flask) -> None:
     app.register_blueprint(bins.pages)
 
 
+def _add_moderation(app: Flask) -> None:
+    from guestbook.web import moderation
+
+    moderation.register(app)
+
+
 def _add_admin(app: Flask) -> None:
     from guestbook.web import admin
 
@@ -92,6 +98,7 @@ PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
     "/cron": _add_pinger,
     "/hooks": _add_receiver,
     "/bin": _add_bins,
+    "/moderate": _add_moderation,
     "/admin": _add_admin,
     "/api": _add_api,
 }

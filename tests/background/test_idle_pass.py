@@ -16,7 +16,7 @@ from guestbook.background import cron, idle_pass, retention_rules
 from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Bin, BinRequest, Comment, Limit, Login, Pass, Refusal
+from guestbook.storage.models import Bin, BinRequest, Comment, Hold, Limit, Login, Pass, Refusal
 from tests.conftest import running, settings_for
 from tests.support import factories
 
@@ -139,6 +139,10 @@ def refusal() -> None:
     store(Refusal, id=f"{day} rate", day=day, reason="rate", number=1)
 
 
+def hold(**values: object) -> None:
+    store(Hold, comment_id=factories.sign(), held_at=clock.now(), **values)
+
+
 def pass_at(distance: timedelta) -> None:
     at = clock.now() + distance
     store(Pass, id=ids.new(), started_at=at, host="h", processed=0, retried=0, failed=0)
@@ -162,6 +166,9 @@ WORK: dict[str, Callable[[], None]] = {
     "a refused event": refused,
     "an old comment of spam": spam,
     "an old count of refusals": refusal,
+    "an old decision": lambda: hold(decided_at=clock.now() - 8 * DAY),
+    "a held comment of which to remind": lambda: hold(remind_at=clock.now()),
+    "a reminder after years": lambda: hold(remind_at=clock.now() + 999 * DAY),
     "an old pass": lambda: pass_at(-31 * DAY),
     "an old bin request": bin_request,
     "a login that is over": login,

@@ -4,11 +4,16 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select, update
 
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.lib.version import VERSION
 from guestbook.queries import bounded_counts
 from guestbook.settings import crontab_line
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Hold
 from tests.cli.conftest import Process, Shell
 from tests.storage.test_writable import full_disk
 from tests.support import factories
@@ -16,7 +21,7 @@ from tests.support import factories
 FACTS = {
     "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
     "paused_webhooks", "deliveries", "sources", "inbound_events", "oldest_due_seconds", "last_pass",
-    "refused_comments_in_30_days", "held_by_a_flood_until",
+    "refused_comments_in_30_days", "held_by_a_flood_until", "oldest_held_seconds",
     "last_pass_did", "can_be_written", "well",
 }  # fmt: skip
 MINUTE = timedelta(minutes=1)
@@ -115,3 +120,14 @@ def test_status_says_that_nothing_can_be_stored(shell: Shell) -> None:
         said = shell("status")
     assert (fact(said, "can be written"), fact(said, "well")) == ("no", "no")
     assert "\nNothing can be stored now: disk I/O error. So nothing is sent.\n" in said
+
+
+def test_it_says_how_long_the_oldest_held_comment_has_waited(shell: Shell) -> None:
+    assert fact(shell("status"), "oldest held seconds") == "-"
+    factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+    factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+    with database.write(db.engine) as connection:
+        oldest = select(func.min(Hold.comment_id)).scalar_subquery()
+        ago = clock.now() - timedelta(hours=5)
+        connection.execute(update(Hold).where(Hold.comment_id == oldest).values(held_at=ago))
+    assert 5 * 3600 <= int(fact(shell("status"), "oldest held seconds")) < 6 * 3600

@@ -262,3 +262,35 @@ def test_on_the_same_host_headers_keep_their_values(url: str) -> None:
 def test_from_http_to_https_headers_keep_their_values() -> None:
     row = add(url="http://receiver.example/hook", headers=HEADERS)
     assert len(update(row, url="https://receiver.example/hook").headers) == 2
+
+
+# --- links to moderate
+
+
+@pytest.mark.parametrize(
+    ("fields", "has_links"),
+    [
+        ({}, False),
+        ({"format_name": "slack"}, True),
+        ({"format_name": "slack", "moderation_links": False}, False),
+        ({"format_name": "json", "moderation_links": True}, True),
+        ({"url": "https://ntfy.sh/topic"}, False),  # everybody who guesses the topic reads it
+        ({"url": "https://discord.com/api/webhooks/1/x"}, True),
+    ],
+)
+def test_links_to_moderate_go_where_the_owner_chose_the_readers(
+    fields: dict[str, Any], has_links: bool
+) -> None:
+    assert (add(**fields).moderation_links_since is not None) == has_links
+    assert not webhooks.has_links("template")
+
+
+def test_another_format_has_its_own_default_and_other_changes_leave_links_alone() -> None:
+    row = add(format_name="slack")
+    since = row.moderation_links_since
+    row = update(row, name="Chat", moderation_links=True)
+    assert row.moderation_links_since == since
+    assert update(row, format_name="json").moderation_links_since is None
+    assert update(row, name="Program").moderation_links_since is None
+    assert update(row, format_name="mattermost").moderation_links_since is not None
+    assert update(row, format_name="teams", moderation_links=False).moderation_links_since is None

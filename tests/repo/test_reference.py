@@ -10,20 +10,23 @@ import click
 import pytest
 from click import ClickException, UsageError
 from flask import Flask
+from sqlalchemy import update
 
 from guestbook import settings
 from guestbook.background import retention_rules
 from guestbook.comments import book
+from guestbook.comments.moderation_policy import Classification
 from guestbook.inbound import bin_capture
 from guestbook.inbound.template_presets import PRESETS
-from guestbook.lib import retry_policy
+from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
 from guestbook.storage import database
-from guestbook.storage.models import Comment, Webhook, source
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Hold, Webhook, source
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
 from guestbook.storage.models.webhook import EVENTS
@@ -124,6 +127,10 @@ def everything_sent(app: Flask, receiver: Receiver) -> dict[str, Any]:
     for _ in range(3):  # events of one comment go out one after the other
         factories.all_due()
         factories.run_pass()
+    factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+    with database.write(db.engine) as connection:
+        connection.execute(update(Hold).values(remind_at=clock.now()))
+    factories.run_pass()
     return {request.json["type"]: request.json for request in receiver.at("/all")}
 
 

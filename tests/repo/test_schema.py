@@ -19,7 +19,7 @@ from tests.conftest import need, need_server, settings_for
 from tests.support import databases, ready_databases
 
 SQL = SCHEMA.read_text()
-TABLES = {"comments", "replies", "webhooks", "deliveries", "attempts", "passes", "days"}
+TABLES = {"comments", "replies", "holds", "webhooks", "deliveries", "attempts", "passes", "days"}
 TABLES |= {"settings", "sessions", "tokens", "limits", "learned_words", "text_marks", "refusals"}
 TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_requests"}
 VERSION = "alembic_version"  # the table that is no model's

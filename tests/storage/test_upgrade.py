@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from guestbook import settings
+from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, schema_version, upgrade, version_check
 from guestbook.storage.database_errors import Fault, WrongVersion
@@ -18,7 +20,7 @@ from guestbook.storage.upgrade import UpgradeReport
 from tests.conftest import need_server, settings_for
 from tests.repo.test_schema import KINDS, Description, described, engine_on
 from tests.storage import earlier_books
-from tests.storage.earlier_books import ROWS, SCHEMAS, rows
+from tests.storage.earlier_books import ROWS, SCHEMAS, WHEN, rows
 from tests.support import databases
 
 
@@ -91,6 +93,20 @@ def assert_kept(before: dict[str, Any], after: dict[str, Any]) -> None:
         for name in now.keys() - row.keys():
             default = ROWS[table][name] if name in ("scope", "budget_mb", "unproven_bytes") else None
             assert now[name] == default, (table, name)
+
+
+def test_of_comments_that_are_held_already_the_owner_is_reminded_a_day_after_the_upgrade(
+    kind: str, tmp_path: Path
+) -> None:
+    with earlier_books.earlier("0007", kind, tmp_path) as url, engine_on(url) as engine:
+        before = clock.now()
+        upgraded(tmp_path, url)
+        [hold] = rows(engine)["holds"]
+        assert (hold["comment_id"], hold["held_at"]) == ("c" * 32, WHEN)
+        assert (hold["decided_at"], hold["action"]) == (None, None)
+        day = timedelta(days=1)
+        assert clock.to_text(before + day) <= hold["remind_at"] <= clock.to_text(clock.now() + day)
+        assert rows(engine)["webhooks"][0]["moderation_links_since"] is None
 
 
 def test_the_versions_begin_with_the_first_schema_and_each_follows_the_one_before(tmp_path: Path) -> None:

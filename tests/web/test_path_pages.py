@@ -33,6 +33,7 @@ def loaded(environ: dict[str, str], **more: str) -> dict[str, list[str]]:
         ("/comments", {"public"}),
         ("/feed.atom", {"public", "feeds"}),
         ("/embed", {"public", "embed"}),
+        ("/moderate/0", {"public", "moderation"}),
         ("/hooks/tok", {"public", "receiver"}),
         ("/bin/x", {"public", "bins"}),
         ("/api/v1/comments", {"public", "api"}),

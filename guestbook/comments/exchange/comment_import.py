@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book
+from guestbook.comments import book, holds
 from guestbook.comments.exchange import checked_comment
 from guestbook.comments.exchange.checked_comment import CheckedComment
 from guestbook.comments.exchange.file_row import FileRow
@@ -119,6 +119,8 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
         session.flush()
         for row in rows:
             repeated_texts.remember(session, row)
+            if row.status == "held":
+                holds.begin(session, row)
         for row in rows if rules.with_events else ():
             book.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)

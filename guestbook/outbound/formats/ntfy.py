@@ -19,4 +19,6 @@ def render(given: FormatInput) -> str:
         "title": text_limit.cut(words.title, str, NTFY_TITLE_LIMIT, text_limit.utf8),
         "message": text_limit.lines(rest, str, limit=NTFY_LIMIT, size=text_limit.utf8),
     }
-    return json.dumps(body | ({"click": words.link} if words.link else {}), ensure_ascii=False)
+    click = {"click": words.link} if words.link else {}
+    button = [{"action": "view", "label": words.button, "url": words.link}] if words.button else []
+    return json.dumps(body | click | ({"actions": button} if button else {}), ensure_ascii=False)

@@ -9,8 +9,16 @@ BOOK = "https://book.example"
 SAMPLE_ID = "0" * 31 + "1"
 SAMPLE_TIME = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
 TIME_TEXT = clock.to_text(SAMPLE_TIME)
+SAMPLE_LINK = {"url": f"{BOOK}/moderate/{'0' * 87}1", "expires_at": TIME_TEXT}
+SAMPLE_WAITING: dict[str, Any] = {
+    "count": 2,
+    "since": TIME_TEXT,
+    "url": f"{BOOK}/admin/comments/?status=held",
+    "comments": [{"id": SAMPLE_ID, "held_at": TIME_TEXT, "moderation": SAMPLE_LINK}],
+}
 DATA_PARTS: dict[str, tuple[str, ...]] = {
     "comment.replied": ("comment", "reply"),
+    "comments.waiting": ("waiting",),
     "inbound.received": ("source", "inbound"),
     "webhook.failing": ("webhook",),
     "webhook.recovered": ("webhook",),
@@ -37,6 +45,8 @@ def parts() -> dict[str, Any]:
             "url": f"{BOOK}/comments/{SAMPLE_ID}",
             "created_at": TIME_TEXT,
         },
+        "moderation": SAMPLE_LINK,
+        "waiting": SAMPLE_WAITING,
         "reply": {"message": 'Thank you, "Lace".', "created_at": TIME_TEXT},
         "source": {"id": SAMPLE_ID, "name": "GitHub"},
         "inbound": {

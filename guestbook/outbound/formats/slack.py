@@ -25,12 +25,20 @@ def render(given: FormatInput) -> str:
     """Return the body. Nothing in it is markup, and its links get no preview."""
     words = wording.of(given.event, given.data)
     text = text_limit.lines(replace(words, link=_escape(words.link)), _escape, limit=SLACK_LIMIT)
-    body = {"text": text, "mrkdwn": False, "blocks": [_block(words)], "unfurl_links": False}
+    body = {"text": text, "mrkdwn": False, "blocks": _blocks(words), "unfurl_links": False}
     return json.dumps(body | {"unfurl_media": False}, ensure_ascii=False)
 
 
 def _escape(text: str) -> str:
     return text.translate(HTML_ESCAPES)
+
+
+def _blocks(words: Wording) -> list[dict[str, Any]]:
+    """Return the message, and below it a button if the link does something. Anybody may press it."""
+    if not words.button:
+        return [_block(words)]
+    button = {"type": "button", "text": {"type": "plain_text", "text": words.button}, "url": words.link}
+    return [_block(replace(words, link="")), {"type": "actions", "elements": [button]}]
 
 
 def _block(words: Wording) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def _body(words: Wording, message: str) -> str:
     blocks[0]["inlines"][0]["weight"] = "Bolder"
     card = {"type": "AdaptiveCard", "version": "1.2", "body": blocks}
     if words.link:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Look", "url": words.link}]
+        card["actions"] = [{"type": "Action.OpenUrl", "title": words.button or "Look", "url": words.link}]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return json.dumps({"type": "message", "attachments": [attachment]}, ensure_ascii=False)
 

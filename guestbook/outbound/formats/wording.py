@@ -14,6 +14,7 @@ WHO_LIMIT = 240  # characters
 LINK_LIMIT = 500  # characters; a longer link is left out, because half a link leads nowhere
 PAYLOAD_EXCERPT = 500  # characters of the payload of an inbound event
 MORE = "…"
+MODERATE = "Moderate"
 SAFE_LINK = re.compile(r"https?://[^\s<>\"'\\]+")
 WHY_DISABLED = {
     "gone": "its receiver is gone, or asked us to stop",
@@ -29,6 +30,7 @@ class Wording:
     who: str = ""
     message: str = ""
     link: str = ""
+    button: str = ""  # what the link does, where a service can show it as a button
 
 
 def of(event: str, data: dict[str, Any]) -> Wording:
@@ -79,25 +81,43 @@ class EventFacts:
         return f"{self.home}/admin/{page}/{row_id}" if self.home and row_id else ""
 
 
-def _wording(title: str, who: str = "", message: str = "", link: str = "") -> Wording:
+def _wording(title: str, who: str = "", message: str = "", link: str = "", button: str = "") -> Wording:
     """Return a wording, with a long title or author line shortened and an unsafe link left out."""
     is_safe = len(link) <= LINK_LIMIT and SAFE_LINK.fullmatch(link)
     title, who = shortened(title, WORDING_TITLE_LIMIT), shortened(who, WHO_LIMIT)
-    return Wording(title, who, message, link if is_safe else "")
+    return Wording(title, who, message, link, button) if is_safe else Wording(title, who, message)
 
 
-def _comment(title: str, facts: EventFacts, link: str | None = None) -> Wording:
+def _comment(title: str, facts: EventFacts, link: str | None = None, button: str = "") -> Wording:
     origin = facts.line("comment", "origin", "name")
     who = (facts.line("comment", "name"), origin and f"via {origin}", facts.line("comment", "website"))
     message = facts.lines("comment", "message")
     link = facts.line("comment", "url") if link is None else link
-    return _wording(f"{title} {facts.book}", " · ".join(filter(None, who)), message, link)
+    return _wording(f"{title} {facts.book}", " · ".join(filter(None, who)), message, link, button)
 
 
 def _created(facts: EventFacts) -> Wording:
     if facts.raw("comment", "status") != "held":
         return _comment("New comment in", facts)
+    if link := facts.line("moderation", "url"):
+        return _comment("A comment waits for you in", facts, link, MODERATE)
     return _comment("A comment waits for you in", facts, facts.admin_link("comments", "comment", "id"))
+
+
+def _waiting(facts: EventFacts) -> Wording:
+    count, since = facts.line("waiting", "count"), facts.line("waiting", "since")
+    title = "A comment waits" if count == "1" else f"{count or 'Some'} comments wait"
+    who = since and f"{'Since' if count == '1' else 'The oldest since'} {_minute(since)}"
+    shown = facts.raw("waiting", "comments")
+    one_each = [EventFacts(one) for one in shown if isinstance(one, dict)] if isinstance(shown, list) else []
+    links = [(_minute(one.line("held_at")), one.line("moderation", "url")) for one in one_each]
+    lines = [f"Held since {held_at}: {url}" for held_at, url in links if SAFE_LINK.fullmatch(url)]
+    return _wording(f"{title} for you in {facts.book}", who, "\n".join(lines), facts.line("waiting", "url"))
+
+
+def _minute(moment: str) -> str:
+    """Return `2026-01-31 23:59 UTC` for a time of a payload."""
+    return f"{moment[:10]} {moment[11:16]} UTC"
 
 
 def _replied(facts: EventFacts) -> Wording:
@@ -150,6 +170,7 @@ SAID: dict[str, Callable[[EventFacts], Wording]] = {
     "comment.published": lambda facts: _comment("Published in", facts),
     "comment.deleted": lambda facts: _comment("A comment was taken out of", facts, facts.home),
     "comment.replied": _replied,
+    "comments.waiting": _waiting,
     "inbound.received": _received,
     "webhook.failing": _failing,
     "webhook.recovered": _recovered,

@@ -2,7 +2,7 @@
 
 from guestbook.storage.models.admin_access import Limit, Login, Setting, Token
 from guestbook.storage.models.bin import Bin, BinRequest
-from guestbook.storage.models.comment import Comment, Origin, Reply
+from guestbook.storage.models.comment import Comment, Hold, Origin, Reply
 from guestbook.storage.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
 from guestbook.storage.models.passes import Day, Pass
 from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, Source
@@ -21,6 +21,7 @@ __all__ = [
     "Comment",
     "Day",
     "Delivery",
+    "Hold",
     "InboundEvent",
     "LearnedWord",
     "Limit",

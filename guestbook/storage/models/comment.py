@@ -47,6 +47,24 @@ class Origin(Base):
         return {"name": self.name, "url": self.url}
 
 
+class Hold(Base):
+    """What a held comment waits for. The row stays for a while after the owner's decision."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        Index("holds_by_reminder", "remind_at"),
+        Index("holds_by_decision", "decided_at", "held_at"),
+    )
+
+    comment_id: Mapped[str] = mapped_column(
+        ForeignKey("comments.id", name="holds_comment", ondelete="CASCADE"), primary_key=True
+    )
+    held_at: Mapped[datetime]
+    remind_at: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
+    action: Mapped[str | None] = mapped_column(String(10))
+
+
 class Comment(Base):
     """One signature in the book."""
 

@@ -14,6 +14,7 @@ EVENTS = (
     "comment.published",
     "comment.deleted",
     "comment.replied",
+    "comments.waiting",
     "inbound.received",
     "webhook.failing",
     "webhook.recovered",
@@ -55,6 +56,7 @@ class Webhook(Base):
     rate_log: Mapped[str | None] = mapped_column(Text)
     next_slot_at: Mapped[datetime | None]
     failing_announced_at: Mapped[datetime | None]
+    moderation_links_since: Mapped[datetime | None]
 
     @classmethod
     def open_at(cls, now: datetime) -> ColumnElement[bool]:
@@ -89,6 +91,10 @@ class Webhook(Base):
         if url != self.url:
             self.url, self.paused_until = url, None
             self.forget_failures()
+
+    def send_moderation_links(self, wanted: bool) -> None:
+        """Put links to moderate into its messages about held comments, or leave them out."""
+        self.moderation_links_since = (self.moderation_links_since or clock.now()) if wanted else None
 
     def rotate_secret(self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
         """Take a new secret; the old one signs beside it until the overlap is over."""

@@ -40,6 +40,11 @@ def has_token() -> bool:
     return g.get("token_id") is not None
 
 
+def may_moderate() -> bool:
+    """Whether the request has a valid token that may moderate comments."""
+    return has_token() and bool(g.token_moderates)
+
+
 def refuse(error: str | None = None, sentence: str = TOKEN_NEEDED) -> NoReturn:
     """Answer 401: a valid token is needed."""
     g.challenge = f'{BEARER_CHALLENGE}, error="{error}"' if error else BEARER_CHALLENGE
@@ -67,7 +72,7 @@ def _admit(token: Token, scope: str) -> None:
     if not token.may(scope):
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
-    g.token_id = token.id
+    g.token_id, g.token_moderates = token.id, token.may("moderate")
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         api_tokens.note_use(db.engine, g.token_id, now)

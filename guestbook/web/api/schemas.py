@@ -3,6 +3,7 @@
 from guestbook.comments import book, comment_form, owner_question
 from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.storage.models import comment as comments
 from guestbook.storage.models import delivery as deliveries
 from guestbook.storage.models import queue_row
@@ -79,6 +80,11 @@ WEBHOOK_FIELDS: Schema = {
         {"type": ["string", "null"], "maxLength": 20},
         "At most so many requests begin in any second or minute, such as 5/s or 30/m; null for no limit.",
     ),
+    "moderation_links": {
+        "type": "boolean",
+        "description": "Put a link into messages about held comments, with which any reader can moderate; by "
+        f"default for {', '.join(FORMATS_WITH_LINKS)}.",
+    },
     "disabled": {"type": "boolean", "description": "Send nothing; deliveries wait until it is enabled."},
 }
 
@@ -133,6 +139,10 @@ WEBHOOK_SCHEMA: Schema = {
     "events": EVENTS_SCHEMA,
     "headers": described(HEADERS_SCHEMA, "Its extra headers; their values are hidden."),
     "rate": described(or_null(TEXT_SCHEMA), "Its rate limit, such as 30/m."),
+    "moderation_links_since": described(
+        or_null(TIME_SCHEMA),
+        "Since when its messages about held comments have links to moderate; null: never.",
+    ),
     "next_slot_at": described(or_null(TIME_SCHEMA), "When its rate limit lets the next request begin."),
     "state": described(TEXT_SCHEMA, "How it is doing, in words for people."),
     "created_at": TIME_SCHEMA,

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from flask import request
 
+from guestbook.comments import moderation_link
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import byte_text, clock
 from guestbook.outbound import webhooks
@@ -55,8 +56,13 @@ def delivery(row: Delivery) -> Shape:
 
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
     """Return a delivery with its exact body and every attempt."""
-    made = [_row(attempt, schemas.ATTEMPT_SCHEMA, {}) for attempt in attempts]
-    return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
+    made = []
+    for attempt in attempts:
+        answer = attempt.response_body  # a receiver may repeat the payload
+        more = {"response_body": answer and _for_this_token(answer)}
+        made.append(_row(attempt, schemas.ATTEMPT_SCHEMA, more))
+    payload = _for_this_token(row.body.decode(errors="replace"))
+    return delivery(row) | {"payload": payload, "attempts_made": made}
 
 
 def inbound_event(row: InboundEvent) -> Shape:
@@ -70,10 +76,15 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
     payload, encoding = byte_text.pack(row.body)
     return inbound_event(row) | {
         "headers": event_view.headers(row),
-        "payload": payload,
+        "payload": _for_this_token(payload),
         "encoding": encoding,
         "verification": asdict(verdict),
     }
+
+
+def _for_this_token(text: str) -> str:
+    """Hide links to moderate from programs that may read but not moderate."""
+    return text if authentication.may_moderate() else moderation_link.hide(text)
 
 
 def page(key: str, found: RowPage[M], serialize: Callable[[M], Shape], asked: Shape) -> Shape:

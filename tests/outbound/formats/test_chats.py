@@ -161,3 +161,69 @@ def test_every_event_has_words(name: str, event: str) -> None:
 def test_an_event_with_missing_data_has_words_too(name: str, event: str) -> None:
     for data in ({"x": 1}, {"comment": None}, {"comment": "x", "inbound": [1], "source": 3, "webhook": {}}):
         assert body(name, event, data)
+
+
+# --- a held comment, with a link to moderate it
+
+MODERATE_URL = "https://book.example/moderate/0123"
+HELD = comment(status="held") | {
+    "moderation": {"url": MODERATE_URL, "expires_at": "2026-02-07T23:59:59.123Z"}
+}
+
+
+def test_slack_shows_a_button_and_its_fallback_a_link() -> None:
+    shown = body("slack", data=HELD)
+    message, actions = shown["blocks"]
+    assert MODERATE_URL not in str(message)
+    assert actions == {
+        "type": "actions",
+        "elements": [
+            {"type": "button", "text": {"type": "plain_text", "text": "Moderate"}, "url": MODERATE_URL}
+        ],
+    }
+    assert shown["text"].endswith(f"\n{MODERATE_URL}")
+
+
+def test_teams_and_ntfy_show_a_button() -> None:
+    [attachment] = body("teams", data=HELD)["attachments"]
+    button = {"type": "Action.OpenUrl", "title": "Moderate", "url": MODERATE_URL}
+    assert attachment["content"]["actions"] == [button]
+    shown = body("ntfy", data=HELD)
+    assert shown["actions"] == [{"action": "view", "label": "Moderate", "url": MODERATE_URL}]
+    assert shown["click"] == MODERATE_URL
+
+
+@pytest.mark.parametrize(
+    ("base_url", "has_button"),
+    [
+        ("https://book.example", True),
+        ("http://127.0.0.1:5000", True),
+        ("http://localhost:5000", False),  # Telegram would refuse the message
+        ("http://book", False),
+    ],
+)
+def test_telegram_shows_a_button_where_it_accepts_one_and_a_link_always(
+    base_url: str, has_button: bool
+) -> None:
+    url = f"{base_url}/moderate/0123"
+    shown = body("telegram", data=HELD | {"moderation": {"url": url}})
+    button = {"inline_keyboard": [[{"text": "Moderate", "url": url}]]}
+    assert shown.get("reply_markup") == (button if has_button else None)
+    assert shown["text"].endswith(f"\n{url}")
+
+
+def test_discord_mattermost_and_email_show_the_link() -> None:
+    assert body("discord", data=HELD)["content"].endswith(f"\n<{MODERATE_URL}>")
+    assert body("mattermost", data=HELD)["text"].endswith(f"\n{MODERATE_URL}")
+    written = body("email", data=HELD)["text"]
+    assert f"without a login (the link works for 7 days):\n{MODERATE_URL}\n" in written
+    assert "Moderate it: https://book.example/admin/comments/1" in written
+
+
+@pytest.mark.parametrize("name", CHAT_FORMATS)
+def test_the_links_of_a_reminder_are_whole_in_every_chat(name: str) -> None:
+    url = f"https://book.example/moderate/{'0123456789abcdef' * 5}01234567"
+    each = [{"held_at": "2026-01-31T23:59:59.123Z", "moderation": {"url": url}}] * 10
+    waiting = {"count": 12, "since": "2026-01-31T23:59:59.123Z", "url": LINK, "comments": each}
+    shown = body(name, "comments.waiting", {"waiting": waiting})
+    assert str(shown).count(url) >= 10

@@ -95,3 +95,36 @@ def test_long_names_and_titles_are_cut() -> None:
     data["guestbook"]["title"] = "t" * 1000
     words = wording.of("comment.created", data)
     assert (len(words.title), len(words.who)) == (wording.WORDING_TITLE_LIMIT, wording.WHO_LIMIT)
+
+
+# --- comments that wait
+
+MODERATION = {"url": f"{HOME}/moderate/0123", "expires_at": "2026-02-07T23:59:59.123Z"}
+
+
+def test_a_held_comment_leads_to_the_page_that_moderates_it_if_the_webhook_may_have_that_link() -> None:
+    words = wording.of("comment.created", comment(status="held") | {"moderation": MODERATION})
+    assert (words.title, words.link, words.button) == (
+        "A comment waits for you in My book",
+        f"{HOME}/moderate/0123",
+        "Moderate",
+    )
+
+
+def test_a_reminder_says_how_many_wait_and_for_how_long_with_a_link_for_each() -> None:
+    words = wording.of("comments.waiting", sample_data.data("comments.waiting"))
+    link = sample_data.SAMPLE_LINK["url"]
+    assert words == Wording(
+        "2 comments wait for you in Guestbook",
+        "The oldest since 2026-01-31 23:59 UTC",
+        f"Held since 2026-01-31 23:59 UTC: {link}",
+        f"{HOME}/admin/comments/?status=held",
+    )
+
+
+def test_a_reminder_of_one_comment_without_links_leads_to_the_admin_page() -> None:
+    waiting = {"count": 1, "since": "2026-01-31T23:59:59.123Z", "url": f"{HOME}/admin/", "comments": [{}, 1]}
+    words = wording.of("comments.waiting", {"waiting": waiting})
+    assert words == Wording(
+        "A comment waits for you in the guestbook", "Since 2026-01-31 23:59 UTC", "", f"{HOME}/admin/"
+    )

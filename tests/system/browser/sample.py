@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
-from guestbook.comments import book
+from guestbook.comments import book, holds
+from guestbook.comments.moderation_link import SignedLink
 from guestbook.inbound import bin_capture, bins
 from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.inbound.template_presets import PRESETS
@@ -17,7 +18,7 @@ from guestbook.lib import clock, signing
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, Webhook
+from guestbook.storage.models import Comment, Hold, Webhook
 from tests.support import factories, visitor
 from tests.support import inbound_factories as inbox
 from tests.support.receiver import Answer, Receiver
@@ -46,6 +47,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         webhooks = _add_webhooks(receiver)
         _look_back(webhooks[0])
         comments = _sign(app)
+        links = _links(comments[1])
         sources = _add_sources()
         events = _receive(app)
         factories.run_pass()
@@ -58,6 +60,8 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "webhook_id": webhooks,
         "comment_id": comments[:1],
         "held": comments[1:],
+        "token": links[:1],  # of a link to moderate
+        "old_token": links[1:],
         "delivery_id": deliveries,
         "bin_id": bins,
         "action": ["clear", "delete"],  # what a bin asks before
@@ -125,6 +129,17 @@ def _sign(app: Flask) -> list[str]:
     visitor.add(app, ["Buy now"], status="spam", reason="It was written in less than a second.")
     visitor.add(app, ["Never mind"], status="trash")
     return [comments[-1].id, *held]
+
+
+def _links(held_id: str) -> list[str]:
+    """Return the token of a link that works, and of one that no longer does."""
+    key, now = factories.settings().secret_key, clock.now()
+    factories.written(lambda session: holds.begin(session, session.get_one(Comment, held_id)))
+    held_at = db.session.get_one(Hold, held_id).held_at
+    return [
+        SignedLink(held_id, since, now + timedelta(days=1)).token(key)
+        for since in (held_at, held_at - timedelta(days=1))
+    ]
 
 
 def _moderate(comments: list[str]) -> None:

@@ -40,6 +40,8 @@ MORE = {
     "/?before={comment_id}": 200,
     "/?signed={comment_id}": 200,
     "/?signed=waiting": 200,
+    "/moderate/nowhere": 404,
+    "/moderate/{old_token}": 410,
     "/admin/nowhere": 404,
     "/admin/deliveries/?status=failed": 200,
     "/admin/deliveries/?status=odd&since=never": 422,

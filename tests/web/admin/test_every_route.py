@@ -40,6 +40,7 @@ PUBLIC = {
 PUBLIC |= {"receiver.receive", "receiver.greet", "pinger.run_pass"}
 PUBLIC |= {"feeds.atom", "feeds.json", "embed.index", "embed.sign", "embed.script"}
 PUBLIC |= {"looks.choose", "looks.own_css", "looks.button"}
+PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}

@@ -160,3 +160,15 @@ def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Ow
         connection.exec_driver_sql("UPDATE webhooks SET headers = '[\"geheim\"'")
     assert "geheim" not in text(owner.page(PLACE + row_id))
     assert '(not JSON): ["geheim"' in value(owner.page(f"{PLACE}{row_id}/edit"), "headers")
+
+
+def test_links_to_moderate_are_chosen_by_the_format_until_the_owner_chooses(owner: Owner) -> None:
+    row_id = added(owner, format="slack")
+    since = stored(owner, row_id).moderation_links_since
+    assert since is not None
+    edit = owner.page(f"{PLACE}{row_id}/edit")
+    chosen = [one.attrib["value"] for one in edit.findall(".//select[@name='moderation_links']/option")]
+    assert chosen == ["yes", "no"]
+    other = added(owner, url="https://other.example/", format="slack", moderation_links="no")
+    assert stored(owner, other).moderation_links_since is None
+    assert "Links to moderate" in text(owner.page(f"{PLACE}{other}"))

@@ -1,11 +1,15 @@
 """The deliveries by the API: look through them, see one, send it again."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 
+from guestbook.auth import api_tokens
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
+from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
@@ -132,3 +136,22 @@ def test_an_id_of_nobody_is_not_found(program: ApiClient) -> None:
     for row_id in (NOBODY, "x", "%00"):
         program.get(f"/deliveries/{row_id}", 404)
         program.post(f"/deliveries/{row_id}/redeliver", status=404)
+
+
+def test_a_program_that_may_only_read_sees_no_link_to_moderate(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(200, body=b"/moderate/" + b"0" * 88))
+    with app.app_context():
+        factories.webhook(receiver.url(), moderation_links_since=clock.now())
+        factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+        factories.run_pass()
+        delivery_id = factories.one().id
+        with writing() as session:
+            reader, moderator = (
+                api_tokens.add(session, scope, scope=scope)[1] for scope in ("read", "moderate")
+            )
+    for token, is_hidden in ((reader, True), (moderator, False)):
+        seen = ApiClient(app, token).get(f"/deliveries/{delivery_id}")
+        [attempt] = seen["attempts_made"]
+        for text in (seen["payload"], attempt["response_body"]):
+            assert ("/moderate/(hidden)" in text) == is_hidden
+            assert (re.search("/moderate/[0-9a-f]", text) is None) == is_hidden

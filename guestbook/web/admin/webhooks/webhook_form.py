@@ -20,6 +20,7 @@ EVENT_MEANINGS = {  # and when each happens
     "comment.published": "a comment became visible",
     "comment.deleted": "a comment was removed from the book",
     "comment.replied": "you replied to a comment",
+    "comments.waiting": "comments have waited for you for a day",
     "inbound.received": "one of your sources forwarded an event",
     "webhook.failing": "an attempt to another webhook failed, and it had been healthy",
     "webhook.recovered": "that webhook has had a success again",
@@ -40,6 +41,7 @@ class WebhookForm:
     headers: str = ""  # one per line
     template: str = ""
     rate: str = ""
+    moderation_links: str = ""  # yes, no, or "": the format's default
     disabled: bool = False
     preset: str = ""  # the name of one that is chosen and not yet filled in
 
@@ -57,6 +59,7 @@ class WebhookForm:
             headers=clean_text(sent.get("headers", "")),
             template=clean_text(sent.get("template", "")),
             rate=clean_line(sent.get("rate", "")),
+            moderation_links=sent.get("moderation_links", ""),
             disabled="disabled" in sent,
             preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
         )
@@ -72,6 +75,7 @@ class WebhookForm:
             headers="\n".join(f"{name}: {_hidden(name, value)}" for name, value in webhook.headers.items()),
             template=template or "",
             rate=webhook.rate or "",
+            moderation_links="yes" if webhook.moderation_links_since else "no",
         )
 
     def with_preset(self) -> Self:
@@ -99,7 +103,7 @@ class WebhookForm:
         for field, typed in (("url", self.url), ("headers", self.headers)):
             if found := rebuild_presets.placeholder_in(typed):
                 raise Refused(f"Write yours in place of {found}.", field=field)
-        fields = {
+        fields: dict[str, Any] = {
             "url": self.url,
             "name": self.name,
             "events": self.events,
@@ -108,6 +112,8 @@ class WebhookForm:
         }
         if self.format:
             fields["format_name"] = self.format
+        if self.moderation_links in ("yes", "no"):
+            fields["moderation_links"] = self.moderation_links == "yes"
         if self.format in ("", "template"):
             fields["template"] = self.template
         return fields

@@ -148,6 +148,7 @@ def _form(
         webhook=webhook,
         events=EVENT_MEANINGS,
         formats=list(FORMATS),
+        formats_with_links=webhooks.FORMATS_WITH_LINKS,
         preview=preview,
         presets=rebuild_presets.REBUILD_PRESETS,
     )

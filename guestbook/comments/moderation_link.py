@@ -1,0 +1,66 @@
+"""The signed link in a message about a held comment. Anybody who has it may decide, without a login.
+
+    /moderate/  comment's id  held since  expires  signature
+                32 digits     12          12       32          all hexadecimal
+
+Chat services and mail programs make links of bare URLs. Hexadecimal digits are markup in none of them, and no
+punctuation at the end can get lost. The signature proves that a token is ours, so no table lists them. A hold
+says whether one was used. A link works for one hold: a comment that is held again gets a new one.
+"""
+
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from guestbook.lib import clock, ids
+
+MODERATION_PATH = "/moderate"
+ID_DIGITS, TIME_DIGITS, SIGNATURE_DIGITS = 32, 12, 32  # 128 bits of HMAC-SHA256: nobody can guess them
+MODERATION_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + 2 * TIME_DIGITS + SIGNATURE_DIGITS}}}")
+IN_TEXT = re.compile(rf"({MODERATION_PATH}/){MODERATION_TOKEN.pattern}")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedLink:
+    """What a link says: which comment it is about, since when that was held, and when the link expires."""
+
+    comment_id: str
+    held_at: datetime
+    expires_at: datetime
+
+    def token(self, secret_key: str) -> str:
+        """Return the last part of its URL."""
+        signed = self.comment_id + _digits(self.held_at) + _digits(self.expires_at)
+        return signed + _signature(signed, secret_key)
+
+    def public(self, base_url: str, secret_key: str) -> dict[str, str]:
+        """Return its part of a payload."""
+        url = f"{base_url}{MODERATION_PATH}/{self.token(secret_key)}"
+        return {"url": url, "expires_at": clock.to_text(self.expires_at)}
+
+
+def read(token: str, secret_key: str) -> SignedLink | None:
+    """Return what a token says, also when it has expired; None if it is not ours."""
+    if not MODERATION_TOKEN.fullmatch(token):
+        return None
+    signed, signature = token[:-SIGNATURE_DIGITS], token[-SIGNATURE_DIGITS:]
+    if not hmac.compare_digest(signature, _signature(signed, secret_key)):
+        return None
+    times = signed[ID_DIGITS:]
+    held_at, expires_at = ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:])
+    return SignedLink(signed[:ID_DIGITS], held_at, expires_at)
+
+
+def hide(text: str) -> str:
+    """Return the text without the secret parts of links, for programs that may read but not moderate."""
+    return IN_TEXT.sub(r"\1(hidden)", text)
+
+
+def _digits(moment: datetime) -> str:
+    return ids.first_of(moment)[:TIME_DIGITS]
+
+
+def _signature(signed: str, secret_key: str) -> str:
+    message = f"guestbook moderation link {signed}"
+    return hmac.new(secret_key.encode(), message.encode(), "sha256").hexdigest()[:SIGNATURE_DIGITS]

@@ -1,0 +1,125 @@
+"""The page behind a moderation link: it shows a held comment, and its buttons decide. It needs no login.
+
+Programs of chats and mail fetch links, so GET and HEAD change nothing. The signed token in the address is the
+authority; the form's token shows that a person has opened the page, and how long ago.
+"""
+
+from datetime import timedelta
+
+from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import TooManyRequests
+
+from guestbook.auth import rate_limit
+from guestbook.comments import book, moderation_by_link, moderation_link
+from guestbook.comments.moderation_by_link import STATUS_AFTER_LINK, LinkedComment
+from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.settings import Settings
+from guestbook.storage.database import db, writing
+from guestbook.web import current, form_token
+from guestbook.web.form_token import FormError
+
+pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
+
+MOST_WRONG_LINKS = 20  # tries of one network within
+WRONG_WITHIN = timedelta(minutes=1)  # this time
+TOO_MANY = "Too many wrong links came from your network. Please try again in a minute."
+NOT_OURS = "The link is incomplete or was changed. Open it from the message again, or log in."
+NO_SUCH_ACTION = "Nothing was changed. Choose one of the buttons."
+COMMENT_CHANGED = "The comment was changed after you opened this page. Nothing was done. Read it again."
+HEADERS_OF_PAGE = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the address is a secret
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def register(app: Flask) -> None:
+    """Register the page, and the headers of all answers at its path, also those of errors."""
+    app.register_blueprint(pages)
+    app.after_request(_add_headers)  # on the app, because a 404 or 405 belongs to no blueprint
+
+
+@pages.get("/<token>")
+def show(token: str) -> ResponseReturnValue:
+    """Show the comment with its buttons, or what was decided."""
+    link = _link(token)
+    found = moderation_by_link.find(db.session(), link, clock.now())
+    if found.gone:
+        return _gone(found, is_done="done" in request.args)
+    return _page(found, link)
+
+
+@pages.post("/<token>")
+def decide(token: str) -> ResponseReturnValue:
+    """Do what the button says, and show what was done."""
+    link, reply = _link(token), request.form.get("reply", "")
+    try:
+        form_token.read(request.form.get("token", ""))
+    except FormError as error:
+        return _repeated(link, str(error), 422)
+    action = request.form.get("action", "")
+    if action not in STATUS_AFTER_LINK:
+        return _repeated(link, NO_SUCH_ACTION, 422)
+    try:
+        with writing() as session:
+            found = moderation_by_link.find_locked(session, link, clock.now())
+            if found.gone is None and found.comment and found.mark == request.form.get("mark"):
+                moderation_by_link.decide(session, found.comment, action, reply, current.settings())
+                return redirect(url_for(".show", token=token, done=""), 303)
+    except Refused as error:
+        return _repeated(link, str(error), 422)
+    return _repeated(link, COMMENT_CHANGED, 409)
+
+
+def _link(token: str) -> SignedLink:
+    """Return what the token says; 404 when it is not ours, and 429 for those who guess."""
+    settings = current.settings()
+    link = moderation_link.read(token, settings.secret_key)
+    if link is None:
+        _count_wrong_link(settings)
+        abort(404, NOT_OURS)
+    return link
+
+
+def _count_wrong_link(settings: Settings) -> None:
+    name = rate_limit.who(settings.secret_key, "wrong moderation link", request.remote_addr or "")
+    with writing() as session:
+        wait = rate_limit.take(session, name, clock.now(), most=MOST_WRONG_LINKS, within=WRONG_WITHIN)
+    if wait:
+        raise TooManyRequests(TOO_MANY, retry_after=int(wait) + 1)
+
+
+def _repeated(link: SignedLink, notice: str, status: int) -> ResponseReturnValue:
+    """Show the page again with a notice and the text of the reply; nothing was done."""
+    found = moderation_by_link.find(db.session(), link, clock.now())
+    return _gone(found) if found.gone else (_page(found, link, notice), status)
+
+
+def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> str:
+    return render_template(
+        "moderate.html",
+        comment=found.comment,
+        hold=found.hold,
+        mark=found.mark,
+        expires_at=link.expires_at,
+        token=form_token.token(),
+        reply=request.form.get("reply", ""),
+        reply_limit=book.REPLY_LIMIT,
+        notice=notice,
+    )
+
+
+def _gone(found: LinkedComment, *, is_done: bool = False) -> ResponseReturnValue:
+    """Say why the link does nothing: 410, but 200 right after its button was pressed."""
+    is_done = is_done and found.gone == "decided" and found.hold is not None and bool(found.hold.action)
+    page = render_template("moderated.html", comment=found.comment, hold=found.hold, gone=found.gone)
+    return page, 200 if is_done else 410
+
+
+def _add_headers(response: Response) -> Response:
+    if f"{request.path}/".startswith(f"{MODERATION_PATH}/"):
+        response.headers.update(HEADERS_OF_PAGE)
+    return response

@@ -1,0 +1,72 @@
+"""The signed link: what one says comes back, and no other token is one."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from guestbook.comments import moderation_link
+from guestbook.comments.moderation_link import SignedLink
+from guestbook.lib import clock, ids
+
+KEY = "a secret key"
+NOW = clock.from_text("2026-11-26T12:00:00.123Z")
+LINK = SignedLink(ids.new(), NOW, NOW + timedelta(days=7))
+
+
+def test_what_a_link_says_comes_back() -> None:
+    assert moderation_link.read(LINK.token(KEY), KEY) == LINK
+
+
+def test_a_link_has_nothing_that_a_chat_would_cut_off_or_read_as_markup() -> None:
+    assert LINK.token(KEY).isalnum()
+    assert LINK.public("https://book.example", KEY) == {
+        "url": f"https://book.example/moderate/{LINK.token(KEY)}",
+        "expires_at": "2026-12-03T12:00:00.123Z",
+    }
+
+
+def test_another_key_makes_another_link() -> None:
+    assert moderation_link.read(LINK.token(KEY), "another key") is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(LINK, comment_id=ids.new()),
+        replace(LINK, held_at=NOW + timedelta(milliseconds=1)),
+        replace(LINK, expires_at=LINK.expires_at + timedelta(days=365)),
+    ],
+)
+def test_each_part_is_signed(other: SignedLink) -> None:
+    signature = LINK.token(KEY)[-moderation_link.SIGNATURE_DIGITS :]
+    forged = other.token(KEY)[: -moderation_link.SIGNATURE_DIGITS] + signature
+    assert moderation_link.read(forged, KEY) is None
+
+
+def test_no_altered_or_cut_token_is_one() -> None:
+    token, luck = LINK.token(KEY), random.Random(1)
+    for place, digit in enumerate(token):
+        other = luck.choice([one for one in "0123456789abcdef" if one != digit])
+        assert moderation_link.read(token[:place] + other + token[place + 1 :], KEY) is None
+        assert moderation_link.read(token[:place], KEY) is None
+    for other in (
+        token.upper(),
+        token + "0",
+        f" {token}",
+        f"{token}\n",
+        "é" * len(token),
+        "٣" * len(token),
+        "",
+    ):
+        assert moderation_link.read(other, KEY) is None
+
+
+def test_in_a_text_the_secret_part_can_be_hidden() -> None:
+    url = LINK.public("https://book.example", KEY)["url"]
+    text = f'{{"a": "{url}", "b": "see {url}."}} /moderate/ and /moderate/abc stay'
+    assert moderation_link.hide(text) == (
+        '{"a": "https://book.example/moderate/(hidden)", "b": "see https://book.example/moderate/(hidden)."}'
+        " /moderate/ and /moderate/abc stay"
+    )
