@@ -17,6 +17,7 @@ COLUMNS = {
     "id", "name", "url", "format", "events", "headers", "secret", "previous_secret",
     "previous_secret_expires_at", "created_at", "disabled_at", "disabled_reason", "paused_until",
     "failures_in_a_row", "unreachable_in_a_row", "failing_since", "rate", "next_slot_at",
+    "moderation_links_since",
 }  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -262,3 +263,10 @@ def test_a_template_that_gives_no_json_is_refused_in_one_line(shell: Shell) -> N
     assert shell.json("webhooks", "list") == []
     said = shell.refused("webhooks", "add", "https://acme.webhook.office.com/webhookb2/1")
     assert said.startswith("Error: Microsoft has retired this kind of URL.")
+
+
+def test_links_to_moderate_are_switched_on_and_off(shell: Shell) -> None:
+    row_id = added(shell, "--moderation-links")
+    assert shell.json("webhooks", "show", row_id)["moderation_links_since"] is not None
+    shell("webhooks", "update", row_id, "--no-moderation-links")
+    assert shell.json("webhooks", "show", row_id)["moderation_links_since"] is None
