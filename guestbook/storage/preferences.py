@@ -93,7 +93,7 @@ def typed(kept: Preferences) -> dict[str, str]:
 def save(session: "Session", changes: Mapping[str, str]) -> None:
     """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
 
-    Values are as a form sends them: numbers in digits, what is or is not as yes or no.
+    Values are as a form sends them: numbers in digits, and `yes` or `no` for a box that may be ticked.
     """
     from guestbook.storage.models import Setting  # here: reading needs no SQLAlchemy
 

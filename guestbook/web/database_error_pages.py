@@ -72,7 +72,7 @@ def _page(error: SQLAlchemyError) -> Response:
 
 
 def _for_owner(fault: Fault, error: SQLAlchemyError, advice: str) -> str:
-    """Tell the owner what is wrong. Strangers, who may open the login, do not read the database's words."""
+    """Return the reason for the owner. The login is open to strangers, so it hides the database's words."""
     if g.get("login") is None:
         return f"{fault.value}. To find out why, run this on the server: {installation.named('doctor')}"
     return f"{fault.value}: {database_errors.words(error)}. {advice}"

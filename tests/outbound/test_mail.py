@@ -109,7 +109,7 @@ def test_a_refusal_is_a_failed_attempt(
     book.check()
 
 
-def test_a_server_that_hangs_costs_no_more_than_the_time_out(book: Book, server: MailServer) -> None:  # noqa: ARG001
+def test_a_server_that_hangs_costs_no_more_than_the_time_out(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
     use(f"smtp://127.0.0.1:{server.port}", timeout=0.5)
     add()
     server.answers["RCPT"] = ""
@@ -120,7 +120,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_time_out(book: Book, server:
     assert factories.one().last_error == "The receiver did not answer in time."
 
 
-def test_a_refused_login_shows_none_of_the_servers_words(book: Book, server: MailServer) -> None:  # noqa: ARG001
+def test_a_refused_login_shows_none_of_the_servers_words(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
     use(f"smtp://me:hunter2@127.0.0.1:{server.port}")
     add()
     server.answers["AUTH"] = "535 5.7.8 not with hunter2"
@@ -132,7 +132,7 @@ def test_a_refused_login_shows_none_of_the_servers_words(book: Book, server: Mai
     assert "hunter2" not in str(vars(attempt)) + repr(MailSender.of(factories.settings()))
 
 
-def test_a_server_that_cannot_do_what_the_url_needs_gets_no_message(book: Book, server: MailServer) -> None:  # noqa: ARG001
+def test_a_server_that_cannot_do_what_the_url_needs_gets_no_message(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
     use(f"smtp+starttls://127.0.0.1:{server.port}")
     add()
     factories.sign()
@@ -143,7 +143,7 @@ def test_a_server_that_cannot_do_what_the_url_needs_gets_no_message(book: Book, 
     assert not server.messages
 
 
-def test_a_subject_stays_one_header(book: Book, server: MailServer) -> None:  # noqa: ARG001
+def test_a_subject_stays_one_header(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
     use(f"smtp://127.0.0.1:{server.port}")
     add()
     factories.sign()
@@ -161,7 +161,7 @@ def test_a_subject_stays_one_header(book: Book, server: MailServer) -> None:  # 
 
 
 def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(
-    book: Book,  # noqa: ARG001
+    book: Book,  # noqa: ARG001  webhooks are added in its app
     server: MailServer,
 ) -> None:
     use(f"smtp://127.0.0.1:{server.port}")
@@ -177,7 +177,7 @@ def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(
     assert json.loads(message.get_content())["data"]["comment"]["message"] == "Hello"
 
 
-def test_a_server_that_is_away_is_unreachable(book: Book) -> None:  # noqa: ARG001
+def test_a_server_that_is_away_is_unreachable(book: Book) -> None:  # noqa: ARG001  webhooks are added in its app
     use("smtp://127.0.0.1:1")
     hook = add()
     factories.sign()
@@ -188,7 +188,7 @@ def test_a_server_that_is_away_is_unreachable(book: Book) -> None:  # noqa: ARG0
 
 @pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
 def test_a_password_goes_over_tls_alone(
-    book: Book,  # noqa: ARG001
+    book: Book,  # noqa: ARG001  webhooks are added in its app
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
@@ -212,7 +212,7 @@ def test_a_password_goes_over_tls_alone(
         assert "p@ss" not in str([vars(one) for one in factories.attempts()])
 
 
-def test_without_a_server_such_a_webhook_is_refused(book: Book) -> None:  # noqa: ARG001
+def test_without_a_server_such_a_webhook_is_refused(book: Book) -> None:  # noqa: ARG001  webhooks are added in its app
     with pytest.raises(Refused, match="To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM"):
         add()
 
@@ -220,13 +220,13 @@ def test_without_a_server_such_a_webhook_is_refused(book: Book) -> None:  # noqa
 @pytest.mark.parametrize(
     "url", ["mailto:", "mailto:owner", "mailto:a@b.example?bcc=x@y", "mailto:a%0Ab@c.example"]
 )
-def test_another_address_is_refused(book: Book, url: str) -> None:  # noqa: ARG001
+def test_another_address_is_refused(book: Book, url: str) -> None:  # noqa: ARG001  webhooks are added in its app
     use("smtp://127.0.0.1:1")
     with pytest.raises(Refused, match=r"like mailto:you@example\.org"):
         add(url)
 
 
-def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them(book: Book) -> None:  # noqa: ARG001
+def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them(book: Book) -> None:  # noqa: ARG001  webhooks are added in its app
     use("smtp://127.0.0.1:1")
     settings, headers = factories.settings(), ["X-Room: 1"]
     with pytest.raises(Refused, match="An e-mail carries no headers of yours: remove X-Room") as raised:
@@ -242,7 +242,7 @@ def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them(book: Book) 
             )
 
 
-def test_the_format_and_the_url_belong_together(book: Book) -> None:  # noqa: ARG001
+def test_the_format_and_the_url_belong_together(book: Book) -> None:  # noqa: ARG001  webhooks are added in its app
     use("smtp://127.0.0.1:1")
     for fields in (
         {"url": OWNER, "format_name": "json"},
