@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 
-BRIEF = 0.5  # seconds; a holder that keeps the lock longer is stuck
+BRIEF = 2.0  # seconds; a holder that keeps the lock longer is stuck; a busy host may need half of that
 
 
 class FairLock:

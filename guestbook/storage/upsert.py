@@ -13,12 +13,17 @@ def insert_missing(connection: Connection, model: type[Base], **values: Any) -> 
 
 
 def _statement(dialect: str, model: type[Base], values: dict[str, Any]) -> Insert:
-    # Imported here: with CGI each page would wait for all three.
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
+    # Imported here: the modules of the two databases that are not in use would take longer than the row.
     if dialect in ("mysql", "mariadb"):
+        from sqlalchemy.dialects import mysql
+
         [key] = model.__table__.primary_key.columns
         same = {key.name: values[key.name]}
         return mysql.insert(model).values(**values).on_duplicate_key_update(**same)
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(model).values(**values).on_conflict_do_nothing()
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(model).values(**values).on_conflict_do_nothing()
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(model).values(**values).on_conflict_do_nothing()

@@ -23,8 +23,7 @@ def test_everything_accepted_in_some_seconds_has_arrived() -> None:
     assert int(found["POST"][0]) == int(found["comments accepted"][0])
     assert found["web, MB"][0] > "10"
     assert [found[f"lost to: {one.name}"] for one in soak.BEHAVIOURS if one.is_healthy] == [["0"]] * 4
-    # On a busy machine the database may be locked for too long. The answer is 503 then: try again later.
-    assert {name.rpartition(" ")[2] for name in found if name.startswith("refused")} <= {"503"}
+    assert not [name for name in found if name.startswith("refused")]
 
 
 def test_a_good_run_has_no_complaint() -> None:
