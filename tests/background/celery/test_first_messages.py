@@ -20,7 +20,7 @@ def test_a_webhook_that_hangs_gets_a_quarter_of_the_threads_also_at_the_start(
     receiver.answer("/", HANG)
     works.book.webhook(receiver.url())
     works.book.publish(30)
-    works.relay()
+    works.relay("--max-seconds", "1")  # more is due than it publishes before a worker has answered
     with works.worker(16):
         receiver.wait_for(4)
         works.rest()

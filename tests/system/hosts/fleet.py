@@ -113,6 +113,7 @@ class Fleet:
 def ended(commands: list[Command]) -> None:
     """Ask passes to end, and see that they do, well and without a word."""
     for one in commands:
+        one.is_at_work(30)  # before that, the signal would end it at once
         one.terminate()
     for one in commands:
         assert one.wait() == 0, one.printed
