@@ -99,11 +99,11 @@ def forget(session: Session, name: str) -> None:
 
 def _row(session: Session, name: str, now: datetime) -> Limit:
     """Return the row under a lock; a new one where there is none, be it another process that makes it."""
-    row = session.get(Limit, name, with_for_update=True, populate_existing=True)
-    if row is None:
+    while True:  # another process may delete the row that it has made
+        row = session.get(Limit, name, with_for_update=True, populate_existing=True)
+        if row:
+            return row
         upsert.insert_missing(session.connection(), Limit, who=name, hits=0, since=now, last_at=now)
-        row = session.get_one(Limit, name, with_for_update=True, populate_existing=True)
-    return row
 
 
 def _network(address: str) -> str:

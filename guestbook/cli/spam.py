@@ -46,5 +46,5 @@ def open_() -> None:
 def forget() -> None:
     """Erase what the score has learned from your decisions."""
     with writing() as session:
-        count = learned_words.forget_all(session)
+        count = learned_words.forget_all(session, app_command.settings().secret_key)
     click.echo(f"Forgot {counted(count, 'word')}.")

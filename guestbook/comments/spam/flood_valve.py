@@ -38,8 +38,9 @@ def held_until(session: Session, secret_key: str, now: datetime) -> datetime | N
 
 def end_flood(session: Session, secret_key: str) -> None:
     """Stop holding comments, and begin to count anew."""
-    rate_limit.forget(session, _hold(secret_key))
+    # In the order of pass_one, so that the two cannot wait for each other.
     rate_limit.forget(session, rate_limit.who(secret_key, "flood"))
+    rate_limit.forget(session, _hold(secret_key))
 
 
 def _hold(secret_key: str) -> str:

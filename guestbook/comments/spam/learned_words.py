@@ -13,6 +13,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import word_features, word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
+from guestbook.storage import upsert
 from guestbook.storage.models import Comment, LearnedWord
 
 WORDS_KEPT = 20_000  # rows, a megabyte or two
@@ -61,8 +62,9 @@ def unlearn(session: Session, secret_key: str, comment: Comment) -> None:
         session.flush()
 
 
-def forget_all(session: Session) -> int:
+def forget_all(session: Session, secret_key: str) -> int:
     """Erase everything that was learned; return of how many words."""
+    _lock_sums(session, secret_key)
     count = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     connection = session.connection()
     connection.execute(delete(LearnedWord))
@@ -80,8 +82,7 @@ def _count_as(session: Session, secret_key: str, comment: Comment, kind: str) ->
 def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: int) -> None:
     """Change the counts of a comment's words by one, and delete words that are in no comment any more."""
     draft = Draft(comment.name, comment.website, comment.message, {})
-    # The sums come first: they are in every decision, so two of them wait here for each other.
-    _lock(session, [_hash(secret_key, SUMS)])
+    _lock_sums(session, secret_key)
     hashes = [_hash(secret_key, word) for word in (SUMS, *word_features.of(draft))]
     rows = {row.hash: row for row in _lock(session, hashes)}
     now = clock.now()
@@ -99,17 +100,29 @@ def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: i
     session.flush()
 
 
+def _lock_sums(session: Session, secret_key: str) -> None:
+    """Lock the sums, which are in every decision, so that two decisions wait here for each other."""
+    name = _hash(secret_key, SUMS)
+    while not _lock(session, [name]):
+        row = {"hash": name, "good": 0, "spam": 0, "changed_at": clock.now()}
+        upsert.insert_missing(session.connection(), LearnedWord, **row)
+
+
 def _lock(session: Session, hashes: Sequence[str]) -> Sequence[LearnedWord]:
     query = select(LearnedWord).where(LearnedWord.hash.in_(hashes)).order_by(LearnedWord.hash)
     return session.scalars(query.with_for_update(), execution_options={"populate_existing": True}).all()
 
 
 def _left_in_book(session: Session, but: str) -> Sequence[Comment]:
-    """Return some of the newest published comments that were not counted yet."""
+    """Return some of the newest published comments that were not counted yet.
+
+    One that another decision has locked is left out: that decision waits for the sums, which are locked here.
+    """
     query = select(Comment.id).where(Comment.status == "published").order_by(Comment.id.desc())
     newest = session.scalars(query.limit(LEFT_SEARCHED)).all()
     fresh = select(Comment).where(Comment.id.in_(newest), Comment.learned_as.is_(None), Comment.id != but)
-    return session.scalars(fresh.order_by(Comment.id.desc()).limit(LEFT_IN_BOOK).with_for_update()).all()
+    fresh = fresh.order_by(Comment.id.desc()).limit(LEFT_IN_BOOK)
+    return session.scalars(fresh.with_for_update(skip_locked=True)).all()
 
 
 def _forget_rarest(session: Session, secret_key: str) -> None:

@@ -129,7 +129,7 @@ def test_with_the_setting_off_nothing_is_learned() -> None:
 def test_forgetting_leaves_nothing_and_later_decisions_begin_anew() -> None:
     teach()
     with writing() as session:
-        assert learned_words.forget_all(session) > 10
+        assert learned_words.forget_all(session, key()) > 10
     assert rows() == {}
     assert db.session.scalar(select(func.count()).where(Comment.learned_as.is_not(None))) == 0
     comment_id = factories.sign(LANTERNS)

@@ -39,5 +39,5 @@ def end_flood() -> ResponseReturnValue:
 def forget() -> ResponseReturnValue:
     """Erase what the score has learned."""
     with writing() as session:
-        count = learned_words.forget_all(session)
+        count = learned_words.forget_all(session, current.settings().secret_key)
     return responses.done(f"The score has forgotten {counted(count, 'word')}.", ".show")
