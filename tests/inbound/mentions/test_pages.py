@@ -233,7 +233,8 @@ def test_a_slow_page_delays_no_other(environ: dict[str, str], receiver: Receiver
     with running(environ) as app, app.app_context(), SocketReceiver(socket_receiver.silent) as silent:
         mention_pages.send(app.test_client(), silent.url)
         receiver.answer("/post", page())
-        elsewhere = receiver.url("/post").replace("127.0.0.1", "localhost")  # one host's pages wait for each other
+        # Pages of one host wait for each other.
+        elsewhere = receiver.url("/post").replace("127.0.0.1", "localhost")
         mention_pages.send(app.test_client(), elsewhere)
         inbox = Processor(db.engine, app.config["GUESTBOOK"])
         until = time.monotonic() + 10  # the silent one is given up after 15
