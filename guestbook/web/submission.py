@@ -20,6 +20,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
+from guestbook.web.error_texts import NotYours
 
 RATE_WINDOW = timedelta(minutes=10)  # the owner sets how many comments one network may write in it
 
@@ -55,7 +56,10 @@ def submit(
 
 
 def revise(comment: Comment, entry: Draft, *, trap: str, age: float | None) -> Comment:
-    """Change a visitor's own comment under the same rules and limits; raises TooManyComments or Refused."""
+    """Change a visitor's own comment under the same rules and limits.
+
+    Raises TooManyComments or Refused, and NotYours if the owner has just thrown it away.
+    """
     preferences, key = current.preferences(), current.settings().secret_key
     known = moderation_policy.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
     facts = comment_facts.gather(
@@ -64,9 +68,11 @@ def revise(comment: Comment, entry: Draft, *, trap: str, age: float | None) -> C
     verdict = moderation_policy.classify(facts, preferences.moderation)
     with writing() as session:
         _count(session)
-        [locked] = book.lock(session, [comment.id])
-        book.revise(session, locked, entry, verdict, current.settings())
-        return locked
+        for locked in book.lock(session, [comment.id]):
+            if locked.status != "trash":
+                book.revise(session, locked, entry, verdict, current.settings())
+                return locked
+    raise NotYours
 
 
 def answers_question(answer: str) -> bool:

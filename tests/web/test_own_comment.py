@@ -8,10 +8,12 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
-from guestbook.web import visitor_cookie
+from guestbook.web import submission, visitor_cookie
+from guestbook.web.error_texts import NotYours
 from tests.conftest import running
 from tests.support import factories
 from tests.support.visitor import (
@@ -161,6 +163,23 @@ def test_a_wrong_id_is_refused_with_a_sentence(visitor: Visitor, comment_id: str
     for answer in (visitor.get(f"{address}/edit"), visitor.open("POST", f"{address}/delete")):
         assert answer.status_code == 403
         assert "You cannot change this comment" in answer.text
+
+
+@pytest.mark.parametrize("how", ["trash", "delete"])
+def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: Visitor, how: str) -> None:
+    comment_id, _ = signed(app, visitor)
+    with app.app_context():
+        seen = db.session.get_one(Comment, comment_id)
+    with app.app_context(), writing() as session:
+        [comment] = book.lock(session, [comment_id])
+        if how == "trash":
+            book.decide(session, comment, "trash", factories.settings())
+        else:
+            book.delete(session, comment, factories.settings())
+    changed = Draft("Ada", None, "Changed", {})
+    with app.test_request_context(), pytest.raises(NotYours):
+        submission.revise(seen, changed, trap="", age=60)
+    assert "Changed" not in [comment.message for comment in stored(app)]
 
 
 def test_an_answered_comment_keeps_its_words(app: Flask, visitor: Visitor) -> None:
