@@ -60,12 +60,15 @@ CREATE TABLE IF NOT EXISTS comments (
     reasons TEXT,                   -- every reason of the spam rules for its first status, one a line
     spam_since VARCHAR(24),         -- when it became spam; retention counts from here
     learned_as VARCHAR(4),          -- good or spam: the learned score has counted its words so
+    number INTEGER,                 -- its place in the order of signing; spam has none until it leaves the spam
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
 CREATE INDEX IF NOT EXISTS comments_by_status ON comments (status, id);
+-- A number is given once. The last one stands among the settings as last_number.
+CREATE UNIQUE INDEX IF NOT EXISTS comments_by_number ON comments (number);
 
 -- The outbox: one event on its way to one webhook. The first three columns are the simplest possible queue: take a
 -- row that is new, send its payload, set its status. Everything below them is bookkeeping, in three groups.
@@ -375,9 +378,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0013' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0014' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
-    AND NOT EXISTS (SELECT spam_since FROM comments)
+    AND NOT EXISTS (SELECT number FROM comments)
     AND NOT EXISTS (SELECT moderation_links_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)

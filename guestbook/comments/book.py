@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import holds, reply_size
+from guestbook.comments import comment_numbers, holds, reply_size
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import SEVERITY, Classification
 from guestbook.comments.spam import learned_words, repeated_texts
@@ -51,6 +51,7 @@ def sign(
         origin=origin,
     )
     comment.set_status(verdict.status, comment.created_at)
+    comment_numbers.give(session, [comment])
     session.add(comment)
     session.flush()
     if comment.status == "held":
@@ -92,6 +93,7 @@ def move(
     """
     was, was_known = comment.status, comment.is_known
     comment.set_status(status, clock.now())
+    comment_numbers.give(session, [comment])
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()

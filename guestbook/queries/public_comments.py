@@ -19,6 +19,7 @@ class PublicComment(NamedTuple):
     reply: str | None
     origin: str | None  # the name of where it came from
     origin_url: str | None
+    number: int | None  # its place in the order of signing
 
 
 class PublicPage(NamedTuple):
@@ -30,7 +31,8 @@ class PublicPage(NamedTuple):
 
 PUBLIC_COLUMNS = """
     comments.id, comments.created_at, replies.created_at,
-    comments.name, comments.website, comments.message, replies.message, origins.name, origins.url
+    comments.name, comments.website, comments.message, replies.message, origins.name, origins.url,
+    comments.number
 """
 PUBLISHED = f"""SELECT {PUBLIC_COLUMNS} FROM comments
     LEFT JOIN replies ON replies.comment_id = comments.id
@@ -62,6 +64,6 @@ def name_of(select: Select, comment_id: str) -> str | None:
 
 
 def _comment(row: tuple[Any, ...]) -> PublicComment:
-    comment_id, created_at, replied_at, *texts = row
+    comment_id, created_at, replied_at, *rest = row
     replied = clock.stored(replied_at) if replied_at else None
-    return PublicComment(comment_id, clock.stored(created_at), replied, *texts)
+    return PublicComment(comment_id, clock.stored(created_at), replied, *rest)

@@ -36,6 +36,7 @@ def preview(draft: Draft) -> Markup:
         reply=None,
         origin=None,
         origin_url=None,
+        number=None,
     )
     return _article.__wrapped__(shown, "#c-preview")
 

@@ -29,7 +29,14 @@ def test_export_writes_json_lines_to_standard_output_oldest_first(shell: Shell) 
     assert [row["id"] for row in rows] == [old, new]
     assert rows[0] | {"id": "", "created_at": "", "announced_at": ""} == {
         **{"id": "", "name": "Ada", "website": None, "message": "Grüße 🎈", "status": "published"},
-        **{"reason": None, "reasons": None, "created_at": "", "announced_at": "", "edited_at": None},
+        **{
+            "reason": None,
+            "reasons": None,
+            "created_at": "",
+            "announced_at": "",
+            "edited_at": None,
+            "number": 1,
+        },
         **{"reply": None, "origin": None},
     }
     assert (rows[1]["status"], rows[1]["reason"]) == ("held", "It holds 9 links.")

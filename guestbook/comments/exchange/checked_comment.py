@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from guestbook.comments import comment_form
+from guestbook.comments import comment_form, comment_numbers
 from guestbook.comments.comment_form import MESSAGE_LIMIT, VISITOR_NAME_LIMIT, Draft
 from guestbook.comments.exchange.file_row import FileRow
 from guestbook.lib import clock, ids, validate
@@ -49,6 +49,7 @@ class CheckedComment:
     created_at: datetime
     announced_at: datetime | None
     edited_at: datetime | None
+    number: int | None
     reply: CheckedReply | None
     origin: CheckedOrigin | None
     note: str | None = None  # what was left out of it
@@ -76,6 +77,7 @@ def check(row: FileRow, now: datetime) -> CheckedComment:
         created_at=created_at,
         announced_at=_moment(row, "announced_at", now),
         edited_at=_moment(row, "edited_at", now),
+        number=_number(row),
         reply=_reply(row, created_at, now),
         origin=_origin(row, now),
         note=note,
@@ -109,6 +111,14 @@ def _moment(row: FileRow, name: str, now: datetime) -> datetime | None:
     if moment and moment > now + AHEAD:
         raise Refused(f"its {name} {text} lies in the future")
     return moment and moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _number(row: FileRow) -> int | None:
+    """Return its number in the book; raises Refused for one that this book cannot have."""
+    text = row.fields.get("number", "").strip()
+    if text and not (PLAIN_NUMBER.fullmatch(text) and 0 < int(text) <= comment_numbers.HIGHEST_IMPORTED):
+        raise Refused(f"its number {text!r} is not from 1 to {comment_numbers.HIGHEST_IMPORTED:,}")
+    return int(text) if text else None
 
 
 def _id(row: FileRow, draft: Draft, created_at: datetime, now: datetime) -> str:

@@ -24,6 +24,7 @@ COLUMNS = {
     "created_at": Comment.created_at,
     "announced_at": Comment.announced_at,
     "edited_at": Comment.edited_at,
+    "number": Comment.number,
     "reply": Reply.message,
     "reply_created_at": Reply.created_at,
     "origin_name": Origin.name,
@@ -80,5 +81,5 @@ def _fields(row: Row[Any]) -> dict[str, str]:
     return {name: _text(value) for name, value in zip(COLUMNS, row, strict=True)}
 
 
-def _text(value: str | datetime | None) -> str:
-    return clock.to_text(value) if isinstance(value, datetime) else value or ""
+def _text(value: str | int | datetime | None) -> str:
+    return clock.to_text(value) if isinstance(value, datetime) else str(value or "")

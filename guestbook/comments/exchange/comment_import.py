@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, holds, reply_size
+from guestbook.comments import book, comment_numbers, holds, reply_size
 from guestbook.comments.exchange import checked_comment
 from guestbook.comments.exchange.checked_comment import CheckedComment
 from guestbook.comments.exchange.file_row import FileRow
@@ -115,6 +115,8 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     with database.writing() as session:
         rows = [_row(one) for one in _new(session, comments)]
+        comment_numbers.keep(session, rows)
+        comment_numbers.give(session, sorted(rows, key=lambda row: row.id))
         session.add_all(rows)
         session.flush()
         for row in rows:
@@ -160,6 +162,7 @@ def _row(one: CheckedComment) -> Comment:
         created_at=one.created_at,
         announced_at=one.announced_at,
         edited_at=one.edited_at,
+        number=one.number,
         reply=Reply(message=reply.message, created_at=reply.created_at) if reply else None,
         origin=Origin(name=origin.name, url=origin.url, told_at=origin.told_at) if origin else None,
     )

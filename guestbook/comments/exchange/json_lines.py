@@ -20,6 +20,7 @@ def line(fields: Mapping[str, str]) -> str:
     for name, inner in INNER_OBJECTS.items():
         values = {key: fields[one] or None for key, one in inner.items()}
         document[name] = values if any(values.values()) else None
+    document["number"] = int(fields["number"]) if fields["number"] else None
     return json.dumps(document, ensure_ascii=False) + "\n"
 
 
@@ -58,6 +59,8 @@ def _fields(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(document: Mapping[str, Any], name: str) -> str:
     value = document.get(name)
+    if name == "number" and type(value) is int:
+        return str(value)
     if not isinstance(value, str | None):
         raise TypeError(f"its {name} is not text")
     return value or ""

@@ -53,16 +53,24 @@ def comment(row: Mapping[str, str]) -> PublicComment:
         reply=row["reply"] or None,
         origin=row["origin_name"] or None,
         origin_url=row["origin_url"] or None,
+        number=int(row["number"]) if row["number"] else None,
     )
 
 
 def public(row: Mapping[str, str], base_url: str) -> dict[str, Any]:
     """Return a comment as the API shows it."""
     shown = {name: row[name] or None for name in ("id", "name", "website", "message", "created_at")}
+    number = int(row["number"]) if row["number"] else None
     reply = {"message": row["reply"], "created_at": row["reply_created_at"]} if row["reply"] else None
     origin = {"name": row["origin_name"], "url": row["origin_url"] or None}
     url = f"{base_url}/comments/{row['id']}"
-    return {**shown, "url": url, "reply": reply, **({"origin": origin} if row["origin_name"] else {})}
+    return {
+        **shown,
+        "number": number,
+        "url": url,
+        "reply": reply,
+        **({"origin": origin} if row["origin_name"] else {}),
+    }
 
 
 def _name(number: int) -> str:

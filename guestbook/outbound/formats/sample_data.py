@@ -44,6 +44,7 @@ def parts() -> dict[str, Any]:
             "status": "published",
             "url": f"{BOOK}/comments/{SAMPLE_ID}",
             "created_at": TIME_TEXT,
+            "number": 73,
         },
         "moderation": SAMPLE_LINK,
         "waiting": SAMPLE_WAITING,

@@ -16,6 +16,11 @@ def run(*statements: str) -> None:
         op.get_bind().exec_driver_sql(statement)
 
 
+def number(query: str) -> int:
+    """Return the number that a query gives, 0 for NULL."""
+    return int(op.get_bind().exec_driver_sql(query).scalar() or 0)
+
+
 def add_column(table: str, column: str, definition: str) -> None:
     """Add a column, with its definition from schema.sql. It comes last in its table."""
     if column not in {one["name"] for one in inspect(op.get_bind()).get_columns(table)}:

@@ -73,6 +73,7 @@ class Comment(Base):
         UniqueConstraint("form_key", name="comments_form_key"),
         CheckConstraint(f"status IN {COMMENT_STATUSES}", name="comments_status"),
         Index("comments_by_status", "status", "id"),
+        Index("comments_by_number", "number", unique=True),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
@@ -88,6 +89,7 @@ class Comment(Base):
     reasons: Mapped[str | None] = mapped_column(Text)
     spam_since: Mapped[datetime | None]
     learned_as: Mapped[str | None] = mapped_column(String(4))
+    number: Mapped[int | None]
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
@@ -149,6 +151,7 @@ class Comment(Base):
             "status": self.status,
             "url": self.url(base_url),
             "created_at": clock.to_text(self.created_at),
+            "number": self.number,
         }
         return public | ({"origin": self.origin.public()} if self.origin else {})
 

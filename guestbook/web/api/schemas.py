@@ -116,6 +116,10 @@ COMMENT_SCHEMA: Schema = {
     "status": one_of(*comments.COMMENT_STATUSES),
     "url": URL_SCHEMA,
     "created_at": TIME_SCHEMA,
+    "number": described(
+        {"type": ["integer", "null"], "minimum": 1},
+        "Its place in the order of signing; null for spam.",
+    ),
     "reply": {
         "description": "The owner's reply.",
         "oneOf": [answer({"message": TEXT_SCHEMA, "created_at": TIME_SCHEMA}), {"type": "null"}],

@@ -52,6 +52,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "created_at": created_at,
         "announced_at": draw(st.just("") | moments),
         "edited_at": draw(st.just("") | moments),
+        "number": draw(st.sampled_from(["", "1", "73"])),
         "reply": reply,
         "reply_created_at": draw(moments) if reply else "",
         "origin_name": origin,

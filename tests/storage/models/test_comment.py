@@ -18,6 +18,7 @@ def comment() -> Comment:
         reason="It holds a bad word.",
         form_key="f" * 64,
         created_at=MADE,
+        number=73,
     )
 
 
@@ -34,6 +35,7 @@ def test_anybody_may_know_what_is_on_the_page_and_nothing_else() -> None:
         "status": "held",
         "url": f"https://book.example/comments/{'0' * 32}",
         "created_at": "2026-01-31T23:59:59.123Z",
+        "number": 73,
     }
 
 

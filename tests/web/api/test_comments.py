@@ -50,6 +50,7 @@ def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: ApiCl
         "status": "published",
         "url": f"https://book.example/comments/{row.id}",
         "created_at": answer.get_json()["created_at"],
+        "number": 1,
         "reply": None,
     }
     assert anybody.get(f"/comments/{row.id}") == answer.get_json()

@@ -1,0 +1,159 @@
+"""Numbers of comments: each its place in the order of signing, given once, exact whoever signs at once."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, select, text
+
+from guestbook.comments import book, comment_numbers
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.exchange import comment_import, json_lines
+from guestbook.comments.exchange.comment_import import ImportRules
+from guestbook.comments.moderation_policy import Classification
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Setting
+from tests.conftest import need_server
+from tests.repo.test_schema import KINDS, engine_on
+from tests.storage import earlier_books
+from tests.storage.earlier_books import ROWS
+from tests.storage.test_upgrade import upgraded
+from tests.support import factories
+
+HELD = Classification("held", ("It holds 9 links.",))
+SPAM = Classification("spam", ("It filled in the hidden field.",))
+LINE = '{{"id": "{:032x}", "name": "Ada", "message": "Hello", "created_at": "2020-01-31", "number": {}}}\n'
+
+
+def numbers() -> list[int | None]:
+    """The numbers of all comments in the order of the book, the oldest first."""
+    db.session.rollback()
+    return list(db.session.scalars(select(Comment.number).order_by(Comment.id)))
+
+
+def imported(tmp_path: Path, *given: object) -> None:
+    path = tmp_path / "book.jsonl"
+    path.write_text("".join(LINE.format(place + 1, one) for place, one in enumerate(given)))
+    with path.open("rb") as file:
+        comment_import.run(json_lines.read(file), ImportRules(factories.settings()))
+
+
+def move(comment_id: str, status: str) -> None:
+    def do(session: database.Session) -> None:
+        for comment in book.lock(session, [comment_id]):
+            book.move(session, comment, status, factories.settings())
+
+    factories.written(do)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_comments_are_counted_in_the_order_of_signing_and_keep_their_number() -> None:
+    first = factories.sign()
+    factories.sign(verdict=HELD)
+    factories.sign()
+    for status in ("trash", "spam", "published"):
+        move(first, status)
+        assert numbers() == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
+    spam = factories.sign(verdict=SPAM)
+    factories.sign()
+    assert numbers() == [None, 1]
+    move(spam, "published")
+    assert numbers() == [2, 1]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_the_number_of_an_erased_comment_is_not_given_again() -> None:
+    ids = [factories.sign() for _ in range(3)]
+
+    def erase(session: database.Session) -> None:
+        for comment in book.lock(session, ids[1:]):
+            book.delete(session, comment, factories.settings())
+
+    factories.written(erase)
+    factories.sign()
+    assert numbers() == [1, 4]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_comment_that_is_not_stored_takes_no_number() -> None:
+    def stumble(session: database.Session) -> None:
+        book.sign(
+            session,
+            Draft("Ada", None, "Hello", {}),
+            factories.PUBLISHED,
+            form_key=None,
+            settings=factories.settings(),
+        )
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        factories.written(stumble)
+    factories.sign()
+    assert numbers() == [1]
+
+
+def test_those_who_sign_at_the_same_time_get_each_number_once(each_app: Flask) -> None:
+    together = threading.Barrier(4)
+
+    def sign() -> None:
+        with each_app.app_context():
+            together.wait(20)
+            for _ in range(5):
+                factories.sign()
+            db.session.remove()
+
+    threads = [threading.Thread(target=sign) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(number or 0 for number in numbers()) == list(range(1, 21))
+
+
+@pytest.mark.usefixtures("app")
+def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
+    factories.sign()
+    factories.written(lambda session: session.execute(delete(Setting)))
+    factories.sign()
+    assert numbers() == [1, 2]
+
+
+@pytest.mark.usefixtures("app")
+def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(tmp_path: Path) -> None:
+    factories.sign()
+    imported(tmp_path, 7, 1, "null", '"5"')
+    factories.sign()
+    assert numbers() == [7, 8, 9, 5, 1, 10]
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("number", [0, -1, comment_numbers.HIGHEST_IMPORTED + 1, '"x"', "1.5"])
+def test_an_impossible_number_is_refused(tmp_path: Path, number: object) -> None:
+    imported(tmp_path, number)
+    assert numbers() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_upgrade_numbers_older_comments_by_time_but_no_spam(kind: str, tmp_path: Path) -> None:
+    need_server(kind)
+    with earlier_books.earlier("0007", kind, tmp_path) as url, engine_on(url) as engine:
+        columns = ("id", "name", "message", "status", "created_at")
+        insert = f"INSERT INTO comments ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"
+        with database.write(engine) as connection:
+            for name, status in (("a", "published"), ("b", "spam"), ("d", "trash"), ("e", "published")):
+                changed = {"id": name * 32, "status": status}
+                connection.execute(text(insert), ROWS["comments"] | changed)
+        upgraded(tmp_path, url)
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("SELECT id, number FROM comments ORDER BY id").all()
+            assert [(one[0], number) for one, number in found] == [
+                *(("a", 1), ("b", None), ("c", 2), ("d", 3), ("e", 4))
+            ]
+            last = connection.exec_driver_sql("SELECT value FROM settings WHERE name = 'last_number'")
+            assert last.scalar() == "4"
