@@ -51,7 +51,7 @@ REQUIRED = os.environ.get("GUESTBOOK_TEST_REQUIRE", "")
 NEEDS = {
     "postgresql": lambda: databases.is_up("postgresql"),
     "mariadb": lambda: databases.is_up("mariadb"),
-    "chromium": lambda: Path("/usr/bin/chromium").exists(),
+    "chromium": lambda: servers.chromium() is not None,
     "php": lambda: shutil.which("php") is not None,
     "node": lambda: shutil.which("node") is not None,
     "ruby": lambda: shutil.which("ruby") is not None,

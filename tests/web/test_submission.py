@@ -24,7 +24,8 @@ def three(app: Flask) -> None:
 def counts(app: Flask) -> list[int]:
     with app.app_context():
         flood = rate_limit.who(app.config["GUESTBOOK"].secret_key, "flood")
-        return list(db.session.scalars(select(Limit.hits).where(Limit.who != flood)))
+        # Around midnight a network has a row for each of the two days; one of them counts.
+        return list(db.session.scalars(select(Limit.hits).where(Limit.who != flood, Limit.hits > 0)))
 
 
 @pytest.mark.usefixtures("three")

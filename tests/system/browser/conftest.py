@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from guestbook.auth import login
 from guestbook.storage.database import writing
 from tests.conftest import running
-from tests.support import site
+from tests.support import servers, site
 from tests.support.owner import PASSWORD
 from tests.support.receiver import Receiver
 
@@ -63,7 +63,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=servers.chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
 
