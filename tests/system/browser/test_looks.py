@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
+from guestbook.storage.models import Origin
 from guestbook.storage.preferences import LOOKS
 from tests.support import site
 from tests.support.visitor import add
@@ -39,8 +40,8 @@ def set_(app: Flask, **changes: str) -> None:
 
 
 def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
-    """Open the front page, a comment, and the form that came back."""
-    for url in ("/", f"/comments/{comment_id}"):
+    """Open the front page, a comment, the page about privacy, and the form that came back."""
+    for url in ("/", f"/comments/{comment_id}", "/privacy"):
         page.goto(url)
         yield url
     page.goto("/")
@@ -64,7 +65,9 @@ def test_every_look_is_accessible_and_fits(
         webring_home="https://ring.example",
         webring_next="https://b.example",
     )
-    comment_id = add(app, sample.MESSAGES, website="https://a.example")[0]
+    comment_id, *_, newest = add(app, sample.MESSAGES, website="https://a.example")
+    with app.app_context(), writing() as session:
+        session.add(Origin(comment_id=newest, name="other.example", url="https://other.example/post"))
     context = open_context()
     context.add_init_script(AXE_SCRIPT)
     page, wrong = context.new_page(), []
