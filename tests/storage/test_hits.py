@@ -13,6 +13,7 @@ from flask import Flask
 from guestbook.storage import database, hits, plain_select
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Setting
+from tests.conftest import running, settings_for
 
 
 def saved() -> int:
@@ -29,20 +30,22 @@ def test_batches_add_up(each_app: Flask) -> None:
         assert saved() == 65
 
 
-def test_a_number_that_was_garbled_by_hand_is_none(app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("app")
+def test_a_number_that_was_garbled_by_hand_is_none() -> None:
     for value in ("many", "", "-5", "١٢٣", "9" * 60):
         with writing() as session:
             session.merge(Setting(name=hits.HITS_NAME, value=value))
         assert saved() == 0
 
 
-def test_without_sqlalchemy_it_is_the_same_number(app: Flask) -> None:
-    path = Path(app.config["GUESTBOOK"].data_dir) / "guestbook.db"
-    hits.add_to_file(path, 20)
-    with database.write(db.engine) as connection:
-        hits.add(connection, 20)
-    hits.add_to_file(path, 23)
-    assert saved() == 63
+def test_without_sqlalchemy_it_is_the_same_number(tmp_path: Path) -> None:
+    path = tmp_path / "guestbook.db"
+    with running(settings_for(tmp_path, f"sqlite:///{path}")) as app, app.app_context():
+        hits.add_to_file(path, 20)
+        with database.write(db.engine) as connection:
+            hits.add(connection, 20)
+        hits.add_to_file(path, 23)
+        assert saved() == 63
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute(hits.HITS_QUERY).fetchone() == ("63",)
 

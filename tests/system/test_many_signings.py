@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 import requests
@@ -37,8 +38,7 @@ def addresses(app: Flask, environ: dict[str, str]) -> Iterator[list[str]]:
         for port in ports:
             command = [*SERVE, f"127.0.0.1:{port}"]
             server = servers.enter_context(processes.started(command, env=settings))
-            address = f"http://127.0.0.1:{port}"
-            wait_for(lambda address=address: processes.answers(address), 120, server.output)  # type: ignore[misc]
+            wait_for(partial(processes.answers, f"http://127.0.0.1:{port}"), 120, server.output)
         yield [f"http://127.0.0.1:{port}" for port in ports]
 
 
