@@ -28,7 +28,8 @@ CONTACT_WORD = re.compile(
     re.IGNORECASE,
 )
 MONEY = re.compile(
-    r"[$€£¥₽] ?\d|\d ?(?:[$€£¥₽]|% (?:off|rabatt|discount|bonus))|\d{3} (?:euros?|usd|dollars?|руб)",
+    r"[$€£¥₽] ?\d|\d ?(?:[$€£¥₽]|(?:%|percent|prozent) (?:off|cheaper|rabatt|discount|bonus))"
+    r"|\d{2} (?:euros?|usd|dollars?|руб)",
     re.IGNORECASE,
 )
 ACCOUNT = re.compile(r"@\w|\d{5}|信.{0,3}[a-z]+\d")
