@@ -1,7 +1,8 @@
 """How often a network may do something. The counts are in the database: a server has several processes.
 
 A row is named by a keyed hash of the network, so no visitor's address is stored. For comments the key is
-another one each day, so nobody can follow a network over days. Retention deletes the rows after a day.
+another one each day, so the rows of two days do not show that they are of one network. Retention deletes
+them after a day.
 """
 
 import hmac
@@ -31,7 +32,7 @@ def who(secret_key: str, what: str, address: str | None = None) -> str:
 def take_of_network(
     session: Session, secret_key: str, what: str, address: str, now: datetime, *, most: int, within: timedelta
 ) -> float:
-    """Do as `take` for an address's network, under a name that cannot be found again after the rotation.
+    """Do as `take` for an address's network, under a name that is another one each day.
 
     A stretch of time that began under yesterday's name ends under it, so the limit is exact at midnight too.
     Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in this order.

@@ -34,8 +34,8 @@ def show(as_json: bool) -> None:
     click.echo(f"\n{report.score_sentence}")
 
 
-@spam.command("open")
-def open_() -> None:
+@spam.command()
+def end_flood() -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
         flood_valve.end_flood(session, app_command.settings().secret_key)

@@ -50,7 +50,7 @@ def of_request() -> Receipt | None:
 
 def is_changeable(comment_id: str) -> bool:
     """Whether its visitor may still change a comment, for its age. A page in a frame has no cookie for it."""
-    return comment_id > ids.first_of(clock.now() - CHANGE_WINDOW) and not frame.is_open()
+    return _is_recent(comment_id) and not frame.is_open()
 
 
 def _of_waiting(signature: str) -> Receipt:
@@ -60,9 +60,13 @@ def _of_waiting(signature: str) -> Receipt:
     except BadSignature:
         return Receipt(HELD)
     name = public_comments.name_of(current.select(), comment_id)
-    if name is None or not comment_id > ids.first_of(clock.now() - CHANGE_WINDOW):
+    if name is None or not _is_recent(comment_id):
         return Receipt(HELD)
     return Receipt(HELD, comment_id, name, is_changeable(comment_id))
+
+
+def _is_recent(comment_id: str) -> bool:
+    return comment_id > ids.first_of(clock.now() - CHANGE_WINDOW)
 
 
 def _signer() -> Signer:

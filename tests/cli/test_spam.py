@@ -55,7 +55,7 @@ def test_a_flood_can_be_seen_and_ended(runner: FlaskCliRunner) -> None:
             flood_valve.pass_one(session, factories.settings().secret_key, clock.now(), 1)
     assert "A flood came, so all comments are held until 20" in out(runner, "spam", "show")
     assert json.loads(out(runner, "status", "--json"))["held_by_a_flood_until"]
-    assert out(runner, "spam", "open") == "New comments are published again.\n"
+    assert out(runner, "spam", "end-flood") == "New comments are published again.\n"
     assert json.loads(out(runner, "spam", "show", "--json"))["held_until"] is None
 
 

@@ -25,7 +25,7 @@ def show() -> ResponseReturnValue:
     )
 
 
-@pages.post("/open")
+@pages.post("/end-flood")
 def end_flood() -> ResponseReturnValue:
     """End the hour in which a flood holds all comments."""
     with writing() as session:
