@@ -1,7 +1,8 @@
-"""How long the pages of a full book take: those of its visitors and those of its owner."""
+"""How long the pages of a full book take, beside those of a small one: for its visitors and for its owner."""
 
 import contextvars
 import statistics
+from contextlib import ExitStack
 
 import click
 
@@ -10,6 +11,7 @@ from scripts.benchmarks.support import large_book, report, temp_book, timed_quer
 from scripts.benchmarks.support.timed_queries import Task
 
 GOAL = 50.0  # ms, of the median
+SMALL = 100  # comments of the book beside it
 
 
 @click.command()
@@ -17,17 +19,26 @@ GOAL = 50.0  # ms, of the median
 @click.option("--times", default=30, type=click.IntRange(1), show_default=True, help="Visits of each page.")
 @temp_book.server_option
 def pages(rows: int, times: int, server: str | None) -> None:
-    """Open each page of a full book, and of its admin pages; the first minute fills it."""
-    with temp_book.fresh(server) as app:
-        large_book.fill(rows, app.config["GUESTBOOK"], message=temp_book.MESSAGE)
-        tasks = timed_queries.pages(app)
-        report.heading(db.engine, {"rows": f"{rows:,}", "each": f"median of {times}"})
-        # Out of the app's context around us, so that each request has a session of its own, as in a server.
-        lines = contextvars.Context().run(lambda: [_line(*one, times) for one in tasks.items()])
-        report.table(["ms", "median", "p90", f"goal {GOAL:.0f} ms"], lines)
+    """Open each page of a small book and of a full one in turn, and of their admin pages.
+
+    The first minute fills the book.
+    """
+    with ExitStack() as stack:
+        books = []
+        for count in (SMALL, rows):
+            app = stack.enter_context(temp_book.fresh(server))
+            large_book.fill(count, app.config["GUESTBOOK"], message=temp_book.MESSAGE)
+            books.append(timed_queries.pages(app))
+        report.heading(db.engine, {"rows": f"{rows:,}", "each": f"median of {times}, the books in turn"})
+        # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
+        lines = contextvars.Context().run(
+            lambda: [_line(name, [book[name] for book in books], times) for name in books[0]]
+        )
+        columns = ["ms", f"{SMALL} rows", f"{rows:,} rows", "ratio", "p90", f"goal {GOAL:.0f} ms"]
+        report.table(columns, lines)
 
 
-def _line(name: str, task: Task, times: int) -> list[report.Cell]:
-    taken = sorted(timed_queries.repeat([task], times)[0])
-    median, p90 = statistics.median(taken), taken[times * 9 // 10]
-    return [name, median, p90, "SLOW" if median > GOAL else ""]
+def _line(name: str, tasks: list[Task], times: int) -> list[report.Cell]:
+    small, large = (sorted(taken) for taken in timed_queries.repeat(tasks, times))
+    base, median, p90 = statistics.median(small), statistics.median(large), large[times * 9 // 10]
+    return [name, base, median, report.ratio(median, base), p90, "SLOW" if median > GOAL else ""]

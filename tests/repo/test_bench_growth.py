@@ -1,4 +1,4 @@
-"""`scripts/bench growth` does the same in books of several sizes, `pages` in one; here they are tiny."""
+"""`scripts/bench growth` does the same in books of several sizes, `pages` in two; here they are tiny."""
 
 import click
 import pytest
@@ -32,10 +32,11 @@ def test_each_task_is_timed_on_a_server() -> None:
     assert len(printed(growth, "--rows", "10", "--database", databases.server("postgresql"))) == TASKS + 2
 
 
-def test_each_page_is_timed_in_a_full_book() -> None:
+def test_each_page_is_timed_in_a_full_book_and_beside_it_in_a_small_one() -> None:
     lines = printed(pages, "--rows", "10")
-    assert lines[0] == ["ms", "median", "p90", "goal 50 ms"]
+    assert lines[0] == ["ms", "100 rows", "10 rows", "ratio", "p90", "goal 50 ms"]
     assert len(lines) == PAGES + 1
+    assert all(line[3].endswith("×") for line in lines[1:])
 
 
 def test_growth_beyond_the_goal_is_marked() -> None:
