@@ -36,7 +36,7 @@ def test_it_prints_each_table_and_the_next_step(shell: Shell, target: str) -> No
     assert (comments[1], *comments[3:]) == ("2", "2", "0", "0")
     assert len(comments[2]) == 12
     said = " ".join(lines[len(TABLES) + 1 :])
-    assert f"The copy in {target} is complete: 2 rows, each compared." in said
+    assert f"The copy in {target} is complete: 3 rows, each compared." in said
     assert "Now set GUESTBOOK_DATABASE_URL" in said
     assert "GUESTBOOK_SECRET_KEY" in said
 
@@ -134,12 +134,12 @@ def test_a_book_that_was_written_to_meanwhile_ends_with_1(
     result = shell.result("migrate-to", target, *(["--json"] if as_json else []))
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: The book has changed meanwhile in comments. "
+        "Error: The book has changed meanwhile in comments, settings. "
         "Stop the web server, cron and workers everywhere, and run this again: it copies what is new.\n"
     )
     if as_json:
         document = json.loads(result.stdout)
-        assert [one["table"] for one in document["tables"] if not one["is_still"]] == ["comments"]
+        assert [one["table"] for one in document["tables"] if not one["is_still"]] == ["comments", "settings"]
     else:
         assert "GUESTBOOK_DATABASE_URL" not in result.stdout
     at("", factories.sign)

@@ -97,6 +97,7 @@ def test_schema_sql_over_an_older_book_does_not_hide_its_age(
         upgraded(tmp_path, url)
         assert by_name(engine) == fresh("sqlite-wal")
         after = rows(engine)
+        after["settings"] = [row for row in after["settings"] if row["name"] != "last_number"]
         assert {table: len(found) for table, found in before.items()} == {
             table: len(after[table]) for table in before
         }
