@@ -13,6 +13,7 @@ from guestbook.comments.spam import learned_words, repeated_texts
 from guestbook.lib import clock, retry_policy, unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
+from guestbook.lib.translatable import Translatable
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
@@ -20,7 +21,9 @@ from guestbook.storage import preferences
 from guestbook.storage.models import Comment, Origin, Reply
 
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
-ANSWERED = "The owner has answered this comment, so its words stay as they are. You may still delete it."
+ANSWERED = Translatable(
+    "The owner has answered this comment, so its words stay as they are. You may still delete it."
+)
 
 
 def signed_with(session: Session, form_key: str) -> Comment | None:

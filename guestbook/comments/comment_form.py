@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from guestbook.lib import validate
 from guestbook.lib.text import clean_line, clean_text
+from guestbook.lib.translatable import Translatable
 
 VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
 WEBSITE_LIMIT = 500  # characters, as in schema.sql
@@ -17,9 +18,11 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # before a digi
 WEBSITE_HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")
 NEVER_IN_A_URL = re.compile(r"[\s<>\"\\\x00-\x1f\x7f]")  # browsers read \ as /, which hides the real host
 
-NOT_AN_ADDRESS = "This does not look like the address of a website, such as example.org."
-NOT_THE_WEB = "Only addresses that start with http:// or https:// can be linked."
-NOT_MAIL = "Please leave out the @ and the part before it: this is for the address of a website."
+NOT_AN_ADDRESS = Translatable("This does not look like the address of a website, such as example.org.")
+NOT_THE_WEB = Translatable("Only addresses that start with http:// or https:// can be linked.")
+NOT_MAIL = Translatable(
+    "Please leave out the @ and the part before it: this is for the address of a website."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,20 @@ def read(form: Mapping[str, str]) -> Draft:
     website, wrong_website = _read_website(clean_line(form.get("website", "")))
     message = clean_text(form.get("message", ""))
     reasons = {
-        "name": _error(name, "This name", VISITOR_NAME_LIMIT, "Please write your name."),
+        "name": _error(
+            name, Translatable("This name"), VISITOR_NAME_LIMIT, Translatable("Please write your name.")
+        ),
         "website": wrong_website,
-        "message": _error(message, "Your message", MESSAGE_LIMIT, "Please write a few words."),
+        "message": _error(
+            message, Translatable("Your message"), MESSAGE_LIMIT, Translatable("Please write a few words.")
+        ),
     }
     return Draft(name, website, message, {field: reason for field, reason in reasons.items() if reason})
 
 
 def website_error(url: str) -> str | None:
     """Return the reason why this must not become a link, or None."""
-    if sentence := validate.too_long("This address", url, WEBSITE_LIMIT):
+    if sentence := validate.too_long(Translatable("This address"), url, WEBSITE_LIMIT):
         return sentence
     try:
         return _url_error(url)

@@ -3,9 +3,11 @@
 import re
 import unicodedata
 
+from guestbook.lib.translatable import Translatable
+
 ANSWER_LIMIT = 200  # characters that are looked at
 NOT_COMPARED = re.compile(r"[\W_]+")
-WRONG_ANSWER = "That is not the answer that the owner of this book expects. Please try again."
+WRONG_ANSWER = Translatable("That is not the answer that the owner of this book expects. Please try again.")
 WRONG_ANSWER_OF_PROGRAM = "Answer the question of this book: {}"
 
 

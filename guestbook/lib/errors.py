@@ -6,10 +6,11 @@ TRY_LATER = 75  # exit code; EX_TEMPFAIL of sysexits.h
 
 
 class Refused(Exception):
-    """The sentence says what and why; `fields` has one for each wrong field, where it is about fields."""
+    """The `sentence` says what and why; `fields` has one for each wrong field, where it is about fields."""
 
     def __init__(self, sentence: str, *, field: str | None = None) -> None:
         super().__init__(sentence)
+        self.sentence = sentence
         self.fields: dict[str, str] = {field: sentence} if field else {}
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any
 
 from guestbook.lib import text, unit_of_work
 from guestbook.lib.errors import Refused
+from guestbook.lib.translatable import Translatable
 
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
 TYPED_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
@@ -100,4 +101,9 @@ def too_long(what: str, value: str, limit: int) -> str | None:
     """Return a sentence for a visitor whose text is too long, or None."""
     if len(value) <= limit:
         return None
-    return f"{what} has {len(value):,} characters. Please use at most {limit:,}."
+    return Translatable(
+        "%(what)s has %(length)s characters. Please use at most %(limit)s.",
+        what=what,
+        length=len(value),
+        limit=limit,
+    )

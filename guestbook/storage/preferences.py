@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import text, validate, web_origin
 from guestbook.lib.errors import Refused
+from guestbook.lib.translatable import Translatable
 from guestbook.storage import plain_select
 from guestbook.storage.plain_select import Select
 
@@ -24,6 +25,7 @@ WEBRING_LINK_LIMIT = 500  # characters
 OWN_CSS_LIMIT = 10_000  # bytes: a first visit loads it, and with it must stay below 30 kB
 
 LOOKS = ("paper", "plain", "terminal", "window", "1999")
+BOOK_LANGUAGES = ("en", "de", "fr", "es")  # that the public pages speak
 COUNTER_LOOK = "1999"  # the one that shows how often the book was opened
 
 
@@ -31,8 +33,8 @@ COUNTER_LOOK = "1999"  # the one that shows how often the book was opened
 class Preferences:
     """The settings of the book, with their defaults."""
 
-    title: str = "Guestbook"
-    welcome: str = "You came by. Leave a line before you go."
+    title: str = Translatable("Guestbook")
+    welcome: str = Translatable("You came by. Leave a line before you go.")
     prompt: str = ""  # above the form
     per_page: int = 20
     moderation: str = "suspicious"  # which comments wait for the owner
@@ -52,6 +54,8 @@ class Preferences:
     answers: str = ""  # that count as right, one a line
     score: bool = True  # whether the spam rules learn from the owner's decisions
     mentions: bool = True  # whether pages that link here may tell so by Webmention
+    language: str = "en"  # one of BOOK_LANGUAGES: of feeds, and of pages for browsers that speak none of them
+    visitor_languages: bool = True  # whether pages follow the visitor's browser or choice
 
     @property
     def accepts_mentions(self) -> bool:
@@ -213,4 +217,6 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "question": _question,
     "answers": _words,
     "score": _yes_or_no,
+    "language": partial(_choice, choices=BOOK_LANGUAGES),
+    "visitor_languages": _yes_or_no,
 }

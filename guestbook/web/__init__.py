@@ -11,6 +11,7 @@ from guestbook.web import (
     compression,
     error_pages,
     hit_counter,
+    language,
     looks,
     path_pages,
     public,
@@ -46,6 +47,7 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
     app.register_blueprint(looks.pages)
+    app.register_blueprint(language.pages)
     short_passes.init_app(app)
 
 

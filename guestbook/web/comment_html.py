@@ -11,6 +11,7 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.queries.public_comments import PublicComment
+from guestbook.web import language
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -21,7 +22,7 @@ def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    return _article(comment, f"{g.permalinks}{comment.id}")
+    return _article(comment, f"{g.permalinks}{comment.id}", language.shown())
 
 
 def preview(draft: Draft) -> Markup:
@@ -38,11 +39,11 @@ def preview(draft: Draft) -> Markup:
         origin_url=None,
         number=None,
     )
-    return _article.__wrapped__(shown, "#c-preview")
+    return _article.__wrapped__(shown, "#c-preview", language.shown())
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time
-def _article(comment: PublicComment, path: str) -> Markup:
+def _article(comment: PublicComment, path: str, _language: str) -> Markup:
     return Markup(get_template_attribute("_comment.html", "article")(comment, path))
 
 

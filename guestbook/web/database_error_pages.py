@@ -4,16 +4,17 @@ from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
+from guestbook.lib.translatable import Translatable
 from guestbook.settings import installation
 from guestbook.storage import database_errors, version_check
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
-from guestbook.web import error_pages, request_id, signing
+from guestbook.web import error_pages, owner_pages, request_id, signing
 from guestbook.web.error_texts import BookUpdating
 
 DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
-BOOK_UPDATING = f"{BookUpdating.title}. Please try again in a few minutes."
+BOOK_UPDATING = Translatable("The book is being updated. Please try again in a few minutes.")
 TRY_AGAIN = "Please try again in a minute."
 VERSION_ADVICE = {  # for the admin pages
     Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
@@ -21,10 +22,10 @@ VERSION_ADVICE = {  # for the admin pages
     Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
 }
 DATABASE_FAULTS = {  # those that waiting does not repair
-    Fault.NO_TABLES: "The book is not set up yet: its owner must create the tables.",
-    Fault.OLD_TABLES: "The book was updated: its owner must update the tables.",
-    Fault.DAMAGED: "The book's database is damaged: its owner must repair it.",
-    Fault.REFUSED: "The database refused a value, so nothing was changed.",
+    Fault.NO_TABLES: Translatable("The book is not set up yet: its owner must create the tables."),
+    Fault.OLD_TABLES: Translatable("The book was updated: its owner must update the tables."),
+    Fault.DAMAGED: Translatable("The book's database is damaged: its owner must repair it."),
+    Fault.REFUSED: Translatable("The database refused a value, so nothing was changed."),
 }
 
 
@@ -59,14 +60,14 @@ def _page(error: SQLAlchemyError) -> Response:
         raise error
     if isinstance(error, WrongVersion):
         command = installation.named(fault.repair or "")
-        is_admin = error_pages.is_admin_page()
+        is_admin = owner_pages.is_admin_page()
         sentence = VERSION_ADVICE[fault].format(command) if is_admin else BOOK_UPDATING
         return error_pages.answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.AWAY:
-        reason = _for_owner(fault, error, TRY_AGAIN) if error_pages.is_admin_page() else None
+        reason = _for_owner(fault, error, TRY_AGAIN) if owner_pages.is_admin_page() else None
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     reason = DATABASE_FAULTS.get(fault)
-    if fault is Fault.DAMAGED and error_pages.is_admin_page():
+    if fault is Fault.DAMAGED and owner_pages.is_admin_page():
         reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
     return error_pages.answer(InternalServerError(reason))
 

@@ -1,16 +1,17 @@
 """Errors for programs: JSON of one shape, with a sentence for each wrong field."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from guestbook.lib.errors import Refused
+from guestbook.lib.translatable import Translatable
 from guestbook.web import request_id
 from guestbook.web.error_texts import ERROR_TEXTS
 
-UNCHANGED = re.compile(r"Nothing was (?:changed|stored)\. ?")
+NOTHING_STORED = Translatable("Nothing was stored.")
+UNCHANGED = (Translatable("Nothing was changed."), NOTHING_STORED)
 
 
 def refuse(error: Refused) -> Response:
@@ -44,9 +45,13 @@ def own_description(error: HTTPException) -> str | None:
     return error.description if error.description != type(error).description else None
 
 
-def fitting(sentence: str) -> str:
+def fitting(sentence: str, unchanged: Iterable[str] = UNCHANGED) -> str:
     """Leave out that nothing was changed where the request only read."""
-    return UNCHANGED.sub("", sentence).strip() if _is_reading() else sentence
+    if not _is_reading():
+        return sentence
+    for phrase in unchanged:
+        sentence = sentence.replace(f"{phrase} ", "").replace(phrase, "")
+    return sentence.strip()
 
 
 def _about_fields(error: Refused) -> str | None:

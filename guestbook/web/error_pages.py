@@ -6,11 +6,11 @@ Those of the database are in database_error_pages.
 from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, SecurityError
 
-from guestbook.web import error_json, request_id
+from guestbook.web import error_json, owner_pages, request_id
 from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, NotYours, PageExpired
+from guestbook.web.translation import translated
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
-ADMIN_PATH = "/admin"
 LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
 
 
@@ -38,16 +38,11 @@ def answer(error: HTTPException) -> Response:
         title=title,
         sentence=sentence,
         request_id=number,
-        is_admin=is_admin_page(),
+        is_admin=owner_pages.is_admin_page(),
         leads_to_doctor=number is not None and not needs_no_login(),
     )
     response.content_type = "text/html; charset=utf-8"
     return response
-
-
-def is_admin_page() -> bool:
-    """Whether the address is under /admin, whether a page exists there or not."""
-    return f"{request.path}/".startswith(f"{ADMIN_PATH}/")
 
 
 def needs_no_login() -> bool:
@@ -57,7 +52,9 @@ def needs_no_login() -> bool:
 
 def _words(error: HTTPException, status: int) -> tuple[str, str]:
     if isinstance(error, BookUpdating | PageExpired | NotYours):
-        return error.title, error.description or ""
+        return translated(error.title), translated(error.description or "")
     text = ERROR_TEXTS.get(status)
     title, sentence = (text.title, text.for_people) if text and text.title else (error.name, "")
-    return title, error_json.fitting(error_json.own_description(error) or sentence or error.description or "")
+    sentence = error_json.own_description(error) or sentence or error.description or ""
+    unchanged = [translated(phrase) for phrase in error_json.UNCHANGED]
+    return translated(title), error_json.fitting(translated(sentence), unchanged)

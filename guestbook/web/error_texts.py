@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable
 
+from guestbook.lib.translatable import Translatable
+
 
 class ErrorText(NamedTuple):
     """A code that programs may rely on, and the sentences."""
@@ -23,7 +25,7 @@ class InsufficientScope(Forbidden):
 class BookUpdating(ServiceUnavailable):
     """The tables have another version than the program: its owner is about to upgrade, or should."""
 
-    title = "The book is being updated"
+    title = Translatable("The book is being updated")
 
 
 class PageExpired(BadRequest):
@@ -36,8 +38,8 @@ class PageExpired(BadRequest):
 class NotYours(Forbidden):
     """This browser has not written the comment, or too long ago, or it is deleted."""
 
-    title = "You cannot change this comment"
-    description = (
+    title = Translatable("You cannot change this comment")
+    description = Translatable(
         "You can change a comment for 15 minutes, in the browser that wrote it. Later, ask the owner of the "
         "book to change or delete it."
     )
@@ -46,50 +48,54 @@ class NotYours(Forbidden):
 ERROR_TEXTS = {
     400: ErrorText(
         "bad_request",
-        "That request was incomplete",
-        "Nothing was stored. Go back and try again.",
+        Translatable("That request was incomplete"),
+        Translatable("Nothing was stored. Go back and try again."),
         "This request cannot be read. Nothing was changed.",
     ),
     401: ErrorText("unauthorized"),
     403: ErrorText(
         "forbidden",
-        "You are not logged in",
-        "Nothing was changed. Log in, go back, reload the page and send it again.",
+        Translatable("You are not logged in"),
+        Translatable("Nothing was changed. Log in, go back, reload the page and send it again."),
     ),
     404: ErrorText(
         "not_found",
-        "There is no such page",
-        "It may have been deleted, or the address is misspelt.",
+        Translatable("There is no such page"),
+        Translatable("It may have been deleted, or the address is misspelt."),
         "There is nothing at this address.",
     ),
     405: ErrorText(
         "method_not_allowed",
-        "That cannot be done here",
-        "This address exists, but it does not support this request.",
+        Translatable("That cannot be done here"),
+        Translatable("This address exists, but it does not support this request."),
         "This address does not support this method. The Allow header lists those that it supports.",
     ),
     409: ErrorText("conflict"),
     413: ErrorText(
         "content_too_large",
-        "That is too long",
-        "Nothing was stored. Press your browser's Back button to get your text back, then shorten it.",
+        Translatable("That is too long"),
+        Translatable(
+            "Nothing was stored. Press your browser's Back button to get your text back, then shorten it."
+        ),
         "This request is too long. Nothing was changed.",
     ),
     415: ErrorText("unsupported_media_type"),
     422: ErrorText(
-        "invalid", "That cannot be accepted", "Nothing was changed. Go back, reload the page and try again."
+        "invalid",
+        Translatable("That cannot be accepted"),
+        Translatable("Nothing was changed. Go back, reload the page and try again."),
     ),
-    429: ErrorText("too_many_requests"),
+    429: ErrorText("too_many_requests", Translatable("Too Many Requests")),
     500: ErrorText(
         "internal_server_error",
-        "Something went wrong on our side",
-        "The error is in the owner's log. Please try again in a moment.",
+        Translatable("Something went wrong on our side"),
+        Translatable("The error is in the owner's log. Please try again in a moment."),
         "Something went wrong on our side. The error is in the owner's log.",
     ),
     503: ErrorText(
         "service_unavailable",
-        "The book cannot be reached",
-        "Please try again in a minute.",
+        Translatable("The book cannot be reached"),
+        Translatable("Please try again in a minute."),
         "The book cannot be reached at the moment. Please try again in a minute.",
     ),
 }

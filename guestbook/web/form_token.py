@@ -14,11 +14,14 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
+from guestbook.lib.translatable import Translatable
 
 MAX_AGE_SECONDS = 24 * 3600.0  # seconds
 FORM_ERRORS = {
-    "unknown": "The form was incomplete, so nothing was stored yet. Please send it again.",
-    "expired": "The form was open for more than a day, so nothing was stored yet. Please send it again.",
+    "unknown": Translatable("The form was incomplete, so nothing was stored yet. Please send it again."),
+    "expired": Translatable(
+        "The form was open for more than a day, so nothing was stored yet. Please send it again."
+    ),
 }
 
 
@@ -27,7 +30,7 @@ class FormError(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(FORM_ERRORS[reason])
-        self.reason = reason
+        self.reason, self.sentence = reason, FORM_ERRORS[reason]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from guestbook.settings import Settings
 from guestbook.storage import hits
-from guestbook.web import current
+from guestbook.web import current, translation
 
 DIGITS = 6  # at least, as on an odometer
 # Robots that say what they are have one of these in their name, mostly with an address about themselves.
@@ -46,7 +46,9 @@ def view() -> int:
 def odometer(number: int) -> Markup:
     """Return the number as the digits of an odometer, which screen readers read as one number."""
     digits = Markup("").join(Markup("<i>{}</i>").format(digit) for digit in f"{number:0{DIGITS}}")
-    return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(f"{number:,}", digits)
+    return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(
+        translation.number(number), digits
+    )
 
 
 def _is_by_person() -> bool:

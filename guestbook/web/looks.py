@@ -5,27 +5,26 @@ The choice is a cookie, which only those have who chose. The admin pages have on
 
 import hashlib
 from functools import lru_cache
-from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, after_this_request, current_app, g, redirect, request, url_for
+from flask import Blueprint, Response, abort, after_this_request, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
 
+from guestbook.lib.translatable import Translatable
 from guestbook.storage.preferences import LOOKS, Preferences
-from guestbook.web import conditional, current, error_pages, frame, response_headers
+from guestbook.web import conditional, current, frame, owner_pages, response_headers, visitor_choice
 
 pages = Blueprint("looks", __name__)
 
 LOOK_NAMES = {
-    "paper": "Paper",
-    "plain": "Plain",
-    "terminal": "Terminal",
-    "window": "Grey windows",
+    "paper": Translatable("Paper"),
+    "plain": Translatable("Plain"),
+    "terminal": Translatable("Terminal"),
+    "window": Translatable("Grey windows"),
     "1999": "1999",
 }
 LOOK_COOKIE = "guestbook_look"
 BUTTON_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
-UNKNOWN_LOOK = "There is no such look. Go back and choose one from the list."
+UNKNOWN_LOOK = Translatable("There is no such look. Go back and choose one from the list.")
 
 
 def shown() -> str:
@@ -38,14 +37,14 @@ def shown() -> str:
 
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
-    return _book().visitor_looks and not frame.is_open() and not error_pages.is_admin_page()
+    return _book().visitor_looks and not frame.is_open() and not owner_pages.is_admin_page()
 
 
 def own_css_address() -> str | None:
     """Return the address of the owner's stylesheet, which changes with its text; None without one."""
     css = _book().own_css
     return (
-        url_for("looks.own_css", v=_fingerprint_of(css)) if css and not error_pages.is_admin_page() else None
+        url_for("looks.own_css", v=_fingerprint_of(css)) if css and not owner_pages.is_admin_page() else None
     )
 
 
@@ -57,15 +56,7 @@ def choose() -> ResponseReturnValue:
         abort(404)
     if look not in LOOKS:
         abort(422, UNKNOWN_LOOK)
-    response = current_app.make_response(redirect(_page_before(), 303))
-    base = urlsplit(current.settings().base_url)
-    path, secure = f"{base.path}/", base.scheme == "https"
-    if look == book.look:
-        response.delete_cookie(LOOK_COOKIE, path=path, secure=secure, httponly=True, samesite="Lax")
-    else:
-        age = response_headers.YEAR_SECONDS
-        response.set_cookie(LOOK_COOKIE, look, age, path=path, secure=secure, httponly=True, samesite="Lax")
-    return response
+    return visitor_choice.answer(LOOK_COOKIE, look if look != book.look else None)
 
 
 @pages.get("/own.css")
@@ -90,11 +81,11 @@ def button() -> Response:
 
 
 def _shown() -> str:
-    if error_pages.is_admin_page():
+    if owner_pages.is_admin_page():
         return Preferences().look
     if not may_choose():
         return _book().look
-    after_this_request(_vary)
+    after_this_request(visitor_choice.vary)
     chosen = request.cookies.get(LOOK_COOKIE)
     return chosen if chosen in LOOKS else _book().look
 
@@ -103,22 +94,6 @@ def _book() -> Preferences:
     """Return the owner's preferences, or the defaults where an error page cannot read them."""
     book: Preferences = current.template_names()["book"]
     return book
-
-
-def _vary(response: Response) -> Response:
-    """Tell caches that the page depends on the cookie, which hardly anybody has."""
-    response.vary.add("Cookie")
-    return response
-
-
-def _page_before() -> str:
-    """Return the address of the book's page that the visitor comes from, else that of the front page."""
-    try:
-        path = urlsplit(request.referrer or "").path.removeprefix(request.script_root)
-        endpoint, values = current_app.create_url_adapter(request).match(path, "GET")  # type: ignore[union-attr]  # there is one in a request
-    except (HTTPException, ValueError):
-        return url_for("public.index")
-    return url_for("public.comment", **values) if endpoint == "public.comment" else url_for("public.index")
 
 
 @lru_cache(maxsize=2)

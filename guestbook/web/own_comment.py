@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.lib.errors import Refused
+from guestbook.lib.translatable import Translatable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current, form_token, frame, receipt, signing, submission, visitor_cookie
@@ -14,6 +15,10 @@ from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
 pages = Blueprint("own_comment", __name__, url_prefix="/comments/<comment_id>")
+
+OPEN_TOO_LONG = Translatable(
+    "This page was open for too long, so nothing was deleted yet. Please press the button again."
+)
 
 
 @pages.get("/edit")
@@ -30,7 +35,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     try:
         form = form_token.read(token)
     except FormError as error:
-        return _page(comment, entry, form_token.token(), str(error)), 422
+        return _page(comment, entry, form_token.token(), error.sentence), 422
     if entry.errors:
         return _page(comment, entry, token), 422
     if signing.PREVIEW_FIELD in request.form:
@@ -39,9 +44,9 @@ def edit(comment_id: str) -> ResponseReturnValue:
         trap = request.form.get(signing.HONEYPOT_FIELD, "")
         changed = submission.revise(comment, entry, trap=trap, age=form.age)
     except TooManyComments as error:
-        return _page(comment, entry, token, str(error)), 429, {"Retry-After": str(error.seconds)}
+        return _page(comment, entry, token, error.sentence), 429, {"Retry-After": str(error.seconds)}
     except Refused as error:
-        return _page(comment, entry, token, str(error)), 422
+        return _page(comment, entry, token, error.sentence), 422
     return redirect(receipt.address(comment_id, is_published=changed.status == "published"), 303)
 
 
@@ -52,8 +57,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     try:
         form_token.read(request.form.get("token", ""))
     except FormError:
-        notice = "This page was open for too long, so nothing was deleted yet. Please press the button again."
-        return _page(comment, Draft(**book.typed(comment), errors={}), form_token.token(), notice), 422
+        return _page(comment, Draft(**book.typed(comment), errors={}), form_token.token(), OPEN_TOO_LONG), 422
     with writing() as session:
         for locked in book.lock(session, [comment_id]):
             book.move(session, locked, "trash", current.settings())

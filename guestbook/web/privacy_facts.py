@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from guestbook.lib import rate_limit_backoff
-from guestbook.lib.text import counted
+from guestbook.lib.translatable import Translatable
 from guestbook.web import current, receipt, visitor_cookie
+from guestbook.web.translation import translated
 
 
 class KeptFor(NamedTuple):
@@ -22,10 +23,18 @@ def read() -> KeptFor:
     """Return the times."""
     settings = current.settings()
     return KeptFor(
-        spam=counted(settings.keep_spam_days, "day"),
-        delivered=counted(settings.keep_processed_days, "day"),
-        failed=counted(settings.keep_failed_days, "day"),
-        network=counted(rate_limit_backoff.FORGET_AFTER.days, "day"),
-        cookie=counted(visitor_cookie.VISITOR_LIFETIME.days, "day"),
-        change=counted(receipt.CHANGE_WINDOW.seconds // 60, "minute"),
+        spam=_days(settings.keep_spam_days),
+        delivered=_days(settings.keep_processed_days),
+        failed=_days(settings.keep_failed_days),
+        network=_days(rate_limit_backoff.FORGET_AFTER.days),
+        cookie=_days(visitor_cookie.VISITOR_LIFETIME.days),
+        change=_minutes(receipt.CHANGE_WINDOW.seconds // 60),
     )
+
+
+def _days(count: int) -> str:
+    return translated(Translatable.plural("%(count)s day", "%(count)s days", count))
+
+
+def _minutes(count: int) -> str:
+    return translated(Translatable.plural("%(count)s minute", "%(count)s minutes", count))

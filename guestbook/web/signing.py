@@ -10,20 +10,19 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.owner_question import WRONG_ANSWER
 from guestbook.comments.spam import spam_rules
+from guestbook.lib.translatable import Translatable
 from guestbook.web import current, form_token, frame, receipt, request_id, submission, visitor_cookie
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
 HONEYPOT_FIELD = "subject"  # a hidden field: programs fill it in, browsers do not autofill it
 PREVIEW_FIELD = "preview"  # the button that shows the comment and stores nothing
-BOOK_CLOSED = "The book is closed for new comments. Nothing was stored, but your text is still here."
-DATABASE_AWAY = (
+BOOK_CLOSED = Translatable(
+    "The book is closed for new comments. Nothing was stored, but your text is still here."
+)
+DATABASE_AWAY = Translatable(
     "The book cannot be reached at the moment. Please send your comment again in a minute. "
     "It will not appear twice."
-)
-SERVER_ERROR = (
-    "Something went wrong on our side. Your text is still here. Please send it again later; "
-    "it will not appear twice. If it happens again, give the owner this number: {}."
 )
 
 
@@ -37,7 +36,7 @@ def sign() -> ResponseReturnValue:
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
         fresh = form_token.token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
-        return _refused(error.reason, entry, fresh, 422, str(error))
+        return _refused(error.reason, entry, fresh, 422, error.sentence)
     if entry.errors:
         return _refused(next(iter(entry.errors)), entry, token, 422)
     if PREVIEW_FIELD in request.form:
@@ -51,7 +50,7 @@ def sign() -> ResponseReturnValue:
             earlier_id=visitor_cookie.earlier_comment(),
         )
     except TooManyComments as error:
-        return *_refused("rate", entry, token, 429, str(error)), {"Retry-After": str(error.seconds)}
+        return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
     answer = redirect(receipt.address(comment.id, is_published=comment.status == "published"), 303)
     # Browsers refuse such a cookie inside another website.
     return answer if frame.is_open() else visitor_cookie.give(answer, comment)
@@ -60,9 +59,17 @@ def sign() -> ResponseReturnValue:
 def with_text(response: Response) -> Response:
     """Return the answer to an error of the database, with the form and the text in it."""
     is_away = response.status_code == ServiceUnavailable.code
-    notice = DATABASE_AWAY if is_away else SERVER_ERROR.format(request_id.get())
+    notice = DATABASE_AWAY if is_away else _server_error(request_id.get())
     response.data = _page(comment_form.read(request.form), request.form.get("token", ""), notice)
     return response
+
+
+def _server_error(number: str) -> str:
+    return Translatable(
+        "Something went wrong on our side. Your text is still here. Please send it again later; "
+        "it will not appear twice. If it happens again, give the owner this number: %(number)s.",
+        number=number,
+    )
 
 
 def _read_form() -> Draft:

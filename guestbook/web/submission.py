@@ -16,6 +16,7 @@ from guestbook.comments.spam import comment_facts, flood_valve
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
+from guestbook.lib.translatable import Translatable
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -31,8 +32,16 @@ class TooManyComments(Refused):
     def __init__(self, seconds: float) -> None:
         self.seconds = math.ceil(seconds)
         minutes = math.ceil(self.seconds / 60)
-        wait = f"{self.seconds} seconds" if self.seconds < 90 else f"{minutes} minutes"
-        super().__init__(f"You have written many comments in a short time. Please try again in {wait}.")
+        wait = (
+            Translatable.plural("%(count)s second", "%(count)s seconds", self.seconds)
+            if self.seconds < 90
+            else Translatable.plural("%(count)s minute", "%(count)s minutes", minutes)
+        )
+        super().__init__(
+            Translatable(
+                "You have written many comments in a short time. Please try again in %(wait)s.", wait=wait
+            )
+        )
 
 
 def submit(

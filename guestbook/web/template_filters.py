@@ -1,10 +1,10 @@
 """The filters and global names of the templates."""
 
-import calendar
 import hashlib
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, url_for
 from markupsafe import Markup
@@ -12,9 +12,8 @@ from markupsafe import Markup
 from guestbook.comments import comment_form
 from guestbook.lib import clock, text
 from guestbook.settings import installation
-from guestbook.web import comment_html, current, frame, looks
+from guestbook.web import comment_html, current, frame, looks, translation
 
-MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
 STATIC = Path(__file__).parent.parent / "static"
 
 
@@ -27,7 +26,7 @@ def init_app(app: Flask) -> None:
         preview=comment_html.preview,
         outward=comment_html.outward,
         visible=visible,
-        day=day,
+        day=translation.day,
         date=date,
         moment=clock.to_text,
         ago=clock.ago,
@@ -48,7 +47,14 @@ def init_app(app: Flask) -> None:
         command=installation.named,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(current.template_names)
+    translation.init_app(app)
+    app.context_processor(_names)
+
+
+def _names() -> dict[str, Any]:
+    """Return the names that every template uses; a default title or welcome has the page's language."""
+    names = current.template_names()
+    return {**names, "book": translation.of_book(names["book"])}
 
 
 def visible(foreign: str) -> str:
@@ -56,15 +62,10 @@ def visible(foreign: str) -> str:
     return text.UNWANTED.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", foreign.replace("\r\n", "\n"))
 
 
-def day(when: datetime) -> str:
-    """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
-    return f"{when.day} {MONTHS[when.month]} {when.year}"
-
-
 def date(when: datetime, css_class: str = "") -> Markup:
     """Return the day as an element that gives the exact time to programs and in its tooltip."""
     exact, style = clock.to_text(when), f' class="{css_class}"' if css_class else ""
-    return Markup(f'<time{style} datetime="{exact}" title="{exact}">{day(when)}</time>')
+    return Markup(f'<time{style} datetime="{exact}" title="{exact}">{translation.day(when)}</time>')
 
 
 def asset(name: str) -> str:

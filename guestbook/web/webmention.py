@@ -16,22 +16,26 @@ from guestbook.inbound.mentions.mention_request import MentionRequest
 from guestbook.inbound.mentions.page_report import FETCH_FAILED
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.translatable import Translatable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, InboundEvent
 from guestbook.web import current
+from guestbook.web.error_json import NOTHING_STORED
+from guestbook.web.translation import translated
 
 pages = Blueprint("webmention", __name__, url_prefix="/webmention")
 
 MOST_MENTIONS = 60  # of one network within the time
 MENTION_WINDOW = timedelta(minutes=10)
 NO_ROOM_RETRY_AFTER = 300  # seconds
-NOT_ACCEPTED = "This book accepts no webmentions at the moment. Nothing was stored."
-TOO_MANY = "Your network has sent many webmentions in a short time. Please try again later."
+NOT_ACCEPTED = Translatable("This book accepts no webmentions at the moment. Nothing was stored.")
+TOO_MANY = Translatable("Your network has sent many webmentions in a short time. Please try again later.")
 
-MENTION_WAITS = "It waits. The book will read the page soon."
-MENTION_RETRIES = "The page could not be read. The book will try again later."
-MENTION_HELD = "The page was read. The owner looks at its comment before it appears."
-MENTION_NOT_SHOWN = "The page was read. It has no comment in the book now."
+MENTION_WAITS = Translatable("It waits. The book will read the page soon.")
+MENTION_RETRIES = Translatable("The page could not be read. The book will try again later.")
+MENTION_HELD = Translatable("The page was read. The owner looks at its comment before it appears.")
+MENTION_SHOWN = Translatable("The page was read, and has a comment in the book.")
+MENTION_NOT_SHOWN = Translatable("The page was read. It has no comment in the book now.")
 
 
 @pages.get("")
@@ -75,12 +79,11 @@ def _words(event: InboundEvent, comment: Comment | None) -> str:
         return MENTION_RETRIES if event.error else MENTION_WAITS
     if event.status == "failed":  # what the network answered may tell of hosts that only this machine sees
         error = event.error or ""
-        return f"{FETCH_FAILED if error.startswith(FETCH_FAILED) else error} Nothing was stored."
+        reason = FETCH_FAILED if error.startswith(FETCH_FAILED) else error
+        return f"{translated(reason)} {translated(NOTHING_STORED)}"
     if comment is None or comment.status == "trash":
         return MENTION_NOT_SHOWN
-    return (
-        "The page was read, and has a comment in the book." if comment.status == "published" else MENTION_HELD
-    )
+    return MENTION_SHOWN if comment.status == "published" else MENTION_HELD
 
 
 def _require_open() -> None:

@@ -86,7 +86,8 @@ def test_no_stylesheet_needs_anything_from_elsewhere_and_motion_is_for_those_who
 # --- the visitor's choice
 
 
-def test_visitors_choose_only_where_the_owner_lets_them(visitor: Visitor) -> None:
+def test_visitors_choose_only_where_the_owner_lets_them(app: Flask, visitor: Visitor) -> None:
+    set_(app, visitor_languages="no")  # its cookie would count
     assert by_class(visitor.page(), "look-form") == []
     assert visitor.open("POST", "/look", data={"look": "1999"}).status_code == 404
     visitor.client.set_cookie("guestbook_look", "1999")

@@ -74,7 +74,7 @@ def test_a_closed_book_shows_no_preview(app: Flask, visitor: Visitor) -> None:
 
 
 def test_enter_sends_the_comment_and_does_not_preview_it(visitor: Visitor) -> None:
-    buttons = [text(button) for button in visitor.page().findall(".//form//button")]
+    buttons = [text(button) for button in visitor.page().findall(".//main//form//button")]
     assert buttons == ["Sign the book", "Preview"]
 
 

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urldefrag, urlencode, urlsplit
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.page_content import mention_link
+from guestbook.lib.translatable import Translatable
 
 SOURCE_URL_LIMIT = 500  # characters, as in schema.sql: origins.url
 TARGET_URL_LIMIT = 2000  # characters
@@ -49,17 +50,17 @@ def checked(form: Mapping[str, Any], base_url: str) -> MentionRequest:
     """Return the request that a form holds; raises Refused with a sentence for each wrong field."""
     source, target = (str(form.get(name) or "").strip() for name in ("source", "target"))
     reasons = {
-        "source": _fault(source, "source", SOURCE_URL_LIMIT),
-        "target": _fault(target, "target", TARGET_URL_LIMIT),
+        "source": _fault(source, Translatable("source"), SOURCE_URL_LIMIT),
+        "target": _fault(target, Translatable("target"), TARGET_URL_LIMIT),
     }
     if wrong := {field: reason for field, reason in reasons.items() if reason}:
         raise Refused.of(wrong)
     if mention_link.normal(source) == mention_link.normal(target):
-        raise Refused("The source and the target must be different pages.", field="source")
+        raise Refused(Translatable("The source and the target must be different pages."), field="source")
     if not is_page_of(target, base_url):
-        raise Refused("The target is not a page of this book.", field="target")
+        raise Refused(Translatable("The target is not a page of this book."), field="target")
     if _path_below(source, base_url) is not None:
-        raise Refused("The source is a page of this book itself.", field="source")
+        raise Refused(Translatable("The source is a page of this book itself."), field="source")
     return MentionRequest(source, target)
 
 
@@ -72,14 +73,16 @@ def is_page_of(url: str, base_url: str) -> bool:
 def _fault(url: str, name: str, limit: int) -> str | None:
     """Return what is wrong with an address by itself."""
     if not url:
-        return f"The {name} is missing."
+        return Translatable("The %(name)s is missing.", name=name)
     if len(url) > limit:
-        return f"The {name} is longer than {limit:,} characters."
+        return Translatable("The %(name)s is longer than %(limit)s characters.", name=name, limit=limit)
     parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        return f"The {name} must be an address that begins with https:// or http://."
+        return Translatable(
+            "The %(name)s must be an address that begins with https:// or http://.", name=name
+        )
     if NOT_IN_AN_ADDRESS.search(url) or "@" in parts.netloc:
-        return f"The {name} must not contain spaces, backslashes, or a user name."
+        return Translatable("The %(name)s must not contain spaces, backslashes, or a user name.", name=name)
     return None
 
 

@@ -8,12 +8,16 @@ from guestbook.lib import clock, page_content, retry_policy
 from guestbook.lib.page_content import PackedWrongly, WebPage, h_entry, html_links, mention_link
 from guestbook.lib.page_content.h_entry import PageEntry, ParserMissing
 from guestbook.lib.page_content.html_links import HtmlLinks
+from guestbook.lib.translatable import Translatable
 from guestbook.outbound.request_headers import user_agent
 from guestbook.outbound.time_limit import TimeLimit
 from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
 
 GONE_STATUSES = (404, 410)
 LATER_STATUSES = (408, 425, 429)  # and all from 500
+NO_LINK = Translatable("The page does not link to the target.")
+NOT_IN_FIRST_MEGABYTE = Translatable("The page does not link to the target in its first megabyte.")
+NOT_COMPLETE = Translatable("The page did not arrive completely.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,9 @@ class PageReader:
         except (PackedWrongly, ValueError) as error:
             return PageReport(task, error=str(error))
         if report.missing and answer.note == "body_cut":
-            return PageReport(task, error="The page does not link to the target in its first megabyte.")
+            return PageReport(task, error=NOT_IN_FIRST_MEGABYTE)
         if report.missing and answer.note in ("body_timeout", "body_broken"):
-            return PageReport(task, error="The page did not arrive completely.", may_retry=True)
+            return PageReport(task, error=NOT_COMPLETE, may_retry=True)
         return report
 
 
@@ -71,7 +75,7 @@ def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
     addresses = [mention_link.normal(one) for one in mention_link.addresses(page)]
     if target not in addresses:
         elsewhere = any(mention_request.is_page_of(one, base_url) for one in addresses)
-        return PageReport(task, missing="The page does not link to the target.", links_elsewhere=elsewhere)
+        return PageReport(task, missing=NO_LINK, links_elsewhere=elsewhere)
     found = html_links.read(page.text, page.url) if page.is_html else HtmlLinks()
     try:
         entry = h_entry.read(page, found, target) if page.is_html else PageEntry()

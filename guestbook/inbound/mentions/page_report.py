@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.mentions.mention_request import MentionRequest
 from guestbook.lib.page_content.h_entry import PageEntry
+from guestbook.lib.translatable import Translatable
 from guestbook.storage.models import Source
 
-FETCH_FAILED = "The page could not be fetched."  # before the reason, which only the owner sees
+FETCH_FAILED = Translatable("The page could not be fetched.")  # before the reason, which only the owner sees
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFError
 
 from guestbook.settings import Settings
-from guestbook.web import error_pages
+from guestbook.web import owner_pages
 from guestbook.web.admin import access, book_settings, embed_settings, look_settings, undo
 from guestbook.web.admin.account import account_views, login_views
 from guestbook.web.admin.bins import bin_views
@@ -39,7 +39,7 @@ def register(app: Flask) -> None:
     access.csrf.init_app(app)
     app.register_error_handler(CSRFError, access.explain)
     app.after_request(access.add_headers)  # on the app, because a 404 belongs to no blueprint
-    pages = Blueprint("admin", __name__, url_prefix=error_pages.ADMIN_PATH)
+    pages = Blueprint("admin", __name__, url_prefix=owner_pages.ADMIN_PATH)
     pages.before_request(access.require_login)
     pages.context_processor(access.template_names)
     menu = [(entry, module.pages.name) for entry, module in ADMIN_MENU.items()]
@@ -55,7 +55,7 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
     app.config.update(
         # An older name for the admin pages; a new one would log every owner out.
         SESSION_COOKIE_NAME="guestbook_desk",
-        SESSION_COOKIE_PATH=base.path + error_pages.ADMIN_PATH,
+        SESSION_COOKIE_PATH=base.path + owner_pages.ADMIN_PATH,
         SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,

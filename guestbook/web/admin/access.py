@@ -11,7 +11,7 @@ from guestbook.auth import login
 from guestbook.lib.version import VERSION
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.web import error_pages
+from guestbook.web import error_pages, owner_pages
 from guestbook.web.error_texts import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
@@ -53,7 +53,7 @@ def explain(_error: CSRFError) -> Response:
 
 def add_headers(response: Response) -> Response:
     """Let nobody keep a admin page, be it one of an error: what is on it is the owner's alone."""
-    if not error_pages.is_admin_page():
+    if not owner_pages.is_admin_page():
         return response
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = ADMIN_CONTENT_POLICY

@@ -18,6 +18,8 @@ SETTING_LABELS = {
     "welcome": "Welcome",
     "prompt": "Text above the form",
     "per_page": "Comments per page",
+    "language": "Language",
+    "visitor_languages": "Languages of visitors",
     "theme": "Light or dark",
     "moderation": "Moderation",
     "rate": "Rate limit",
@@ -41,7 +43,7 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
-    for name in ("closed", "score", "mentions"):
+    for name in ("closed", "score", "mentions", "visitor_languages"):
         typed[name] = "yes" if name in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 

@@ -51,6 +51,8 @@ def test_what_is_saved_is_said_shown_and_holds(app: Flask, owner: Owner) -> None
         "prompt": "Well?",
         "per_page": "7",
         "moderation": "all",
+        "language": "fr",
+        "visitor_languages": "yes",
         "theme": "dark",
         "rate": "3",
         "flood": "9",
@@ -118,7 +120,7 @@ def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> 
 
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
     labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
-    assert len(labels) == 9
+    assert len(labels) == 14
     assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
 
 

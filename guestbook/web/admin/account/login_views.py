@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from guestbook.auth import login
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import writing
-from guestbook.web import current, error_pages
+from guestbook.web import current, owner_pages
 from guestbook.web.admin import access, responses
 
 pages = Blueprint("login", __name__)
@@ -62,7 +62,7 @@ def explain(error: CSRFError) -> ResponseReturnValue:
         return _form("This page has expired. Please type the password again."), 400
     base_url = current.settings().base_url
     at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
-    return _form(NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{error_pages.ADMIN_PATH}/")), 400
+    return _form(NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{owner_pages.ADMIN_PATH}/")), 400
 
 
 def _end_login() -> None:

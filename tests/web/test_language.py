@@ -1,0 +1,186 @@
+"""Pages have the language of the visitor's browser or choice; feeds and the owner's pages have their own."""
+
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from guestbook.comments import book
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.storage.preferences import BOOK_LANGUAGES
+from guestbook.web import language
+from tests.support import factories
+from tests.support.owner import Owner
+from tests.support.visitor import GREETING, Visitor, add, by_class, parse, text
+
+HEADINGS = {
+    "en": "What visitors wrote",
+    "de": "Was Gäste geschrieben haben",
+    "fr": "Ce que les visiteurs ont écrit",
+    "es": "Lo que han escrito las visitas",
+}
+DAYS = {"en": "5 March 2026", "de": "5. März 2026", "fr": "5 mars 2026", "es": "5 de marzo de 2026"}
+LIMITS = {"en": "4,000", "de": "4.000", "fr": "4\u202f000", "es": "4.000"}
+CHOICE = "guestbook_language"
+
+
+def set_(app: Flask, **changes: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
+def asking(visitor: Visitor, accepted: str, url: str = "/") -> TestResponse:
+    return visitor.get(url, headers={"Accept-Language": accepted})
+
+
+def spoken(answer: TestResponse) -> str:
+    return parse(answer).attrib["lang"]
+
+
+def choose(visitor: Visitor, code: str, accepted: str = "en") -> TestResponse:
+    headers = {"Accept-Language": accepted, "Referer": "http://localhost/privacy"}
+    return visitor.open("POST", "/language", data={"language": code}, headers=headers)
+
+
+@pytest.mark.parametrize("code", BOOK_LANGUAGES)
+def test_the_book_speaks_the_language_of_the_browser(app: Flask, visitor: Visitor, code: str) -> None:
+    [comment_id] = add(app, ["Hello"], created_at=datetime(2026, 3, 5, tzinfo=UTC))
+    page = parse(asking(visitor, f"{code}-XX,{code};q=0.9"))
+    assert page.attrib["lang"] == code
+    assert text(page.find(".//h2[@id='comments']")) == HEADINGS[code]
+    assert text(page.find(".//time")) == DAYS[code]
+    assert LIMITS[code] in text(page.find(".//*[@id='message-hint']"))
+    for url, status in ((f"/comments/{comment_id}", 200), ("/privacy", 200), ("/nowhere", 404)):
+        answer = asking(visitor, code, url)
+        assert (answer.status_code, spoken(answer)) == (status, code)
+        assert "%(" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("accepted", "code"),
+    [
+        ("", "en"),
+        ("*", "en"),
+        ("nl, de;q=0.5", "de"),
+        ("en-GB, de;q=0.9", "en"),
+        ("de;q=0, fr;q=0.1", "fr"),
+        ("fr;q=0.2, es;q=0.8", "es"),
+        ("DE-at", "de"),
+        ("pl, nl", "en"),
+        (";;=,\x7f", "en"),
+    ],
+)
+def test_the_best_language_that_the_book_speaks_is_shown(visitor: Visitor, accepted: str, code: str) -> None:
+    assert spoken(asking(visitor, accepted)) == code
+
+
+def test_the_owner_s_language_is_for_other_browsers_or_for_all(app: Flask, visitor: Visitor) -> None:
+    set_(app, language="fr")
+    assert [spoken(asking(visitor, accepted)) for accepted in ("nl", "de")] == ["fr", "de"]
+    set_(app, visitor_languages="no")
+    answer = asking(visitor, "de")
+    assert spoken(answer) == "fr"
+    assert "Vary" not in answer.headers
+    assert by_class(parse(answer), "language-form") == []
+    assert choose(visitor, "de").status_code == 404
+
+
+def test_a_visitor_chooses_and_only_then_gets_a_cookie(visitor: Visitor) -> None:
+    [form] = by_class(parse(asking(visitor, "de")), "language-form")
+    buttons = {button.attrib["value"]: button for button in form.findall("button")}
+    assert {code: text(button) for code, button in buttons.items()} == language.LANGUAGE_NAMES
+    assert [code for code, button in buttons.items() if "aria-current" in button.attrib] == ["de"]
+    assert visitor.client.get_cookie(CHOICE) is None
+    answer = choose(visitor, "es", accepted="de")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/privacy")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(answer.headers["Set-Cookie"].split("; "))
+    assert spoken(asking(visitor, "de")) == "es"
+    choose(visitor, "de", accepted="de")
+    assert visitor.client.get_cookie(CHOICE) is None
+    for unknown in ("", "xx", "../de", "\x00"):
+        assert choose(visitor, unknown).status_code == 422
+    visitor.client.set_cookie(CHOICE, "xx")
+    assert spoken(asking(visitor, "fr")) == "fr"
+
+
+@pytest.mark.parametrize("url", ["/", "/privacy", "/nowhere", "/comments/{}"])
+def test_caches_keep_the_languages_apart(app: Flask, visitor: Visitor, url: str) -> None:
+    url = url.format(*add(app, ["Hello"]))
+    english = asking(visitor, "en", url)
+    assert set(english.vary) == {"Accept-Language", "Cookie"}
+    assert "Set-Cookie" not in english.headers
+    if etag := english.headers.get("ETag"):
+        known = {"If-None-Match": etag}
+        again = visitor.get(url, headers=known | {"Accept-Language": "en"})
+        assert (again.status_code, set(again.vary)) == (304, {"Accept-Language", "Cookie"})
+        assert visitor.get(url, headers=known | {"Accept-Language": "de"}).status_code == 200
+
+
+def test_what_is_wrong_with_a_comment_is_said_in_the_language(visitor: Visitor) -> None:
+    form = visitor.form() | {"name": "", "website": "nothing", "message": "x" * 4001}
+    headers = {"Accept-Language": "de"}
+    answer = visitor.open("POST", "/comments", data=form, headers=headers)
+    assert (answer.status_code, spoken(answer)) == (422, "de")
+    for sentence in (
+        "Bitte schreib deinen Namen.",
+        "Das sieht nicht nach der Adresse einer Website aus",
+        "Deine Nachricht hat 4.001 Zeichen. Bitte nimm höchstens 4.000.",
+    ):
+        assert sentence in answer.text
+    expired = visitor.open("POST", "/comments", data=form | GREETING | {"token": "x"}, headers=headers)
+    assert "Das Formular war unvollständig" in expired.text
+
+
+def test_one_network_hears_in_its_language_how_long_to_wait(app: Flask, visitor: Visitor) -> None:
+    set_(app, rate="1")
+    codes = []
+    for number in range(2):
+        form = visitor.form() | GREETING | {"message": f"Hello {number}"}
+        answer = visitor.open("POST", "/comments", data=form, headers={"Accept-Language": "fr"})
+        codes.append(answer.status_code)
+    assert codes == [303, 429]
+    assert "Veuillez réessayer dans 10\xa0minutes." in answer.text.replace("10 minutes", "10\xa0minutes")
+
+
+def test_default_texts_are_translated_and_the_owner_s_are_not(app: Flask, visitor: Visitor) -> None:
+    assert text(parse(asking(visitor, "de")).find(".//h1")).strip() == "Gästebuch"
+    set_(app, title="Our island", welcome="Come in.")
+    page = parse(asking(visitor, "de"))
+    assert text(page.find(".//h1")).strip() == "Our island"
+    assert text(by_class(page, "welcome")[0]) == "Come in."
+
+
+def test_feeds_have_the_owner_s_language(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"])
+    with app.app_context(), writing() as session:
+        book.reply(session, db.session.get_one(Comment, comment_id), "Thank you", factories.settings())
+    set_(app, language="es")
+    for url in ("/feed.atom", "/feed.json"):
+        answer = asking(visitor, "de", url)
+        assert "Respuesta:" in answer.text
+        assert "Accept-Language" not in answer.headers.get("Vary", "")
+
+
+def test_the_owner_s_pages_and_the_api_are_english(app: Flask, visitor: Visitor) -> None:
+    set_(app, language="de")
+    for url in ("/admin/login", "/admin/nowhere", "/moderate/nowhere"):
+        assert spoken(asking(visitor, "fr", url)) == "en"
+    owner = Owner(app)
+    owner.log_in()
+    assert spoken(asking(owner, "fr", "/admin/book/")) == "en"
+    refused = visitor.open(
+        "POST", "/api/v1/comments", json={"name": "x" * 81, "message": "x"}, headers={"Accept-Language": "de"}
+    )
+    assert "has 81 characters. Please use at most 80." in refused.text
+
+
+def test_the_page_in_a_frame_follows_the_browser_alone(app: Flask, visitor: Visitor) -> None:
+    set_(app, embed_sites="https://one.example")
+    visitor.client.set_cookie(CHOICE, "es")
+    answer = asking(visitor, "de", "/embed")
+    assert spoken(answer) == "de"
+    assert set(answer.vary) == {"Accept-Language"}
+    assert by_class(parse(answer), "language-form") == []
