@@ -22,7 +22,7 @@ from tests.support import factories
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-HEAVY = {"sqlalchemy", "flask_sqlalchemy", "requests", "urllib3", "jsonschema", "waitress", "celery"}
+HEAVY = {"sqlalchemy", "flask_sqlalchemy", "requests", "urllib3", "jsonschema", "waitress", "celery", "babel"}
 ROOMS = {"web", "inbound", "comments", "outbound", "queue", "queries", "auth", "transport"}
 
 

@@ -27,6 +27,7 @@ from tests.support.visitor import Visitor, add
 HEAVY = {
     *("sqlalchemy", "flask_sqlalchemy", "flask_wtf", "wtforms", "alembic"),
     *("jsonschema", "requests", "urllib3"),
+    *("flask_babel", "babel"),  # English needs none of it
     *("guestbook.storage.models", "guestbook.storage.database", "guestbook.web.admin", "guestbook.web.api"),
     *("guestbook.cli", "guestbook.inbound", "guestbook.outbound", "guestbook.queue", "guestbook.background"),
 }
