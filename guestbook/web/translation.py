@@ -61,7 +61,11 @@ def day(when: datetime) -> str:
     """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
     if language.shown() == language.ENGLISH:
         return f"{when.day} {MONTHS[when.month]} {when.year}"
-    return str(_flask_babel().format_date(when.date(), "long"))
+    written = str(_flask_babel().format_date(when.date(), "long"))
+    is_french_first = (
+        when.day == 1 and language.shown() == "fr"
+    )  # the Unicode data that Babel has says `1 mars`
+    return f"1er{written[1:]}" if is_french_first else written
 
 
 def of_book(book: Preferences) -> Preferences:

@@ -18,6 +18,26 @@ from scripts.message_catalogues import TRANSLATED
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 MARKUP = re.compile(r"<[^>]*>")
+COMMENT = re.compile(r"(?s)\{#.*?#\}")
+TRANSLATED_BLOCK = re.compile(r"(?s)\{% trans .*?\{% endtrans %\}")
+JINJA = re.compile(r"(?s)\{\{.*?\}\}|\{%.*?%\}")
+SPOKEN_ATTRIBUTE = re.compile(r'\b(?:aria-label|alt|title|placeholder)="([^"]*)"')
+ATTRIBUTE = re.compile(r'\b[\w-]+="[^"]*"')
+WORDS = re.compile(r"[A-Za-z]{2,}[^<\n]*")
+FOR_OWNERS = (
+    "admin/*",
+    "moderate.html",
+    "moderated.html",
+    "snippets/*",
+)  # templates of pages that are English
+ENGLISH_WORDS = {  # of error pages under /admin
+    "Guestbook",
+    "To find out what is wrong,",
+    "ask doctor",
+    "Go to the admin pages",
+    "Webmention ·",  # its name everywhere
+    "Webmention",
+}
 ADVICE = "Run scripts/translations, then translate what is new in {}."
 
 
@@ -105,6 +125,33 @@ def test_texts_are_found_in_templates_and_in_code(texts: Catalog) -> None:
     places = {file for message in messages(texts) for file, _ in message.locations}
     assert {"guestbook/templates/book.html", "guestbook/comments/comment_form.py"} <= places
     assert not [file for file in places if "admin" in file]
+
+
+def untranslated(template: str) -> set[str]:
+    """The words of a template that a page has in all languages."""
+    for pattern in (COMMENT, TRANSLATED_BLOCK, JINJA):
+        template = pattern.sub("", template)
+    spoken = [*SPOKEN_ATTRIBUTE.findall(template), *MARKUP.split(ATTRIBUTE.sub("", template))]
+    return {found.strip() for part in spoken for found in WORDS.findall(part)}
+
+
+def test_the_templates_of_public_pages_have_no_words_that_stay_english() -> None:
+    folder = message_catalogues.PACKAGE / "templates"
+    public = [
+        path
+        for path in folder.rglob("*.html")
+        if not any(path.relative_to(folder).match(pattern) for pattern in FOR_OWNERS)
+    ]
+    assert len(public) > 15
+    found = {path.name: untranslated(path.read_text()) - ENGLISH_WORDS for path in public}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_words_that_stay_english_are_seen() -> None:
+    template = (
+        '<p title="Hello {{ x }}">{{ _("Good") }} Bad words<b>{% trans a=1 %}Fine{% endtrans %}</b></p>'
+    )
+    assert untranslated(template) == {"Hello", "Bad words"}
 
 
 @pytest.mark.parametrize(

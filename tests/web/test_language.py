@@ -59,6 +59,12 @@ def test_the_book_speaks_the_language_of_the_browser(app: Flask, visitor: Visito
         assert "%(" not in answer.text
 
 
+def test_the_first_day_of_a_month_is_an_ordinal_in_french(app: Flask, visitor: Visitor) -> None:
+    add(app, ["Hello"], created_at=datetime(2026, 3, 1, tzinfo=UTC))
+    assert text(parse(asking(visitor, "fr")).find(".//time")) == "1er mars 2026"
+    assert text(parse(asking(visitor, "de")).find(".//time")) == "1. März 2026"
+
+
 @pytest.mark.parametrize(
     ("accepted", "code"),
     [
