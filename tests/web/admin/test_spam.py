@@ -38,7 +38,7 @@ def test_a_flood_is_on_the_overview_and_can_be_ended(app: Flask, owner: Owner) -
             flood_valve.pass_one(session, factories.settings().secret_key, clock.now(), 1)
     for page in ("/admin/", SPAM):
         assert "so all new ones are held" in " ".join(text(owner.page(page).find(".//main")).split())
-    assert owner.post(f"{SPAM}open").status_code == 303
+    assert owner.post(f"{SPAM}end-flood").status_code == 303
     assert "so all new ones are held" not in " ".join(text(owner.page(SPAM).find(".//main")).split())
     assert owner.sign().status_code == 303
 

@@ -118,12 +118,12 @@ def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
     with app.app_context(), writing() as session:
         preferences.save(session, {"title": "Before", "welcome": "ü" * 1000, "closed": "yes"})
     before = kept(app)
-    change = offered(owner, "/admin/book/", {**GOOD, "title": "After", "theme": "dark"})
+    change = offered(owner, "/admin/book/", {**GOOD, "language": "en", "title": "After", "theme": "dark"})
     assert kept(app).title == "After"
     assert undone(owner, change) == "Undone. The settings are as before."
     assert kept(app) == before
-    change = offered(owner, "/admin/book/", {**GOOD, "title": "After", "theme": "dark"})
-    owner.does("/admin/book/", {**GOOD, "title": "Later", "theme": "dark"})
+    change = offered(owner, "/admin/book/", {**GOOD, "language": "en", "title": "After", "theme": "dark"})
+    owner.does("/admin/book/", {**GOOD, "language": "en", "title": "Later", "theme": "dark"})
     assert undone(owner, change) == undo.CHANGED_SINCE
     assert (kept(app).title, kept(app).theme) == ("Later", "auto")
 
