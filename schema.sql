@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS comments (
     spam_since VARCHAR(24),         -- when it became spam; retention counts from here
     learned_as VARCHAR(4),          -- good or spam: the learned score has counted its words so
     number INTEGER,                 -- its place in the order of signing; spam has none until it leaves the spam
+    place VARCHAR(60),              -- where the visitor comes from, if the book asks for it
+    note TEXT,                      -- what the visitor wrote to the owner alone
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -378,9 +380,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0014' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0015' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
-    AND NOT EXISTS (SELECT number FROM comments)
+    AND NOT EXISTS (SELECT note FROM comments)
     AND NOT EXISTS (SELECT moderation_links_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)

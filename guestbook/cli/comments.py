@@ -36,7 +36,7 @@ def comments() -> None:
 
 @comments.command("list")
 @click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those with this status.")
-@click.option("--search", metavar="WORDS", help="Only those with these words in name, message or website.")
+@click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
 @list_options.limit_option
 @output.as_json
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
@@ -131,12 +131,13 @@ def show(short_id: str, as_json: bool) -> None:
         output.print_json(_document(row))
         return
     shown = _document(row)
-    del shown["reply"], shown["message"], shown["reason"], shown["reasons"]
+    del shown["reply"], shown["message"], shown["note"], shown["reason"], shown["reasons"]
     output.print_fields(shown)
     output.print_part("Reasons", {})
     for sentence in row.all_reasons or ["-"]:
         click.echo(printable(sentence))
-    for heading, text in (("Message", row.message), ("Reply", row.reply.message if row.reply else "")):
+    reply_text = row.reply.message if row.reply else ""
+    for heading, text in (("Message", row.message), ("Note to you", row.note), ("Reply", reply_text)):
         if text:
             output.print_part(heading, {})
             click.echo("\n".join(map(printable, text.splitlines())))

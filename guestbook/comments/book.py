@@ -239,6 +239,7 @@ def _tell(
     if comment.goes_to_webhooks:
         data = {"comment": comment.public(settings.base_url), **more}
         link = holds.link(session, comment, settings) if event == "comment.created" else None
+        for_owner = data | {"comment": comment.for_owner(settings.base_url)}
         outbox.publish(
             session.connection(),
             event,
@@ -246,5 +247,5 @@ def _tell(
             settings,
             comment_id=comment.id,
             leave_out=leave_out,
-            with_links=data | {"moderation": link} if link else None,
+            for_owner=for_owner | ({"moderation": link} if link else {}) if link or comment.note else None,
         )

@@ -1,5 +1,6 @@
 """The form of a comment: its cleaned fields, and a sentence for each wrong one. Pure."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +14,9 @@ from guestbook.lib.translatable import Translatable
 VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
 WEBSITE_LIMIT = 500  # characters, as in schema.sql
 MESSAGE_LIMIT = 4000  # characters; at four bytes each the payload of a webhook stays under 20 kB
+PLACE_LIMIT = 60  # characters, as in schema.sql
+OWNER_NOTE_LIMIT = 1000  # characters
+MESSAGE_AND_NOTE_LIMIT = 17_000  # bytes as JSON: the payload for the owner must stay under 20 kB, too
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # before a digit it is the port of a host
 WEBSITE_HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")
@@ -36,31 +40,48 @@ class Draft:
     website: str | None
     message: str
     errors: Mapping[str, str]  # field → one sentence for the visitor, in the order of the form
+    place: str | None = None
+    note: str | None = None  # to the owner alone
 
     @property
     def values(self) -> dict[str, str | None]:
         """Return the fields by name, without the errors."""
         return {name: getattr(self, name) for name in DRAFT_FIELDS}
 
+    @property
+    def all_words(self) -> str:
+        """Return all that was typed, for those who search it."""
+        return " ".join(filter(None, (self.name, self.place, self.website, self.message, self.note)))
+
+    @property
+    def texts(self) -> str:
+        """Return the message and the note, for those who look for links."""
+        return f"{self.message}\n{self.note}" if self.note else self.message
+
 
 DRAFT_FIELDS = tuple(field.name for field in fields(Draft) if field.name != "errors")
 
 
 def read(form: Mapping[str, str]) -> Draft:
-    """Read `name`, `website` and `message`; a missing field is empty."""
+    """Read the fields by the names of their columns; a missing one is empty."""
     name = clean_line(form.get("name", ""))
     website, wrong_website = _read_website(clean_line(form.get("website", "")))
     message = clean_text(form.get("message", ""))
+    place, note = clean_line(form.get("place", "")), clean_text(form.get("note", ""))
     reasons = {
         "name": _error(
             name, Translatable("This name"), VISITOR_NAME_LIMIT, Translatable("Please write your name.")
         ),
+        "place": validate.too_long(Translatable("This place"), place, PLACE_LIMIT),
         "website": wrong_website,
         "message": _error(
             message, Translatable("Your message"), MESSAGE_LIMIT, Translatable("Please write a few words.")
         ),
+        "note": validate.too_long(Translatable("Your note"), note, OWNER_NOTE_LIMIT)
+        or _too_long_together(message, note),
     }
-    return Draft(name, website, message, {field: reason for field, reason in reasons.items() if reason})
+    errors = {field: reason for field, reason in reasons.items() if reason}
+    return Draft(name, website, message, errors, place=place or None, note=note or None)
 
 
 def website_error(url: str) -> str | None:
@@ -104,6 +125,16 @@ def _url_error(url: str) -> str | None:
     elif not WEBSITE_HOST.fullmatch(parts.hostname):
         return NOT_AN_ADDRESS
     return None
+
+
+def _too_long_together(message: str, note: str) -> str | None:
+    size = len(json.dumps([message, note], ensure_ascii=False).encode())
+    if not note or size <= MESSAGE_AND_NOTE_LIMIT:
+        return None
+    return Translatable(
+        "Your message is very long. Please remove about %(number)s letters here.",
+        number=size - MESSAGE_AND_NOTE_LIMIT,
+    )
 
 
 def _error(typed: str, what: str, limit: int, sentence: str) -> str | None:

@@ -63,7 +63,7 @@ def remind(connection: Connection, settings: Settings) -> int:
     rows = connection.execute(oldest).all()
     if rows:
         plain, linked = _waiting(connection, rows, settings)
-        outbox.publish(connection, COMMENTS_WAITING, plain, settings, with_links=linked)
+        outbox.publish(connection, COMMENTS_WAITING, plain, settings, for_owner=linked)
     told = connection.execute(update(Hold).where(_is_due(ALONG)).values(remind_at=None))
     return int(told.rowcount)
 

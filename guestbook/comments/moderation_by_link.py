@@ -32,7 +32,7 @@ class LinkedComment:
     def mark(self) -> str:
         """Return a mark of what the page shows: the owner must not publish what he has not read."""
         assert self.comment
-        shown = json.dumps([self.comment.name, self.comment.website, self.comment.message])
+        shown = json.dumps(book.typed(self.comment))
         return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 

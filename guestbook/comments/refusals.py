@@ -20,8 +20,10 @@ REFUSAL_REASONS = {  # in the words of the owner's page
     "rate": "Too many comments from one network",
     "answer": "The answer to your question was wrong",
     "name": "The name was missing or too long",
+    "place": "The place was too long",
     "website": "The website was not an address",
     "message": "The message was empty or too long",
+    "note": "The note to you was too long",
 }
 COUNT_WAIT = 0.5  # seconds: a count is not worth more of a visitor's time
 SHOWN_DAYS = 30

@@ -27,5 +27,5 @@ def check(comment: Comment, answer: Reply, settings: Settings) -> None:
 
 def excess(comment: Comment, answer: Reply, settings: Settings) -> int:
     """Return how many bytes the two have more than a payload may hold; not above 0 when they fit."""
-    both = json.dumps([comment.public(settings.base_url), answer.public()], ensure_ascii=False)
+    both = json.dumps([comment.for_owner(settings.base_url), answer.public()], ensure_ascii=False)
     return len(both.encode()) - REPLIED_LIMIT

@@ -27,7 +27,7 @@ class BodyInput(NamedTuple):
     format: str
     url: str  # "" if the format does not use it
     template: str | None
-    has_links: bool = False  # to moderate a held comment
+    for_owner: bool = False  # with a link to moderate a held comment, and the note
 
 
 def publish(
@@ -40,14 +40,14 @@ def publish(
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
-    with_links: dict[str, Any] | None = None,
+    for_owner: dict[str, Any] | None = None,
 ) -> str:
     """Store one delivery for each webhook that wants the event, and return the event's id.
 
     The payload is fixed here. A delivery for a disabled webhook is stored too, and waits. The caller commits,
     so that an event is stored with its cause or not at all.
     `leave_out` and `only` narrow the webhooks down by id. `not_before` gives the earliest time of a delivery
-    by webhook id. `with_links` is the data for webhooks that may have links to moderate comments.
+    by webhook id. `for_owner` is the data for webhooks with links to moderate.
     """
     # Lock all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
     # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
@@ -60,8 +60,8 @@ def publish(
         if event in row.events.split() and formats.concerns(row.format, event, data)
         if row.id not in leave_out and (only is None or row.id in only)
     ]
-    inputs = _inputs(connection, wanted, with_links=with_links is not None)
-    return store(connection, event, data, settings, inputs, comment_id, not_before, with_links)
+    inputs = _inputs(connection, wanted, has_more=for_owner is not None)
+    return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner)
 
 
 def mentioning(connection: Connection) -> set[str]:
@@ -91,7 +91,7 @@ def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
 
 
 def _inputs(
-    connection: Connection, webhooks: Sequence[Any], *, with_links: bool = False
+    connection: Connection, webhooks: Sequence[Any], *, has_more: bool = False
 ) -> dict[str, BodyInput]:
     """Return the input for the body of each webhook, by id."""
     templated = [webhook.id for webhook in webhooks if webhook.format == "template"]
@@ -104,7 +104,7 @@ def _inputs(
             one.format,
             one.url if one.format in ADDRESSED else "",
             texts.get(one.id),
-            with_links and one.moderation_links_since is not None,
+            has_more and one.moderation_links_since is not None,
         )
         for one in webhooks
     }
@@ -118,17 +118,17 @@ def store(
     inputs: dict[str, BodyInput],
     comment_id: str | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
-    with_links: dict[str, Any] | None = None,
+    for_owner: dict[str, Any] | None = None,
 ) -> str:
     """Store a delivery for each webhook id in `inputs`, and return the event's id."""
     now, event_id = unit_of_work.now(), ids.new()
     if not inputs:
         return event_id  # no webhook wants the event
     book = {"guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
-    both = {False: data | book, True: (with_links or data) | book}
+    both = {False: data | book, True: (for_owner or data) | book}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
     columns = {
-        one: _columns(one.format, FormatInput(event, now, both[one.has_links], one.url, one.template), due_at)
+        one: _columns(one.format, FormatInput(event, now, both[one.for_owner], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
     same = {"event_id": event_id, "comment_id": comment_id, "event": event, "created_at": now}

@@ -21,6 +21,7 @@ from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, We
 
 SCANNED_ROWS = 5000  # rows that one page looks at
 SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
+SEARCHED = (Comment.name, Comment.message, Comment.website, Comment.place, Comment.note)
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)
@@ -161,7 +162,7 @@ def comments(
     if after:
         query = query.where(Comment.id > after)
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
-    slow = [_has(word, Comment.name, Comment.message, Comment.website) for word in wanted]
+    slow = [_has(word, *SEARCHED) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)
 
 

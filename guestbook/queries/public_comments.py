@@ -20,6 +20,7 @@ class PublicComment(NamedTuple):
     origin: str | None  # the name of where it came from
     origin_url: str | None
     number: int | None  # its place in the order of signing
+    place: str | None
 
 
 class PublicPage(NamedTuple):
@@ -32,7 +33,7 @@ class PublicPage(NamedTuple):
 PUBLIC_COLUMNS = """
     comments.id, comments.created_at, replies.created_at,
     comments.name, comments.website, comments.message, replies.message, origins.name, origins.url,
-    comments.number
+    comments.number, comments.place
 """
 PUBLISHED = f"""SELECT {PUBLIC_COLUMNS} FROM comments
     LEFT JOIN replies ON replies.comment_id = comments.id

@@ -56,6 +56,8 @@ class Preferences:
     mentions: bool = True  # whether pages that link here may tell so by Webmention
     language: str = "en"  # one of BOOK_LANGUAGES: of feeds, and of pages for browsers that speak none of them
     visitor_languages: bool = True  # whether pages follow the visitor's browser or choice
+    asks_place: bool = False  # whether the form has a field for the place
+    asks_note: bool = False  # whether it has one for a note to the owner
 
     @property
     def accepts_mentions(self) -> bool:
@@ -203,6 +205,8 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "moderation": partial(_choice, choices=("off", "suspicious", "all")),
     "closed": _yes_or_no,
     "mentions": _yes_or_no,
+    "asks_place": _yes_or_no,
+    "asks_note": _yes_or_no,
     "theme": partial(_choice, choices=("auto", "light", "dark")),
     "look": partial(_choice, choices=LOOKS),
     "visitor_looks": _yes_or_no,

@@ -38,6 +38,7 @@ def preview(draft: Draft) -> Markup:
         origin=None,
         origin_url=None,
         number=None,
+        place=draft.place,
     )
     return _article.__wrapped__(shown, "#c-preview", language.shown())
 

@@ -3,13 +3,22 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current, form_token, frame, receipt, signing, submission, visitor_cookie
+from guestbook.web import (
+    current,
+    form_token,
+    frame,
+    receipt,
+    signing,
+    submission,
+    visitor_cookie,
+    visitor_form,
+)
 from guestbook.web.error_texts import NotYours
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
@@ -31,7 +40,8 @@ def show(comment_id: str) -> ResponseReturnValue:
 @pages.post("/edit")
 def edit(comment_id: str) -> ResponseReturnValue:
     """Change the comment under the rules for new ones."""
-    comment, entry, token = _own(comment_id), comment_form.read(request.form), request.form.get("token", "")
+    comment, token = _own(comment_id), request.form.get("token", "")
+    entry = visitor_form.read(book.typed(comment))
     try:
         form = form_token.read(token)
     except FormError as error:

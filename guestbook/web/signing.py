@@ -11,7 +11,16 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.owner_question import WRONG_ANSWER
 from guestbook.comments.spam import spam_rules
 from guestbook.lib.translatable import Translatable
-from guestbook.web import current, form_token, frame, receipt, request_id, submission, visitor_cookie
+from guestbook.web import (
+    current,
+    form_token,
+    frame,
+    receipt,
+    request_id,
+    submission,
+    visitor_cookie,
+    visitor_form,
+)
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
@@ -74,7 +83,7 @@ def _server_error(number: str) -> str:
 
 def _read_form() -> Draft:
     """Read the form; a wrong answer to the owner's question is an error like that of a field."""
-    entry = comment_form.read(request.form)
+    entry = visitor_form.read()
     if submission.answers_question(request.form.get("answer", "")):
         return entry
     return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})

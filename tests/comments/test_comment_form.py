@@ -37,6 +37,22 @@ def test_a_long_name_is_kept_and_its_length_told() -> None:
     assert read.name == "é" * 81
 
 
+def test_place_and_note_are_optional_cleaned_and_limited() -> None:
+    read = comment_form.read(GOOD | {"place": " Görlitz\n", "note": " For you\r\nalone "})
+    assert (read.place, read.note, dict(read.errors)) == ("Görlitz", "For you\nalone", {})
+    assert (comment_form.read(GOOD).place, comment_form.read(GOOD | {"note": " "}).note) == (None, None)
+    wrong = comment_form.read(GOOD | {"place": "é" * 61, "note": "é" * 1001})
+    assert list(wrong.errors) == ["place", "note"]
+    assert wrong.errors["note"] == "Your note has 1,001 characters. Please use at most 1,000."
+
+
+def test_the_longest_message_leaves_room_for_a_short_note_alone() -> None:
+    longest = GOOD | {"message": "🦋" * 4000}
+    assert not comment_form.read(longest | {"note": "🦋" * 200}).errors
+    assert "very long" in comment_form.read(longest | {"note": "🦋" * 1000}).errors["note"]
+    assert not comment_form.read(GOOD | {"message": "x" * 4000, "note": "🦋" * 1000}).errors
+
+
 def test_a_long_message_is_kept_and_its_length_told() -> None:
     assert "message" not in comment_form.read(GOOD | {"message": "x" * 4000}).errors
     read = comment_form.read(GOOD | {"message": "x" * 4321})

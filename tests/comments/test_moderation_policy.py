@@ -83,6 +83,28 @@ def classified(message: str, *, trap: str = "", age: float | None = 60) -> Class
     return classify(CommentFacts(Draft("Ada", None, message, {}), trap=trap, age=age))
 
 
+@pytest.mark.parametrize(
+    ("place", "note", "reason"),
+    [
+        ("www.best-shop.example", None, "Its place is or holds an address."),
+        (None, "http://a.example http://b.example", "It holds 2 links"),
+        (None, MARKUP, "It holds a link in BBCode."),
+        ("Roulette", "and poker", "It holds *roulette* and *poker*"),
+        ("+1 555 010 9988", None, "It gives a telephone number."),
+    ],
+)
+def test_the_rules_look_at_the_place_and_the_note_too(
+    place: str | None, note: str | None, reason: str
+) -> None:
+    found = classify(replace(HELLO, draft=Draft("Ada", None, "Hello", {}, place, note)))
+    assert (found.status, found.reasons[0][: len(reason)]) == ("held", reason)
+
+
+def test_a_note_may_say_how_to_reach_its_visitor() -> None:
+    note = "Call me: +1 555 010 9988, or write to ada@example.org"
+    assert classify(replace(HELLO, draft=Draft("Ada", None, "Hello", {}, None, note))).status == "published"
+
+
 def test_an_ordinary_comment_is_published_and_says_why() -> None:
     verdict = classify(HELLO)
     assert (verdict.status, verdict.reason, verdict.text) == ("published", None, NOTHING_FOUND)

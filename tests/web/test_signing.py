@@ -220,9 +220,9 @@ def test_when_nobody_has_made_the_tables_the_text_comes_back_too(each_empty_envi
 def the_text_comes_back(app: Flask) -> TestResponse:
     with app.app_context():
         token = form_token.token()
-    answer = Visitor(app).send(GREETING | {"message": "Please keep me", "token": token})
-    kept = {"message": "Please keep me", "subject": "", "token": token}
-    assert fields(parse(answer)) == dict.fromkeys(DRAFT_FIELDS, "") | GREETING | kept
+    typed = GREETING | {"message": "Please keep me", "place": "Görlitz", "note": "For you", "token": token}
+    answer = Visitor(app).send(typed)
+    assert fields(parse(answer)) == dict.fromkeys(DRAFT_FIELDS, "") | typed | {"subject": ""}
     return answer
 
 

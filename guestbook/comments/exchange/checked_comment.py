@@ -85,10 +85,13 @@ def check(row: FileRow, now: datetime) -> CheckedComment:
 
 
 def _draft(row: FileRow) -> tuple[Draft, str | None]:
-    """Return name, website and message. A wrong website is no reason to lose a comment: it is left out."""
+    """Return what its visitor typed. A wrong website is no reason to lose a comment: it is left out."""
     draft = comment_form.read(row.fields)
     _require("name", draft.name, VISITOR_NAME_LIMIT)
     _require("message", draft.message, MESSAGE_LIMIT)
+    for name in ("place", "note"):
+        if sentence := draft.errors.get(name):
+            raise Refused(f"its {name} does not fit: {sentence.rstrip('.')}")
     if "website" not in draft.errors:
         return draft, None
     note = f"imported without its website, because {draft.website!r} cannot be a link"

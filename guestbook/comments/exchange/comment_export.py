@@ -18,6 +18,8 @@ COLUMNS = {
     "name": Comment.name,
     "website": Comment.website,
     "message": Comment.message,
+    "place": Comment.place,
+    "note": Comment.note,
     "status": Comment.status,
     "reason": Comment.reason,
     "reasons": Comment.reasons,

@@ -9,8 +9,9 @@ from guestbook.lib.errors import Refused
 
 # In the order of the CSV's columns. An empty text stands for none.
 FIELDS = (
-    *("id", "name", "website", "message", "status", "reason", "reasons", "created_at", "announced_at"),
-    *("edited_at", "number", "reply", "reply_created_at", "origin_name", "origin_url", "origin_told_at"),
+    *("id", "name", "website", "message", "place", "note", "status", "reason", "reasons", "created_at"),
+    *("announced_at", "edited_at", "number", "reply", "reply_created_at"),
+    *("origin_name", "origin_url", "origin_told_at"),
 )
 LINE_LIMIT = 1_000_000  # bytes; the longest comment with its reply takes a tenth of it
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as `lines` decodes such bytes

@@ -13,6 +13,7 @@ from guestbook.comments.exchange.comment_export import ExportedComments
 from guestbook.lib import clock
 from guestbook.queries.public_comments import PublicComment
 
+PUBLIC_FIELDS = ("id", "name", "website", "place", "message", "created_at")  # never the note
 PUBLISHED_ONES = ExportedComments("published")
 
 
@@ -54,12 +55,13 @@ def comment(row: Mapping[str, str]) -> PublicComment:
         origin=row["origin_name"] or None,
         origin_url=row["origin_url"] or None,
         number=int(row["number"]) if row["number"] else None,
+        place=row["place"] or None,
     )
 
 
 def public(row: Mapping[str, str], base_url: str) -> dict[str, Any]:
     """Return a comment as the API shows it."""
-    shown = {name: row[name] or None for name in ("id", "name", "website", "message", "created_at")}
+    shown = {name: row[name] or None for name in PUBLIC_FIELDS}
     number = int(row["number"]) if row["number"] else None
     reply = {"message": row["reply"], "created_at": row["reply_created_at"]} if row["reply"] else None
     origin = {"name": row["origin_name"], "url": row["origin_url"] or None}

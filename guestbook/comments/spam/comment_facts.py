@@ -53,7 +53,7 @@ def is_known_visitor(session: Session, earlier_id: str | None) -> bool:
 
 
 def _listed_word(draft: Draft, words: str) -> str | None:
-    text = " ".join((draft.name, draft.website or "", draft.message)).casefold()
+    text = draft.all_words.casefold()
     patterns = _patterns(words)
     return next((word for word, pattern in patterns if pattern.search(text)), None)
 

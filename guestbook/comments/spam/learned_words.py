@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from guestbook.comments.comment_form import Draft
+from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.spam import word_features, word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
@@ -81,7 +81,7 @@ def _count_as(session: Session, secret_key: str, comment: Comment, kind: str) ->
 
 def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: int) -> None:
     """Change the counts of a comment's words by one, and delete words that are in no comment any more."""
-    draft = Draft(comment.name, comment.website, comment.message, {})
+    draft = Draft(errors={}, **{name: getattr(comment, name) for name in DRAFT_FIELDS})
     _lock_sums(session, secret_key)
     hashes = [_hash(secret_key, word) for word in (SUMS, *word_features.of(draft))]
     rows = {row.hash: row for row in _lock(session, hashes)}

@@ -36,9 +36,8 @@ class CommentFacts:
     @property
     def has_address(self) -> bool:
         """Whether it leads readers somewhere: a website, a link or an e-mail address."""
-        message = self.draft.message
-        is_mail = text_facts.MAIL_LIKE.search(message) is not None
-        return bool(self.draft.website) or is_mail or text_facts.links(message) > 0
+        is_mail = text_facts.MAIL_LIKE.search(self.draft.message) is not None  # in a note it is for the owner
+        return bool(self.draft.website) or is_mail or text_facts.links(self.draft.texts) > 0
 
 
 Finding = tuple[str, str] | None  # the status that a rule asks for, and its reason
@@ -52,14 +51,14 @@ def hidden_field(facts: CommentFacts) -> Finding:
 
 def quick_link(facts: CommentFacts) -> Finding:
     """Quick alone is not suspicious: browsers fill in forms, and a greeting is short."""
-    if facts.age is None or facts.age >= QUICKEST_PERSON or not text_facts.links(facts.draft.message):
+    if facts.age is None or facts.age >= QUICKEST_PERSON or not text_facts.links(facts.draft.texts):
         return None
     return "spam", f"It holds a link and was written in {facts.age:.1f} seconds."
 
 
 def much_link_markup(facts: CommentFacts) -> Finding:
     """Programs write one link in the markup of several forums, hoping that one of them works."""
-    markup = text_facts.link_markup(facts.draft.message)
+    markup = text_facts.link_markup(facts.draft.texts)
     if len(markup) < 2 and sum(markup.values()) < MOST_LINK_MARKUP:
         return None
     return "spam", f"It holds {sum(markup.values())} links in {' and '.join(markup)}, as programs write them."
@@ -83,13 +82,13 @@ def flood(facts: CommentFacts) -> Finding:
 
 def link_markup(facts: CommentFacts) -> Finding:
     """Visitors see that the form takes plain text; few write a link in markup."""
-    markup = text_facts.link_markup(facts.draft.message)
+    markup = text_facts.link_markup(facts.draft.texts)
     return ("held", f"It holds a link in {' and '.join(markup)}.") if markup else None
 
 
 def many_links(facts: CommentFacts) -> Finding:
     """Known visitors may link more than others."""
-    links = text_facts.links(facts.draft.message)
+    links = text_facts.links(facts.draft.texts)
     if links > MOST_LINKS:
         return "held", f"It holds {links} links; more than {MOST_LINKS} wait for your approval."
     if facts.is_known_visitor is False and links > MOST_FIRST_LINKS:
@@ -107,12 +106,11 @@ def listed_word(facts: CommentFacts) -> Finding:
 
 
 def name_with_link(facts: CommentFacts) -> Finding:
-    """People have names."""
-    return (
-        ("held", "Its name is or holds an address.")
-        if text_facts.NAME_LINK.search(facts.draft.name)
-        else None
-    )
+    """People have names, and places too."""
+    for what in ("name", "place"):
+        if text_facts.NAME_LINK.search(getattr(facts.draft, what) or ""):
+            return "held", f"Its {what} is or holds an address."
+    return None
 
 
 def foreign_script(facts: CommentFacts) -> Finding:
@@ -126,7 +124,7 @@ def foreign_script(facts: CommentFacts) -> Finding:
 
 def mixed_scripts(facts: CommentFacts) -> Finding:
     """Letters of another script that look the same hide a word from filters."""
-    word = text_facts.mixed_word(f"{facts.draft.name} {facts.draft.message}")
+    word = text_facts.mixed_word(facts.draft.all_words)
     return ("held", f"It hides a word behind letters that only look alike: *{word}*.") if word else None
 
 
@@ -141,14 +139,15 @@ def repeated_text(facts: CommentFacts) -> Finding:
 
 def contact(facts: CommentFacts) -> Finding:
     """A number to call does not belong in public, and is what fake support and scams give."""
-    if facts.is_known_visitor or not (kind := text_facts.contact(facts.draft.message)):
+    shown = f"{facts.draft.message}\n{facts.draft.place or ''}"  # a note may give one to the owner
+    if facts.is_known_visitor or not (kind := text_facts.contact(shown)):
         return None
     return "held", f"It gives {kind}."
 
 
 def advertising(facts: CommentFacts) -> Finding:
     """Words of what spam sells: several, or one together with an address."""
-    sold = advertising_words.sold(_all_words(facts.draft))
+    sold = advertising_words.sold(facts.draft.all_words.casefold())
     if facts.is_known_visitor or len(sold) < (1 if facts.has_address else FEWEST_WORDS):
         return None
     return "held", f"It holds {_listed(sold)}, which advertising uses."
@@ -156,14 +155,14 @@ def advertising(facts: CommentFacts) -> Finding:
 
 def price_and_address(facts: CommentFacts) -> Finding:
     """Whoever names a price and an address sells something."""
-    if facts.is_known_visitor or not facts.has_address or not text_facts.MONEY.search(facts.draft.message):
+    if facts.is_known_visitor or not facts.has_address or not text_facts.MONEY.search(facts.draft.texts):
         return None
     return "held", "It names a price or a percentage, and an address."
 
 
 def empty_praise(facts: CommentFacts) -> Finding:
     """Praise that fits any page, with a website, is the most common spam in guestbooks."""
-    praise = advertising_words.praise(facts.draft.message.casefold())
+    praise = advertising_words.praise(facts.draft.texts.casefold())
     if facts.is_known_visitor or not facts.has_address or len(praise) < FEWEST_WORDS:
         return None
     return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
@@ -195,10 +194,6 @@ SUSPICION_RULES: tuple[Rule, ...] = (
     empty_praise,
     learned_words,
 )
-
-
-def _all_words(draft: Draft) -> str:
-    return " ".join((draft.name, draft.website or "", draft.message)).casefold()
 
 
 def _listed(words: list[str]) -> str:

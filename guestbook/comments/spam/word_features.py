@@ -1,4 +1,4 @@
-"""The words that the score learns from: those of the message, the name and the website. Pure."""
+"""The words that the score learns from: those of all that a visitor types. Pure."""
 
 import re
 import unicodedata
@@ -38,11 +38,12 @@ TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # says little, and would
 
 def of(draft: Draft) -> list[str]:
     """Return the features, each once: words, pairs of words, words of addresses, and a few signs."""
-    text = _folded(draft.message[:TEXT_READ])
+    text = _folded("\n".join(filter(None, (draft.message[:TEXT_READ], draft.note))))
     addresses = " ".join([*URL.findall(text), _folded(draft.website or "")])
     words = _words(URL.sub(" ", text))
     pairs = [f"{one} {two}" for one, two in pairwise(words) if ANY_NUMBER not in (one, two)]
-    found = [*_signs(draft, text), *_address_words(addresses), *_words(_folded(draft.name)), *words, *pairs]
+    names = _words(_folded(f"{draft.name} {draft.place or ''}"))
+    found = [*_signs(draft, text), *_address_words(addresses), *names, *words, *pairs]
     return list(dict.fromkeys(found))[:FEATURE_LIMIT]
 
 

@@ -40,6 +40,7 @@ def parts() -> dict[str, Any]:
             "id": SAMPLE_ID,
             "name": 'Ada "Lace" Lovelace',  # quotes break a template that writes no JSON
             "website": "https://ada.example/",
+            "place": "London",
             "message": 'What a lovely "book"!\nI shall come again.',
             "status": "published",
             "url": f"{BOOK}/comments/{SAMPLE_ID}",

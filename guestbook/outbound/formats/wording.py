@@ -89,9 +89,12 @@ def _wording(title: str, who: str = "", message: str = "", link: str = "", butto
 
 
 def _comment(title: str, facts: EventFacts, link: str | None = None, button: str = "") -> Wording:
-    origin = facts.line("comment", "origin", "name")
-    who = (facts.line("comment", "name"), origin and f"via {origin}", facts.line("comment", "website"))
-    message = facts.lines("comment", "message")
+    origin, place = facts.line("comment", "origin", "name"), facts.line("comment", "place")
+    via = (place and f"from {place}", origin and f"via {origin}")
+    who = (facts.line("comment", "name"), *via, facts.line("comment", "website"))
+    message, note = facts.lines("comment", "message"), facts.lines("comment", "note")
+    if note:
+        message = f"{message}\n\nNote to you: {note}"
     link = facts.line("comment", "url") if link is None else link
     return _wording(f"{title} {facts.book}", " · ".join(filter(None, who)), message, link, button)
 

@@ -90,6 +90,8 @@ class Comment(Base):
     spam_since: Mapped[datetime | None]
     learned_as: Mapped[str | None] = mapped_column(String(4))
     number: Mapped[int | None]
+    place: Mapped[str | None] = mapped_column(String(60))
+    note: Mapped[str | None] = mapped_column(Text)
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
@@ -139,7 +141,7 @@ class Comment(Base):
         return self.origin is None or self.origin.told_at is not None
 
     def public(self, base_url: str) -> dict[str, Any]:
-        """Return its public part: never an address, its hash, or a user agent.
+        """Return its public part: never an address, its hash, a user agent, or the note to the owner.
 
         A comment from elsewhere has an `origin`, so another book can see that it has it already.
         """
@@ -147,6 +149,7 @@ class Comment(Base):
             "id": self.id,
             "name": self.name,
             "website": self.website,
+            "place": self.place,
             "message": self.message,
             "status": self.status,
             "url": self.url(base_url),
@@ -155,6 +158,10 @@ class Comment(Base):
         }
         return public | ({"origin": self.origin.public()} if self.origin else {})
 
+    def for_owner(self, base_url: str) -> dict[str, Any]:
+        """Return the same with the note, if there is one: for readers who act for the owner."""
+        return self.public(base_url) | ({"note": self.note} if self.note else {})
+
     def without_words(self, base_url: str) -> dict[str, Any]:
-        """Return the same without name, website and message: what may stay when it is deleted for good."""
-        return self.public(base_url) | {"name": "", "website": None, "message": ""}
+        """Return its public part without what the visitor typed: it may stay after a deletion for good."""
+        return self.public(base_url) | {"name": "", "website": None, "place": None, "message": ""}

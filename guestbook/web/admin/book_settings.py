@@ -30,6 +30,8 @@ SETTING_LABELS = {
     "score": "Learned score",
     "closed": "Closed",
     "mentions": "Webmention",
+    "asks_place": "Place",
+    "asks_note": "Note to you",
 }
 
 
@@ -43,7 +45,7 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
-    for name in ("closed", "score", "mentions", "visitor_languages"):
+    for name in ("closed", "score", "mentions", "visitor_languages", "asks_place", "asks_note"):
         typed[name] = "yes" if name in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 

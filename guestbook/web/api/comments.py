@@ -18,6 +18,8 @@ from guestbook.web import current, submission
 from guestbook.web.api import authentication, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked_comment
 
+NOT_ASKED = "This book asks for no {}."
+
 calls = Blueprint("comments", __name__, url_prefix="/comments")
 
 
@@ -97,6 +99,10 @@ def _read_comment() -> comment_form.Draft:
     """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
     fields = request_reader.body(_errors)
     entry, errors = _draft(fields), {}
+    book_asks = {"place": current.preferences().asks_place, "note": current.preferences().asks_note}
+    for name, is_asked in book_asks.items():
+        if fields.get(name) and not is_asked:
+            errors[name] = NOT_ASKED.format(name)
     if not submission.answers_question(fields.get("answer") or ""):
         errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(current.preferences().question)
     if entry.errors or errors:

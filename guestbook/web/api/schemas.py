@@ -1,6 +1,6 @@
 """The JSON Schemas of requests and answers."""
 
-from guestbook.comments import comment_form, owner_question, reply_size
+from guestbook.comments import reply_size
 from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
@@ -9,6 +9,7 @@ from guestbook.storage.models import delivery as deliveries
 from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
 from guestbook.transport import url_checks
+from guestbook.web.api.comment_fields import ANSWER_FIELD, COMMENT_FIELDS
 from guestbook.web.api.json_schema import Schema, answer, described, one_of, or_null, ref, request
 from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
 
@@ -30,21 +31,6 @@ def list_of(key: str, name: str) -> Schema:
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-COMMENT_FIELDS: Schema = {
-    "name": {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT},
-    "website": described(
-        or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
-        "A website. Without http:// or https://, https:// is added.",
-    ),
-    "message": {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT},
-}
-ANSWER_FIELD: Schema = {
-    "answer": described(
-        or_null({"type": "string", "maxLength": owner_question.ANSWER_LIMIT}),
-        "The answer to the owner's question, if the book has one. "
-        "The error for a wrong answer has the question.",
-    ),
-}
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
@@ -112,6 +98,7 @@ COMMENT_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "name": TEXT_SCHEMA,
     "website": or_null(TEXT_SCHEMA),  # as it was typed, so its host may be in any script, which no URI has
+    "place": described(or_null(TEXT_SCHEMA), "Where the visitor comes from."),
     "message": TEXT_SCHEMA,
     "status": one_of(*comments.COMMENT_STATUSES),
     "url": URL_SCHEMA,
@@ -128,6 +115,7 @@ COMMENT_SCHEMA: Schema = {
         answer({"name": TEXT_SCHEMA, "url": or_null(TEXT_SCHEMA)}),
         "The source and the address there; missing where a visitor wrote it.",
     ),
+    "note": described(or_null(TEXT_SCHEMA), "The visitor's note to the owner; needs a token."),
     "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
     "reasons": described(
         {"type": "array", "items": TEXT_SCHEMA},
@@ -226,7 +214,7 @@ ERROR_SCHEMA: Schema = {
 
 ANSWER_SCHEMAS: dict[str, Schema] = {
     "Document": {"type": "object"},
-    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "reason", "reasons")),
+    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons")),
     "Comments": list_of("comments", "Comment"),
     "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
     "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),

@@ -30,11 +30,11 @@ def address(path: str) -> str:
 
 
 def comment(row: Comment) -> Shape:
-    """Return a comment; only requests with a token see the reasons for its status."""
+    """Return a comment; only requests with a token see the note and the reasons for its status."""
     shape: Shape = row.public(current.settings().base_url)
     shape["reply"] = row.reply.public() if row.reply else None
-    reasons = {"reason": row.reason, "reasons": row.all_reasons}
-    return shape | reasons if authentication.has_token() else shape
+    for_owner = {"note": row.note, "reason": row.reason, "reasons": row.all_reasons}
+    return shape | for_owner if authentication.has_token() else shape
 
 
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:

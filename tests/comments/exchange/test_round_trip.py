@@ -46,6 +46,8 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "name": draw(lines),
         "website": draw(websites),
         "message": draw(texts),
+        "place": draw(st.just("") | lines.map(lambda text: text[:60].strip())),
+        "note": draw(st.just("") | texts),
         "status": draw(st.sampled_from(["published", "held", "spam", "trash"])),
         "reason": draw(st.just("") | lines),
         "reasons": draw(st.just("") | texts),

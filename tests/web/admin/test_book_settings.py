@@ -19,9 +19,10 @@ from tests.support.owner import Owner
 from tests.support.visitor import Visitor, by_class, parse, text
 
 URL = "/admin/book/"
+UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
 ELSEWHERE = {"embed_sites", *LOOK_LABELS}  # on pages of their own
 TYPED = {k: v for k, v in preferences.typed(Preferences()).items() if k not in ELSEWHERE}
-DEFAULTS = {name: value for name, value in TYPED.items() if name != "closed"}
+DEFAULTS = {name: value for name, value in TYPED.items() if name not in UNTICKED}
 
 
 def kept(app: Flask) -> Preferences:
@@ -62,6 +63,8 @@ def test_what_is_saved_is_said_shown_and_holds(app: Flask, owner: Owner) -> None
         "score": "yes",
         "mentions": "yes",
         "closed": "yes",
+        "asks_place": "yes",
+        "asks_note": "yes",
     }
     page = owner.does(URL, new, on=URL)
     assert "The settings are saved." in text(page)
@@ -120,7 +123,7 @@ def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> 
 
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
     labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
-    assert len(labels) == 14
+    assert len(labels) == 16
     assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
 
 

@@ -172,3 +172,15 @@ def test_one_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     assert answered.headers["Location"] == f"{COMMENTS}?status=published&words=hell"
     assert (stored(app), events(app)) == ([], ["comment.deleted"])
     assert owner.post(form.attrib["action"]).status_code == 404
+
+
+def test_place_and_note_are_shown_and_can_be_corrected(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["Hello"], place="Görlitz", note="I was the cat.")
+    url = f"/admin/comments/{comment_id}"
+    for page in (owner.page(url), owner.page("/admin/comments/?words=the+cat")):
+        assert "I was the cat." in text(page)
+        assert "Görlitz" in text(page)
+    changed = {"name": "Ada", "website": "", "message": "Hello", "place": "Zgorzelec", "note": ""}
+    owner.does(url, changed, on=url)
+    [comment] = stored(app)
+    assert (comment.place, comment.note) == ("Zgorzelec", None)
