@@ -12,7 +12,9 @@ from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import factories
 
-COLUMNS = {"id", "name", "website", "message", "status", "reason", "reasons", "created_at", "number", "reply"}
+COLUMNS = {"id", "name", "website", "message", "place", "note", "status", "reason", "reasons"} | {
+    *("created_at", "number", "reply")
+}
 HELD = Classification("held", ("It holds 9 links.",))
 
 

@@ -45,6 +45,7 @@ def test_a_published_comment_has_the_body_that_the_contract_shows() -> None:
         "created_at": comment.created_at.strftime("%Y-%m-%dT%H:%M:%S.")
         + f"{comment.created_at.microsecond // 1000:03d}Z",
         "number": 1,
+        "place": None,
     }
 
 
