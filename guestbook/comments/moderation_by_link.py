@@ -1,7 +1,5 @@
 """What a moderation link leads to, and what its buttons do."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,13 +25,6 @@ class LinkedComment:
     comment: Comment | None
     hold: Hold | None
     gone: str | None
-
-    @property
-    def mark(self) -> str:
-        """Return a mark of what the page shows: the owner must not publish what he has not read."""
-        assert self.comment
-        shown = json.dumps(book.typed(self.comment))
-        return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
 def find(session: Session, link: SignedLink, now: datetime) -> LinkedComment:

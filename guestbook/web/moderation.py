@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
-from guestbook.comments import moderation_by_link, moderation_link, reply_size
+from guestbook.comments import comment_mark, moderation_by_link, moderation_link, reply_size
 from guestbook.comments.moderation_by_link import STATUS_AFTER_LINK, LinkedComment
 from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
@@ -66,8 +66,9 @@ def decide(token: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             found = moderation_by_link.find_locked(session, link, clock.now())
-            if found.gone is None and found.comment and found.mark == request.form.get("mark"):
-                moderation_by_link.decide(session, found.comment, action, reply, current.settings())
+            comment = None if found.gone else found.comment
+            if comment and comment_mark.of(comment) == request.form.get("mark"):
+                moderation_by_link.decide(session, comment, action, reply, current.settings())
                 return redirect(url_for(".show", token=token, done=""), 303)
     except Refused as error:
         return _repeated(link, str(error), 422)
@@ -103,7 +104,6 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
         "moderate.html",
         comment=found.comment,
         hold=found.hold,
-        mark=found.mark,
         expires_at=link.expires_at,
         token=form_token.token(),
         reply=request.form.get("reply", ""),

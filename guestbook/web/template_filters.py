@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, url_for
 from markupsafe import Markup
 
-from guestbook.comments import comment_form
+from guestbook.comments import comment_form, comment_mark
 from guestbook.lib import clock, text
 from guestbook.settings import installation
 from guestbook.web import comment_html, current, frame, looks, translation
@@ -19,18 +19,7 @@ STATIC = Path(__file__).parent.parent / "static"
 
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
-    app.jinja_env.filters.update(
-        prose=comment_html.prose,
-        weblink=comment_html.weblink,
-        article=comment_html.article,
-        preview=comment_html.preview,
-        outward=comment_html.outward,
-        visible=visible,
-        day=translation.day,
-        date=date,
-        moment=clock.to_text,
-        ago=clock.ago,
-    )
+    _add_filters(app)
     app.jinja_env.globals.update(
         in_frame=frame.is_open,
         frame_site=frame.site,
@@ -49,6 +38,22 @@ def init_app(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translation.init_app(app)
     app.context_processor(_names)
+
+
+def _add_filters(app: Flask) -> None:
+    app.jinja_env.filters.update(
+        prose=comment_html.prose,
+        weblink=comment_html.weblink,
+        article=comment_html.article,
+        preview=comment_html.preview,
+        outward=comment_html.outward,
+        visible=visible,
+        day=translation.day,
+        date=date,
+        moment=clock.to_text,
+        ago=clock.ago,
+        mark=comment_mark.of,
+    )
 
 
 def _names() -> dict[str, Any]:

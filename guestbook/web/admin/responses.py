@@ -12,8 +12,13 @@ from guestbook.lib.errors import Refused
 
 def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: object) -> ResponseReturnValue:
     """Redirect to a page that says what was done; it offers to undo the change with the id `undo`."""
-    flash(sentence, f"undo {undo}" if undo else "message")
+    say(sentence, undo)
     return redirect(url_for(endpoint, **values), 303)  # type: ignore[arg-type]  # what url_for takes
+
+
+def say(sentence: str, undo: str | None = None) -> None:
+    """Let the next page say what was done; it offers to undo the change with that id."""
+    flash(sentence, f"undo {undo}" if undo else "message")
 
 
 def save(save_once: Callable[[], ResponseReturnValue], form: Callable[[Refused], str]) -> ResponseReturnValue:

@@ -37,7 +37,8 @@ StatusChange = tuple[str, str, str]  # a comment's id, its status before and aft
 def of_comments(session: Session, moved: Sequence[StatusChange], back: str) -> str | None:
     """Store the statuses before, in the caller's transaction; return the change's id, if any."""
     changed = [row for row in moved if row[1] != row[2]]
-    return _keep(session, {"moved": changed, "back": back}) if changed else None
+    at = clock.to_text(clock.now())
+    return _keep(session, {"moved": changed, "at": at, "back": back}) if changed else None
 
 
 def of_disabling(session: Session, row: Webhook | Source, back: str) -> str:
@@ -77,16 +78,21 @@ def _undone(session: Session, change: Mapping[str, Any]) -> str:
     if "undone" in change:
         return ALREADY_UNDONE
     if "moved" in change:
-        return _move_back(session, change["moved"])
+        return _move_back(session, change["moved"], change.get("at"))
     if "settings" in change:
         return _set_back(session, change["settings"])
     model = Webhook if "Webhook" in change else Source
     return _enable(session, model, change[model.__name__], change["at"])
 
 
-def _move_back(session: Session, moved: Sequence[StatusChange]) -> str:
+def _move_back(session: Session, moved: Sequence[StatusChange], at: str | None) -> str:
+    """Move comments back, but those that have another status or other words since: nobody has read them."""
     steps = {comment_id: (was, is_now) for comment_id, was, is_now in moved}
-    found = [comment for comment in book.lock(session, list(steps)) if comment.status == steps[comment.id][1]]
+    found = [
+        comment
+        for comment in book.lock(session, list(steps))
+        if comment.status == steps[comment.id][1] and not _is_edited_since(comment, at)
+    ]
     for comment in found:
         book.move(session, comment, steps[comment.id][0], current.settings())
     if not found:
@@ -94,6 +100,11 @@ def _move_back(session: Session, moved: Sequence[StatusChange]) -> str:
     left = len(moved) - len(found)
     rest = f" {counted(left, 'comment')} changed since and stayed as they are." if left else ""
     return f"Undone. {_as_before(found)}{rest}"
+
+
+def _is_edited_since(comment: Comment, at: str | None) -> bool:
+    """Whether somebody edited it then or later; changes that older versions stored have no time."""
+    return bool(at and comment.edited_at and clock.to_text(comment.edited_at) >= at)
 
 
 def _as_before(comments: Sequence[Comment]) -> str:

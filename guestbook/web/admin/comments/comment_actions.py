@@ -1,10 +1,10 @@
 """The actions on comments, with their labels and sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book
+from guestbook.comments import book, comment_mark
 from guestbook.lib.text import counted
 from guestbook.storage.models import Comment
 from guestbook.web import current
@@ -58,6 +58,31 @@ def run_many(session: Session, comments: Sequence[Comment], action: str, back: s
     return undo.of_comments(session, changes, back)
 
 
+def changed_since(comments: Sequence[Comment], form: Mapping[str, str], action: str = "") -> list[Comment]:
+    """Return those that are not as the page of the form showed them.
+
+    One that is already where the action leads is not among them: that is the second click of a double click.
+    A form without marks names ids alone, as programs do.
+    """
+    marks = {comment.id: comment_mark.of(comment) for comment in comments}
+    return [
+        comment
+        for comment in comments
+        if form.get(f"mark-{comment.id}", marks[comment.id]) != marks[comment.id]
+        and not _is_done(comment, action)
+    ]
+
+
+def changed_sentence(comments: Sequence[Comment]) -> str | None:
+    """Say which comments have changed since the page showed them, if any."""
+    if not comments:
+        return None
+    names = ", ".join(comment.name for comment in comments)
+    if len(comments) == 1:
+        return f"The comment by {names} has changed since you opened this page, so it stays. Read it again."
+    return f"The comments by {names} have changed since you opened this page, so they stay. Read them again."
+
+
 def objection(row_ids: Sequence[str], action: str) -> str | None:
     """Say why a bulk action cannot run."""
     if action not in PAST_TENSE:
@@ -74,3 +99,7 @@ def result(action: str, count: int, requested: int) -> str:
     sentence = f"{PAST_TENSE[action]} {counted(count, 'comment')}."
     gone = requested - count
     return f"{sentence} {gone} no longer {'exists' if gone == 1 else 'exist'}." if gone else sentence
+
+
+def _is_done(comment: Comment, action: str) -> bool:
+    return comment.is_known if action == "restore" else comment.status == STATUS_AFTER.get(action)

@@ -53,10 +53,14 @@ def reply(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = row_lookup.find_locked_comment(comment_id)
-            book.reply(session, comment, text, current.settings())
+            notice = comment_actions.changed_sentence(comment_actions.changed_since([comment], request.form))
+            if notice is None:
+                book.reply(session, comment, text, current.settings())
             sentence = "Your reply is in the book." if comment.reply else "The comment has no reply now."
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), reply=text, reasons=error.fields), 422
+    if notice:
+        return _page(row_lookup.find(Comment, comment_id), reply=text, notice=notice), 409
     return responses.done(sentence, ".show", comment_id=comment_id)
 
 
@@ -67,8 +71,14 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     back = chosen.address if is_from_list else url_for(".show", comment_id=comment_id)
     with writing() as session:
         comment = row_lookup.find_locked_comment(comment_id)
-        undo_id = comment_actions.run_many(session, [comment], action, back)
+        changed = comment_actions.changed_since([comment], request.form, action)
+        notice = comment_actions.changed_sentence(changed)
+        undo_id = None if changed else comment_actions.run_many(session, [comment], action, back)
         sentence = f"The comment by {comment.name} {comment_actions.STATUS_SENTENCES[comment.status]}."
+    if notice:
+        if is_from_list:
+            return comment_list.show(chosen, notice), 409
+        return _page(row_lookup.find(Comment, comment_id), notice=notice), 409
     if is_from_list:
         return responses.done(sentence, ".index", undo=undo_id, **chosen.values)
     return responses.done(sentence, ".show", undo=undo_id, comment_id=comment_id)
@@ -78,13 +88,17 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
 def delete(comment_id: str) -> ResponseReturnValue:
     """Ask before a comment is deleted for good; POST deletes it."""
     chosen = CommentFilter.read(request.values)
+    target = url_for(".delete", comment_id=comment_id)
     if request.method != "POST":
-        target = url_for(".delete", comment_id=comment_id)
         return _confirm([row_lookup.find(Comment, comment_id)], chosen, target)
     with writing() as session:
         comment = row_lookup.find_locked_comment(comment_id)
         sentence = f"The comment by {comment.name} is deleted."
-        comment_actions.run(session, comment, "delete")
+        notice = comment_actions.changed_sentence(comment_actions.changed_since([comment], request.form))
+        if notice is None:
+            comment_actions.run(session, comment, "delete")
+    if notice:
+        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, notice), 409
     engine_setup.clear_wal(db.engine)
     return responses.done(sentence, ".index", **chosen.values)
 
@@ -102,10 +116,17 @@ def bulk() -> ResponseReturnValue:
         return _confirm(db.session.scalars(query).all(), chosen, url_for(".bulk"))
     with writing() as session:
         found = book.lock(session, known)
-        undo_id = comment_actions.run_many(session, found, action, chosen.address)
+        changed = comment_actions.changed_since(found, request.form, action)
+        done = [comment for comment in found if comment not in changed]
+        undo_id = comment_actions.run_many(session, done, action, chosen.address)
+        notice = comment_actions.changed_sentence(changed)
     if action == "delete":
         engine_setup.clear_wal(db.engine)
-    sentence = comment_actions.result(action, len(found), len(row_ids))
+    sentence = comment_actions.result(action, len(done), len(row_ids) - len(changed))
+    if notice:
+        if len(row_ids) > len(changed):
+            responses.say(sentence, undo_id)
+        return comment_list.show(chosen, notice), 409
     return responses.done(sentence, ".index", undo=undo_id, **chosen.values)
 
 
@@ -114,6 +135,7 @@ def _page(
     *,
     draft: Draft | None = None,
     reply: str | None = None,
+    notice: str | None = None,
     reasons: Mapping[str, str] | None = None,
 ) -> str:
     """Show a comment; refused input is shown again with the reasons."""
@@ -123,6 +145,7 @@ def _page(
         comment=comment,
         draft=draft or Draft(**book.typed(comment), errors={}),
         reply_text=stored if reply is None else reply,
+        notice=notice,
         reasons=reasons or {},
         deliveries=lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=comment_actions.ACTION_LABELS,
@@ -131,6 +154,10 @@ def _page(
     )
 
 
-def _confirm(comments: Sequence[Comment], chosen: CommentFilter, target: str) -> str:
+def _confirm(
+    comments: Sequence[Comment], chosen: CommentFilter, target: str, notice: str | None = None
+) -> str:
     """Show what would be deleted, with a button that sends the form to `target`."""
-    return render_template("admin/comments_delete.html", comments=comments, filter=chosen, target=target)
+    return render_template(
+        "admin/comments_delete.html", comments=comments, filter=chosen, target=target, notice=notice
+    )

@@ -1,0 +1,17 @@
+"""The mark of a comment on a page that decides about it: the owner decides only what he has read.
+
+A visitor may change or delete a comment between the owner's look and the click. So the page's form carries
+the mark, and a comment that has another mark by then is shown again first.
+"""
+
+import hashlib
+import json
+
+from guestbook.comments import book
+from guestbook.storage.models import Comment
+
+
+def of(comment: Comment) -> str:
+    """Return the mark of its words and its status."""
+    shown = json.dumps(book.typed(comment) | {"status": comment.status})
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
