@@ -1,4 +1,4 @@
-"""Browsers get stylesheets compressed; all others get them as they are."""
+"""Browsers get stylesheets, scripts and public pages compressed; all others get them as they are."""
 
 import gzip
 
@@ -7,6 +7,7 @@ from flask import Flask
 
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
+from tests.support import factories
 from tests.support.visitor import Visitor
 
 AS_BROWSERS = {"Accept-Encoding": "gzip, deflate, br, zstd"}
@@ -20,7 +21,7 @@ def own_css(app: Flask) -> str:
     return css.strip()
 
 
-@pytest.mark.parametrize("url", ["/static/book.css", "/static/book.css?v=1", "/own.css"])
+@pytest.mark.parametrize("url", ["/static/book.css", "/static/book.css?v=1", "/static/admin.js", "/own.css"])
 @pytest.mark.usefixtures("own_css")
 def test_a_browser_gets_a_stylesheet_compressed(visitor: Visitor, url: str) -> None:
     plain = visitor.get(url)
@@ -45,7 +46,31 @@ def test_one_that_the_browser_has_is_not_sent_again(visitor: Visitor, url: str) 
     assert (head.status_code, head.headers["ETag"], head.data) == (200, etag, b"")
 
 
-@pytest.mark.parametrize("url", ["/", "/static/mark.svg", "/static/none.css", "/feed.atom"])
+@pytest.mark.parametrize("url", ["/", "/privacy"])
+def test_a_browser_without_a_cookie_gets_a_page_compressed(app: Flask, visitor: Visitor, url: str) -> None:
+    with app.app_context():
+        factories.sign("Grüße 🎈 " * 20)
+    plain = visitor.get(url)
+    small = visitor.get(url, headers=AS_BROWSERS)
+    assert small.headers["Content-Encoding"] == "gzip"
+    unpacked = gzip.decompress(small.data).decode()
+    assert unpacked.splitlines()[:5] == plain.text.splitlines()[:5]
+    assert len(small.data) < len(plain.data) / 2
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    again = visitor.get(url, headers=AS_BROWSERS | {"If-None-Match": small.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_page_that_may_hold_what_only_its_visitor_knows_is_not_compressed(visitor: Visitor) -> None:
+    visitor.client.set_cookie("guestbook_signed", "x")
+    answer = visitor.get("/", headers=AS_BROWSERS)
+    assert answer.status_code == 200
+    assert "Content-Encoding" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "url", ["/static/mark.svg", "/static/none.css", "/feed.atom", "/admin/login", "/healthz"]
+)
 def test_everything_else_stays_as_it_is(visitor: Visitor, url: str) -> None:
     answer = visitor.get(url, headers=AS_BROWSERS)
     assert "Content-Encoding" not in answer.headers
