@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -35,10 +37,12 @@ def as_nobody(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    given_to_nobody(folder)
-    return folder
+def folder() -> Iterator[Path]:
+    """A data folder of a user without rights. Pytest's own folder is closed again when another run begins."""
+    with TemporaryDirectory() as parent:
+        folder = Path(parent) / "data"
+        given_to_nobody(folder)
+        yield folder
 
 
 def test_a_folder_that_this_user_may_not_read_is_the_only_problem_looked_at(folder: Path) -> None:
