@@ -13,6 +13,7 @@ from guestbook.lib.json_log import JsonFormatter
 from guestbook.lib.text import printable
 
 VERBOSE = "guestbook.verbose"  # key in click's context
+RAISING_LOGGERS = ("sqlalchemy.pool", "psycopg")  # they log a lost connection besides raising it
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -42,8 +43,9 @@ def shown(log_format: str) -> Iterator[None]:
     root.addHandler(handler)
     if is_verbose():
         ours.setLevel(logging.INFO)
-    else:  # the pool logs the traceback of a lost connection besides raising it
-        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    else:
+        for name in RAISING_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:

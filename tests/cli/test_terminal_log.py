@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from guestbook.cli import terminal_log
 from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Process
 from tests.cli.test_init_db import AWAY
@@ -80,3 +81,18 @@ def test_a_command_leaves_the_log_as_it_was(app: Flask) -> None:
     before = list(root.handlers), ours.level
     app.test_cli_runner().invoke(args=["cron", "-v"])
     assert (root.handlers, ours.level) == before
+
+
+@pytest.mark.parametrize("library", ["psycopg", "sqlalchemy.pool"])
+def test_what_a_library_logs_of_a_lost_connection_is_not_shown_beside_the_sentence(
+    library: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger(library)
+    level = logger.level
+    try:
+        with terminal_log.shown("text"):
+            logger.warning("error ignored terminating a pipeline")
+            logging.getLogger("guestbook.test").warning("a sentence")
+    finally:
+        logger.setLevel(level)
+    assert capsys.readouterr().err == "guestbook: a sentence\n"
