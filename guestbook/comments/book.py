@@ -239,7 +239,10 @@ def _tell(
     if comment.goes_to_webhooks:
         data = {"comment": comment.public(settings.base_url), **more}
         link = holds.link(session, comment, settings) if event == "comment.created" else None
-        for_owner = data | {"comment": comment.for_owner(settings.base_url)}
+        for_owner = None
+        if link or comment.note:
+            links = {"moderation": link} if link else {}
+            for_owner = data | {"comment": comment.for_owner(settings.base_url), **links}
         outbox.publish(
             session.connection(),
             event,
@@ -247,5 +250,5 @@ def _tell(
             settings,
             comment_id=comment.id,
             leave_out=leave_out,
-            for_owner=for_owner | ({"moderation": link} if link else {}) if link or comment.note else None,
+            for_owner=for_owner,
         )

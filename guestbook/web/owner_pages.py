@@ -2,11 +2,10 @@
 
 from flask import request
 
+from guestbook.comments.moderation_link import MODERATION_PATH
+
 ADMIN_PATH = "/admin"
-OWNER_PATHS = (
-    f"{ADMIN_PATH}/",
-    "/moderate/",
-)  # the second is behind the links in messages about held comments
+OWNER_PATHS = (f"{ADMIN_PATH}/", f"{MODERATION_PATH}/")
 
 
 def is_admin_page() -> bool:
