@@ -14,7 +14,7 @@ from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
-from guestbook.queries import bounded_counts, source_status
+from guestbook.queries import bounded_counts, source_status, state_words
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
@@ -120,7 +120,8 @@ def list_(as_json: bool) -> None:
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
         [
             (
-                *(row.source.id[:length], row.source.name, row.word, row.source.verify, row.source.action),
+                *(row.source.id[:length], row.source.name, state_words.for_people(row.word)),
+                *(row.source.verify, row.source.action),
                 *(row.last_at, row.waiting, failed.counts.get(row.source.id, 0)),
             )
             for row in rows

@@ -11,7 +11,7 @@ from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.formats import FORMATS
-from guestbook.queries import bounded_counts, webhook_status
+from guestbook.queries import bounded_counts, state_words, webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
@@ -96,8 +96,9 @@ def list_(as_json: bool) -> None:
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
             (
-                *(row.webhook.id[:length], row.webhook.name, row.word, row_counts.up_to_limit(row.waiting)),
-                *(failed.counts.get(row.webhook.id, 0), row.webhook.events, row.webhook.url),
+                *(row.webhook.id[:length], row.webhook.name, state_words.for_people(row.word)),
+                *(row_counts.up_to_limit(row.waiting), failed.counts.get(row.webhook.id, 0)),
+                *(row.webhook.events, row.webhook.url),
             )
             for row in rows
         ],
@@ -116,7 +117,7 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_facts(row))
         return
-    shown = {**_facts(row), "state": webhook_status.in_short(row, clock.now())}
+    shown = {**_facts(row), "state": state_words.for_people(webhook_status.in_short(row, clock.now()))}
     output.print_fields(
         {**shown, "deliveries": row_counts.by_status(Delivery, Delivery.webhook_id == row.id)}
     )

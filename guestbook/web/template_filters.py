@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from guestbook.comments import comment_form, comment_mark
 from guestbook.lib import clock, text
+from guestbook.queries import state_words
 from guestbook.settings import installation
 from guestbook.web import comment_html, current, frame, looks, translation
 
@@ -53,6 +54,7 @@ def _add_filters(app: Flask) -> None:
         moment=clock.to_text,
         ago=clock.ago,
         mark=comment_mark.of,
+        for_people=state_words.for_people,
     )
 
 

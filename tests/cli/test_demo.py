@@ -113,12 +113,12 @@ def until(demo: Started, words: str) -> str:
     return demo.output()
 
 
-def behind_the_login(desk: str, password: str, url: str) -> str:
-    """Log in at the desk and return a page of it."""
+def behind_the_login(admin: str, password: str, url: str) -> str:
+    """Log in to the admin pages and return a page of it."""
     browser = processes.browser(urllib.request.HTTPCookieProcessor())
-    page = html5lib.parse(processes.fetch(f"{desk}login", opener=browser)[1], namespaceHTMLElements=False)
+    page = html5lib.parse(processes.fetch(f"{admin}login", opener=browser)[1], namespaceHTMLElements=False)
     form = visitor.fields(page) | {"password": password}
-    assert processes.fetch(f"{desk}login", form, browser)[0] == 303
+    assert processes.fetch(f"{admin}login", form, browser)[0] == 303
     status, text = processes.fetch(url, opener=browser)
     assert status == 200
     return text

@@ -18,7 +18,7 @@ def test_columns_stand_under_one_another_whatever_the_names_are(shell: Shell) ->
     place = heading.index("STATE")
     assert len(lines) == len(WIDE)
     for line in lines:
-        assert wcwidth.wcswidth(line.partition(" well")[0] + " ") == place, line
+        assert wcwidth.wcswidth(line.partition(" healthy")[0] + " ") == place, line
 
 
 def test_the_list_of_webhooks_and_of_sources_fits_a_hundred_columns(shell: Shell) -> None:

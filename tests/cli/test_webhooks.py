@@ -89,7 +89,7 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
         factories.delivery(key, status=status)
     lines = shell("webhooks", "list").splitlines()
     assert lines[0].split() == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
-    assert lines[1].split() == [key[:8], "Chat", "well", "2", "1", "comment.created", URL]
+    assert lines[1].split() == [key[:8], "Chat", "healthy", "2", "1", "comment.created", URL]
     [row] = shell.json("webhooks", "list")
     assert set(row) == COLUMNS - {"secret", "previous_secret"}
     assert "whsec_" not in "".join(lines)

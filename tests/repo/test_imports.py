@@ -128,8 +128,8 @@ def test_the_two_doors_do_not_know_each_other() -> None:
 
 
 def test_the_admin_pages_and_the_api_do_not_know_each_other() -> None:
-    desk, api = "guestbook.web.admin", "guestbook.web.api"
-    for mine, other in ((desk, api), (api, desk)):
+    admin, api = "guestbook.web.admin", "guestbook.web.api"
+    for mine, other in ((admin, api), (api, admin)):
         ours = [source for module, source in sources().items() if module.startswith(mine)]
         assert not [name for source in ours for name in imports(source) if name.startswith(other)]
 

@@ -138,7 +138,7 @@ def test_behind_a_proxy_the_server_of_the_readme_tells_its_visitors_apart(enviro
     (command,) = re.findall(r"(?m)^\.venv/bin/flask (--app guestbook serve .+)$", README.read_text())
     port = str(processes.free_port())
     serve = [sys.executable, "-m", "flask", *command.replace(":8080", f":{port}").split()]
-    desk = f"http://127.0.0.1:{port}/admin/login"
+    login = f"http://127.0.0.1:{port}/admin/login"
     proxied = processes.clean_environ(**environ, GUESTBOOK_TRUSTED_PROXIES="1")
     with (
         processes.started(serve, cwd=ROOT, env=proxied) as server,
@@ -149,9 +149,9 @@ def test_behind_a_proxy_the_server_of_the_readme_tells_its_visitors_apart(enviro
         browser.headers["X-Forwarded-Proto"] = "https"
         for number in range(7):
             browser.headers["X-Forwarded-For"] = f"198.51.100.{number}"
-            page = browser.get(desk).text
+            page = browser.get(login).text
             key = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', page)[0]
             cookie = "; ".join(f"{one.name}={one.value}" for one in browser.cookies)  # secure ones too
             sent = {"csrf_token": key, "password": "wrong"}
-            answer = browser.post(desk, sent, headers={"Cookie": cookie, "Referer": desk})
+            answer = browser.post(login, sent, headers={"Cookie": cookie, "Referer": login})
             assert answer.status_code == 422, answer.text

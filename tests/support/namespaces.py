@@ -21,6 +21,9 @@ from tests.system.hosts.forward import Forward
 NET = "10.213.7"
 NETWORK = f"{NET}.0/24"
 HUB = f"{NET}.1"  # where all that is offered can be had
+# Without one of its own a bridge takes the lowest address of its ports. When that port is cut off, the others
+# would send to an address that nobody has any more.
+HUB_HARDWARE = "02:00:00:00:00:01"
 NEW_NET, NEW_UTS = 0x40000000, 0x04000000  # CLONE_NEWNET and CLONE_NEWUTS of sched.h
 
 T = TypeVar("T")
@@ -49,7 +52,7 @@ class Lan:
     def __enter__(self) -> "Lan":
         with ExitStack() as stack:
             self._hub = stack.enter_context(_network())
-            _ip(self._hub, "link set lo up", "link add lan type bridge")
+            _ip(self._hub, "link set lo up", f"link add lan address {HUB_HARDWARE} type bridge")
             _ip(self._hub, f"addr add {HUB}/24 dev lan", "link set lan up")
             self._open = stack.pop_all()
         return self

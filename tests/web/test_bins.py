@@ -276,7 +276,7 @@ def test_strangers_get_no_cookie_and_other_sites_no_leave(
     of_another_site = {
         "Origin": "https://evil.example",
         "Access-Control-Request-Method": "POST",
-        "Cookie": "guestbook_desk=x",
+        "Cookie": "guestbook_admin=x",
     }
     for method in ("OPTIONS", "POST"):
         answer = client.open(place, method=method, headers=of_another_site)

@@ -54,7 +54,7 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
     base = urlsplit(settings.base_url)
     app.config.update(
         # An older name for the admin pages; a new one would log every owner out.
-        SESSION_COOKIE_NAME="guestbook_desk",
+        SESSION_COOKIE_NAME="guestbook_admin",
         SESSION_COOKIE_PATH=base.path + owner_pages.ADMIN_PATH,
         SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",

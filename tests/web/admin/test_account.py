@@ -67,16 +67,16 @@ def test_the_password_is_changed_and_whoever_else_is_logged_in_is_not_any_more(
     app: Flask, owner: Owner
 ) -> None:
     other, key = logged_in(app, FIREFOX), owner.key()
-    before = owner.client.get_cookie("guestbook_desk", path="/admin")
+    before = owner.client.get_cookie("guestbook_admin", path="/admin")
     page = owner.does("/admin/account/password", {"old": PASSWORD, "password": NEW, "again": NEW})
     assert "The password is changed, and every other browser is logged out." in text(page)
     assert not stays(other)
     assert owner.open("POST", "/admin/logout", data={"csrf_token": key}).status_code == 400, "a new key too"
-    after = owner.client.get_cookie("guestbook_desk", path="/admin")
+    after = owner.client.get_cookie("guestbook_admin", path="/admin")
     assert before
     assert after
     assert before.value != after.value
-    other.client.set_cookie("guestbook_desk", before.value, path="/admin")
+    other.client.set_cookie("guestbook_admin", before.value, path="/admin")
     assert not stays(other), "the cookie from before is dead, wherever it was copied to"
     assert other.log_in().status_code == 422
     assert other.log_in(NEW).status_code == 303

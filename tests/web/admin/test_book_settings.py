@@ -131,7 +131,7 @@ def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:
     owner = Owner(each_app)
     owner.log_in()
     form = {"csrf_token": owner.key(URL), **DEFAULTS}
-    cookie = owner.client.get_cookie("guestbook_desk", path="/admin")
+    cookie = owner.client.get_cookie("guestbook_admin", path="/admin")
     assert cookie
     both, answers = Barrier(2, timeout=0.5), []
 
@@ -143,7 +143,7 @@ def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:
 
     def click() -> None:
         browser = each_app.test_client()
-        browser.set_cookie("guestbook_desk", cookie.value, path="/admin")
+        browser.set_cookie("guestbook_admin", cookie.value, path="/admin")
         answers.append(browser.post(URL, data=form).status_code)
 
     event.listen(Session, "before_flush", wait)

@@ -47,7 +47,7 @@ PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
 READS = ("GET", "HEAD")
-COOKIE = "guestbook_desk"
+COOKIE = "guestbook_admin"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import Visitor, by_class, fields, parse, text
 from tests.web.conftest import Later
 
-COOKIE = "guestbook_desk"
+COOKIE = "guestbook_admin"
 
 
 @pytest.fixture

@@ -100,9 +100,9 @@ def test_the_owner_s_cookie_opens_nothing(app: Flask) -> None:
     owner = Owner(app)
     owner.log_in()
     assert owner.get("/admin/account/").status_code == 200
-    cookie = owner.client.get_cookie("guestbook_desk", path="/admin")
+    cookie = owner.client.get_cookie("guestbook_admin", path="/admin")
     assert cookie
-    answer = owner.get("/api/v1/webhooks", headers={"Cookie": f"guestbook_desk={cookie.value}"})
+    answer = owner.get("/api/v1/webhooks", headers={"Cookie": f"guestbook_admin={cookie.value}"})
     assert shape(answer) == (401, "unauthorized")
 
 
