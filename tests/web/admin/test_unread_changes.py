@@ -12,7 +12,7 @@ from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import add, by_class, fields, parse, stored, text
+from tests.support.visitor import add, by_class, fields, messages, parse, stored, text
 from tests.web.admin.test_comments import COMMENTS, answer, notice, status
 
 Change = Callable[[Flask, str], None]
@@ -133,6 +133,26 @@ def test_no_reply_goes_to_words_that_the_owner_has_not_read(app: Flask, owner: O
     assert again["reply"] == "I agree!"
     assert stored(app)[0].reply is None
     assert owner.post(f"{COMMENTS}{comment_id}/reply", {**again}).status_code == 303
+
+
+def test_no_correction_overwrites_newer_words_of_the_visitor(app: Flask, owner: Owner) -> None:
+    [comment_id] = add(app, ["I liek it"])
+    page: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id))}
+    form = page | {"message": "I like it", "name": " "}
+    rewrite(app, comment_id, "I like it. Call me!")
+    answered = owner.post(COMMENTS + comment_id, form)
+    assert answered.status_code == 409
+    shown = parse(answered)
+    said = text(by_class(shown, "summary")[0])
+    assert "The comment by Eve has changed since you opened this page, so it stays." in said
+    assert "Please write your name." in said
+    assert "Call me!" in text(by_class(shown, "comment-text")[0])
+    again: dict[str, object] = {**fields(shown)}
+    assert (str(again["message"]).strip(), again["name"]) == ("I like it", "")
+    assert messages(owner.page("/")) == ["I like it. Call me!"]
+    for _ in range(2):  # the second click of a double click is taken, too
+        assert owner.post(COMMENTS + comment_id, again | {"name": "Eve"}).status_code == 303
+    assert messages(owner.page("/")) == ["I like it"]
 
 
 def test_a_reply_under_the_page_is_no_change(app: Flask, owner: Owner) -> None:

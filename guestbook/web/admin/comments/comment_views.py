@@ -40,9 +40,17 @@ def edit(comment_id: str) -> ResponseReturnValue:
     draft = comment_form.read(request.form)
     try:
         with writing() as session:
-            book.edit(session, row_lookup.find_locked_comment(comment_id), draft, current.settings())
+            comment = row_lookup.find_locked_comment(comment_id)
+            is_done = draft.values == book.typed(comment)  # the second click of a double click
+            changed = [] if is_done else comment_actions.changed_since([comment], request.form)
+            notice = comment_actions.changed_sentence(changed)
+            if notice is None:
+                book.edit(session, comment, draft, current.settings())
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), draft=draft, reasons=error.fields), 422
+    if notice:
+        shown = row_lookup.find(Comment, comment_id)
+        return _page(shown, draft=draft, notice=notice, reasons=draft.errors), 409
     return responses.done("The comment is changed.", ".show", comment_id=comment_id)
 
 
