@@ -6,7 +6,8 @@ They have an ETag and no Last-Modified: a deletion or a new title changes an ans
 import hashlib
 import json
 
-from flask import Response, current_app, request
+from flask import Response, current_app, make_response, request
+from werkzeug.exceptions import PreconditionFailed
 
 FROM_ANY_SITE = {
     "Access-Control-Allow-Origin": "*",
@@ -24,11 +25,25 @@ def public(body: str, content_type: str) -> Response:
 
 def unless_known(response: Response) -> Response:
     """Give the answer an ETag of its content; make it 304 for a reader that has it already."""
-    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    response.set_etag(_etag(response))
     response.make_conditional(request)
     return response
+
+
+def refuse_if_changed(document: dict[str, object]) -> None:
+    """Answer 412 if the request's If-Match names another version of this document (RFC 9110, 13.1.1).
+
+    A weak ETag counts too: a proxy makes it so when it compresses the answer.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if given and not request.if_match.contains_weak(_etag(make_response(document))):
+        raise PreconditionFailed
 
 
 def json_text(document: object) -> str:
     """Return a document as JSON. Other scripts than Latin stay readable."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _etag(response: Response) -> str:
+    return hashlib.sha256(response.get_data()).hexdigest()[:32]

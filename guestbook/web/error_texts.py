@@ -71,6 +71,10 @@ ERROR_TEXTS = {
         "This address does not support this method. The Allow header lists those that it supports.",
     ),
     409: ErrorText("conflict"),
+    412: ErrorText(
+        "precondition_failed",
+        for_programs="It has changed since you read it. Nothing was changed. Read it again.",
+    ),
     413: ErrorText(
         "content_too_large",
         Translatable("That is too long"),

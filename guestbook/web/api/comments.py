@@ -14,7 +14,7 @@ from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current, submission
+from guestbook.web import conditional, current, submission
 from guestbook.web.api import authentication, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked_comment
 
@@ -76,6 +76,7 @@ def change(comment_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         comment = find_locked_comment(comment_id)
+        conditional.refuse_if_changed(serializers.comment(comment))
         if any(name in changes for name in DRAFT_FIELDS):
             typed = book.typed(comment) | changes
             book.edit(session, comment, _draft(typed), current.settings())
@@ -90,7 +91,9 @@ def change(comment_id: str) -> ResponseReturnValue:
 def delete(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
-        book.delete(session, find_locked_comment(comment_id), current.settings())
+        comment = find_locked_comment(comment_id)
+        conditional.refuse_if_changed(serializers.comment(comment))
+        book.delete(session, comment, current.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
 

@@ -30,6 +30,7 @@ ERROR_DESCRIPTIONS = {
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
     404: "Nothing has this id, or you may not see it.",
     409: "A pass is working on it now.",
+    412: "The comment is not the one whose `ETag` you sent in `If-Match`.",
     413: "The body is too long.",
     415: "The Content-Type is not application/json.",
     422: "The request has errors; `fields` has a sentence for each wrong field.",
@@ -38,6 +39,12 @@ ERROR_DESCRIPTIONS = {
 }
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
 BODY_ERRORS = (400, 413, 415, 422)
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": schemas.TEXT_SCHEMA,
+    "description": "The `ETag` of the comment that you have read. If it changed since, the answer is 412.",
+}
 ANSWER_HEADERS = {
     304: {"ETag": {"required": True, "schema": schemas.TEXT_SCHEMA}},
     201: {"Location": {"required": True, "schema": schemas.TEXT_SCHEMA}},
@@ -83,6 +90,7 @@ class Call(NamedTuple):
     needs_body: bool = True
     query: tuple[dict[str, Any], ...] = ()
     token: str = "needed"  # or "optional" or "ignored"
+    may_match: bool = False  # reads If-Match
 
 
 def _operation(address: str, call: Call) -> dict[str, Any]:
@@ -91,6 +99,7 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
     security = {"needed": [token], "optional": [{}, token], "ignored": []}[call.token]
     errors = {*call.wrong, 503, *(BODY_ERRORS if call.body else ()), *((422,) if call.query else ())}
     errors |= ({401, 403} if security else set()) | ({404} if "{" in address else set())
+    errors |= {412} if call.may_match else set()
     unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}
     answers = call.good | unchanged | dict.fromkeys(sorted(errors), "Error")
     described: dict[str, Any] = {
@@ -100,8 +109,8 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
         "security": security,
         "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
-    if call.query:
-        described["parameters"] = list(call.query)
+    if parameters := [*call.query, *([IF_MATCH] if call.may_match else ())]:
+        described["parameters"] = parameters
     if call.body:
         described["requestBody"] = {"required": call.needs_body, **_content(call.body)}
     return described
@@ -148,9 +157,15 @@ CALLS = {
     ),
     "GET /comments/{comment_id}": Call("getComment", "Show a comment", {200: "Comment"}, token="optional"),
     "PATCH /comments/{comment_id}": Call(
-        "updateComment", "Edit, moderate or reply to a comment", {200: "Comment"}, body="CommentChanges"
+        "updateComment",
+        "Edit, moderate or reply to a comment",
+        {200: "Comment"},
+        body="CommentChanges",
+        may_match=True,
     ),
-    "DELETE /comments/{comment_id}": Call("deleteComment", "Delete a comment for good", {204: None}),
+    "DELETE /comments/{comment_id}": Call(
+        "deleteComment", "Delete a comment for good", {204: None}, may_match=True
+    ),
     "GET /webhooks": Call("listWebhooks", "List the webhooks", {200: "Webhooks"}),
     "POST /webhooks": Call("createWebhook", "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook"),
     "GET /webhooks/{webhook_id}": Call("getWebhook", "Show a webhook", {200: "Webhook"}),
