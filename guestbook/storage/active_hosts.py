@@ -28,7 +28,8 @@ TWO_HOSTS = (
 )
 TWO_HOSTS_ADVICE = (
     "Run the web server and cron on one host, or use PostgreSQL or MariaDB. If you have moved the book, stop "
-    "it on the old host: 15 minutes after a host was last active it does not count any more."
+    f"it on the old host: {ACTIVE_FOR.seconds // 60} minutes after a host was last active it does not count "
+    "any more."
 )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable
 
 from guestbook.lib.translatable import Translatable
+from guestbook.web import receipt
 
 
 class ErrorText(NamedTuple):
@@ -40,8 +41,9 @@ class NotYours(Forbidden):
 
     title = Translatable("You cannot change this comment")
     description = Translatable(
-        "You can change a comment for 15 minutes, in the browser that wrote it. Later, ask the owner of the "
-        "book to change or delete it."
+        "You can change a comment for %(time)s, in the browser that wrote it. Later, ask the owner of the "
+        "book to change or delete it.",
+        time=receipt.CHANGE_TIME,
     )
 
 

@@ -28,13 +28,9 @@ def read() -> KeptFor:
         failed=_days(settings.keep_failed_days),
         network=_days(rate_limit_backoff.FORGET_AFTER.days),
         cookie=_days(visitor_cookie.VISITOR_LIFETIME.days),
-        change=_minutes(receipt.CHANGE_WINDOW.seconds // 60),
+        change=translated(receipt.CHANGE_TIME),
     )
 
 
 def _days(count: int) -> str:
     return translated(Translatable.plural("%(count)s day", "%(count)s days", count))
-
-
-def _minutes(count: int) -> str:
-    return translated(Translatable.plural("%(count)s minute", "%(count)s minutes", count))

@@ -11,10 +11,12 @@ from flask import current_app, request
 from itsdangerous import BadSignature, Signer
 
 from guestbook.lib import clock, ids
+from guestbook.lib.translatable import Translatable
 from guestbook.queries import public_comments
 from guestbook.web import current, frame
 
 CHANGE_WINDOW = timedelta(minutes=15)  # after signing, in which visitors may change or delete their comment
+CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW.seconds // 60)
 HELD = "waiting"  # in an address, in place of the id of a comment that waits
 DELETED = "deleted"  # the same for one that its visitor has deleted
 RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
@@ -27,6 +29,11 @@ class Receipt(NamedTuple):
     comment_id: str | None = None
     name: str | None = None
     may_change: bool = False
+
+    @property
+    def change_time(self) -> str:
+        """Return for how long after signing, in words."""
+        return CHANGE_TIME
 
 
 def address(comment_id: str, *, is_published: bool) -> str:

@@ -9,10 +9,11 @@ from werkzeug.test import TestResponse
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
+from guestbook.lib.translatable import Translatable
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
-from guestbook.web import submission, visitor_cookie
+from guestbook.web import receipt, submission, visitor_cookie
 from guestbook.web.error_texts import NotYours
 from tests.conftest import running
 from tests.support import factories
@@ -142,6 +143,21 @@ def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, late
         assert "15 minutes" in answer.text
     assert "Change or delete it" not in visitor.get(f"/?signed={comment_id}").text
     assert [comment.message for comment in stored(app)] == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("en", "3 minutes"), ("de", "3 Minuten"), ("fr", "3 minutes"), ("es", "3 minutos")]
+)
+def test_every_text_names_the_time_that_counts(
+    app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    changed = Translatable.plural("%(count)s minute", "%(count)s minutes", 3)
+    monkeypatch.setattr(receipt, "CHANGE_TIME", changed)
+    comment_id, _ = signed(app, visitor)
+    for url in (f"/?signed={comment_id}", "/privacy"):
+        assert words in visitor.get(url, headers={"Accept-Language": code}).text
+    refused = Visitor(app).get(path(comment_id), headers={"Accept-Language": code})
+    assert words.replace("3", "15") in refused.text  # it was made when the program started
 
 
 def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None:
