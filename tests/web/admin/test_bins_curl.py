@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestbook.lib.text import UNWANTED
-from guestbook.web.admin.bins import curl_command
+from guestbook.web.admin import curl_command
 from tests.support.receiver import Receiver, Request
 
 ODD = "'\"$`\\!%&;|<>(){}[]*?~# \t"

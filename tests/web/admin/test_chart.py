@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guestbook.queries.outcomes import Bar
-from guestbook.web.admin.dashboard import chart
+from guestbook.web.admin import chart
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 

@@ -328,3 +328,29 @@ def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) 
             time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
         assert rotating.result().status_code == 303
     assert stored(owner, row_id).secret == "whsec_" + "A" * 32
+
+
+def test_its_page_shows_how_its_attempts_went_and_what_comes_next(owner: Owner, app: Flask) -> None:
+    with app.app_context():
+        hook = factories.webhook()
+        for code in (200, 200, 500):
+            row_id = factories.delivery(hook, status="processed")
+            error = None if code == 200 else "The receiver answered 500."
+            factories.attempt(row_id, status_code=code, error=error, milliseconds=code)
+        factories.delivery(hook, attempts=2, claims=2, due_at=clock.now() + timedelta(minutes=5))
+    page = owner.page(PLACE + hook)
+    said = text(page)
+    facts = "Last 24 hours", "66 %", "200 ms", "500 ms", "The last 3 attempts", "attempt 3: in "
+    for fact in facts:
+        assert fact in said, fact
+    [strip] = by_class(page, "strip")
+    assert strip.attrib["aria-label"] == "2 of 3 succeeded"
+    assert [one.attrib["class"] for one in strip.iter() if one.tag.endswith("rect")].count("failed") == 1
+
+
+def test_a_webhook_that_was_never_tried_shows_no_empty_charts(owner: Owner, app: Flask) -> None:
+    with app.app_context():
+        hook = factories.webhook()
+    said = text(owner.page(PLACE + hook))
+    assert "Last 24 hours" not in said
+    assert "Coming up" not in said

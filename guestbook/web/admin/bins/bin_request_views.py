@@ -9,8 +9,8 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses
-from guestbook.web.admin.bins import curl_command, replay, signature_check
+from guestbook.web.admin import curl_command, responses
+from guestbook.web.admin.bins import replay, signature_check
 from guestbook.web.admin.bins.replay import Replayed
 from guestbook.web.admin.bins.signature_check import Check, Finding
 

@@ -1,1 +1,1 @@
-"""The first page and its chart."""
+"""The first page."""

@@ -13,7 +13,7 @@ from guestbook.queries.overview import Overview
 from guestbook.settings import crontab_line
 from guestbook.storage.database import db
 from guestbook.web import current
-from guestbook.web.admin.dashboard import chart
+from guestbook.web.admin import chart
 
 pages = Blueprint("dashboard", __name__)
 

@@ -1,7 +1,6 @@
 """The pages of deliveries: the list, one with its attempts, its signature explained, and redelivery."""
 
 import re
-from datetime import datetime, timedelta
 
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
@@ -14,14 +13,14 @@ from guestbook.queue import erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import EVENTS
-from guestbook.web import row_lookup
-from guestbook.web.admin.deliveries import signature_explanation
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import curl_command
+from guestbook.web.admin.deliveries import delivery_outlook, delivery_request, signature_explanation
 from guestbook.web.admin.queue_list import QueueList
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
 ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
-LIVE_WINDOW = timedelta(minutes=1)  # the page refreshes itself when the result is due this soon
 
 
 def _event(typed: str) -> str:
@@ -52,8 +51,8 @@ DELIVERY_LIST.add_rules(pages)
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List deliveries, newest first, by the filters."""
-    events, now = [(name, name) for name in EVENTS], clock.now()
-    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=_outlook, now=now)
+    events, outlook = [(name, name) for name in EVENTS], delivery_outlook.outlook
+    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=outlook, now=clock.now())
 
 
 @pages.get("/<delivery_id>")
@@ -62,6 +61,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
     delivery = row_lookup.find(Delivery, delivery_id)
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
     attempts, earlier = _attempts(delivery, request.args.get("before"))
+    now, file = clock.now(), f"{delivery.id}.json"
     return render_template(
         "admin/delivery.html",
         delivery=delivery,
@@ -69,8 +69,10 @@ def show(delivery_id: str) -> ResponseReturnValue:
         views=byte_view.views(delivery.body),
         attempts=attempts,
         earlier=earlier,
-        outlook=_outlook(delivery, webhook, clock.now()),
-        is_live=_is_live(delivery, webhook, clock.now()),
+        outlook=delivery_outlook.outlook(delivery, webhook, now),
+        is_live=delivery_outlook.is_live(delivery, webhook, now),
+        curl=delivery_request.as_curl(delivery, webhook, current.settings().base_url, file, now),
+        file=file if curl_command.is_long(delivery.body) else None,
         erased=erasure.DELIVERY_ERASED,
     )
 
@@ -106,24 +108,3 @@ def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], in
 
 def _number(typed: str) -> int:
     return int(typed) if re.fullmatch("[0-9]{1,9}", typed) else abort(404)
-
-
-def _outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
-    """Say when it is sent next: in short, and details after a comma."""
-    if delivery.due_at is None:
-        return ""
-    if delivery.is_leased(now):
-        return "a pass is sending it now"
-    if webhook.disabled_at:
-        return "waits, because the webhook is disabled"
-    if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
-        return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
-    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
-
-
-def _is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
-    """Whether the result may arrive within a minute."""
-    if delivery.due_at is None or webhook.disabled_at:
-        return False
-    until = webhook.paused_until or now
-    return delivery.is_leased(now) or max(delivery.due_at, until) <= now + LIVE_WINDOW

@@ -1,5 +1,7 @@
 """The pages of webhooks: add, edit, test, and see how they are doing."""
 
+from functools import partial
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -7,12 +9,13 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.outbound import rebuild_presets, webhooks
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
-from guestbook.queries import bounded_counts, lists, webhook_status
+from guestbook.queries import bounded_counts, lists, webhook_attempts, webhook_status
 from guestbook.queries.lists import Deliveries
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses, secret_pages
+from guestbook.web.admin import chart, responses, secret_pages
+from guestbook.web.admin.deliveries import delivery_outlook
 from guestbook.web.admin.row_actions import RowActions
 from guestbook.web.admin.webhooks import payload_preview, ping_result
 from guestbook.web.admin.webhooks.payload_preview import PayloadPreview
@@ -63,11 +66,17 @@ def show(webhook_id: str) -> ResponseReturnValue:
     session, now = db.session(), clock.now()
     sent = ping_result.of(webhook, request.args.get("ping", ""), now)
     latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
+    made = webhook_attempts.of(session, webhook.id, now)
     return render_template(
         "admin/webhook.html",
         standing=webhook_status.of(session, webhook, now),
         template=webhooks.template_of(session, webhook),
         deliveries=[row for row in latest if sent is None or row is not sent.delivery],
+        made=made,
+        hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        coming=webhook_attempts.coming(session, webhook.id),
+        outlook=partial(delivery_outlook.outlook, webhook=webhook, now=now),
         ping=sent,
         secret=secret_pages.new_secret(webhook),
         overlap_end=secret_pages.overlap_end(webhook, now),

@@ -1,11 +1,14 @@
-"""Bars of deliveries: the position, size and description of each part. The template draws them."""
+"""Bars of deliveries or attempts: the position, size and description of each part. A template draws them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guestbook.queries.outcomes import Bar
 
-SEGMENTS = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))  # from the bottom up
+Segments = tuple[tuple[str, str], ...]
+
+OUTCOME_SEGMENTS: Segments = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))
+ATTEMPT_SEGMENTS: Segments = (("processed", "succeeded"), ("failed", "failed"))
 HEIGHT = 100.0  # of the scale's number; small segments may lift a bar slightly above it
 STEP, WIDTH = 10, 8  # of a bar with its gap, and of a bar
 MIN_SEGMENT = 2.5  # or one failure among a thousand would be invisible
@@ -30,7 +33,7 @@ class Column:
     left: int
     parts: list[BarSegment]
     name: str
-    numbers: list[int]  # in the order of SEGMENTS
+    numbers: list[int]  # in the order of the legend
     description: str
 
 
@@ -51,11 +54,14 @@ class Chart:
         return ", ".join(f"{total:,} {word}" for _, word, total in self.legend)
 
 
-def draw(bars: Sequence[Bar], label: str, every: int) -> Chart:
-    """Lay out the bars; `label` formats their times, and the axis shows one label in `every`."""
+def draw(bars: Sequence[Bar], label: str, every: int, segments: Segments = OUTCOME_SEGMENTS) -> Chart:
+    """Lay out the bars; `label` formats their times, and the axis shows one label in `every`.
+
+    `segments` names the parts of a bar from the bottom up: a status and its word.
+    """
     highest = max(bar.total for bar in bars)
     scale = _scale(highest)
-    columns = [_column(position, bar, scale, label.format(bar.since)) for position, bar in enumerate(bars)]
+    columns = [_column(place, bar, scale, label, segments) for place, bar in enumerate(bars)]
     totals = [sum(numbers) for numbers in zip(*(column.numbers for column in columns), strict=True)]
     return Chart(
         columns=columns,
@@ -63,7 +69,7 @@ def draw(bars: Sequence[Bar], label: str, every: int) -> Chart:
         highest=highest,
         scale=scale,
         marks=[column.name for column in columns[::every]],
-        legend=[(status, word, total) for (status, word), total in zip(SEGMENTS, totals, strict=True)],
+        legend=[(status, word, total) for (status, word), total in zip(segments, totals, strict=True)],
     )
 
 
@@ -75,14 +81,15 @@ def _scale(highest: int) -> int:
     return max(2, next(size * step for step in ROUND_NUMBERS if size * step >= highest))
 
 
-def _column(position: int, bar: Bar, scale: int, name: str) -> Column:
-    numbers = [bar.processed, bar.new, bar.failed]
+def _column(position: int, bar: Bar, scale: int, label: str, segments: Segments) -> Column:
+    name = label.format(bar.since)
+    numbers: list[int] = [getattr(bar, status) for status, _ in segments]
     parts, top = [], HEIGHT
-    for (status, _), number in zip(SEGMENTS, numbers, strict=True):
+    for (status, _), number in zip(segments, numbers, strict=True):
         if number:
             height = max(MIN_SEGMENT, round(number / scale * HEIGHT, 1))
             top = round(top - height, 1)
             parts.append(BarSegment(status, top, height))
-    counts = [f"{number:,} {word}" for (_, word), number in zip(SEGMENTS, numbers, strict=True) if number]
+    counts = [f"{number:,} {word}" for (_, word), number in zip(segments, numbers, strict=True) if number]
     left = position * STEP + (STEP - WIDTH) // 2
     return Column(left, parts, name, numbers, f"{name}: {', '.join(counts) or 'none'}")

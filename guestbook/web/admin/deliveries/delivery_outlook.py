@@ -1,0 +1,29 @@
+"""When a delivery is sent next, in words."""
+
+from datetime import datetime, timedelta
+
+from guestbook.lib import clock
+from guestbook.storage.models import Delivery, Webhook
+
+LIVE_WINDOW = timedelta(minutes=1)  # a page refreshes itself when the result is due this soon
+
+
+def outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
+    """Say when it is sent next: in short, and details after a comma."""
+    if delivery.due_at is None:
+        return ""
+    if delivery.is_leased(now):
+        return "a pass is sending it now"
+    if webhook.disabled_at:
+        return "waits, because the webhook is disabled"
+    if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
+        return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
+    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
+
+
+def is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:
+    """Whether the result may arrive within a minute."""
+    if delivery.due_at is None or webhook.disabled_at:
+        return False
+    until = webhook.paused_until or now
+    return delivery.is_leased(now) or max(delivery.due_at, until) <= now + LIVE_WINDOW

@@ -1,0 +1,32 @@
+"""The request of a delivery as a curl command, signed as of now."""
+
+import json
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Row
+
+from guestbook.lib.mail_address import is_mailto
+from guestbook.outbound import receivers, request_headers, tasks
+from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.storage.models import Delivery, Webhook
+from guestbook.web.admin import curl_command
+
+
+def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now: datetime) -> str | None:
+    """Return a command that sends what the next attempt would send; None where that is no plain request.
+
+    A long body is read from `file`. The values of the webhook's own headers stay hidden.
+    """
+    own = dict.fromkeys(webhook.headers, HIDDEN)
+    receiver = receivers.receiver(
+        webhook.id, webhook.name, webhook.url, json.dumps(own), webhook.secret, None, webhook.format
+    )
+    if is_mailto(webhook.url) or receiver.mentions or receiver.error or delivery.erased_at:
+        return None
+    claimed = cast("Row[Any]", delivery)  # it has the columns of a claimed row
+    task = tasks.delivery_task(claimed, "", 0.0, receiver)
+    timestamp = int(now.timestamp())
+    plain = request_headers.plain(task, request_headers.user_agent(base_url), timestamp)
+    headers = {**plain, **request_headers.signatures(task, timestamp), **own}
+    return curl_command.command("POST", webhook.url, list(headers.items()), task.body, file)

@@ -1,0 +1,119 @@
+"""The attempts of one webhook: rates, times, bars by hour and day, the last hundred, and what comes next."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook.lib import clock
+from guestbook.queries import webhook_attempts
+from guestbook.queries.webhook_attempts import AttemptTimes, WebhookAttempts
+from guestbook.storage.database import db
+from tests.support import factories
+
+NOW = datetime(2026, 3, 17, 14, 30, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+GOOD: dict[str, Any] = {"status_code": 200, "error": None}
+BAD: dict[str, Any] = {"status_code": None, "error": "The connection was refused."}
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+@pytest.fixture
+def hook(app: Flask) -> str:  # noqa: ARG001
+    return factories.webhook()
+
+
+def made(hook: str, *attempts: dict[str, Any], ago: timedelta = HOUR) -> str:
+    """Store a delivery of that age with these attempts, each a minute after the one before."""
+    row_id = factories.delivery(hook, status="failed", created_at=NOW - ago)
+    for number, one in enumerate(attempts, 1):
+        moment = NOW - ago + (number - 1) * MINUTE
+        factories.attempt(row_id, **{"number": number, "started_at": moment, **one})
+    return row_id
+
+
+def read(hook: str) -> WebhookAttempts:
+    found = webhook_attempts.of(db.session(), hook, NOW)
+    db.session.rollback()
+    return found
+
+
+def test_a_webhook_without_attempts_has_empty_figures(hook: str) -> None:
+    found = read(hook)
+    assert found.day == found.month == AttemptTimes(0, 0, None, None)
+    assert found.day.rate is None
+    assert (len(found.hours), len(found.days), found.last, found.counted_from) == (24, 30, [], None)
+
+
+def test_rates_and_times_are_of_the_last_day_and_the_last_thirty_days(each_app: Flask) -> None:  # noqa: ARG001
+    hook = factories.webhook()
+    made(hook, {**BAD, "milliseconds": 400}, {**GOOD, "milliseconds": 20})
+    made(hook, {**GOOD, "milliseconds": 10}, ago=3 * DAY)
+    made(hook, {**BAD, "milliseconds": 9000}, ago=31 * DAY)
+    made(factories.webhook(), {**BAD, "milliseconds": 7000})
+    found = read(hook)
+    assert (found.day, found.day.rate) == (AttemptTimes(2, 1, 20, 400), 50)
+    assert (found.month, found.month.rate) == (AttemptTimes(3, 2, 20, 400), 66)
+
+
+@pytest.mark.parametrize(
+    ("times", "median", "percentile95"), [(range(1, 101), 50, 95), (range(1, 21), 10, 19), ([7], 7, 7)]
+)
+def test_times_are_by_nearest_rank(hook: str, times: Any, median: int, percentile95: int) -> None:
+    for milliseconds in times:
+        made(hook, {**GOOD, "milliseconds": milliseconds})
+    assert read(hook).day == AttemptTimes(len(times), len(times), median, percentile95)
+
+
+def test_a_success_with_a_note_is_a_success_and_a_wrong_answer_is_not(hook: str) -> None:
+    made(hook, {"status_code": 204, "error": "Delivered; the rest of the answer was left unread (too long)."})
+    made(hook, {"status_code": 404, "error": "The receiver answered 404."})
+    found = read(hook)
+    assert sorted(one.succeeded for one in found.last) == [False, True]
+    assert found.day.rate == 50
+
+
+def test_bars_have_each_attempt_at_its_own_time(hook: str) -> None:
+    row_id = made(hook, BAD, ago=2 * DAY)
+    factories.attempt(row_id, number=2, started_at=NOW - 5 * MINUTE, **GOOD)
+    found = read(hook)
+    assert [(bar.since, bar.processed, bar.failed) for bar in found.hours if bar.total] == [
+        (NOW.replace(minute=0), 1, 0)
+    ]
+    assert [(bar.since.day, bar.processed, bar.failed) for bar in found.days if bar.total] == [
+        (15, 0, 1),
+        (17, 1, 0),
+    ]
+
+
+def test_the_last_hundred_stand_in_order(hook: str) -> None:
+    for number in range(101):
+        made(hook, {**GOOD, "milliseconds": number}, ago=HOUR - number * timedelta(seconds=1))
+    last = read(hook).last
+    assert [one.milliseconds for one in last] == list(range(1, 101))
+
+
+def test_where_there_are_too_many_it_says_where_the_figures_begin(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_attempts, "COUNTED_ATTEMPTS", 3)
+    for number in range(2):
+        made(hook, GOOD, ago=HOUR + number * MINUTE)
+    assert read(hook).counted_from is None
+    made(hook, GOOD, GOOD, ago=MINUTE)
+    found = read(hook)
+    assert (found.month.attempts, found.counted_from) == (3, NOW - HOUR)
+
+
+def test_what_comes_next_is_in_the_order_of_its_due_time(hook: str) -> None:
+    late = factories.delivery(hook, due_at=NOW + HOUR)
+    soon = factories.delivery(hook, due_at=NOW + MINUTE)
+    factories.delivery(hook, status="processed")
+    factories.delivery(factories.webhook())
+    db.session.rollback()
+    assert [row.id for row in webhook_attempts.coming(db.session(), hook)] == [soon, late]

@@ -1,0 +1,51 @@
+"""A delivery as a curl command: the receiver verifies what it sends."""
+
+import html
+import re
+import subprocess
+
+from flask import Flask
+from standardwebhooks import Webhook as Verifier
+
+from guestbook.lib import clock
+from guestbook.storage.models import Webhook
+from tests.support import factories
+from tests.support.owner import Owner
+from tests.support.receiver import Receiver
+
+LIST = "/admin/deliveries/"
+COMMAND = re.compile(r'tabindex="0" id="command">(.*?)</pre>', re.DOTALL)
+
+
+def commands(owner: Owner, row_id: str) -> list[str]:
+    return [html.unescape(found) for found in COMMAND.findall(owner.get(LIST + row_id).text)]
+
+
+def test_the_command_sends_the_delivery_as_the_next_attempt_would(
+    owner: Owner, app: Flask, receiver: Receiver
+) -> None:
+    with app.app_context():
+        hook = factories.webhook(receiver.url(), headers={"Authorization": "Bearer their-token"})
+        factories.sign("It's $HOME 🎈\n`id`")
+        [row] = factories.deliveries()
+        secret = factories.the(Webhook, hook).secret
+    [line] = commands(owner, row.id)
+    assert "their-token" not in line
+    assert secret not in line
+    subprocess.run(["sh", "-c", line], check=True, timeout=20, capture_output=True)
+    [request] = receiver.requests
+    assert request.body == row.payload.encode()
+    assert Verifier(secret).verify(request.body, request.headers)
+    assert request.headers["x-guestbook-event"] == "comment.created"
+    assert request.headers["authorization"] == "(hidden)"
+
+
+def test_mail_mentions_erased_deliveries_and_broken_secrets_have_none(owner: Owner, app: Flask) -> None:
+    with app.app_context():
+        rows = [
+            factories.delivery(factories.webhook("mailto:ada@example.org", format="email")),
+            factories.delivery(factories.webhook("https://book.example/", format="webmention")),
+            factories.delivery(factories.webhook(secret="garbled")),
+            factories.delivery(factories.webhook(), status="failed", erased_at=clock.now()),
+        ]
+    assert [commands(owner, row_id) for row_id in rows] == [[], [], [], []]
