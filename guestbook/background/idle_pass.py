@@ -21,7 +21,8 @@ LOCK_WAIT = 1.0  # seconds for other writers
 # What a whole pass would do, and how to find it. A query may find too much, but never too little.
 WORK = {
     "send": """
-        SELECT 1 FROM webhooks WHERE disabled_at IS NULL AND coalesce(paused_until, '') <= :now
+        SELECT 1 FROM webhooks WHERE disabled_at IS NULL AND url <> 'pull:'
+        AND coalesce(paused_until, '') <= :now
         AND (coalesce(next_slot_at, '') <= :soon OR next_slot_at > :latest_slot)
         AND EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND due_at <= :now)
     """,

@@ -18,7 +18,7 @@ RULES = (  # a table, and which of its rows go
     (
         "deliveries",
         "status = 'new' AND created_at < :keep_failed"
-        " AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL)",
+        " AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = 'pull:')",
     ),
     ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),
     ("inbound_events", "status = 'failed' AND processed_at < :keep_failed"),

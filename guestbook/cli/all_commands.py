@@ -14,6 +14,7 @@ from guestbook.cli import (
     export_site,
     inbox,
     init_db,
+    listen,
     migrate_to,
     relay,
     restore,
@@ -31,7 +32,13 @@ from guestbook.cli.demo import tour
 EVERY_DAY = "Every day"
 SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
     EVERY_DAY: (status.status, doctor.doctor, serve.serve, cron.cron),
-    "Webhooks that the book sends": (webhooks.webhooks, deliveries.deliveries, cron.deliver, relay.relay),
+    "Webhooks that the book sends": (
+        webhooks.webhooks,
+        deliveries.deliveries,
+        cron.deliver,
+        relay.relay,
+        listen.listen,
+    ),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
     "Comments": (comments.comments, spam.spam, export_site.export_site),
     "Set-up": (

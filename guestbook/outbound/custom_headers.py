@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from guestbook import transport
 from guestbook.lib.errors import Refused
+from guestbook.storage.models.webhook import PULL_URL
 
 HIDDEN = "(hidden)"
-WITHOUT_HEADERS = {"email": "An e-mail", "webmention": "A webmention"}
+WITHOUT_HEADERS = {"email": "An e-mail", "webmention": "A webmention", PULL_URL: "A fetched message"}
 
 
 def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
@@ -28,10 +29,11 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
         raise Refused(str(error), field="headers") from None
 
 
-def refuse_where_unused(format_name: str, headers: Mapping[str, str]) -> None:
+def refuse_where_unused(format_name: str, url: str, headers: Mapping[str, str]) -> None:
     """Refuse headers where no request carries them."""
-    if format_name in WITHOUT_HEADERS and headers:
-        what, names = WITHOUT_HEADERS[format_name], ", ".join(headers)
+    what = WITHOUT_HEADERS.get(format_name) or WITHOUT_HEADERS.get(url)
+    if what and headers:
+        names = ", ".join(headers)
         raise Refused(f"{what} carries no headers of yours: remove {names}.", field="headers")
 
 

@@ -19,11 +19,12 @@ from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_
 from guestbook.settings import Settings
 from guestbook.storage import batch_delete
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import EVENTS, Template
+from guestbook.storage.models.webhook import EVENTS, PULL_URL, Template
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
-MENTIONING_NAME = "Webmentions"
+NAMES_WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}
+WITHOUT_NETWORK = (MENTIONING_URL, PULL_URL)
 # Whoever reads a message with a link to moderate can moderate. These formats go to people whom the owner has
 # invited. A topic of ntfy is open to all who guess its name. Programs may store and pass on what they get.
 FORMATS_WITH_LINKS = ("slack", "discord", "teams", "mattermost", "telegram", "email")
@@ -47,12 +48,11 @@ def add(
     events = MENTIONING_EVENTS if is_mentioning else DEFAULT_EVENTS
     values = _checked({"url": "", "events": events, **fields}, settings, {})
     wording, links = values.pop("template", None), values.pop("moderation_links", None)
-    host = urlsplit(values["url"]).hostname or urlsplit(values["url"]).path or MENTIONING_NAME
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
-    values = {"name": host[: validate.NAME_LIMIT], "format": guess, "headers": {}, **values}
+    values = {"name": _name_of(values["url"]), "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = _normalized(webhook.format, webhook.url, settings)
-    custom_headers.refuse_where_unused(webhook.format, webhook.headers)
+    custom_headers.refuse_where_unused(webhook.format, webhook.url, webhook.headers)
     _check_template(webhook.format, webhook.events, wording)
     webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
     if disabled:
@@ -77,7 +77,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
         url = _normalized(format_name, url, settings)
-    custom_headers.refuse_where_unused(format_name, values.get("headers", webhook.headers))
+    custom_headers.refuse_where_unused(format_name, url, values.get("headers", webhook.headers))
     if not _is_same_host(webhook.url, url):
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
@@ -115,13 +115,19 @@ def destination(url: str, settings: Settings) -> str:
     try:
         if mail_address.is_mailto(url):
             return _mailto(url, settings)
-        if url == MENTIONING_URL:
-            return url  # each website is checked when something is sent to it
+        if url in WITHOUT_NETWORK:
+            return url  # each website is checked when something is sent to it; nothing is sent to a listener
         return transport.check_destination(
             url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
     except ValueError as error:
         raise Refused(str(error), field="url") from None
+
+
+def _name_of(url: str) -> str:
+    """Return a name for a new webhook."""
+    parts = urlsplit(url)
+    return (NAMES_WITHOUT_HOST.get(url) or parts.hostname or parts.path)[: validate.NAME_LIMIT]
 
 
 def _mailto(url: str, settings: Settings) -> str:
@@ -138,7 +144,7 @@ def warnings(url: str, settings: Settings) -> list[str]:
 
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy or mail_address.is_mailto(url) or url == MENTIONING_URL:
+    if settings.outbound_proxy or mail_address.is_mailto(url) or url in WITHOUT_NETWORK:
         return []  # the proxy looks up the host, perhaps in another network
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []

@@ -76,6 +76,9 @@ def _status(session: Session, webhook: Webhook, now: datetime, first_due: dateti
         return WebhookStatus(webhook, "paused", _why_paused(webhook, waiting), waiting)
     if webhook.failing_since:
         return WebhookStatus(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
+    if webhook.is_pulled:
+        waits = f"and {_wait(waiting, 'to be fetched')}" if waiting else "and nothing waits"
+        return WebhookStatus(webhook, "well", f"Its receiver fetches the deliveries, {waits}.", waiting)
     waits = "nothing waits for it" if not waiting else _wait(waiting, "to be sent")
     return WebhookStatus(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
 

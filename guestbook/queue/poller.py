@@ -117,5 +117,5 @@ def _slot(row: Any, now: datetime) -> datetime | None:
 
 
 _WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at).where(
-    Webhook.disabled_at.is_(None)
+    Webhook.sends()
 )

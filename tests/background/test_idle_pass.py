@@ -268,3 +268,10 @@ def test_cron_imports_neither_the_database_library_nor_what_sends_when_nothing_i
     assert not imported & HEAVY
     assert not imported & {f"guestbook.{room}" for room in ROOMS}
     assert len(passes()) == 2
+
+
+def test_deliveries_that_their_receiver_fetches_are_not_its_work() -> None:
+    factories.delivery(factories.webhook("pull:"))
+    assert is_idle()
+    factories.delivery(factories.webhook())
+    assert not is_idle()

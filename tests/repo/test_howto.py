@@ -24,6 +24,7 @@ ELSEWHERE = (
     "migrate-to",
     "doctor",  # its exit code is that of the book
     "restore",
+    "listen",
 )  # a server, a broker or another database: they have tests of their own
 
 

@@ -21,6 +21,7 @@ EVENTS = (
     "webhook.disabled",
     "ping",
 )
+PULL_URL = "pull:"  # of webhooks whose receiver fetches the deliveries; no pass sends them
 HEALTH_EVENTS = ("webhook.failing", "webhook.recovered")
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
@@ -59,9 +60,14 @@ class Webhook(Base):
     moderation_links_since: Mapped[datetime | None]
 
     @classmethod
+    def sends(cls) -> ColumnElement[bool]:
+        """Return the condition for webhooks that passes send to: not disabled, and not pulled."""
+        return cls.disabled_at.is_(None) & (cls.url != PULL_URL)
+
+    @classmethod
     def open_at(cls, now: datetime) -> ColumnElement[bool]:
-        """Return the condition for webhooks that may be sent to: neither disabled nor paused."""
-        return cls.disabled_at.is_(None) & (cls.paused_until.is_(None) | (cls.paused_until <= now))
+        """Return the condition for webhooks that may be sent to now: those that are not paused either."""
+        return cls.sends() & (cls.paused_until.is_(None) | (cls.paused_until <= now))
 
     @classmethod
     def has_slot_at(cls, now: datetime) -> ColumnElement[bool]:
@@ -71,6 +77,11 @@ class Webhook(Base):
         """
         latest = now + LONGEST_SLOT_WAIT
         return cls.next_slot_at.is_(None) | (cls.next_slot_at <= now) | (cls.next_slot_at > latest)
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether its receiver fetches the deliveries."""
+        return self.url == PULL_URL
 
     def is_paused(self, now: datetime) -> bool:
         """Whether its pause is not over yet."""

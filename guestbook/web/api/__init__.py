@@ -13,11 +13,12 @@ from guestbook.web.api import (
     deliveries,
     inbox,
     openapi_document,
+    pull_calls,
     serializers,
     webhooks,
 )
 
-API_MODULES = (comments, webhooks, deliveries, inbox)
+API_MODULES = (comments, webhooks, pull_calls, deliveries, inbox)
 
 
 def register(app: Flask) -> None:

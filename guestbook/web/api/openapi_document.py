@@ -6,9 +6,16 @@ from typing import Any, NamedTuple
 from guestbook.lib.version import VERSION
 from guestbook.web.api import schemas
 from guestbook.web.api.json_schema import ref
-from guestbook.web.api.query_parameters import COMMENT_QUERY, DELIVERY_QUERY, INBOX_QUERY
+from guestbook.web.api.pull_schemas import PULL_ANSWER_SCHEMAS, PULL_REQUEST_SCHEMAS
+from guestbook.web.api.query_parameters import (
+    COMMENT_QUERY,
+    DELIVERY_QUERY,
+    INBOX_QUERY,
+    PENDING_QUERY,
+)
 
 API_PATH = "/api/v1"
+REQUEST_BODIES = schemas.REQUEST_SCHEMAS | PULL_REQUEST_SCHEMAS
 JSON = "application/json"
 API_DESCRIPTION = (
     "Everybody may read published comments and add one. Everything else needs a token, sent as "
@@ -19,7 +26,7 @@ API_DESCRIPTION = (
 )
 TAG_DESCRIPTIONS = {
     "comments": "Comments of visitors: read, add, moderate, reply.",
-    "webhooks": "URLs that receive the book's events.",
+    "webhooks": "URLs that receive the book's events, and receivers that fetch them.",
     "deliveries": "Events sent to webhooks, with every attempt.",
     "inbox": "Events that the book received.",
     "document": "This description of the API.",
@@ -29,7 +36,7 @@ ERROR_DESCRIPTIONS = {
     401: "The token is missing, wrong or expired.",
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
     404: "Nothing has this id, or you may not see it.",
-    409: "A pass is working on it now.",
+    409: "A pass is working on it now, or the webhook is not one to fetch from.",
     412: "The comment is not the one whose `ETag` you sent in `If-Match`.",
     413: "The body is too long.",
     415: "The Content-Type is not application/json.",
@@ -37,6 +44,7 @@ ERROR_DESCRIPTIONS = {
     429: "This network has written too many comments; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
+PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
 BODY_ERRORS = (400, 413, 415, 422)
 IF_MATCH = {
@@ -66,7 +74,7 @@ def build(server: str) -> dict[str, Any]:
         "tags": [{"name": name, "description": words} for name, words in TAG_DESCRIPTIONS.items()],
         "paths": PATHS,
         "components": {
-            "schemas": schemas.REQUEST_SCHEMAS | schemas.ANSWER_SCHEMAS,
+            "schemas": REQUEST_BODIES | schemas.ANSWER_SCHEMAS | PULL_ANSWER_SCHEMAS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -74,7 +82,7 @@ def build(server: str) -> dict[str, Any]:
 
 def scope(address: str) -> str:
     """Return the scope that a token needs for an address such as `PATCH /comments/{comment_id}`."""
-    if address.startswith("GET "):
+    if address.startswith("GET ") and address != PENDING:
         return "read"
     return "moderate" if " /comments" in address else "manage"
 
@@ -184,6 +192,20 @@ CALLS = {
         {200: "WebhookWithSecret"},
         body="Rotation",
         needs_body=False,
+    ),
+    PENDING: Call(
+        "takeDeliveries",
+        "Fetch the next deliveries of a pull: webhook and lease them",
+        {200: "TakenDeliveries"},
+        (409,),
+        query=PENDING_QUERY,
+    ),
+    "POST /webhooks/{webhook_id}/commit": Call(
+        "commitDeliveries",
+        "Say what came of the fetched deliveries",
+        {200: "Committed"},
+        (409,),
+        body="Commit",
     ),
     "GET /deliveries": Call("listDeliveries", "List deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY),
     "GET /deliveries/{delivery_id}": Call(

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from guestbook.outbound import pull
 from guestbook.storage.models import comment as comments
 from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
 from guestbook.web.api import schemas
 from guestbook.web.api.json_schema import Schema, one_of
 
+LONGEST_POLL = 25  # seconds: proxies give up after thirty
 PAGE_SIZE = {"minimum": 1, "maximum": 100, "default": 20}  # rows
 
 
@@ -36,6 +38,18 @@ DELIVERY_QUERY = (
     _in_query("event", one_of(*webhooks.EVENTS), "Only deliveries of this event."),
     _in_query("since", schemas.TIME_SCHEMA, "Only deliveries created at this time or later."),
     _in_query("until", schemas.TIME_SCHEMA, "Only deliveries created before this time."),
+)
+PENDING_QUERY = (
+    _in_query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": pull.MOST_TAKEN, "default": 10},
+        "The maximum number of deliveries.",
+    ),
+    _in_query(
+        "wait",
+        {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
+        "Wait so many seconds for the first one.",
+    ),
 )
 INBOX_QUERY = (
     *PAGE_QUERY,

@@ -88,7 +88,7 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
     if request.mimetype != openapi_document.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
     assert wanted.body
-    schema = schemas.REQUEST_SCHEMAS[wanted.body]
+    schema = openapi_document.REQUEST_BODIES[wanted.body]
     try:
         found = _parse(sent)
         _check(found, schema)
@@ -186,7 +186,9 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
     place = _short(str(error.path[0])) if error.path else ""
     wanted, found = error.validator_value, error.instance
     if error.validator == "required":
-        yield from ((name, "This is missing.") for name in wanted if name not in found)
+        missing = [name for name in wanted if name not in found]
+        inside = [(place, f"{', '.join(missing)} is missing.")]
+        yield from inside if place else ((name, "This is missing.") for name in missing)
     elif error.validator == "additionalProperties" and not place:
         known = error.schema["properties"]
         strange = [name for name in found if name not in known][:NAMED_FIELDS_LIMIT]

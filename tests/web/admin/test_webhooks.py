@@ -354,3 +354,11 @@ def test_a_webhook_that_was_never_tried_shows_no_empty_charts(owner: Owner, app:
     said = text(owner.page(PLACE + hook))
     assert "Last 24 hours" not in said
     assert "Coming up" not in said
+
+
+def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -> None:
+    with app.app_context():
+        hook = factories.webhook("pull:")
+        factories.sign()
+    said = " ".join(text(owner.page(PLACE + hook)).split())
+    assert "Its receiver fetches the deliveries, and one delivery waits to be fetched." in said

@@ -1,0 +1,115 @@
+"""Deliveries that a receiver fetches: it leases some, hands them on, and commits what came of them.
+
+    pending ──take──▶ leased under a token ──commit──▶ final, or due later
+       ▲                       │ the lease runs out: the receiver died, or was too slow
+       └───────────────────────┘
+
+A webhook with the URL `pull:` is for receivers without a public address. Each delivery arrives at least once.
+A commit counts only under the token of its own lease, so a late one changes no row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import clock, ids
+from guestbook.lib.text import clean_line
+from guestbook.outbound import receivers, recorder, request_headers, response_policy, tasks
+from guestbook.outbound.sender import ATTEMPT_ERROR_LIMIT
+from guestbook.outbound.tasks import DeliveryTask, Outcome
+from guestbook.queue import leases
+from guestbook.settings import Settings
+from guestbook.storage.models import DELIVERIES, Webhook
+
+PULL_LEASE = timedelta(seconds=60)  # in which a receiver commits what it took
+MOST_TAKEN = 20  # deliveries at once
+NOT_PULLED = "The book sends to this webhook. Only a webhook with the URL pull: can be fetched from."
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery that a receiver has leased, and the headers of the request that it stands for."""
+
+    id: str
+    event: str
+    payload: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PulledResult:
+    """What a receiver says of a delivery: the answer of its program, or why there was none."""
+
+    id: str
+    ok: bool
+    status_code: int | None = None
+    error: str | None = None
+    milliseconds: int = 0
+
+
+def anything_pending(session: Session, webhook_id: str, now: datetime) -> bool:
+    """Whether something may be taken now; it only reads."""
+    rows = DELIVERIES.c
+    due = select(rows.id).where(rows.webhook_id == webhook_id, rows.due_at <= now).limit(1)
+    return session.execute(due).first() is not None
+
+
+def take(connection: Connection, webhook: Webhook, settings: Settings, limit: int) -> tuple[str, list[Taken]]:
+    """Lease the next deliveries in the caller's write transaction; return the token and them."""
+    now, token = clock.now(), ids.new()
+    mine = DELIVERIES.c.webhook_id == webhook.id
+    due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+    leases.lease(
+        connection, DELIVERIES, [row.id for row in due], now=now, until=now + PULL_LEASE, token=token
+    )
+    agent = request_headers.user_agent(settings.base_url)
+    return token, [_taken(row, webhook, agent, now) for row in due]
+
+
+def commit(
+    connection: Connection, webhook: Webhook, settings: Settings, token: str, results: Sequence[PulledResult]
+) -> int:
+    """Record the results whose lease is still under the token, in the caller's write transaction.
+
+    Return how many were recorded. A failure is due again by the retry schedule.
+    """
+    by_id = {one.id: one for one in results}
+    rows = leases.handed_over(connection, DELIVERIES, [(row_id, token) for row_id in by_id])
+    mine = [row for row in rows if row.webhook_id == webhook.id]
+    outcomes = [_outcome(row, by_id[row.id], webhook, token) for row in mine]
+    return len(outcomes) - recorder.record(connection, outcomes, settings).late
+
+
+def _taken(row: Row[Any], webhook: Webhook, agent: str, now: datetime) -> Taken:
+    task, timestamp = _task(row, webhook, ""), int(now.timestamp())
+    headers = request_headers.plain(task, agent, timestamp)
+    if not task.receiver.error:  # somebody garbled the secret by hand: then nothing can be signed
+        headers |= request_headers.signatures(task, timestamp)
+    return Taken(row.id, row.event, task.body.decode(), headers)
+
+
+def _outcome(row: Row[Any], result: PulledResult, webhook: Webhook, token: str) -> Outcome:
+    began = clock.now() - timedelta(milliseconds=result.milliseconds)
+    decision = response_policy.OK if result.ok else response_policy.RETRY
+    said = clean_line(result.error or "")[:ATTEMPT_ERROR_LIMIT] or "The receiver said that it failed."
+    return Outcome(
+        _task(row, webhook, token),
+        started_at=began,
+        milliseconds=result.milliseconds,
+        status_code=result.status_code,
+        error=None if result.ok else said,
+        decision=decision,
+    )
+
+
+def _task(row: Row[Any], webhook: Webhook, token: str) -> DeliveryTask:
+    expires = webhook.previous_secret_expires_at
+    previous = webhook.previous_secret if expires and expires > clock.now() else None
+    receiver = receivers.receiver(
+        webhook.id, webhook.name, webhook.url, "{}", webhook.secret, previous, webhook.format
+    )
+    return tasks.delivery_task(row, token, 0.0, receiver)

@@ -1,0 +1,136 @@
+"""Receivers without a public address fetch their deliveries by the API."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook.auth import api_tokens
+from guestbook.outbound import pull
+from guestbook.storage.database import writing
+from guestbook.web.api import pull_calls
+from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient
+
+
+@pytest.fixture
+def hook(app: Flask) -> str:
+    with app.app_context():
+        return factories.webhook("pull:")
+
+
+def signed(app: Flask) -> None:
+    with app.app_context():
+        factories.sign()
+
+
+def taken(program: ApiClient, hook: str, query: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = program.get(f"/webhooks/{hook}/pending{query}")
+    return found
+
+
+def committed(program: ApiClient, hook: str, token: str, *results: dict[str, Any]) -> dict[str, int]:
+    body = {"token": token, "results": list(results)}
+    found: dict[str, int] = program.post(f"/webhooks/{hook}/commit", body, 200)
+    return found
+
+
+def test_a_webhook_to_fetch_from_is_added_by_its_url(program: ApiClient) -> None:
+    added = program.post("/webhooks", {"url": "pull:"})
+    assert (added["url"], added["name"], added["format"]) == ("pull:", "Listener", "json")
+    assert added["warnings"] == []
+    assert added["secret"].startswith("whsec_")
+
+
+def test_a_delivery_is_fetched_and_committed(program: ApiClient, app: Flask, hook: str) -> None:
+    signed(app)
+    found = taken(program, hook)
+    [one] = found["deliveries"]
+    assert (found["lease_seconds"], one["event"]) == (60, "comment.created")
+    token, result = found["token"], {"id": one["id"], "ok": True}
+    assert committed(program, hook, token, result) == {"recorded": 1, "late": 0}
+    assert committed(program, hook, token, result) == {"recorded": 0, "late": 1}
+    assert program.get(f"/deliveries/{one['id']}")["status"] == "processed"
+    assert taken(program, hook)["deliveries"] == []
+
+
+def test_at_most_so_many_are_fetched(program: ApiClient, app: Flask, hook: str) -> None:
+    for _ in range(3):
+        signed(app)
+    assert len(taken(program, hook, "?limit=2")["deliveries"]) == 2
+    assert len(taken(program, hook, "?limit=2")["deliveries"]) == 1
+
+
+def test_a_request_that_waits_gets_what_comes_meanwhile(program: ApiClient, app: Flask, hook: str) -> None:
+    late = threading.Timer(0.3, signed, (app,))
+    late.start()
+    answer = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=True)
+    late.join()
+    assert len(answer.get_json()["deliveries"]) == 1
+
+
+def test_where_waiting_would_stop_visitors_it_answers_at_once(program: ApiClient, hook: str) -> None:
+    began = time.monotonic()
+    found = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=False)
+    assert found.get_json()["retry_after"] == pull_calls.ASK_AGAIN
+    for _ in range(pull_calls.MOST_POLLS):
+        assert pull_calls.may_wait.acquire(blocking=False)
+    try:
+        found = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=True)
+        assert found.get_json()["retry_after"] == pull_calls.ASK_AGAIN
+    finally:
+        pull_calls.may_wait.release(pull_calls.MOST_POLLS)
+    assert time.monotonic() - began < 15
+
+
+def test_other_and_disabled_webhooks_are_refused(program: ApiClient, app: Flask, hook: str) -> None:
+    with app.app_context():
+        other = factories.webhook()
+    body = {"token": NOBODY, "results": [{"id": NOBODY, "ok": True}]}
+    for answer in (
+        program.ask("GET", f"/webhooks/{other}/pending"),
+        program.ask("POST", f"/webhooks/{other}/commit", body),
+    ):
+        assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, pull.NOT_PULLED)
+    program.patch(f"/webhooks/{hook}", {"disabled": True})
+    answer = program.ask("GET", f"/webhooks/{hook}/pending")
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, pull_calls.DISABLED)
+    assert program.ask("GET", f"/webhooks/{NOBODY}/pending").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"results": [{"id": NOBODY, "ok": True}]}, "token"),
+        ({"token": NOBODY, "results": []}, "results"),
+        ({"token": NOBODY, "results": [{"id": "x", "ok": True}]}, "results"),
+        ({"token": NOBODY, "results": [{"id": NOBODY}]}, "results"),
+        ({"token": NOBODY, "results": [{"id": NOBODY, "ok": True, "milliseconds": -1}]}, "results"),
+        ({"token": NOBODY, "results": [{"id": NOBODY, "ok": True, "error": "\ud800"}] * 21}, "results"),
+    ],
+)
+def test_a_wrong_commit_is_refused(program: ApiClient, hook: str, body: dict[str, Any], field: str) -> None:
+    assert field in program.refused("POST", f"/webhooks/{hook}/commit", body)
+
+
+def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Flask, hook: str) -> None:
+    signed(app)
+    found = taken(program, hook)
+    [one] = found["deliveries"]
+    result = {"id": one["id"], "ok": False, "error": "a\x00b\ud800c"}
+    assert committed(program, hook, found["token"], result) == {"recorded": 1, "late": 0}
+    assert program.get(f"/deliveries/{one['id']}")["last_error"]
+
+
+def test_only_a_token_that_manages_may_fetch(app: Flask, hook: str) -> None:
+    with app.app_context(), writing() as session:
+        reader = api_tokens.add(session, "reader", scope="read")[1]
+    assert ApiClient(app, reader).ask("GET", f"/webhooks/{hook}/pending").status_code == 403
+    assert ApiClient(app).ask("GET", f"/webhooks/{hook}/pending").status_code == 401
+
+
+def test_headers_of_the_owners_are_refused(program: ApiClient) -> None:
+    refused = program.refused("POST", "/webhooks", {"url": "pull:", "headers": {"X-One": "1"}})
+    assert refused["headers"] == "A fetched message carries no headers of yours: remove X-One."
