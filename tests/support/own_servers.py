@@ -44,11 +44,7 @@ class OwnServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = _start_command(self._mode, self._folder, self._port)
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, user=USERS[self._mode], stdout=log, stderr=log)
-        guard.add(self._process.pid)
-        wait_for(self._answers, 60, lambda: (self._folder / "log").read_text(errors="replace")[-2000:])
+        wait_for(self._is_up, 60, lambda: (self._folder / "log").read_text(errors="replace")[-2000:])
 
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it at once, as a power cut does, or in another way."""
@@ -57,6 +53,20 @@ class OwnServer:
             self._process.wait(60)
             guard.discard(self._process.pid)
             self._process = None
+
+    def _is_up(self) -> bool:
+        """Whether it answers. PostgreSQL ends if processes of a killed one live: then it starts again."""
+        if self._process is None or self._process.poll() is not None:
+            self._spawn()
+        return self._answers()
+
+    def _spawn(self) -> None:
+        if self._process:
+            guard.discard(self._process.pid)
+        command = _start_command(self._mode, self._folder, self._port)
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, user=USERS[self._mode], stdout=log, stderr=log)
+        guard.add(self._process.pid)
 
     def _answers(self) -> bool:
         first = "postgres" if self._mode == "postgresql" else "mysql"
