@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from guestbook.lib import text, validate, web_origin
+from guestbook.lib import text, validate, web_origin, zone_names
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
 from guestbook.storage import plain_select
@@ -58,6 +58,8 @@ class Preferences:
     visitor_languages: bool = True  # whether pages follow the visitor's browser or choice
     asks_place: bool = False  # whether the form has a field for the place
     asks_note: bool = False  # whether it has one for a note to the owner
+    timezone: str = zone_names.UTC_NAME  # of the dates on public pages
+    visitor_times: bool = True  # whether a script shows them in the visitor's zone
 
     @property
     def accepts_mentions(self) -> bool:
@@ -223,4 +225,6 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "score": _yes_or_no,
     "language": partial(_choice, choices=BOOK_LANGUAGES),
     "visitor_languages": _yes_or_no,
+    "timezone": zone_names.checked,
+    "visitor_times": _yes_or_no,
 }

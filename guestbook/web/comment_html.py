@@ -11,7 +11,7 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import language
+from guestbook.web import language, time_zone
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -22,7 +22,7 @@ def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    return _article(comment, f"{g.permalinks}{comment.id}", language.shown())
+    return _article(comment, f"{g.permalinks}{comment.id}", language.shown(), time_zone.shown())
 
 
 def preview(draft: Draft) -> Markup:
@@ -40,11 +40,11 @@ def preview(draft: Draft) -> Markup:
         number=None,
         place=draft.place,
     )
-    return _article.__wrapped__(shown, "#c-preview", language.shown())
+    return _article.__wrapped__(shown, "#c-preview", language.shown(), time_zone.shown())
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time
-def _article(comment: PublicComment, path: str, _language: str) -> Markup:
+def _article(comment: PublicComment, path: str, _language: str, _zone: str) -> Markup:
     return Markup(get_template_attribute("_comment.html", "article")(comment, path))
 
 

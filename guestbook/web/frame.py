@@ -59,10 +59,9 @@ def signed_sites() -> str:
 
 
 def content_policy() -> str:
-    """Return the policy of a page in a frame, which the allowed sites may show and which runs our script."""
+    """Return the policy of a page in a frame, which the allowed sites may show and which runs our scripts."""
     ancestors = " ".join(sites()) or NOBODY
-    policy = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
-    return policy.replace(ANCESTORS + NOBODY, ANCESTORS + ancestors) + "; script-src 'self'"
+    return response_headers.WITH_SCRIPT.replace(ANCESTORS + NOBODY, ANCESTORS + ancestors)
 
 
 def _sites_of_form() -> list[str]:

@@ -13,7 +13,7 @@ from guestbook.comments import comment_form, comment_mark
 from guestbook.lib import clock, text
 from guestbook.queries import state_words
 from guestbook.settings import installation
-from guestbook.web import comment_html, current, frame, looks, translation
+from guestbook.web import comment_html, current, frame, looks, time_zone, translation
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
         looks=looks.LOOK_NAMES,
         may_choose_look=looks.may_choose,
         own_css_address=looks.own_css_address,
+        is_in_visitors_zone=time_zone.is_visitors,
         rel=comment_html.LINK_REL,
         limits=comment_form,
         command=installation.named,

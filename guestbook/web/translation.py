@@ -13,7 +13,7 @@ from flask import Flask, current_app
 
 from guestbook.lib.translatable import Translatable
 from guestbook.storage.preferences import Preferences
-from guestbook.web import language
+from guestbook.web import language, time_zone
 
 MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
 
@@ -58,7 +58,8 @@ def number(value: int) -> str:
 
 
 def day(when: datetime) -> str:
-    """Return `3 March 2026`; readers live in many time zones, so the hour stays in the tooltip."""
+    """Return `3 March 2026`, the day in the page's time zone; the exact moment stays in the tooltip."""
+    when = time_zone.local(when)
     if language.shown() == language.ENGLISH:
         return f"{when.day} {MONTHS[when.month]} {when.year}"
     written = str(_flask_babel().format_date(when.date(), "long"))

@@ -1,6 +1,7 @@
 """The static site has all that is published, and nothing else; its links lead to its files."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -59,6 +60,19 @@ def test_it_has_the_look_and_the_own_css(shell: Shell, tmp_path: Path) -> None:
         assert sheets == [f"{root}{name}" for name in ("book.css", "look-1999.css", "own.css")]
     assert (site / "own.css").read_text() == "body { color: red }"
     assert {"look-1999.css", "stars.svg"} <= {path.name for path in site.iterdir()}
+
+
+@pytest.mark.parametrize(("zone", "day"), [("UTC", "14 July 2026"), ("Europe/Berlin", "15 July 2026")])
+def test_dates_are_in_the_time_zone_of_the_book(shell: Shell, tmp_path: Path, zone: str, day: str) -> None:
+    comment_id = factories.sign("Hello")
+    with writing() as session:
+        session.get_one(Comment, comment_id).created_at = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)
+    set_(timezone=zone)
+    shell("export-site", str(tmp_path / "site"))
+    [time] = page(tmp_path / "site" / "index.html").findall(".//time")
+    assert text(time) == day
+    assert time.attrib["datetime"] == "2026-07-14T22:30:00.000Z"
+    assert "2026-07-14T22:30:00.000Z" in (tmp_path / "site" / "comments.json").read_text()
 
 
 def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 
 GREETING = {"name": "Ada", "website": "", "message": "Hello"}
+TIMES_SCRIPT = ["/static/times.js"]  # the only script of a page with dates
 
 
 class Visitor:
@@ -79,6 +80,11 @@ def attributes(page: Element, path: str) -> dict[str, str]:
 
 def by_class(page: Element, name: str) -> list[Element]:
     return [element for element in page.iter() if name in element.attrib.get("class", "").split()]
+
+
+def scripts(page: Element) -> list[str]:
+    """The addresses of its scripts without their versions; one inside the page has none, and is ""."""
+    return [script.attrib.get("src", "").partition("?")[0] for script in page.iter("script")]
 
 
 def messages(page: Element) -> list[str]:

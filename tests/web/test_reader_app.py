@@ -27,7 +27,8 @@ from tests.support.visitor import Visitor, add
 HEAVY = {
     *("sqlalchemy", "flask_sqlalchemy", "flask_wtf", "wtforms", "alembic"),
     *("jsonschema", "requests", "urllib3"),
-    *("flask_babel", "babel"),  # English needs none of it
+    *("flask_babel", "babel"),  # English needs none of it,
+    "zoneinfo",  # and UTC no zone
     *("guestbook.storage.models", "guestbook.storage.database", "guestbook.web.admin", "guestbook.web.api"),
     *("guestbook.cli", "guestbook.inbound", "guestbook.outbound", "guestbook.queue", "guestbook.background"),
 }
@@ -95,6 +96,7 @@ def test_pages_are_those_of_the_whole_app(
 ) -> None:
     with app.app_context(), writing() as session:
         how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes"}
+        how |= {"timezone": "Pacific/Kiritimati"}
         preferences.save(session, how if is_closed else {"closed": "no"})
     urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
     urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]

@@ -8,7 +8,7 @@ from guestbook.comments import book
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from tests.support import factories
-from tests.support.visitor import Visitor, add, by_class, messages, text
+from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, messages, scripts, text
 from tests.web.test_hostile import HOSTILE
 
 
@@ -43,7 +43,8 @@ def test_an_answer_is_as_inert_as_a_comment(app: Flask, visitor: Visitor, hostil
     for url in ("/", f"/comments/{comment_id}"):
         page = visitor.page(url)
         assert answers(visitor, url) == [hostile.strip()]
-        assert not page.findall(".//script") + page.findall(".//ol//img") + page.findall(".//b")
+        assert scripts(page) == TIMES_SCRIPT
+        assert not page.findall(".//ol//img") + page.findall(".//b")
 
 
 def test_addresses_in_an_answer_are_links(app: Flask, visitor: Visitor) -> None:

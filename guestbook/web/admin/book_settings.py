@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import text
+from guestbook.lib import text, zone_names
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.web import current
@@ -20,6 +20,8 @@ SETTING_LABELS = {
     "per_page": "Comments per page",
     "language": "Language",
     "visitor_languages": "Languages of visitors",
+    "timezone": "Time zone",
+    "visitor_times": "Time zones of visitors",
     "theme": "Light or dark",
     "moderation": "Moderation",
     "rate": "Rate limit",
@@ -33,6 +35,10 @@ SETTING_LABELS = {
     "asks_place": "Place",
     "asks_note": "Note to you",
 }
+CHECKBOXES = (
+    *("closed", "score", "mentions", "visitor_languages", "visitor_times"),
+    *("asks_place", "asks_note"),
+)
 
 
 @pages.get("/")
@@ -45,7 +51,7 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Save all settings."""
     typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
-    for name in ("closed", "score", "mentions", "visitor_languages", "asks_place", "asks_note"):
+    for name in CHECKBOXES:
         typed[name] = "yes" if name in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 
@@ -58,5 +64,9 @@ def _save(typed: Mapping[str, str]) -> ResponseReturnValue:
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
     return render_template(
-        "admin/book_settings.html", values=values, reasons=reasons or {}, labels=SETTING_LABELS
+        "admin/book_settings.html",
+        values=values,
+        reasons=reasons or {},
+        labels=SETTING_LABELS,
+        zones=zone_names.suggested(),
     )

@@ -54,6 +54,8 @@ def test_what_is_saved_is_said_shown_and_holds(app: Flask, owner: Owner) -> None
         "moderation": "all",
         "language": "fr",
         "visitor_languages": "yes",
+        "timezone": "Europe/Berlin",
+        "visitor_times": "yes",
         "theme": "dark",
         "rate": "3",
         "flood": "9",
@@ -105,6 +107,29 @@ def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(app: Fl
     assert kept(app) == Preferences()
 
 
+@pytest.mark.parametrize(
+    "zone", ["../../etc/passwd", "localtime", "Berlin", "x" * 50_000, "<b>", "Europe/Berlin\x00/x"]
+)
+def test_a_zone_that_there_is_not_is_refused_and_comes_back(app: Flask, owner: Owner, zone: str) -> None:
+    answer = owner.post(URL, DEFAULTS | {"timezone": zone, "title": "Other"}, on=URL)
+    page = parse(answer)
+    [reason] = by_class(page, "reason")
+    assert (answer.status_code, reason.attrib["id"]) == (422, "timezone-reason")
+    assert text(reason).startswith("There is no time zone")
+    assert chosen(page)["timezone"] == zone.replace("\0", "")
+    assert kept(app) == Preferences()
+
+
+def test_no_zone_is_utc_and_the_zones_of_the_world_are_suggested(app: Flask, owner: Owner) -> None:
+    owner.does(URL, DEFAULTS | {"timezone": "Europe/Berlin"}, on=URL)
+    page = owner.does(URL, DEFAULTS | {"timezone": " "}, on=URL)
+    assert kept(app).timezone == chosen(page)["timezone"] == "UTC"
+    field = page.find(".//input[@id='timezone']")
+    assert field is not None
+    suggested = page.findall(f".//datalist[@id='{field.attrib['list']}']/option")
+    assert {"UTC", "Europe/Berlin"} <= {text(option).strip() for option in suggested}
+
+
 @pytest.mark.parametrize("form", [{}, {"title": "x" * 50_000}, {"per_page": "\x00"}, {"theme": ["a", "b"]}])
 def test_bad_input_is_refused_in_words(app: Flask, owner: Owner, form: dict[str, object]) -> None:
     answer = owner.post(URL, form, on=URL)
@@ -123,7 +148,7 @@ def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> 
 
 def test_every_choice_says_what_it_means(owner: Owner) -> None:
     labels = {text(label).strip() for label in by_class(owner.page(URL), "option")}
-    assert len(labels) == 16
+    assert len(labels) == 17
     assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
 
 

@@ -116,10 +116,11 @@ def test_a_disabled_source_is_as_it_was(app: Flask, owner: Owner) -> None:
 
 def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
     with app.app_context(), writing() as session:
-        preferences.save(session, {"title": "Before", "welcome": "ü" * 1000, "closed": "yes"})
+        before_it = {"title": "Before", "welcome": "ü" * 1000, "closed": "yes"}
+        preferences.save(session, before_it | {"timezone": "Europe/Berlin", "visitor_times": "no"})
     before = kept(app)
     change = offered(owner, "/admin/book/", {**GOOD, "language": "en", "title": "After", "theme": "dark"})
-    assert kept(app).title == "After"
+    assert (kept(app).title, kept(app).timezone) == ("After", "UTC")
     assert undone(owner, change) == "Undone. The settings are as before."
     assert kept(app) == before
     change = offered(owner, "/admin/book/", {**GOOD, "language": "en", "title": "After", "theme": "dark"})

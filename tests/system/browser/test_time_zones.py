@@ -1,0 +1,102 @@
+"""Chromium shows dates in the zone of its device, in each language; without scripts, in the book's."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from playwright.sync_api import BrowserContext, Page, expect
+
+from guestbook.comments import book
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.storage.models import Comment
+from guestbook.storage.preferences import BOOK_LANGUAGES
+from tests.support import factories
+from tests.support.visitor import add
+
+pytestmark = pytest.mark.needs("chromium")
+
+LATE = datetime(2026, 7, 31, 22, 30, tzinfo=UTC)
+ZONES = {
+    "Europe/Berlin": 1,
+    "America/New_York": 31,
+    "Pacific/Kiritimati": 1,
+    "UTC": 31,
+}  # and LATE's day there
+FIRST_OF_AUGUST = {
+    "en": "1 August 2026",
+    "de": "1. August 2026",
+    "fr": "1er août 2026",
+    "es": "1 de agosto de 2026",
+}
+LAST_OF_JULY = {
+    "en": "31 July 2026",
+    "de": "31. Juli 2026",
+    "fr": "31 juillet 2026",
+    "es": "31 de julio de 2026",
+}
+
+OpenContext = Callable[..., BrowserContext]
+
+
+def filled(app: Flask, zone: str) -> str:
+    """Fill a book in this zone; return the id of its comment."""
+    [comment_id] = add(app, ["Hello"], created_at=LATE)
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"timezone": zone})
+        book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
+    return comment_id
+
+
+def opened(open_context: OpenContext, url: str, **options: object) -> Page:
+    page = open_context(**options).new_page()
+    page.goto(url)
+    return page
+
+
+def assert_shown(page: Page, day: str) -> None:
+    """The comment shows the day, screen readers read the same, and the tooltip stays."""
+    time = page.locator(".signature time")
+    expect(time).to_have_text(day)
+    expect(time).to_have_attribute("title", "2026-07-31T22:30:00.000Z")
+    label = page.locator("article").get_attribute("aria-label") or ""
+    assert label.endswith(f" Ada, {day}")
+
+
+@pytest.mark.parametrize("code", BOOK_LANGUAGES)
+def test_the_visitor_s_day_is_written_as_the_book_writes_its_own(
+    app: Flask, open_context: OpenContext, code: str
+) -> None:
+    url = f"/comments/{filled(app, 'UTC')}"
+    assert_shown(opened(open_context, url, locale=code, timezone_id="UTC"), LAST_OF_JULY[code])
+    assert_shown(opened(open_context, url, locale=code, timezone_id="Europe/Berlin"), FIRST_OF_AUGUST[code])
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"timezone": "Europe/Berlin"})
+    page = opened(open_context, url, locale=code, java_script_enabled=False, timezone_id="UTC")
+    assert_shown(page, FIRST_OF_AUGUST[code])
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_device_s_zone_counts_whatever_the_book_s_is(
+    app: Flask, open_context: OpenContext, zone: str
+) -> None:
+    filled(app, "Asia/Tokyo")
+    page = opened(open_context, "/", locale="en", timezone_id=zone)
+    assert_shown(page, LAST_OF_JULY["en"] if ZONES[zone] == 31 else FIRST_OF_AUGUST["en"])
+    expect(page.locator(".site-footer")).to_contain_text("One small script shows dates in your time zone.")
+    reply = page.locator(".reply time")
+    there = datetime.fromisoformat(reply.get_attribute("datetime") or "")
+    day = page.evaluate("moment => new Date(moment).getDate()", there.isoformat())
+    expect(reply).to_have_text(f"{day} {reply.inner_text().partition(' ')[2]}")
+
+
+def test_an_owner_who_wants_no_script_has_the_book_s_zone_everywhere(
+    app: Flask, open_context: OpenContext
+) -> None:
+    filled(app, "Asia/Tokyo")
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"visitor_times": "no"})
+    page = opened(open_context, "/", locale="en", timezone_id="America/New_York")
+    assert_shown(page, FIRST_OF_AUGUST["en"])
+    expect(page.locator(".site-footer")).to_contain_text("No scripts run here.")

@@ -1,0 +1,225 @@
+"""Dates are in the book's time zone, and where its owner allows it a script shows the visitor's."""
+
+from datetime import UTC, date, datetime, timedelta
+from xml.etree.ElementTree import Element
+
+import pytest
+from flask import Flask
+
+from guestbook.comments import book
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Setting
+from guestbook.storage.preferences import BOOK_LANGUAGES
+from guestbook.web import response_headers, time_zone
+from tests.support import factories
+from tests.support.owner import Owner
+from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, text
+from tests.web.conftest import Later
+
+LATE = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)  # the next day in Berlin
+WITHOUT_SCRIPT = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
+NO_SCRIPTS = "No scripts run here."
+ONE_SCRIPT = "One small script shows dates in your time zone."
+
+
+def set_(app: Flask, **changes: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
+def days(page: Element) -> list[date]:
+    """The days that a page in English shows, in the order of the page."""
+    shown = [text(time) for time in page.findall(".//main//time")]
+    return [datetime.strptime(day, "%d %B %Y").date() for day in shown]
+
+
+def policy(visitor: Visitor, url: str) -> str:
+    return visitor.get(url).headers["Content-Security-Policy"]
+
+
+def footer(visitor: Visitor, url: str) -> str:
+    return text(by_class(visitor.page(url), "site-footer")[0])
+
+
+# --- the book's zone
+
+
+@pytest.mark.parametrize(
+    ("utc", "day"),
+    [
+        (datetime(2026, 3, 28, 22, 59, 59, tzinfo=UTC), date(2026, 3, 28)),
+        (datetime(2026, 3, 28, 23, 0, tzinfo=UTC), date(2026, 3, 29)),
+        (datetime(2026, 3, 29, 21, 59, 59, tzinfo=UTC), date(2026, 3, 29)),  # the day that lacks an hour
+        (datetime(2026, 3, 29, 22, 0, tzinfo=UTC), date(2026, 3, 30)),
+        (datetime(2026, 10, 24, 22, 0, tzinfo=UTC), date(2026, 10, 25)),
+        (datetime(2026, 10, 25, 22, 59, 59, tzinfo=UTC), date(2026, 10, 25)),  # the day with one more
+        (datetime(2026, 10, 25, 23, 0, tzinfo=UTC), date(2026, 10, 26)),
+    ],
+)
+def test_a_comment_has_the_day_on_which_it_was_written_there(
+    app: Flask, visitor: Visitor, utc: datetime, day: date
+) -> None:
+    set_(app, timezone="Europe/Berlin")
+    [comment_id] = add(app, ["Hello"], created_at=utc)
+    for url in ("/", f"/comments/{comment_id}", f"/?signed={comment_id}"):
+        page = visitor.page(url)
+        assert days(page) == [day]
+        [time] = page.findall(".//time")
+        assert time.attrib["datetime"] == time.attrib["title"] == utc.isoformat()[:19] + ".000Z"
+
+
+def test_a_reply_and_a_preview_have_the_day_there_too(app: Flask, visitor: Visitor, later: Later) -> None:
+    set_(app, timezone="Pacific/Kiritimati")
+    later.stand_still()
+    [comment_id] = add(app, ["Hello"], created_at=LATE)
+    with app.app_context(), writing() as session:
+        book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
+    there = (later.now() + timedelta(hours=14)).date()
+    assert days(visitor.page()) == [date(2026, 7, 15), there]
+    assert days(parse(visitor.sign(preview="yes"))) == [there]
+
+
+@pytest.mark.parametrize("code", BOOK_LANGUAGES)
+def test_the_name_of_a_comment_ends_with_the_same_day_in_each_language(
+    app: Flask, visitor: Visitor, code: str
+) -> None:
+    """The script replaces it there."""
+    set_(app, timezone="Europe/Berlin")
+    add(app, ["Hello"], created_at=datetime(2026, 7, 31, 22, 30, tzinfo=UTC))
+    page = parse(visitor.get("/", headers={"Accept-Language": code}))
+    [article], [time] = page.findall(".//article"), page.findall(".//article//time")
+    assert article.attrib["aria-label"].endswith(f", {text(time)}")
+    assert text(time).startswith("1")
+    assert time.attrib["datetime"].startswith("2026-07-31")
+
+
+def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"], created_at=LATE)
+    for url in ("/", f"/comments/{comment_id}"):
+        for zone, day in (("UTC", 14), ("Europe/Berlin", 15), ("America/New_York", 14), ("Asia/Tokyo", 15)):
+            before = visitor.get(url).headers["ETag"]
+            set_(app, timezone=zone)
+            after = visitor.get(url, headers={"If-None-Match": before})
+            assert [shown.day for shown in days(visitor.page(url))] == [day]
+            assert after.status_code == (304 if zone == "UTC" else 200)
+        set_(app, timezone="UTC")
+
+
+def test_at_the_ends_of_the_calendar_a_page_is_a_page(app: Flask, visitor: Visitor) -> None:
+    set_(app, timezone="Pacific/Kiritimati")
+    add(app, ["Hello"], created_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+    assert days(visitor.page()) == [date(9999, 12, 31)]
+
+
+@pytest.mark.parametrize("stored", ["Europe/Atlantis", "../../etc/passwd", "localtime", ""])
+def test_a_zone_that_was_garbled_or_that_the_machine_lost_is_utc(
+    app: Flask, visitor: Visitor, stored: str
+) -> None:
+    add(app, ["Hello"], created_at=LATE)
+    with app.app_context(), writing() as session:
+        session.merge(Setting(name="timezone", value=stored))
+    assert days(visitor.page()) == [LATE.date()]
+
+
+def test_feeds_and_the_admin_pages_stay_in_utc(app: Flask) -> None:
+    set_(app, timezone="Europe/Berlin")
+    [comment_id] = add(app, ["Hello"], created_at=LATE)
+    owner = Owner(app)
+    owner.log_in()
+    for url in ("/feed.atom", "/feed.json"):
+        assert "2026-07-14T22:30:00.000Z" in owner.get(url).text
+    page = owner.page(f"/admin/comments/{comment_id}")
+    assert "14 July 2026, 22:30 UTC" in [text(time) for time in page.iter("time")]
+
+
+# --- the script
+
+
+def test_pages_with_dates_run_one_script_and_no_other_page_does(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"])
+    for url in ("/", f"/comments/{comment_id}", f"/?before={'f' * 32}", "/?signed=waiting"):
+        assert policy(visitor, url) == f"{WITHOUT_SCRIPT}; script-src 'self'"
+        assert scripts(visitor.page(url)) == TIMES_SCRIPT
+        assert ONE_SCRIPT in footer(visitor, url)
+        assert NO_SCRIPTS not in footer(visitor, url)
+    for url in ("/privacy", "/nowhere", "/comments/x", "/?before=x", "/feed.atom", "/static/times.js"):
+        assert policy(visitor, url) == WITHOUT_SCRIPT
+    assert scripts(visitor.page("/privacy")) == scripts(parse(visitor.get("/nowhere"))) == []
+    assert NO_SCRIPTS in footer(visitor, "/privacy")
+
+
+def test_a_form_runs_it_below_a_preview_alone(visitor: Visitor) -> None:
+    for typed, allowed in (({"preview": "yes"}, TIMES_SCRIPT), ({"name": ""}, [])):
+        answer = visitor.sign(**typed)
+        assert scripts(parse(answer)) == allowed
+        assert ("script-src" in answer.headers["Content-Security-Policy"]) == bool(allowed)
+
+
+def test_without_it_every_page_has_the_strict_policy(app: Flask, visitor: Visitor) -> None:
+    set_(app, visitor_times="no", embed_sites="https://one.example")
+    [comment_id] = add(app, ["Hello"])
+    for url in ("/", f"/comments/{comment_id}"):
+        assert policy(visitor, url) == WITHOUT_SCRIPT
+        assert scripts(visitor.page(url)) == []
+        assert NO_SCRIPTS in footer(visitor, url)
+    assert scripts(visitor.page("/embed")) == []
+
+
+def test_a_frame_runs_it_beside_its_own(app: Flask, visitor: Visitor) -> None:
+    set_(app, embed_sites="https://one.example")
+    assert scripts(visitor.page("/embed")) == TIMES_SCRIPT
+    both = scripts(visitor.page("/embed?site=https://one.example"))
+    assert both == ["/static/frame.js", *TIMES_SCRIPT]
+
+
+def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(app: Flask, visitor: Visitor) -> None:
+    [comment_id] = add(app, ["Hello"])
+    url = f"/comments/{comment_id}"
+    known = {"If-None-Match": visitor.get(url).headers["ETag"]}
+    same = visitor.get(url, headers=known)
+    assert (same.status_code, "script-src" in same.headers["Content-Security-Policy"]) == (304, True)
+    set_(app, visitor_times="no")
+    new = visitor.get(url, headers=known)
+    assert (new.status_code, new.headers["Content-Security-Policy"]) == (200, WITHOUT_SCRIPT)
+
+
+def test_an_error_in_the_middle_of_a_page_has_the_strict_policy(
+    app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [comment_id] = add(app, ["Hello"])
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    monkeypatch.setattr(time_zone.zone_names, "local", lambda *_: 1 / 0)
+    answer = visitor.get(f"/comments/{comment_id}")
+    assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (500, WITHOUT_SCRIPT)
+
+
+def test_it_is_below_1_kb_and_kept_by_browsers(visitor: Visitor) -> None:
+    page = visitor.get("/").text
+    [address] = [part for part in page.split('"') if part.startswith("/static/times.js?v=")]
+    script = visitor.get(address)
+    assert script.content_type.startswith("text/javascript")
+    assert "immutable" in script.headers["Cache-Control"]
+    assert len(script.data) < 1000
+    assert f'<script src="{address}" defer></script>' in page
+
+
+# --- what visitors read of it
+
+
+@pytest.mark.parametrize("code", BOOK_LANGUAGES)
+def test_the_page_about_privacy_says_it_in_each_language(app: Flask, visitor: Visitor, code: str) -> None:
+    set_(app, timezone="Europe/Berlin")
+    said = []
+    for answer in ("yes", "no"):
+        set_(app, visitor_times=answer)
+        page = parse(visitor.get("/privacy", headers={"Accept-Language": code}))
+        said.append([text(one) for one in page.findall(".//main//p") if "Europe/Berlin" in text(one)])
+    assert [len(one) for one in said] == [1, 1]
+    assert len(said[0][0]) > len(said[1][0])
+
+
+def test_the_setting_is_stored_without_blanks_around_it(app: Flask) -> None:
+    set_(app, timezone=" Europe/Berlin ")
+    with app.app_context():
+        assert preferences.read(db.session()).timezone == "Europe/Berlin"
