@@ -4,11 +4,15 @@
 (() => {
   const { lang } = document.documentElement;
   const form = { day: "numeric", month: "long", year: "numeric" };
-  const dates = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, form);
+  const tag = lang === "en" ? "en-GB" : lang;
+  const dates = new Intl.DateTimeFormat(tag, form);
+  const hours = new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
   for (const time of document.querySelectorAll("time")) {
     const before = time.textContent;
-    const date = dates.format(new Date(time.dateTime));
+    const moment = new Date(time.dateTime);
+    const date = dates.format(moment);
     time.textContent = lang === "fr" ? date.replace(/^1 /, "1er ") : date;
+    time.title = `${time.textContent}, ${hours.format(moment)}`;
     // The name of a comment, which screen readers read, ends with its date.
     const comment = time.closest("a.date")?.closest("article");
     const name = comment?.getAttribute("aria-label").slice(0, -before.length);

@@ -1,5 +1,6 @@
 """Chromium shows dates in the zone of its device, in each language; without scripts, in the book's."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -55,11 +56,11 @@ def opened(open_context: OpenContext, url: str, **options: object) -> Page:
     return page
 
 
-def assert_shown(page: Page, day: str) -> None:
-    """The comment shows the day, screen readers read the same, and the tooltip stays."""
+def assert_shown(page: Page, day: str, tooltip: str = "2026-07-31T22:30:00.000Z") -> None:
+    """The comment shows the day, screen readers read the same, and the tooltip has the time of day."""
     time = page.locator(".signature time")
     expect(time).to_have_text(day)
-    expect(time).to_have_attribute("title", "2026-07-31T22:30:00.000Z")
+    expect(time).to_have_attribute("title", re.compile(re.escape(tooltip)))
     label = page.locator("article").get_attribute("aria-label") or ""
     assert label.endswith(f" Ada, {day}")
 
@@ -69,8 +70,10 @@ def test_the_visitor_s_day_is_written_as_the_book_writes_its_own(
     app: Flask, open_context: OpenContext, code: str
 ) -> None:
     url = f"/comments/{filled(app, 'UTC')}"
-    assert_shown(opened(open_context, url, locale=code, timezone_id="UTC"), LAST_OF_JULY[code])
-    assert_shown(opened(open_context, url, locale=code, timezone_id="Europe/Berlin"), FIRST_OF_AUGUST[code])
+    at_home = opened(open_context, url, locale=code, timezone_id="UTC")
+    assert_shown(at_home, LAST_OF_JULY[code], f"{LAST_OF_JULY[code]}, 22:30 UTC")
+    away = opened(open_context, url, locale=code, timezone_id="Europe/Berlin")
+    assert_shown(away, FIRST_OF_AUGUST[code], f"{FIRST_OF_AUGUST[code]}, 00:30 ")
     with app.app_context(), writing() as session:
         preferences.save(session, {"timezone": "Europe/Berlin"})
     page = opened(open_context, url, locale=code, java_script_enabled=False, timezone_id="UTC")
@@ -83,12 +86,13 @@ def test_the_device_s_zone_counts_whatever_the_book_s_is(
 ) -> None:
     filled(app, "Asia/Tokyo")
     page = opened(open_context, "/", locale="en", timezone_id=zone)
-    assert_shown(page, LAST_OF_JULY["en"] if ZONES[zone] == 31 else FIRST_OF_AUGUST["en"])
+    day = LAST_OF_JULY["en"] if ZONES[zone] == 31 else FIRST_OF_AUGUST["en"]
+    assert_shown(page, day, f"{day}, ")
     expect(page.locator(".site-footer")).to_contain_text("One small script shows dates in your time zone.")
     reply = page.locator(".reply time")
     there = datetime.fromisoformat(reply.get_attribute("datetime") or "")
-    day = page.evaluate("moment => new Date(moment).getDate()", there.isoformat())
-    expect(reply).to_have_text(f"{day} {reply.inner_text().partition(' ')[2]}")
+    number = page.evaluate("moment => new Date(moment).getDate()", there.isoformat())
+    expect(reply).to_have_text(f"{number} {reply.inner_text().partition(' ')[2]}")
 
 
 def test_an_owner_who_wants_no_script_has_the_book_s_zone_everywhere(
