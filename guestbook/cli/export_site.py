@@ -10,9 +10,11 @@ from flask import current_app, get_template_attribute, render_template
 from sqlalchemy import Connection
 
 from guestbook.cli import app_command
+from guestbook.comments import comment_picture
+from guestbook.comments.comment_picture import CommentPicture
 from guestbook.comments.exchange import comment_export, site_pages
 from guestbook.comments.exchange.site_pages import SitePage
-from guestbook.lib import folder_swap
+from guestbook.lib import drawn_face, folder_swap
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage import engine_setup, preferences
@@ -20,6 +22,7 @@ from guestbook.storage.preferences import LOOKS, Preferences
 
 SITE_MARK = ".guestbook-site"  # in a folder that this command has written and may replace
 SITE_FILES = ("book.css", "mark.svg")
+SITE_PICTURES = "pictures"  # the folder of the drawn ones
 LOOK_FILES = {look: (f"look-{look}.css",) for look in LOOKS if look != "paper"} | {
     "1999": ("look-1999.css", "stars.svg")
 }
@@ -65,7 +68,9 @@ def _write(part: Path, connection: Connection) -> int:
 
 
 def _write_page(part: Path, page: SitePage, book: Preferences) -> None:
-    articles = [_article(row, f"comments/{row['id']}/index.html") for row in page.rows]
+    articles = [
+        _article(row, f"comments/{row['id']}/index.html", _picture(row, book), "") for row in page.rows
+    ]
     html = render_template("site/page.html", book=book, page=page, articles=articles, root="")
     (part / page.name).write_text(html, encoding="utf-8")
 
@@ -73,12 +78,21 @@ def _write_page(part: Path, page: SitePage, book: Preferences) -> None:
 def _write_comment(part: Path, row: Row, book: Preferences) -> None:
     folder = part / "comments" / row["id"]
     folder.mkdir(parents=True)
-    article = _article(row, "index.html")
-    html = render_template("site/comment.html", book=book, name=row["name"], article=article, root="../../")
+    root, picture = "../../", _picture(row, book)
+    article = _article(row, "index.html", picture, root)
+    html = render_template("site/comment.html", book=book, name=row["name"], article=article, root=root)
     (folder / "index.html").write_text(html, encoding="utf-8")
+    if picture and not picture.glyph:
+        (part / SITE_PICTURES).mkdir(exist_ok=True)
+        (part / SITE_PICTURES / f"{picture.id}.svg").write_text(drawn_face.svg(picture.id), encoding="utf-8")
 
 
-def _article(row: Row, link: str) -> str:
+def _article(row: Row, link: str, picture: CommentPicture | None, root: str) -> str:
     """Return a comment as HTML, as the pages of the book show it."""
-    article: str = get_template_attribute("_comment.html", "article")(site_pages.comment(row), link)
+    render = get_template_attribute("_comment.html", "article")
+    article: str = render(site_pages.comment(row), link, picture, f"{root}{SITE_PICTURES}/")
     return article
+
+
+def _picture(row: Row, book: Preferences) -> CommentPicture | None:
+    return comment_picture.of(row["name"], book, app_command.settings().secret_key)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from guestbook.lib import text, validate, web_origin, zone_names
+from guestbook.lib import graphemes, text, validate, web_origin, zone_names
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
 from guestbook.storage import plain_select
@@ -20,12 +20,15 @@ WORDS_LIMIT = 1000  # characters, of the welcome, the prompt and the accepted an
 EMBED_SITES_LIMIT = 20  # their names go into a header of each answer
 QUESTION_LIMIT = 200  # characters
 WORD_LIST_LIMIT = 10_000  # characters, of the words that hold a comment
+GLYPHS_LIMIT = 50  # characters, one of which stands beside a comment
+GLYPHS_MISSING = "Please give at least one character, or choose other pictures."
 ANSWERS_MISSING = "Please give at least one answer that you accept, or no question."
 WEBRING_LINK_LIMIT = 500  # characters
 OWN_CSS_LIMIT = 10_000  # bytes: a first visit loads it, and with it must stay below 30 kB
 
 LOOKS = ("paper", "plain", "terminal", "window", "1999")
 BOOK_LANGUAGES = ("en", "de", "fr", "es")  # that the public pages speak
+PICTURES = ("none", "drawn", "glyphs")  # beside comments
 COUNTER_LOOK = "1999"  # the one that shows how often the book was opened
 
 
@@ -45,6 +48,8 @@ class Preferences:
     webring_previous: str = ""  # links of a webring; "" leaves one out
     webring_home: str = ""
     webring_next: str = ""
+    pictures: str = "none"  # one of PICTURES; by CGI each drawn one starts a program, so a new book has none
+    glyphs: str = ""  # characters to choose from, with blanks between them
     own_css: str = ""  # a stylesheet of the owner's, after that of the look
     rate: int = 20  # comments that one network may write in ten minutes
     embed_sites: str = ""  # origins of websites that may show the book in a frame, one a line
@@ -109,6 +114,8 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
     after = replace(read(session), **kept)
     if after.question and not after.answers:
         wrong.setdefault("answers", ANSWERS_MISSING)
+    if after.pictures == "glyphs" and not after.glyphs:
+        wrong.setdefault("glyphs", GLYPHS_MISSING)
     if wrong:
         raise Refused.of(wrong)
     for name, value in kept.items():
@@ -215,6 +222,8 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "webring_previous": _link,
     "webring_home": _link,
     "webring_next": _link,
+    "pictures": partial(_choice, choices=PICTURES),
+    "glyphs": partial(graphemes.one_a_word, most=GLYPHS_LIMIT),
     "own_css": _stylesheet,
     "rate": partial(_number, limits=range(1, 10_001)),
     "embed_sites": _origins,

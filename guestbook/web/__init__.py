@@ -14,6 +14,7 @@ from guestbook.web import (
     language,
     looks,
     path_pages,
+    pictures,
     public,
     request_observer,
     response_headers,
@@ -48,6 +49,7 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     app.register_blueprint(public.pages)
     app.register_blueprint(looks.pages)
     app.register_blueprint(language.pages)
+    app.register_blueprint(pictures.pages)
     short_passes.init_app(app)
 
 

@@ -7,11 +7,12 @@ from flask import g, get_template_attribute, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
-from guestbook.comments import comment_form
+from guestbook.comments import comment_form, comment_picture
 from guestbook.comments.comment_form import Draft
+from guestbook.comments.comment_picture import CommentPicture
 from guestbook.lib import clock
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import language, time_zone
+from guestbook.web import current, language, time_zone
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -22,7 +23,9 @@ def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    return _article(comment, f"{g.permalinks}{comment.id}", language.shown(), time_zone.shown())
+    return _article(
+        comment, f"{g.permalinks}{comment.id}", *_picture(comment.name), language.shown(), time_zone.shown()
+    )
 
 
 def preview(draft: Draft) -> Markup:
@@ -40,12 +43,28 @@ def preview(draft: Draft) -> Markup:
         number=None,
         place=draft.place,
     )
-    return _article.__wrapped__(shown, "#c-preview", language.shown(), time_zone.shown())
+    return _article.__wrapped__(
+        shown, "#c-preview", *_picture(shown.name), language.shown(), time_zone.shown()
+    )
+
+
+def _picture(name: str) -> tuple[CommentPicture | None, str]:
+    """Return the picture for a name, and the folder of the drawn ones."""
+    if "pictures" not in g:
+        g.pictures = url_for("pictures.drawn", face_id="-").removesuffix("-.svg")
+    return comment_picture.of(name, current.preferences(), current.settings().secret_key), g.pictures
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time
-def _article(comment: PublicComment, path: str, _language: str, _zone: str) -> Markup:
-    return Markup(get_template_attribute("_comment.html", "article")(comment, path))
+def _article(
+    comment: PublicComment,
+    path: str,
+    picture: CommentPicture | None,
+    pictures: str,
+    _language: str,
+    _zone: str,
+) -> Markup:
+    return Markup(get_template_attribute("_comment.html", "article")(comment, path, picture, pictures))
 
 
 def outward(html: Markup) -> Markup:

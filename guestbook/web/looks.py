@@ -67,7 +67,7 @@ def own_css() -> ResponseReturnValue:
         abort(404)
     response = current_app.response_class(css, content_type="text/css; charset=utf-8")
     if request.args.get("v") == _fingerprint_of(css):
-        response.headers["Cache-Control"] = f"public, max-age={response_headers.YEAR_SECONDS}, immutable"
+        response.headers["Cache-Control"] = response_headers.FOR_A_YEAR
     return conditional.unless_known(response)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Flask
 
 FOR_READERS = re.compile(
-    r"/?|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/static/.+"
+    r"/?|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/(?:static|pictures)/.+"
 )  # they only read, and are all public
 
 

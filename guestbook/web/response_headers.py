@@ -9,6 +9,7 @@ from werkzeug.utils import redirect
 from guestbook.web import current
 
 YEAR_SECONDS = 365 * 24 * 3600
+FOR_A_YEAR = f"public, max-age={YEAR_SECONDS}, immutable"  # Cache-Control of what never changes
 # Half a year, and this host alone: the book knows nothing of other hosts on the domain.
 HTTPS_ONLY = f"max-age={YEAR_SECONDS // 2}"
 
@@ -40,7 +41,7 @@ def add_headers(response: Response) -> Response:
     if _is_https(current.settings().base_url):
         response.headers["Strict-Transport-Security"] = HTTPS_ONLY  # RFC 6797; over http browsers ignore it
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
-        response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+        response.headers["Cache-Control"] = FOR_A_YEAR
     if response.status_code == HTTPStatus.PERMANENT_REDIRECT and response.location:
         _remove_host(response)
     # A browser may keep a page for its Back button, but must revalidate it before showing it as new.

@@ -75,8 +75,30 @@ def test_dates_are_in_the_time_zone_of_the_book(shell: Shell, tmp_path: Path, zo
     assert "2026-07-14T22:30:00.000Z" in (tmp_path / "site" / "comments.json").read_text()
 
 
+def test_drawn_pictures_are_files_in_it_and_characters_are_text(shell: Shell, tmp_path: Path) -> None:
+    ids = [factories.sign("Hello", name=name) for name in ("Ada", "Grace", "ADA")]
+    site, glyph = tmp_path / "site", "🐚"
+    set_(pictures="drawn")
+    shell("export-site", str(site))
+    drawn = [one.attrib["src"] for one in by_class(page(site / "index.html"), "picture")]
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert sorted({place.removeprefix("pictures/") for place in drawn}) == sorted(
+        path.name for path in (site / "pictures").iterdir()
+    )
+    client = shell.runner.app.test_client()
+    assert [(site / place).read_text() for place in drawn] == [
+        client.get(f"/{place}").text for place in drawn
+    ]
+    [one] = by_class(page(site / "comments" / ids[0] / "index.html"), "picture")
+    assert one.attrib["src"] == f"../../{drawn[0]}"
+    set_(pictures="glyphs", glyphs=glyph)
+    shell("export-site", str(site))
+    assert [text(one) for one in by_class(page(site / "index.html"), "picture")] == [glyph] * 3
+    assert not (site / "pictures").exists()
+
+
 def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, tmp_path: Path) -> None:
-    set_(per_page="2")
+    set_(per_page="2", pictures="drawn")
     for number in range(5):
         factories.sign(f"Comment {number}")
     shell("export-site", str(tmp_path / "site"))

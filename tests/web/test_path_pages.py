@@ -42,7 +42,7 @@ def loaded(environ: dict[str, str], **more: str) -> dict[str, list[str]]:
 )
 def test_a_cgi_process_has_the_pages_of_its_path(environ: dict[str, str], path: str, pages: set[str]) -> None:
     found = loaded(environ, GATEWAY_INTERFACE="CGI/1.1", PATH_INFO=path)
-    assert {name for name in found["pages"] if "." not in name} == pages | {"language", "looks"}
+    assert {name for name in found["pages"] if "." not in name} == pages | {"language", "looks", "pictures"}
     assert found["commands"] == 0
     assert not {"guestbook.cli", "guestbook.web.admin"} & set(found["modules"])
 

@@ -97,10 +97,12 @@ def test_pages_are_those_of_the_whole_app(
     with app.app_context(), writing() as session:
         how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes"}
         how |= {"timezone": "Pacific/Kiritimati"}
+        how |= {"pictures": "drawn"}
         preferences.save(session, how if is_closed else {"closed": "no"})
     urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
     urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]
     urls += ["/button.svg", "/own.css", "/own.css?v=1"]
+    urls += ["/pictures/0123456789abcdef.svg", "/pictures/0123456789ABCDEF.svg"]
     urls += ["/privacy", "/favicon.ico", "/static/book.css", "/static/book.css?v=1", "/static/none"]
     reader, server = Visitor(by_cgi(environ)), Visitor(app)
     for url in urls:
@@ -229,6 +231,8 @@ def test_a_book_elsewhere_has_the_whole_app(environ: dict[str, str], url: str) -
         ("GET", "/favicon.ico", True),
         ("GET", "/own.css", True),
         ("GET", "/button.svg", True),
+        ("HEAD", "/pictures/0123456789abcdef.svg", True),
+        ("GET", "/pictures/", False),
         ("POST", "/look", False),
         ("POST", "/comments", False),
         ("POST", "/", False),

@@ -16,6 +16,8 @@ pages = Blueprint("look", __name__, url_prefix="/look")
 LOOK_LABELS = {
     "look": "Look",
     "visitor_looks": "Visitors may choose",
+    "pictures": "Pictures beside comments",
+    "glyphs": "Your characters",
     "webring_previous": "Previous site",
     "webring_home": "Home of the webring",
     "webring_next": "Next site",
@@ -50,4 +52,5 @@ def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -
         reasons=reasons or {},
         labels=LOOK_LABELS,
         limit=preferences.OWN_CSS_LIMIT,
+        most=preferences.GLYPHS_LIMIT,
     )

@@ -27,7 +27,7 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 
 # Endpoints. Two of them are pages only with a cookie, or of a webmention.
 NO_PAGES = (
-    *("static", "looks.own_css", "receiver.greet", "pinger.run_pass", "metrics.show"),
+    *("static", "pictures.drawn", "looks.own_css", "receiver.greet", "pinger.run_pass", "metrics.show"),
     *("own_comment.show", "webmention.status"),
 )
 HOSTILE = "</textarea></pre></td></title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
@@ -158,7 +158,8 @@ def _set_up() -> None:
     with writing() as session:
         title, prompt = "The lighthouse’s guestbook 🗼", "Be kind.\n" + "W" * 300
         sites = f"https://lighthouse.example https://{'w' * 63}.example"
-        preferences.save(session, {"title": title, "prompt": prompt, "embed_sites": sites})
+        shown = {"title": title, "prompt": prompt, "pictures": "drawn"}
+        preferences.save(session, {**shown, "embed_sites": sites})
         api_tokens.add(session, HOSTILE[:80])
 
 

@@ -61,11 +61,13 @@ def test_every_look_is_accessible_and_fits(
         look=look,
         title=LONG_TITLE[:80],
         visitor_looks="yes",
+        pictures="drawn",
         webring_previous="https://a.example",
         webring_home="https://ring.example",
         webring_next="https://b.example",
     )
     comment_id, *_, newest = add(app, sample.MESSAGES, website="https://a.example")
+    add(app, ["Hello"], name="N" * 80)
     with app.app_context(), writing() as session:
         session.add(Origin(comment_id=newest, name="other.example", url="https://other.example/post"))
     context = open_context()
@@ -118,7 +120,7 @@ def test_nothing_moves_for_those_who_want_that(app: Flask, open_book: Open) -> N
 
 def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> None:
     add(app, ["Hello"])
-    set_(app, look="1999")
+    set_(app, look="1999", pictures="drawn")
     page = open_book(color_scheme="dark")
     page.emulate_media(media="print")
     styles = page.evaluate(
@@ -128,7 +130,8 @@ def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> N
     assert styles == [["rgb(0, 0, 0)", "none", "none"]] * 2
     for hidden in (".card", ".site-footer", ".counter", ".badges"):
         expect(page.locator(hidden)).to_be_hidden()
-    expect(page.locator(".message")).to_be_visible()
+    for shown in (".message", ".picture"):
+        expect(page.locator(shown)).to_be_visible()
 
 
 def test_own_css_changes_the_book_and_asks_nobody_else(app: Flask, browser: Browser, address: str) -> None:

@@ -40,6 +40,7 @@ PUBLIC = {
 PUBLIC |= {"receiver.receive", "receiver.greet", "pinger.run_pass"}
 PUBLIC |= {"feeds.atom", "feeds.json", "embed.index", "embed.sign", "embed.script"}
 PUBLIC |= {"language.choose", "looks.choose", "looks.own_css", "looks.button"}
+PUBLIC |= {"pictures.drawn"}  # any of them, made of its address alone
 PUBLIC |= {"public.privacy", "webmention.form", "webmention.receive", "webmention.status"}
 PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with the cookie after signing
 PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token

@@ -14,6 +14,8 @@ URL = "/admin/look/"
 GOOD = {
     "look": "1999",
     "visitor_looks": "yes",
+    "pictures": "glyphs",
+    "glyphs": "🐚 👩‍🚀 ⭐",
     "webring_previous": "https://a.example/?x=1&y=2",
     "webring_home": "",
     "webring_next": "http://b.example",
@@ -32,17 +34,23 @@ def test_what_is_saved_holds_and_is_shown_again(app: Flask, owner: Owner) -> Non
     assert "The look is saved." in text(page)
     assert {name: value for name, value in preferences.typed(kept(app)).items() if name in GOOD} == GOOD
     shown = fields(page)
-    assert {name: shown[name].strip() for name in GOOD if name not in ("look", "visitor_looks")} == {
-        name: GOOD[name] for name in GOOD if name not in ("look", "visitor_looks")
-    }
+    typed = {name: value for name, value in GOOD.items() if name not in ("look", "visitor_looks", "pictures")}
+    assert {name: shown[name].strip() for name in typed} == typed
     ticked = [box.attrib["value"] for box in page.findall(".//main//input") if "checked" in box.attrib]
-    assert ticked == ["1999", "yes"]
+    assert ticked == ["1999", "yes", "glyphs"]
     assert parse(Visitor(app).get("/")).attrib["data-look"] == "1999"
 
 
 def test_every_look_can_be_chosen(owner: Owner) -> None:
     boxes = owner.page(URL).findall(".//input[@name='look']")
     assert [box.attrib["value"] for box in boxes] == list(LOOKS)
+
+
+def test_the_characters_stay_while_pictures_are_drawn(app: Flask, owner: Owner) -> None:
+    owner.does(URL, GOOD | {"pictures": "drawn"}, on=URL)
+    assert (kept(app).pictures, kept(app).glyphs) == ("drawn", GOOD["glyphs"])
+    owner.does(URL, GOOD | {"pictures": "drawn", "glyphs": ""}, on=URL)
+    assert kept(app).glyphs == ""
 
 
 def test_a_box_that_is_not_ticked_ends_the_choice(app: Flask, owner: Owner) -> None:
@@ -56,6 +64,12 @@ def test_a_box_that_is_not_ticked_ends_the_choice(app: Flask, owner: Owner) -> N
     [
         ("look", "pink", "choose one of paper, plain, terminal, window, 1999"),
         ("look", "", "choose one of"),
+        ("pictures", "photo", "choose one of none, drawn, glyphs"),
+        ("glyphs", "", "at least one character"),
+        ("glyphs", "\x00 \u202e", "at least one character"),
+        ("glyphs", "⭐ " * 51, "These are 51 characters. Please use at most 50."),
+        ("glyphs", "⭐ 🐚🌊", "“🐚🌊” is not one character."),
+        ("glyphs", "x" * 40_000, "is not one character."),
         ("webring_home", "javascript:alert(1)", "is not the address of a website"),
         ("webring_home", "ring.example", "is not the address of a website"),
         ("webring_next", "https://b.example/a b", "as %20"),

@@ -1,0 +1,195 @@
+"""A picture beside each comment, if the owner wants one: drawn, or one of the owner's characters."""
+
+import re
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from guestbook.comments import book, comment_picture
+from guestbook.lib import drawn_face
+from guestbook.storage import database, preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.storage.preferences import LOOKS
+from tests.support import factories
+from tests.support.visitor import GREETING, Visitor, add, by_class, parse, text
+
+FACE = f"/pictures/{'0123456789abcdef'}.svg"
+NAMES = [f"Visitor {number} of Donaueschingen" for number in range(20)]
+HOSTILE_NAMES = ['"><script>alert(1)</script>', "../../etc/passwd", "{{ 7*7 }}", "\u0335a", "דוד", "N" * 80]
+
+
+def set_(app: Flask, **changes: str) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
+def addresses(page: Element) -> list[str]:
+    return [one.attrib["src"] for one in by_class(page, "picture")]
+
+
+def key(app: Flask) -> str:
+    return str(app.secret_key)
+
+
+# --- the file
+
+
+def test_a_face_is_kept_for_a_year_and_not_sent_again(visitor: Visitor) -> None:
+    answer = visitor.get(FACE)
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert not {"Set-Cookie", "Vary"} & set(answer.headers.keys())
+    assert len(answer.data) < 1000
+    assert ElementTree.fromstring(answer.text).tag.endswith("svg")
+    known = {"If-None-Match": answer.headers["ETag"]}
+    again = visitor.get(FACE, headers=known)
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["Cache-Control"] == answer.headers["Cache-Control"]
+    head = visitor.open("HEAD", FACE)
+    assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", answer.headers["ETag"])
+    assert head.headers["Content-Length"] == str(len(answer.data))
+
+
+@pytest.mark.parametrize("setting", ["none", "drawn"])
+def test_any_id_has_a_face_whether_anybody_has_it_or_not(app: Flask, visitor: Visitor, setting: str) -> None:
+    set_(app, pictures=setting)
+    for face_id in ("0" * 16, "f" * 16, "1" * 16, "0" * 15 + "a"):
+        assert visitor.get(f"/pictures/{face_id}.svg").text == drawn_face.svg(face_id)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "0123456789abcde",
+            "0123456789abcdef0",
+            "0123456789ABCDEF",
+            "0123456789abcdeg",
+            "٠" * 16,
+            "0" * 15 + "０",
+        ),
+        *("", ".", "..%2F..%2Fx", "0" * 16 + "%0A", "0" * 16 + "%00", "-0123456789abcde", "0x23456789abcdef"),
+        *("0123456789abcdef.svg", "0123456789abcdef/x", "x" * 5000, " 123456789abcdef"),
+    ],
+)
+def test_what_is_no_id_is_not_found(visitor: Visitor, name: str) -> None:
+    assert visitor.get(f"/pictures/{name}.svg").status_code == 404
+
+
+@pytest.mark.parametrize("url", ["/pictures", "/pictures/", FACE.removesuffix(".svg"), FACE + "/"])
+def test_nothing_else_is_there(visitor: Visitor, url: str) -> None:
+    assert visitor.get(url).status_code == 404
+    assert visitor.open("POST", FACE).status_code == 405
+
+
+def test_no_database_is_asked(app: Flask, visitor: Visitor) -> None:
+    with app.app_context():
+        said: list[str] = []
+        event.listen(db.engine, "before_cursor_execute", lambda *what: said.append(what[2]))
+        with database.write(db.engine) as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
+    said.clear()
+    assert visitor.get(FACE).status_code == 200
+    assert said == []
+
+
+# --- beside the comments
+
+
+def test_a_new_book_has_no_pictures(app: Flask, visitor: Visitor) -> None:
+    add(app, ["Hello"])
+    assert by_class(visitor.page(), "picture") == []
+
+
+def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Flask, visitor: Visitor) -> None:
+    set_(app, pictures="drawn", embed_sites="https://one.example")
+    ada, *_ = add(app, ["One", "Two"])
+    add(app, ["Three"], name="Grace")
+    with app.app_context(), writing() as session:
+        book.reply(session, session.get_one(Comment, ada), "Thank you", factories.settings())
+    of = {name: f"/pictures/{comment_picture.id_of(name, key(app))}.svg" for name in ("Ada", "Grace")}
+    for url in ("/", "/embed"):
+        assert addresses(visitor.page(url)) == [of["Grace"], of["Ada"], of["Ada"]]
+    [one] = by_class(visitor.page(f"/comments/{ada}"), "picture")
+    assert one.attrib == {
+        **{"class": "picture", "src": of["Ada"], "alt": "", "width": "36", "height": "36"},
+        "loading": "lazy",
+    }
+    assert visitor.get(of["Ada"]).status_code == 200
+
+
+def test_a_preview_shows_the_picture_that_the_comment_will_have(app: Flask, visitor: Visitor) -> None:
+    set_(app, pictures="drawn")
+    previewed = addresses(parse(visitor.sign(preview="yes")))
+    assert previewed == [f"/pictures/{comment_picture.id_of(GREETING['name'], key(app))}.svg"]
+    visitor.sign()
+    assert addresses(visitor.page()) == previewed
+
+
+def test_below_a_path_it_is_below_it(app: Flask) -> None:
+    set_(app, pictures="drawn")
+    add(app, ["Hello"])
+    client = app.test_client()
+    assert 'src="/pictures/' in client.get("/").text
+    assert 'src="/book/pictures/' in client.get("/", environ_overrides={"SCRIPT_NAME": "/book"}).text
+
+
+def test_what_the_owner_chooses_is_seen_at_once(app: Flask, visitor: Visitor) -> None:
+    add(app, ["Hello"])
+    set_(app, pictures="glyphs", glyphs="🐚")
+    [one] = by_class(visitor.page(), "picture")
+    assert (one.tag, one.attrib, text(one)) == ("span", {"class": "picture", "aria-hidden": "true"}, "🐚")
+    set_(app, glyphs="🌊")
+    assert text(by_class(visitor.page(), "picture")[0]) == "🌊"
+    set_(app, pictures="none")
+    assert by_class(visitor.page(), "picture") == []
+
+
+@pytest.mark.parametrize("glyph", ["<", "&", '"', "'", "{"])
+def test_a_character_is_only_text(app: Flask, visitor: Visitor, glyph: str) -> None:
+    set_(app, pictures="glyphs", glyphs=glyph)
+    add(app, ["Hello"])
+    assert [text(one) for one in by_class(visitor.page(), "picture")] == [glyph]
+
+
+def test_a_hostile_name_gets_a_picture_that_tells_nothing_of_it(app: Flask, visitor: Visitor) -> None:
+    set_(app, pictures="drawn", per_page="100")
+    for name in HOSTILE_NAMES:
+        add(app, ["Hello"], name=name)
+    found = addresses(visitor.page())
+    assert len(set(found)) == len(HOSTILE_NAMES)
+    assert all(re.fullmatch(r"/pictures/[0-9a-f]{16}\.svg", address) for address in found)
+
+
+@pytest.mark.parametrize("setting", ["drawn", "glyphs"])
+def test_the_page_about_privacy_says_what_the_picture_is_made_of(
+    app: Flask, visitor: Visitor, setting: str
+) -> None:
+    sentence = "The book makes the picture beside a comment from the name."
+    assert sentence not in text(visitor.page("/privacy"))
+    set_(app, pictures=setting, glyphs="🐚")
+    assert sentence in text(visitor.page("/privacy"))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_first_visit_loads_at_most_30_kb_with_20_pictures(app: Flask, visitor: Visitor, look: str) -> None:
+    rules = "".join(f".c{number} {{ color: #{number * 999:06x} }}\n" for number in range(500))
+    own_css = rules[: preferences.OWN_CSS_LIMIT]
+    set_(app, look=look, visitor_looks="yes", pictures="drawn", own_css=own_css)
+    for number, name in enumerate(NAMES):
+        add(
+            app,
+            [f"{number} lovely books! We stayed for tea, and shall come again next year. " * 2],
+            name=name,
+        )
+    as_browsers = {"Accept-Encoding": "gzip"}
+    links = r'(?:href|src)="(/(?:static|button|own|pictures)[^"]+)"'
+    loaded = {"/", "/static/stars.svg", *re.findall(links, visitor.get("/").text)}
+    assert len([url for url in loaded if url.startswith("/pictures/")]) == len(NAMES)
+    sizes = {url: len(visitor.get(url, headers=as_browsers).data) for url in loaded}
+    assert sum(sizes.values()) <= 30_000, sizes
