@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import book
 from guestbook.lib import clock, ids
+from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
@@ -116,7 +117,10 @@ def _as_before(comments: Sequence[Comment]) -> str:
 def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
     now = preferences.typed(preferences.read(session))
     back = {name: before for name, (before, after) in settings.items() if now.get(name) == after}
-    preferences.save(session, back)
+    try:
+        preferences.save(session, back)
+    except Refused:  # one of them needs another setting, which has changed since
+        return CHANGED_SINCE
     return "Undone. The settings are as before." if len(back) == len(settings) else CHANGED_SINCE
 
 

@@ -129,6 +129,17 @@ def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
     assert (kept(app).title, kept(app).theme) == ("Later", "auto")
 
 
+def test_settings_that_need_what_is_gone_since_stay_as_they_are(app: Flask, owner: Owner) -> None:
+    look: dict[str, Any] = {"look": "paper", "pictures": "glyphs", "glyphs": "🐚 🌊"}
+    owner.does("/admin/look/", look)
+    change = offered(owner, "/admin/look/", look | {"pictures": "drawn"})
+    later_change = offered(owner, "/admin/look/", look | {"pictures": "drawn", "glyphs": ""})
+    assert undone(owner, change) == undo.CHANGED_SINCE
+    assert kept(app).pictures == "drawn"
+    assert undone(owner, later_change) == "Undone. The settings are as before."
+    assert kept(app).glyphs == "🐚 🌊"
+
+
 def test_only_the_latest_changes_are_kept(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undo, "UNDO_LIMIT", 2)
     ids = add(app, ["a", "b", "c"])
