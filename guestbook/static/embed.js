@@ -3,12 +3,13 @@
 "use strict";
 
 (() => {
+  const bookTitle = "Guestbook"; // the book puts its own here
   const script = document.currentScript;
   const book = new URL("embed", script.src);
   book.searchParams.set("site", location.origin);
   const frame = document.createElement("iframe");
   frame.src = book.href;
-  frame.title = script.dataset.title || "Guestbook";
+  frame.title = script.dataset.title || bookTitle;
   frame.style.cssText = "display: block; width: 100%; border: 0";
   frame.style.height = `${Number(script.dataset.height) || 600}px`;
   addEventListener("message", (event) => {

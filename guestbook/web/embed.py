@@ -1,12 +1,18 @@
 """The book for other websites: /embed is the page in the frame, /embed.js makes the frame on their page."""
 
-from flask import Blueprint, Response, abort, current_app
+import json
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.web import conditional, current, frame, public, signing
+from guestbook.web import conditional, current, frame, public, signing, translation
 
 pages = Blueprint(frame.BLUEPRINT, __name__)
 
+SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
+TITLE_IN_SCRIPT = '"Guestbook"'
 SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 
 
@@ -40,7 +46,12 @@ def sign() -> ResponseReturnValue:
 @pages.get("/embed.js")
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
-    response = current_app.send_static_file("embed.js")
-    response.headers.update(conditional.FROM_ANY_SITE)
+    title = json.dumps(translation.of_book(current.preferences()).title)
+    response = conditional.public(_script().replace(TITLE_IN_SCRIPT, title), "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response
+
+
+@cache
+def _script() -> str:
+    return SCRIPT_FILE.read_text()

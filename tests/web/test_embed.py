@@ -1,5 +1,6 @@
 """The book in a frame: for the sites that the owner allows, and for no other."""
 
+import json
 import re
 
 import pytest
@@ -156,6 +157,26 @@ def test_the_script_for_other_sites_is_kept_for_a_day_and_has_an_etag(visitor: V
     assert "postMessage" not in answer.text
     again = visitor.get("/embed.js", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_the_frame_s_title_is_the_book_s_in_its_language(app: Flask, visitor: Visitor) -> None:
+    for accepted, title in (("en", "Guestbook"), ("de", "Gästebuch"), ("es", "Libro de visitas")):
+        answer = visitor.get("/embed.js", headers={"Accept-Language": accepted})
+        assert frame_title(answer) == title
+        assert "Accept-Language" in answer.vary
+    own = '"; alert(1) //\u2028</script>'
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"title": own})
+    answer = visitor.get("/embed.js", headers={"Accept-Language": "de"})
+    assert frame_title(answer) == own.replace("\u2028", " ")
+    assert answer.text.isascii()
+
+
+def frame_title(answer: TestResponse) -> str:
+    """The only text that the script has for a title."""
+    [found] = re.findall(r"bookTitle = (.*); //", answer.text)
+    return str(json.loads(found))
 
 
 @pytest.mark.usefixtures("allowed")
