@@ -25,7 +25,9 @@ from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.mentions.page_pool import PagePool
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
+from guestbook.lib.errors import with_detail
 from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.translatable import Translatable
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.queue import leases, poller
 from guestbook.settings import Settings
@@ -39,6 +41,9 @@ BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
 MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
 RECOUNT_EVERY = 1.0  # seconds at least between two recounts of the budgets
 RECOUNT_SHARE = 20  # a recount takes at most one part in so many of the time
+PASSES_ENDED = Translatable("Too many passes ended in the middle of it, so it is left alone.")
+NOT_PROCESSED = Translatable("It could not be processed.")
+NOT_TAKEN = Translatable("The database refused what came of it.")
 log = logging.getLogger(__name__)
 
 Decided = tuple[ReceivedEvent, Source, InboundDecision]
@@ -156,12 +161,12 @@ class Processor:
     def evaluate(self, event: ReceivedEvent, source: Source) -> InboundDecision:
         """Decide about one event. No transaction may be open."""
         if event.lost_passes >= MOST_LOST_PASSES:
-            return _our_error(f"{event.lost_passes} passes ended in the middle of it, so it is left alone.")
+            return _our_error(PASSES_ENDED, event.lost_passes)
         settings = self._settings
         try:
             return evaluate.evaluate(event, source, base_url=settings.base_url, proof_key=settings.secret_key)
         except Exception as error:  # an error of ours over one event must not end the pass for all
-            return _our_error(f"It could not be processed ({type(error).__name__}).")
+            return _our_error(NOT_PROCESSED, type(error).__name__)
 
     def _record(
         self, connection: Connection, decided: Sequence[Decided], left: Sequence[ReceivedEvent]
@@ -189,7 +194,7 @@ class Processor:
         except DBAPIError as error:
             if not database_errors.fault_of(error).is_of_one_row:
                 raise
-            why = f"The database refused what came of it ({type(error.orig).__name__})."
+            why = with_detail(NOT_TAKEN, type(error.orig).__name__)
             refused = replace(decision, is_genuine=True, error=why)
             event_end.end(connection, event, refused, **event_end.proof(refused, source))
             return refused, None
@@ -225,5 +230,6 @@ class Processor:
             return decision, done.note or None
 
 
-def _our_error(why: str) -> InboundDecision:
+def _our_error(sentence: str, detail: object) -> InboundDecision:
+    why = with_detail(sentence, detail)
     return InboundDecision(NO_METADATA, is_genuine=True, was_verified=False, error=why)

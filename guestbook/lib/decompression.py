@@ -2,8 +2,17 @@
 
 import zlib
 
+from guestbook.lib.errors import with_detail
+from guestbook.lib.translatable import Translatable
+
 # Some senders leave out zlib's header with deflate.
 WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+
+
+UNKNOWN_PACKING = Translatable(
+    "The body is compressed in an unknown way. Only gzip and deflate are supported."
+)
+BROKEN_PACKING = Translatable("The body claims to be compressed, but cannot be unpacked.")
 
 
 class PackedWrongly(Exception):
@@ -16,7 +25,7 @@ def beginning(encoding: str, body: bytes, most: int) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding not in WINDOW_BITS:
-        raise PackedWrongly("The body is compressed in an unknown way. Only gzip and deflate are supported.")
+        raise PackedWrongly(UNKNOWN_PACKING)
     for bits in WINDOW_BITS[encoding]:
         unpacker = zlib.decompressobj(bits)
         try:
@@ -25,4 +34,4 @@ def beginning(encoding: str, body: bytes, most: int) -> bytes:
             continue
         if len(unpacked) == most or (unpacker.eof and not unpacker.unused_data):
             return unpacked
-    raise PackedWrongly(f"The body claims to be compressed with {encoding}, but cannot be unpacked.")
+    raise PackedWrongly(with_detail(BROKEN_PACKING, encoding))

@@ -1,4 +1,4 @@
-"""A refusal: one sentence for people, and the fields that it is about."""
+"""A refusal: one sentence for people, and the fields that it is about. And sentences that have a detail."""
 
 from collections.abc import Mapping
 
@@ -19,3 +19,14 @@ class Refused(Exception):
         refused = cls(" ".join(fields.values()))
         refused.fields = dict(fields)
         return refused
+
+
+def with_detail(sentence: str, detail: object) -> str:
+    """Return `sentence (detail)`: the same sentence for the same reason, so that pages can translate it."""
+    return f"{sentence} ({detail})" if detail else sentence
+
+
+def split_detail(text: str) -> tuple[str, str]:
+    """Return the sentence, and what stands behind it, with its blank."""
+    sentence, bracket, detail = text.partition(" (")
+    return sentence, bracket + detail

@@ -2,6 +2,7 @@
 
 import errno
 
+from guestbook.lib.errors import with_detail
 from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT
 
 LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # of an OSError
@@ -90,5 +91,4 @@ class TransportError(Exception):
         return HOST_LIMITS.get(self.reason)
 
     def __str__(self) -> str:
-        sentence = FAILURE_SENTENCES[self.reason]
-        return f"{sentence} ({self.detail})" if self.detail else sentence
+        return with_detail(FAILURE_SENTENCES[self.reason], self.detail)

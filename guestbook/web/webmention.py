@@ -11,11 +11,11 @@ from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
 from guestbook.inbound.ingest import ReceivingSource, SourceFull
-from guestbook.inbound.mentions import mention_request, mention_store
+from guestbook.inbound.mentions import mention_request, mention_store, page_report
 from guestbook.inbound.mentions.mention_request import MentionRequest
-from guestbook.inbound.mentions.page_report import FETCH_FAILED
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line
 from guestbook.lib.translatable import Translatable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, InboundEvent
@@ -30,6 +30,9 @@ MENTION_WINDOW = timedelta(minutes=10)
 NO_ROOM_RETRY_AFTER = 300  # seconds
 NOT_ACCEPTED = Translatable("This book accepts no webmentions at the moment. Nothing was stored.")
 TOO_MANY = Translatable("Your network has sent many webmentions in a short time. Please try again later.")
+MANY_MENTIONS_WAIT = Translatable(
+    "Many webmentions wait for this book at the moment. Please try again later."
+)
 
 MENTION_WAITS = Translatable("It waits. The book will read the page soon.")
 MENTION_RETRIES = Translatable("The page could not be read. The book will try again later.")
@@ -77,10 +80,9 @@ def _words(event: InboundEvent, comment: Comment | None) -> str:
     """Spam looks like a held comment, so that a program learns nothing."""
     if event.status == "new":
         return MENTION_RETRIES if event.error else MENTION_WAITS
-    if event.status == "failed":  # what the network answered may tell of hosts that only this machine sees
-        error = event.error or ""
-        reason = FETCH_FAILED if error.startswith(FETCH_FAILED) else error
-        return f"{translated(reason)} {translated(NOTHING_STORED)}"
+    if event.status == "failed":
+        sentence, detail = page_report.for_sender(event.error or "")
+        return f"{translated(sentence)}{detail} {translated(NOTHING_STORED)}"
     if comment is None or comment.status == "trash":
         return MENTION_NOT_SHOWN
     return MENTION_SHOWN if comment.status == "published" else MENTION_HELD
@@ -102,8 +104,8 @@ def _store(mention: MentionRequest) -> str:
         mention_store.make_room(session, receiver, mention)
     try:
         return _insert(receiver, mention)
-    except SourceFull as error:
-        raise TooManyRequests(str(error), retry_after=NO_ROOM_RETRY_AFTER) from None
+    except SourceFull:
+        raise TooManyRequests(MANY_MENTIONS_WAIT, retry_after=NO_ROOM_RETRY_AFTER) from None
 
 
 def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
@@ -116,7 +118,8 @@ def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str]) -> str:
-    return render_template("webmention_form.html", values=values, reasons=reasons)
+    shown = {name: clean_line(values.get(name, "")) for name in ("source", "target")}
+    return render_template("webmention_form.html", values=shown, reasons=reasons)
 
 
 def _page(

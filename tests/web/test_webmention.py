@@ -175,7 +175,7 @@ def test_they_cannot_fill_the_disk(client: FlaskClient, monkeypatch: pytest.Monk
         source.budget_mb, source.unproven_bytes = 2, 1_999_999
     refused = post(client, source=f"{SOURCE}2")
     assert refused.status_code == 429
-    assert "fill the 2 MB" in refused.text
+    assert "Many webmentions wait for this book" in refused.text
     monkeypatch.setattr(ingest, "MOST_WAITING", 1)
     inbound_factories.change(source_id=inbound_factories.row().source_id, unproven_bytes=0)
     assert post(client, source=f"{SOURCE}3").status_code == 429

@@ -14,13 +14,14 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
 from guestbook.inbound.decision import Effect, RemoveMention, WriteMention
 from guestbook.lib import clock
+from guestbook.lib.translatable import Translatable
 from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.models import Comment, Origin, Source
 
 NO_LONGER = "Its page was deleted, or no longer links here."  # so that a later mention may bring it back
 NOT_OURS = "The book has the comment of this page already, from another source."
-CLOSED = "The book is closed for new comments."
+CLOSED = Translatable("The book is closed for new comments.")
 
 
 def write(session: Session, source: Source, action: WriteMention, settings: Settings) -> Effect:

@@ -8,10 +8,12 @@ from guestbook.inbound.mentions.page_report import PageReport
 from guestbook.inbound.metadata import SENDER_LIMIT, Metadata
 from guestbook.lib import text
 from guestbook.lib.page_content.h_entry import PageEntry
+from guestbook.lib.translatable import Translatable
 
 EVENT_NAME = "webmention"
 EXCERPT_LIMIT = 500  # characters of a page that mentions the book; an answer to it is kept whole
 RAW_LIMIT = 8 * comment_form.MESSAGE_LIMIT  # characters that are cleaned
+LINKS_ELSEWHERE = Translatable("The page does not link to the target, but to another page of this book.")
 PHRASES = {
     "like-of": "likes this.",
     "repost-of": "shared this.",
@@ -42,7 +44,7 @@ def unreadable(sentence: str) -> InboundDecision:
 def _removal(found: Metadata, report: PageReport) -> InboundDecision:
     request, why = report.task.request, report.missing or ""
     if report.links_elsewhere:  # the comment is the page's, and the page still belongs to the book
-        return InboundDecision(found, error=f"{why} It links to another page of this book.")
+        return InboundDecision(found, error=LINKS_ELSEWHERE)
     return InboundDecision(found, True, action=RemoveMention(request.source, request.host, why))
 
 

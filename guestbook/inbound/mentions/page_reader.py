@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from guestbook.inbound.mentions import mention_request
-from guestbook.inbound.mentions.page_report import FETCH_FAILED, PageReport, PageTask
+from guestbook.inbound.mentions.page_report import FETCH_FAILED, READING_FAILED, PageReport, PageTask
 from guestbook.lib import clock, page_content, retry_policy
+from guestbook.lib.errors import with_detail
 from guestbook.lib.page_content import PackedWrongly, WebPage, h_entry, html_links, mention_link
 from guestbook.lib.page_content.h_entry import PageEntry, ParserMissing
 from guestbook.lib.page_content.html_links import HtmlLinks
@@ -13,8 +14,12 @@ from guestbook.outbound.request_headers import user_agent
 from guestbook.outbound.time_limit import TimeLimit
 from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
 
-GONE_STATUSES = (404, 410)
+PAGE_GONE = {
+    404: Translatable("The page is gone: its server answered 404."),
+    410: Translatable("The page is gone: its server answered 410."),
+}
 LATER_STATUSES = (408, 425, 429)  # and all from 500
+NOT_SENT = Translatable("The page’s server did not send the page.")
 NO_LINK = Translatable("The page does not link to the target.")
 NOT_IN_FIRST_MEGABYTE = Translatable("The page does not link to the target in its first megabyte.")
 NOT_COMPLETE = Translatable("The page did not arrive completely.")
@@ -38,11 +43,11 @@ class PageReader:
             fetched = self.transport.get(task.request.page_url, self._headers(), seconds=seconds)
             return self._report(task, fetched)
         except TransportError as error:
-            return PageReport(task, error=f"{FETCH_FAILED} {error}", may_retry=not error.is_lasting)
+            return _failed(task, error)
         except MemoryError:
-            return PageReport(task, error="This machine has no free memory left.", may_retry=True)
+            return _failed(task, TransportError("out_of_memory"))
         except Exception as error:  # a mistake in our code must not end the thread
-            return PageReport(task, error=f"The page could not be read ({type(error).__name__}).")
+            return PageReport(task, error=with_detail(READING_FAILED, type(error).__name__))
 
     def _headers(self) -> dict[str, str]:
         agent = f"{user_agent(self.base_url)} Webmention"
@@ -50,12 +55,12 @@ class PageReader:
 
     def _report(self, task: PageTask, fetched: FetchedPage) -> PageReport:
         answer = fetched.answer
-        if answer.status in GONE_STATUSES:
-            return PageReport(task, missing=f"The page is gone: its server answered {answer.status}.")
+        if answer.status in PAGE_GONE:
+            return PageReport(task, missing=PAGE_GONE[answer.status])
         if not 200 <= answer.status < 300:
             later = answer.status in LATER_STATUSES or answer.status >= 500
             wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else 0.0
-            why = f"The page’s server answered {answer.status}."
+            why = with_detail(NOT_SENT, f"HTTP {answer.status}")
             return PageReport(task, error=why, may_retry=later, retry_after=wait)
         try:
             page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
@@ -80,5 +85,9 @@ def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
     try:
         entry = h_entry.read(page, found, target) if page.is_html else PageEntry()
     except ParserMissing as error:
-        return PageReport(task, error=str(error), may_retry=True)
+        return PageReport(task, error=f"{READING_FAILED} {error}", may_retry=True)
     return PageReport(task, entry=entry)
+
+
+def _failed(task: PageTask, error: TransportError) -> PageReport:
+    return PageReport(task, error=f"{FETCH_FAILED} {error}", may_retry=not error.is_lasting)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from guestbook.inbound.evaluate import ReceivedEvent
 from guestbook.inbound.mentions.mention_request import MentionRequest
+from guestbook.lib import errors
 from guestbook.lib.page_content.h_entry import PageEntry
 from guestbook.lib.translatable import Translatable
 from guestbook.storage.models import Source
 
 FETCH_FAILED = Translatable("The page could not be fetched.")  # before the reason, which only the owner sees
+READING_FAILED = Translatable("The page could not be read.")  # the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,14 @@ class PageReport:
     def holds_lane(self) -> bool:
         """Never: a failure says nothing about other pages of the host."""
         return False
+
+
+def for_sender(error: str) -> tuple[str, str]:
+    """Return an error's sentence, which every language has, and its detail, without what is the owner's.
+
+    An answer of the network may tell of hosts that only this machine sees.
+    """
+    for sentence in (FETCH_FAILED, READING_FAILED):
+        if error.startswith(sentence):
+            return sentence, ""
+    return errors.split_detail(error)

@@ -5,9 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from guestbook.lib.errors import with_detail
 from guestbook.lib.page_content import WebPage, html_links
+from guestbook.lib.translatable import Translatable
 
 PLAIN_END = frozenset(" \t\r\n<>\"'")  # an address in plain text ends before one of these
+UNREADABLE_KIND = Translatable("Only pages in HTML, JSON and plain text can be read.")
+NO_JSON = Translatable("The page claims to be JSON, but is not.")
 
 
 def addresses(page: WebPage) -> Iterable[str]:
@@ -18,7 +22,7 @@ def addresses(page: WebPage) -> Iterable[str]:
         return _texts(page.text)
     if page.kind == "text/plain":
         return page.text.translate(dict.fromkeys(map(ord, PLAIN_END), " ")).split()
-    raise ValueError(f"The page is {page.kind}. Only HTML, JSON and plain text can be read.")
+    raise ValueError(with_detail(UNREADABLE_KIND, page.kind))
 
 
 def normal(url: str) -> str:
@@ -38,7 +42,7 @@ def _texts(text: str) -> list[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("The page claims to be JSON, but is not.") from None
+        raise ValueError(NO_JSON) from None
     found: list[str] = []
     level: list[Any] = [value]
     while level:  # a level at a time, because recursion could run out of stack

@@ -39,7 +39,7 @@ def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver
     status = mention(app, receiver)
     row = inbound_factories.row()
     assert (row.status, row.attempts, row.claims) == ("new", 1, 1)
-    assert row.error == "The page’s server answered 503."
+    assert row.error == "The page’s server did not send the page. (HTTP 503)"
     assert (row.due_at - clock.now()).total_seconds() > 2500
     assert "try again" in app.test_client().get(status).text
     for attempts in (2, 3):
@@ -84,7 +84,7 @@ def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 451])
 def test_a_refusal_is_final(status: int, app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", Answer(status))
-    assert failure(app, receiver) == f"The page’s server answered {status}."
+    assert failure(app, receiver) == f"The page’s server did not send the page. (HTTP {status})"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -221,7 +221,7 @@ def test_other_kinds_of_pages_may_link_too(kind: str, body: str, app: Flask, rec
 
 def test_a_picture_is_no_page(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", Answer(headers={"Content-Type": "image/png"}, body=b"\x89PNG"))
-    assert failure(app, receiver) == "The page is image/png. Only HTML, JSON and plain text can be read."
+    assert failure(app, receiver) == "Only pages in HTML, JSON and plain text can be read. (image/png)"
 
 
 def test_deep_json_is_a_page_without_links(app: Flask, receiver: Receiver) -> None:
@@ -254,7 +254,8 @@ def test_without_mf2py_it_says_so(app: Flask, receiver: Receiver, monkeypatch: p
     receiver.answer("/post", page())
     mention(app, receiver)
     row = inbound_factories.row()
-    assert (row.status, row.error.split(",")[0]) == ("new", "The package mf2py is not installed")
+    assert row.status == "new"
+    assert row.error.startswith("The page could not be read. The package mf2py is not installed")
 
 
 def test_reasons_that_last_are_reasons() -> None:
@@ -270,7 +271,7 @@ def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: 
     row = inbound_factories.row()
     assert (row.status, row.error) == (
         "failed",
-        "10 passes ended in the middle of it, so it is left alone.",
+        "Too many passes ended in the middle of it, so it is left alone. (10)",
     )
     assert receiver.requests == []
 

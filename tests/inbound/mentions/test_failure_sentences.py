@@ -1,0 +1,84 @@
+"""Why a webmention failed: each reason is one sentence in every language, and a detail behind it."""
+
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from guestbook.inbound import processor
+from guestbook.inbound.mentions import mention_comments, mention_decision, page_reader, page_report
+from guestbook.lib import decompression
+from guestbook.lib.errors import split_detail, with_detail
+from guestbook.lib.page_content import h_entry, mention_link
+from guestbook.transport import TransportError
+from scripts import message_catalogues
+from tests.support import inbound_factories, mention_pages
+from tests.support.mention_pages import html, mention
+from tests.support.receiver import Answer, Receiver
+
+OTHER_PAGE = '<a href="{home}comments/' + "a" * 32 + '">a comment</a>'
+
+
+def packed(encoding: str) -> Answer:
+    return Answer(headers={**mention_pages.HTML, "Content-Encoding": encoding}, body=b"\x0b\x02")
+
+
+ANSWERS = {
+    "The page is gone: its server answered 404.": Answer(404),
+    "The page is gone: its server answered 410.": Answer(410),
+    "The page’s server did not send the page. (HTTP 403)": Answer(403),
+    "The page does not link to the target.": html("<p>Hello"),
+    "The page does not link to the target, but to another page of this book.": html(OTHER_PAGE),
+    "The body is compressed in an unknown way. Only gzip and deflate are supported.": packed("br"),
+    "The body claims to be compressed, but cannot be unpacked. (gzip)": packed("gzip"),
+    "Only pages in HTML, JSON and plain text can be read. (image/png)": Answer(
+        headers={"Content-Type": "image/png"}
+    ),
+    "The page claims to be JSON, but is not.": Answer(
+        headers={"Content-Type": "application/json"}, body=b"{"
+    ),
+}
+
+
+@pytest.mark.parametrize("said", ANSWERS)
+def test_the_sender_reads_the_reason_in_each_language(app: Flask, receiver: Receiver, said: str) -> None:
+    body = ANSWERS[said].body.replace(b"{home}", mention_pages.home().encode())
+    receiver.answer("/post", replace(ANSWERS[said], body=body))
+    status = mention(app, receiver)
+    assert (inbound_factories.row().status, inbound_factories.row().error) == ("failed", said)
+    sentence, detail = split_detail(said)
+    for code in message_catalogues.TRANSLATED:
+        page = seen(app, status, code)
+        known = message_catalogues.read(code).get(sentence)
+        assert known
+        assert f"{known.string}{detail} " in page
+        assert sentence not in page
+    assert f"{said} Nothing was stored." in seen(app, status, "en")
+
+
+def seen(app: Flask, status: str, language: str) -> str:
+    with app.app_context():  # of its own: the language of a page is kept in it
+        return app.test_client().get(status, headers={"Accept-Language": language}).text
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (f"{page_report.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
+        (f"{page_report.READING_FAILED} {h_entry.NO_PARSER}", ""),
+        (with_detail(page_report.READING_FAILED, "ZeroDivisionError"), ""),
+        (with_detail(page_reader.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
+        (with_detail(mention_link.UNREADABLE_KIND, "x" * 600)[:500], None),
+        (with_detail(decompression.BROKEN_PACKING, "gzip"), " (gzip)"),
+        (with_detail(processor.PASSES_ENDED, 10), " (10)"),
+        (mention_comments.CLOSED, ""),
+        (mention_decision.LINKS_ELSEWHERE, ""),
+    ],
+)
+def test_what_is_the_owner_s_alone_is_left_out(error: str, told: str | None) -> None:
+    sentence, detail = page_report.for_sender(error)
+    assert error.startswith(sentence)
+    assert sentence.endswith(".")
+    assert detail == (error.removeprefix(sentence) if told is None else told)
+    for code in message_catalogues.TRANSLATED:
+        assert message_catalogues.read(code).get(sentence), sentence
