@@ -16,6 +16,7 @@ from guestbook.comments.moderation_by_link import STATUS_AFTER_LINK, LinkedComme
 from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_text
 from guestbook.settings import Settings
 from guestbook.storage.database import db, writing
 from guestbook.web import current, form_token
@@ -106,7 +107,7 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
         hold=found.hold,
         expires_at=link.expires_at,
         token=form_token.token(),
-        reply=request.form.get("reply", ""),
+        reply=clean_text(request.form.get("reply", "")),
         reply_limit=reply_size.REPLY_LIMIT,
         notice=notice,
     )

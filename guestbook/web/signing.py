@@ -37,7 +37,7 @@ DATABASE_AWAY = Translatable(
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry, token = _read_form(), request.form.get("token", "")
+    entry, token = _read_form(), visitor_form.line("token")
     if current.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
@@ -69,7 +69,7 @@ def with_text(response: Response) -> Response:
     """Return the answer to an error of the database, with the form and the text in it."""
     is_away = response.status_code == ServiceUnavailable.code
     notice = DATABASE_AWAY if is_away else _server_error(request_id.get())
-    response.data = _page(comment_form.read(request.form), request.form.get("token", ""), notice)
+    response.data = _page(comment_form.read(request.form), visitor_form.line("token"), notice)
     return response
 
 
@@ -84,7 +84,7 @@ def _server_error(number: str) -> str:
 def _read_form() -> Draft:
     """Read the form; a wrong answer to the owner's question is an error like that of a field."""
     entry = visitor_form.read()
-    if submission.answers_question(request.form.get("answer", "")):
+    if submission.answers_question(visitor_form.line("answer")):
         return entry
     return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
 
@@ -99,4 +99,7 @@ def _refused(
 
 def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    return render_template("sign.html", draft=entry, token=token, notice=notice, preview=preview)
+    answer = visitor_form.line("answer")
+    return render_template(
+        "sign.html", draft=entry, answer=answer, token=token, notice=notice, preview=preview
+    )

@@ -8,6 +8,7 @@ from flask import request
 
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
+from guestbook.lib.text import clean_line
 from guestbook.web import current
 
 NEW_COMMENT: Mapping[str, str | None] = MappingProxyType({})
@@ -24,3 +25,8 @@ def read(stored: Mapping[str, str | None] = NEW_COMMENT) -> Draft:
         note=None if "note" in left_out else entry.note,
         errors={name: reason for name, reason in entry.errors.items() if name not in left_out},
     )
+
+
+def line(name: str) -> str:
+    """Return another field than those of the comment, without characters that a page must not hold."""
+    return clean_line(request.form.get(name, ""))
