@@ -79,12 +79,12 @@ def listen(
     A message counts as delivered once --forward answered it with 2xx or, without --forward, once it is
     printed. Else it comes again later. Nothing is lost while this command does not run.
     """
-    session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {token}"
-    there = Book(_address(book), session)
+    address = _address(book)
     try:
-        row_id = webhook or _add(there, events)
-        _follow(there, row_id, forward, once=once)
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {token}"
+            there = Book(address, session)
+            _follow(there, webhook or _add(there, events), forward, once=once)
     except CallRefused as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-// Shows each date as the calendar has it where the visitor is. The server has written it for the book's time zone.
+// Shows dates in the visitor's time zone. The server wrote them in the book's.
 "use strict";
 
 (() => {
@@ -13,7 +13,7 @@
     const date = dates.format(moment);
     time.textContent = lang === "fr" ? date.replace(/^1 /, "1er ") : date;
     time.title = `${time.textContent}, ${hours.format(moment)}`;
-    // The name of a comment, which screen readers read, ends with its date.
+    // Screen readers read a name that ends with the date.
     const comment = time.closest("a.date")?.closest("article");
     const name = comment?.getAttribute("aria-label").slice(0, -before.length);
     comment?.setAttribute("aria-label", name + time.textContent);

@@ -6,7 +6,7 @@ import pytest
 from click.testing import Result
 
 from scripts.benchmarks.deliver import deliver
-from scripts.benchmarks.support import peer_queues
+from scripts.benchmarks.support import peer_queues, waiting
 from tests.conftest import need
 from tests.support import benches, databases, processes
 
@@ -46,8 +46,11 @@ def test_slow_and_hanging_receivers_are_compared_with_the_ideal_and_with_the_oth
     assert re.search(r"^- 1 × threads ÷ latency = 640/s, of which \d+%$", done.stdout, re.MULTILINE)
 
 
-def test_peers_are_measured_or_named_with_what_they_lack() -> None:
-    done = bench("--peers", "--no-raw")
+def test_peers_are_measured_or_named_with_what_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 30.0)
+    done = benches.run(deliver, "--count", "16", "--rounds", "1", "--peers", "--no-raw")
+    if "was not ready within" in done.output:  # a peer that hung is not ours to repair
+        done = bench("--peers", "--no-raw")
     table = rows(done.stdout)
     skipped = re.search(r"^- skipped: (.+)$", done.stdout, re.MULTILINE)
     for name in peer_queues.PEERS:

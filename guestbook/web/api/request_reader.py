@@ -189,12 +189,13 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
         missing = [name for name in wanted if name not in found]
         inside = [(place, f"{', '.join(missing)} is missing.")]
         yield from inside if place else ((name, "This is missing.") for name in missing)
-    elif error.validator == "additionalProperties" and not place:
+    elif error.validator == "additionalProperties" and "properties" in error.schema:
         known = error.schema["properties"]
         strange = [name for name in found if name not in known][:NAMED_FIELDS_LIMIT]
-        yield from (
-            (_short(name), f"There is no such field. The fields are {', '.join(known)}.") for name in strange
-        )
+        fields = f"The fields are {', '.join(known)}."
+        for name in map(_short, strange):
+            what = f"field {name}" if place else "such field"
+            yield place or name, f"There is no {what}. {fields}"
     else:
         yield place, _sentence(str(error.validator), wanted, found)
 

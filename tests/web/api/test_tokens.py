@@ -66,6 +66,7 @@ def test_a_token_may_do_what_its_scope_says_and_no_more(app: Flask, scope: str) 
 
 def test_every_get_needs_read_and_comments_need_moderate() -> None:
     needed = {(method, path): scope for method, path, scope in calls()}
+    assert needed.pop(("get", "/webhooks/{webhook_id}/pending")) == "manage", "it leases what it returns"
     assert {scope for (method, _), scope in needed.items() if method == "get"} == {"read"}
     assert (
         needed["patch", "/comments/{comment_id}"] == needed["delete", "/comments/{comment_id}"] == "moderate"
