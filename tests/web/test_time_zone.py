@@ -200,7 +200,7 @@ def test_it_is_below_1_kb_and_kept_by_browsers(visitor: Visitor) -> None:
     script = visitor.get(address)
     assert script.content_type.startswith("text/javascript")
     assert "immutable" in script.headers["Cache-Control"]
-    assert len(script.data) < 1000
+    assert len(script.data) < 1024
     assert f'<script src="{address}" defer></script>' in page
 
 
