@@ -27,6 +27,7 @@ from tests.support import (  # noqa: F401  amount sets up hypothesis when it is 
     namespaces,
     rabbitmq,
     ready_databases,
+    sent_payloads,
     servers,
 )
 from tests.support.book import Book
@@ -42,6 +43,7 @@ from tests.system.interop import npm
 compiled.share_url_rules()
 compiled.share_statements()
 memory.keep_files_in_memory()
+sent_payloads.watch()
 
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:  # under nohup; programs of tests need them
@@ -98,6 +100,14 @@ def packages_can_be_had() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["download", "--quiet", "--no-deps", "--dest", folder, "waitress"]
         return run(sys.executable, "-m", "pip", *arguments).returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def _payloads_fit_their_schemas() -> Iterator[None]:
+    """Fail the test if a stored or received body in the format json does not fit the schema of its event."""
+    sent_payloads.take_faults()
+    yield
+    assert sent_payloads.take_faults() == []
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,11 +7,11 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, list_options, output, requeue, row_lookup
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import EVENTS
 
 
 @click.group(cls=app_command.Group)
@@ -22,7 +22,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @list_options.queue_options
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
-@click.option("--event", type=click.Choice(EVENTS), help="Only those of this event.")
+@click.option("--event", type=click.Choice(list(EVENTS)), help="Only those of this event.")
 @output.as_json
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""

@@ -10,11 +10,11 @@ from guestbook.cli.option_types import together
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.queries import bounded_counts, state_words, webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
-from guestbook.storage.models.webhook import EVENTS
 
 COUNTERS = ("rate_log", "failing_announced_at")  # columns that only passes read
 ALSO_SIGNS = "signs"  # an old secret, for a while

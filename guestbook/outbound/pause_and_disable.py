@@ -15,10 +15,10 @@ from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import Outcome
 from guestbook.settings import Settings
 from guestbook.storage.models import Pass, Webhook
-from guestbook.storage.models.webhook import HEALTH_EVENTS
 
 DISABLE_AFTER = 10  # failures in a row …
 DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
+HEALTH_EVENTS = ("webhook.failing", "webhook.recovered")
 LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
 
 

@@ -14,12 +14,13 @@ from guestbook.lib import clock, ids, mail_address, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.outbound import custom_headers, outbox
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.settings import Settings
 from guestbook.storage import batch_delete
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import EVENTS, PULL_URL, Template
+from guestbook.storage.models.webhook import PULL_URL, Template
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"

@@ -18,6 +18,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -60,7 +61,8 @@ def sign_and_stumble_in_between() -> None:
     with database.writing() as session:
         book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
         gone = {"nobody": outbox.BodyInput("json", "", None)}
-        outbox.store(session.connection(), "ping", {}, factories.settings(), gone, None)
+        data = EVENTS["ping"].sample_data()
+        outbox.store(session.connection(), "ping", data, factories.settings(), gone, None)
 
 
 @pytest.mark.usefixtures("each_app")

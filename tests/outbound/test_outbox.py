@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event, select
 
 from guestbook.lib import clock
 from guestbook.outbound import outbox, webhooks
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import requeue
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
@@ -24,10 +25,10 @@ FAILING = Answer(500)
 
 
 def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> str:
-    settings = factories.settings()
+    settings, data = factories.settings(), EVENTS[event].sample_data()
     return database.write_with_retry(
         db.engine,
-        lambda connection: outbox.publish(connection, event, {"n": 1}, settings, leave_out=leave_out),
+        lambda connection: outbox.publish(connection, event, data, settings, leave_out=leave_out),
     )
 
 
@@ -85,7 +86,10 @@ def test_the_payload_tells_of_the_book() -> None:
     assert json.loads(row.payload) == {
         "type": "comment.created",
         "timestamp": clock.to_text(row.created_at),
-        "data": {"n": 1, "guestbook": {"title": "Guestbook", "url": "https://book.example"}},
+        "data": {
+            **EVENTS["comment.created"].sample_data(),
+            "guestbook": {"title": "Guestbook", "url": "https://book.example"},
+        },
     }
 
 

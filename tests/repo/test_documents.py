@@ -15,7 +15,7 @@ import guestbook
 from guestbook import settings
 from guestbook.cli import run
 from guestbook.lib.version import VERSION
-from guestbook.storage.models.webhook import EVENTS
+from guestbook.outbound.event_catalogue import EVENTS
 from tests.support import documents
 from tests.support.documents import PAGES, README
 from tests.support.processes import ROOT

@@ -10,7 +10,7 @@ from flask import current_app
 from flask.testing import FlaskCliRunner
 
 from guestbook.lib import template_sandbox
-from guestbook.outbound.formats import sample_data
+from guestbook.outbound.event_catalogue import EVENTS
 from tests.repo.test_documents import CALL
 from tests.support import comment_files, factories
 from tests.support.documents import DOCS, blocks, read
@@ -75,6 +75,6 @@ def test_the_templates_of_the_guide_work() -> None:
     )
     assert template_sandbox.render(second, paid).text == "It works!"
     assert template_sandbox.render(second, {**paid, "action": "refunded"}).text == ""
-    data = sample_data.data("comment.created")
+    data = EVENTS["comment.created"].sample_data()
     said = json.loads(template_sandbox.render(body, data).text)
     assert said["text"].startswith(data["comment"]["name"] + " wrote: ")

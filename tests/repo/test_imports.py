@@ -32,6 +32,7 @@ PURE = (
     "comments.spam.spam_rules",
     "inbound.evaluate",
     "lib",
+    "outbound.event_catalogue",
     "outbound.formats",
     "outbound.response_policy",
     "web.admin.deliveries.verifying_programs",

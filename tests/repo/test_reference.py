@@ -4,40 +4,33 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click import ClickException, UsageError
 from flask import Flask
-from sqlalchemy import update
 
 from guestbook import settings
 from guestbook.background import retention_rules
-from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
 from guestbook.inbound import bin_capture
 from guestbook.inbound.template_presets import PRESETS
-from guestbook.lib import clock, retry_policy
+from guestbook.lib import retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import step_budget
-from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
 from guestbook.storage import database
-from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Hold, Webhook, source
+from guestbook.storage.models import source
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
-from guestbook.storage.models.webhook import EVENTS
 from guestbook.storage.preferences import Preferences
 from scripts import reference_pages
 from tests.repo.test_documents import commands, options
-from tests.support import factories, inbound_factories
+from tests.support import factories
 from tests.support.documents import blocks, first_column, read, section
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import Receiver
 
-SAME_SHAPE = ("comment.published", "comment.deleted")  # as comment.created
 OF_HTTP = {"host", "content-length", "accept-encoding", "connection"}  # every request has them
 
 
@@ -84,7 +77,7 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
 
 
 def test_the_events_are_those_that_are_sent() -> None:
-    assert first_column(section(read("reference/webhooks"), "Events")) == list(EVENTS)
+    assert first_column(section(read("reference/events"), "Events")) == list(EVENTS)
 
 
 def test_the_headers_are_those_that_are_sent(app: Flask, receiver: Receiver) -> None:  # noqa: ARG001
@@ -96,53 +89,13 @@ def test_the_headers_are_those_that_are_sent(app: Flask, receiver: Receiver) -> 
     assert {name.lower() for name in listed} == set(request.headers) - OF_HTTP
 
 
-def test_the_payloads_have_the_shapes_of_what_is_sent(app: Flask, receiver: Receiver) -> None:
-    shown = {one["type"]: one for one in map(json.loads, blocks(read("reference/webhooks"), "json"))}
-    shown |= {event: {**shown["comment.created"], "type": event} for event in SAME_SHAPE}
-    sent = everything_sent(app, receiver)
-    assert set(shown) == set(sent) == set(EVENTS)
-    assert {event: shape(payload) for event, payload in shown.items()} == {
-        event: shape(payload) for event, payload in sent.items()
-    }
-
-
-def everything_sent(app: Flask, receiver: Receiver) -> dict[str, Any]:
-    """Let each event happen and return its body."""
-    one = factories.webhook(receiver.url("/all"), events=" ".join(EVENTS))
-    receiver.answer("/gone", Answer(410))
-    factories.webhook(receiver.url("/gone"), name="Chat")
-    receiver.answer("/shaky", Answer(500), Answer(200))
-    factories.webhook(receiver.url("/shaky"), name="Shaky")
-    inbound_factories.source(action="forward", template=None)
-    inbound_factories.post(app.test_client(), {"action": "created"})
-    comment_id = factories.sign()
-    factories.run_pass()
-    read_settings = factories.settings()
-    with database.writing() as session:
-        webhooks.ping(session, session.get_one(Webhook, one), read_settings)
-        comment = session.get_one(Comment, comment_id)
-        book.reply(session, comment, "Welcome!", read_settings)
-        for status in ("held", "published", "trash"):
-            book.move(session, comment, status, read_settings)
-    for _ in range(3):  # events of one comment go out one after the other
-        factories.all_due()
-        factories.run_pass()
-    factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
-    with database.write(db.engine) as connection:
-        connection.execute(update(Hold).values(remind_at=clock.now()))
-    factories.run_pass()
-    return {request.json["type"]: request.json for request in receiver.at("/all")}
-
-
-def shape(value: object) -> object:
-    """The names in an object, as deep as they are ours."""
-    if not isinstance(value, dict):
-        return None
-    return {name: shape(below) if name != "payload" else None for name, below in value.items()}
+def test_the_examples_of_payloads_are_those_of_the_catalogue() -> None:
+    shown = {one["type"]: one for one in map(json.loads, blocks(read("reference/events"), "json"))}
+    assert shown == {name: event.example() for name, event in EVENTS.items()}
 
 
 def test_the_link_of_the_example_leads_to_its_comment() -> None:
-    example = json.loads(blocks(read("reference/webhooks"), "json")[0])
+    example = json.loads(blocks(read("reference/events"), "json")[0])
     assert example["data"]["comment"]["url"].endswith("/" + example["data"]["comment"]["id"])
 
 

@@ -14,6 +14,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -42,11 +43,9 @@ class Book:
 
     def publish(self, count: int = 1, event: str = "comment.created") -> list[str]:
         """Store so many events for all webhooks that want them, and return the events' ids."""
+        data = EVENTS[event].sample_data()
         with database.write(self.engine) as connection:
-            return [
-                outbox.publish(connection, event, {"comment": {"message": "Grüße 🎈"}}, self.settings)
-                for _ in range(count)
-            ]
+            return [outbox.publish(connection, event, data, self.settings) for _ in range(count)]
 
     def stock(self, webhook_id: str, count: int, **columns: Any) -> None:
         """Store so many deliveries for one webhook with the same payload: quick for 100,000 of them."""

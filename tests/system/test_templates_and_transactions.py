@@ -18,7 +18,7 @@ from guestbook.lib import clock, unit_of_work
 from guestbook.lib.template_sandbox import template_parser
 from guestbook.lib.template_sandbox.interpreter import Run
 from guestbook.lib.unit_of_work import StillChanging
-from guestbook.outbound import outbox
+from guestbook.outbound import event_catalogue, outbox
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
@@ -252,7 +252,7 @@ def test_a_template_that_changes_meanwhile_is_run_as_it_is_in_the_end(app: Flask
         nonlocal rounds
         rounds += 1
         with database.writing() as session:
-            data = {"comment": {"name": "Ada"}}
+            data = event_catalogue.EVENTS["comment.created"].sample_data()
             outbox.publish(session.connection(), "comment.created", data, factories.settings())
         assert rounds > 1, "it was committed without its body"
 
@@ -282,7 +282,7 @@ def test_one_that_changes_for_ever_fails_its_delivery_and_keeps_the_comment() ->
             comment = Comment(name=f"Ada {len(rounds)}", message="Hello", status="held")
             session.add(comment)
             session.flush()
-            data = {"comment": comment.public("")}
+            data = {"comment": comment.public(factories.settings().base_url)}
             outbox.publish(
                 session.connection(), "comment.created", data, factories.settings(), comment_id=comment.id
             )

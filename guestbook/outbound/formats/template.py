@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from guestbook.lib import clock, template_sandbox
-from guestbook.outbound.formats import sample_data
+from guestbook.outbound import event_catalogue
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
 TEMPLATE_LIMIT = 60_000  # bytes of a body: MariaDB's TEXT has 65,535
@@ -20,7 +22,7 @@ def render(given: FormatInput) -> str:
     """
     if not given.template:
         raise FormatError("The webhook has no template.")
-    data = {**sample_data.parts(), **given.data} if given.event == "ping" else given.data
+    data = {**event_catalogue.sample_parts(), **given.data} if given.event == "ping" else given.data
     values = {**data, "event": given.event, "timestamp": clock.to_text(given.happened_at), "data": data}
     try:
         body = template_sandbox.render(given.template, values).text.strip()
@@ -36,9 +38,9 @@ def check(source: str, events: Sequence[str]) -> None:
         template_sandbox.check(source)
     except template_sandbox.TemplateFault as error:
         raise FormatError(str(error)) from None
-    for event in (one for one in events if one not in UNTRIED):
+    for event in (one for one in events if one in EVENTS and one not in UNTRIED):
         try:
-            render(FormatInput(event, sample_data.SAMPLE_TIME, sample_data.data(event), template=source))
+            render(FormatInput(event, SAMPLE_TIME, EVENTS[event].sample_data(), template=source))
         except FormatError as error:
             raise FormatError(f"For {event}: {error}") from None
 

@@ -9,20 +9,7 @@ from guestbook.lib import clock, ids, signing
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
 from guestbook.storage.database import Base
 
-EVENTS = (
-    "comment.created",
-    "comment.published",
-    "comment.deleted",
-    "comment.replied",
-    "comments.waiting",
-    "inbound.received",
-    "webhook.failing",
-    "webhook.recovered",
-    "webhook.disabled",
-    "ping",
-)
 PULL_URL = "pull:"  # of webhooks whose receiver fetches the deliveries; no pass sends them
-HEALTH_EVENTS = ("webhook.failing", "webhook.recovered")
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation

@@ -14,6 +14,7 @@ from guestbook.web.admin.comments import comment_views
 from guestbook.web.admin.dashboard import dashboard_views
 from guestbook.web.admin.deliveries import delivery_views
 from guestbook.web.admin.doctor import doctor_views
+from guestbook.web.admin.events import event_views
 from guestbook.web.admin.inbox import inbound_event_views
 from guestbook.web.admin.sources import source_views
 from guestbook.web.admin.spam import spam_views
@@ -30,7 +31,15 @@ ADMIN_MENU = {
     "Settings": book_settings,
     "Account": account_views,
 }
-MODULES_WITHOUT_ENTRY = (doctor_views, embed_settings, login_views, look_settings, spam_views, undo)
+MODULES_WITHOUT_ENTRY = (
+    doctor_views,
+    embed_settings,
+    event_views,
+    login_views,
+    look_settings,
+    spam_views,
+    undo,
+)
 
 
 def register(app: Flask) -> None:

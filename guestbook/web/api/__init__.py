@@ -11,6 +11,7 @@ from guestbook.web.api import (
     authentication,
     comments,
     deliveries,
+    events,
     inbox,
     openapi_document,
     pull_calls,
@@ -18,7 +19,7 @@ from guestbook.web.api import (
     webhooks,
 )
 
-API_MODULES = (comments, webhooks, pull_calls, deliveries, inbox)
+API_MODULES = (comments, webhooks, pull_calls, deliveries, events, inbox)
 
 
 def register(app: Flask) -> None:

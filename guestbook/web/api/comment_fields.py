@@ -1,7 +1,7 @@
 """The fields of a comment that programs may send."""
 
 from guestbook.comments import comment_form, owner_question
-from guestbook.web.api.json_schema import Schema, described, or_null
+from guestbook.lib.json_schema import Schema, described, or_null
 
 COMMENT_FIELDS: Schema = {
     "name": {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT},

@@ -3,9 +3,10 @@
 import re
 from typing import Any, NamedTuple
 
+from guestbook.lib.json_schema import ID_SCHEMA, JSON, TEXT_SCHEMA, one_of, ref
 from guestbook.lib.version import VERSION
-from guestbook.web.api import schemas
-from guestbook.web.api.json_schema import ref
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.web.api import openapi_webhooks, schemas
 from guestbook.web.api.pull_schemas import PULL_ANSWER_SCHEMAS, PULL_REQUEST_SCHEMAS
 from guestbook.web.api.query_parameters import (
     COMMENT_QUERY,
@@ -16,7 +17,6 @@ from guestbook.web.api.query_parameters import (
 
 API_PATH = "/api/v1"
 REQUEST_BODIES = schemas.REQUEST_SCHEMAS | PULL_REQUEST_SCHEMAS
-JSON = "application/json"
 API_DESCRIPTION = (
     "Everybody may read published comments and add one. Everything else needs a token, sent as "
     "`Authorization: Bearer gbk_…`; the owner creates it on the account page. "
@@ -29,6 +29,7 @@ TAG_DESCRIPTIONS = {
     "webhooks": "URLs that receive the book's events, and receivers that fetch them.",
     "deliveries": "Events sent to webhooks, with every attempt.",
     "inbox": "Events that the book received.",
+    "events": "What webhooks get: each event with its JSON Schema.",
     "document": "This description of the API.",
 }
 ERROR_DESCRIPTIONS = {
@@ -46,16 +47,17 @@ ERROR_DESCRIPTIONS = {
 }
 PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
+PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
 BODY_ERRORS = (400, 413, 415, 422)
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
-    "schema": schemas.TEXT_SCHEMA,
+    "schema": TEXT_SCHEMA,
     "description": "The `ETag` of the comment that you have read. If it changed since, the answer is 412.",
 }
 ANSWER_HEADERS = {
-    304: {"ETag": {"required": True, "schema": schemas.TEXT_SCHEMA}},
-    201: {"Location": {"required": True, "schema": schemas.TEXT_SCHEMA}},
+    304: {"ETag": {"required": True, "schema": TEXT_SCHEMA}},
+    201: {"Location": {"required": True, "schema": TEXT_SCHEMA}},
     429: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
 }
 
@@ -73,8 +75,13 @@ def build(server: str) -> dict[str, Any]:
         "servers": [{"url": server}],
         "tags": [{"name": name, "description": words} for name, words in TAG_DESCRIPTIONS.items()],
         "paths": PATHS,
+        "webhooks": openapi_webhooks.WEBHOOK_REQUESTS,
         "components": {
-            "schemas": REQUEST_BODIES | schemas.ANSWER_SCHEMAS | PULL_ANSWER_SCHEMAS,
+            "schemas": REQUEST_BODIES
+            | schemas.ANSWER_SCHEMAS
+            | PULL_ANSWER_SCHEMAS
+            | openapi_webhooks.EVENT_SCHEMAS,
+            "parameters": openapi_webhooks.HEADER_PARAMETERS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -143,7 +150,8 @@ def _paths() -> dict[str, dict[str, Any]]:
         method, path = address.split()
         names = re.findall("{([a-z_]+)}", path)
         in_path = [
-            {"name": name, "in": "path", "required": True, "schema": schemas.ID_SCHEMA} for name in names
+            {"name": name, "in": "path", "required": True, "schema": PATH_SCHEMAS.get(name, ID_SCHEMA)}
+            for name in names
         ]
         item = paths.setdefault(path, {"parameters": in_path} if names else {})
         item[method.lower()] = _operation(address, call)
@@ -213,6 +221,12 @@ CALLS = {
     ),
     "POST /deliveries/{delivery_id}/redeliver": Call(
         "redeliver", "Redeliver with the next pass", {202: "Delivery"}, (409,)
+    ),
+    "GET /events": Call(
+        "listEventTypes", "List the events that webhooks can get", {200: "EventTypes"}, token="ignored"
+    ),
+    "GET /events/{event_name}": Call(
+        "getEventType", "Show an event with the JSON Schema of its body", {200: "EventType"}, token="ignored"
     ),
     "GET /inbox": Call("listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=INBOX_QUERY),
     "GET /inbox/{event_id}": Call(

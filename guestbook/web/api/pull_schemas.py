@@ -1,8 +1,18 @@
 """The JSON Schemas of the calls with which a receiver fetches its deliveries."""
 
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    Schema,
+    answer,
+    described,
+    or_null,
+    ref,
+    request,
+)
 from guestbook.outbound import pull
-from guestbook.web.api.json_schema import Schema, answer, described, or_null, ref, request
-from guestbook.web.api.schemas import HEADERS_SCHEMA, ID_SCHEMA, NUMBER_SCHEMA, TEXT_SCHEMA
+from guestbook.web.api.schemas import HEADERS_SCHEMA
 
 LONGEST_ATTEMPT = 24 * 3600 * 1000  # milliseconds
 ERROR_TEXT_LIMIT = 300  # characters

@@ -2,12 +2,11 @@
 
 from typing import Any
 
+from guestbook.lib.json_schema import ID_SCHEMA, TIME_SCHEMA, Schema, one_of
 from guestbook.outbound import pull
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.models import comment as comments
 from guestbook.storage.models import queue_row
-from guestbook.storage.models import webhook as webhooks
-from guestbook.web.api import schemas
-from guestbook.web.api.json_schema import Schema, one_of
 
 LONGEST_POLL = 25  # seconds: proxies give up after thirty
 PAGE_SIZE = {"minimum": 1, "maximum": 100, "default": 20}  # rows
@@ -19,12 +18,12 @@ def _in_query(name: str, schema: Schema, description: str) -> dict[str, Any]:
 
 PAGE_QUERY = (
     _in_query("limit", {"type": "integer", **PAGE_SIZE}, "The maximum number of rows."),
-    _in_query("before", schemas.ID_SCHEMA, "Only rows older than the one with this id."),
+    _in_query("before", ID_SCHEMA, "Only rows older than the one with this id."),
 )
 STATUS_PARAMETER = _in_query("status", one_of(*queue_row.QUEUE_STATUSES), "Only rows with this status.")
 COMMENT_QUERY = (
     *PAGE_QUERY,
-    _in_query("after", schemas.ID_SCHEMA, "Only rows newer than the one with this id."),
+    _in_query("after", ID_SCHEMA, "Only rows newer than the one with this id."),
     _in_query(
         "status",
         one_of("all", *comments.COMMENT_STATUSES, default="published"),
@@ -34,10 +33,10 @@ COMMENT_QUERY = (
 DELIVERY_QUERY = (
     *PAGE_QUERY,
     STATUS_PARAMETER,
-    _in_query("webhook", schemas.ID_SCHEMA, "Only deliveries to this webhook."),
-    _in_query("event", one_of(*webhooks.EVENTS), "Only deliveries of this event."),
-    _in_query("since", schemas.TIME_SCHEMA, "Only deliveries created at this time or later."),
-    _in_query("until", schemas.TIME_SCHEMA, "Only deliveries created before this time."),
+    _in_query("webhook", ID_SCHEMA, "Only deliveries to this webhook."),
+    _in_query("event", one_of(*EVENTS), "Only deliveries of this event."),
+    _in_query("since", TIME_SCHEMA, "Only deliveries created at this time or later."),
+    _in_query("until", TIME_SCHEMA, "Only deliveries created before this time."),
 )
 PENDING_QUERY = (
     _in_query(
@@ -54,5 +53,5 @@ PENDING_QUERY = (
 INBOX_QUERY = (
     *PAGE_QUERY,
     STATUS_PARAMETER,
-    _in_query("source", schemas.ID_SCHEMA, "Only events of this source."),
+    _in_query("source", ID_SCHEMA, "Only events of this source."),
 )

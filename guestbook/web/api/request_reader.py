@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from flask import request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from guestbook.lib import json_schema
 from guestbook.lib.errors import Refused
+from guestbook.lib.json_schema import Schema
 from guestbook.web.api import openapi_document, schemas
-from guestbook.web.api.json_schema import Schema
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
 
@@ -21,16 +22,6 @@ RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )  # RFC 3339
 NAMED_FIELDS_LIMIT = 5  # unknown fields that an error lists
-TYPE_NAMES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
-
 SCHEMA_ERRORS = {
     "minLength": "This must not be empty.",
     "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
@@ -44,7 +35,7 @@ SCHEMA_ERRORS = {
     "minProperties": "At least one field is needed.",
 }
 PATTERN_ERRORS = {
-    schemas.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
+    json_schema.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
     schemas.HEADER_NAME: "{found!r} is not a valid header name.",
     schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
@@ -85,7 +76,7 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
     wanted, sent = call(), request.get_data()
     if not sent and not wanted.needs_body:
         return {}
-    if request.mimetype != openapi_document.JSON:
+    if request.mimetype != json_schema.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
     assert wanted.body
     schema = openapi_document.REQUEST_BODIES[wanted.body]
@@ -202,8 +193,8 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
 
 def _sentence(rule: str, wanted: Any, found: Any) -> str:
     if rule == "type":
-        kinds = wanted if isinstance(wanted, list) else [wanted]
-        return f"This must be {' or '.join(TYPE_NAMES[kind] for kind in kinds)}."
+        kinds = json_schema.types({"type": wanted})
+        return f"This must be {' or '.join(json_schema.TYPE_NAMES[kind] for kind in kinds)}."
     if rule == "enum":
         return f"This must be one of {', '.join(map(str, wanted))}."
     if rule == "pattern":

@@ -2,6 +2,22 @@
 
 from guestbook.comments import reply_size
 from guestbook.lib import byte_text, template_sandbox, validate
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    URL_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    or_null,
+    ref,
+    request,
+)
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.event_catalogue.data_parts import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.storage.models import comment as comments
@@ -10,18 +26,11 @@ from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
 from guestbook.transport import url_checks
 from guestbook.web.api.comment_fields import ANSWER_FIELD, COMMENT_FIELDS
-from guestbook.web.api.json_schema import Schema, answer, described, one_of, or_null, ref, request
 from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
 
 MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
-TEXT_SCHEMA: Schema = {"type": "string"}
-NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
-ID_PATTERN = "^[0-9a-f]{32}$"
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
 HEADER_VALUE = "^[ -~]*$"
-ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
-URL_SCHEMA: Schema = {"type": "string", "format": "uri"}
-TIME_SCHEMA: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
 HEADERS_SCHEMA: Schema = {"type": "object", "additionalProperties": TEXT_SCHEMA}
 
 
@@ -31,7 +40,7 @@ def list_of(key: str, name: str) -> Schema:
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*webhooks.EVENTS)}
+EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
@@ -60,7 +69,7 @@ WEBHOOK_FIELDS: Schema = {
         or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
         "For the format template: a Jinja template whose result is the body, in JSON.",
     ),
-    "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(webhooks.EVENTS), "uniqueItems": True},
+    "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(EVENTS), "uniqueItems": True},
     "headers": OWN_HEADERS,
     "rate": described(
         {"type": ["string", "null"], "maxLength": 20},
@@ -95,26 +104,9 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
 }
 
 COMMENT_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
-    "website": or_null(TEXT_SCHEMA),  # as it was typed, so its host may be in any script, which no URI has
-    "place": described(or_null(TEXT_SCHEMA), "Where the visitor comes from."),
-    "message": TEXT_SCHEMA,
-    "status": one_of(*comments.COMMENT_STATUSES),
-    "url": URL_SCHEMA,
-    "created_at": TIME_SCHEMA,
-    "number": described(
-        {"type": ["integer", "null"], "minimum": 1},
-        "Its place in the order of signing; null for spam.",
-    ),
-    "reply": {
-        "description": "The owner's reply.",
-        "oneOf": [answer({"message": TEXT_SCHEMA, "created_at": TIME_SCHEMA}), {"type": "null"}],
-    },
-    "origin": described(
-        answer({"name": TEXT_SCHEMA, "url": or_null(TEXT_SCHEMA)}),
-        "The source and the address there; missing where a visitor wrote it.",
-    ),
+    **PUBLIC_COMMENT_FIELDS,
+    "reply": {"description": "The owner's reply.", "oneOf": [REPLY_PART.schema, {"type": "null"}]},
+    "origin": ORIGIN_SCHEMA,
     "note": described(or_null(TEXT_SCHEMA), "The visitor's note to the owner; needs a token."),
     "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
     "reasons": described(
@@ -205,6 +197,13 @@ VERIFICATION_SCHEMA: Schema = {
     "sentence": TEXT_SCHEMA,
     "steps": {"type": "array", "items": answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})},
 }
+EVENT_TYPE_SCHEMA: Schema = {
+    "name": one_of(*EVENTS, description="As in the body's `type`."),
+    "when": described(TEXT_SCHEMA, "When it is sent: the end of a sentence."),
+    "since": described(TEXT_SCHEMA, "The first version of the guestbook that sends it."),
+    "schema": {"type": "object", "description": "The JSON Schema of the body in the format json."},
+    "example": {"type": "object", "description": "A sample of such a body."},
+}
 ERROR_SCHEMA: Schema = {
     "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
     "message": TEXT_SCHEMA,
@@ -243,5 +242,7 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
         }
     ),
     "InboundEvents": list_of("inbound_events", "InboundEvent"),
+    "EventType": answer(EVENT_TYPE_SCHEMA),
+    "EventTypes": answer({"events": {"type": "array", "items": ref("EventType")}}),
     "Error": answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
 }

@@ -11,8 +11,10 @@ from flask import request
 from guestbook.comments import moderation_link
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import byte_text, clock
+from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
 from guestbook.outbound import webhooks
 from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.outbound.event_catalogue.event_type import EventType
 from guestbook.queries import webhook_status
 from guestbook.queries.lists import RowPage
 from guestbook.storage.database import Base, db
@@ -85,6 +87,17 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
 def _for_this_token(text: str) -> str:
     """Hide links to moderate from programs that may read but not moderate."""
     return text if authentication.may_moderate() else moderation_link.hide(text)
+
+
+def event_type(event: EventType) -> Shape:
+    """Return an event of the catalogue, with a schema that needs no other document."""
+    return {
+        "name": event.name,
+        "when": event.when,
+        "since": event.since,
+        "schema": {"$schema": JSON_SCHEMA_DIALECT, **event.schema()},
+        "example": event.example(),
+    }
 
 
 def page(key: str, found: RowPage[M], serialize: Callable[[M], Shape], asked: Shape) -> Shape:

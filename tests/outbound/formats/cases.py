@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from guestbook.outbound import formats
-from guestbook.outbound.formats import sample_data
+from guestbook.outbound.event_catalogue import EVENTS
 
 MOMENT = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
 URLS = {
@@ -33,7 +33,7 @@ def body(name: str, event: str = "comment.created", data: dict[str, Any] | None 
     """The body as the service reads it."""
     url = more.pop("url", URLS.get(name, ""))
     text = formats.render(
-        name, formats.FormatInput(event, MOMENT, data or sample_data.data(event), url=url, **more)
+        name, formats.FormatInput(event, MOMENT, data or EVENTS[event].sample_data(), url=url, **more)
     )
     text.encode()
     return json.loads(text)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS
-from guestbook.storage.models.webhook import EVENTS
 from tests.outbound.formats.cases import LINK, body, comment, says
 
 ZERO_WIDTH = "\u200b"

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from guestbook.outbound import formats
-from guestbook.outbound.formats import FormatError, sample_data, template
-from guestbook.storage.models.webhook import EVENTS
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FormatError, template
 from tests.outbound.formats.cases import MOMENT, body, comment
 
 GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
@@ -48,10 +48,10 @@ def test_a_template_that_writes_json_can_hold_any_text() -> None:
 
 
 def test_a_ping_has_a_sample_of_what_it_lacks_so_that_a_receiver_can_be_tried() -> None:
-    data = sample_data.data("ping") | {"webhook": {"id": "1", "name": "Mine"}}
+    data = EVENTS["ping"].sample_data() | {"webhook": {"id": "1", "name": "Mine"}}
     source = '{"a": {{ comment.name|tojson }}, "b": {{ webhook.name|tojson }}, "c": {{ event|tojson }}}'
     assert body("template", "ping", data, template=source) == {
-        "a": sample_data.data("comment.created")["comment"]["name"],
+        "a": EVENTS["comment.created"].sample_data()["comment"]["name"],
         "b": "Mine",
         "c": "ping",
     }
@@ -109,6 +109,6 @@ def test_a_template_that_quotes_by_itself_is_found_out_before_it_is_saved() -> N
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_there_is_a_sample_of_each_event_that_could_be_a_real_one(event: str) -> None:
-    data = sample_data.data(event)
+    data = EVENTS[event].sample_data()
     assert data["guestbook"]
     assert json.loads(json.dumps(data)) == data

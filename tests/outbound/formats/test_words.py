@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from guestbook.outbound.formats import sample_data, wording
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.event_catalogue.data_parts import SAMPLE_LINK
+from guestbook.outbound.formats import wording
 from guestbook.outbound.formats.wording import Wording
 from tests.outbound.formats.cases import LINK, comment
 
@@ -40,7 +42,7 @@ def test_an_answer_says_to_whom() -> None:
 
 
 def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:
-    data: dict[str, Any] = sample_data.data("inbound.received")
+    data: dict[str, Any] = EVENTS["inbound.received"].sample_data()
     data["inbound"]["payload"] = {"text": "x" * 5000}
     words = wording.of("inbound.received", data)
     assert (words.title, words.who) == ("GitHub sent star to Guestbook", "octocat")
@@ -53,7 +55,7 @@ def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:
 
 
 def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
-    data: dict[str, Any] = sample_data.data("inbound.received")
+    data: dict[str, Any] = EVENTS["inbound.received"].sample_data()
     data["inbound"] |= {
         "payload": None,
         "left_out": f"The payload has 90,000 bytes. See {HOME}/admin/inbox/1",
@@ -62,25 +64,25 @@ def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
 
 
 def test_the_end_of_a_webhook_says_why() -> None:
-    words = wording.of("webhook.disabled", sample_data.data("webhook.disabled"))
+    words = wording.of("webhook.disabled", EVENTS["webhook.disabled"].sample_data())
     assert words.message == "“Chat”: it has had no success for five days."
 
 
 @pytest.mark.parametrize(
     ("event", "title", "message"),
     [
-        ("webhook.failing", "A webhook of Guestbook fails", "“Chat”: failing"),
+        ("webhook.failing", "A webhook of Guestbook fails", "“Chat”: The receiver answered 500."),
         ("webhook.recovered", "A webhook of Guestbook has recovered", "“Chat”: It has had a success again."),
     ],
 )
 def test_failing_and_recovered_webhooks_are_named(event: str, title: str, message: str) -> None:
-    words = wording.of(event, sample_data.data(event))
+    words = wording.of(event, EVENTS[event].sample_data())
     assert (words.title, words.message) == (title, message)
     assert words.link.startswith("https://book.example/admin/webhooks/")
 
 
 def test_a_ping_says_that_it_is_a_test() -> None:
-    assert "This is a test of the webhook “Chat”" in wording.of("ping", sample_data.data("ping")).message
+    assert "This is a test of the webhook “Chat”" in wording.of("ping", EVENTS["ping"].sample_data()).message
 
 
 @pytest.mark.parametrize(
@@ -112,8 +114,8 @@ def test_a_held_comment_leads_to_the_page_that_moderates_it_if_the_webhook_may_h
 
 
 def test_a_reminder_says_how_many_wait_and_for_how_long_with_a_link_for_each() -> None:
-    words = wording.of("comments.waiting", sample_data.data("comments.waiting"))
-    link = sample_data.SAMPLE_LINK["url"]
+    words = wording.of("comments.waiting", EVENTS["comments.waiting"].sample_data())
+    link = SAMPLE_LINK["url"]
     assert words == Wording(
         "2 comments wait for you in Guestbook",
         "The oldest since 2026-01-31 23:59 UTC",

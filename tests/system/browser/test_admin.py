@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
-from guestbook.storage.models.webhook import EVENTS
+from guestbook.outbound.event_catalogue import EVENTS
 from tests.support import factories, visitor
 from tests.support.owner import PASSWORD
 from tests.support.receiver import OK, Answer, Receiver

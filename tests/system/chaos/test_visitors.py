@@ -2,7 +2,6 @@
 
 import threading
 import time
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
@@ -11,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from tests.support.book import Book
 from tests.support.forks import Forks
@@ -19,7 +19,7 @@ from tests.support.receiver import Answer, Receiver
 WEBHOOKS = 8
 VISITORS = 4
 COMMENTS = 40  # of each
-DATA: dict[str, Any] = {"comment": {"message": "Hello"}}
+DATA = EVENTS["comment.created"].sample_data()
 
 
 def test_no_event_is_refused_while_a_pass_records_the_health_of_failing_webhooks(

@@ -47,6 +47,7 @@ PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
+OPEN_API |= {"api.events.index", "api.events.one"}
 READS = ("GET", "HEAD")
 COOKIE = "guestbook_admin"
 

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from guestbook.outbound import formats, rebuild_presets
-from guestbook.outbound.formats import FormatInput, sample_data, template
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME
+from guestbook.outbound.formats import FormatInput, template
 from guestbook.outbound.rebuild_presets import REBUILD_EVENTS, REBUILD_PRESETS
 from tests.support.owner import Owner
 from tests.support.visitor import by_class, fields, parse, text
@@ -27,7 +29,7 @@ def test_each_sends_the_body_that_its_host_wants(name: str) -> None:
     preset = REBUILD_PRESETS[name]
     template.check(preset.template, REBUILD_EVENTS)
     for event in ("comment.published", "ping"):
-        given = FormatInput(event, sample_data.SAMPLE_TIME, sample_data.data(event), template=preset.template)
+        given = FormatInput(event, SAMPLE_TIME, EVENTS[event].sample_data(), template=preset.template)
         wanted = json.dumps(WANTED[name]).replace("comment.published", event)
         assert json.loads(formats.render("template", given)) == json.loads(wanted)
 

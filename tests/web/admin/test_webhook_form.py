@@ -3,9 +3,9 @@
 import pytest
 from flask import Flask
 
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models.webhook import EVENTS
 from tests.support.owner import Owner
 from tests.support.visitor import attributes, by_class, parse, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, ticked, value

@@ -11,8 +11,11 @@ import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
 
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import openapi_document, request_reader, schemas
+from tests.support import factories
 from tests.support.api_client import ApiClient
+from tests.support.receiver import Receiver
 
 INNER = ("items", "propertyNames", "additionalProperties")
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -33,6 +36,39 @@ def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, re
     }
     documented = {(path, method) for path, item in read["paths"].items() for method in METHODS & set(item)}
     assert served == documented
+
+
+def test_the_section_of_webhooks_has_each_event_with_its_schema_and_an_example(read: dict[str, Any]) -> None:
+    assert list(read["webhooks"]) == list(EVENTS)
+    schemas_of_all = read["components"]["schemas"]
+    for name, item in read["webhooks"].items():
+        content = item["post"]["requestBody"]["content"]["application/json"]
+        schema = schemas_of_all[content["schema"]["$ref"].rpartition("/")[2]]
+        assert schema["properties"]["type"]["const"] == name
+        whole = {**schema, "components": read["components"]}
+        assert list(Draft202012Validator(whole).iter_errors(content["example"])) == []
+        assert list(Draft202012Validator(whole).iter_errors({**content["example"], "data": {}}))
+
+
+def test_the_headers_of_webhooks_are_those_that_are_sent(
+    app: Flask, read: dict[str, Any], receiver: Receiver
+) -> None:
+    with app.app_context():
+        factories.webhook(receiver.url("/"))
+        factories.sign()
+        factories.run_pass()
+    [request] = receiver.requests
+    named = {one["name"].lower() for one in read["components"]["parameters"].values()}
+    ours = {name for name in request.headers if name.startswith(("webhook-", "x-"))}
+    assert named == ours
+
+
+def test_each_operation_of_webhooks_has_a_name_of_its_own_and_a_tag(read: dict[str, Any]) -> None:
+    operations = [item["post"] for item in read["webhooks"].values()]
+    names = [one["operationId"] for one in operations]
+    assert len(set(names)) == len(names)
+    assert "onCommentCreated" in names
+    assert {tag for one in operations for tag in one["tags"]} == {"events"}
 
 
 def test_it_names_the_address_that_the_settings_name(read: dict[str, Any]) -> None:

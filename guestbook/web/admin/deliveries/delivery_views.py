@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import EVENTS
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import curl_command
 from guestbook.web.admin.deliveries import delivery_outlook, delivery_request, signature_explanation

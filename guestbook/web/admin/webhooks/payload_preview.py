@@ -5,11 +5,11 @@ from typing import Any
 
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import formats, webhooks
-from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, sample_data, template
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.queries import lists
 from guestbook.storage import preferences
 from guestbook.storage.database import db
-from guestbook.storage.models.webhook import EVENTS
 from guestbook.web import current
 from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
@@ -50,7 +50,7 @@ def _data(event: str) -> tuple[dict[str, Any], bool]:
     """Return data for the event, and whether they contain the newest comment of the book."""
     session, base_url = db.session(), current.settings().base_url
     title = preferences.read(session.connection()).title
-    data = {**sample_data.data(event), "guestbook": {"title": title, "url": base_url}}
+    data = {**EVENTS[event].sample_data(), "guestbook": {"title": title, "url": base_url}}
     newest = next(iter(lists.comments(session, "published", limit=1).rows), None)
     if newest is None or "comment" not in data:
         return data, False

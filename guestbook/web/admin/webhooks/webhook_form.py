@@ -15,19 +15,6 @@ from guestbook.outbound.rebuild_presets import REBUILD_PRESETS
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.models import Webhook
 
-EVENT_MEANINGS = {  # and when each happens
-    "comment.created": "somebody signed the book, and it is not spam",
-    "comment.published": "a comment became visible",
-    "comment.deleted": "a comment was removed from the book",
-    "comment.replied": "you replied to a comment",
-    "comments.waiting": "comments have waited for you for a day",
-    "inbound.received": "one of your sources forwarded an event",
-    "webhook.failing": "an attempt to another webhook failed, and it had been healthy",
-    "webhook.recovered": "that webhook has had a success again",
-    "webhook.disabled": "another webhook was disabled: it failed for days, or its receiver is gone",
-    "ping": "a test; “Send a ping” works without it too",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm:

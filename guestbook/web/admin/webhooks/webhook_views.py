@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.outbound import rebuild_presets, webhooks
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.queries import bounded_counts, lists, webhook_attempts, webhook_status
 from guestbook.queries.lists import Deliveries
@@ -19,7 +20,7 @@ from guestbook.web.admin.deliveries import delivery_outlook
 from guestbook.web.admin.row_actions import RowActions
 from guestbook.web.admin.webhooks import payload_preview, ping_result
 from guestbook.web.admin.webhooks.payload_preview import PayloadPreview
-from guestbook.web.admin.webhooks.webhook_form import EVENT_MEANINGS, WebhookForm
+from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -155,7 +156,7 @@ def _form(
         typed=typed,
         reasons=error.fields if error else {},
         webhook=webhook,
-        events=EVENT_MEANINGS,
+        events=EVENTS,
         formats=list(FORMATS),
         formats_with_links=webhooks.FORMATS_WITH_LINKS,
         preview=preview,

@@ -1,0 +1,96 @@
+"""JSON Schemas (draft 2020-12): helpers to write them, and to list the fields that one describes."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+Schema = dict[str, Any]
+
+JSON = "application/json"
+JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ID_PATTERN = "^[0-9a-f]{32}$"
+TEXT_SCHEMA: Schema = {"type": "string"}
+NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
+ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
+URL_SCHEMA: Schema = {"type": "string", "format": "uri"}
+TIME_SCHEMA: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
+TYPE_NAMES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+FORMAT_NAMES = {"date-time": "a time", "uri": "a URL"}
+
+
+class SchemaField(NamedTuple):
+    """A field somewhere in an object."""
+
+    path: str  # such as `data.comment.id`; `data.list[]` stands for each item of a list
+    schema: Schema
+    is_required: bool
+
+
+def one_of(*values: str, **more: object) -> Schema:
+    """Return the schema of a string that is one of those."""
+    return {"type": "string", "enum": list(values), **more}
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema of the same or null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def described(schema: Schema, description: str) -> Schema:
+    """Return the schema with a description."""
+    return {**schema, "description": description}
+
+
+def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+    """Return the schema of an object that we write; all properties but the optional ones are present.
+
+    It allows other properties, so that programs accept fields of later versions.
+    """
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def request(properties: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
+    """Return the schema of an object in a request, with no other properties."""
+    shape: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
+    return {**shape, "required": list(required)} if required else shape
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to the schema of that name in an OpenAPI document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def fields(schema: Schema, place: str = "") -> Iterator[SchemaField]:
+    """Give each field of an object, followed by those within it."""
+    required = schema.get("required", ())
+    for name, below in schema.get("properties", {}).items():
+        yield SchemaField(place + name, below, name in required)
+        yield from fields(below, f"{place}{name}.")
+        if items := below.get("items"):
+            yield SchemaField(f"{place}{name}[]", items, True)
+            yield from fields(items, f"{place}{name}[].")
+
+
+def types(schema: Schema) -> list[str]:
+    """Return the names of the types that a value may have; none if it may be anything."""
+    found = schema.get("type", [])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def in_words(schema: Schema) -> str:
+    """Return what a value is, such as `text or null`."""
+    if "const" in schema:
+        return f"always {schema['const']}"
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    names = [FORMAT_NAMES.get(schema.get("format", ""), "text") if one == "string" else TYPE_NAMES[one]
+             for one in types(schema)]  # fmt: skip
+    return " or ".join(names) or "anything"

@@ -1,0 +1,88 @@
+"""The snapshot of the schemas of our events, and what a change of them would break in receivers."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from guestbook.lib import json_schema
+from guestbook.lib.json_schema import Schema, SchemaField
+from guestbook.outbound.event_catalogue import EVENTS
+
+SNAPSHOT = Path(__file__).parents[1] / "tests/outbound/event_schemas.json"
+WORDS = ("title", "description", "examples")  # they may change at any time
+LIMITS = ("format", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+ADVICE = (
+    "Keep the old field beside the new one. To break receivers on purpose, delete "
+    "tests/outbound/event_schemas.json, run scripts/reference, and say so in CHANGELOG.md."
+)
+
+
+def current() -> dict[str, Schema]:
+    """Return the schema of each event without words for people."""
+    return {name: _without_words(event.schema()) for name, event in EVENTS.items()}
+
+
+def stored() -> dict[str, Schema]:
+    """Return the snapshot; an empty one where it was deleted."""
+    found: dict[str, Schema] = json.loads(SNAPSHOT.read_text()) if SNAPSHOT.exists() else {}
+    return found
+
+
+def renew() -> None:
+    """Write the snapshot again; stop with a sentence for each change that would break receivers."""
+    if broken := list(breaking_changes(stored(), current())):
+        sys.exit("\n".join(("This would break receivers:", *broken, ADVICE)))
+    SNAPSHOT.write_text(json.dumps(current(), indent=1) + "\n")
+
+
+def breaking_changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Iterator[str]:
+    """Give a sentence for each event or field on which a receiver may rely and that is not as it was."""
+    for event, was in old.items():
+        if event not in new:
+            yield f"{event}: the event is gone."
+            continue
+        present = {field.path: field for field in json_schema.fields(new[event])}
+        for field in json_schema.fields(was):
+            if reason := _reason(field, present.get(field.path)):
+                yield f"{event}: the field {field.path} {reason}."
+
+
+def _reason(was: SchemaField, now: SchemaField | None) -> str | None:
+    """Return why a receiver that relies on the field would fail."""
+    if now is None:
+        return "is gone"
+    if was.is_required and not now.is_required:
+        return "may now be missing"
+    if not (
+        _fits(_types(now.schema), _types(was.schema)) and _fits(_values(now.schema), _values(was.schema))
+    ):
+        return f"was {json_schema.in_words(was.schema)} and is now {json_schema.in_words(now.schema)}"
+    for limit in LIMITS:
+        before, after = was.schema.get(limit), now.schema.get(limit)
+        if before is not None and before != after:
+            return f"had the {limit} {before} and now has {'none' if after is None else after}"
+    return None
+
+
+def _fits(now: set[Any] | None, was: set[Any] | None) -> bool:
+    """Whether all that comes now could come before; None stands for anything."""
+    return was is None or (now is not None and now <= was)
+
+
+def _types(schema: Schema) -> set[Any] | None:
+    return set(json_schema.types(schema)) or None
+
+
+def _values(schema: Schema) -> set[Any] | None:
+    return {schema["const"]} if "const" in schema else set(schema["enum"]) if "enum" in schema else None
+
+
+def _without_words(schema: Schema) -> Schema:
+    bare = {name: value for name, value in schema.items() if name not in WORDS}
+    if "properties" in bare:
+        bare["properties"] = {name: _without_words(below) for name, below in bare["properties"].items()}
+    if "items" in bare:
+        bare["items"] = _without_words(bare["items"])
+    return bare

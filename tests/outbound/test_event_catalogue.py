@@ -1,0 +1,251 @@
+"""The catalogue of events: its schemas, samples and words, and that what is sent is in it."""
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+from sqlalchemy import update
+
+from guestbook.comments import book
+from guestbook.comments.moderation_policy import Classification
+from guestbook.lib import clock, json_schema
+from guestbook.lib.json_schema import Schema
+from guestbook.lib.version import VERSION
+from guestbook.outbound import event_catalogue, formats, webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME, EventType
+from guestbook.outbound.formats import FormatInput, wording
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Hold, Webhook
+from tests.support import factories, inbound_factories, sent_payloads
+from tests.support.receiver import Answer, Receiver
+
+each_event = pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.name)
+
+
+# --- schemas
+
+
+@each_event
+def test_a_schema_is_one_and_stands_alone(event: EventType) -> None:
+    Draft202012Validator.check_schema(event.schema())
+    assert "$ref" not in json.dumps(event.schema())
+
+
+@each_event
+def test_every_field_says_what_it_means_and_what_it_is(event: EventType) -> None:
+    for field in json_schema.fields(event.schema()):
+        assert field.schema.get("description", "").endswith("."), field.path
+        assert json_schema.in_words(field.schema) != "anything" or field.path.endswith(".payload")
+
+
+@each_event
+def test_every_text_that_is_an_id_a_time_or_a_url_must_be_one(event: EventType) -> None:
+    for field in json_schema.fields(event.schema()):
+        name = field.path.rpartition(".")[2]
+        if name == "id":
+            assert field.schema["pattern"] == json_schema.ID_PATTERN
+        if name.endswith("_at") or name in ("since", "timestamp"):
+            assert field.schema["format"] == "date-time"
+        if name == "url" and not field.path.endswith("origin.url"):  # which a source may have made up
+            assert field.schema["format"] == "uri"
+
+
+@each_event
+def test_receivers_must_accept_fields_of_later_versions(event: EventType) -> None:
+    schemas = [event.schema(), *(field.schema for field in json_schema.fields(event.schema()))]
+    assert not any("additionalProperties" in schema for schema in schemas)
+    more = event.example() | {"later": 1}
+    more["data"] |= {"later": 1}
+    assert list(Draft202012Validator(event.schema()).iter_errors(more)) == []
+
+
+def test_parts_with_the_same_type_have_the_same_schema() -> None:
+    parts = [part for event in EVENTS.values() for part in event.data.values() if part.type_name]
+    assert all(part.titled() == event_catalogue.types()[part.type_name].titled() for part in parts)
+    names = [*event_catalogue.types(), *(event.type_name for event in EVENTS.values())]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("([A-Z][a-z]+)+", name) for name in names)
+
+
+@each_event
+def test_a_schema_may_refer_to_the_types_of_its_parts(event: EventType) -> None:
+    data = event.schema(json_schema.ref)["properties"]["data"]["properties"]
+    assert data["guestbook"] == {"$ref": "#/components/schemas/EventGuestbook"}
+
+
+# --- words
+
+
+@each_event
+def test_each_says_when_it_is_sent_and_since_which_version(event: EventType) -> None:
+    assert re.fullmatch("[a-z].*[a-z]", event.when)
+    assert [int(part) for part in event.since.split(".")] <= [int(part) for part in VERSION.split(".")]
+
+
+@each_event
+def test_chats_have_words_for_each(event: EventType) -> None:
+    assert event.name in wording.SAID
+
+
+def test_the_reasons_why_a_webhook_is_disabled_have_words() -> None:
+    reason = EVENTS["webhook.disabled"].schema()["properties"]["data"]["properties"]["webhook"]
+    assert reason["properties"]["reason"]["enum"] == sorted(wording.WHY_DISABLED)
+
+
+# --- samples
+
+
+@each_event
+def test_an_example_fits_and_is_what_the_format_json_makes_of_the_sample(event: EventType) -> None:
+    assert sent_payloads.faults(json.dumps(event.example())) == []
+    made = formats.render("json", FormatInput(event.name, SAMPLE_TIME, event.sample_data()))
+    assert json.loads(made) == event.example()
+
+
+@each_event
+def test_an_optional_part_fits_too(event: EventType) -> None:
+    every = event.example()
+    every["data"] |= {name: part.sample for name, part in event.data.items()}
+    assert sent_payloads.faults(json.dumps(every)) == []
+
+
+@each_event
+def test_a_sample_is_new_each_time(event: EventType) -> None:
+    event.sample_data()["guestbook"]["title"] = "changed"
+    assert event.sample_data()["guestbook"]["title"] == "Guestbook"
+    event_catalogue.sample_parts()["comment"]["name"] = "changed"
+    assert event_catalogue.sample_parts()["comment"]["name"] != "changed"
+
+
+@each_event
+def test_a_body_with_a_field_missing_or_of_another_type_does_not_fit(event: EventType) -> None:
+    for field in json_schema.fields(event.schema()):
+        if not exists(event.example(), field.path):
+            continue
+        if field.is_required:
+            assert sent_payloads.faults(json.dumps(changed(event, field.path, MISSING))), field.path
+        if "type" in field.schema:
+            wrong = wrong_value(field.schema)
+            [fault, *_] = sent_payloads.faults(json.dumps(changed(event, field.path, wrong)))
+            place = re.sub(r"\[\]", ".0", field.path)
+            assert fault.startswith((f"{event.name}: {place}: ", "[]: the catalogue")), fault
+
+
+MISSING = object()
+
+
+def wrong_value(schema: Schema) -> object:
+    """A value that the schema does not allow."""
+    return [] if "array" not in json_schema.types(schema) else "text"
+
+
+def exists(body: Any, path: str) -> bool:
+    """Whether an example has that field; of the items of a list the first counts."""
+    for name in path.replace("[]", ".0").split("."):
+        try:
+            body = body[int(name)] if isinstance(body, list) else body[name]
+        except (KeyError, IndexError):
+            return False
+    return not path.endswith("[]")
+
+
+def changed(event: EventType, path: str, value: object) -> Any:
+    """The example with another value for a field, or without it."""
+    body = copy.deepcopy(event.example())
+    *places, name = path.replace("[]", ".0").split(".")
+    below: Any = body
+    for place in places:
+        below = below[int(place)] if isinstance(below, list) else below[place]
+    if value is MISSING:
+        del below[name]
+    else:
+        below[name] = value
+    return body
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("timestamp", "2026-01-31T23:59:59Z"),  # ours have milliseconds
+        ("timestamp", "2026-01-31T23:59:59.123+00:00"),
+        ("data.comment.id", "1"),
+        ("data.comment.id", "A" * 32),
+        ("data.comment.status", "gone"),
+        ("data.comment.url", "/comments/1"),
+        ("data.comment.number", 0),
+        ("data.guestbook.url", "https://bücher.example"),
+    ],
+)
+def test_what_a_receiver_could_not_read_does_not_fit(path: str, value: object) -> None:
+    [fault] = sent_payloads.faults(json.dumps(changed(EVENTS["comment.created"], path, value)))
+    assert fault.startswith(f"comment.created: {path}: ")
+
+
+def test_other_formats_are_left_alone() -> None:
+    sent_payloads.note([b'{"text": "x"}', b'{"type":"message"}', b"{}", b""])
+    assert sent_payloads.take_faults() == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_body_that_does_not_fit_is_noticed_when_it_is_stored_and_when_it_arrives(
+    receiver: Receiver,
+) -> None:
+    factories.webhook(receiver.url("/"))
+    body = changed(EVENTS["comment.created"], "data.comment.name", MISSING)
+    factories.delivery(factories.webhook(receiver.url("/")), payload=json.dumps(body, separators=(",", ":")))
+    fault = "comment.created: data.comment: 'name' is a required property"
+    assert sent_payloads.take_faults() == [fault]
+    factories.run_pass()
+    sent_payloads._known.clear()
+    receiver.close()
+    assert sent_payloads.take_faults() == [fault]
+
+
+# --- what is sent
+
+
+def test_each_event_that_is_sent_is_in_it_and_fits(app: Flask, receiver: Receiver) -> None:
+    sent = everything_sent(app, receiver)
+    assert set(sent) == set(EVENTS)
+    assert [fault for body in sent.values() for fault in sent_payloads.faults(body)] == []
+
+
+def test_what_webhooks_with_links_to_moderate_get_fits_too(app: Flask, receiver: Receiver) -> None:
+    sent = everything_sent(app, receiver, moderation_links_since=clock.now())
+    assert b'"moderation"' in sent["comment.created"]
+    assert b'"moderation"' in sent["comments.waiting"]
+    assert [fault for body in sent.values() for fault in sent_payloads.faults(body)] == []
+
+
+def everything_sent(app: Flask, receiver: Receiver, **columns: Any) -> dict[str, bytes]:
+    """Let each event happen and return its body."""
+    one = factories.webhook(receiver.url("/all"), events=" ".join(EVENTS), **columns)
+    receiver.answer("/gone", Answer(410))
+    factories.webhook(receiver.url("/gone"), name="Chat")
+    receiver.answer("/shaky", Answer(500), Answer(200))
+    factories.webhook(receiver.url("/shaky"), name="Shaky")
+    inbound_factories.source(action="forward", template=None)
+    inbound_factories.post(app.test_client(), {"action": "created"})
+    comment_id = factories.sign()
+    factories.run_pass()
+    read_settings = factories.settings()
+    with database.writing() as session:
+        webhooks.ping(session, session.get_one(Webhook, one), read_settings)
+        comment = session.get_one(Comment, comment_id)
+        book.reply(session, comment, "Welcome!", read_settings)
+        for status in ("held", "published", "trash"):
+            book.move(session, comment, status, read_settings)
+    for _ in range(3):  # events of one comment go out one after the other
+        factories.all_due()
+        factories.run_pass()
+    factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+    with database.write(db.engine) as connection:
+        connection.execute(update(Hold).values(remind_at=clock.now()))
+    factories.run_pass()
+    return {json.loads(request.body)["type"]: request.body for request in receiver.at("/all")}

@@ -1,0 +1,166 @@
+"""No change of the catalogue breaks receivers: the snapshot of the schemas says on what they may rely."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestbook.lib.json_schema import Schema
+from scripts import event_snapshot
+from scripts.event_snapshot import breaking_changes
+
+Schemas = dict[str, Schema]
+
+
+def test_no_event_and_no_field_on_which_receivers_rely_has_changed() -> None:
+    broken = list(breaking_changes(event_snapshot.stored(), event_snapshot.current()))
+    assert broken == [], event_snapshot.ADVICE
+
+
+def test_the_snapshot_is_fresh() -> None:
+    assert event_snapshot.stored() == event_snapshot.current(), "Run scripts/reference."
+
+
+def comment(schemas: Schemas) -> Schema:
+    """The comment in comment.created."""
+    found: Schema = schemas["comment.created"]["properties"]["data"]["properties"]["comment"]
+    return found
+
+
+def items(schemas: Schemas) -> Schema:
+    """The comments in a reminder."""
+    waiting = schemas["comments.waiting"]["properties"]["data"]["properties"]["waiting"]
+    found: Schema = waiting["properties"]["comments"]["items"]
+    return found
+
+
+def field(**changes: Any) -> Callable[[Schemas], None]:
+    """Change rules of the fields with these names."""
+
+    def change(schemas: Schemas) -> None:
+        for name, rules in changes.items():
+            comment(schemas)["properties"][name].update(rules)
+
+    return change
+
+
+def without(name: str, rule: str) -> Callable[[Schemas], None]:
+    return lambda schemas: comment(schemas)["properties"][name].pop(rule)
+
+
+def remove(schemas: Schemas) -> None:
+    del comment(schemas)["properties"]["place"]
+    comment(schemas)["required"].remove("place")
+
+
+def rename(schemas: Schemas) -> None:
+    comment(schemas)["properties"]["text"] = comment(schemas)["properties"].pop("message")
+    comment(schemas)["required"].append("text")
+
+
+BREAKING: list[tuple[Callable[[Schemas], Any], str]] = [
+    (lambda schemas: schemas.pop("ping"), "ping: the event is gone."),
+    (remove, "comment.created: the field data.comment.place is gone."),
+    (rename, "comment.created: the field data.comment.message is gone."),
+    (
+        lambda schemas: comment(schemas)["required"].remove("name"),
+        "comment.created: the field data.comment.name may now be missing.",
+    ),
+    (
+        field(number={"type": "string"}),
+        "comment.created: the field data.comment.number was a whole number or null and is now text.",
+    ),
+    (
+        field(name={"type": ["string", "null"]}),
+        "comment.created: the field data.comment.name was text and is now text or null.",
+    ),
+    (
+        without("name", "type"),
+        "comment.created: the field data.comment.name was text and is now anything.",
+    ),
+    (
+        field(status={"enum": ["published", "held", "spam", "trash", "lost"]}),
+        "comment.created: the field data.comment.status was one of published, held, spam, trash and is now "
+        "one of published, held, spam, trash, lost.",
+    ),
+    (
+        without("status", "enum"),
+        "comment.created: the field data.comment.status was one of published, held, spam, trash and is now "
+        "text.",
+    ),
+    (
+        lambda schemas: schemas["ping"]["properties"]["type"].update(const="test"),
+        "ping: the field type was always ping and is now always test.",
+    ),
+    (
+        without("created_at", "format"),
+        "comment.created: the field data.comment.created_at had the format date-time and now has none.",
+    ),
+    (
+        field(id={"pattern": "^[0-9]+$"}),
+        "comment.created: the field data.comment.id had the pattern ^[0-9a-f]{32}$ and now has ^[0-9]+$.",
+    ),
+    (
+        lambda schemas: items(schemas)["properties"].pop("held_at"),
+        "comments.waiting: the field data.waiting.comments[].held_at is gone.",
+    ),
+    (
+        lambda schemas: items(schemas).update(type="string"),
+        "comments.waiting: the field data.waiting.comments[] was an object and is now text.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), BREAKING, ids=[sentence for _, sentence in BREAKING])
+def test_a_change_that_breaks_receivers_names_the_event_and_the_field(
+    change: Callable[[Schemas], Any], sentence: str
+) -> None:
+    old = event_snapshot.current()
+    new = copy.deepcopy(old)
+    change(new)
+    assert sentence in list(breaking_changes(old, new))
+
+
+def add_optional(schemas: Schemas) -> None:
+    comment(schemas)["properties"]["mood"] = {"type": "string"}
+
+
+def add_required(schemas: Schemas) -> None:
+    add_optional(schemas)
+    comment(schemas)["required"].append("mood")
+
+
+HARMLESS: list[Callable[[Schemas], Any]] = [
+    lambda schemas: schemas.update({"comment.liked": copy.deepcopy(schemas["ping"])}),
+    add_optional,
+    add_required,
+    lambda schemas: comment(schemas)["required"].append("note"),
+    field(website={"type": "string"}),
+    field(status={"enum": ["published", "held"]}),
+    field(status={"description": "Other words."}),
+    field(name={"minLength": 1}),
+]
+
+
+@pytest.mark.parametrize("change", HARMLESS)
+def test_what_receivers_do_not_notice_may_change(change: Callable[[Schemas], Any]) -> None:
+    old = event_snapshot.current()
+    new = copy.deepcopy(old)
+    change(new)
+    assert list(breaking_changes(old, new)) == []
+
+
+def test_the_snapshot_is_written_again_unless_receivers_would_break(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_snapshot, "SNAPSHOT", tmp_path / "schemas.json")
+    event_snapshot.renew()
+    assert event_snapshot.stored() == event_snapshot.current()
+    before, less = event_snapshot.stored(), event_snapshot.current()
+    remove(less)
+    monkeypatch.setattr(event_snapshot, "current", lambda: less)
+    with pytest.raises(SystemExit, match=r"comment\.created: the field data\.comment\.place is gone\."):
+        event_snapshot.renew()
+    assert event_snapshot.stored() == before
