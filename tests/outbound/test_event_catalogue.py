@@ -187,6 +187,13 @@ def test_what_a_receiver_could_not_read_does_not_fit(path: str, value: object) -
     assert fault.startswith(f"comment.created: {path}: ")
 
 
+@pytest.mark.parametrize("path", ["later", "data.later", "data.comment.later"])
+def test_a_field_that_the_catalogue_lacks_is_noticed(path: str) -> None:
+    body = json.dumps(changed(EVENTS["comment.created"], path, 1))
+    [fault] = sent_payloads.faults(body)
+    assert "'later' was unexpected" in fault
+
+
 def test_other_formats_are_left_alone() -> None:
     sent_payloads.note([b'{"text": "x"}', b'{"type":"message"}', b"{}", b""])
     assert sent_payloads.take_faults() == []

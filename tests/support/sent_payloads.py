@@ -1,5 +1,6 @@
 """Each body in the format json that a test makes us store or send must fit the schema of its event.
 
+It must have no other fields either, although receivers must accept them: else the catalogue would lack one.
 What this process stores is looked at on its way into the database. What other processes have stored is looked
 at when a receiver closes.
 """
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from jsonschema import Draft202012Validator, FormatChecker
 from sqlalchemy import Engine, event
 
+from guestbook.lib.json_schema import Schema
 from guestbook.outbound.event_catalogue import EVENTS
 
 BODY = b'{"type":"'  # how a body in the format json begins
@@ -70,7 +72,18 @@ def faults(body: bytes | str) -> list[str]:
 
 @cache
 def _validator(name: str) -> Any:
-    return Draft202012Validator(EVENTS[name].schema(), format_checker=OUR_FORMATS)
+    return Draft202012Validator(_closed(EVENTS[name].schema()), format_checker=OUR_FORMATS)
+
+
+def _closed(schema: Schema) -> Schema:
+    """Return the schema without a place for other fields."""
+    closed = dict(schema)
+    if "properties" in closed:
+        closed["properties"] = {name: _closed(below) for name, below in closed["properties"].items()}
+        closed["additionalProperties"] = False
+    if "items" in closed:
+        closed["items"] = _closed(closed["items"])
+    return closed
 
 
 def _note_insert(

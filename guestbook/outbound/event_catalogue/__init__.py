@@ -23,8 +23,8 @@ from guestbook.outbound.event_catalogue.data_parts import (
 from guestbook.outbound.event_catalogue.event_type import DataPart, EventType
 
 FIRST_VERSION = "0.1.0"
-ABOUT_COMMENT = {"comment": COMMENT_PART}  # and what else all events about a comment have
-BOOK = {"guestbook": GUESTBOOK_PART}  # every event has it
+ABOUT_COMMENT = {"comment": COMMENT_PART}  # what all events about a comment have
+BOOK = {"guestbook": GUESTBOOK_PART}  # what every event has
 
 EVENTS: dict[str, EventType] = {
     event.name: event

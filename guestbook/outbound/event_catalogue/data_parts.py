@@ -167,7 +167,7 @@ INBOUND_PART = DataPart(
                     "minimum": 1,
                     "description": "How many guestbooks have forwarded it.",
                 },
-                "payload": {"description": "What was sent, read from its JSON or form."},
+                "payload": {"description": "The sender’s data, read from JSON or a form."},
                 "left_out": described(TEXT_SCHEMA, "Why the payload is null, and where to find it."),
             },
             optional=("left_out",),

@@ -18,8 +18,8 @@ from guestbook.web.api.query_parameters import (
 API_PATH = "/api/v1"
 REQUEST_BODIES = schemas.REQUEST_SCHEMAS | PULL_REQUEST_SCHEMAS
 API_DESCRIPTION = (
-    "Everybody may read published comments and add one. Everything else needs a token, sent as "
-    "`Authorization: Bearer gbk_…`; the owner creates it on the account page. "
+    "Everybody may read published comments and the events, and add a comment. Everything else needs a "
+    "token, sent as `Authorization: Bearer gbk_…`; the owner creates it on the account page. "
     "A token has a scope: `read` allows every GET, `moderate` also allows editing, replying to and deleting "
     "comments, and `manage` allows everything. "
     "Times are in UTC. Lists are newest first; `next` is the address of the next page."
@@ -29,7 +29,7 @@ TAG_DESCRIPTIONS = {
     "webhooks": "URLs that receive the book's events, and receivers that fetch them.",
     "deliveries": "Events sent to webhooks, with every attempt.",
     "inbox": "Events that the book received.",
-    "events": "What webhooks get: each event with its JSON Schema.",
+    "events": "The events that webhooks get, each with its JSON Schema.",
     "document": "This description of the API.",
 }
 ERROR_DESCRIPTIONS = {

@@ -72,6 +72,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "request_id": captured,
         "source_id": [sources[0], sources[-1]],
         "event_id": events,
+        "event_name": ["comment.created"],
     }
 
 

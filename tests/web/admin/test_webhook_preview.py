@@ -1,14 +1,17 @@
 """The format in the form of a webhook: its URL suggests it, and the body is seen before anything is saved."""
 
+import json
+
 import pytest
 from flask import Flask
 
 from guestbook.comments import book
 from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
-from tests.support import factories
+from tests.support import factories, sent_payloads
 from tests.support.owner import Owner
 from tests.support.visitor import attributes, parse, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, ticked, value
@@ -69,6 +72,18 @@ def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> N
     )
     assert "This is comment.created in" in preview(owner, format="json", events=["<b>"])
     assert "This is comment.created in" in preview(owner, format="json", events=[])
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_what_is_shown_in_the_format_json_fits_the_schema_of_the_event(
+    app: Flask, owner: Owner, event: str
+) -> None:
+    with app.app_context():
+        factories.sign()
+    page = parse(owner.post(PLACE + "preview", form(owner, events=[event])))
+    shown = text(page.find(".//*[@id='preview']//pre"))
+    assert json.loads(shown)["type"] == event
+    assert sent_payloads.faults(shown) == []
 
 
 @pytest.mark.parametrize(
