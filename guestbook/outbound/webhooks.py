@@ -13,8 +13,7 @@ from guestbook import transport
 from guestbook.lib import clock, ids, mail_address, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.sliding_log import RateLimit
-from guestbook.outbound import custom_headers, outbox
-from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound import custom_headers, event_catalogue, outbox
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.settings import Settings
@@ -256,5 +255,5 @@ def _events(names: Sequence[str]) -> str:
     if not names:
         raise Refused("Choose at least one event, or nothing will ever be sent.", field="events")
     for name in names:
-        validate.one_of(EVENTS, name, field="events", noun="event")
+        validate.one_of(event_catalogue.EVENTS, name, field="events", noun="event")
     return " ".join(dict.fromkeys(names))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guestbook.lib.json_schema import JSON, NUMBER_SCHEMA, TEXT_SCHEMA, Schema, one_of, ref
+from guestbook.lib.json_schema import JSON, NUMBER_SCHEMA, TEXT_SCHEMA, Schema, answer, described, one_of, ref
 from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.event_catalogue.event_type import EventType
@@ -34,9 +34,18 @@ RECEIVER_ANSWERS = {
     "503": PAUSED,
     "default": "The event is sent again by the retry schedule, then given up. Redirects are not followed.",
 }
+EVENT_TYPE_SCHEMA: Schema = {
+    "name": one_of(*EVENTS, description="As in the body's `type`."),
+    "when": described(TEXT_SCHEMA, "When it is sent: the end of a sentence."),
+    "since": described(TEXT_SCHEMA, "The first version of the guestbook that sends it."),
+    "schema": {"type": "object", "description": "The JSON Schema of the body in the format json."},
+    "example": {"type": "object", "description": "A sample of such a body."},
+}
 EVENT_SCHEMAS: dict[str, Schema] = {
     **{event.type_name: event.schema(ref) for event in EVENTS.values()},
     **{name: part.titled() for name, part in event_catalogue.types().items()},
+    "EventType": answer(EVENT_TYPE_SCHEMA),
+    "EventTypes": answer({"events": {"type": "array", "items": ref("EventType")}}),
 }
 
 

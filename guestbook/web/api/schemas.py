@@ -197,13 +197,6 @@ VERIFICATION_SCHEMA: Schema = {
     "sentence": TEXT_SCHEMA,
     "steps": {"type": "array", "items": answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})},
 }
-EVENT_TYPE_SCHEMA: Schema = {
-    "name": one_of(*EVENTS, description="As in the body's `type`."),
-    "when": described(TEXT_SCHEMA, "When it is sent: the end of a sentence."),
-    "since": described(TEXT_SCHEMA, "The first version of the guestbook that sends it."),
-    "schema": {"type": "object", "description": "The JSON Schema of the body in the format json."},
-    "example": {"type": "object", "description": "A sample of such a body."},
-}
 ERROR_SCHEMA: Schema = {
     "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
     "message": TEXT_SCHEMA,
@@ -242,7 +235,5 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
         }
     ),
     "InboundEvents": list_of("inbound_events", "InboundEvent"),
-    "EventType": answer(EVENT_TYPE_SCHEMA),
-    "EventTypes": answer({"events": {"type": "array", "items": ref("EventType")}}),
     "Error": answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
 }

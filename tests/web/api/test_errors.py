@@ -120,6 +120,8 @@ def test_every_address_but_the_public_ones_is_closed_without_a_token(app: Flask,
         ("GET", "/comments"),
         ("POST", "/comments"),
         ("GET", "/comments/comment_id"),
+        ("GET", "/events"),
+        ("GET", "/events/event_name"),
     }
 
 
