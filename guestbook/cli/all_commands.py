@@ -24,6 +24,7 @@ from guestbook.cli import (
     spam,
     status,
     tokens,
+    trigger,
     upgrade,
     webhooks,
 )
@@ -37,6 +38,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
         deliveries.deliveries,
         cron.deliver,
         relay.relay,
+        trigger.trigger,
         listen.listen,
     ),
     "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),

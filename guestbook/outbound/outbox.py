@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from guestbook.lib import clock, ids, unit_of_work
 from guestbook.outbound import formats
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.settings import Settings
 from guestbook.storage import preferences
@@ -88,6 +89,11 @@ def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
     """Store the test delivery for one webhook, whatever its filter, and return the event's id."""
     data = {"webhook": {"id": webhook.id, "name": webhook.name}}
     return store(connection, "ping", data, settings, _inputs(connection, [webhook]))
+
+
+def send_example(connection: Connection, event: str, webhooks: Sequence[Webhook], settings: Settings) -> str:
+    """Store a delivery of the event's example for each webhook, whatever it wants; return the event's id."""
+    return store(connection, event, EVENTS[event].sample_data(), settings, _inputs(connection, webhooks))
 
 
 def _inputs(

@@ -192,7 +192,11 @@ CALLS = {
         "deleteWebhook", "Delete a webhook with all its deliveries", {204: None}
     ),
     "POST /webhooks/{webhook_id}/test": Call(
-        "testWebhook", "Send a ping with the next pass", {202: "Delivery"}
+        "testWebhook",
+        "Send a ping, or an example of an event, with the next pass",
+        {202: "Delivery"},
+        body="Test",
+        needs_body=False,
     ),
     "POST /webhooks/{webhook_id}/rotate-secret": Call(
         "rotateWebhookSecret",

@@ -98,6 +98,7 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     ),
     "NewWebhook": request(WEBHOOK_FIELDS, required=("url",)),
     "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
+    "Test": request({"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}),
     "Rotation": request(
         {"overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}}
     ),

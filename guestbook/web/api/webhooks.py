@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.lib import clock
-from guestbook.outbound import webhooks
+from guestbook.outbound import outbox, webhooks
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Webhook
+from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current
 from guestbook.web.api import request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
@@ -71,10 +71,15 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 
 @calls.post("/<webhook_id>/test")
 def test(webhook_id: str) -> ResponseReturnValue:
-    """Send a ping with the next pass; the delivery shows the result."""
+    """Send a ping, or an example of an event, with the next pass; the delivery shows the result."""
+    event = request_reader.body().get("event", "ping")
     with writing() as session:
-        ping = webhooks.ping(session, find_locked(Webhook, webhook_id), current.settings())
-        return serializers.delivery(ping), 202
+        webhook = find_locked(Webhook, webhook_id)
+        if event == "ping":
+            return serializers.delivery(webhooks.ping(session, webhook, current.settings())), 202
+        event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
+        [delivery] = session.scalars(select(Delivery).where(Delivery.event_id == event_id))
+        return serializers.delivery(delivery), 202
 
 
 @calls.post("/<webhook_id>/rotate-secret")

@@ -362,3 +362,24 @@ def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -
         factories.sign()
     said = " ".join(text(owner.page(PLACE + hook)).split())
     assert "Its receiver fetches the deliveries, and one delivery waits to be fetched." in said
+
+
+def test_an_example_of_an_event_goes_through_the_queue(owner: Owner, app: Flask, receiver: Receiver) -> None:
+    row_id = added(owner, url=receiver.url("/hook"))
+    answer = owner.post(f"{PLACE}{row_id}/example", {"event": "comment.replied"})
+    page = owner.page(answer.headers["Location"])
+    assert "The example goes out with the next pass of cron." in text(page)
+    run_pass(app)
+    [request] = receiver.requests
+    assert (request.json["type"], request.json["data"]["reply"]["message"]) == (
+        "comment.replied",
+        'Thank you, "Lace".',
+    )
+    assert "Thank you" not in owner.client.get("/").text, "no comment is written"
+
+
+def test_an_example_of_an_unknown_event_is_refused(owner: Owner) -> None:
+    row_id = added(owner, url="https://receiver.example/hook")
+    answer = owner.post(f"{PLACE}{row_id}/example", {"event": "comment.<b>"})
+    assert answer.status_code == 422
+    assert "There is no event &#39;comment.&lt;b&gt;&#39;. Nothing was sent." in answer.text

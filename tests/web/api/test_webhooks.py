@@ -264,3 +264,13 @@ def test_a_format_that_cannot_work_is_refused_by_name(
 ) -> None:
     assert list(program.refused("POST", "/webhooks", {"url": URL} | fields)) == [wrong]
     assert program.get("/webhooks") == {"webhooks": []}
+
+
+def test_an_example_of_an_event_is_sent_in_place_of_a_ping(program: ApiClient, app: Flask) -> None:
+    with app.app_context():
+        hook = factories.webhook()
+    sent = program.post(f"/webhooks/{hook}/test", {"event": "comment.published"}, 202)
+    assert sent["event"] == "comment.published"
+    assert '"id":"00000000000000000000000000000001"' in program.get(f"/deliveries/{sent['id']}")["payload"]
+    assert program.post(f"/webhooks/{hook}/test", {}, 202)["event"] == "ping"
+    assert "event" in program.refused("POST", f"/webhooks/{hook}/test", {"event": "x"})

@@ -2,12 +2,13 @@
 
 from functools import partial
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import select
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.outbound import rebuild_presets, webhooks
+from guestbook.outbound import outbox, rebuild_presets, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.queries import bounded_counts, lists, webhook_attempts, webhook_status
@@ -82,6 +83,7 @@ def show(webhook_id: str) -> ResponseReturnValue:
         secret=secret_pages.new_secret(webhook),
         overlap_end=secret_pages.overlap_end(webhook, now),
         overlaps=secret_pages.OVERLAPS,
+        events=EVENTS,
         mark=secret_pages.mark(webhook),
     )
 
@@ -129,6 +131,20 @@ def ping(webhook_id: str) -> ResponseReturnValue:
         shown = secret_pages.keep_shown(webhook)
     there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
     return redirect(there, 303)
+
+
+@pages.post("/<webhook_id>/example")
+def example(webhook_id: str) -> ResponseReturnValue:
+    """Queue an example of an event, and show its delivery."""
+    event = request.form.get("event", "")
+    if event not in EVENTS:
+        abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
+        [delivery_id] = session.scalars(select(Delivery.id).where(Delivery.event_id == event_id))
+    sentence = "The example goes out with the next pass of cron."
+    return responses.done(sentence, "admin.deliveries.show", delivery_id=delivery_id)
 
 
 @pages.post("/<webhook_id>/rotate")

@@ -1,0 +1,32 @@
+"""The command that sends an example of an event."""
+
+import click
+from sqlalchemy import select
+
+from guestbook.cli import app_command, row_lookup
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.outbound import outbox
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.storage.database import writing
+from guestbook.storage.models import Webhook
+
+
+@click.command(cls=app_command.AppCommand)
+@click.argument("event", type=click.Choice(list(EVENTS)))
+@click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
+def trigger(event: str, webhook: str | None) -> None:
+    """Send an example of EVENT to every webhook that wants it.
+
+    The example goes through the queue like a real event. No comment is written. Its comment has the id
+    00…01, so that receivers can tell it from a real one.
+    """
+    only = row_lookup.id_of(Webhook, webhook)
+    with writing() as session:
+        rows = session.scalars(select(Webhook).where(Webhook.id == only if only else Webhook.id > ""))
+        wanted = [row for row in rows if only or event in row.events.split()]
+        if not wanted:
+            raise Refused(f"No webhook wants {event}. Name one with --webhook.")
+        outbox.send_example(session.connection(), event, wanted, app_command.settings())
+    deliveries = counted(len(wanted), "delivery", "deliveries")
+    click.echo(f"{deliveries} of {event} will be sent with the next pass.")
