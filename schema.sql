@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS comments (
     number INTEGER,                 -- its place in the order of signing; spam has none until it leaves the spam
     place VARCHAR(60),              -- where the visitor comes from, if the book asks for it
     note TEXT,                      -- what the visitor wrote to the owner alone
+    last_sequence INTEGER DEFAULT 0 NOT NULL, -- how many events our webhooks were to hear about it
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -84,6 +85,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     event VARCHAR(60) NOT NULL,     -- comment.created and the like
     webhook_id VARCHAR(32) NOT NULL, -- the webhook that it goes to
     comment_id VARCHAR(32),         -- the comment that it is about, if any
+    sequence INTEGER,               -- the place of the event among those about its comment: 1, 2, …
     created_at VARCHAR(24) NOT NULL,
 
     -- 2. When to send it next, and who is sending it now.
@@ -97,7 +99,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     finished_at VARCHAR(24),        -- when it became processed or failed
     last_status_code INTEGER,       -- what the receiver answered last
     last_error VARCHAR(300),        -- or why it did not
-    erased_at VARCHAR(24),          -- when its comment was deleted for good and the payload emptied
+    erased_at VARCHAR(24),          -- when its comment was deleted and the payload emptied
 
     PRIMARY KEY (id),
     CONSTRAINT deliveries_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE,
@@ -114,7 +116,8 @@ CREATE INDEX IF NOT EXISTS deliveries_by_webhook ON deliveries (webhook_id, id);
 -- A claim reads the due rows of one webhook. Final rows have no due time and lie outside its range.
 CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (webhook_id, due_at, id);
 CREATE INDEX IF NOT EXISTS deliveries_by_status ON deliveries (status, id);
-CREATE INDEX IF NOT EXISTS deliveries_by_comment ON deliveries (comment_id);
+-- A claim looks here whether an earlier event about the same comment is still on its way to the same webhook.
+CREATE INDEX IF NOT EXISTS deliveries_by_comment ON deliveries (comment_id, webhook_id, sequence);
 -- Retention reads final rows by age.
 CREATE INDEX IF NOT EXISTS deliveries_by_finish ON deliveries (status, finished_at);
 
@@ -380,9 +383,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0015' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0016' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
-    AND NOT EXISTS (SELECT note FROM comments)
+    AND NOT EXISTS (SELECT last_sequence FROM comments)
     AND NOT EXISTS (SELECT moderation_links_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)

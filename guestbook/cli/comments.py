@@ -145,7 +145,7 @@ def show(short_id: str, as_json: bool) -> None:
 
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
-    left_out = ("form_key", "announced_at", "edited_at", "learned_as", "spam_since")
+    left_out = ("form_key", "announced_at", "edited_at", "learned_as", "spam_since", "last_sequence")
     return {**output.document(row, leave_out=left_out), "reasons": row.all_reasons, "reply": reply}
 
 

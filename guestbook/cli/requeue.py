@@ -59,7 +59,7 @@ DELIVERY_KIND = RequeueKind(
     since="made",
     busy="is sending it now",
     held="what is for it",
-    erased="the comment was deleted for good, and its words with it",
+    erased="the comment was deleted, and nothing earlier about it is sent any more",
 )
 INBOUND_KIND = RequeueKind(
     model=InboundEvent,
@@ -101,6 +101,8 @@ def run(kind: RequeueKind[M], *, dry_run: bool, **chosen: Any) -> None:
         click.echo(f"Would {kind.verb} {kind.counted(due)}.")
     else:
         click.echo(f"Will {kind.verb} {kind.counted(requeue.run(kind.model, which))} with the next pass.")
+    if later := sum(group.later for group in groups):
+        click.echo(f"Among them, because they follow others about the same comment: {kind.counted(later)}.")
     for count, why in ((busy, f"a pass {kind.busy}"), (erased, kind.erased)):
         if count:
             click.echo(f"Left alone, because {why}: {kind.counted(count)}.")

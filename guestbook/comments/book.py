@@ -1,12 +1,12 @@
 """The book: sign, moderate and answer. A comment and its deliveries share one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import comment_numbers, holds, reply_size
+from guestbook.comments import announcements, comment_numbers, holds, reply_size
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import SEVERITY, Classification
 from guestbook.comments.spam import learned_words, repeated_texts
@@ -69,11 +69,11 @@ def announce(session: Session, comment: Comment, settings: Settings, answer: Rep
     comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
     session.flush()
     if comment.is_known:
-        _tell(session, "comment.created", comment, settings)
+        announcements.tell(session, "comment.created", comment, settings)
     if comment.status == "published":
-        _tell(session, "comment.published", comment, settings)
+        announcements.tell(session, "comment.published", comment, settings)
     if comment.is_known and answer:
-        _tell(session, "comment.replied", comment, settings, reply=answer.public())
+        announcements.tell(session, "comment.replied", comment, settings, reply=answer.public())
 
 
 def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
@@ -105,15 +105,16 @@ def move(
     if status == "held" != was:
         holds.begin(session, comment)
     is_news = was == "spam" or comment.last_announced_at is None
-    if comment.is_known and not was_known and is_news and comment.goes_to_webhooks:
-        at, connection = comment.last_announced_at, session.connection()
-        already = outbox.webhooks_notified(connection, "comment.created", comment.id, at, settings)
-        _tell(session, "comment.created", comment, settings, leave_out=already)
-        comment.announced_at = clock.now()
+    is_back = comment.is_known and not was_known and comment.goes_to_webhooks
+    if is_back:
+        announcements.announce_restored(session, comment, settings, is_news=is_news)
     if status == "published" != was:
-        _tell(session, "comment.published", comment, settings)
+        announcements.tell(session, "comment.published", comment, settings)
+    if is_back and comment.reply:
+        answer = comment.reply.public()
+        announcements.tell_missed(session, "comment.replied", comment, settings, reply=answer)
     if was_known and not comment.is_known:
-        _tell(session, "comment.deleted", comment, settings)
+        announcements.tell(session, "comment.deleted", comment, settings)
 
 
 def decide(
@@ -160,7 +161,7 @@ def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -
     if learned_as:
         learned_words.learn(session, settings.secret_key, comment, learned_as)
     if is_changed and comment.status == "published" and comment.goes_to_webhooks:
-        _tell_websites(session, comment, before, settings)
+        announcements.tell_websites(session, comment, before, settings)
 
 
 def revise(
@@ -195,7 +196,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
         comment.reply = session.merge(answer)
     session.flush()
     if comment.is_known and comment.reply:
-        _tell(session, "comment.replied", comment, settings, reply=comment.reply.public())
+        announcements.tell(session, "comment.replied", comment, settings, reply=comment.reply.public())
 
 
 def delete(session: Session, comment: Comment, settings: Settings) -> None:
@@ -210,45 +211,14 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     only = None if comment.is_known else left.unaware
     if comment.goes_to_webhooks and only != set():
         data = {"comment": comment.without_words(settings.base_url)}
-        outbox.publish(connection, "comment.deleted", data, settings, only=only, not_before=left.under_way)
-    session.delete(comment)
-    session.flush()
-
-
-def _tell_websites(session: Session, comment: Comment, before: dict[str, Any], settings: Settings) -> None:
-    connection = session.connection()
-    webhooks = outbox.mentioning(connection)
-    shown = comment.public(settings.base_url)
-    for public in (before, shown) if before["website"] != shown["website"] else (shown,):
-        data = {"comment": public}
-        if webhooks:
-            outbox.publish(
-                connection, "comment.published", data, settings, comment_id=comment.id, only=webhooks
-            )
-
-
-def _tell(
-    session: Session,
-    event: str,
-    comment: Comment,
-    settings: Settings,
-    *,
-    leave_out: Collection[str] = (),
-    **more: Any,
-) -> None:
-    if comment.goes_to_webhooks:
-        data = {"comment": comment.public(settings.base_url), **more}
-        link = holds.link(session, comment, settings) if event == "comment.created" else None
-        for_owner = None
-        if link or comment.note:
-            links = {"moderation": link} if link else {}
-            for_owner = data | {"comment": comment.for_owner(settings.base_url), **links}
         outbox.publish(
-            session.connection(),
-            event,
+            connection,
+            "comment.deleted",
             data,
             settings,
             comment_id=comment.id,
-            leave_out=leave_out,
-            for_owner=for_owner,
+            only=only,
+            not_before=left.under_way,
         )
+    session.delete(comment)
+    session.flush()

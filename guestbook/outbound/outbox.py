@@ -1,18 +1,19 @@
 """The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, or_, select
 
-from guestbook.lib import clock, ids, unit_of_work
+from guestbook.lib import clock, ids, retry_policy, unit_of_work
 from guestbook.outbound import formats
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
+from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.models import Delivery, Webhook
@@ -48,21 +49,57 @@ def publish(
     The payload is fixed here. A delivery for a disabled webhook is stored too, and waits. The caller commits,
     so that an event is stored with its cause or not at all.
     `leave_out` and `only` narrow the webhooks down by id. `not_before` gives the earliest time of a delivery
-    by webhook id. `for_owner` is the data for webhooks with links to moderate.
+    by webhook id. `for_owner` is the data for webhooks with links to moderate. The caller has locked the
+    comment.
     """
+    wanting = partial(_wanting, connection, event, data, leave_out, only)
+    if comment_id:
+        not_before = _in_order(connection, event, comment_id, wanting, settings) | dict(not_before)
+    wanted = wanting(locked=True)
+    inputs = _inputs(connection, wanted, has_more=for_owner is not None)
+    return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner)
+
+
+def _in_order(
+    connection: Connection,
+    event: str,
+    comment_id: str,
+    wanting: Callable[[], Sequence[Any]],
+    settings: Settings,
+) -> dict[str, datetime]:
+    """Return the earliest time of the next delivery about a comment, by webhook id.
+
+    It waits behind one that is retried. But `comment.deleted` takes the place of all that have not gone out.
+    """
+    if event != comment_order.END:
+        return comment_order.next_due(connection, comment_id)
+    # The webhooks are not locked yet, because a pass locks deliveries before webhooks.
+    webhook_ids, lease = {row.id for row in wanting()}, retry_policy.lease(settings.timeout)
+    return erasure.supersede(connection, comment_id, webhook_ids, clock.now(), lease)
+
+
+def _wanting(
+    connection: Connection,
+    event: str,
+    data: dict[str, Any],
+    leave_out: Collection[str],
+    only: Collection[str] | None,
+    *,
+    locked: bool = False,
+) -> list[Row[Any]]:
+    """Return the webhooks that want the event; those that do not are locked with them."""
+    columns = Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since
+    query: Any = select(*columns).order_by(Webhook.id)
     # Lock all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
     # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
     # lock also keeps a webhook from being deleted before its delivery refers to it.
-    columns = Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since
-    query = select(*columns).order_by(Webhook.id).with_for_update(read=True, key_share=True)
-    wanted = [
+    query = query.with_for_update(read=True, key_share=True) if locked else query
+    return [
         row
         for row in connection.execute(query)
         if event in row.events.split() and formats.concerns(row.format, event, data)
         if row.id not in leave_out and (only is None or row.id in only)
     ]
-    inputs = _inputs(connection, wanted, has_more=for_owner is not None)
-    return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner)
 
 
 def mentioning(connection: Connection) -> set[str]:
@@ -75,14 +112,24 @@ def webhooks_notified(
 ) -> set[str]:
     """Return the ids of the webhooks that have a delivery of that event about the comment.
 
-    `last_at` is when it last happened. If its deliveries may be pruned, every webhook of that time counts.
+    One that `comment.deleted` has superseded does not count. `last_at` is when it last happened. If its
+    deliveries may be pruned, every webhook of that time counts.
     """
     mine = select(Delivery.webhook_id).where(Delivery.comment_id == comment_id, Delivery.event == event)
-    found = set(connection.scalars(mine))
+    reached = or_(Delivery.last_error.is_(None), Delivery.last_error != erasure.SUPERSEDED)
+    found = set(connection.scalars(mine.where(reached)))
     kept = timedelta(days=min(settings.keep_processed_days, settings.keep_failed_days))
     if last_at and last_at <= clock.now() - kept:
         found |= set(connection.scalars(select(Webhook.id).where(Webhook.created_at <= last_at)))
     return found
+
+
+def webhooks_superseded(connection: Connection, event: str, comment_id: str) -> set[str]:
+    """Return the ids of the webhooks that did not get that event about the comment, but `comment.deleted`."""
+    of_event = Delivery.comment_id == comment_id, Delivery.event == event
+    rows = connection.execute(select(Delivery.webhook_id, Delivery.last_error).where(*of_event)).all()
+    reached = {row.webhook_id for row in rows if row.last_error != erasure.SUPERSEDED}
+    return {row.webhook_id for row in rows} - reached
 
 
 def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
@@ -130,15 +177,16 @@ def store(
     now, event_id = unit_of_work.now(), ids.new()
     if not inputs:
         return event_id  # no webhook wants the event
-    book = {"guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
-    both = {False: data | book, True: (for_owner or data) | book}
+    sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
+    more = _for_every_event(connection, sequence, settings)
+    both = {False: data | more, True: (for_owner or data) | more}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
     columns = {
         one: _columns(one.format, FormatInput(event, now, both[one.for_owner], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
-    same = {"event_id": event_id, "comment_id": comment_id, "event": event, "created_at": now}
-    zero = {"attempts": 0, "claims": 0, "schedule_start": 0}
+    same = {"event_id": event_id, "comment_id": comment_id, "sequence": sequence, "event": event}
+    zero = {"created_at": now, "attempts": 0, "claims": 0, "schedule_start": 0}
     rows = []
     for webhook_id, one in inputs.items():
         row = {"id": ids.new(), "webhook_id": webhook_id, **same, **zero, **columns[one]}
@@ -147,6 +195,11 @@ def store(
         rows.append(row)
     connection.execute(insert(Delivery), rows)
     return event_id
+
+
+def _for_every_event(connection: Connection, sequence: int | None, settings: Settings) -> dict[str, Any]:
+    book = {"guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
+    return book if sequence is None else {"sequence": sequence} | book
 
 
 def _columns(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:

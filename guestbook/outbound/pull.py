@@ -23,7 +23,7 @@ from guestbook.outbound.sender import ATTEMPT_ERROR_LIMIT
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import leases
 from guestbook.settings import Settings
-from guestbook.storage.models import DELIVERIES, Webhook
+from guestbook.storage.models import DELIVERIES, IS_NEXT, Webhook
 
 PULL_LEASE = timedelta(seconds=60)  # in which a receiver commits what it took
 MOST_TAKEN = 20  # deliveries at once
@@ -54,7 +54,7 @@ class PulledResult:
 def anything_pending(session: Session, webhook_id: str, now: datetime) -> bool:
     """Whether something may be taken now; it only reads."""
     rows = DELIVERIES.c
-    due = select(rows.id).where(rows.webhook_id == webhook_id, rows.due_at <= now).limit(1)
+    due = select(rows.id).where(rows.webhook_id == webhook_id, rows.due_at <= now, IS_NEXT).limit(1)
     return session.execute(due).first() is not None
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, insert
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.tally import Tally
-from guestbook.outbound.tasks import Outcome
-from guestbook.queue import leases
+from guestbook.outbound.tasks import DeliveryTask, Outcome
+from guestbook.queue import comment_order, leases
 from guestbook.settings import Settings
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
@@ -54,12 +54,14 @@ def _record_deliveries(
     connection: Connection, owned: Sequence[Outcome], schedule: tuple[float, ...], now: datetime, tally: Tally
 ) -> None:
     retries = []
+    orders: dict[comment_order.Pair, tuple[int, datetime]] = {}
     final: dict[tuple[str, int | None, str | None], list[str]] = defaultdict(list)
     for outcome in owned:
         due_at = None if outcome.ok else _next_due(outcome, schedule, now)
         last = {"last_status_code": outcome.status_code, "last_error": outcome.error}
         if due_at:
             retries.append({"row_id": outcome.task.id, "due_at": due_at, **last})
+            orders |= _order(outcome.task, due_at)
         else:
             status = "processed" if outcome.ok else "failed"
             final[status, outcome.status_code, outcome.error].append(outcome.task.id)
@@ -69,6 +71,14 @@ def _record_deliveries(
         leases.finish(connection, DELIVERIES, row_ids, status, **values)
     if retries:
         leases.reschedule(connection, DELIVERIES, retries)
+        comment_order.hold_back(connection, orders)
+
+
+def _order(task: DeliveryTask, due_at: datetime) -> dict[comment_order.Pair, tuple[int, datetime]]:
+    """Return what `hold_back` needs to know of a delivery that will be retried."""
+    if task.comment_id is None or task.sequence is None:
+        return {}
+    return {(task.comment_id, task.receiver.webhook_id): (task.sequence, due_at)}
 
 
 def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> datetime | None:

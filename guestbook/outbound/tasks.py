@@ -39,6 +39,8 @@ class DeliveryTask:
     token: str
     lease_end: float  # on the monotonic clock
     receiver: Receiver
+    comment_id: str | None = None  # the comment that it is about, if any
+    sequence: int | None = None  # its place among the events about the comment
     slot: Slot | None = None  # the permission to begin, if the webhook has a rate limit
 
     @property
@@ -92,5 +94,7 @@ def delivery_task(
         token=token,
         lease_end=lease_end,
         receiver=receiver,
+        comment_id=row.comment_id,
+        sequence=row.sequence,
         slot=slot,
     )

@@ -11,7 +11,16 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, upd
 from guestbook.lib import clock, host_name, retry_policy
 from guestbook.queue import leases
 from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, INBOUND, Delivery, InboundEvent, Pass, Source, Webhook
+from guestbook.storage.models import (
+    DELIVERIES,
+    INBOUND,
+    IS_NEXT,
+    Delivery,
+    InboundEvent,
+    Pass,
+    Source,
+    Webhook,
+)
 
 Schedule = tuple[float, ...]
 
@@ -89,9 +98,13 @@ def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) 
 
 
 def _wrong_webhooks(limits: _LatestTimes, but: str) -> Any:
-    """Select webhooks that have a row or a pause beyond the limits; uses the index, webhook by webhook."""
+    """Select webhooks that have a row or a pause beyond the limits; uses the index, webhook by webhook.
+
+    An untried row that waits behind a retried one may wait as long as that.
+    """
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
-    rows = (mine.where(too_late).exists() for too_late in _too_late(limits, but))
+    leased, untried, waiting = _too_late(limits, but)
+    rows = (mine.where(too_late).exists() for too_late in (leased, untried & IS_NEXT, waiting))
     return select(Webhook.id).where(or_(*rows, Webhook.paused_until > limits.waiting))
 
 
@@ -100,7 +113,9 @@ def _wrong_sources(limits: _LatestTimes) -> Any:
     return select(Source.id).where(select(InboundEvent.id).where(late).exists())
 
 
-def _too_late(limits: _LatestTimes, but: str) -> tuple[ColumnElement[bool], ...]:
+def _too_late(
+    limits: _LatestTimes, but: str
+) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
     due, free = Delivery.due_at, Delivery.claimed_by.is_(None)
     return (
         Delivery.claimed_by.not_like(f"{but}%") & (due > limits.leased),

@@ -1,21 +1,21 @@
-"""Erasure: when a comment is deleted for good, empty every row that holds its words."""
+"""Erasure: empty what a deleted comment has not sent; for good, every row that holds its words."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, update
 
 from guestbook.queue import leases
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, BinRequest, Source
+from guestbook.queue.comment_order import END
+from guestbook.storage.models import ATTEMPTS, BY_COMMENT, DELIVERIES, INBOUND, BinRequest, Source
 
-DELIVERY_ERASED = "The comment was deleted for good, so there is nothing left to send."
+DELIVERY_ERASED = "The comment was deleted after this, so nothing of it is sent any more."
+SUPERSEDED = "Superseded by comment.deleted before it was delivered. Nothing more is sent."
 NEVER_SENT = "The comment was deleted for good before this was delivered. Nothing more is sent."
 INBOUND_ERASED = "The comment was deleted for good, and this content with it."
-# Without the hint MariaDB may read a small table as a whole, and wait for rows that others have locked.
-BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
-END = "comment.deleted"
 UNDER_WAY = timedelta(minutes=15)  # no request takes longer
 
 
@@ -34,20 +34,32 @@ def erase(connection: Connection, comment_id: str, now: datetime, lease: timedel
     as `lease`.
     """
     rows = _deliveries(connection, comment_id)
-    row_ids, event_ids = [row.id for row in rows], sorted({row.event_id for row in rows})
-    _empty_deliveries(connection, row_ids, now)
+    event_ids = sorted({row.event_id for row in rows})
+    _empty_deliveries(connection, rows, now, NEVER_SENT)
     erase_inbound(connection, INBOUND.c.comment_id == comment_id, now)
     if event_ids:
         ours = INBOUND.c.external_id.in_(event_ids)  # our own webhooks, sent to our own sources
         every = list(connection.scalars(select(Source.id)))  # the index begins with the source
         erase_inbound(connection, INBOUND.c.source_id.in_(every) & ours, now)
         connection.execute(delete(BinRequest).where(BinRequest.event_id.in_(event_ids)))
-    leased = [row for row in rows if row.claimed_by and row.due_at > now]
     last = {row.webhook_id: row.status for row in rows if row.event == END}  # the newest of each
     return ErasureResult(
-        under_way={row.webhook_id: min(row.due_at, now + lease) for row in leased},
+        under_way=_under_way(rows, now, lease),
         unaware={webhook_id for webhook_id, status in last.items() if status != "processed"},
     )
+
+
+def supersede(
+    connection: Connection, comment_id: str, webhook_ids: Collection[str], now: datetime, lease: timedelta
+) -> dict[str, datetime]:
+    """Make final, and empty, what these webhooks have not had of a comment: `comment.deleted` comes instead.
+
+    Return, by webhook id, when the last request about the comment must be over.
+    """
+    rows = [row for row in _deliveries(connection, comment_id) if row.webhook_id in webhook_ids]
+    waiting = [row for row in rows if row.status != "processed" and row.erased_at is None]
+    _empty_deliveries(connection, waiting, now, SUPERSEDED)
+    return _under_way(waiting, now, lease)
 
 
 def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
@@ -89,19 +101,35 @@ def _erased_since(since: datetime) -> tuple[ColumnElement[bool], ...]:
 def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
     """Lock and return the deliveries about a comment, the oldest first."""
     rows = DELIVERIES.c
-    columns = rows.id, rows.webhook_id, rows.event_id, rows.event, rows.status, rows.due_at, rows.claimed_by
-    query: Select[Any] = select(*columns).where(rows.comment_id == comment_id).order_by(rows.id)
-    return connection.execute(leases.use_index(query.with_for_update(), DELIVERIES, BY_COMMENT)).all()
+    # MariaDB locks in the order of the index that it reads, and a pass locks in the order of the ids.
+    query: Any = select(rows.id).where(rows.comment_id == comment_id)
+    row_ids = connection.scalars(leases.use_index(query, DELIVERIES, BY_COMMENT)).all()
+    columns = rows.id, rows.webhook_id, rows.event_id, rows.event, rows.status, rows.attempts, rows.due_at
+    query = select(*columns, rows.claimed_by, rows.erased_at).where(rows.id.in_(row_ids)).order_by(rows.id)
+    query = leases.use_index(query.with_for_update(), DELIVERIES, leases.BY_ID)
+    return connection.execute(query).all() if row_ids else []
 
 
-def _empty_deliveries(connection: Connection, row_ids: Sequence[str], now: datetime) -> None:
-    if not row_ids:
+def _under_way(rows: Sequence[Row[Any]], now: datetime, lease: timedelta) -> dict[str, datetime]:
+    """Return, by webhook id, when the last request about the comment must be over.
+
+    It is under way as long as its lease. An untried END may wait for the end of such a lease itself.
+    """
+    until: defaultdict[str, datetime] = defaultdict(lambda: now)
+    for row in rows:
+        if row.due_at and (row.claimed_by or (row.event == END and not row.attempts)):
+            until[row.webhook_id] = max(until[row.webhook_id], min(row.due_at, now + lease))
+    return {webhook_id: moment for webhook_id, moment in until.items() if moment > now}
+
+
+def _empty_deliveries(connection: Connection, emptied: Sequence[Row[Any]], now: datetime, why: str) -> None:
+    if not emptied:
         return
-    rows = DELIVERIES.c
+    rows, row_ids = DELIVERIES.c, [row.id for row in emptied]
     # An error of the format, which kept it from being sent, may quote the comment.
     quotes = (rows.status == "failed") & (rows.attempts == 0)
-    connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=DELIVERY_ERASED))
-    leases.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=NEVER_SENT)
+    connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=why))
+    leases.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=why)
     connection.execute(leases.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
     answers = {"response_headers": None, "response_body": None}  # a receiver may repeat the payload
     connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(row_ids)).values(answers))

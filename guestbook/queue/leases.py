@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Update, bindparam, select, update
 
+from guestbook.storage.models import DELIVERIES, IS_NEXT
+
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
 # Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
 # and their transactions may wait for ours. Other databases never see the hint.
@@ -29,7 +31,10 @@ def claim(
     limit: int,
     ids_only: bool = False,
 ) -> Sequence[Row[Any]]:
-    """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called."""
+    """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called.
+
+    A delivery is left out while an earlier one about the same comment is on its way to the same webhook.
+    """
     query = (
         select(table.c.id if ids_only else table)
         .where(among, table.c.due_at <= now)
@@ -37,7 +42,21 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
     )
-    return connection.execute(query).all()
+    if table is not DELIVERIES:
+        return connection.execute(query).all()
+    rows = connection.execute(query.where(IS_NEXT)).all()
+    return rows if connection.dialect.name == "sqlite" else _still_next(connection, rows)
+
+
+def _still_next(connection: Connection, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """Leave out those that overtake one which a person has requeued since the statement began.
+
+    A server looks at a row that has changed meanwhile, but at the earlier ones as they were before.
+    """
+    columns, row_ids = DELIVERIES.c, [row.id for row in rows]
+    query = select(columns.id).where(columns.id.in_(row_ids), columns.sequence > 1, ~IS_NEXT)
+    blocked = set(connection.scalars(query)) if rows else set()
+    return [row for row in rows if row.id not in blocked]
 
 
 def lease(
@@ -103,6 +122,12 @@ def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, An
     """
     change = update(table).where(table.c.id == bindparam("row_id"), table.c.status == "new")
     connection.execute(change.values(claimed_by=None, attempts=table.c.attempts + 1), rows)
+
+
+def postpone(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Give waiting rows that nobody has in hand another due time; each dict has `row_id` and `due_at`."""
+    change = update(table).where(table.c.id == bindparam("row_id"), table.c.status == "new")
+    connection.execute(change.where(table.c.claimed_by.is_(None)), rows)
 
 
 def release(

@@ -1,18 +1,20 @@
 """Redeliver and reprocess: count the rows first, then make them due. Commands and buttons call these.
 
-Outbox and inbox work alike; `model` is Delivery or InboundEvent.
+Outbox and inbox work alike; `model` is Delivery or InboundEvent. But a delivery that is redelivered takes
+all later ones about its comment to its webhook with it, so the receiver ends with the newest state.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, case, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy import ColumnElement, case, func, literal, select, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from guestbook.lib import clock
-from guestbook.queue import leases
+from guestbook.queue import comment_order, leases
+from guestbook.queue.comment_order import IS_ALONE, IS_OVER
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -28,24 +30,57 @@ class RequeueGroup:
     name: str
     disabled: bool  # they would wait until it is enabled
     count: int
-    leased: int  # not counted in `count`: a pass is working on them
-    erased: int  # not counted in `count`: their comment was deleted for good
+    leased: int  # not counted in `count`: a pass is working on them, or on one that follows them
+    erased: int  # not counted in `count`: their comment was deleted
+    later: int = 0  # of `count`, those that were not chosen and follow chosen ones about the same comment
 
 
 def forecast(
     session: Session, model: type[M], which: ColumnElement[bool], now: datetime
 ) -> list[RequeueGroup]:
     """Count the rows that would be requeued, by webhook or source."""
-    owner, owner_id = _owner(model)
-    leased = func.count(case((model.leased_at(now), 1)))
-    erased = func.count(model.erased_at)
-    query = select(owner.name, owner.disabled_at, func.count(), leased, erased)
-    query = query.join_from(model, owner, owner_id == owner.id).where(which)
+    owner, _ = _owner(model)
+    rows = _deliveries(which, now) if issubclass(model, Delivery) else _each(model, which, now)
+    part = rows.subquery()
+    sums = (func.sum(column) for column in (part.c.leased, part.c.erased, part.c.later))
+    query = select(owner.name, owner.disabled_at, func.count(), *sums)
+    query = query.join_from(part, owner, part.c.owner == owner.id)
     query = query.group_by(owner.id, owner.name, owner.disabled_at).order_by(owner.name, owner.id)
     return [
-        RequeueGroup(name, disabled_at is not None, count - in_work - gone, in_work, gone)
-        for name, disabled_at, count, in_work, gone in session.execute(query)
+        RequeueGroup(
+            name, disabled_at is not None, count - in_work - gone, int(in_work), int(gone), int(later)
+        )
+        for name, disabled_at, count, in_work, gone, later in session.execute(query)
     ]
+
+
+def _each(model: type[M], which: ColumnElement[bool], now: datetime) -> Any:
+    """Select the owner of each row, whether it is leased, erased, and later than a chosen one."""
+    flags = model.leased_at(now), model.erased_at.is_not(None), literal(0) == 1
+    names = ("leased", "erased", "later")
+    columns = (_flag(flag).label(name) for flag, name in zip(flags, names, strict=True))
+    return select(_owner(model)[1].label("owner"), *columns).where(which)
+
+
+def _deliveries(which: ColumnElement[bool], now: datetime) -> Any:
+    """Select the same of deliveries: of the chosen ones, and of all that follow them."""
+    first, member = comment_order.first_of(which), aliased(Delivery)
+    of_pair = member.webhook_id, member.comment_id
+    is_busy = func.max(_flag(member.leased_at(now))).over(partition_by=of_pair)
+    is_later = member.id.not_in(select(Delivery.id).where(which))
+    in_order = select(member.webhook_id, is_busy.label("leased"), literal(0), _flag(is_later).label("later"))
+    part = in_order.join(first, comment_order.follows(member, first)).subquery()
+    counted = case((part.c.leased == 0, part.c.later), else_=0)
+    over = select(Delivery.webhook_id, literal(0), literal(1), literal(0)).where(which, ~IS_ALONE, IS_OVER)
+    return union_all(
+        _each(Delivery, which & IS_ALONE, now),
+        over,
+        select(part.c.webhook_id, part.c.leased, literal(0), counted),
+    )
+
+
+def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
 
 
 def total(groups: Sequence[RequeueGroup]) -> int:
@@ -54,30 +89,50 @@ def total(groups: Sequence[RequeueGroup]) -> int:
 
 
 def make_due(session: Session, model: type[M], row_ids: Collection[str], now: datetime) -> list[M]:
-    """Make the rows due at once and return them; leased and erased rows stay as they are."""
-    query = select(model).where(model.id.in_(row_ids)).options(defer(model.payload))
+    """Make the rows due at once, with all deliveries that follow them, and return them in order of id.
+
+    Leased and erased rows stay as they are, and so do deliveries that a leased one follows.
+    """
+    query = select(model).options(defer(model.payload))
     if issubclass(model, InboundEvent):
         query = query.options(defer(model.headers))  # with the payloads they may be half a gigabyte
+    else:
+        row_ids = comment_order.lock_with_later(session, row_ids)
+    query = query.where(model.id.in_(row_ids)).order_by(model.id)
     # Lock the rows first: a pass may have leased one since it was counted, and must record it alone.
-    query = leases.use_index(query.order_by(model.id).with_for_update(), model, leases.BY_ID)
-    rows = session.scalars(query.execution_options(populate_existing=True))
-    free = [row for row in rows if not row.is_leased(now) and row.erased_at is None]
+    query = leases.use_index(query.with_for_update(), model, leases.BY_ID)
+    rows = session.scalars(query.execution_options(populate_existing=True)).all()
+    busy = {_line(row) for row in rows if row.is_leased(now)}
+    free = [row for row in rows if _line(row) not in busy and row.erased_at is None]
     for row in free:
         row.requeue(now)
     session.flush()
     return free
 
 
+def _line(row: Delivery | InboundEvent) -> tuple[str, ...]:
+    """Return what the rows share that go one after the other."""
+    if isinstance(row, Delivery) and row.comment_id and row.sequence:
+        return row.comment_id, row.webhook_id
+    return (row.id,)
+
+
 def run(model: type[M], which: ColumnElement[bool]) -> int:
     """Requeue in transactions of its own, so that others can write in between; return how many rows."""
     count, last = 0, ""
+    ahead: set[str] = set()  # ids of rows that are due already, because they follow one of an earlier batch
     while True:
         with writing() as session:
             # In order of id: a row that a pass gives up meanwhile must not be requeued a second time.
             query = select(model.id).where(which, model.id > last).order_by(model.id).limit(REQUEUE_BATCH)
             row_ids = session.scalars(query).all()
             last = row_ids[-1] if row_ids else last
-            count += len(make_due(session, model, row_ids, clock.now()))
+            free = make_due(
+                session, model, [row_id for row_id in row_ids if row_id not in ahead], clock.now()
+            )
+            new = {row.id for row in free} - ahead
+            count += len(new)
+            ahead = {row_id for row_id in ahead | new if row_id > last}
         if len(row_ids) < REQUEUE_BATCH:
             return count
 

@@ -14,9 +14,9 @@ from tests.support import factories
 
 HOUR = timedelta(hours=1)
 COLUMNS = {
-    "id", "event_id", "webhook_id", "comment_id", "event", "payload", "status", "attempts", "claims",
-    "schedule_start", "due_at", "claimed_by", "created_at", "finished_at", "last_status_code", "last_error",
-    "erased_at",
+    "id", "event_id", "webhook_id", "comment_id", "sequence", "event", "payload", "status", "attempts",
+    "claims", "schedule_start", "due_at", "claimed_by", "created_at", "finished_at", "last_status_code",
+    "last_error", "erased_at",
 }  # fmt: skip
 
 

@@ -68,6 +68,7 @@ def test_an_answer_is_stored_with_its_event() -> None:
     assert json.loads(delivery.payload)["data"] == {
         "comment": row.public("https://book.example"),
         "reply": row.reply.public(),
+        "sequence": 1,
         "guestbook": {"title": "Guestbook", "url": "https://book.example"},
     }
 

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from guestbook.background import cron
+from guestbook.cli.requeue import DELIVERY_KIND
 from guestbook.comments import book
 from guestbook.inbound import bin_capture, bins, template_presets
 from guestbook.inbound.bin_capture import CapturedRequest
@@ -254,10 +255,10 @@ def test_redelivery_of_what_was_erased_is_refused_with_the_reason(app: Flask) ->
     runner = app.test_cli_runner()
     refused = runner.invoke(args=["deliveries", "redeliver", erased])
     assert refused.exit_code == 1
-    assert "the comment was deleted for good" in refused.output
+    assert "the comment was deleted" in refused.output
     said = command(app, "deliveries", "redeliver", "--failed")
     assert "Will redeliver 1 delivery with the next pass." in said
-    assert "Left alone, because the comment was deleted for good, and its words with it: 1 delivery." in said
+    assert f"Left alone, because {DELIVERY_KIND.erased}: 1 delivery." in said
     assert {row.id: row.status for row in factories.deliveries()} == {erased: "failed", other: "new"}
     assert factories.the(Comment, kept)
 

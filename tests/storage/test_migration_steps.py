@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.storage import SCHEMA, database, schema_version, upgrade, version_check
@@ -63,6 +63,18 @@ def test_a_column_is_added_once(book: Engine) -> None:
         with migrating(book):
             steps.add_column("days", "mood", "VARCHAR(9) DEFAULT 'high' NOT NULL")
     assert rows(book)["days"] == [ROWS["days"] | {"mood": "high"}]
+
+
+def test_an_index_gets_other_columns_once_under_its_name(book: Engine) -> None:
+    for _ in range(2):
+        with migrating(book):
+            steps.replace_index("deliveries", "deliveries_by_comment", "comment_id", "webhook_id", "event")
+            steps.replace_index("days", "days_by_mood", "processed")
+    with book.connect() as connection:
+        seen = inspect(connection)
+        for table, name in (("deliveries", "deliveries_by_comment"), ("days", "days_by_mood")):
+            columns = {one["name"]: one["column_names"] for one in seen.get_indexes(table)}[name]
+            assert columns == (["processed"] if table == "days" else ["comment_id", "webhook_id", "event"])
 
 
 def test_schema_sql_names_the_last_migration() -> None:

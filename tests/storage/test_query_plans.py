@@ -17,11 +17,11 @@ from guestbook.background import pruning
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queries import bounded_counts, health, lists, public_comments
-from guestbook.queue import erasure, leases, requeue
+from guestbook.queue import comment_order, erasure, leases, requeue
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database, plain_select
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, InboundEvent, Source
+from guestbook.storage.models import DELIVERIES, Delivery, InboundEvent, Source
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
 
@@ -33,6 +33,17 @@ NUMBERS = {
     "mysql": "SELECT {1} FROM (SELECT seq AS i FROM seq_1_to_{0}) AS n",
 }
 ID = {"sqlite": "printf('%032d', i)", "postgresql": "lpad(i::text, 32, '0')", "mysql": "lpad(i, 32, '0')"}
+# Of each comment there are as many deliveries.
+COMMENT_ID = {
+    "sqlite": f"printf('%032d', (i - 1) % {COMMENTS} + 1)",
+    "postgresql": f"lpad((mod(i - 1, {COMMENTS}) + 1)::text, 32, '0')",
+    "mysql": f"lpad(mod(i - 1, {COMMENTS}) + 1, 32, '0')",
+}
+SEQUENCE = {
+    "sqlite": f"(i - 1) / {COMMENTS} + 1",
+    "postgresql": f"(i - 1) / {COMMENTS} + 1",
+    "mysql": f"(i - 1) DIV {COMMENTS} + 1",
+}
 LONG_AGO = "2026-01-01T00:00:00.000Z"
 MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
 BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
@@ -66,11 +77,12 @@ def fill() -> str:
     final = (
         f"{ID[dialect]}, 'e', '{webhook_id}', 'comment.created', '{{}}', "
         f"CASE WHEN i <= {FAILED} THEN 'failed' ELSE 'processed' END, 1, 1, 0, '{LONG_AGO}', "
-        f"CASE WHEN i <= {2 * FAILED} THEN '{LONG_AGO}' ELSE '{clock.to_text(clock.now())}' END"
+        f"CASE WHEN i <= {2 * FAILED} THEN '{LONG_AGO}' ELSE '{clock.to_text(clock.now())}' END, "
+        f"{COMMENT_ID[dialect]}, {SEQUENCE[dialect]}"
     )
     columns = (
         "id, event_id, webhook_id, event, payload, status, attempts, claims, schedule_start, "
-        "created_at, finished_at"
+        "created_at, finished_at, comment_id, sequence"
     )
     with database.write(db.engine) as connection:
         connection.exec_driver_sql(
@@ -85,6 +97,8 @@ def fill() -> str:
         factories.delivery(webhook_id, comment_id=WITH_DELIVERIES, status="processed")
     for seconds in range(20):
         factories.delivery(webhook_id, due_at=clock.now() - timedelta(seconds=seconds))
+        about = {"comment_id": f"{seconds + 20:032d}", "sequence": 9}
+        factories.delivery(webhook_id, due_at=clock.now() - timedelta(seconds=seconds), **about)
     if dialect != "sqlite":  # which is asked without statistics, as it is in life
         with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             for table in ("comments", "webhooks", "deliveries", "sources", "inbound_events"):
@@ -121,6 +135,26 @@ def claim(webhook_id: str) -> object:
     with database.write(db.engine) as connection:
         mine = DELIVERIES.c.webhook_id == webhook_id
         return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
+
+
+def held_back(webhook_id: str) -> object:
+    with database.write(db.engine) as connection:
+        comment_order.hold_back(connection, {(WITH_DELIVERIES, webhook_id): (1, clock.now())})
+    return True
+
+
+def retried(_: str) -> object:
+    with db.engine.connect() as connection:
+        return [comment_order.next_due(connection, WITH_DELIVERIES)]
+
+
+def deleted_since(_: str) -> object:
+    return [comment_order.is_over(db.session(), f"{10:032d}")]
+
+
+def redelivered(_: str) -> object:
+    wanted = lists.Deliveries(status="failed")
+    return requeue.forecast(db.session(), Delivery, wanted.condition(), clock.now())
 
 
 def first_due(_: str) -> object:
@@ -273,6 +307,10 @@ def listed(wanted: lists.Deliveries, before: str | None = None) -> object:
 
 QUESTIONS: dict[Question, tuple[str, str]] = {
     claim: ("deliveries", "deliveries_by_due"),
+    held_back: ("deliveries", "deliveries_by_comment"),
+    retried: ("deliveries", "deliveries_by_comment"),
+    deleted_since: ("deliveries", BY_ID),
+    redelivered: ("deliveries", f"deliveries_by_status|deliveries_by_finish|deliveries_by_comment|{BY_ID}"),
     first_due: ("deliveries", "deliveries_by_due"),
     open_webhooks: ("deliveries", "deliveries_by_due"),
     oldest_due: ("deliveries", "deliveries_by_due"),
@@ -395,6 +433,16 @@ def test_it_does_in_a_generic_plan_too(question: Question, hook: str) -> None:
     table, index = QUESTIONS[question]
     plan = explain_generic(*statement_of(question, hook, table))
     assert goes_by_index(plan, table, index), plan
+
+
+@pytest.mark.parametrize("question", [claim, first_due, open_webhooks, oldest_due])
+def test_it_finds_earlier_ones_about_the_comment_by_their_index(question: Question, hook: str) -> None:
+    statement = statement_of(question, hook, "deliveries")
+    plans = [explain(*statement)]
+    if db.engine.dialect.name == "postgresql":
+        plans.append(explain_generic(*statement))
+    for plan in plans:
+        assert goes_by_index(plan, "earlier", "deliveries_by_comment"), plan
 
 
 def test_a_full_scan_would_be_seen(hook: str) -> None:  # noqa: ARG001

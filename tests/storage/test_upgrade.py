@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from guestbook import settings
 from guestbook.comments.comment_numbers import LAST_NUMBER
@@ -93,7 +93,7 @@ def assert_kept(before: dict[str, Any], after: dict[str, Any]) -> None:
         assert {name: now[name] for name in row} == row, table
         for name in now.keys() - row.keys():
             default = ROWS[table][name] if name in ("scope", "budget_mb", "unproven_bytes") else None
-            default = 1 if name == "number" else default
+            default = 1 if name in ("number", "sequence", "last_sequence") else default
             assert now[name] == default, (table, name)
 
 
@@ -109,6 +109,34 @@ def test_of_comments_that_are_held_already_the_owner_is_reminded_a_day_after_the
         day = timedelta(days=1)
         assert clock.to_text(before + day) <= hold["remind_at"] <= clock.to_text(clock.now() + day)
         assert rows(engine)["webhooks"][0]["moderation_links_since"] is None
+
+
+def test_the_deliveries_of_each_comment_are_numbered_by_time_and_the_comment_knows_the_last(
+    kind: str, tmp_path: Path
+) -> None:
+    with earlier_books.earlier("0007", kind, tmp_path) as url, engine_on(url) as engine:
+        with database.write(engine) as connection:
+            for place, (comment, count) in enumerate({"a" * 32: 3, "b" * 32: 1, "e" * 32: 0}.items()):
+                insert(connection, "comments", id=comment, form_key=str(place))
+                for number in range(count):
+                    insert(connection, "deliveries", id=f"{9 - number}{comment[1:]}", comment_id=comment)
+            insert(connection, "deliveries", id="0" * 32, comment_id=None)
+        upgraded(tmp_path, url)
+        found = [(row["comment_id"], row["id"][0], row["sequence"]) for row in rows(engine)["deliveries"]]
+        a, b, c = "a" * 32, "b" * 32, "c" * 32
+        assert sorted(found, key=str) == sorted(
+            [(a, "7", 1), (a, "8", 2), (a, "9", 3), (b, "9", 1), (c, "d", 1), (None, "0", None)], key=str
+        )
+        last = {row["id"][0]: row["last_sequence"] for row in rows(engine)["comments"]}
+        assert last == {"a": 3, "b": 1, "c": 1, "e": 0}
+
+
+def insert(connection: Connection, table: str, **values: object) -> None:
+    """Store a row like the one that the table has."""
+    names = [one["name"] for one in inspect(connection).get_columns(table)]
+    row = {name: (ROWS[table] | values)[name] for name in names}
+    places = ", ".join(f":{name}" for name in row)
+    connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"), row)
 
 
 def test_the_versions_begin_with_the_first_schema_and_each_follows_the_one_before(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from guestbook.outbound.event_catalogue.data_parts import (
     MODERATION_PART,
     RECOVERED_PART,
     REPLY_PART,
+    SEQUENCE_PART,
     SOURCE_PART,
     TESTED_PART,
     TRASHED_PART,
@@ -23,7 +24,7 @@ from guestbook.outbound.event_catalogue.data_parts import (
 from guestbook.outbound.event_catalogue.event_type import DataPart, EventType
 
 FIRST_VERSION = "0.1.0"
-ABOUT_COMMENT = {"comment": COMMENT_PART}  # what all events about a comment have
+ABOUT_COMMENT = {"comment": COMMENT_PART, "sequence": SEQUENCE_PART}  # what all events about a comment have
 BOOK = {"guestbook": GUESTBOOK_PART}  # what every event has
 
 EVENTS: dict[str, EventType] = {

@@ -95,6 +95,10 @@ COMMENT_PART = DataPart(
     },
     "EventComment",
 )
+SEQUENCE_PART = DataPart(
+    described({"type": "integer", "minimum": 1}, "Counts the events about this comment: 1, 2, 3 …."),
+    1,
+)
 TRASHED_PART = replace(COMMENT_PART, sample=COMMENT_PART.sample | {"status": "trash"})
 MODERATION_PART = DataPart(LINK_SCHEMA, SAMPLE_LINK, "ModerationLink", is_optional=True)
 REPLY_PART = DataPart(

@@ -39,6 +39,20 @@ def replace_check(table: str, name: str, condition: str) -> None:
     run(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition})")
 
 
+def replace_index(table: str, name: str, *columns: str) -> None:
+    """Give an index other columns. MariaDB needs it at any time for a foreign key, so it is one statement."""
+    connection = op.get_bind()
+    present = {one["name"]: one["column_names"] for one in inspect(connection).get_indexes(table)}
+    if present.get(name) == list(columns):
+        return
+    if name in present and is_on(*SERVERS_OF_MARIADB):
+        run(f"ALTER TABLE {table} DROP INDEX {name}, ADD INDEX {name} ({', '.join(columns)})")
+        return
+    if name in present:
+        run(f"DROP INDEX {name}")
+    run(f"CREATE INDEX {name} ON {table} ({', '.join(columns)})")
+
+
 def is_on(*dialects: str) -> bool:
     """Whether the book is on one of these databases, in SQLAlchemy's words."""
     return op.get_bind().dialect.name in dialects

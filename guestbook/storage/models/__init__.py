@@ -3,7 +3,15 @@
 from guestbook.storage.models.admin_access import Limit, Login, Setting, Token
 from guestbook.storage.models.bin import Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Hold, Origin, Reply
-from guestbook.storage.models.delivery import ATTEMPTS, DELIVERIES, FIRST_DUE, Attempt, Delivery
+from guestbook.storage.models.delivery import (
+    ATTEMPTS,
+    BY_COMMENT,
+    DELIVERIES,
+    FIRST_DUE,
+    IS_NEXT,
+    Attempt,
+    Delivery,
+)
 from guestbook.storage.models.passes import Day, Pass
 from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, Source
 from guestbook.storage.models.spam_memory import LearnedWord, Refusal, TextMark
@@ -11,10 +19,12 @@ from guestbook.storage.models.webhook import Template, Webhook
 
 __all__ = [
     "ATTEMPTS",
+    "BY_COMMENT",
     "DELIVERIES",
     "FIRST_DUE",
     "FIRST_INBOUND_DUE",
     "INBOUND",
+    "IS_NEXT",
     "Attempt",
     "Bin",
     "BinRequest",

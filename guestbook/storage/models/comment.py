@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from guestbook.lib import clock, ids
@@ -92,6 +92,7 @@ class Comment(Base):
     number: Mapped[int | None]
     place: Mapped[str | None] = mapped_column(String(60))
     note: Mapped[str | None] = mapped_column(Text)
+    last_sequence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True

@@ -13,7 +13,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
 from guestbook.queries.lists import Deliveries, InboundEvents, RowPage
-from guestbook.queue import requeue
+from guestbook.queue import comment_order, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
@@ -78,6 +78,7 @@ class QueueList(Generic[M]):
             statuses=self.statuses,
             owners=by_id,
             owner_choices=[(owner.id, owner.name) for owner in by_id.values()],
+            behind=self._behind(page.rows),
             **pagination.links(page.older, **kept),
             **more,
         )
@@ -114,16 +115,23 @@ class QueueList(Generic[M]):
         with writing() as session:
             row = self._row(address)
             was_new = row.status == "new"
-            is_free = bool(requeue.make_due(session, self.model, [row.id], clock.now()))
+            free = requeue.make_due(session, self.model, [row.id], clock.now())
+            is_over = row.erased_at is not None or comment_order.is_over(session, row.id)
             owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
             is_disabled = owner.disabled_at is not None
-        if row.erased_at:
+        if is_over:
             return self.erased
-        if not is_free:
+        if not free:
             return f"A pass is {self.sending} it now, so nothing was changed. Look again in a moment."
         if is_disabled:
             return f"It is due now, and waits until its {self.owner_name} is enabled."
-        return self.requeued + self.replaced if was_new else self.requeued
+        said = self.requeued + self.replaced if was_new else self.requeued
+        return f"{said} The later ones about the same comment follow it." if len(free) > 1 else said
+
+    def _behind(self, rows: Iterable[Delivery | InboundEvent]) -> set[str]:
+        """Return the ids of the deliveries that wait behind an earlier one."""
+        waiting = [row.id for row in rows if isinstance(row, Delivery) and row.due_at and row.sequence]
+        return comment_order.behind(db.session(), waiting)
 
     @property
     def _parsers(self) -> dict[str, Callable[[str], Any]]:

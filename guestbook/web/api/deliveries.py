@@ -7,7 +7,7 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.lib import clock
 from guestbook.queries import lists
-from guestbook.queue import erasure, requeue
+from guestbook.queue import comment_order, erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery
 from guestbook.web.api import request_reader, serializers
@@ -43,10 +43,14 @@ def one(delivery_id: str) -> ResponseReturnValue:
 
 @calls.post("/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> ResponseReturnValue:
-    """Redeliver with the next pass, with the same id and payload."""
+    """Redeliver with the next pass, with the same id and payload.
+
+    All later deliveries about the same comment to the same webhook follow it.
+    """
     with writing() as session:
         delivery = find(Delivery, delivery_id)
         free = requeue.make_due(session, Delivery, [delivery.id], clock.now())
         if not free:
-            raise Conflict(erasure.DELIVERY_ERASED if delivery.erased_at else BEING_SENT)
+            is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
+            raise Conflict(erasure.DELIVERY_ERASED if is_over else BEING_SENT)
         return serializers.delivery(free[0]), 202

@@ -149,7 +149,7 @@ WARNINGS_SCHEMA: Schema = {
     )
 }
 ERASED_SCHEMA: Schema = described(
-    or_null(TIME_SCHEMA), "When its comment was deleted for good and the payload emptied."
+    or_null(TIME_SCHEMA), "When its comment was deleted and the payload emptied."
 )
 DELIVERY_SCHEMA: Schema = {
     "id": ID_SCHEMA,
@@ -157,6 +157,10 @@ DELIVERY_SCHEMA: Schema = {
     "webhook_id": ID_SCHEMA,
     "comment_id": or_null(ID_SCHEMA),
     "event": TEXT_SCHEMA,
+    "sequence": described(
+        {"type": ["integer", "null"], "minimum": 1},
+        "The place of the event among those about its comment; null without a comment.",
+    ),
     "status": one_of(*queue_row.QUEUE_STATUSES),
     "attempts": described(NUMBER_SCHEMA, "The number of requests made."),
     "due_at": or_null(TIME_SCHEMA),

@@ -95,6 +95,7 @@ def _final(
     payload = f'{{"type": "{event}", "message": "{text}"}}'
     delivery = _delivery(moment, luck, parents.webhooks[number % WEBHOOKS], failed=failed)
     delivery |= {"comment_id": comment["id"], "event": event, "event_id": comment["id"], "payload": payload}
+    comment["last_sequence"] = delivery["sequence"] = 1
     return comment, delivery, _attempt(delivery), _inbound(moment, luck, parents.source, failed)
 
 
@@ -105,6 +106,7 @@ def _delivery(moment: datetime, luck: Random, webhook: str, *, failed: bool = Fa
         "event_id": new_id,
         "webhook_id": webhook,
         "comment_id": None,
+        "sequence": None,
         "created_at": moment,
     }
     row |= {"event": "comment.created", "payload": '{"type": "comment.created"}', "due_at": None}

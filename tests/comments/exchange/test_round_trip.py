@@ -96,7 +96,7 @@ def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(field
     assert checked.note is None
 
 
-def test_an_export_has_each_column_of_a_comment_but_the_key_of_its_form() -> None:
+def test_an_export_has_each_column_of_a_comment_that_another_book_can_use() -> None:
     exported = {column.property.columns[0] for column in comment_export.COLUMNS.values()}
     left_out = {
         f"{table.name}.{column.name}"
@@ -108,6 +108,7 @@ def test_an_export_has_each_column_of_a_comment_but_the_key_of_its_form() -> Non
         "comments.form_key",
         "comments.spam_since",
         "comments.learned_as",
+        "comments.last_sequence",
         "replies.comment_id",
         "origins.comment_id",
     }

@@ -56,7 +56,7 @@ def comments() -> Iterator[Named]:
     full = {"website": "é" * 500, "reason": "ﷺ" * 200, "form_key": HOSTILE[:64]}
     yield row("comments", id="c4", status="held", **full)
     yield row("comments", id="c5", name="a ", message="🦋" * 16_000, status="held", form_key="k")
-    yield row("comments", id="C5", name="a", message=" ", status="held", form_key="K")
+    yield row("comments", id="C5", name="a", message=" ", status="held", form_key="K", last_sequence=LARGEST)
     yield row("replies", comment_id="c1", message=HOSTILE)
     yield row("text_marks", comment_id="c1", first="0" * 16, second="f" * 16)
     yield row("holds", comment_id="c1", held_at=THEN, action="reply")
@@ -71,7 +71,8 @@ def outgoing() -> Iterator[Named]:
     leased = {"due_at": THEN, "claimed_by": "somebody's", "claims": 3}
     states = ("new", {"due_at": THEN}), ("processed", final), ("failed", final), ("new", leased)
     for number, (status, state) in enumerate(states):
-        sent = {"webhook_id": "w1", "comment_id": "c1" if number else None, "payload": "é" * 32_000}
+        sent: dict[str, Any] = {"webhook_id": "w1", "payload": "é" * 32_000}
+        sent |= {"comment_id": "c1", "sequence": LARGEST - number} if number else {}
         yield row("deliveries", id=f"d{number}", status=status, **sent, **state)
         for attempt in range(number):
             answer = {"response_headers": HOSTILE, "response_body": "\ufffd" * 16_384} if attempt else {}

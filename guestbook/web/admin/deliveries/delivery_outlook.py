@@ -8,8 +8,11 @@ from guestbook.storage.models import Delivery, Webhook
 LIVE_WINDOW = timedelta(minutes=1)  # a page refreshes itself when the result is due this soon
 
 
-def outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
-    """Say when it is sent next: in short, and details after a comma."""
+def outlook(delivery: Delivery, webhook: Webhook, now: datetime, is_behind: bool) -> str:
+    """Say when it is sent next: in short, and details after a comma.
+
+    `is_behind` says that it waits behind an earlier one about the same comment.
+    """
     if delivery.due_at is None:
         return ""
     if delivery.is_leased(now):
@@ -18,6 +21,8 @@ def outlook(delivery: Delivery, webhook: Webhook, now: datetime) -> str:
         return "waits, because the webhook is disabled"
     if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
         return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
+    if is_behind:
+        return "after an earlier one, because the events about a comment are sent in order"
     return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
 
 

@@ -10,7 +10,7 @@ from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
-from guestbook.queue import erasure
+from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.web import current, row_lookup
@@ -62,6 +62,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
     attempts, earlier = _attempts(delivery, request.args.get("before"))
     now, file = clock.now(), f"{delivery.id}.json"
+    is_behind = bool(comment_order.behind(db.session(), [delivery.id]))
     return render_template(
         "admin/delivery.html",
         delivery=delivery,
@@ -69,7 +70,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
         views=byte_view.views(delivery.body),
         attempts=attempts,
         earlier=earlier,
-        outlook=delivery_outlook.outlook(delivery, webhook, now),
+        outlook=delivery_outlook.outlook(delivery, webhook, now, is_behind),
         is_live=delivery_outlook.is_live(delivery, webhook, now),
         curl=delivery_request.as_curl(delivery, webhook, current.settings().base_url, file, now),
         file=file if curl_command.is_long(delivery.body) else None,

@@ -13,6 +13,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.queries import bounded_counts, lists, webhook_attempts, webhook_status
 from guestbook.queries.lists import Deliveries
+from guestbook.queue import comment_order
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current, row_lookup
@@ -68,7 +69,7 @@ def show(webhook_id: str) -> ResponseReturnValue:
     session, now = db.session(), clock.now()
     sent = ping_result.of(webhook, request.args.get("ping", ""), now)
     latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
-    made = webhook_attempts.of(session, webhook.id, now)
+    made, coming = webhook_attempts.of(session, webhook.id, now), webhook_attempts.coming(session, webhook.id)
     return render_template(
         "admin/webhook.html",
         standing=webhook_status.of(session, webhook, now),
@@ -77,7 +78,8 @@ def show(webhook_id: str) -> ResponseReturnValue:
         made=made,
         hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
         days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
-        coming=webhook_attempts.coming(session, webhook.id),
+        coming=coming,
+        behind=comment_order.behind(session, [row.id for row in coming]),
         outlook=partial(delivery_outlook.outlook, webhook=webhook, now=now),
         ping=sent,
         secret=secret_pages.new_secret(webhook),

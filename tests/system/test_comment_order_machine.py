@@ -1,0 +1,308 @@
+"""A property test of the order: whatever happens to a comment, its events reach each receiver in order.
+
+As in `test_state_machine`, the functions are the real ones, on SQLite, and the senders are played. A request
+arrives while the lease of its delivery lasts, also when its pass is killed afterwards.
+"""
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+
+from guestbook.comments import book
+from guestbook.comments.moderation_policy import Classification
+from guestbook.lib import clock, retry_policy
+from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
+from guestbook.outbound.tasks import DeliveryTask, Outcome
+from guestbook.queue import leases, requeue
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
+from tests.support import factories
+from tests.support.amount import examples
+
+START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+ALL = "comment.created comment.published comment.replied comment.deleted"
+EVENTS = (ALL, "comment.created comment.deleted", "comment.created comment.published")
+ANSWERS = {
+    "success": response_policy.OK,
+    "failure": response_policy.RETRY,
+    "abort": response_policy.Decision(ok=False, abort=True),
+}
+VERDICTS = [Classification("published"), Classification("held", ("why",)), Classification("spam", ("why",))]
+END = "comment.deleted"
+
+
+class Place(NamedTuple):
+    """Where an event belongs: one webhook hears of one comment."""
+
+    webhook_id: str
+    comment_id: str
+    sequence: int
+    event: str
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What a pass has in hand, until the end of its lease."""
+
+    task: DeliveryTask
+    until: datetime
+
+
+class Clock:
+    """The time, which the rules turn."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def now(self) -> datetime:
+        self.moment += timedelta(milliseconds=1)
+        return self.moment
+
+
+class Order(RuleBasedStateMachine):
+    """The steps that may happen in any order, and what each receiver has seen."""
+
+    def __init__(self, turned: Clock) -> None:
+        super().__init__()
+        self.clock = turned
+        self.clock.moment = START
+        self.places: dict[str, Place] = {}
+        self.held: list[list[Claimed]] = []  # of passes that live
+        self.seen: dict[tuple[str, str], list[Place]] = defaultdict(list)
+        self.redelivered: set[tuple[str, str]] = set()
+        self.gone: set[str] = set()  # comments that were deleted for good
+        self.claims = 0
+        self.lease = retry_policy.lease(factories.settings().timeout)
+        with database.write(db.engine) as connection:
+            for table in reversed(db.metadata.sorted_tables):
+                connection.execute(table.delete())
+
+    # --- the steps
+
+    @initialize()
+    def some_webhooks(self) -> None:
+        for events in EVENTS:
+            factories.webhook(events=events)
+
+    @rule(verdict=st.sampled_from(VERDICTS))
+    def sign(self, verdict: Classification) -> None:
+        if len(self._comments()) < 2:  # so that much happens to each
+            factories.sign(verdict=verdict)
+            self._learn()
+
+    @precondition(lambda self: self._comments())
+    @rule(data=st.data(), status=st.sampled_from(["published", "held", "trash", "spam", "restore"]))
+    def move(self, data: st.DataObject, status: str) -> None:
+        with database.writing() as session:
+            [comment] = book.lock(session, [data.draw(st.sampled_from(self._comments()))])
+            book.move(session, comment, comment.home if status == "restore" else status, factories.settings())
+        self._learn()
+
+    @precondition(lambda self: self._comments())
+    @rule(data=st.data(), words=st.sampled_from(["Thanks", "Thank you"]))
+    def reply(self, data: st.DataObject, words: str) -> None:
+        with database.writing() as session:
+            [comment] = book.lock(session, [data.draw(st.sampled_from(self._comments()))])
+            book.reply(session, comment, words, factories.settings())
+        self._learn()
+
+    @precondition(lambda self: self._comments())
+    @rule(data=st.data())
+    def delete_for_good(self, data: st.DataObject) -> None:
+        comment_id = data.draw(st.sampled_from(self._comments()))
+        with database.writing() as session:
+            [comment] = book.lock(session, [comment_id])
+            book.delete(session, comment, factories.settings())
+        self.gone.add(comment_id)
+        self._learn(comment_id)
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data())
+    def redeliver(self, data: st.DataObject) -> None:
+        wanted = data.draw(
+            st.lists(st.sampled_from(sorted(self.places)), min_size=1, max_size=3, unique=True)
+        )
+        groups = requeue.forecast(db.session(), Delivery, Delivery.id.in_(wanted), clock.now())
+        with database.writing() as session:
+            free = [row.id for row in requeue.make_due(session, Delivery, wanted, clock.now())]
+        assert len(free) == requeue.total(groups)
+        self.redelivered |= {self.places[row_id][:2] for row_id in free}
+
+    @rule(limit=st.integers(1, 4))
+    def claim(self, limit: int) -> None:
+        self.claims += 1
+        now, token = clock.now(), f"pass {self.claims}"
+        until = now + self.lease
+        with database.write(db.engine) as connection:
+            held: list[Claimed] = []
+            for hook in connection.execute(dispatcher.webhooks_with_due(now)).all():
+                mine = DELIVERIES.c.webhook_id == hook.id
+                due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+                to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
+                assert due  # a webhook with nothing to claim would keep a pass from its end
+                made = [tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
+                held += [Claimed(task, until) for task in made]
+            leases.lease(
+                connection, DELIVERIES, [one.task.id for one in held], now=now, until=until, token=token
+            )
+        if held:
+            self.held.append(held)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        """Let a pass record some of what it holds: sent with an answer, or given back unsent."""
+        held = data.draw(st.sampled_from(self.held))
+        some = held[: data.draw(st.integers(1, len(held)))]
+        del held[: len(some)]
+        self.held = [rest for rest in self.held if rest]
+        outcomes = []
+        for one in some:
+            kind = data.draw(st.sampled_from([*ANSWERS, "success", "unsent"]))
+            outcomes.append(self._sent(one, kind))
+        with database.write(db.engine) as connection:
+            recorder.record(connection, outcomes, factories.settings())
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), was_sent=st.booleans())
+    def kill(self, data: st.DataObject, was_sent: bool) -> None:
+        held = data.draw(st.sampled_from(self.held))
+        self.held.remove(held)
+        for one in held if was_sent else ():
+            self._sent(one, "success")
+
+    @rule(seconds=st.sampled_from([1, 10, 100, 1000]))
+    def time_goes_on(self, seconds: int) -> None:
+        self.clock.moment += timedelta(seconds=seconds)
+
+    @rule(data=st.data())
+    def disable_or_enable(self, data: st.DataObject) -> None:
+        with database.writing() as session:
+            hook = data.draw(st.sampled_from(session.scalars(select(Webhook).order_by(Webhook.id)).all()))
+            hook.enable() if hook.disabled_at else hook.disable(clock.now())
+
+    # --- what holds after each
+
+    @invariant()
+    def the_numbers_of_a_comment_have_no_gap_that_nobody_can_explain(self) -> None:
+        for comment_id in self._comments():
+            mine = {place.sequence for place in self.places.values() if place.comment_id == comment_id}
+            last = factories.the(Comment, comment_id).last_sequence
+            assert mine == set(range(1, last + 1))
+
+    @invariant()
+    def nothing_waits_that_a_deletion_has_superseded(self) -> None:
+        rows = self._rows()
+        ended: dict[tuple[str, str], int] = defaultdict(int)
+        for place in self.places.values():
+            if place.event == END:
+                ended[place[:2]] = max(ended[place[:2]], place.sequence)
+        for key, place in self.places.items():
+            if place.sequence < ended[place[:2]]:
+                assert rows[key].status != "new", place
+                assert rows[key].status == "processed" or not rows[key].payload, place
+
+    @invariant()
+    def what_is_stored_holds_the_number(self) -> None:
+        for row in self._rows().values():
+            place = self.places[row.id]
+            assert row.erased_at or json.loads(row.payload)["data"]["sequence"] == place.sequence
+
+    def teardown(self) -> None:
+        """In the end each receiver has been sent the newest state last."""
+        for _ in range(100):
+            self.clock.moment += timedelta(hours=2)
+            with database.writing() as session:
+                for hook in session.scalars(select(Webhook)):
+                    hook.enable()
+            self.held.clear()
+            self.claim(100)
+            if not self.held:
+                break
+            outcomes = [self._sent(one, "success") for held in self.held for one in held]
+            with database.write(db.engine) as connection:
+                recorder.record(connection, outcomes, factories.settings())
+        rows = self._rows()
+        assert {row.status for row in rows.values()} <= {"processed", "failed"}
+        newest: dict[tuple[str, str], Place] = {}
+        for row in rows.values():
+            place = self.places[row.id]
+            if row.status == "processed":
+                newest[place[:2]] = max(newest.get(place[:2], place), place, key=lambda one: one.sequence)
+        for pair, place in newest.items():
+            assert self.seen[pair][-1].sequence >= place.sequence, (self.seen[pair], place)
+
+    # --- helpers
+
+    def _sent(self, one: Claimed, kind: str) -> Outcome:
+        """Let a request arrive, if its lease still lasts, and check that it may."""
+        if kind == "unsent" or clock.now() >= one.until:
+            return Outcome(one.task)
+        place = self.places[one.task.id]
+        seen = self.seen[place[:2]]
+        for row in self._rows().values():
+            other = self.places[row.id]
+            if other[:2] == place[:2] and other.sequence < place.sequence:
+                assert row.status != "new", (other, place)
+        ended = max((past.sequence for past in seen if past.event == END), default=0)
+        assert place.sequence >= ended, (seen, place)
+        if place[:2] not in self.redelivered:
+            assert place.sequence >= max((past.sequence for past in seen), default=0), (seen, place)
+        if place.comment_id in self.gone and any(past.event == END for past in seen):
+            assert place.event == END or place.sequence > ended
+        seen.append(place)
+        error = None if ANSWERS[kind].ok else f"It was a {kind}."
+        return Outcome(one.task, clock.now(), 5, 200, error, decision=ANSWERS[kind])
+
+    def _learn(self, comment_id: str | None = None) -> None:
+        """Note where new deliveries belong. Those of a comment that has just gone do not say it."""
+        for row in self._rows().values():
+            if row.id not in self.places:
+                mine = row.comment_id or comment_id
+                assert mine
+                self.places[row.id] = Place(row.webhook_id, mine, row.sequence, row.event)
+
+    def _rows(self) -> dict[str, Any]:
+        with db.engine.connect() as connection:
+            return {row.id: row for row in connection.execute(select(DELIVERIES))}
+
+    def _comments(self) -> list[str]:
+        with db.engine.connect() as connection:
+            return list(connection.scalars(select(Comment.id).order_by(Comment.id)))
+
+
+@pytest.fixture
+def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    turned = Clock()
+    monkeypatch.setattr(clock, "now", turned.now)
+    return turned
+
+
+def test_whatever_happens_the_events_about_a_comment_keep_their_order(app: Flask, turned: Clock) -> None:
+    app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0, 5.0, 300.0))
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types here
+        lambda: Order(turned),
+        settings=settings(
+            max_examples=examples(30),
+            stateful_step_count=50,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
