@@ -77,7 +77,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS comments_by_number ON comments (number);
 -- row that is new, send its payload, set its status. Everything below them is bookkeeping, in three groups.
 CREATE TABLE IF NOT EXISTS deliveries (
     id VARCHAR(32) NOT NULL,
-    payload TEXT NOT NULL,          -- the exact body, fixed when the row is stored
+    payload TEXT /*!(4000000)*/ NOT NULL, -- the exact body, fixed when the row is stored
     status VARCHAR(9) NOT NULL,     -- new, then processed (the receiver has it) or failed (given up)
 
     -- 1. What it is about and where it goes.
@@ -258,12 +258,14 @@ CREATE TABLE IF NOT EXISTS sources (
     name VARCHAR(80) NOT NULL,      -- what the owner calls it
     token VARCHAR(64) NOT NULL,     -- the last part of the URL that we give away: /hooks/<token>
     verify VARCHAR(10) NOT NULL,    -- how a sender is proven: github, token and so on
-    header VARCHAR(64),             -- the header with the secret, where that is the only proof
+    header VARCHAR(64),             -- the header with the secret or the signature, where the owner names it
+    scheme TEXT,                    -- a JSON object: how the sender signs, where the owner says it
     secret VARCHAR(200),            -- proves the sender; null with none
     previous_secret VARCHAR(200),   -- good too for a while after a rotation
     previous_secret_expires_at VARCHAR(24), -- until then
     action VARCHAR(10) NOT NULL,    -- log, comment, forward, or webmention, of the source that the book adds
     template TEXT,                  -- Jinja: makes a comment of an event
+    forwarded_in_full_since VARCHAR(24), -- when not null, large payloads are forwarded too
     relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of its comments
     budget_mb INTEGER DEFAULT 50 NOT NULL, -- megabytes that its unproven events may take
     unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what they take: the sum of its inbound events' column
@@ -271,7 +273,7 @@ CREATE TABLE IF NOT EXISTS sources (
     disabled_at VARCHAR(24),        -- events are only stored since then
     PRIMARY KEY (id),
     CONSTRAINT sources_token UNIQUE (token),
-    CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'token', 'none')),
+    CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'hmac', 'ed25519', 'token', 'none')),
     CONSTRAINT sources_action CHECK (action IN ('log', 'comment', 'forward', 'webmention')),
     CONSTRAINT sources_secret CHECK ((verify = 'none') = (secret IS NULL))
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
@@ -383,13 +385,13 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0016' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0017' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
     AND NOT EXISTS (SELECT moderation_links_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)
-    AND NOT EXISTS (SELECT unproven_bytes FROM sources)
+    AND NOT EXISTS (SELECT scheme FROM sources)
     AND NOT EXISTS (SELECT id FROM tokens)
     AND NOT EXISTS (SELECT id FROM bins);

@@ -1,83 +1,20 @@
 """The commands for sources, which send webhooks to us."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secrets
-from guestbook.cli.option_types import together
-from guestbook.inbound import source_fields
+from guestbook.cli import app_command, output, row_counts, row_lookup, secrets, source_options
+from guestbook.cli.source_options import IN_FULL, fields_of_source, secret_option
 from guestbook.inbound import sources as inbound_sources
-from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.queries import bounded_counts, source_status, state_words
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
 IS_ACCEPTED = "is accepted"  # an old secret, for a while
-
-OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
-F = TypeVar("F", bound=Callable[..., Any])
-verify_help = "How its webhooks are verified."
-secret_option = click.option(
-    "--secret",
-    callback=secrets.option,
-    help="The secret that the sender shows, or - to read it from standard input. By default a new one.",
-)
-fields_of_source = together(
-    secret_option,
-    click.option("--header", metavar="NAME", help=f"The header with the token, {TOKEN_HEADER} by default."),
-    click.option(
-        "--action",
-        type=click.Choice(ACTIONS),
-        help="What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
-    ),
-    click.option(
-        "--template",
-        metavar="TEXT",
-        help=f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}.",
-    ),
-    click.option(
-        "--budget",
-        "budget_mb",
-        type=click.IntRange(source_fields.LEAST_MB, source_fields.MOST_MB),
-        metavar="MB",
-        help=f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
-    ),
-)
-
-
-def _notify_option(name: str, old_name: str, help_text: str) -> Callable[[F], F]:
-    """Return --notify-webhooks with its old name --relay, which still works."""
-    return together(
-        click.option(name, "relayed", is_flag=True, default=None, callback=_new_name, help=help_text),
-        click.option(
-            old_name,
-            is_flag=True,
-            default=None,
-            hidden=True,
-            help="The old name of --notify-webhooks.",
-            expose_value=False,
-            is_eager=True,
-            callback=_old_name,
-        ),
-    )
-
-
-def _old_name(context: click.Context, _param: click.Parameter, value: bool | None) -> None:
-    if value is not None:
-        context.meta[OLD_NAME] = value
-        click.echo("--relay is deprecated: the option is called --notify-webhooks now.", err=True)
-
-
-def _new_name(context: click.Context, _param: click.Parameter, value: bool | None) -> bool | None:
-    old: bool | None = context.meta.get(OLD_NAME)
-    return old if value is None else value
 
 
 @click.group(cls=app_command.Group)
@@ -87,14 +24,16 @@ def sources() -> None:
 
 @sources.command()
 @click.argument("name")
-@click.option("--verify", type=click.Choice(VERIFY), required=True, help=verify_help)
 @fields_of_source
-@_notify_option(
+@source_options.notify(
     "--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source."
 )
+@click.option("--forward-in-full", "in_full", is_flag=True, default=None, help=IN_FULL)
 @output.as_json
 def add(as_json: bool, **fields: Any) -> None:
-    """Add a source and print its URL and its secret."""
+    """Add a source and print its URL and its secret. Name its --preset or how to --verify it."""
+    if not fields["verify"] and not fields["preset"]:
+        raise click.UsageError("Missing option '--preset' or '--verify'.")
     with writing() as session:
         facts = _document(inbound_sources.add(session, output.given(fields)))
     if as_json:
@@ -149,13 +88,13 @@ def show_(id_: str, as_json: bool) -> None:
 @sources.command()
 @row_lookup.id_argument
 @click.option("--name", help="The name you give it.")
-@click.option("--verify", type=click.Choice(VERIFY), help=verify_help)
 @fields_of_source
-@_notify_option(
+@source_options.notify(
     "--notify-webhooks/--no-notify-webhooks",
     "--relay/--no-relay",
     "Whether our webhooks get to know about comments from this source.",
 )
+@click.option("--forward-in-full/--no-forward-in-full", "in_full", default=None, help=IN_FULL)
 def update(id_: str, **fields: Any) -> None:
     """Change the named settings of a source."""
     wanted = output.given(fields)
@@ -224,6 +163,8 @@ def delete(id_: str) -> None:
 def _print_secret(facts: dict[str, Any]) -> None:
     if facts["verify"] == "token":
         click.echo(f"It must send this in the header {facts['header']}: {facts['secret']}")
+    elif facts["verify"] == "ed25519":
+        click.echo(f"Its signatures are checked with this public key: {facts['secret']}")
     elif facts["secret"]:
         click.echo(f"It must sign with this secret: {facts['secret']}")
     else:

@@ -22,6 +22,7 @@ from guestbook.storage.models import InboundEvent, Source
 
 MOST_HOPS = 5  # times that an event may be forwarded from book to book
 FORWARD_LIMIT = 14_000  # bytes of a forwarded payload: the whole body stays under 20 kB
+FULL_FORWARD_LIMIT = 1_000_000  # bytes of it where the owner wants large ones too
 LOGGED = "Logged."
 
 
@@ -69,7 +70,7 @@ def _decide(
 ) -> InboundDecision:
     if handshakes.is_ping(event.headers):
         return InboundDecision(found, True, note="The sender's test; there is nothing to do.")
-    if source.verify == "slack" and handshakes.slack_challenge(event.body) is not None:
+    if handshakes.is_handshake(source.verify, event.body):
         return InboundDecision(found, True, note="The sender's handshake, which was answered at once.")
     if source.action == "comment":
         return _comment(event, source, found, payload, base_url)
@@ -133,9 +134,10 @@ def _forward(
         "payload": payload,
     }
     size = len(json.dumps(payload, ensure_ascii=False).encode(errors="replace"))
-    if size > FORWARD_LIMIT:
-        where = f"{base_url}/admin/inbox/{event.id}"
-        inbound |= {"payload": None, "left_out": f"The payload has {len(event.body):,} bytes. See {where}"}
+    if size > (FULL_FORWARD_LIMIT if source.forwarded_in_full_since else FORWARD_LIMIT):
+        where = f"{base_url}/api/v1/inbox/{event.id}"
+        why = f"The payload has {len(event.body):,} bytes. Read it with a token: {where}"
+        inbound |= {"payload": None, "left_out": why, "payload_url": where}
     data = {"source": {"id": source.id, "name": source.name}, "inbound": inbound}
     return InboundDecision(found, True, action=ForwardEvent(data))
 

@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification import verify_signature
+from guestbook.lib.verification.signature_scheme import SignatureScheme
 from guestbook.storage import source_budget
 from guestbook.storage.database import writing
 from guestbook.storage.models import INBOUND, Source
+from guestbook.storage.models.source import scheme_of
 
 MOST_WAITING = 10_000  # unprocessed events of one source
 GENUINE_RESERVE = 2  # times as much may wait for a genuine sender, so strangers cannot keep it out
@@ -25,7 +27,9 @@ KEPT_VALUE_LIMIT = 8000  # characters of a header
 KEPT_HEADERS_LIMIT = 30_000  # bytes of them all, as JSON: MariaDB's TEXT ends at 64 KiB
 
 KEPT_HEADERS = frozenset(("content-type", "content-encoding", "user-agent", "idempotency-key"))
-KEPT_PREFIXES = ("webhook-", "svix-", "stripe-", "ce-", "x-")
+KEPT_PREFIXES = ("webhook-", "svix-", "stripe-", "linear-", "ce-", "x-")
+# So that the signature is there when the owner corrects the name of its header, and reprocesses.
+KEPT_PARTS = ("signature", "hmac", "timestamp")
 # Proxies add these: they describe the visitor's network, not the event.
 DROPPED_PREFIXES = ("x-forwarded-", "x-real-", "x-client-", "x-original-", "x-envoy-", "x-amzn-trace")
 # These hold the secret itself, so only its proof is kept.
@@ -42,8 +46,9 @@ class ReceivingSource:
 
     source_id: str
     verify: str
-    header: str | None  # that carries the secret
+    header: str | None  # that carries the secret or the signature
     budget_mb: int
+    scheme: SignatureScheme | None  # of the signature, if the owner has named its header
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,17 @@ class PackedRequest:
 
 def find(session: Session, token: str) -> ReceivingSource | None:
     """Return the source of a URL's token."""
-    columns = Source.id, Source.verify, Source.header, Source.budget_mb
+    columns = Source.id, Source.verify, Source.header, Source.budget_mb, Source.scheme
     query = select(*columns).where(Source.token == token)
     row = session.execute(query).one_or_none()
-    return ReceivingSource(*row) if row else None
+    return ReceivingSource(*row[:4], scheme_of(row.verify, row.header, row.scheme)) if row else None
 
 
 def pack(
     source: ReceivingSource, headers: Mapping[str, str], body: bytes, *, proof_key: str
 ) -> PackedRequest:
     """Return what to store of a request. `proof_key` hashes the secrets in its headers."""
-    chosen = kept(headers, source.header, proof_key)
+    chosen = kept(headers, source, proof_key)
     payload, encoding = byte_text.pack(body)
     return PackedRequest(chosen, payload, encoding, source_budget.size_of(json.dumps(chosen), payload))
 
@@ -130,16 +135,16 @@ def _columns(source: ReceivingSource, packed: PackedRequest, now: datetime) -> d
     }
 
 
-def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) -> dict[str, str]:
+def kept(headers: Mapping[str, str], source: ReceivingSource, proof_key: str) -> dict[str, str]:
     """Return the headers to be stored: names in lower case, secrets as proofs, within the limits."""
-    secret = (secret_header or "").lower()
+    signing = {name.lower() for name in source.scheme.headers} if source.scheme else set()
+    secret = {(source.header or "").lower()} - signing
     chosen: dict[str, str] = {}
     room = KEPT_HEADERS_LIMIT
     for name, value in ((name.lower(), value) for name, value in headers.items()):
-        is_kept = name in KEPT_HEADERS or name.startswith(KEPT_PREFIXES)
-        if name != secret and (not is_kept or name.startswith(DROPPED_PREFIXES)):
+        if name not in signing and name not in secret and not _is_kept(name):
             continue
-        if name == secret or name in TOKEN_HEADERS:
+        if name in secret or name in TOKEN_HEADERS - signing:
             value = verify_signature.proof(value, proof_key)
         value = value[:KEPT_VALUE_LIMIT]
         room -= len(json.dumps([name, value]))
@@ -147,6 +152,12 @@ def kept(headers: Mapping[str, str], secret_header: str | None, proof_key: str) 
             break
         chosen[name] = value
     return chosen
+
+
+def _is_kept(name: str) -> bool:
+    is_wanted = name in KEPT_HEADERS or name.startswith(KEPT_PREFIXES)
+    is_of_signature = any(part in name for part in KEPT_PARTS)
+    return (is_wanted or is_of_signature) and not name.startswith(DROPPED_PREFIXES)
 
 
 def _is_full(connection: Connection, source_id: str, most: int) -> bool:

@@ -9,11 +9,15 @@ from guestbook.lib.text import clean_line
 EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.sql
 
 # Headers that name the event. Gitea and Forgejo send GitHub's too, and mean the same.
-EVENT_HEADERS = ("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event")
+EVENT_HEADERS = (
+    *("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event"),
+    *("x-shopify-topic", "x-wc-webhook-topic", "linear-event"),
+)
 # An id finds repeats. So a header counts only if its value is new with each delivery and the same in all
 # attempts at it. GitLab's Idempotency-Key is; several events share one X-Gitlab-Event-UUID.
 ID_HEADERS = (
     *("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"),
+    *("x-shopify-webhook-id", "linear-delivery"),
     *("webhook-id", "svix-id", "idempotency-key"),
 )
 # Where payloads name a person, the best first.

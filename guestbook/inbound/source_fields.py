@@ -1,25 +1,25 @@
 """Check the fields of a source: its secret, header, template and budget. Wrong values are refused."""
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from guestbook.inbound import scheme_fields
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import template_sandbox, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.signature_headers import Unproven
-from guestbook.lib.verification.verify_signature import TOKEN_HEADER
+from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import ACTIONS, VERIFY
 
-SECRET_LIMIT, HEADER_LIMIT = 200, 64  # characters, as in schema.sql
+SECRET_LIMIT = 200  # characters, as in schema.sql
 LEAST_MB, MOST_MB = 2, 1000  # of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
-DEFAULTS = {"github": "github", "standard": "guestbook", "token": "plain", "none": "plain"}  # of PRESETS
-
-HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or read it as a hyphen
-NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
+DEFAULTS = {  # of PRESETS
+    **{"github": "github", "standard": "guestbook", "stripe": "stripe"},
+    **dict.fromkeys(("hmac", "ed25519", "token", "none"), "plain"),
+}
+NO_CLAIM = SignatureClaim("", b"", (), None, ())
 
 
 def checked(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def checked(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
         "verify": lambda: _choice(source, "verify", VERIFY, verify, "way to verify"),
         "action": lambda: _choice(source, "action", ACTIONS, action, "action"),
         "secret": lambda: _new_secret(source, verify, fields.get("secret")),
-        "header": lambda: _header(source, verify, fields.get("header")),
+        "header": lambda: scheme_fields.header(source, verify, fields.get("header")),
+        "scheme": lambda: scheme_fields.scheme(source, verify, fields),
         "template": lambda: _template(source, verify, action, fields.get("template")),
         "budget_mb": lambda: budget(fields.get("budget_mb", source.budget_mb)),
     }
@@ -94,25 +95,10 @@ def secret(verify: str, given: str | None) -> str:
     if verify == "token" and not typed.isascii():
         raise Refused("A token is sent in a header, so it must be plain ASCII.", field="secret")
     try:
-        kind.sign(typed, b"")
+        kind.matches(typed, NO_CLAIM)
     except Unproven as error:
         raise Refused(str(error), field="secret") from None
     return typed
-
-
-def _header(source: Source, verify: str, given: str | None) -> str | None:
-    if verify != "token":
-        if given:
-            raise Refused("Only a source that is verified by a token has a header.", field="header")
-        return None
-    name = (source.header or TOKEN_HEADER) if given is None else given.strip()
-    name = name or TOKEN_HEADER
-    if not HEADER.fullmatch(name) or len(name) > HEADER_LIMIT:
-        sentence = f"A header’s name has at most {HEADER_LIMIT} letters, digits and hyphens."
-        raise Refused(sentence, field="header")
-    if name.lower() in NO_PROOF:
-        raise Refused(f"Every request has the header {name}, so it proves nothing.", field="header")
-    return name
 
 
 def _template(source: Source, verify: str, action: str, given: str | None) -> str | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import source_fields
+from guestbook.inbound import sender_presets, source_fields
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.storage import batch_delete
@@ -20,10 +20,11 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     """Add one from `name`, `verify` and, where given, the other fields of `update`.
 
     A secret is made here unless the sender makes it. `template` is a text or the name of a ready-made one.
+    `preset` names a known sender; the other fields override its settings.
     """
-    given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
     source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
-    _set(source, source_fields.checked(source, given), relayed=given.get("relayed"))
+    given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
+    _set(source, given)
     session.add(source)
     session.flush()
     return source
@@ -32,10 +33,11 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
 def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none.
 
-    They are `name`, `verify`, `secret`, `header`, `action`, `template`, `relayed` and `budget_mb`. A new
-    secret of the same kind is taken as `rotate` does; a new `verify` ends the old secrets at once.
+    They are `name`, `verify`, `secret`, `header`, those of `scheme_fields`, `action`, `template`, `relayed`,
+    `in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does; a new
+    `verify` ends the old secrets at once.
     """
-    _set(source, source_fields.checked(source, fields), relayed=fields.get("relayed"))
+    _set(source, fields)
     session.add(source)
     session.flush()
 
@@ -64,7 +66,9 @@ def delete(engine: Engine, source_id: str) -> int:
     return batch_delete.delete_with_rows(engine, source, INBOUND, mine)
 
 
-def _set(source: Source, values: dict[str, Any], *, relayed: bool | None) -> None:
+def _set(source: Source, fields: Mapping[str, Any]) -> None:
+    filled = sender_presets.filled_in(source, fields)
+    values = source_fields.checked(source, filled)
     now, secret = clock.now(), values.pop("secret")
     if values["verify"] != source.verify:
         source.secret, source.previous_secret, source.previous_secret_expires_at = secret, None, None
@@ -72,5 +76,12 @@ def _set(source: Source, values: dict[str, Any], *, relayed: bool | None) -> Non
         source.rotate_secret(secret, now)
     for name, value in values.items():
         setattr(source, name, value)
-    if relayed is not None:
-        source.relayed_since = (source.relayed_since or now) if relayed else None
+    source.relayed_since = _since(source.relayed_since, filled.get("relayed"), now)
+    source.forwarded_in_full_since = _since(source.forwarded_in_full_since, filled.get("in_full"), now)
+
+
+def _since(before: datetime | None, is_wanted: bool | None, now: datetime) -> datetime | None:
+    """Return the time since which something is wanted; None for `is_wanted` leaves it."""
+    if is_wanted is None:
+        return before
+    return before or now if is_wanted else None

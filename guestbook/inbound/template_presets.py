@@ -1,63 +1,18 @@
-"""Ready-made templates that turn events into comments: of repositories, or of another guestbook. Pure.
+"""Ready-made templates that turn events into comments: of forges, shops, other guestbooks, scripts. Pure.
 
 A template gets `event`, `action`, `payload`, `sender` and `source`; it may set `name` and `website`, and its
-text becomes the message. No text, no comment. Gitea and Forgejo send the same fields as GitHub.
+text becomes the message. No text, no comment.
 """
 
-_WHO = """\
-{% set repo = (payload.repository or {}).full_name or source %}
-{% set name = sender or source %}
-{% set website = (payload.sender or {}).html_url or "" %}
-"""
+from guestbook.inbound.forge_templates import FORGE_TEMPLATES
+from guestbook.inbound.shop_templates import SHOP_TEMPLATES
 
-_PUSH = """\
-{% if event == "push" and payload.commits %}
-{% set branch = (payload.ref or "")|replace("refs/heads/", "") %}
-{% set count = payload.commits|length %}
-{{ name }} pushed {{ count }} commit{{ "" if count == 1 else "s" }} to {{ branch }} in {{ repo }}:
-{% for commit in payload.commits[:5] %}
-- {{ (commit.message or "").strip().splitlines()|first|truncate(120) }}
-{% endfor %}
-{% if count > 5 %}
-and {{ count - 5 }} more
-{% endif %}
-{{ payload.compare or payload.compare_url }}
-{% elif event == "push" and payload.created and (payload.ref or "").startswith("refs/tags/") %}
-{{ name }} tagged {{ payload.ref|replace("refs/tags/", "") }} in {{ repo }}
-{{ (payload.repository or {}).html_url }}
-{% endif %}
-"""
-
-_ISSUES = """\
-{% set issue = payload.issue %}
-{% if event == "issues" and issue and action in ("opened", "closed", "reopened") %}
-{{ name }} {{ action }} issue #{{ issue.number }} in {{ repo }}: {{ (issue.title or "")|truncate(200) }}
-{{ issue.html_url }}
-{% endif %}
-"""
-
-_PULL_REQUEST = """\
-{% set pull = payload.pull_request %}
-{% if event == "pull_request" and pull and action in ("opened", "closed", "reopened") %}
-{% set done = "merged" if action == "closed" and pull.merged else action %}
-{{ name }} {{ done }} pull request #{{ pull.number }} in {{ repo }}: {{ (pull.title or "")|truncate(200) }}
-{{ pull.html_url }}
-{% endif %}
-"""
-
-_RELEASE = """\
-{% set release = payload.release %}
-{% if event == "release" and release and action == "published" %}
-{% set title = release.name or release.tag_name or "a release" %}
-{{ name }} released {{ title|truncate(200) }} of {{ repo }}
-{{ release.html_url }}
-{% endif %}
-"""
-
-_STAR = """\
-{% if event == "star" and payload.repository and action == "created" %}
-{{ name }} gave {{ repo }} a star. Thank you!
-{{ payload.repository.html_url }}
+# A command with one text, such as /sign, that somebody types in Discord.
+_DISCORD_TEMPLATE = """\
+{% set person = (payload.member or {}).user or payload.user or {} %}
+{% set name = person.global_name or person.username or source %}
+{% if payload.type == 2 %}
+{{ (((payload.data or {}).options or [])|first or {}).value or "" }}
 {% endif %}
 """
 
@@ -70,22 +25,20 @@ _GUESTBOOK = """\
 {% endif %}
 """
 
-# For your own scripts: the fields of this book's form, as JSON or as a form, or plain text.
+# For your own scripts: the fields of this book's form, as JSON or as a form, or plain text. Others say
+# text, content or title.
 _PLAIN = """\
 {% set fields = payload if payload is mapping else {} %}
 {% set name = fields.name if fields.name is string else sender or source %}
 {% set website = fields.website or "" %}
-{% set words = fields.message or fields.text or payload %}
+{% set words = fields.message or fields.text or fields.content or fields.title or payload %}
 {{ words if words is string else "" }}
 """
 
 PRESETS = {
-    "github": _WHO + _PUSH + _ISSUES + _PULL_REQUEST + _RELEASE + _STAR,
-    "github-push": _WHO + _PUSH,
-    "github-issues": _WHO + _ISSUES,
-    "github-pull_request": _WHO + _PULL_REQUEST,
-    "github-release": _WHO + _RELEASE,
-    "github-star": _WHO + _STAR,
+    **FORGE_TEMPLATES,
+    **SHOP_TEMPLATES,
+    "discord": _DISCORD_TEMPLATE,
     "guestbook": _GUESTBOOK,
     "plain": _PLAIN,
 }

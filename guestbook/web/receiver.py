@@ -8,6 +8,7 @@ from werkzeug.exceptions import TooManyRequests
 from guestbook.inbound import handshakes, ingest
 from guestbook.inbound.ingest import PackedRequest, ReceivingSource, SourceFull
 from guestbook.lib import ids
+from guestbook.lib.verification.signature_scheme import ED25519
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source
 from guestbook.web import current
@@ -19,13 +20,12 @@ FULL_RETRY_AFTER = 300  # seconds
 
 @pages.post("/<token>")
 def receive(token: str) -> ResponseReturnValue:
-    """Store any body and answer 202; nothing is verified or parsed."""
+    """Store any body and answer 202; nothing is verified or parsed, but for senders that insist on it."""
     source = _source(token)
     body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield
-    event_id = _store(source, body)
-    if source.verify == "slack" and (challenge := handshakes.slack_challenge(body)) is not None:
-        return Response(challenge, mimetype="text/plain")
-    return jsonify(id=event_id, status="new"), 202
+    packed = ingest.pack(source, dict(request.headers), body, proof_key=current.settings().secret_key)
+    event_id = _store(source, packed)
+    return _handshake(source, packed, body) or (jsonify(id=event_id, status="new"), 202)
 
 
 @pages.get("/<token>")
@@ -45,10 +45,32 @@ def _source(token: str) -> ReceivingSource:
     return source if source is not None else abort(404)
 
 
-def _store(source: ReceivingSource, body: bytes) -> str:
+def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
+    """Return the answer that Slack, Zoom or Discord wants at once; those of the last two need a proof."""
+    if source.verify == "slack" and (challenge := handshakes.slack_challenge(body)) is not None:
+        return Response(challenge, mimetype="text/plain")
+    header = source.scheme.header.lower() if source.scheme else ""
+    is_discord = source.verify == ED25519 and header == handshakes.DISCORD_HEADER
+    zoom = handshakes.zoom_challenge(body) if source.verify == "hmac" else None
+    if not is_discord and zoom is None:
+        return None
+    row = db.session().get(Source, source.source_id) or abort(404)
+    if not ingest.is_genuine(row, packed, current.settings().secret_key):
+        return _unproven() if is_discord else None
+    if zoom is not None:
+        return jsonify(handshakes.zoom_answer(zoom, row.secret or ""))
+    answer = handshakes.discord_answer(body)
+    return jsonify(answer) if answer else ("", 204)
+
+
+def _unproven() -> ResponseReturnValue:
+    """Refuse a stored request: Discord tries it out, and takes a URL away that does not answer 401."""
+    return jsonify(error="The signature is not valid."), 401
+
+
+def _store(source: ReceivingSource, packed: PackedRequest) -> str:
     """Store it. Only if there is no room, verify it first: a genuine sender has a reserve."""
     key = current.settings().secret_key
-    packed = ingest.pack(source, dict(request.headers), body, proof_key=key)
     try:
         return _insert(source, packed)
     except SourceFull:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.queries import bounded_counts
@@ -15,8 +16,9 @@ from tests.cli.conftest import Shell
 from tests.support import factories
 
 COLUMNS = {
-    "id", "name", "token", "verify", "header", "secret", "previous_secret", "previous_secret_expires_at",
-    "action", "template", "relayed_since", "budget_mb", "unproven_bytes", "created_at", "disabled_at", "url",
+    "id", "name", "token", "verify", "header", "scheme", "secret", "previous_secret",
+    "previous_secret_expires_at", "action", "template", "forwarded_in_full_since", "relayed_since",
+    "budget_mb", "unproven_bytes", "created_at", "disabled_at", "url",
 }  # fmt: skip
 
 
@@ -67,6 +69,53 @@ def test_add_takes_everything_that_a_source_has(shell: Shell) -> None:
     assert (row["template"], row["secret"], row["header"]) == ("{{ payload.text }}", "s3", None)
     assert row["relayed_since"]
     assert row["url"] == f"https://book.example/hooks/{row['token']}"
+
+
+def test_a_known_sender_is_named_and_options_beside_it_count(shell: Shell) -> None:
+    row = shell.json(
+        "sources",
+        "add",
+        "Shop",
+        "--preset",
+        "shopify",
+        "--secret",
+        "s3",
+        "--action",
+        "comment",
+        "--hash",
+        "sha512",
+    )
+    assert (row["verify"], row["header"], row["secret"]) == ("hmac", "X-Shopify-Hmac-Sha256", "s3")
+    assert row["scheme"] == {**SCHEME_DEFAULTS, "encoding": "base64", "hash": "sha512"}
+    assert row["template"] == PRESETS["shopify"]
+    said = shell("sources", "show", row["id"])
+    assert "encoding: base64" in said
+    shell("sources", "update", row["id"], "--preset", "gitlab")
+    after = shown(shell, row["id"])
+    assert (after["verify"], after["header"], after["scheme"]) == ("token", "X-Gitlab-Token", None)
+    assert (after["template"], after["secret"] == "s3") == (PRESETS["gitlab"], False)
+
+
+def test_every_part_of_a_scheme_has_an_option(shell: Shell) -> None:
+    said = shell.json(
+        *("sources", "add", "Bank", "--verify", "hmac", "--header", "X-Sig", "--hash", "sha1"),
+        *("--encoding", "base64", "--prefix", "v0=", "--timestamp-header", "X-Time", "--tolerance", "60"),
+        *("--signed-content", "v0:{timestamp}:{body}", "--action", "forward", "--forward-in-full"),
+    )
+    assert said["scheme"] == {
+        "hash": "sha1", "encoding": "base64", "prefix": "v0=", "timestamp_header": "X-Time",
+        "tolerance": "60", "content": "v0:{timestamp}:{body}",
+    }  # fmt: skip
+    assert said["forwarded_in_full_since"]
+    shell("sources", "update", said["id"], "--no-forward-in-full", "--prefix", "")
+    after = shown(shell, said["id"])
+    assert (after["forwarded_in_full_since"], after["scheme"]["prefix"]) == (None, "")
+
+
+def test_a_public_key_is_printed_as_such(shell: Shell) -> None:
+    key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    said = shell("sources", "add", "Discord", "--preset", "discord", "--secret", key)
+    assert f"Its signatures are checked with this public key: {key}\n" in said
 
 
 def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:

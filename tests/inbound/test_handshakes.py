@@ -1,12 +1,22 @@
 """Handshakes: what Slack, Meta and GitHub ask before they send, and nothing else, is answered."""
 
+import hashlib
+import hmac
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.handshakes import is_ping, meta_challenge, slack_challenge
+from guestbook.inbound.handshakes import (
+    discord_answer,
+    is_handshake,
+    is_ping,
+    meta_challenge,
+    slack_challenge,
+    zoom_answer,
+    zoom_challenge,
+)
 
 CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
 
@@ -71,7 +81,68 @@ def test_githubs_ping_is_known() -> None:
     assert not is_ping({})
 
 
+def zoom_request(token: object) -> bytes:
+    return json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": token}}).encode()
+
+
+def test_zooms_question_is_answered_with_a_signature() -> None:
+    challenge = zoom_challenge(zoom_request("qgg8vlvZRS6UYooatFL8Aw"))
+    assert challenge == "qgg8vlvZRS6UYooatFL8Aw"
+    answer = zoom_answer(challenge, "Jefe")
+    assert answer["plainToken"] == challenge
+    assert answer["encryptedToken"] == hmac.new(b"Jefe", challenge.encode(), hashlib.sha256).hexdigest()
+    for body in (
+        b"",
+        b"[]",
+        b"{",
+        zoom_request(None),
+        zoom_request("a b"),
+        zoom_request("x" * 201),
+        zoom_request(["a"]),
+    ):
+        assert zoom_challenge(body) is None
+    assert zoom_challenge(b'{"event": "endpoint.url_validation", "payload": []}') is None
+    assert zoom_challenge(b'{"event": "meeting.started", "payload": {"plainToken": "a"}}') is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ({"type": 1, "id": "1", "token": "t"}, {"type": 1}),
+        ({"type": 0, "version": 1}, None),
+        ({"type": 1, "event": {"type": "APPLICATION_AUTHORIZED"}}, None),
+        ({"type": 2, "data": {"name": "sign"}}, {"type": 4, "data": {"content": "✓", "flags": 64}}),
+    ],
+)
+def test_discord_gets_the_answer_that_it_wants(
+    sent: dict[str, object], answer: dict[str, object] | None
+) -> None:
+    body = json.dumps(sent).encode()
+    assert discord_answer(body) == answer
+    assert is_handshake("ed25519", body) == (sent["type"] in (0, 1) and "event" not in sent)
+
+
+def test_a_handshake_is_only_that_of_its_own_kind() -> None:
+    slack = json.dumps({"type": "url_verification", "challenge": CHALLENGE}).encode()
+    zoom = zoom_request("a")
+    assert [is_handshake(kind, slack) for kind in ("slack", "hmac", "github", "none")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert [is_handshake(kind, zoom) for kind in ("slack", "hmac", "ed25519", "token")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
 @given(st.binary(), st.dictionaries(st.text(), st.text()), st.text())
 def test_nothing_raises(body: bytes, args: dict[str, str], token: str) -> None:
     assert slack_challenge(body) is None
     assert meta_challenge(args, token) is None
+    assert zoom_challenge(body) is None
+    assert not is_handshake("ed25519", body)
+    assert discord_answer(body)

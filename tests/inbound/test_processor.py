@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from guestbook.inbound import template_presets
+from guestbook.inbound import evaluate, template_presets
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -96,7 +96,26 @@ def test_a_payload_that_is_too_long_to_be_passed_on_is_left_out_and_the_rest_goe
     assert len(payload.encode()) < 20_000
     inbound = json.loads(payload)["data"]["inbound"]
     assert inbound["payload"] is None
-    assert f"https://book.example/admin/inbox/{inbound_factories.row().id}" in inbound["left_out"]
+    place = f"https://book.example/api/v1/inbox/{inbound_factories.row().id}"
+    assert inbound["payload_url"] == place
+    assert inbound["left_out"] == f"The payload has 20,012 bytes. Read it with a token: {place}"
+
+
+def test_a_large_payload_is_passed_on_in_full_if_the_owner_wants_it(
+    each_app: Flask, each_client: FlaskClient
+) -> None:
+    inbound_factories.source(action="forward", template=None, forwarded_in_full_since=clock.now())
+    with database.writing() as session:
+        session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="inbound.received", headers={}))
+    for size in (evaluate.FULL_FORWARD_LIMIT - 20, evaluate.FULL_FORWARD_LIMIT):
+        assert inbound_factories.post(each_client, {"text": "x" * size}).status_code == 202
+    inbound_factories.process(each_app)
+    payloads = db.session.scalars(select(Delivery.payload).order_by(Delivery.id)).all()
+    whole, cut = (json.loads(payload)["data"]["inbound"] for payload in payloads)
+    assert whole["payload"] == {"text": "x" * (evaluate.FULL_FORWARD_LIMIT - 20)}
+    assert "left_out" not in whole
+    assert cut["payload"] is None
+    assert cut["payload_url"].endswith(inbound_factories.rows()[1].id)
 
 
 def test_what_is_forwarded_in_a_circle_ends(app: Flask, client: FlaskClient) -> None:

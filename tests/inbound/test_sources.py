@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from guestbook.inbound import source_fields, sources
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
@@ -19,7 +20,9 @@ from guestbook.storage.models import Comment, InboundEvent, Origin, Source
 from guestbook.storage.models.source import VERIFY
 from tests.support import factories
 
-GIVEN = {"stripe": "whsec_of_stripe", "slack": "8f742231b10e8888abcd99yyyzzz85a5"}
+PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+GIVEN = {"stripe": "whsec_of_stripe", "slack": "8f742231b10e8888abcd99yyyzzz85a5", "ed25519": PUBLIC_KEY}
+SIGNED = {"verify": "hmac", "header": "X-Signature"}
 
 
 @pytest.fixture(autouse=True)
@@ -57,11 +60,12 @@ def columns(row: Source) -> dict[str, Any]:
 
 @pytest.mark.parametrize("verify", VERIFY)
 def test_each_kind_of_source_is_stored_by_every_database(each_app: Flask, verify: str) -> None:  # noqa: ARG001
-    given = "given" if VERIFICATION_KINDS[verify].secret_from else None
-    row = add(verify=verify, secret=given)
+    header = "X-Signature" if VERIFICATION_KINDS[verify].has_scheme else None
+    row = add(verify=verify, secret=GIVEN.get(verify), header=header)
     assert (row.verify, row.action, row.template, row.relayed_since) == (verify, "log", None, None)
     assert (row.secret is None) == (verify == "none")
-    assert row.header == ("X-Webhook-Token" if verify == "token" else None)
+    assert row.header == ("X-Webhook-Token" if verify == "token" else header)
+    assert row.scheme == (SCHEME_DEFAULTS if header else None)
 
 
 def test_a_source_gets_an_address_that_nobody_guesses() -> None:
@@ -102,7 +106,44 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
         ({"verify": "stripe", "secret": "sk_live_1"}, "secret", "This is a key of Stripe’s API"),
         ({"verify": "slack", "secret": "xoxb-1"}, "secret", "This is a token of Slack’s API"),
         ({"verify": "standard", "secret": "not base64!"}, "secret", "The secret is not one of"),
-        ({"verify": "standard", "secret": "whpk_AAAA"}, "secret", "The secret is a public key"),
+        ({"verify": "standard", "secret": "whpk_AAAA"}, "secret", "The public key must have 64"),
+        (
+            {"verify": "ed25519", "header": "X-Signature"},
+            "secret",
+            "Paste the public key that the sender shows",
+        ),
+        ({"verify": "ed25519", "header": "X-S", "secret": "abc"}, "secret", "The public key must have 64"),
+        ({"verify": "hmac"}, "header", "Name the header that carries the signature"),
+        ({"verify": "hmac", "header": "X_S"}, "header", "A header’s name has at most 64 letters"),
+        ({"verify": "hmac", "header": "Content-Type"}, "header", "Every request has the header Content-Type"),
+        ({**SIGNED, "hash": "md5"}, "hash", "There is no hash 'md5'. Choose one of: sha256, sha1, sha512."),
+        ({**SIGNED, "encoding": "base32"}, "encoding", "There is no encoding 'base32'."),
+        ({**SIGNED, "prefix": "a b"}, "prefix", "A prefix has at most 20 ASCII characters"),
+        ({**SIGNED, "prefix": "a,b"}, "prefix", "A prefix has at most 20 ASCII characters"),
+        ({**SIGNED, "prefix": "é"}, "prefix", "A prefix has at most 20 ASCII characters"),
+        ({**SIGNED, "prefix": "x" * 21}, "prefix", "A prefix has at most 20 ASCII characters"),
+        (
+            {**SIGNED, "tolerance": "0"},
+            "tolerance",
+            "The tolerance must be a number of seconds from 1 to 86,400",
+        ),
+        ({**SIGNED, "tolerance": "soon"}, "tolerance", "The tolerance must be a number of seconds"),
+        ({**SIGNED, "content": "{id}{body}"}, "content", "There is no signed content '{id}{body}'."),
+        (
+            {**SIGNED, "content": "{timestamp}.{body}"},
+            "timestamp_header",
+            "Name the header with the timestamp",
+        ),
+        ({**SIGNED, "timestamp_header": "X-Time"}, "content", "The timestamp is not signed, so it proves"),
+        (
+            {**SIGNED, "content": "{timestamp}.{body}", "timestamp_header": "X Time"},
+            "timestamp_header",
+            "A header’s name has at most 64 letters",
+        ),
+        ({"hash": "sha1"}, "hash", "Only a source that is verified by hmac or ed25519"),
+        ({"preset": "twilio"}, "preset", "There is no preset 'twilio'."),
+        ({"verify": "", "preset": "shopify"}, "secret", "Paste the secret that Shopify shows"),
+        ({"verify": "", "preset": "discord"}, "secret", "Paste the public key that Discord shows"),
         ({"verify": "none", "secret": "x"}, "secret", "A source that verifies nothing has no secret"),
         ({"secret": "s" * 201}, "secret", "The secret must have 1 to 200 characters"),
         ({"secret": "a\nb"}, "secret", "The secret must have 1 to 200 characters"),
@@ -119,7 +160,7 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
         ({"action": "comment", "template": "\udfff"}, "template", "The template must be text without NUL"),
         ({"action": "comment", "template": "x" * 8001}, "template", "A template has at most 8,000"),
         (
-            {"action": "comment", "verify": "stripe", "secret": "whsec_1"},
+            {"action": "comment", "verify": "slack", "secret": "8f742231b1"},
             "template",
             "Write the template that makes the comment, or name a ready-made one: github",
         ),
@@ -139,10 +180,16 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("verify", "name"),
-    [("github", "github"), ("standard", "guestbook"), ("token", "plain"), ("none", "plain")],
+    [
+        ("github", "github"),
+        ("standard", "guestbook"),
+        ("stripe", "stripe"),
+        ("token", "plain"),
+        ("none", "plain"),
+    ],
 )
 def test_a_source_that_writes_comments_has_the_template_that_fits_its_sender(verify: str, name: str) -> None:
-    row = add(verify=verify, action="comment")
+    row = add(verify=verify, action="comment", secret=GIVEN.get(verify))
     assert row.template == PRESETS[name]
     assert source_fields.preset_name(row.template) == name
 
@@ -207,6 +254,32 @@ def test_a_secret_that_only_the_sender_can_make_is_asked_for_when_the_way_to_ver
         update(row, verify="slack")
     assert list(raised.value.fields) == ["secret"]
     assert update(row, verify="slack", secret="8f742231b1").secret == "8f742231b1"
+
+
+def test_how_the_sender_signs_is_kept_and_a_part_of_it_is_changed() -> None:
+    row = add(
+        **SIGNED, hash="sha512", prefix=" v1= ", content="{timestamp}.{body}", timestamp_header="X-Time"
+    )
+    scheme = {**SCHEME_DEFAULTS, "hash": "sha512", "prefix": "v1=", "content": "{timestamp}.{body}"}
+    assert row.scheme == {**scheme, "timestamp_header": "X-Time"}
+    row = update(row, encoding="base64", prefix="")
+    assert row.scheme == {**scheme, "timestamp_header": "X-Time", "encoding": "base64", "prefix": ""}
+    row = update(row, content="{body}", timestamp_header="", header="X-Other")
+    assert (row.header, (row.scheme or {})["timestamp_header"]) == ("X-Other", "")
+    row = update(row, verify="github")
+    assert (row.header, row.scheme) == (None, None)
+    with pytest.raises(Refused) as raised:
+        update(row, verify="hmac")
+    assert list(raised.value.fields) == ["header"]
+
+
+def test_large_payloads_are_forwarded_from_when_it_was_first_asked_for() -> None:
+    row = add(action="forward", in_full=True)
+    since = row.forwarded_in_full_since
+    assert since is not None
+    assert update(row, in_full=True).forwarded_in_full_since == since
+    assert update(row, name="Other").forwarded_in_full_since == since
+    assert update(row, in_full=False).forwarded_in_full_since is None
 
 
 def test_it_is_relayed_from_when_it_was_first_asked_for() -> None:

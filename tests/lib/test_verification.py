@@ -15,7 +15,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import signing
-from guestbook.lib.verification import verify_signature
+from guestbook.lib.verification import signature_headers
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.verify_signature import Verdict, proof, verify
 
@@ -224,15 +224,36 @@ def test_only_so_many_signatures_are_looked_at() -> None:
         assert verified("stripe", "s", {"stripe-signature": stuffed}, BODY).ok == (before < 60)
 
 
-def test_public_keys_are_refused_with_a_reason() -> None:
-    for secret, signature in (
-        ("whpk_abc", SIGNATURE),
-        (SECRET, "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5B"),
-    ):
-        verdict = verified("standard", secret, {**STANDARD, "webhook-signature": signature}, BODY)
-        assert not verdict.ok
-        assert "public key" in verdict.sentence
-        assert "not supported" in verdict.sentence
+# The server of Svix tests with it: test_asymmetric_key_signing. The key pair's second half is the public key.
+KEY_PAIR = "6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+PUBLIC_KEY = "whpk_" + base64.b64encode(base64.b64decode(KEY_PAIR)[32:]).decode()
+OF_KEY = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+
+
+def with_signature(value: str) -> dict[str, str]:
+    return {**STANDARD, "webhook-signature": value}
+
+
+def test_a_public_key_verifies_the_vector_of_svix() -> None:
+    for value in (OF_KEY, f"{SIGNATURE} {OF_KEY}", f"v1a,AAAA v1a,! {OF_KEY}"):
+        assert verified("standard", PUBLIC_KEY, with_signature(value), BODY).ok
+    assert not verified("standard", PUBLIC_KEY, with_signature(OF_KEY), BODY + b"!").ok
+    late = verify("standard", (PUBLIC_KEY,), with_signature(OF_KEY), BODY, MOMENT + timedelta(seconds=301))
+    assert "301 seconds before it arrived" in late.sentence
+
+
+def test_of_a_secret_and_a_public_key_each_has_its_own_signatures() -> None:
+    both = with_signature(f"{SIGNATURE} {OF_KEY}")
+    assert verified("standard", SECRET, both, BODY).ok
+    for secrets in ((PUBLIC_KEY, SECRET), (SECRET, PUBLIC_KEY)):
+        for value in (SIGNATURE, OF_KEY):
+            assert verify("standard", secrets, with_signature(value), BODY, MOMENT).ok
+    assert (
+        "no signature made with a secret"
+        in verified("standard", SECRET, with_signature(OF_KEY), BODY).sentence
+    )
+    assert "no signature for a public key" in verified("standard", PUBLIC_KEY, STANDARD, BODY).sentence
+    assert "public key must have" in verified("standard", "whpk_abc", STANDARD, BODY).sentence
 
 
 @pytest.mark.parametrize(
@@ -395,4 +416,4 @@ def test_what_we_send_ourselves_is_proven_as_standard_and_as_github() -> None:
 
 
 def test_the_tolerance_is_that_of_stripe_slack_and_the_standard() -> None:
-    assert verify_signature.TOLERANCE == 300
+    assert signature_headers.TOLERANCE == 300

@@ -13,6 +13,8 @@ from flask import Flask
 from guestbook import settings
 from guestbook.background import retention_rules
 from guestbook.inbound import bin_capture
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
+from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import retry_policy
 from guestbook.lib.errors import TRY_LATER
@@ -109,6 +111,9 @@ def test_the_formats_are_those_that_there_are() -> None:
 def test_the_tables_of_sources_have_each_kind_action_and_ready_template() -> None:
     text = read("reference/sources")
     assert first_column(section(text, "Verification")) == list(VERIFY)
+    assert first_column(section(text, "Senders")) == list(SENDER_PRESETS)
+    fields = ["signed-content" if name == "content" else name.replace("_", "-") for name in SCHEME_DEFAULTS]
+    assert first_column(section(text, "Schemes")) == [f"--{name}" for name in ("header", *fields)]
     assert first_column(section(text, "Actions")) == list(ACTIONS)
     assert first_column(section(text, "Templates")) == list(PRESETS)
 

@@ -77,6 +77,18 @@ def test_an_index_gets_other_columns_once_under_its_name(book: Engine) -> None:
             assert columns == (["processed"] if table == "days" else ["comment_id", "webhook_id", "event"])
 
 
+def test_a_text_is_widened_and_keeps_its_words(book: Engine) -> None:
+    before = rows(book)
+    for _ in range(2):
+        with migrating(book):
+            steps.widen_text("deliveries", "payload")
+    assert rows(book) == before
+    words = "🦋" * 1_000_000
+    with database.write(book) as connection:
+        connection.execute(text("UPDATE deliveries SET payload = :words"), {"words": words})
+    assert rows(book)["deliveries"][0]["payload"] == words
+
+
 def test_schema_sql_names_the_last_migration() -> None:
     assert f"SELECT '{schema_version.head()}' AS version_num" in SCHEMA.read_text()
 

@@ -18,13 +18,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
-from guestbook.inbound import ingest
+from guestbook.inbound import ingest, sender_presets
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.verification import verify_signature
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
+from tests.inbound import test_sender_presets
 from tests.support import inbound_factories, processes
 from tests.support.visitor import Visitor
 
@@ -206,6 +208,59 @@ def test_slack_s_challenge_is_answered_at_once_and_stored_like_the_rest(app: Fla
 def test_a_challenge_is_no_way_to_make_other_sources_answer(sender: Visitor) -> None:
     body = {"type": "url_verification", "challenge": "x"}
     assert sender.client.post("/hooks/tok", json=body).status_code == 202
+
+
+def signed_by(name: str, body: bytes) -> dict[str, str]:
+    return test_sender_presets.SIGNERS[name](body, int(clock.now().timestamp()))
+
+
+def known_sender(app: Flask, name: str) -> None:
+    secret = test_sender_presets.PUBLIC if name == "discord" else test_sender_presets.SECRET
+    preset = sender_presets.settings_of(name)
+    scheme = {key: preset[key] for key in SCHEME_DEFAULTS}
+    with app.app_context():
+        inbound_factories.source(
+            verify=preset["verify"], secret=secret, header=preset["header"], scheme=scheme
+        )
+
+
+def test_zoom_s_question_is_answered_if_zoom_has_signed_it(app: Flask) -> None:
+    known_sender(app, "zoom")
+    client = app.test_client()
+    body = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}'
+    answer = client.post("/hooks/tok", data=body, headers=signed_by("zoom", body))
+    assert answer.status_code == 200
+    expected = test_sender_presets.hexed(b"qgg8vlvZRS6UYooatFL8Aw")
+    assert answer.json == {"plainToken": "qgg8vlvZRS6UYooatFL8Aw", "encryptedToken": expected}
+    for headers in ({}, signed_by("zoom", b"{}")):
+        stranger = client.post("/hooks/tok", data=body, headers=headers)
+        assert stranger.status_code == 202, "or anybody could have anything signed"
+        assert expected not in stranger.text
+    other = b'{"event": "meeting.started", "payload": {}}'
+    assert client.post("/hooks/tok", data=other, headers=signed_by("zoom", other)).status_code == 202
+    with app.app_context():
+        inbound_factories.process(app)
+        first, *strangers, last = inbound_factories.rows()
+    assert first.note == "The sender's handshake, which was answered at once."
+    assert [row.status for row in strangers] == ["failed", "failed"]
+    assert (last.status, last.event) == ("processed", "meeting.started")
+
+
+def test_discord_gets_the_answers_that_it_insists_on(app: Flask) -> None:
+    known_sender(app, "discord")
+    client = app.test_client()
+    for body, status, expected in (
+        (b'{"type": 1, "id": "1"}', 200, {"type": 1}),
+        (b'{"type": 0, "version": 1}', 204, None),
+        (b'{"type": 1, "event": {"type": "ENTITLEMENT_CREATE"}}', 204, None),
+        (b'{"type": 2, "data": {}}', 200, {"type": 4, "data": {"content": "✓", "flags": 64}}),
+    ):
+        answer = client.post("/hooks/tok", data=body, headers=signed_by("discord", body))
+        assert (answer.status_code, answer.get_json(silent=True)) == (status, expected)
+        for headers in ({}, signed_by("discord", body + b" "), {"X-Signature-Ed25519": "00" * 64}):
+            assert client.post("/hooks/tok", data=body, headers=headers).status_code == 401
+    with app.app_context():
+        assert len(inbound_factories.rows()) == 16, "all are stored"
 
 
 def test_meta_s_challenge_is_answered_only_with_the_token(sender: Visitor) -> None:

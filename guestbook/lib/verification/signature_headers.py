@@ -3,6 +3,8 @@
 The headers may lie, or hold garbage of any length. Nothing is verified here.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from guestbook.lib.text import counted
 
 MOST_SIGNATURES = 64  # of one request that are looked at
+TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
 UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
 
 
@@ -22,6 +25,9 @@ class SignatureClaim:
     signatures: tuple[str, ...]
     timestamp: int | None  # unix seconds; GitHub signs none
     seen: tuple[tuple[str, str], ...]  # names and values for the explanation
+    public_signatures: tuple[bytes, ...] = ()  # made with a private key: Ed25519
+    hash_name: str = "sha256"
+    tolerance: int = TOLERANCE
 
 
 class Unproven(Exception):
@@ -40,7 +46,7 @@ def header(headers: Mapping[str, str], name: str) -> str:
     """Return the header that carries the signature; raises Unproven."""
     if name.lower() not in headers:
         raise MissingHeader(name)
-    return _beside(headers, name)
+    return required(headers, name)
 
 
 def github(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
@@ -50,7 +56,7 @@ def github(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim
             "It carries X-Hub-Signature alone, made with SHA-1, which no longer proves anything: "
             "the sender must sign with SHA-256, in X-Hub-Signature-256."
         )
-    signature = _only(header(headers, name), name, "sha256=")
+    signature = sole_value(header(headers, name), name, "sha256=")
     return SignatureClaim(name, body, (signature,), None, (("Header", name),))
 
 
@@ -60,19 +66,18 @@ def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureCla
         name = "svix-signature"
     prefix = name.removesuffix("-signature")
     listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
-    event_id = _beside(headers, f"{prefix}-id")
-    timestamp = _beside(headers, f"{prefix}-timestamp")
-    seconds = _seconds(timestamp, f"{prefix}-timestamp")
-    signatures = _of_version("v1", [one.rstrip(",").partition(",") for one in listed])
-    if not signatures and any(one.startswith("v1a,") for one in listed):
-        raise Unproven(
-            f"The header {name} was made with a public key (v1a), which is not supported: use a secret."
-        )
-    if not signatures:
+    event_id = required(headers, f"{prefix}-id")
+    timestamp = required(headers, f"{prefix}-timestamp")
+    signed_at = unix_seconds(timestamp, f"{prefix}-timestamp")
+    fields = [one.rstrip(",").partition(",") for one in listed]
+    signatures = _of_version("v1", fields)
+    public_signatures = tuple(filter(None, map(_ed25519, _of_version("v1a", fields))))
+    if not signatures and not public_signatures:
         raise Unproven(f"The header {name} holds no signature of version 1, such as v1,K5oZ…")
-    seen = (("Header", f"{name}, {counted(len(signatures), 'signature')}"), ("Id", event_id))
+    count = counted(len(signatures) + len(public_signatures), "signature")
+    seen = (("Header", f"{name}, {count}"), ("Id", event_id))
     content = b".".join((as_bytes(event_id), as_bytes(timestamp), body))
-    return SignatureClaim(name, content, signatures, seconds, seen)
+    return SignatureClaim(name, content, signatures, signed_at, seen, public_signatures)
 
 
 def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
@@ -88,17 +93,17 @@ def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim
     timestamp = timestamps.pop()
     content = b".".join((as_bytes(timestamp), body))
     seen = (("Header", f"{name}, {counted(len(signatures), 'signature')}"),)
-    return SignatureClaim(name, content, signatures, _seconds(timestamp, name), seen)
+    return SignatureClaim(name, content, signatures, unix_seconds(timestamp, name), seen)
 
 
 def slack(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     """Read as Slack says in "Verifying requests from Slack"."""
     beside = "X-Slack-Request-Timestamp"
-    signature = _only(header(headers, name), name, "v0=")
-    timestamp = _beside(headers, beside)
+    signature = sole_value(header(headers, name), name, "v0=")
+    timestamp = required(headers, beside)
     content = b":".join((b"v0", as_bytes(timestamp), body))
     seen = (("Header", f"{name} and {beside}"),)
-    return SignatureClaim(name, content, (signature,), _seconds(timestamp, beside), seen)
+    return SignatureClaim(name, content, (signature,), unix_seconds(timestamp, beside), seen)
 
 
 def as_bytes(text: str) -> bytes:
@@ -106,7 +111,7 @@ def as_bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def _beside(headers: Mapping[str, str], name: str) -> str:
+def required(headers: Mapping[str, str], name: str) -> str:
     """Return a header that must stand beside the signature, or is it; raises Unproven."""
     if value := headers.get(name.lower(), "").strip():
         return value
@@ -115,7 +120,8 @@ def _beside(headers: Mapping[str, str], name: str) -> str:
     raise Unproven(f"There is no header {name}.")
 
 
-def _only(value: str, name: str, prefix: str) -> str:
+def sole_value(value: str, name: str, prefix: str) -> str:
+    """Return the one signature in a header, without its prefix; raises Unproven."""
     if "," in value:
         raise Unproven(f"The header {name} came more than once.")
     if not value.startswith(prefix):
@@ -123,7 +129,8 @@ def _only(value: str, name: str, prefix: str) -> str:
     return value.removeprefix(prefix)
 
 
-def _seconds(text: str, name: str) -> int:
+def unix_seconds(text: str, name: str) -> int:
+    """Return the number in a timestamp; raises Unproven."""
     if not UNIX_SECONDS.fullmatch(text):
         raise Unproven(f"The timestamp in {name} is not a number of seconds.")
     return int(text)
@@ -131,3 +138,11 @@ def _seconds(text: str, name: str) -> int:
 
 def _of_version(version: str, fields: list[tuple[str, str, str]]) -> tuple[str, ...]:
     return tuple(value for key, _, value in fields if key == version)
+
+
+def _ed25519(text: str) -> bytes | None:
+    """Return the bytes of a signature of version 1a."""
+    try:
+        return base64.b64decode(as_bytes(text), validate=True)
+    except binascii.Error:
+        return None

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from guestbook.lib.text import counted
 from guestbook.lib.verification import signature_headers
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind, is_among
+from guestbook.lib.verification.public_keys import PUBLIC_KEY_PREFIX
 from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
+from guestbook.lib.verification.signature_scheme import SignatureScheme
 
-TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
 SHOWN_STEP_LIMIT = 120  # characters of one step
 TOKEN_HEADER = "X-Webhook-Token"
 PROOF = "hmac-sha256:"
@@ -44,11 +45,13 @@ def verify(
     received_at: datetime,
     *,
     header: str | None = None,
+    scheme: SignatureScheme | None = None,
     proof_key: str = "",
 ) -> Verdict:
     """Verify the exact bytes with the secrets that were valid at the receipt, the current one first.
 
-    Names of headers are in lower case. For `token` the header holds the token's `proof`. Never raises.
+    Names of headers are in lower case. For `token` the header holds the token's `proof`. For a kind that has
+    one, the scheme says how the sender signs. Never raises.
     """
     if kind == "none":
         return Verdict(True, "Nothing is proven: this source does not ask its sender for a signature.")
@@ -59,9 +62,8 @@ def verify(
             return _verify_token(secrets, headers, header or TOKEN_HEADER, proof_key)
         if kind not in VERIFICATION_KINDS:
             return Verdict(False, "This source asks for a kind of signature that is not known here.")
-        return _verify_signature(
-            VERIFICATION_KINDS[kind], secrets, VERIFICATION_KINDS[kind].claim(headers, body), received_at
-        )
+        claim = VERIFICATION_KINDS[kind].claim(headers, body, scheme)
+        return _verify_signature(VERIFICATION_KINDS[kind], secrets, claim, received_at)
     except MissingHeader as missing:
         return Verdict(False, f"{missing}{_other_kind(headers, missing.header)}")
     except Unproven as reason:
@@ -76,16 +78,13 @@ def proof(token: str, key: str) -> str:
     return PROOF + hmac.digest(as_bytes(key), b"inbox token\0" + as_bytes(token), "sha256").hex()
 
 
-def matches(kind: VerificationKind, secret: str, claim: SignatureClaim) -> bool:
-    """Whether the secret makes one of the claimed signatures. Raises Unproven for an unusable secret."""
-    return _is_among(kind.sign(secret, claim.content), claim.signatures)
-
-
 def clock_problem(claim: SignatureClaim, received_at: datetime) -> str | None:
     """Return a sentence when the timestamp is too far from the receipt."""
-    if abs(age := _age(claim, received_at)) <= TOLERANCE:
+    if abs(age := _age(claim, received_at)) <= claim.tolerance:
         return None
-    return f"The timestamp is wrong: it was signed {_distance(age)}, and at most {TOLERANCE} are allowed."
+    return (
+        f"The timestamp is wrong: it was signed {_distance(age)}, and at most {claim.tolerance} are allowed."
+    )
 
 
 def _verify_signature(
@@ -95,10 +94,10 @@ def _verify_signature(
     steps += [Step(name, _cut(value)) for name, value in claim.seen]
     if claim.timestamp is not None:
         steps.append(Step("Timestamp", f"{claim.timestamp}, {_distance(_age(claim, received_at))}"))
-    matching = [matches(kind, secret, claim) for secret in secrets]
+    matching = [kind.matches(secret, claim) for secret in secrets]
     steps.append(_secret_step(matching))
     if True not in matching:
-        return Verdict(False, _mismatch(claim.header, len(secrets)), tuple(steps))
+        return Verdict(False, _mismatch(claim, secrets), tuple(steps))
     if problem := clock_problem(claim, received_at):
         return Verdict(False, f"The signature matches. {problem}", tuple(steps))
     return Verdict(True, f"The signature in {claim.header} matches {_matching_name(matching)}.", tuple(steps))
@@ -106,7 +105,7 @@ def _verify_signature(
 
 def _verify_token(secrets: Sequence[str], headers: Mapping[str, str], header: str, proof_key: str) -> Verdict:
     stored = signature_headers.header(headers, header)
-    matching = [_is_among(stored, _proofs(secret, header, proof_key)) for secret in secrets]
+    matching = [is_among(stored, _proofs(secret, header, proof_key)) for secret in secrets]
     steps = (
         Step("Header", header),
         Step("What was signed", "nothing: the header holds the token itself"),
@@ -122,11 +121,6 @@ def _proofs(secret: str, header: str, proof_key: str) -> list[str]:
     if header.lower() == "authorization":  # a scheme counts in any case: RFC 9110, section 11.1
         values += [f"{scheme} {secret}" for scheme in ("Bearer", "bearer", "BEARER")]
     return [proof(value, proof_key) for value in values]
-
-
-def _is_among(expected: str, signatures: Sequence[str]) -> bool:
-    """Compare with every one, so that the time taken does not tell which one matches."""
-    return sum(hmac.compare_digest(as_bytes(expected), as_bytes(one)) for one in signatures) > 0
 
 
 def _other_kind(headers: Mapping[str, str], missing: str) -> str:
@@ -148,9 +142,15 @@ def _matching_name(matching: list[bool]) -> str:
     return "the current secret" if matching[0] else "the previous secret"
 
 
-def _mismatch(header: str, secrets: int) -> str:
-    whose = "this source's secret" if secrets == 1 else "either of this source's secrets"
-    return f"The signature in {header} does not match {whose}: it is made with another, or the body changed."
+def _mismatch(claim: SignatureClaim, secrets: Sequence[str]) -> str:
+    is_public = [secret.startswith(PUBLIC_KEY_PREFIX) for secret in secrets]
+    if not claim.signatures and not any(is_public):
+        return f"{claim.header} holds no signature made with a secret. Set the sender’s public key, whpk_…"
+    if not claim.public_signatures and all(is_public):
+        return f"{claim.header} holds no signature for a public key (v1a). Set the sender’s secret, whsec_…"
+    whose = "this source's secret" if len(secrets) == 1 else "either of this source's secrets"
+    why = "it is made with another, or the body changed"
+    return f"The signature in {claim.header} does not match {whose}: {why}."
 
 
 def _age(claim: SignatureClaim, received_at: datetime) -> float:

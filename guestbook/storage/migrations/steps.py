@@ -27,6 +27,14 @@ def add_column(table: str, column: str, definition: str) -> None:
         run(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
 
 
+def widen_text(table: str, column: str) -> None:
+    """Let a text that must not be NULL hold 4,000,000 characters on MariaDB; elsewhere it can already."""
+    if is_on(*SERVERS_OF_MARIADB):
+        columns = {one["name"]: one for one in inspect(op.get_bind()).get_columns(table)}
+        if str(columns[column]["type"]).partition(" ")[0] == "TEXT":
+            run(f"ALTER TABLE {table} MODIFY {column} TEXT(4000000) NOT NULL")
+
+
 def replace_check(table: str, name: str, condition: str) -> None:
     """Give a CHECK another condition. SQLite copies the table for it."""
     connection = op.get_bind()

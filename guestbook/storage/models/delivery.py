@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, Text, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 from guestbook.storage.models import queue_row
 from guestbook.storage.models.queue_row import QueueRow
@@ -28,7 +29,7 @@ class Delivery(QueueRow, Base):
 
     # The simplest possible queue; what follows is bookkeeping, in the three groups of schema.sql.
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    payload: Mapped[str] = mapped_column(Text)
+    payload: Mapped[str] = mapped_column(LONG_TEXT)
     status: Mapped[str] = mapped_column(String(9))
 
     event_id: Mapped[str] = mapped_column(String(32))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.signature_scheme import ED25519, SignatureScheme
 from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
@@ -39,11 +40,13 @@ class Source(Base):
     token: Mapped[str] = mapped_column(String(64))
     verify: Mapped[str] = mapped_column(String(10))
     header: Mapped[str | None] = mapped_column(String(64))
+    scheme: Mapped[dict[str, str] | None]
     secret: Mapped[str | None] = mapped_column(String(200))
     previous_secret: Mapped[str | None] = mapped_column(String(200))
     previous_secret_expires_at: Mapped[datetime | None]
     action: Mapped[str] = mapped_column(String(10))
     template: Mapped[str | None] = mapped_column(Text)
+    forwarded_in_full_since: Mapped[datetime | None]
     relayed_since: Mapped[datetime | None]
     budget_mb: Mapped[int] = mapped_column(default=BUDGET_MB, server_default=text(str(BUDGET_MB)))
     unproven_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
@@ -82,10 +85,24 @@ class Source(Base):
         self, headers: Mapping[str, str], body: bytes, received_at: datetime, proof_key: str
     ) -> Verdict:
         """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
-        secrets = self.secrets_at(received_at)
         return verify_signature.verify(
-            self.verify, secrets, headers, body, received_at, header=self.header, proof_key=proof_key
+            self.verify,
+            self.secrets_at(received_at),
+            headers,
+            body,
+            received_at,
+            header=self.header,
+            scheme=scheme_of(self.verify, self.header, self.scheme),
+            proof_key=proof_key,
         )
+
+
+def scheme_of(verify: str, header: str | None, stored: Mapping[str, str] | None) -> SignatureScheme | None:
+    """Return how the sender signs, from the columns of a source; None where its kind says it."""
+    kind = VERIFICATION_KINDS.get(verify)
+    if kind is None or not kind.has_scheme or not header:
+        return None
+    return SignatureScheme.of(header, stored or {}, is_ed25519=verify == ED25519)
 
 
 class InboundEvent(QueueRow, Base):

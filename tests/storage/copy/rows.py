@@ -81,7 +81,8 @@ def outgoing() -> Iterator[Named]:
 
 def incoming() -> Iterator[Named]:
     yield row("sources", id="s1", token="t", verify="none", action="log")
-    proven = {"verify": "github", "secret": HOSTILE[:200], "template": HOSTILE}
+    scheme = {"header": "X-Signature", "scheme": '{"prefix": "🦋"}', "forwarded_in_full_since": THEN}
+    proven = {"verify": "hmac", "secret": HOSTILE[:200], "template": HOSTILE, **scheme}
     yield row("sources", id="s2", token="T", action="comment", **proven)
     for number, body in enumerate((HOSTILE, "QUFB", "", "🦋")):
         state = {"status": "new", "due_at": THEN} if number % 2 else {"status": "failed", "error": "é" * 500}

@@ -216,6 +216,20 @@ def _add_sources() -> list[str]:
             "book", name="Harbour", verify="standard", secret=signing.new_secret(), relayed_since=clock.now()
         ),
         inbox.source(
+            "bank",
+            name="Bank",
+            verify="hmac",
+            secret="s" * 200,
+            header="X-" + "Bank-" * 12,
+            scheme={"prefix": "sha256=", "timestamp_header": "X-Time", "content": "{timestamp}.{body}"},
+            action="forward",
+            forwarded_in_full_since=clock.now(),
+            template=None,
+        ),
+        inbox.source(
+            "guild", name="Guild", verify="ed25519", secret="3b" * 32, header="X-Signature-Ed25519", scheme={}
+        ),
+        inbox.source(
             "machine",
             name="Lamp",
             verify="token",

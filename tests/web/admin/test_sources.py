@@ -9,6 +9,8 @@ import pytest
 from flask import Flask, get_template_attribute
 from sqlalchemy import update
 
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
+from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import signing
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
@@ -26,6 +28,14 @@ from tests.web.admin.test_webhooks import at_once
 
 PLACE = "/admin/sources/"
 UNKNOWN = "0" * 32
+PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+SENDERS = {
+    "guestbook": "standard",
+    "gitea": "hmac",
+    "shopify": "hmac",
+    "gitlab": "token",
+    "discord": "ed25519",
+}
 ISSUE = {
     "action": "opened",
     "issue": {"number": 5, "title": "It rains in", "html_url": "https://example.org/5"},
@@ -102,12 +112,14 @@ def test_a_source_of_each_kind_is_added_and_its_page_says_what_to_paste_where(
     owner: Owner, verify: str
 ) -> None:
     secret = "whsec_given" if VERIFICATION_KINDS[verify].secret_from else ""
-    row_id = added(owner, verify=verify, secret=secret)
+    secret = PUBLIC_KEY if verify == "ed25519" else secret
+    header = "X-Signature" if VERIFICATION_KINDS[verify].has_scheme else ""
+    row_id = added(owner, verify=verify, secret=secret, header=header)
     row = stored(owner, row_id)
     page = owner.page(PLACE + row_id)
     assert text(page.find(".//*[@id='its-url']")) == f"https://book.example/hooks/{row.token}"
     words = {"standard": "What to paste into the other guestbook"}
-    words |= dict.fromkeys(("token", "none"), "What the sender needs")
+    words |= dict.fromkeys(("hmac", "ed25519", "token", "none"), "What the sender needs")
     assert part(page, "paste") == words.get(verify, f"What to paste into {VERIFICATION_KINDS[verify].title}")
     assert not row.secret or row.secret not in text(page)
 
@@ -225,9 +237,7 @@ def test_every_preset_can_be_chosen_and_has_a_name(owner: Owner) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_put_into_the_field_and_tried_over_a_sample(owner: Owner, name: str) -> None:
     verify = name.partition("-")[0] if name != "plain" else "none"
-    sent = form(
-        owner, verify={"guestbook": "standard"}.get(verify, verify), action="comment", ready=name, fill="1"
-    )
+    sent = form(owner, verify=SENDERS.get(verify, verify), action="comment", ready=name, fill="1")
     page = parse(owner.post(PLACE + "preview", sent))
     assert value(page, "template").strip() == PRESETS[name].strip()
     assert by_class(page, "message"), "the sample becomes a comment"
@@ -284,6 +294,64 @@ def test_ones_own_template_is_not_replaced_unasked(owner: Owner) -> None:
         assert "You chose a preset" in part(parse(answer), "template-reason")
     page = parse(owner.post(PLACE + "preview", form(owner, **mine, fill="1")))
     assert value(page, "template").strip() == PRESETS["github"].strip()
+
+
+# --- known senders
+
+
+@pytest.mark.parametrize("name", SENDER_PRESETS)
+def test_a_known_sender_is_filled_in_and_saved(owner: Owner, name: str) -> None:
+    preset = SENDER_PRESETS[name]
+    page = parse(owner.post(PLACE + "preview", form(owner, preset=name, fill="sender")))
+    assert [box.attrib["value"] for box in page.findall(".//input[@name='verify'][@checked]")] == [
+        preset.verify
+    ]
+    assert value(page, "header") == preset.header
+    assert f"Filled in for {preset.title}." in text(page)
+    assert preset.secret_from in text(page)
+    assert page.findall(".//select[@id='preset']/option[@selected]") == []
+    secret = PUBLIC_KEY if preset.verify == "ed25519" else "whsec_dGhlIHNlY3JldA=="
+    row = stored(owner, added(owner, preset=name, secret=secret))
+    assert (row.verify, row.header or "") == (preset.verify, preset.header)
+    assert {**(row.scheme or {}), **preset.scheme} == (row.scheme or {})
+
+
+def test_a_known_sender_needs_its_secret_and_brings_its_template(owner: Owner) -> None:
+    answer = owner.post(PLACE, form(owner, preset="shopify"))
+    assert answer.status_code == 422
+    assert "Paste the secret that Shopify shows" in part(parse(answer), "secret-reason")
+    row = stored(owner, added(owner, preset="shopify", secret="x", action="comment"))
+    assert row.template == PRESETS["shopify"]
+
+
+def test_how_a_sender_signs_is_typed_and_what_is_wrong_is_said(owner: Owner) -> None:
+    typed = {"verify": "hmac", "header": "X-Sig", "hash": "sha1", "encoding": "base64", "prefix": "v="}
+    row = stored(owner, added(owner, **typed))
+    assert row.scheme == {**SCHEME_DEFAULTS, "hash": "sha1", "encoding": "base64", "prefix": "v="}
+    assert "HMAC-SHA1 of {body}, in base64 after v=" in text(owner.page(PLACE + row.id))
+    page = owner.page(f"{PLACE}{row.id}/edit")
+    chosen = [box.attrib["value"] for box in page.findall(".//select/option[@selected]")]
+    assert chosen == ["sha1", "base64", "{body}"]
+    wrong = {
+        "hash": "md5",
+        "encoding": "x",
+        "prefix": "é",
+        "tolerance": "soon",
+        "content": "x",
+        "timestamp_header": "a b",
+    }
+    answer = owner.post(PLACE + row.id, form(owner, **typed | wrong))
+    assert answer.status_code == 422
+    for name in wrong:
+        assert parse(answer).find(f".//*[@id='{name}-reason']") is not None, name
+
+
+def test_large_payloads_are_forwarded_if_the_owner_wants_it(owner: Owner) -> None:
+    row_id = added(owner, action="forward", in_full="on")
+    assert "forwarded in full" in text(owner.page(PLACE + row_id))
+    assert "checked" in attributes(owner.page(f"{PLACE}{row_id}/edit"), ".//input[@name='in_full']")
+    owner.does(PLACE + row_id, form(owner, action="forward"))
+    assert stored(owner, row_id).forwarded_in_full_since is None
 
 
 # --- secrets, states, the end

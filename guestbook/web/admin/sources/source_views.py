@@ -6,15 +6,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from guestbook.inbound import source_fields, sources, template_preview
+from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.signature_scheme import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS
 from guestbook.queries import bounded_counts, source_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
+from guestbook.storage.models.source import scheme_of
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
@@ -93,8 +96,10 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     """Show the comment that the form's template would make, of a received event if any, without saving."""
     typed = SourceForm.read()
     source = row_lookup.find(Source, source_id) if source_id else None
+    if request.form.get("fill") == "sender":
+        return _form(typed.with_sender(), None, source, sender=typed.preset)
     if "fill" in request.form:
-        typed = typed.with_preset()
+        typed = typed.with_template()
     try:
         wording = source_fields.template_for(typed.verify, typed.chosen_template())
     except Refused as error:
@@ -136,6 +141,7 @@ def _page(source: Source, **more: object) -> str:
         overlaps=secret_pages.OVERLAPS,
         mark=secret_pages.mark(source),
         verification=VERIFICATION_KINDS[source.verify],
+        scheme=scheme_of(source.verify, source.header, source.scheme),
         action=ACTION_WORDS[source.action][0],
         preset=source_fields.preset_name(source.template),
         taken=source_budget.taken(source),
@@ -148,6 +154,8 @@ def _form(
     reasons: dict[str, str] | None = None,
     source: Source | None = None,
     preview: template_preview.TemplatePreview | None = None,
+    *,
+    sender: str = "",
 ) -> str:
     return render_template(
         "admin/source_form.html",
@@ -158,6 +166,9 @@ def _form(
         verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
         actions=ACTION_CHOICES,
         presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
+        senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
+        sender=SENDER_PRESETS.get(sender),
+        schemes={"hash": SIGNATURE_HASHES, "encoding": SIGNATURE_ENCODINGS, "content": SIGNED_CONTENTS},
     )
 
 

@@ -1,0 +1,243 @@
+"""Senders with headers of their own: any hash, encoding and content, the published vectors, and garbage."""
+
+import base64
+import hashlib
+import hmac
+import itertools
+import re
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from guestbook.lib.verification import public_keys
+from guestbook.lib.verification.signature_scheme import (
+    ED25519,
+    SIGNATURE_ENCODINGS,
+    SIGNATURE_HASHES,
+    SIGNED_CONTENTS,
+    SignatureScheme,
+)
+from guestbook.lib.verification.verify_signature import Verdict, verify
+
+MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)
+SECONDS = "1614265330"  # the same
+SECRET, BODY = "It's a sécret", '{"test": "Grüße"}'.encode()
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+Sent = dict[str, str]
+ALL = [
+    SignatureScheme(
+        "X-Signature", hash_name, encoding, prefix, "X-Time" if "{timestamp}" in content else "", 300, content
+    )
+    for hash_name, encoding, content, prefix in itertools.product(
+        (*SIGNATURE_HASHES, ED25519), SIGNATURE_ENCODINGS, SIGNED_CONTENTS, ("", "v1=")
+    )
+]
+TIMED = SignatureScheme("X-Signature", timestamp_header="X-Time", content="{timestamp}.{body}")
+PLAIN = SignatureScheme("X-Signature")
+DISCORD = SignatureScheme(
+    "X-Signature-Ed25519", ED25519, timestamp_header="X-Signature-Timestamp", content="{timestamp}{body}"
+)
+
+
+def sent(scheme: SignatureScheme, body: bytes = BODY, timestamp: str = SECONDS, secret: str = SECRET) -> Sent:
+    """What a sender with this scheme puts into its headers."""
+    content = scheme.content.replace("{timestamp}", timestamp).encode().replace(b"{body}", body)
+    if scheme.hash_name == ED25519:
+        raw = PRIVATE.sign(content)
+    else:
+        raw = hmac.new(secret.encode(), content, getattr(hashlib, scheme.hash_name)).digest()
+    text = raw.hex() if scheme.encoding == "hex" else base64.b64encode(raw).decode()
+    headers = {scheme.header.lower(): scheme.prefix + text}
+    return headers | ({scheme.timestamp_header.lower(): timestamp} if scheme.timestamp_header else {})
+
+
+def verified(
+    scheme: SignatureScheme,
+    headers: Sent,
+    body: bytes = BODY,
+    *secrets: str,
+    received_at: datetime = MOMENT,
+) -> Verdict:
+    kind = "ed25519" if scheme.hash_name == ED25519 else "hmac"
+    known = secrets or ((PUBLIC if kind == "ed25519" else SECRET),)
+    return verify(kind, known, headers, body, received_at, scheme=scheme)
+
+
+@pytest.mark.parametrize("scheme", ALL, ids=lambda scheme: scheme.words + scheme.prefix)
+def test_every_scheme_proves_what_it_signed_and_nothing_else(scheme: SignatureScheme) -> None:
+    headers = sent(scheme)
+    verdict = verified(scheme, headers)
+    assert verdict.ok
+    assert verdict.sentence == "The signature in X-Signature matches the current secret."
+    said = "\n".join(step.value for step in verdict.steps)
+    assert scheme.words in said
+    assert re.search(r"[0-9a-f]{32}|[A-Za-z0-9+/]{40}", said) is None
+    assert not verified(scheme, headers, BODY + b"\n").ok
+    other = "00" * 32 if scheme.hash_name == ED25519 else "another"
+    assert not verified(scheme, headers, BODY, other).ok
+    assert (
+        "the previous secret"
+        in verified(scheme, headers, BODY, other, PUBLIC if scheme.hash_name == ED25519 else SECRET).sentence
+    )
+    if scheme.timestamp_header:
+        assert not verified(scheme, {**headers, "x-time": str(int(SECONDS) + 1)}).ok
+
+
+@pytest.mark.parametrize(
+    ("hash_name", "signature"),
+    [
+        ("sha1", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+        ("sha256", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (
+            "sha512",
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+            "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+        ),
+    ],
+)
+def test_the_vectors_of_hmac(hash_name: str, signature: str) -> None:
+    """From RFC 2202 and RFC 4231, test case 2."""
+    scheme = SignatureScheme("X-Signature", hash_name)
+    body = b"what do ya want for nothing?"
+    assert verified(scheme, {"x-signature": signature}, body, "Jefe").ok
+    assert verified(scheme, {"x-signature": signature.upper()}, body, "Jefe").ok
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "signature"),
+    [
+        (
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+            "",
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+            "d25bf5f0595bbe24655141438e7a100b",
+        ),
+        (
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+            "72",
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
+            "387b2eaeb4302aeeb00d291612bb0c00",
+        ),
+        (
+            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+            "af82",
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
+            "4a7c15e9716ed28dc027beceea1ec40a",
+        ),
+    ],
+)
+def test_the_vectors_of_ed25519(key: str, body: str, signature: str) -> None:
+    """From RFC 8032, section 7.1."""
+    scheme = SignatureScheme("X-Signature", ED25519)
+    headers = {"x-signature": signature}
+    for written in (key, key.upper(), base64.b64encode(bytes.fromhex(key)).decode()):
+        assert verified(scheme, headers, bytes.fromhex(body), written).ok
+    assert not verified(scheme, headers, bytes.fromhex(body) + b"\0", key).ok
+    wrong = signature[:-2] + ("01" if signature.endswith("00") else "00")
+    assert not verified(scheme, {"x-signature": wrong}, bytes.fromhex(body), key).ok
+
+
+def test_discords_way_to_sign() -> None:
+    headers = sent(DISCORD, b'{"type":1}')
+    assert verified(DISCORD, headers, b'{"type":1}').ok
+    assert not verified(DISCORD, headers, b'{"type":2}').ok
+
+
+@pytest.mark.parametrize("late", [0, 60, -60, 61, -61, 86_400])
+def test_the_tolerance_is_that_of_the_scheme_and_the_time_of_receipt_counts(late: int) -> None:
+    scheme = SignatureScheme(
+        "X-Signature", timestamp_header="X-Time", tolerance=60, content="{timestamp}.{body}"
+    )
+    verdict = verified(scheme, sent(scheme), received_at=MOMENT + timedelta(seconds=late))
+    assert verdict.ok == (abs(late) <= 60)
+    assert verdict.ok or "at most 60 are allowed" in verdict.sentence
+
+
+def test_a_timestamp_may_be_in_milliseconds() -> None:
+    headers = sent(TIMED, timestamp=SECONDS + "123")
+    assert verified(TIMED, headers).ok
+    assert not verified(TIMED, headers, received_at=MOMENT + timedelta(seconds=400)).ok
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["", "0", "-1", "9" * 14, "9" * 5000, "now", "1e9", "١٦١٤٢٦٥٣٣٠", "161426533012é"]
+)
+def test_a_senseless_timestamp_is_refused_even_when_it_was_signed(timestamp: str) -> None:
+    assert not verified(TIMED, sent(TIMED, timestamp=timestamp)).ok
+
+
+def test_a_missing_timestamp_has_a_sentence() -> None:
+    headers = sent(TIMED)
+    del headers["x-time"]
+    assert verified(TIMED, headers).sentence == "There is no header X-Time."
+
+
+@pytest.mark.parametrize("scheme", [PLAIN, TIMED, SignatureScheme("X-Signature", encoding="base64"), DISCORD])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "  ", "ключ", "=", ",", "\ud800", "\x00", "00", "é" * 64, "zz" * 32, " ".join(["ab"] * 32)],
+)
+def test_a_missing_or_senseless_signature_has_a_sentence(scheme: SignatureScheme, value: str | None) -> None:
+    headers, name = sent(scheme), scheme.header.lower()
+    headers.pop(name) if value is None else headers.update({name: value})
+    verdict = verified(scheme, headers)
+    assert not verdict.ok
+    assert re.fullmatch(r"[A-Z].*\S", verdict.sentence)
+
+
+def test_a_header_that_came_twice_proves_nothing() -> None:
+    headers = sent(PLAIN)
+    twice = {"x-signature": f"{headers['x-signature']}, {headers['x-signature']}"}
+    assert verified(PLAIN, twice).sentence == "The header X-Signature came more than once."
+    timed = sent(TIMED)
+    assert not verified(TIMED, {**timed, "x-time": f"{SECONDS}, {SECONDS}"}).ok
+
+
+def test_a_signature_that_is_written_in_another_way_is_said_to_be() -> None:
+    base64_scheme = SignatureScheme("X-Signature", encoding="base64")
+    assert "HMAC-SHA256 of {body}, in hex" in verified(PLAIN, sent(base64_scheme)).sentence
+    assert "HMAC-SHA256 of {body}, in base64" in verified(base64_scheme, sent(PLAIN)).sentence
+    with_prefix = SignatureScheme("X-Signature", prefix="sha256=")
+    assert verified(with_prefix, sent(PLAIN)).sentence == "The header X-Signature does not start with sha256="
+    assert not verified(PLAIN, sent(with_prefix)).ok
+
+
+def test_base64_may_lack_its_padding() -> None:
+    scheme = SignatureScheme("X-Signature", encoding="base64")
+    assert verified(scheme, {"x-signature": sent(scheme)["x-signature"].rstrip("=")}).ok
+
+
+@pytest.mark.parametrize("key", ["", "whpk_", "ab", "00" * 31, "00" * 33, "ключ", "whpk_!!", "\ud800", " "])
+def test_a_key_that_is_none_has_a_sentence(key: str) -> None:
+    assert verified(DISCORD, sent(DISCORD), BODY, key).sentence == public_keys.NO_KEY
+
+
+def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    verdict = verified(DISCORD, sent(DISCORD))
+    assert (verdict.ok, verdict.sentence) == (False, public_keys.NO_PACKAGE)
+    assert verified(PLAIN, sent(PLAIN)).ok, "nothing else needs it"
+
+
+@pytest.mark.parametrize("piece", ["a", "ab ", ",", "é", "="])
+def test_a_megabyte_in_a_header_takes_no_time(piece: str) -> None:
+    for scheme in (TIMED, DISCORD):
+        flood = dict.fromkeys(sent(scheme), piece * (1_000_000 // len(piece)))
+        start = time.thread_time()
+        assert not verified(scheme, flood).ok
+        assert time.thread_time() - start < 0.5
+
+
+def test_what_is_missing_or_garbled_in_the_column_becomes_the_default() -> None:
+    assert SignatureScheme.of("X-Signature", {}, is_ed25519=False) == PLAIN
+    assert SignatureScheme.of("X-Signature", {"(not JSON)": "{", "tolerance": "x"}, is_ed25519=False) == PLAIN
+    odd = SignatureScheme.of(
+        "X-Signature", {"hash": "md5", "encoding": "base32", "content": ""}, is_ed25519=False
+    )
+    assert not verified(odd, sent(PLAIN)).ok
