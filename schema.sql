@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS webhooks (
     next_slot_at VARCHAR(24),       -- when the next one may begin, if none may now
     failing_announced_at VARCHAR(24), -- when the others heard that it fails; null when they need not hear that it recovers
     moderation_links_since VARCHAR(24), -- when not null, its messages about held comments have links to moderate them
+    github_headers_since VARCHAR(24), -- when not null, GitHub's headers come too
+    signing_key VARCHAR(100),       -- a private key that signs; null: the secret alone signs
+    previous_signing_key VARCHAR(100), -- signs too for a while after a rotation
+    previous_signing_key_expires_at VARCHAR(24), -- until then
+    key_only_since VARCHAR(24),     -- when not null, the secret no longer signs
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -385,10 +390,10 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0017' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0018' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
-    AND NOT EXISTS (SELECT moderation_links_since FROM webhooks)
+    AND NOT EXISTS (SELECT key_only_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)

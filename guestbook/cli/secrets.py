@@ -43,27 +43,39 @@ def headers(_context: click.Context, _param: click.Parameter, lines: Sequence[st
     return tuple(read)
 
 
-def overlap_option(is_valid: str) -> Callable[[F], F]:
+def overlap_option(is_valid: str, noun: str = "secret") -> Callable[[F], F]:
     """Return the option for how long the old secret is valid; `is_valid` is the verb for that."""
     return click.option(
         "--overlap-hours",
         type=FiniteRange(0, LONGEST_OVERLAP),
         default=24,
         show_default=True,
-        help=f"How long the old secret {is_valid} beside the new one.",
+        help=f"How long the old {noun} {is_valid} beside the new one.",
     )
 
 
-def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool) -> None:
-    """Print the new secret, and until when the old one is valid."""
+def print_new_secret(
+    facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool, *, is_given: bool = False
+) -> None:
+    """Print the new secret, unless it was given, and until when the old one is valid."""
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"The new secret: {facts['secret']}")
-    if overlap_hours:
-        click.echo(f"The old one {is_valid} beside it until {facts['previous_secret_expires_at']}.")
-    else:
-        click.echo(f"The old one {is_valid} no more.")
+    click.echo("The new secret is set." if is_given else f"The new secret: {facts['secret']}")
+    _print_end(facts["previous_secret_expires_at"] if overlap_hours else None, is_valid)
+
+
+def print_new_key(facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool) -> None:
+    """Print the new public key, and until when the old key signs."""
+    if as_json:
+        output.print_json(facts)
+        return
+    click.echo(f"The new public key: {facts['public_key']}")
+    _print_end(facts["previous_signing_key_expires_at"] if overlap_hours else None, is_valid)
+
+
+def _print_end(end: str | None, is_valid: str) -> None:
+    click.echo(f"The old one {is_valid} {f'beside it until {end}' if end else 'no more'}.")
 
 
 def _line(prompt: str) -> str:

@@ -5,44 +5,18 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secrets
-from guestbook.cli.option_types import together
+from guestbook.cli import app_command, output, row_counts, row_lookup, secrets, webhook_options
+from guestbook.cli.webhook_options import facts as facts_of
+from guestbook.cli.webhook_options import fields_of_webhook, secret_option
 from guestbook.lib import clock
 from guestbook.lib.text import counted
+from guestbook.outbound import webhook_signatures
 from guestbook.outbound import webhooks as outbound_webhooks
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS
 from guestbook.queries import bounded_counts, state_words, webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 
-COUNTERS = ("rate_log", "failing_announced_at")  # columns that only passes read
 ALSO_SIGNS = "signs"  # an old secret, for a while
-
-fields_of_webhook = together(
-    click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."),
-    click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
-    click.option(
-        "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
-    ),
-    click.option(
-        "--header",
-        "headers",
-        multiple=True,
-        metavar="'NAME: VALUE'",
-        callback=secrets.headers,
-        help="Send this header too (repeatable). A VALUE of - is read from standard input.",
-    ),
-    click.option(
-        "--rate", metavar="N/s|N/m", help="Begin at most N attempts in any second or minute, such as 30/m."
-    ),
-    click.option(
-        "--moderation-links/--no-moderation-links",
-        default=None,
-        help="Put a link into messages about held comments, with which any reader can moderate them; by "
-        f"default for {', '.join(outbound_webhooks.FORMATS_WITH_LINKS)}.",
-    ),
-)
 
 
 @click.group(cls=app_command.Group)
@@ -54,6 +28,7 @@ def webhooks() -> None:
 @click.argument("url", callback=secrets.option)
 @click.option("--name", help="The name you give it, by default the URL's host.")
 @fields_of_webhook
+@secret_option
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
 @output.as_json
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
@@ -66,7 +41,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         webhook = outbound_webhooks.add(
             session, output.given(fields), app_command.settings(), disabled=disabled
         )
-        facts = _facts(webhook)
+        facts = facts_of(webhook)
     _warn(facts["url"])
     if as_json:
         output.print_json(facts)
@@ -76,7 +51,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         click.echo(f"Its format is {facts['format']}, as its URL suggests; --format chooses another.")
     if facts["url"] != fields["url"]:
         click.echo(f"It is sent to {facts['url']}")
-    click.echo(f"Its secret, with which the receiver verifies: {facts['secret']}")
+    webhook_options.print_keys(facts, is_given=bool(fields["secret"]))
     click.echo(f"Try it: {app_command.typed('webhooks test ' + facts['id'])}")
 
 
@@ -86,9 +61,7 @@ def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
-        output.print_json(
-            [output.document(row.webhook, leave_out=(*secrets.SECRET_COLUMNS, *COUNTERS)) for row in rows]
-        )
+        output.print_json([webhook_options.listed(row.webhook) for row in rows])
         return
     failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
     length = output.id_length([row.webhook.id for row in rows])
@@ -115,9 +88,9 @@ def show_(id_: str, as_json: bool) -> None:
     """Show a webhook with its secret, and count its deliveries."""
     row = row_lookup.find(Webhook, id_)
     if as_json:
-        output.print_json(_facts(row))
+        output.print_json(facts_of(row))
         return
-    shown = {**_facts(row), "state": state_words.for_people(webhook_status.in_short(row, clock.now()))}
+    shown = {**facts_of(row), "state": state_words.for_people(webhook_status.in_short(row, clock.now()))}
     output.print_fields(
         {**shown, "deliveries": row_counts.by_status(Delivery, Delivery.webhook_id == row.id)}
     )
@@ -148,10 +121,12 @@ def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         outbound_webhooks.update(session, webhook, wanted, app_command.settings())
-        row_id, url = webhook.id, webhook.url
-    click.echo(f"Updated webhook {row_id}.")
+        facts = facts_of(webhook)
+    click.echo(f"Updated webhook {facts['id']}.")
+    if "sign_with" in wanted:
+        webhook_options.print_public_key(facts)
     if "url" in wanted:
-        _warn(url)
+        _warn(facts["url"])
 
 
 @webhooks.command()
@@ -179,19 +154,37 @@ def disable(id_: str) -> None:
 
 @webhooks.command("rotate-secret")
 @row_lookup.id_argument
+@secret_option
 @secrets.overlap_option(ALSO_SIGNS)
 @output.as_json
-def rotate_secret(id_: str, overlap_hours: float, as_json: bool) -> None:
-    """Make a new secret and print it.
+def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
+    """Set a new secret and print it.
 
     For a while both secrets sign, so that no delivery is refused.
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        webhook.rotate_secret(clock.now(), timedelta(hours=overlap_hours))
+        webhook_signatures.rotate_secret(webhook, timedelta(hours=overlap_hours), secret)
         session.flush()
-        facts = output.document(webhook, leave_out=COUNTERS)
-    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
+        facts = facts_of(webhook)
+    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json, is_given=bool(secret))
+
+
+@webhooks.command("rotate-key")
+@row_lookup.id_argument
+@secrets.overlap_option(ALSO_SIGNS, "key")
+@output.as_json
+def rotate_key(id_: str, overlap_hours: float, as_json: bool) -> None:
+    """Make a new key pair and print its public key.
+
+    For a while both keys sign, so that no delivery is refused.
+    """
+    with writing() as session:
+        webhook = row_lookup.find(Webhook, id_)
+        webhook_signatures.rotate_key(webhook, timedelta(hours=overlap_hours))
+        session.flush()
+        facts = facts_of(webhook)
+    secrets.print_new_key(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
 @webhooks.command()
@@ -231,9 +224,3 @@ def delete(id_: str) -> None:
 def _warn(url: str) -> None:
     for warning in outbound_webhooks.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)
-
-
-def _facts(row: Webhook) -> dict[str, Any]:
-    """Return its columns, and its template if it has one."""
-    wording = outbound_webhooks.template_of(db.session(), row)
-    return output.document(row, leave_out=COUNTERS) | ({"template": wording} if wording else {})

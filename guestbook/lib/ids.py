@@ -34,6 +34,11 @@ def of_secret(value: str) -> str:
     return hashlib.sha256(value.encode(errors="replace")).hexdigest()
 
 
+def guid(row_id: str) -> str:
+    """Return an id in the form with hyphens, as other programs expect a UUID."""
+    return "-".join((row_id[:8], row_id[8:12], row_id[12:16], row_id[16:20], row_id[20:]))
+
+
 def derived(moment: datetime, digest: bytes, number: int = 0) -> str:
     """Return the UUIDv7 that a row from elsewhere always gets; `digest` is eight bytes of a hash, or more.
 

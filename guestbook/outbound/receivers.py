@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Row, Text, type_coerce
 
-from guestbook.lib import signing
+from guestbook.lib import ed25519, signing
 from guestbook.outbound import response_policy
 from guestbook.outbound.tasks import Receiver
+from guestbook.settings import installation
 from guestbook.storage.models import Webhook
 
 # The headers come as stored text: broken ones must fail their own attempts, not the pass.
@@ -21,7 +22,13 @@ RECEIVER_COLUMNS = (
     Webhook.previous_secret,
     Webhook.previous_secret_expires_at,
     Webhook.format,
+    Webhook.signing_key,
+    Webhook.previous_signing_key,
+    Webhook.previous_signing_key_expires_at,
+    Webhook.key_only_since,
+    Webhook.github_headers_since,
 )
+NOTHING_SENT = "Nothing was sent: "
 
 
 class Receivers:
@@ -32,9 +39,13 @@ class Receivers:
 
     def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
         """Return the receiver for a row with `RECEIVER_COLUMNS`, and whether it differs from the last one."""
-        expires = row.previous_secret_expires_at
-        previous = row.previous_secret if expires and expires > now else None
-        key = (row.name, row.url, row.headers, row.secret, previous, row.format)
+        key = (
+            *(row.name, row.url, row.headers, row.secret),
+            _unexpired(row.previous_secret, row.previous_secret_expires_at, now),
+            *(row.format, row.signing_key),
+            _unexpired(row.previous_signing_key, row.previous_signing_key_expires_at, now),
+            *(row.key_only_since is not None, row.github_headers_since is not None),
+        )
         known = self._known.get(row.id)
         if known is not None and known[0] == key:
             return known[1], False
@@ -50,21 +61,51 @@ def receiver(
     secret: str,
     previous: str | None,
     format_name: str = "json",
+    signing_key: str | None = None,
+    previous_signing_key: str | None = None,
+    key_only: bool = False,
+    github_headers: bool = False,
 ) -> Receiver:
     """Make a receiver from the values of a row. A wrong value becomes its `error`."""
-    error = None
-    own: dict[str, str] = {}
+    error, own = None, {}
     keys: tuple[bytes, ...] = ()
+    seeds: tuple[bytes, ...] = ()
     try:
-        own = {str(key): str(value) for key, value in json.loads(headers).items()}
-    except (ValueError, AttributeError, RecursionError):
-        error = "Nothing was sent: the webhook's stored headers are not a JSON object of names and values."
-    try:
-        keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
-    except ValueError:
-        error = (
-            "Nothing was sent: the webhook's stored secret is not whsec_ and the base64 of 24 to 64 bytes."
-        )
+        own = _headers(headers)
+        keys = () if key_only else _keys(secret, previous)
+        seeds = _seeds(signing_key, previous_signing_key)
+    except ValueError as reason:
+        error = f"{NOTHING_SENT}{reason}"
     policy = response_policy.POLICIES.get(format_name, response_policy.standard)
-    mentions = format_name == "webmention"
-    return Receiver(webhook_id, name, url, own, keys, secret.encode(), error, policy, mentions)
+    mentions, text = format_name == "webmention", secret.encode()
+    return Receiver(webhook_id, name, url, own, keys, text, error, policy, mentions, seeds, github_headers)
+
+
+def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> str | None:
+    return value if expires and expires > now else None
+
+
+def _headers(stored: str) -> dict[str, str]:
+    try:
+        return {str(key): str(value) for key, value in json.loads(stored).items()}
+    except (ValueError, AttributeError, RecursionError):
+        sentence = "the webhook's stored headers are not a JSON object of names and values."
+        raise ValueError(sentence) from None
+
+
+def _keys(*secrets: str | None) -> tuple[bytes, ...]:
+    try:
+        return tuple(signing.key_of(text) for text in secrets if text)
+    except ValueError:
+        raise ValueError(f"the webhook's stored secret is not {signing.SECRET_FORMS}.") from None
+
+
+def _seeds(*signing_keys: str | None) -> tuple[bytes, ...]:
+    try:
+        return tuple(ed25519.seed_of(key) for key in signing_keys if key)
+    except ed25519.PackageMissing:
+        command = installation.install_command(ed25519.KEY_EXTRA)
+        sentence = f"the package for signing with a key is missing. Install it with: {command}"
+        raise ValueError(sentence) from None
+    except ValueError:
+        raise ValueError("the webhook's stored signing key is not a private key.") from None

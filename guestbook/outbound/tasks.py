@@ -18,11 +18,13 @@ class Receiver:
     name: str
     url: str
     headers: dict[str, str]
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...]  # of Standard Webhooks; none where a key pair signs alone
     secret: bytes
     error: str | None = None  # why nothing can be sent: somebody edited the row by hand
     policy: response_policy.Policy = response_policy.standard  # decides what its answers mean
     mentions: bool = False  # it stands for many websites: none of them is to blame for another
+    seeds: tuple[bytes, ...] = ()  # of the private keys that sign
+    github_headers: bool = False  # GitHub's headers come too
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from guestbook import transport
 from guestbook.lib import clock, ids, mail_address, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.sliding_log import RateLimit
-from guestbook.outbound import custom_headers, event_catalogue, outbox
+from guestbook.outbound import custom_headers, event_catalogue, outbox, webhook_signatures
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.settings import Settings
@@ -38,16 +38,14 @@ def add(
     row_id: str | None = None,
     disabled: bool = False,
 ) -> Webhook:
-    """Add a webhook from `url` and optional `name`, `format_name`, `events`, `headers`, `rate`, `template`,
-    `moderation_links`.
+    """Add a webhook from `url` and optional other fields, which `_checked` lists.
 
-    The default format is the one of the service to which the URL belongs, or json. Deliveries to a `disabled`
-    webhook wait. The default of `moderation_links` depends on the format.
+    The default format is that of the service at the URL, or json; that of `moderation_links` depends on it.
     """
-    is_mentioning = fields.get("url") == MENTIONING_URL
-    events = MENTIONING_EVENTS if is_mentioning else DEFAULT_EVENTS
+    events = MENTIONING_EVENTS if fields.get("url") == MENTIONING_URL else DEFAULT_EVENTS
     values = _checked({"url": "", "events": events, **fields}, settings, {})
     wording, links = values.pop("template", None), values.pop("moderation_links", None)
+    signatures = webhook_signatures.taken_from(values)
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
     values = {"name": _name_of(values["url"]), "format": guess, "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
@@ -55,6 +53,7 @@ def add(
     custom_headers.refuse_where_unused(webhook.format, webhook.url, webhook.headers)
     _check_template(webhook.format, webhook.events, wording)
     webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
+    webhook_signatures.change(webhook, signatures)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
     session.add(webhook)
@@ -72,7 +71,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
     wording = values.pop("template", None if "template" in fields else old_wording)
-    links = values.pop("moderation_links", None)
+    links, signatures = values.pop("moderation_links", None), webhook_signatures.taken_from(values)
     format_name = values.setdefault("format", "template" if wording else webhook.format)
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
@@ -91,6 +90,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
         webhook.next_slot_at = None  # the next claim counts anew
     for name, value in values.items():
         setattr(webhook, name, value)
+    webhook_signatures.change(webhook, signatures)
     session.add(webhook)
     session.flush()
     _keep_template(session, webhook, wording)
@@ -188,6 +188,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
         "rate": ("rate", _rate),
         "moderation_links": ("moderation_links", bool),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
+        **webhook_signatures.SIGNATURE_CHECKS,
     }
     return validate.given(fields, checks)
 

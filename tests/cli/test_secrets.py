@@ -48,6 +48,16 @@ def test_the_secret_of_a_source_is_read_from_standard_input(shell: Shell, sent: 
         assert secret_of(shell, "sources")["secret"] == f"for {command[0]}"
 
 
+def test_the_secret_of_a_webhook_is_read_from_standard_input_and_not_printed(shell: Shell) -> None:
+    sent = "It's a Secret to Everybody\n"
+    _, said, _ = piped(shell, sent, "webhooks", "add", URL, "--secret", "-")
+    row = secret_of(shell, "webhooks")
+    assert (row["secret"], sent.strip() in said) == (sent.strip(), False)
+    rotate = ("webhooks", "rotate-secret", str(row["id"]), "--secret", "-")
+    assert piped(shell, "another one, long enough\n", *rotate)[0] == 0
+    assert secret_of(shell, "webhooks")["secret"] == "another one, long enough"
+
+
 def test_a_header_s_value_is_read_from_standard_input_a_line_each(shell: Shell) -> None:
     headers = ("--header", "Authorization: -", "--header", "X-Team: a", "--header", "X-Key:-")
     assert piped(shell, "Bearer geheim\nk1\n", "webhooks", "add", URL, *headers)[0] == 0

@@ -17,7 +17,8 @@ COLUMNS = {
     "id", "name", "url", "format", "events", "headers", "secret", "previous_secret",
     "previous_secret_expires_at", "created_at", "disabled_at", "disabled_reason", "paused_until",
     "failures_in_a_row", "unreachable_in_a_row", "failing_since", "rate", "next_slot_at",
-    "moderation_links_since",
+    "moderation_links_since", "github_headers_since", "key_only_since", "previous_signing_key_expires_at",
+    "sign_with", "public_key", "previous_public_key",
 }  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -120,7 +121,9 @@ def test_an_id_may_be_cut_as_long_as_it_fits_one(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "%", "'", "a_b", "a" * 33, "é", "\x1b[31m", "../x"])
-@pytest.mark.parametrize("command", ["show", "enable", "disable", "test", "delete", "rotate-secret"])
+@pytest.mark.parametrize(
+    "command", ["show", "enable", "disable", "test", "delete", "rotate-secret", "rotate-key"]
+)
 def test_what_is_no_id_is_refused_by_every_command(shell: Shell, command: str, key: str) -> None:
     said = shell.refused("webhooks", command, "--", key)
     assert said == f"Error: No webhook has the id or the name {key!r}.\n"

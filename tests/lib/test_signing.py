@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.lib import signing
+from guestbook.lib import ed25519, signing
+from tests.lib.test_ed25519 import KEY, PUBLIC_KEY
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENT_ID, TIMESTAMP, BODY = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
@@ -18,6 +19,15 @@ SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 def test_the_vector_of_standard_webhooks() -> None:
     keys = (signing.key_of(SECRET),)
     assert signing.standard(keys, EVENT_ID, TIMESTAMP, BODY) == SIGNATURE
+
+
+def test_the_vector_of_svix_for_a_key_pair() -> None:
+    signature = signing.standard((), EVENT_ID, TIMESTAMP, BODY, (ed25519.seed_of(KEY),))
+    assert signature == (
+        "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+    )
+    both = signing.standard((signing.key_of(SECRET),), EVENT_ID, TIMESTAMP, BODY, (ed25519.seed_of(KEY),))
+    assert both == f"{SIGNATURE} {signature}"
 
 
 def test_the_vector_of_github() -> None:
@@ -55,11 +65,27 @@ def test_keys_of_24_to_64_bytes_are_taken(length: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["It's a Secret to Everybody", SECRET.removeprefix("whsec_"), "ключ 🦋 " * 3]
+)
+def test_a_text_is_its_own_key_and_the_packages_of_the_standard_take_it_too(text: str) -> None:
+    assert signing.key_of(text) == text.encode()
+    assert signing.key_of(signing.standard_form(text)) == text.encode()
+    moment = datetime.fromtimestamp(TIMESTAMP, UTC)
+    assert Verifier(signing.standard_form(text)).sign(EVENT_ID, moment, BODY.decode()) == signing.standard(
+        (signing.key_of(text),), EVENT_ID, TIMESTAMP, BODY
+    )
+
+
+def test_a_secret_of_the_standard_is_in_its_form_already() -> None:
+    assert not signing.is_text(SECRET)
+    assert signing.standard_form(SECRET) == SECRET
+
+
+@pytest.mark.parametrize(
     "secret",
     [
         "",
         "whsec_",
-        SECRET.removeprefix("whsec_"),
         "whsec_" + base64.b64encode(b"k" * 23).decode(),
         "whsec_" + base64.b64encode(b"k" * 65).decode(),
         SECRET[:-1],
@@ -67,8 +93,13 @@ def test_keys_of_24_to_64_bytes_are_taken(length: int) -> None:
         SECRET + "\n",
         "whsec_ключ",
         "WHSEC_" + SECRET.removeprefix("whsec_"),
+        "fifteen letters",
+        "x" * 101,
+        "two lines, and both\nare long enough",
+        KEY,
+        PUBLIC_KEY,
     ],
 )
 def test_what_is_no_secret_is_refused(secret: str) -> None:
-    with pytest.raises(ValueError, match=r"A secret is whsec_ and the base64|ASCII"):
+    with pytest.raises(ValueError, match="A secret is whsec_ and the base64"):
         signing.key_of(secret)

@@ -1,5 +1,7 @@
 """One attempt at a real receiver: the request, and the record of the answer."""
 
+import base64
+import sys
 import time
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -9,16 +11,17 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, ed25519, signing
 from guestbook.lib.version import VERSION
 from guestbook.outbound import receivers, sender
 from guestbook.outbound.mail import MailSender
 from guestbook.outbound.sender import Sender
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.transport import Transport
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import Answer, Receiver, Request
 
 SECRET, OLD_SECRET = signing.new_secret(), signing.new_secret()
+KEY, OLD_KEY = ed25519.new_key(), ed25519.new_key()
 LIMIT = 16 * 1024
 
 
@@ -38,7 +41,8 @@ class Send:
 
     def __call__(self, **values: Any) -> Outcome:
         row = {"url": self.receiver.url("/hook"), "headers": "{}", "secret": SECRET, "previous": None}
-        row |= {"format_name": "json"}
+        row |= {"format_name": "json", "signing_key": None, "previous_signing_key": None}
+        row |= {"key_only": False, "github_headers": False}
         row |= {name: values.pop(name) for name in list(values) if name in row}
         task = {
             "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
@@ -83,6 +87,82 @@ def test_while_a_rotated_secret_is_valid_both_verify(send: Send, receiver: Recei
     for secret in (SECRET, OLD_SECRET):
         Verifier(secret).verify(request.body, request.headers)
     assert len(request.headers["webhook-signature"].split(" ")) == 2
+
+
+def verified(request: Request, key: str) -> list[bool]:
+    """Whether a key pair's public key verifies each signature of version 1a."""
+    listed = [one.partition(",") for one in request.headers["webhook-signature"].split(" ")]
+    content = (
+        f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    )
+    public = ed25519.public_key_bytes(ed25519.public_key(key))
+    return [
+        ed25519.verify(public, content, base64.b64decode(value)) for kind, _, value in listed if kind == "v1a"
+    ]
+
+
+def test_a_key_signs_beside_the_secret(send: Send, receiver: Receiver) -> None:
+    outcome = send(signing_key=KEY)
+    [request] = receiver.requests
+    Verifier(SECRET).verify(request.body, request.headers)
+    assert verified(request, KEY) == [True]
+    assert verified(request, OLD_KEY) == [False]
+    assert request.headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
+    assert not [name for name in outcome.request_headers if "signature" in name.lower()]
+
+
+def test_a_key_that_signs_alone_leaves_nothing_to_verify_with_the_secret(
+    send: Send, receiver: Receiver
+) -> None:
+    send(signing_key=KEY, key_only=True)
+    [request] = receiver.requests
+    assert verified(request, KEY) == [True]
+    assert request.headers["webhook-signature"].count(",") == 1
+    assert "x-hub-signature-256" not in request.headers
+    with pytest.raises(WebhookVerificationError):
+        Verifier(SECRET).verify(request.body, request.headers)
+
+
+def test_while_a_rotated_key_is_valid_both_keys_sign(send: Send, receiver: Receiver) -> None:
+    send(signing_key=KEY, previous_signing_key=OLD_KEY, previous=OLD_SECRET)
+    [request] = receiver.requests
+    assert verified(request, KEY) == [True, False]
+    assert verified(request, OLD_KEY) == [False, True]
+    assert len(request.headers["webhook-signature"].split(" ")) == 4
+
+
+def test_a_secret_that_is_a_text_signs_in_both_schemes(send: Send, receiver: Receiver) -> None:
+    text = "It's a Secret to Everybody"
+    send(secret=text)
+    [request] = receiver.requests
+    assert request.headers["x-hub-signature-256"] == signing.hub(text.encode(), request.body)
+    Verifier(signing.standard_form(text)).verify(request.body, request.headers)
+
+
+def test_githubs_headers_come_where_they_are_wanted(send: Send, receiver: Receiver) -> None:
+    send()
+    outcome = send(github_headers=True, id="0123456789abcdef0123456789abcdef", attempts=3)
+    plain, request = receiver.requests
+    assert not [name for name in plain.headers if name.startswith("x-github")]
+    sent = {name: value for name, value in request.headers.items() if name.startswith("x-github")}
+    assert sent == {
+        "x-github-event": "comment.created",
+        "x-github-delivery": "01234567-89ab-cdef-0123-456789abcdef",
+        "x-github-hook-id": "3" * 32,
+    }
+    assert request.headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
+    assert outcome.request_headers["X-GitHub-Event"] == "comment.created"
+
+
+def test_without_the_package_for_keys_nothing_is_sent_and_the_attempt_says_why(
+    send: Send, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    outcome = send(signing_key=KEY)
+    assert receiver.requests == []
+    assert (outcome.error or "").startswith(
+        "Nothing was sent: the package for signing with a key is missing. Install it with: "
+    )
 
 
 def test_its_own_headers_are_sent_and_their_values_not_written_down(send: Send, receiver: Receiver) -> None:
@@ -160,6 +240,8 @@ def test_a_private_address_is_refused(send: Send) -> None:
         ({"secret": "hunter2"}, "the webhook's stored secret is not whsec_"),
         ({"secret": "whsec_ключ"}, "the webhook's stored secret is not whsec_"),
         ({"previous": "hunter2"}, "the webhook's stored secret is not whsec_"),
+        ({"signing_key": "hunter2"}, "the webhook's stored signing key is not a private key."),
+        ({"signing_key": KEY, "previous_signing_key": "x"}, "the webhook's stored signing key is not a"),
     ],
 )
 def test_a_poisoned_row_is_that_attempts_outcome(

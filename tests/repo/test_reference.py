@@ -16,7 +16,7 @@ from guestbook.inbound import bin_capture
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
-from guestbook.lib import retry_policy
+from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound.event_catalogue import EVENTS
@@ -84,11 +84,15 @@ def test_the_events_are_those_that_are_sent() -> None:
 
 def test_the_headers_are_those_that_are_sent(app: Flask, receiver: Receiver) -> None:  # noqa: ARG001
     factories.webhook(receiver.url("/"))
+    factories.webhook(receiver.url("/github"), github_headers_since=clock.now())
     factories.sign()
     factories.run_pass()
-    [request] = receiver.requests
-    listed = first_column(section(read("reference/webhooks"), "Headers"))
-    assert {name.lower() for name in listed} == set(request.headers) - OF_HTTP
+    [plain], [for_github] = receiver.at("/"), receiver.at("/github")
+    page = read("reference/webhooks")
+    listed = {name.lower() for name in first_column(section(page, "Headers"))}
+    assert listed == set(plain.headers) - OF_HTTP
+    more = {name.lower() for name in first_column(section(page, "GitHub's headers"))}
+    assert more == set(for_github.headers) - set(plain.headers)
 
 
 def test_the_examples_of_payloads_are_those_of_the_catalogue() -> None:

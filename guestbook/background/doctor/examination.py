@@ -50,6 +50,7 @@ CHECKS = (
     DoctorCheck("cron", queue_checks.check_cron, needs_tables=True),
     DoctorCheck("backlog", queue_checks.check_backlog, needs_tables=True),
     DoctorCheck("webhooks", webhook_checks.check_webhooks, needs_tables=True),
+    DoctorCheck("keys", webhook_checks.check_keys, needs_tables=True),
     DoctorCheck("outbound proxy", webhook_checks.check_outbound_proxy, needs_database=False),
     DoctorCheck("base URL", address_checks.check_base_url, needs_database=False),
     DoctorCheck("HTTPS", address_checks.check_https, needs_database=False),

@@ -8,9 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.background.doctor.examined_book import ExaminedBook
-from guestbook.background.doctor.finding import DoctorFinding, ok, warning
+from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
+from guestbook.lib import ed25519
+from guestbook.lib.text import counted
 from guestbook.queries import webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
+from guestbook.settings import installation
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.transport.failure import FAILURE_SENTENCES
 
@@ -59,6 +62,21 @@ def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if not bad:
         count = len(status)
         yield ok("webhooks", f"No webhook fails; there are {count}." if count else "There is no webhook.")
+
+
+def check_keys(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the package is here for the webhooks that sign with a key."""
+    with Session(book.engine) as session:
+        names = list(session.scalars(select(Webhook.name).where(Webhook.signing_key.is_not(None))))
+    if not names:
+        return
+    try:
+        ed25519.public_bytes(bytes(ed25519.KEY_LENGTH))
+    except ed25519.PackageMissing as missing:
+        command = installation.install_command(ed25519.KEY_EXTRA)
+        yield problem("keys", f"{missing} Nothing is sent to: {', '.join(names)}.", "Install it.", command)
+    else:
+        yield ok("keys", f"{counted(len(names), 'webhook')} can sign with a key.")
 
 
 def check_outbound_proxy(book: ExaminedBook) -> Iterator[DoctorFinding]:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guestbook.lib import signing
+from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.verification import public_keys, signature_headers
-from guestbook.lib.verification.public_keys import PUBLIC_KEY_PREFIX
 from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven, as_bytes
 from guestbook.lib.verification.signature_scheme import SignatureScheme
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
 from guestbook.lib.verification import signature_headers
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind, is_among
-from guestbook.lib.verification.public_keys import PUBLIC_KEY_PREFIX
 from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
 from guestbook.lib.verification.signature_scheme import SignatureScheme
 

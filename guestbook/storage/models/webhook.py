@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import clock, ids, signing
+from guestbook.lib import clock, ed25519, ids, signing
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
 from guestbook.storage.database import Base
 
 PULL_URL = "pull:"  # of webhooks whose receiver fetches the deliveries; no pass sends them
+SIGN_WITH = ("secret", "key", "both")  # what signs its requests
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
@@ -45,6 +46,28 @@ class Webhook(Base):
     next_slot_at: Mapped[datetime | None]
     failing_announced_at: Mapped[datetime | None]
     moderation_links_since: Mapped[datetime | None]
+    github_headers_since: Mapped[datetime | None]
+    signing_key: Mapped[str | None] = mapped_column(String(100))
+    previous_signing_key: Mapped[str | None] = mapped_column(String(100))
+    previous_signing_key_expires_at: Mapped[datetime | None]
+    key_only_since: Mapped[datetime | None]
+
+    @property
+    def sign_with(self) -> str:
+        """Return what signs: `secret`, `key` or `both`."""
+        if self.signing_key is None:
+            return "secret"
+        return "both" if self.key_only_since is None else "key"
+
+    @property
+    def public_key(self) -> str | None:
+        """Return the `whpk_…` key with which receivers verify, if a key signs."""
+        return _public_key(self.signing_key)
+
+    @property
+    def previous_public_key(self) -> str | None:
+        """Return that of the key before the last rotation."""
+        return _public_key(self.previous_signing_key)
 
     @classmethod
     def sends(cls) -> ColumnElement[bool]:
@@ -94,15 +117,45 @@ class Webhook(Base):
         """Put links to moderate into its messages about held comments, or leave them out."""
         self.moderation_links_since = (self.moderation_links_since or clock.now()) if wanted else None
 
-    def rotate_secret(self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
-        """Take a new secret; the old one signs beside it until the overlap is over."""
+    def rotate_secret(
+        self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, secret: str | None = None
+    ) -> None:
+        """Take a new secret, given or made here; the old one signs beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
-        self.secret = signing.new_secret()
+        self.secret = secret or signing.new_secret()
+
+    def send_github_headers(self, wanted: bool) -> None:
+        """Send GitHub's headers too, or leave them out."""
+        self.github_headers_since = (self.github_headers_since or clock.now()) if wanted else None
+
+    def use_for_signing(self, chosen: str) -> None:
+        """Sign with the `secret`, the `key` or `both`. The `secret` alone deletes the key pair.
+
+        Raises PackageMissing.
+        """
+        if chosen == "secret":
+            self.signing_key = self.previous_signing_key = self.previous_signing_key_expires_at = None
+        elif self.signing_key is None:
+            self.signing_key = ed25519.new_key()
+        self.key_only_since = (self.key_only_since or clock.now()) if chosen == "key" else None
+
+    def rotate_key(self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
+        """Take a new key pair; the old one signs beside it until the overlap is over."""
+        fresh = ed25519.new_key()
+        self.previous_signing_key, self.previous_signing_key_expires_at = self.signing_key, now + overlap
+        self.signing_key = fresh
 
     def forget_failures(self) -> None:
         """Give it a clean record."""
         self.failures_in_a_row = self.unreachable_in_a_row = 0
         self.failing_since = self.failing_announced_at = None
+
+
+def _public_key(key: str | None) -> str | None:
+    try:
+        return key and ed25519.public_key(key)
+    except ValueError:  # somebody has garbled it by hand: its deliveries say so
+        return None
 
 
 class Template(Base):

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
 from guestbook.auth import login
-from guestbook.lib import clock
+from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
@@ -22,6 +22,7 @@ OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "16
 SECRET_PAGE = "admin/secret.html"
 SHOWN_FOR = timedelta(minutes=2)  # for which a new secret is shown without the password
 ALREADY_ROTATED = "The secret was rotated already, so nothing was changed."
+KEY_ROTATED_ALREADY = "The key was rotated already, so nothing was changed."
 
 
 def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValue:
@@ -30,7 +31,9 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
     No redirect: nothing was changed that could happen twice, and the next page would have to show the secret
     without the password.
     """
-    shown = {"row": row_lookup.find(model, row_id), "is_webhook": model is Webhook}
+    row = row_lookup.find(model, row_id)
+    standard_form = signing.standard_form(row.secret) if isinstance(row, Webhook) else row.secret
+    shown = {"row": row, "is_webhook": model is Webhook, "standard_form": standard_form}
     if request.method != "POST":
         return render_template(SECRET_PAGE, **shown)
     try:
@@ -72,11 +75,11 @@ def keep_shown(row: Webhook | Source) -> str | None:
     return seal(row) if new_secret(row) else None
 
 
-def overlap(then: str) -> timedelta:
+def overlap(then: str, noun: str = "secret") -> timedelta:
     """Read how long the old secret may do `then`; 422 for a value that the form does not offer."""
     hours = request.form.get("hours", "")
     if hours not in OVERLAPS:
-        abort(422, f"Nothing was changed. Choose how long the old secret may {then}.")
+        abort(422, f"Nothing was changed. Choose how long the old {noun} may {then}.")
     return timedelta(hours=int(hours))
 
 
@@ -87,7 +90,15 @@ def was_replaced(row: Webhook | Source) -> bool:
 
 def overlap_end(row: Webhook | Source, moment: datetime) -> datetime | None:
     """Return when the old secret expires or expired, if it was valid at that moment."""
-    end = row.previous_secret_expires_at if row.previous_secret else None
+    return _later(row.previous_secret_expires_at if row.previous_secret else None, moment)
+
+
+def key_overlap_end(webhook: Webhook, moment: datetime) -> datetime | None:
+    """Return the same of a webhook's old key."""
+    return _later(webhook.previous_signing_key_expires_at if webhook.previous_signing_key else None, moment)
+
+
+def _later(end: datetime | None, moment: datetime) -> datetime | None:
     return end if end and end > moment else None
 
 

@@ -205,6 +205,13 @@ CALLS = {
         body="Rotation",
         needs_body=False,
     ),
+    "POST /webhooks/{webhook_id}/rotate-key": Call(
+        "rotateWebhookKey",
+        "Rotate the key pair; the old key also signs for some hours",
+        {200: "Webhook"},
+        body="KeyRotation",
+        needs_body=False,
+    ),
     PENDING: Call(
         "takeDeliveries",
         "Fetch the next deliveries of a pull: webhook and lease them",

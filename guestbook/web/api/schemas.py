@@ -25,6 +25,7 @@ from guestbook.storage.models import delivery as deliveries
 from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
 from guestbook.transport import url_checks
+from guestbook.web.api import signature_schemas
 from guestbook.web.api.comment_fields import ANSWER_FIELD, COMMENT_FIELDS
 from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
 
@@ -81,6 +82,10 @@ WEBHOOK_FIELDS: Schema = {
         f"default for {', '.join(FORMATS_WITH_LINKS)}.",
     },
     "disabled": {"type": "boolean", "description": "Send nothing; deliveries wait until it is enabled."},
+    **signature_schemas.SIGNATURE_FIELDS,
+}
+OVERLAP_FIELD: Schema = {
+    "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
 }
 
 REQUEST_SCHEMAS: dict[str, Schema] = {
@@ -96,12 +101,11 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
         },
         minProperties=1,
     ),
-    "NewWebhook": request(WEBHOOK_FIELDS, required=("url",)),
+    "NewWebhook": request(WEBHOOK_FIELDS | signature_schemas.GIVEN_SECRET, required=("url",)),
     "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
     "Test": request({"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}),
-    "Rotation": request(
-        {"overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}}
-    ),
+    "Rotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_SECRET),
+    "KeyRotation": request(OVERLAP_FIELD),
 }
 
 COMMENT_SCHEMA: Schema = {
@@ -132,6 +136,7 @@ WEBHOOK_SCHEMA: Schema = {
     "state": described(TEXT_SCHEMA, "How it is doing, in words for people."),
     "created_at": TIME_SCHEMA,
     "previous_secret_expires_at": or_null(TIME_SCHEMA),
+    **signature_schemas.shown(TIME_SCHEMA),
     "disabled_at": or_null(TIME_SCHEMA),
     "disabled_reason": {"type": ["string", "null"], "enum": [*webhooks.DISABLED_REASONS, None]},
     "paused_until": or_null(TIME_SCHEMA),

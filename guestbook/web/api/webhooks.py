@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.lib import clock
-from guestbook.outbound import outbox, webhooks
+from guestbook.outbound import outbox, webhook_signatures, webhooks
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current
@@ -85,11 +85,25 @@ def test(webhook_id: str) -> ResponseReturnValue:
 @calls.post("/<webhook_id>/rotate-secret")
 def rotate_secret(webhook_id: str) -> ResponseReturnValue:
     """Rotate the secret; only this answer shows the new one."""
-    hours = request_reader.body().get("overlap_hours", 24)
+    given = request_reader.body()
     with writing():
         webhook = find_locked(Webhook, webhook_id)
-        webhook.rotate_secret(clock.now(), timedelta(hours=hours))
+        webhook_signatures.rotate_secret(webhook, _overlap(given), given.get("secret"))
         return serializers.webhook(webhook, with_secret=True)
+
+
+@calls.post("/<webhook_id>/rotate-key")
+def rotate_key(webhook_id: str) -> ResponseReturnValue:
+    """Rotate the key pair; every answer shows the public keys."""
+    given = request_reader.body()
+    with writing():
+        webhook = find_locked(Webhook, webhook_id)
+        webhook_signatures.rotate_key(webhook, _overlap(given))
+        return serializers.webhook(webhook)
+
+
+def _overlap(given: Mapping[str, Any]) -> timedelta:
+    return timedelta(hours=given.get("overlap_hours", 24))
 
 
 def _errors(fields: dict[str, Any]) -> Mapping[str, str]:

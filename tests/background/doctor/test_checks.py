@@ -1,6 +1,7 @@
 """What single checks of doctor say."""
 
 import sqlite3
+import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from guestbook.background.doctor import file_system, host_checks, webhook_checks
 from guestbook.background.doctor.finding import State
-from guestbook.lib import clock, host_name, resource_limits
+from guestbook.lib import clock, ed25519, host_name, resource_limits
 from guestbook.storage import active_hosts, seen_facts
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
@@ -220,3 +221,18 @@ def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         there.setattr(host_name, "of_this_host", lambda: "other")
         there.setattr(host_name, "boot_id", lambda: "another-kernel")
         active_hosts._write(file, active_hosts.PASS, clock.now())
+
+
+# --- keys that sign
+
+
+def test_webhooks_that_sign_with_a_key_need_the_package(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.webhook(name="Plain")
+    assert "keys" not in look()
+    factories.webhook(name="Keyed", signing_key=ed25519.new_key())
+    assert look()["keys"].sentence == "1 webhook can sign with a key."
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    finding = look()["keys"]
+    assert finding.state is State.PROBLEM
+    assert finding.sentence.endswith("Nothing is sent to: Keyed.")
+    assert "ed25519" in (finding.command or "")

@@ -14,7 +14,7 @@ from guestbook.comments.moderation_link import SignedLink
 from guestbook.inbound import bin_capture, bins
 from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.inbound.template_presets import PRESETS
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
@@ -98,7 +98,15 @@ def _add_webhooks(receiver: Receiver) -> list[str]:
         factories.webhook(
             receiver.url("/hook"), name="Chat", events=events, headers={"Authorization": "Bearer 1"}
         ),
-        factories.webhook(receiver.url("/broken/" + "path/" * 60), name="דוד " + "N" * 76, events=events),
+        factories.webhook(
+            receiver.url("/broken/" + "path/" * 60),
+            name="דוד " + "N" * 76,
+            events=events,
+            signing_key=ed25519.new_key(),
+            previous_signing_key=ed25519.new_key(),
+            previous_signing_key_expires_at=clock.now() + timedelta(days=1),
+            github_headers_since=clock.now(),
+        ),
         factories.webhook(
             receiver.url("/off"),
             name=HOSTILE[:80],

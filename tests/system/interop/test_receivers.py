@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gidgethub import ValidationFailure
+from gidgethub.sansio import Event
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.background import cron
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, ed25519, ids, signing
 from tests.support import processes
 from tests.support.book import Book
+from tests.support.processes import Started
 from tests.support.receiver import Receiver
 
 MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\u2028\nשלום 'x' \\ $(id)"
 SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
+TEXT = "It's a Secret to Everybody"
 
 
 def send(book: Book, url: str, secret: str = SECRET, **columns: Any) -> None:
@@ -99,11 +103,18 @@ def test_the_package_from_pypi_believes_what_arrives_and_only_that(book: Book, r
 
 
 @contextmanager
-def node_running(folder: Path, kind: str) -> Iterator[str]:
-    """Run receiver.mjs with SECRET; give its URL."""
-    with processes.started(["node", "receiver.mjs", kind, SECRET], cwd=folder) as program:
+def node_running(folder: Path, kind: str, secret: str = SECRET) -> Iterator[str]:
+    """Run receiver.mjs with the secret; give its URL."""
+    with node_program(folder, kind, secret) as (url, _):
+        yield url
+
+
+@contextmanager
+def node_program(folder: Path, kind: str, secret: str) -> Iterator[tuple[str, Started]]:
+    """The same, with the program, which prints events."""
+    with processes.started(["node", "receiver.mjs", kind, secret], cwd=folder) as program:
         said = processes.wait_for(lambda: re.match(r"port (\d+)\n", program.output()), 20, program.output)
-        yield f"http://127.0.0.1:{said[1]}/"
+        yield f"http://127.0.0.1:{said[1]}/", program
 
 
 @pytest.fixture(params=["standard", "github"])
@@ -135,3 +146,57 @@ def test_the_package_for_standard_webhooks_takes_the_old_secret_for_a_while_afte
     with node_running(packages, "standard") as url:
         send(book, url, OTHER_SECRET, previous_secret=SECRET, previous_secret_expires_at=until)
     assert (book.delivery().status, answers(book)) == ("processed", [204])
+
+
+@pytest.mark.needs("npm-packages")
+def test_the_package_for_standard_webhooks_skips_the_signatures_of_keys(book: Book, packages: Path) -> None:
+    keys = {"signing_key": ed25519.new_key(), "previous_signing_key": ed25519.new_key()}
+    until = clock.now() + timedelta(hours=1)
+    with node_running(packages, "standard") as url:
+        send(book, url, OTHER_SECRET, previous_secret=SECRET, previous_secret_expires_at=until, **keys)
+    assert (book.delivery().status, answers(book)) == ("processed", [204])
+
+
+# --- receivers written for GitHub that want its headers: Octokit's middleware, and gidgethub
+
+
+@pytest.fixture(params=[SECRET, TEXT], ids=["whsec", "text"])
+def shared(request: pytest.FixtureRequest) -> str:
+    """A secret of ours, or one that a receiver written for GitHub had already."""
+    return str(request.param)
+
+
+@pytest.mark.needs("npm-packages")
+def test_octokits_middleware_hands_on_what_arrives(book: Book, packages: Path, shared: str) -> None:
+    with node_program(packages, "middleware", shared) as (url, program):
+        send(book, url, shared, github_headers_since=clock.now())
+        sent = book.delivery()
+        printed = f"event {ids.guid(sent.id)} comment.created {len(MESSAGE.encode('utf-16-le')) // 2}\n"
+        processes.wait_for(lambda: printed in program.output(), 20, program.output)
+    assert (sent.status, answers(book)) == ("processed", [200])
+
+
+@pytest.mark.needs("npm-packages")
+@pytest.mark.parametrize(
+    ("secret", "columns"),
+    [(OTHER_SECRET, {"github_headers_since": clock.now()}), (SECRET, {})],
+    ids=["another secret", "without the headers"],
+)
+def test_octokits_middleware_refuses_another_secret_and_what_lacks_githubs_headers(
+    book: Book, packages: Path, secret: str, columns: dict[str, Any]
+) -> None:
+    with node_program(packages, "middleware", SECRET) as (url, program):
+        send(book, url, secret, **columns)
+        assert "event" not in program.output()
+    assert (book.delivery().status, answers(book)) == ("failed", [400, 400])
+
+
+def test_gidgethub_believes_what_arrives_and_only_that(book: Book, receiver: Receiver, shared: str) -> None:
+    send(book, receiver.url(), shared, github_headers_since=clock.now())
+    (request,) = receiver.requests
+    event = Event.from_http(request.headers, request.body, secret=shared)
+    assert (event.event, event.delivery_id) == ("comment.created", ids.guid(book.delivery().id))
+    assert event.data["data"]["comment"]["message"] == MESSAGE
+    for secret, body in ((OTHER_SECRET, request.body), (shared, request.body + b" ")):
+        with pytest.raises(ValidationFailure):
+            Event.from_http(request.headers, body, secret=secret)

@@ -1,16 +1,18 @@
 """The signature check of a bin says whose secret matches, or what is wrong, and never what would be right."""
 
 import json
+import sys
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import webhooks
 from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
-from guestbook.web.admin.bins import signature_check
+from guestbook.web.admin.bins import key_signatures, signature_check
+from guestbook.web.admin.bins.key_signatures import PublicKey
 from guestbook.web.admin.bins.signature_check import Check, Key
 from tests.support import factories
 from tests.support.owner import Owner
@@ -19,6 +21,7 @@ from tests.web.admin.test_bins import PLACE, added, request_text, send
 from tests.web.test_bins import kept
 
 SECRET, OTHER = signing.new_secret(), signing.new_secret()
+PAIR = ed25519.new_key()
 NOW = clock.now().replace(microsecond=0)
 STAMP = int(NOW.timestamp())
 BODY = b'{"a":1,"b":"\xc3\xa9"}'
@@ -59,6 +62,54 @@ def test_it_says_whose_secret_fits_either_header() -> None:
     ]
     assert found.warning is None
     assert found.signed_content == b"msg_1.%d.%s" % (STAMP, BODY)
+
+
+def by_key(key: str, *, secret: str | None = None, body: bytes = BODY) -> Headers:
+    """Headers that a key signs, alone or beside a secret."""
+    keys = (signing.key_of(secret),) if secret else ()
+    signature = signing.standard(keys, "msg_1", STAMP, body, (ed25519.seed_of(key),))
+    return [*standard()[:2], ("Webhook-Signature", signature)]
+
+
+def check_keys(headers: Headers, body: bytes = BODY) -> list[tuple[str, bool, str]]:
+    public_keys = [PublicKey(ed25519.public_key(PAIR), "the key of “Chat”")]
+    found = signature_check.check(headers, body, NOW, KEYS, public_keys=public_keys)
+    assert (found.warning, found.signed_content) == (None, b"msg_1.%d.%s" % (STAMP, body))
+    return [(one.header, one.matches, one.sentence) for one in found.findings]
+
+
+def test_it_says_whose_key_fits() -> None:
+    alone = ("webhook-signature (v1a)", True, "It was signed with the key of “Chat”.")
+    assert check_keys(by_key(PAIR)) == [alone]
+    beside = ("webhook-signature", True, "It was signed with the secret of “Chat”.")
+    assert check_keys(by_key(PAIR, secret=SECRET)) == [beside, alone]
+    another = ("webhook-signature (v1a)", False, key_signatures.NO_KEY_MATCHES)
+    assert check_keys(by_key(ed25519.new_key())) == [another]
+    assert check_keys(by_key(PAIR), BODY + b" ") == [another]
+    for garbled in ("v1a,", "v1a,AAAA", "v1a,ü", "v1a," + "A" * 86 + "=="):
+        assert check_keys(changed("Webhook-Signature", garbled)) == [another]
+
+
+def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = by_key(PAIR)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    assert check_keys(headers) == [("webhook-signature (v1a)", False, ed25519.NO_KEYS)]
+
+
+def test_the_keys_of_webhooks_are_tried_a_rotated_one_while_it_is_valid() -> None:
+    rotated = {"previous_signing_key": PAIR, "previous_signing_key_expires_at": NOW + timedelta(hours=1)}
+    rows = [Webhook(name="Chat", signing_key=ed25519.new_key(), **rotated), Webhook(name="Other")]
+    assert [one.whose.partition(",")[0] for one in key_signatures.public_keys_of(rows, NOW)] == [
+        "the key of “Chat”",
+        "the previous key of “Chat”",
+    ]
+    assert len(key_signatures.public_keys_of(rows, NOW + timedelta(hours=2))) == 1
+
+
+def test_a_secret_that_is_a_text_fits_either_header() -> None:
+    text = "It's a Secret to Everybody"
+    found = signature_check.check(standard(secret=text) + hub(secret=text), BODY, NOW, [Key(text, "it")])
+    assert [one.matches for one in found.findings] == [True, True]
 
 
 def test_one_of_several_signatures_is_enough() -> None:
@@ -173,7 +224,7 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
     """A pass sends a ping to a receiver, which stands for the way to the bin."""
     bin_id = added(owner)
     with app.app_context(), Receiver() as receiver:
-        webhook_id = factories.webhook(receiver.url("/hook"), name="Chat")
+        webhook_id = factories.webhook(receiver.url("/hook"), name="Chat", signing_key=PAIR)
         with writing() as session:
             webhooks.ping(session, session.get_one(Webhook, webhook_id), factories.settings())
         factories.run_pass()
@@ -182,6 +233,7 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
     good = request_text(owner, send(app, bin_id, request.body, headers=headers))
     assert "matches webhook-signature: It was signed with the secret of “Chat”." in good
     assert "matches X-Hub-Signature-256: It was signed with the secret of “Chat”." in good
+    assert "matches webhook-signature (v1a): It was signed with the key of “Chat”." in good
     bad = request_text(owner, send(app, bin_id, b"changed", headers=headers))
     assert f"The body changed on its way: {len(request.body)} bytes were sent and 7 arrived." in bad
 

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, ed25519, signing
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from tests.conftest import need
@@ -69,6 +69,36 @@ def test_the_steps_lead_to_the_headers_that_were_sent(owner: Owner, sent: tuple[
         assert f"X-Hub-Signature-256: {request.headers['x-hub-signature-256']}" in steps
         assert f"{len(request.body)} bytes" in text(page)
         assert f"attempt {number} of" in text(page)
+
+
+def test_a_key_has_its_own_step_and_a_key_alone_no_hmac(
+    app: Flask, owner: Owner, sent: tuple[str, list[Request]]
+) -> None:
+    key, requests = sent
+    pair = ed25519.new_key()
+    row = change(app, signing_key=pair)
+    steps = shown(owner.page(f"{LIST}{key}/explain"))
+    stamp, body = int(requests[-1].headers["webhook-timestamp"]), requests[-1].body
+    keys, seeds = (signing.key_of(row.secret),), (ed25519.seed_of(pair),)
+    both = signing.standard(keys, requests[-1].event_id, stamp, body, seeds)
+    assert f"webhook-signature: {both}" in steps
+    assert row.public_key in steps
+    change(app, key_only_since=clock.now())
+    page = owner.page(f"{LIST}{key}/explain")
+    assert f"webhook-signature: {both.split(' ')[1]}" in shown(page)
+    assert "HMAC" not in text(page)
+    assert "Check it yourself" not in text(page)
+    change(app, signing_key="whsk_garbled")
+    assert "The stored secret or key of this webhook is invalid" in text(owner.page(f"{LIST}{key}/explain"))
+
+
+def test_a_secret_that_is_a_text_is_its_own_key(
+    app: Flask, owner: Owner, sent: tuple[str, list[Request]]
+) -> None:
+    change(app, secret="It's a Secret to Everybody")
+    page = text(owner.page(f"{LIST}{sent[0]}/explain"))
+    assert "The secret itself: 26 bytes." in page
+    assert "in the form with whsec_ that the secret’s page shows" in page
 
 
 def test_it_explains_the_last_attempt_unless_another_is_asked_for(
@@ -149,7 +179,7 @@ def test_a_secret_that_is_none_gets_a_sentence(owner: Owner, app: Flask, hook: s
     key = store(hook)
     change(app, secret="typed by hand")
     page = owner.page(f"{LIST}{key}/explain")
-    assert "Rotate its secret on its page." in " ".join(text(page).split())
+    assert "Rotate it on its page." in " ".join(text(page).split())
     assert shown(page) == []
 
 

@@ -178,7 +178,7 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
         ({"name": ""}, "name", "empty"),
         ({"name": "x" * 81}, "name", "81 characters"),
         ({"disabled": "true"}, "disabled", "true or false"),
-        ({"secret": "mine"}, "secret", "no such field"),
+        ({"public_key": "mine"}, "public_key", "no such field"),
         ({"id": NOBODY}, "id", "no such field"),
     ],
 )

@@ -10,7 +10,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import curl_command, responses
-from guestbook.web.admin.bins import replay, signature_check
+from guestbook.web.admin.bins import key_signatures, replay, signature_check
 from guestbook.web.admin.bins.replay import Replayed
 from guestbook.web.admin.bins.signature_check import Check, Finding
 
@@ -76,9 +76,11 @@ def _page(
 def _check(row: BinRequest) -> Check:
     if len(row.kept) < row.size:
         return Check([Finding("", False, signature_check.TOO_LONG_TO_CHECK)])
-    webhooks = db.session.scalars(select(Webhook).order_by(Webhook.id))
+    webhooks = db.session.scalars(select(Webhook).order_by(Webhook.id)).all()
     keys = signature_check.keys_of(webhooks, row.received_at)
-    return signature_check.check(row.pairs, row.kept, row.received_at, keys, sent=_sent(row))
+    public_keys = key_signatures.public_keys_of(webhooks, row.received_at)
+    pairs, body, moment = row.pairs, row.kept, row.received_at
+    return signature_check.check(pairs, body, moment, keys, public_keys=public_keys, sent=_sent(row))
 
 
 def _sent(row: BinRequest) -> list[bytes]:

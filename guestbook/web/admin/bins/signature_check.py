@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from guestbook.lib import clock
+from guestbook.lib import clock, signing
+from guestbook.lib.ed25519 import PackageMissing
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven
 from guestbook.storage.models import Webhook
+from guestbook.web.admin.bins import key_signatures
+from guestbook.web.admin.bins.key_signatures import BY_KEY, BY_SECRET, NO_KEY_MATCHES, PublicKey
 
 STANDARD, GITHUB = VERIFICATION_KINDS["standard"], VERIFICATION_KINDS["github"]
 STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -67,22 +70,38 @@ def check(
     received_at: datetime,
     keys: Sequence[Key],
     *,
+    public_keys: Sequence[PublicKey] = (),
     sent: Sequence[bytes] = (),
 ) -> Check:
-    """Check both kinds of signature; `sent` are the bodies of our own deliveries with that id."""
+    """Check all kinds of signature; `sent` are the bodies of our own deliveries with that id."""
     headers = {name.lower(): value for name, value in pairs}
-    findings = []
-    if any(name in headers for name in STANDARD_HEADERS):
+    findings, is_by_key = [], key_signatures.has_any(headers, BY_KEY)
+    if any(name in headers for name in STANDARD_HEADERS) and not _is_by_key_alone(headers):
         findings.append(_finding(STANDARD, headers, body, keys, sent))
+    if is_by_key:
+        findings.append(_finding_of_keys(headers, body, public_keys))
     if GITHUB.header.lower() in headers:
         findings.append(_finding(GITHUB, headers, body, keys, sent))
     try:
-        claim = STANDARD.claim(headers, body)
+        claim = (key_signatures.claim_of if is_by_key else STANDARD.claim)(headers, body)
     except Unproven:
         return Check(findings or [Finding("", False, UNSIGNED)])
     excess = max(0, len(body) - SIGNED_CONTENT_SHOWN)
     content = claim.content[: len(claim.content) - excess]
     return Check(findings, verify_signature.clock_problem(claim, received_at), content, excess > 0)
+
+
+def _is_by_key_alone(headers: Mapping[str, str]) -> bool:
+    return key_signatures.has_any(headers, BY_KEY) and not key_signatures.has_any(headers, BY_SECRET)
+
+
+def _finding_of_keys(headers: Mapping[str, str], body: bytes, keys: Sequence[PublicKey]) -> Finding:
+    name = f"{STANDARD.header} (v1a)"
+    try:
+        key = key_signatures.signer(key_signatures.claim_of(headers, body), keys)
+    except (Unproven, PackageMissing) as reason:
+        return Finding(name, False, str(reason))
+    return Finding(name, key is not None, f"It was signed with {key.whose}." if key else NO_KEY_MATCHES)
 
 
 def _finding(
@@ -116,8 +135,9 @@ def _finding(
 
 
 def _matches(kind: VerificationKind, key: Key, claim: SignatureClaim) -> bool:
+    secret = signing.standard_form(key.secret) if kind is STANDARD else key.secret
     try:
-        return kind.matches(key.secret, claim)
+        return kind.matches(secret, claim)
     except Unproven:  # somebody has garbled the secret by hand
         return False
 

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from guestbook.lib import signing
+from guestbook.lib import ed25519, signing
 from guestbook.lib.verification.signature_headers import UNIX_SECONDS
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.web.admin import secret_pages
@@ -26,21 +26,33 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySignature:
+    """What one private key makes of the delivery."""
+
+    public_key: str  # verifies it
+    value: str  # `v1a,` and the signature in base64
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The steps from a delivery to the headers that sign it."""
 
     event_id: str
     timestamp: int
     body: bytes
-    signatures: tuple[Signature, ...]  # the current secret's first
+    signatures: tuple[Signature, ...]  # the current secret's first; none if a key signs alone
     hub: str
+    is_text: bool  # whether the secret is its own key
+    key_signatures: tuple[KeySignature, ...] = ()  # the current key's first
+    problem: str = ""  # why those of the keys are missing
     rotated_until: datetime | None = None  # when the previous secret ends or ended, if it signs too
     is_over: bool = False  # whether it has ended
 
     @property
     def header(self) -> str:
         """Return the value of `webhook-signature`."""
-        return " ".join(signature.value for signature in self.signatures)
+        values = [one.value for one in self.signatures] + [one.value for one in self.key_signatures]
+        return " ".join(values)
 
     @property
     def programs(self) -> list[Snippet]:
@@ -55,11 +67,12 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
     before that.
     """
     moment = attempt.started_at if attempt else now
-    rotated_until = secret_pages.overlap_end(webhook, moment)
+    rotated_until = secret_pages.overlap_end(webhook, moment) if webhook.sign_with != "key" else None
     previous = webhook.previous_secret if rotated_until else None
     timestamp = _timestamp(attempt, moment)
     try:
         explained = explain(delivery.event_id, timestamp, delivery.body, webhook.secret, previous)
+        explained = _with_keys(explained, webhook, moment)
     except ValueError:
         return None
     is_over = rotated_until is not None and rotated_until <= now
@@ -71,7 +84,24 @@ def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: s
     keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
     values = signing.standard(keys, event_id, timestamp, body).split(" ")
     signatures = tuple(Signature(len(key), value) for key, value in zip(keys, values, strict=True))
-    return Explanation(event_id, timestamp, body, signatures, signing.hub(secret.encode(), body))
+    hub, is_text = signing.hub(secret.encode(), body), signing.is_text(secret)
+    return Explanation(event_id, timestamp, body, signatures, hub, is_text)
+
+
+def _with_keys(explained: Explanation, webhook: Webhook, moment: datetime) -> Explanation:
+    """Add the signatures of the webhook's keys, and leave out those of its secrets if they do not sign."""
+    previous = webhook.previous_signing_key if secret_pages.key_overlap_end(webhook, moment) else None
+    try:
+        made = [_key_signature(explained, key) for key in (webhook.signing_key, previous) if key]
+    except ed25519.PackageMissing as missing:
+        return replace(explained, problem=str(missing))
+    signatures = () if webhook.sign_with == "key" else explained.signatures
+    return replace(explained, signatures=signatures, key_signatures=tuple(made))
+
+
+def _key_signature(explained: Explanation, key: str) -> KeySignature:
+    parts = explained.event_id, explained.timestamp, explained.body
+    return KeySignature(ed25519.public_key(key), signing.standard((), *parts, (ed25519.seed_of(key),)))
 
 
 def _timestamp(attempt: Attempt | None, moment: datetime) -> int:

@@ -14,6 +14,7 @@ from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.rebuild_presets import REBUILD_PRESETS
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.models import Webhook
+from guestbook.storage.models.webhook import SIGN_WITH
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class WebhookForm:
     template: str = ""
     rate: str = ""
     moderation_links: str = ""  # yes, no, or "": the format's default
+    secret: str = ""  # of a new webhook: the one that the receiver has already
+    sign_with: str = SIGN_WITH[0]
+    github_headers: str = "no"
     disabled: bool = False
     preset: str = ""  # the name of one that is chosen and not yet filled in
 
@@ -47,6 +51,9 @@ class WebhookForm:
             template=clean_text(sent.get("template", "")),
             rate=clean_line(sent.get("rate", "")),
             moderation_links=sent.get("moderation_links", ""),
+            secret=clean_line(sent.get("secret", "")),
+            sign_with=sent.get("sign_with", ""),
+            github_headers=sent.get("github_headers", ""),
             disabled="disabled" in sent,
             preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
         )
@@ -63,6 +70,8 @@ class WebhookForm:
             template=template or "",
             rate=webhook.rate or "",
             moderation_links="yes" if webhook.moderation_links_since else "no",
+            sign_with=webhook.sign_with,
+            github_headers="yes" if webhook.github_headers_since else "no",
         )
 
     def with_preset(self) -> Self:
@@ -99,8 +108,15 @@ class WebhookForm:
         }
         if self.format:
             fields["format_name"] = self.format
-        if self.moderation_links in ("yes", "no"):
-            fields["moderation_links"] = self.moderation_links == "yes"
+        for name, chosen in (
+            ("moderation_links", self.moderation_links),
+            ("github_headers", self.github_headers),
+        ):
+            if chosen in ("yes", "no"):
+                fields[name] = chosen == "yes"
+        for name, typed in (("sign_with", self.sign_with), ("secret", self.secret)):
+            if typed:
+                fields[name] = typed
         if self.format in ("", "template"):
             fields["template"] = self.template
         return fields

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.outbound import outbox, rebuild_presets, webhooks
+from guestbook.lib.text import clean_line
+from guestbook.outbound import outbox, rebuild_presets, webhook_signatures, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.queries import bounded_counts, lists, webhook_attempts, webhook_status
@@ -65,7 +66,10 @@ def add() -> ResponseReturnValue:
 @pages.get("/<webhook_id>")
 def show(webhook_id: str) -> ResponseReturnValue:
     """Show a webhook: how it is doing, its latest deliveries and its actions."""
-    webhook = row_lookup.find(Webhook, webhook_id)
+    return _page(row_lookup.find(Webhook, webhook_id))
+
+
+def _page(webhook: Webhook, **more: object) -> str:
     session, now = db.session(), clock.now()
     sent = ping_result.of(webhook, request.args.get("ping", ""), now)
     latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
@@ -87,6 +91,8 @@ def show(webhook_id: str) -> ResponseReturnValue:
         overlaps=secret_pages.OVERLAPS,
         events=EVENTS,
         mark=secret_pages.mark(webhook),
+        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
+        **more,
     )
 
 
@@ -151,16 +157,37 @@ def example(webhook_id: str) -> ResponseReturnValue:
 
 @pages.post("/<webhook_id>/rotate")
 def rotate(webhook_id: str) -> ResponseReturnValue:
-    """Rotate the secret, and show the new one; a double click must not rotate it twice."""
-    overlap = secret_pages.overlap("keep signing")
-    with writing():
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
-        if secret_pages.was_replaced(webhook):
-            return responses.done(secret_pages.ALREADY_ROTATED, ".show", webhook_id=webhook_id)
-        webhook.rotate_secret(clock.now(), overlap)
-        shown = secret_pages.seal(webhook)
-    sentence = "The secret is rotated. Give the new one to the receiver."
+    """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
+    overlap, typed = secret_pages.overlap("keep signing"), clean_line(request.form.get("new_secret", ""))
+    try:
+        with writing():
+            webhook = row_lookup.find_locked(Webhook, webhook_id)
+            if secret_pages.was_replaced(webhook):
+                return responses.done(secret_pages.ALREADY_ROTATED, ".show", webhook_id=webhook_id)
+            webhook_signatures.rotate_secret(webhook, overlap, typed)
+            shown = None if typed else secret_pages.seal(webhook)
+    except Refused as error:
+        return _page(row_lookup.find(Webhook, webhook_id), reasons=error.fields, typed=typed), 422
+    sentence = (
+        "The secret is rotated." if typed else "The secret is rotated. Give the new one to the receiver."
+    )
     return responses.done(sentence, ".show", webhook_id=webhook_id, shown=shown)
+
+
+@pages.post("/<webhook_id>/rotate-key")
+def rotate_key(webhook_id: str) -> ResponseReturnValue:
+    """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
+    overlap = secret_pages.overlap("keep signing", "key")
+    try:
+        with writing():
+            webhook = row_lookup.find_locked(Webhook, webhook_id)
+            if request.form.get("replaces") != webhook.public_key:
+                return responses.done(secret_pages.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
+            webhook_signatures.rotate_key(webhook, overlap)
+    except Refused as error:
+        return _page(row_lookup.find(Webhook, webhook_id), problem=str(error)), 422
+    sentence = "The key is rotated. Give the new public key to the receiver."
+    return responses.done(sentence, ".show", webhook_id=webhook_id)
 
 
 def _form(
@@ -193,12 +220,16 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
                 del fields["name"]  # then it is named after its host
             webhook = webhooks.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
             then = "enable it" if typed.disabled else "send a ping"
-            sentence = f"The webhook is added. Give its secret to the receiver, then {then}."
+            given = "public key" if webhook.sign_with == "key" else "secret"
+            sentence = f"The webhook is added. Give its {given} to the receiver, then {then}."
+            if fields.get("secret") and given == "secret":
+                sentence = f"The webhook is added with your secret. Now {then}."
             if not typed.format and webhook.format in CHAT_FORMATS:
                 sentence = (
                     f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
                 )
-        shown = secret_pages.seal(webhook) if secret_pages.is_new(webhook) else None
+        is_shown = secret_pages.is_new(webhook) and not typed.secret and webhook.sign_with != "key"
+        shown = secret_pages.seal(webhook) if is_shown else None
         url = webhook.url
     added = responses.done(sentence, ".show", webhook_id=typed.key, shown=shown)
     _warn(url)

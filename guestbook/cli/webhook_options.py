@@ -1,0 +1,86 @@
+"""The options of `webhooks add` and `webhooks update`, and what both print of a webhook."""
+
+from typing import Any
+
+import click
+
+from guestbook.cli import output, secrets
+from guestbook.cli.option_types import together
+from guestbook.lib import signing
+from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from guestbook.storage.models.webhook import SIGN_WITH
+
+COUNTERS = ("rate_log", "failing_announced_at")  # columns that only passes read
+PRIVATE_KEYS = ("signing_key", "previous_signing_key")  # nobody but the book needs them
+
+secret_option = click.option(
+    "--secret",
+    callback=secrets.option,
+    help="The secret that the receiver has, or - to read it from standard input. By default a new one.",
+)
+fields_of_webhook = together(
+    click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."),
+    click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
+    click.option(
+        "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
+    ),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        callback=secrets.headers,
+        help="Send this header too (repeatable). A VALUE of - is read from standard input.",
+    ),
+    click.option(
+        "--rate", metavar="N/s|N/m", help="Begin at most N attempts in any second or minute, such as 30/m."
+    ),
+    click.option(
+        "--moderation-links/--no-moderation-links",
+        default=None,
+        help="Put a link into messages about held comments, with which any reader can moderate them; by "
+        f"default for {', '.join(webhooks.FORMATS_WITH_LINKS)}.",
+    ),
+    click.option(
+        "--sign-with",
+        type=click.Choice(SIGN_WITH),
+        help="Sign with the secret, with a key pair of Ed25519, or with both; by default with the secret.",
+    ),
+    click.option(
+        "--github-headers/--no-github-headers",
+        default=None,
+        help="Send X-GitHub-Event and X-GitHub-Delivery too, for receivers written for GitHub.",
+    ),
+)
+
+
+def facts(row: Webhook) -> dict[str, Any]:
+    """Return the columns with the secrets, what they mean, and the template if there is one."""
+    wording = webhooks.template_of(db.session(), row)
+    return listed(row, leave_out=()) | ({"template": wording} if wording else {})
+
+
+def listed(row: Webhook, leave_out: tuple[str, ...] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
+    """Return the columns as a list shows them, and which keys verify."""
+    columns = output.document(row, leave_out=(*leave_out, *COUNTERS, *PRIVATE_KEYS))
+    keys = {name: getattr(row, name) for name in ("sign_with", "public_key", "previous_public_key")}
+    return columns | keys
+
+
+def print_keys(shown: dict[str, Any], *, is_given: bool) -> None:
+    """Print what the receiver verifies with. A secret that was given is not printed again."""
+    if is_given and signing.is_text(shown["secret"]):
+        click.echo("Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text.")
+    elif not is_given and shown["sign_with"] != "key":
+        click.echo(f"Its secret, with which the receiver verifies: {shown['secret']}")
+    print_public_key(shown)
+
+
+def print_public_key(shown: dict[str, Any]) -> None:
+    """Print the public key, if a key signs."""
+    if shown["public_key"]:
+        click.echo(f"Its public key, with which the receiver verifies: {shown['public_key']}")

@@ -1,0 +1,92 @@
+"""Ed25519 (RFC 8032), with keys as Standard Webhooks 1.0.0 writes them. Pure.
+
+The package cryptography computes. It is an extra, because a small host may have no wheel of it. It is
+imported with the first signature, because that takes as long as a request.
+"""
+
+import base64
+import binascii
+import secrets
+
+PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX = "whsk_", "whpk_"
+KEY_LENGTH = 32  # bytes of a seed, from which the private key is made, and of a public key
+KEY_EXTRA = "ed25519"  # the extra of setup.cfg that has the package
+NO_KEYS = "The package cryptography is not installed, so nothing can be signed or verified with a key."
+
+
+class PackageMissing(Exception):
+    """The package cryptography is not here; the sentence says so."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_KEYS)
+
+
+def new_key() -> str:
+    """Return `whsk_` and the base64 of a fresh seed with its public key, as Svix writes it too."""
+    seed = secrets.token_bytes(KEY_LENGTH)
+    return PRIVATE_KEY_PREFIX + base64.b64encode(seed + public_bytes(seed)).decode()
+
+
+def seed_of(key: str) -> bytes:
+    """Return the seed inside a `whsk_…` key; raises ValueError, also when its two halves are no pair."""
+    seed = _decoded(key, PRIVATE_KEY_PREFIX, 2 * KEY_LENGTH)[:KEY_LENGTH]
+    if public_key(key) != written(public_bytes(seed)):
+        raise ValueError("The private key and its public key are no pair")
+    return seed
+
+
+def public_key(key: str) -> str:
+    """Return the `whpk_…` key of a `whsk_…` key, which needs no package; raises ValueError."""
+    return written(_decoded(key, PRIVATE_KEY_PREFIX, 2 * KEY_LENGTH)[KEY_LENGTH:])
+
+
+def public_key_bytes(key: str) -> bytes:
+    """Return the bytes of a `whpk_…` key; raises ValueError."""
+    return _decoded(key, PUBLIC_KEY_PREFIX, KEY_LENGTH)
+
+
+def written(public: bytes) -> str:
+    """Return a public key as `whpk_` and its base64."""
+    return PUBLIC_KEY_PREFIX + base64.b64encode(public).decode()
+
+
+def public_bytes(seed: bytes) -> bytes:
+    """Return the public key of a seed; raises PackageMissing."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    except ImportError:
+        raise PackageMissing from None
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def sign(seed: bytes, content: bytes) -> bytes:
+    """Return the signature, 64 bytes; raises PackageMissing."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    except ImportError:
+        raise PackageMissing from None
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(content)
+
+
+def verify(public: bytes, content: bytes, signature: bytes) -> bool:
+    """Whether the key's owner has signed the content; raises PackageMissing."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        raise PackageMissing from None
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
+    except (InvalidSignature, ValueError):  # a key or a signature of another length
+        return False
+    return True
+
+
+def _decoded(key: str, prefix: str, length: int) -> bytes:
+    try:
+        decoded = base64.b64decode(key.removeprefix(prefix), validate=True)
+    except (binascii.Error, ValueError):  # the latter for what is not ASCII
+        decoded = b""
+    if not key.startswith(prefix) or len(decoded) != length:
+        raise ValueError(f"A key is {prefix} and the base64 of {length} bytes")
+    return decoded

@@ -1,0 +1,102 @@
+"""What signs a webhook's requests, and whether GitHub's headers come too: the checks, and the changes."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from guestbook.lib import clock, ed25519, signing, validate
+from guestbook.lib.errors import Refused
+from guestbook.outbound.custom_headers import WITHOUT_HEADERS
+from guestbook.outbound.request_headers import GITHUB_HEADERS
+from guestbook.settings import installation
+from guestbook.storage.models import Webhook
+from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH
+
+SET_FOR_GITHUB = frozenset(name.lower() for name in GITHUB_HEADERS)
+NO_KEY = "This webhook has no key, because only its secret signs."
+
+
+def taken_from(values: dict[str, Any]) -> dict[str, Any]:
+    """Take what `change` wants out of a webhook's checked values."""
+    return {name: values.pop(name) for name in SIGNATURE_CHECKS if name in values}
+
+
+def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
+    """Change what signs and GitHub's headers, as far as they are wanted; refuses what contradicts."""
+    sign_with = wanted.get("sign_with", webhook.sign_with)
+    github_headers = wanted.get("github_headers", webhook.github_headers_since is not None)
+    if what := WITHOUT_HEADERS.get(webhook.format) or WITHOUT_HEADERS.get(webhook.url):
+        _refuse_unsigned(what, sign_with, github_headers)
+    if github_headers:
+        _refuse_for_github(webhook.headers, sign_with)
+    if wanted.get("secret"):
+        webhook.secret = wanted["secret"]
+    webhook.send_github_headers(github_headers)
+    if sign_with != webhook.sign_with:
+        try:
+            webhook.use_for_signing(sign_with)
+        except ed25519.PackageMissing as missing:
+            raise _refusal(missing) from None
+
+
+def rotate_secret(
+    webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
+) -> None:
+    """Take a new secret, given or made here; the old one signs beside it for a while."""
+    fresh = _secret(given)
+    if fresh == webhook.secret:
+        raise Refused("The webhook has this secret already.", field="secret")
+    webhook.rotate_secret(clock.now(), overlap, fresh)
+
+
+def rotate_key(webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
+    """Take a new key pair; the old key signs beside the new one for a while."""
+    if webhook.signing_key is None:
+        raise Refused(NO_KEY)
+    try:
+        webhook.rotate_key(clock.now(), overlap)
+    except ed25519.PackageMissing as missing:
+        raise _refusal(missing) from None
+
+
+def _secret(given: str | None) -> str | None:
+    """Return a secret that the receiver has already, or None where a new one is to be made.
+
+    Both schemes sign with any of them: GitHub's with the text, Standard Webhooks with the key that it is.
+    """
+    typed = (given or "").strip()
+    if not typed:
+        return None
+    try:
+        signing.key_of(typed)
+    except ValueError:
+        raise Refused(f"The secret must be {signing.SECRET_FORMS}.", field="secret") from None
+    return typed
+
+
+SIGNATURE_CHECKS: dict[str, tuple[str, validate.Check]] = {
+    "secret": ("secret", _secret),
+    "sign_with": ("sign_with", partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature")),
+    "github_headers": ("github_headers", bool),
+}
+
+
+def _refuse_unsigned(what: str, sign_with: str, github_headers: bool) -> None:
+    if sign_with != "secret":
+        raise Refused(f"{what} is not signed, so choose the secret, which is not used.", field="sign_with")
+    if github_headers:
+        raise Refused(f"{what} carries no headers of GitHub.", field="github_headers")
+
+
+def _refuse_for_github(own_headers: Mapping[str, str], sign_with: str) -> None:
+    if sign_with == "key":
+        sentence = "Receivers written for GitHub verify with the secret, so sign with it or with both."
+        raise Refused(sentence, field="sign_with")
+    if own := [name for name in own_headers if name.lower() in SET_FOR_GITHUB]:
+        raise Refused(f"Remove {', '.join(own)}, because GitHub’s headers come already.", field="headers")
+
+
+def _refusal(missing: ed25519.PackageMissing) -> Refused:
+    command = installation.install_command(ed25519.KEY_EXTRA)
+    return Refused(f"{missing} Install it with: {command}", field="sign_with")

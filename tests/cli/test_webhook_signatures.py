@@ -1,0 +1,109 @@
+"""webhooks add --secret, --sign-with, --github-headers, rotate-secret --secret and rotate-key."""
+
+import pytest
+
+from guestbook.lib import ed25519
+from guestbook.storage.models import Webhook
+from tests.cli.conftest import Shell
+from tests.support import factories
+
+URL = "https://receiver.example/hook"
+TEXT = "It's a Secret to Everybody"
+PRIVATE = {"signing_key", "previous_signing_key"}
+
+
+def added(shell: Shell, *options: str) -> str:
+    return str(shell.json("webhooks", "add", URL, *options)["id"])
+
+
+def test_add_takes_the_secret_that_the_receiver_has_and_does_not_print_it(shell: Shell) -> None:
+    said = shell("webhooks", "add", URL, "--secret", TEXT)
+    [row] = shell.json("webhooks", "list")
+    assert factories.the(Webhook, row["id"]).secret == TEXT
+    assert TEXT not in said
+    assert "Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text." in said
+
+
+def test_what_is_no_secret_is_refused_without_printing_it(shell: Shell) -> None:
+    said = shell.refused("webhooks", "add", URL, "--secret", "hunter2")
+    assert said == (
+        "Error: The secret must be whsec_ and the base64 of 24 to 64 bytes, "
+        "or a text of 16 to 100 characters in one line.\n"
+    )
+
+
+def test_rotate_takes_a_given_secret_and_does_not_print_it(shell: Shell) -> None:
+    key = added(shell)
+    old = factories.the(Webhook, key).secret
+    said = shell("webhooks", "rotate-secret", key, "--secret", TEXT)
+    assert said.startswith("The new secret is set.\nThe old one signs beside it until ")
+    row = factories.the(Webhook, key)
+    assert (row.secret, row.previous_secret) == (TEXT, old)
+    assert "already" in shell.refused("webhooks", "rotate-secret", key, "--secret", TEXT)
+
+
+def test_add_with_a_key_prints_its_public_key_and_nothing_prints_the_private_one(shell: Shell) -> None:
+    said = shell("webhooks", "add", URL, "--sign-with", "key")
+    [row] = shell.json("webhooks", "list")
+    stored = factories.the(Webhook, row["id"])
+    assert f"Its public key, with which the receiver verifies: {stored.public_key}\n" in said
+    assert "secret" not in said
+    assert (row["sign_with"], row["public_key"]) == ("key", stored.public_key)
+    shown = shell.json("webhooks", "show", row["id"])
+    assert not PRIVATE & (set(row) | set(shown))
+    printed = said + shell("webhooks", "show", row["id"]) + shell("webhooks", "list")
+    assert "whsk_" not in printed + str(row) + str(shown)
+    assert stored.public_key
+    assert stored.public_key in printed
+
+
+def test_add_with_both_prints_both(shell: Shell) -> None:
+    row = shell.json("webhooks", "add", URL, "--sign-with", "both")
+    assert (row["secret"][:6], row["public_key"][:5]) == ("whsec_", "whpk_")
+    said = shell("webhooks", "add", URL, "--sign-with", "both")
+    assert ("Its secret, " in said, "Its public key, " in said) == (True, True)
+
+
+def test_update_changes_what_signs(shell: Shell) -> None:
+    key = added(shell)
+    said = shell("webhooks", "update", key, "--sign-with", "both")
+    public = shell.json("webhooks", "show", key)["public_key"]
+    assert said == (f"Updated webhook {key}.\nIts public key, with which the receiver verifies: {public}\n")
+    assert shell("webhooks", "update", key, "--sign-with", "secret") == f"Updated webhook {key}.\n"
+    assert shell.json("webhooks", "show", key)["public_key"] is None
+
+
+def test_update_switches_githubs_headers(shell: Shell) -> None:
+    key = added(shell, "--github-headers")
+    assert shell.json("webhooks", "show", key)["github_headers_since"]
+    said = shell.refused("webhooks", "update", key, "--sign-with", "key")
+    assert said.startswith("Error: Receivers written for GitHub verify with the secret")
+    shell("webhooks", "update", key, "--no-github-headers")
+    assert shell.json("webhooks", "show", key)["github_headers_since"] is None
+
+
+def test_rotate_key_prints_the_new_public_key_and_until_when_the_old_key_signs(shell: Shell) -> None:
+    key = added(shell, "--sign-with", "both")
+    old = shell.json("webhooks", "show", key)["public_key"]
+    said = shell("webhooks", "rotate-key", key, "--overlap-hours", "1")
+    row = shell.json("webhooks", "show", key)
+    assert (row["previous_public_key"], old in said) == (old, False)
+    assert said == (
+        f"The new public key: {row['public_key']}\n"
+        f"The old one signs beside it until {row['previous_signing_key_expires_at']}.\n"
+    )
+    assert ed25519.public_key_bytes(row["public_key"]) != ed25519.public_key_bytes(old)
+    assert shell("webhooks", "rotate-key", key, "--overlap-hours", "0").endswith("signs no more.\n")
+    assert shell.json("webhooks", "rotate-key", key)["sign_with"] == "both"
+
+
+def test_rotate_key_without_a_key_is_refused(shell: Shell) -> None:
+    said = shell.refused("webhooks", "rotate-key", added(shell))
+    assert said == "Error: This webhook has no key, because only its secret signs.\n"
+
+
+@pytest.mark.parametrize("choice", ["rsa", ""])
+def test_a_signature_of_another_kind_is_a_usage_error(shell: Shell, choice: str) -> None:
+    assert "Invalid value for '--sign-with'" in shell.refused(
+        "webhooks", "add", URL, "--sign-with", choice, code=2
+    )

@@ -1,0 +1,222 @@
+"""What signs a webhook's requests, a secret or a key pair, and GitHub's headers: set, refused, rotated."""
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook.lib import clock, ed25519, signing
+from guestbook.lib.errors import Refused
+from guestbook.outbound import webhook_signatures, webhooks
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from tests.support import factories
+
+URL = "https://receiver.example/hook"
+GIVEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+TEXT = "It's a Secret to Everybody"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _app(app: Flask) -> None:
+    pass
+
+
+def add(**fields: Any) -> Webhook:
+    with database.writing() as session:
+        row_id = webhooks.add(session, {"url": URL, **fields}, factories.settings()).id
+    found: Webhook = factories.the(Webhook, row_id)
+    return found
+
+
+def update(row: Webhook, **fields: Any) -> Webhook:
+    with database.writing() as session:
+        webhooks.update(session, session.get_one(Webhook, row.id), fields, factories.settings())
+    found: Webhook = factories.the(Webhook, row.id)
+    return found
+
+
+def refusal(**fields: Any) -> dict[str, str]:
+    with pytest.raises(Refused) as raised:
+        add(**fields)
+    assert db.session.scalars(select(Webhook)).all() == []
+    return raised.value.fields
+
+
+# --- a secret that the receiver has already
+
+
+@pytest.mark.parametrize("secret", [GIVEN, TEXT, "a" * 16, "ключ от книги 🦋!", "x" * 100])
+def test_a_given_secret_is_taken(secret: str) -> None:
+    assert add(secret=f" {secret}\n").secret == secret
+
+
+@pytest.mark.parametrize("secret", [None, "", "  "])
+def test_without_one_a_new_secret_is_made(secret: str | None) -> None:
+    assert len(signing.key_of(add(secret=secret).secret)) == 32
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "short",
+        "x" * 101,
+        "two lines, and both\nare long enough",
+        "a NUL \0 in the middle",
+        "half a character \ud83e",
+        "whsec_short",
+        GIVEN + "!",
+        GIVEN.replace("whsec_", "WHSEC_"),
+        ed25519.new_key(),
+        ed25519.public_key(ed25519.new_key()),
+    ],
+)
+def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
+    sentence = (
+        "The secret must be whsec_ and the base64 of 24 to 64 bytes, "
+        "or a text of 16 to 100 characters in one line."
+    )
+    assert refusal(secret=secret) == {"secret": sentence}
+
+
+def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it() -> None:
+    row = add(secret=GIVEN)
+    webhook_signatures.rotate_secret(row, HOUR, TEXT)
+    assert (row.secret, row.previous_secret) == (TEXT, GIVEN)
+    with pytest.raises(Refused, match="has this secret already"):
+        webhook_signatures.rotate_secret(row, HOUR, TEXT)
+    with pytest.raises(Refused, match="The secret must be whsec_"):
+        webhook_signatures.rotate_secret(row, HOUR, "short")
+    webhook_signatures.rotate_secret(row, HOUR)
+    assert (row.secret.startswith("whsec_"), row.previous_secret) == (True, TEXT)
+
+
+# --- a key pair
+
+
+def test_a_webhook_signs_with_its_secret_unless_the_owner_wants_a_key() -> None:
+    row = add()
+    assert (row.sign_with, row.public_key, row.signing_key) == ("secret", None, None)
+
+
+@pytest.mark.parametrize("sign_with", ["key", "both"])
+def test_a_key_pair_is_made_for_those_who_want_one(sign_with: str) -> None:
+    row = add(sign_with=sign_with)
+    assert row.sign_with == sign_with
+    assert row.public_key == ed25519.public_key(row.signing_key or "")
+    assert row.public_key != add(sign_with=sign_with).public_key
+
+
+def test_the_key_stays_as_long_as_it_signs_and_is_deleted_then() -> None:
+    row = add(sign_with="both")
+    key = row.signing_key
+    row = update(row, sign_with="key", name="Two")
+    assert (row.sign_with, row.signing_key) == ("key", key)
+    since = row.key_only_since
+    row = update(row, name="Three", sign_with="key")
+    assert (row.signing_key, row.key_only_since) == (key, since)
+    assert update(row, sign_with="both").signing_key == key
+    with database.writing() as session:
+        webhook_signatures.rotate_key(session.get_one(Webhook, row.id))
+    row = update(row, sign_with="secret")
+    assert (row.signing_key, row.previous_signing_key, row.previous_signing_key_expires_at) == (None,) * 3
+    assert (row.sign_with, row.key_only_since) == ("secret", None)
+    assert update(row, sign_with="key").signing_key not in (None, key)
+
+
+def test_a_rotated_key_signs_beside_the_new_one_for_a_while() -> None:
+    row, before = add(sign_with="key"), clock.now()
+    old = row.signing_key
+    webhook_signatures.rotate_key(row, HOUR)
+    assert row.previous_signing_key == old != row.signing_key
+    assert row.previous_signing_key_expires_at
+    assert timedelta() <= row.previous_signing_key_expires_at - before - HOUR < timedelta(minutes=1)
+    assert row.previous_public_key == ed25519.public_key(old or "")
+
+
+def test_no_key_is_rotated_where_there_is_none() -> None:
+    with pytest.raises(Refused, match="This webhook has no key, because only its secret signs"):
+        webhook_signatures.rotate_key(add())
+
+
+def test_a_key_that_somebody_has_garbled_has_no_public_key() -> None:
+    assert Webhook(signing_key="whsk_garbled").public_key is None
+
+
+def test_a_signature_of_another_kind_is_refused() -> None:
+    assert refusal(sign_with="rsa") == {
+        "sign_with": "There is no signature 'rsa'. Choose one of: secret, key, both."
+    }
+
+
+def test_without_the_package_a_key_is_refused_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, keyed = add(), add(sign_with="both")
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    for refused in (lambda: update(row, sign_with="key"), lambda: webhook_signatures.rotate_key(keyed)):
+        with pytest.raises(Refused, match=r"cryptography is not installed.* Install it with: .*ed25519"):
+            refused()
+    assert update(keyed, name="Two").sign_with == "both", "other changes need no package"
+    assert update(keyed, sign_with="secret").signing_key is None
+
+
+# --- GitHub's headers
+
+
+def test_github_headers_come_where_the_owner_wants_them() -> None:
+    row = add(github_headers=True)
+    since = row.github_headers_since
+    assert since
+    assert update(row, name="Two").github_headers_since == since
+    assert update(row, github_headers=True).github_headers_since == since
+    assert update(row, github_headers=False).github_headers_since is None
+    assert add(github_headers=False).github_headers_since is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        (
+            {"github_headers": True, "sign_with": "key"},
+            {
+                "sign_with": "Receivers written for GitHub verify with the secret, "
+                "so sign with it or with both."
+            },
+        ),
+        (
+            {"github_headers": True, "headers": ("x-GitHub-event: push", "X-GitHub-Delivery: 1", "X-A: b")},
+            {"headers": "Remove x-GitHub-event, X-GitHub-Delivery, because GitHub’s headers come already."},
+        ),
+        (
+            {"url": "webmention:", "github_headers": True},
+            {"github_headers": "A webmention carries no headers of GitHub."},
+        ),
+        (
+            {"url": "webmention:", "sign_with": "both"},
+            {"sign_with": "A webmention is not signed, so choose the secret, which is not used."},
+        ),
+        (
+            {"url": "pull:", "sign_with": "key"},
+            {"sign_with": "A fetched message is not signed, so choose the secret, which is not used."},
+        ),
+    ],
+)
+def test_what_contradicts_is_refused(fields: dict[str, Any], refused: dict[str, str]) -> None:
+    assert refusal(**fields) == refused
+
+
+def test_an_update_that_contradicts_changes_nothing() -> None:
+    row = add(github_headers=True, name="one")
+    with pytest.raises(Refused):
+        update(row, name="two", sign_with="key")
+    found = factories.the(Webhook, row.id)
+    assert (found.name, found.sign_with) == ("one", "secret")
+    assert add(headers=("X-GitHub-Event: push",)).headers == {"X-GitHub-Event": "push"}
+    other = ("X-GitHub-Api-Version: 2026-03-10",)
+    assert len(add(headers=other, github_headers=True).headers) == 1

@@ -1,0 +1,167 @@
+"""What signs a webhook's requests, on the admin pages: given secrets, key pairs, GitHub's headers."""
+
+import re
+from datetime import timedelta
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from guestbook.lib import signing
+from guestbook.storage.models import Webhook
+from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import parse, text
+from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, value
+from tests.web.conftest import Later
+
+TEXT = "It's a Secret to Everybody"
+
+
+def chosen(page: Element, name: str) -> str:
+    options = page.findall(f".//select[@name='{name}']/option")
+    return next(option.attrib["value"] for option in options if "selected" in option.attrib)
+
+
+def plain(page: Element) -> str:
+    return " ".join(text(page).split())
+
+
+def test_the_form_begins_with_a_secret_and_without_githubs_headers(owner: Owner) -> None:
+    page = owner.page(PLACE + "new")
+    assert (chosen(page, "sign_with"), chosen(page, "github_headers")) == ("secret", "no")
+    assert value(page, "secret") == ""
+
+
+def test_a_secret_that_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> None:
+    answer = owner.post(PLACE, form(owner, secret=f" {TEXT}\u200b "))
+    page = owner.page(answer.headers["Location"])
+    row_id = answer.headers["Location"].partition("?")[0].rpartition("/")[2]
+    assert stored(owner, row_id).secret == TEXT
+    assert "The webhook is added with your secret." in text(page)
+    assert TEXT not in text(page)
+    assert page.find(".//code[@id='secret']") is None
+    assert page.find(".//*[@id='secret']") is None
+
+
+def test_what_is_no_secret_comes_back_with_its_reason(owner: Owner) -> None:
+    answer = owner.post(PLACE, form(owner, secret="hunter2"))
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert part(page, "secret-reason").startswith("The secret must be whsec_ and the base64")
+    assert value(page, "secret") == "hunter2"
+
+
+def test_the_page_of_a_secret_that_is_a_text_shows_its_form_for_packages(owner: Owner) -> None:
+    row_id = added(owner, secret=TEXT)
+    page = parse(owner.post(f"{PLACE}{row_id}/secret", {"password": PASSWORD}))
+    assert f"Packages of Standard Webhooks take it as {signing.standard_form(TEXT)}" in plain(page)
+    other = parse(owner.post(f"{PLACE}{added(owner)}/secret", {"password": PASSWORD}))
+    assert "Packages" not in text(other)
+
+
+@pytest.mark.parametrize(("sign_with", "words"), [("key", "the key"), ("both", "the secret and the key")])
+def test_a_webhook_that_signs_with_a_key_shows_its_public_key(
+    owner: Owner, sign_with: str, words: str
+) -> None:
+    answer = owner.post(PLACE, form(owner, sign_with=sign_with))
+    row_id = answer.headers["Location"].partition("?")[0].rpartition("/")[2]
+    row, page = stored(owner, row_id), owner.page(answer.headers["Location"])
+    assert row.sign_with == sign_with
+    assert text(page.find(".//code[@id='public-key']")) == row.public_key
+    assert f"Signed with {words} Public key" in re.sub(r"\s+", " ", " ".join(page.itertext()))
+    assert (page.find(".//code[@id='secret']") is None) == (sign_with == "key")
+    assert "whsk_" not in owner.get(PLACE + row_id).text
+
+
+def test_the_form_changes_what_signs_and_keeps_what_it_does_not_name(owner: Owner) -> None:
+    row_id = added(owner, sign_with="both", github_headers="yes")
+    page = owner.page(f"{PLACE}{row_id}/edit")
+    assert (chosen(page, "sign_with"), chosen(page, "github_headers")) == ("both", "yes")
+    assert page.find(".//input[@name='secret']") is None, "only a rotation changes it"
+    key = stored(owner, row_id).signing_key
+    owner.does(PLACE + row_id, form(owner, name="n"))
+    row = stored(owner, row_id)
+    assert (row.signing_key, row.github_headers_since is None) == (key, False)
+    owner.does(PLACE + row_id, form(owner, name="n", sign_with="secret", github_headers="no"))
+    row = stored(owner, row_id)
+    assert (row.sign_with, row.signing_key, row.github_headers_since) == ("secret", None, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "reason"),
+    [
+        ({"sign_with": "rsa"}, "sign_with", "There is no signature 'rsa'."),
+        ({"sign_with": "key", "github_headers": "yes"}, "sign_with", "Receivers written for GitHub verify"),
+        ({"url": "webmention:", "format": "", "github_headers": "yes"}, "github_headers", "A webmention"),
+    ],
+)
+def test_what_contradicts_comes_back_with_its_reason(
+    owner: Owner, typed: dict[str, str], name: str, reason: str
+) -> None:
+    answer = owner.post(PLACE, form(owner, **typed))
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert part(page, f"{name}-reason").startswith(reason)
+    assert f"#{name}" in [link.attrib.get("href") for link in page.iter("a")]
+
+
+# --- rotation
+
+
+def rotated(owner: Owner, row: Webhook, name: str, **typed: str) -> Element:
+    page = owner.page(PLACE + row.id)
+    [form_of] = [one for one in page.iter("form") if one.attrib["action"].endswith(name)]
+    [replaces] = [one for one in form_of.iter("input") if one.attrib["name"] == "replaces"]
+    sent = {"hours": "24", "replaces": replaces.attrib["value"], **typed}
+    return owner.does(f"{PLACE}{row.id}/{name}", sent)
+
+
+def test_the_typed_secret_replaces_the_old_one_and_is_not_shown(owner: Owner) -> None:
+    row = stored(owner, added(owner))
+    page = rotated(owner, row, "rotate", new_secret=TEXT)
+    changed = stored(owner, row.id)
+    assert (changed.secret, changed.previous_secret) == (TEXT, row.secret)
+    assert TEXT not in text(page)
+    page = rotated(owner, row, "rotate")
+    assert text(page.find(".//code[@id='secret']")) == stored(owner, row.id).secret
+
+
+def test_a_wrong_new_secret_comes_back_with_its_reason(owner: Owner) -> None:
+    row = stored(owner, added(owner))
+    sent = {"hours": "24", "replaces": value(owner.page(PLACE + row.id), "replaces"), "new_secret": "short"}
+    answer = owner.post(f"{PLACE}{row.id}/rotate", sent)
+    assert answer.status_code == 422
+    page = parse(answer)
+    assert part(page, "new_secret-reason").startswith("The secret must be whsec_")
+    assert value(page, "new_secret") == "short"
+    assert stored(owner, row.id).secret == row.secret
+
+
+def test_a_key_is_rotated_once_by_two_clicks(owner: Owner, later: Later) -> None:
+    row = stored(owner, added(owner, sign_with="key"))
+    page = rotated(owner, row, "rotate-key")
+    changed = stored(owner, row.id)
+    assert (changed.previous_public_key, changed.public_key != row.public_key) == (row.public_key, True)
+    assert "The key is rotated." in text(page)
+    assert "The old key also signs until" in plain(page)
+    assert changed.public_key
+    assert changed.public_key in text(page)
+    sent = {"hours": "24", "replaces": row.public_key}
+    assert "The key was rotated already" in text(owner.does(f"{PLACE}{row.id}/rotate-key", sent))
+    assert stored(owner, row.id).public_key == changed.public_key
+    later(timedelta(hours=25).total_seconds())
+    assert "The old key also signs until" not in plain(owner.page(PLACE + row.id))
+
+
+def test_a_time_that_the_form_does_not_offer_rotates_no_key(owner: Owner) -> None:
+    row = stored(owner, added(owner, sign_with="key"))
+    answer = owner.post(f"{PLACE}{row.id}/rotate-key", {"hours": "9", "replaces": row.public_key})
+    assert answer.status_code == 422
+    assert stored(owner, row.id).public_key == row.public_key
+
+
+def test_without_a_key_there_is_nothing_to_rotate(owner: Owner) -> None:
+    row_id = added(owner, url=URL)
+    assert owner.page(PLACE + row_id).find(".//*[@id='rotate-key']") is None
+    answer = owner.post(f"{PLACE}{row_id}/rotate-key", {"hours": "24", "replaces": "None"})
+    assert answer.status_code in (303, 422)
+    assert stored(owner, row_id).signing_key is None
