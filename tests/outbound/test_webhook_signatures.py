@@ -72,8 +72,8 @@ def test_without_one_a_new_secret_is_made(secret: str | None) -> None:
         "whsec_short",
         GIVEN + "!",
         GIVEN.replace("whsec_", "WHSEC_"),
-        ed25519.new_key(),
-        ed25519.public_key(ed25519.new_key()),
+        pytest.param(ed25519.new_key(), id="a private key"),
+        pytest.param(ed25519.public_key(ed25519.new_key()), id="a public key"),
     ],
 )
 def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
