@@ -14,7 +14,7 @@ from guestbook.storage.models import Webhook
 from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH
 
 SET_FOR_GITHUB = frozenset(name.lower() for name in GITHUB_HEADERS)
-NO_KEY = "This webhook has no key, because only its secret signs."
+NO_KEY_PAIR = "This webhook has no key, because only its secret signs."
 
 
 def taken_from(values: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def rotate_secret(
 def rotate_key(webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
     """Take a new key pair; the old key signs beside the new one for a while."""
     if webhook.signing_key is None:
-        raise Refused(NO_KEY)
+        raise Refused(NO_KEY_PAIR)
     try:
         webhook.rotate_key(clock.now(), overlap)
     except ed25519.PackageMissing as missing:

@@ -197,7 +197,7 @@ MISTAKES = {
     "a length is longer": ("name VARCHAR(80)", "name VARCHAR(800)"),
     "a type is another": ("milliseconds INTEGER", "milliseconds BIGINT"),
     "a text has a limit": ("message TEXT", "message VARCHAR(4000)"),
-    "a column may be null": ("payload TEXT NOT NULL", "payload TEXT"),
+    "a column may be null": ("message TEXT NOT NULL", "message TEXT"),
     "a column must not be null": ("disabled_at VARCHAR(24),", "disabled_at VARCHAR(24) NOT NULL,"),
     "a column has a default": ("claims INTEGER NOT NULL", "claims INTEGER DEFAULT 0 NOT NULL"),
     "a primary key is shorter": ("PRIMARY KEY (delivery_id, number)", "PRIMARY KEY (delivery_id)"),

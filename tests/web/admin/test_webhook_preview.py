@@ -114,7 +114,7 @@ def test_a_preview_loses_nothing_that_was_typed(owner: Owner) -> None:
     for field in ("key", "url", "name", "template", "headers"):
         assert value(page, field) == typed[field]
     assert ticked(page) == ["ping"]
-    [chosen] = page.findall(".//option[@selected]")
+    [chosen] = page.findall(".//*[@id='format']/option[@selected]")
     assert chosen.attrib["value"] == "template"
 
 

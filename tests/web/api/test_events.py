@@ -30,7 +30,7 @@ def test_one_is_what_the_list_has(anybody: ApiClient, name: str) -> None:
 
 def test_a_schema_tells_required_fields_from_others(anybody: ApiClient) -> None:
     data = anybody.get("/events/comment.created")["schema"]["properties"]["data"]
-    assert data["required"] == ["comment", "guestbook"]
+    assert data["required"] == ["comment", "sequence", "guestbook"]
     assert "moderation" in data["properties"]
 
 
