@@ -227,6 +227,22 @@ CREATE TABLE IF NOT EXISTS limits (
     PRIMARY KEY (who)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
+-- The audit log: what was done and by whom. It has names and ids, but no secret, no address and no words of a comment.
+CREATE TABLE IF NOT EXISTS audit_log (
+    id VARCHAR(32) NOT NULL,
+    at VARCHAR(24) NOT NULL,        -- when it was done
+    actor VARCHAR(10) NOT NULL,     -- admin, token, command, or nobody: a stranger, or the program itself
+    actor_id VARCHAR(64),           -- the login's or the token's id
+    actor_name VARCHAR(200),        -- the browser, the token's name or the command
+    action VARCHAR(20) NOT NULL,    -- added, changed, revealed and so on
+    object VARCHAR(20) NOT NULL,    -- webhook, token, password and so on
+    object_id VARCHAR(64),          -- its id, if it has one
+    object_name VARCHAR(80),        -- its name at that time
+    detail VARCHAR(500),            -- the names of the changed fields, and the like
+    number INTEGER NOT NULL,        -- how many: rows, or wrong passwords within a minute
+    PRIMARY KEY (id)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
 -- How often a word was in comments that the owner published or marked as spam: the learned score.
 CREATE TABLE IF NOT EXISTS learned_words (
     hash VARCHAR(16) NOT NULL,      -- a keyed hash of the word, which is not stored; of nothing for the sums of all
@@ -390,8 +406,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0018' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0019' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
+    AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
     AND NOT EXISTS (SELECT key_only_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)

@@ -4,13 +4,13 @@ import logging
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
-from guestbook.storage import database
+from guestbook.storage import audit_log, database
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
@@ -39,6 +39,7 @@ def add(
     )
     session.add(token)
     session.flush()
+    audit_log.record_row(session, "added", token, f"scope {scope}")
     return token, value
 
 
@@ -81,6 +82,7 @@ def note_use(engine: Engine, token_id: str, now: datetime) -> None:
 
 def revoke(session: Session, token: Token) -> None:
     """Remove it: what it opened is closed from now on."""
+    audit_log.record_row(session, "deleted", token)
     session.delete(token)
     session.flush()
 
@@ -88,7 +90,8 @@ def revoke(session: Session, token: Token) -> None:
 def revoke_all(session: Session) -> int:
     """Remove all tokens, and return how many there were."""
     found = all_of(session)
-    session.execute(delete(Token))
+    for token in found:
+        revoke(session, token)
     return len(found)
 
 

@@ -10,10 +10,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from guestbook.auth import rate_limit
+from guestbook.auth import second_factor
+from guestbook.auth.guess_limit import GuessLimit
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
+from guestbook.storage import audit_log
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import writing
 from guestbook.storage.models import Login, Setting
 
@@ -21,10 +24,6 @@ LOGIN_LASTS = timedelta(days=14)
 SHORTEST, LONGEST = 10, 1000  # characters of a password
 BROWSER_LIMIT = 200  # characters, as in schema.sql
 WRONG_PASSWORD = "This is not the password."
-FREE_TRIES = 5  # wrong passwords from one network before it has to wait
-UNDER_ATTACK = 30  # wrong passwords from all networks in an hour, from which on strangers have fewer of them
-FREE_UNDER_ATTACK = 1
-HOUR = timedelta(hours=1)
 UNUSABLE_HASH = "scrypt:32768:8:1$nobody$" + "0" * 128  # of no password, while none is set
 CONSONANTS, VOWELS = "bdfghjklmnprstvz", "aiou"
 PASSWORD_WORDS = 5  # of a password that we make: 16 bits each
@@ -36,20 +35,28 @@ class WrongPassword(Refused):
     """The password is not the owner's."""
 
 
+class CodeNeeded(Exception):
+    """The password is right, and the second step must follow."""
+
+    def __init__(self, password_hash: str) -> None:
+        super().__init__("The second factor is on.")
+        self.password_hash = password_hash
+
+
 class TooManyTries(Refused):
     """This network has to wait for so many `seconds` before it may try again."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, things: str = "passwords") -> None:
         self.seconds = max(1, math.ceil(seconds))
         unit = f"{self.seconds} seconds" if self.seconds < 90 else f"{round(self.seconds / 60)} minutes"
         super().__init__(
-            f"There were too many wrong passwords. Please wait {'a second' if self.seconds == 1 else unit}."
+            f"There were too many wrong {things}. Please wait {'a second' if self.seconds == 1 else unit}."
         )
 
 
 def has_password(session: Session) -> bool:
     """Whether the owner has set one; before that, login is impossible."""
-    return _hash(session) is not None
+    return password_hash(session) is not None
 
 
 def set_password(session: Session, password: str) -> None:
@@ -57,7 +64,8 @@ def set_password(session: Session, password: str) -> None:
     value = generate_password_hash(_checked(password), method="scrypt")
     session.merge(Setting(name="password", value=value))
     session.flush()  # before the logins go, so that one that is just being opened is among them
-    log_out_everywhere(session)
+    session.execute(delete(Login))
+    audit_log.record(session, "changed", "password")
 
 
 def change_password(session: Session, password: str, *, known: str, browser: str) -> str:
@@ -65,10 +73,10 @@ def change_password(session: Session, password: str, *, known: str, browser: str
 
     `known` is the hash that `confirm` returned: raises WrongPassword when another was set since.
     """
-    if _hash(session, lock=True) != known:
+    if password_hash(session, lock=True) != known:
         raise WrongPassword(WRONG_PASSWORD, field="password")
     set_password(session, password)
-    return _open(session, browser)
+    return _open(session, browser)[1]
 
 
 def random_password() -> str:
@@ -78,36 +86,33 @@ def random_password() -> str:
 
 
 def log_in(password: str, *, address: str | None, browser: str, settings: Settings) -> str:
-    """Return the value of a new login's cookie; raises WrongPassword or TooManyTries.
+    """Return the value of a new login's cookie; raises WrongPassword, TooManyTries or CodeNeeded.
 
-    Each try is counted before the password is looked at, so that many at once gain nothing. No try from
-    elsewhere makes the owner wait who types the right password: under attack a network that is new still has
-    its first one. The transactions are its own, for scrypt takes long.
+    The transactions are its own, for scrypt takes long.
     """
     known = confirm(password, address=address, settings=settings)
     with writing() as session:
-        if _hash(session, lock=True) != known:  # changed since: the old one is no longer valid
+        if password_hash(session, lock=True) != known:  # changed since: the old one is no longer valid
             raise WrongPassword(WRONG_PASSWORD, field="password")
-        return _open(session, browser)
+        if second_factor.read(session):
+            raise CodeNeeded(known)
+        return open_for(session, browser)
 
 
 def confirm(password: str, *, address: str | None, settings: Settings) -> str:
     """See that this is the owner's password, and return its hash; raises WrongPassword or TooManyTries."""
-    everybody = rate_limit.who(settings.secret_key, "login")
-    network = rate_limit.who(settings.secret_key, "login", address or "")
-    now = clock.now()
+    limit = GuessLimit(settings.secret_key, "login", address)
     with writing() as session:
-        attacked = rate_limit.count(session, everybody, now, within=HOUR) >= UNDER_ATTACK
-        wait = rate_limit.knock(session, network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES)
-        stored = _hash(session) or UNUSABLE_HASH
+        wait = limit.begin(session, clock.now())
+        stored = password_hash(session) or UNUSABLE_HASH
     if wait:
         raise TooManyTries(wait)
     if _is_right(stored, password):
         with writing() as session:
-            rate_limit.forget(session, network)
+            limit.was_right(session)
         return stored
     with writing() as session:
-        rate_limit.take(session, everybody, clock.now(), most=UNDER_ATTACK, within=HOUR)
+        limit.was_wrong(session, clock.now(), "password")
     raise WrongPassword(WRONG_PASSWORD, field="password")
 
 
@@ -119,17 +124,26 @@ def find(session: Session, value: str) -> Login | None:
 
 def log_out(session: Session, value: str) -> None:
     """End the login of a cookie, which is worth nothing from now on, wherever it was copied to."""
-    log_out_one(session, ids.of_secret(value))
+    session.execute(delete(Login).where(Login.id == ids.of_secret(value)))
 
 
 def log_out_everywhere(session: Session) -> None:
     """End all logins."""
     session.execute(delete(Login))
+    audit_log.record(session, "logged_out", "login", detail="everywhere")
+
+
+def log_out_others(session: Session, login_id: str) -> None:
+    """End all logins but this one."""
+    session.execute(delete(Login).where(Login.id != login_id))
 
 
 def log_out_one(session: Session, login_id: str) -> None:
     """End the login that is listed under this id."""
-    session.execute(delete(Login).where(Login.id == login_id))
+    row = session.get(Login, login_id)
+    if row:
+        audit_log.record(session, "logged_out", "login", login_id, detail=row.browser)
+        session.execute(delete(Login).where(Login.id == login_id))
 
 
 def logins(session: Session) -> list[Login]:
@@ -138,16 +152,26 @@ def logins(session: Session) -> list[Login]:
     return list(session.scalars(query))
 
 
-def _open(session: Session, browser: str) -> str:
-    value, now = secrets.token_urlsafe(32), clock.now()
-    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in browser[:BROWSER_LIMIT])
-    session.add(Login(id=ids.of_secret(value), browser=shown, created_at=now, expires_at=now + LOGIN_LASTS))
+def open_for(session: Session, browser: str, detail: str | None = None) -> str:
+    """Open a login for a browser that has shown all that is needed; return its cookie's value."""
+    row, value = _open(session, browser)
+    actor = Actor("admin", row.id, row.browser)
+    audit_log.record(session, "logged_in", "login", row.id, detail=detail, actor=actor)
     return value
 
 
-def _hash(session: Session, *, lock: bool = False) -> str | None:
+def password_hash(session: Session, *, lock: bool = False) -> str | None:
+    """Return the hash of the owner's password, if one is set."""
     query = select(Setting.value).where(Setting.name == "password")
     return session.scalar(query.with_for_update() if lock else query)
+
+
+def _open(session: Session, browser: str) -> tuple[Login, str]:
+    value, now = secrets.token_urlsafe(32), clock.now()
+    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in browser[:BROWSER_LIMIT])
+    row = Login(id=ids.of_secret(value), browser=shown, created_at=now, expires_at=now + LOGIN_LASTS)
+    session.add(row)
+    return row, value
 
 
 def _is_right(stored: str, password: str) -> bool:

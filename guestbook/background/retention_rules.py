@@ -11,6 +11,7 @@ KEEP_BIN_REQUESTS = timedelta(days=7)
 KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only proven ones stay longer
 
 KEEP_REFUSALS = timedelta(days=90)
+KEEP_AUDIT = timedelta(days=365)
 
 RULES = (  # a table, and which of its rows go
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
@@ -44,6 +45,7 @@ RULES = (  # a table, and which of its rows go
     ("bin_requests", "received_at < :keep_bin_requests"),
     ("sessions", "expires_at < :now"),
     ("limits", "last_at < :keep_limits"),
+    ("audit_log", "id < :keep_audit_id AND at < :keep_audit"),
 )
 
 
@@ -55,6 +57,7 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_failed": timedelta(days=settings.keep_failed_days),
         "keep_spam": timedelta(days=settings.keep_spam_days),
         "keep_refusals": KEEP_REFUSALS,
+        "keep_audit": KEEP_AUDIT,
         "keep_unproven": KEEP_UNPROVEN,
         "keep_holds": LINK_LASTS,  # after the decision: no link lives longer
         "keep_passes": KEEP_PASSES,
@@ -62,5 +65,9 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_limits": rate_limit_backoff.FORGET_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
-    spam_id = ids.first_of(now - ages["keep_spam"])
-    return {**values, "keep_unproven_id": ids.first_of(now - KEEP_UNPROVEN), "keep_spam_id": spam_id}
+    first = {  # by their ids, which begin with a time, the old rows are found without another index
+        "keep_unproven_id": KEEP_UNPROVEN,
+        "keep_spam_id": ages["keep_spam"],
+        "keep_audit_id": KEEP_AUDIT,
+    }
+    return values | {name: ids.first_of(now - age) for name, age in first.items()}

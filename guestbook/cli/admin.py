@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from guestbook.auth import api_tokens, login
+from guestbook.auth import api_tokens, login, second_factor
 from guestbook.cli import app_command
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
@@ -15,7 +15,7 @@ PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and 
 
 @click.group(cls=app_command.Group)
 def admin() -> None:
-    """Set the password of the admin pages."""
+    """Set the password of the admin pages, or remove the second factor."""
 
 
 @admin.command("set-password")
@@ -44,6 +44,18 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
         click.echo(f"Revoked {some}.", err=make)
     elif count:
         click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)
+
+
+@admin.command("reset-second-factor")
+def reset_second_factor() -> None:
+    """Remove the second factor, for an owner who lost the phone and the recovery codes.
+
+    The password is enough then. Set up another app on the account page.
+    """
+    with writing() as session:
+        was_on = second_factor.remove(session)
+    done = "The second factor is removed." if was_on else "The second factor was off already."
+    click.echo(f"{done} The password is enough to log in.")
 
 
 def _read_password() -> str:

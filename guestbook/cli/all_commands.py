@@ -4,6 +4,7 @@ import click
 
 from guestbook.cli import (
     admin,
+    audit,
     backup,
     bins,
     comments,
@@ -47,6 +48,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
         init_db.init_db,
         upgrade.upgrade,
         admin.admin,
+        audit.audit,
         tokens.tokens,
         cron_url.cron_url,
         cron.prune,

@@ -16,7 +16,8 @@ from guestbook.cli import terminal_log
 from guestbook.lib import unit_of_work
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.settings import Settings, installation
-from guestbook.storage import database_errors, version_check
+from guestbook.storage import audit_log, database_errors, version_check
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
 
@@ -63,6 +64,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
     Exit with 1 when it is refused or the version is wrong, with 75 when the database is away.
     """
     with terminal_log.shown(settings().log_format):
+        audit_log.act_as(Actor("command", name=_typed_name()))
         try:
             if not any_version:
                 version_check.require(db.engine)
@@ -74,6 +76,16 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
             sys.exit(TRY_LATER)
         except (DBAPIError, PoolTimeout, WrongVersion) as error:
             _exit(error)
+
+
+def _typed_name() -> str | None:
+    """Return the command as somebody typed it: `webhooks delete`."""
+    names: list[str] = []
+    context = click.get_current_context(silent=True)
+    while context and context.parent:  # the last one is the program, whose name may have blanks
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(names) or None
 
 
 def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:

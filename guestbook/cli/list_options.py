@@ -8,11 +8,11 @@ import click
 from guestbook.cli.option_types import moment, together
 from guestbook.lib import text
 from guestbook.queries.lists import RowPage
-from guestbook.storage.models import Comment, Delivery, InboundEvent
+from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 WHEN = "(2026-01-31, 6h, 2d)"
-M = TypeVar("M", Comment, Delivery, InboundEvent)
+M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
 
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."

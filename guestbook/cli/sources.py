@@ -11,6 +11,7 @@ from guestbook.inbound import sources as inbound_sources
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.queries import bounded_counts, source_status, state_words
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 
@@ -76,7 +77,9 @@ def list_(as_json: bool) -> None:
 @output.as_json
 def show_(id_: str, as_json: bool) -> None:
     """Show a source with its URL and secret, and count its events."""
-    row = row_lookup.find(Source, id_)
+    with writing() as session:
+        row = row_lookup.find(Source, id_)
+        row_changes.note_reveal(session, row)
     if as_json:
         output.print_json(_document(row))
         return
@@ -114,9 +117,9 @@ def update(id_: str, **fields: Any) -> None:
 @row_lookup.id_argument
 def enable(id_: str) -> None:
     """Process its events again, also those that wait."""
-    with writing():
+    with writing() as session:
         row = row_lookup.find(Source, id_)
-        row.enable()
+        row_changes.enable(session, row)
     click.echo(f"Enabled source {row.id}.")
 
 
@@ -124,9 +127,9 @@ def enable(id_: str) -> None:
 @row_lookup.id_argument
 def disable(id_: str) -> None:
     """Only store its events and do nothing with them."""
-    with writing():
+    with writing() as session:
         row = row_lookup.find(Source, id_)
-        row.disable(clock.now())
+        row_changes.disable(session, row)
     click.echo(f"Disabled source {row.id}.")
 
 

@@ -13,6 +13,7 @@ from guestbook.lib.text import counted
 from guestbook.outbound import webhook_signatures
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.queries import bounded_counts, state_words, webhook_status
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 
@@ -86,7 +87,9 @@ def list_(as_json: bool) -> None:
 @output.as_json
 def show_(id_: str, as_json: bool) -> None:
     """Show a webhook with its secret, and count its deliveries."""
-    row = row_lookup.find(Webhook, id_)
+    with writing() as session:
+        row = row_lookup.find(Webhook, id_)
+        row_changes.note_reveal(session, row)
     if as_json:
         output.print_json(facts_of(row))
         return
@@ -136,9 +139,9 @@ def enable(id_: str) -> None:
 
     The next pass sends the deliveries that wait for it.
     """
-    with writing():
+    with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        webhook.enable()
+        row_changes.enable(session, webhook)
     click.echo(f"Enabled webhook {webhook.id}.")
 
 
@@ -146,9 +149,9 @@ def enable(id_: str) -> None:
 @row_lookup.id_argument
 def disable(id_: str) -> None:
     """Disable a webhook. Its deliveries wait."""
-    with writing():
+    with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        webhook.disable(clock.now(), "by_hand")
+        row_changes.disable(session, webhook)
     click.echo(f"Disabled webhook {webhook.id}.")
 
 
@@ -164,8 +167,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        webhook_signatures.rotate_secret(webhook, timedelta(hours=overlap_hours), secret)
-        session.flush()
+        webhook_signatures.rotate_secret(session, webhook, timedelta(hours=overlap_hours), secret)
         facts = facts_of(webhook)
     secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json, is_given=bool(secret))
 
@@ -181,8 +183,7 @@ def rotate_key(id_: str, overlap_hours: float, as_json: bool) -> None:
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        webhook_signatures.rotate_key(webhook, timedelta(hours=overlap_hours))
-        session.flush()
+        webhook_signatures.rotate_key(session, webhook, timedelta(hours=overlap_hours))
         facts = facts_of(webhook)
     secrets.print_new_key(facts, overlap_hours, ALSO_SIGNS, as_json)
 

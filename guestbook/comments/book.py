@@ -17,7 +17,7 @@ from guestbook.lib.translatable import Translatable
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
-from guestbook.storage import preferences
+from guestbook.storage import audit_log, preferences
 from guestbook.storage.models import Comment, Origin, Reply
 
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
@@ -220,5 +220,6 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
             only=only,
             not_before=left.under_way,
         )
+    audit_log.record(session, "deleted", "comment", comment.id)  # its name is the visitor's
     session.delete(comment)
     session.flush()

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids, validate
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.storage import audit_log
 from guestbook.storage.models import Bin, BinRequest
 
 BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
@@ -26,6 +28,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     bin_ = Bin(id=row_id or ids.new(), token=ids.new_url_token(), **values)
     session.add(bin_)
     session.flush()
+    audit_log.record_row(session, "added", bin_)
     return bin_
 
 
@@ -33,19 +36,22 @@ def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none."""
     for name, value in _checked(fields).items():
         setattr(bin_, name, value)
+    audit_log.record_changes(session, bin_)
     session.add(bin_)
     session.flush()
 
 
 def clear(session: Session, bin_id: str) -> int:
     """Remove the requests of a bin; return how many."""
-    removed = session.connection().execute(delete_rows(BinRequest).where(BinRequest.bin_id == bin_id))
-    return removed.rowcount or 0
+    count = _remove_requests(session, bin_id)
+    audit_log.record_row(session, "cleared", session.get_one(Bin, bin_id), counted(count, "request"))
+    return count
 
 
 def delete(session: Session, bin_: Bin) -> int:
     """Remove a bin with its requests; return how many."""
-    count = clear(session, bin_.id)
+    count = _remove_requests(session, bin_.id)
+    audit_log.record_row(session, "deleted", bin_)
     session.delete(bin_)
     session.flush()
     return count
@@ -68,6 +74,11 @@ def latest(session: Session, bin_id: str, limit: int, before: str | None = None)
 def find(session: Session, token: str) -> str | None:
     """Return the id of the bin at that address."""
     return session.scalar(select(Bin.id).where(Bin.token == token))
+
+
+def _remove_requests(session: Session, bin_id: str) -> int:
+    removed = session.connection().execute(delete_rows(BinRequest).where(BinRequest.bin_id == bin_id))
+    return removed.rowcount or 0
 
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:

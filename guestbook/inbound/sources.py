@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import sender_presets, source_fields
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.storage import batch_delete
+from guestbook.storage import audit_log, batch_delete
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
 
@@ -27,6 +26,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     _set(source, given)
     session.add(source)
     session.flush()
+    audit_log.record_row(session, "added", source)
     return source
 
 
@@ -38,6 +38,7 @@ def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     `verify` ends the old secrets at once.
     """
     _set(source, fields)
+    audit_log.record_changes(session, source)
     session.add(source)
     session.flush()
 
@@ -57,13 +58,13 @@ def rotate(
         raise Refused("The source already has this secret.", field="secret")
     source.rotate_secret(fresh, now, overlap)
     session.flush()
+    audit_log.record_row(session, "rotated", source, "secret")
 
 
 def delete(engine: Engine, source_id: str) -> int:
     """Delete a source with its events; return how many. Their comments and deliveries stay."""
     mine = INBOUND.c.source_id == source_id
-    source = delete_rows(Source).where(Source.id == source_id)
-    return batch_delete.delete_with_rows(engine, source, INBOUND, mine)
+    return batch_delete.delete_with_rows(engine, Source, source_id, INBOUND, mine)
 
 
 def _set(source: Source, fields: Mapping[str, Any]) -> None:

@@ -5,11 +5,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from guestbook.lib import clock, ed25519, signing, validate
 from guestbook.lib.errors import Refused
 from guestbook.outbound.custom_headers import WITHOUT_HEADERS
 from guestbook.outbound.request_headers import GITHUB_HEADERS
 from guestbook.settings import installation
+from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH
 
@@ -41,16 +44,18 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
 
 
 def rotate_secret(
-    webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
+    session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
 ) -> None:
     """Take a new secret, given or made here; the old one signs beside it for a while."""
     fresh = _secret(given)
     if fresh == webhook.secret:
         raise Refused("The webhook has this secret already.", field="secret")
     webhook.rotate_secret(clock.now(), overlap, fresh)
+    session.flush()
+    audit_log.record_row(session, "rotated", webhook, "secret")
 
 
-def rotate_key(webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
+def rotate_key(session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
     """Take a new key pair; the old key signs beside the new one for a while."""
     if webhook.signing_key is None:
         raise Refused(NO_KEY_PAIR)
@@ -58,6 +63,8 @@ def rotate_key(webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> N
         webhook.rotate_key(clock.now(), overlap)
     except ed25519.PackageMissing as missing:
         raise _refusal(missing) from None
+    session.flush()
+    audit_log.record_row(session, "rotated", webhook, "key")
 
 
 def _secret(given: str | None) -> str | None:

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, select
-from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from guestbook import transport
@@ -17,7 +16,7 @@ from guestbook.outbound import custom_headers, event_catalogue, outbox, webhook_
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.settings import Settings
-from guestbook.storage import batch_delete
+from guestbook.storage import audit_log, batch_delete
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import PULL_URL, Template
 
@@ -59,6 +58,7 @@ def add(
     session.add(webhook)
     session.flush()
     _keep_template(session, webhook, wording)
+    audit_log.record_row(session, "added", webhook)
     return webhook
 
 
@@ -91,6 +91,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     for name, value in values.items():
         setattr(webhook, name, value)
     webhook_signatures.change(webhook, signatures)
+    audit_log.record_changes(session, webhook, ["template"] if wording != old_wording else [])
     session.add(webhook)
     session.flush()
     _keep_template(session, webhook, wording)
@@ -167,8 +168,7 @@ def ping(session: Session, webhook: Webhook, settings: Settings) -> Delivery:
 def delete(engine: Engine, webhook_id: str) -> int:
     """Delete a webhook with its deliveries; return how many."""
     mine = DELIVERIES.c.webhook_id == webhook_id
-    webhook = delete_rows(Webhook).where(Webhook.id == webhook_id)
-    return batch_delete.delete_with_rows(engine, webhook, DELIVERIES, mine)
+    return batch_delete.delete_with_rows(engine, Webhook, webhook_id, DELIVERIES, mine)
 
 
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:

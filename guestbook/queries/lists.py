@@ -17,14 +17,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, defer, joinedload
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
-from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent, Source, Webhook
 
 SCANNED_ROWS = 5000  # rows that one page looks at
 SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
 SEARCHED = (Comment.name, Comment.message, Comment.website, Comment.place, Comment.note)
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
-M = TypeVar("M", Comment, Delivery, InboundEvent)
+M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,16 @@ class InboundEvents(QueueFilter):
             yield or_(_has(self.text, InboundEvent.error, InboundEvent.note), *inside)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries of the audit log; None is all."""
+
+    action: str | None = None
+    actor: str | None = None  # its kind
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 def deliveries(
     session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
 ) -> RowPage[Delivery]:
@@ -164,6 +174,22 @@ def comments(
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
     slow = [_has(word, *SEARCHED) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)
+
+
+def audit(
+    session: Session, wanted: AuditFilter, before: str | None = None, limit: int = 50
+) -> RowPage[AuditEntry]:
+    """Return a page of the audit log."""
+    query, slow = select(AuditEntry), []
+    if wanted.since:
+        query = query.where(AuditEntry.id >= ids.first_of(wanted.since))
+    if wanted.until:
+        query = query.where(AuditEntry.id < ids.first_of(wanted.until))
+    if wanted.action:
+        slow.append(AuditEntry.action == wanted.action)
+    if wanted.actor:
+        slow.append(AuditEntry.actor == wanted.actor)
+    return _page(session, AuditEntry, query, slow, before, limit)
 
 
 def with_webhook_names(

@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 from guestbook.lib import clock
 from guestbook.queue import comment_order, leases
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
+from guestbook.storage import audit_log
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -107,6 +108,10 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
     for row in free:
         row.requeue(now)
     session.flush()
+    if free:
+        action = "redelivered" if issubclass(model, Delivery) else "reprocessed"
+        row_id = free[0].id if len(free) == 1 else None
+        audit_log.record(session, action, audit_log.noun_of(model), row_id, number=len(free))
     return free
 
 

@@ -1,8 +1,9 @@
 """Delete many rows in batches, each in a short transaction, so that the web need not wait."""
 
-from sqlalchemy import ColumnElement, Delete, Engine, Table, TextClause, delete, func, select
+from sqlalchemy import ColumnElement, Engine, Table, TextClause, delete, func, select
 
-from guestbook.storage import database
+from guestbook.storage import audit_log, database
+from guestbook.storage.models import Source, Webhook
 
 BATCH_SIZE = 500  # rows a transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
 
@@ -19,8 +20,14 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
     return len(row_ids)
 
 
-def delete_with_rows(engine: Engine, owner: Delete, table: Table, mine: ColumnElement[bool]) -> int:
-    """Delete the rows that belong to an owner in batches, so that others can write, then the owner.
+def delete_with_rows(
+    engine: Engine,
+    model: type[Webhook] | type[Source],
+    owner_id: str,
+    table: Table,
+    mine: ColumnElement[bool],
+) -> int:
+    """Delete the rows that belong to a webhook or source in batches, so that others can write, then it.
 
     Return how many rows belonged to it.
     """
@@ -29,5 +36,8 @@ def delete_with_rows(engine: Engine, owner: Delete, table: Table, mine: ColumnEl
         count += removed
     with database.write(engine) as connection:
         left = connection.scalar(select(func.count()).select_from(table).where(mine)) or 0
-        connection.execute(owner)
+        name = connection.scalar(select(model.name).where(model.id == owner_id).with_for_update())
+        connection.execute(delete(model).where(model.id == owner_id))
+        if name is not None:  # else another click was faster
+            audit_log.record(connection, "deleted", audit_log.noun_of(model), owner_id, name)
     return count + left

@@ -2,13 +2,14 @@
 
 import hmac
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
+from guestbook.storage import audit_log
 from guestbook.storage.models import Setting
 
 CRON_TOKEN_NAME = "cron_token"  # of its row among the settings
+CRON_ADDRESS = "cron_address"  # in the audit log
 
 
 def read(session: Session) -> str | None:
@@ -19,17 +20,23 @@ def read(session: Session) -> str | None:
 
 def make(session: Session, *, anew: bool = False) -> str:
     """Return the token; make one if there is none, or in any case."""
-    token = None if anew else read(session)
-    if token is None:
-        token = ids.new_url_token()
+    old = read(session)
+    token = ids.new_url_token() if anew or old is None else old
+    if token != old:
         session.merge(Setting(name=CRON_TOKEN_NAME, value=token))
         session.flush()
+    action = "revealed" if token == old else "rotated" if old else "added"
+    audit_log.record(session, action, CRON_ADDRESS)
     return token
 
 
 def remove(session: Session) -> None:
     """Remove the token, so that the address is unknown from now on."""
-    session.execute(delete(Setting).where(Setting.name == CRON_TOKEN_NAME))
+    row = session.get(Setting, CRON_TOKEN_NAME)
+    if row:
+        session.delete(row)
+        session.flush()
+        audit_log.record(session, "deleted", CRON_ADDRESS)
 
 
 def matches(session: Session, given: str) -> bool:

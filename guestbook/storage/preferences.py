@@ -108,10 +108,12 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
 
     Values are as a form sends them: numbers in digits, and `yes` or `no` for a box that may be ticked.
     """
-    from guestbook.storage.models import Setting  # here: reading needs no SQLAlchemy
+    from guestbook.storage import audit_log  # here: reading needs no SQLAlchemy
+    from guestbook.storage.models import Setting
 
     kept, wrong = _parsed(changes.items())
-    after = replace(read(session), **kept)
+    before = read(session)
+    after = replace(before, **kept)
     if after.question and not after.answers:
         wrong.setdefault("answers", ANSWERS_MISSING)
     if after.pictures == "glyphs" and not after.glyphs:
@@ -121,6 +123,8 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
     for name, value in kept.items():
         session.merge(Setting(name=name, value=_text(value)))
     session.flush()
+    if changed := [name for name in kept if getattr(before, name) != getattr(after, name)]:
+        audit_log.record(session, "changed", "settings", detail=", ".join(changed))
 
 
 def _text(value: object) -> str:

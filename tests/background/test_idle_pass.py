@@ -16,7 +16,7 @@ from guestbook.background import cron, idle_pass, retention_rules
 from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Bin, BinRequest, Comment, Hold, Limit, Login, Pass, Refusal
+from guestbook.storage.models import AuditEntry, Bin, BinRequest, Comment, Hold, Limit, Login, Pass, Refusal
 from tests.conftest import running, settings_for
 from tests.support import factories
 
@@ -127,6 +127,12 @@ def limit() -> None:
     store(Limit, who="x", hits=1, since=past, last_at=past)
 
 
+def audit_entry() -> None:
+    year_ago = clock.now() - 366 * DAY
+    entry = {"id": ids.first_of(year_ago), "at": year_ago, "actor": "command", "action": "added"}
+    store(AuditEntry, **entry, object="webhook", number=1)
+
+
 def spam() -> None:
     past = clock.now() - 31 * DAY
     comment_id = ids.first_of(past)
@@ -173,6 +179,7 @@ WORK: dict[str, Callable[[], None]] = {
     "an old bin request": bin_request,
     "a login that is over": login,
     "an old rate limit": limit,
+    "an old entry of the audit log": audit_entry,
     "a pass in the future": lambda: pass_at(5 * MINUTE),
 }
 

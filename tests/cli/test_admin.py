@@ -1,4 +1,4 @@
-"""admin set-password."""
+"""admin set-password and reset-second-factor."""
 
 import os
 import pty
@@ -9,11 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from guestbook.auth import api_tokens, login
+from guestbook.auth import api_tokens, login, second_factor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Login
 from tests.cli.conftest import FLASK, Shell
 from tests.support import factories
+from tests.support.second_factor_codes import keep_second_factor
 
 PASSWORD = "correct horse battery"
 MADE = re.compile(r"[a-z]{5}(-[a-z]{5}){4}\n")
@@ -164,3 +165,27 @@ def test_tokens_stay_good_and_are_named_unless_they_are_revoked_too(runner: Flas
     code, made, said = piped(runner, "", "--random", "--revoke-tokens")
     assert (code, "Revoked 0 API tokens.\n" in said) == (0, True)
     assert MADE.fullmatch(made), "the password alone, so that a script can read it"
+
+
+# --- the second factor
+
+
+def test_an_owner_who_lost_phone_and_recovery_codes_removes_it_in_a_shell(
+    runner: FlaskCliRunner, shell: Shell
+) -> None:
+    assert piped(runner, PASSWORD)[0] == 0
+    keep_second_factor()
+    with pytest.raises(login.CodeNeeded):
+        opens(PASSWORD)
+    said = "The second factor is removed. The password is enough to log in.\n"
+    assert shell("admin", "reset-second-factor") == said
+    assert second_factor.read(db.session()) is None
+    assert opens(PASSWORD)
+    assert "was off already" in shell("admin", "reset-second-factor")
+
+
+def test_a_new_password_leaves_the_second_factor_on(runner: FlaskCliRunner) -> None:
+    keep_second_factor()
+    assert piped(runner, PASSWORD)[0] == 0
+    with pytest.raises(login.CodeNeeded):
+        opens(PASSWORD)

@@ -1,18 +1,14 @@
 """Comments as CSV, RFC 4180, safe to open in a spreadsheet; and CSV of others, with a map of its columns."""
 
 import csv
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO
 
 from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, FileRow, lines
-from guestbook.lib import clock
+from guestbook.lib import clock, spreadsheet
 from guestbook.lib.errors import Refused
 
-# A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an
-# apostrophe goes before it, also where some are there already: then `_plain` can undo it.
-FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # some take the wide ones too
 DELIMITERS = ",;\t"  # the second is what spreadsheets write where the comma is the decimal point
 AS_UTF8 = (
     "Save the file again as UTF-8: in Excel with the file type CSV UTF-8, in LibreOffice with the "
@@ -26,7 +22,7 @@ def write(file: TextIO, rows: Iterator[Mapping[str, str]]) -> None:
     """Write comments under a line of headings."""
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(FIELDS)
-    writer.writerows([_inert(row[name]) for name in FIELDS] for row in rows)
+    writer.writerows([spreadsheet.inert(row[name]) for name in FIELDS] for row in rows)
 
 
 def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = None) -> Iterator[FileRow]:
@@ -54,7 +50,7 @@ def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = N
             yield FileRow(where, problem="it is not UTF-8; save the file as CSV UTF-8")
         else:
             values = {name: cells[place] for name, place in places.items() if place < len(cells)}
-            yield _row(where, values, plain=_plain if is_ours else str, time_format=time_format)
+            yield _row(where, values, plain=spreadsheet.plain if is_ours else str, time_format=time_format)
 
 
 def _cells(reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -101,11 +97,3 @@ def _places(headings: Sequence[str], columns: Mapping[str, str]) -> dict[str, in
 def _in_iso(text: str, time_format: str) -> str:
     read = datetime.strptime(text.strip(), time_format)
     return clock.to_text(read if read.tzinfo else read.replace(tzinfo=UTC))
-
-
-def _inert(text: str) -> str:
-    return f"'{text}" if FORMULA.match(text) else text
-
-
-def _plain(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -13,7 +13,7 @@ from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.spam import word_features, word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
-from guestbook.storage import upsert
+from guestbook.storage import audit_log, upsert
 from guestbook.storage.models import Comment, LearnedWord
 
 WORDS_KEPT = 20_000  # rows, a megabyte or two
@@ -69,6 +69,7 @@ def forget_all(session: Session, secret_key: str) -> int:
     connection = session.connection()
     connection.execute(delete(LearnedWord))
     connection.execute(update(Comment).where(Comment.learned_as.is_not(None)).values(learned_as=None))
+    audit_log.record(session, "cleared", "learned_words")
     return max(0, count - 1)  # without the sums
 
 

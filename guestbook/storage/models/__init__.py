@@ -1,6 +1,7 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
 from guestbook.storage.models.admin_access import Limit, Login, Setting, Token
+from guestbook.storage.models.audit_entry import AUDIT_LOG, AuditEntry
 from guestbook.storage.models.bin import Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Hold, Origin, Reply
 from guestbook.storage.models.delivery import (
@@ -19,6 +20,7 @@ from guestbook.storage.models.webhook import Template, Webhook
 
 __all__ = [
     "ATTEMPTS",
+    "AUDIT_LOG",
     "BY_COMMENT",
     "DELIVERIES",
     "FIRST_DUE",
@@ -26,6 +28,7 @@ __all__ = [
     "INBOUND",
     "IS_NEXT",
     "Attempt",
+    "AuditEntry",
     "Bin",
     "BinRequest",
     "Comment",

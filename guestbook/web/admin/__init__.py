@@ -8,7 +8,8 @@ from flask_wtf.csrf import CSRFError
 from guestbook.settings import Settings
 from guestbook.web import owner_pages
 from guestbook.web.admin import access, book_settings, embed_settings, look_settings, undo
-from guestbook.web.admin.account import account_views, login_views
+from guestbook.web.admin.account import account_views, login_views, second_factor_views
+from guestbook.web.admin.audit import audit_views
 from guestbook.web.admin.bins import bin_views
 from guestbook.web.admin.comments import comment_views
 from guestbook.web.admin.dashboard import dashboard_views
@@ -32,11 +33,13 @@ ADMIN_MENU = {
     "Account": account_views,
 }
 MODULES_WITHOUT_ENTRY = (
+    audit_views,
     doctor_views,
     embed_settings,
     event_views,
     login_views,
     look_settings,
+    second_factor_views,
     spam_views,
     undo,
 )

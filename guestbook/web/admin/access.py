@@ -8,8 +8,10 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth import login
+from guestbook.lib import clock
 from guestbook.lib.version import VERSION
-from guestbook.storage import database
+from guestbook.storage import audit_log, database
+from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.web import error_pages, owner_pages
 from guestbook.web.error_texts import PageExpired
@@ -17,6 +19,8 @@ from guestbook.web.error_texts import PageExpired
 COOKIE_LIFETIME = login.LOGIN_LASTS
 DOCTOR_ENDPOINT = "admin.doctor.show"  # while the database cannot be asked, the cookie's signature is enough
 SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has a hash of its value
+SECOND_STEP_KEY = "second_step"  # there too: the mark of the right password, and when it was typed
+SECOND_STEP_WITHIN = 300  # seconds
 # As for the public pages, plus our own script; every page works without it.
 ADMIN_CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -38,6 +42,7 @@ def require_login() -> ResponseReturnValue | None:
         database.end(db.session())
         g.login = None
         return None
+    audit_log.act_as(Actor("admin", g.login.id, g.login.browser) if g.login else NOBODY)
     if g.login is None and not error_pages.needs_no_login():
         if request.method in ("GET", "HEAD"):
             return redirect(url_for("admin.login.log_in", next=request.full_path.rstrip("?")), 303)
@@ -72,6 +77,20 @@ def set_cookie(value: str) -> None:
     session.clear()
     session.permanent = True
     session[SESSION_KEY] = value
+
+
+def await_code(mark: str) -> None:
+    """Let the browser take the second step of a login: its password, which has this mark, was right."""
+    session.clear()
+    session[SECOND_STEP_KEY] = [mark, int(clock.now().timestamp())]
+
+
+def awaited_mark() -> str | None:
+    """Return the mark of the password that this browser has typed some minutes ago."""
+    match session.get(SECOND_STEP_KEY):
+        case [str(mark), int(typed)] if abs(clock.now().timestamp() - typed) <= SECOND_STEP_WITHIN:
+            return mark
+    return None
 
 
 def login_token() -> str | None:

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from guestbook.lib import clock
 from guestbook.lib.text import counted
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import row_lookup
@@ -40,9 +40,9 @@ class RowActions(Generic[R]):
 
     def enable(self, **address: str) -> ResponseReturnValue:
         """Enable a row, even before a pause is over. A secret that its page shows stays on the page."""
-        with writing():
+        with writing() as session:
             row = row_lookup.find_locked(self.model, *address.values())
-            row.enable()
+            row_changes.enable(session, row)
             shown = secret_pages.keep_shown(row)
         return responses.done(self.enabled, ".show", **address, shown=shown)
 
@@ -51,7 +51,7 @@ class RowActions(Generic[R]):
         with writing() as session:
             row = row_lookup.find_locked(self.model, *address.values())
             was_enabled = row.disabled_at is None
-            row.disable(clock.now())
+            row_changes.disable(session, row)
             back = url_for(".show", **address)  # type: ignore[arg-type]  # url_for takes them
             undo_id = undo.of_disabling(session, row, back) if was_enabled else None
         return responses.done(self.disabled, ".show", undo=undo_id, **address)

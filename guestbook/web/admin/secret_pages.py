@@ -14,6 +14,8 @@ from itsdangerous import BadData, URLSafeSerializer
 from guestbook.auth import login
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
+from guestbook.storage import row_changes
+from guestbook.storage.database import writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses
@@ -41,6 +43,8 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
         login.confirm(password, address=request.remote_addr, settings=current.settings())
     except Refused as error:
         return responses.refused(error, render_template(SECRET_PAGE, **shown, reason=str(error)))
+    with writing() as session:
+        row_changes.note_reveal(session, row_lookup.find(model, row_id))
     return render_template(SECRET_PAGE, **shown, may_see=True)
 
 

@@ -17,7 +17,7 @@ from guestbook.comments import book
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.storage import preferences
+from guestbook.storage import audit_log, preferences
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Setting, Source, Webhook
 from guestbook.web import current
@@ -132,6 +132,8 @@ def _enable(session: Session, model: type[Webhook] | type[Source], row_id: str, 
     row.disabled_at = None
     if isinstance(row, Webhook):
         row.disabled_reason = None
+    session.flush()
+    audit_log.record_row(session, "enabled", row)
     return f"Undone. “{row.name}” is enabled again."
 
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib.errors import Refused
 from guestbook.web import conditional, error_json
 from guestbook.web.api import (
+    audit,
     authentication,
     comments,
     deliveries,
@@ -19,7 +20,7 @@ from guestbook.web.api import (
     webhooks,
 )
 
-API_MODULES = (comments, webhooks, pull_calls, deliveries, events, inbox)
+API_MODULES = (comments, webhooks, pull_calls, deliveries, events, inbox, audit)
 
 
 def register(app: Flask) -> None:

@@ -11,6 +11,8 @@ from werkzeug.exceptions import Unauthorized
 
 from guestbook.auth import api_tokens
 from guestbook.lib import clock
+from guestbook.storage import audit_log
+from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.web import conditional
@@ -25,6 +27,7 @@ TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 def authenticate() -> None:
     """Check that the request is allowed; raises Unauthorized."""
     g.token_id = None
+    audit_log.act_as(NOBODY)
     if request.method == "OPTIONS" or (call := request_reader.call()).token == "ignored":
         return  # Flask answers OPTIONS with the allowed methods only
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
@@ -73,6 +76,7 @@ def _admit(token: Token, scope: str) -> None:
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
     g.token_id, g.token_moderates = token.id, token.may("moderate")
+    audit_log.act_as(Actor("token", token.id, token.name))
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         api_tokens.note_use(db.engine, g.token_id, now)

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from guestbook.lib.json_schema import ID_SCHEMA, JSON, TEXT_SCHEMA, one_of, ref
 from guestbook.lib.version import VERSION
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import openapi_webhooks, schemas
+from guestbook.web.api import audit_schema, openapi_webhooks, schemas
 from guestbook.web.api.pull_schemas import PULL_ANSWER_SCHEMAS, PULL_REQUEST_SCHEMAS
 from guestbook.web.api.query_parameters import (
+    AUDIT_QUERY,
     COMMENT_QUERY,
     DELIVERY_QUERY,
     INBOX_QUERY,
@@ -17,6 +18,7 @@ from guestbook.web.api.query_parameters import (
 
 API_PATH = "/api/v1"
 REQUEST_BODIES = schemas.REQUEST_SCHEMAS | PULL_REQUEST_SCHEMAS
+ANSWER_BODIES = schemas.ANSWER_SCHEMAS | PULL_ANSWER_SCHEMAS | audit_schema.AUDIT_SCHEMAS
 API_DESCRIPTION = (
     "Everybody may read published comments and the events, and add a comment. Everything else needs a "
     "token, sent as `Authorization: Bearer gbk_…`; the owner creates it on the account page. "
@@ -30,6 +32,7 @@ TAG_DESCRIPTIONS = {
     "deliveries": "Events sent to webhooks, with every attempt.",
     "inbox": "Events that the book received.",
     "events": "The events that webhooks get, each with its JSON Schema.",
+    "audit": "The audit log: changes of settings, webhooks and the like, and logins.",
     "document": "This description of the API.",
 }
 ERROR_DESCRIPTIONS = {
@@ -77,10 +80,7 @@ def build(server: str) -> dict[str, Any]:
         "paths": PATHS,
         "webhooks": openapi_webhooks.WEBHOOK_REQUESTS,
         "components": {
-            "schemas": REQUEST_BODIES
-            | schemas.ANSWER_SCHEMAS
-            | PULL_ANSWER_SCHEMAS
-            | openapi_webhooks.EVENT_SCHEMAS,
+            "schemas": REQUEST_BODIES | ANSWER_BODIES | openapi_webhooks.EVENT_SCHEMAS,
             "parameters": openapi_webhooks.HEADER_PARAMETERS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
@@ -247,6 +247,9 @@ CALLS = {
     ),
     "POST /inbox/{event_id}/reprocess": Call(
         "reprocessInboundEvent", "Reprocess with the next pass", {202: "InboundEvent"}, (409,)
+    ),
+    "GET /audit": Call(
+        "listAuditEntries", "List the entries of the audit log", {200: "AuditEntries"}, query=AUDIT_QUERY
     ),
 }
 

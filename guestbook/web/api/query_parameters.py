@@ -5,8 +5,8 @@ from typing import Any
 from guestbook.lib.json_schema import ID_SCHEMA, TIME_SCHEMA, Schema, one_of
 from guestbook.outbound import pull
 from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.storage.models import audit_entry, queue_row
 from guestbook.storage.models import comment as comments
-from guestbook.storage.models import queue_row
 
 LONGEST_POLL = 25  # seconds: proxies give up after thirty
 PAGE_SIZE = {"minimum": 1, "maximum": 100, "default": 20}  # rows
@@ -54,4 +54,11 @@ INBOX_QUERY = (
     *PAGE_QUERY,
     STATUS_PARAMETER,
     _in_query("source", ID_SCHEMA, "Only events of this source."),
+)
+AUDIT_QUERY = (
+    *PAGE_QUERY,
+    _in_query("action", one_of(*audit_entry.AUDITED_ACTIONS), "Only entries with this action."),
+    _in_query("actor", one_of(*audit_entry.ACTORS), "Only entries of this kind of actor."),
+    _in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
+    _in_query("until", TIME_SCHEMA, "Only entries before this time."),
 )

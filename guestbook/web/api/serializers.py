@@ -18,12 +18,12 @@ from guestbook.outbound.event_catalogue.event_type import EventType
 from guestbook.queries import webhook_status
 from guestbook.queries.lists import RowPage
 from guestbook.storage.database import Base, db
-from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import Attempt, AuditEntry, Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import authentication, openapi_document, schemas
+from guestbook.web.api import audit_schema, authentication, openapi_document, schemas
 
 Shape = dict[str, Any]
-M = TypeVar("M", Comment, Delivery, InboundEvent)
+M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
 
 
 def address(path: str) -> str:
@@ -82,6 +82,11 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
         "encoding": encoding,
         "verification": asdict(verdict),
     }
+
+
+def audit_entry(row: AuditEntry) -> Shape:
+    """Return an entry of the audit log."""
+    return _row(row, audit_schema.AUDIT_ENTRY_SCHEMA, {})
 
 
 def _for_this_token(text: str) -> str:

@@ -8,8 +8,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.lib import clock
 from guestbook.outbound import outbox, webhook_signatures, webhooks
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import current
@@ -52,9 +52,9 @@ def change(webhook_id: str) -> ResponseReturnValue:
         webhook = find_locked(Webhook, webhook_id)
         webhooks.update(session, webhook, _fields(changes), current.settings())
         if changes.get("disabled"):
-            webhook.disable(clock.now(), "by_hand")
+            row_changes.disable(session, webhook)
         elif "disabled" in changes and webhook.disabled_at:
-            webhook.enable()
+            row_changes.enable(session, webhook)
         shown = serializers.webhook(webhook)
     warnings = webhooks.warnings(shown["url"], current.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
@@ -86,9 +86,9 @@ def test(webhook_id: str) -> ResponseReturnValue:
 def rotate_secret(webhook_id: str) -> ResponseReturnValue:
     """Rotate the secret; only this answer shows the new one."""
     given = request_reader.body()
-    with writing():
+    with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        webhook_signatures.rotate_secret(webhook, _overlap(given), given.get("secret"))
+        webhook_signatures.rotate_secret(session, webhook, _overlap(given), given.get("secret"))
         return serializers.webhook(webhook, with_secret=True)
 
 
@@ -96,9 +96,9 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
 def rotate_key(webhook_id: str) -> ResponseReturnValue:
     """Rotate the key pair; every answer shows the public keys."""
     given = request_reader.body()
-    with writing():
+    with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        webhook_signatures.rotate_key(webhook, _overlap(given))
+        webhook_signatures.rotate_key(session, webhook, _overlap(given))
         return serializers.webhook(webhook)
 
 

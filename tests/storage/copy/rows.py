@@ -46,6 +46,15 @@ def hostile() -> Iterator[Named]:
     yield row("sessions", id="a" * 64, browser="~" * 200)
     yield row("tokens", id="t1", name=HOSTILE[:80], hash="0" * 64)
     yield row("limits", who="f" * 64, hits=3)
+    yield row(
+        "audit_log",
+        id="a1",
+        actor_name=HOSTILE[:200],
+        object_name="🦋" * 80,
+        detail="é" * 500,
+        number=LARGEST,
+    )
+    yield row("audit_log", id="a2", actor="token", action="logged_out", object="webhook", number=1)
     yield row("learned_words", hash="0" * 16, good=LARGEST, spam=0)
     yield row("refusals", id="2026-01-31 rate", day="2026-01-31", reason="rate", number=LARGEST)
 

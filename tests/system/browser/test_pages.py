@@ -19,6 +19,7 @@ from guestbook.auth import login
 from guestbook.storage.database import writing
 from tests.support.owner import PASSWORD
 from tests.support.receiver import Receiver
+from tests.support.second_factor_codes import turn_second_factor_on
 from tests.system.browser import sample
 from tests.system.browser.conftest import DESKTOP, PHONE
 
@@ -115,7 +116,7 @@ class Inspector:
                 self.page.goto(address)
                 self.look(self._send_nonsense(number), f"{address} {endpoint}", WRONG_FORM.get(endpoint, 422))
 
-    def send(self, address: str, **fields: str) -> None:
+    def send(self, address: str, status: int = 200, **fields: str) -> None:
         """Look at what a form answers by itself, without a redirect: the secrets that are shown once."""
         self.page.goto(address)
         for name, value in fields.items():
@@ -123,7 +124,7 @@ class Inspector:
         with self.page.expect_navigation() as navigation:
             self.page.keyboard.press("Enter")
         assert navigation.value
-        self.look(navigation.value, f"{address} {' '.join(fields)}", 200)
+        self.look(navigation.value, f"{address} {' '.join(fields)}", status)
 
     def look(self, response: Response, name: str, status: int) -> None:
         """Look at the page that the browser shows."""
@@ -189,6 +190,24 @@ def test_every_page_is_accessible_valid_and_fits(
         inspector.send("/admin/account/", name="A robot", confirm=PASSWORD)
         inspector.send(f"/admin/webhooks/{first['webhook_id']}/secret", password=PASSWORD)
     assert FORM_OF[part] <= inspector.sent
+    assert not inspector.wrong, "\n".join(inspector.wrong)
+
+
+def test_the_pages_of_the_second_factor_are_too(
+    app: Flask, open_context: Callable[..., BrowserContext]
+) -> None:
+    context = open_context()
+    context.add_init_script(AXE_SCRIPT)
+    inspector = Inspector(app, context.new_page())
+    log_in(app, inspector)
+    inspector.open("/admin/account/second-factor/")
+    inspector.send("/admin/account/second-factor/", password=PASSWORD)
+    turn_second_factor_on(app)
+    inspector.open("/admin/account/second-factor/")
+    inspector.open("/admin/audit/")
+    context.clear_cookies()
+    inspector.send("/admin/login", password=PASSWORD)
+    inspector.send("/admin/login/code", code="wrong", status=422)
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 

@@ -25,7 +25,8 @@ from guestbook.web import body_limits, response_headers
 from guestbook.web.admin import access
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import Visitor, fields, parse
+from tests.support.second_factor_codes import code_of, turn_second_factor_on
+from tests.support.visitor import Visitor, by_class, fields, parse, text
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
 PUBLIC = {
@@ -46,6 +47,7 @@ PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with
 PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
+LOGIN |= {"admin.login.ask_code", "admin.login.check_code"}
 OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
 OPEN_API |= {"api.events.index", "api.events.one"}
 READS = ("GET", "HEAD")
@@ -194,6 +196,25 @@ def with_the_old_password(app: Flask) -> Visitor:
     return owner
 
 
+def with_the_password_but_no_code(app: Flask) -> Visitor:
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    assert owner.log_in().headers["Location"] == "/admin/login/code"
+    assert owner.get("/admin/login/code").status_code == 200
+    return owner
+
+
+def logged_in_before_the_second_factor(app: Flask) -> Visitor:
+    """Another browser turns it on, which ends the logins that had the password alone."""
+    old, owner = logged_in(app), logged_in(app)
+    setup = owner.post("/admin/account/second-factor/", {"action": "set-up", "password": PASSWORD})
+    form = fields(parse(setup))
+    code = code_of(text(by_class(parse(setup), "key")[0]).replace(" ", ""))
+    answer = owner.open("POST", "/admin/account/second-factor/confirm", data=form | {"code": code})
+    assert "Your ten codes" in answer.text
+    return old
+
+
 def logged_in(app: Flask) -> Owner:
     owner = Owner(app)
     assert owner.log_in().status_code == 303
@@ -216,7 +237,7 @@ def with_cookie(app: Flask, value: str) -> Visitor:
     "somebody",
     [
         stranger, garbled, forged, made_up, over, logged_out, logged_out_from_elsewhere,
-        with_the_old_password,
+        with_the_old_password, with_the_password_but_no_code, logged_in_before_the_second_factor,
     ],
 )  # fmt: skip
 def test_without_a_login_reading_leads_to_the_login_and_all_else_is_refused(

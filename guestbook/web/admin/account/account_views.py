@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from guestbook.auth import api_tokens, login
+from guestbook.auth import api_tokens, login, second_factor
 from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock, ids, text
 from guestbook.lib.errors import Refused
@@ -16,6 +16,7 @@ from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import access, responses
 from guestbook.web.admin.account import cron_address
+from guestbook.web.admin.browser_names import browser_name
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
@@ -26,15 +27,6 @@ SCOPE_MEANINGS = {  # of the scopes
     "moderate": "read, and edit, moderate, reply to and delete comments",
     "manage": "do everything that you can do here",
 }
-# Part of a user agent → its usual name. The first match counts, because most claim to be others too.
-BROWSERS = {
-    "Edg": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox",
-    "FxiOS": "Firefox", "Chrome": "Chrome", "CriOS": "Chrome", "Safari": "Safari",
-}  # fmt: skip
-SYSTEMS = {
-    "iPhone": "an iPhone", "iPad": "an iPad", "Android": "Android", "Windows": "Windows", "CrOS": "ChromeOS",
-    "Mac": "a Mac", "Linux": "Linux",
-}  # fmt: skip
 
 
 @pages.get("/")
@@ -157,18 +149,10 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         now=clock.now(),
         reasons=reasons or {},
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
-        browser_name=_browser_name,
+        browser_name=browser_name,
+        second_factor=second_factor.read(session),
         has_cron_address=cron_token.read(session) is not None,
         new_id=ids.new(),
         scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
         ends=list(EXPIRIES.items()),
     )
-
-
-def _browser_name(agent: str) -> str:
-    """Return the usual name of a browser: `Firefox on Linux`."""
-    browser = next((name for sign, name in BROWSERS.items() if sign in agent), None)
-    system = next((name for sign, name in SYSTEMS.items() if sign in agent), None)
-    if browser is None:
-        return agent.split(" ")[0][:40] or "Unknown browser"
-    return f"{browser} on {system}" if system else browser

@@ -6,7 +6,7 @@ from flask import Blueprint, current_app, g, redirect, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
-from guestbook.auth import login
+from guestbook.auth import login, second_step
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import writing
 from guestbook.web import current, owner_pages
@@ -16,6 +16,8 @@ pages = Blueprint("login", __name__)
 
 # Never another site, and no dots that lead elsewhere on this one.
 ADMIN_ADDRESS = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]*)?", re.ASCII)
+LOGIN_STEPS = {"admin.login.check": "password", "admin.login.check_code": "code"}
+PASSWORD_FIRST = "Type the password again: the code must follow within five minutes."
 NEXT_LIMIT = 2000  # characters
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies here, then try again."
 OTHER_ADDRESS = "Your browser did not send our cookie back: it goes to {} only. Open the admin pages there."
@@ -39,8 +41,43 @@ def check() -> ResponseReturnValue:
             browser=request.user_agent.string,
             settings=current.settings(),
         )
+    except login.CodeNeeded as needed:
+        _end_login()
+        access.await_code(second_step.mark(needed.password_hash, current.settings()))
+        return redirect(_code_address(), 303)
     except Refused as error:
         return responses.refused(error, _form(str(error)))
+    _end_login()
+    access.set_cookie(value)
+    return redirect(_wanted(), 303)
+
+
+@pages.get("/login/code")
+def ask_code() -> ResponseReturnValue:
+    """Show the form for the code, some minutes after the right password."""
+    if g.login is not None:
+        return redirect(_wanted(), 303)
+    if access.awaited_mark() is None:
+        return responses.done(PASSWORD_FIRST, "admin.login.log_in", next=request.values.get("next"))
+    return _form(step="code")
+
+
+@pages.post("/login/code")
+def check_code() -> ResponseReturnValue:
+    """Log in with the code."""
+    mark = access.awaited_mark()
+    if mark is None:
+        return responses.done(PASSWORD_FIRST, "admin.login.log_in", next=request.values.get("next"))
+    try:
+        value = second_step.log_in(
+            request.form.get("code", ""),
+            after=mark,
+            address=request.remote_addr,
+            browser=request.user_agent.string,
+            settings=current.settings(),
+        )
+    except Refused as error:
+        return responses.refused(error, _form(str(error), "code"))
     _end_login()
     access.set_cookie(value)
     return redirect(_wanted(), 303)
@@ -56,10 +93,11 @@ def log_out() -> ResponseReturnValue:
 @pages.errorhandler(CSRFError)
 def explain(error: CSRFError) -> ResponseReturnValue:
     """Say why this login cannot work, or show a fresh form."""
-    if request.endpoint != "admin.login.check":
+    step = LOGIN_STEPS.get(request.endpoint or "")
+    if step is None:
         return access.explain(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
-        return _form("This page has expired. Please type the password again."), 400
+        return _form(f"This page has expired. Please type the {step} again.", step), 400
     base_url = current.settings().base_url
     at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
     return _form(NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{owner_pages.ADMIN_PATH}/")), 400
@@ -74,8 +112,14 @@ def _end_login() -> None:
     access.clear_cookie()
 
 
-def _form(reason: str | None = None) -> str:
-    return render_template("admin/login.html", reason=reason, next=request.values.get("next", ""))
+def _form(reason: str | None = None, step: str = "password") -> str:
+    """Show the form for the password or for the code."""
+    page = "admin/login.html" if step == "password" else "admin/login_code.html"
+    return render_template(page, reason=reason, next=request.values.get("next", ""))
+
+
+def _code_address() -> str:
+    return url_for("admin.login.ask_code", next=request.values.get("next") or None)
 
 
 def _wanted() -> str:

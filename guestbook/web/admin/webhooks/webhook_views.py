@@ -160,11 +160,11 @@ def rotate(webhook_id: str) -> ResponseReturnValue:
     """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
     overlap, typed = secret_pages.overlap("keep signing"), clean_line(request.form.get("new_secret", ""))
     try:
-        with writing():
+        with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             if secret_pages.was_replaced(webhook):
                 return responses.done(secret_pages.ALREADY_ROTATED, ".show", webhook_id=webhook_id)
-            webhook_signatures.rotate_secret(webhook, overlap, typed)
+            webhook_signatures.rotate_secret(session, webhook, overlap, typed)
             shown = None if typed else secret_pages.seal(webhook)
     except Refused as error:
         return _page(row_lookup.find(Webhook, webhook_id), reasons=error.fields, typed=typed), 422
@@ -179,11 +179,11 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
     """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
     overlap = secret_pages.overlap("keep signing", "key")
     try:
-        with writing():
+        with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             if request.form.get("replaces") != webhook.public_key:
                 return responses.done(secret_pages.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
-            webhook_signatures.rotate_key(webhook, overlap)
+            webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
         return _page(row_lookup.find(Webhook, webhook_id), problem=str(error)), 422
     sentence = "The key is rotated. Give the new public key to the receiver."

@@ -1,0 +1,151 @@
+"""The second factor of the login: codes of an app (TOTP, RFC 6238), and recovery codes for a lost phone.
+
+Its row among the settings has the app's secret, the time step of the last code, and hashes of the recovery
+codes that are left. A code is good once, also for somebody who has seen it typed.
+"""
+
+import base64
+import hmac
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from guestbook.lib import clock, ids
+from guestbook.lib.errors import Refused
+from guestbook.storage import audit_log
+from guestbook.storage.models import Setting
+
+FACTOR_NAME = "second_factor"  # of its row, and in the audit log
+STEP_SECONDS = 30
+STEPS_OFF = 1  # steps that the phone's clock may be behind or ahead
+RECOVERY_CODES = 10
+RECOVERY_BYTES = 10  # 80 bits, in 16 letters and digits
+APP_CODE = re.compile("[0-9]{6}", re.ASCII)
+WRONG_CODE = "This code is not right, or was used already. Wait for the next one."
+ALREADY_ON = "The second factor is on already. Remove it first to set up another app."
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """The row's value."""
+
+    secret: str  # in base32, as apps want it
+    last_step: int  # of the last code that was used; its step is the seconds since 1970 by 30
+    recovery: tuple[str, ...]  # hashes of the codes that are left
+    since: str
+
+    def matching_step(self, code: str, now: datetime) -> int | None:
+        """Return the time step of a code that is right now and was not used; else None."""
+        present = int(now.timestamp()) // STEP_SECONDS
+        # A last step in the future is from before a clock was put right: it must not lock the owner out.
+        last = self.last_step if self.last_step <= present + STEPS_OFF else 0
+        steps = range(max(last + 1, present - STEPS_OFF), present + STEPS_OFF + 1)
+        if not self.secret:
+            return None
+        return next((step for step in steps if hmac.compare_digest(code_at(self.secret, step), code)), None)
+
+
+def code_at(secret: str, step: int) -> str:
+    """Return the code of a time step."""
+    import pyotp  # here: pages and commands without a code start sooner
+
+    return str(pyotp.TOTP(secret).generate_otp(step))
+
+
+def new_secret() -> str:
+    """Make a secret of 160 bits, as RFC 4226 advises."""
+    return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def read(session: Session, *, lock: bool = False) -> SecondFactor | None:
+    """Return the second factor, or None when the password is enough."""
+    row = session.get(Setting, FACTOR_NAME, with_for_update=lock or None, populate_existing=True)
+    if row is None:
+        return None
+    try:
+        kept = json.loads(row.value)
+        return SecondFactor(**kept | {"recovery": tuple(kept["recovery"])})
+    except (ValueError, TypeError, KeyError):  # a row that was broken by hand opens to no code
+        return SecondFactor("", 0, (), "")
+
+
+def is_app_code(code: str) -> bool:
+    """Whether it has the form of an app's code."""
+    return APP_CODE.fullmatch(_bare(code)) is not None
+
+
+def set_up(session: Session, secret: str, code: str, now: datetime) -> list[str]:
+    """Turn it on with the first code of the app; return the recovery codes, or raise Refused."""
+    if read(session, lock=True):
+        raise Refused(ALREADY_ON, field="code")
+    factor = SecondFactor(secret, 0, (), clock.to_text(now))
+    step = factor.matching_step(_bare(code), now)
+    if step is None:
+        raise Refused(WRONG_CODE, field="code")
+    codes = _new_codes()
+    _keep(session, replace(factor, last_step=step, recovery=_hashes(codes)))
+    audit_log.record(session, "enabled", FACTOR_NAME)
+    return codes
+
+
+def use(session: Session, code: str, now: datetime) -> str | None:
+    """Use up a code of the app or a recovery code; return which kind it was, None for a wrong one."""
+    factor, typed = read(session, lock=True), _bare(code)
+    if factor is None:
+        return None
+    if is_app_code(typed):
+        step = factor.matching_step(typed, now)
+        if step is not None:
+            _keep(session, replace(factor, last_step=step))
+        return None if step is None else "code"
+    mark = ids.of_secret(typed)
+    if mark not in factor.recovery:
+        return None
+    _keep(session, replace(factor, recovery=tuple(one for one in factor.recovery if one != mark)))
+    return "recovery code"
+
+
+def renew_recovery_codes(session: Session) -> list[str]:
+    """Make ten new recovery codes, which replace the old ones; raises Refused when it is off."""
+    factor = read(session, lock=True)
+    if factor is None:
+        raise Refused("The second factor is off, so there are no recovery codes.", field="password")
+    codes = _new_codes()
+    _keep(session, replace(factor, recovery=_hashes(codes)))
+    audit_log.record(session, "rotated", FACTOR_NAME, detail="recovery codes")
+    return codes
+
+
+def remove(session: Session) -> bool:
+    """Turn it off, so that the password is enough; return whether it was on."""
+    row = session.get(Setting, FACTOR_NAME, with_for_update=True, populate_existing=True)
+    if row is None:
+        return False
+    session.delete(row)
+    session.flush()
+    audit_log.record(session, "disabled", FACTOR_NAME)
+    return True
+
+
+def _keep(session: Session, factor: SecondFactor) -> None:
+    session.merge(Setting(name=FACTOR_NAME, value=json.dumps(asdict(factor))))
+    session.flush()
+
+
+def _new_codes() -> list[str]:
+    """Make recovery codes such as `k3fq-7xwz-m2ap-q5ld`."""
+    letters = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
+    return ["-".join(re.findall("....", one.lower())) for one in letters]
+
+
+def _hashes(codes: list[str]) -> tuple[str, ...]:
+    return tuple(ids.of_secret(_bare(code)) for code in codes)
+
+
+def _bare(code: str) -> str:
+    """Return a code without what people type for the eye."""
+    return re.sub(r"[\s-]", "", code).lower()

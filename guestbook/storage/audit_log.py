@@ -1,0 +1,122 @@
+"""Write the audit log. An entry is stored in the transaction of what it is about: both or neither.
+
+It has names and ids, and never a secret, an address or the words of a comment. Pages, calls of the API and
+commands say at their beginning who acts.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from flask import g, has_app_context
+from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy.orm import InstanceState, Session
+
+from guestbook.lib import clock, ids
+from guestbook.storage.database import Base
+from guestbook.storage.models import AUDIT_LOG, Bin, Source, Token, Webhook
+from guestbook.storage.models.audit_entry import DETAIL_LIMIT
+
+FAILURES_TOGETHER = timedelta(minutes=1)  # in which failures share an entry, so that a flood fills no disk
+NAME_OF_ACTOR_LIMIT = 200  # characters, as in schema.sql
+# Columns that change with a setting or by themselves.
+NOT_SETTINGS = {
+    "failing_announced_at", "failing_since", "failures_in_a_row", "next_slot_at", "paused_until",
+    "previous_secret", "previous_secret_expires_at", "previous_signing_key",
+    "previous_signing_key_expires_at", "rate_log", "unreachable_in_a_row",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The one who acts: a logged-in browser, a token, a command or nobody that we know."""
+
+    kind: str  # one of ACTORS
+    id: str | None = None
+    name: str | None = None
+
+
+NOBODY = Actor("nobody")
+
+
+def act_as(actor: Actor) -> None:
+    """Note who acts from now on in this request or command."""
+    g.actor = actor
+
+
+def record(
+    where: Session | Connection,
+    action: str,
+    noun: str,
+    row_id: str | None = None,
+    name: str | None = None,
+    *,
+    detail: str | None = None,
+    number: int = 1,
+    actor: Actor | None = None,
+) -> None:
+    """Add an entry in the caller's transaction, which writes."""
+    by = actor or _actor()
+    entry = {
+        "id": ids.new(),
+        "at": clock.now(),
+        "actor": by.kind,
+        "actor_id": by.id,
+        "actor_name": by.name and by.name[:NAME_OF_ACTOR_LIMIT],
+        "action": action,
+        "object": noun,
+        "object_id": row_id,
+        "object_name": name,
+        "detail": detail and detail[:DETAIL_LIMIT],
+        "number": number,
+    }
+    where.execute(insert(AUDIT_LOG).values(entry))
+
+
+def record_row(
+    session: Session, action: str, row: Webhook | Source | Bin | Token, detail: str | None = None
+) -> None:
+    """Add an entry about a row with a name."""
+    record(session, action, noun_of(type(row)), row.id, row.name, detail=detail)
+
+
+def record_changes(session: Session, row: Webhook | Source | Bin, also: Iterable[str] = ()) -> None:
+    """Add an entry with the names of the row's changed fields, if any; call it before they are flushed."""
+    state: InstanceState[Base] = inspect(row)
+    changed = [one.key for one in state.attrs if one.history.has_changes()]
+    names = [name for name in (*changed, *also) if name not in NOT_SETTINGS]
+    if names:
+        record_row(session, "changed", row, ", ".join(_described(row, name) for name in names))
+
+
+def record_failure(session: Session, noun: str) -> None:
+    """Count a wrong password or code. The caller's lock keeps others from counting at the same time."""
+    by, columns, now = _actor(), AUDIT_LOG.c, clock.now()
+    same = (columns.action == "failed") & (columns.object == noun) & (columns.actor == by.kind)
+    today = columns.id >= ids.first_of(now - timedelta(days=1))  # so that no old row is looked at
+    query = select(columns.id).where(same, today, columns.at > now - FAILURES_TOGETHER)
+    latest = session.scalar(query.order_by(columns.id.desc()).limit(1))
+    if latest is None:
+        record(session, "failed", noun)
+        return
+    session.execute(update(AUDIT_LOG).where(columns.id == latest).values(number=columns.number + 1))
+
+
+def noun_of(model: type[Base]) -> str:
+    """Return the word for rows of a model: `inbound_event`."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", model.__name__).lower()
+
+
+def _actor() -> Actor:
+    if not has_app_context():
+        return NOBODY
+    actor: Actor = g.get("actor", NOBODY)
+    return actor
+
+
+def _described(row: Webhook | Source | Bin, name: str) -> str:
+    """Return the name of a field; with a URL its host, because the rest may be a secret."""
+    host = urlsplit(row.url).hostname if name == "url" and isinstance(row, Webhook) else None
+    return f"url (now at {host})" if host else name

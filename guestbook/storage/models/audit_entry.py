@@ -1,0 +1,54 @@
+"""The audit log: an entry for each thing that the owner, a program or a command has done."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from guestbook.lib import clock, ids
+from guestbook.storage.database import Base
+
+ACTORS = ("admin", "token", "command", "nobody")  # nobody: a stranger, or the program itself
+AUDITED_ACTIONS = (
+    "logged_in",
+    "logged_out",
+    "failed",
+    "added",
+    "changed",
+    "enabled",
+    "disabled",
+    "rotated",
+    "revealed",
+    "cleared",
+    "deleted",
+    "redelivered",
+    "reprocessed",
+)
+DETAIL_LIMIT = 500  # characters
+
+
+class AuditEntry(Base):
+    """One thing that was done. It has names and ids, but no secret and no words of a comment."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    at: Mapped[datetime] = mapped_column(default=clock.now)
+    actor: Mapped[str] = mapped_column(String(10))
+    actor_id: Mapped[str | None] = mapped_column(String(64))
+    actor_name: Mapped[str | None] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(20))
+    object: Mapped[str] = mapped_column(String(20))
+    object_id: Mapped[str | None] = mapped_column(String(64))
+    object_name: Mapped[str | None] = mapped_column(String(80))
+    detail: Mapped[str | None] = mapped_column(String(DETAIL_LIMIT))
+    number: Mapped[int]
+
+    @property
+    def remark(self) -> str:
+        """Return the detail, after how many it were if not one."""
+        count = f"{self.number:,} times" if self.number != 1 else ""
+        return ", ".join(filter(None, (count, self.detail)))
+
+
+AUDIT_LOG = AuditEntry.__table__

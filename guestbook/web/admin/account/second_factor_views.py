@@ -1,0 +1,96 @@
+"""The page of the second factor: set it up with an app, remove it, get new recovery codes."""
+
+from typing import Any
+
+from flask import Blueprint, abort, current_app, g, render_template, request
+from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from guestbook.auth import login, second_factor
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.web import current
+from guestbook.web.admin import responses
+from guestbook.web.admin.account import qr_code
+
+pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
+
+FACTOR_PAGE = "admin/second_factor.html"
+OFFER_LASTS = 900  # seconds in which the app must be set up
+OFFER_ENDED = "This page was open for too long, or was sent before. Type your password to begin anew."
+FACTOR_ACTIONS = ("set-up", "renew", "remove")
+
+
+@pages.get("/")
+def show() -> ResponseReturnValue:
+    """Say whether it is on, and how many recovery codes are left."""
+    return _page()
+
+
+@pages.post("/")
+def change() -> ResponseReturnValue:
+    """Begin to set it up, remove it or make new recovery codes; each needs the password.
+
+    No redirect where secrets are shown: the next page would have to show them without the password.
+    """
+    action, password = request.form.get("action", "set-up"), request.form.get("password", "")
+    if action not in FACTOR_ACTIONS:
+        abort(422, "Nothing was changed. Choose one of the buttons.")
+    try:
+        login.confirm(password, address=request.remote_addr, settings=current.settings())
+        if action == "set-up":
+            return _offer(second_factor.new_secret())
+        with writing() as session:
+            codes = second_factor.renew_recovery_codes(session) if action == "renew" else []
+            if action == "remove":
+                second_factor.remove(session)
+    except Refused as error:
+        return responses.refused(error, _page(reasons={"password": str(error)}))
+    if action == "renew":
+        return render_template("admin/recovery_codes.html", codes=codes, is_new=False)
+    return responses.done("The second factor is removed. The password is enough now.", ".show")
+
+
+@pages.post("/confirm")
+def confirm() -> ResponseReturnValue:
+    """Turn it on with the first code of the app, and show the recovery codes in this answer only."""
+    offer = request.form.get("offer", "")
+    try:
+        secret = str(_serializer().loads(offer, max_age=OFFER_LASTS))
+    except (BadData, UnicodeError):
+        return responses.refused(Refused(OFFER_ENDED), _page(notice=OFFER_ENDED))
+    try:
+        with writing() as session:
+            codes = second_factor.set_up(session, secret, request.form.get("code", ""), clock.now())
+            login.log_out_others(session, g.login.id)
+    except Refused as error:
+        is_on = second_factor.read(db.session()) is not None
+        page = _page(notice=str(error)) if is_on else _offer(secret, str(error))
+        return responses.refused(error, page)
+    return render_template("admin/recovery_codes.html", codes=codes, is_new=True)
+
+
+def _page(**more: Any) -> str:
+    factor = second_factor.read(db.session())
+    return render_template(FACTOR_PAGE, factor=factor, **{"reasons": {}, "notice": None, **more})
+
+
+def _offer(secret: str, reason: str | None = None) -> str:
+    """Show a secret for the app; the form brings it back, signed for this login."""
+    if second_factor.read(db.session()):
+        raise Refused(second_factor.ALREADY_ON)
+    url = qr_code.otpauth_url(secret, current.preferences().title, current.settings().base_url)
+    return render_template(
+        "admin/second_factor_setup.html",
+        picture=qr_code.svg(url),
+        url=url,
+        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+        offer=_serializer().dumps(secret),
+        reason=reason,
+    )
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    assert current_app.secret_key
+    return URLSafeTimedSerializer(current_app.secret_key, salt=f"admin {g.login.id} second factor")

@@ -1,0 +1,25 @@
+"""/audit: who did what."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.queries import lists
+from guestbook.queries.lists import AuditFilter
+from guestbook.storage.database import db
+from guestbook.web.api import request_reader, serializers
+
+calls = Blueprint("audit", __name__, url_prefix="/audit")
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """List the entries of the audit log."""
+    query = request_reader.query()
+    wanted = AuditFilter(
+        action=query.get("action"),
+        actor=query.get("actor"),
+        since=request_reader.moment(query.get("since")),
+        until=request_reader.moment(query.get("until")),
+    )
+    page = lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    return serializers.page("audit", page, serializers.audit_entry, query)

@@ -1,0 +1,282 @@
+"""The second factor: codes that are good once and for a short time, recovery codes, tries that are slowed."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+from werkzeug.security import generate_password_hash
+
+from guestbook.auth import login, second_factor, second_step
+from guestbook.auth.login import CodeNeeded, TooManyTries
+from guestbook.auth.second_factor import FACTOR_NAME
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import AuditEntry, Login, Setting
+from tests.support import factories
+from tests.support.second_factor_codes import APP_SECRET, code_at, code_of, keep_second_factor
+from tests.web.conftest import Later
+
+PASSWORD = "correct horse battery staple"
+QUICK = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")
+HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+NEVER = "abcdef"  # no app shows letters
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    found = Later(monkeypatch)
+    found.stand_still()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def recovery(request: pytest.FixtureRequest, later: Later) -> Iterator[list[str]]:
+    """A book with a password and a second factor around each test; its recovery codes."""
+    assert later
+    request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
+    with writing() as session:
+        session.add(Setting(name="password", value=QUICK))
+    yield keep_second_factor()
+    db.session.rollback()
+
+
+def take(code: str, address: str | None = HERE) -> bool:
+    """Whether password and code open a login."""
+    try:
+        second_step.log_in(
+            code, after=mark(), address=address, browser="Firefox", settings=factories.settings()
+        )
+    except Refused as error:
+        if isinstance(error, TooManyTries):
+            raise
+        return False
+    return True
+
+
+def mark() -> str:
+    """What the browser keeps after the right password."""
+    with pytest.raises(CodeNeeded) as needed:
+        login.log_in(PASSWORD, address=HERE, browser="Firefox", settings=factories.settings())
+    return second_step.mark(needed.value.password_hash, factories.settings())
+
+
+def logins() -> int:
+    db.session.rollback()
+    return len(db.session.scalars(select(Login)).all())
+
+
+def wrong(address: str | None = HERE) -> float:
+    """Try a wrong code; return the seconds to wait where it was not even looked at."""
+    try:
+        assert not take("000000" if code_of(APP_SECRET) != "000000" else "000001", address)
+    except TooManyTries as error:
+        return error.seconds
+    return 0
+
+
+# --- codes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"),  # RFC 6238, appendix B, the last six digits
+    [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")],
+)
+def test_the_codes_are_those_of_the_rfc(seconds: int, code: str) -> None:
+    assert second_factor.code_at(APP_SECRET, seconds // 30) == code == code_at(APP_SECRET, seconds // 30)
+
+
+def test_the_password_alone_opens_nothing(each_app: Flask) -> None:
+    assert each_app
+    assert mark()
+    assert logins() == 0
+    assert take(code_of(APP_SECRET))
+    assert logins() == 1
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_a_phone_s_clock_may_be_one_step_off(later: Later, steps: int) -> None:
+    later(60)  # away from the code of the set-up
+    assert take(code_of(APP_SECRET, steps))
+
+
+@pytest.mark.parametrize("steps", [-3, -2, 2, 3])
+def test_and_no_more(later: Later, steps: int) -> None:
+    later(120)
+    assert not take(code_of(APP_SECRET, steps))
+
+
+def test_a_code_is_good_once(each_app: Flask, later: Later) -> None:
+    assert each_app
+    code = code_of(APP_SECRET)
+    assert take(code)
+    assert not take(code)
+    assert not take(code, ELSEWHERE)
+    later(30)
+    assert not take(code)
+    assert take(code_of(APP_SECRET))
+    assert logins() == 2
+
+
+def test_no_code_before_one_that_was_used_is_good() -> None:
+    assert take(code_of(APP_SECRET, 1))
+    assert not take(code_of(APP_SECRET))
+
+
+def test_nor_is_the_code_of_the_set_up() -> None:
+    assert not take(code_of(APP_SECRET, -1))
+
+
+def test_a_clock_that_was_put_right_locks_nobody_out(later: Later) -> None:
+    later(86400 * 365)
+    assert take(code_of(APP_SECRET))
+    later(-86400 * 365)
+    assert take(code_of(APP_SECRET))
+
+
+@pytest.mark.parametrize("typed", ["{}", " {} ", "{:.3} {:.3}"])
+def test_blanks_between_the_digits_do_no_harm(typed: str) -> None:
+    code = code_of(APP_SECRET)
+    assert take(typed.format(code) if "3" not in typed else f"{code[:3]} {code[3:]}")
+
+
+@pytest.mark.parametrize(
+    "code", ["", "0", "1234567", "١٢٣٤٥٦", NEVER, "é" * 6, "\0", "\ud800", "1" * 100_000]
+)
+def test_nothing_else_is(code: str) -> None:
+    assert not take(code)
+    assert logins() == 0
+
+
+@pytest.mark.parametrize("value", ["", "null", "[]", "{}", '{"secret": "", "last_step": 0}'])
+def test_a_row_that_somebody_broke_opens_to_no_code(value: str) -> None:
+    with writing() as session:
+        session.merge(Setting(name=FACTOR_NAME, value=value))
+    for code in (code_of(APP_SECRET), code_at("", int(clock.now().timestamp()) // 30)):
+        assert not take(code)
+    assert logins() == 0
+
+
+def test_of_two_browsers_at_the_same_moment_one_gets_in(each_app: Flask, recovery: list[str]) -> None:
+    after, settings = mark(), factories.settings()
+    codes = [code_of(APP_SECRET)] * 4 + [recovery[0]] * 4
+    with writing() as session:
+        session.execute(text("DELETE FROM limits"))
+
+    def attempt(code: str, number: int) -> None:
+        with each_app.app_context():
+            address = f"192.0.2.{number}"
+            with suppress(Refused):
+                second_step.log_in(code, after=after, address=address, browser="", settings=settings)
+            db.session.remove()
+
+    threads = [threading.Thread(target=attempt, args=(code, number)) for number, code in enumerate(codes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert logins() == 2
+
+
+# --- recovery codes
+
+
+def test_there_are_ten_and_each_opens_once(each_app: Flask, recovery: list[str]) -> None:
+    assert each_app
+    assert len(set(recovery)) == 10
+    for number, code in enumerate(recovery[:3]):
+        assert take(code)
+        assert not take(code)
+        factor = second_factor.read(db.session())
+        assert factor
+        assert len(factor.recovery) == 9 - number
+    assert take(recovery[3].upper().replace("-", " "))
+
+
+def test_only_their_hashes_are_stored(recovery: list[str]) -> None:
+    stored = " ".join(db.session.scalars(select(Setting.value)))
+    for code in recovery:
+        assert code not in stored
+        assert code.replace("-", "") not in stored
+
+
+def test_new_ones_replace_the_old(recovery: list[str]) -> None:
+    with writing() as session:
+        fresh = second_factor.renew_recovery_codes(session)
+    assert not take(recovery[0])
+    assert take(fresh[0])
+
+
+def test_a_second_app_is_refused_until_the_first_is_removed() -> None:
+    with writing() as session:
+        with pytest.raises(Refused, match="on already"):
+            second_factor.set_up(session, APP_SECRET, code_of(APP_SECRET), clock.now())
+        assert second_factor.remove(session)
+        assert not second_factor.remove(session)
+        with pytest.raises(Refused, match="is off"):
+            second_factor.renew_recovery_codes(session)
+        assert second_factor.set_up(session, APP_SECRET, code_of(APP_SECRET), clock.now())
+
+
+# --- wrong codes
+
+
+def test_wrong_codes_are_slowed_and_the_right_password_does_not_help(later: Later) -> None:
+    assert [wrong() for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+    assert wrong() == 1  # `wrong` types the right password each time
+    later(1)
+    assert [wrong(), wrong()] == [0, 2]
+    assert take(code_of(APP_SECRET), ELSEWHERE)
+    later(30)
+    assert take(code_of(APP_SECRET))
+    assert [wrong() for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+
+
+def test_many_networks_together_run_into_a_limit_too(
+    recovery: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_step, "CODES_A_DAY", 10)
+    addresses = (f"198.51.100.{number}" for number in itertools.count())
+    assert [wrong(next(addresses)) for _ in range(10)] == [0] * 10
+    assert not take(code_of(APP_SECRET), next(addresses)), "right, but nobody looks at it"
+    assert take(recovery[0], next(addresses))
+
+
+def test_the_limit_ends_after_a_day(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_step, "CODES_A_DAY", 1)
+    assert wrong() == 0
+    assert not take(code_of(APP_SECRET))
+    later(86_401)
+    assert take(code_of(APP_SECRET))
+
+
+def test_after_another_password_the_second_step_opens_nothing() -> None:
+    before, settings = mark(), factories.settings()
+    with writing() as session:
+        session.merge(Setting(name="password", value=generate_password_hash("x", method="scrypt:1024:8:1")))
+    code = code_of(APP_SECRET)
+    with pytest.raises(Refused, match="was changed meanwhile"):
+        second_step.log_in(code, after=before, address=HERE, browser="", settings=settings)
+    assert logins() == 0
+
+
+# --- what the audit log says
+
+
+def test_logins_and_wrong_codes_are_in_the_audit_log(recovery: list[str]) -> None:
+    with writing() as session:
+        session.execute(text("DELETE FROM audit_log"))
+    wrong()
+    wrong()
+    assert take(code_of(APP_SECRET))
+    assert take(recovery[0])
+    rows = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert [(row.actor, row.action, row.object, row.detail, row.number) for row in rows] == [
+        ("nobody", "failed", "second_factor", None, 2),
+        ("admin", "logged_in", "login", "with a code", 1),
+        ("admin", "logged_in", "login", "with a recovery code", 1),
+    ]

@@ -1,0 +1,248 @@
+"""The second factor on the pages: set up with an app, asked for at the login, removed, without a script."""
+
+import re
+from xml.etree.ElementTree import Element
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from guestbook.auth import second_factor
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Setting
+from guestbook.web.admin import access
+from tests.support.owner import PASSWORD, Owner
+from tests.support.second_factor_codes import APP_SECRET, code_of, turn_second_factor_on
+from tests.support.visitor import by_class, fields, parse, text
+from tests.web.conftest import Later
+
+PAGE = "/admin/account/second-factor/"
+CODE_PAGE = "/admin/login/code"
+
+
+def act(owner: Owner, action: str, password: str = PASSWORD) -> TestResponse:
+    return owner.post(PAGE, {"action": action, "password": password}, PAGE)
+
+
+def secret_on(page: Element) -> str:
+    return text(by_class(page, "key")[0]).replace(" ", "")
+
+
+def confirm(owner: Owner, setup: Element, code: str | None = None) -> TestResponse:
+    typed = code or code_of(secret_on(setup))
+    return owner.open("POST", f"{PAGE}confirm", data=fields(setup) | {"code": typed})
+
+
+def set_up(owner: Owner) -> tuple[str, list[str]]:
+    """Turn it on as the owner does; return the app's secret and the recovery codes."""
+    setup = parse(act(owner, "set-up"))
+    page = parse(confirm(owner, setup))
+    [codes] = [one for one in page.iter("code") if one.attrib.get("id") == "recovery"]
+    return secret_on(setup), text(codes).split()
+
+
+def is_on(app: Flask) -> bool:
+    with app.app_context():
+        return second_factor.read(db.session()) is not None
+
+
+def reason(answer: TestResponse) -> str:
+    return text(by_class(parse(answer), "reason")[0])
+
+
+def second_step(owner: Owner, code: str, **how: object) -> TestResponse:
+    return owner.post(CODE_PAGE, {"code": code}, CODE_PAGE, **how)
+
+
+# --- set up
+
+
+def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner: Owner, later: Later) -> None:
+    assert "It is off." in text(owner.page(PAGE))
+    answer = act(owner, "set-up")
+    assert answer.status_code == 200
+    assert not is_on(app)
+    setup = parse(answer)
+    [picture] = [one for one in setup.iter() if one.tag.endswith("svg")]
+    assert not [name for one in picture.iter() for name in one.attrib if name in ("style", "onload")]
+    secret = secret_on(setup)
+    [link] = [one.attrib["href"] for one in setup.iter("a") if one.attrib["href"].startswith("otpauth:")]
+    assert re.fullmatch(rf"otpauth://totp/Guestbook%3A[\w.]+\?secret={secret}&issuer=Guestbook", link)
+    assert re.fullmatch("[A-Z2-7]{32}", secret)
+    done = confirm(owner, setup)
+    assert done.status_code == 200
+    assert is_on(app)
+    assert len(re.findall(r"(?m)^(?:[a-z2-7]{4}-){3}[a-z2-7]{4}$", text(parse(done)))) >= 9
+    assert owner.get("/admin/").status_code == 200, "this browser stays logged in"
+    assert "10 of 10 recovery codes are left" in " ".join(text(owner.page(PAGE)).split())
+    later(60)
+
+
+def test_a_wrong_password_shows_no_secret(app: Flask, owner: Owner) -> None:
+    answer = act(owner, "set-up", "wrong")
+    assert answer.status_code == 422
+    assert reason(answer) == "This is not the password."
+    assert not by_class(parse(answer), "key")
+    assert not is_on(app)
+
+
+def test_a_wrong_first_code_asks_once_more_for_the_same_app(app: Flask, owner: Owner) -> None:
+    setup = parse(act(owner, "set-up"))
+    answer = confirm(owner, setup, "abcdef")
+    assert answer.status_code == 422
+    assert secret_on(parse(answer)) == secret_on(setup)
+    assert not is_on(app)
+    assert confirm(owner, parse(answer)).status_code == 200
+    assert is_on(app)
+
+
+def test_sent_twice_it_is_on_once_and_the_codes_stay(app: Flask, owner: Owner) -> None:
+    setup = parse(act(owner, "set-up"))
+    assert confirm(owner, setup).status_code == 200
+    answer = confirm(owner, setup)
+    assert answer.status_code == 422
+    assert "on already" in answer.text
+    assert act(owner, "set-up").status_code == 422
+    assert is_on(app)
+
+
+@pytest.mark.parametrize("offer", ["", "x", "é", "IkFBQUEi.aaaaaa.bbbbbbbb"])
+def test_no_other_secret_than_the_offered_one_is_taken(app: Flask, owner: Owner, offer: str) -> None:
+    answer = owner.post(f"{PAGE}confirm", {"offer": offer, "code": "123456"}, PAGE)
+    assert answer.status_code == 422
+    assert not is_on(app)
+
+
+def test_an_offer_is_for_one_login_alone(app: Flask, owner: Owner) -> None:
+    setup = parse(act(owner, "set-up"))
+    other = Owner(app)
+    other.log_in()
+    data = fields(setup) | {"code": code_of(secret_on(setup)), "csrf_token": other.key()}
+    assert other.open("POST", f"{PAGE}confirm", data=data).status_code == 422
+    assert not is_on(app)
+
+
+def test_other_browsers_are_logged_out(app: Flask, owner: Owner) -> None:
+    other = Owner(app)
+    other.log_in()
+    set_up(owner)
+    assert other.get("/admin/").status_code == 303
+    assert owner.get("/admin/").status_code == 200
+
+
+def test_an_action_that_does_not_exist_is_refused(owner: Owner) -> None:
+    assert act(owner, "explode").status_code == 422
+
+
+# --- the login
+
+
+def test_after_the_password_comes_the_code_and_then_the_page_that_was_wanted(app: Flask) -> None:
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    sent = owner.post("/admin/login", {"password": PASSWORD, "next": "/admin/bins/"}, "/admin/login")
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/admin/login/code?next=/admin/bins/")
+    page = owner.get(sent.headers["Location"])
+    assert page.headers["Cache-Control"] == "no-store"
+    form = fields(parse(page))
+    assert form["next"] == "/admin/bins/"
+    assert owner.get("/admin/").status_code == 303
+    done = owner.open("POST", CODE_PAGE, data=form | {"code": code_of(APP_SECRET)})
+    assert (done.status_code, done.headers["Location"]) == (303, "/admin/bins/")
+    assert owner.get("/admin/bins/").status_code == 200
+
+
+def test_a_wrong_code_is_said_and_a_recovery_code_opens(app: Flask) -> None:
+    codes = turn_second_factor_on(app)
+    owner = Owner(app)
+    owner.log_in()
+    answer = second_step(owner, "abcdef")
+    assert answer.status_code == 422
+    assert "not right" in reason(answer)
+    assert owner.get("/admin/").status_code == 303
+    assert second_step(owner, codes[0]).status_code == 303
+    assert owner.get("/admin/").status_code == 200
+
+
+def test_too_many_wrong_codes_have_to_wait(app: Flask) -> None:
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    owner.log_in()
+    for _ in range(5):
+        assert second_step(owner, "abcdef").status_code == 422
+    answer = second_step(owner, code_of(APP_SECRET))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert reason(answer) == "There were too many wrong codes. Please wait a second."
+
+
+def test_without_the_password_there_is_no_second_step(app: Flask) -> None:
+    turn_second_factor_on(app)
+    stranger = Owner(app)
+    for answer in (
+        stranger.get(CODE_PAGE),
+        stranger.post(CODE_PAGE, {"code": code_of(APP_SECRET)}, "/admin/login"),
+    ):
+        assert answer.status_code == 303
+        assert answer.headers["Location"].startswith("/admin/login")
+    assert stranger.get("/admin/").status_code == 303
+
+
+def test_the_second_step_must_follow_within_minutes(app: Flask, later: Later) -> None:
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    owner.log_in()
+    key = owner.key(CODE_PAGE)
+    later(access.SECOND_STEP_WITHIN + 1)
+    answer = owner.open("POST", CODE_PAGE, data={"csrf_token": key, "code": code_of(APP_SECRET)})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/login")
+    assert owner.get("/admin/").status_code == 303
+
+
+@pytest.mark.parametrize("kept", [None, "", [], ["x"], ["x", "y"], [1, 2], {"a": 1}, ["x" * 64, 10**12]])
+def test_a_garbled_cookie_is_no_second_step(app: Flask, kept: object) -> None:
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    with owner.client.session_transaction("/admin/") as session:
+        session[access.SECOND_STEP_KEY] = kept
+    assert owner.get(CODE_PAGE).status_code == 303
+
+
+def test_the_forms_key_of_the_code_is_checked_too(app: Flask) -> None:
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    owner.log_in()
+    answer = owner.open("POST", CODE_PAGE, data={"code": code_of(APP_SECRET)})
+    assert answer.status_code == 400
+    assert "type the code again" in answer.text
+    assert owner.get("/admin/").status_code == 303
+
+
+# --- recovery codes, and off
+
+
+def test_new_recovery_codes_replace_the_old(app: Flask, owner: Owner) -> None:
+    codes = turn_second_factor_on(app)
+    page = parse(act(owner, "renew"))
+    assert "old recovery codes no longer work" in " ".join(text(page).split())
+    fresh = text(next(one for one in page.iter("code") if one.attrib.get("id") == "recovery")).split()
+    assert len(fresh) == 10
+    assert not set(fresh) & set(codes)
+    assert act(owner, "renew", "wrong").status_code == 422
+
+
+def test_it_is_removed_with_the_password_alone(app: Flask, owner: Owner) -> None:
+    turn_second_factor_on(app)
+    assert act(owner, "remove", "wrong").status_code == 422
+    assert is_on(app)
+    assert act(owner, "remove").status_code == 303
+    assert not is_on(app)
+    assert Owner(app).log_in().headers["Location"] == "/admin/"
+    assert act(owner, "renew").status_code == 422
+
+
+def test_the_secret_is_on_no_page_afterwards(app: Flask, owner: Owner) -> None:
+    secret, codes = set_up(owner)
+    for url in (PAGE, "/admin/account/", "/admin/audit/"):
+        assert not [one for one in (secret, *codes) if one in owner.get(url).text], url
+    with app.app_context(), writing() as session:
+        assert secret in session.get_one(Setting, second_factor.FACTOR_NAME).value
