@@ -65,8 +65,7 @@ def add(
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the given fields: all of them, or none when one is wrong.
 
-    A `(hidden)` header keeps its value unless the host changes: no receiver may see another's secrets. With
-    another format, `moderation_links` has that format's default.
+    A `(hidden)` header keeps its value unless the host changes. Another format has other `moderation_links`.
     """
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
