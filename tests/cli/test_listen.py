@@ -91,11 +91,53 @@ def test_a_wrong_token_webhook_or_address_is_refused_with_a_sentence(book: str, 
         (("http://book.example", token), "Use https"),
         (("book.example", token), "BOOK must be an address"),
         (("https://", token), "BOOK must be an address"),
+        (("http://[::1", token), "BOOK must be an address"),
+        (("http://127.0.0.1:99999", token), "BOOK must be an address"),
+        (("http://owner:word@127.0.0.1", token), "BOOK must be an address"),
+        ((f"{book}?page=1", token), "BOOK must be an address"),
+        ((book, "gbk_1\ngbk_2"), "The token must be one word"),
+        ((book, "gbk_🎈"), "The token must be one word"),
+        ((book, token, "--webhook", other, "--event", "ping"), "--event is for a new webhook."),
+        ((book, token, "--forward", "127.0.0.1:8000/hook"), "--forward must be a URL"),
+        ((book, token, "--event", "comment.x"), "This must be one of comment.created"),
+        ((book, token, "--webhook", f"../webhooks/{other}"), "has no such webhook"),
     ):
         found = listened(*options)
         assert found.exit_code in (1, 2), options
         assert sentence in found.stderr, found.stderr
         assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (Answer(body=b"welcome"), "or it is no guestbook."),
+        (Answer(body=b"[1]"), "or it is no guestbook."),
+        (
+            Answer(status=301, headers={"Location": "https://book.example/"}),
+            "redirects to https://book.example/.",
+        ),
+        (Answer(status=418, body=b'{"error": ["\x1b"]}'), "The book answered 418."),
+        (Answer(drop=True), "The book cannot be reached (ConnectionError)."),
+    ],
+)
+def test_what_is_no_book_is_said_in_a_sentence(
+    token: str, receiver: Receiver, answer: Answer, sentence: str
+) -> None:
+    receiver.answer("/api/v1/webhooks", answer)
+    found = listened(receiver.url("").rstrip("/"), token)
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert sentence in found.stderr
+
+
+def test_a_password_of_the_machine_does_not_replace_the_token(
+    book: str, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login owner password word\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    found = listened(book, token, "--webhook", factories.webhook("pull:"))
+    assert found.exit_code == 0, found.output
 
 
 def test_it_needs_no_book_on_its_machine(book: str, token: str, tmp_path: Path) -> None:
