@@ -188,7 +188,9 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
             what = f"field {name}" if place else "such field"
             yield place or name, f"There is no {what}. {fields}"
     else:
-        yield place, _sentence(str(error.validator), wanted, found)
+        inner = next((part for part in list(error.path)[:0:-1] if isinstance(part, str)), "")
+        sentence = _sentence(str(error.validator), wanted, found)
+        yield place, f"{_short(inner)}: {sentence}" if inner else sentence
 
 
 def _sentence(rule: str, wanted: Any, found: Any) -> str:

@@ -116,6 +116,12 @@ def test_a_wrong_commit_is_refused(program: ApiClient, hook: str, body: dict[str
     assert field in program.refused("POST", f"/webhooks/{hook}/commit", body)
 
 
+def test_a_wrong_field_of_a_result_is_named(program: ApiClient, hook: str) -> None:
+    body = {"token": NOBODY, "results": [{"id": NOBODY, "ok": True, "status_code": 600}]}
+    fields = program.refused("POST", f"/webhooks/{hook}/commit", body)
+    assert fields == {"results": "status_code: This must be at most 599."}
+
+
 def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Flask, hook: str) -> None:
     signed(app)
     found = taken(program, hook)
