@@ -28,5 +28,7 @@ def trigger(event: str, webhook: str | None) -> None:
         if not wanted:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")
         outbox.send_example(session.connection(), event, wanted, app_command.settings())
+        are_pulled = all(row.is_pulled for row in wanted)
     deliveries = counted(len(wanted), "delivery", "deliveries")
-    click.echo(f"{deliveries} of {event} will be sent with the next pass.")
+    how = "fetched by a listener" if are_pulled else "sent with the next pass"
+    click.echo(f"{deliveries} of {event} will be {how}.")

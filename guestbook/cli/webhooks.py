@@ -203,9 +203,8 @@ def test(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    click.echo(f"Queued delivery {facts['id']}. Send it now: {app_command.typed('cron -v')}")
-    if hindrance:
-        click.echo(hindrance)
+    then = hindrance or f"Send it now: {app_command.typed('cron -v')}"
+    click.echo(f"Queued delivery {facts['id']}. {then}")
 
 
 @webhooks.command()

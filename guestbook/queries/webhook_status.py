@@ -64,7 +64,7 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
         return "The webhook is disabled: the ping waits until it is enabled."
     if webhook.is_paused(now):
         return f"The webhook is paused: the ping waits until {_clock_time(webhook.paused_until)}."
-    return None
+    return "The ping waits until its receiver fetches it." if webhook.is_pulled else None
 
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:

@@ -28,6 +28,11 @@ def test_one_webhook_gets_it_whatever_it_wants(shell: Shell) -> None:
     assert (factories.one().webhook_id, factories.one().event) == (hook, "comment.published")
 
 
+def test_a_listener_fetches_its_example(shell: Shell) -> None:
+    factories.webhook("pull:", events="ping")
+    assert shell("trigger", "ping") == "1 delivery of ping will be fetched by a listener.\n"
+
+
 def test_what_nobody_wants_is_refused(shell: Shell) -> None:
     factories.webhook(events="ping")
     assert "No webhook wants comment.deleted. Name one with --webhook." in shell.refused(

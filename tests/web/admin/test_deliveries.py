@@ -247,6 +247,7 @@ OUTLOOKS: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
     ({"due_at": 5.5 * HOUR}, {}, "in 5 hours", False),
     ({"due_at": HOUR / 120}, {}, "in ", True),
     ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, {}, "a pass is sending it now", True),
+    ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, {"url": "pull:"}, "its receiver has fetched it", True),
     ({"claimed_by": "a", "claims": 1, "due_at": -HOUR}, {}, "due now", True),
     (
         {},

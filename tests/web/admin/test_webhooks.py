@@ -362,6 +362,11 @@ def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -
         factories.sign()
     said = " ".join(text(owner.page(PLACE + hook)).split())
     assert "Its receiver fetches the deliveries, and one delivery waits to be fetched." in said
+    assert "attempt 1: waits until its receiver fetches it" in said
+    for action, sentence in (("ping", "The ping waits"), ("example", "The example waits")):
+        answer = owner.post(f"{PLACE}{hook}/{action}", {"event": "ping"})
+        said = text(owner.page(answer.headers["Location"].partition("#")[0]))
+        assert f"{sentence} until its receiver fetches it." in said
 
 
 def test_an_example_of_an_event_goes_through_the_queue(owner: Owner, app: Flask, receiver: Receiver) -> None:

@@ -16,14 +16,16 @@ def outlook(delivery: Delivery, webhook: Webhook, now: datetime, is_behind: bool
     if delivery.due_at is None:
         return ""
     if delivery.is_leased(now):
-        return "a pass is sending it now"
+        return "its receiver has fetched it" if webhook.is_pulled else "a pass is sending it now"
     if webhook.disabled_at:
         return "waits, because the webhook is disabled"
     if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
         return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
     if is_behind:
         return "after an earlier one, because the events about a comment are sent in order"
-    return clock.ago(delivery.due_at) if delivery.due_at > now else "due now, sent with the next pass"
+    if delivery.due_at > now:
+        return clock.ago(delivery.due_at)
+    return "waits until its receiver fetches it" if webhook.is_pulled else "due now, sent with the next pass"
 
 
 def is_live(delivery: Delivery, webhook: Webhook, now: datetime) -> bool:

@@ -22,7 +22,8 @@ def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now:
     receiver = receivers.receiver(
         webhook.id, webhook.name, webhook.url, json.dumps(own), webhook.secret, None, webhook.format
     )
-    if is_mailto(webhook.url) or receiver.mentions or receiver.error or delivery.erased_at:
+    has_no_request = is_mailto(webhook.url) or receiver.mentions or webhook.is_pulled
+    if has_no_request or receiver.error or delivery.erased_at:
         return None
     claimed = cast("Row[Any]", delivery)  # it has the columns of a claimed row
     task = tasks.delivery_task(claimed, "", 0.0, receiver)

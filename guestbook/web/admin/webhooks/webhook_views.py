@@ -151,7 +151,12 @@ def example(webhook_id: str) -> ResponseReturnValue:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
         event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
         [delivery_id] = session.scalars(select(Delivery.id).where(Delivery.event_id == event_id))
-    sentence = "The example goes out with the next pass of cron."
+        is_pulled = webhook.is_pulled
+    sentence = (
+        "The example waits until its receiver fetches it."
+        if is_pulled
+        else "The example goes out with the next pass of cron."
+    )
     return responses.done(sentence, "admin.deliveries.show", delivery_id=delivery_id)
 
 
