@@ -40,7 +40,8 @@ def pending(webhook_id: str) -> ResponseReturnValue:
     return {
         "token": token,
         "lease_seconds": int(pull.PULL_LEASE.total_seconds()),
-        "retry_after": 0 if taken or seconds else ASK_AGAIN,
+        # Another listener may have been faster. Then asking again at once could go on and on.
+        "retry_after": 0 if taken or (seconds and not found) else ASK_AGAIN,
         "deliveries": [asdict(one) for one in taken],
     }
 

@@ -138,6 +138,13 @@ def test_what_waits_for_a_paused_webhook_is_not_due_now(app: Flask, owner: Owner
     assert tiles(owner.page(URL))[0] == "2 waiting 0 due now, 0 later, 2 for paused webhooks."
 
 
+def test_what_a_receiver_fetches_is_not_due_now(app: Flask, owner: Owner) -> None:
+    used(app)
+    with app.app_context():
+        factories.delivery(factories.webhook("pull:"), due_at=clock.now() - 60 * MINUTE)
+    assert tiles(owner.page(URL))[0] == "1 waiting 0 due now, 0 later, 1 to be fetched."
+
+
 def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = used(app)
     with app.app_context():

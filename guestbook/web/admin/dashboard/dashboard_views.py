@@ -45,10 +45,12 @@ def index() -> ResponseReturnValue:
 
 
 def _waits(overview: Overview, now: datetime) -> dict[str, int]:
-    """Return how many deliveries are due now, later, and for paused or disabled webhooks."""
-    waits = dict.fromkeys(("due", "later", "paused", "disabled"), 0)
+    """Return how many deliveries are due now, later, for paused or disabled webhooks, and for listeners."""
+    waits = dict.fromkeys(("due", "later", "paused", "disabled", "pulled"), 0)
     for doing in overview.webhooks:
         word = webhook_status.word(doing.webhook, now)
+        if doing.webhook.is_pulled and word not in waits:
+            word = "pulled"
         due = doing.due if word not in waits else 0
         waits["due"] += due
         waits[word if word in waits else "later"] += doing.waiting - due
