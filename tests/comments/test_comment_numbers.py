@@ -48,6 +48,14 @@ def move(comment_id: str, status: str) -> None:
     factories.written(do)
 
 
+def erase(*comment_ids: str) -> None:
+    def do(session: database.Session) -> None:
+        for comment in book.lock(session, comment_ids):
+            book.delete(session, comment, factories.settings())
+
+    factories.written(do)
+
+
 @pytest.mark.usefixtures("each_app")
 def test_comments_are_counted_in_the_order_of_signing_and_keep_their_number() -> None:
     first = factories.sign()
@@ -69,13 +77,7 @@ def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
 
 @pytest.mark.usefixtures("each_app")
 def test_the_number_of_an_erased_comment_is_not_given_again() -> None:
-    ids = [factories.sign() for _ in range(3)]
-
-    def erase(session: database.Session) -> None:
-        for comment in book.lock(session, ids[1:]):
-            book.delete(session, comment, factories.settings())
-
-    factories.written(erase)
+    erase(*[factories.sign() for _ in range(3)][1:])
     factories.sign()
     assert numbers() == [1, 4]
 
@@ -118,10 +120,19 @@ def test_those_who_sign_at_the_same_time_get_each_number_once(each_app: Flask) -
 
 @pytest.mark.usefixtures("app")
 def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
-    factories.sign()
+    first, *_ = (factories.sign() for _ in range(3))
+    erase(first)
     factories.written(lambda session: session.execute(delete(Setting)))
     factories.sign()
-    assert numbers() == [1, 2]
+    assert numbers() == [2, 3, 4]
+
+
+@pytest.mark.usefixtures("app")
+def test_an_import_of_low_numbers_does_not_take_the_count_back(tmp_path: Path) -> None:
+    erase([factories.sign() for _ in range(3)][1])
+    imported(tmp_path, 2, 2)
+    factories.sign()
+    assert sorted(number or 0 for number in numbers()) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.usefixtures("app")

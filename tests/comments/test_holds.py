@@ -62,7 +62,7 @@ def test_only_webhooks_whose_owner_wants_it_get_the_link() -> None:
     found = moderation_link.read(token, factories.settings().secret_key)
     assert found is not None
     assert found.comment_id == comment_id == linked["comment"]["id"]
-    assert found.expires_at - clock.now() <= timedelta(days=7)
+    assert timedelta(days=6) < found.expires_at - clock.now() <= timedelta(days=7)
     assert "moderation" not in plain
     assert linked | {"moderation": None} == plain | {"moderation": None}
 
@@ -148,6 +148,7 @@ def test_after_a_day_a_pass_reminds_once_of_all_that_have_waited_half_as_long() 
         assert (found.comment_id, found.held_at) == (one["id"], hold_of(one["id"]).held_at)
     assert waiting == without["waiting"]
     assert hold_of(young).remind_at is not None
+    assert hold_of(along).remind_at is None
 
 
 def test_the_next_reminder_tells_of_those_alone_that_were_in_none() -> None:
@@ -174,6 +175,15 @@ def test_of_what_was_decided_or_deleted_nobody_is_reminded() -> None:
     )
     factories.run_pass()
     assert sent("comments.waiting") == []
+    assert hold_of(decided).remind_at is None
+
+
+def test_to_hold_what_is_held_leaves_its_link_alive() -> None:
+    comment_id = factories.sign(verdict=HELD)
+    waited(timedelta(hours=1), comment_id)
+    since = hold_of(comment_id).held_at
+    moved(comment_id, "held")
+    assert (hold_of(comment_id).held_at, hold_of(comment_id).decided_at) == (since, None)
 
 
 def test_a_flood_is_one_reminder_without_words_and_under_20_kb() -> None:

@@ -112,7 +112,17 @@ def test_one_signs_inside_the_frame_without_a_cookie(app: Flask, visitor: Visito
     thanks = visitor.get(there)
     assert ancestors(thanks) == "https://one.example https://two.example:8443"
     assert "Thank you, Ada!" in text(by_class(parse(thanks), "success")[0])
+    assert "Change or delete it" not in thanks.text  # there is no cookie for it
     assert attributes(parse(thanks), ".//script")["data-site"] == "https://one.example"
+
+
+@pytest.mark.usefixtures("allowed")
+def test_the_links_of_a_preview_lead_out_of_the_frame(visitor: Visitor) -> None:
+    page = visitor.page(INSIDE)
+    action, typed = attributes(page, ".//form")["action"], {"website": "a.example", "preview": "yes"}
+    answer = visitor.open("POST", action, data=fields(page) | GREETING | typed)
+    link = attributes(by_class(parse(answer), "preview")[0], ".//a[@href='https://a.example']")
+    assert link["target"] == "_blank"
 
 
 @pytest.mark.usefixtures("allowed")

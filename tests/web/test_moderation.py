@@ -120,10 +120,20 @@ def test_a_button_acts_and_says_what_was_done(moderator: Moderator, action: str)
 
 
 def test_a_reply_that_was_typed_is_kept_whichever_button_publishes(moderator: Moderator) -> None:
-    moderator.press("publish", reply="Welcome!")
+    answer = moderator.press("publish", reply=" Welcome!\r\n")
+    assert "published with your reply" in text(moderator.page(answer.headers["Location"]).find(".//h1"))
     reply = moderator.stored().reply
     assert reply is not None
     assert reply.message == "Welcome!"
+
+
+@pytest.mark.parametrize("action", ["spam", "trash"])
+def test_a_reply_that_was_typed_goes_to_no_comment_that_leaves_the_book(
+    moderator: Moderator, action: str
+) -> None:
+    moderator.press(action, reply="Welcome!")
+    assert (moderator.stored().reply, moderator.stored().status) == (None, action)
+    assert "comment.replied" not in moderator.events()
 
 
 def test_a_link_works_once(moderator: Moderator) -> None:

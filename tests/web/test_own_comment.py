@@ -67,6 +67,8 @@ def test_a_change_is_previewed_first(app: Flask, visitor: Visitor) -> None:
     comment_id, _ = signed(app, visitor)
     answer = send(visitor, comment_id, visitor.form(path(comment_id)) | {"message": "New", "preview": "yes"})
     assert messages(parse(answer)) == ["New"]
+    wrong = send(visitor, comment_id, visitor.form(path(comment_id)) | {"name": "", "preview": "yes"})
+    assert (wrong.status_code, messages(parse(wrong))) == (422, [])
     assert [comment.message for comment in stored(app)] == ["Hello"]
 
 
@@ -78,6 +80,7 @@ def test_a_change_that_is_wrong_comes_back_with_its_text(app: Flask, visitor: Vi
         assert answer.status_code == 422
         assert fields(parse(answer))["message"] == "New"
     assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert send(visitor, comment_id, fields(parse(answer))).status_code == 303  # it has a good token now
 
 
 def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor, later: Later) -> None:
@@ -99,6 +102,22 @@ def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor,
     assert [comment.status for comment in stored(app)] == ["spam"]
 
 
+def test_a_link_within_three_seconds_is_spam_in_a_change_too(app: Flask, visitor: Visitor) -> None:
+    comment_id, _ = signed(app, visitor)
+    send(visitor, comment_id, visitor.form(path(comment_id)) | {"message": "See https://a.example"})
+    assert [comment.status for comment in stored(app)] == ["spam"]
+
+
+def test_a_comment_is_not_like_its_own_earlier_words(app: Flask, visitor: Visitor, later: Later) -> None:
+    words = "We walked along the old harbour and found your lovely island by chance"
+    visitor.sign(message=words)
+    [comment] = stored(app)
+    form = visitor.form(path(comment.id))
+    later(10)
+    send(visitor, comment.id, form | {"name": "Ada L.", "message": f"{words}!"})
+    assert [(row.name, row.status) for row in stored(app)] == [("Ada L.", "published")]
+
+
 def test_changes_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
     with app.app_context(), writing() as session:
         preferences.save(session, {"rate": "2"})
@@ -107,6 +126,7 @@ def test_changes_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
     assert send(visitor, comment_id, form | {"message": "1"}).status_code == 303
     refused = send(visitor, comment_id, form | {"message": "2"})
     assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 600
     assert fields(parse(refused))["message"] == "2"
 
 
@@ -118,6 +138,7 @@ def test_a_visitor_deletes_the_comment_as_the_owner_would(app: Flask, visitor: V
     action = attributes(page, f".//form[@action='/comments/{comment_id}/delete']")["action"]
     refused = visitor.open("POST", action, data={"token": "x"})
     assert refused.status_code == 422
+    assert "nothing was deleted yet" in refused.text
     answer = visitor.open("POST", action, data={"token": fields(page)["token"]})
     assert answer.status_code == 303
     after = visitor.page(answer.location)

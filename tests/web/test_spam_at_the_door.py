@@ -1,5 +1,6 @@
 """What a visitor meets of the spam rules: the question, the cookie, honest refusals, a flood."""
 
+import re
 from http.cookies import SimpleCookie
 
 import pytest
@@ -131,6 +132,24 @@ def test_each_refusal_is_counted_with_its_reason(app: Flask, visitor: Visitor, l
     assert {"expired": 1, "rate": 1, "closed": 1}.items() <= counted.items()
 
 
+def test_a_refusal_is_counted_once_under_its_first_reason(app: Flask, visitor: Visitor) -> None:
+    visitor.sign(name="", message="")
+    wrong = {"name": "\u200b", "message": "\u200b"}
+    visitor.client.post("/api/v1/comments", json=wrong)
+    visitor.client.post("/api/v1/comments", json=GREETING | {"e-mail": "a@b.example"})  # has no reason
+    assert refused(app) == {"name": 2}
+
+
+def test_what_programs_are_refused_is_counted_too(app: Flask, visitor: Visitor) -> None:
+    let_write(app, 1)
+    greeting = {"name": "Ada", "message": "Hello"}
+    statuses = [visitor.client.post("/api/v1/comments", json=greeting).status_code for _ in range(2)]
+    set_(app, closed="yes")
+    statuses.append(visitor.client.post("/api/v1/comments", json=greeting).status_code)
+    assert statuses == [201, 429, 403]
+    assert refused(app) == {"rate": 1, "closed": 1}
+
+
 def test_in_a_flood_all_are_held_until_it_is_over(app: Flask, visitor: Visitor, later: Later) -> None:
     set_(app, flood="2")
     later.stand_still()
@@ -138,7 +157,9 @@ def test_in_a_flood_all_are_held_until_it_is_over(app: Flask, visitor: Visitor, 
         assert visitor.sign(message=f"Number {number}").status_code == 303
     rows = stored(app)
     assert [row.status for row in rows] == ["published", "published", "held", "held"]
-    assert "Many comments came at once, so all are held until" in str(rows[-1].reason)
+    assert re.fullmatch(
+        r"Many comments came at once, so all are held until \d\d:\d\d UTC\.", str(rows[-1].reason)
+    )
     later(3601)
     visitor.sign(message="Afterwards")
     assert stored(app)[-1].status == "published"
