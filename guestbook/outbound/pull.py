@@ -107,9 +107,4 @@ def _outcome(row: Row[Any], result: PulledResult, webhook: Webhook, token: str) 
 
 
 def _task(row: Row[Any], webhook: Webhook, token: str) -> DeliveryTask:
-    expires = webhook.previous_secret_expires_at
-    previous = webhook.previous_secret if expires and expires > clock.now() else None
-    receiver = receivers.receiver(
-        webhook.id, webhook.name, webhook.url, "{}", webhook.secret, previous, webhook.format
-    )
-    return tasks.delivery_task(row, token, 0.0, receiver)
+    return tasks.delivery_task(row, token, 0.0, receivers.of_webhook(webhook, {}, clock.now()))

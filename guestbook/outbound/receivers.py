@@ -1,6 +1,7 @@
 """Make receivers from rows of `webhooks`, anew only when a row has changed."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -39,18 +40,17 @@ class Receivers:
 
     def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
         """Return the receiver for a row with `RECEIVER_COLUMNS`, and whether it differs from the last one."""
-        key = (
-            *(row.name, row.url, row.headers, row.secret),
-            _unexpired(row.previous_secret, row.previous_secret_expires_at, now),
-            *(row.format, row.signing_key),
-            _unexpired(row.previous_signing_key, row.previous_signing_key_expires_at, now),
-            *(row.key_only_since is not None, row.github_headers_since is not None),
-        )
+        key = _values(row, row.headers, now)
         known = self._known.get(row.id)
         if known is not None and known[0] == key:
             return known[1], False
         self._known[row.id] = (key, receiver(row.id, *key))
         return self._known[row.id][1], True
+
+
+def of_webhook(webhook: Webhook, headers: Mapping[str, str], now: datetime) -> Receiver:
+    """Return the receiver of a webhook as of now, with these headers in place of its own."""
+    return receiver(webhook.id, *_values(webhook, json.dumps(dict(headers)), now))
 
 
 def receiver(
@@ -79,6 +79,17 @@ def receiver(
     policy = response_policy.POLICIES.get(format_name, response_policy.standard)
     mentions, text = format_name == "webmention", secret.encode()
     return Receiver(webhook_id, name, url, own, keys, text, error, policy, mentions, seeds, github_headers)
+
+
+def _values(row: Row[Any] | Webhook, headers: str, now: datetime) -> tuple[Any, ...]:
+    """Return what `receiver` takes after the id."""
+    return (
+        *(row.name, row.url, headers, row.secret),
+        _unexpired(row.previous_secret, row.previous_secret_expires_at, now),
+        *(row.format, row.signing_key),
+        _unexpired(row.previous_signing_key, row.previous_signing_key_expires_at, now),
+        *(row.key_only_since is not None, row.github_headers_since is not None),
+    )
 
 
 def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> str | None:

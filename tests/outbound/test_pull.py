@@ -61,6 +61,18 @@ def test_after_a_rotation_both_secrets_verify(hook: str) -> None:
         assert Verifier(secret).verify(taken.payload, taken.headers)
 
 
+def test_a_webhook_that_signs_with_a_key_alone_sends_no_other_signature(hook: str) -> None:
+    with database.writing() as session:
+        webhook = session.get_one(Webhook, hook)
+        webhook.use_for_signing("key")
+        webhook.send_github_headers(True)
+    factories.sign()
+    _, [taken] = take(hook)
+    names = set(map(str.lower, taken.headers))
+    assert taken.headers["webhook-signature"].startswith("v1a,")
+    assert ("x-github-event" in names, "x-hub-signature-256" in names) == (True, False)
+
+
 def test_a_success_is_final_and_leaves_an_attempt(hook: str) -> None:
     factories.sign()
     token, [taken] = take(hook)

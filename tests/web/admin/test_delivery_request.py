@@ -8,6 +8,7 @@ from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import clock
+from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import Owner
@@ -50,3 +51,14 @@ def test_what_is_no_plain_request_or_cannot_be_signed_has_none(owner: Owner, app
             factories.delivery(factories.webhook(), status="failed", erased_at=clock.now()),
         ]
     assert [commands(owner, row_id) for row_id in rows] == [[]] * len(rows)
+
+
+def test_what_signs_the_webhook_signs_the_command(owner: Owner, app: Flask) -> None:
+    with app.app_context():
+        hook = factories.webhook()
+        with writing() as session:
+            session.get_one(Webhook, hook).use_for_signing("key")
+        delivery = factories.delivery(hook)
+    [line] = commands(owner, delivery)
+    assert "v1a," in line
+    assert "X-Hub-Signature-256" not in line

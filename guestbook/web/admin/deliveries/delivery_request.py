@@ -1,6 +1,5 @@
 """The request of a delivery as a curl command, signed as of now."""
 
-import json
 from datetime import datetime
 from typing import Any, cast
 
@@ -19,9 +18,7 @@ def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now:
     A long body is read from `file`. The values of the webhook's own headers stay hidden.
     """
     own = dict.fromkeys(webhook.headers, HIDDEN)
-    receiver = receivers.receiver(
-        webhook.id, webhook.name, webhook.url, json.dumps(own), webhook.secret, None, webhook.format
-    )
+    receiver = receivers.of_webhook(webhook, own, now)
     has_no_request = is_mailto(webhook.url) or receiver.mentions or webhook.is_pulled
     if has_no_request or receiver.error or delivery.erased_at:
         return None
