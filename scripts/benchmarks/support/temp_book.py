@@ -99,5 +99,5 @@ def fill(app: Flask, events: int) -> None:
             for _ in range(min(500, events - start)):
                 comment.id = secrets.token_hex(16)
                 comment.created_at = clock.now()
-                data = {"comment": comment.public(settings.base_url)}
+                data = {"comment": comment.public(settings.base_url), "sequence": 1}
                 outbox.publish(session.connection(), "comment.created", data, settings)

@@ -132,4 +132,4 @@ def test_a_marker_that_was_garbled_is_none(folder: Path, there: str, garbled: st
     assert place == url_of(folder)
     value = garbled.format(since=since, place=place)
     ask(there, update(Setting).where(Setting.name == MARKER).values(value=value))
-    assert " already, in bins, comments, days and more." in refused(folder, there)
+    assert " already, in audit_log, bins, comments and more." in refused(folder, there)
