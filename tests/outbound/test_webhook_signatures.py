@@ -41,6 +41,20 @@ def update(row: Webhook, **fields: Any) -> Webhook:
     return found
 
 
+def rotated(row: Webhook, *how: Any) -> Webhook:
+    with database.writing() as session:
+        webhook_signatures.rotate_secret(session, session.get_one(Webhook, row.id), *how)
+    found: Webhook = factories.the(Webhook, row.id)
+    return found
+
+
+def rotated_key(row: Webhook, *how: Any) -> Webhook:
+    with database.writing() as session:
+        webhook_signatures.rotate_key(session, session.get_one(Webhook, row.id), *how)
+    found: Webhook = factories.the(Webhook, row.id)
+    return found
+
+
 def refusal(**fields: Any) -> dict[str, str]:
     with pytest.raises(Refused) as raised:
         add(**fields)
@@ -86,13 +100,13 @@ def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
 
 def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it() -> None:
     row = add(secret=GIVEN)
-    webhook_signatures.rotate_secret(row, HOUR, TEXT)
+    row = rotated(row, HOUR, TEXT)
     assert (row.secret, row.previous_secret) == (TEXT, GIVEN)
     with pytest.raises(Refused, match="has this secret already"):
-        webhook_signatures.rotate_secret(row, HOUR, TEXT)
+        rotated(row, HOUR, TEXT)
     with pytest.raises(Refused, match="The secret must be whsec_"):
-        webhook_signatures.rotate_secret(row, HOUR, "short")
-    webhook_signatures.rotate_secret(row, HOUR)
+        rotated(row, HOUR, "short")
+    row = rotated(row, HOUR)
     assert (row.secret.startswith("whsec_"), row.previous_secret) == (True, TEXT)
 
 
@@ -121,8 +135,7 @@ def test_the_key_stays_as_long_as_it_signs_and_is_deleted_then() -> None:
     row = update(row, name="Three", sign_with="key")
     assert (row.signing_key, row.key_only_since) == (key, since)
     assert update(row, sign_with="both").signing_key == key
-    with database.writing() as session:
-        webhook_signatures.rotate_key(session.get_one(Webhook, row.id))
+    rotated_key(row)
     row = update(row, sign_with="secret")
     assert (row.signing_key, row.previous_signing_key, row.previous_signing_key_expires_at) == (None,) * 3
     assert (row.sign_with, row.key_only_since) == ("secret", None)
@@ -132,7 +145,7 @@ def test_the_key_stays_as_long_as_it_signs_and_is_deleted_then() -> None:
 def test_a_rotated_key_signs_beside_the_new_one_for_a_while() -> None:
     row, before = add(sign_with="key"), clock.now()
     old = row.signing_key
-    webhook_signatures.rotate_key(row, HOUR)
+    row = rotated_key(row, HOUR)
     assert row.previous_signing_key == old != row.signing_key
     assert row.previous_signing_key_expires_at
     assert timedelta() <= row.previous_signing_key_expires_at - before - HOUR < timedelta(minutes=1)
@@ -141,7 +154,7 @@ def test_a_rotated_key_signs_beside_the_new_one_for_a_while() -> None:
 
 def test_no_key_is_rotated_where_there_is_none() -> None:
     with pytest.raises(Refused, match="This webhook has no key, because only its secret signs"):
-        webhook_signatures.rotate_key(add())
+        rotated_key(add())
 
 
 def test_a_key_that_somebody_has_garbled_has_no_public_key() -> None:
@@ -159,7 +172,7 @@ def test_without_the_package_a_key_is_refused_with_the_command_that_installs_it(
 ) -> None:
     row, keyed = add(), add(sign_with="both")
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
-    for refused in (lambda: update(row, sign_with="key"), lambda: webhook_signatures.rotate_key(keyed)):
+    for refused in (lambda: update(row, sign_with="key"), lambda: rotated_key(keyed)):
         with pytest.raises(Refused, match=r"cryptography is not installed.* Install it with: .*ed25519"):
             refused()
     assert update(keyed, name="Two").sign_with == "both", "other changes need no package"
