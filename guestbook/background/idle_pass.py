@@ -15,15 +15,10 @@ from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
 from guestbook.storage import active_hosts, file_identity, plain_connection, schema_version, sqlite_setup
 from guestbook.storage.active_hosts import HostNote
+from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 from guestbook.storage.schema_version import Age
 
 LOCK_WAIT = 1.0  # seconds for other writers
-# An earlier delivery about the same comment is on its way to the same webhook: see `queue/comment_order.py`.
-HAS_EARLIER_ONE = """EXISTS (
-    SELECT 1 FROM deliveries AS earlier WHERE earlier.comment_id = deliveries.comment_id
-    AND earlier.webhook_id = deliveries.webhook_id AND earlier.sequence < deliveries.sequence
-    AND earlier.due_at IS NOT NULL)
-"""
 # What a whole pass would do, and how to find it. A query may find too much, but never too little.
 WORK = {
     "send": f"""
@@ -32,12 +27,12 @@ WORK = {
         AND (coalesce(next_slot_at, '') <= :soon OR next_slot_at > :latest_slot)
         AND EXISTS (
             SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND due_at <= :now
-            AND NOT {HAS_EARLIER_ONE})
+            AND {IS_NEXT_SQL})
     """,
     "repair due times after a clock jump": f"""
         SELECT 1 FROM webhooks WHERE paused_until > :farthest OR EXISTS (
             SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND due_at > :now
-            AND (claimed_by IS NOT NULL OR due_at > :farthest OR attempts = 0 AND NOT {HAS_EARLIER_ONE}))
+            AND (claimed_by IS NOT NULL OR due_at > :farthest OR attempts = 0 AND {IS_NEXT_SQL}))
     """,
     "process inbound events": """
         SELECT 1 FROM sources WHERE EXISTS (

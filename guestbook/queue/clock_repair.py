@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
 
 from guestbook.lib import clock, host_name, retry_policy
 from guestbook.queue import leases
@@ -104,7 +104,7 @@ def _wrong_webhooks(limits: _LatestTimes, but: str) -> Any:
     """
     mine = select(Delivery.id).where(Delivery.webhook_id == Webhook.id)
     leased, untried, waiting = _too_late(limits, but)
-    rows = (mine.where(too_late).exists() for too_late in (leased, untried & IS_NEXT, waiting))
+    rows = (mine.where(too_late).exists() for too_late in (leased, and_(untried, IS_NEXT), waiting))
     return select(Webhook.id).where(or_(*rows, Webhook.paused_until > limits.waiting))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import leases
-from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_NEXT, Comment, Delivery
+from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
 
 END = "comment.deleted"  # nothing earlier about the comment is sent after it
 
@@ -62,7 +62,7 @@ def hold_back(connection: Connection, retries: Mapping[Pair, tuple[int, datetime
 
 def behind(session: Session, row_ids: Collection[str]) -> set[str]:
     """Return the ids of those deliveries that wait behind an earlier one."""
-    query = select(Delivery.id).where(Delivery.id.in_(row_ids), Delivery.due_at.is_not(None), ~IS_NEXT)
+    query = select(Delivery.id).where(Delivery.id.in_(row_ids), Delivery.due_at.is_not(None), IS_BEHIND)
     return set(session.scalars(query)) if row_ids else set()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Update, bindparam, select, update
 
-from guestbook.storage.models import DELIVERIES, IS_NEXT
+from guestbook.storage.models import DELIVERIES, IS_BEHIND, IS_NEXT
 
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
 # Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
@@ -35,14 +35,16 @@ def claim(
 
     A delivery is left out while an earlier one about the same comment is on its way to the same webhook.
     """
+    is_outbox = table is DELIVERIES
+    columns = [table] if not ids_only else [table.c.id, table.c.sequence] if is_outbox else [table.c.id]
     query = (
-        select(table.c.id if ids_only else table)
+        select(*columns)
         .where(among, table.c.due_at <= now)
         .order_by(table.c.due_at, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
     )
-    if table is not DELIVERIES:
+    if not is_outbox:
         return connection.execute(query).all()
     rows = connection.execute(query.where(IS_NEXT)).all()
     return rows if connection.dialect.name == "sqlite" else _still_next(connection, rows)
@@ -53,10 +55,12 @@ def _still_next(connection: Connection, rows: Sequence[Row[Any]]) -> Sequence[Ro
 
     A server looks at a row that has changed meanwhile, but at the earlier ones as they were before.
     """
-    columns, row_ids = DELIVERIES.c, [row.id for row in rows]
-    query = select(columns.id).where(columns.id.in_(row_ids), columns.sequence > 1, ~IS_NEXT)
-    blocked = set(connection.scalars(query)) if rows else set()
-    return [row for row in rows if row.id not in blocked]
+    later = [row.id for row in rows if row.sequence and row.sequence > 1]
+    if not later:
+        return rows
+    query = select(DELIVERIES.c.id).where(DELIVERIES.c.id.in_(later), IS_BEHIND)
+    behind = set(connection.scalars(query))
+    return [row for row in rows if row.id not in behind]
 
 
 def lease(

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, Text, or_, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, and_, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.storage.column_types import LONG_TEXT
+from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 from guestbook.storage.database import Base
 from guestbook.storage.models import queue_row
 from guestbook.storage.models.queue_row import QueueRow
@@ -99,22 +100,7 @@ DELIVERIES = Delivery.__table__
 ATTEMPTS = Attempt.__table__
 # Without the hint MariaDB may read a small table as a whole, and wait for rows that others have locked.
 BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
-
-
-def _has_no_earlier_one() -> ColumnElement[bool]:
-    """Return the condition for deliveries that no earlier one of their comment to their webhook precedes.
-
-    A scalar subquery, because databases turn NOT EXISTS into a join that may read the whole table.
-    """
-    mine, earlier = DELIVERIES.c, DELIVERIES.alias("earlier")
-    same = earlier.c.comment_id == mine.comment_id, earlier.c.webhook_id == mine.webhook_id
-    waits = select(earlier.c.id).where(
-        *same, earlier.c.sequence < mine.sequence, earlier.c.due_at.is_not(None)
-    )
-    waits = waits.with_hint(earlier, BY_COMMENT, "mysql").with_hint(earlier, BY_COMMENT, "mariadb")
-    first = waits.limit(1).correlate(DELIVERIES).scalar_subquery()
-    return or_(mine.sequence.is_(None), mine.sequence == 1, first.is_(None))
-
-
-IS_NEXT = _has_no_earlier_one()  # it may be sent as soon as it is due
-FIRST_DUE = Delivery.first_due((Delivery.webhook_id == Webhook.id) & IS_NEXT)  # of the query's webhook
+# No earlier delivery about its comment is on its way to its webhook, so it may be sent as soon as it is due.
+IS_NEXT = text(IS_NEXT_SQL)
+IS_BEHIND = text(f"NOT {IS_NEXT_SQL}")
+FIRST_DUE = Delivery.first_due(and_(Delivery.webhook_id == Webhook.id, IS_NEXT))  # of the query's webhook
