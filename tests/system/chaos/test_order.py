@@ -24,6 +24,8 @@ STEPS = 25  # before each kill
 LATENCY = (0.002, 0.08)  # seconds
 FAILING = 0.15  # of the answers are 500
 LAST_PASSES = 20
+# Longer than the test may take: a busy machine must not let a pass end before it is killed.
+STAY = ("cron", "--stay", "--concurrency", "8", "--max-seconds", "300")
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Passes:
         while len(self.alive) < TOGETHER:
             self.starts += 1
             environ = {**self.environ, "GUESTBOOK_DATA_DIR": str(self.folder / f"host{self.starts}")}
-            self.alive.append(self.forks.start(environ, "cron", "--stay", "--concurrency", "8"))
+            self.alive.append(self.forks.start(environ, *STAY))
         for one in self.alive:
             one.is_at_work()
 
@@ -108,7 +110,7 @@ def test_a_slow_receiver_gets_the_events_of_a_comment_one_at_a_time(
     comments = BusyComments(each_book, SEED)
     receiver.answer("/0", Answer(delay=0.1))
     paths = busy_comments.webhooks(each_book, receiver.url().rstrip("/"), 1)
-    one = forks.start(each_environ, "cron", "--stay", "--concurrency", "8")
+    one = forks.start(each_environ, *STAY)
     one.is_at_work()
     for _ in range(30):
         comments.act()
