@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.security import generate_password_hash
 
 from guestbook.auth import api_tokens, login
 from guestbook.background import pruning
@@ -26,6 +27,7 @@ from guestbook.storage.models import (
     Comment,
     Delivery,
     InboundEvent,
+    Setting,
     Source,
     Webhook,
 )
@@ -209,7 +211,8 @@ def test_passwords_and_logins(app: Flask) -> None:
 def test_wrong_passwords_of_a_minute_share_an_entry(each_app: Flask, later: Later) -> None:
     assert each_app
     with writing() as session:
-        login.set_password(session, "a long password")
+        quick = generate_password_hash("a long password", method="scrypt:1024:8:1")
+        session.merge(Setting(name="password", value=quick))
     for number in range(70):
         with pytest.raises(login.WrongPassword):
             login.log_in("wrong", address=f"10.0.0.{number}", browser="", settings=factories.settings())
