@@ -103,4 +103,5 @@ BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
 # No earlier delivery about its comment is on its way to its webhook, so it may be sent as soon as it is due.
 IS_NEXT = text(IS_NEXT_SQL)
 IS_BEHIND = text(f"NOT {IS_NEXT_SQL}")
-FIRST_DUE = Delivery.first_due(and_(Delivery.webhook_id == Webhook.id, IS_NEXT))  # of the query's webhook
+IS_NEXT_OF_WEBHOOK = and_(Delivery.webhook_id == Webhook.id, IS_NEXT)
+FIRST_DUE = Delivery.first_due(IS_NEXT_OF_WEBHOOK, "deliveries_by_due")  # of the query's webhook

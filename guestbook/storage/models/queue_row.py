@@ -33,13 +33,16 @@ class QueueRow:
         return cls.claimed_by.is_not(None) & (cls.due_at > now)
 
     @classmethod
-    def first_due(cls, among: ColumnElement[bool]) -> ScalarSelect[Any]:
+    def first_due(cls, among: ColumnElement[bool], index: str = "") -> ScalarSelect[Any]:
         """Return the first due time among those rows.
 
-        Let an index have them in this order. EXISTS would make PostgreSQL under a generic plan read the
-        whole table.
+        Let an index have them in this order; MariaDB must be told its name where the condition is not simple.
+        EXISTS would make PostgreSQL under a generic plan read the whole table.
         """
         due = select(cls.due_at).where(among, cls.due_at.is_not(None))
+        if index:
+            hint = f"FORCE INDEX ({index})"
+            due = due.with_hint(cls, hint, "mysql").with_hint(cls, hint, "mariadb")
         return due.order_by(cls.due_at).limit(1).scalar_subquery()
 
 
