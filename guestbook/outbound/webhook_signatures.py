@@ -29,8 +29,8 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     """Change what signs and GitHub's headers, as far as they are wanted; refuses what contradicts."""
     sign_with = wanted.get("sign_with", webhook.sign_with)
     github_headers = wanted.get("github_headers", webhook.github_headers_since is not None)
-    if what := WITHOUT_HEADERS.get(webhook.format) or WITHOUT_HEADERS.get(webhook.url):
-        _refuse_unsigned(what, sign_with, github_headers)
+    if webhook.format in WITHOUT_HEADERS:
+        _refuse_unsigned(WITHOUT_HEADERS[webhook.format], sign_with, github_headers)
     if github_headers:
         _refuse_for_github(webhook.headers, sign_with)
     if wanted.get("secret"):

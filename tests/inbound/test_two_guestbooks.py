@@ -44,11 +44,12 @@ class Guestbook:
         ]
         return listed
 
-    def tells(self, other: "Guestbook", *relay: str) -> None:
-        """Let this book's webhook lead to a source of the other book."""
+    def tells(self, other: "Guestbook", *relay: str, sign_with: str = "secret") -> None:
+        """Let this book's webhook lead to a source of the other book, which knows its secret or key."""
         events = ("--event", "comment.created", "--event", "comment.published", "--event", "comment.deleted")
-        webhook = self.shown("webhooks", "add", "http://127.0.0.1:9/", *events)
-        given = ("--verify", "standard", "--secret", webhook["secret"], "--action", "comment")
+        webhook = self.shown("webhooks", "add", "http://127.0.0.1:9/", *events, "--sign-with", sign_with)
+        proof = webhook["public_key" if sign_with == "key" else "secret"]
+        given = ("--verify", "standard", "--secret", proof, "--action", "comment")
         source = other.shown("sources", "add", "The other book", *given, "--template", "guestbook", *relay)
         self.command("webhooks", "update", webhook["id"], "--url", source["url"])
 
@@ -80,7 +81,7 @@ def test_a_comment_in_one_appears_in_the_other_once_and_not_for_ever(
     with ExitStack() as stack:
         here = stack.enter_context(served(tmp_path / "here"))
         there = stack.enter_context(served(tmp_path / "there"))
-        here.tells(there, *relay)
+        here.tells(there, *relay, sign_with="key")
         there.tells(here, *relay)
         assert processes.sign(here.address, name="Zoë", website="example.org", message="Grüße 🦋") == 303
         for _ in range(ROUNDS):

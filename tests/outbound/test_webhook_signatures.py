@@ -214,14 +214,15 @@ def test_github_headers_come_where_the_owner_wants_them() -> None:
             {"url": "webmention:", "sign_with": "both"},
             {"sign_with": "A webmention is not signed, so choose the secret, which is not used."},
         ),
-        (
-            {"url": "pull:", "sign_with": "key"},
-            {"sign_with": "A fetched message is not signed, so choose the secret, which is not used."},
-        ),
     ],
 )
 def test_what_contradicts_is_refused(fields: dict[str, Any], refused: dict[str, str]) -> None:
     assert refusal(**fields) == refused
+
+
+def test_what_a_receiver_fetches_has_the_same_choices() -> None:
+    row = add(url="pull:", sign_with="both", github_headers=True)
+    assert (row.sign_with, row.github_headers_since is None) == ("both", False)
 
 
 def test_an_update_that_contradicts_changes_nothing() -> None:

@@ -36,7 +36,7 @@ class QueueRow:
     def first_due(cls, among: ColumnElement[bool], index: str = "") -> ScalarSelect[Any]:
         """Return the first due time among those rows.
 
-        Let an index have them in this order; MariaDB must be told its name where the condition is not simple.
+        Let an index have them in this order; MariaDB needs its name where the condition is not simple.
         EXISTS would make PostgreSQL under a generic plan read the whole table.
         """
         due = select(cls.due_at).where(among, cls.due_at.is_not(None))
