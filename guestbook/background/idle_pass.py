@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from guestbook.background import retention_rules
 from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
 from guestbook.lib.moderation_times import REMIND_AFTER
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
 from guestbook.storage import active_hosts, file_identity, plain_connection, schema_version, sqlite_setup
@@ -22,7 +23,7 @@ LOCK_WAIT = 1.0  # seconds for other writers
 # What a whole pass would do, and how to find it. A query may find too much, but never too little.
 WORK = {
     "send": f"""
-        SELECT 1 FROM webhooks WHERE disabled_at IS NULL AND url <> 'pull:'
+        SELECT 1 FROM webhooks WHERE disabled_at IS NULL AND url <> '{PULL_URL}'
         AND coalesce(paused_until, '') <= :now
         AND (coalesce(next_slot_at, '') <= :soon OR next_slot_at > :latest_slot)
         AND EXISTS (

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from guestbook.lib import clock, ids, rate_limit_backoff
 from guestbook.lib.moderation_times import LINK_LASTS
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.settings import Settings
 
 KEEP_PASSES = timedelta(days=30)
@@ -19,7 +20,7 @@ RULES = (  # a table, and which of its rows go
     (
         "deliveries",
         "status = 'new' AND created_at < :keep_failed"
-        " AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = 'pull:')",
+        f" AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = '{PULL_URL}')",
     ),
     ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),
     ("inbound_events", "status = 'failed' AND processed_at < :keep_failed"),

@@ -15,6 +15,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from guestbook.lib import clock
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
 
 WAIT = 20  # seconds for which the book holds a request until something comes
@@ -164,7 +165,7 @@ def _refusal(answer: requests.Response, body: dict[str, Any]) -> str:
 
 
 def _add(there: Book, events: tuple[str, ...]) -> str:
-    wanted: dict[str, Any] = {"url": "pull:", "name": f"Listener on {socket.gethostname()}"[:80]}
+    wanted: dict[str, Any] = {"url": PULL_URL, "name": f"Listener on {socket.gethostname()}"[:80]}
     if events:
         wanted["events"] = list(dict.fromkeys(events))
     try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from guestbook import transport
 from guestbook.lib.errors import Refused
-from guestbook.storage.models.webhook import PULL_URL
+from guestbook.lib.pull_url import PULL_URL
 
 HIDDEN = "(hidden)"
 WITHOUT_HEADERS = {"email": "An e-mail", "webmention": "A webmention", PULL_URL: "A fetched message"}

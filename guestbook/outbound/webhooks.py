@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook import transport
 from guestbook.lib import clock, ids, mail_address, text, validate
 from guestbook.lib.errors import Refused
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.outbound import custom_headers, event_catalogue, outbox, webhook_signatures
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
@@ -18,7 +19,7 @@ from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, batch_delete
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import PULL_URL, Template
+from guestbook.storage.models.webhook import Template
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"

@@ -24,7 +24,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hook(app: Flask) -> str:  # noqa: ARG001
+def hook(app: Flask) -> str:  # noqa: ARG001  it lives in the app's context
     return factories.webhook()
 
 
@@ -50,7 +50,8 @@ def test_a_webhook_without_attempts_has_empty_figures(hook: str) -> None:
     assert (len(found.hours), len(found.days), found.last, found.counted_from) == (24, 30, [], None)
 
 
-def test_rates_and_times_are_of_the_last_day_and_the_last_thirty_days(each_app: Flask) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("each_app")
+def test_rates_and_times_are_of_the_last_day_and_the_last_thirty_days() -> None:
     hook = factories.webhook()
     made(hook, {**BAD, "milliseconds": 400}, {**GOOD, "milliseconds": 20})
     made(hook, {**GOOD, "milliseconds": 10}, ago=3 * DAY)

@@ -33,7 +33,7 @@ STATES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def hook(each_app: Flask) -> str:  # noqa: ARG001
+def hook(each_app: Flask) -> str:  # noqa: ARG001  it lives in the app's context
     return factories.webhook(events=ALL)
 
 

@@ -6,10 +6,10 @@ from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ed25519, ids, signing
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
 from guestbook.storage.database import Base
 
-PULL_URL = "pull:"  # of webhooks whose receiver fetches the deliveries; no pass sends them
 SIGN_WITH = ("secret", "key", "both")  # what signs its requests
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)

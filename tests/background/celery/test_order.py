@@ -35,7 +35,9 @@ def test_kills_of_workers_and_relays_change_nothing_of_the_order_of_a_comments_e
             for _ in range(STEPS):
                 comments.act()
                 time.sleep(luck.uniform(0, 0.02))
-            enough = len(read_log(log)) + 1
+            enough = (
+                len(read_log(log)) + 1
+            )  # as a default, for a lambda sees the last one; mypy infers no type
             wait_for(lambda enough=enough: len(read_log(log)) >= enough, 40, works.show)  # type: ignore[misc]
             if number % 2:
                 relay.kill()
