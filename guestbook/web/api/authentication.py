@@ -16,7 +16,7 @@ from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.web import conditional
-from guestbook.web.api import openapi_document, request_reader
+from guestbook.web.api import api_call, request_reader
 from guestbook.web.error_texts import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -33,7 +33,7 @@ def authenticate() -> None:
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
-        _admit(token, openapi_document.scope(request_reader.address()))
+        _admit(token, api_call.scope(request_reader.address()))
     elif given or call.token == "needed":
         refuse("invalid_token" if given else None)
 

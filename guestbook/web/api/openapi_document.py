@@ -1,20 +1,15 @@
 """The OpenAPI document of the API; requests are checked against it."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from guestbook.lib.json_schema import ID_SCHEMA, JSON, TEXT_SCHEMA, one_of, ref
 from guestbook.lib.version import VERSION
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import audit_schema, openapi_webhooks, schemas
+from guestbook.web.api.api_call import Call, scope
+from guestbook.web.api.call_table import CALLS
 from guestbook.web.api.pull_schemas import PULL_ANSWER_SCHEMAS, PULL_REQUEST_SCHEMAS
-from guestbook.web.api.query_parameters import (
-    AUDIT_QUERY,
-    COMMENT_QUERY,
-    DELIVERY_QUERY,
-    INBOX_QUERY,
-    PENDING_QUERY,
-)
 
 API_PATH = "/api/v1"
 REQUEST_BODIES = schemas.REQUEST_SCHEMAS | PULL_REQUEST_SCHEMAS
@@ -48,7 +43,6 @@ ERROR_DESCRIPTIONS = {
     429: "This network has written too many comments; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
-PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
 PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
 BODY_ERRORS = (400, 413, 415, 422)
@@ -85,27 +79,6 @@ def build(server: str) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
-
-
-def scope(address: str) -> str:
-    """Return the scope that a token needs for an address such as `PATCH /comments/{comment_id}`."""
-    if address.startswith("GET ") and address != PENDING:
-        return "read"
-    return "moderate" if " /comments" in address else "manage"
-
-
-class Call(NamedTuple):
-    """A method at a path; errors that follow from the path, the token, the query and the body are added."""
-
-    name: str
-    summary: str
-    good: dict[int, str | None]  # status → schema of the answer
-    wrong: tuple[int, ...] = ()
-    body: str | None = None  # its schema
-    needs_body: bool = True
-    query: tuple[dict[str, Any], ...] = ()
-    token: str = "needed"  # or "optional" or "ignored"
-    may_match: bool = False  # reads If-Match
 
 
 def _operation(address: str, call: Call) -> dict[str, Any]:
@@ -157,100 +130,5 @@ def _paths() -> dict[str, dict[str, Any]]:
         item[method.lower()] = _operation(address, call)
     return paths
 
-
-CALLS = {
-    "GET /openapi.json": Call("getDocument", "This document", {200: "Document"}, token="ignored"),
-    "GET /comments": Call(
-        "listComments", "List comments", {200: "Comments"}, query=COMMENT_QUERY, token="optional"
-    ),
-    "POST /comments": Call(
-        "createComment",
-        "Add a comment: 201 when it is published, 202 when the owner reviews it first",
-        {201: "Comment", 202: "Comment"},
-        (403, 429),
-        body="NewComment",
-        token="ignored",
-    ),
-    "GET /comments/{comment_id}": Call("getComment", "Show a comment", {200: "Comment"}, token="optional"),
-    "PATCH /comments/{comment_id}": Call(
-        "updateComment",
-        "Edit, moderate or reply to a comment",
-        {200: "Comment"},
-        body="CommentChanges",
-        may_match=True,
-    ),
-    "DELETE /comments/{comment_id}": Call(
-        "deleteComment", "Delete a comment for good", {204: None}, may_match=True
-    ),
-    "GET /webhooks": Call("listWebhooks", "List the webhooks", {200: "Webhooks"}),
-    "POST /webhooks": Call("createWebhook", "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook"),
-    "GET /webhooks/{webhook_id}": Call("getWebhook", "Show a webhook", {200: "Webhook"}),
-    "PATCH /webhooks/{webhook_id}": Call(
-        "updateWebhook", "Change a webhook; other fields stay", {200: "Webhook"}, body="WebhookChanges"
-    ),
-    "DELETE /webhooks/{webhook_id}": Call(
-        "deleteWebhook", "Delete a webhook with all its deliveries", {204: None}
-    ),
-    "POST /webhooks/{webhook_id}/test": Call(
-        "testWebhook",
-        "Send a ping, or an example of an event, with the next pass",
-        {202: "Delivery"},
-        body="Test",
-        needs_body=False,
-    ),
-    "POST /webhooks/{webhook_id}/rotate-secret": Call(
-        "rotateWebhookSecret",
-        "Rotate the secret; the old one also signs for some hours",
-        {200: "WebhookWithSecret"},
-        body="Rotation",
-        needs_body=False,
-    ),
-    "POST /webhooks/{webhook_id}/rotate-key": Call(
-        "rotateWebhookKey",
-        "Rotate the key pair; the old key also signs for some hours",
-        {200: "Webhook"},
-        body="KeyRotation",
-        needs_body=False,
-    ),
-    PENDING: Call(
-        "takeDeliveries",
-        "Fetch the next deliveries of a pull: webhook and lease them",
-        {200: "TakenDeliveries"},
-        (409,),
-        query=PENDING_QUERY,
-    ),
-    "POST /webhooks/{webhook_id}/commit": Call(
-        "commitDeliveries",
-        "Say what came of the fetched deliveries",
-        {200: "Committed"},
-        (409,),
-        body="Commit",
-    ),
-    "GET /deliveries": Call("listDeliveries", "List deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY),
-    "GET /deliveries/{delivery_id}": Call(
-        "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}
-    ),
-    "POST /deliveries/{delivery_id}/redeliver": Call(
-        "redeliver", "Redeliver with the next pass", {202: "Delivery"}, (409,)
-    ),
-    "GET /events": Call(
-        "listEventTypes", "List the events that webhooks can get", {200: "EventTypes"}, token="ignored"
-    ),
-    "GET /events/{event_name}": Call(
-        "getEventType", "Show an event with the JSON Schema of its body", {200: "EventType"}, token="ignored"
-    ),
-    "GET /inbox": Call("listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=INBOX_QUERY),
-    "GET /inbox/{event_id}": Call(
-        "getInboundEvent",
-        "Show an inbound event with its payload and how it was verified",
-        {200: "InboundEventInFull"},
-    ),
-    "POST /inbox/{event_id}/reprocess": Call(
-        "reprocessInboundEvent", "Reprocess with the next pass", {202: "InboundEvent"}, (409,)
-    ),
-    "GET /audit": Call(
-        "listAuditEntries", "List the entries of the audit log", {200: "AuditEntries"}, query=AUDIT_QUERY
-    ),
-}
 
 PATHS = _paths()

@@ -14,6 +14,8 @@ from guestbook.lib import json_schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
 from guestbook.web.api import openapi_document, schemas
+from guestbook.web.api.api_call import Call
+from guestbook.web.api.call_table import CALLS
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
 
@@ -49,9 +51,9 @@ def address() -> str:
     return f"{'GET' if request.method == 'HEAD' else request.method} {path}"
 
 
-def call() -> openapi_document.Call:
+def call() -> Call:
     """Return what the document says of this request."""
-    return openapi_document.CALLS[address()]
+    return CALLS[address()]
 
 
 def query() -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""The API's calls for deliveries and inbound events."""
+
+from guestbook.web.api.api_call import Call
+from guestbook.web.api.query_parameters import DELIVERY_QUERY, INBOX_QUERY
+
+QUEUE_CALLS = {
+    "GET /deliveries": Call("listDeliveries", "List deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY),
+    "GET /deliveries/{delivery_id}": Call(
+        "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}
+    ),
+    "POST /deliveries/{delivery_id}/redeliver": Call(
+        "redeliver", "Redeliver with the next pass", {202: "Delivery"}, (409,)
+    ),
+    "GET /inbox": Call("listInboundEvents", "List inbound events", {200: "InboundEvents"}, query=INBOX_QUERY),
+    "GET /inbox/{event_id}": Call(
+        "getInboundEvent",
+        "Show an inbound event with its payload and how it was verified",
+        {200: "InboundEventInFull"},
+    ),
+    "POST /inbox/{event_id}/reprocess": Call(
+        "reprocessInboundEvent", "Reprocess with the next pass", {202: "InboundEvent"}, (409,)
+    ),
+}

@@ -1,0 +1,51 @@
+"""The API's calls for webhooks, and for receivers that fetch their deliveries."""
+
+from guestbook.web.api.api_call import PENDING, Call
+from guestbook.web.api.query_parameters import PENDING_QUERY
+
+WEBHOOK_CALLS = {
+    "GET /webhooks": Call("listWebhooks", "List the webhooks", {200: "Webhooks"}),
+    "POST /webhooks": Call("createWebhook", "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook"),
+    "GET /webhooks/{webhook_id}": Call("getWebhook", "Show a webhook", {200: "Webhook"}),
+    "PATCH /webhooks/{webhook_id}": Call(
+        "updateWebhook", "Change a webhook; other fields stay", {200: "Webhook"}, body="WebhookChanges"
+    ),
+    "DELETE /webhooks/{webhook_id}": Call(
+        "deleteWebhook", "Delete a webhook with all its deliveries", {204: None}
+    ),
+    "POST /webhooks/{webhook_id}/test": Call(
+        "testWebhook",
+        "Send a ping, or an example of an event, with the next pass",
+        {202: "Delivery"},
+        body="Test",
+        needs_body=False,
+    ),
+    "POST /webhooks/{webhook_id}/rotate-secret": Call(
+        "rotateWebhookSecret",
+        "Rotate the secret; the old one also signs for some hours",
+        {200: "WebhookWithSecret"},
+        body="Rotation",
+        needs_body=False,
+    ),
+    "POST /webhooks/{webhook_id}/rotate-key": Call(
+        "rotateWebhookKey",
+        "Rotate the key pair; the old key also signs for some hours",
+        {200: "Webhook"},
+        body="KeyRotation",
+        needs_body=False,
+    ),
+    PENDING: Call(
+        "takeDeliveries",
+        "Fetch the next deliveries of a pull: webhook and lease them",
+        {200: "TakenDeliveries"},
+        (409,),
+        query=PENDING_QUERY,
+    ),
+    "POST /webhooks/{webhook_id}/commit": Call(
+        "commitDeliveries",
+        "Say what came of the fetched deliveries",
+        {200: "Committed"},
+        (409,),
+        body="Commit",
+    ),
+}
