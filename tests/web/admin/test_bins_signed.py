@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from guestbook.inbound.bin_requests import key_signatures, signature_check
+from guestbook.inbound.bin_requests.key_signatures import PublicKey
+from guestbook.inbound.bin_requests.signature_check import Check, Key
 from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import webhooks
 from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
-from guestbook.web.admin.bins import key_signatures, signature_check
-from guestbook.web.admin.bins.key_signatures import PublicKey
-from guestbook.web.admin.bins.signature_check import Check, Key
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Receiver

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_mark
+from guestbook.comments import comment_mark, moderation_actions
+from guestbook.comments.moderation_actions import BULK_LIMIT, STATUS_AFTER
 from guestbook.lib.text import counted
 from guestbook.storage.models import Comment
 from guestbook.web import current
 from guestbook.web.admin import undo
 
-BULK_LIMIT = 200  # comments in one request
-
 ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
-STATUS_AFTER = {"publish": "published", "hold": "held", "spam": "spam", "trash": "trash"}
 ACTIONS_BY_STATUS = {  # the other actions would change nothing
     "published": ("hold", "spam", "trash"),
     "held": ("publish", "spam", "trash"),
@@ -37,21 +35,11 @@ STATUS_SENTENCES = {
 }
 
 
-def run(session: Session, comment: Comment, action: str) -> None:
-    """Do it to one comment."""
-    if action == "delete":
-        book.delete(session, comment, current.settings())
-    elif action == "restore":
-        book.restore(session, comment, current.settings())
-    else:
-        book.decide(session, comment, STATUS_AFTER[action], current.settings())
-
-
 def run_many(session: Session, comments: Sequence[Comment], action: str, back: str) -> str | None:
     """Do it to each comment; return the undo's id, None where nothing can be undone."""
     statuses = {comment.id: comment.status for comment in comments}
     for comment in comments:
-        run(session, comment, action)
+        moderation_actions.run(session, comment, action, current.settings())
     if action == "delete":
         return None
     changes = [(comment.id, statuses[comment.id], comment.status) for comment in comments]

@@ -104,7 +104,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
         sentence = f"The comment by {comment.name} is deleted."
         notice = comment_actions.changed_sentence(comment_actions.changed_since([comment], request.form))
         if notice is None:
-            comment_actions.run(session, comment, "delete")
+            book.delete(session, comment, current.settings())
     if notice:
         return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, notice), 409
     engine_setup.clear_wal(db.engine)

@@ -9,12 +9,15 @@ from flask import request
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
-from guestbook.outbound import rebuild_presets, webhooks
+from guestbook.outbound import payload_preview, rebuild_presets, webhooks
 from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.outbound.payload_preview import PayloadPreview
 from guestbook.outbound.rebuild_presets import REBUILD_PRESETS
 from guestbook.storage.column_types import UNREADABLE
+from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.webhook import SIGN_WITH
+from guestbook.web import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,17 @@ class WebhookForm:
         if self.format in ("", "template"):
             fields["template"] = self.template
         return fields
+
+    def preview(self) -> PayloadPreview:
+        """Return what the form would send."""
+        return payload_preview.of(
+            db.session(),
+            current.settings().base_url,
+            url=self.url,
+            format_name=self.format,
+            events=self.events,
+            wording=self.template,
+        )
 
 
 def _hidden(name: str, value: str) -> str:

@@ -12,6 +12,7 @@ from guestbook.lib.text import clean_line
 from guestbook.outbound import outbox, rebuild_presets, webhook_signatures, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
+from guestbook.outbound.payload_preview import PayloadPreview
 from guestbook.queries import bounded_counts, lists, webhook_attempts, webhook_status
 from guestbook.queries.lists import Deliveries
 from guestbook.queue import comment_order
@@ -21,8 +22,7 @@ from guestbook.web import current, row_lookup
 from guestbook.web.admin import chart, responses, secret_pages
 from guestbook.web.admin.deliveries import delivery_outlook
 from guestbook.web.admin.row_actions import RowActions
-from guestbook.web.admin.webhooks import payload_preview, ping_result
-from guestbook.web.admin.webhooks.payload_preview import PayloadPreview
+from guestbook.web.admin.webhooks import ping_result
 from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -111,7 +111,7 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
     if "fill" in request.form:
         return _form(typed.with_preset(), webhook=webhook)
-    return _form(typed, webhook=webhook, preview=payload_preview.of(typed))
+    return _form(typed, webhook=webhook, preview=typed.preview())
 
 
 @pages.post("/<webhook_id>")

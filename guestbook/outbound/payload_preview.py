@@ -1,7 +1,10 @@
 """The body that a webhook would receive, shown before anything is saved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import formats, webhooks
@@ -9,9 +12,6 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.queries import lists
 from guestbook.storage import preferences
-from guestbook.storage.database import db
-from guestbook.web import current
-from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +25,28 @@ class PayloadPreview:
     error: str = ""
 
 
-def of(typed: WebhookForm) -> PayloadPreview:
-    """Return what the form would send for the first of its events."""
-    event = next((name for name in typed.events if name in EVENTS), webhooks.DEFAULT_EVENTS[0])
-    data, is_real = _data(event)
-    wording = typed.template or None
-    name = typed.format or (
-        "template" if wording else chat_urls.suggest(typed.url) or webhooks.DEFAULT_FORMAT
-    )
+def of(
+    session: Session, base_url: str, *, url: str, format_name: str, events: Sequence[str], wording: str
+) -> PayloadPreview:
+    """Return what such a webhook would get for the first of its events; `wording` is its template."""
+    known = [name for name in events if name in EVENTS]
+    event = next(iter(known), webhooks.DEFAULT_EVENTS[0])
+    data, is_real = _data(session, base_url, event)
+    name = format_name or ("template" if wording else chat_urls.suggest(url) or webhooks.DEFAULT_FORMAT)
     if name not in FORMATS:
         return PayloadPreview(name, event, is_real, error=f"There is no format {name!r}.")
+    given = formats.FormatInput(event, clock.now(), data, url=url, template=wording or None)
     try:
-        body = formats.render(
-            name, formats.FormatInput(event, clock.now(), data, url=typed.url, template=wording)
-        )
+        body = formats.render(name, given)
         if name == "template" and wording:
-            template.check(wording, [one for one in typed.events if one in EVENTS])
+            template.check(wording, known)
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
     return PayloadPreview(name, event, is_real, byte_view.view(body.encode()).text)
 
 
-def _data(event: str) -> tuple[dict[str, Any], bool]:
+def _data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:
     """Return data for the event, and whether they contain the newest comment of the book."""
-    session, base_url = db.session(), current.settings().base_url
     title = preferences.read(session.connection()).title
     data = {**EVENTS[event].sample_data(), "guestbook": {"title": title, "url": base_url}}
     newest = next(iter(lists.comments(session, "published", limit=1).rows), None)

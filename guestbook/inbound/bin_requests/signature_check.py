@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from guestbook.inbound.bin_requests import key_signatures
+from guestbook.inbound.bin_requests.key_signatures import BY_KEY, BY_SECRET, NO_KEY_MATCHES, PublicKey
 from guestbook.lib import clock, signing
 from guestbook.lib.ed25519 import PackageMissing
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven
 from guestbook.storage.models import Webhook
-from guestbook.web.admin.bins import key_signatures
-from guestbook.web.admin.bins.key_signatures import BY_KEY, BY_SECRET, NO_KEY_MATCHES, PublicKey
 
 STANDARD, GITHUB = VERIFICATION_KINDS["standard"], VERIFICATION_KINDS["github"]
 STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")

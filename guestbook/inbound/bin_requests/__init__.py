@@ -1,0 +1,1 @@
+"""Stored requests of bins: check their signatures, send them again."""
