@@ -24,7 +24,8 @@ SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may
 SEARCHED = (Comment.name, Comment.message, Comment.website, Comment.place, Comment.note)
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
-M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
+M = TypeVar("M")
+L = TypeVar("L", AuditEntry, Comment, Delivery, InboundEvent)  # rows of lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,12 @@ class Deliveries(QueueFilter):
     """Which deliveries; None is all."""
 
     webhook_id: str | None = None
+    comment_id: str | None = None
     model = Delivery
 
     def _indexed(self) -> list[ColumnElement[bool]]:
-        return self._by_status_and_owner(Delivery.webhook_id, self.webhook_id)
+        about_comment = [Delivery.comment_id == self.comment_id] if self.comment_id else []
+        return [*about_comment, *self._by_status_and_owner(Delivery.webhook_id, self.webhook_id)]
 
     def _searched(self) -> Iterator[ColumnElement[bool]]:
         if self.event:
@@ -206,13 +209,13 @@ def with_webhook_names(
 
 def _page(
     session: Session,
-    model: type[M],
-    query: Select[M],
+    model: type[L],
+    query: Select[L],
     slow: list[ColumnElement[bool]],
     before: str | None,
     limit: int,
     look: int | None = None,
-) -> RowPage[M]:
+) -> RowPage[L]:
     query, edge = query.order_by(model.id.desc()), None
     if before:
         query = query.where(model.id < before)

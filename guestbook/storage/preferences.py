@@ -100,7 +100,24 @@ def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
 
 def typed(kept: Preferences) -> dict[str, str]:
     """Return them as a form shows them and sends them back."""
-    return {name: _text(getattr(kept, name)) for name in PREFERENCE_NAMES}
+    return {name: as_typed(getattr(kept, name)) for name in PREFERENCE_NAMES}
+
+
+def as_typed(value: object) -> str:
+    """Return a value as a form shows it and sends it back."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def lock(session: "Session") -> None:
+    """Let nobody else save settings until the caller's transaction, which writes, has ended."""
+    from sqlalchemy import select
+
+    from guestbook.storage import upsert
+    from guestbook.storage.models import Setting
+
+    # A row that is always there then, with a number that needs no translation.
+    upsert.insert_missing(session.connection(), Setting, name="per_page", value=str(Preferences().per_page))
+    session.execute(select(Setting.name).where(Setting.name == "per_page").with_for_update())
 
 
 def save(session: "Session", changes: Mapping[str, str]) -> None:
@@ -112,6 +129,7 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
     from guestbook.storage.models import Setting
 
     kept, wrong = _parsed(changes.items())
+    lock(session)
     before = read(session)
     after = replace(before, **kept)
     if after.question and not after.answers:
@@ -121,14 +139,10 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
     if wrong:
         raise Refused.of(wrong)
     for name, value in kept.items():
-        session.merge(Setting(name=name, value=_text(value)))
+        session.merge(Setting(name=name, value=as_typed(value)))
     session.flush()
     if changed := [name for name in kept if getattr(before, name) != getattr(after, name)]:
         audit_log.record(session, "changed", "settings", detail=", ".join(changed))
-
-
-def _text(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _parsed(rows: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -10,17 +10,31 @@ from guestbook.web import conditional, error_json
 from guestbook.web.api import (
     audit,
     authentication,
+    bin_requests,
+    bins,
+    book_settings,
+    bulk,
     comments,
     deliveries,
+    doctor,
     events,
     inbox,
     openapi_document,
+    previews,
     pull_calls,
+    reveal,
     serializers,
+    sources,
+    spam,
+    statistics,
+    tokens,
     webhooks,
 )
 
-API_MODULES = (comments, webhooks, pull_calls, deliveries, events, inbox, audit)
+API_MODULES = (
+    *(comments, webhooks, pull_calls, deliveries, sources, inbox, bins, bin_requests, bulk, reveal, previews),
+    *(events, book_settings, statistics, spam, tokens, audit, doctor),
+)
 
 
 def register(app: Flask) -> None:

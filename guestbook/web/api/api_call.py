@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+MODERATING = ("/comments", "/moderate", "/spam/end-flood")  # paths below which `moderate` is enough
 PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 
 
@@ -9,7 +10,7 @@ def scope(address: str) -> str:
     """Return the scope that a token needs for an address such as `PATCH /comments/{comment_id}`."""
     if address.startswith("GET ") and address != PENDING:
         return "read"
-    return "moderate" if " /comments" in address else "manage"
+    return "moderate" if address.partition(" ")[2].startswith(MODERATING) else "manage"
 
 
 class Call(NamedTuple):

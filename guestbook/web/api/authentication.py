@@ -15,6 +15,7 @@ from guestbook.storage import audit_log
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
+from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web import conditional
 from guestbook.web.api import api_call, request_reader
 from guestbook.web.error_texts import InsufficientScope
@@ -43,9 +44,16 @@ def has_token() -> bool:
     return g.get("token_id") is not None
 
 
-def may_moderate() -> bool:
-    """Whether the request has a valid token that may moderate comments."""
-    return has_token() and bool(g.token_moderates)
+def may(scope: str) -> bool:
+    """Whether the request has a valid token with that scope."""
+    return has_token() and scope in g.token_scopes
+
+
+def require(scope: str, what: str) -> None:
+    """Answer 403 unless the token has that scope; `what` begins the sentence."""
+    if not may(scope):
+        g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        raise InsufficientScope(f"{what} needs a token with the scope {scope}.")
 
 
 def refuse(error: str | None = None, sentence: str = TOKEN_NEEDED) -> NoReturn:
@@ -75,7 +83,7 @@ def _admit(token: Token, scope: str) -> None:
     if not token.may(scope):
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
-    g.token_id, g.token_moderates = token.id, token.may("moderate")
+    g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written

@@ -10,7 +10,7 @@ from guestbook.queries import lists
 from guestbook.queue import comment_order, erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery
-from guestbook.web.api import request_reader, serializers
+from guestbook.web.api import request_reader, searches, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("deliveries", __name__, url_prefix="/deliveries")
@@ -28,6 +28,8 @@ def index() -> ResponseReturnValue:
         event=query.get("event"),
         since=request_reader.moment(query.get("since")),
         until=request_reader.moment(query.get("until")),
+        text=searches.text(query),
+        comment_id=query.get("comment"),
     )
     page = lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
     return serializers.page("deliveries", page, serializers.delivery, query)

@@ -9,7 +9,7 @@ from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web.api import request_reader, serializers
+from guestbook.web.api import request_reader, searches, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("inbox", __name__, url_prefix="/inbox")
@@ -21,7 +21,14 @@ BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
 def index() -> ResponseReturnValue:
     """List inbound events without their headers and payloads."""
     query = request_reader.query()
-    wanted = lists.InboundEvents(status=query.get("status"), source_id=query.get("source"))
+    wanted = lists.InboundEvents(
+        status=query.get("status"),
+        source_id=query.get("source"),
+        since=request_reader.moment(query.get("since")),
+        until=request_reader.moment(query.get("until")),
+        text=searches.text(query),
+        **{name: searches.words(query, name) for name in ("event", "sender", "external_id")},
+    )
     page = lists.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
     return serializers.page("inbound_events", page, serializers.inbound_event, query)
 

@@ -6,26 +6,33 @@ from typing import Any
 from guestbook.lib.json_schema import ID_SCHEMA, JSON, TEXT_SCHEMA, one_of, ref
 from guestbook.lib.version import VERSION
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import audit_schema, openapi_webhooks, schemas
+from guestbook.web.api import openapi_webhooks
 from guestbook.web.api.api_call import Call, scope
 from guestbook.web.api.call_table import CALLS
-from guestbook.web.api.pull_schemas import PULL_ANSWER_SCHEMAS, PULL_REQUEST_SCHEMAS
+from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
 
 API_PATH = "/api/v1"
-REQUEST_BODIES = schemas.REQUEST_SCHEMAS | PULL_REQUEST_SCHEMAS
-ANSWER_BODIES = schemas.ANSWER_SCHEMAS | PULL_ANSWER_SCHEMAS | audit_schema.AUDIT_SCHEMAS
 API_DESCRIPTION = (
     "Everybody may read published comments and the events, and add a comment. Everything else needs a "
     "token, sent as `Authorization: Bearer gbk_…`; the owner creates it on the account page. "
     "A token has a scope: `read` allows every GET, `moderate` also allows editing, replying to and deleting "
-    "comments, and `manage` allows everything. "
+    "comments, and `manage` allows everything. Passwords, logins and new tokens stay on the account page, so "
+    "that a stolen token cannot lock the owner out. "
     "Times are in UTC. Lists are newest first; `next` is the address of the next page."
 )
 TAG_DESCRIPTIONS = {
     "comments": "Comments of visitors: read, add, moderate, reply.",
     "webhooks": "URLs that receive the book's events, and receivers that fetch them.",
     "deliveries": "Events sent to webhooks, with every attempt.",
+    "sources": "Services that send webhooks to the book.",
     "inbox": "Events that the book received.",
+    "bins": "URLs that catch any request, and what arrived.",
+    "settings": "The settings of the book, its look and its moderation.",
+    "statistics": "How the book, its webhooks and its sources are doing.",
+    "spam": "Refused comments, floods, and the learned score.",
+    "previews": "The result of a webhook's or a source's settings, before anything is saved.",
+    "tokens": "The tokens of the API.",
+    "doctor": "Problems of the book, with advice.",
     "events": "The events that webhooks get, each with its JSON Schema.",
     "audit": "The audit log: changes of settings, webhooks and the like, and logins.",
     "document": "This description of the API.",
@@ -36,21 +43,23 @@ ERROR_DESCRIPTIONS = {
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
     404: "Nothing has this id, or you may not see it.",
     409: "A pass is working on it now, or the webhook is not one to fetch from.",
-    412: "The comment is not the one whose `ETag` you sent in `If-Match`.",
+    412: "It is not the version whose `ETag` you sent in `If-Match`.",
     413: "The body is too long.",
     415: "The Content-Type is not application/json.",
     422: "The request has errors; `fields` has a sentence for each wrong field.",
-    429: "This network has written too many comments; `Retry-After` is the wait in seconds.",
+    429: "This network has written too many comments or typed too many wrong passwords; `Retry-After` is the "
+    "wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
+TAGS = {"redeliver": "deliveries", "reprocess": "inbox", "moderate": "comments"}  # of other paths
 PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
 BODY_ERRORS = (400, 413, 415, 422)
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "schema": TEXT_SCHEMA,
-    "description": "The `ETag` of the comment that you have read. If it changed since, the answer is 412.",
+    "description": "The `ETag` of what you have read. If it changed since, the answer is 412.",
 }
 ANSWER_HEADERS = {
     304: {"ETag": {"required": True, "schema": TEXT_SCHEMA}},
@@ -91,7 +100,7 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
     unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}
     answers = call.good | unchanged | dict.fromkeys(sorted(errors), "Error")
     described: dict[str, Any] = {
-        "tags": [noun if noun in TAG_DESCRIPTIONS else "document"],
+        "tags": [noun if noun in TAG_DESCRIPTIONS else TAGS.get(noun, "document")],
         "operationId": call.name,
         "summary": call.summary,
         "security": security,

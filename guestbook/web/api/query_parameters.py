@@ -9,22 +9,32 @@ from guestbook.storage.models import audit_entry, queue_row
 from guestbook.storage.models import comment as comments
 
 LONGEST_POLL = 25  # seconds: proxies give up after thirty
-PAGE_SIZE = {"minimum": 1, "maximum": 100, "default": 20}  # rows
+LONGEST_PAGE = 100  # rows
 
 
-def _in_query(name: str, schema: Schema, description: str) -> dict[str, Any]:
+def in_query(name: str, schema: Schema, description: str) -> dict[str, Any]:
+    """Return a parameter of the query."""
     return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
-PAGE_QUERY = (
-    _in_query("limit", {"type": "integer", **PAGE_SIZE}, "The maximum number of rows."),
-    _in_query("before", ID_SCHEMA, "Only rows older than the one with this id."),
+def page_size(default: int) -> dict[str, Any]:
+    """Return the parameter for the size of a page."""
+    size = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": default}
+    return in_query("limit", size, "The maximum number of rows.")
+
+
+BEFORE_PARAMETER = in_query("before", ID_SCHEMA, "Only rows older than the one with this id.")
+PAGE_QUERY = (page_size(20), BEFORE_PARAMETER)
+WEBHOOK_QUERY = (page_size(LONGEST_PAGE), BEFORE_PARAMETER)  # most books have fewer: they need no second page
+EVENT_QUERY = (
+    page_size(LONGEST_PAGE),
+    in_query("before", one_of(*EVENTS), "Only the events that follow this one in the list."),
 )
-STATUS_PARAMETER = _in_query("status", one_of(*queue_row.QUEUE_STATUSES), "Only rows with this status.")
+STATUS_PARAMETER = in_query("status", one_of(*queue_row.QUEUE_STATUSES), "Only rows with this status.")
 COMMENT_QUERY = (
     *PAGE_QUERY,
-    _in_query("after", ID_SCHEMA, "Only rows newer than the one with this id."),
-    _in_query(
+    in_query("after", ID_SCHEMA, "Only rows newer than the one with this id."),
+    in_query(
         "status",
         one_of("all", *comments.COMMENT_STATUSES, default="published"),
         "Any status but published needs a token.",
@@ -33,18 +43,18 @@ COMMENT_QUERY = (
 DELIVERY_QUERY = (
     *PAGE_QUERY,
     STATUS_PARAMETER,
-    _in_query("webhook", ID_SCHEMA, "Only deliveries to this webhook."),
-    _in_query("event", one_of(*EVENTS), "Only deliveries of this event."),
-    _in_query("since", TIME_SCHEMA, "Only deliveries created at this time or later."),
-    _in_query("until", TIME_SCHEMA, "Only deliveries created before this time."),
+    in_query("webhook", ID_SCHEMA, "Only deliveries to this webhook."),
+    in_query("event", one_of(*EVENTS), "Only deliveries of this event."),
+    in_query("since", TIME_SCHEMA, "Only deliveries created at this time or later."),
+    in_query("until", TIME_SCHEMA, "Only deliveries created before this time."),
 )
 PENDING_QUERY = (
-    _in_query(
+    in_query(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": pull.MOST_TAKEN, "default": 10},
         "The maximum number of deliveries.",
     ),
-    _in_query(
+    in_query(
         "wait",
         {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
         "Wait so many seconds for the first one.",
@@ -53,12 +63,12 @@ PENDING_QUERY = (
 INBOX_QUERY = (
     *PAGE_QUERY,
     STATUS_PARAMETER,
-    _in_query("source", ID_SCHEMA, "Only events of this source."),
+    in_query("source", ID_SCHEMA, "Only events of this source."),
 )
 AUDIT_QUERY = (
     *PAGE_QUERY,
-    _in_query("action", one_of(*audit_entry.AUDITED_ACTIONS), "Only entries with this action."),
-    _in_query("actor", one_of(*audit_entry.ACTORS), "Only entries of this kind of actor."),
-    _in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
-    _in_query("until", TIME_SCHEMA, "Only entries before this time."),
+    in_query("action", one_of(*audit_entry.AUDITED_ACTIONS), "Only entries with this action."),
+    in_query("actor", one_of(*audit_entry.ACTORS), "Only entries of this kind of actor."),
+    in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
+    in_query("until", TIME_SCHEMA, "Only entries before this time."),
 )

@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from guestbook.lib import json_schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
-from guestbook.web.api import openapi_document, schemas
+from guestbook.web.api import openapi_document, schema_table, schemas
 from guestbook.web.api.api_call import Call
 from guestbook.web.api.call_table import CALLS
 
@@ -81,7 +81,7 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
     if request.mimetype != json_schema.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
     assert wanted.body
-    schema = openapi_document.REQUEST_BODIES[wanted.body]
+    schema = schema_table.REQUEST_BODIES[wanted.body]
     try:
         found = _parse(sent)
         _check(found, schema)

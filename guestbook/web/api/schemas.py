@@ -81,7 +81,10 @@ WEBHOOK_FIELDS: Schema = {
         "description": "Put a link into messages about held comments, with which any reader can moderate; by "
         f"default for {', '.join(FORMATS_WITH_LINKS)}.",
     },
-    "disabled": {"type": "boolean", "description": "Send nothing; deliveries wait until it is enabled."},
+    "disabled": {
+        "type": "boolean",
+        "description": "Send nothing; deliveries wait until it is enabled. false ends a pause, too.",
+    },
     **signature_schemas.SIGNATURE_FIELDS,
 }
 OVERLAP_FIELD: Schema = {

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
 
-from guestbook.comments import moderation_link
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import byte_text, clock
 from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
@@ -17,13 +15,13 @@ from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.event_catalogue.event_type import EventType
 from guestbook.queries import webhook_status
 from guestbook.queries.lists import RowPage
-from guestbook.storage.database import Base, db
+from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, AuditEntry, Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import audit_schema, authentication, openapi_document, schemas
+from guestbook.web.api import audit_schema, authentication, openapi_document, row_shape, schemas, token_view
 
 Shape = dict[str, Any]
-M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
+M = TypeVar("M")
 
 
 def address(path: str) -> str:
@@ -47,13 +45,13 @@ def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
         "headers": dict.fromkeys(row.headers, HIDDEN),
         "state": webhook_status.in_short(row, clock.now()),
     }
-    shape = _row(row, schemas.WEBHOOK_SCHEMA, more)
+    shape = row_shape.of(row, schemas.WEBHOOK_SCHEMA, more)
     return shape | {"secret": row.secret} if with_secret else shape
 
 
 def delivery(row: Delivery) -> Shape:
     """Return a delivery as a list shows it."""
-    return _row(row, schemas.DELIVERY_SCHEMA, {})
+    return row_shape.of(row, schemas.DELIVERY_SCHEMA, {})
 
 
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
@@ -61,15 +59,15 @@ def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
     made = []
     for attempt in attempts:
         answer = attempt.response_body  # a receiver may repeat the payload
-        more = {"response_body": answer and _for_this_token(answer)}
-        made.append(_row(attempt, schemas.ATTEMPT_SCHEMA, more))
-    payload = _for_this_token(row.body.decode(errors="replace"))
+        more = {"response_body": answer and token_view.shown(answer)}
+        made.append(row_shape.of(attempt, schemas.ATTEMPT_SCHEMA, more))
+    payload = token_view.shown(row.body.decode(errors="replace"))
     return delivery(row) | {"payload": payload, "attempts_made": made}
 
 
 def inbound_event(row: InboundEvent) -> Shape:
     """Return an inbound event as a list shows it."""
-    return _row(row, schemas.INBOUND_EVENT_SCHEMA, {})
+    return row_shape.of(row, schemas.INBOUND_EVENT_SCHEMA, {})
 
 
 def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
@@ -78,7 +76,7 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
     payload, encoding = byte_text.pack(row.body)
     return inbound_event(row) | {
         "headers": event_view.headers(row),
-        "payload": _for_this_token(payload),
+        "payload": token_view.shown(payload),
         "encoding": encoding,
         "verification": asdict(verdict),
     }
@@ -86,12 +84,7 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
 
 def audit_entry(row: AuditEntry) -> Shape:
     """Return an entry of the audit log."""
-    return _row(row, audit_schema.AUDIT_ENTRY_SCHEMA, {})
-
-
-def _for_this_token(text: str) -> str:
-    """Hide links to moderate from programs that may read but not moderate."""
-    return text if authentication.may_moderate() else moderation_link.hide(text)
+    return row_shape.of(row, audit_schema.AUDIT_ENTRY_SCHEMA, {})
 
 
 def event_type(event: EventType) -> Shape:
@@ -110,11 +103,3 @@ def page(key: str, found: RowPage[M], serialize: Callable[[M], Shape], asked: Sh
     this = f"{current.settings().base_url}{request.path}"
     following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
     return {key: [serialize(row) for row in found.rows], "next": following}
-
-
-def _row(row: Base, properties: Shape, more: Shape) -> Shape:
-    return {name: more[name] if name in more else _plain(getattr(row, name)) for name in properties}
-
-
-def _plain(value: object) -> object:
-    return clock.to_text(value) if isinstance(value, datetime) else value

@@ -12,7 +12,7 @@ from guestbook.outbound import outbox, webhook_signatures, webhooks
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
-from guestbook.web import current
+from guestbook.web import conditional, current
 from guestbook.web.api import request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
@@ -50,10 +50,11 @@ def change(webhook_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
+        conditional.refuse_if_changed(serializers.webhook(webhook))
         webhooks.update(session, webhook, _fields(changes), current.settings())
         if changes.get("disabled"):
             row_changes.disable(session, webhook)
-        elif "disabled" in changes and webhook.disabled_at:
+        elif "disabled" in changes and (webhook.disabled_at or webhook.paused_until):  # ends a pause, too
             row_changes.enable(session, webhook)
         shown = serializers.webhook(webhook)
     warnings = webhooks.warnings(shown["url"], current.settings()) if "url" in changes else []
@@ -63,7 +64,9 @@ def change(webhook_id: str) -> ResponseReturnValue:
 @calls.delete("/<webhook_id>")
 def delete(webhook_id: str) -> ResponseReturnValue:
     """Delete one with all its deliveries."""
-    row_id = find(Webhook, webhook_id).id
+    webhook = find(Webhook, webhook_id)
+    conditional.refuse_if_changed(serializers.webhook(webhook))
+    row_id = webhook.id
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     webhooks.delete(db.engine, row_id)
     return "", 204

@@ -12,7 +12,8 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import openapi_document, request_reader, schemas
+from guestbook.web.api import bulk_schemas, openapi_document, request_reader
+from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
 from tests.support import factories
 from tests.support.api_client import ApiClient
 from tests.support.receiver import Receiver
@@ -105,7 +106,7 @@ def request_schemas() -> list[dict[str, Any]]:
         for path in openapi_document.PATHS.values()
         for one in path.get("get", {}).get("parameters", [])
     ]
-    return [part for schema in [*schemas.REQUEST_SCHEMAS.values(), *queries] for part in parts(schema)]
+    return [part for schema in [*REQUEST_BODIES.values(), *queries] for part in parts(schema)]
 
 
 def test_every_pattern_has_a_sentence() -> None:
@@ -134,9 +135,9 @@ def test_each_operation_has_a_name_of_its_own_and_a_tag(read: dict[str, Any]) ->
 
 
 def test_answers_may_get_new_fields_and_requests_are_closed() -> None:
-    shown = [part for schema in schemas.ANSWER_SCHEMAS.values() for part in parts(schema)]
+    shown = [part for schema in ANSWER_BODIES.values() for part in parts(schema)]
     assert not [part for part in shown if part.get("additionalProperties") is False]
-    assert all(schema["additionalProperties"] is False for schema in schemas.REQUEST_SCHEMAS.values())
+    assert all(schema["additionalProperties"] is False for schema in REQUEST_BODIES.values())
 
 
 def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
@@ -145,7 +146,7 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
         if "string" in kinds:
             assert {"maxLength", "enum", "pattern", "format"} & set(part), part
         if kinds == "array":
-            assert part["maxItems"] <= 100, part
+            assert part["maxItems"] <= bulk_schemas.MOST_REQUEUED, part
         if kinds == "object":
             assert part["additionalProperties"] is False or part["maxProperties"] <= 100, part
 

@@ -10,20 +10,29 @@ EXAMPLES = 2  # of each kind for each call; some thousand take minutes
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
 OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
 # What can be seen, may be sent to, is given by a template or signs already, no schema can say: there 422 is
-# right. Nor can
-# it say which comment has which ETag: there 412 is right.
+# right. Nor can it say which version has which ETag: there 412 is right. Too many wrong passwords get 429.
+UNPREDICTABLE = (
+    *(
+        "POST /webhooks",
+        "POST /webhooks/{webhook_id}/rotate-secret",
+        "POST /webhooks/{webhook_id}/rotate-key",
+    ),
+    *("POST /webhooks/{webhook_id}/reveal-secret", "POST /sources/{source_id}/reveal-secret"),
+    *("POST /comments", "POST /sources", "POST /sources/{source_id}/rotate-secret", "POST /bins"),
+    *("POST /redeliver", "POST /reprocess", "POST /previews/source"),
+    *(address for address, call in CALLS.items() if call.may_match),
+)
 CONFIG = "\n".join(
     f"""
 [[operations]]
 include-name = "{call}"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "412", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "412", "422", "429"]
 """
-    for call in (
-        *("POST /webhooks", "PATCH /webhooks/{webhook_id}"),
-        *("POST /webhooks/{webhook_id}/rotate-secret", "POST /webhooks/{webhook_id}/rotate-key"),
-        *("POST /comments", "PATCH /comments/{comment_id}", "DELETE /comments/{comment_id}"),
-    )
+    for call in UNPREDICTABLE
 )
+# It would revoke its own token; and doctor takes long to look at everything again and again.
+LEFT_OUT = ("DELETE /tokens/{token_id}", "GET /doctor")
+CONFIG += "".join(f'\n[[operations]]\ninclude-name = "{call}"\nenabled = false\n' for call in LEFT_OUT)
 
 
 def finds(folder: Path, address: str, *options: str) -> str:
@@ -37,7 +46,7 @@ def finds(folder: Path, address: str, *options: str) -> str:
 def test_with_a_token(served: tuple[str, str], tmp_path: Path) -> None:
     address, token = served
     printed = finds(tmp_path, address, "-H", f"Authorization: Bearer {token}")
-    tested = len(CALLS) - 1  # it leaves out the document that it reads
+    tested = len(CALLS) - 1 - len(LEFT_OUT)  # it leaves out the document that it reads, too
     assert f"Tested: {tested}" in printed
 
 

@@ -59,7 +59,7 @@ def test_pages_keep_to_what_was_asked(program: ApiClient, rows: dict[str, str]) 
     assert following["next"] is None
 
 
-@pytest.mark.parametrize("query", ["status=sent", "source=1", "limit=1000", "before=%00", "text=a"])
+@pytest.mark.parametrize("query", ["status=sent", "source=1", "limit=1000", "before=%00", "text="])
 def test_a_query_that_is_wrong_is_refused_by_name(program: ApiClient, query: str) -> None:
     assert list(program.refused("GET", f"/inbox?{query}")) == [query.partition("=")[0]]
 

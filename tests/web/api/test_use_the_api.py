@@ -6,7 +6,7 @@ import shlex
 from tests.support.api_client import ApiClient
 from tests.support.documents import blocks, read
 
-STATUSES = [200, 201, 200, 201, 200]
+STATUSES = [200, 201, 200, 201, 200, 202, 200]
 
 
 def test_each_line_of_curl_works(program: ApiClient) -> None:

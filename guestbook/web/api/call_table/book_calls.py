@@ -2,11 +2,16 @@
 
 from guestbook.web.api.api_call import Call
 from guestbook.web.api.query_parameters import AUDIT_QUERY, COMMENT_QUERY
+from guestbook.web.api.search_parameters import COMMENT_SEARCH
 
 BOOK_CALLS = {
     "GET /openapi.json": Call("getDocument", "This document", {200: "Document"}, token="ignored"),
     "GET /comments": Call(
-        "listComments", "List comments", {200: "Comments"}, query=COMMENT_QUERY, token="optional"
+        "listComments",
+        "List comments",
+        {200: "Comments"},
+        query=COMMENT_QUERY + COMMENT_SEARCH,
+        token="optional",
     ),
     "POST /comments": Call(
         "createComment",
@@ -26,6 +31,12 @@ BOOK_CALLS = {
     ),
     "DELETE /comments/{comment_id}": Call(
         "deleteComment", "Delete a comment for good", {204: None}, may_match=True
+    ),
+    "POST /moderate": Call(
+        "moderateComments",
+        "Publish, hold, restore or delete many comments, or mark them as spam",
+        {200: "Moderated"},
+        body="Moderation",
     ),
     "GET /events": Call(
         "listEventTypes", "List the events that webhooks can get", {200: "EventTypes"}, token="ignored"

@@ -8,10 +8,14 @@ WEBHOOK_CALLS = {
     "POST /webhooks": Call("createWebhook", "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook"),
     "GET /webhooks/{webhook_id}": Call("getWebhook", "Show a webhook", {200: "Webhook"}),
     "PATCH /webhooks/{webhook_id}": Call(
-        "updateWebhook", "Change a webhook; other fields stay", {200: "Webhook"}, body="WebhookChanges"
+        "updateWebhook",
+        "Change a webhook; other fields stay",
+        {200: "Webhook"},
+        body="WebhookChanges",
+        may_match=True,
     ),
     "DELETE /webhooks/{webhook_id}": Call(
-        "deleteWebhook", "Delete a webhook with all its deliveries", {204: None}
+        "deleteWebhook", "Delete a webhook with all its deliveries", {204: None}, may_match=True
     ),
     "POST /webhooks/{webhook_id}/test": Call(
         "testWebhook",
@@ -26,6 +30,13 @@ WEBHOOK_CALLS = {
         {200: "WebhookWithSecret"},
         body="Rotation",
         needs_body=False,
+    ),
+    "POST /webhooks/{webhook_id}/reveal-secret": Call(
+        "revealWebhookSecret",
+        "Show the secret of a webhook; it needs the owner's password",
+        {200: "Secret"},
+        (429,),
+        body="Reveal",
     ),
     "POST /webhooks/{webhook_id}/rotate-key": Call(
         "rotateWebhookKey",

@@ -1,0 +1,98 @@
+"""/bins: add, change, empty, delete."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.inbound import bins
+from guestbook.lib.errors import Refused
+from guestbook.queries import row_pages
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Bin
+from guestbook.web import conditional
+from guestbook.web.api import bin_serializer, request_reader, serializers
+from guestbook.web.row_lookup import find, find_locked
+
+calls = Blueprint("bins", __name__, url_prefix="/bins")
+
+FIELDS_OF_COLUMNS = {  # column → field of `inbound.bins`
+    "answer_status": "status",
+    "answer_body": "body",
+    "answer_type": "type",
+    "delay_milliseconds": "delay",
+    "failures_left": "fail",
+}
+COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items()}
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """List them."""
+    query = request_reader.query()
+    page = row_pages.of(db.session(), Bin, query.get("before"), query["limit"])
+    return serializers.page("bins", page, bin_serializer.bin_, query)
+
+
+@calls.post("")
+def add() -> ResponseReturnValue:
+    """Add a bin."""
+    fields = request_reader.body()
+    with writing() as session, _errors_by_column():
+        shown = bin_serializer.bin_(bins.add(session, _fields(fields)))
+    return shown, 201, {"Location": serializers.address(f"/bins/{shown['id']}")}
+
+
+@calls.get("/<bin_id>")
+def one(bin_id: str) -> ResponseReturnValue:
+    """Show one."""
+    return bin_serializer.bin_(find(Bin, bin_id))
+
+
+@calls.patch("/<bin_id>")
+def change(bin_id: str) -> ResponseReturnValue:
+    """Change the given fields."""
+    changes = request_reader.body()
+    with writing() as session, _errors_by_column():
+        bin_ = find_locked(Bin, bin_id)
+        conditional.refuse_if_changed(bin_serializer.bin_(bin_))
+        bins.update(session, bin_, _fields(changes))
+        return bin_serializer.bin_(bin_)
+
+
+@calls.delete("/<bin_id>")
+def delete(bin_id: str) -> ResponseReturnValue:
+    """Delete one with its requests."""
+    with writing() as session:
+        bin_ = find_locked(Bin, bin_id)
+        conditional.refuse_if_changed(bin_serializer.bin_(bin_))
+        bins.delete(session, bin_)
+    return "", 204
+
+
+@calls.delete("/<bin_id>/requests")
+def clear(bin_id: str) -> ResponseReturnValue:
+    """Delete the requests of one."""
+    with writing() as session:
+        bins.clear(session, find_locked(Bin, bin_id).id)
+    return "", 204
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields as `inbound.bins` takes them: the delay in seconds."""
+    fields = {FIELDS_OF_COLUMNS.get(name, name): value for name, value in given.items()}
+    if "delay" in fields:
+        fields["delay"] = f"{fields['delay'] / 1000:g}"
+    return fields
+
+
+@contextmanager
+def _errors_by_column() -> Iterator[None]:
+    """Name the errors as the API names the fields."""
+    try:
+        yield
+    except Refused as error:
+        named = {COLUMNS_OF_FIELDS.get(name, name): words for name, words in error.fields.items()}
+        raise (Refused.of(named) if named else error) from None

@@ -1,0 +1,88 @@
+"""/redeliver, /reprocess and /moderate: do the same to many rows.
+
+Their paths stand beside the lists, so that no path could be taken for one with an id.
+"""
+
+from typing import Any, TypeVar
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement
+
+from guestbook.comments import book, moderation_actions
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.queries.lists import Deliveries, InboundEvents
+from guestbook.queue import requeue
+from guestbook.queue.requeue import RequeueGroup
+from guestbook.storage import engine_setup
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
+from guestbook.web import current
+from guestbook.web.api import bulk_schemas, request_reader, row_shape
+
+M = TypeVar("M", Delivery, InboundEvent)
+
+calls = Blueprint("bulk", __name__)
+
+IDS_OR_FAILED = "Give either ids, or failed for all that failed."
+GOES_WITH_FAILED = "This goes with failed."
+
+
+@calls.post("/redeliver")
+def redeliver() -> ResponseReturnValue:
+    """Make deliveries due, with all that follow them about the same comment."""
+    return _requeue(Delivery, request_reader.body())
+
+
+@calls.post("/reprocess")
+def reprocess() -> ResponseReturnValue:
+    """Make inbound events due."""
+    return _requeue(InboundEvent, request_reader.body())
+
+
+@calls.post("/moderate")
+def moderate() -> ResponseReturnValue:
+    """Do the same to many comments."""
+    given = request_reader.body()
+    with writing() as session:
+        found = book.lock(session, given["ids"])
+        done = [comment.id for comment in found]
+        for comment in found:
+            moderation_actions.run(session, comment, given["action"], current.settings())
+    if given["action"] == "delete":
+        engine_setup.clear_wal(db.engine)
+    return {"done": done, "missing": [row_id for row_id in given["ids"] if row_id not in done]}
+
+
+def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
+    which = _condition(model, given)
+    groups = requeue.forecast(db.session(), model, which, clock.now())
+    if given.get("dry_run"):
+        return _answer(requeue.total(groups), groups), 200
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    return _answer(requeue.run(model, which), groups), 202
+
+
+def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:
+    return {
+        "count": count,
+        "groups": [row_shape.of(group, bulk_schemas.REQUEUE_GROUP) for group in groups],
+    }
+
+
+def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:
+    """Return the condition for the chosen rows; refuses fields that do not go together."""
+    owner = "webhook" if model is Delivery else "source"
+    if ("ids" in given) == given.get("failed", False):
+        raise Refused(IDS_OR_FAILED, field="ids")
+    if "ids" in given:
+        if wrong := {name: GOES_WITH_FAILED for name in (owner, "since") if name in given}:
+            raise Refused.of(wrong)
+        return model.id.in_(given["ids"])
+    since, owner_id = request_reader.moment(given.get("since")), given.get(owner)
+    if owner_id and db.session.get(Webhook if model is Delivery else Source, owner_id) is None:
+        raise Refused(f"No {owner} has this id.", field=owner)
+    if model is Delivery:
+        return Deliveries(status="failed", since=since, webhook_id=owner_id).condition()
+    return InboundEvents(status="failed", since=since, source_id=owner_id).condition()

@@ -1,0 +1,57 @@
+"""The JSON Schemas of the calls about spam, tokens and doctor."""
+
+from guestbook.background.doctor.finding import State
+from guestbook.comments.refusals import REFUSAL_REASONS
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    or_null,
+)
+from guestbook.storage.models.admin_access import SCOPES
+from guestbook.web.api.schemas import list_of
+
+REFUSAL_SCHEMA: Schema = {
+    "reason": one_of(*REFUSAL_REASONS),
+    "sentence": TEXT_SCHEMA,
+    "number": described(NUMBER_SCHEMA, "How often, in the last 30 days."),
+    "today": NUMBER_SCHEMA,
+}
+SPAM_SCHEMA: Schema = {
+    "refused": described(
+        {"type": "array", "items": answer(REFUSAL_SCHEMA)}, "Why comments were refused at the form."
+    ),
+    "held_until": described(
+        or_null(TIME_SCHEMA), "Until when a flood holds all new comments; null without one."
+    ),
+    "learned_good": described(NUMBER_SCHEMA, "Comments from which the score has learned what belongs here."),
+    "learned_spam": described(NUMBER_SCHEMA, "Comments from which it has learned what spam is."),
+    "learned_words": described(NUMBER_SCHEMA, "Words that it knows."),
+}
+TOKEN_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "name": TEXT_SCHEMA,
+    "scope": one_of(*SCOPES),
+    "created_at": TIME_SCHEMA,
+    "expires_at": or_null(TIME_SCHEMA),
+    "last_used_at": described(or_null(TIME_SCHEMA), "Its last use, to the hour."),
+}
+FINDING_SCHEMA: Schema = {
+    "subject": TEXT_SCHEMA,
+    "state": one_of(*(state.value for state in State)),
+    "sentence": TEXT_SCHEMA,
+    "advice": described(or_null(TEXT_SCHEMA), "What to do, if there is something."),
+    "command": described(or_null(TEXT_SCHEMA), "A command that helps."),
+}
+CARE_ANSWERS: dict[str, Schema] = {
+    "Spam": answer(SPAM_SCHEMA),
+    "Forgotten": answer({"words": described(NUMBER_SCHEMA, "How many words it knew.")}),
+    "Token": answer(TOKEN_SCHEMA),
+    "Tokens": list_of("tokens", "Token"),
+    "Examination": answer({"findings": {"type": "array", "items": answer(FINDING_SCHEMA)}}),
+}

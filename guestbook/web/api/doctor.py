@@ -1,0 +1,23 @@
+"""/doctor: everything that the page of that name looks at."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.background.doctor import examination
+from guestbook.storage.database import db
+from guestbook.web import current
+from guestbook.web.api import care_schemas, row_shape
+
+calls = Blueprint("doctor", __name__, url_prefix="/doctor")
+
+
+@calls.get("")
+def show() -> ResponseReturnValue:
+    """Look at everything now, the gravest findings first."""
+    db.session.rollback()  # it has a connection of its own, and tries to write
+    findings = examination.examine(current.settings())
+    return {
+        "findings": [
+            row_shape.of(one, care_schemas.FINDING_SCHEMA, {"state": one.state.value}) for one in findings
+        ]
+    }

@@ -1,0 +1,52 @@
+"""/previews: what a webhook would get, and which comment a template would make. Nothing is stored."""
+
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.inbound import source_fields, template_preview
+from guestbook.outbound import payload_preview, webhooks
+from guestbook.storage.database import db
+from guestbook.storage.models import Source
+from guestbook.web import current
+from guestbook.web.api import preview_schemas, request_reader, row_shape
+from guestbook.web.row_lookup import find
+
+calls = Blueprint("previews", __name__, url_prefix="/previews")
+
+
+@calls.post("/webhook")
+def of_webhook() -> ResponseReturnValue:
+    """Show the body that such a webhook would get."""
+    given = request_reader.body()
+    made = payload_preview.of(
+        db.session(),
+        current.settings().base_url,
+        url=given.get("url", ""),
+        format_name=given.get("format", ""),
+        events=given.get("events", webhooks.DEFAULT_EVENTS),
+        wording=given.get("template", ""),
+    )
+    nothing = {"body": made.body or None, "error": made.error or None}
+    return row_shape.of(made, preview_schemas.PAYLOAD_PREVIEW, nothing)
+
+
+@calls.post("/source")
+def of_source() -> ResponseReturnValue:
+    """Show the comment that a template would make of the latest events of a source, or of a sample."""
+    given = request_reader.body()
+    source = find(Source, given["source"]) if "source" in given else None
+    verify = given.get("verify", source.verify if source else "none")
+    wording = source_fields.template_for(verify, given.get("template", source.template if source else None))
+    name = source.name if source else "The name of the source"
+    base_url = current.settings().base_url
+    source_id = source.id if source else None
+    made = template_preview.of(db.session(), source_id, name, verify, wording, base_url)
+    draft: dict[str, Any] | None = made.draft.values if made.draft else None
+    return {
+        "event": made.what,
+        "comment": draft,
+        "sentence": made.sentence or None,
+        "is_error": made.is_error,
+    }

@@ -1,0 +1,42 @@
+"""/webhooks/ID/reveal-secret and the same of sources: as on the admin pages, only with the password."""
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import TooManyRequests
+
+from guestbook.auth import login
+from guestbook.auth.login import TooManyTries
+from guestbook.storage import row_changes
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Source, Webhook
+from guestbook.web import current
+from guestbook.web.api import request_reader
+from guestbook.web.row_lookup import find, find_locked
+
+calls = Blueprint("reveal", __name__)
+
+
+@calls.post("/webhooks/<webhook_id>/reveal-secret")
+def of_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Show the secret of a webhook."""
+    return _reveal(Webhook, webhook_id)
+
+
+@calls.post("/sources/<source_id>/reveal-secret")
+def of_source(source_id: str) -> ResponseReturnValue:
+    """Show the secret of a source."""
+    return _reveal(Source, source_id)
+
+
+def _reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValue:
+    password = request_reader.body()["password"]
+    find(model, row_id)
+    db.session.rollback()  # the check writes in a transaction of its own
+    try:
+        login.confirm(password, address=request.remote_addr, settings=current.settings())
+    except TooManyTries as error:
+        raise TooManyRequests(str(error), retry_after=error.seconds) from None
+    with writing() as session:
+        row = find_locked(model, row_id)
+        row_changes.note_reveal(session, row)
+        return {"secret": row.secret}

@@ -1,0 +1,113 @@
+"""/sources: add, change, rotate the secret, delete."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.inbound import sources
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.queries import row_pages
+from guestbook.storage import row_changes
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Source
+from guestbook.web import conditional
+from guestbook.web.api import request_reader, serializers, source_serializer
+from guestbook.web.row_lookup import find, find_locked
+
+calls = Blueprint("sources", __name__, url_prefix="/sources")
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """List them."""
+    query = request_reader.query()
+    page = row_pages.of(db.session(), Source, query.get("before"), query["limit"])
+    return serializers.page("sources", page, source_serializer.source, query)
+
+
+@calls.post("")
+def add() -> ResponseReturnValue:
+    """Add a source; only this answer shows its secret."""
+    fields = request_reader.body()
+    with writing() as session, _errors_by_field():
+        source = sources.add(session, _fields(fields))
+        if fields.get("disabled"):
+            row_changes.disable(session, source)
+        shown = source_serializer.source(source, with_secret=True)
+    return shown, 201, {"Location": serializers.address(f"/sources/{shown['id']}")}
+
+
+@calls.get("/<source_id>")
+def one(source_id: str) -> ResponseReturnValue:
+    """Show one."""
+    return source_serializer.source(find(Source, source_id))
+
+
+@calls.patch("/<source_id>")
+def change(source_id: str) -> ResponseReturnValue:
+    """Change the given fields; the answer shows a secret that this has made."""
+    changes = request_reader.body()
+    with writing() as session, _errors_by_field():
+        source = find_locked(Source, source_id)
+        conditional.refuse_if_changed(source_serializer.source(source))
+        before = source.secret
+        sources.update(session, source, _fields(changes))
+        if "disabled" in changes:
+            act = row_changes.disable if changes["disabled"] else row_changes.enable
+            if changes["disabled"] == (source.disabled_at is None):
+                act(session, source)
+        is_new = source.secret not in (before, None, changes.get("secret"))
+        return source_serializer.source(source, with_secret=is_new)
+
+
+@calls.delete("/<source_id>")
+def delete(source_id: str) -> ResponseReturnValue:
+    """Delete one with all its events."""
+    source = find(Source, source_id)
+    conditional.refuse_if_changed(source_serializer.source(source))
+    row_id = source.id
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    sources.delete(db.engine, row_id)
+    return "", 204
+
+
+@calls.post("/<source_id>/rotate-secret")
+def rotate_secret(source_id: str) -> ResponseReturnValue:
+    """Rotate the secret; only this answer shows the new one."""
+    given = request_reader.body()
+    overlap = timedelta(hours=given.get("overlap_hours", 24))
+    with writing() as session:
+        source = find_locked(Source, source_id)
+        sources.rotate(session, source, clock.now(), given.get("secret"), overlap)
+        return source_serializer.source(source, with_secret=True)
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields as `inbound.sources` takes them."""
+    scheme: dict[str, Any] = given.get("scheme", {})
+    fields = {name: value for name, value in given.items() if name not in ("disabled", "scheme")}
+    if "forwarded_in_full" in fields:
+        fields["in_full"] = fields.pop("forwarded_in_full")
+    return fields | scheme
+
+
+@contextmanager
+def _errors_by_field() -> Iterator[None]:
+    """Name the errors within the scheme as those of the field `scheme`."""
+    try:
+        yield
+    except Refused as error:
+        fields: dict[str, str] = {}
+        for name, sentence in error.fields.items():
+            if name in SCHEME_DEFAULTS:
+                name, sentence = "scheme", f"{name}: {sentence}"
+            fields.setdefault(name, sentence)
+        if not fields:
+            raise
+        raise Refused.of(fields) from None

@@ -1,0 +1,42 @@
+"""/spam: refusals at the form, a flood, and what the score has learned."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.comments.spam import flood_valve, learned_words, spam_report
+from guestbook.lib import clock
+from guestbook.storage.database import db, writing
+from guestbook.web import current
+
+calls = Blueprint("spam", __name__, url_prefix="/spam")
+
+
+@calls.get("")
+def show() -> ResponseReturnValue:
+    """Show how the spam rules are doing."""
+    report = spam_report.read(db.session(), current.settings().secret_key, clock.now())
+    return {
+        "refused": [
+            {"reason": one.reason, "sentence": one.sentence, "number": one.number, "today": one.today}
+            for one in report.refused
+        ],
+        "held_until": report.held_until and clock.to_text(report.held_until),
+        "learned_good": report.good,
+        "learned_spam": report.spam,
+        "learned_words": report.words,
+    }
+
+
+@calls.post("/end-flood")
+def end_flood() -> ResponseReturnValue:
+    """Publish new comments again; those that were held stay held."""
+    with writing() as session:
+        flood_valve.end_flood(session, current.settings().secret_key)
+    return "", 204
+
+
+@calls.post("/forget")
+def forget() -> ResponseReturnValue:
+    """Erase what the score has learned."""
+    with writing() as session:
+        return {"words": learned_words.forget_all(session, current.settings().secret_key)}

@@ -1,0 +1,135 @@
+"""/statistics: how the book is doing, its webhooks and its sources."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.lib import clock
+from guestbook.queries import (
+    bounded_counts,
+    cron_status,
+    overview,
+    source_status,
+    webhook_attempts,
+    webhook_status,
+)
+from guestbook.queries.outcomes import Bar
+from guestbook.queries.overview import WebhookActivity
+from guestbook.queries.source_status import SourceStatus
+from guestbook.queries.webhook_attempts import AttemptTimes
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.comment import COMMENT_STATUSES
+from guestbook.web import current
+from guestbook.web.api import row_shape, serializers, statistics_schemas
+from guestbook.web.row_lookup import find
+
+calls = Blueprint("statistics", __name__)
+
+
+@calls.get("/statistics")
+def show() -> ResponseReturnValue:
+    """Show what the overview shows, and the status of every source."""
+    session, now = db.session(), clock.now()
+    found = overview.overview(session, now)
+    lately = bounded_counts.failed_lately(session, Delivery, now).counts
+    lately_in = bounded_counts.failed_lately(session, InboundEvent, now).counts
+    return {
+        "cron": _cron(now),
+        "comments": {
+            status: bounded_counts.count_some(session, Comment.status == status, Comment)
+            for status in COMMENT_STATUSES
+        },
+        "held_since": found.held_since and clock.to_text(found.held_since),
+        "deliveries_waiting": found.waiting,
+        "deliveries_failed": found.failed,
+        "inbound_events_waiting": found.came_in,
+        "inbound_events_failed": found.came_in_vain,
+        "hours": _bars(found.hours),
+        "days": _bars(found.days),
+        "webhooks": [_webhook(one, lately.get(one.webhook.id, 0), now) for one in found.webhooks],
+        "sources": [_source(one, lately_in.get(one.source.id, 0)) for one in source_status.all_of(session)],
+    }
+
+
+@calls.get("/webhooks/<webhook_id>/statistics")
+def of_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Show the attempts of a webhook, and what is sent next."""
+    session, now = db.session(), clock.now()
+    webhook = find(Webhook, webhook_id)
+    made, status = webhook_attempts.of(session, webhook.id, now), webhook_status.of(session, webhook, now)
+    return {
+        "state": status.word,
+        "sentence": status.sentence,
+        "waiting": status.waiting,
+        "day": _times(made.day),
+        "month": _times(made.month),
+        "hours": _bars(made.hours),
+        "days": _bars(made.days),
+        "last_attempts": [row_shape.of(one, statistics_schemas.MADE_ATTEMPT) for one in made.last],
+        "next_deliveries": [
+            serializers.delivery(row) for row in webhook_attempts.coming(session, webhook.id)
+        ],
+        "counted_from": made.counted_from and clock.to_text(made.counted_from),
+    }
+
+
+@calls.get("/sources/<source_id>/statistics")
+def of_source(source_id: str) -> ResponseReturnValue:
+    """Show how a source is doing."""
+    session, now = db.session(), clock.now()
+    source = find(Source, source_id)
+    lately = bounded_counts.failed_lately(session, InboundEvent, now).counts
+    return _source(source_status.of(session, source), lately.get(source.id, 0))
+
+
+def _cron(now: datetime) -> dict[str, Any]:
+    after_requests = current.settings().send_after_requests
+    cron = cron_status.read(db.session(), now, after_requests=after_requests)
+    return {"state": cron.word, "sentence": cron.sentence, "advice": cron.advice}
+
+
+def _webhook(doing: WebhookActivity, failed: int, now: datetime) -> dict[str, Any]:
+    webhook = doing.webhook
+    status = webhook_status.of(db.session(), webhook, now)
+    return {
+        "id": webhook.id,
+        "name": webhook.name,
+        "state": status.word,
+        "sentence": status.sentence,
+        "attempts": doing.attempts,
+        "successes": doing.successes,
+        "median_milliseconds": doing.milliseconds,
+        "waiting": doing.waiting,
+        "due": doing.due,
+        "failed_lately": failed,
+    }
+
+
+def _source(doing: SourceStatus, failed: int) -> dict[str, Any]:
+    return {
+        "id": doing.source.id,
+        "name": doing.source.name,
+        "state": doing.word,
+        "sentence": doing.sentence,
+        "last_received_at": doing.last_at and clock.to_text(doing.last_at),
+        "waiting": doing.waiting,
+        "unproven_bytes": doing.source.unproven_bytes,
+        "failed_lately": failed,
+    }
+
+
+def _times(times: AttemptTimes) -> dict[str, Any]:
+    return {
+        "attempts": times.attempts,
+        "successes": times.successes,
+        "median_milliseconds": times.median,
+        "percentile_95_milliseconds": times.percentile95,
+    }
+
+
+def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
+    return [row_shape.of(bar, statistics_schemas.BAR_SCHEMA) for bar in bars]

@@ -1,0 +1,29 @@
+"""/tokens: list and revoke. Making one needs the owner's password, so that stays on the account page."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.auth import api_tokens
+from guestbook.queries import row_pages
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token
+from guestbook.web.api import care_schemas, request_reader, row_shape, serializers
+from guestbook.web.row_lookup import find_locked
+
+calls = Blueprint("tokens", __name__, url_prefix="/tokens")
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """List the tokens without their values."""
+    query = request_reader.query()
+    page = row_pages.of(db.session(), Token, query.get("before"), query["limit"])
+    return serializers.page("tokens", page, lambda row: row_shape.of(row, care_schemas.TOKEN_SCHEMA), query)
+
+
+@calls.delete("/<token_id>")
+def revoke(token_id: str) -> ResponseReturnValue:
+    """Revoke one, which may be the caller's own."""
+    with writing() as session:
+        api_tokens.revoke(session, find_locked(Token, token_id))
+    return "", 204

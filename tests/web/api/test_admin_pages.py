@@ -1,0 +1,151 @@
+"""What the owner does on an admin page, a program does by the API: a new page needs a call or a reason."""
+
+from dataclasses import fields
+
+import pytest
+from flask import Flask
+
+from guestbook.storage.preferences import PREFERENCE_NAMES
+from guestbook.web.admin.audit import audit_views
+from guestbook.web.admin.bins.bin_form import BinForm
+from guestbook.web.admin.comments.comment_list import CommentFilter
+from guestbook.web.admin.deliveries.delivery_views import DELIVERY_LIST
+from guestbook.web.admin.inbox.inbound_event_views import EVENT_LIST
+from guestbook.web.admin.sources.source_form import SourceForm
+from guestbook.web.admin.webhooks.webhook_form import WebhookForm
+from guestbook.web.api.bins import FIELDS_OF_COLUMNS
+from guestbook.web.api.call_table import CALLS
+from guestbook.web.api.schema_table import REQUEST_BODIES
+
+COMMENT, WEBHOOK, SOURCE = "/comments/{comment_id}", "/webhooks/{webhook_id}", "/sources/{source_id}"
+DELIVERY, EVENT, BIN = "/deliveries/{delivery_id}", "/inbox/{event_id}", "/bins/{bin_id}"
+REQUEST = f"{BIN}/requests/{{request_id}}"
+CALLS_OF_PAGES = {
+    "dashboard.index": ["GET /statistics", "GET /comments", "GET /deliveries"],
+    "comments.index": ["GET /comments", "GET /statistics"],
+    "comments.show": [f"GET {COMMENT}", "GET /deliveries"],
+    "comments.edit": [f"PATCH {COMMENT}"],
+    "comments.reply": [f"PATCH {COMMENT}"],
+    "comments.move": [f"PATCH {COMMENT}", "POST /moderate"],
+    "comments.delete": [f"DELETE {COMMENT}"],
+    "comments.bulk": ["POST /moderate"],
+    "webhooks.index": ["GET /webhooks", "GET /statistics"],
+    "webhooks.add": ["POST /webhooks"],
+    "webhooks.show": [f"GET {WEBHOOK}", f"GET {WEBHOOK}/statistics"],
+    "webhooks.change": [f"PATCH {WEBHOOK}"],
+    "webhooks.enable": [f"PATCH {WEBHOOK}"],
+    "webhooks.disable": [f"PATCH {WEBHOOK}"],
+    "webhooks.secret": [f"POST {WEBHOOK}/reveal-secret"],
+    "webhooks.delete": [f"DELETE {WEBHOOK}"],
+    "webhooks.preview": ["POST /previews/webhook"],
+    "webhooks.ping": [f"POST {WEBHOOK}/test"],
+    "webhooks.example": [f"POST {WEBHOOK}/test"],
+    "webhooks.rotate": [f"POST {WEBHOOK}/rotate-secret"],
+    "webhooks.rotate_key": [f"POST {WEBHOOK}/rotate-key"],
+    "deliveries.index": ["GET /deliveries"],
+    "deliveries.show": [f"GET {DELIVERY}"],
+    "deliveries.payload": [f"GET {DELIVERY}"],
+    "deliveries.requeue": [f"POST {DELIVERY}/redeliver"],
+    "deliveries.requeue_many": ["POST /redeliver"],
+    "sources.index": ["GET /sources", "GET /statistics"],
+    "sources.add": ["POST /sources"],
+    "sources.show": [f"GET {SOURCE}", f"GET {SOURCE}/statistics", "GET /inbox"],
+    "sources.change": [f"PATCH {SOURCE}"],
+    "sources.enable": [f"PATCH {SOURCE}"],
+    "sources.disable": [f"PATCH {SOURCE}"],
+    "sources.secret": [f"POST {SOURCE}/reveal-secret"],
+    "sources.delete": [f"DELETE {SOURCE}"],
+    "sources.preview": ["POST /previews/source"],
+    "sources.rotate": [f"POST {SOURCE}/rotate-secret"],
+    "inbox.index": ["GET /inbox"],
+    "inbox.show": [f"GET {EVENT}"],
+    "inbox.payload": [f"GET {EVENT}"],
+    "inbox.requeue": [f"POST {EVENT}/reprocess"],
+    "inbox.requeue_many": ["POST /reprocess"],
+    "bins.index": ["GET /bins"],
+    "bins.add": ["POST /bins"],
+    "bins.show": [f"GET {BIN}", f"GET {BIN}/requests"],
+    "bins.change": [f"PATCH {BIN}"],
+    "bins.remove": [f"DELETE {BIN}", f"DELETE {BIN}/requests"],
+    "bins.requests.show": [f"GET {REQUEST}"],
+    "bins.requests.body": [f"GET {REQUEST}"],
+    "bins.requests.replay_request": [f"POST {REQUEST}/replay"],
+    "book.index": ["GET /settings"],
+    "book.save": ["PATCH /settings"],
+    "look.show": ["GET /settings"],
+    "look.save": ["PATCH /settings"],
+    "embedding.show": ["GET /settings"],
+    "embedding.save": ["PATCH /settings"],
+    "account.revoke_token": ["GET /tokens", "DELETE /tokens/{token_id}"],
+    "audit.show": ["GET /audit"],
+    "doctor.show": ["GET /doctor"],
+    "events.show": ["GET /events"],
+    "spam.show": ["GET /spam"],
+    "spam.end_flood": ["POST /spam/end-flood"],
+    "spam.forget": ["POST /spam/forget"],
+}
+NO_LASTING_ACCESS = "A stolen token must not become lasting access, nor lock the owner out."
+AN_EMPTY_FORM = "It only shows a form; the call that saves it has its fields."
+WITHOUT_CALL = {
+    **dict.fromkeys(("webhooks.new", "webhooks.edit", "sources.new", "sources.edit"), AN_EMPTY_FORM),
+    **dict.fromkeys(("bins.new", "bins.edit"), AN_EMPTY_FORM),
+    **dict.fromkeys(
+        (
+            *("login.log_in", "login.check", "login.ask_code", "login.check_code", "login.log_out"),
+            *("account.index", "account.change_password", "account.add_token"),
+            *("account.log_out_browser", "account.log_out_everywhere", "account.change_cron_address"),
+            *("second_factor.show", "second_factor.change", "second_factor.confirm"),
+        ),
+        NO_LASTING_ACCESS,
+    ),
+    "deliveries.explain": "It teaches a person how to verify; programs have libraries for that.",
+    "undo.undo": "A program knows the state before, and sets it again.",
+}
+
+
+def pages(app: Flask) -> set[str]:
+    """The views of the admin pages."""
+    return {
+        rule.endpoint.removeprefix("admin.")
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("admin.")
+    }
+
+
+def test_every_page_has_its_calls_or_a_reason_why_not(app: Flask) -> None:
+    assert pages(app) == CALLS_OF_PAGES.keys() | WITHOUT_CALL.keys(), (
+        "Build a call for a new page, and add it to CALLS_OF_PAGES; or say in WITHOUT_CALL why there is none."
+    )
+    assert not CALLS_OF_PAGES.keys() & WITHOUT_CALL.keys()
+    assert {call for some in CALLS_OF_PAGES.values() for call in some} <= CALLS.keys()
+
+
+def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
+    assert REQUEST_BODIES["SettingChanges"]["properties"].keys() == set(PREFERENCE_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "names"),
+    [
+        (WebhookForm, "NewWebhook", {"key": None, "preset": None}),
+        (SourceForm, "NewSource", {"key": None, "ready": None, "in_full": "forwarded_in_full"}),
+        (BinForm, "NewBin", {"key": None, **{field: name for name, field in FIELDS_OF_COLUMNS.items()}}),
+    ],
+)
+def test_every_field_of_a_form_is_one_of_the_api(
+    form: type[WebhookForm] | type[SourceForm] | type[BinForm], body: str, names: dict[str, str | None]
+) -> None:
+    wanted = {names.get(field.name, field.name) for field in fields(form)} - {None}
+    assert wanted <= REQUEST_BODIES[body]["properties"].keys()
+
+
+def test_every_filter_of_a_list_is_a_parameter() -> None:
+    of_audit = {"action", "actor"}
+    assert of_audit <= set(audit_views.AuditFilter.__annotations__)
+    for path, wanted in {
+        "/deliveries": set(DELIVERY_LIST._parsers),
+        "/inbox": set(EVENT_LIST._parsers),
+        "/comments": {field.name for field in fields(CommentFilter)},
+        "/audit": of_audit,
+    }.items():
+        assert wanted <= {one["name"] for one in CALLS[f"GET {path}"].query}, path

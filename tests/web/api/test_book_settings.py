@@ -1,0 +1,72 @@
+"""The settings of the book by the API."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from guestbook.auth import api_tokens
+from guestbook.storage.database import writing
+from guestbook.storage.preferences import PREFERENCE_NAMES
+from tests.support.api_client import ApiClient
+
+
+def test_they_have_the_types_of_json(program: ApiClient) -> None:
+    shown = program.get("/settings")
+    assert set(shown) == set(PREFERENCE_NAMES)
+    assert (shown["title"], shown["per_page"], shown["closed"]) == ("Guestbook", 20, False)
+
+
+def test_some_are_changed_and_the_others_stay(program: ApiClient) -> None:
+    before = program.get("/settings")
+    changes = {
+        **{"title": "Our book", "per_page": 5, "closed": True, "look": "terminal"},
+        **{"embed_sites": "https://one.example\nhttps://two.example", "own_css": "b {\n  color: red;\n}"},
+    }
+    assert program.patch("/settings", changes) == before | changes
+    assert program.get("/settings") == before | changes
+    assert "Our book" in program.client.get("/").text
+    [entry] = program.get("/audit?actor=token")["audit"]
+    assert (entry["action"], entry["object"], entry["actor_name"]) == ("changed", "settings", "a program")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": " "},
+        {"title": None},
+        {"per_page": 0},
+        {"per_page": "5"},
+        {"closed": "yes"},
+        {"look": "x"},
+        {"timezone": "Nowhere/Here"},
+        {"embed_sites": "no site"},
+        {"webring_home": "javascript:x"},
+        {"own_css": "x" * 10_001},
+        {"nothing": 1},
+    ],
+)
+def test_a_wrong_one_is_named_and_none_is_changed(program: ApiClient, wrong: dict[str, Any]) -> None:
+    assert program.refused("PATCH", "/settings", wrong | {"prompt": "Hi"}).keys() == wrong.keys()
+    assert program.get("/settings")["prompt"] == ""
+
+
+def test_some_need_others(program: ApiClient) -> None:
+    assert list(program.refused("PATCH", "/settings", {"question": "2 + 2?"})) == ["answers"]
+    assert list(program.refused("PATCH", "/settings", {"pictures": "glyphs"})) == ["glyphs"]
+    program.patch("/settings", {"question": "2 + 2?", "answers": "4"})
+
+
+def test_settings_that_changed_since_they_were_read_stay(program: ApiClient) -> None:
+    read = {"If-Match": program.ask("GET", "/settings").headers["ETag"]}
+    assert program.ask("PATCH", "/settings", {"title": "First"}, headers=read).status_code == 200
+    assert program.ask("PATCH", "/settings", {"title": "Second"}, headers=read).status_code == 412
+    assert program.get("/settings")["title"] == "First"
+
+
+def test_they_need_a_token_that_manages(app: Flask, anybody: ApiClient) -> None:
+    anybody.get("/settings", 401)
+    with app.app_context(), writing() as session:
+        moderator = ApiClient(app, api_tokens.add(session, "Moderator", scope="moderate")[1])
+    moderator.get("/settings")
+    moderator.patch("/settings", {"title": "Mine"}, 403)

@@ -1,0 +1,96 @@
+"""Spam, tokens, doctor and previews by the API."""
+
+import pytest
+from flask import Flask
+
+from guestbook.auth import api_tokens
+from guestbook.comments import refusals
+from guestbook.comments.spam import flood_valve
+from guestbook.lib import clock
+from guestbook.storage.database import db, writing
+from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient
+
+
+def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        key = factories.settings().secret_key
+        refusals.count(db.engine, "rate")
+        with writing() as session:
+            flood_valve.pass_one(session, key, clock.now(), most=0)
+    found = program.get("/spam")
+    assert [(one["reason"], one["number"], one["today"]) for one in found["refused"]] == [("rate", 1, 1)]
+    assert found["held_until"]
+    program.post("/spam/end-flood", status=204)
+    assert program.get("/spam")["held_until"] is None
+
+
+def test_the_score_forgets_what_it_has_learned(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        row = factories.sign("Cheap watches here")
+    program.patch(f"/comments/{row}", {"status": "spam"})
+    found = program.get("/spam")
+    assert (found["learned_spam"], found["learned_words"] > 2) == (1, True)
+    assert program.post("/spam/forget", status=200) == {"words": found["learned_words"]}
+    assert program.get("/spam")["learned_words"] == 0
+    assert program.get("/audit?action=cleared")["audit"][0]["object"] == "learned_words"
+
+
+def test_tokens_are_listed_without_their_values_and_revoked(app: Flask, program: ApiClient) -> None:
+    with app.app_context(), writing() as session:
+        token, value = api_tokens.add(session, "Old", scope="read", expires="90d")
+        token_id = token.id
+    old, mine = program.get("/tokens")["tokens"]
+    assert (old["name"], old["scope"], mine["scope"]) == ("Old", "read", "manage")
+    assert old["expires_at"]
+    assert not {"hash", "value"} & set(old)
+    ApiClient(app, value).delete(f"/tokens/{token_id}", 403)
+    program.delete(f"/tokens/{token_id}")
+    ApiClient(app, value).get("/tokens", 401)
+    program.delete(f"/tokens/{token_id}", 404)
+    program.delete(f"/tokens/{mine['id']}")
+    program.get("/tokens", 401)
+
+
+def test_doctor_says_what_is_wrong(program: ApiClient) -> None:
+    findings = program.get("/doctor")["findings"]
+    assert {one["state"] for one in findings} <= {"problem", "warning", "ok"}
+    [password] = [one for one in findings if one["subject"] == "password"]
+    assert (password["state"], bool(password["advice"])) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "format_name", "inside"),
+    [
+        ({}, "json", '"comment.created"'),
+        ({"url": "https://hooks.slack.com/services/a/b/c"}, "slack", '"text"'),
+        ({"template": '{"who": {{ comment.name|tojson }}}'}, "template", '"Ada"'),
+        ({"format": "json", "events": ["ping"]}, "json", '"ping"'),
+    ],
+)
+def test_a_webhook_s_body_is_seen_before(
+    app: Flask, program: ApiClient, body: dict[str, object], format_name: str, inside: str
+) -> None:
+    with app.app_context():
+        factories.sign()
+    found = program.post("/previews/webhook", body, status=200)
+    assert (found["format"], found["error"]) == (format_name, None)
+    assert inside in found["body"]
+    assert program.get("/webhooks")["webhooks"] == []
+
+
+def test_a_template_that_fails_says_why(program: ApiClient) -> None:
+    found = program.post("/previews/webhook", {"template": "{{"}, status=200)
+    assert (found["body"], bool(found["error"])) == (None, True)
+    assert list(program.refused("POST", "/previews/source", {"template": "{{"})) == ["template"]
+
+
+def test_a_source_s_comment_is_seen_before(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        source = factories.source()
+        factories.inbound(source, payload='{"name": "Robot", "message": "Beep"}')
+    found = program.post("/previews/source", {"source": source, "template": "plain"}, status=200)
+    assert (found["comment"]["name"], found["comment"]["message"]) == ("Robot", "Beep")
+    assert program.post("/previews/source", {"verify": "github"}, status=200)["comment"]
+    program.post("/previews/source", {"source": NOBODY}, status=404)
+    assert program.get("/comments?status=all")["comments"] == []

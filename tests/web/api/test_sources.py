@@ -1,0 +1,141 @@
+"""Sources by the API: add, change, rotate, delete."""
+
+import pytest
+from flask import Flask
+
+from guestbook.auth import api_tokens
+from guestbook.storage.database import writing
+from guestbook.storage.models import Source
+from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient
+from tests.support.owner import PASSWORD, Owner
+
+SIGNED = {"name": "Shop", "verify": "hmac", "header": "X-Sign", "scheme": {"prefix": "v1=", "tolerance": 60}}
+
+
+def test_one_is_added_and_shows_its_secret_once(program: ApiClient) -> None:
+    made = program.post("/sources", {"name": "Code", "verify": "github", "action": "comment"})
+    assert made["url"].startswith("https://book.example/hooks/")
+    assert len(made["secret"]) > 20
+    shown = program.get(f"/sources/{made['id']}")
+    assert shown == {name: value for name, value in made.items() if name != "secret"}
+    assert (shown["scheme"], shown["template"]) == (None, made["template"])
+    assert program.get("/sources")["sources"] == [shown]
+    assert made["secret"] not in str(program.get("/audit"))
+
+
+def test_the_scheme_goes_in_and_comes_out_alike(program: ApiClient) -> None:
+    made = program.post("/sources", SIGNED | {"secret": "given"})
+    scheme = {
+        **{"hash": "sha256", "encoding": "hex", "prefix": "v1=", "content": "{body}"},
+        **{"timestamp_header": "", "tolerance": 60},
+    }
+    assert (made["scheme"], made["secret"]) == (scheme, "given")
+    changed = program.patch(f"/sources/{made['id']}", {"scheme": made["scheme"] | {"hash": "sha1"}})
+    assert changed["scheme"] == scheme | {"hash": "sha1"}
+    assert "secret" not in changed
+
+
+def test_a_preset_fills_in_how_its_sender_signs(program: ApiClient) -> None:
+    made = program.post("/sources", {"name": "Shop", "preset": "shopify", "secret": "x"})
+    assert (made["verify"], made["scheme"]["encoding"]) == ("hmac", "base64")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"verify": "github"}, "name"),
+        ({"name": "x"}, "verify"),
+        ({"name": " ", "verify": "none"}, "name"),
+        ({"name": "x", "verify": "none", "secret": "y"}, "secret"),
+        ({"name": "x", "verify": "github", "header": "X-Sign"}, "header"),
+        (SIGNED | {"scheme": {"prefix": "a,b"}}, "scheme"),
+        (SIGNED | {"scheme": {"salt": "x"}}, "scheme"),
+        (SIGNED | {"scheme": {"timestamp_header": "X Y"}}, "scheme"),
+        ({"name": "x", "verify": "none", "action": "comment", "template": "{{"}, "template"),
+        ({"name": "x", "verify": "none", "budget_mb": 1}, "budget_mb"),
+        ({"name": "x", "verify": "none", "token": "y"}, "token"),
+    ],
+)
+def test_a_wrong_field_is_named(program: ApiClient, body: dict[str, object], field: str) -> None:
+    assert list(program.refused("POST", "/sources", body)) == [field]
+    assert program.get("/sources")["sources"] == []
+
+
+def test_it_is_changed_disabled_and_enabled(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        row_id = factories.source()
+    url = f"/sources/{row_id}"
+    changes = {"name": "Other", "action": "forward", "forwarded_in_full": True, "disabled": True}
+    changed = program.patch(url, changes)
+    assert (changed["name"], changed["action"]) == ("Other", "forward")
+    assert changed["forwarded_in_full_since"]
+    assert changed["disabled_at"]
+    assert program.patch(url, {"disabled": False})["disabled_at"] is None
+    assert [row["action"] for row in program.get("/audit?actor=token")["audit"]] == [
+        "enabled",
+        "disabled",
+        "changed",
+    ]
+
+
+def test_another_way_to_verify_makes_a_secret_and_shows_it(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        row_id = factories.source()
+    made = program.patch(f"/sources/{row_id}", {"verify": "token"})["secret"]
+    assert made
+    assert "secret" not in program.patch(f"/sources/{row_id}", {"secret": "given", "header": "X-Key"})
+    with app.app_context():
+        assert factories.the(Source, row_id).secret == "given"
+
+
+def test_one_that_changed_since_it_was_read_stays(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        url = f"/sources/{factories.source()}"
+    read = {"If-Match": program.ask("GET", url).headers["ETag"]}
+    assert program.ask("PATCH", url, {"name": "First"}, headers=read).status_code == 200
+    assert program.ask("PATCH", url, {"name": "Second"}, headers=read).status_code == 412
+    assert program.ask("DELETE", url, headers=read).status_code == 412
+    assert program.get(url)["name"] == "First"
+
+
+def test_its_secret_is_rotated_and_deleted_with_its_events(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        row_id = factories.source(verify="github", secret="old")
+        factories.inbound(row_id)
+    rotated = program.post(f"/sources/{row_id}/rotate-secret", {"overlap_hours": 1}, status=200)
+    assert rotated["secret"] not in ("old", None)
+    assert rotated["previous_secret_expires_at"]
+    program.delete(f"/sources/{row_id}")
+    assert program.get("/inbox")["inbound_events"] == []
+    program.get(f"/sources/{row_id}", 404)
+
+
+def test_one_that_verifies_nothing_has_no_secret_to_rotate(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        row_id = factories.source()
+    assert list(program.refused("POST", f"/sources/{row_id}/rotate-secret")) == ["secret"]
+
+
+def test_a_secret_is_shown_to_the_one_who_knows_the_password(app: Flask, program: ApiClient) -> None:
+    Owner(app)  # which sets the password
+    with app.app_context():
+        hook, source = factories.webhook(secret="whsec_old"), factories.source(verify="github", secret="old")
+    for url, secret in ((f"/webhooks/{hook}", "whsec_old"), (f"/sources/{source}", "old")):
+        wrong = program.refused("POST", f"{url}/reveal-secret", {"password": "wrong"})
+        assert wrong == {"password": "This is not the password."}
+        assert program.post(f"{url}/reveal-secret", {"password": PASSWORD}, 200) == {"secret": secret}
+        latest = program.get("/audit?limit=1")["audit"][0]
+        assert (latest["action"], latest["actor"]) == ("revealed", "token")
+    for _ in range(20):
+        answer = program.ask("POST", f"/sources/{source}/reveal-secret", {"password": "wrong"})
+    assert (answer.status_code, answer.headers["Retry-After"].isdigit()) == (429, True)
+
+
+def test_reading_is_not_enough_to_change(app: Flask, program: ApiClient) -> None:
+    with app.app_context(), writing() as session:
+        reader = ApiClient(app, api_tokens.add(session, "Reader", scope="read")[1])
+    assert reader.get("/sources")["sources"] == []
+    reader.post("/sources", {"name": "x", "verify": "none"}, status=403)
+    program.get(f"/sources/{NOBODY}", 404)
+    program.patch(f"/sources/{NOBODY}", {"name": "x"}, 404)
