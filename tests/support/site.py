@@ -4,6 +4,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 import waitress
 from flask import Flask
@@ -30,5 +32,14 @@ def serving(app: Flask, listening: socket.socket, threads: int = 4) -> Iterator[
     thread.start()
     yield
     with suppress(OSError):  # its loop may wake by itself, and close before the pull
-        server.trigger.pull_trigger(server.close)
+        server.trigger.pull_trigger(partial(_close, server))
     thread.join(10)
+    assert not thread.is_alive()
+
+
+def _close(server: Any) -> None:
+    server.close()
+    for connection in list(
+        server.active_channels.values()
+    ):  # a client may keep one open, and its loop would go on
+        connection.handle_close()
