@@ -6,14 +6,19 @@
 
 A webhook with the URL `pull:` is for receivers without a public address. Each delivery arrives at least once.
 A commit counts only under the token of its own lease, so a late one changes no row.
+
+Tokens sort by the time at which their request began. A receiver that was started again names the first one
+that it got. So it takes over what was leased before: to its killed run, or to a request that run left behind.
 """
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
@@ -27,6 +32,7 @@ from guestbook.storage.models import DELIVERIES, IS_NEXT, Webhook
 
 PULL_LEASE = timedelta(seconds=60)  # in which a receiver commits what it took
 MOST_TAKEN = 20  # deliveries at once
+_TAKER_AT = 16  # characters of a token before those of the taker: the time
 NOT_PULLED = "The book sends to this webhook. Only a webhook with the URL pull: can be fetched from."
 
 
@@ -41,6 +47,14 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """The earlier run of a receiver: all that it has leased under tokens before its successor's first one."""
+
+    taker: str
+    first_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class PulledResult:
     """What a receiver says of a delivery: the answer of its program, or why there was none."""
 
@@ -51,23 +65,45 @@ class PulledResult:
     milliseconds: int = 0
 
 
-def anything_pending(session: Session, webhook_id: str, now: datetime) -> bool:
+def new_token(taker: str) -> str:
+    """Return a token for a request that begins now. `taker` says who asks; no other may take over from it."""
+    return ids.new()[:_TAKER_AT] + _taker_part(taker) + secrets.token_hex(4)
+
+
+def anything_pending(session: Session, webhook_id: str, now: datetime, replaced: Replaced | None) -> bool:
     """Whether something may be taken now; it only reads."""
     rows = DELIVERIES.c
     due = select(rows.id).where(rows.webhook_id == webhook_id, rows.due_at <= now, IS_NEXT).limit(1)
-    return session.execute(due).first() is not None
+    if session.execute(due).first():
+        return True
+    if not replaced:
+        return False
+    leased = select(rows.id).where(_leased_to(replaced, webhook_id, now)).limit(1)
+    return session.execute(leased).first() is not None
 
 
-def take(connection: Connection, webhook: Webhook, settings: Settings, limit: int) -> tuple[str, list[Taken]]:
-    """Lease the next deliveries in the caller's write transaction; return the token and them."""
-    now, token = clock.now(), ids.new()
+def take(
+    connection: Connection,
+    webhook: Webhook,
+    settings: Settings,
+    token: str,
+    limit: int,
+    replaced: Replaced | None = None,
+) -> list[Taken]:
+    """Lease the next deliveries under the token, in the caller's write transaction.
+
+    Those that the replaced receiver has in hand may be among them. Its token is void then.
+    """
+    now = clock.now()
+    if replaced:
+        leases.make_due(connection, DELIVERIES, _leased_to(replaced, webhook.id, now), now)
     mine = DELIVERIES.c.webhook_id == webhook.id
     due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
     leases.lease(
         connection, DELIVERIES, [row.id for row in due], now=now, until=now + PULL_LEASE, token=token
     )
     agent = request_headers.user_agent(settings.base_url)
-    return token, [_taken(row, webhook, agent, now) for row in due]
+    return [_taken(row, webhook, agent, now) for row in due]
 
 
 def commit(
@@ -82,6 +118,21 @@ def commit(
     mine = [row for row in rows if row.webhook_id == webhook.id]
     outcomes = [_outcome(row, by_id[row.id], webhook, token) for row in mine]
     return len(outcomes) - recorder.record(connection, outcomes, settings).late
+
+
+def _leased_to(replaced: Replaced, webhook_id: str, now: datetime) -> ColumnElement[bool]:
+    rows, taker = DELIVERIES.c, _taker_part(replaced.taker)
+    return (
+        (rows.webhook_id == webhook_id)
+        & (rows.due_at > now)
+        & (rows.status == "new")
+        & (rows.claimed_by < replaced.first_token)
+        & (func.substr(rows.claimed_by, _TAKER_AT + 1, len(taker)) == taker)
+    )
+
+
+def _taker_part(taker: str) -> str:
+    return hashlib.sha256(taker.encode()).hexdigest()[:8]
 
 
 def _taken(row: Row[Any], webhook: Webhook, agent: str, now: datetime) -> Taken:

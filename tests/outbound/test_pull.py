@@ -8,7 +8,7 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import clock
 from guestbook.outbound import pull
-from guestbook.outbound.pull import PulledResult, Taken
+from guestbook.outbound.pull import PulledResult, Replaced, Taken
 from guestbook.queries import health
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -24,10 +24,13 @@ def hook(each_app: Flask) -> str:  # noqa: ARG001  it lives in the app's context
     return factories.webhook(PULL_URL)
 
 
-def take(hook: str, limit: int = 10) -> tuple[str, list[Taken]]:
+def take(
+    hook: str, limit: int = 10, taker: str = "laptop", replaced: Replaced | None = None
+) -> tuple[str, list[Taken]]:
     with database.writing() as session:
         webhook = session.get_one(Webhook, hook)
-        return pull.take(session.connection(), webhook, factories.settings(), limit)
+        token = pull.new_token(taker)
+        return token, pull.take(session.connection(), webhook, factories.settings(), token, limit, replaced)
 
 
 def commit(hook: str, token: str, *results: PulledResult) -> int:
@@ -110,6 +113,43 @@ def test_a_lease_that_ran_out_is_handed_out_again_and_the_late_commit_changes_no
     assert commit(hook, token, PulledResult(again.id, ok=True)) == 1
     assert commit(hook, token, PulledResult(again.id, ok=True)) == 0
     assert len(factories.attempts()) == 1
+
+
+def test_a_receiver_that_was_started_again_takes_over_at_once(hook: str) -> None:
+    factories.sign()
+    factories.sign()
+    old_token, [first] = take(hook, limit=1)
+    again = Replaced("laptop", pull.new_token("laptop"))
+    late_token, [second] = take(hook)  # a request that began after the new start is nobody's past
+    token, [taken] = take(hook, replaced=again)
+    assert (taken.id, taken.headers["X-Guestbook-Attempt"]) == (first.id, "1")
+    assert commit(hook, old_token, PulledResult(first.id, ok=True)) == 0
+    assert commit(hook, token, PulledResult(first.id, ok=True)) == 1
+    assert commit(hook, late_token, PulledResult(second.id, ok=True)) == 1
+
+
+def test_a_request_that_began_before_the_new_start_is_taken_over_from_too(hook: str) -> None:
+    waiting = pull.new_token("laptop")
+    again = Replaced("laptop", pull.new_token("laptop"))
+    factories.sign()
+    with database.writing() as session:
+        webhook = session.get_one(Webhook, hook)
+        assert pull.take(session.connection(), webhook, factories.settings(), waiting, 5)
+    assert not pull.anything_pending(db.session(), hook, clock.now(), None)
+    assert pull.anything_pending(db.session(), hook, clock.now(), again)
+    db.session.rollback()
+    assert len(take(hook, replaced=again)[1]) == 1
+
+
+def test_nobody_takes_over_from_others_or_before_a_retry_is_due(hook: str) -> None:
+    factories.sign()
+    token, [taken] = take(hook, taker="raspberry")
+    again = Replaced("laptop", pull.new_token("laptop"))
+    assert take(hook, replaced=again)[1] == []
+    other = factories.webhook(PULL_URL)
+    assert take(other, taker="raspberry", replaced=Replaced("raspberry", "f" * 32))[1] == []
+    assert commit(hook, token, PulledResult(taken.id, ok=False)) == 1
+    assert take(hook, replaced=Replaced("raspberry", "f" * 32))[1] == []
 
 
 def test_no_webhook_commits_for_another(hook: str) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from flask import Blueprint, request
+from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
-from guestbook.lib import clock, ids
+from guestbook.lib import clock
 from guestbook.outbound import pull
-from guestbook.outbound.pull import PulledResult
+from guestbook.outbound.pull import PulledResult, Replaced
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from guestbook.web import current
@@ -32,11 +32,13 @@ may_wait = threading.BoundedSemaphore(MOST_POLLS)
 @calls.get("/pending")
 def pending(webhook_id: str) -> ResponseReturnValue:
     """Lease the next deliveries, and wait for the first one as long as asked."""
-    query = request_reader.query()
+    token, query = pull.new_token(g.token_id), request_reader.query()
     _require_pulled(find(Webhook, webhook_id))
+    first = query.get("first_token")
+    replaced = Replaced(g.token_id, first) if first else None
     with _turn_to_wait(query["wait"]) as seconds:
-        found = _wait_for_any(webhook_id, seconds)
-    token, taken = _take(webhook_id, query["limit"]) if found else (ids.new(), [])
+        found = _wait_for_any(webhook_id, seconds, replaced)
+    taken = _take(webhook_id, token, query["limit"], replaced) if found else []
     return {
         "token": token,
         "lease_seconds": int(pull.PULL_LEASE.total_seconds()),
@@ -59,18 +61,18 @@ def commit(webhook_id: str) -> ResponseReturnValue:
     return {"recorded": recorded, "late": len({one.id for one in results}) - recorded}
 
 
-def _take(webhook_id: str, limit: int) -> tuple[str, list[pull.Taken]]:
+def _take(webhook_id: str, token: str, limit: int, replaced: Replaced | None) -> list[pull.Taken]:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         _require_pulled(webhook)
-        return pull.take(session.connection(), webhook, current.settings(), limit)
+        return pull.take(session.connection(), webhook, current.settings(), token, limit, replaced)
 
 
-def _wait_for_any(webhook_id: str, seconds: float) -> bool:
+def _wait_for_any(webhook_id: str, seconds: float, replaced: Replaced | None) -> bool:
     """Whether something may be taken, looking again and again for so many seconds."""
     until = time.monotonic() + seconds
     while True:
-        found = pull.anything_pending(db.session(), webhook_id, clock.now())
+        found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         if found or time.monotonic() + LOOK_AGAIN > until:
             return found

@@ -59,6 +59,11 @@ PENDING_QUERY = (
         {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
         "Wait so many seconds for the first one.",
     ),
+    _in_query(
+        "first_token",
+        ID_SCHEMA,
+        "The token of your first answer. What you had leased before it is handed out at once.",
+    ),
 )
 INBOX_QUERY = (
     *PAGE_QUERY,

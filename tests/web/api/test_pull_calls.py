@@ -12,7 +12,7 @@ from guestbook.outbound import pull
 from guestbook.storage.database import writing
 from guestbook.web.api import pull_calls
 from tests.support import factories
-from tests.support.api_client import NOBODY, ApiClient
+from tests.support.api_client import NOBODY, ApiClient, new_token
 
 
 @pytest.fixture
@@ -54,6 +54,25 @@ def test_a_delivery_is_fetched_and_committed(program: ApiClient, app: Flask, hoo
     assert committed(program, hook, token, result) == {"recorded": 0, "late": 1}
     assert program.get(f"/deliveries/{one['id']}")["status"] == "processed"
     assert taken(program, hook)["deliveries"] == []
+
+
+def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
+    program: ApiClient, app: Flask, hook: str
+) -> None:
+    signed(app)
+    old = taken(program, hook)
+    begun = taken(program, hook)
+    assert begun["deliveries"] == []
+    [again] = taken(program, hook, f"?first_token={begun['token']}")["deliveries"]
+    [one] = old["deliveries"]
+    assert (again["id"], again["payload"]) == (one["id"], one["payload"])
+    assert committed(program, hook, old["token"], {"id": one["id"], "ok": True}) == {"recorded": 0, "late": 1}
+    assert taken(program, hook, f"?first_token={begun['token']}")["deliveries"] == []
+    with app.app_context():
+        other = ApiClient(app, new_token(app, "another"))
+    begun = taken(other, hook)
+    assert taken(other, hook, f"?first_token={begun['token']}")["deliveries"] == []
+    assert "first_token" in program.refused("GET", f"/webhooks/{hook}/pending?first_token=x")
 
 
 def test_at_most_so_many_are_fetched(program: ApiClient, app: Flask, hook: str) -> None:
