@@ -3,82 +3,28 @@
 import re
 import socket
 import time
-from dataclasses import dataclass
-from http import HTTPStatus
-from itertools import chain, repeat
+from contextlib import nullcontext
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 import requests
-from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError
 
+from guestbook.cli.forwarder import Forwarder
+from guestbook.cli.remote_book import LONGEST_WAIT, BearerToken, Book, CallRefused, PulledWebhook, Unreachable
 from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
 
-WAIT = 20  # seconds for which the book holds a request until something comes
-ANSWER_MARGIN = 15  # seconds beyond that, until the book counts as lost
-FORWARD_TIMEOUT = 10.0  # seconds for the program behind --forward
-FETCHED_AT_ONCE = 5  # deliveries: all must be forwarded before their lease ends
-SAID_LIMIT = 300  # characters
-PAUSES = (1, 2, 5, 10, 30)  # seconds between tries to reach the book
-SHOWN_TEXT = 200  # characters of a message or an answer
-
-
-NO_GUESTBOOK = "The book at {} has no such webhook, or it is no guestbook."
-
-
-class CallRefused(Exception):
-    """The book refused a call; the sentence is for people."""
-
-
-class Unreachable(Exception):
-    """The book gave no answer, or is overloaded; the text says why, in a few words."""
-
-
-@dataclass(frozen=True, slots=True)
-class BearerToken(AuthBase):
-    """The token of each call. As a plain header, a password in the machine's .netrc would replace it."""
-
-    token: str
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add it to a request."""
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """The API of a book."""
-
-    address: str
-    session: requests.Session
-
-    def call(self, method: str, path: str, json: object = None, **query: str | int) -> dict[str, Any]:
-        """Make a call and return the answer; raises CallRefused or Unreachable."""
-        url = f"{self.address}/api/v1{path}"
-        try:
-            answer = self.session.request(
-                method, url, json=json, params=query, timeout=WAIT + ANSWER_MARGIN, allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Unreachable(type(error).__name__) from None
-        if answer.status_code in (429, 500, 502, 503, 504):
-            raise Unreachable(f"it answered {answer.status_code}")
-        body = _object(answer)
-        if answer.status_code == HTTPStatus.NOT_FOUND or (answer.status_code < 300 and not body):
-            raise CallRefused(NO_GUESTBOOK.format(self.address))
-        if answer.status_code >= 300:
-            raise CallRefused(_refusal(answer, body))
-        return body
+SHOWN_TEXT = 200  # characters of a forwarded message
+NOT_COUNTED = "  This came too late, or another listener was started. What the book lacks comes again."
 
 
 @click.command()
 @click.argument("book")
-@click.option("--webhook", metavar="ID", help="Fetch from this webhook. Without it, a new one is added.")
+@click.option(
+    "--webhook", "webhook_id", metavar="ID", help="Fetch from this webhook. Without it, a new one is added."
+)
 @click.option("--event", "events", multiple=True, help="Event of the new webhook (repeatable).")
 @click.option("--forward", metavar="URL", help="POST each message to this URL, as the book would send it.")
 @click.option("--once", is_flag=True, help="End when nothing waits any more.")
@@ -90,7 +36,7 @@ class Book:
     help="A token with the scope manage; by default $BOOK_TOKEN, or it is asked for.",
 )
 def listen(
-    book: str, webhook: str | None, events: tuple[str, ...], forward: str | None, once: bool, token: str
+    book: str, webhook_id: str | None, events: tuple[str, ...], forward: str | None, once: bool, token: str
 ) -> None:
     """Fetch a webhook's messages here, without a public address.
 
@@ -101,12 +47,15 @@ def listen(
     printed. Else it comes again later. Nothing is lost while this command does not run.
     """
     address, token = _address(book), token.strip()
-    _check(webhook, events, forward, token)
+    _check(webhook_id, events, forward, token)
     try:
         with requests.Session() as session:
             session.auth = BearerToken(token)
             there = Book(address, session)
-            _follow(there, webhook or _add(there, events), forward, once=once)
+            webhook = PulledWebhook(there, webhook_id or _add(there, events))
+            click.echo(f"Listening to {there.address}. Ctrl-C stops.")
+            with Forwarder(forward) if forward else nullcontext() as forwarder:
+                _follow(webhook, forwarder, once=once)
     except CallRefused as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -143,27 +92,6 @@ def _parts(url: str) -> SplitResult | None:
     return parts if is_url else None
 
 
-def _object(answer: requests.Response) -> dict[str, Any]:
-    """Return the JSON object of an answer; an empty one if it has none."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _refusal(answer: requests.Response, body: dict[str, Any]) -> str:
-    """Return why the book refused, in its own words."""
-    if answer.is_redirect:
-        other = printable(answer.headers["Location"])[:SAID_LIMIT]
-        return f"The book redirects to {other}. Use the address that it redirects to."
-    error = body.get("error")
-    error = error if isinstance(error, dict) else {}
-    fields = error.get("fields") or {}
-    said = " ".join(map(str, fields.values())) if isinstance(fields, dict) else ""
-    return printable(said or str(error.get("message") or f"The book answered {answer.status_code}."))
-
-
 def _add(there: Book, events: tuple[str, ...]) -> str:
     wanted: dict[str, Any] = {"url": PULL_URL, "name": f"Listener on {socket.gethostname()}"[:80]}
     if events:
@@ -177,70 +105,22 @@ def _add(there: Book, events: tuple[str, ...]) -> str:
     return str(added["id"])
 
 
-def _follow(there: Book, row_id: str, forward: str | None, *, once: bool) -> None:
+def _follow(webhook: PulledWebhook, forwarder: Forwarder | None, *, once: bool) -> None:
     """Fetch, hand on and commit, until stopped or, with `once`, until nothing waits."""
-    click.echo(f"Listening to {there.address}. Ctrl-C stops.")
-    place, wait = f"/webhooks/{quote(row_id, safe='')}", 0 if once else WAIT
     while True:
-        taken = _insist(there, "GET", f"{place}/pending", wait=wait, limit=FETCHED_AT_ONCE)
+        taken = webhook.fetch(0 if once else LONGEST_WAIT)
         for delivery in taken["deliveries"]:
-            result = _forwarded(delivery, forward) if forward else _printed(delivery)
-            commit = {"token": taken["token"], "results": [{"id": delivery["id"], **result}]}
-            if _insist(there, "POST", f"{place}/commit", json=commit)["late"]:
-                click.echo("  This took too long. The book hands it out again.", err=True)
+            if not webhook.commit(taken["token"], delivery["id"], _handed_on(delivery, forwarder)):
+                click.echo(NOT_COUNTED, err=True)
+                break
         if not taken["deliveries"]:
             if once:
                 return
             time.sleep(taken["retry_after"])
 
 
-def _printed(delivery: dict[str, Any]) -> dict[str, Any]:
-    click.echo(f"{_heading(delivery)} {printable(delivery['payload'])}")
-    return {"ok": True}
-
-
-def _forwarded(delivery: dict[str, Any], url: str) -> dict[str, Any]:
-    """Forward a delivery, print the answer, and return the result for the book."""
-    click.echo(f"{_heading(delivery)} {printable(delivery['payload'][:SHOWN_TEXT])}")
-    began = time.monotonic()
-    with requests.Session() as session:
-        session.trust_env = False  # neither a proxy nor .netrc is meant for a program of this machine
-        try:
-            answer = session.post(
-                url,
-                data=delivery["payload"].encode(),
-                headers=delivery["headers"],
-                timeout=FORWARD_TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-            )
-            said = answer.raw.read(SHOWN_TEXT, decode_content=True).decode(errors="replace")
-        except (requests.RequestException, HTTPError) as error:
-            why = f"{url} gave no answer ({type(error).__name__})."
-            click.echo(f"  {why} It comes again later.", err=True)
-            return {"ok": False, "error": why[:SAID_LIMIT], "milliseconds": _since(began)}
-    ok = 200 <= answer.status_code < 300
-    result = {"ok": ok, "status_code": answer.status_code, "milliseconds": _since(began)}
-    again = "" if ok else " It comes again later."
-    click.echo(f"  {answer.status_code} {printable(said)}{again}", err=not ok)
-    return result if ok else {**result, "error": f"The receiver answered {answer.status_code}."}
-
-
-def _heading(delivery: dict[str, Any]) -> str:
-    return f"{clock.now():%H:%M:%S} {delivery['event']}"
-
-
-def _since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
-
-
-def _insist(there: Book, method: str, path: str, **more: Any) -> Any:
-    """Make a call. While the book cannot be reached, wait and repeat it."""
-    pauses = chain(PAUSES, repeat(PAUSES[-1]))
-    while True:
-        try:
-            return there.call(method, path, **more)
-        except Unreachable as error:
-            pause = next(pauses)
-            click.echo(f"The book cannot be reached ({error}). Next try in {pause} s.", err=True)
-            time.sleep(pause)
+def _handed_on(delivery: dict[str, Any], forwarder: Forwarder | None) -> dict[str, Any]:
+    """Print or forward a delivery, and return the result for the book."""
+    payload = delivery["payload"][:SHOWN_TEXT] if forwarder else delivery["payload"]
+    click.echo(f"{clock.now():%H:%M:%S} {delivery['event']} {printable(payload)}")
+    return forwarder.forward(delivery) if forwarder else {"ok": True}

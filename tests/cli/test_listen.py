@@ -10,11 +10,12 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
+from guestbook.cli.forwarder import Forwarder
 from guestbook.cli.listen import listen
 from guestbook.storage.models import Webhook
 from tests.conftest import run
 from tests.support import factories, site
-from tests.support.api_client import new_token
+from tests.support.api_client import ApiClient, new_token
 from tests.support.receiver import Answer, Receiver
 
 PROGRAM = str(Path(sys.executable).with_name("guestbook"))
@@ -79,6 +80,26 @@ def test_what_the_program_refuses_comes_again_later(
     receiver.answer("/hook", Answer())
     factories.all_due()
     listened(book, token, "--webhook", hook, "--forward", receiver.url("/hook"))
+    assert factories.one().status == "processed"
+
+
+def test_messages_in_a_row_share_a_connection_and_no_cookies(receiver: Receiver) -> None:
+    receiver.answer("/hook", Answer(headers={"Set-Cookie": "one=1"}))
+    with Forwarder(receiver.url("/hook")) as forwarder:
+        for number in range(3):
+            delivery = {"payload": f"{number}", "headers": {"webhook-id": f"{number}"}}
+            assert forwarder.forward(delivery)["ok"]
+            assert receiver.connections() == 1
+    assert [("cookie" in request.headers) for request in receiver.requests] == [False] * 3
+
+
+def test_a_new_listener_takes_over_from_one_that_was_killed(book: str, app: Flask, token: str) -> None:
+    hook = factories.webhook("pull:")
+    factories.sign()
+    killed = ApiClient(app, token).get(f"/webhooks/{hook}/pending")
+    assert len(killed["deliveries"]) == 1
+    assert "comment.created" not in listened(book, new_token(app), "--webhook", hook).stdout
+    assert "comment.created" in listened(book, token, "--webhook", hook).stdout
     assert factories.one().status == "processed"
 
 

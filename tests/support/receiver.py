@@ -144,6 +144,10 @@ class Receiver:
         """Return how many requests to a path were unanswered at the same time, at the most."""
         return self._most[path]
 
+    def connections(self) -> int:
+        """Return how many connections are open now."""
+        return len(self._connections)
+
     def event_ids(self, path: str) -> Counter[str]:
         """Return how often each event arrived at a path."""
         return Counter(request.event_id for request in self.at(path))

@@ -43,7 +43,6 @@ def test_whatever_is_killed_every_event_arrives(
             for _ in range(COMMENTS // 2 // KILLS + 1):
                 factories.sign()
             db.session.remove()
-        _hand_out_again_what_was_leased()
         try:
             processes.wait_for(_all_processed, 40, listener.output)
         finally:
@@ -74,11 +73,6 @@ class _Process:
 
     def output(self) -> str:
         return self._before + self._one.output()
-
-
-def _hand_out_again_what_was_leased() -> None:
-    """Let the leases of the killed run out at once, in place of a minute."""
-    factories.all_due()
 
 
 def _all_processed() -> bool:
