@@ -37,7 +37,9 @@ fields_of_webhook = together(
         help="Send this header too (repeatable). A VALUE of - is read from standard input.",
     ),
     click.option(
-        "--rate", metavar="N/s|N/m", help="Begin at most N attempts in any second or minute, such as 30/m."
+        "--rate",
+        metavar="N/s|N/m",
+        help="Begin at most N attempts in any second or minute, such as 30/m. Not for the URL pull:.",
     ),
     click.option(
         "--moderation-links/--no-moderation-links",

@@ -10,7 +10,7 @@ from guestbook.cli.webhook_options import facts as facts_of
 from guestbook.cli.webhook_options import fields_of_webhook, secret_option
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.outbound import webhook_signatures
+from guestbook.outbound import webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.queries import bounded_counts, state_words, webhook_status
 from guestbook.storage import row_changes
@@ -222,5 +222,5 @@ def delete(id_: str) -> None:
 
 
 def _warn(url: str) -> None:
-    for warning in outbound_webhooks.warnings(url, app_command.settings()):
+    for warning in webhook_urls.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from guestbook import transport
 from guestbook.lib.errors import Refused
-from guestbook.lib.pull_url import PULL_URL
 
 HIDDEN = "(hidden)"
-WITHOUT_HEADERS = {"email": "An e-mail", "webmention": "A webmention", PULL_URL: "A fetched message"}
 
 
 def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
@@ -27,14 +25,6 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
         return transport.check_headers(pairs)
     except ValueError as error:
         raise Refused(str(error), field="headers") from None
-
-
-def refuse_where_unused(format_name: str, url: str, headers: Mapping[str, str]) -> None:
-    """Refuse headers where no request carries them."""
-    what = WITHOUT_HEADERS.get(format_name) or WITHOUT_HEADERS.get(url)
-    if what and headers:
-        names = ", ".join(headers)
-        raise Refused(f"{what} carries no headers of yours: remove {names}.", field="headers")
 
 
 def refuse_kept(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ed25519, signing, validate
 from guestbook.lib.errors import Refused
-from guestbook.outbound.custom_headers import WITHOUT_HEADERS
 from guestbook.outbound.request_headers import GITHUB_HEADERS
+from guestbook.outbound.unused_fields import WITHOUT_HEADERS
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook

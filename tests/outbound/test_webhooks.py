@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from guestbook.lib import clock
 from guestbook.outbound import webhooks
+from guestbook.outbound.formats.webmention import MENTIONING_EVENTS
 from guestbook.outbound.webhooks import Refused
 from guestbook.storage import batch_delete, database
 from guestbook.storage.database import db
@@ -85,6 +86,10 @@ def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
         ({"url": ""}, "The URL is missing."),
         ({"url": "receiver.example"}, "The URL must start with https:// or http://."),
         ({"url": "https://u:p@receiver.example/"}, "The URL must not contain a user name or password"),
+        ({"url": "pull"}, "Write pull: and nothing else."),
+        ({"url": "PULL://x"}, "Write pull: and nothing else."),
+        ({"url": "webmention:x"}, "Write webmention: and nothing else."),
+        ({"url": "pull:", "rate": "5/s"}, "Its receiver fetches the messages at its own speed"),
         ({"name": " "}, "The name must have 1 to 80 characters."),
         ({"name": "x" * 81}, "The name must have 1 to 80 characters."),
         ({"name": "\u202e\u200b"}, "The name must have 1 to 80 characters."),
@@ -101,6 +106,21 @@ def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
 )
 def test_what_is_wrong_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
     assert refusal(**fields).startswith(sentence)
+
+
+def test_a_url_that_is_only_a_word_may_be_written_in_capitals() -> None:
+    rows = [add(url=word) for word in ("PULL:", " Pull: ", "WebMention:")]
+    assert [row.url for row in rows] == ["pull:", "pull:", "webmention:"]
+    assert [row.events for row in rows[1:]] == ["comment.created", " ".join(MENTIONING_EVENTS)]
+
+
+def test_a_rate_limit_is_removed_before_the_receiver_fetches() -> None:
+    row = add(rate="5/s")
+    with pytest.raises(Refused, match="remove the rate limit"):
+        update(row, url="pull:")
+    assert update(row, url="pull:", rate=None).url == "pull:"
+    with pytest.raises(Refused, match="remove the rate limit"):
+        update(row, rate="30/m")
 
 
 def test_each_wrong_field_gets_its_sentence() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
-from guestbook.outbound import sender, webhooks
+from guestbook.outbound import sender, webhook_urls
 from guestbook.settings import Settings
 from guestbook.storage.models import BinRequest
 from guestbook.transport import TransportError
@@ -38,7 +38,7 @@ def check(row: BinRequest, url: str, settings: Settings) -> str:
     """Return the normalized URL; raises Refused."""
     if len(row.kept) < row.size:
         raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
-    return webhooks.destination(clean_line(url), settings)
+    return webhook_urls.web_destination(clean_line(url), settings)
 
 
 def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:

@@ -8,7 +8,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.outbound import outbox, webhook_signatures, webhooks
+from guestbook.outbound import outbox, webhook_signatures, webhook_urls, webhooks
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
@@ -34,7 +34,7 @@ def add() -> ResponseReturnValue:
         disabled = fields.get("disabled", False)
         webhook = webhooks.add(session, _fields(fields), current.settings(), disabled=disabled)
         shown = serializers.webhook(webhook, with_secret=True)
-    shown["warnings"] = webhooks.warnings(shown["url"], current.settings())
+    shown["warnings"] = webhook_urls.warnings(shown["url"], current.settings())
     return shown, 201, {"Location": serializers.address(f"/webhooks/{shown['id']}")}
 
 
@@ -57,7 +57,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
         elif "disabled" in changes and (webhook.disabled_at or webhook.paused_until):  # ends a pause, too
             row_changes.enable(session, webhook)
         shown = serializers.webhook(webhook)
-    warnings = webhooks.warnings(shown["url"], current.settings()) if "url" in changes else []
+    warnings = webhook_urls.warnings(shown["url"], current.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
 
 

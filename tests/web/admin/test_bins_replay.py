@@ -82,6 +82,7 @@ def test_a_name_that_leads_to_a_private_address_is_not_reached(
     ("url", "sentence"),
     [
         ("", "The URL is missing."),
+        ("pull:", "The URL must start with https:// or http://."),
         ("ftp://a.example/", "The URL must start with https:// or http://."),
         ("http://user:pw@a.example/", "The URL must not contain a user name or password"),
         ("http://a.example/\\", "The URL must not contain spaces, control characters or backslashes."),

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
-from guestbook.outbound import outbox, rebuild_presets, webhook_signatures, webhooks
+from guestbook.outbound import outbox, rebuild_presets, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.outbound.payload_preview import PayloadPreview
@@ -243,5 +243,5 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
 
 def _warn(url: str) -> None:
     """Show warnings about an accepted URL on the next page."""
-    for warning in webhooks.warnings(url, current.settings()):
+    for warning in webhook_urls.warnings(url, current.settings()):
         flash(f"Warning: {warning}")

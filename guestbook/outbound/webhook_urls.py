@@ -1,0 +1,104 @@
+"""The URL of a webhook: its normal form, and what is wrong with it."""
+
+from urllib.parse import urlsplit
+
+from guestbook import transport
+from guestbook.lib import mail_address, validate
+from guestbook.lib.errors import Refused
+from guestbook.lib.pull_url import PULL_URL
+from guestbook.outbound.formats import FormatError, chat_urls
+from guestbook.outbound.formats.webmention import MENTIONING_URL
+from guestbook.settings import Settings
+
+NAMES_WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}
+WITHOUT_NETWORK = (MENTIONING_URL, PULL_URL)
+
+
+def checked(value: str, settings: Settings) -> str:
+    """Return a webhook's URL in its normal form; raises Refused when no webhook may have it."""
+    url = _destination(value, settings)
+    if sentence := chat_urls.refusal(url):
+        raise Refused(sentence, field="url")
+    return url
+
+
+def for_format(format_name: str, url: str, settings: Settings) -> str:
+    """Return the URL as the format needs it."""
+    if (format_name == "email") != mail_address.is_mailto(url):
+        raise Refused(
+            "The format email needs a URL like mailto:you@example.org, and only it has one.", field="url"
+        )
+    if (format_name == "webmention") != (url == MENTIONING_URL):
+        raise Refused(
+            "The format webmention needs the URL webmention: and only it has this URL.", field="url"
+        )
+    try:
+        normal = chat_urls.normalize(format_name, url)
+    except FormatError as error:
+        raise Refused(str(error), field="url") from None
+    return url if normal == url else checked(normal, settings)
+
+
+def name_of(url: str) -> str:
+    """Return a name for a new webhook."""
+    parts = urlsplit(url)
+    return (NAMES_WITHOUT_HOST.get(url) or parts.hostname or parts.path)[: validate.NAME_LIMIT]
+
+
+def is_same_host(old: str, new: str) -> bool:
+    """Whether the same server gets the headers, and nobody new can read them on the way."""
+    before, after = urlsplit(old), urlsplit(new)
+    is_weaker = before.scheme == "https" and after.scheme == "http"
+    return (before.hostname, before.port) == (after.hostname, after.port) and not is_weaker
+
+
+def warnings(url: str, settings: Settings) -> list[str]:
+    """Return what the owner should know about a URL although it is accepted.
+
+    It looks up the host, which may take two seconds, so no transaction may be open.
+    """
+    if settings.outbound_proxy or mail_address.is_mailto(url) or url in WITHOUT_NETWORK:
+        return []  # the proxy looks up the host, perhaps in another network
+    warning = transport.private_address_warning(url, settings.allow_networks)
+    return [warning] if warning else []
+
+
+def web_destination(url: str, settings: Settings) -> str:
+    """Return a URL of HTTP in its normal form; raises Refused when nothing may be sent there."""
+    try:
+        return transport.check_destination(
+            url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
+        )
+    except ValueError as error:
+        raise Refused(str(error), field="url") from None
+
+
+def _destination(url: str, settings: Settings) -> str:
+    try:
+        if mail_address.is_mailto(url):
+            return _mailto(url, settings)
+        if word := _without_network(url):
+            return word  # each website is checked when something is sent to it; nothing is sent to a listener
+    except ValueError as error:
+        raise Refused(str(error), field="url") from None
+    return web_destination(url, settings)
+
+
+def _mailto(url: str, settings: Settings) -> str:
+    if not settings.smtp_url or not settings.mail_from:
+        raise ValueError("To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM.")
+    try:
+        return mail_address.MAILTO + mail_address.of_url(url)
+    except ValueError:
+        raise ValueError("The URL must be like mailto:you@example.org.") from None
+
+
+def _without_network(url: str) -> str | None:
+    """Return the URL that is only a word, whatever its case; None for another one."""
+    word = url.strip().lower()
+    if word in WITHOUT_NETWORK:
+        return word
+    for scheme in WITHOUT_NETWORK:
+        if word.startswith(scheme) or word == scheme.rstrip(":"):
+            raise ValueError(f"Write {scheme} and nothing else.")
+    return None
