@@ -76,7 +76,8 @@ def show_(id_: str, as_json: bool) -> None:
 def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 
-    The next pass sends them, with the same id and payload. All later ones about the same comment to the same
-    webhook follow, so the receiver ends with the newest state. Give ids, or --failed.
+    The next pass sends them, or a listener fetches them, with the same id and payload. All later ones about
+    the same comment to the same webhook follow, so the receiver ends with the newest state. Give ids, or
+    --failed.
     """
     requeue.run(requeue.DELIVERY_KIND, **options)

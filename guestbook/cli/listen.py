@@ -11,13 +11,13 @@ import click
 import requests
 
 from guestbook.cli.forwarder import Forwarder
-from guestbook.cli.remote_book import LONGEST_WAIT, BearerToken, Book, CallRefused, PulledWebhook, Unreachable
+from guestbook.cli.remote_book import LONG_POLL, BearerToken, Book, CallRefused, PulledWebhook, Unreachable
 from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
 
 SHOWN_TEXT = 200  # characters of a forwarded message
-NOT_COUNTED = "  This came too late, or another listener was started. What the book lacks comes again."
+NOT_COUNTED = "  This came too late, or another listener was started. The book hands it out again if it must."
 
 
 @click.command()
@@ -108,7 +108,7 @@ def _add(there: Book, events: tuple[str, ...]) -> str:
 def _follow(webhook: PulledWebhook, forwarder: Forwarder | None, *, once: bool) -> None:
     """Fetch, hand on and commit, until stopped or, with `once`, until nothing waits."""
     while True:
-        taken = webhook.fetch(0 if once else LONGEST_WAIT)
+        taken = webhook.fetch(0 if once else LONG_POLL)
         for delivery in taken["deliveries"]:
             if not webhook.commit(taken["token"], delivery["id"], _handed_on(delivery, forwarder)):
                 click.echo(NOT_COUNTED, err=True)

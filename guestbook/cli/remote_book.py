@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 
 from guestbook.lib.text import printable
 
-LONGEST_WAIT = 20  # seconds for which the book holds a request until something comes
+LONG_POLL = 20  # seconds for which the book holds a request until something comes
 ANSWER_MARGIN = 15  # seconds beyond that, until the book counts as lost
 FETCHED_AT_ONCE = 5  # deliveries: all must be forwarded before their lease ends
 NAMED_URL_LIMIT = 300  # characters of a redirect's target
@@ -58,7 +58,7 @@ class Book:
                 url,
                 json=json,
                 params=query,
-                timeout=LONGEST_WAIT + ANSWER_MARGIN,
+                timeout=LONG_POLL + ANSWER_MARGIN,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -84,7 +84,7 @@ class PulledWebhook:
     def fetch(self, wait: int) -> dict[str, Any]:
         """Lease the next deliveries; wait so many seconds for the first one.
 
-        What an earlier run had leased is among them, and what came with a lost answer.
+        Those that an earlier run had leased are among them, and those that came with a lost answer.
         """
         pauses = _pauses()
         while True:

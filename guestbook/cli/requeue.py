@@ -93,17 +93,23 @@ def run(kind: RequeueKind[M], *, dry_run: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
     which = _condition(kind, **chosen)
     groups = requeue.forecast(db.session(), kind.model, which, clock.now())
-    due, busy = requeue.total(groups), sum(group.leased for group in groups)
+    due, busy = requeue.total(groups), sum(group.leased for group in groups if not group.pulled)
+    fetched = sum(group.leased for group in groups if group.pulled)
     erased = sum(group.erased for group in groups)
-    if erased and not due + busy:
+    if erased and not due + busy + fetched:
         raise Refused(f"This cannot be done: {kind.erased}.")
     if dry_run:
         click.echo(f"Would {kind.verb} {kind.counted(due)}.")
     else:
-        click.echo(f"Will {kind.verb} {kind.counted(requeue.run(kind.model, which))} with the next pass.")
+        all_pulled = requeue.are_pulled(groups)
+        how = "to a listener" if all_pulled else "with the next pass"
+        click.echo(f"Will {kind.verb} {kind.counted(requeue.run(kind.model, which))} {how}.")
+        if not all_pulled and (pulled := sum(group.count for group in groups if group.pulled)):
+            click.echo(f"Among them, because a listener fetches them: {kind.counted(pulled)}.")
     if later := sum(group.later for group in groups):
         click.echo(f"Among them, because they follow others about the same comment: {kind.counted(later)}.")
-    for count, why in ((busy, f"a pass {kind.busy}"), (erased, kind.erased)):
+    left = ((busy, f"a pass {kind.busy}"), (fetched, "a listener has it now"), (erased, kind.erased))
+    for count, why in left:
         if count:
             click.echo(f"Left alone, because {why}: {kind.counted(count)}.")
     for group in groups:

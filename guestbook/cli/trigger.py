@@ -18,8 +18,8 @@ from guestbook.storage.models import Webhook
 def trigger(event: str, webhook: str | None) -> None:
     """Send an example of EVENT to every webhook that wants it.
 
-    The example goes through the queue like a real event. No comment is written. Its comment has the id
-    00…01, so that receivers can tell it from a real one.
+    The example goes through the queue like a real event: the next pass sends it, or a listener fetches it. No
+    comment is written. Its comment has the id 00…01, so that receivers can tell it from a real one.
     """
     only = row_lookup.id_of(Webhook, webhook)
     with writing() as session:
@@ -28,7 +28,7 @@ def trigger(event: str, webhook: str | None) -> None:
         if not wanted:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")
         outbox.send_example(session.connection(), event, wanted, app_command.settings())
-        are_pulled = all(row.is_pulled for row in wanted)
-    deliveries = counted(len(wanted), "delivery", "deliveries")
-    how = "fetched by a listener" if are_pulled else "sent with the next pass"
-    click.echo(f"{deliveries} of {event} will be {how}.")
+        pulled = sum(row.is_pulled for row in wanted)
+    for number, how in ((len(wanted) - pulled, "sent with the next pass"), (pulled, "fetched by a listener")):
+        if number:
+            click.echo(f"{counted(number, 'delivery', 'deliveries')} of {event} will be {how}.")

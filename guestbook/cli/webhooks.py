@@ -137,7 +137,7 @@ def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
 def enable(id_: str) -> None:
     """Enable a webhook.
 
-    The next pass sends the deliveries that wait for it.
+    The next pass sends the deliveries that wait for it, or a listener fetches them.
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
@@ -194,7 +194,7 @@ def rotate_key(id_: str, overlap_hours: float, as_json: bool) -> None:
 def test(id_: str, as_json: bool) -> None:
     """Queue a `ping` for a webhook.
 
-    The next pass sends it like any other delivery.
+    The next pass sends it like any other delivery, or a listener fetches it.
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)

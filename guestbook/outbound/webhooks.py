@@ -53,7 +53,7 @@ def add(
     values = {"name": name, "format": guess, "events": _events(events), "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)
-    unused_fields.refuse(webhook.format, webhook.url, webhook.headers, webhook.rate)
+    unused_fields.refuse(webhook.format, webhook.url, webhook, {})
     _check_template(webhook.format, webhook.events, wording)
     webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
     webhook_signatures.change(webhook, signatures)
@@ -79,8 +79,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     url = values.pop("url", webhook.url)
     if "url" in fields or format_name != webhook.format:
         url = webhook_urls.for_format(format_name, url, settings)
-    headers, rate = values.get("headers", webhook.headers), values.get("rate", webhook.rate)
-    unused_fields.refuse(format_name, url, headers, rate)
+    unused_fields.refuse(format_name, url, webhook, values)
     if not webhook_urls.is_same_host(webhook.url, url):
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
@@ -90,7 +89,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
         links = has_links(format_name)
     if links is not None:
         webhook.send_moderation_links(links)
-    if rate != webhook.rate:
+    if values.get("rate", webhook.rate) != webhook.rate:
         webhook.next_slot_at = None  # the next claim counts anew
     for name, value in values.items():
         setattr(webhook, name, value)

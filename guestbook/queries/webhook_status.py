@@ -111,7 +111,8 @@ def _why_failing(webhook: Webhook, now: datetime, first_due: datetime | None) ->
     failures = f"{_failing(webhook)} ({counted(count, 'failure')} in a row)"
     if first_due is None:
         return f"{failures}; nothing waits, so the next event is the next probe."
-    return f"{failures}; next probe {clock.ago(first_due) if first_due > now else 'now'}."
+    probe = "its receiver may fetch the next one" if webhook.is_pulled else "next probe"
+    return f"{failures}; {probe} {clock.ago(first_due) if first_due > now else 'now'}."
 
 
 def _failing(webhook: Webhook) -> str:

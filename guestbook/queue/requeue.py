@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, case, func, literal, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from guestbook.lib import clock
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.queue import comment_order, leases
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
 from guestbook.storage import audit_log
@@ -31,9 +32,10 @@ class RequeueGroup:
     name: str
     disabled: bool  # they would wait until it is enabled
     count: int
-    leased: int  # not counted in `count`: a pass is working on them, or on one that follows them
+    leased: int  # not counted in `count`: somebody is working on them, or on one that follows them
     erased: int  # not counted in `count`: their comment was deleted
     later: int = 0  # of `count`, those that were not chosen and follow chosen ones about the same comment
+    pulled: bool = False  # their receiver fetches them, and no pass sends them
 
 
 def forecast(
@@ -44,14 +46,21 @@ def forecast(
     rows = _deliveries(which, now) if issubclass(model, Delivery) else _each(model, which, now)
     part = rows.subquery()
     sums = (func.sum(column) for column in (part.c.leased, part.c.erased, part.c.later))
-    query = select(owner.name, owner.disabled_at, func.count(), *sums)
+    url = Webhook.url if issubclass(model, Delivery) else literal("")
+    query = select(owner.name, owner.disabled_at, func.count(), *sums, func.max(url))
     query = query.join_from(part, owner, part.c.owner == owner.id)
     query = query.group_by(owner.id, owner.name, owner.disabled_at).order_by(owner.name, owner.id)
     return [
         RequeueGroup(
-            name, disabled_at is not None, count - in_work - gone, int(in_work), int(gone), int(later)
+            name,
+            disabled_at is not None,
+            count - in_work - gone,
+            int(in_work),
+            int(gone),
+            int(later),
+            pulled=where == PULL_URL,
         )
-        for name, disabled_at, count, in_work, gone, later in session.execute(query)
+        for name, disabled_at, count, in_work, gone, later, where in session.execute(query)
     ]
 
 
@@ -87,6 +96,12 @@ def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
 def total(groups: Sequence[RequeueGroup]) -> int:
     """Return how many rows would be requeued in all."""
     return sum(group.count for group in groups)
+
+
+def are_pulled(groups: Sequence[RequeueGroup]) -> bool:
+    """Whether receivers fetch all that would be requeued, so that no pass sends anything."""
+    waiting = [group.pulled for group in groups if group.count]
+    return bool(waiting) and all(waiting)
 
 
 def make_due(session: Session, model: type[M], row_ids: Collection[str], now: datetime) -> list[M]:

@@ -145,6 +145,20 @@ def test_redeliver_leaves_alone_what_a_pass_is_sending(shell: Shell, hook: str) 
     ]
 
 
+def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None:
+    pulled, pushed = factories.webhook("pull:"), factories.delivery(hook, status="failed")
+    one = factories.delivery(pulled, status="failed")
+    leased = factories.delivery(pulled, claimed_by="a listener", claims=1, due_at=clock.now() + HOUR)
+    assert shell("deliveries", "redeliver", one, leased).splitlines() == [
+        "Will redeliver 1 delivery to a listener.",
+        "Left alone, because a listener has it now: 1 delivery.",
+    ]
+    assert shell("deliveries", "redeliver", one, pushed).splitlines() == [
+        "Will redeliver 2 deliveries with the next pass.",
+        "Among them, because a listener fetches them: 1 delivery.",
+    ]
+
+
 def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> None:
     hook = factories.webhook(name="Chat", disabled_at=clock.now(), disabled_reason="gone")
     factories.delivery(hook, status="failed")

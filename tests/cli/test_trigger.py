@@ -30,7 +30,10 @@ def test_one_webhook_gets_it_whatever_it_wants(shell: Shell) -> None:
 
 def test_a_listener_fetches_its_example(shell: Shell) -> None:
     factories.webhook("pull:", events="ping")
-    assert shell("trigger", "ping") == "1 delivery of ping will be fetched by a listener.\n"
+    fetched = "1 delivery of ping will be fetched by a listener.\n"
+    assert shell("trigger", "ping") == fetched
+    factories.webhook(events="ping")
+    assert shell("trigger", "ping") == "1 delivery of ping will be sent with the next pass.\n" + fetched
 
 
 def test_what_nobody_wants_is_refused(shell: Shell) -> None:

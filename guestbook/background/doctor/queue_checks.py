@@ -9,6 +9,7 @@ from guestbook.auth import login
 from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, State, ok, warning
 from guestbook.lib import clock
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.queries import bounded_counts, cron_status, health
 from guestbook.settings import crontab_line, installation
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
@@ -30,7 +31,7 @@ def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether passes come."""
     with Session(book.engine) as session:
         status = cron_status.read(session, book.now, after_requests=book.settings.send_after_requests)
-        has_work = session.scalar(select(Webhook.id).limit(1)) is not None
+        has_work = session.scalar(select(Webhook.id).where(Webhook.url != PULL_URL).limit(1)) is not None
         is_well = health.read(session, book.now).is_well
     if status.advice is None:
         yield ok("cron", status.sentence)
@@ -46,11 +47,16 @@ def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look how much waits, and for how long it has been due."""
     with Session(book.engine) as session:
         oldest = health.oldest_due(session, book.now)
-        waiting = bounded_counts.count_some(session, Delivery.status == "new", Delivery)
+        pulled = Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.url == PULL_URL))
+        new = Delivery.status == "new"
+        waiting = bounded_counts.count_some(session, new & ~pulled, Delivery)
+        to_fetch = bounded_counts.count_some(session, new & pulled, Delivery)
         came_in = bounded_counts.count_some(session, InboundEvent.status == "new", InboundEvent)
     waits = []
     if waiting:
         waits.append(bounded_counts.waiting_words(waiting, "delivery", "deliveries", "to be sent"))
+    if to_fetch:
+        waits.append(bounded_counts.waiting_words(to_fetch, "delivery", "deliveries", "to be fetched"))
     if came_in:
         waits.append(
             bounded_counts.waiting_words(came_in, "inbound event", "inbound events", "to be processed")

@@ -47,6 +47,7 @@ ADVICE_BY_ANSWER = {  # the status code
     "410": "The receiver wants no more. Delete the webhook, or give it a new URL.",
     "429": "The receiver asks for fewer requests. The guestbook waits as it asks; nothing is lost.",
 }
+PULLED_ADVICE = "See what the listener on the other machine prints. It gets each message again for days."
 ANY_ADVICE = "Look at the last attempt on the page of the webhook. The guestbook keeps trying for days."
 
 
@@ -102,7 +103,8 @@ def _is_fine(one: WebhookStatus) -> bool:
 def _finding(session: Session, one: WebhookStatus) -> DoctorFinding:
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
-    return warning(f"webhook {one.webhook.name}", said, advice_for(error or ""))
+    advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error or "")
+    return warning(f"webhook {one.webhook.name}", said, advice)
 
 
 def advice_for(error: str) -> str:

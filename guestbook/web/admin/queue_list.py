@@ -103,10 +103,13 @@ class QueueList(Generic[M]):
         if request.method != "POST":
             parts = requeue.forecast(db.session(), self.model, which, clock.now())
             return render_template(template, parts=parts, total=requeue.total(parts), fields=fields)
+        are_pulled = requeue.are_pulled(requeue.forecast(db.session(), self.model, which, clock.now()))
+        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         count = requeue.run(self.model, which)
         one, many = self.noun
         number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
-        return responses.done(f"{number} due now. The next pass {self.sends} {them}.", ".index")
+        who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends} {them}"
+        return responses.done(f"{number} due now. {who}.", ".index")
 
     def _row(self, address: dict[str, str]) -> M:
         return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])
@@ -119,13 +122,16 @@ class QueueList(Generic[M]):
             is_over = row.erased_at is not None or comment_order.is_over(session, row.id)
             owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
             is_disabled = owner.disabled_at is not None
+            is_pulled = isinstance(owner, Webhook) and owner.is_pulled
         if is_over:
             return self.erased
         if not free:
-            return f"A pass is {self.sending} it now, so nothing was changed. Look again in a moment."
+            busy = "Its receiver has fetched it" if is_pulled else f"A pass is {self.sending} it now"
+            return f"{busy}, so nothing was changed. Look again in a moment."
         if is_disabled:
             return f"It is due now, and waits until its {self.owner_name} is enabled."
-        said = self.requeued + self.replaced if was_new else self.requeued
+        said = "It is due now. Its receiver fetches it." if is_pulled else self.requeued
+        said = said + self.replaced if was_new else said
         return f"{said} The later ones about the same comment follow it." if len(free) > 1 else said
 
     def _behind(self, rows: Iterable[Delivery | InboundEvent]) -> set[str]:

@@ -24,7 +24,7 @@ class RowActions(Generic[R]):
     """The buttons of webhooks or of sources."""
 
     model: type[R]
-    enabled: str  # the sentence afterwards
+    enabled: Callable[[R], str]  # the sentence afterwards
     disabled: str
     owner_id: InstrumentedAttribute[str]  # of the deliveries or events that are deleted with a row
     delete_row: Callable[[Engine, str], int]  # returns their number
@@ -43,8 +43,8 @@ class RowActions(Generic[R]):
         with writing() as session:
             row = row_lookup.find_locked(self.model, *address.values())
             row_changes.enable(session, row)
-            shown = secret_pages.keep_shown(row)
-        return responses.done(self.enabled, ".show", **address, shown=shown)
+            shown, said = secret_pages.keep_shown(row), self.enabled(row)
+        return responses.done(said, ".show", **address, shown=shown)
 
     def disable(self, **address: str) -> ResponseReturnValue:
         """Disable a row, with an undo where it was enabled."""

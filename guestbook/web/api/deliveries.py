@@ -9,13 +9,14 @@ from guestbook.lib import clock
 from guestbook.queries import lists
 from guestbook.queue import comment_order, erasure, requeue
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Attempt, Delivery
+from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.web.api import request_reader, searches, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
 BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
+BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Try again in a minute."
 
 
 @calls.get("")
@@ -45,7 +46,7 @@ def one(delivery_id: str) -> ResponseReturnValue:
 
 @calls.post("/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> ResponseReturnValue:
-    """Redeliver with the next pass, with the same id and payload.
+    """Redeliver with the next pass, or to the listener that fetches, with the same id and payload.
 
     All later deliveries about the same comment to the same webhook follow it.
     """
@@ -54,5 +55,6 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         free = requeue.make_due(session, Delivery, [delivery.id], clock.now())
         if not free:
             is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
-            raise Conflict(erasure.DELIVERY_ERASED if is_over else BEING_SENT)
+            busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT
+            raise Conflict(erasure.DELIVERY_ERASED if is_over else busy)
         return serializers.delivery(free[0]), 202

@@ -59,10 +59,10 @@ PENDING_QUERY = (
         {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
         "Wait so many seconds for the first one.",
     ),
-    _in_query(
+    in_query(
         "first_token",
         ID_SCHEMA,
-        "The token of your first answer. What you had leased before it is handed out at once.",
+        "The token of your first answer. Deliveries that you had leased before it are handed out at once.",
     ),
 )
 INBOX_QUERY = (

@@ -74,7 +74,7 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 
 @calls.post("/<webhook_id>/test")
 def test(webhook_id: str) -> ResponseReturnValue:
-    """Send a ping, or an example of an event, with the next pass; the delivery shows the result."""
+    """Send a ping, or an example of an event, through the queue; the delivery shows the result."""
     event = request_reader.body().get("event", "ping")
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)

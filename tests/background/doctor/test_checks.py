@@ -132,6 +132,20 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     assert "webhook Old" not in findings
 
 
+def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> None:
+    since = clock.now() - timedelta(hours=1)
+    hook = factories.webhook("pull:", name="Laptop", failing_since=since, failures_in_a_row=3)
+    factories.delivery(hook, due_at=since, last_error="The receiver answered 404.")
+    findings = look()
+    assert findings["cron"].state is State.WARNING
+    assert (findings["backlog"].state, findings["backlog"].sentence) == (
+        State.OK,
+        "One delivery waits to be fetched.",
+    )
+    assert "its receiver may fetch the next one now." in findings["webhook Laptop"].sentence
+    assert findings["webhook Laptop"].advice == webhook_checks.PULLED_ADVICE
+
+
 @pytest.mark.parametrize("reason", sorted({*UNREACHABLE, *SENDER_FAILURES, "proxy_refused"}))
 def test_each_reason_why_nothing_arrives_has_advice(reason: str) -> None:
     own = webhook_checks.advice_for(f"{FAILURE_SENTENCES[reason]} (some detail)")

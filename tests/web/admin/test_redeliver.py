@@ -56,6 +56,23 @@ def test_what_a_pass_has_in_hand_is_left_alone(owner: Owner, app: Flask, hook: s
     assert the(app, key).claimed_by == "a pass"
 
 
+def test_a_listener_fetches_what_is_redelivered_to_it(owner: Owner, app: Flask, store: Store) -> None:
+    with app.app_context():
+        hook = factories.webhook("pull:")
+    key = store(hook, status="failed")
+    leased = store(hook, claimed_by="a listener", claims=1, due_at=clock.now() + HOUR)
+    said = text(owner.page(f"{LIST}redeliver?id={key}&id={leased}"))
+    assert "A listener fetches them with the same id" in said
+    assert "Its receiver fetches them. 1 more is skipped: its receiver has it now." in " ".join(said.split())
+    assert "1 delivery is due now. A listener fetches it." in text(
+        owner.does(f"{LIST}redeliver", {"id": [key]})
+    )
+    assert "It is due now. Its receiver fetches it." in text(owner.does(f"{LIST}{key}/redeliver"))
+    assert "Its receiver has fetched it, so nothing" in text(owner.does(f"{LIST}{leased}/redeliver"))
+    assert "Their receiver has all of them now." in text(owner.page(f"{LIST}redeliver?id={leased}"))
+    assert "pass" not in said
+
+
 def sent_by(page: Any) -> dict[str, list[str]]:
     """What the button of the question sends."""
     fields: dict[str, list[str]] = {}

@@ -367,6 +367,7 @@ def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -
         answer = owner.post(f"{PLACE}{hook}/{action}", {"event": "ping"})
         said = text(owner.page(answer.headers["Location"].partition("#")[0]))
         assert f"{sentence} until its receiver fetches it." in said
+    assert "Its receiver fetches the deliveries that wait." in text(owner.does(f"{PLACE}{hook}/enable"))
 
 
 def test_an_example_of_an_event_goes_through_the_queue(owner: Owner, app: Flask, receiver: Receiver) -> None:

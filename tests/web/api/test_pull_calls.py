@@ -10,7 +10,7 @@ from flask import Flask
 from guestbook.auth import api_tokens
 from guestbook.outbound import pull
 from guestbook.storage.database import writing
-from guestbook.web.api import pull_calls
+from guestbook.web.api import deliveries, pull_calls
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
 
@@ -139,6 +139,13 @@ def test_a_wrong_field_of_a_result_is_named(program: ApiClient, hook: str) -> No
     body = {"token": NOBODY, "results": [{"id": NOBODY, "ok": True, "status_code": 600}]}
     fields = program.refused("POST", f"/webhooks/{hook}/commit", body)
     assert fields == {"results": "status_code: This must be at most 599."}
+
+
+def test_what_a_receiver_has_is_not_redelivered_meanwhile(program: ApiClient, app: Flask, hook: str) -> None:
+    signed(app)
+    [one] = taken(program, hook)["deliveries"]
+    answer = program.ask("POST", f"/deliveries/{one['id']}/redeliver")
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, deliveries.BEING_FETCHED)
 
 
 def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Flask, hook: str) -> None:

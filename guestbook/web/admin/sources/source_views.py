@@ -29,7 +29,7 @@ EVENTS_SHOWN = 20  # events on a source's page
 
 RowActions(
     model=Source,
-    enabled="The source is enabled. The next pass of cron processes its waiting events.",
+    enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
     disabled="The source is disabled. Its events are stored, and wait until you enable it.",
     owner_id=InboundEvent.source_id,
     delete_row=sources.delete,

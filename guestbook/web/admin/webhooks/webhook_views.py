@@ -31,7 +31,11 @@ DELIVERIES_SHOWN = 20  # deliveries on a webhook's page
 
 RowActions(
     model=Webhook,
-    enabled="The webhook is enabled. Its waiting deliveries go out with the next pass of cron.",
+    enabled=lambda webhook: (
+        "The webhook is enabled. "
+        + ("Its receiver fetches" if webhook.is_pulled else "The next pass of cron sends")
+        + " the deliveries that wait."
+    ),
     disabled="The webhook is disabled. Its deliveries wait until you enable it.",
     owner_id=Delivery.webhook_id,
     delete_row=webhooks.delete,

@@ -12,7 +12,7 @@ QUEUE_CALLS = {
         "getDelivery", "Show a delivery with its attempts", {200: "DeliveryWithAttempts"}
     ),
     "POST /deliveries/{delivery_id}/redeliver": Call(
-        "redeliver", "Redeliver with the next pass", {202: "Delivery"}, (409,)
+        "redeliver", "Make a delivery due again, with the same id and payload", {202: "Delivery"}, (409,)
     ),
     "POST /redeliver": Call(
         "redeliverMany",

@@ -19,7 +19,7 @@ WEBHOOK_CALLS = {
     ),
     "POST /webhooks/{webhook_id}/test": Call(
         "testWebhook",
-        "Send a ping, or an example of an event, with the next pass",
+        "Send a ping, or an example of an event: its delivery is due at once",
         {202: "Delivery"},
         body="Test",
         needs_body=False,
