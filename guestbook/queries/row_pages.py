@@ -1,4 +1,4 @@
-"""Pages of sources, bins and tokens, and of the requests of a bin, newest first."""
+"""Pages of webhooks, sources, bins and tokens, and of the requests of a bin, newest first."""
 
 from typing import TypeVar
 
@@ -6,9 +6,9 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.queries.lists import RowPage
-from guestbook.storage.models import Bin, BinRequest, Source, Token
+from guestbook.storage.models import Bin, BinRequest, Source, Token, Webhook
 
-K = TypeVar("K", Bin, BinRequest, Source, Token)
+K = TypeVar("K", Bin, BinRequest, Source, Token, Webhook)
 
 
 def of(

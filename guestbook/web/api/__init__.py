@@ -22,6 +22,7 @@ from guestbook.web.api import (
     openapi_document,
     previews,
     pull_calls,
+    request_reader,
     reveal,
     serializers,
     sources,
@@ -42,6 +43,7 @@ def register(app: Flask) -> None:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
     api = Blueprint("api", __name__, url_prefix=openapi_document.API_PATH)
     api.before_request(authentication.authenticate)
+    api.before_request(request_reader.check)
     api.after_request(authentication.add_headers)
     api.after_request(_unless_known)
     api.register_error_handler(Refused, error_json.refuse)

@@ -7,15 +7,21 @@ from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import serializers
+from guestbook.queries.lists import RowPage
+from guestbook.web.api import request_reader, serializers
 
 calls = Blueprint("events", __name__, url_prefix="/events")
 
 
 @calls.get("")
 def index() -> ResponseReturnValue:
-    """List all of them."""
-    return {"events": [serializers.event_type(event) for event in EVENTS.values()]}
+    """List them, in the order of the catalogue."""
+    query, names = request_reader.query(), list(EVENTS)
+    first = names.index(query["before"]) + 1 if "before" in query else 0
+    last = first + query["limit"]
+    older = names[last - 1] if last < len(names) else None
+    page = RowPage([EVENTS[name] for name in names[first:last]], older)
+    return serializers.page("events", page, serializers.event_type, query)
 
 
 @calls.get("/<event_name>")

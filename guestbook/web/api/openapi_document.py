@@ -94,7 +94,7 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
     """Describe a call; its tag is the first part of the path."""
     noun, token = address.split("/")[1], {"token": [scope(address)]}
     security = {"needed": [token], "optional": [{}, token], "ignored": []}[call.token]
-    errors = {*call.wrong, 503, *(BODY_ERRORS if call.body else ()), *((422,) if call.query else ())}
+    errors = {*call.wrong, 422, 503, *(() if address.startswith("GET ") else BODY_ERRORS)}
     errors |= ({401, 403} if security else set()) | ({404} if "{" in address else set())
     errors |= {412} if call.may_match else set()
     unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}

@@ -6,6 +6,7 @@ from guestbook.lib.json_schema import JSON, NUMBER_SCHEMA, TEXT_SCHEMA, Schema, 
 from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.event_catalogue.event_type import EventType
+from guestbook.web.api.schemas import list_of
 
 RECEIVED_HEADERS: dict[str, tuple[Schema, str]] = {
     "webhook-id": (
@@ -45,7 +46,7 @@ EVENT_SCHEMAS: dict[str, Schema] = {
     **{event.type_name: event.schema(ref) for event in EVENTS.values()},
     **{name: part.titled() for name, part in event_catalogue.types().items()},
     "EventType": answer(EVENT_TYPE_SCHEMA),
-    "EventTypes": answer({"events": {"type": "array", "items": ref("EventType")}}),
+    "EventTypes": list_of("events", "EventType"),
 }
 
 

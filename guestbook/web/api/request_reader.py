@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NoReturn
 
-from flask import request
+from flask import g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from guestbook.lib import json_schema
@@ -23,6 +23,7 @@ INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )  # RFC 3339
+NO_FIELDS = json_schema.request({})
 NAMED_FIELDS_LIMIT = 5  # unknown fields that an error lists
 SCHEMA_ERRORS = {
     "minLength": "This must not be empty.",
@@ -56,8 +57,23 @@ def call() -> Call:
     return CALLS[address()]
 
 
+def check() -> None:
+    """Refuse unknown query parameters, and fields where the call takes none; views read the other bodies."""
+    if request.method == "OPTIONS":
+        return
+    query()
+    if call().body is None and request.method not in ("GET", "HEAD") and request.get_data():
+        _object_in_body(NO_FIELDS)
+
+
 def query() -> dict[str, Any]:
     """Return the query parameters, with defaults for missing ones."""
+    if "api_query" not in g:
+        g.api_query = _read_query()
+    return dict(g.api_query)
+
+
+def _read_query() -> dict[str, Any]:
     shapes = {one["name"]: one["schema"] for one in call().query}
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
@@ -75,15 +91,23 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
 
     Errors of the schema are reported together with those that `rules` find in the other fields.
     """
-    wanted, sent = call(), request.get_data()
-    if not sent and not wanted.needs_body:
+    wanted = call()
+    if not wanted.needs_body and not request.get_data():
         return {}
+    assert wanted.body
+    return _object_in_body(schema_table.REQUEST_BODIES[wanted.body], rules)
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the time of a valid text."""
+    return datetime.fromisoformat(text.upper()) if text else None
+
+
+def _object_in_body(schema: Schema, rules: Rules | None = None) -> dict[str, Any]:
     if request.mimetype != json_schema.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
-    assert wanted.body
-    schema = schema_table.REQUEST_BODIES[wanted.body]
     try:
-        found = _parse(sent)
+        found = _parse(request.get_data())
         _check(found, schema)
     except RecursionError:  # from parsing, or from comparing lists, which needs more stack
         raise BadRequest("The body nests lists or objects too deeply.") from None
@@ -91,11 +115,6 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
         raise _complete(error, found, schema, rules) from None
     assert isinstance(found, dict)
     return found
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return the time of a valid text."""
-    return datetime.fromisoformat(text.upper()) if text else None
 
 
 def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None) -> Refused:
@@ -185,7 +204,7 @@ def _reasons(error: Any) -> Iterator[tuple[str, str]]:
     elif error.validator == "additionalProperties" and "properties" in error.schema:
         known = error.schema["properties"]
         strange = [name for name in found if name not in known][:NAMED_FIELDS_LIMIT]
-        fields = f"The fields are {', '.join(known)}."
+        fields = f"The fields are {', '.join(known)}." if known else "This call takes none."
         for name in map(_short, strange):
             what = f"field {name}" if place else "such field"
             yield place or name, f"There is no {what}. {fields}"

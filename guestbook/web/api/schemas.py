@@ -223,7 +223,7 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
     "Comments": list_of("comments", "Comment"),
     "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
     "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
-    "Webhooks": answer({"webhooks": {"type": "array", "items": ref("Webhook")}}),
+    "Webhooks": list_of("webhooks", "Webhook"),
     "Delivery": answer(DELIVERY_SCHEMA),
     "DeliveryWithAttempts": answer(
         DELIVERY_SCHEMA

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.outbound import outbox, webhook_signatures, webhook_urls, webhooks
+from guestbook.queries import row_pages
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
@@ -21,9 +22,10 @@ calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 @calls.get("")
 def index() -> ResponseReturnValue:
-    """List all of them."""
-    rows = db.session.scalars(select(Webhook).order_by(Webhook.id.desc()))
-    return {"webhooks": [serializers.webhook(row) for row in rows]}
+    """List them."""
+    query = request_reader.query()
+    page = row_pages.of(db.session(), Webhook, query.get("before"), query["limit"])
+    return serializers.page("webhooks", page, serializers.webhook, query)
 
 
 @calls.post("")

@@ -1,7 +1,6 @@
 """The document as the tools of others read it: two linters, a validator, and what makes clients of it."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,10 +40,7 @@ def test_the_linter_of_redocly_and_ajv_find_nothing(written: str) -> None:
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert printed["schemas"] > 40
-    for harmless in printed["said"]:  # what takes neither a token nor a value has nothing to refuse
-        assert harmless.startswith("warn operation-4xx-response")
-        assert re.search(r"#/paths/~1(openapi.json|events)/", harmless)
-    assert len(printed["said"]) == 2
+    assert printed["said"] == []
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_a_deleted_one_takes_its_deliveries_along(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
     program.delete(f"/webhooks/{webhook['id']}")
-    assert program.get("/webhooks") == {"webhooks": []}
+    assert program.get("/webhooks") == {"webhooks": [], "next": None}
     program.get(f"/deliveries/{ping['id']}", 404)
 
 
@@ -263,7 +263,7 @@ def test_a_format_that_cannot_work_is_refused_by_name(
     program: ApiClient, fields: dict[str, Any], wrong: str
 ) -> None:
     assert list(program.refused("POST", "/webhooks", {"url": URL} | fields)) == [wrong]
-    assert program.get("/webhooks") == {"webhooks": []}
+    assert program.get("/webhooks") == {"webhooks": [], "next": None}
 
 
 def test_an_example_of_an_event_is_sent_in_place_of_a_ping(program: ApiClient, app: Flask) -> None:

@@ -1,7 +1,7 @@
 """The API's calls for comments, events, the audit log and the document itself."""
 
 from guestbook.web.api.api_call import Call
-from guestbook.web.api.query_parameters import AUDIT_QUERY, COMMENT_QUERY
+from guestbook.web.api.query_parameters import AUDIT_QUERY, COMMENT_QUERY, EVENT_QUERY
 from guestbook.web.api.search_parameters import COMMENT_SEARCH
 
 BOOK_CALLS = {
@@ -39,7 +39,11 @@ BOOK_CALLS = {
         body="Moderation",
     ),
     "GET /events": Call(
-        "listEventTypes", "List the events that webhooks can get", {200: "EventTypes"}, token="ignored"
+        "listEventTypes",
+        "List the events that webhooks can get",
+        {200: "EventTypes"},
+        query=EVENT_QUERY,
+        token="ignored",
     ),
     "GET /events/{event_name}": Call(
         "getEventType", "Show an event with the JSON Schema of its body", {200: "EventType"}, token="ignored"
