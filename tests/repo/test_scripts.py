@@ -282,6 +282,18 @@ def test_install_asks_pip_for_an_extra_that_is_not_there_yet(checkout: Path) -> 
     assert "could not be installed" in done.stderr
 
 
+def test_install_takes_uv_where_it_is(checkout: Path, tmp_path: Path) -> None:
+    uv = tmp_path / "bin/uv"
+    uv.parent.mkdir()
+    uv.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/uv.log\n')
+    uv.chmod(0o755)
+    done = script(checkout, "install", "test", PATH=f"{uv.parent}:{os.environ['PATH']}")
+    assert done.returncode == 0
+    asked = "pip install --quiet --python .venv/bin/python --editable .[test]\n"
+    assert (tmp_path / "uv.log").read_text() == asked
+    assert not (checkout / "pip.log").exists()
+
+
 def test_install_takes_an_install_with_an_extra_for_one_without(checkout: Path) -> None:
     stamp = checkout / ".venv/installed"
     stamp.write_text(stamp.read_text().rstrip("\n") + "test\n")
@@ -331,7 +343,16 @@ def test_a_checkout_that_has_moved_gets_a_new_environment(checkout: Path) -> Non
     assert (moved / ".venv/home").read_text().startswith(str(moved))
 
 
+def without_uv() -> str:
+    """Return the search path for programs without the folders that have uv.
+
+    The copy's Python is only a script: uv would look through it and install into the Python of this suite.
+    """
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not Path(folder, "uv").exists())
+
+
 def script(checkout: Path, name: str, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     command = ["/bin/sh", str(checkout / "scripts" / name), *arguments]
-    settings = processes.clean_environ(**environ)
+    settings = processes.clean_environ(**{"PATH": without_uv()} | environ)
     return subprocess.run(command, cwd="/", env=settings, capture_output=True, text=True, timeout=120)

@@ -112,11 +112,14 @@ def group(leader: int) -> list[tuple[int, str]]:
 
 
 def wait_for(what: Callable[[], T], seconds: float = 20, or_show: Callable[[], object] = str) -> T:
-    """Ask until the answer is true, and return it."""
-    end = time.monotonic() + seconds
+    """Ask until the answer is true, and return it; a question that costs much is asked less often."""
+    begun = time.monotonic()
+    end = begun + seconds
     while not (answer := what()):
-        assert time.monotonic() < end, f"Not within {seconds} s. {or_show()}"
-        time.sleep(0.01)
+        now = time.monotonic()
+        assert now < end, f"Not within {seconds} s. {or_show()}"
+        time.sleep(min(max(0.01, 2 * (now - begun)), 1))
+        begun = time.monotonic()
     return answer
 
 

@@ -20,6 +20,7 @@ from tests.system.browser.test_pages import FILL_WITH_NONSENSE, LOOK_RULES, RUN_
 pytestmark = pytest.mark.needs("chromium")
 
 WIDTHS_OF_LOOKS = (1280, 390, 320)
+LOOKED_AT = {("light", 1280), ("dark", 390), ("light", 320)}  # by axe, which takes long
 LONG_TITLE = "The guestbook of the house by the sea, where Donaudampfschifffahrtsgesellschaften"
 LEAKING = """@import "OUTSIDE/import.css";
 @font-face { font-family: X; src: url(OUTSIDE/font.woff2); }
@@ -81,7 +82,7 @@ def test_every_look_is_accessible_and_fits(
                 page.set_viewport_size({"width": width, "height": 900})
                 where = f"{name} {scheme} {width}"
                 wrong += [f"{where}: scrolls sideways"] if page.evaluate(SCROLLS) else []
-                found = page.evaluate(RUN_AXE, rules)
+                found = page.evaluate(RUN_AXE, rules) if (scheme, width) in LOOKED_AT else []
                 wrong += [f"{where}: {one['help']} {one['nodes'][0]['html'][:160]}" for one in found]
                 rules = {"runOnly": LOOK_RULES}  # what else there is does not change with the look
     assert not wrong, "\n".join(wrong)
