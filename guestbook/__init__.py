@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
+from guestbook.lib.paused_gc import paused_gc
 from guestbook.lib.version import VERSION
 
 __version__ = VERSION
@@ -11,14 +12,15 @@ __version__ = VERSION
 
 def create_app(given: Mapping[str, object] | None = None) -> Flask:
     """Make the application from the environment, or from the given settings or configuration of Flask."""
-    # Imported here: each minute a pass starts that has nothing to do and needs none of this.
-    from guestbook.web import path_pages
+    with paused_gc():
+        # Imported here: each minute a pass starts that has nothing to do and needs none of this.
+        from guestbook.web import path_pages
 
-    if not path_pages.is_for_readers():
-        return _whole_app(given)
-    from guestbook.web import reader_app
+        if not path_pages.is_for_readers():
+            return _whole_app(given)
+        from guestbook.web import reader_app
 
-    return reader_app.make(given, _whole_app)
+        return reader_app.make(given, _whole_app)
 
 
 def _whole_app(given: Mapping[str, object] | None) -> Flask:

@@ -6,6 +6,7 @@ from itertools import chain
 import click
 
 from guestbook.cli import idle_cron
+from guestbook.lib.paused_gc import paused_gc
 from guestbook.lib.version import VERSION
 from guestbook.settings.installation import PROGRAM
 
@@ -33,7 +34,8 @@ class _Program(click.Group):
 
 
 def _sections() -> Sections:
-    from guestbook.cli import all_commands, help_sections
+    with paused_gc():
+        from guestbook.cli import all_commands, help_sections
 
     for command in chain(*all_commands.PROGRAM_SECTIONS.values()):
         help_sections.uncut(command)

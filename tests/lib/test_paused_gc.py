@@ -1,0 +1,49 @@
+"""The garbage collector rests while the program starts, and works again afterwards."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from guestbook.lib.paused_gc import paused_gc
+from tests.support import databases
+
+FROZEN = """
+import gc, guestbook
+guestbook.create_app()
+print(gc.isenabled(), gc.get_freeze_count() > 100_000)
+"""
+
+
+def test_it_rests_meanwhile_and_works_afterwards() -> None:
+    with paused_gc():
+        assert not gc.isenabled()
+        with paused_gc():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_it_works_after_a_start_that_failed() -> None:
+    with pytest.raises(ValueError, match="wrong setting"), paused_gc():
+        raise ValueError("wrong setting")
+    assert gc.isenabled()
+
+
+def test_who_had_switched_it_off_finds_it_off() -> None:
+    gc.disable()
+    try:
+        with paused_gc():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_what_a_start_made_is_looked_at_no_more(environ: dict[str, str]) -> None:
+    databases.no_process()
+    done = subprocess.run(
+        [sys.executable, "-c", FROZEN], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "True"]
