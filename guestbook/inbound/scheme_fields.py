@@ -72,7 +72,7 @@ def scheme(source: Source, verify: str, fields: Mapping[str, Any]) -> dict[str, 
     values |= {name: "" for name in ("prefix", "timestamp_header") if given.get(name) == ""}
     tolerance = validate.whole(1, LONGEST_TOLERANCE, "tolerance", "The tolerance must be a number of seconds")
     checks: dict[str, Callable[[], Any]] = {
-        "hash": lambda: _hash(verify, values["hash"]),
+        "hash": lambda: _hash(verify, values["hash"], given.get("hash")),
         "encoding": lambda: validate.one_of(
             SIGNATURE_ENCODINGS, values["encoding"], field="encoding", noun="encoding"
         ),
@@ -90,10 +90,12 @@ def _refuse_all(names: set[str]) -> None:
         raise Refused.of(dict.fromkeys(sorted(names), sentence))
 
 
-def _hash(verify: str, name: str) -> str:
-    if verify == ED25519:
-        return SIGNATURE_HASHES[0]  # which it does not use
-    return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
+def _hash(verify: str, name: str, given: str | None) -> str:
+    if verify != ED25519:
+        return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
+    if given:
+        raise Refused("Ed25519 has a hash of its own, so none can be chosen. Leave it out.", field="hash")
+    return SIGNATURE_HASHES[0]  # which it does not use
 
 
 def _prefix(prefix: str) -> str:

@@ -9,6 +9,7 @@ from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.signature_scheme import ED25519
 from guestbook.storage.models import Source
 
 
@@ -111,4 +112,6 @@ def settings_of(name: str) -> dict[str, Any]:
     preset = SENDER_PRESETS[name]
     header = {"header": preset.header} if preset.header else {}
     scheme = {**SCHEME_DEFAULTS, **preset.scheme} if VERIFICATION_KINDS[preset.verify].has_scheme else {}
+    if preset.verify == ED25519:
+        del scheme["hash"]  # of an HMAC
     return {"verify": preset.verify, **header, **scheme}

@@ -140,6 +140,16 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
             "timestamp_header",
             "A header’s name has at most 64 letters",
         ),
+        (
+            {"verify": "ed25519", "header": "X-S", "secret": "0" * 64, "hash": "sha256"},
+            "hash",
+            "Ed25519 has a hash of its own, so none can be chosen. Leave it out.",
+        ),
+        (
+            {"verify": "", "preset": "discord", "secret": "0" * 64, "hash": "sha512"},
+            "hash",
+            "Ed25519 has a hash of its own",
+        ),
         ({"hash": "sha1"}, "hash", "Only a source that is verified by hmac or ed25519"),
         ({"preset": "twilio"}, "preset", "There is no preset 'twilio'."),
         ({"verify": "", "preset": "shopify"}, "secret", "Paste the secret that Shopify shows"),

@@ -13,6 +13,7 @@ from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification.signature_scheme import ED25519
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import BUDGET_MB, MENTIONS
 
@@ -142,7 +143,8 @@ class SourceForm:
         if form.verify == "token" or has_scheme:
             fields["header"] = form.header
         if has_scheme:
-            fields |= form.scheme
+            left_out = "hash" if form.verify == ED25519 else ""  # the page hides it then
+            fields |= {name: value for name, value in form.scheme.items() if name != left_out}
         if form.action == "comment":
             fields |= {"template": form.chosen_template(), "relayed": form.relayed}
         if form.action == "forward":
