@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def option(_context: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Read an option that is a secret; the option's callback."""
-    return _line(str(param.name).capitalize()) if value == STDIN else value
+    return _line(str(param.name).replace("_", " ").capitalize()) if value == STDIN else value
 
 
 def headers(_context: click.Context, _param: click.Parameter, lines: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,13 @@ secret_option = click.option(
     callback=secrets.option,
     help="The secret that the receiver has, or - to read it from standard input. By default a new one.",
 )
+signing_key_option = click.option(
+    "--signing-key",
+    callback=secrets.option,
+    metavar="KEY",
+    help="Sign with this private key, whsk_ and base64, whose public half the receiver has; or - to read it "
+    "from standard input.",
+)
 fields_of_webhook = together(
     click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."),
     click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
@@ -52,6 +59,7 @@ fields_of_webhook = together(
         type=click.Choice(SIGN_WITH),
         help="Sign with the secret, with a key pair of Ed25519, or with both; by default with the secret.",
     ),
+    signing_key_option,
     click.option(
         "--github-headers/--no-github-headers",
         default=None,

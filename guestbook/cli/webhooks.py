@@ -126,7 +126,7 @@ def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
         outbound_webhooks.update(session, webhook, wanted, app_command.settings())
         facts = facts_of(webhook)
     click.echo(f"Updated webhook {facts['id']}.")
-    if "sign_with" in wanted:
+    if "sign_with" in wanted or "signing_key" in wanted:
         webhook_options.print_public_key(facts)
     if "url" in wanted:
         _warn(facts["url"])
@@ -174,16 +174,17 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
 
 @webhooks.command("rotate-key")
 @row_lookup.id_argument
+@webhook_options.signing_key_option
 @secrets.overlap_option(ALSO_SIGNS, "key")
 @output.as_json
-def rotate_key(id_: str, overlap_hours: float, as_json: bool) -> None:
-    """Make a new key pair and print its public key.
+def rotate_key(id_: str, signing_key: str | None, overlap_hours: float, as_json: bool) -> None:
+    """Set a new key pair and print its public key.
 
     For a while both keys sign, so that no delivery is refused.
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        webhook_signatures.rotate_key(session, webhook, timedelta(hours=overlap_hours))
+        webhook_signatures.rotate_key(session, webhook, timedelta(hours=overlap_hours), signing_key)
         facts = facts_of(webhook)
     secrets.print_new_key(facts, overlap_hours, ALSO_SIGNS, as_json)
 

@@ -10,6 +10,9 @@ import secrets
 
 PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX = "whsk_", "whpk_"
 KEY_LENGTH = 32  # bytes of a seed, from which the private key is made, and of a public key
+KEY_FORMS = (
+    f"{PRIVATE_KEY_PREFIX} and the base64 of {KEY_LENGTH} bytes, or of {2 * KEY_LENGTH} with the public key"
+)
 KEY_EXTRA = "ed25519"  # the extra of setup.cfg that has the package
 NO_KEYS = "The package cryptography is not installed, so nothing can be signed or verified with a key."
 
@@ -23,8 +26,19 @@ class PackageMissing(Exception):
 
 def new_key() -> str:
     """Return `whsk_` and the base64 of a fresh seed with its public key, as Svix writes it too."""
-    seed = secrets.token_bytes(KEY_LENGTH)
-    return PRIVATE_KEY_PREFIX + base64.b64encode(seed + public_bytes(seed)).decode()
+    return _private_key(secrets.token_bytes(KEY_LENGTH))
+
+
+def completed(key: str) -> str:
+    """Return a `whsk_…` key with its public key; some programs write the seed alone.
+
+    Raises ValueError for what is no key, and PackageMissing.
+    """
+    try:
+        seed = _decoded(key, PRIVATE_KEY_PREFIX, KEY_LENGTH)
+    except ValueError:
+        seed = seed_of(key)
+    return _private_key(seed)
 
 
 def seed_of(key: str) -> bytes:
@@ -80,6 +94,10 @@ def verify(public: bytes, content: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):  # a key or a signature of another length
         return False
     return True
+
+
+def _private_key(seed: bytes) -> str:
+    return PRIVATE_KEY_PREFIX + base64.b64encode(seed + public_bytes(seed)).decode()
 
 
 def _decoded(key: str, prefix: str, length: int) -> bytes:

@@ -27,15 +27,20 @@ def taken_from(values: dict[str, Any]) -> dict[str, Any]:
 
 def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     """Change what signs and GitHub's headers, as far as they are wanted; refuses what contradicts."""
-    sign_with = wanted.get("sign_with", webhook.sign_with)
+    key = wanted.get("signing_key")
+    sign_with = wanted.get("sign_with") or _default_of(webhook, key)
     github_headers = wanted.get("github_headers", webhook.github_headers_since is not None)
     if webhook.format in WITHOUT_HEADERS:
         _refuse_unsigned(WITHOUT_HEADERS[webhook.format], sign_with, github_headers)
     if github_headers:
         _refuse_for_github(webhook.headers, sign_with)
+    if key and sign_with == "secret":
+        raise Refused("To use this key, sign with the key or with both.", field="sign_with")
     if wanted.get("secret"):
         webhook.secret = wanted["secret"]
     webhook.send_github_headers(github_headers)
+    if key:
+        _take_key(webhook, key)
     if sign_with != webhook.sign_with:
         try:
             webhook.use_for_signing(sign_with)
@@ -55,12 +60,17 @@ def rotate_secret(
     audit_log.record_row(session, "rotated", webhook, "secret")
 
 
-def rotate_key(session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
-    """Take a new key pair; the old key signs beside the new one for a while."""
+def rotate_key(
+    session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
+) -> None:
+    """Take a new key pair, given or made here; the old key signs beside the new one for a while."""
     if webhook.signing_key is None:
         raise Refused(NO_KEY_PAIR)
+    fresh = _private_key(given)
+    if fresh == webhook.signing_key:
+        raise Refused("The webhook has this key already.", field="signing_key")
     try:
-        webhook.rotate_key(clock.now(), overlap)
+        webhook.rotate_key(clock.now(), overlap, fresh)
     except ed25519.PackageMissing as missing:
         raise _refusal(missing) from None
     session.flush()
@@ -75,6 +85,8 @@ def _secret(given: str | None) -> str | None:
     typed = (given or "").strip()
     if not typed:
         return None
+    if typed.startswith(ed25519.PRIVATE_KEY_PREFIX):
+        raise Refused("This is a private key. Give it as the signing key, not here.", field="secret")
     try:
         signing.key_of(typed)
     except ValueError:
@@ -82,8 +94,35 @@ def _secret(given: str | None) -> str | None:
     return typed
 
 
+def _private_key(given: str | None) -> str | None:
+    """Return a private key that signed for the receiver before, or None where a new one is to be made."""
+    typed = (given or "").strip()
+    if not typed:
+        return None
+    try:
+        return ed25519.completed(typed)
+    except ed25519.PackageMissing as missing:
+        raise _refusal(missing, "signing_key") from None
+    except ValueError:
+        raise Refused(f"The signing key must be {ed25519.KEY_FORMS}.", field="signing_key") from None
+
+
+def _default_of(webhook: Webhook, key: str | None) -> str:
+    """Return what signs where nobody says it: a given key does alone where only the secret did."""
+    return "key" if key and webhook.sign_with == "secret" else webhook.sign_with
+
+
+def _take_key(webhook: Webhook, key: str) -> None:
+    """Sign with a given key; one that signed before signs beside it for a while."""
+    if webhook.signing_key is None:
+        webhook.signing_key = key
+    elif key != webhook.signing_key:
+        webhook.rotate_key(clock.now(), key=key)
+
+
 SIGNATURE_CHECKS: dict[str, tuple[str, validate.Check]] = {
     "secret": ("secret", _secret),
+    "signing_key": ("signing_key", _private_key),
     "sign_with": ("sign_with", partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature")),
     "github_headers": ("github_headers", bool),
 }
@@ -104,6 +143,6 @@ def _refuse_for_github(own_headers: Mapping[str, str], sign_with: str) -> None:
         raise Refused(f"Remove {', '.join(own)}, because GitHub’s headers come already.", field="headers")
 
 
-def _refusal(missing: ed25519.PackageMissing) -> Refused:
+def _refusal(missing: ed25519.PackageMissing, field: str = "sign_with") -> Refused:
     command = installation.install_command(ed25519.KEY_EXTRA)
-    return Refused(f"{missing} Install it with: {command}", field="sign_with")
+    return Refused(f"{missing} Install it with: {command}", field=field)

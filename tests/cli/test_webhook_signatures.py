@@ -73,6 +73,19 @@ def test_update_changes_what_signs(shell: Shell) -> None:
     assert shell.json("webhooks", "show", key)["public_key"] is None
 
 
+def test_a_key_that_signed_elsewhere_is_read_from_standard_input_and_not_printed(shell: Shell) -> None:
+    key = ed25519.new_key()
+    given = shell.runner.invoke(args=["webhooks", "add", URL, "--signing-key", "-"], input=f"{key}\n")
+    assert (given.exit_code, "whsk_" in given.output) == (0, False)
+    assert f"Its public key, with which the receiver verifies: {ed25519.public_key(key)}\n" in given.output
+    [row] = shell.json("webhooks", "list")
+    assert (factories.the(Webhook, row["id"]).signing_key, row["sign_with"]) == (key, "key")
+    said = shell("webhooks", "rotate-key", row["id"], "--signing-key", ed25519.new_key())
+    assert said.startswith("The new public key: whpk_")
+    refused = shell.refused("webhooks", "update", row["id"], "--signing-key", "whpk_x")
+    assert refused.startswith("Error: The signing key must be whsk_ and the base64 of 32 bytes")
+
+
 def test_update_switches_githubs_headers(shell: Shell) -> None:
     key = added(shell, "--github-headers")
     assert shell.json("webhooks", "show", key)["github_headers_since"]

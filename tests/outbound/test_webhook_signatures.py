@@ -1,5 +1,6 @@
 """What signs a webhook's requests, a secret or a key pair, and GitHub's headers: set, refused, rotated."""
 
+import base64
 import sys
 from datetime import timedelta
 from typing import Any
@@ -86,7 +87,6 @@ def test_without_one_a_new_secret_is_made(secret: str | None) -> None:
         "whsec_short",
         GIVEN + "!",
         GIVEN.replace("whsec_", "WHSEC_"),
-        pytest.param(ed25519.new_key(), id="a private key"),
         pytest.param(ed25519.public_key(ed25519.new_key()), id="a public key"),
     ],
 )
@@ -96,6 +96,11 @@ def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
         "or a text of 16 to 100 characters in one line."
     )
     assert refusal(secret=secret) == {"secret": sentence}
+
+
+def test_a_private_key_in_place_of_a_secret_is_refused_with_the_place_where_it_belongs() -> None:
+    sentence = "This is a private key. Give it as the signing key, not here."
+    assert refusal(secret=ed25519.new_key()) == {"secret": sentence}
 
 
 def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it() -> None:
@@ -150,6 +155,48 @@ def test_a_rotated_key_signs_beside_the_new_one_for_a_while() -> None:
     assert row.previous_signing_key_expires_at
     assert timedelta() <= row.previous_signing_key_expires_at - before - HOUR < timedelta(minutes=1)
     assert row.previous_public_key == ed25519.public_key(old or "")
+
+
+def test_a_given_key_signs_alone_unless_both_are_wanted() -> None:
+    key = ed25519.new_key()
+    row = add(signing_key=f" {key}\n")
+    assert (row.signing_key, row.sign_with) == (key, "key")
+    row = add(signing_key=key, sign_with="both")
+    assert (row.signing_key, row.sign_with) == (key, "both")
+    assert update(add(), signing_key=key).sign_with == "key"
+
+
+def test_a_seed_alone_is_a_key_too() -> None:
+    """Standard Webhooks, "Asymmetric signatures": some programs write the seed, others the public key too."""
+    key = ed25519.new_key()
+    seed = ed25519.PRIVATE_KEY_PREFIX + base64.b64encode(ed25519.seed_of(key)).decode()
+    assert add(signing_key=seed).signing_key == key
+
+
+def test_a_key_given_later_lets_the_one_before_sign_beside_it() -> None:
+    old, new = ed25519.new_key(), ed25519.new_key()
+    row = update(add(signing_key=old, sign_with="both"), signing_key=new)
+    assert (row.signing_key, row.previous_signing_key, row.sign_with) == (new, old, "both")
+    assert row.previous_signing_key_expires_at > clock.now() + 23 * HOUR
+    row = update(row, signing_key=new)
+    assert (row.signing_key, row.previous_signing_key) == (new, old)
+    row = rotated_key(row, HOUR, old)
+    assert (row.signing_key, row.previous_signing_key) == (old, new)
+    with pytest.raises(Refused, match="has this key already"):
+        rotated_key(row, HOUR, old)
+
+
+@pytest.mark.parametrize(
+    "key", ["whsk_", "whsk_short", ed25519.new_key()[:-8] + "AAAAAA==", ed25519.new_key()[5:], "whsk_é"]
+)
+def test_what_is_no_private_key_is_refused_in_a_sentence(key: str) -> None:
+    sentence = "The signing key must be whsk_ and the base64 of 32 bytes, or of 64 with the public key."
+    assert refusal(signing_key=key) == {"signing_key": sentence}
+
+
+def test_a_key_for_a_webhook_that_signs_with_the_secret_is_refused() -> None:
+    fields = refusal(signing_key=ed25519.new_key(), sign_with="secret")
+    assert fields == {"sign_with": "To use this key, sign with the key or with both."}
 
 
 def test_no_key_is_rotated_where_there_is_none() -> None:

@@ -139,9 +139,11 @@ class Webhook(Base):
             self.signing_key = ed25519.new_key()
         self.key_only_since = (self.key_only_since or clock.now()) if chosen == "key" else None
 
-    def rotate_key(self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR) -> None:
-        """Take a new key pair; the old one signs beside it until the overlap is over."""
-        fresh = ed25519.new_key()
+    def rotate_key(
+        self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, key: str | None = None
+    ) -> None:
+        """Take a new key pair, given or made here; the old one signs beside it until the overlap is over."""
+        fresh = key or ed25519.new_key()
         self.previous_signing_key, self.previous_signing_key_expires_at = self.signing_key, now + overlap
         self.signing_key = fresh
 

@@ -108,7 +108,7 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
     "Test": request({"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}),
     "Rotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_SECRET),
-    "KeyRotation": request(OVERLAP_FIELD),
+    "KeyRotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_KEY),
 }
 
 COMMENT_SCHEMA: Schema = {

@@ -1,6 +1,6 @@
 """The JSON Schemas of what signs a webhook's requests, and of GitHub's headers."""
 
-from guestbook.lib import signing
+from guestbook.lib import ed25519, signing
 from guestbook.lib.json_schema import Schema, described, one_of, or_null
 from guestbook.storage.models.webhook import SIGN_WITH
 
@@ -13,6 +13,15 @@ GIVEN_SECRET: Schema = {
         "Without it a new one is made.",
     }
 }
+GIVEN_KEY: Schema = {
+    "signing_key": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 100,
+        "description": f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. "
+        "It signs alone, unless `sign_with` is `both`. No answer shows it.",
+    }
+}
 SIGNATURE_FIELDS: Schema = {
     "sign_with": one_of(
         *SIGN_WITH,
@@ -23,6 +32,7 @@ SIGNATURE_FIELDS: Schema = {
         "type": "boolean",
         "description": "Send X-GitHub-Event, X-GitHub-Delivery and X-GitHub-Hook-ID too.",
     },
+    **GIVEN_KEY,
 }
 
 

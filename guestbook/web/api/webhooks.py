@@ -103,7 +103,7 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        webhook_signatures.rotate_key(session, webhook, _overlap(given))
+        webhook_signatures.rotate_key(session, webhook, _overlap(given), given.get("signing_key"))
         return serializers.webhook(webhook)
 
 

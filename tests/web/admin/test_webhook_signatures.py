@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from guestbook.lib import signing
+from guestbook.lib import ed25519, signing
 from guestbook.storage.models import Webhook
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import parse, text
@@ -40,6 +40,18 @@ def test_a_secret_that_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> 
     assert TEXT not in text(page)
     assert page.find(".//code[@id='secret']") is None
     assert page.find(".//*[@id='secret']") is None
+
+
+def test_a_key_whose_public_half_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> None:
+    key = ed25519.new_key()
+    answer = owner.post(PLACE, form(owner, signing_key=key, sign_with="key"))
+    page = owner.page(answer.headers["Location"])
+    assert "The webhook is added with your key." in text(page)
+    assert ed25519.public_key(key) in text(page)
+    assert "whsk_" not in text(page)
+    answer = owner.post(PLACE, form(owner, signing_key="whsk_x", sign_with="key"))
+    assert answer.status_code == 422
+    assert part(parse(answer), "signing_key-reason").startswith("The signing key must be whsk_")
 
 
 def test_what_is_no_secret_comes_back_with_its_reason(owner: Owner) -> None:

@@ -35,6 +35,7 @@ class WebhookForm:
     moderation_links: str = ""  # yes, no, or "": the format's default
     secret: str = ""  # of a new webhook: the one that the receiver has already
     sign_with: str = SIGN_WITH[0]
+    signing_key: str = ""  # the private key whose public half the receiver has already
     github_headers: str = "no"
     disabled: bool = False
     preset: str = ""  # the name of one that is chosen and not yet filled in
@@ -56,6 +57,7 @@ class WebhookForm:
             moderation_links=sent.get("moderation_links", ""),
             secret=clean_line(sent.get("secret", "")),
             sign_with=sent.get("sign_with", ""),
+            signing_key=clean_line(sent.get("signing_key", "")),
             github_headers=sent.get("github_headers", ""),
             disabled="disabled" in sent,
             preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
@@ -117,8 +119,8 @@ class WebhookForm:
         ):
             if chosen in ("yes", "no"):
                 fields[name] = chosen == "yes"
-        for name, typed in (("sign_with", self.sign_with), ("secret", self.secret)):
-            if typed:
+        for name in ("sign_with", "secret", "signing_key"):
+            if typed := getattr(self, name):
                 fields[name] = typed
         if self.format in ("", "template"):
             fields["template"] = self.template

@@ -231,8 +231,8 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
             then = "enable it" if typed.disabled else "send a ping"
             given = "public key" if webhook.sign_with == "key" else "secret"
             sentence = f"The webhook is added. Give its {given} to the receiver, then {then}."
-            if fields.get("secret") and given == "secret":
-                sentence = f"The webhook is added with your secret. Now {then}."
+            if fields.get("secret" if given == "secret" else "signing_key"):
+                sentence = f"The webhook is added with your {given.removeprefix('public ')}. Now {then}."
             if not typed.format and webhook.format in CHAT_FORMATS:
                 sentence = (
                     f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
