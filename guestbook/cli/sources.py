@@ -7,6 +7,7 @@ import click
 
 from guestbook.cli import app_command, output, row_counts, row_lookup, secrets, source_options
 from guestbook.cli.source_options import IN_FULL, fields_of_source, secret_option
+from guestbook.inbound import sample_requests
 from guestbook.inbound import sources as inbound_sources
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -111,6 +112,30 @@ def update(id_: str, **fields: Any) -> None:
     click.echo(f"Updated source {facts['id']}.")
     if facts["secret"] != before:
         _print_secret(facts)
+
+
+@sources.command()
+@row_lookup.id_argument
+@click.option("--event", help="The sample, such as issues.opened; by default the first of its sender.")
+@output.as_json
+def test(id_: str, event: str | None, as_json: bool) -> None:
+    """Send a sample event to a source, signed as its sender signs.
+
+    The next pass processes it like a real one. So a source that makes comments makes one, and one that
+    forwards notifies your webhooks. There are samples of GitHub, Gitea, GitLab, Stripe, Slack, Shopify and
+    other guestbooks. A source takes those of its sender, or all if its sender is not known.
+    """
+    row = row_lookup.find(Source, id_)
+    is_disabled = row.disabled_at is not None
+    event_id = sample_requests.send(row, app_command.settings(), event)
+    if as_json:
+        facts = output.document(row_lookup.find(InboundEvent, event_id), leave_out=("payload", "encoding"))
+        output.print_json(facts)
+        return
+    click.echo(f"Stored the sample as inbound event {event_id}.")
+    waits = "It waits, because the source is disabled."
+    click.echo(waits if is_disabled else f"Process it now: {app_command.typed('cron -v')}")
+    click.echo(f"See what became of it: {app_command.typed(f'inbox show {event_id}')}")
 
 
 @sources.command()

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import byte_text, clock, ids
@@ -17,7 +18,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.signature_scheme import SignatureScheme
 from guestbook.storage import source_budget
-from guestbook.storage.database import writing
+from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import scheme_of
 
@@ -38,6 +39,13 @@ TOKEN_HEADERS = frozenset(("x-gitlab-token", "x-api-key", "x-auth-token", "x-web
 
 class SourceFull(Refused):
     """The source has too many unprocessed events, or its unproven events take too much space."""
+
+
+class SourceGone(Refused):
+    """The owner has just deleted the source."""
+
+    def __init__(self) -> None:
+        super().__init__("The source has just been deleted.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,30 @@ def pack(
     chosen = kept(headers, source, proof_key)
     payload, encoding = byte_text.pack(body)
     return PackedRequest(chosen, payload, encoding, source_budget.size_of(json.dumps(chosen), payload))
+
+
+def receive(source: ReceivingSource, packed: PackedRequest, proof_key: str) -> str:
+    """Store one webhook in a transaction of its own, and return its id.
+
+    Only if there is no room, verify it first: a genuine sender has a reserve. Raises SourceFull and
+    SourceGone.
+    """
+    try:
+        return _insert(source, packed)
+    except SourceFull:
+        make_room(db.session(), source, packed)
+    row = db.session().get(Source, source.source_id)
+    if row is None:
+        raise SourceGone
+    return _insert(source, packed, is_genuine=is_genuine(row, packed, proof_key))
+
+
+def _insert(source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool = False) -> str:
+    try:
+        with writing() as session:
+            return store(session.connection(), source, packed, is_genuine=is_genuine)
+    except IntegrityError:
+        raise SourceGone from None
 
 
 def make_room(session: Session, source: ReceivingSource, packed: PackedRequest) -> None:

@@ -1,28 +1,54 @@
-"""Sample events of known senders, to try a template before a real one comes. Pure."""
+"""Sample events of known senders, to try a template or a source before a real one comes. Pure."""
 
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
-Sample = tuple[dict[str, str], bytes]  # headers, their names in lower case, and body
+from guestbook.inbound import metadata
 
 _LIGHTHOUSE = "https://github.com/ada/lighthouse"
 _REPO = {"full_name": "ada/lighthouse", "html_url": _LIGHTHOUSE}
 _ADA = {"login": "ada", "html_url": "https://github.com/ada"}
+_GITHUB_EVENT = "x-github-event"
 _HOME = "https://other.example/comments/0198c0ffee0000000000000000000001"
 
 
-def of(verify: str) -> list[Sample]:
-    """Return samples of a sender of that kind."""
-    return list(_SAMPLES.get(verify, _PLAIN_EVENTS))
+@dataclass(frozen=True, slots=True)
+class SampleEvent:
+    """What a sender sends of an event, without what is new in each request."""
+
+    sender: str  # the name of its preset, or plain
+    headers: dict[str, str]  # names in lower case
+    payload: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """Return the body: JSON."""
+        return json.dumps(self.payload).encode()
+
+    @property
+    def name(self) -> str:
+        """Return the event as the inbox names it: `issues.opened`. One without a name has its sender's."""
+        return metadata.extract(self.headers, self.payload).event or self.sender
 
 
-def _json(payload: dict[str, Any], **headers: str) -> Sample:
+def of(verify: str) -> list[SampleEvent]:
+    """Return samples of senders of that kind."""
+    return [sample for sender in SENDERS.get(verify, ("plain",)) for sample in SAMPLES[sender]]
+
+
+def _json(sender: str, payload: dict[str, Any], **headers: str) -> SampleEvent:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {"content-type": "application/json", **named}, json.dumps(payload).encode()
+    return SampleEvent(sender, {"content-type": "application/json", **named}, payload)
 
 
-def _github(event: str, **payload: Any) -> Sample:
-    return _json({**payload, "repository": _REPO, "sender": _ADA}, x_github_event=event)
+def _github(event: str, **payload: Any) -> SampleEvent:
+    return _json("github", {**payload, "repository": _REPO, "sender": _ADA}, x_github_event=event)
+
+
+def _gitea(sample: SampleEvent) -> SampleEvent:
+    named = {"x-gitea-event": sample.headers[_GITHUB_EVENT]}
+    return replace(sample, sender="gitea", headers=sample.headers | named)
 
 
 def _numbered(part: str, number: int, title: str, **more: Any) -> dict[str, Any]:
@@ -88,6 +114,7 @@ _GITHUB = (
     ),
 )
 _GITLAB = _json(
+    "gitlab",
     {
         "object_kind": "issue",
         "user": {"name": "Grace", "username": "grace"},
@@ -98,20 +125,24 @@ _GITLAB = _json(
             "action": "open",
             "url": "https://gitlab.com/ada/lighthouse/-/issues/7",
         },
-    }
+    },
+    x_gitlab_event="Issue Hook",
 )
 _SHOPIFY = _json(
+    "shopify",
     {"customer": {"first_name": "Grace"}, "line_items": [{"title": "A lantern"}, {"title": "A wick"}]},
     x_shopify_topic="orders/create",
 )
 _DISCORD = _json(
+    "discord",
     {
         "type": 2,
         "member": {"user": {"username": "grace", "global_name": "Grace"}},
         "data": {"name": "sign", "options": [{"name": "message", "value": "Hello from Discord"}]},
-    }
+    },
 )
 _GUESTBOOK_EVENT = _json(
+    "guestbook",
     {
         "type": "comment.published",
         "timestamp": "2026-01-31T23:59:59.123Z",
@@ -131,8 +162,11 @@ _GUESTBOOK_EVENT = _json(
     x_guestbook_event="comment.published",
 )
 _STRIPE = _json(
+    "stripe",
     {
         "id": "evt_1",
+        "object": "event",
+        "livemode": False,
         "type": "checkout.session.completed",
         "data": {
             "object": {
@@ -142,24 +176,38 @@ _STRIPE = _json(
                 "customer_details": {"name": "Grace Hopper"},
             }
         },
-    }
+    },
 )
 _SLACK = _json(
+    "slack",
     {
         "type": "event_callback",
         "event_id": "Ev1",
         "event": {"type": "message", "user": "U1", "channel": "C1", "text": "Hello from the harbour"},
-    }
+    },
 )
-_PLAIN_EVENTS = (
-    _json({"name": "Grace", "website": "https://grace.example", "message": "Hello from a script"}),
+# Gitea sends GitHub’s header too. It has none of the other events: https://docs.gitea.com/usage/webhooks
+_GITEA_EVENTS = ("push", "issues", "issue_comment", "pull_request", "release", "fork")
+_PLAIN_EVENT = _json(
+    "plain", {"name": "Grace", "website": "https://grace.example", "message": "Hello from a script"}
 )
-_SAMPLES = {
+SAMPLES = {
     "github": _GITHUB,
-    "standard": (_GUESTBOOK_EVENT,),
+    "gitea": tuple(_gitea(sample) for sample in _GITHUB if sample.headers[_GITHUB_EVENT] in _GITEA_EVENTS),
+    "gitlab": (_GITLAB,),
+    "guestbook": (_GUESTBOOK_EVENT,),
     "stripe": (_STRIPE,),
     "slack": (_SLACK,),
-    "hmac": (_SHOPIFY, *_GITHUB, *_PLAIN_EVENTS),
-    "ed25519": (_DISCORD, *_PLAIN_EVENTS),
-    "token": (_GITLAB, *_PLAIN_EVENTS),
+    "shopify": (_SHOPIFY,),
+    "discord": (_DISCORD,),
+    "plain": (_PLAIN_EVENT,),
+}
+SENDERS = {  # by the kind of verification
+    "github": ("github",),
+    "standard": ("guestbook",),
+    "stripe": ("stripe",),
+    "slack": ("slack",),
+    "hmac": ("shopify", "github", "plain"),
+    "ed25519": ("discord", "plain"),
+    "token": ("gitlab", "plain"),
 }

@@ -34,8 +34,8 @@ def of(
     trial = Source(name=name, verify="none", action="comment", template=template)  # as if all were genuine
     latest = list(_latest(session, source_id)) if source_id else []
     samples = (
-        ("a sample, because nothing has come yet", ReceivedEvent("", headers, body, clock.now()))
-        for headers, body in sample_events.of(verify)
+        ("a sample, because nothing has come yet", ReceivedEvent("", one.headers, one.body, clock.now()))
+        for one in sample_events.of(verify)
     )
     return _best(
         _preview(what, evaluate.evaluate(event, trial, base_url=base_url, proof_key=""))

@@ -2,14 +2,13 @@
 
 from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.inbound import handshakes, ingest
-from guestbook.inbound.ingest import PackedRequest, ReceivingSource, SourceFull
+from guestbook.inbound.ingest import PackedRequest, ReceivingSource, SourceFull, SourceGone
 from guestbook.lib import ids
 from guestbook.lib.verification.signature_scheme import ED25519
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.web import current
 
@@ -24,7 +23,12 @@ def receive(token: str) -> ResponseReturnValue:
     source = _source(token)
     body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield
     packed = ingest.pack(source, dict(request.headers), body, proof_key=current.settings().secret_key)
-    event_id = _store(source, packed)
+    try:
+        event_id = ingest.receive(source, packed, current.settings().secret_key)
+    except SourceFull as error:
+        raise TooManyRequests(str(error), retry_after=FULL_RETRY_AFTER) from None
+    except SourceGone:
+        abort(404)
     return _handshake(source, packed, body) or (jsonify(id=event_id, status="new"), 202)
 
 
@@ -66,25 +70,3 @@ def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> R
 def _unproven() -> ResponseReturnValue:
     """Refuse a stored request: Discord tries it out, and takes a URL away that does not answer 401."""
     return jsonify(error="The signature is not valid."), 401
-
-
-def _store(source: ReceivingSource, packed: PackedRequest) -> str:
-    """Store it. Only if there is no room, verify it first: a genuine sender has a reserve."""
-    key = current.settings().secret_key
-    try:
-        return _insert(source, packed)
-    except SourceFull:
-        ingest.make_room(db.session(), source, packed)
-    row = db.session().get(Source, source.source_id) or abort(404)
-    try:
-        return _insert(source, packed, is_genuine=ingest.is_genuine(row, packed, key))
-    except SourceFull as error:
-        raise TooManyRequests(str(error), retry_after=FULL_RETRY_AFTER) from None
-
-
-def _insert(source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool = False) -> str:
-    try:
-        with writing() as session:
-            return ingest.store(session.connection(), source, packed, is_genuine=is_genuine)
-    except IntegrityError:  # the owner has just deleted the source
-        abort(404)

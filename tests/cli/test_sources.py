@@ -288,3 +288,21 @@ def test_delete_takes_the_events_along(shell: Shell) -> None:
 
 def stored(row_id: str) -> Source:
     return db.session.get_one(Source, row_id)
+
+
+def test_a_sample_is_stored_and_what_becomes_of_it_can_be_seen(shell: Shell) -> None:
+    row = added(shell, "--action", "comment")
+    said = shell("sources", "test", "Robot", "--event", "star.created")
+    [event] = shell.json("inbox", "list")
+    assert said == (
+        f"Stored the sample as inbound event {event['id']}.\n"
+        "Process it now: flask --app guestbook cron -v\n"
+        f"See what became of it: flask --app guestbook inbox show {event['id']}\n"
+    )
+    shell("inbox", "process")
+    assert "It became a comment." in shell("inbox", "show", event["id"])
+    shell("sources", "disable", row["id"])
+    assert "It waits, because the source is disabled." in shell("sources", "test", "Robot")
+    assert shell.json("sources", "test", "Robot")["status"] == "new"
+    refused = shell.refused("sources", "test", "Robot", "--event", "coffee")
+    assert refused.startswith("Error: There is no sample 'coffee'. Choose one of: issues.opened, push, ")

@@ -12,13 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from guestbook.inbound import ingest, sources
+from guestbook.inbound import ingest, sender_presets, sources
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
+from guestbook.lib.verification import sign_request
+from guestbook.lib.verification.sign_request import Unsignable
 from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
+from guestbook.storage.models.source import scheme_of
 from tests.support import factories
 
 KEY = "the application's secret key"
@@ -149,6 +152,22 @@ def test_what_it_would_take_to_sign_is_nowhere_in_what_is_stored(name: str) -> N
     assert found
     packed = ingest.pack(found, SIGNERS[name](BODY, now()), BODY, proof_key=KEY)
     assert SECRET not in str(packed.headers)
+
+
+@pytest.mark.parametrize("name", SENDER_PRESETS)
+def test_the_book_signs_as_the_sender_does(name: str) -> None:
+    preset, key = SENDER_PRESETS[name], PUBLIC if name == "discord" else SECRET
+    scheme = scheme_of(preset.verify, preset.header, sender_presets.settings_of(name))
+    given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
+    if name == "discord":
+        with pytest.raises(Unsignable, match="only its sender has the private key"):
+            sign_request.sign(preset.verify, key, BODY, **given)
+        return
+    made = sign_request.sign(preset.verify, key, BODY, **given)
+    expected = SIGNERS[name](BODY, given["seconds"])
+    assert {key.lower(): value for key, value in made.items()} == {
+        key.lower(): value for key, value in expected.items()
+    }
 
 
 @pytest.mark.parametrize("name", SENDER_PRESETS)

@@ -217,7 +217,7 @@ def signed_by(name: str, body: bytes) -> dict[str, str]:
 def known_sender(app: Flask, name: str) -> None:
     secret = test_sender_presets.PUBLIC if name == "discord" else test_sender_presets.SECRET
     preset = sender_presets.settings_of(name)
-    scheme = {key: preset[key] for key in SCHEME_DEFAULTS}
+    scheme = {key: preset.get(key, word) for key, word in SCHEME_DEFAULTS.items()}
     with app.app_context():
         inbound_factories.source(
             verify=preset["verify"], secret=secret, header=preset["header"], scheme=scheme

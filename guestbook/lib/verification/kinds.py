@@ -33,7 +33,7 @@ def standard_key(secret: str, claim: SignatureClaim) -> bool:
     """As Standard Webhooks signs: the key is inside the secret, or the secret is the sender's public key."""
     if secret.startswith(PUBLIC_KEY_PREFIX):
         return public_key(secret, claim)
-    expected = base64.b64encode(hmac.digest(_key_inside(secret), claim.content, "sha256")).decode()
+    expected = base64.b64encode(hmac.digest(key_inside(secret), claim.content, "sha256")).decode()
     return is_among(expected, claim.signatures)
 
 
@@ -127,8 +127,8 @@ VERIFICATION_KINDS = {
 }
 
 
-def _key_inside(secret: str) -> bytes:
-    """Take a key of any length, with whsec_ and padding or without: senders make them so."""
+def key_inside(secret: str) -> bytes:
+    """Take a key of any length, with whsec_ and padding or without: senders make them so; raises Unproven."""
     text = as_bytes(secret.removeprefix(signing.SECRET_PREFIX))
     try:
         key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,10 +63,9 @@ class SignatureScheme:
         found = signature_headers.header(headers, self.header)
         signature = self._decoded(signature_headers.sole_value(found, self.header, self.prefix))
         timestamp, seconds = self._time(headers)
-        before = self.content.removesuffix("{body}").replace("{timestamp}", timestamp)
         return SignatureClaim(
             header=self.header,
-            content=as_bytes(before) + body,
+            content=self._signed_content(timestamp, body),
             signatures=(signature.hex(),),
             timestamp=seconds,
             seen=(("Header", " and ".join(self.headers)), ("Scheme", self.words)),
@@ -74,12 +74,23 @@ class SignatureScheme:
             tolerance=self.tolerance,
         )
 
+    def sign(self, secret: str, seconds: int, body: bytes) -> dict[str, str]:
+        """Return the headers of a request that is signed so with an HMAC."""
+        timestamp = str(seconds) if self.timestamp_header else ""
+        signature = hmac.digest(as_bytes(secret), self._signed_content(timestamp, body), self.hash_name)
+        written = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
+        beside = {self.timestamp_header: timestamp} if timestamp else {}
+        return {**beside, self.header: self.prefix + written}
+
     @property
     def words(self) -> str:
         """Return how it signs: `HMAC-SHA256 of {timestamp}.{body}, in hex after sha256=`."""
         algorithm = "Ed25519" if self.hash_name == ED25519 else f"HMAC-{self.hash_name.upper()}"
         after = f" after {self.prefix}" if self.prefix else ""
         return f"{algorithm} of {self.content}, in {self.encoding}{after}"
+
+    def _signed_content(self, timestamp: str, body: bytes) -> bytes:
+        return as_bytes(self.content.removesuffix("{body}").replace("{timestamp}", timestamp)) + body
 
     def _decoded(self, signature: str) -> bytes:
         """Return the bytes of the signature, in whichever case or padding it is written."""

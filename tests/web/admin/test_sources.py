@@ -20,7 +20,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import VERIFY
 from guestbook.web.admin.sources.source_form import PRESET_NAMES
-from tests.support import factories
+from tests.support import factories, inbound_factories
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import attributes, by_class, parse, text
 from tests.support.webhook_pages import part, value
@@ -396,6 +396,32 @@ def test_a_rotation_that_is_wrong_changes_nothing(owner: Owner, sent: dict[str, 
     assert answer.status_code == 422
     assert sentence in text(parse(answer))
     assert stored(owner, row_id).secret == old
+
+
+def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(app: Flask, owner: Owner) -> None:
+    row_id = added(owner, action="comment")
+    page = owner.page(PLACE + row_id)
+    assert "the sample becomes a comment in your book" in text(page)
+    options = [option.text for option in page.findall(".//select[@id='sample-event']/option")]
+    assert options[:2] == ["issues.opened", "push"]
+    page = owner.does(f"{PLACE}{row_id}/sample", {"event": "push"})
+    assert "The sample is stored. The next pass of cron processes it like a real event." in text(page)
+    assert by_class(page, "badge")
+    with app.app_context():
+        inbound_factories.process(app)
+        [event] = factories.inbound_events()
+    assert "It became a comment." in text(owner.page(f"/admin/inbox/{event.id}"))
+    answer = owner.post(f"{PLACE}{row_id}/sample", {"event": "coffee"})
+    assert answer.status_code == 422
+    assert "There is no sample 'coffee'." in text(parse(answer))
+
+
+def test_where_only_the_sender_can_sign_the_page_says_so(owner: Owner) -> None:
+    row_id = added(owner, preset="discord", secret="0" * 64)
+    page = owner.page(PLACE + row_id)
+    assert "Let the sender send a test." in text(page)
+    assert page.find(".//select[@id='sample-event']") is None
+    assert owner.post(f"{PLACE}{row_id}/sample", {"event": "plain"}).status_code == 422
 
 
 def test_a_source_is_disabled_and_enabled(owner: Owner) -> None:

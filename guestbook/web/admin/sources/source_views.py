@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import defer
 
-from guestbook.inbound import source_fields, sources, template_preview
+from guestbook.inbound import sample_requests, source_fields, sources, template_preview
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, ids
@@ -110,6 +110,18 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     return _form(typed, None, source, made)
 
 
+@pages.post("/<source_id>/sample")
+def send_sample(source_id: str) -> ResponseReturnValue:
+    """Send a sample event to it, and show what becomes of it."""
+    source, event = row_lookup.find(Source, source_id), clean_line(request.form.get("event", ""))
+    try:
+        event_id = sample_requests.send(source, current.settings(), event)
+    except Refused as error:
+        return _page(row_lookup.find(Source, source_id), problem=str(error)), 422
+    sentence = "The sample is stored. The next pass of cron processes it like a real event."
+    return responses.done(sentence, "admin.inbox.show", event_id=event_id)
+
+
 @pages.post("/<source_id>/rotate")
 def rotate(source_id: str) -> ResponseReturnValue:
     """Use the typed secret, or a new one; a double click must not rotate it twice."""
@@ -145,6 +157,8 @@ def _page(source: Source, **more: object) -> str:
         action=ACTION_WORDS[source.action][0],
         preset=source_fields.preset_name(source.template),
         taken=source_budget.taken(source),
+        samples=list(sample_requests.choices(source)),
+        no_samples=sample_requests.hindrance(source),
         **more,
     )
 
