@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook.cli import app_command, list_options, output, requeue, row_lookup
+from guestbook.cli import app_command, backfill, list_options, output, requeue, row_lookup
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.queue import erasure
@@ -81,3 +81,6 @@ def redeliver(**options: Any) -> None:
     --failed.
     """
     requeue.run(requeue.DELIVERY_KIND, **options)
+
+
+deliveries.add_command(backfill.backfill)

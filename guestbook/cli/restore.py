@@ -1,13 +1,12 @@
 """The command that puts a backup in the place of the book."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.cli import app_command, output
+from guestbook.cli import app_command, output, question
 from guestbook.cli.backup import contents
 from guestbook.cli.migrate_to import say_waiting, show_progress
 from guestbook.lib import clock
@@ -50,7 +49,9 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
         if not as_json:
             _describe(file, staged_book, found, hold)
         if not yes:
-            _ask(as_json)
+            question.ask(
+                "Replace the present book?", nothing="Nothing was changed.", verb="restore", as_json=as_json
+            )
         held = staging.hold(staged_book) if hold else 0
         report = replacement.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
     if as_json:
@@ -89,14 +90,6 @@ def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool
         click.echo(
             "They will be sent, some for the second time. With --hold all webhooks are disabled first."
         )
-
-
-def _ask(as_json: bool) -> None:
-    """Ask on a terminal; raises Refused elsewhere."""
-    if as_json or not sys.stdin.isatty():
-        raise Refused("Nothing was changed. Add --yes to restore without a question.")
-    if not click.confirm("Replace the present book?"):
-        raise Refused("Nothing was changed.")
 
 
 def _print(report: RestoreReport, held: int) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import holds
 from guestbook.lib import clock
 from guestbook.outbound import outbox
+from guestbook.outbound.outbox import PastEvent
 from guestbook.settings import Settings
 from guestbook.storage.models import Comment
 
@@ -20,9 +21,10 @@ def tell(
     *,
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
+    past: PastEvent | None = None,
     **more: Any,
 ) -> None:
-    """Publish an event of a comment. `leave_out` and `only` narrow the webhooks down by id."""
+    """Publish an event of a comment, `past` or new. `leave_out` and `only` narrow the webhooks down by id."""
     if comment.goes_to_webhooks:
         data = {"comment": comment.public(settings.base_url), **more}
         link = holds.link(session, comment, settings) if event == "comment.created" else None
@@ -39,6 +41,7 @@ def tell(
             leave_out=leave_out,
             only=only,
             for_owner=for_owner,
+            past=past,
         )
 
 

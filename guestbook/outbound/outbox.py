@@ -20,6 +20,7 @@ from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
 FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
+NOT_TRIED = {"attempts": 0, "claims": 0, "schedule_start": 0}
 NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
 
 
@@ -30,6 +31,13 @@ class BodyInput(NamedTuple):
     url: str  # "" if the format does not use it
     template: str | None
     for_owner: bool = False  # with a link to moderate a held comment, and the note
+
+
+class PastEvent(NamedTuple):
+    """When an event happened that a webhook gets later, and its id, if it is known."""
+
+    happened_at: datetime
+    event_id: str | None = None
 
 
 def publish(
@@ -43,21 +51,21 @@ def publish(
     only: Collection[str] | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
     for_owner: dict[str, Any] | None = None,
+    past: PastEvent | None = None,
 ) -> str:
     """Store one delivery for each webhook that wants the event, and return the event's id.
 
-    The payload is fixed here. A delivery for a disabled webhook is stored too, and waits. The caller commits,
-    so that an event is stored with its cause or not at all.
+    The payload is fixed here. A delivery for a disabled webhook waits. The caller has locked the comment, and
+    commits, so that an event is stored with its cause or not at all.
     `leave_out` and `only` narrow the webhooks down by id. `not_before` gives the earliest time of a delivery
-    by webhook id. `for_owner` is the data for webhooks with links to moderate. The caller has locked the
-    comment.
+    by webhook id. `for_owner` is the data for webhooks with links to moderate.
     """
     wanting = partial(_wanting, connection, event, data, leave_out, only)
     if comment_id:
         not_before = _in_order(connection, event, comment_id, wanting, settings) | dict(not_before)
     wanted = wanting(locked=True)
     inputs = _inputs(connection, wanted, has_more=for_owner is not None)
-    return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner)
+    return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner, past)
 
 
 def _in_order(
@@ -172,9 +180,11 @@ def store(
     comment_id: str | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
     for_owner: dict[str, Any] | None = None,
+    past: PastEvent | None = None,
 ) -> str:
     """Store a delivery for each webhook id in `inputs`, and return the event's id."""
-    now, event_id = unit_of_work.now(), ids.new()
+    now = unit_of_work.now()
+    at, event_id = (past.happened_at if past else now), (past and past.event_id) or ids.new()
     if not inputs:
         return event_id  # no webhook wants the event
     sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
@@ -182,19 +192,24 @@ def store(
     both = {False: data | more, True: (for_owner or data) | more}
     due_at = now + timedelta(seconds=settings.retry_schedule[0])
     columns = {
-        one: _columns(one.format, FormatInput(event, now, both[one.for_owner], one.url, one.template), due_at)
+        one: _columns(one.format, FormatInput(event, at, both[one.for_owner], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
-    same = {"event_id": event_id, "comment_id": comment_id, "sequence": sequence, "event": event}
-    zero = {"created_at": now, "attempts": 0, "claims": 0, "schedule_start": 0}
-    rows = []
-    for webhook_id, one in inputs.items():
-        row = {"id": ids.new(), "webhook_id": webhook_id, **same, **zero, **columns[one]}
-        if row["due_at"]:
-            row["due_at"] = max(row["due_at"], not_before.get(webhook_id, row["due_at"]))
-        rows.append(row)
+    about = {"event_id": event_id, "comment_id": comment_id, "sequence": sequence, "event": event}
+    same = {**about, "created_at": now, **NOT_TRIED}
+    rows = [
+        {"id": ids.new(), "webhook_id": key, **same, **_postponed(columns[one], not_before.get(key))}
+        for key, one in inputs.items()
+    ]
     connection.execute(insert(Delivery), rows)
     return event_id
+
+
+def _postponed(columns: dict[str, Any], earliest: datetime | None) -> dict[str, Any]:
+    """Return the columns with a due time that is not before the earliest; a final row has none."""
+    if earliest is None or columns["due_at"] is None:
+        return columns
+    return {**columns, "due_at": max(columns["due_at"], earliest)}
 
 
 def _for_every_event(connection: Connection, sequence: int | None, settings: Settings) -> dict[str, Any]:
@@ -230,5 +245,5 @@ def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str,
     why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
     if isinstance(error, FormatError | unit_of_work.StillChanging):
         why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
-    final = {"status": "failed", "due_at": None, "finished_at": given.happened_at, "last_error": why}
+    final = {"status": "failed", "due_at": None, "finished_at": clock.now(), "last_error": why}
     return {"payload": formats.render("json", given), **final}

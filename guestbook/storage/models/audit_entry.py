@@ -23,6 +23,7 @@ AUDITED_ACTIONS = (
     "deleted",
     "redelivered",
     "reprocessed",
+    "backfilled",
 )
 DETAIL_LIMIT = 500  # characters
 

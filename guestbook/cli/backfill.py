@@ -1,0 +1,91 @@
+"""The command that sends a webhook past events."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import click
+
+from guestbook.cli import app_command, output, question, row_lookup
+from guestbook.cli.list_options import WHEN
+from guestbook.cli.migrate_to import show_progress
+from guestbook.cli.option_types import moment
+from guestbook.comments import backfill as past_events
+from guestbook.comments.backfill import BackfillReport, BackfillRules
+from guestbook.lib import clock
+from guestbook.lib.text import counted
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+
+
+@click.command(cls=app_command.AppCommand)
+@click.argument("webhook", metavar="WEBHOOK")
+@click.option("--since", required=True, callback=moment, metavar="WHEN", help=f"Events since then {WHEN}.")
+@click.option("--pruned-too", is_flag=True, help="Also events whose old deliveries may have been pruned.")
+@click.option("--dry-run", is_flag=True, help="Only print how many it would be.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output.as_json
+def backfill(
+    webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Send a webhook the past events that it has not had.
+
+    They are comment.created, comment.published and comment.replied, as far as the webhook wants them. They
+    are made from the comments that the book has now, with their present words. So nothing of a deleted
+    comment is sent. An event of which the webhook has a delivery is left out; redeliver sends it. The command
+    prints how many events there are, and asks.
+    """
+    row, rules = row_lookup.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
+    found = past_events.forecast(db.session(), row, rules)
+    if not as_json:
+        _describe(found)
+    sent = 0
+    if found.deliveries and not dry_run:
+        if not yes:
+            ask = f"Send {counted(found.deliveries, 'event')} to {row.name}?"
+            question.ask(ask, nothing="Nothing was sent.", verb="send them", as_json=as_json)
+        when = _when(row)
+        sent = _send(row.id, rules, found)
+        if not as_json:
+            click.echo(f"Made {counted(sent, 'delivery', 'deliveries')}. {when}")
+    if as_json:
+        output.print_json(_document(row.id, since, found, sent))
+
+
+def _describe(found: BackfillReport) -> None:
+    if found.deliveries:
+        about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
+        by_event = ", ".join(f"{number:,} {event}" for event, number in found.events.items())
+        click.echo(f"The webhook has not had {about}: {by_event}.")
+    else:
+        click.echo("There is nothing to send.")
+    if found.present:
+        click.echo(f"Left out, because it has deliveries of them: {counted(found.present, 'event')}.")
+    if found.pruned:
+        pruned = counted(found.pruned, "event")
+        click.echo(f"Left out, because their deliveries to it may have been pruned: {pruned}.")
+        click.echo("--pruned-too sends them as well.")
+
+
+def _when(row: Webhook) -> str:
+    """Say when the deliveries go out."""
+    if row.disabled_at:
+        return "Sending begins when the webhook is enabled."
+    return "A listener fetches what waits." if row.is_pulled else "Sending begins with the next pass."
+
+
+def _send(webhook_id: str, rules: BackfillRules, found: BackfillReport) -> int:
+    with show_progress("Comments", found.seen) as step:
+        return past_events.run(webhook_id, replace(rules, after_chunk=step)).deliveries
+
+
+def _document(webhook_id: str, since: datetime, found: BackfillReport, sent: int) -> dict[str, Any]:
+    return {
+        "webhook_id": webhook_id,
+        "since": clock.to_text(since),
+        "comments": found.comments,
+        "events": dict(found.events),
+        "there_already": found.present,
+        "maybe_pruned": found.pruned,
+        "created": sent,
+    }
