@@ -10,6 +10,7 @@ from guestbook.web import conditional, error_json
 from guestbook.web.api import (
     audit,
     authentication,
+    backfill,
     bin_requests,
     bins,
     book_settings,
@@ -34,7 +35,7 @@ from guestbook.web.api import (
 
 API_MODULES = (
     *(comments, webhooks, pull_calls, deliveries, sources, inbox, bins, bin_requests, bulk, reveal, previews),
-    *(events, book_settings, statistics, spam, tokens, audit, doctor),
+    *(backfill, events, book_settings, statistics, spam, tokens, audit, doctor),
 )
 
 

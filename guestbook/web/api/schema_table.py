@@ -3,6 +3,7 @@
 from guestbook.lib.json_schema import Schema
 from guestbook.web.api import (
     audit_schema,
+    backfill_schemas,
     bin_schemas,
     bulk_schemas,
     care_schemas,
@@ -21,6 +22,7 @@ REQUEST_BODIES: dict[str, Schema] = {
     **bin_schemas.BIN_REQUEST_BODIES,
     **settings_schemas.SETTINGS_REQUESTS,
     **bulk_schemas.BULK_REQUESTS,
+    **backfill_schemas.BACKFILL_REQUESTS,
     **preview_schemas.PREVIEW_REQUESTS,
 }
 ANSWER_BODIES: dict[str, Schema] = {
@@ -32,6 +34,7 @@ ANSWER_BODIES: dict[str, Schema] = {
     **settings_schemas.SETTINGS_ANSWERS,
     **statistics_schemas.STATISTICS_ANSWERS,
     **bulk_schemas.BULK_ANSWERS,
+    **backfill_schemas.BACKFILL_ANSWERS,
     **preview_schemas.PREVIEW_ANSWERS,
     **care_schemas.CARE_ANSWERS,
 }

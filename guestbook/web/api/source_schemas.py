@@ -24,7 +24,7 @@ from guestbook.web.api.schemas import OVERLAP_FIELD, list_of
 
 HEADER_FIELD: Schema = {"type": "string", "maxLength": scheme_fields.HEADER_LIMIT}
 SCHEME_PROPERTIES: Schema = {
-    "hash": one_of(*SIGNATURE_HASHES, description="The hash of hmac, sha256 by default."),
+    "hash": one_of(*SIGNATURE_HASHES, description="The hash of hmac, sha256 by default; ed25519 has none."),
     "encoding": one_of(*SIGNATURE_ENCODINGS, description="How the signature is written, in hex by default."),
     "prefix": {**TEXT_SCHEMA, "maxLength": 20, "description": "The text before the signature."},
     "content": one_of(*SIGNED_CONTENTS, description="The content that is signed, {body} by default."),
@@ -83,7 +83,7 @@ SOURCE_SCHEMA: Schema = {
     "header": or_null(TEXT_SCHEMA),
     "scheme": {
         "description": "How the sender of hmac or ed25519 signs; null if the kind says it.",
-        "oneOf": [answer({**SCHEME_PROPERTIES, "hash": TEXT_SCHEMA}), {"type": "null"}],
+        "oneOf": [answer(SCHEME_PROPERTIES, optional=("hash",)), {"type": "null"}],
     },
     "action": one_of(*ACTIONS, MENTIONS),
     "template": described(or_null(TEXT_SCHEMA), "Its template, for the action comment."),
@@ -106,6 +106,15 @@ NEW_SECRET: Schema = {
 SOURCE_REQUEST_SCHEMAS: dict[str, Schema] = {
     "NewSource": request(SOURCE_FIELDS, required=("name",)),
     "SourceChanges": request(SOURCE_FIELDS, minProperties=1),
+    "SourceTest": request(
+        {
+            "event": {
+                **TEXT_SCHEMA,
+                "maxLength": 100,
+                "description": "The sample, such as issues.opened; by default the first of the sender.",
+            }
+        }
+    ),
     "SourceRotation": request(OVERLAP_FIELD | SECRET_FIELD),
 }
 SOURCE_ANSWER_SCHEMAS: dict[str, Schema] = {

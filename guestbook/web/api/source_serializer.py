@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from guestbook.lib.verification.signature_scheme import ED25519
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import scheme_of
 from guestbook.web import current
@@ -16,12 +17,13 @@ def source(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
 
 
 def _scheme(row: Source) -> dict[str, Any] | None:
-    """Return how its sender signs, with the defaults filled in."""
+    """Return how its sender signs, with the defaults filled in, as a request may have it."""
     scheme = scheme_of(row.verify, row.header, row.scheme)
     if scheme is None:
         return None
+    hash_name = {} if scheme.hash_name == ED25519 else {"hash": scheme.hash_name}
     return {
-        "hash": scheme.hash_name,
+        **hash_name,
         "encoding": scheme.encoding,
         "prefix": scheme.prefix,
         "content": scheme.content,

@@ -8,15 +8,15 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import sources
+from guestbook.inbound import sample_requests, sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.queries import row_pages
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Source
-from guestbook.web import conditional
+from guestbook.storage.models import InboundEvent, Source
+from guestbook.web import conditional, current
 from guestbook.web.api import request_reader, serializers, source_serializer
 from guestbook.web.row_lookup import find, find_locked
 
@@ -75,6 +75,14 @@ def delete(source_id: str) -> ResponseReturnValue:
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     sources.delete(db.engine, row_id)
     return "", 204
+
+
+@calls.post("/<source_id>/test")
+def test(source_id: str) -> ResponseReturnValue:
+    """Store a sample event; the next pass processes it, and the inbound event shows what became of it."""
+    event = request_reader.body().get("event")
+    event_id = sample_requests.send(find(Source, source_id), current.settings(), event)
+    return serializers.inbound_event(find(InboundEvent, event_id)), 202
 
 
 @calls.post("/<source_id>/rotate-secret")

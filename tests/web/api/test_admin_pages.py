@@ -56,6 +56,7 @@ CALLS_OF_PAGES = {
     "sources.secret": [f"POST {SOURCE}/reveal-secret"],
     "sources.delete": [f"DELETE {SOURCE}"],
     "sources.preview": ["POST /previews/source"],
+    "sources.send_sample": [f"POST {SOURCE}/test"],
     "sources.rotate": [f"POST {SOURCE}/rotate-secret"],
     "inbox.index": ["GET /inbox"],
     "inbox.show": [f"GET {EVENT}"],

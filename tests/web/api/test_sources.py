@@ -6,7 +6,7 @@ from flask import Flask
 from guestbook.auth import api_tokens
 from guestbook.storage.database import writing
 from guestbook.storage.models import Source
-from tests.support import factories
+from tests.support import factories, inbound_factories
 from tests.support.api_client import NOBODY, ApiClient
 from tests.support.owner import PASSWORD, Owner
 
@@ -139,3 +139,27 @@ def test_reading_is_not_enough_to_change(app: Flask, program: ApiClient) -> None
     reader.post("/sources", {"name": "x", "verify": "none"}, status=403)
     program.get(f"/sources/{NOBODY}", 404)
     program.patch(f"/sources/{NOBODY}", {"name": "x"}, 404)
+
+
+def test_a_sample_comes_in_like_a_real_event(app: Flask, program: ApiClient) -> None:
+    made = program.post("/sources", {"name": "Pay", "verify": "stripe", "secret": "whsec_x"})
+    event = program.post(f"/sources/{made['id']}/test", status=202)
+    assert (event["status"], event["source_id"]) == ("new", made["id"])
+    with app.app_context():
+        inbound_factories.process(app)
+    shown = program.get(f"/inbox/{event['id']}")
+    assert (shown["event"], shown["status"]) == ("checkout.session.completed", "processed")
+    assert shown["verification"]["ok"] is True
+    fields = program.refused("POST", f"/sources/{made['id']}/test", {"event": "push"})
+    assert fields == {"event": "There is no sample 'push'. Choose one of: checkout.session.completed."}
+    assert program.ask("POST", f"/sources/{NOBODY}/test").status_code == 404
+
+
+def test_a_scheme_without_a_hash_goes_in_as_it_comes_out(program: ApiClient) -> None:
+    made = program.post("/sources", {"name": "Discord", "preset": "discord", "secret": "0" * 64})
+    assert "hash" not in made["scheme"]
+    path = f"/sources/{made['id']}"
+    assert program.patch(path, {"scheme": made["scheme"]})["scheme"] == made["scheme"]
+    assert "Ed25519 has a hash" in program.refused("PATCH", path, {"scheme": {"hash": "sha256"}})["scheme"]
+    sentence = program.ask("POST", f"{path}/test").get_json()["error"]["message"]
+    assert "only its sender has the private key" in sentence

@@ -18,6 +18,13 @@ SOURCE_CALLS = {
     "DELETE /sources/{source_id}": Call(
         "deleteSource", "Delete a source with all its events", {204: None}, may_match=True
     ),
+    "POST /sources/{source_id}/test": Call(
+        "testSource",
+        "Send a sample event to a source, signed as its sender signs",
+        {202: "InboundEvent"},
+        body="SourceTest",
+        needs_body=False,
+    ),
     "POST /sources/{source_id}/rotate-secret": Call(
         "rotateSourceSecret",
         "Rotate the secret; the old one also counts for some hours",

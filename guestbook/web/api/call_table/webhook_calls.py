@@ -24,6 +24,12 @@ WEBHOOK_CALLS = {
         body="Test",
         needs_body=False,
     ),
+    "POST /webhooks/{webhook_id}/backfill": Call(
+        "backfillWebhook",
+        "Send a webhook past events that it has not had, or only count them",
+        {200: "Backfilled", 202: "Backfilled"},
+        body="Backfill",
+    ),
     "POST /webhooks/{webhook_id}/rotate-secret": Call(
         "rotateWebhookSecret",
         "Rotate the secret; the old one also signs for some hours",

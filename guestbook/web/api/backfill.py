@@ -1,0 +1,43 @@
+"""/webhooks/…/backfill: send a webhook past events, some hundred in a call."""
+
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.comments import backfill
+from guestbook.comments.backfill import BackfillReport, BackfillRules
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from guestbook.web import current
+from guestbook.web.api import request_reader
+from guestbook.web.api.backfill_schemas import MOST_BACKFILLED
+from guestbook.web.row_lookup import find
+
+calls = Blueprint("backfill", __name__, url_prefix="/webhooks")
+
+
+@calls.post("/<webhook_id>/backfill")
+def send(webhook_id: str) -> ResponseReturnValue:
+    """Count the past events that the webhook has not had, and send the first of them."""
+    given, webhook = request_reader.body(), find(Webhook, webhook_id)
+    since = request_reader.moment(given["since"])
+    assert since
+    rules = BackfillRules(since, current.settings(), given.get("pruned_too", False))
+    found = backfill.forecast(db.session(), webhook, rules)
+    if given.get("dry_run") or not found.deliveries:
+        return _answer(found, found, left=0), 200
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    done = backfill.run(webhook_id, rules, most=MOST_BACKFILLED)
+    return _answer(done, found, left=max(0, found.deliveries - done.deliveries)), 202
+
+
+def _answer(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[str, Any]:
+    return {
+        "deliveries": made.deliveries,
+        "comments": made.comments,
+        "events": dict(made.events),
+        "left": left,
+        "there_already": found.present,
+        "maybe_pruned": found.pruned,
+    }

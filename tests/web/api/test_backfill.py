@@ -1,0 +1,51 @@
+"""Past events for a webhook by the API: counted, sent in parts, refused."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook.comments import backfill as past_events
+from guestbook.lib import clock
+from guestbook.web.api import backfill
+from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient
+
+SINCE = {"since": clock.to_text(clock.now() - timedelta(days=1))}
+BOTH = "comment.created comment.published"
+
+
+def test_they_are_counted_and_sent_in_parts(
+    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_events, "STORED_TOGETHER", 1)
+    monkeypatch.setattr(backfill, "MOST_BACKFILLED", 3)
+    with app.app_context():
+        for _ in range(3):
+            factories.sign()
+        path = f"/webhooks/{factories.webhook(events=BOTH)}/backfill"
+    counted = program.post(path, SINCE | {"dry_run": True}, status=200)
+    assert counted == {
+        "deliveries": 6, "comments": 3, "events": {"comment.created": 3, "comment.published": 3},
+        "left": 0, "there_already": 0, "maybe_pruned": 0,
+    }  # fmt: skip
+    assert program.get("/deliveries")["deliveries"] == []
+    first = program.post(path, SINCE, status=202)
+    assert (first["deliveries"], first["comments"], first["left"]) == (4, 2, 2)
+    second = program.post(path, SINCE, status=202)
+    assert (second["deliveries"], second["there_already"], second["left"]) == (2, 4, 0)
+    nothing = program.post(path, SINCE, status=200)
+    assert (nothing["deliveries"], nothing["events"], nothing["there_already"]) == (0, {}, 6)
+    assert len(program.get("/deliveries")["deliveries"]) == 6
+    entry = program.get("/audit?action=backfilled&limit=1")["audit"][0]
+    assert (entry["actor"], entry["object"]) == ("token", "webhook")
+
+
+def test_what_is_wrong_is_refused(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        path = f"/webhooks/{factories.webhook(events='ping')}/backfill"
+    sentence = program.ask("POST", path, SINCE).get_json()["error"]["message"]
+    assert sentence.startswith("This webhook gets ping. Past events are comment.created, ")
+    assert program.refused("POST", path, {"since": "yesterday"}).keys() == {"since"}
+    assert program.refused("POST", path, {}).keys() == {"since"}
+    assert program.ask("POST", f"/webhooks/{NOBODY}/backfill", SINCE).status_code == 404
