@@ -37,7 +37,7 @@ def test_export_writes_json_lines_to_standard_output_oldest_first(shell: Shell) 
             "edited_at": None,
             "number": 1,
         },
-        **{"reply": None, "origin": None, "place": None, "note": None},
+        **{"reply": None, "origin": None, "place": None, "note": None, "last_sequence": None},
     }
     assert (rows[1]["status"], rows[1]["reason"]) == ("held", "It holds 9 links.")
 

@@ -53,6 +53,7 @@ class CheckedComment:
     reply: CheckedReply | None
     origin: CheckedOrigin | None
     note: str | None = None  # what was left out of it
+    last_sequence: int = 0  # of the events that receivers have had about it
 
 
 def check(row: FileRow, now: datetime) -> CheckedComment:
@@ -77,10 +78,11 @@ def check(row: FileRow, now: datetime) -> CheckedComment:
         created_at=created_at,
         announced_at=_moment(row, "announced_at", now),
         edited_at=_moment(row, "edited_at", now),
-        number=_number(row),
+        number=_whole(row, "number", least=1),
         reply=_reply(row, created_at, now),
         origin=_origin(row, now),
         note=note,
+        last_sequence=_whole(row, "last_sequence", least=0) or 0,
     )
 
 
@@ -116,11 +118,11 @@ def _moment(row: FileRow, name: str, now: datetime) -> datetime | None:
     return moment and moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _number(row: FileRow) -> int | None:
-    """Return its number in the book; raises Refused for one that this book cannot have."""
-    text = row.fields.get("number", "").strip()
-    if text and not (PLAIN_NUMBER.fullmatch(text) and 0 < int(text) <= comment_numbers.HIGHEST_IMPORTED):
-        raise Refused(f"its number {text!r} is not from 1 to {comment_numbers.HIGHEST_IMPORTED:,}")
+def _whole(row: FileRow, name: str, *, least: int) -> int | None:
+    """Return a number that the book can go on counting from; raises Refused for any other."""
+    text = row.fields.get(name, "").strip()
+    if text and not (PLAIN_NUMBER.fullmatch(text) and least <= int(text) <= comment_numbers.HIGHEST_IMPORTED):
+        raise Refused(f"its {name} {text!r} is not from {least} to {comment_numbers.HIGHEST_IMPORTED:,}")
     return int(text) if text else None
 
 

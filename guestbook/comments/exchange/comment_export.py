@@ -32,6 +32,7 @@ COLUMNS = {
     "origin_name": Origin.name,
     "origin_url": Origin.url,
     "origin_told_at": Origin.told_at,
+    "last_sequence": Comment.last_sequence,
 }
 
 

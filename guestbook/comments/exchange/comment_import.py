@@ -163,6 +163,7 @@ def _row(one: CheckedComment) -> Comment:
         announced_at=one.announced_at,
         edited_at=one.edited_at,
         number=one.number,
+        last_sequence=one.last_sequence,
         reply=Reply(message=reply.message, created_at=reply.created_at) if reply else None,
         origin=Origin(name=origin.name, url=origin.url, told_at=origin.told_at) if origin else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO
 
-from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, FileRow, lines
+from guestbook.comments.exchange.file_row import FIELDS, FORMER_FIELDS, NOT_UTF8, FileRow, lines
 from guestbook.lib import clock, spreadsheet
 from guestbook.lib.errors import Refused
 
@@ -40,7 +40,7 @@ def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = N
     except csv.Error as error:
         raise Refused(f"Line 1 is not CSV: {error}. Save the file as CSV UTF-8.") from None
     places = _places(headings, columns)
-    is_ours = tuple(headings) == FIELDS
+    is_ours = tuple(headings) in (FIELDS, *FORMER_FIELDS)
     for line, cells in _cells(csv.reader(text, delimiter=delimiter, strict=True)):
         where = f"Line {line}"
         if len(cells) > len(headings):

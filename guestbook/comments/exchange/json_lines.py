@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, FileRow, lines
+from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, WHOLE_NUMBERS, FileRow, lines
 
 # The objects inside the object: name → key in it → field.
 INNER_OBJECTS = {
@@ -20,7 +20,7 @@ def line(fields: Mapping[str, str]) -> str:
     for name, inner in INNER_OBJECTS.items():
         values = {key: fields[one] or None for key, one in inner.items()}
         document[name] = values if any(values.values()) else None
-    document["number"] = int(fields["number"]) if fields["number"] else None
+    document |= {name: int(fields[name]) if fields[name] else None for name in WHOLE_NUMBERS}
     return json.dumps(document, ensure_ascii=False) + "\n"
 
 
@@ -59,7 +59,7 @@ def _fields(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(document: Mapping[str, Any], name: str) -> str:
     value = document.get(name)
-    if name == "number" and type(value) is int:
+    if name in WHOLE_NUMBERS and type(value) is int:
         return str(value)
     if not isinstance(value, str | None):
         raise TypeError(f"its {name} is not text")
