@@ -1,7 +1,7 @@
 """The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -60,30 +60,23 @@ def publish(
     `leave_out` and `only` narrow the webhooks down by id. `not_before` gives the earliest time of a delivery
     by webhook id. `for_owner` is the data for webhooks with links to moderate.
     """
-    wanting = partial(_wanting, connection, event, data, leave_out, only)
     if comment_id:
-        not_before = _in_order(connection, event, comment_id, wanting, settings) | dict(not_before)
-    wanted = wanting(locked=True)
+        not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
+    wanted = _wanting(connection, event, data, leave_out, only)
     inputs = _inputs(connection, wanted, has_more=for_owner is not None)
     return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner, past)
 
 
-def _in_order(
-    connection: Connection,
-    event: str,
-    comment_id: str,
-    wanting: Callable[[], Sequence[Any]],
-    settings: Settings,
-) -> dict[str, datetime]:
+def _in_order(connection: Connection, event: str, comment_id: str, settings: Settings) -> dict[str, datetime]:
     """Return the earliest time of the next delivery about a comment, by webhook id.
 
-    It waits behind one that is retried. But `comment.deleted` takes the place of all that have not gone out.
+    It waits behind one that is retried. But `comment.deleted` takes the place of all that have not gone out,
+    also to webhooks that do not get it: nothing of the comment may be sent any more.
     """
     if event != comment_order.END:
         return comment_order.next_due(connection, comment_id)
-    # The webhooks are not locked yet, because a pass locks deliveries before webhooks.
-    webhook_ids, lease = {row.id for row in wanting()}, retry_policy.lease(settings.timeout)
-    return erasure.supersede(connection, comment_id, webhook_ids, clock.now(), lease)
+    # No webhook is locked yet, because a pass locks deliveries before webhooks.
+    return erasure.supersede(connection, comment_id, clock.now(), retry_policy.lease(settings.timeout))
 
 
 def _wanting(
@@ -92,8 +85,6 @@ def _wanting(
     data: dict[str, Any],
     leave_out: Collection[str],
     only: Collection[str] | None,
-    *,
-    locked: bool = False,
 ) -> list[Row[Any]]:
     """Return the webhooks that want the event; those that do not are locked with them."""
     columns = Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since
@@ -101,10 +92,9 @@ def _wanting(
     # Lock all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
     # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
     # lock also keeps a webhook from being deleted before its delivery refers to it.
-    query = query.with_for_update(read=True, key_share=True) if locked else query
     return [
         row
-        for row in connection.execute(query)
+        for row in connection.execute(query.with_for_update(read=True, key_share=True))
         if event in row.events.split() and formats.concerns(row.format, event, data)
         if row.id not in leave_out and (only is None or row.id in only)
     ]

@@ -1,4 +1,4 @@
-"""Events about one comment reach a webhook in order. `leases.claim` holds to it; here is what goes with it.
+"""Events about one comment reach a webhook in order. `leases.lease` holds to it; here is what goes with it.
 
     sequence 1 ──▶ waits for its retry ──▶ sent          one at a time for each comment and webhook
     sequence 2 ────── waits behind it ─────────▶ due     `hold_back` gives it the due time of the first
@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import leases
 from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
+from guestbook.storage.models.comment import KNOWN_STATUSES
 
 END = "comment.deleted"  # nothing earlier about the comment is sent after it
 
@@ -105,11 +106,15 @@ def _waiting(comment_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_over() -> ColumnElement[bool]:
-    mine, end = DELIVERIES.c, DELIVERIES.alias("ended")
+    mine, end, about = DELIVERIES.c, DELIVERIES.alias("ended"), Comment.__table__.c
     same = end.c.comment_id == mine.comment_id, end.c.webhook_id == mine.webhook_id
-    ended = select(end.c.id).where(*same, end.c.sequence > mine.sequence, end.c.event == END)
-    return mine.erased_at.is_not(None) | ended.limit(1).correlate(DELIVERIES).scalar_subquery().is_not(None)
+    ended = select(end.c.id).where(*same, end.c.sequence > mine.sequence, end.c.event == END).limit(1)
+    gone = select(about.id).where(about.id == mine.comment_id, about.status.not_in(KNOWN_STATUSES))
+    looks = ended, gone.where(mine.event != END)
+    found = (look.correlate(DELIVERIES).scalar_subquery().is_not(None) for look in looks)
+    return or_(mine.erased_at.is_not(None), *found)
 
 
-IS_OVER = _is_over()  # its comment was deleted after it
+# Its comment was deleted after it. Only the comment says so if the webhook does not get `comment.deleted`.
+IS_OVER = _is_over()
 IS_ALONE = DELIVERIES.c.comment_id.is_(None) | DELIVERIES.c.sequence.is_(None)  # no other one follows it

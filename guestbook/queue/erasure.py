@@ -1,7 +1,7 @@
 """Erasure: empty what a deleted comment has not sent; for good, every row that holds its words."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,13 +50,14 @@ def erase(connection: Connection, comment_id: str, now: datetime, lease: timedel
 
 
 def supersede(
-    connection: Connection, comment_id: str, webhook_ids: Collection[str], now: datetime, lease: timedelta
+    connection: Connection, comment_id: str, now: datetime, lease: timedelta
 ) -> dict[str, datetime]:
-    """Make final, and empty, what these webhooks have not had of a comment: `comment.deleted` comes instead.
+    """Make final, and empty, what webhooks have not had of a comment that is deleted.
 
-    Return, by webhook id, when the last request about the comment must be over.
+    Those that want `comment.deleted` get it instead. Return, by webhook id, when the last request about the
+    comment must be over.
     """
-    rows = [row for row in _deliveries(connection, comment_id) if row.webhook_id in webhook_ids]
+    rows = _deliveries(connection, comment_id)
     waiting = [row for row in rows if row.status != "processed" and row.erased_at is None]
     _empty_deliveries(connection, waiting, now, SUPERSEDED)
     return _under_way(waiting, now, lease)

@@ -10,6 +10,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import Base
 
 COMMENT_STATUSES = ("published", "held", "spam", "trash")
+KNOWN_STATUSES = ("published", "held")  # of comments that stand in the book or wait to
 REASON_LIMIT = 200  # characters, of one reason
 
 
@@ -104,7 +105,7 @@ class Comment(Base):
     @property
     def is_known(self) -> bool:
         """Whether it stands in the book or waits to: its receivers have heard of it."""
-        return self.status in ("published", "held")
+        return self.status in KNOWN_STATUSES
 
     @property
     def last_announced_at(self) -> datetime | None:
