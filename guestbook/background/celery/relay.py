@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, literal, null, select
+from sqlalchemy import Connection, Engine, and_, func, literal, null, select
 
 from guestbook.background import pass_lifecycle
 from guestbook.background.celery.messages import DELIVER, PROCESS
@@ -20,9 +20,19 @@ from guestbook.queue import clock_repair, leases
 from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, FIRST_DUE, INBOUND, Pass, Source, Webhook
+from guestbook.storage.models import (
+    DELIVERIES,
+    FIRST_DUE,
+    INBOUND,
+    IS_BEHIND,
+    Delivery,
+    Pass,
+    Source,
+    Webhook,
+)
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
+FOLLOW_WAIT = 5.0  # seconds that a relay waits, since it last published, for one that others must follow
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +69,7 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
     )
     inbox = TableRelay(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
     repairs = clock_repair.PeriodicRepair(engine, settings.timeout, settings.retry_schedule)
+    published_at = time.monotonic()
     with Poller(engine) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
@@ -66,6 +77,7 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
             seen = poller.version()  # before the look, or we would sleep over what comes after it
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:
+                published_at = time.monotonic()
                 figures = counted(outbound, "delivery", "deliveries"), counted(inbound, "inbound event")
                 log.info(
                     "Published %s and %s.",
@@ -77,8 +89,20 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
                 poller.rest(min(running.until, repairs.next), running.stop, since=seen, wake_at=next_due)
-            elif not inbound and not outbound:
-                break
+            elif not (inbound or outbound):
+                if published_at + FOLLOW_WAIT < time.monotonic() or not _anything_behind(engine):
+                    break
+                running.stop.wait(TICK_SECONDS)
+
+
+def _anything_behind(engine: Engine) -> bool:
+    """Whether a delivery waits for nothing but the end of an earlier one about its comment."""
+    now = clock.now()
+    mine = and_(Delivery.webhook_id == Webhook.id, IS_BEHIND)
+    behind = Delivery.first_due(mine, "deliveries_by_due")
+    query = select(Webhook.id).where(Webhook.open_at(now), Webhook.has_slot_at(now), behind <= now)
+    with engine.connect() as connection:
+        return connection.execute(query.limit(1)).first() is not None
 
 
 def _open_webhooks(now: datetime) -> Any:

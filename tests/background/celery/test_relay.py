@@ -65,6 +65,18 @@ def test_a_relay_without_work_writes_nothing_and_sees_new_work_at_once(
 
 
 @ONCE
+def test_a_relay_publishes_the_next_event_about_a_comment_once_the_one_before_it_is_done(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url(), events="comment.created comment.published")
+    works.book.sign()
+    with works.worker():
+        assert works.relay().printed == ""
+        works.wait_until_final(2)
+    assert [request.json["data"]["sequence"] for request in receiver.requests] == [1, 2]
+
+
+@ONCE
 def test_a_relay_ends_when_its_seconds_are_over(works: Works) -> None:
     begun = time.monotonic()
     works.relay("--stay", "--max-seconds", "1")
