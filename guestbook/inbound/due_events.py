@@ -36,8 +36,8 @@ def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions
     # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
     suspects = [(row, source) for row, source in taken if row.claims > row.attempts]
     taken = suspects[:1] or taken
-    row_ids = [row.id for row, _ in taken]
-    leases.lease(connection, INBOUND, row_ids, now=now, until=now + INBOX_LEASE, token=token)
+    rows = [row for row, _ in taken]
+    leases.lease(connection, INBOUND, rows, now=now, until=now + INBOX_LEASE, token=token)
     return [(_received(row, token), source) for row, source in taken]
 
 

@@ -34,6 +34,7 @@ from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
 from guestbook.outbound.time_limit import LEAST_TIME, NO_LIMIT, TimeLimit
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import clock_repair, erasure, leases
+from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -75,6 +76,7 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers()
         self._rates = RateLimiter()
+        self._claims = OrderedClaims(DELIVERIES, "webhook_id")
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
         self._name = ids.new()
@@ -200,24 +202,22 @@ class Dispatcher:
         token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
         self.pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
         webhooks = self._limit.choose(connection.execute(webhooks_with_due(now)).all())
-        first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
         lease_end = time.monotonic() + self._lease.total_seconds()
-        claims, row_ids = [], []
-        for row in (*webhooks[first:], *webhooks[:first]):
-            budget = budgets.get(row.id)
-            if limit := self._most(row, rooms[row.id], budget):
-                of_webhook = DELIVERIES.c.webhook_id == row.id
-                due = leases.claim(connection, DELIVERIES, of_webhook, now=now, limit=limit)
-                row_ids += [one.id for one in due]
-                receiver = self._receiver(row, now)
+        first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
+        webhooks = [*webhooks[first:], *webhooks[:first]]
+        limits = {row.id: self._most(row, rooms[row.id], budgets.get(row.id)) for row in webhooks}
+        until = now + self._lease + self._skew
+        leased = self._claims.take(connection, limits, now=now, until=until, token=token)
+        claims = []
+        for row in webhooks:
+            if limits[row.id]:
+                due, receiver, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
                 made = [tasks.delivery_task(one, token, lease_end, receiver, slot) for one, slot in pairs]
                 claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, made))
-        until = now + self._lease + self._skew
-        leases.lease(connection, DELIVERIES, row_ids, now=now, until=until, token=token)
         self._rates.store(connection, budgets)
         return claims
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Update, bindparam, select, update
 
-from guestbook.storage.models import DELIVERIES, IS_BEHIND, IS_NEXT
+from guestbook.storage.models import DELIVERIES, IS_NEXT
 
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
 # Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
@@ -30,13 +30,14 @@ def claim(
     now: datetime,
     limit: int,
     ids_only: bool = False,
+    in_order: bool = False,
 ) -> Sequence[Row[Any]]:
     """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called.
 
-    A delivery is left out while an earlier one about the same comment is on its way to the same webhook.
+    Among deliveries may be some that wait behind earlier ones: `lease` leaves them out. With `in_order` the
+    claim does so itself, which costs more. With `ids_only` the rows have what `lease` needs.
     """
-    is_outbox = table is DELIVERIES
-    columns = [table] if not ids_only else [table.c.id, table.c.sequence] if is_outbox else [table.c.id]
+    columns = [table] if not ids_only else [table.c.id, *([table.c.sequence] if table is DELIVERIES else [])]
     query = (
         select(*columns)
         .where(among, table.c.due_at <= now)
@@ -44,42 +45,37 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
     )
-    if not is_outbox:
-        return connection.execute(query).all()
-    rows = connection.execute(query.where(IS_NEXT)).all()
-    return rows if connection.dialect.name == "sqlite" else _still_next(connection, rows)
-
-
-def _still_next(connection: Connection, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Leave out those that overtake one which a person has requeued since the statement began.
-
-    A server looks at a row that has changed meanwhile, but at the earlier ones as they were before.
-    """
-    later = [row.id for row in rows if row.sequence and row.sequence > 1]
-    if not later:
-        return rows
-    query = select(DELIVERIES.c.id).where(DELIVERIES.c.id.in_(later), IS_BEHIND)
-    behind = set(connection.scalars(query))
-    return [row for row in rows if row.id not in behind]
+    return connection.execute(query.where(IS_NEXT) if in_order else query).all()
 
 
 def lease(
     connection: Connection,
     table: Table,
-    ids: Sequence[str],
+    rows: Sequence[Row[Any]],
     *,
     now: datetime,
     until: datetime,
     token: str,
     counted: bool = True,
-) -> int:
-    """Lease the rows under the token until that time; return how many. Call it in the transaction of `claim`.
+) -> set[str]:
+    """Lease claimed rows under the token until that time; return their ids. Call it in `claim`'s transaction.
 
-    With `counted=False` it is not counted as a claim: the relay leases rows that a worker will take over.
+    Left out are deliveries behind an earlier one about the same comment to the same webhook. This statement
+    must look, whatever the claim has seen: a person may have requeued the earlier one while the claim looked,
+    and only now are the rows locked. With `counted=False` it is not counted as a claim: the relay leases
+    rows that a worker will take over.
     """
-    change = _update_by_id(table, ids).where(table.c.due_at <= now)
+    if not rows:
+        return set()
+    row_ids = [row.id for row in rows]
+    change = _update_by_id(table, row_ids).where(table.c.due_at <= now)
+    if table is DELIVERIES and any(row.sequence and row.sequence > 1 for row in rows):
+        change = change.where(IS_NEXT)
     change = change.values(due_at=until, claimed_by=token, claims=table.c.claims + int(counted))
-    return connection.execute(change).rowcount if ids else 0
+    if connection.execute(change).rowcount == len(rows):
+        return set(row_ids)
+    mine = select(table.c.id).where(table.c.id.in_(row_ids), table.c.claimed_by == token)
+    return set(connection.scalars(use_index(mine, table, BY_ID)))
 
 
 def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:

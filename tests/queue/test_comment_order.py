@@ -16,6 +16,7 @@ from guestbook.outbound import pull, webhooks
 from guestbook.outbound.dispatcher import webhooks_with_due
 from guestbook.queries import health
 from guestbook.queue import clock_repair, comment_order, erasure, leases, requeue
+from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database, plain_connection
 from guestbook.storage.database import db
@@ -51,12 +52,20 @@ def stored(hook: str, comment_id: str | None, sequence: int | None, **values: An
     return factories.delivery(hook, comment_id=comment_id, sequence=sequence, **values)
 
 
-def claimed(hook: str) -> list[str]:
-    """The ids that a claim finds; nothing is leased."""
+def claimed(hook: str, limit: int = 9) -> list[str]:
+    """The ids that a pass would lease; nothing is left leased. A claim in order finds the same."""
     db.session.rollback()
+    now, mine = clock.now(), DELIVERIES.c.webhook_id == hook
+    with db.engine.connect() as connection, connection.begin() as transaction:
+        taken = OrderedClaims(DELIVERIES, "webhook_id").take(
+            connection, {hook: limit}, now=now, until=now + HOUR, token="a look"
+        )
+        transaction.rollback()
+        row_ids = [row.id for row in taken[hook]]
     with database.write(db.engine) as connection:
-        mine = DELIVERIES.c.webhook_id == hook
-        return [row.id for row in leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=9)]
+        found = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit, in_order=True)
+        assert [row.id for row in found][: len(row_ids)] == row_ids
+    return row_ids
 
 
 def change(row_id: str, **values: Any) -> None:
@@ -129,8 +138,8 @@ def test_each_event_about_a_comment_has_the_next_number_in_every_webhook_and_in_
         (first, "published", 6),
         (first, "replied", 7),
     ]
-    # It did not hear of the deletion, so its delivery was not superseded.
-    assert [row.sequence for row in factories.deliveries() if row.webhook_id == other] == [3]
+    # It does not hear of the deletion, but its delivery was superseded too.
+    assert [row.sequence for row in factories.deliveries() if row.webhook_id == other] == [3, 7]
     assert factories.the(Comment, first).last_sequence == 7
     for row in factories.deliveries():
         assert row.erased_at or json.loads(row.payload)["data"]["sequence"] == row.sequence
@@ -170,6 +179,21 @@ def test_only_the_same_comment_and_the_same_webhook_wait(hook: str, comment_id: 
     assert claimed(other) == [elsewhere]
 
 
+def test_those_that_wait_behind_others_keep_none_from_being_claimed(hook: str, comment_id: str) -> None:
+    leased = stored(hook, comment_id, 1, **STATES["is leased"]())
+    for number in range(2, 12):
+        stored(hook, comment_id, number)
+    alone = [stored(hook, None, None) for _ in range(4)]
+    assert claimed(hook, limit=3) == alone[:3]
+    claims, now = OrderedClaims(DELIVERIES, "webhook_id"), clock.now()
+    terms: dict[str, Any] = {"now": now, "until": now + HOUR, "token": "a pass"}
+    with database.write(db.engine) as connection:
+        for limit, mine in ((1, alone[:1]), (2, alone[1:3]), (9, alone[3:]), (9, [])):
+            assert [row.id for row in claims.take(connection, {hook: limit}, **terms)[hook]] == mine
+    change(leased, status="failed", due_at=None, claimed_by=None)
+    assert len(claimed(hook)) == 1
+
+
 def test_what_another_transaction_has_locked_is_on_its_way_too(hook: str, comment_id: str) -> None:
     if db.engine.dialect.name == "sqlite":
         return  # which has one writer
@@ -177,7 +201,7 @@ def test_what_another_transaction_has_locked_is_on_its_way_too(hook: str, commen
     stored(hook, comment_id, 2)
     mine = DELIVERIES.c.webhook_id == hook
     with db.engine.connect() as connection, connection.begin():
-        assert len(leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=9)) == 1
+        assert len(leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=1)) == 1
         assert claimed(hook) == []
 
 
@@ -187,9 +211,9 @@ def test_one_that_a_person_requeued_while_the_claim_looked_is_not_overtaken(
     stored(hook, comment_id, 1)
     later = stored(hook, comment_id, 2)
     with database.write(db.engine) as connection:
-        rows = connection.execute(DELIVERIES.select().where(DELIVERIES.c.webhook_id == hook)).all()
-        assert [row.id for row in leases._still_next(connection, rows)] == [rows[0].id]
-    assert rows[1].id == later
+        rows = connection.execute(DELIVERIES.select().where(DELIVERIES.c.id == later)).all()
+        now = clock.now()
+        assert leases.lease(connection, DELIVERIES, rows, now=now, until=now + HOUR, token="a pass") == set()
 
 
 def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id: str) -> None:
@@ -281,7 +305,10 @@ def test_the_deletion_takes_the_place_of_what_has_not_gone_out(hook: str) -> Non
         assert (rows[number].payload, rows[number].last_error) == ("", erasure.SUPERSEDED)
         assert rows[number].erased_at
     assert claimed(hook) == [rows[3].id]
-    assert len(claimed(other)) == 1
+    [unsent] = rows_of(other).values()
+    assert (unsent.status, unsent.payload, unsent.last_error) == ("failed", "", erasure.SUPERSEDED)
+    move(comment_id, "published")
+    assert [row.event for row in rows_of(other).values()] == ["comment.created"] * 2
 
 
 def test_what_was_given_up_before_is_emptied_and_what_was_delivered_stays(hook: str) -> None:
@@ -399,3 +426,18 @@ def test_after_the_deletion_nothing_earlier_is_redelivered(
     assert redeliver(end) == [4]
     move(comment_id, "published")
     assert redeliver(heard[1], end) == [4, 5, *([6] if 6 in rows_of(hook) else [])]
+
+
+def test_a_webhook_that_does_not_hear_of_the_deletion_gets_nothing_again_until_the_comment_is_back(
+    hook: str, comment_id: str
+) -> None:
+    other = factories.webhook()
+    sent = stored(other, comment_id, 1, status="processed")
+    for status in ("trash", "spam"):
+        move(comment_id, status)
+        assert redeliver(sent) == []
+        assert comment_order.is_over(db.session(), sent)
+        move(comment_id, "published")
+    assert redeliver(sent) == [1]
+    assert claimed(other) == [sent]
+    assert hook

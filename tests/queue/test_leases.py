@@ -30,9 +30,10 @@ def take(token: str, *, limit: int = 10, among: Any = None, ahead: timedelta = t
     now = clock.now() + ahead
     with database.write(db.engine) as connection:
         wanted = true() if among is None else among
-        row_ids = [row.id for row in leases.claim(connection, DELIVERIES, wanted, now=now, limit=limit)]
-        count = leases.lease(connection, DELIVERIES, row_ids, now=now, until=now + MINUTE, token=token)
-        assert count == len(row_ids)
+        rows = leases.claim(connection, DELIVERIES, wanted, now=now, limit=limit)
+        row_ids = [row.id for row in rows]
+        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + MINUTE, token=token)
+        assert leased == set(row_ids)
     return row_ids
 
 

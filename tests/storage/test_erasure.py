@@ -238,7 +238,8 @@ def test_a_worker_that_takes_a_message_for_an_erased_delivery_sends_nothing() ->
     now = clock.now()
     with database.write(db.engine) as connection:
         until = now + timedelta(minutes=10)
-        leases.lease(connection, DELIVERIES, [row_id], now=now, until=until, token="relay.1", counted=False)
+        rows = connection.execute(DELIVERIES.select()).all()
+        leases.lease(connection, DELIVERIES, rows, now=now, until=until, token="relay.1", counted=False)
     delete(comment_id)
     with database.write(db.engine) as connection:
         assert leases.handed_over(connection, DELIVERIES, {(row_id, "relay.1")}) == []

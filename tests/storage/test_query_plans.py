@@ -137,6 +137,21 @@ def claim(webhook_id: str) -> object:
         return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
 
 
+def claim_in_order(webhook_id: str) -> object:
+    with database.write(db.engine) as connection:
+        mine = DELIVERIES.c.webhook_id == webhook_id
+        return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16, in_order=True)
+
+
+def leased(webhook_id: str) -> object:
+    now, mine = clock.now(), DELIVERIES.c.webhook_id == webhook_id
+    with db.engine.connect() as connection, connection.begin() as transaction:
+        rows = leases.claim(connection, DELIVERIES, mine, now=now, limit=16)
+        taken = leases.lease(connection, DELIVERIES, rows, now=now, until=now, token="a pass")
+        transaction.rollback()
+    return taken
+
+
 def held_back(webhook_id: str) -> object:
     with database.write(db.engine) as connection:
         comment_order.hold_back(connection, {(WITH_DELIVERIES, webhook_id): (1, clock.now())})
@@ -307,6 +322,8 @@ def listed(wanted: lists.Deliveries, before: str | None = None) -> object:
 
 QUESTIONS: dict[Question, tuple[str, str]] = {
     claim: ("deliveries", "deliveries_by_due"),
+    claim_in_order: ("deliveries", "deliveries_by_due"),
+    leased: ("deliveries", f"deliveries_by_status|{BY_ID}"),
     held_back: ("deliveries", "deliveries_by_comment"),
     retried: ("deliveries", "deliveries_by_comment"),
     deleted_since: ("deliveries", BY_ID),
@@ -347,12 +364,12 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
 
 
 @contextmanager
-def statements(table: str) -> Iterator[list[tuple[str, Any]]]:
-    """Collect the statements about a table, as the database gets them."""
+def statements(table: str, kind: str) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements of a kind about a table, as the database gets them."""
     seen: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if re.search(rf"FROM {table}\b", statement) and statement.lstrip().startswith("SELECT"):
+        if re.search(rf"(FROM|UPDATE) {table}\b", statement) and statement.lstrip().startswith(kind):
             seen.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", note)
@@ -363,7 +380,7 @@ def statements(table: str) -> Iterator[list[tuple[str, Any]]]:
 
 
 def statement_of(question: Question, webhook_id: str, table: str) -> tuple[str, Any]:
-    with statements(table) as seen:
+    with statements(table, "UPDATE" if question is leased else "SELECT") as seen:
         answer = question(webhook_id)
     db.session.remove()
     assert answer
@@ -421,7 +438,7 @@ def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        claim, first_due, open_webhooks, oldest_due, first_page, later_page,
+        claim, claim_in_order, leased, first_due, open_webhooks, oldest_due, first_page, later_page,
         older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
         inbox, inbox_by_status, inbox_by_source, inbox_by_time, inbox_by_number,
     ],
@@ -435,7 +452,7 @@ def test_it_does_in_a_generic_plan_too(question: Question, hook: str) -> None:
     assert goes_by_index(plan, table, index), plan
 
 
-@pytest.mark.parametrize("question", [claim, first_due, open_webhooks, oldest_due])
+@pytest.mark.parametrize("question", [claim_in_order, leased, first_due, open_webhooks, oldest_due])
 def test_it_finds_earlier_ones_about_the_comment_by_their_index(question: Question, hook: str) -> None:
     statement = statement_of(question, hook, "deliveries")
     plans = [explain(*statement)]

@@ -30,10 +30,12 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import leases, requeue
+from guestbook.queue import requeue
+from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
+from guestbook.storage.models.comment import KNOWN_STATUSES
 from tests.support import factories
 from tests.support.amount import examples
 
@@ -90,6 +92,7 @@ class Order(RuleBasedStateMachine):
         self.redelivered: set[tuple[str, str]] = set()
         self.gone: set[str] = set()  # comments that were deleted for good
         self.claims = 0
+        self.ordered = OrderedClaims(DELIVERIES, "webhook_id")
         self.lease = retry_policy.lease(factories.settings().timeout)
         with database.write(db.engine) as connection:
             for table in reversed(db.metadata.sorted_tables):
@@ -153,16 +156,15 @@ class Order(RuleBasedStateMachine):
         until = now + self.lease
         with database.write(db.engine) as connection:
             held: list[Claimed] = []
-            for hook in connection.execute(dispatcher.webhooks_with_due(now)).all():
-                mine = DELIVERIES.c.webhook_id == hook.id
-                due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+            hooks = {hook.id: hook for hook in connection.execute(dispatcher.webhooks_with_due(now))}
+            limits = dict.fromkeys(hooks, limit)
+            taken = self.ordered.take(connection, limits, now=now, until=until, token=token)
+            for hook_id, due in taken.items():
+                hook = hooks[hook_id]
                 to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
                 assert due  # a webhook with nothing to claim would keep a pass from its end
                 made = [tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
                 held += [Claimed(task, until) for task in made]
-            leases.lease(
-                connection, DELIVERIES, [one.task.id for one in held], now=now, until=until, token=token
-            )
         if held:
             self.held.append(held)
 
@@ -219,6 +221,14 @@ class Order(RuleBasedStateMachine):
             if place.sequence < ended[place[:2]]:
                 assert rows[key].status != "new", place
                 assert rows[key].status == "processed" or not rows[key].payload, place
+
+    @invariant()
+    def nothing_waits_about_a_deleted_comment_but_its_deletion(self) -> None:
+        with db.engine.connect() as connection:
+            known = set(connection.scalars(select(Comment.id).where(Comment.status.in_(KNOWN_STATUSES))))
+        for row in self._rows().values():
+            place = self.places[row.id]
+            assert row.status != "new" or place.event == END or place.comment_id in known, place
 
     @invariant()
     def what_is_stored_holds_the_number(self) -> None:

@@ -131,17 +131,19 @@ class Outbox(RuleBasedStateMachine):
         token = f"pass {self.claims}"
         with database.write(db.engine) as connection:
             held: list[DeliveryTask] = []
+            rows: list[Any] = []
             for hook in connection.execute(dispatcher.webhooks_with_due(now)).all():
                 mine = DELIVERIES.c.webhook_id == hook.id
                 due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
                 to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
                 held += [tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
-            ids = [task.id for task in held]
-            count = leases.lease(connection, DELIVERIES, ids, now=now, until=now + LEASE, token=token)
-        assert count == len(set(ids)) == len(ids)
-        rows = self._rows()
+                rows += due
+            leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token=token)
+        held = [task for task in held if task.id in leased]
+        assert len(held) == len(leased)
+        stored = self._rows()
         for task in held:
-            assert (rows[task.id].claimed_by, rows[task.id].due_at) == (token, now + LEASE)
+            assert (stored[task.id].claimed_by, stored[task.id].due_at) == (token, now + LEASE)
             assert self._hook(task.receiver.webhook_id).disabled_at is None
         if held:
             self.held.append(held)

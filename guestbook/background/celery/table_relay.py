@@ -14,6 +14,7 @@ from guestbook.background.celery.window import Window
 from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
+from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.storage import database
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
@@ -38,6 +39,10 @@ class TableRelay:
     _name: str = field(default_factory=ids.new)
     _ticks: int = 0
     _windows: dict[str, Window] = field(default_factory=dict)
+    _claims: OrderedClaims = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._claims = OrderedClaims(self.table, self.owner)
 
     def work(self, publisher: Publisher) -> int:
         """Publish as many rows as the windows allow; return how many.
@@ -89,18 +94,19 @@ class TableRelay:
         owners = connection.execute(self.ready(now)).all()
         first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
         spare = self._spare
-        claimed: list[list[tuple[Handover, str]]] = []
+        found = {}
         for owner_id, failures, rate in (*owners[first:], *owners[:first]):
             limit = min(self._room(owner_id, failures, rate), spare)
             if limit:
-                among = self.table.c[self.owner] == owner_id
-                due = leases.claim(connection, self.table, among, now=now, limit=limit, ids_only=True)
-                claimed.append([(Handover(row.id, token), owner_id) for row in due])
-                spare -= len(due)
-        rows = dict(_round_robin(claimed))
-        row_ids, until = [row.id for row in rows], now + self.lease
-        leases.lease(connection, self.table, row_ids, now=now, until=until, token=token, counted=False)
-        return rows
+                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit, ids_only=True)
+                spare -= len(found[owner_id])
+        until = now + self.lease
+        leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
+        return dict(
+            _round_robin(
+                [[(Handover(row.id, token), owner_id) for row in rows] for owner_id, rows in leased.items()]
+            )
+        )
 
     @property
     def _spare(self) -> int:

@@ -140,11 +140,10 @@ def _lease(engine: Engine, webhook: str) -> float:
     with database.write(engine) as connection:
         among = DELIVERIES.c.webhook_id == webhook
         rows = leases.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
-        row_ids = [row.id for row in rows]
         start = time.perf_counter()
-        count = leases.lease(connection, DELIVERIES, row_ids, now=now, until=now + LEASE, token="bench")
+        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
         took = _since(start)
-        assert count == CLAIM, count
+        assert len(leased) == CLAIM, leased
         back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
         leases.release(connection, DELIVERIES, back)
     return took

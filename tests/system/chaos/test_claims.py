@@ -131,10 +131,11 @@ def _claim(book: Book, webhook_id: str, token: str) -> list[str]:
     now = clock.now()
     with database.write(book.engine) as connection:
         among = DELIVERIES.c.webhook_id == webhook_id
-        rows = [row.id for row in leases.claim(connection, DELIVERIES, among, now=now, limit=BATCH)]
+        rows = leases.claim(connection, DELIVERIES, among, now=now, limit=BATCH)
         until = now + timedelta(seconds=60)
-        assert leases.lease(connection, DELIVERIES, rows, now=now, until=until, token=token) == len(rows)
-    return rows
+        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=until, token=token)
+        assert leased == {row.id for row in rows}
+    return [row.id for row in rows]
 
 
 def _at_once(work: Callable[[str], None], *names: str) -> None:

@@ -86,7 +86,7 @@ def _claim(connection: Connection) -> int:
     now = clock.now()
     rows = leases.claim(connection, DELIVERIES, DELIVERIES.c.webhook_id > "", now=now, limit=9)
     until = now + timedelta(seconds=60)
-    return leases.lease(connection, DELIVERIES, [row.id for row in rows], now=now, until=until, token="t")
+    return len(leases.lease(connection, DELIVERIES, rows, now=now, until=until, token="t"))
 
 
 def _claim_elsewhere(book: Book) -> int:
