@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -58,10 +59,11 @@ class _Keeper:
         self._settings, self._progress = settings, progress
         self.report: BackupReport | None = None
 
-    def keep(self) -> None:
-        """Make it."""
+    def keep(self) -> Path:
+        """Make it, and return where it is."""
         path = backup.own_path(self._settings, "before-restore")
         self.report = backup.write(self._settings, path, progress=self._progress)
+        return self.report.path
 
 
 def _with_retries(engine: Engine, do: Callable[[], dict[str, int]], keeper: _Keeper) -> dict[str, int]:

@@ -1,6 +1,9 @@
 """Replaces a book on PostgreSQL or MariaDB, in one transaction that keeps all others from writing."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, delete
 from sqlalchemy.pool import NullPool
@@ -14,6 +17,7 @@ from guestbook.storage.copy.table_reader import PlainTable
 from guestbook.storage.copy.target import REFUSALS, insert_rows
 from guestbook.storage.database import Base
 from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.restore import staging
 from guestbook.storage.restore.staging import StagedBook
 
 NEWER_BOOK = (
@@ -25,7 +29,7 @@ NEWER_BOOK = (
 def replace(
     engine: Engine,
     staged_book: StagedBook,
-    keep: Callable[[], None],
+    keep: Callable[[], Path],
     progress: Progress,
 ) -> dict[str, int]:
     """Let the tables have the rows of the staged book; return how many rows each has.
@@ -40,7 +44,10 @@ def replace(
     copy = create_engine(f"sqlite:///{staged_book.path}", poolclass=NullPool)
     with database.write(engine) as connection, database.alone(connection):
         if _emptied(connection, plains):
-            keep()  # on another connection, which sees what was there before
+            present = keep()  # on another connection, which sees what was there before
+            with closing(sqlite3.connect(staged_book.path, isolation_level=None)) as book:
+                book.execute("ATTACH ? AS present", (str(present),))
+                staging.continue_sequences(book, "main", "present")
         with progress("Restoring", 2 * sum(staged_book.rows.values())) as step, copy.connect() as source:
             return {plain.name: _fill(source, connection, plain, step) for plain in plains}
 

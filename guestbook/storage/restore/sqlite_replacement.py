@@ -10,6 +10,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
 from guestbook.storage import SCHEMA, backup_file, database
 from guestbook.storage.backup_file import quoted
+from guestbook.storage.restore import staging
 from guestbook.storage.restore.staging import StagedBook
 from guestbook.storage.version_check import VERSION_TABLE
 
@@ -21,7 +22,7 @@ TABLES_OF = (
 def replace(
     engine: Engine,
     staged_book: StagedBook,
-    keep: Callable[[], None],
+    keep: Callable[[], object],
     progress: Progress,
 ) -> dict[str, int]:
     """Let the file have the tables and rows of the staged book; return how many rows each table has.
@@ -38,6 +39,7 @@ def replace(
         with database.write(engine) as connection:
             if _has_rows(connection):
                 keep()
+                staging.continue_sequences(_raw(connection), "staged", "main")
             _make_anew(connection)
             names = _tables(connection, "staged")
             with progress("Restoring", sum(staged_book.rows.values())) as step:
@@ -65,9 +67,13 @@ def _make_anew(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+
+
 def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
     """Copy a table's rows, and compare; return how many there are."""
-    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    raw = _raw(connection)
     columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
     if name != VERSION_TABLE:  # schema.sql has filled it
         names = quoted(columns)

@@ -61,6 +61,20 @@ def hold(staged_book: StagedBook) -> int:
         return book.execute(change, (clock.to_text(clock.now()),)).rowcount
 
 
+def continue_sequences(book: sqlite3.Connection, staged: str, present: str) -> None:
+    """Let the staged book count the events about each comment on from where the present one is.
+
+    A receiver may ignore a number that it has seen. Both are names of databases on the connection.
+    """
+    columns = {row[1] for row in book.execute(f"PRAGMA {present}.table_info(comments)")}
+    if "last_sequence" in columns:
+        last = f"SELECT last_sequence FROM {present}.comments AS now WHERE now.id = comments.id"
+        book.execute(
+            f"UPDATE {staged}.comments SET last_sequence = ({last})"
+            f" WHERE EXISTS ({last} AND now.last_sequence > comments.last_sequence)"
+        )
+
+
 def _copied(file: Path, folder: Path) -> BackupLabel:
     """Copy the file, and verify the copy: nobody changes that afterwards."""
     if not file.is_file():

@@ -130,6 +130,21 @@ def test_it_says_what_would_change_and_holds_the_webhooks(
     assert each_app.test_client().get("/healthz").status_code in (200, 503)
 
 
+def test_the_numbers_of_events_go_on_from_those_that_receivers_have_seen(
+    each_book: Book, tmp_path: Path
+) -> None:
+    each_book.webhook("https://example.org/", events="comment.created comment.published")
+    signed = [each_book.sign(), each_book.sign()]
+    file = backup.write(each_book.settings, tmp_path / "b.db").path
+    with each_book.engine.begin() as connection:
+        last = f"CASE WHEN id = '{signed[0]}' THEN 7 ELSE 1 END"
+        connection.exec_driver_sql(f"UPDATE comments SET last_sequence = {last}")
+    restored(each_book.settings, file)
+    with each_book.engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT id, last_sequence FROM comments ORDER BY id").all()
+    assert [tuple(row) for row in found] == [(signed[0], 7), (signed[1], 2)]
+
+
 def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
     each_book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
