@@ -187,7 +187,9 @@ def test_a_key_given_later_lets_the_one_before_sign_beside_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["whsk_", "whsk_short", ed25519.new_key()[:-8] + "AAAAAA==", ed25519.new_key()[5:], "whsk_é"]
+    "key",
+    ["whsk_", "whsk_short", ed25519.new_key()[:-8] + "AAAAAA==", ed25519.new_key()[5:], "whsk_é"],
+    ids=["nothing", "short", "another public key", "no prefix", "no ASCII"],
 )
 def test_what_is_no_private_key_is_refused_in_a_sentence(key: str) -> None:
     sentence = "The signing key must be whsk_ and the base64 of 32 bytes, or of 64 with the public key."
