@@ -19,7 +19,7 @@ from guestbook.web.admin.events import event_views
 from guestbook.web.admin.inbox import inbound_event_views
 from guestbook.web.admin.sources import source_views
 from guestbook.web.admin.spam import spam_views
-from guestbook.web.admin.webhooks import webhook_views
+from guestbook.web.admin.webhooks import backfill_views, webhook_views
 
 ADMIN_MENU = {
     "Overview": dashboard_views,
@@ -34,6 +34,7 @@ ADMIN_MENU = {
 }
 MODULES_WITHOUT_ENTRY = (
     audit_views,
+    backfill_views,
     doctor_views,
     embed_settings,
     event_views,

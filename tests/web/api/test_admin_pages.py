@@ -42,6 +42,8 @@ CALLS_OF_PAGES = {
     "webhooks.example": [f"POST {WEBHOOK}/test"],
     "webhooks.rotate": [f"POST {WEBHOOK}/rotate-secret"],
     "webhooks.rotate_key": [f"POST {WEBHOOK}/rotate-key"],
+    "backfill.ask": [f"POST {WEBHOOK}/backfill"],
+    "backfill.send": [f"POST {WEBHOOK}/backfill"],
     "deliveries.index": ["GET /deliveries"],
     "deliveries.show": [f"GET {DELIVERY}"],
     "deliveries.payload": [f"GET {DELIVERY}"],

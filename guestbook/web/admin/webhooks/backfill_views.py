@@ -1,0 +1,79 @@
+"""The page that sends a webhook past events: it counts them first."""
+
+from datetime import datetime
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from guestbook.comments import backfill
+from guestbook.comments.backfill import BackfillReport, BackfillRules
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import responses
+
+pages = Blueprint("backfill", __name__, url_prefix="/webhooks")
+
+SENT_AT_ONCE = 500  # deliveries: a request must end soon, so the rest waits for the next click
+
+
+@pages.get("/<webhook_id>/backfill")
+def ask(webhook_id: str) -> ResponseReturnValue:
+    """Ask since when, or say how many events it would be."""
+    webhook = row_lookup.find(Webhook, webhook_id)
+    if not request.args.get("since", "").strip():
+        return _page(webhook)
+    try:
+        rules = _rules()
+        return _page(webhook, rules, backfill.forecast(db.session(), webhook, rules))
+    except Refused as error:
+        return _page(webhook, error=error), 422
+
+
+@pages.post("/<webhook_id>/backfill")
+def send(webhook_id: str) -> ResponseReturnValue:
+    """Send the first of them. If some are left, the page says so."""
+    webhook = row_lookup.find(Webhook, webhook_id)
+    try:
+        rules = _rules()
+        made = backfill.run(webhook_id, rules, most=SENT_AT_ONCE).deliveries
+    except Refused as error:
+        return _page(row_lookup.find(Webhook, webhook_id), error=error), 422
+    sentence = f"{counted(made, 'past event')} {'is' if made == 1 else 'are'} on the way."
+    if made < SENT_AT_ONCE:
+        return responses.done(sentence, "admin.webhooks.show", webhook_id=webhook.id)
+    kept = {"since": rules.since.isoformat(), "pruned_too": "1" if rules.pruned_too else None}
+    return responses.done(sentence, ".ask", webhook_id=webhook.id, **kept)
+
+
+def _rules() -> BackfillRules:
+    return BackfillRules(_since(), current.settings(), bool(request.values.get("pruned_too")))
+
+
+def _since() -> datetime:
+    """Return the typed time; raises Refused."""
+    try:
+        return clock.typed(request.values.get("since", "").strip()[:40])
+    except ValueError as error:
+        raise Refused(str(error), field="since") from None
+
+
+def _page(
+    webhook: Webhook,
+    rules: BackfillRules | None = None,
+    found: BackfillReport | None = None,
+    error: Refused | None = None,
+) -> str:
+    return render_template(
+        "admin/backfill.html",
+        webhook=webhook,
+        rules=rules,
+        found=found,
+        typed=request.values.get("since", ""),
+        problem="" if error is None or error.fields else str(error),
+        reasons=error.fields if error else {},
+        at_once=SENT_AT_ONCE,
+    )

@@ -1,0 +1,82 @@
+"""Past events for a webhook, on the page that counts them first."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook.comments import backfill
+from guestbook.lib import clock
+from guestbook.web.admin.webhooks import backfill_views
+from tests.support import factories
+from tests.support.owner import Owner
+from tests.support.visitor import parse, text
+
+BOTH = "comment.created comment.published"
+
+
+def words(page: object) -> str:
+    return " ".join(text(page).split())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def place(app: Flask) -> str:
+    """The page of a webhook that has not heard of two comments."""
+    with app.app_context():
+        factories.sign()
+        factories.sign()
+        return f"/admin/webhooks/{factories.webhook(events=BOTH)}"
+
+
+def test_they_are_counted_and_then_sent(app: Flask, owner: Owner, place: str) -> None:
+    [link] = [a for a in owner.page(place).findall(".//a") if a.text == "send it past events"]
+    assert "Since (UTC)" in text(owner.page(link.attrib["href"]))
+    since = (clock.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    page = owner.page(f"{place}/backfill?since={since}")
+    assert "2 comments have events that this webhook has not had." in words(page)
+    cells = [[text(cell) for cell in row] for row in page.findall(".//tbody/tr")]
+    assert cells == [[one, "2"] for one in BOTH.split()]
+    [button] = [one for one in page.findall(".//button") if text(one).startswith("Send")]
+    assert text(button) == "Send 4 events"
+    with app.app_context():
+        assert factories.deliveries() == []
+    form = button_form(page)
+    assert "4 past events are on the way." in words(owner.does(f"{place}/backfill", form))
+    with app.app_context():
+        assert [row.event for row in factories.deliveries()] == BOTH.split() * 2
+    assert "Left out, because it has deliveries of them: 4 events." in words(
+        owner.page(f"{place}/backfill?since={since}")
+    )
+
+
+def button_form(page: object) -> dict[str, object]:
+    """What the form with the button sends, without the key."""
+    hidden = page.findall(".//form[@method='post']/input[@type='hidden']")  # type: ignore[attr-defined]
+    return {one.attrib["name"]: one.attrib["value"] for one in hidden if one.attrib["name"] != "csrf_token"}
+
+
+def test_many_take_several_clicks(
+    app: Flask, owner: Owner, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
+    monkeypatch.setattr(backfill_views, "SENT_AT_ONCE", 2)
+    assert "Send the first 2 events" in words(owner.page(f"{place}/backfill?since=2d"))
+    page = owner.does(f"{place}/backfill", {"since": "2d"})
+    assert "2 past events are on the way." in words(page)
+    assert "Send 2 events" in words(page)
+    with app.app_context():
+        assert len(factories.deliveries()) == 2
+
+
+def test_what_is_wrong_is_said(app: Flask, owner: Owner, place: str) -> None:
+    answer = owner.get(f"{place}/backfill?since=soon")
+    assert (answer.status_code, "no time such as" in answer.text) == (422, True)
+    assert owner.post(f"{place}/backfill", {}).status_code == 422
+    with app.app_context():
+        pings = factories.webhook(events="ping")
+    answer = owner.get(f"/admin/webhooks/{pings}/backfill?since=1d")
+    assert answer.status_code == 422
+    assert "This webhook gets ping." in words(parse(answer))
+    assert owner.get(f"/admin/webhooks/{'0' * 32}/backfill").status_code == 404
+    with app.app_context():
+        assert factories.deliveries() == []
