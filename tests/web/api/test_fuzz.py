@@ -10,7 +10,8 @@ EXAMPLES = 2  # of each kind for each call; some thousand take minutes
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
 OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
 # What can be seen, may be sent to, is given by a template, signs already, or is a sample or a past event for
-# this row, no schema can say: there 422 is right. Nor can it say which version has which ETag: there 412 is right. Too many wrong passwords get 429.
+# this row, no schema can say: there 422 is right. Nor can it say which version has which ETag: there 412 is
+# right. Too many wrong passwords get 429.
 UNPREDICTABLE = (
     *(
         "POST /webhooks",
