@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def paused_gc() -> Iterator[None]:
     """Collect no garbage meanwhile: a start leaves almost none, and the search takes an eighth of its time.
 
-    What the first start of a process has made stays to the end, so later searches pass it by.
+    Objects that the first start of a process makes stay to the end, so later searches pass them by.
     """
     if not gc.isenabled():
         yield
