@@ -2,6 +2,7 @@
 
 import click
 
+from scripts.benchmarks.claims import claims
 from scripts.benchmarks.deliver import deliver
 from scripts.benchmarks.first_webhook import first_webhook
 from scripts.benchmarks.growth import growth
@@ -23,6 +24,7 @@ def bench() -> None:
     """Measure the guestbook on this machine, against loopback only."""
 
 
+bench.add_command(claims)
 bench.add_command(deliver)
 bench.add_command(first_webhook)
 bench.add_command(growth)
