@@ -25,8 +25,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from guestbook.comments import backfill, book
-from guestbook.comments.backfill import BackfillRules
+from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
@@ -149,21 +148,6 @@ class Order(RuleBasedStateMachine):
             free = [row.id for row in requeue.make_due(session, Delivery, wanted, clock.now())]
         assert len(free) == requeue.total(groups)
         self.redelivered |= {self.places[row_id][:2] for row_id in free}
-
-    @precondition(lambda self: self._comments())
-    @rule(data=st.data())
-    def backfill(self, data: st.DataObject) -> None:
-        """Send past events to one of the webhooks, or to a new one."""
-        with db.engine.connect() as connection:
-            hooks = list(connection.scalars(select(Webhook.id).order_by(Webhook.id)))
-        if len(hooks) == len(EVENTS):
-            hooks.append(factories.webhook(events=ALL))
-        chosen, rules = data.draw(st.sampled_from(hooks)), BackfillRules(START, factories.settings())
-        backfill.run(chosen, rules)
-        self._learn()
-        db.session.rollback()
-        assert not backfill.forecast(db.session(), db.session.get_one(Webhook, chosen), rules).deliveries
-        db.session.rollback()
 
     @rule(limit=st.integers(1, 4))
     def claim(self, limit: int) -> None:
