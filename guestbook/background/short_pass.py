@@ -44,7 +44,6 @@ def run(
     the pass. Raises the database's errors.
     """
     began = time.monotonic()
-    limit = TimeLimit(began + seconds, slow, skips_slow)
     with (
         engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
         engine_setup.opened(settings) as engine,
@@ -52,6 +51,8 @@ def run(
     ):
         if running is None:
             return None
+        # Not from the beginning: on a slow host the rest may take half a second, and nothing would be sent.
+        limit = TimeLimit(time.monotonic() + seconds, slow, skips_slow)
         inbox = Processor(engine, settings, threads=False, limit=limit)
         dispatcher = Dispatcher(engine, settings, concurrency=1, limit=limit)
         running.tally = dispatcher.tally

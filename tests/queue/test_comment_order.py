@@ -227,7 +227,7 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
     with db.engine.connect() as connection:
         assert connection.execute(webhooks_with_due(now)).all() == []
     assert health.read(db.session(), now).oldest_due_age is None
-    assert not pull.anything_pending(db.session(), hook, now)
+    assert not pull.anything_pending(db.session(), hook, now, None)
     assert comment_order.behind(db.session(), [row.id for row in factories.deliveries()]) == {later}
 
 
