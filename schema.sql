@@ -15,6 +15,7 @@
 --
 -- Ids are UUIDv7 in 32 hex characters. The application makes them and never uses one again.
 -- Times are UTC text with milliseconds, 2026-01-31T23:59:59.123Z. A time that may be null says more than a flag.
+-- What is called encrypted is so with a key derived from the secret key, which is not in the database.
 -- Only MariaDB reads the text between /*! and */.
 
 -- A URL that wants our events.
@@ -24,9 +25,9 @@ CREATE TABLE IF NOT EXISTS webhooks (
     url VARCHAR(2000) NOT NULL,     -- where its deliveries go
     format VARCHAR(20) NOT NULL,    -- json, slack, template and so on
     events VARCHAR(500) NOT NULL,   -- names, separated by spaces
-    headers TEXT NOT NULL,          -- a JSON object of names and values
-    secret VARCHAR(100) NOT NULL,   -- signs every request
-    previous_secret VARCHAR(100),   -- signs too for a while after a rotation
+    headers TEXT NOT NULL,          -- a JSON object of names and encrypted values
+    secret TEXT NOT NULL,           -- signs every request; encrypted
+    previous_secret TEXT,           -- signs too for a while after a rotation
     previous_secret_expires_at VARCHAR(24), -- until then
     created_at VARCHAR(24) NOT NULL,
     disabled_at VARCHAR(24),        -- nothing is sent since then
@@ -41,8 +42,8 @@ CREATE TABLE IF NOT EXISTS webhooks (
     failing_announced_at VARCHAR(24), -- when the others heard that it fails; null when they need not hear that it recovers
     moderation_links_since VARCHAR(24), -- when not null, its messages about held comments have links to moderate them
     github_headers_since VARCHAR(24), -- when not null, GitHub's headers come too
-    signing_key VARCHAR(100),       -- a private key that signs; null: the secret alone signs
-    previous_signing_key VARCHAR(100), -- signs too for a while after a rotation
+    signing_key TEXT,               -- a private key that signs; encrypted; null: the secret alone signs
+    previous_signing_key TEXT,      -- signs too for a while after a rotation
     previous_signing_key_expires_at VARCHAR(24), -- until then
     key_only_since VARCHAR(24),     -- when not null, the secret no longer signs
     PRIMARY KEY (id),
@@ -281,8 +282,8 @@ CREATE TABLE IF NOT EXISTS sources (
     verify VARCHAR(10) NOT NULL,    -- how a sender is proven: github, token and so on
     header VARCHAR(64),             -- the header with the secret or the signature, where the owner names it
     scheme TEXT,                    -- a JSON object: how the sender signs, where the owner says it
-    secret VARCHAR(200),            -- proves the sender; null with none
-    previous_secret VARCHAR(200),   -- good too for a while after a rotation
+    secret TEXT,                    -- proves the sender; encrypted; null with none
+    previous_secret TEXT,           -- good too for a while after a rotation
     previous_secret_expires_at VARCHAR(24), -- until then
     action VARCHAR(10) NOT NULL,    -- log, comment, forward, or webmention, of the source that the book adds
     template TEXT,                  -- Jinja: makes a comment of an event
@@ -406,7 +407,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0019' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0020' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT last_sequence FROM comments)

@@ -1,7 +1,7 @@
 """The second factor of the login: codes of an app (TOTP, RFC 6238), and recovery codes for a lost phone.
 
-Its row among the settings has the app's secret, the time step of the last code, and hashes of the recovery
-codes that are left. A code is good once, also for somebody who has seen it typed.
+Its row among the settings has the app's secret, encrypted, the time step of the last code, and hashes of the
+recovery codes that are left. A code is good once, also for somebody who has seen it typed.
 """
 
 import base64
@@ -15,11 +15,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
+from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused
-from guestbook.storage import audit_log
+from guestbook.storage import audit_log, column_types
 from guestbook.storage.models import Setting
 
 FACTOR_NAME = "second_factor"  # of its row, and in the audit log
+FACTOR_PURPOSE = "second factor"  # for which the app's secret is encrypted
 STEP_SECONDS = 30
 STEPS_OFF = 1  # steps that the phone's clock may be behind or ahead
 RECOVERY_CODES = 10
@@ -44,7 +46,7 @@ class SecondFactor:
         # A last step in the future is from before a clock was put right: it must not lock the owner out.
         last = self.last_step if self.last_step <= present + STEPS_OFF else 0
         steps = range(max(last + 1, present - STEPS_OFF), present + STEPS_OFF + 1)
-        if not self.secret:
+        if not self.secret or isinstance(self.secret, Unreadable):  # recovery codes still work
             return None
         return next((step for step in steps if hmac.compare_digest(code_at(self.secret, step), code)), None)
 
@@ -68,7 +70,8 @@ def read(session: Session, *, lock: bool = False) -> SecondFactor | None:
         return None
     try:
         kept = json.loads(row.value)
-        return SecondFactor(**kept | {"recovery": tuple(kept["recovery"])})
+        secret = column_types.keyring_of(session.connection()).read(kept["secret"], FACTOR_PURPOSE)
+        return SecondFactor(**kept | {"recovery": tuple(kept["recovery"]), "secret": secret})
     except (ValueError, TypeError, KeyError):  # a row that was broken by hand opens to no code
         return SecondFactor("", 0, (), "")
 
@@ -132,7 +135,8 @@ def remove(session: Session) -> bool:
 
 
 def _keep(session: Session, factor: SecondFactor) -> None:
-    session.merge(Setting(name=FACTOR_NAME, value=json.dumps(asdict(factor))))
+    sealed = column_types.keyring_of(session.connection()).encrypt(factor.secret, FACTOR_PURPOSE)
+    session.merge(Setting(name=FACTOR_NAME, value=json.dumps(asdict(factor) | {"secret": sealed})))
     session.flush()
 
 

@@ -8,10 +8,14 @@ from guestbook.cli import app_command, output
 from guestbook.cli.migrate_to import show_progress
 from guestbook.lib import clock
 from guestbook.lib.text import counted
+from guestbook.settings import secret_key
 from guestbook.storage import backup as storage_backup
 from guestbook.storage import backup_rotation
 
-HAS_SECRETS = "It holds every secret of the book, so keep it where only you can read it."
+HAS_NO_KEY = (
+    "Its secrets are encrypted. Keep a copy of the secret key elsewhere: without it nobody can read them{}."
+)
+HAS_SECRETS = "It holds every secret of the book unencrypted, so keep it where only you can read it."
 
 
 @click.command(cls=app_command.AnyVersionCommand)
@@ -26,7 +30,7 @@ HAS_SECRETS = "It holds every secret of the book, so keep it where only you can 
 def backup(file: Path, keep: int | None, as_json: bool) -> None:
     """Write the whole book to one file, while it is in use.
 
-    The file has the rows of one moment, from whatever database, and the secret key. If FILE is an earlier
+    The file has the rows of one moment, from whatever database, but not the secret key. If FILE is an earlier
     backup, it is replaced. If FILE is a folder, the backup is stored in it, with the time in its name.
     """
     settings = app_command.settings()
@@ -41,7 +45,9 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
     click.echo(f"The backup is in {report.path}: {contents(report.rows)}, read again and compared.")
     if removed:
         click.echo(f"Removed {counted(len(removed), 'older backup')}.")
-    click.echo(HAS_SECRETS)
+    is_ours = secret_key.is_in_data_folder(settings.data_dir, settings.secret_key)
+    where = f" ({settings.data_dir / secret_key.KEY_FILE})" if is_ours else ""
+    click.echo(HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS)
 
 
 def contents(rows: dict[str, int]) -> str:

@@ -72,8 +72,8 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
 def show_(id_: str, as_json: bool) -> None:
     """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_lookup.find(InboundEvent, id_)
-    source, key = db.session.get_one(Source, row.source_id), app_command.settings().secret_key
-    verdict = evaluate.verify(row, source, key)
+    source = db.session.get_one(Source, row.source_id)
+    verdict = evaluate.verify(row, source, app_command.settings().secret_keys)
     facts = {**output.document(row), "headers": event_view.headers(row)}
     if as_json:
         output.print_json({**facts, "verification": asdict(verdict)})

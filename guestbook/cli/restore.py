@@ -12,6 +12,7 @@ from guestbook.cli.migrate_to import say_waiting, show_progress
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
+from guestbook.settings import secret_key
 from guestbook.storage import database_errors, engine_setup
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.restore import present_book, replacement, staging
@@ -24,10 +25,14 @@ KEYS = {
     KeyFate.SAME: "",
     KeyFate.RESTORED: "The data folder has the backup's secret key now. Restart the web server and workers.",
     KeyFate.DIFFERENT: (
-        "The backup has another secret key than this host. Logins and links from before end, and inbound "
+        "The book had another secret key than this host. Logins and links from before end, and inbound "
         "events that a token proves will fail. The page on backups says how to set the old key."
     ),
 }
+LOCKED = (
+    "Its secrets are encrypted with the old key, so nothing is sent with them, and deliveries wait. Put the "
+    "old key into GUESTBOOK_SECRET_KEY_FALLBACKS or into {}, and restart the web server and workers."
+)
 
 
 @click.command(cls=app_command.AnyVersionCommand)
@@ -101,6 +106,8 @@ def _print(report: RestoreReport, held: int) -> None:
         click.echo(f"{counted(held, 'webhook')} disabled. Enable each with: {enable} ID")
     if sentence := KEYS[report.key]:
         click.echo(sentence)
+    if report.unreadable:
+        click.echo(LOCKED.format(app_command.settings().data_dir / secret_key.OLD_KEYS_FILE))
 
 
 def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport, held: int) -> dict[str, Any]:
@@ -113,5 +120,6 @@ def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport,
         "finished_since": found.finished_since,
         "webhooks_disabled": held,
         "secret_key": report.key.value,
+        "rows_with_unreadable_secrets": report.unreadable,
         "before": str(report.before.path) if report.before else None,
     }

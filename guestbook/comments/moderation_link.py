@@ -10,6 +10,7 @@ says whether one was used. A link works for one hold: a comment that is held aga
 
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,12 +41,12 @@ class SignedLink:
         return {"url": url, "expires_at": clock.to_text(self.expires_at)}
 
 
-def read(token: str, secret_key: str) -> SignedLink | None:
-    """Return what a token says, also when it has expired; None if it is not ours."""
+def read(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
+    """Return what a token says, also when it has expired; None if none of the keys has signed it."""
     if not MODERATION_TOKEN.fullmatch(token):
         return None
     signed, signature = token[:-SIGNATURE_DIGITS], token[-SIGNATURE_DIGITS:]
-    if not hmac.compare_digest(signature, _signature(signed, secret_key)):
+    if not any(hmac.compare_digest(signature, _signature(signed, key)) for key in secret_keys):
         return None
     times = signed[ID_DIGITS:]
     held_at, expires_at = ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:])

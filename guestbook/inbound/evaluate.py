@@ -4,6 +4,7 @@ Nothing here uses the database, so no transaction is open while a template runs.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,9 +41,11 @@ class ReceivedEvent:
     attempts: int = 0
 
 
-def evaluate(event: ReceivedEvent, source: Source, *, base_url: str, proof_key: str) -> InboundDecision:
+def evaluate(
+    event: ReceivedEvent, source: Source, *, base_url: str, proof_keys: Sequence[str]
+) -> InboundDecision:
     """Verify against the time of receipt, parse, extract and decide. Never raises over what was sent."""
-    verdict = verify(event, source, proof_key)
+    verdict = verify(event, source, proof_keys)
     payload, found, unreadable = None, NO_METADATA, None
     try:
         payload = body_parser.parse(event.headers, event.body)
@@ -58,11 +61,11 @@ def evaluate(event: ReceivedEvent, source: Source, *, base_url: str, proof_key: 
     return _decide(event, source, found, payload, base_url)
 
 
-def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_key: str) -> Verdict:
+def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_keys: Sequence[str]) -> Verdict:
     """Verify against the time of receipt, with the source's present settings. Never raises."""
     if isinstance(event, InboundEvent) and event.erased_at:
         return Verdict(False, erasure.INBOUND_ERASED)
-    return source.verify_request(event.headers, event.body, event.received_at, proof_key)
+    return source.verify_request(event.headers, event.body, event.received_at, proof_keys)
 
 
 def _decide(

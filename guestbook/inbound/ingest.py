@@ -4,7 +4,7 @@ The pass verifies and parses it later: the sender does not have to wait, and a w
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,7 +86,7 @@ def pack(
     return PackedRequest(chosen, payload, encoding, source_budget.size_of(json.dumps(chosen), payload))
 
 
-def receive(source: ReceivingSource, packed: PackedRequest, proof_key: str) -> str:
+def receive(source: ReceivingSource, packed: PackedRequest, proof_keys: Sequence[str]) -> str:
     """Store one webhook in a transaction of its own, and return its id.
 
     Only if there is no room, verify it first: a genuine sender has a reserve. Raises SourceFull and
@@ -99,7 +99,7 @@ def receive(source: ReceivingSource, packed: PackedRequest, proof_key: str) -> s
     row = db.session().get(Source, source.source_id)
     if row is None:
         raise SourceGone
-    return _insert(source, packed, is_genuine=is_genuine(row, packed, proof_key))
+    return _insert(source, packed, is_genuine=is_genuine(row, packed, proof_keys))
 
 
 def _insert(source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool = False) -> str:
@@ -118,12 +118,12 @@ def make_room(session: Session, source: ReceivingSource, packed: PackedRequest) 
             source_budget.make_room(session.connection(), source.source_id, packed.size, most)
 
 
-def is_genuine(source: Source, packed: PackedRequest, proof_key: str) -> bool:
+def is_genuine(source: Source, packed: PackedRequest, proof_keys: Sequence[str]) -> bool:
     """Whether the source has signed it. Asked only when there is no room for strangers."""
     if source.verify == "none":
         return False
     body = byte_text.unpack(packed.payload, packed.encoding)
-    return source.verify_request(packed.headers, body, clock.now(), proof_key).ok
+    return source.verify_request(packed.headers, body, clock.now(), proof_keys).ok
 
 
 def store(

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -30,7 +30,7 @@ from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.translatable import Translatable
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.queue import leases, poller
-from guestbook.settings import Settings
+from guestbook.settings import Settings, installation
 from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import MENTIONS
@@ -39,6 +39,7 @@ BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
 BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
 MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
+UNREADABLE_WAIT = timedelta(minutes=5)  # of an event whose sender cannot be proven with this secret key
 RECOUNT_EVERY = 1.0  # seconds at least between two recounts of the budgets
 RECOUNT_SHARE = 20  # a recount takes at most one part in so many of the time
 PASSES_ENDED = Translatable("Too many passes ended in the middle of it, so it is left alone.")
@@ -122,8 +123,10 @@ class Processor:
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""
+        batch, locked = _separated(batch)
         others = pages.take(batch, most_lost=MOST_LOST_PASSES)
         decided, left = pages.collect(wait=wait)
+        left = [*left, *locked]
         evaluated = list(self._evaluate_in_time(others))
         late = [event for event, _ in others[len(evaluated) :]]
         if others:
@@ -164,7 +167,9 @@ class Processor:
             return _our_error(PASSES_ENDED, event.lost_passes)
         settings = self._settings
         try:
-            return evaluate.evaluate(event, source, base_url=settings.base_url, proof_key=settings.secret_key)
+            return evaluate.evaluate(
+                event, source, base_url=settings.base_url, proof_keys=settings.secret_keys
+            )
         except Exception as error:  # an error of ours over one event must not end the pass for all
             return _our_error(NOT_PROCESSED, type(error).__name__)
 
@@ -228,6 +233,18 @@ class Processor:
                 # On the failed event too, so that erasure finds its words there.
                 actions.correct(session, before.id, comment_id=done.comment_id)
             return decision, done.note or None
+
+
+def _separated(batch: Claimed) -> tuple[Claimed, list[ReceivedEvent]]:
+    """Return the events that can be verified, and those that wait: nobody can read their source's secret."""
+    locked = {source.name for _, source in batch if source.is_unreadable}
+    if not locked:
+        return batch, []
+    names, later = ", ".join(sorted(locked)), clock.now() + UNREADABLE_WAIT
+    doctor = installation.typed("doctor")
+    log.warning("secrets cannot be decrypted, so inbound events wait: %s. See: %s", names, doctor)
+    waiting = [replace(event, due_at=later) for event, source in batch if source.is_unreadable]
+    return [(event, source) for event, source in batch if not source.is_unreadable], waiting
 
 
 def _our_error(sentence: str, detail: object) -> InboundDecision:

@@ -21,7 +21,7 @@ from guestbook.lib.version import VERSION
 from guestbook.settings import Settings
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
-from guestbook.storage.models.source import scheme_of
+from guestbook.storage.models.source import UNREADABLE_SOURCE, scheme_of
 
 SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # by which the owner knows it in the inbox
 OF_UNKNOWN_SENDERS = ("plain", *(name for name in SAMPLES if name not in ("plain", "gitea")))
@@ -32,6 +32,8 @@ BUILT_IN = (
 
 def hindrance(source: Source) -> str | None:
     """Return why no sample can be sent to a source, or None."""
+    if source.is_unreadable:
+        return UNREADABLE_SOURCE
     return BUILT_IN if source.is_built_in else sign_request.hindrance(source.verify, source.secret)
 
 
@@ -56,7 +58,7 @@ def send(source: Source, settings: Settings, event: str | None = None) -> str:
     if receiving is None:
         raise SourceGone
     packed = ingest.pack(receiving, headers, body, proof_key=settings.secret_key)
-    return ingest.receive(receiving, packed, settings.secret_key)
+    return ingest.receive(receiving, packed, settings.secret_keys)
 
 
 def request(source: Source, sample: SampleEvent, new_id: str, now: datetime) -> tuple[dict[str, str], bytes]:

@@ -38,7 +38,7 @@ def of(
         for one in sample_events.of(verify)
     )
     return _best(
-        _preview(what, evaluate.evaluate(event, trial, base_url=base_url, proof_key=""))
+        _preview(what, evaluate.evaluate(event, trial, base_url=base_url, proof_keys=()))
         for what, event in latest or samples
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from guestbook import transport
+from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused
 
 HIDDEN = "(hidden)"
@@ -22,9 +23,12 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
             raise Refused(sentence, field="headers")
         pairs.append((name, known[name.lower()] if value == HIDDEN else value))
     try:
-        return transport.check_headers(pairs)
+        checked = transport.check_headers(pairs)
     except ValueError as error:
         raise Refused(str(error), field="headers") from None
+    # One that cannot be decrypted now is kept as it is stored.
+    unreadable = {name: value for name, value in pairs if isinstance(value, Unreadable)}
+    return checked | unreadable
 
 
 def refuse_kept(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:

@@ -74,7 +74,7 @@ class Dispatcher:
         self._engine = engine
         self._settings = settings
         self._host = HostLimits(self.pool, transport)
-        self._receivers = Receivers()
+        self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
         self._claims = OrderedClaims(DELIVERIES, "webhook_id")
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
@@ -201,7 +201,8 @@ class Dispatcher:
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
         self.pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
-        webhooks = self._limit.choose(connection.execute(webhooks_with_due(now)).all())
+        found = self._receivers.readable(connection, connection.execute(webhooks_with_due(now)).all(), now)
+        webhooks = self._limit.choose(found)
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
         lease_end = time.monotonic() + self._lease.total_seconds()

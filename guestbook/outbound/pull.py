@@ -33,6 +33,7 @@ from guestbook.storage.models import DELIVERIES, IS_NEXT, Webhook
 PULL_LEASE = timedelta(seconds=60)  # in which a receiver commits what it took
 MOST_TAKEN = 20  # deliveries at once
 _TAKER_AT = 16  # characters of a token before those of the taker: the time
+CANNOT_SIGN = "The book cannot decrypt this webhook's secrets, so nothing can be signed. Run doctor there."
 NOT_PULLED = "The book sends to this webhook. Only a webhook with the URL pull: can be fetched from."
 
 

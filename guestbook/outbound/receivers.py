@@ -1,42 +1,61 @@
-"""Make receivers from rows of `webhooks`, anew only when a row has changed."""
+"""Make receivers from rows of `webhooks`, anew only when a row has changed.
+
+Nothing may be sent unsigned. So a webhook whose secrets cannot be decrypted pauses, and its deliveries wait.
+"""
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Text, type_coerce
+from sqlalchemy import Connection, Row, Text, type_coerce, update
 
 from guestbook.lib import ed25519, signing
+from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring
 from guestbook.outbound import response_policy
 from guestbook.outbound.tasks import Receiver
 from guestbook.settings import installation
 from guestbook.storage.models import Webhook
+from guestbook.storage.models.webhook import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE
 
-# The headers come as stored text: broken ones must fail their own attempts, not the pass.
+
+def _stored(column: Any) -> Any:
+    return type_coerce(column, Text).label(column.key)
+
+
+# The headers and secrets come as stored text: broken headers must fail their own attempts, not the pass, and
+# a secret is decrypted once for many ticks.
 RECEIVER_COLUMNS = (
     Webhook.id,
     Webhook.name,
     Webhook.url,
-    type_coerce(Webhook.headers, Text).label("headers"),
-    Webhook.secret,
-    Webhook.previous_secret,
+    _stored(Webhook.headers),
+    _stored(Webhook.secret),
+    _stored(Webhook.previous_secret),
     Webhook.previous_secret_expires_at,
     Webhook.format,
-    Webhook.signing_key,
-    Webhook.previous_signing_key,
+    _stored(Webhook.signing_key),
+    _stored(Webhook.previous_signing_key),
     Webhook.previous_signing_key_expires_at,
     Webhook.key_only_since,
     Webhook.github_headers_since,
 )
 NOTHING_SENT = "Nothing was sent: "
+UNREADABLE_PAUSE = timedelta(minutes=30)  # of a webhook whose secrets cannot be decrypted
+WITHOUT_SECRETS = ("email", "webmention")  # formats that nothing signs
+log = logging.getLogger(__name__)
 
 
 class Receivers:
     """The receivers made so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
         self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
+        self._readable: dict[str, tuple[Any, ...]] = {}  # what could be decrypted, by the webhook's id
+        self._named: set[str] = set()  # ids of webhooks about which the owner was warned
 
     def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
         """Return the receiver for a row with `RECEIVER_COLUMNS`, and whether it differs from the last one."""
@@ -44,8 +63,31 @@ class Receivers:
         known = self._known.get(row.id)
         if known is not None and known[0] == key:
             return known[1], False
-        self._known[row.id] = (key, receiver(row.id, *key))
+        self._known[row.id] = (key, receiver(row.id, *key, keyring=self._keyring))
         return self._known[row.id][1], True
+
+    def readable(self, connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
+        """Return the rows whose secrets can be decrypted; pause the others, in the caller's transaction."""
+        locked = [row for row in rows if self._is_locked(row, now)]
+        if not locked:
+            return list(rows)
+        ids = {row.id for row in locked}
+        pause = update(Webhook).where(Webhook.id.in_(ids)).values(paused_until=now + UNREADABLE_PAUSE)
+        connection.execute(pause)
+        if ids - self._named:  # the transaction may run twice
+            self._named |= ids
+            names, doctor = ", ".join(row.name for row in locked), installation.typed("doctor")
+            log.warning("secrets cannot be decrypted, so deliveries wait: %s. See: %s", names, doctor)
+        return [row for row in rows if row.id not in ids]
+
+    def _is_locked(self, row: Row[Any], now: datetime) -> bool:
+        stored = (row.secret, row.previous_secret, row.signing_key, row.previous_signing_key, row.headers)
+        if self._readable.get(row.id) == stored:
+            return False
+        is_locked = receiver(row.id, *_values(row, row.headers, now), keyring=self._keyring).is_locked
+        if not is_locked:
+            self._readable[row.id] = stored
+        return is_locked
 
 
 def of_webhook(webhook: Webhook, headers: Mapping[str, str], now: datetime) -> Receiver:
@@ -65,20 +107,23 @@ def receiver(
     previous_signing_key: str | None = None,
     key_only: bool = False,
     github_headers: bool = False,
+    *,
+    keyring: Keyring = NO_KEYS_KNOWN,
 ) -> Receiver:
-    """Make a receiver from the values of a row. A wrong value becomes its `error`."""
-    error, own = None, {}
-    keys: tuple[bytes, ...] = ()
-    seeds: tuple[bytes, ...] = ()
-    try:
-        own = _headers(headers)
-        keys = () if key_only else _keys(secret, previous)
-        seeds = _seeds(signing_key, previous_signing_key)
-    except ValueError as reason:
-        error = f"{NOTHING_SENT}{reason}"
+    """Make a receiver from the values of a row, stored or decrypted. A wrong value becomes its `error`."""
     policy = response_policy.POLICIES.get(format_name, response_policy.standard)
-    mentions, text = format_name == "webmention", secret.encode()
-    return Receiver(webhook_id, name, url, own, keys, text, error, policy, mentions, seeds, github_headers)
+    mentions = format_name == "webmention"
+    made = Receiver(webhook_id, name, url, {}, (), b"", None, policy, mentions, (), github_headers)
+    try:
+        own = _headers(headers, keyring)
+        text, old = (one and keyring.decrypt(one, SECRET_PURPOSE) for one in (secret, previous))
+        private = (one and keyring.decrypt(one, KEY_PURPOSE) for one in (signing_key, previous_signing_key))
+        keys = () if key_only else _keys(text, old)
+        return replace(made, headers=own, keys=keys, secret=(text or "").encode(), seeds=_seeds(*private))
+    except CannotDecrypt as reason:
+        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=format_name not in WITHOUT_SECRETS)
+    except ValueError as reason:
+        return replace(made, error=f"{NOTHING_SENT}{reason}")
 
 
 def _values(row: Row[Any] | Webhook, headers: str, now: datetime) -> tuple[Any, ...]:
@@ -96,12 +141,13 @@ def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> st
     return value if expires and expires > now else None
 
 
-def _headers(stored: str) -> dict[str, str]:
+def _headers(stored: str, keyring: Keyring) -> dict[str, str]:
     try:
-        return {str(key): str(value) for key, value in json.loads(stored).items()}
+        found = {str(key): str(value) for key, value in json.loads(stored).items()}
     except (ValueError, AttributeError, RecursionError):
         sentence = "the webhook's stored headers are not a JSON object of names and values."
         raise ValueError(sentence) from None
+    return {name: keyring.decrypt(value, HEADER_PURPOSE) for name, value in found.items()}
 
 
 def _keys(*secrets: str | None) -> tuple[bytes, ...]:

@@ -55,6 +55,8 @@ class Sender:
         seconds = self._limit.left(self._timeout)
         if not seconds or task.lease_end - time.monotonic() < seconds + MARGIN:
             return Outcome(task)  # the pass or the lease could end before the request does: give it back
+        if task.receiver.is_locked:
+            return Outcome(task)  # nothing is ever sent unsigned: it waits for the right secret key
         started_at, start = clock.now(), time.monotonic()
         if task.slot and not task.slot.begin():
             return Outcome(task)  # so late, the attempt could exceed the webhook's rate limit

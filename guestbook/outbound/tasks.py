@@ -25,6 +25,7 @@ class Receiver:
     mentions: bool = False  # it stands for many websites: none of them is to blame for another
     seeds: tuple[bytes, ...] = ()  # of the private keys that sign
     github_headers: bool = False  # GitHub's headers come too
+    is_locked: bool = False  # its secrets cannot be decrypted, so its deliveries wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from guestbook.lib.text import counted
 from guestbook.queries import bounded_counts
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
+UNREADABLE_WEBHOOK = "Its secrets cannot be decrypted with this secret key"
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookStatus:
@@ -62,6 +64,8 @@ def hindrance(webhook: Webhook, now: datetime) -> str | None:
     """Say why a ping has to wait, and for how long; None if it is sent now."""
     if webhook.disabled_at:
         return "The webhook is disabled: the ping waits until it is enabled."
+    if webhook.is_unreadable:
+        return f"{UNREADABLE_WEBHOOK}. The ping waits for the right one."
     if webhook.is_paused(now):
         return f"The webhook is paused: the ping waits until {_clock_time(webhook.paused_until)}."
     return "The ping waits until its receiver fetches it." if webhook.is_pulled else None
@@ -72,6 +76,9 @@ def _status(session: Session, webhook: Webhook, now: datetime, first_due: dateti
     waiting = bounded_counts.count_some(session, mine, Delivery)
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
+    if webhook.is_unreadable:
+        waits = _wait(waiting, "for the right secret key") if waiting else "and nothing waits"
+        return WebhookStatus(webhook, "paused", f"{UNREADABLE_WEBHOOK}: {waits}.", waiting)
     if webhook.is_paused(now):
         return WebhookStatus(webhook, "paused", _why_paused(webhook, waiting), waiting)
     if webhook.failing_since:

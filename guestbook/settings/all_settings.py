@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from guestbook.lib.encryption import Keyring
 from guestbook.settings import data_folder, database_url, environment, parsers, run_settings, secret_key
 from guestbook.settings.data_folder import DATA_DIR
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
@@ -21,7 +22,8 @@ class Settings:
 
     data_dir: Path  # holds the database, the secret key and the locks
     database_url: str
-    secret_key: str  # or secret_key_file, a file that holds it: signs cookies and forms
+    secret_key: str  # or secret_key_file, a file that holds it: signs cookies and forms, encrypts secrets
+    secret_key_fallbacks: tuple[str, ...]  # older keys, which still verify and decrypt
     base_url: str  # where visitors see the book; links begin with it
     trusted_proxies: int  # how many of them stand before this server
     allow_networks: tuple[parsers.Network, ...]  # private ones that webhooks may reach
@@ -41,6 +43,16 @@ class Settings:
     metrics_token: str  # for /metrics, which is not there without one
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Return the secret key, and those before it."""
+        return (self.secret_key, *self.secret_key_fallbacks)
+
+    @property
+    def keyring(self) -> Keyring:
+        """Return the keys that encrypt and decrypt secrets."""
+        return Keyring(tuple(filter(None, self.secret_keys)))  # doctor may look where no key is
+
+    @property
     def on_sqlite(self) -> bool:
         """Whether the database is a file of SQLite's."""
         return self.database_url.startswith("sqlite")
@@ -57,14 +69,14 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
     With `alone` a `.env` in the working directory does not count. For doctor nothing is made, and files that
     are missing or closed to this user are no error: it looks at them itself.
     """
-    values = read_all(environ, alone=alone, for_doctor=for_doctor)
+    values = _known(read_all(environ, alone=alone, for_doctor=for_doctor))
     data_dir = Path(values[DATA_DIR])
-    _refuse_unknown(values)
     read = environment.Reader({**run_settings.chosen(data_dir), **values})
     return Settings(
         data_dir=data_dir,
         database_url=_database(read, data_dir, for_doctor),
         secret_key=secret_key.read(read, data_dir, make=not for_doctor),
+        secret_key_fallbacks=secret_key.fallbacks(read, data_dir, for_doctor=for_doctor),
         base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
         trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),
         allow_networks=read("ALLOW_NETWORKS", "", parsers.networks),
@@ -103,8 +115,10 @@ def _database(read: environment.Reader, data_dir: Path, for_doctor: bool) -> str
     return url
 
 
-def _refuse_unknown(values: Mapping[str, str]) -> None:
+def _known(values: dict[str, str]) -> dict[str, str]:
+    """Return the values; raises SettingsError where one is not a setting."""
     unknown = [name for name in sorted(set(values) - SETTING_NAMES) if not name.startswith(TEST_PREFIX)]
     if unknown:
         known = ", ".join(sorted(SETTING_NAMES))
         raise SettingsError(f"Unknown setting {', '.join(unknown)}. Known are {known}.")
+    return values

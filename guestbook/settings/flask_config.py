@@ -3,6 +3,7 @@
 The environment and the files `.env` do not count then, so a test never opens the real book.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -20,7 +21,11 @@ FLASK_KEYS = (  # Flask and Flask-SQLAlchemy read these themselves
     *("TESTING", "DEBUG", "PROPAGATE_EXCEPTIONS", "TRAP_HTTP_EXCEPTIONS", "TRAP_BAD_REQUEST_ERRORS"),
     *("SQLALCHEMY_ECHO", "SQLALCHEMY_RECORD_QUERIES", "SQLALCHEMY_TRACK_MODIFICATIONS"),
 )
-EQUAL_SETTINGS = {"SECRET_KEY": "SECRET_KEY", "SQLALCHEMY_DATABASE_URI": "DATABASE_URL"}  # Flask's key: ours
+EQUAL_SETTINGS = {  # Flask's key: ours
+    "SECRET_KEY": "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS": "SECRET_KEY_FALLBACKS",
+    "SQLALCHEMY_DATABASE_URI": "DATABASE_URL",
+}
 SUGGESTIONS = {  # a key that the guestbook cannot use: the setting that does the same
     "SERVER_NAME": "BASE_URL",
     "APPLICATION_ROOT": "BASE_URL",
@@ -102,6 +107,8 @@ def _text(value: object) -> str:
 
     if isinstance(value, URL):
         return value.render_as_string(hide_password=False)
+    if isinstance(value, list | tuple):
+        return json.dumps([_text(one) for one in value])
     return value.hex() if isinstance(value, bytes) else str(value)
 
 

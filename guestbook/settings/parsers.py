@@ -1,5 +1,6 @@
 """From the text of a setting to its value; a ValueError says which values are right."""
 
+import json
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -21,6 +22,19 @@ def secret(text: str) -> str:
     if text and len(text) < MIN_KEY_LENGTH:
         raise ValueError(f"a secret key needs at least {MIN_KEY_LENGTH} characters")
     return text
+
+
+def secrets(text: str) -> tuple[str, ...]:
+    """Keys with commas between them, or a JSON list of them."""
+    if not text.startswith("["):
+        return tuple(secret(part.strip()) for part in text.split(",") if part.strip())
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError):
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(one, str) and one for one in listed):
+        raise ValueError("it must be keys with commas between them, or a JSON list of keys")
+    return tuple(map(secret, listed))
 
 
 def base_url(text: str) -> str:

@@ -1,4 +1,7 @@
-"""The secret key: set, in a file that is named, or in the data folder, where the first start writes one."""
+"""The secret key: set, in a file that is named, or in the data folder, where the first start writes one.
+
+After a rotation older keys still verify links and decrypt secrets: those of a setting, and those in a file.
+"""
 
 import os
 import secrets
@@ -9,6 +12,7 @@ from guestbook.settings import parsers
 from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
 
 KEY_FILE = "secret_key"  # in the data folder
+OLD_KEYS_FILE = "secret_key_fallbacks"  # beside it: older keys, one a line, the latest first
 
 
 def read(reader: Reader, data_dir: Path, *, make: bool = True) -> str:
@@ -19,6 +23,48 @@ def read(reader: Reader, data_dir: Path, *, make: bool = True) -> str:
         return key or _of_file(path, f"{SETTING_PREFIX}SECRET_KEY_FILE")
     file = data_dir / KEY_FILE
     return _of_data_folder(file) if make or os.access(file, os.R_OK) else ""
+
+
+def fallbacks(reader: Reader, data_dir: Path, *, for_doctor: bool = False) -> tuple[str, ...]:
+    """Return the older keys, those of the setting first; raises SettingsError.
+
+    For doctor a file that is closed to this user is no error.
+    """
+    named = reader("SECRET_KEY_FALLBACKS", "", parsers.secrets)
+    path = data_dir / OLD_KEYS_FILE
+    if not os.access(path, os.R_OK if for_doctor else os.F_OK):
+        return named
+    return tuple(dict.fromkeys((*named, *_lines(path))))
+
+
+def replace(data_dir: Path, key: str, old: str) -> None:
+    """Put a key into the data folder, and the old one into the file of older keys first; raises OSError.
+
+    A kill between the two leaves the old key in use.
+    """
+    path = data_dir / OLD_KEYS_FILE
+    older = _lines(path) if path.exists() else []
+    lines = dict.fromkeys((old, *older))
+    file_replacement.replace(path, "".join(f"{one}\n" for one in lines if one != key), is_secret=True)
+    file_replacement.replace(data_dir / KEY_FILE, key, is_secret=True)
+
+
+def is_in_data_folder(data_dir: Path, key: str) -> bool:
+    """Whether the key in use is that of the data folder, so that a command may replace it."""
+    try:
+        return (data_dir / KEY_FILE).read_text().strip() == key
+    except (OSError, ValueError):
+        return False
+
+
+def _lines(path: Path) -> list[str]:
+    if problem := file_access.why_not(path, write=False):
+        raise SettingsError(problem)
+    try:
+        return [parsers.secret(line.strip()) for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"The file of older secret keys is {str(path)!r}: {reason}.") from None
 
 
 def _of_data_folder(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from guestbook.lib import clock, pass_lock
+from guestbook.lib import clock, encryption, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.lib.version import VERSION
@@ -138,7 +138,8 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> dict[s
                 kind = reflected_copy.write(engine, copy, progress)
     schema = _version(unfinished)
     with closing(sqlite3.connect(unfinished)) as copy, copy:
-        label = BackupLabel(made_at, schema, VERSION, kind, settings.secret_key, backup_file.sums(copy))
+        key_id = encryption.key_id_of(settings.secret_key)
+        label = BackupLabel(made_at, schema, VERSION, kind, key_id, backup_file.sums(copy))
         backup_file.add_label(copy, label)
     return _verified(unfinished)
 

@@ -13,14 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from guestbook.lib import clock
+from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
 
 APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
 FILE_HEADER = 100  # of a file of SQLite; four of them have the number
 ID_PLACE = slice(68, 72)
 LABEL_TABLE = "backup"
-LABEL_FORMAT = 1
+LABEL_FORMAT = 2  # the first one had the secret key itself
 OWN_TABLES = """
     SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
     AND name <> 'backup' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name
@@ -45,14 +45,18 @@ class TableSum:
 
 @dataclass(frozen=True, slots=True)
 class BackupLabel:
-    """What a backup says of itself. `kind` is the database that the book was on."""
+    """What a backup says of itself. `kind` is the database that the book was on.
+
+    `key_id` names the secret key that encrypts its secrets. The key itself is in backups of earlier programs.
+    """
 
     made_at: datetime
     schema: str
     program: str
     kind: str
-    secret_key: str
+    key_id: str
     tables: dict[str, TableSum]
+    secret_key: str | None = None
 
 
 def is_backup(path: Path) -> bool:
@@ -65,7 +69,8 @@ def is_backup(path: Path) -> bool:
 def add_label(copy: sqlite3.Connection, label: BackupLabel) -> None:
     """Make a backup of a copy of the tables, in the caller's transaction."""
     made_at = clock.to_text(label.made_at)
-    text = json.dumps({"format": LABEL_FORMAT, **asdict(label), "made_at": made_at})
+    fields = {name: value for name, value in asdict(label).items() if name != "secret_key"}
+    text = json.dumps({"format": LABEL_FORMAT, **fields, "made_at": made_at})
     copy.execute(f"DROP TABLE IF EXISTS {LABEL_TABLE}")  # of a backup that was put in place as a book
     copy.execute(f"CREATE TABLE {LABEL_TABLE} (label TEXT NOT NULL, checksum TEXT NOT NULL)")
     copy.execute(f"INSERT INTO {LABEL_TABLE} VALUES (?, ?)", (text, _sha256(text)))
@@ -131,8 +136,10 @@ def _label(connection: sqlite3.Connection) -> BackupLabel:
     if len(rows) != 1 or _sha256(str(rows[0][0])) != rows[0][1]:
         raise ValueError("its label was changed")
     found = json.loads(rows[0][0])
-    if found.pop("format") != LABEL_FORMAT:
+    if found.pop("format") > LABEL_FORMAT:
         raise ValueError("a newer program made it")
+    if key := found.get("secret_key"):
+        found["key_id"] = encryption.key_id_of(key)
     found["made_at"] = clock.from_text(found["made_at"])
     found["tables"] = {name: TableSum(**one) for name, one in found["tables"].items()}
     return BackupLabel(**found)

@@ -43,6 +43,7 @@ def without_database(
         raise SystemExit(f"Error: {error}") from None
     app = kind("guestbook", instance_path=str(read.data_dir))
     app.secret_key = read.secret_key
+    app.config["SECRET_KEY_FALLBACKS"] = list(read.secret_key_fallbacks)
     app.config["GUESTBOOK"] = read
     app.config.update(config.for_flask)
     app.extensions["guestbook"] = config  # a test's folder lives as long as the app

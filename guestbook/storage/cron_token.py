@@ -5,17 +5,20 @@ import hmac
 from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
-from guestbook.storage import audit_log
+from guestbook.lib.encryption import readable
+from guestbook.storage import audit_log, column_types
 from guestbook.storage.models import Setting
 
 CRON_TOKEN_NAME = "cron_token"  # of its row among the settings
+CRON_PURPOSE = "cron token"  # for which it is encrypted
 CRON_ADDRESS = "cron_address"  # in the audit log
 
 
 def read(session: Session) -> str | None:
-    """Return the token, or None when there is none."""
+    """Return the token, or None when there is none, or none that can be decrypted."""
     row = session.get(Setting, CRON_TOKEN_NAME)
-    return row.value if row else None
+    keyring = column_types.keyring_of(session.connection())
+    return readable(keyring.read(row.value, CRON_PURPOSE)) if row else None
 
 
 def make(session: Session, *, anew: bool = False) -> str:
@@ -23,7 +26,8 @@ def make(session: Session, *, anew: bool = False) -> str:
     old = read(session)
     token = ids.new_url_token() if anew or old is None else old
     if token != old:
-        session.merge(Setting(name=CRON_TOKEN_NAME, value=token))
+        sealed = column_types.keyring_of(session.connection()).encrypt(token, CRON_PURPOSE)
+        session.merge(Setting(name=CRON_TOKEN_NAME, value=sealed))
         session.flush()
     action = "revealed" if token == old else "rotated" if old else "added"
     audit_log.record(session, action, CRON_ADDRESS)

@@ -62,7 +62,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
     with app.app_context():
-        engine_setup.set_up(db.engine, str(url.query.get("journal_mode", "wal")), waits=_waits)
+        journal = str(url.query.get("journal_mode", "wal"))
+        engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=_waits)
 
 
 @contextmanager

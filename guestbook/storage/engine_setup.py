@@ -12,8 +12,9 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
+from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.settings import Settings
-from guestbook.storage import server_setup, sqlite_setup
+from guestbook.storage import column_types, server_setup, sqlite_setup
 from guestbook.storage.file_identity import Opened, OpenFile
 
 
@@ -57,7 +58,8 @@ def opened(settings: Settings, waits: Waits = FOR_PASSES) -> Iterator[Engine]:
         url = url.set(database=str(settings.data_dir / (url.database or "")))
     engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings))
     journal = str(url.query.get("journal_mode", "wal"))
-    set_up(engine, journal, may_idle=True, waits=lambda: waits)  # it idles while the other side is read
+    # It idles while the other side is read.
+    set_up(engine, journal, keyring=settings.keyring, may_idle=True, waits=lambda: waits)
     try:
         yield engine
     finally:
@@ -75,14 +77,16 @@ def set_up(
     engine: Engine,
     journal: str = "wal",
     *,
+    keyring: Keyring = NO_KEYS_KNOWN,
     may_idle: bool = False,
     waits: Callable[[], Waits] = lambda: waits_or(FOR_PASSES),
 ) -> None:
-    """Set up the connections that an engine makes.
+    """Set up the connections that an engine makes. With the keyring they encrypt and decrypt secrets.
 
     If they `may_idle`, transactions that do nothing last for as long as they like. `waits` says how long one
     that begins now may wait; on a server, one of a connection that is made now.
     """
+    column_types.use_keyring(engine, keyring)
     if engine.dialect.name == "sqlite":
         event.listen(
             engine, "connect", lambda raw, _record: sqlite_setup.set_pragmas(raw, journal, waits().read)

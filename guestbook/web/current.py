@@ -16,6 +16,11 @@ def settings() -> Settings:
     return read
 
 
+def signing_keys() -> list[str]:
+    """Return the secret keys as itsdangerous wants them: the last one signs, and each of them verifies."""
+    return list(reversed(settings().secret_keys))
+
+
 def select() -> Select:
     """Return what selects for this request: SQLite's own connection in a reader's app, else the session."""
     if "select" in g:

@@ -9,12 +9,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.lib.translatable import Translatable
+from guestbook.web import current
 
 MAX_AGE_SECONDS = 24 * 3600.0  # seconds
 FORM_ERRORS = {
@@ -65,6 +65,5 @@ def read(text: str) -> Form:
 
 
 def _serializer() -> URLSafeSerializer:
-    assert current_app.secret_key
     # Not the timed one: it counts whole seconds, too coarse for a limit of three seconds.
-    return URLSafeSerializer(current_app.secret_key, salt="guestbook form")
+    return URLSafeSerializer(current.signing_keys(), salt="guestbook form")

@@ -73,4 +73,4 @@ def _sites_of_form() -> list[str]:
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(current.settings().secret_key, salt="guestbook frame")
+    return URLSafeSerializer(current.signing_keys(), salt="guestbook frame")

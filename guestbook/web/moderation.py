@@ -79,7 +79,7 @@ def decide(token: str) -> ResponseReturnValue:
 def _link(token: str) -> SignedLink:
     """Return what the token says; 404 when it is not ours, and 429 for those who guess."""
     settings = current.settings()
-    link = moderation_link.read(token, settings.secret_key)
+    link = moderation_link.read(token, settings.secret_keys)
     if link is None:
         _count_wrong_link(settings)
         abort(404, BROKEN_LINK)

@@ -7,7 +7,7 @@ no page, so its id is signed: only its visitor's address leads to the name.
 from datetime import timedelta
 from typing import NamedTuple
 
-from flask import current_app, request
+from flask import request
 from itsdangerous import BadSignature, Signer
 
 from guestbook.lib import clock, ids
@@ -77,5 +77,4 @@ def _is_recent(comment_id: str) -> bool:
 
 
 def _signer() -> Signer:
-    assert current_app.secret_key
-    return Signer(current_app.secret_key, salt="guestbook receipt")
+    return Signer(current.signing_keys(), salt="guestbook receipt")

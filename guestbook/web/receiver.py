@@ -24,7 +24,7 @@ def receive(token: str) -> ResponseReturnValue:
     body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield
     packed = ingest.pack(source, dict(request.headers), body, proof_key=current.settings().secret_key)
     try:
-        event_id = ingest.receive(source, packed, current.settings().secret_key)
+        event_id = ingest.receive(source, packed, current.settings().secret_keys)
     except SourceFull as error:
         raise TooManyRequests(str(error), retry_after=FULL_RETRY_AFTER) from None
     except SourceGone:
@@ -59,7 +59,9 @@ def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> R
     if not is_discord and zoom is None:
         return None
     row = db.session().get(Source, source.source_id) or abort(404)
-    if not ingest.is_genuine(row, packed, current.settings().secret_key):
+    if row.is_unreadable:
+        abort(503, "The book cannot prove the sender now.")
+    if not ingest.is_genuine(row, packed, current.settings().secret_keys):
         return _unproven() if is_discord else None
     if zoom is not None:
         return jsonify(handshakes.zoom_answer(zoom, row.secret or ""))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import current_app, request
+from flask import request
 from itsdangerous import BadSignature, Signer
 from werkzeug.wrappers import Response
 
@@ -45,5 +45,4 @@ def earlier_comment() -> str | None:
 
 
 def _signer() -> Signer:
-    assert current_app.secret_key
-    return Signer(current_app.secret_key, salt="guestbook signed")
+    return Signer(current.signing_keys(), salt="guestbook signed")

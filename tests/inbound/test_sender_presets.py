@@ -98,7 +98,7 @@ def received(row: Source, headers: Headers, body: bytes = BODY) -> Verdict:
     found = ingest.find(db.session(), row.token)
     assert found
     packed = ingest.pack(found, {"Host": "book.example", **headers}, body, proof_key=KEY)
-    return row.verify_request(packed.headers, body, clock.now(), KEY)
+    return row.verify_request(packed.headers, body, clock.now(), (KEY,))
 
 
 def now() -> int:
@@ -197,8 +197,8 @@ def test_a_corrected_header_verifies_what_came_before() -> None:
     found = ingest.find(db.session(), row.token)
     assert found
     packed = ingest.pack(found, SIGNERS["linear"](BODY, now()), BODY, proof_key=KEY)
-    assert row.verify_request(packed.headers, BODY, clock.now(), KEY).sentence.startswith(
+    assert row.verify_request(packed.headers, BODY, clock.now(), (KEY,)).sentence.startswith(
         "There is no header Lunar-Signature."
     )
     row.header = "Linear-Signature"
-    assert row.verify_request(packed.headers, BODY, clock.now() + timedelta(days=1), KEY).ok
+    assert row.verify_request(packed.headers, BODY, clock.now() + timedelta(days=1), (KEY,)).ok

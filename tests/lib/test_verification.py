@@ -57,7 +57,7 @@ def good(kind: str) -> tuple[str, dict[str, str], bytes]:
 
 
 def verified(kind: str, secret: str, headers: Mapping[str, str], body: bytes) -> Verdict:
-    return verify(kind, (secret,), headers, body, MOMENT, proof_key=KEY)
+    return verify(kind, (secret,), headers, body, MOMENT, proof_keys=(KEY,))
 
 
 SIGNED = tuple(name for name, kind in VERIFICATION_KINDS.items() if kind.header)
@@ -90,7 +90,7 @@ def test_one_byte_more_in_the_body_proves_nothing(kind: str) -> None:
 @pytest.mark.parametrize("kind", PROVING)
 def test_the_previous_secret_is_good_beside_the_current_one_and_the_steps_say_which(kind: str) -> None:
     secret, headers, body = good(kind)
-    verdict = verify(kind, (signing.new_secret(), secret), headers, body, MOMENT, proof_key=KEY)
+    verdict = verify(kind, (signing.new_secret(), secret), headers, body, MOMENT, proof_keys=(KEY,))
     assert verdict.ok
     assert "the previous secret" in verdict.sentence
     assert verdict.steps[-1].value == "the previous secret matches"
@@ -325,16 +325,16 @@ def test_the_vector_of_slack() -> None:
 
 def test_a_token_may_have_a_header_of_its_own_name() -> None:
     headers = {"x-gitlab-token": proof("t0ken", KEY)}
-    assert verify("token", ("t0ken",), headers, b"", MOMENT, header="X-Gitlab-Token", proof_key=KEY).ok
-    elsewhere = verify("token", ("t0ken",), headers, b"", MOMENT, proof_key=KEY)
+    assert verify("token", ("t0ken",), headers, b"", MOMENT, header="X-Gitlab-Token", proof_keys=(KEY,)).ok
+    elsewhere = verify("token", ("t0ken",), headers, b"", MOMENT, proof_keys=(KEY,))
     assert elsewhere.sentence.startswith("There is no header X-Webhook-Token.")
 
 
 @pytest.mark.parametrize("value", ["t0ken", "Bearer t0ken", "bearer t0ken"])
 def test_a_token_may_come_as_a_bearer(value: str) -> None:
     stored = {"authorization": proof(value, KEY), "x-mine": proof(value, KEY)}
-    assert verify("token", ("t0ken",), stored, b"", MOMENT, header="Authorization", proof_key=KEY).ok
-    other = verify("token", ("t0ken",), stored, b"", MOMENT, header="X-Mine", proof_key=KEY)
+    assert verify("token", ("t0ken",), stored, b"", MOMENT, header="Authorization", proof_keys=(KEY,)).ok
+    other = verify("token", ("t0ken",), stored, b"", MOMENT, header="X-Mine", proof_keys=(KEY,))
     assert other.ok == (value == "t0ken")
 
 
@@ -385,7 +385,7 @@ VALUES = st.one_of(st.text(), st.lists(PIECES | st.text(max_size=3)).map("".join
 def test_nothing_that_is_sent_raises_or_is_proven(
     kind: str, headers: dict[str, str], body: bytes, secret: str, key: str
 ) -> None:
-    verdict = verify(kind, (secret, SECRET), headers, body, MOMENT, proof_key=key)
+    verdict = verify(kind, (secret, SECRET), headers, body, MOMENT, proof_keys=(key,))
     assert not verdict.ok
     assert verdict.sentence
 

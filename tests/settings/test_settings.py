@@ -37,6 +37,11 @@ GOOD: dict[str, list[tuple[str, object]]] = {
         ("mysql+pymysql://me@db/book?read_timeout=30", "mysql+pymysql://me@db/book?read_timeout=30"),
     ],
     "SECRET_KEY": [("0123456789abcdef", "0123456789abcdef")],
+    "SECRET_KEY_FALLBACKS": [
+        ("", ()),
+        ("0123456789abcdef, fedcba9876543210", ("0123456789abcdef", "fedcba9876543210")),
+        ('["a key, with a comma"]', ("a key, with a comma",)),
+    ],
     "BASE_URL": [
         ("https://example.org/book/", "https://example.org/book"),
         ("http://[::1]:5000", "http://[::1]:5000"),
@@ -80,6 +85,7 @@ BAD = {
         "mysql+pymysql://me:hunter2@db.example/book?read_timeout=soon",
     ],
     "SECRET_KEY": ["hunter2"],
+    "SECRET_KEY_FALLBACKS": ["hunter2", "0123456789abcdef,x", "[", '["short"]', "[7]", '[""]'],
     "BASE_URL": [
         "",
         "example.org",
@@ -350,6 +356,7 @@ def test_a_data_folder_in_which_every_user_may_write_is_refused(folder: Path, mo
         ("guestbook.db-shm", "write"),
         ("guestbook.db-journal", "write"),
         ("secret_key", "read"),
+        ("secret_key_fallbacks", "read"),
         (".env", "read"),
     ],
 )

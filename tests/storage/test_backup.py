@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from guestbook import settings
-from guestbook.lib import clock, pass_lock
+from guestbook.lib import clock, encryption, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.storage import backup, backup_file, backup_rotation, database, page_copy, schema_version
 from guestbook.storage.database_errors import WrongVersion
@@ -23,6 +23,7 @@ from tests.repo.test_schema import engine_on
 from tests.storage.copy.rows import dump, hostile, write
 from tests.support.book import Book
 from tests.support.forks import Forks
+from tests.support.secret_keys import KEY
 
 NOT_WRITTEN = "The backup cannot be written to HOME/{} ({}). Nothing was changed."
 
@@ -51,13 +52,14 @@ def refused(home: Path, to: str) -> str:
     return str(caught.value).replace(str(home), "HOME")
 
 
-def test_it_has_every_row_and_the_secret_key_and_only_its_owner_reads_it(home: Path) -> None:
+def test_it_has_every_row_and_no_secret_key_and_only_its_owner_reads_it(home: Path) -> None:
     write(home / "guestbook.db", hostile())
     path = backed_up(home)
     assert dump(path) == dump(home / "guestbook.db")
     label = backup_file.verify(path, path)
     assert (label.schema, label.kind) == (schema_version.head(), "sqlite")
-    assert label.secret_key == "a secret key for tests alone"
+    assert (label.secret_key, label.key_id) == (None, encryption.key_id_of(KEY))
+    assert KEY.encode() not in path.read_bytes()
     assert label.tables["comments"].rows == 7
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(one.name for one in home.iterdir()) == ["b.db", "backup.lock", "guestbook.db"]

@@ -14,15 +14,18 @@ from sqlalchemy import Connection, Engine, inspect, text
 from guestbook import settings
 from guestbook.comments.comment_numbers import LAST_NUMBER
 from guestbook.lib import clock
+from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring
 from guestbook.lib.errors import Refused
-from guestbook.storage import database, schema_version, upgrade, version_check
+from guestbook.storage import database, schema_version, stored_secrets, upgrade, version_check
 from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK
 from guestbook.storage.upgrade import UpgradeReport
 from tests.conftest import need_server, settings_for
 from tests.repo.test_schema import KINDS, Description, described, engine_on
 from tests.storage import earlier_books
 from tests.storage.earlier_books import ROWS, SCHEMAS, WHEN, rows
 from tests.support import databases
+from tests.support.secret_keys import KEY
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -89,12 +92,51 @@ def test_a_book_of_an_earlier_schema_becomes_as_a_new_one_and_keeps_its_rows(
 def assert_kept(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Each row has its values, and new columns are empty or have what the recipe gives them."""
     for table, (row,) in before.items():
-        (now,) = (one for one in after[table] if one.get("name") != LAST_NUMBER)
+        (now,) = (decrypted(table, one) for one in after[table] if one.get("name") != LAST_NUMBER)
         assert {name: now[name] for name in row} == row, table
         for name in now.keys() - row.keys():
             default = ROWS[table][name] if name in ("scope", "budget_mb", "unproven_bytes") else None
             default = 1 if name in ("number", "sequence", "last_sequence") else default
             assert now[name] == default, (table, name)
+
+
+def decrypted(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its secrets as they were before they were encrypted, which all must be."""
+    columns = [one for one in SECRET_COLUMNS_OF_BOOK if one.table == table and one.form == "text"]
+    opened = {}
+    for one in columns:
+        if stored := row.get(one.column) if one.only is None else None:
+            assert stored.startswith(PREFIX_OF_ENCRYPTED), one
+            opened[one.column] = Keyring((KEY,)).decrypt(stored, one.purpose)
+    return row | opened
+
+
+def test_all_secrets_of_an_older_book_are_encrypted_also_after_a_kill(kind: str, tmp_path: Path) -> None:
+    factor = '{"secret": "JBSWY3DP", "last_step": 7, "recovery": ["hash"], "since": "2026"}'
+    with earlier_books.earlier("0007", kind, tmp_path) as url, engine_on(url) as engine:
+        with database.write(engine) as connection:
+            connection.exec_driver_sql('UPDATE webhooks SET headers = \'{"X-Key": "hidden"}\'')
+            insert(connection, "settings", name="second_factor", value=factor)
+            insert(connection, "settings", name="cron_token", value="the token of cron")
+        upgraded(tmp_path, url)
+        for _ in range(2):
+            found = str(rows(engine))
+            secrets = "hidden", "JBSWY3DP", "the token of cron", "whsec_1", "whsec_0", "shh"
+            assert [one for one in secrets if f"'{one}'" in found or f'"{one}"' in found] == []
+            assert '"X-Key"' in found
+            read = settings.load(settings_for(tmp_path, url))
+            with engine.connect() as connection:
+                whole = stored_secrets.look(connection, read.keyring)
+            assert (whole.total, whole.encrypted, whole.unreadable) == (6, 0, set())
+            before = schema_version.known()[schema_version.known().index(version_of("encrypted")) - 1]
+            with database.write(engine) as connection:  # as if it had been killed before the end
+                connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{before}'")
+            upgraded(tmp_path, url)
+
+
+def version_of(name: str) -> str:
+    """Return the version of the migration with that word in its name."""
+    return next(path.name[:4] for path in schema_version.VERSIONS.glob(f"*{name}*.py"))
 
 
 def test_of_comments_that_are_held_already_the_owner_is_reminded_a_day_after_the_upgrade(

@@ -8,6 +8,7 @@ from sqlalchemy.engine.default import DefaultDialect as Dialect
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
+from guestbook.storage.column_types import KEYRING
 from guestbook.storage.database import db
 
 STATEMENTS = LRUCache[Any, Any](1000)
@@ -47,7 +48,10 @@ def share_statements() -> None:
 
 
 def _compiles_alike(one: Dialect, other: object) -> bool:
-    return type(one) is type(other) and one.server_version_info == getattr(other, "server_version_info", None)
+    """Whether they write the same SQL, and encrypt with the same keys."""
+    facts = ("server_version_info", KEYRING)
+    same = all(getattr(one, name, None) == getattr(other, name, None) for name in facts)
+    return type(one) is type(other) and same
 
 
 class _Templates(BytecodeCache):

@@ -45,7 +45,7 @@ class DeliveryConsumer:
         room = resource_limits.room(threads, files=DATABASE_FILES)
         self._host_limit = threading.Semaphore(max(1, room.threads))  # requests at once
         self._webhook_limit = ConcurrencyLimit(min(threads, max(1, room.threads)))
-        self._receivers = Receivers()
+        self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
@@ -111,7 +111,8 @@ class DeliveryConsumer:
         """Lease the rows that are still under their tokens and may be sent; return their tasks."""
         now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
         rows = leases.handed_over(connection, DELIVERIES, handed) if handed else []
-        webhooks = _open_webhooks(connection, {row.webhook_id for row in rows}, now)
+        found = _open_webhooks(connection, {row.webhook_id for row in rows}, now)
+        webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
         budgets = self._rates.open(connection, [row.id for row in webhooks.values() if row.rate])
         waits = [self._wait(webhooks.get(row.webhook_id), budgets) for row in rows]
         back = [
@@ -151,13 +152,13 @@ class DeliveryConsumer:
         return None, budget.take(1)[0]
 
 
-def _open_webhooks(connection: Connection, webhook_ids: set[str], now: datetime) -> dict[str, Row[Any]]:
+def _open_webhooks(connection: Connection, webhook_ids: set[str], now: datetime) -> Sequence[Row[Any]]:
     """Return those webhooks that may be sent to now."""
     if not webhook_ids:
-        return {}
+        return ()
     query: Any = select(*receivers.RECEIVER_COLUMNS, Webhook.rate)
     query = query.where(Webhook.id.in_(webhook_ids), Webhook.open_at(now))
-    return {row.id: row for row in connection.execute(query)}
+    return connection.execute(query).all()
 
 
 def _log(tally: Tally) -> None:

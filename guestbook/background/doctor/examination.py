@@ -15,6 +15,7 @@ from guestbook.background.doctor import (
     host_checks,
     program_check,
     queue_checks,
+    secret_checks,
     webhook_checks,
 )
 from guestbook.background.doctor.examined_book import ExaminedBook
@@ -50,6 +51,7 @@ CHECKS = (
     DoctorCheck("cron", queue_checks.check_cron, needs_tables=True),
     DoctorCheck("backlog", queue_checks.check_backlog, needs_tables=True),
     DoctorCheck("webhooks", webhook_checks.check_webhooks, needs_tables=True),
+    DoctorCheck("secrets", secret_checks.check_stored_secrets, needs_tables=True),
     DoctorCheck("keys", webhook_checks.check_keys, needs_tables=True),
     DoctorCheck("outbound proxy", webhook_checks.check_outbound_proxy, needs_database=False),
     DoctorCheck("base URL", address_checks.check_base_url, needs_database=False),

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, event, make_url
 
 from guestbook.lib import clock
 from guestbook.settings import Settings, database_url
-from guestbook.storage import engine_setup, server_setup
+from guestbook.storage import column_types, engine_setup, server_setup
 from guestbook.storage.engine_setup import Waits
 
 PATIENCE = 2  # seconds for a connection, a lock or a statement
@@ -37,6 +37,7 @@ def opened(settings: Settings) -> Iterator[ExaminedBook]:
             yield ExaminedBook(settings, engine, clock.now(), file)
         return
     engine = _on_server(settings.database_url)
+    column_types.use_keyring(engine, settings.keyring)
     try:
         yield ExaminedBook(settings, engine, clock.now(), None)
     finally:

@@ -13,15 +13,15 @@ from guestbook.lib import file_access
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
 
-SECRET_FILES = (secret_key.KEY_FILE, ".env")  # in the data folder
+SECRET_FILES = (secret_key.KEY_FILE, secret_key.OLD_KEYS_FILE, ".env")  # in the data folder
 FOLDER_ADVICE = (
     f"If you have a book, correct {SETTING_PREFIX}DATA_DIR, or restore a backup. "
     "Otherwise make the folder and the tables."
 )
 OF_ANOTHER = "Give the folder to the user that runs the guestbook, or run doctor as that user."
 KEY_ADVICE = (
-    "If you have a book, take the key from a backup: under a new one all logins end. On a new host the first "
-    "start of the program makes one."
+    "If you have a book, put its key there again: no other one decrypts its secrets, and all logins end. "
+    "On a new host the first start of the program makes one."
 )
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 GOOD_KEY_LENGTH = 32  # characters; the program accepts 16

@@ -41,6 +41,7 @@ class Workspace:
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": database.render_as_string(),
             "SECRET_KEY": "",  # the first process makes one in the folder
+            "SECRET_KEY_FALLBACKS": "",
             "SECRET_KEY_FILE": "",
             "BASE_URL": self.address,
             "TRUSTED_PROXIES": "0",

@@ -12,6 +12,7 @@ from guestbook.inbound.bin_requests import key_signatures
 from guestbook.inbound.bin_requests.key_signatures import BY_KEY, BY_SECRET, NO_KEY_MATCHES, PublicKey
 from guestbook.lib import clock, signing
 from guestbook.lib.ed25519 import PackageMissing
+from guestbook.lib.encryption import readable
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven
@@ -56,11 +57,12 @@ def keys_of(webhooks: Iterable[Webhook], received_at: datetime) -> list[Key]:
     """Return the secrets that were valid at that time, rotated ones last."""
     current, previous = [], []
     for webhook in webhooks:
-        current.append(Key(webhook.secret, f"the secret of “{webhook.name}”"))
+        if secret := readable(webhook.secret):
+            current.append(Key(secret, f"the secret of “{webhook.name}”"))
         expires = webhook.previous_secret_expires_at
-        if webhook.previous_secret and expires and expires > received_at:
+        if (secret := readable(webhook.previous_secret)) and expires and expires > received_at:
             whose = f"the previous secret of “{webhook.name}”, which is valid until {clock.to_text(expires)}"
-            previous.append(Key(webhook.previous_secret, whose))
+            previous.append(Key(secret, whose))
     return current + previous
 
 

@@ -46,12 +46,12 @@ def verify(
     *,
     header: str | None = None,
     scheme: SignatureScheme | None = None,
-    proof_key: str = "",
+    proof_keys: Sequence[str] = ("",),
 ) -> Verdict:
     """Verify the exact bytes with the secrets that were valid at the receipt, the current one first.
 
-    Names of headers are in lower case. For `token` the header holds the token's `proof`. For a kind that has
-    one, the scheme says how the sender signs. Never raises.
+    Names of headers are in lower case. For `token` the header holds the token's `proof` with one of the keys.
+    For a kind that has one, the scheme says how the sender signs. Never raises.
     """
     if kind == "none":
         return Verdict(True, "Nothing is proven: this source does not ask its sender for a signature.")
@@ -59,7 +59,7 @@ def verify(
         return Verdict(False, "This source has no secret to verify with.")
     try:
         if kind == "token":
-            return _verify_token(secrets, headers, header or TOKEN_HEADER, proof_key)
+            return _verify_token(secrets, headers, header or TOKEN_HEADER, proof_keys)
         if kind not in VERIFICATION_KINDS:
             return Verdict(False, "This source asks for a kind of signature that is not known here.")
         claim = VERIFICATION_KINDS[kind].claim(headers, body, scheme)
@@ -103,9 +103,11 @@ def _verify_signature(
     return Verdict(True, f"The signature in {claim.header} matches {_matching_name(matching)}.", tuple(steps))
 
 
-def _verify_token(secrets: Sequence[str], headers: Mapping[str, str], header: str, proof_key: str) -> Verdict:
+def _verify_token(
+    secrets: Sequence[str], headers: Mapping[str, str], header: str, proof_keys: Sequence[str]
+) -> Verdict:
     stored = signature_headers.header(headers, header)
-    matching = [is_among(stored, _proofs(secret, header, proof_key)) for secret in secrets]
+    matching = [is_among(stored, _proofs(secret, header, proof_keys)) for secret in secrets]
     steps = (
         Step("Header", header),
         Step("What was signed", "nothing: the header holds the token itself"),
@@ -116,11 +118,11 @@ def _verify_token(secrets: Sequence[str], headers: Mapping[str, str], header: st
     return Verdict(True, f"The token in {header} is {_matching_name(matching)}.", steps)
 
 
-def _proofs(secret: str, header: str, proof_key: str) -> list[str]:
+def _proofs(secret: str, header: str, proof_keys: Sequence[str]) -> list[str]:
     values = [secret]
     if header.lower() == "authorization":  # a scheme counts in any case: RFC 9110, section 11.1
         values += [f"{scheme} {secret}" for scheme in ("Bearer", "bearer", "BEARER")]
-    return [proof(value, proof_key) for value in values]
+    return [proof(value, key) for value in values for key in proof_keys]
 
 
 def _other_kind(headers: Mapping[str, str], missing: str) -> str:

@@ -4,8 +4,13 @@ MariaDB commits each change of a table at once, so an upgrade that was killed le
 The next run begins it again.
 """
 
+from collections.abc import Sequence
+
 from alembic import op
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, Text, inspect
+
+from guestbook.storage import column_types, stored_secrets
+from guestbook.storage.stored_secrets import SecretColumn
 
 SERVERS_OF_MARIADB = ("mysql", "mariadb")
 
@@ -35,10 +40,33 @@ def widen_text(table: str, column: str) -> None:
             run(f"ALTER TABLE {table} MODIFY {column} TEXT(4000000) NOT NULL")
 
 
+def make_texts(table: str, *columns: str) -> None:
+    """Give columns that hold up to so many characters any length. SQLite copies the table for it."""
+    connection = op.get_bind()
+    there = {one["name"]: one for one in inspect(connection).get_columns(table) if one["name"] in columns}
+    short = [name for name, one in there.items() if str(one["type"]).startswith("VARCHAR")]
+    if not short:
+        return
+    if connection.dialect.name == "sqlite":
+        _copy_with_checks(connection, table, _checks(connection, table), short)
+    elif is_on(*SERVERS_OF_MARIADB):
+        rest = {True: "TEXT", False: "TEXT NOT NULL"}
+        changes = (f"MODIFY {name} {rest[bool(there[name]['nullable'])]}" for name in short)
+        run(f"ALTER TABLE {table} {', '.join(changes)}")
+    else:
+        run(f"ALTER TABLE {table} {', '.join(f'ALTER COLUMN {name} TYPE TEXT' for name in short)}")
+
+
+def encrypt(columns: Sequence[SecretColumn]) -> None:
+    """Encrypt the secrets that lie open in these columns."""
+    connection = op.get_bind()
+    stored_secrets.encrypt_all(connection, column_types.keyring_of(connection), columns)
+
+
 def replace_check(table: str, name: str, condition: str) -> None:
     """Give a CHECK another condition. SQLite copies the table for it."""
     connection = op.get_bind()
-    checks = {str(one["name"]): one["sqltext"] for one in inspect(connection).get_check_constraints(table)}
+    checks = _checks(connection, table)
     if connection.dialect.name == "sqlite":
         _copy_with_checks(connection, table, checks | {name: condition})
         return
@@ -72,10 +100,22 @@ def indexes_in_order(table: str) -> list[str]:
     return list(dict.fromkeys(row["Key_name"] for row in rows))
 
 
-def _copy_with_checks(connection: Connection, table: str, checks: dict[str, str]) -> None:
-    """Let Alembic make the table anew, with these CHECKs: by themselves some of its releases lose them."""
+def _checks(connection: Connection, table: str) -> dict[str, str]:
+    """Return the conditions of a table's CHECKs by their names."""
+    return {str(one["name"]): one["sqltext"] for one in inspect(connection).get_check_constraints(table)}
+
+
+def _copy_with_checks(
+    connection: Connection, table: str, checks: dict[str, str], texts: Sequence[str] = ()
+) -> None:
+    """Let Alembic make the table anew, with these CHECKs: by themselves some of its releases lose them.
+
+    The columns of `texts` become TEXT.
+    """
     before = _count(connection, table)
     copied = Table(table, MetaData(), autoload_with=connection, resolve_fks=False)
+    for name in texts:
+        copied.c[name].type = Text()
     copied.constraints -= {one for one in copied.constraints if isinstance(one, CheckConstraint)}
     for name, condition in checks.items():
         copied.append_constraint(CheckConstraint(condition, name=name))

@@ -1,21 +1,24 @@
 """Sources, which send webhooks to us; inbound events, the rows of the inbox; where a comment came from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import byte_text, clock, ids
+from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.signature_scheme import ED25519, SignatureScheme
 from guestbook.lib.verification.verify_signature import Verdict
-from guestbook.storage.column_types import LONG_TEXT
+from guestbook.storage.column_types import LONG_TEXT, Encrypted
 from guestbook.storage.database import Base
 from guestbook.storage.models import queue_row
 from guestbook.storage.models.queue_row import QueueRow
 
+UNREADABLE_SOURCE = "The secret of this source cannot be decrypted with this secret key."
+SOURCE_PURPOSE = "source secret"  # encrypted
 VERIFY = tuple(VERIFICATION_KINDS)
 ACTIONS = ("log", "comment", "forward")  # that a person may choose
 MENTIONS = "webmention"  # the action of the source that the book adds by itself
@@ -41,8 +44,8 @@ class Source(Base):
     verify: Mapped[str] = mapped_column(String(10))
     header: Mapped[str | None] = mapped_column(String(64))
     scheme: Mapped[dict[str, str] | None]
-    secret: Mapped[str | None] = mapped_column(String(200))
-    previous_secret: Mapped[str | None] = mapped_column(String(200))
+    secret: Mapped[str | None] = mapped_column(Encrypted(SOURCE_PURPOSE))
+    previous_secret: Mapped[str | None] = mapped_column(Encrypted(SOURCE_PURPOSE))
     previous_secret_expires_at: Mapped[datetime | None]
     action: Mapped[str] = mapped_column(String(10))
     template: Mapped[str | None] = mapped_column(Text)
@@ -72,19 +75,26 @@ class Source(Base):
 
     def rotate_secret(self, secret: str, now: datetime, overlap: timedelta = OLD_SECRET_VALID_FOR) -> None:
         """Take a new secret; the old one is good beside it until the overlap is over."""
-        self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
+        self.previous_secret, self.previous_secret_expires_at = readable(self.secret), now + overlap
         self.secret = secret
 
     def secrets_at(self, moment: datetime) -> tuple[str, ...]:
-        """Return the secrets that were good at that moment, the current one first."""
+        """Return the secrets that were good at that moment and can be read, the current one first."""
         ends = self.previous_secret_expires_at
         previous = self.previous_secret if ends and moment < ends else None
-        return tuple(secret for secret in (self.secret, previous) if secret)
+        return tuple(secret for secret in (readable(self.secret), readable(previous)) if secret)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether its secret cannot be decrypted, so that nobody can be proven."""
+        return isinstance(self.secret, Unreadable)
 
     def verify_request(
-        self, headers: Mapping[str, str], body: bytes, received_at: datetime, proof_key: str
+        self, headers: Mapping[str, str], body: bytes, received_at: datetime, proof_keys: Sequence[str]
     ) -> Verdict:
         """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
+        if self.is_unreadable:
+            return Verdict(False, UNREADABLE_SOURCE)
         return verify_signature.verify(
             self.verify,
             self.secrets_at(received_at),
@@ -93,7 +103,7 @@ class Source(Base):
             received_at,
             header=self.header,
             scheme=scheme_of(self.verify, self.header, self.scheme),
-            proof_key=proof_key,
+            proof_keys=proof_keys,
         )
 
 

@@ -6,11 +6,14 @@ from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ed25519, ids, signing
+from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
+from guestbook.storage.column_types import Encrypted, EncryptedValues
 from guestbook.storage.database import Base
 
 SIGN_WITH = ("secret", "key", "both")  # what signs its requests
+HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret", "webhook key"  # encrypted
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
@@ -30,9 +33,9 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(String(2000))
     format: Mapped[str] = mapped_column(String(20), default="json")
     events: Mapped[str] = mapped_column(String(500))
-    headers: Mapped[dict[str, str]]
-    secret: Mapped[str] = mapped_column(String(100), default=signing.new_secret)
-    previous_secret: Mapped[str | None] = mapped_column(String(100))
+    headers: Mapped[dict[str, str]] = mapped_column(EncryptedValues(HEADER_PURPOSE))
+    secret: Mapped[str] = mapped_column(Encrypted(SECRET_PURPOSE), default=signing.new_secret)
+    previous_secret: Mapped[str | None] = mapped_column(Encrypted(SECRET_PURPOSE))
     previous_secret_expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     disabled_at: Mapped[datetime | None]
@@ -47,8 +50,8 @@ class Webhook(Base):
     failing_announced_at: Mapped[datetime | None]
     moderation_links_since: Mapped[datetime | None]
     github_headers_since: Mapped[datetime | None]
-    signing_key: Mapped[str | None] = mapped_column(String(100))
-    previous_signing_key: Mapped[str | None] = mapped_column(String(100))
+    signing_key: Mapped[str | None] = mapped_column(Encrypted(KEY_PURPOSE))
+    previous_signing_key: Mapped[str | None] = mapped_column(Encrypted(KEY_PURPOSE))
     previous_signing_key_expires_at: Mapped[datetime | None]
     key_only_since: Mapped[datetime | None]
 
@@ -97,6 +100,12 @@ class Webhook(Base):
         """Whether its pause is not over yet."""
         return self.paused_until is not None and self.paused_until > now
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether a secret of it cannot be decrypted, so that nothing can be signed."""
+        secrets = (self.secret, self.previous_secret, self.signing_key, self.previous_signing_key)
+        return any(isinstance(one, Unreadable) for one in (*secrets, *self.headers.values()))
+
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""
         self.disabled_at = self.disabled_reason = self.paused_until = None
@@ -121,7 +130,7 @@ class Webhook(Base):
         self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, secret: str | None = None
     ) -> None:
         """Take a new secret, given or made here; the old one signs beside it until the overlap is over."""
-        self.previous_secret, self.previous_secret_expires_at = self.secret, now + overlap
+        self.previous_secret, self.previous_secret_expires_at = readable(self.secret), now + overlap
         self.secret = secret or signing.new_secret()
 
     def send_github_headers(self, wanted: bool) -> None:
@@ -144,7 +153,8 @@ class Webhook(Base):
     ) -> None:
         """Take a new key pair, given or made here; the old one signs beside it until the overlap is over."""
         fresh = key or ed25519.new_key()
-        self.previous_signing_key, self.previous_signing_key_expires_at = self.signing_key, now + overlap
+        self.previous_signing_key = readable(self.signing_key)
+        self.previous_signing_key_expires_at = now + overlap
         self.signing_key = fresh
 
     def forget_failures(self) -> None:

@@ -11,7 +11,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
 from guestbook.settings import Settings
-from guestbook.storage import backup, database, database_errors, engine_setup
+from guestbook.storage import backup, database, database_errors, engine_setup, stored_secrets
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import Fault
@@ -24,11 +24,15 @@ TRIES = 3  # where the transaction and a visitor's wait for each other
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """The backup of the book that was replaced, if it had rows, the rows of each table now, and the key."""
+    """The backup of the book that was replaced, if it had rows, the rows of each table now, and the key.
+
+    `unreadable` is how many webhooks, sources and settings have secrets that this host cannot decrypt.
+    """
 
     before: BackupReport | None
     rows: dict[str, int]
     key: KeyFate
+    unreadable: int
 
 
 def run(
@@ -49,7 +53,9 @@ def run(
         keeper = _Keeper(settings, progress)
         rows = _with_retries(engine, lambda: place(engine, staged_book, keeper.keep, progress), keeper)
         engine_setup.clear_wal(engine)
-    return RestoreReport(keeper.report, rows, key_file.place(settings, staged_book.label.secret_key))
+        with engine.connect() as connection:
+            locked = stored_secrets.look(connection, settings.keyring).unreadable
+    return RestoreReport(keeper.report, rows, key_file.place(settings, staged_book.label), len(locked))
 
 
 class _Keeper:

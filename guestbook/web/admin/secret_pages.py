@@ -7,7 +7,7 @@ servers log. So it contains a name of the secret, never the secret itself.
 import hmac
 from datetime import datetime, timedelta
 
-from flask import abort, current_app, g, render_template, request
+from flask import abort, g, render_template, request
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -107,5 +107,4 @@ def _later(end: datetime | None, moment: datetime) -> datetime | None:
 
 
 def _serializer() -> URLSafeSerializer:
-    assert current_app.secret_key
-    return URLSafeSerializer(current_app.secret_key, salt=f"admin {g.login.id} secret")
+    return URLSafeSerializer(current.signing_keys(), salt=f"admin {g.login.id} secret")

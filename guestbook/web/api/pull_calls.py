@@ -96,3 +96,5 @@ def _require_pulled(webhook: Webhook) -> None:
         raise Conflict(pull.NOT_PULLED)
     if webhook.disabled_at:
         raise Conflict(DISABLED)
+    if webhook.is_unreadable:
+        raise Conflict(pull.CANNOT_SIGN)

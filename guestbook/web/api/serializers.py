@@ -72,7 +72,7 @@ def inbound_event(row: InboundEvent) -> Shape:
 
 def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
     """Return an inbound event with its exact payload and its verification."""
-    verdict = evaluate.verify(row, source, current.settings().secret_key)
+    verdict = evaluate.verify(row, source, current.settings().secret_keys)
     payload, encoding = byte_text.pack(row.body)
     return inbound_event(row) | {
         "headers": event_view.headers(row),

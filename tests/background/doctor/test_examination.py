@@ -22,7 +22,7 @@ from tests.support.socket_receiver import SocketReceiver, silent
 SECRET = "a long secret key for the tests of doctor"
 EVERY_BOOK = {
     *("data folder", "secret key", "disk space", "database", "writing", "tables", "hosts", "clock", "cron"),
-    *("backlog", "webhooks", "base URL", "HTTPS", "proxies", "password", "limits", "versions"),
+    *("backlog", "webhooks", "base URL", "HTTPS", "proxies", "password", "limits", "versions", "secrets"),
 }
 
 

@@ -1,5 +1,6 @@
 """`restore` puts a backup in the place of the book, whatever databases the two are on."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -11,13 +12,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from guestbook import settings
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import in_silence
 from guestbook.settings import Settings
-from guestbook.storage import backup, schema_version, version_check
+from guestbook.storage import backup, engine_setup, schema_version, version_check
+from guestbook.storage.models import Webhook
 from guestbook.storage.restore import replacement, staging
 from guestbook.storage.restore.key_file import KeyFate
 from guestbook.storage.restore.present_book import Comparison, compare
@@ -166,16 +169,46 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
     assert report.before.rows["comments"] == 1
 
 
-def test_the_key_comes_along_where_it_is_in_the_data_folder(home: Path, tmp_path: Path) -> None:
-    file = backup.write(settings.load(at(home)), tmp_path / "b.db").path
+def test_without_the_key_the_secrets_stay_locked_until_it_is_there(home: Path, tmp_path: Path) -> None:
+    read = settings.load(at(home))
+    with engine_setup.opened(read) as engine, Session(engine) as session:
+        session.add(Webhook(name="A", url="https://a.example", events="ping", headers={"X-Key": "hidden"}))
+        session.commit()
+    file = backup.write(read, tmp_path / "b.db").path
     new = tmp_path / "new"
     new.mkdir()
     environ = {"GUESTBOOK_DATA_DIR": str(new)}
+    report = restored(settings.load(environ), file)
+    assert (report.key, report.unreadable) == (KeyFate.DIFFERENT, 1)
+    (new / "secret_key_fallbacks").write_text("a secret key for tests alone\n")
+    report = restored(settings.load(environ), file)
+    assert (report.key, report.unreadable) == (KeyFate.SAME, 0)
+
+
+def test_the_key_in_a_backup_of_an_earlier_program_comes_along(home: Path, tmp_path: Path) -> None:
+    file = with_key(backup.write(settings.load(at(home)), tmp_path / "b.db").path)
+    new = tmp_path / "new"
+    new.mkdir()
+    environ = {"GUESTBOOK_DATA_DIR": str(new)}
+    present = settings.load(environ).secret_key
     assert restored(settings.load(environ), file).key is KeyFate.RESTORED
     assert settings.load(environ).secret_key == "a secret key for tests alone"
+    assert settings.load(environ).secret_key_fallbacks == (present,)
     assert (new / "secret_key").stat().st_mode & 0o777 == 0o600
     assert restored(settings.load(environ), file).key is KeyFate.SAME
     assert restored(replace(settings.load(environ), secret_key="set"), file).key is KeyFate.DIFFERENT
+
+
+def with_key(file: Path) -> Path:
+    """Give a backup the label of an earlier program."""
+    with closing(sqlite3.connect(file)) as copy, copy:
+        [label] = copy.execute("SELECT label FROM backup").fetchone()
+        found = json.loads(label) | {"format": 1, "secret_key": "a secret key for tests alone"}
+        del found["key_id"]
+        text = json.dumps(found)
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        copy.execute("UPDATE backup SET label = ?, checksum = ?", (text, checksum))
+    return file
 
 
 def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp_path: Path) -> None:

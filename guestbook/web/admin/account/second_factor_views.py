@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, abort, current_app, g, render_template, request
+from flask import Blueprint, abort, g, render_template, request
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -92,5 +92,4 @@ def _offer(secret: str, reason: str | None = None) -> str:
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    assert current_app.secret_key
-    return URLSafeTimedSerializer(current_app.secret_key, salt=f"admin {g.login.id} second factor")
+    return URLSafeTimedSerializer(current.signing_keys(), salt=f"admin {g.login.id} second factor")

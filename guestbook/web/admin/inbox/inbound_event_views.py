@@ -52,7 +52,7 @@ def show(event_id: str) -> ResponseReturnValue:
         source=source,
         headers=event_view.headers(event),
         views=event_view.payload(event),
-        verdict=evaluate.verify(event, source, current.settings().secret_key),
+        verdict=evaluate.verify(event, source, current.settings().secret_keys),
         outlook=_outlook(event, source, clock.now()),
         is_live=event.status == "new" and not source.disabled_at,
         is_forwarded=event.status == "processed" and source.action == "forward",

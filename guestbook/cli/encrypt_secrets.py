@@ -1,0 +1,62 @@
+"""The command that encrypts all secrets in the database anew."""
+
+import secrets
+from dataclasses import replace
+
+import click
+
+from guestbook.cli import app_command
+from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, Keyring
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.settings import installation, secret_key
+from guestbook.storage import audit_log, stored_secrets
+from guestbook.storage.database import writing
+from guestbook.storage.stored_secrets import StoredSecrets
+
+KEY_BYTES = 32
+KEY_IS_SET = (
+    "The secret key comes from a setting. Set GUESTBOOK_SECRET_KEY_FALLBACKS to the present key and "
+    "GUESTBOOK_SECRET_KEY to a new one, restart everything, and run this without --new-key."
+)
+NEW_KEY = (
+    "The data folder has a new secret key. Restart the web server and workers now. Keep a copy of {} "
+    "elsewhere. The old key is in {}: remove that file when links and logins from before may end."
+)
+
+
+@click.command("encrypt-secrets", cls=app_command.AppCommand)
+@click.option("--new-key", is_flag=True, help="First put a new secret key into the data folder.")
+def encrypt_secrets(new_key: bool) -> None:
+    """Encrypt all secrets in the database with the present secret key.
+
+    Run it after a change of the secret key, while GUESTBOOK_SECRET_KEY_FALLBACKS names the old one. If it is
+    interrupted, run it again. Webhooks go on meanwhile.
+    """
+    read = app_command.settings()
+    if not read.keyring.can_encrypt:
+        command = installation.install_command(EXTRA_OF_ENCRYPTION)
+        raise Refused(f"The package cryptography is not installed. Install it with: {command}")
+    if new_key:
+        if not secret_key.is_in_data_folder(read.data_dir, read.secret_key):
+            raise Refused(KEY_IS_SET)
+        fresh = secrets.token_hex(KEY_BYTES)
+        secret_key.replace(read.data_dir, fresh, read.secret_key)
+        read = replace(read, secret_key=fresh, secret_key_fallbacks=read.secret_keys)
+    found = _encrypted(read.keyring)
+    if new_key:
+        files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
+        click.echo(NEW_KEY.format(*files))
+    click.echo(f"Encrypted {counted(found.encrypted, 'secret')} anew, of {found.total:,}.")
+    if found.unreadable:
+        rows = ", ".join(f"{table} {key}" for table, key in sorted(found.unreadable))
+        doctor = app_command.typed("doctor")
+        raise Refused(f"These have secrets that cannot be decrypted: {rows}. See: {doctor}")
+
+
+def _encrypted(keyring: Keyring) -> StoredSecrets:
+    with writing() as session:
+        found = stored_secrets.encrypt_all(session.connection(), keyring)
+        if found.encrypted:
+            audit_log.record(session, "rotated", "encryption", number=found.encrypted)
+        return found

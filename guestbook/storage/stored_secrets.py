@@ -1,0 +1,113 @@
+"""The secrets in the tables, past the models: encrypt all with the secret key, and find what nobody can read.
+
+An older book stored them as they are. After a rotation of the secret key they are encrypted with the old one.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from guestbook.lib.encryption import CannotDecrypt, Keyring
+
+
+class SecretColumn(NamedTuple):
+    """A column with secrets, and the purpose under which they are encrypted."""
+
+    table: str
+    column: str
+    purpose: str
+    form: str = "text"  # or `values`, a JSON object of secrets, or the name of a secret in a JSON object
+    key: str = "id"
+    only: str | None = None  # the row, where the others have no secrets
+
+
+SECRET_COLUMNS_OF_BOOK = (
+    SecretColumn("webhooks", "headers", "webhook header", "values"),
+    SecretColumn("webhooks", "secret", "webhook secret"),
+    SecretColumn("webhooks", "previous_secret", "webhook secret"),
+    SecretColumn("webhooks", "signing_key", "webhook key"),
+    SecretColumn("webhooks", "previous_signing_key", "webhook key"),
+    SecretColumn("sources", "secret", "source secret"),
+    SecretColumn("sources", "previous_secret", "source secret"),
+    SecretColumn("settings", "value", "second factor", "secret", key="name", only="second_factor"),
+    SecretColumn("settings", "value", "cron token", key="name", only="cron_token"),
+)
+
+
+@dataclass(slots=True)
+class StoredSecrets:
+    """How many secrets there are, and which rows have some that cannot be decrypted."""
+
+    total: int = 0
+    encrypted: int = 0  # anew, or, where nothing was changed, those that need it
+    unreadable: set[tuple[str, str]] = field(default_factory=set)  # tables and keys of rows
+    why: str = ""  # a sentence about the first of them
+
+
+def encrypt_all(
+    connection: Connection, keyring: Keyring, columns: Sequence[SecretColumn] = SECRET_COLUMNS_OF_BOOK
+) -> StoredSecrets:
+    """Encrypt every secret with the secret key, in the caller's write transaction.
+
+    Those that cannot be decrypted stay. It may run again at any time: what is encrypted so already stays too.
+    """
+    found = StoredSecrets()
+    for one in columns:
+        change = text(
+            f"UPDATE {one.table} SET {one.column} = :fresh WHERE {one.key} = :key AND {one.column} = :stored"
+        )
+        for key, stored in _rows(connection, one):
+            fresh = _mapped(one, key, stored, keyring, found)
+            if fresh != stored:
+                connection.execute(change, {"key": key, "stored": stored, "fresh": fresh})
+    return found
+
+
+def look(connection: Connection, keyring: Keyring) -> StoredSecrets:
+    """Read every secret and change nothing."""
+    found = StoredSecrets()
+    for one in SECRET_COLUMNS_OF_BOOK:
+        for key, stored in _rows(connection, one):
+            _mapped(one, key, stored, keyring, found)
+    return found
+
+
+def _rows(connection: Connection, one: SecretColumn) -> list[tuple[str, str]]:
+    wanted = f" AND {one.key} = '{one.only}'" if one.only else ""
+    query = f"SELECT {one.key}, {one.column} FROM {one.table} WHERE {one.column} IS NOT NULL{wanted}"
+    return [(row[0], row[1]) for row in connection.exec_driver_sql(f"{query} ORDER BY {one.key}")]
+
+
+def _mapped(one: SecretColumn, key: str, stored: str, keyring: Keyring, found: StoredSecrets) -> str:
+    """Return the column with its secrets encrypted, and count them."""
+
+    def renew(value: str) -> str:
+        found.total += 1
+        if keyring.is_current(value):
+            return value
+        try:
+            fresh = keyring.encrypt(keyring.decrypt(value, one.purpose), one.purpose)
+        except CannotDecrypt as error:
+            found.unreadable.add((one.table, key))
+            found.why = found.why or str(error)
+            return value
+        found.encrypted += fresh != value
+        return fresh
+
+    return renew(stored) if one.form == "text" else _in_json(one.form, stored, renew)
+
+
+def _in_json(form: str, stored: str, renew: Callable[[str], str]) -> str:
+    """Renew the secrets inside a JSON object; one that was broken by hand stays as it is."""
+    try:
+        values = json.loads(stored)
+    except (ValueError, RecursionError):
+        return stored
+    names = [name for name in values if form == "values" or name == form] if isinstance(values, dict) else []
+    if not all(isinstance(values[name], str) for name in names):
+        return stored
+    fresh = {name: renew(values[name]) for name in names}
+    return stored if all(fresh[name] == values[name] for name in names) else json.dumps(values | fresh)

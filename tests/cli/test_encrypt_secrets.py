@@ -1,0 +1,129 @@
+"""The command that encrypts all secrets anew, and doctor's words about them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import guestbook
+from guestbook.background.doctor import examination
+from guestbook.background.doctor.finding import DoctorFinding
+from guestbook.lib import encryption
+from guestbook.storage.models import Source, Webhook
+from tests.cli.conftest import Shell
+from tests.conftest import running, settings_for
+from tests.support import factories, secret_keys
+from tests.support.secret_keys import KEY, NEW_KEY
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def finding() -> DoctorFinding:
+    """Return what doctor says about the secrets."""
+    return next(one for one in examination.examine(factories.settings()) if one.subject == "secrets")
+
+
+def test_after_a_change_of_the_key_doctor_asks_for_it_and_it_needs_to_run_once(shell: Shell) -> None:
+    hook = factories.webhook(secret=SECRET, headers={"X-Key": "hidden"})
+    factories.source(verify="github", secret="of the source")
+    assert finding().sentence == "3 secrets can be decrypted."
+    secret_keys.use(NEW_KEY, KEY)
+    found = finding()
+    assert found.sentence == "3 secrets must be encrypted with the present secret key."
+    assert "encrypt-secrets" in str(found.command)
+    assert shell("encrypt-secrets") == "Encrypted 3 secrets anew, of 3.\n"
+    assert shell("encrypt-secrets") == "Encrypted 0 secrets anew, of 3.\n"
+    secret_keys.use(NEW_KEY)
+    assert finding().sentence == "3 secrets can be decrypted."
+    assert factories.the(Webhook, hook).secret == SECRET
+    assert [one["object"] for one in shell.json("audit")] == ["encryption"]
+
+
+def test_with_a_wrong_key_doctor_and_the_command_say_what_helps(shell: Shell) -> None:
+    hook = factories.webhook(secret=SECRET)
+    factories.source(verify="github", secret="of the source")
+    secret_keys.use(NEW_KEY)
+    found = finding()
+    assert found.sentence == (
+        "Secrets of 1 webhook and 1 source cannot be decrypted, so deliveries wait. "
+        "The secret key is not the one with which this was encrypted."
+    )
+    assert "GUESTBOOK_SECRET_KEY_FALLBACKS" in str(found.advice)
+    result = shell.result("encrypt-secrets")
+    assert result.exit_code == 1
+    assert f"webhooks {hook}" in result.stderr
+    assert "(unreadable)" in shell("webhooks", "show", hook)
+    assert shell.json("webhooks", "list")[0]["id"] == hook
+
+
+def test_a_lost_key_is_made_good_by_new_secrets(shell: Shell) -> None:
+    hook = factories.webhook(secret=SECRET)
+    source = factories.source(verify="github", secret="of the source")
+    secret_keys.use(NEW_KEY)
+    shell("webhooks", "rotate-secret", hook)
+    shell("sources", "rotate-secret", source)
+    assert finding().sentence == "2 secrets can be decrypted."
+    row = factories.the(Webhook, hook)
+    assert (row.is_unreadable, row.previous_secret) == (False, None)
+    assert factories.the(Source, source).previous_secret is None
+
+
+def test_a_new_key_goes_into_the_data_folder_and_the_old_one_beside_it(tmp_path: Path) -> None:
+    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+    del environ["GUESTBOOK_SECRET_KEY"]
+    with running(environ) as app, app.app_context():
+        old = (tmp_path / "secret_key").read_text()
+        hook = factories.webhook(secret=SECRET)
+        said = Shell(app.test_cli_runner())("encrypt-secrets", "--new-key")
+        assert "Restart the web server and workers now." in said
+        assert said.endswith("Encrypted 1 secret anew, of 1.\n")
+    new = (tmp_path / "secret_key").read_text()
+    assert new != old
+    assert (tmp_path / "secret_key_fallbacks").read_text() == f"{old}\n"
+    assert (tmp_path / "secret_key_fallbacks").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "secret_key_fallbacks").unlink()
+    with running(environ) as app, app.app_context():
+        assert factories.the(Webhook, hook).secret == SECRET
+
+
+def test_a_key_from_a_setting_is_not_replaced(shell: Shell) -> None:
+    assert "GUESTBOOK_SECRET_KEY_FALLBACKS" in shell.refused("encrypt-secrets", "--new-key")
+
+
+def test_without_the_package_it_says_how_to_install_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    encryption.has_package.cache_clear()
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    try:
+        hook = factories.webhook(secret=SECRET)
+        assert factories.the(Webhook, hook).secret == SECRET
+        found = finding()
+        assert "stored unencrypted" in found.sentence
+        assert "encryption" in str(found.command)
+        assert "cryptography is not installed" in shell.refused("encrypt-secrets")
+    finally:
+        monkeypatch.undo()
+        encryption.has_package.cache_clear()
+    assert finding().sentence == "1 secret must be encrypted with the present secret key."
+
+
+def test_forms_and_logins_from_before_a_rotation_work_while_the_old_key_is_named(
+    environ: dict[str, str],
+) -> None:
+    from guestbook.web import form_token
+
+    def in_app(**changes: str) -> Flask:
+        return guestbook.create_app({**environ, **changes})
+
+    with in_app().test_request_context():
+        token = form_token.token()
+    new = {"GUESTBOOK_SECRET_KEY": NEW_KEY}
+    app = in_app(**new, GUESTBOOK_SECRET_KEY_FALLBACKS=KEY)
+    assert app.config["SECRET_KEY_FALLBACKS"] == [KEY]
+    with app.test_request_context():
+        assert form_token.read(token).nonce
+        fresh = form_token.token()
+    with in_app(**new).test_request_context():
+        assert form_token.read(fresh).nonce
+        with pytest.raises(form_token.FormError):
+            form_token.read(token)

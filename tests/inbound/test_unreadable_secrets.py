@@ -1,0 +1,61 @@
+"""With a wrong secret key inbound events are stored, and wait until their sender can be proven."""
+
+import logging
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import INBOUND, Source
+from tests.support import factories, inbound_factories, secret_keys
+from tests.support.inbound_factories import SECRET
+from tests.support.secret_keys import KEY, NEW_KEY
+
+
+def test_an_event_waits_and_is_processed_with_the_right_key(
+    app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    source_id = inbound_factories.source(verify="github", secret=SECRET)
+    secret_keys.use(NEW_KEY)
+    assert inbound_factories.github(client, {"text": "Hello"}, "1").status_code == 202
+    with caplog.at_level(logging.WARNING):
+        factories.run_pass()
+    assert "inbound events wait: Robot. See: " in caplog.text
+    [event] = factories.inbound_events()
+    assert (event.status, event.attempts, event.claims, event.claimed_by) == ("new", 0, 0, None)
+    assert event.due_at > event.received_at
+    secret_keys.use(NEW_KEY, KEY)
+    assert factories.the(Source, source_id).secret == SECRET
+    with database.write(db.engine) as connection:
+        connection.execute(INBOUND.update().values(due_at=event.received_at))
+    inbound_factories.process(app)
+    [event] = factories.inbound_events()
+    assert (event.status, event.error) == ("processed", None)
+
+
+def test_a_token_proven_before_a_rotation_is_still_proven_after_it(app: Flask, client: FlaskClient) -> None:
+    inbound_factories.source(verify="token", secret="opensesame", header="X-Webhook-Token")
+    assert (
+        inbound_factories.post(client, {"text": "Hi"}, **{"X-Webhook-Token": "opensesame"}).status_code == 202
+    )
+    secret_keys.use(NEW_KEY, KEY)
+    inbound_factories.process(app)
+    [event] = factories.inbound_events()
+    assert (event.status, event.error) == ("processed", None)
+    assert app.secret_key == NEW_KEY
+
+
+@pytest.mark.usefixtures("app")
+def test_the_words_for_an_unreadable_secret_prove_nobody(client: FlaskClient) -> None:
+    source_id = inbound_factories.source(verify="token", secret="opensesame", header="X-Webhook-Token")
+    secret_keys.use(NEW_KEY)
+    source = factories.the(Source, source_id)
+    assert source.secret == "(unreadable)"
+    inbound_factories.post(client, {"text": "Hi"}, **{"X-Webhook-Token": "(unreadable)"})
+    [event] = factories.inbound_events()
+    verdict = source.verify_request(event.headers, event.body, event.received_at, (NEW_KEY,))
+    assert not verdict.ok
+    assert "cannot be decrypted" in verdict.sentence
+    assert source.secrets_at(event.received_at) == ()

@@ -1,0 +1,83 @@
+"""With a wrong secret key nothing is sent unsigned and nothing is lost: it waits for the right one."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from standardwebhooks import Webhook as Verifier
+
+from guestbook.lib import clock
+from guestbook.lib.pull_url import PULL_URL
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Webhook
+from tests.support import factories, secret_keys
+from tests.support.api_client import ApiClient, new_token
+from tests.support.receiver import Receiver
+from tests.support.secret_keys import KEY, NEW_KEY
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_deliveries_wait_unsent_and_go_out_signed_with_the_right_key(
+    each_app: Flask,  # noqa: ARG001
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hook = factories.webhook(receiver.url("/a"), secret=SECRET, headers={"X-Key": "hidden"})
+    factories.delivery(hook)
+    secret_keys.use(NEW_KEY)
+    other = factories.webhook(receiver.url("/b"), name="other", secret=SECRET)  # under the new key
+    factories.delivery(other)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            factories.run_pass()
+    assert [one.path for one in receiver.requests] == ["/b"]
+    said = [one for one in caplog.messages if "cannot be decrypted" in one]
+    assert len(said) == 1
+    assert "deliveries wait: one. See: " in said[0]
+    waiting = next(one for one in factories.deliveries() if one.webhook_id == hook)
+    assert (waiting.status, waiting.attempts, waiting.claims, waiting.claimed_by) == ("new", 0, 0, None)
+    row = factories.the(Webhook, hook)
+    assert row.is_unreadable
+    assert (row.disabled_at, row.failures_in_a_row, row.paused_until is not None) == (None, 0, True)
+    secret_keys.use(NEW_KEY, KEY)
+    factories.all_due()
+    factories.run_pass()
+    [request] = receiver.at("/a")
+    Verifier(SECRET).verify(request.body, request.headers)
+    assert request.headers["x-key"] == "hidden"
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"previous_secret": SECRET, "previous_secret_expires_at": clock.now() + timedelta(days=1)},
+        {"headers": {"X-Key": "hidden"}},
+    ],
+)
+def test_one_unreadable_value_of_several_is_enough_to_wait(
+    receiver: Receiver, columns: dict[str, Any]
+) -> None:
+    hook = factories.webhook(receiver.url("/a"), secret=SECRET, **columns)
+    factories.delivery(hook)
+    secret_keys.use(NEW_KEY)
+    with database.write(db.engine) as connection:  # under the new key
+        connection.execute(update(Webhook).values(secret=SECRET))
+    factories.run_pass()
+    assert receiver.requests == []
+    assert factories.one().status == "new"
+
+
+def test_a_listener_gets_a_sentence_instead_of_unsigned_deliveries(app: Flask) -> None:
+    api = ApiClient(app, new_token(app))
+    hook = factories.webhook(PULL_URL, secret=SECRET)
+    factories.delivery(hook)
+    secret_keys.use(NEW_KEY)
+    answer = api.get(f"/webhooks/{hook}/pending", 409)
+    assert "cannot decrypt" in answer["error"]["message"]
+    assert factories.one().claims == 0

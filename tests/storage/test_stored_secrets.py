@@ -1,0 +1,160 @@
+"""No secret lies open in the database, and a change of the secret key loses none."""
+
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+from sqlalchemy import text
+
+from guestbook.auth import second_factor
+from guestbook.lib import clock, ed25519
+from guestbook.lib.encryption import Unreadable
+from guestbook.storage import backup, cron_token, database, stored_secrets
+from guestbook.storage.database import db
+from guestbook.storage.models import Source, Webhook
+from guestbook.storage.stored_secrets import StoredSecrets
+from tests.support import factories, secret_keys
+from tests.support.secret_keys import KEY, NEW_KEY
+
+FACTOR_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+LONGEST = "🦋" * 100
+
+
+def fill() -> dict[str, str]:
+    """Store every kind of secret; return what must not lie open."""
+    key, old_key = ed25519.new_key(), ed25519.new_key()
+    hook = {"secret": LONGEST, "previous_secret": "whsec_previous", "headers": {"X-Key": "hidden value"}}
+    factories.webhook(**hook, signing_key=key, previous_signing_key=old_key)
+    factories.source(verify="github", secret="of the source", previous_secret="of the source before")
+    with database.writing() as session:
+        code = pyotp.TOTP(FACTOR_SECRET).now()
+        second_factor.set_up(session, FACTOR_SECRET, code, clock.now())
+        token = cron_token.make(session)
+    shown = {**hook, "headers": "hidden value", "key": key, "old key": old_key, "factor": FACTOR_SECRET}
+    return {**shown, "source": "of the source", "cron": token}  # type: ignore[dict-item]
+
+
+def stored() -> str:
+    """Return all that lies in the tables with secrets."""
+    with db.engine.connect() as connection:
+        tables = [
+            connection.execute(text(f"SELECT * FROM {one}")) for one in ("webhooks", "sources", "settings")
+        ]
+        return "\n".join(str(value) for table in tables for row in table for value in row)
+
+
+def read() -> list[Any]:
+    """Return the secrets as the program sees them."""
+    with db.session.begin():
+        hook, source = db.session.query(Webhook).one(), db.session.query(Source).one()
+        factor = second_factor.read(db.session())
+        keys = hook.signing_key, hook.previous_signing_key
+        of_hook = hook.secret, hook.previous_secret, *keys, *hook.headers.values()
+        return [*of_hook, source.secret, source.previous_secret, factor and factor.secret]
+
+
+def renewed() -> StoredSecrets:
+    with database.writing() as session:
+        return stored_secrets.encrypt_all(session.connection(), factories.settings().keyring)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_no_secret_lies_open_in_the_tables_on_any_database() -> None:
+    hidden = fill()
+    lying = stored()
+    assert [name for name, secret in hidden.items() if secret in lying] == []
+    seen = read()
+    assert not any(isinstance(one, Unreadable) for one in seen)
+    assert seen[:2] == [LONGEST, "whsec_previous"]
+    with database.writing() as session:
+        assert cron_token.matches(session, hidden["cron"])
+    found = renewed()
+    assert (found.total, found.encrypted, found.unreadable) == (9, 0, set())
+    assert stored() == lying
+
+
+@pytest.mark.usefixtures("app")
+def test_a_rotation_of_the_key_keeps_every_secret_and_needs_the_old_key_no_more() -> None:
+    fill()
+    before = read()
+    secret_keys.use(NEW_KEY, KEY)
+    assert read() == before
+    assert renewed().encrypted == 9
+    assert renewed().encrypted == 0
+    secret_keys.use(NEW_KEY)
+    assert read() == before
+    secret_keys.use(KEY)
+    assert all(isinstance(one, Unreadable) for one in read())
+
+
+@pytest.mark.usefixtures("app")
+def test_with_another_key_nothing_is_readable_and_nothing_is_lost() -> None:
+    fill()
+    before, lying = read(), stored()
+    secret_keys.use(NEW_KEY)
+    assert {str(one) for one in read()} == {"(unreadable)"}
+    found = renewed()
+    assert {table for table, _ in found.unreadable} == {"webhooks", "sources", "settings"}
+    assert found.why == "The secret key is not the one with which this was encrypted."
+    with database.writing() as session:  # an owner who changes something else keeps what is stored
+        hook = session.query(Webhook).one()
+        hook.name, hook.headers = "renamed", dict(hook.headers) | {"X-More": "new"}
+        session.query(Source).one().name = "renamed"
+        assert not second_factor.use(session, pyotp.TOTP(FACTOR_SECRET).now(), clock.now())
+    assert stored() != lying
+    secret_keys.use(KEY, NEW_KEY)
+    now = read()
+    assert now.pop(5) == "new"
+    assert now == before
+
+
+@pytest.mark.usefixtures("app")
+def test_recovery_codes_work_without_the_key() -> None:
+    with database.writing() as session:
+        codes = second_factor.set_up(session, FACTOR_SECRET, pyotp.TOTP(FACTOR_SECRET).now(), clock.now())
+    secret_keys.use(NEW_KEY)
+    with database.writing() as session:
+        assert second_factor.use(session, codes[0], clock.now()) == "recovery code"
+    secret_keys.use(KEY)
+    with database.writing() as session:  # the secret is as it was
+        assert second_factor.read(session).secret == FACTOR_SECRET  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("app")
+def test_secrets_that_were_stored_open_are_read_and_then_encrypted() -> None:
+    hook = factories.webhook()
+    with database.write(db.engine) as connection:
+        connection.execute(
+            text("UPDATE webhooks SET secret = 'an old plain secret', headers = '{\"X-Key\": \"open\"}'")
+        )
+    row = factories.the(Webhook, hook)
+    assert (row.secret, row.headers) == ("an old plain secret", {"X-Key": "open"})
+    assert renewed().encrypted == 2
+    assert "open" not in stored()
+    assert "an old plain secret" not in stored()
+    db.session.remove()
+    row = factories.the(Webhook, hook)
+    assert (row.secret, row.headers) == ("an old plain secret", {"X-Key": "open"})
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("broken", ["no JSON", "[1]", '{"secret": 7}', "7"])
+def test_what_was_broken_by_hand_stays_as_it_is(broken: str) -> None:
+    factories.webhook()
+    with database.write(db.engine) as connection:
+        connection.execute(text("UPDATE webhooks SET headers = :broken"), {"broken": broken})
+        connection.execute(
+            text("INSERT INTO settings (name, value) VALUES ('second_factor', :broken)"), {"broken": broken}
+        )
+    renewed()
+    assert stored().split("\n").count(broken) == 2
+
+
+@pytest.mark.usefixtures("app")
+def test_a_stolen_backup_has_neither_the_key_nor_a_secret(tmp_path: Path) -> None:
+    hidden = fill()
+    file = backup.write(factories.settings(), tmp_path / "stolen.db").path
+    found = [name for name, secret in hidden.items() if secret.encode() in file.read_bytes()]
+    assert found == []
+    assert KEY.encode() not in file.read_bytes()
