@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
 
@@ -99,8 +99,14 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return the time of a valid text."""
-    return datetime.fromisoformat(text.upper()) if text else None
+    """Return the time of a valid text in UTC; the first or last one for a time that UTC cannot have."""
+    if not text:
+        return None
+    found = datetime.fromisoformat(text.upper())
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if found.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def _object_in_body(schema: Schema, rules: Rules | None = None) -> dict[str, Any]:
@@ -127,7 +133,9 @@ def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None
 
 def _parse(sent: bytes) -> object:
     try:
-        return json.loads(sent.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(
+            sent.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_number
+        )
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
 
@@ -137,6 +145,12 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         raise ValueError("an object has the same name twice")
     return found
+
+
+def _number(text: str) -> float:
+    """Read 10.0 and 1e1 as the whole number 10, as JSON Schema does."""
+    found = float(text)
+    return int(found) if found.is_integer() else found
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -49,3 +49,16 @@ def test_what_is_wrong_is_refused(app: Flask, program: ApiClient) -> None:
     assert program.refused("POST", path, {"since": "yesterday"}).keys() == {"since"}
     assert program.refused("POST", path, {}).keys() == {"since"}
     assert program.ask("POST", f"/webhooks/{NOBODY}/backfill", SINCE).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("since", "deliveries"), [("0001-01-01T00:00:00+23:59", 1), ("9999-12-31T23:59:59-23:59", 0)]
+)
+def test_the_time_may_be_one_that_utc_cannot_have(
+    app: Flask, program: ApiClient, since: str, deliveries: int
+) -> None:
+    with app.app_context():
+        factories.sign()
+        path = f"/webhooks/{factories.webhook()}/backfill"
+    counted = program.post(path, {"since": since, "dry_run": True}, status=200)
+    assert counted["deliveries"] == deliveries

@@ -30,6 +30,13 @@ def test_some_are_changed_and_the_others_stay(program: ApiClient) -> None:
     assert (entry["action"], entry["object"], entry["actor_name"]) == ("changed", "settings", "a program")
 
 
+def test_a_number_may_be_written_with_a_fraction_of_zero(program: ApiClient) -> None:
+    sent = {"data": '{"per_page": 1e1, "rate": 50.0}', "content_type": "application/json"}
+    shown = program.client.patch("/api/v1/settings", headers=program.headers, **sent).json
+    assert shown is not None
+    assert (shown["per_page"], shown["rate"]) == (10, 50)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
