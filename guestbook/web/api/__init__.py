@@ -21,6 +21,7 @@ from guestbook.web.api import (
     events,
     inbox,
     openapi_document,
+    presets,
     previews,
     pull_calls,
     request_reader,
@@ -35,7 +36,7 @@ from guestbook.web.api import (
 
 API_MODULES = (
     *(comments, webhooks, pull_calls, deliveries, sources, inbox, bins, bin_requests, bulk, reveal, previews),
-    *(backfill, events, book_settings, statistics, spam, tokens, audit, doctor),
+    *(backfill, events, presets, book_settings, statistics, spam, tokens, audit, doctor),
 )
 
 

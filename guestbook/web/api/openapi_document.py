@@ -30,7 +30,7 @@ TAG_DESCRIPTIONS = {
     "settings": "The settings of the book, its look and its moderation.",
     "statistics": "How the book, its webhooks and its sources are doing.",
     "spam": "Refused comments, floods, and the learned score.",
-    "previews": "The result of a webhook's or a source's settings, before anything is saved.",
+    "previews": "Presets, and the result of a webhook's or a source's settings, before anything is saved.",
     "tokens": "The tokens of the API.",
     "doctor": "Problems of the book, with advice.",
     "events": "The events that webhooks get, each with its JSON Schema.",
@@ -52,7 +52,12 @@ ERROR_DESCRIPTIONS = {
     503: "The database cannot be reached at the moment.",
 }
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
-TAGS = {"redeliver": "deliveries", "reprocess": "inbox", "moderate": "comments"}  # of other paths
+TAGS = {
+    "redeliver": "deliveries",
+    "reprocess": "inbox",
+    "moderate": "comments",
+    "presets": "previews",
+}  # of other paths
 PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
 BODY_ERRORS = (400, 413, 415, 422)
 IF_MATCH = {

@@ -7,6 +7,7 @@ from guestbook.web.api import (
     bin_schemas,
     bulk_schemas,
     care_schemas,
+    preset_schemas,
     preview_schemas,
     pull_schemas,
     schemas,
@@ -36,5 +37,6 @@ ANSWER_BODIES: dict[str, Schema] = {
     **bulk_schemas.BULK_ANSWERS,
     **backfill_schemas.BACKFILL_ANSWERS,
     **preview_schemas.PREVIEW_ANSWERS,
+    **preset_schemas.PRESET_ANSWERS,
     **care_schemas.CARE_ANSWERS,
 }

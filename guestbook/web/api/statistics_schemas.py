@@ -17,7 +17,10 @@ from guestbook.queries.bounded_counts import COUNT_LIMIT
 from guestbook.storage.models.comment import COMMENT_STATUSES
 
 COUNTED: Schema = described(NUMBER_SCHEMA, f"Counting stops at {COUNT_LIMIT + 1}.")
-LATELY = f"Rows that failed in the last {bounded_counts.RECENT.days} days."
+LATELY = (
+    f"Rows that failed in the last {bounded_counts.RECENT.days} days, among the newest "
+    f"{bounded_counts.FAILED_LIMIT} of all."
+)
 TYPICAL_TIME: Schema = described(or_null(NUMBER_SCHEMA), "Null without any attempt.")
 STATE: Schema = {
     "state": one_of(*metrics.STATES, "silent", description="How it is doing; well means healthy."),

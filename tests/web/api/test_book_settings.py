@@ -1,14 +1,16 @@
 """The settings of the book by the API."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
+from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.preferences import PREFERENCE_NAMES
-from tests.support.api_client import ApiClient
+from tests.support.api_client import ApiClient, new_token
 
 
 def test_they_have_the_types_of_json(program: ApiClient) -> None:
@@ -69,6 +71,19 @@ def test_settings_that_changed_since_they_were_read_stay(program: ApiClient) -> 
     assert program.ask("PATCH", "/settings", {"title": "First"}, headers=read).status_code == 200
     assert program.ask("PATCH", "/settings", {"title": "Second"}, headers=read).status_code == 412
     assert program.get("/settings")["title"] == "First"
+
+
+def test_a_program_waits_for_the_owner_who_is_saving(each_app: Flask) -> None:
+    program = ApiClient(each_app, new_token(each_app))
+    read = {"If-Match": program.ask("GET", "/settings").headers["ETag"]}
+    with ThreadPoolExecutor() as threads:
+        with writing() as session:
+            preferences.save(session, {"title": "The owner's"})
+            waiting = threads.submit(program.ask, "PATCH", "/settings", {"title": "Mine"}, headers=read)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+        assert waiting.result(timeout=20).status_code == 412
+    assert program.get("/settings")["title"] == "The owner's"
 
 
 def test_they_need_a_token_that_manages(app: Flask, anybody: ApiClient) -> None:

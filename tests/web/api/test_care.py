@@ -79,6 +79,19 @@ def test_a_webhook_s_body_is_seen_before(
     assert program.get("/webhooks")["webhooks"] == []
 
 
+def test_presets_are_what_the_forms_fill_in(program: ApiClient) -> None:
+    found = program.get("/presets")
+    shop = next(one for one in found["senders"] if one["name"] == "shopify")
+    made = program.post("/sources", {"name": "Shop", "preset": "shopify", "secret": "x"})
+    assert {name: shop[name] for name in ("verify", "header", "scheme")} == {
+        name: made[name] for name in ("verify", "header", "scheme")
+    }
+    assert shop["template"] in [one["name"] for one in found["templates"]]
+    rebuild = {name: value for name, value in found["webhooks"][0].items() if name not in ("name", "title")}
+    added = program.post("/webhooks", rebuild | {"format": "template"})
+    assert (added["events"], set(added["headers"])) == (rebuild["events"], set(rebuild["headers"]))
+
+
 def test_a_template_that_fails_says_why(program: ApiClient) -> None:
     found = program.post("/previews/webhook", {"template": "{{"}, status=200)
     assert (found["body"], bool(found["error"])) == (None, True)

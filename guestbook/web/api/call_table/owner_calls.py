@@ -29,6 +29,9 @@ OWNER_CALLS = {
     ),
     "DELETE /tokens/{token_id}": Call("revokeToken", "Revoke a token", {204: None}),
     "GET /doctor": Call("examine", "Look for problems, as doctor does", {200: "Examination"}),
+    "GET /presets": Call(
+        "listPresets", "Show known senders, ready-made templates and ready-made webhooks", {200: "Presets"}
+    ),
     "POST /previews/webhook": Call(
         "previewWebhook",
         "Show the body that a webhook would get",

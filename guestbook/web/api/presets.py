@@ -1,0 +1,48 @@
+"""/presets: what the forms of sources and webhooks fill in, for programs that do the same."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from guestbook.inbound import sender_presets
+from guestbook.inbound.sender_presets import SENDER_PRESETS
+from guestbook.inbound.template_presets import PRESETS
+from guestbook.outbound.rebuild_presets import REBUILD_EVENTS, REBUILD_PRESETS
+from guestbook.web.api import row_shape
+from guestbook.web.api.source_schemas import SCHEME_PROPERTIES
+
+calls = Blueprint("presets", __name__, url_prefix="/presets")
+
+
+@calls.get("")
+def index() -> ResponseReturnValue:
+    """Show the known senders, the ready-made templates, and the webhooks that build a site again."""
+    return {
+        "senders": [_sender(name) for name in SENDER_PRESETS],
+        "templates": [{"name": name, "text": text} for name, text in PRESETS.items()],
+        "webhooks": [_webhook(name) for name in REBUILD_PRESETS],
+    }
+
+
+def _sender(name: str) -> dict[str, object]:
+    preset, settings = SENDER_PRESETS[name], sender_presets.settings_of(name)
+    scheme = {key: settings[key] for key in SCHEME_PROPERTIES if key in settings}
+    return {
+        "name": name,
+        "title": preset.title,
+        "verify": preset.verify,
+        "header": preset.header or None,
+        "scheme": {**scheme, "tolerance": int(scheme["tolerance"])} if scheme else None,
+        "template": preset.template or None,
+        "secret_from": preset.secret_from or None,
+    }
+
+
+def _webhook(name: str) -> dict[str, object]:
+    preset = REBUILD_PRESETS[name]
+    parts = (line.partition(": ") for line in preset.headers)
+    return {
+        "name": name,
+        "events": list(REBUILD_EVENTS),
+        "headers": {header: value for header, _, value in parts},
+        **row_shape.of(preset, ("title", "url", "template")),
+    }
