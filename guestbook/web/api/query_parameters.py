@@ -25,7 +25,7 @@ def page_size(default: int) -> dict[str, Any]:
 
 BEFORE_PARAMETER = in_query("before", ID_SCHEMA, "Only rows older than the one with this id.")
 PAGE_QUERY = (page_size(20), BEFORE_PARAMETER)
-WEBHOOK_QUERY = (page_size(LONGEST_PAGE), BEFORE_PARAMETER)  # most books have fewer: they need no second page
+FULL_PAGE_QUERY = (page_size(LONGEST_PAGE), BEFORE_PARAMETER)  # most books have fewer rows of the kind
 EVENT_QUERY = (
     page_size(LONGEST_PAGE),
     in_query("before", one_of(*EVENTS), "Only the events that follow this one in the list."),

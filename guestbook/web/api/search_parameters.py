@@ -2,10 +2,9 @@
 
 from guestbook.lib.json_schema import ID_SCHEMA, TIME_SCHEMA, Schema
 from guestbook.queries import lists
-from guestbook.web.api.query_parameters import BEFORE_PARAMETER, LONGEST_PAGE, in_query, page_size
+from guestbook.web.api.query_parameters import in_query
 
 WORD_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": lists.LETTERS}
-FULL_PAGE_QUERY = (page_size(LONGEST_PAGE), BEFORE_PARAMETER)  # of rows of which most books have few
 LOOKS_BACK = "A page looks at some thousand rows and may be short: go on with `next`."
 COMMENT_SEARCH = (
     in_query(

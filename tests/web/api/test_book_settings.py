@@ -77,7 +77,7 @@ def test_a_program_waits_for_the_owner_who_is_saving(each_app: Flask) -> None:
     program = ApiClient(each_app, new_token(each_app))
     read = {"If-Match": program.ask("GET", "/settings").headers["ETag"]}
     with ThreadPoolExecutor() as threads:
-        with writing() as session:
+        with each_app.app_context(), writing() as session:
             preferences.save(session, {"title": "The owner's"})
             waiting = threads.submit(program.ask, "PATCH", "/settings", {"title": "Mine"}, headers=read)
             with pytest.raises(TimeoutError):

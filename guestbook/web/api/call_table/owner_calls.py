@@ -1,7 +1,7 @@
 """The API's calls for the settings, the statistics, spam, tokens, doctor, and for previews."""
 
 from guestbook.web.api.api_call import Call
-from guestbook.web.api.search_parameters import FULL_PAGE_QUERY
+from guestbook.web.api.query_parameters import FULL_PAGE_QUERY
 
 OWNER_CALLS = {
     "GET /settings": Call("getSettings", "Show the settings of the book", {200: "Settings"}),
@@ -30,7 +30,7 @@ OWNER_CALLS = {
     "DELETE /tokens/{token_id}": Call("revokeToken", "Revoke a token", {204: None}),
     "GET /doctor": Call("examine", "Look for problems, as doctor does", {200: "Examination"}),
     "GET /presets": Call(
-        "listPresets", "Show known senders, ready-made templates and ready-made webhooks", {200: "Presets"}
+        "getPresets", "Show known senders, ready-made templates and ready-made webhooks", {200: "Presets"}
     ),
     "POST /previews/webhook": Call(
         "previewWebhook",

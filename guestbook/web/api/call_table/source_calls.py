@@ -1,8 +1,7 @@
 """The API's calls for sources and bins."""
 
 from guestbook.web.api.api_call import Call
-from guestbook.web.api.query_parameters import PAGE_QUERY
-from guestbook.web.api.search_parameters import FULL_PAGE_QUERY
+from guestbook.web.api.query_parameters import FULL_PAGE_QUERY, PAGE_QUERY
 
 SOURCE_CALLS = {
     "GET /sources": Call("listSources", "List the sources", {200: "Sources"}, query=FULL_PAGE_QUERY),

@@ -1,10 +1,10 @@
 """The API's calls for webhooks, and for receivers that fetch their deliveries."""
 
 from guestbook.web.api.api_call import PENDING, Call
-from guestbook.web.api.query_parameters import PENDING_QUERY, WEBHOOK_QUERY
+from guestbook.web.api.query_parameters import FULL_PAGE_QUERY, PENDING_QUERY
 
 WEBHOOK_CALLS = {
-    "GET /webhooks": Call("listWebhooks", "List the webhooks", {200: "Webhooks"}, query=WEBHOOK_QUERY),
+    "GET /webhooks": Call("listWebhooks", "List the webhooks", {200: "Webhooks"}, query=FULL_PAGE_QUERY),
     "POST /webhooks": Call("createWebhook", "Add a webhook", {201: "WebhookWithSecret"}, body="NewWebhook"),
     "GET /webhooks/{webhook_id}": Call("getWebhook", "Show a webhook", {200: "Webhook"}),
     "PATCH /webhooks/{webhook_id}": Call(
