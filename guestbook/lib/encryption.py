@@ -23,6 +23,7 @@ KEY_ID_DIGITS = 8
 UNREADABLE_SECRET = "(unreadable)"  # too short for a secret, so nothing is ever signed with it
 EXTRA_OF_ENCRYPTION = "encryption"  # the extra of setup.cfg that has the package
 NO_PACKAGE = "The package cryptography is not installed, so secrets cannot be decrypted."
+NO_MEMORY_WORDS = ("allocate memory", "failed to map segment")  # of the dynamic linker
 OTHER_KEY = "The secret key is not the one with which this was encrypted."
 DAMAGED_VALUE = "The encrypted value is damaged."
 
@@ -114,10 +115,12 @@ NO_KEYS_KNOWN = Keyring()
 
 @lru_cache(maxsize=1)
 def has_package() -> bool:
-    """Whether the package is here."""
+    """Whether the package is here; raises MemoryError where a limit of the host keeps it from loading."""
     try:
         from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401
-    except ImportError:
+    except ImportError as error:
+        if any(words in str(error) for words in NO_MEMORY_WORDS):
+            raise MemoryError from error
         return False
     return True
 

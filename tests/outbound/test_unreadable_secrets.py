@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from standardwebhooks import Webhook as Verifier
 
+from guestbook.background.celery.delivery_consumer import DeliveryConsumer
+from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
+from guestbook.outbound.receivers import RECEIVER_COLUMNS, Receivers
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -71,6 +74,30 @@ def test_one_unreadable_value_of_several_is_enough_to_wait(
     factories.run_pass()
     assert receiver.requests == []
     assert factories.one().status == "new"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_worker_gives_back_what_it_cannot_sign(receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url("/a"), secret=SECRET)
+    until = clock.now() + timedelta(minutes=1)
+    delivery = factories.delivery(hook, claimed_by="relay.x.1", due_at=until, claims=1)
+    secret_keys.use(NEW_KEY)
+    consumer = DeliveryConsumer(db.engine, factories.settings(), 4)
+    consumer.deliver(Handover(delivery, "relay.x.1"))
+    assert receiver.requests == []
+    row = factories.one()
+    assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)
+    assert factories.the(Webhook, hook).paused_until is not None
+
+
+@pytest.mark.usefixtures("app")
+def test_e_mail_to_the_owner_needs_no_secret_and_is_not_held_back() -> None:
+    hook = factories.webhook("mailto:you@example.org", format="email")
+    secret_keys.use(NEW_KEY)
+    with database.write(db.engine) as connection:
+        rows = connection.execute(select(*RECEIVER_COLUMNS)).all()
+        found = Receivers(factories.settings().keyring).readable(connection, rows, clock.now())
+    assert [row.id for row in found] == [hook]
 
 
 def test_a_listener_gets_a_sentence_instead_of_unsigned_deliveries(app: Flask) -> None:
