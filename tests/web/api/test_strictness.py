@@ -101,5 +101,8 @@ def test_every_get_has_an_etag_and_is_not_sent_twice(app: Flask, program: ApiCli
             continue  # the one is different each time, and the other takes long
         first = program.ask("GET", path.format(**rows))
         assert first.status_code == 200, address
+        assert first.headers["ETag"], address
+        if "statistics" in address:
+            continue  # they say how many seconds ago something was
         again = program.ask("GET", path.format(**rows), headers={"If-None-Match": first.headers["ETag"]})
         assert (again.status_code, again.data) == (304, b""), address
