@@ -244,6 +244,17 @@ CREATE TABLE IF NOT EXISTS audit_log (
     PRIMARY KEY (id)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
+-- The first answers to requests with an Idempotency-Key: a repeat gets the same and does nothing. Kept for a day.
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    id VARCHAR(64) NOT NULL,        -- a keyed hash of the key, and of the token or the network that sent it
+    request VARCHAR(64) NOT NULL,   -- a keyed hash of the method, the address and the body
+    answer TEXT /*!(4000000)*/ NOT NULL, -- encrypted with a key that is made of the request and stored nowhere
+    created_at VARCHAR(24) NOT NULL,
+    PRIMARY KEY (id)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (created_at);
+
 -- How often a word was in comments that the owner published or marked as spam: the learned score.
 CREATE TABLE IF NOT EXISTS learned_words (
     hash VARCHAR(16) NOT NULL,      -- a keyed hash of the word, which is not stored; of nothing for the sums of all
@@ -407,8 +418,9 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0020' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0021' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
+    AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
     AND NOT EXISTS (SELECT key_only_since FROM webhooks)

@@ -46,6 +46,17 @@ def take_of_network(
     return take(session, names[1], now, most=most, within=within)
 
 
+def left_of_network(
+    session: Session, secret_key: str, what: str, address: str, now: datetime, *, most: int, within: timedelta
+) -> tuple[int, float]:
+    """Return how many `take_of_network` would count now, and the seconds until there may be `most` again."""
+    for moment in (now - within, now, now + LIMITS_SKEW):
+        row = session.get(Limit, who_on_day(secret_key, what, address, moment), populate_existing=True)
+        if row and row.hits and now - within < row.since <= now + LIMITS_SKEW:
+            return max(0, most - row.hits), (row.since + within - now).total_seconds()
+    return most, within.total_seconds()
+
+
 def who_on_day(secret_key: str, what: str, address: str, moment: datetime) -> str:
     """Return the name under which an address's network is counted on the day of that moment."""
     day = int(moment.timestamp() // ROTATION.total_seconds())

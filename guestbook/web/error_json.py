@@ -1,14 +1,18 @@
 """Errors for programs: JSON of one shape, with a sentence for each wrong field."""
 
+import logging
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
-from flask import Response, json, request
+from flask import Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
 from guestbook.web import request_id
 from guestbook.web.error_texts import ERROR_TEXTS
+
+log = logging.getLogger(__name__)
 
 NOTHING_STORED = Translatable("Nothing was stored.")
 UNCHANGED = (Translatable("Nothing was changed."), NOTHING_STORED)
@@ -37,6 +41,7 @@ def fill(
         error["fields"] = fields
     response.data = json.dumps({"error": error})
     response.content_type = "application/json"
+    _log(response.status_code, code)
     return response
 
 
@@ -61,6 +66,17 @@ def _about_fields(error: Refused) -> str | None:
     names = ", ".join(error.fields)
     wrong = f"the field {names} is wrong" if len(error.fields) == 1 else f"these fields are wrong: {names}"
     return f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
+
+
+def _log(status: int, code: str) -> None:
+    """Log an error of the API; the owner's programs have a token. Our own mistakes are logged already.
+
+    Other paths have secrets in them.
+    """
+    if request.path.startswith("/api/") and status < 500:
+        level = logging.WARNING if g.get("token_id") else logging.INFO
+        path = quote(request.path)
+        log.log(level, "Request %s: %s %s got %s %s.", request_id.get(), request.method, path, status, code)
 
 
 def _is_reading() -> bool:

@@ -1,6 +1,7 @@
 """A visitor's comment, from the page or the API: checked for spam, counted and stored in one transaction."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,6 +23,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
 from guestbook.web.error_texts import NotYours
+
+Also = Callable[[Session, Comment], object]
 
 RATE_WINDOW = timedelta(minutes=10)  # the owner sets how many comments one network may write in it
 
@@ -45,18 +48,25 @@ class TooManyComments(Refused):
 
 
 def submit(
-    entry: Draft, *, trap: str, age: float | None, form_key: str | None, earlier_id: str | None = None
+    entry: Draft,
+    *,
+    trap: str,
+    age: float | None,
+    form_key: str | None,
+    earlier_id: str | None = None,
+    then: Also | None = None,
 ) -> Comment:
     """Store a comment, or give back the one that this form and this text have made.
 
-    `earlier_id` is the comment that the browser's cookie names. Raises TooManyComments.
+    `earlier_id` is the comment that the browser's cookie names; `then` runs in the same transaction. Raises
+    TooManyComments.
     """
     facts = _facts(entry, trap, age, earlier_id)
     try:
-        return _store(facts, form_key)
+        return _store(facts, form_key, then)
     except IntegrityError:
         # The key is unique: this is a double click. Or the owner has just deleted a webhook.
-        return _stored_before(form_key) or _store(facts, form_key)
+        return _stored_before(form_key) or _store(facts, form_key, then)
     except TooManyComments:
         # The first click of a double click may have used up the limit.
         if comment := _stored_before(form_key):
@@ -84,6 +94,15 @@ def revise(comment: Comment, entry: Draft, *, trap: str, age: float | None) -> C
     raise NotYours
 
 
+def left_of_limit() -> tuple[int, int, float]:
+    """Return how many comments one network may write, how many are left to this one, and for how long."""
+    key, address, most = current.settings().secret_key, request.remote_addr or "", current.preferences().rate
+    found = rate_limit.left_of_network(
+        db.session(), key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
+    )
+    return most, *found
+
+
 def answers_question(answer: str) -> bool:
     """Whether it answers the owner's question, if there is one."""
     book = current.preferences()
@@ -106,11 +125,14 @@ def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -
     return comment_facts.gather(session, entry, book, key, trap=trap, age=age, is_known_visitor=known)
 
 
-def _store(facts: CommentFacts, form_key: str | None) -> Comment:
+def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comment:
     with writing() as session:
         _count(session)
         verdict = _classified(session, facts, clock.now())
-        return book.sign(session, facts.draft, verdict, form_key=form_key, settings=current.settings())
+        comment = book.sign(session, facts.draft, verdict, form_key=form_key, settings=current.settings())
+        if then:
+            then(session, comment)
+        return comment
 
 
 def _count(session: Session) -> None:

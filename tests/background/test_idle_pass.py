@@ -16,7 +16,18 @@ from guestbook.background import cron, idle_pass, retention_rules
 from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import AuditEntry, Bin, BinRequest, Comment, Hold, Limit, Login, Pass, Refusal
+from guestbook.storage.models import (
+    AuditEntry,
+    Bin,
+    BinRequest,
+    Comment,
+    Hold,
+    IdempotencyKey,
+    Limit,
+    Login,
+    Pass,
+    Refusal,
+)
 from tests.conftest import running, settings_for
 from tests.support import factories
 
@@ -127,6 +138,10 @@ def limit() -> None:
     store(Limit, who="x", hits=1, since=past, last_at=past)
 
 
+def idempotency_key() -> None:
+    store(IdempotencyKey, id="x", request="y", answer="z", created_at=clock.now() - 25 * timedelta(hours=1))
+
+
 def audit_entry() -> None:
     year_ago = clock.now() - 366 * DAY
     entry = {"id": ids.first_of(year_ago), "at": year_ago, "actor": "command", "action": "added"}
@@ -179,6 +194,7 @@ WORK: dict[str, Callable[[], None]] = {
     "an old bin request": bin_request,
     "a login that is over": login,
     "an old rate limit": limit,
+    "an old key of a request": idempotency_key,
     "an old entry of the audit log": audit_entry,
     "a pass in the future": lambda: pass_at(5 * MINUTE),
 }

@@ -20,7 +20,17 @@ from tests.support import databases, ready_databases
 
 SQL = SCHEMA.read_text()
 TABLES = {"comments", "replies", "holds", "webhooks", "deliveries", "attempts", "passes", "days"}
-TABLES |= {"settings", "sessions", "tokens", "limits", "audit_log", "learned_words", "text_marks", "refusals"}
+TABLES |= {
+    "settings",
+    "sessions",
+    "tokens",
+    "limits",
+    "audit_log",
+    "idempotency_keys",
+    "learned_words",
+    "text_marks",
+    "refusals",
+}
 TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_requests"}
 VERSION = "alembic_version"  # the table that is no model's
 COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token

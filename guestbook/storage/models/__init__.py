@@ -1,6 +1,6 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.storage.models.admin_access import Limit, Login, Setting, Token
+from guestbook.storage.models.admin_access import IdempotencyKey, Limit, Login, Setting, Token
 from guestbook.storage.models.audit_entry import AUDIT_LOG, AuditEntry
 from guestbook.storage.models.bin import Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Hold, Origin, Reply
@@ -37,6 +37,7 @@ __all__ = [
     "Day",
     "Delivery",
     "Hold",
+    "IdempotencyKey",
     "InboundEvent",
     "LearnedWord",
     "Limit",

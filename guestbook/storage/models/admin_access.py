@@ -1,11 +1,12 @@
-"""Access to the admin pages and the API: logged-in browsers, tokens, rate limits, and the settings."""
+"""Access to the admin pages and the API: logged-in browsers, tokens, limits, repeats, and the settings."""
 
 from datetime import datetime
 
-from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ids
+from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 
 
@@ -55,6 +56,18 @@ class Limit(Base):
     hits: Mapped[int]
     since: Mapped[datetime]
     last_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """The first answer to a request with an Idempotency-Key, for its repeats."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("idempotency_keys_by_age", "created_at"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[str] = mapped_column(LONG_TEXT)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
 class Setting(Base):

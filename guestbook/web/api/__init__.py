@@ -16,14 +16,17 @@ from guestbook.web.api import (
     book_settings,
     bulk,
     comments,
+    cross_origin,
     deliveries,
     doctor,
     events,
+    idempotency,
     inbox,
     openapi_document,
     presets,
     previews,
     pull_calls,
+    rate_headers,
     request_reader,
     reveal,
     serializers,
@@ -33,6 +36,7 @@ from guestbook.web.api import (
     tokens,
     webhooks,
 )
+from guestbook.web.api.idempotency import AnsweredMeanwhile
 
 API_MODULES = (
     *(comments, webhooks, pull_calls, deliveries, sources, inbox, bins, bin_requests, bulk, reveal, previews),
@@ -46,9 +50,15 @@ def register(app: Flask) -> None:
     api = Blueprint("api", __name__, url_prefix=openapi_document.API_PATH)
     api.before_request(authentication.authenticate)
     api.before_request(request_reader.check)
+    api.before_request(idempotency.look_up)
+    api.after_request(cross_origin.add_headers)
+    api.after_request(rate_headers.add)
     api.after_request(authentication.add_headers)
+    api.after_request(idempotency.keep_late)
     api.after_request(_unless_known)
+    api.teardown_request(idempotency.stop_running)
     api.register_error_handler(Refused, error_json.refuse)
+    api.register_error_handler(AnsweredMeanwhile, idempotency.answer_meanwhile)
     api.add_url_rule("/openapi.json", view_func=openapi)
     for module in API_MODULES:
         api.register_blueprint(module.calls)

@@ -17,7 +17,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web import conditional
-from guestbook.web.api import api_call, request_reader
+from guestbook.web.api import api_call, rate_headers, request_reader
 from guestbook.web.error_texts import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -42,6 +42,12 @@ def authenticate() -> None:
 def has_token() -> bool:
     """Whether the request has a valid token."""
     return g.get("token_id") is not None
+
+
+def token_value() -> str | None:
+    """Return the valid token of the request."""
+    given = BEARER.fullmatch(request.headers.get("Authorization", "")) if has_token() else None
+    return given[1] if given else None
 
 
 def may(scope: str) -> bool:
@@ -85,6 +91,7 @@ def _admit(token: Token, scope: str) -> None:
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
     g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
+    rate_headers.count_token(token.id)
     if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         api_tokens.note_use(db.engine, g.token_id, now)

@@ -13,7 +13,7 @@ from guestbook.queries import row_pages
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin
 from guestbook.web import conditional
-from guestbook.web.api import bin_serializer, request_reader, serializers
+from guestbook.web.api import bin_serializer, idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("bins", __name__, url_prefix="/bins")
@@ -41,8 +41,9 @@ def add() -> ResponseReturnValue:
     """Add a bin."""
     fields = request_reader.body()
     with writing() as session, _errors_by_column():
-        shown = bin_serializer.bin_(bins.add(session, _fields(fields)))
-    return shown, 201, {"Location": serializers.address(f"/bins/{shown['id']}")}
+        bin_ = bins.add(session, _fields(fields))
+        location = serializers.address(f"/bins/{bin_.id}")
+        return idempotency.keep(session, bin_serializer.bin_(bin_), 201, {"Location": location})
 
 
 @calls.get("/<bin_id>")

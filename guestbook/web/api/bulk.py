@@ -19,7 +19,7 @@ from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import bulk_schemas, request_reader, row_shape
+from guestbook.web.api import bulk_schemas, idempotency, request_reader, row_shape
 
 M = TypeVar("M", Delivery, InboundEvent)
 
@@ -50,9 +50,11 @@ def moderate() -> ResponseReturnValue:
         done = [comment.id for comment in found]
         for comment in found:
             moderation_actions.run(session, comment, given["action"], current.settings())
+        missing = [row_id for row_id in given["ids"] if row_id not in done]
+        answer = idempotency.keep(session, {"done": done, "missing": missing})
     if given["action"] == "delete":
         engine_setup.clear_wal(db.engine)
-    return {"done": done, "missing": [row_id for row_id in given["ids"] if row_id not in done]}
+    return answer
 
 
 def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:

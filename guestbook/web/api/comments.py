@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flask import Blueprint, abort
+from flask import Blueprint, Response, abort, g
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import book, comment_form
@@ -15,7 +16,7 @@ from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import conditional, current, submission
-from guestbook.web.api import authentication, request_reader, serializers
+from guestbook.web.api import authentication, idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked_comment
 
 NOT_ASKED = "This book asks for no {}."
@@ -49,17 +50,15 @@ def sign() -> ResponseReturnValue:
         raise Forbidden("The book is closed for new comments.")
     try:
         entry = _read_comment()
-        comment = submission.submit(entry, trap="", age=None, form_key=None)
+        submission.submit(entry, trap="", age=None, form_key=None, then=_answer_signed)
     except submission.TooManyComments as error:
         submission.count_refusal("rate")
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
     except Refused as error:
         submission.count_refusal(*error.fields)
         raise
-    shown = serializers.comment(comment)
-    if comment.status == "published":
-        return shown, 201, {"Location": serializers.address(f"/comments/{comment.id}")}
-    return shown | {"status": "held"}, 202
+    answer: Response = g.signed
+    return answer
 
 
 @calls.get("/<comment_id>")
@@ -97,6 +96,15 @@ def delete(comment_id: str) -> ResponseReturnValue:
         book.delete(session, comment, current.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
+
+
+def _answer_signed(session: Session, comment: Comment) -> None:
+    shown = serializers.comment(comment)
+    if comment.status == "published":
+        location = serializers.address(f"/comments/{comment.id}")
+        g.signed = idempotency.keep(session, shown, 201, {"Location": location})
+    else:
+        g.signed = idempotency.keep(session, shown | {"status": "held"}, 202)
 
 
 def _read_comment() -> comment_form.Draft:

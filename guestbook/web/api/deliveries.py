@@ -10,7 +10,7 @@ from guestbook.queries import lists
 from guestbook.queue import comment_order, erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.web.api import request_reader, searches, serializers
+from guestbook.web.api import idempotency, request_reader, searches, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("deliveries", __name__, url_prefix="/deliveries")
@@ -57,4 +57,4 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
             is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
             busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT
             raise Conflict(erasure.DELIVERY_ERASED if is_over else busy)
-        return serializers.delivery(free[0]), 202
+        return idempotency.keep(session, serializers.delivery(free[0]), 202)

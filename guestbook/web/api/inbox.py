@@ -9,7 +9,7 @@ from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web.api import request_reader, searches, serializers
+from guestbook.web.api import idempotency, request_reader, searches, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("inbox", __name__, url_prefix="/inbox")
@@ -48,4 +48,4 @@ def reprocess(event_id: str) -> ResponseReturnValue:
         free = requeue.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
             raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
-        return serializers.inbound_event(free[0]), 202
+        return idempotency.keep(session, serializers.inbound_event(free[0]), 202)

@@ -9,6 +9,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import openapi_webhooks
 from guestbook.web.api.api_call import Call, scope
 from guestbook.web.api.call_table import CALLS
+from guestbook.web.api.header_parameters import IDEMPOTENCY_KEY, IF_MATCH
 from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
 
 API_PATH = "/api/v1"
@@ -38,17 +39,18 @@ TAG_DESCRIPTIONS = {
     "document": "This description of the API.",
 }
 ERROR_DESCRIPTIONS = {
-    400: "The body is not JSON, or an object in it repeats a name.",
+    400: "The body is not JSON, an object in it repeats a name, or `Idempotency-Key` has a wrong form.",
     401: "The token is missing, wrong or expired.",
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
     404: "Nothing has this id, or you may not see it.",
-    409: "A pass is working on it now, or the webhook is not one to fetch from.",
+    409: "A pass is working on it now, the webhook is not one to fetch from, or a request with the same "
+    "`Idempotency-Key` is still running.",
     412: "It is not the version whose `ETag` you sent in `If-Match`.",
     413: "The body is too long.",
     415: "The Content-Type is not application/json.",
     422: "The request has errors; `fields` has a sentence for each wrong field.",
-    429: "This network has written too many comments or typed too many wrong passwords; `Retry-After` is the "
-    "wait in seconds.",
+    429: "This token has made too many requests, or this network has written too many comments or typed too "
+    "many wrong passwords; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
 STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
@@ -60,16 +62,23 @@ TAGS = {
 }  # of other paths
 PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
 BODY_ERRORS = (400, 413, 415, 422)
-IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "schema": TEXT_SCHEMA,
-    "description": "The `ETag` of what you have read. If it changed since, the answer is 412.",
+RATE_LIMIT_HEADERS: dict[str, Any] = {
+    "RateLimit-Policy": {
+        "schema": TEXT_SCHEMA,
+        "description": 'Each limit with its quota and its window in seconds, such as `"token";q=6000;w=60`.',
+    },
+    "RateLimit": {
+        "schema": TEXT_SCHEMA,
+        "description": 'The rest of each quota, and for how many seconds, such as `"token";r=5999;t=60`.',
+    },
 }
 ANSWER_HEADERS = {
     304: {"ETag": {"required": True, "schema": TEXT_SCHEMA}},
     201: {"Location": {"required": True, "schema": TEXT_SCHEMA}},
-    429: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
+    429: {
+        **RATE_LIMIT_HEADERS,
+        "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}},
+    },
 }
 
 
@@ -100,8 +109,8 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
     noun, token = address.split("/")[1], {"token": [scope(address)]}
     security = {"needed": [token], "optional": [{}, token], "ignored": []}[call.token]
     errors = {*call.wrong, 422, 503, *(() if address.startswith("GET ") else BODY_ERRORS)}
-    errors |= ({401, 403} if security else set()) | ({404} if "{" in address else set())
-    errors |= {412} if call.may_match else set()
+    errors |= ({401, 403, 429} if security else set()) | ({404} if "{" in address else set())
+    errors |= ({412} if call.may_match else set()) | ({409} if address.startswith("POST ") else set())
     unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}
     answers = call.good | unchanged | dict.fromkeys(sorted(errors), "Error")
     described: dict[str, Any] = {
@@ -111,7 +120,8 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
         "security": security,
         "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
-    if parameters := [*call.query, *([IF_MATCH] if call.may_match else ())]:
+    in_headers = [IF_MATCH] if call.may_match else [IDEMPOTENCY_KEY] if address.startswith("POST ") else []
+    if parameters := [*call.query, *in_headers]:
         described["parameters"] = parameters
     if call.body:
         described["requestBody"] = {"required": call.needs_body, **_content(call.body)}

@@ -16,7 +16,7 @@ from guestbook.outbound.pull import PulledResult, Replaced
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from guestbook.web import current
-from guestbook.web.api import request_reader
+from guestbook.web.api import idempotency, request_reader
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("pull", __name__, url_prefix="/webhooks/<webhook_id>")
@@ -58,7 +58,8 @@ def commit(webhook_id: str) -> ResponseReturnValue:
         if not webhook.is_pulled:
             raise Conflict(pull.NOT_PULLED)
         recorded = pull.commit(session.connection(), webhook, current.settings(), body["token"], results)
-    return {"recorded": recorded, "late": len({one.id for one in results}) - recorded}
+        late = len({one.id for one in results}) - recorded
+        return idempotency.keep(session, {"recorded": recorded, "late": late})
 
 
 def _take(webhook_id: str, token: str, limit: int, replaced: Replaced | None) -> list[pull.Taken]:

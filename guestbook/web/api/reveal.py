@@ -10,7 +10,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import request_reader
+from guestbook.web.api import idempotency, request_reader
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("reveal", __name__)
@@ -39,4 +39,4 @@ def _reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnV
     with writing() as session:
         row = find_locked(model, row_id)
         row_changes.note_reveal(session, row)
-        return {"secret": row.secret}
+        return idempotency.keep(session, {"secret": row.secret})

@@ -17,7 +17,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import conditional, current
-from guestbook.web.api import request_reader, serializers, source_serializer
+from guestbook.web.api import idempotency, request_reader, serializers, source_serializer
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("sources", __name__, url_prefix="/sources")
@@ -40,7 +40,8 @@ def add() -> ResponseReturnValue:
         if fields.get("disabled"):
             row_changes.disable(session, source)
         shown = source_serializer.source(source, with_secret=True)
-    return shown, 201, {"Location": serializers.address(f"/sources/{shown['id']}")}
+        location = serializers.address(f"/sources/{source.id}")
+        return idempotency.keep(session, shown, 201, {"Location": location})
 
 
 @calls.get("/<source_id>")
@@ -93,7 +94,7 @@ def rotate_secret(source_id: str) -> ResponseReturnValue:
     with writing() as session:
         source = find_locked(Source, source_id)
         sources.rotate(session, source, clock.now(), given.get("secret"), overlap)
-        return source_serializer.source(source, with_secret=True)
+        return idempotency.keep(session, source_serializer.source(source, with_secret=True))
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:

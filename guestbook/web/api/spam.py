@@ -7,6 +7,7 @@ from guestbook.comments.spam import flood_valve, learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.web import current
+from guestbook.web.api import idempotency
 
 calls = Blueprint("spam", __name__, url_prefix="/spam")
 
@@ -32,11 +33,12 @@ def end_flood() -> ResponseReturnValue:
     """Publish new comments again; those that were held stay held."""
     with writing() as session:
         flood_valve.end_flood(session, current.settings().secret_key)
-    return "", 204
+        return idempotency.keep(session, "", 204)
 
 
 @calls.post("/forget")
 def forget() -> ResponseReturnValue:
     """Erase what the score has learned."""
     with writing() as session:
-        return {"words": learned_words.forget_all(session, current.settings().secret_key)}
+        words = learned_words.forget_all(session, current.settings().secret_key)
+        return idempotency.keep(session, {"words": words})

@@ -14,7 +14,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import conditional, current
-from guestbook.web.api import request_reader, serializers
+from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -32,12 +32,14 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a webhook; only this answer shows its secret."""
     fields = request_reader.body(_errors)
+    url = webhook_urls.checked(fields["url"], current.settings())
+    warnings = webhook_urls.warnings(url, current.settings())  # before the transaction: it may take seconds
     with writing() as session:
         disabled = fields.get("disabled", False)
         webhook = webhooks.add(session, _fields(fields), current.settings(), disabled=disabled)
-        shown = serializers.webhook(webhook, with_secret=True)
-    shown["warnings"] = webhook_urls.warnings(shown["url"], current.settings())
-    return shown, 201, {"Location": serializers.address(f"/webhooks/{shown['id']}")}
+        shown = serializers.webhook(webhook, with_secret=True) | {"warnings": warnings}
+        location = serializers.address(f"/webhooks/{webhook.id}")
+        return idempotency.keep(session, shown, 201, {"Location": location})
 
 
 @calls.get("/<webhook_id>")
@@ -81,10 +83,11 @@ def test(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         if event == "ping":
-            return serializers.delivery(webhooks.ping(session, webhook, current.settings())), 202
-        event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
-        [delivery] = session.scalars(select(Delivery).where(Delivery.event_id == event_id))
-        return serializers.delivery(delivery), 202
+            delivery = webhooks.ping(session, webhook, current.settings())
+        else:
+            event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
+            [delivery] = session.scalars(select(Delivery).where(Delivery.event_id == event_id))
+        return idempotency.keep(session, serializers.delivery(delivery), 202)
 
 
 @calls.post("/<webhook_id>/rotate-secret")
@@ -94,7 +97,7 @@ def rotate_secret(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         webhook_signatures.rotate_secret(session, webhook, _overlap(given), given.get("secret"))
-        return serializers.webhook(webhook, with_secret=True)
+        return idempotency.keep(session, serializers.webhook(webhook, with_secret=True))
 
 
 @calls.post("/<webhook_id>/rotate-key")
@@ -104,7 +107,7 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         webhook_signatures.rotate_key(session, webhook, _overlap(given), given.get("signing_key"))
-        return serializers.webhook(webhook)
+        return idempotency.keep(session, serializers.webhook(webhook))
 
 
 def _overlap(given: Mapping[str, Any]) -> timedelta:

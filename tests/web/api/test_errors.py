@@ -202,6 +202,21 @@ def test_a_mistake_of_ours(app: Flask, anybody: ApiClient, caplog: pytest.LogCap
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_every_error_stands_in_the_log_under_its_number(
+    anybody: ApiClient, program: ApiClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "guestbook")
+    cases = [(anybody, "GET", "/nowhere%0Aforged", 404, "INFO"), (anybody, "PUT", "/comments", 405, "INFO")]
+    cases += [(anybody, "GET", "/webhooks", 401, "INFO"), (program, "GET", "/webhooks?x=1", 422, "WARNING")]
+    for one, method, path, status, level in cases:
+        caplog.clear()
+        answer = one.ask(method, path)
+        assert shape(answer)[0] == status
+        [line] = [record for record in caplog.records if answer.headers["X-Request-Id"] in record.message]
+        assert (line.levelname, "\n" in line.message) == (level, False)
+        assert f"{method} /api/v1{path.partition('?')[0]} got {status} " in line.message
+
+
 def test_a_database_that_is_away(environ: dict[str, str]) -> None:
     app = guestbook.create_app(environ | AWAY)
     for one in (ApiClient(app), ApiClient(app, "gbk_any")):

@@ -1,0 +1,153 @@
+"""Idempotency-Key: a POST that is repeated with the same key gets the first answer, and does nothing.
+
+See draft-ietf-httpapi-idempotency-key-header-07. The answer is stored in the transaction of the effect, so
+a killed server leaves both or neither. A refused request changes nothing, so its answer is not stored.
+
+    stored ── same request ──▶ the first answer        running in this process ──▶ 409
+           └─ another one ───▶ 422                     else: effect and answer, in one transaction
+"""
+
+import hmac
+import json
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, g, make_response, request
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import BadRequest, Conflict
+
+from guestbook.auth import rate_limit
+from guestbook.lib import clock, sealed_text
+from guestbook.lib.errors import Refused
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import IdempotencyKey
+from guestbook.web import current, error_json
+from guestbook.web.api import authentication
+from guestbook.web.api.header_parameters import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
+
+REPLAYED_HEADER = "Idempotent-Replayed"  # as Stripe names it
+BAD_KEY = f"{KEY_HEADER} must have 1 to {KEY_LIMIT} characters of ASCII, such as a UUID in double quotes."
+OTHER_REQUEST = (
+    f"Nothing was changed, because this {KEY_HEADER} belongs to another request. Use a new one for each."
+)
+STILL_RUNNING = f"A request with this {KEY_HEADER} is still running. Repeat it in a moment."
+STORED_HEADERS = ("Content-Type", "Location")
+
+log = logging.getLogger(__name__)
+_running: set[str] = set()
+_running_lock = threading.Lock()
+
+
+class AnsweredMeanwhile(Exception):
+    """Another process has answered the same request, and the work of this one was rolled back."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RepeatableRequest:
+    """A request with a key. Both hashes and the secret are made of the key and the token, or the network."""
+
+    id: str
+    request: str  # a hash of the method, the address and the body
+    secret: bytes  # encrypts the answer, which may show a webhook's secret
+
+
+def look_up() -> Response | None:
+    """Answer a repeat; note a first request, and that it is running."""
+    given = request.headers.get(KEY_HEADER)
+    if request.method != "POST" or given is None:
+        return None
+    mine = g.repeatable = _repeatable(given)
+    if found := _first_answer(mine):
+        g.pop("repeatable")
+        return found
+    with _running_lock:
+        if mine.id in _running:
+            g.pop("repeatable")
+            raise Conflict(STILL_RUNNING)
+        _running.add(mine.id)
+    g.running_id = mine.id
+    return None
+
+
+def keep(
+    session: Session, shown: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the answer to a POST, and store it for repeats in the transaction of its effect."""
+    response = make_response((shown, status, headers or {}))
+    if "repeatable" in g:
+        session.flush()  # an error of these rows is not one of the key
+        _store(session, response)
+    return response
+
+
+def keep_late(response: Response) -> Response:
+    """Store an answer that no transaction has stored: of a view that changes nothing, or in many steps."""
+    if "repeatable" in g and not g.get("is_kept") and response.status_code < 300:
+        _store_late(response)
+    return response
+
+
+def answer_meanwhile(_error: AnsweredMeanwhile) -> Response:
+    """Answer as the other process did."""
+    return _first_answer(g.pop("repeatable")) or error_json.fill(Response(status=409), STILL_RUNNING)
+
+
+def stop_running(_error: BaseException | None) -> None:
+    """Let the next request with this key in."""
+    if running_id := g.pop("running_id", None):
+        with _running_lock:
+            _running.discard(running_id)
+
+
+def _repeatable(given: str) -> RepeatableRequest:
+    """Read the header: a string of RFC 8941, or its characters without the quotes as many programs send."""
+    if len(given) > KEY_LIMIT or not re.fullmatch(KEY_PATTERN, given):
+        raise BadRequest(BAD_KEY)
+    key = given[1:-1] if len(given) > 2 and given[0] == given[-1] == '"' else given
+    secret_key, address = current.settings().secret_key, request.remote_addr or ""
+    caller = authentication.token_value() or rate_limit.who(secret_key, KEY_HEADER, address)
+    root = hmac.digest(caller.encode(), f"{KEY_HEADER} {key}".encode(), "sha256")
+    asked = f"{request.method} {request.full_path}\n".encode() + request.get_data()
+    return RepeatableRequest(
+        hmac.new(root, b"id", "sha256").hexdigest(),
+        hmac.new(root, b"request " + asked, "sha256").hexdigest(),
+        hmac.digest(root, b"answer", "sha256"),
+    )
+
+
+def _first_answer(mine: RepeatableRequest) -> Response | None:
+    """Return the stored answer, or 422 for another request with the key; None if there is neither."""
+    row = db.session.get(IdempotencyKey, mine.id, populate_existing=True)
+    if row is None:
+        return None
+    if row.request != mine.request:
+        return error_json.refuse(Refused(OTHER_REQUEST))
+    stored: dict[str, Any] = json.loads(sealed_text.unseal(mine.secret, row.answer))
+    return Response(stored["body"], stored["status"], stored["headers"] | {REPLAYED_HEADER: "true"})
+
+
+def _store_late(response: Response) -> None:
+    try:
+        with writing() as session:
+            _store(session, response)
+    except (AnsweredMeanwhile, SQLAlchemyError) as error:  # what was done stays done
+        log.warning("An answer is not stored for repeats: %s", error)
+
+
+def _store(session: Session, response: Response) -> None:
+    mine: RepeatableRequest = g.repeatable
+    headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
+    answer = {"status": response.status_code, "headers": headers, "body": response.get_data(as_text=True)}
+    row = {"id": mine.id, "request": mine.request, "created_at": clock.now()}
+    row["answer"] = sealed_text.seal(mine.secret, json.dumps(answer))
+    try:
+        session.execute(insert(IdempotencyKey).values(**row))
+    except IntegrityError:
+        raise AnsweredMeanwhile from None
+    g.is_kept = True
