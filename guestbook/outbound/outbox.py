@@ -138,7 +138,8 @@ def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
 
 def send_example(connection: Connection, event: str, webhooks: Sequence[Webhook], settings: Settings) -> str:
     """Store a delivery of the event's example for each webhook, whatever it wants; return the event's id."""
-    return store(connection, event, EVENTS[event].sample_data(), settings, _inputs(connection, webhooks))
+    data = EVENTS[event].sample_data(settings.base_url)
+    return store(connection, event, data, settings, _inputs(connection, webhooks))
 
 
 def _inputs(

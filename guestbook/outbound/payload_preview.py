@@ -48,7 +48,8 @@ def of(
 def _data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:
     """Return data for the event, and whether they contain the newest comment of the book."""
     title = preferences.read(session.connection()).title
-    data = {**EVENTS[event].sample_data(), "guestbook": {"title": title, "url": base_url}}
+    data = EVENTS[event].sample_data(base_url)
+    data["guestbook"]["title"] = title
     newest = next(iter(lists.comments(session, "published", limit=1).rows), None)
     if newest is None or "comment" not in data:
         return data, False

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, json_schema
 from guestbook.lib.json_schema import Schema
 from guestbook.lib.version import VERSION
-from guestbook.outbound import event_catalogue, formats, webhooks
+from guestbook.outbound import event_catalogue, formats, outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME, EventType
+from guestbook.outbound.event_catalogue.event_type import SAMPLE_BOOK, SAMPLE_TIME, EventType
 from guestbook.outbound.formats import FormatInput, wording
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -106,6 +107,19 @@ def test_an_example_fits_and_is_what_the_format_json_makes_of_the_sample(event: 
     assert sent_payloads.faults(json.dumps(event.example())) == []
     made = formats.render("json", FormatInput(event.name, SAMPLE_TIME, event.sample_data()))
     assert json.loads(made) == event.example()
+
+
+@pytest.mark.usefixtures("app")
+def test_all_links_of_an_example_lead_to_the_book_that_sends_it() -> None:
+    hook, mine = factories.webhook(), replace(factories.settings(), base_url="https://mine.example/book")
+    with database.writing() as session:
+        rows = [session.get_one(Webhook, hook)]
+        for event in EVENTS:
+            outbox.send_example(session.connection(), event, rows, mine)
+    for row in factories.deliveries():
+        data = json.loads(row.payload)["data"]
+        assert data["guestbook"]["url"] == mine.base_url
+        assert SAMPLE_BOOK not in row.payload
 
 
 @each_event

@@ -14,12 +14,11 @@ from guestbook.lib.json_schema import (
     one_of,
     or_null,
 )
-from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME_TEXT, DataPart
+from guestbook.outbound.event_catalogue.event_type import SAMPLE_BOOK, SAMPLE_TIME_TEXT, DataPart
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.webhook import DISABLED_REASONS
 
 SAMPLE_ID = "0" * 31 + "1"
-SAMPLE_BOOK = "https://book.example"
 
 PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
     "id": described(ID_SCHEMA, "Its id."),

@@ -1,6 +1,5 @@
 """What the catalogue says of an event: when it happens, what its body holds, and a sample. Pure."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any
 from guestbook.lib import clock
 from guestbook.lib.json_schema import TIME_SCHEMA, Schema, answer, described
 
+SAMPLE_BOOK = "https://book.example"  # the address of the book in samples
 SAMPLE_TIME = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
 SAMPLE_TIME_TEXT = clock.to_text(SAMPLE_TIME)
 
@@ -58,10 +58,20 @@ class EventType:
         }
         return {"title": self.type_name, "description": f"Sent when {self.when}.", **answer(body)}
 
-    def sample_data(self) -> dict[str, Any]:
-        """Return new data of a sample, without optional parts."""
-        return {name: copy.deepcopy(part.sample) for name, part in self.data.items() if not part.is_optional}
+    def sample_data(self, book: str = SAMPLE_BOOK) -> dict[str, Any]:
+        """Return new data of a sample, without optional parts. `book` is the address in all its links."""
+        return {name: _copied(part.sample, book) for name, part in self.data.items() if not part.is_optional}
 
     def example(self) -> dict[str, Any]:
         """Return a sample of the body in the format json."""
         return {"type": self.name, "timestamp": SAMPLE_TIME_TEXT, "data": self.sample_data()}
+
+
+def _copied(value: Any, book: str) -> Any:
+    """Copy a sample; its links lead to that book."""
+    if isinstance(value, dict):
+        return {name: _copied(one, book) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_copied(one, book) for one in value]
+    is_link = isinstance(value, str) and value.startswith(SAMPLE_BOOK)
+    return book + value.removeprefix(SAMPLE_BOOK) if is_link else value
