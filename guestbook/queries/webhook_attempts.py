@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, case, or_, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import ids
@@ -84,14 +84,16 @@ def coming(session: Session, webhook_id: str) -> Sequence[Delivery]:
 def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[MadeAttempt], datetime | None]:
     """Return the attempts since then, the oldest first, and where they begin if there were too many."""
     newest = select(Delivery.id).where(Delivery.webhook_id == webhook_id, Delivery.id >= ids.first_of(since))
-    newest = newest.order_by(Delivery.id.desc()).limit(COUNTED_ATTEMPTS)
-    some = newest.subquery()
+    newest = newest.order_by(Delivery.id.desc())
+    some = newest.limit(COUNTED_ATTEMPTS).subquery()
     columns = Attempt.delivery_id, Attempt.started_at, Attempt.milliseconds, Attempt.status_code
     query = select(*columns, case((SUCCEEDED, 1), else_=0).label("succeeded"))
     query = query.join(some, Attempt.delivery_id == some.c.id).order_by(Attempt.started_at.desc())
     made = [_attempt(row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
-    many, oldest = session.execute(select(func.count(), func.min(some.c.id))).one()
-    starts = [ids.moment_of(oldest)] if many == COUNTED_ATTEMPTS else []
+    if not made:
+        return [], None
+    oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # in the index alone
+    starts = [ids.moment_of(oldest)] if oldest else []
     starts += [made[0].started_at] if len(made) == COUNTED_ATTEMPTS else []
     return made, max(starts, default=None)
 

@@ -111,6 +111,16 @@ def test_where_there_are_too_many_it_says_where_the_figures_begin(
     assert (found.month.attempts, found.counted_from) == (3, NOW - HOUR)
 
 
+def test_where_there_are_too_many_deliveries_it_says_so_too(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_attempts, "COUNTED_ATTEMPTS", 3)
+    for number, attempts in enumerate([[GOOD], [], [GOOD]], 1):
+        made(hook, *attempts, ago=number * HOUR)
+    found = read(hook)
+    assert (found.month.attempts, found.counted_from) == (2, NOW - 3 * HOUR)
+
+
 def test_what_comes_next_is_in_the_order_of_its_due_time(hook: str) -> None:
     late = factories.delivery(hook, due_at=NOW + HOUR)
     soon = factories.delivery(hook, due_at=NOW + MINUTE)
