@@ -5,13 +5,12 @@ The page never shows what the right signature would be: nobody gets foreign word
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from guestbook.inbound.bin_requests import key_signatures
-from guestbook.inbound.bin_requests.key_signatures import BY_KEY, BY_SECRET, NO_KEY_MATCHES, PublicKey
+from guestbook.inbound.bin_requests.key_signatures import NO_KEY_MATCHES, PublicKey
 from guestbook.lib import clock, signing
-from guestbook.lib.ed25519 import PackageMissing
 from guestbook.lib.encryption import readable
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
@@ -77,31 +76,31 @@ def check(
 ) -> Check:
     """Check all kinds of signature; `sent` are the bodies of our own deliveries with that id."""
     headers = {name.lower(): value for name, value in pairs}
-    findings, is_by_key = [], key_signatures.has_any(headers, BY_KEY)
-    if any(name in headers for name in STANDARD_HEADERS) and not _is_by_key_alone(headers):
-        findings.append(_finding(STANDARD, headers, body, keys, sent))
-    if is_by_key:
-        findings.append(_finding_of_keys(headers, body, public_keys))
+    claim: SignatureClaim | None = None
+    findings = []
+    try:
+        claim = STANDARD.claim(headers, body)
+    except Unproven as reason:
+        if any(name in headers for name in STANDARD_HEADERS):
+            findings.append(Finding(STANDARD.header, False, str(reason)))
+    if claim and claim.signatures:
+        findings.append(replace(_finding(STANDARD, headers, body, keys, sent), header=claim.header))
+    if claim and claim.public_signatures:
+        findings.append(_finding_of_keys(claim, public_keys))
     if GITHUB.header.lower() in headers:
         findings.append(_finding(GITHUB, headers, body, keys, sent))
-    try:
-        claim = (key_signatures.claim_of if is_by_key else STANDARD.claim)(headers, body)
-    except Unproven:
+    if claim is None:
         return Check(findings or [Finding("", False, UNSIGNED)])
     excess = max(0, len(body) - SIGNED_CONTENT_SHOWN)
     content = claim.content[: len(claim.content) - excess]
     return Check(findings, verify_signature.clock_problem(claim, received_at), content, excess > 0)
 
 
-def _is_by_key_alone(headers: Mapping[str, str]) -> bool:
-    return key_signatures.has_any(headers, BY_KEY) and not key_signatures.has_any(headers, BY_SECRET)
-
-
-def _finding_of_keys(headers: Mapping[str, str], body: bytes, keys: Sequence[PublicKey]) -> Finding:
-    name = f"{STANDARD.header} (v1a)"
+def _finding_of_keys(claim: SignatureClaim, keys: Sequence[PublicKey]) -> Finding:
+    name = f"{claim.header} (v1a)"
     try:
-        key = key_signatures.signer(key_signatures.claim_of(headers, body), keys)
-    except (Unproven, PackageMissing) as reason:
+        key = key_signatures.signer(claim, keys)
+    except Unproven as reason:
         return Finding(name, False, str(reason))
     return Finding(name, key is not None, f"It was signed with {key.whose}." if key else NO_KEY_MATCHES)
 
