@@ -27,7 +27,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
 ) -> None:
     page = open_admin(java_script_enabled=scripts)
     add_webhook(page, receiver.url("/hook"))
-    expect(page.locator("#secret")).to_have_text(re.compile("^whsec_"))
+    expect(page.locator("#shown-secret")).to_have_text(re.compile("^whsec_"))
 
     sign(page, "Grace", "Hello")
     open_newest_delivery(page)

@@ -129,7 +129,10 @@ def test_the_secret_that_was_made_is_shown_once_and_later_behind_the_password(ow
     place = answer.headers["Location"].partition("?")[0]
     row = stored(owner, place.rpartition("/")[2])
     assert row.secret
-    assert part(owner.page(answer.headers["Location"]), "secret") == row.secret
+    page = owner.page(answer.headers["Location"])
+    assert part(page, "shown-secret") == row.secret
+    names = [element.attrib["id"] for element in page.iter() if "id" in element.attrib]
+    assert len(names) == len(set(names))
     assert row.secret not in owner.get(place).text
     other = Owner(owner.app)
     other.log_in()
@@ -214,7 +217,7 @@ def test_another_way_to_verify_shows_its_new_secret(owner: Owner) -> None:
     page = owner.does(PLACE + row_id, form(owner, verify="standard"))
     secret = stored(owner, row_id).secret
     assert len(signing.key_of(secret or "")) == 32
-    assert part(page, "secret") == secret
+    assert part(page, "shown-secret") == secret
 
 
 def test_a_change_that_is_wrong_changes_nothing(owner: Owner) -> None:
@@ -364,7 +367,7 @@ def test_a_new_secret_is_made_and_shown_once(owner: Owner) -> None:
     sent: dict[str, object] = {"hours": "24", "replaces": mark, "secret": ""}
     page = owner.does(f"{PLACE}{row_id}/rotate", sent)
     row = stored(owner, row_id)
-    assert (row.previous_secret, part(page, "secret")) == (old, row.secret)
+    assert (row.previous_secret, part(page, "shown-secret")) == (old, row.secret)
     assert "The old one is also valid until" in text(page)
     repeated = owner.does(f"{PLACE}{row_id}/rotate", sent)
     assert "so nothing was changed" in text(repeated)

@@ -32,7 +32,7 @@ def rotate(owner: Owner, row_id: str, hours: str = "24") -> str:
 def shows(owner: Owner, place: str, secret: str) -> bool:
     """Whether the secret stands on the page, where it must stand in its own place."""
     page = owner.page(place)
-    found = page.find(".//*[@id='secret']")
+    found = page.find(".//*[@id='shown-secret']")
     assert (secret in text(page)) == (found is not None and text(found) == secret)
     return found is not None
 
@@ -42,7 +42,9 @@ def test_it_is_shown_once_it_is_made(owner: Owner) -> None:
     secret = stored(owner, row_id).secret
     assert shows(owner, place, secret)
     assert "Later you need your password to see it." in text(owner.page(place))
-    [button] = [one for one in owner.page(place).iter("button") if one.attrib.get("data-copy") == "secret"]
+    [button] = [
+        one for one in owner.page(place).iter("button") if one.attrib.get("data-copy") == "shown-secret"
+    ]
     assert "hidden" in button.attrib, "without a script it could not copy"
     assert not shows(owner, PLACE + row_id, secret)
 
@@ -130,7 +132,7 @@ def test_who_says_the_password_sees_it(owner: Owner) -> None:
     answer = owner.post(f"{PLACE}{row_id}/secret", {"password": PASSWORD})
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
-    assert text(parse(answer).find(".//*[@id='secret']")) == secret
+    assert text(parse(answer).find(".//*[@id='shown-secret']")) == secret
     assert not shows(owner, f"{PLACE}{row_id}/secret", secret)
 
 

@@ -38,8 +38,7 @@ def test_a_secret_that_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> 
     assert stored(owner, row_id).secret == TEXT
     assert "The webhook is added with your secret." in text(page)
     assert TEXT not in text(page)
-    assert page.find(".//code[@id='secret']") is None
-    assert page.find(".//*[@id='secret']") is None
+    assert page.find(".//*[@id='shown-secret']") is None
 
 
 def test_a_key_whose_public_half_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> None:
@@ -80,7 +79,7 @@ def test_a_webhook_that_signs_with_a_key_shows_its_public_key(
     assert row.sign_with == sign_with
     assert text(page.find(".//code[@id='public-key']")) == row.public_key
     assert f"Signed with {words} Public key" in re.sub(r"\s+", " ", " ".join(page.itertext()))
-    assert (page.find(".//code[@id='secret']") is None) == (sign_with == "key")
+    assert (page.find(".//code[@id='shown-secret']") is None) == (sign_with == "key")
     assert "whsk_" not in owner.get(PLACE + row_id).text
 
 
@@ -134,7 +133,7 @@ def test_the_typed_secret_replaces_the_old_one_and_is_not_shown(owner: Owner) ->
     assert (changed.secret, changed.previous_secret) == (TEXT, row.secret)
     assert TEXT not in text(page)
     page = rotated(owner, row, "rotate")
-    assert text(page.find(".//code[@id='secret']")) == stored(owner, row.id).secret
+    assert text(page.find(".//code[@id='shown-secret']")) == stored(owner, row.id).secret
 
 
 def test_a_wrong_new_secret_comes_back_with_its_reason(owner: Owner) -> None:
