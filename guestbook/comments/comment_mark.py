@@ -7,6 +7,7 @@ every page has this filter.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from guestbook.comments.comment_form import DRAFT_FIELDS
@@ -17,5 +18,14 @@ if TYPE_CHECKING:
 
 def of(comment: "Comment") -> str:
     """Return the mark of its words and its status."""
-    shown = json.dumps([getattr(comment, name) for name in (*DRAFT_FIELDS, "status")])
+    return _mark(comment, (*DRAFT_FIELDS, "status"))
+
+
+def of_words(comment: "Comment") -> str:
+    """Return the mark of its words alone: its visitor may correct it whatever the owner decides meanwhile."""
+    return _mark(comment, DRAFT_FIELDS)
+
+
+def _mark(comment: "Comment", names: Iterable[str]) -> str:
+    shown = json.dumps([getattr(comment, name) for name in names])
     return hashlib.sha256(shown.encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import book
+from guestbook.comments import book, comment_mark
 from guestbook.comments.comment_form import Draft
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
@@ -21,7 +21,7 @@ from guestbook.web import (
 )
 from guestbook.web.error_texts import NotYours
 from guestbook.web.form_token import FormError
-from guestbook.web.submission import TooManyComments
+from guestbook.web.submission import CommentChanged, TooManyComments
 
 pages = Blueprint("own_comment", __name__, url_prefix="/comments/<comment_id>")
 
@@ -52,9 +52,13 @@ def edit(comment_id: str) -> ResponseReturnValue:
         return _page(comment, entry, token, preview=entry)
     try:
         trap = request.form.get(signing.HONEYPOT_FIELD, "")
-        changed = submission.revise(comment, entry, trap=trap, age=form.age)
+        mark = request.form.get("mark")
+        changed = submission.revise(comment, entry, trap=trap, age=form.age, mark=mark)
     except TooManyComments as error:
         return _page(comment, entry, token, error.sentence), 429, {"Retry-After": str(error.seconds)}
+    except CommentChanged as error:
+        now = Draft(**book.typed(comment), errors={})
+        return _page(comment, entry, token, error.sentence, present=now), 409
     except Refused as error:
         return _page(comment, entry, token, error.sentence), 422
     return redirect(receipt.address(comment_id, is_published=changed.status == "published"), 303)
@@ -85,15 +89,24 @@ def _own(comment_id: str) -> Comment:
 
 
 def _page(
-    comment: Comment, entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None
+    comment: Comment,
+    entry: Draft,
+    token: str,
+    notice: str | None = None,
+    *,
+    preview: Draft | None = None,
+    present: Draft | None = None,
 ) -> str:
-    """Show the form, and the button that deletes."""
+    """Show the form, and the button that deletes. `present` is the comment that others have changed."""
+    seen = None if present else request.form.get("mark")  # the visitor has not read any later words
     return render_template(
         "own_comment.html",
         draft=entry,
         token=token,
         notice=notice,
         preview=preview,
+        present=present,
+        mark=seen or comment_mark.of_words(comment),
         action=url_for(".edit", comment_id=comment.id),
         delete_action=url_for(".delete", comment_id=comment.id),
     )

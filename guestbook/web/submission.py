@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.auth import rate_limit
-from guestbook.comments import book, moderation_policy, owner_question, refusals
+from guestbook.comments import book, comment_mark, moderation_policy, owner_question, refusals
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts, flood_valve
@@ -47,6 +47,18 @@ class TooManyComments(Refused):
         )
 
 
+class CommentChanged(Refused):
+    """Somebody has changed the comment since its form was opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Translatable(
+                "Your comment was changed after you opened this page, so nothing was saved. Your text is "
+                "still here. Save it again to replace the comment."
+            )
+        )
+
+
 def submit(
     entry: Draft,
     *,
@@ -74,10 +86,14 @@ def submit(
         raise
 
 
-def revise(comment: Comment, entry: Draft, *, trap: str, age: float | None) -> Comment:
+def revise(
+    comment: Comment, entry: Draft, *, trap: str, age: float | None, mark: str | None = None
+) -> Comment:
     """Change a visitor's own comment under the same rules and limits.
 
-    Raises TooManyComments or Refused, and NotYours if the owner has just thrown it away.
+    `mark` is that of the words that the form began with; a form of an older version has none. Raises
+    TooManyComments or Refused, CommentChanged if the words are others by now, and NotYours if the owner has
+    just thrown it away.
     """
     preferences, key = current.preferences(), current.settings().secret_key
     known = moderation_policy.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
@@ -89,6 +105,8 @@ def revise(comment: Comment, entry: Draft, *, trap: str, age: float | None) -> C
         _count(session)
         for locked in book.lock(session, [comment.id]):
             if locked.status != "trash":
+                if mark and mark != comment_mark.of_words(locked) and entry.values != book.typed(locked):
+                    raise CommentChanged
                 book.revise(session, locked, entry, verdict, current.settings())
                 return locked
     raise NotYours
