@@ -79,6 +79,15 @@ def of_book(book: Preferences) -> Preferences:
     return replace(book, title=title, welcome=welcome)
 
 
+def title_for_sites(book: Preferences) -> str:
+    """Return the title in the owner's language, for code that others put on their pages."""
+    if book.title != Preferences().title or book.language == language.ENGLISH:
+        return book.title
+    babel = _flask_babel()
+    with babel.force_locale(book.language):
+        return str(babel.get_translations().ugettext(book.title))
+
+
 def _text(english: str) -> str:
     if language.shown() == language.ENGLISH:
         return english

@@ -36,6 +36,13 @@ def test_a_saved_website_gives_the_code_to_copy(app: Flask, owner: Owner) -> Non
     ]
 
 
+def test_the_title_of_the_frame_has_the_language_of_the_book(app: Flask, owner: Owner) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"language": "de", "embed_sites": "https://one.example"})
+    assert 'title="Gästebuch"' in code(owner)[1]
+    assert "The book on other websites" in text(owner.page(URL))
+
+
 def test_the_code_is_safe_to_paste_whatever_the_title(app: Flask, owner: Owner) -> None:
     title = '"><b onclick="x">&amp;'
     with app.app_context(), writing() as session:
