@@ -33,6 +33,7 @@ def init_app(app: Flask) -> None:
         may_choose_look=looks.may_choose,
         own_css_address=looks.own_css_address,
         is_in_visitors_zone=time_zone.is_visitors,
+        zone_name=time_zone.shown,
         rel=comment_html.LINK_REL,
         limits=comment_form,
         command=installation.named,

@@ -45,6 +45,22 @@ def footer(visitor: Visitor, url: str) -> str:
 # --- the book's zone
 
 
+def test_the_foot_of_a_page_with_dates_names_their_zone_where_no_script_runs(
+    app: Flask, visitor: Visitor
+) -> None:
+    [comment_id] = add(app, ["Hello"])
+    set_(app, timezone="Europe/Berlin", embed_sites="https://one.example")
+    named, urls = "Dates are in the time zone Europe/Berlin.", ("/", f"/comments/{comment_id}", "/embed")
+    for url in urls:
+        [note] = by_class(visitor.page(url), "site-footer")[0].iter("noscript")
+        assert text(note) == named
+    set_(app, visitor_times="no")
+    for url in urls:
+        assert named in footer(visitor, url)
+        assert not list(visitor.page(url).iter("noscript"))
+    assert named not in footer(visitor, "/privacy")
+
+
 @pytest.mark.parametrize(
     ("utc", "day"),
     [
