@@ -54,7 +54,7 @@ def forecast(
         RequeueGroup(
             name,
             disabled_at is not None,
-            count - in_work - gone,
+            count - int(in_work) - int(gone),  # MariaDB sums up decimals, which are text in JSON
             int(in_work),
             int(gone),
             int(later),

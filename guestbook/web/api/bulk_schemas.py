@@ -37,6 +37,7 @@ def _requeue(rows: str, owner: str) -> Schema:
 REQUEUE_GROUP: Schema = {
     "name": described(TEXT_SCHEMA, "The name of the webhook or source."),
     "disabled": described({"type": "boolean"}, "Whether they wait until it is enabled."),
+    "pulled": described({"type": "boolean"}, "Whether no pass sends them, but its receiver fetches them."),
     "count": described(NUMBER_SCHEMA, "How many of its rows are or would be due."),
     "later": described(NUMBER_SCHEMA, "Those of them that follow others about the same comment."),
     "leased": described(NUMBER_SCHEMA, "Rows that stay as they are, because a pass works on them."),
