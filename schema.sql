@@ -232,8 +232,8 @@ CREATE TABLE IF NOT EXISTS limits (
 CREATE TABLE IF NOT EXISTS audit_log (
     id VARCHAR(32) NOT NULL,
     at VARCHAR(24) NOT NULL,        -- when it was done
-    actor VARCHAR(10) NOT NULL,     -- admin, token, command, or nobody: a stranger, or the program itself
-    actor_id VARCHAR(64),           -- the login's or the token's id
+    actor VARCHAR(10) NOT NULL,     -- admin, token, command, receiver, or nobody: a stranger, or the program itself
+    actor_id VARCHAR(64),           -- the login's, the token's or the link's id
     actor_name VARCHAR(200),        -- the browser, the token's name or the command
     action VARCHAR(20) NOT NULL,    -- added, changed, revealed and so on
     object VARCHAR(20) NOT NULL,    -- webhook, token, password and so on
@@ -372,6 +372,20 @@ CREATE TABLE IF NOT EXISTS templates (
     CONSTRAINT templates_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
+-- A link to the page of a webhook's receiver. Its address has a signature with the secret key, which is stored nowhere.
+CREATE TABLE IF NOT EXISTS receiver_links (
+    id VARCHAR(32) NOT NULL,
+    webhook_id VARCHAR(32) NOT NULL, -- the only webhook that it shows
+    name VARCHAR(80) NOT NULL,      -- whom the owner gave it to
+    created_at VARCHAR(24) NOT NULL,
+    expires_at VARCHAR(24) NOT NULL, -- when it stops working by itself
+    revoked_at VARCHAR(24),         -- when the owner revoked it
+    PRIMARY KEY (id),
+    CONSTRAINT receiver_links_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS receiver_links_by_webhook ON receiver_links (webhook_id, id);
+
 -- A catch-all URL that shows what arrived: /bin/<token>.
 CREATE TABLE IF NOT EXISTS bins (
     id VARCHAR(32) NOT NULL,
@@ -418,7 +432,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0021' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0022' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
@@ -426,6 +440,7 @@ WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT key_only_since FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)
+    AND NOT EXISTS (SELECT revoked_at FROM receiver_links)
     AND NOT EXISTS (SELECT name FROM settings)
     AND NOT EXISTS (SELECT scheme FROM sources)
     AND NOT EXISTS (SELECT id FROM tokens)

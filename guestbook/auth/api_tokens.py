@@ -8,8 +8,7 @@ from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, validate
-from guestbook.lib.errors import Refused
+from guestbook.lib import ids, validate
 from guestbook.storage import audit_log, database
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
@@ -47,7 +46,7 @@ def check(name: str, scope: str, expires: str | None) -> tuple[str, datetime | N
     """Return the name and the end of a token as they are kept; raises Refused."""
     name = validate.name(name)
     validate.one_of(SCOPES, scope, field="scope", noun="scope")
-    return name, _end(expires)
+    return name, validate.end(expires, "token") if expires else None
 
 
 def find(session: Session, value: str) -> Token | None:
@@ -93,15 +92,3 @@ def revoke_all(session: Session) -> int:
     for token in found:
         revoke(session, token)
     return len(found)
-
-
-def _end(expires: str | None) -> datetime | None:
-    if not expires:
-        return None
-    try:
-        end = clock.typed(expires, ahead=True)
-    except ValueError as error:
-        raise Refused(str(error), field="expires") from None
-    if end <= clock.now():
-        raise Refused("A token must expire in the future, such as in 90d.", field="expires")
-    return end

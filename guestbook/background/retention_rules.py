@@ -14,6 +14,7 @@ KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only prov
 KEEP_REFUSALS = timedelta(days=90)
 KEEP_AUDIT = timedelta(days=365)
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
+KEEP_RECEIVER_LINKS = timedelta(days=30)  # after their end
 
 RULES = (  # a table, and which of its rows go
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
@@ -46,6 +47,7 @@ RULES = (  # a table, and which of its rows go
     ("passes", "started_at < :keep_passes"),
     ("bin_requests", "received_at < :keep_bin_requests"),
     ("sessions", "expires_at < :now"),
+    ("receiver_links", "expires_at < :keep_receiver_links"),
     ("limits", "last_at < :keep_limits"),
     ("idempotency_keys", "created_at < :keep_idempotency_keys"),
     ("audit_log", "id < :keep_audit_id AND at < :keep_audit"),
@@ -62,6 +64,7 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_refusals": KEEP_REFUSALS,
         "keep_audit": KEEP_AUDIT,
         "keep_idempotency_keys": KEEP_IDEMPOTENCY_KEYS,
+        "keep_receiver_links": KEEP_RECEIVER_LINKS,
         "keep_unproven": KEEP_UNPROVEN,
         "keep_holds": LINK_LASTS,  # after the decision: no link lives longer
         "keep_passes": KEEP_PASSES,

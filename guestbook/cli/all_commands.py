@@ -18,6 +18,7 @@ from guestbook.cli import (
     init_db,
     listen,
     migrate_to,
+    receiver_links,
     relay,
     restore,
     run,
@@ -37,6 +38,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
     EVERY_DAY: (status.status, doctor.doctor, serve.serve, cron.cron),
     "Webhooks that the book sends": (
         webhooks.webhooks,
+        receiver_links.receiver_links,
         deliveries.deliveries,
         cron.deliver,
         relay.relay,

@@ -9,9 +9,15 @@ from sqlalchemy import ColumnElement, select
 
 from guestbook.lib.text import clean_line, printable
 from guestbook.storage.database import Base, db
-from guestbook.storage.models import Bin, Source, Token, Webhook
+from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
-NAMED = (Webhook, Source, Bin, Token)  # the owner chose their names; a visitor chose that of a comment
+NAMED = (
+    Webhook,
+    Source,
+    Bin,
+    Token,
+    ReceiverLink,
+)  # the owner chose their names; a visitor chose that of a comment
 PLAIN_ID = re.compile("[0-9A-Za-z]{1,32}")  # anything else is quoted in a message
 MOST_CANDIDATES = 5  # that a message names
 ID_LENGTH = 32

@@ -3,21 +3,21 @@
     /moderate/  comment's id  held since  expires  signature
                 32 digits     12          12       32          all hexadecimal
 
-Chat services and mail programs make links of bare URLs. Hexadecimal digits are markup in none of them, and no
-punctuation at the end can get lost. The signature proves that a token is ours, so no table lists them. A hold
-says whether one was used. A link works for one hold: a comment that is held again gets a new one.
+Chat services and mail programs make links of bare URLs. The signature proves that a token is ours, so no
+table lists them. A hold says whether one was used. A link works for one hold: a comment that is held again
+gets a new one.
 """
 
-import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from guestbook.lib import clock, ids
+from guestbook.lib import clock, ids, link_signature
+from guestbook.lib.link_signature import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
 
 MODERATION_PATH = "/moderate"
-ID_DIGITS, TIME_DIGITS, SIGNATURE_DIGITS = 32, 12, 32  # 128 bits of HMAC-SHA256: nobody can guess them
+MODERATION = "moderation"  # the purpose of the signature
 MODERATION_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + 2 * TIME_DIGITS + SIGNATURE_DIGITS}}}")
 IN_TEXT = re.compile(rf"({MODERATION_PATH}/){MODERATION_TOKEN.pattern}")
 
@@ -32,8 +32,8 @@ class SignedLink:
 
     def token(self, secret_key: str) -> str:
         """Return the last part of its URL."""
-        signed = self.comment_id + _digits(self.held_at) + _digits(self.expires_at)
-        return signed + _signature(signed, secret_key)
+        times = (link_signature.digits(one) for one in (self.held_at, self.expires_at))
+        return link_signature.sign("".join((self.comment_id, *times)), MODERATION, secret_key)
 
     def public(self, base_url: str, secret_key: str) -> dict[str, str]:
         """Return its part of a payload."""
@@ -45,8 +45,8 @@ def read(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
     """Return what a token says, also when it has expired; None if none of the keys has signed it."""
     if not MODERATION_TOKEN.fullmatch(token):
         return None
-    signed, signature = token[:-SIGNATURE_DIGITS], token[-SIGNATURE_DIGITS:]
-    if not any(hmac.compare_digest(signature, _signature(signed, key)) for key in secret_keys):
+    signed = link_signature.unsign(token, MODERATION, secret_keys)
+    if signed is None:
         return None
     times = signed[ID_DIGITS:]
     held_at, expires_at = ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:])
@@ -56,12 +56,3 @@ def read(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
 def hide(text: str) -> str:
     """Return the text without the secret parts of links, for programs that may read but not moderate."""
     return IN_TEXT.sub(r"\1(hidden)", text)
-
-
-def _digits(moment: datetime) -> str:
-    return ids.first_of(moment)[:TIME_DIGITS]
-
-
-def _signature(signed: str, secret_key: str) -> str:
-    message = f"guestbook moderation link {signed}"
-    return hmac.new(secret_key.encode(), message.encode(), "sha256").hexdigest()[:SIGNATURE_DIGITS]

@@ -5,10 +5,11 @@ Most return the value to store. That of a template, which is slow, runs while no
 
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from guestbook.lib import text, unit_of_work
+from guestbook.lib import clock, text, unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
 
@@ -47,6 +48,17 @@ def name(value: str) -> str:
     if not cleaned or len(cleaned) > NAME_LIMIT:
         raise Refused(f"The name must have 1 to {NAME_LIMIT} characters.", field="name")
     return cleaned
+
+
+def end(typed: str, noun: str) -> datetime:
+    """Read when something expires, such as `90d` or a date: in the future."""
+    try:
+        moment = clock.typed(typed, ahead=True)
+    except ValueError as error:
+        raise Refused(str(error), field="expires") from None
+    if moment <= clock.now():
+        raise Refused(f"A {noun} must expire in the future, such as in 90d.", field="expires")
+    return moment
 
 
 def one_of(known: Collection[str], value: str, *, field: str, noun: str) -> str:

@@ -6,9 +6,9 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.queries.lists import RowPage
-from guestbook.storage.models import Bin, BinRequest, Source, Token, Webhook
+from guestbook.storage.models import Bin, BinRequest, ReceiverLink, Source, Token, Webhook
 
-K = TypeVar("K", Bin, BinRequest, Source, Token, Webhook)
+K = TypeVar("K", Bin, BinRequest, ReceiverLink, Source, Token, Webhook)
 
 
 def of(

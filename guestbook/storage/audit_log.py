@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstanceState, Session
 
 from guestbook.lib import clock, ids
 from guestbook.storage.database import Base
-from guestbook.storage.models import AUDIT_LOG, Bin, Source, Token, Webhook
+from guestbook.storage.models import AUDIT_LOG, Bin, ReceiverLink, Source, Token, Webhook
 from guestbook.storage.models.audit_entry import DETAIL_LIMIT
 
 FAILURES_TOGETHER = timedelta(minutes=1)  # in which failures share an entry, so that a flood fills no disk
@@ -31,7 +31,7 @@ NOT_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The one who acts: a logged-in browser, a token, a command or nobody that we know."""
+    """The one who acts: a logged-in browser, a token, a command, a receiver or nobody that we know."""
 
     kind: str  # one of ACTORS
     id: str | None = None
@@ -76,7 +76,10 @@ def record(
 
 
 def record_row(
-    session: Session, action: str, row: Webhook | Source | Bin | Token, detail: str | None = None
+    session: Session,
+    action: str,
+    row: Webhook | Source | Bin | Token | ReceiverLink,
+    detail: str | None = None,
 ) -> None:
     """Add an entry about a row with a name."""
     record(session, action, noun_of(type(row)), row.id, row.name, detail=detail)

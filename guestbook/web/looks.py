@@ -37,14 +37,14 @@ def shown() -> str:
 
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
-    return _book().visitor_looks and not frame.is_open() and not owner_pages.is_admin_page()
+    return _book().visitor_looks and not frame.is_open() and not owner_pages.has_admin_look()
 
 
 def own_css_address() -> str | None:
     """Return the address of the owner's stylesheet, which changes with its text; None without one."""
     css = _book().own_css
     return (
-        url_for("looks.own_css", v=_fingerprint_of(css)) if css and not owner_pages.is_admin_page() else None
+        url_for("looks.own_css", v=_fingerprint_of(css)) if css and not owner_pages.has_admin_look() else None
     )
 
 
@@ -81,7 +81,7 @@ def button() -> Response:
 
 
 def _shown() -> str:
-    if owner_pages.is_admin_page():
+    if owner_pages.has_admin_look():
         return Preferences().look
     if not may_choose():
         return _book().look

@@ -4,29 +4,21 @@ Programs of chats and mail fetch links, so GET and HEAD change nothing. The sign
 authority; the form's token shows that a person has opened the page, and how long ago.
 """
 
-from datetime import timedelta
-
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import TooManyRequests
 
-from guestbook.auth import rate_limit
 from guestbook.comments import comment_mark, moderation_by_link, moderation_link, reply_size
 from guestbook.comments.moderation_by_link import STATUS_AFTER_LINK, LinkedComment
 from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
-from guestbook.settings import Settings
 from guestbook.storage.database import db, writing
-from guestbook.web import current, form_token
+from guestbook.web import current, form_token, wrong_links
 from guestbook.web.form_token import FormError
 
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 
-MOST_WRONG_LINKS = 20  # tries of one network within
-WRONG_WITHIN = timedelta(minutes=1)  # this time
-TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again in a minute."
 BROKEN_LINK = "The link is incomplete or was changed. Open it from the message again, or log in."
 NO_SUCH_ACTION = "Nothing was changed. Choose one of the buttons."
 COMMENT_CHANGED = "The comment was changed after you opened this page. Nothing was done. Read it again."
@@ -81,17 +73,9 @@ def _link(token: str) -> SignedLink:
     settings = current.settings()
     link = moderation_link.read(token, settings.secret_keys)
     if link is None:
-        _count_wrong_link(settings)
+        wrong_links.count("moderation")
         abort(404, BROKEN_LINK)
     return link
-
-
-def _count_wrong_link(settings: Settings) -> None:
-    name = rate_limit.who(settings.secret_key, "wrong moderation link", request.remote_addr or "")
-    with writing() as session:
-        wait = rate_limit.take(session, name, clock.now(), most=MOST_WRONG_LINKS, within=WRONG_WITHIN)
-    if wait:
-        raise TooManyRequests(TOO_MANY_LINKS, retry_after=int(wait) + 1)
 
 
 def _repeated(link: SignedLink, notice: str, status: int) -> ResponseReturnValue:

@@ -90,6 +90,12 @@ def _add_moderation(app: Flask) -> None:
     moderation.register(app)
 
 
+def _add_receiver_pages(app: Flask) -> None:
+    from guestbook.web import receiver_pages
+
+    receiver_pages.register(app)
+
+
 def _add_admin(app: Flask) -> None:
     from guestbook.web import admin
 
@@ -113,6 +119,7 @@ PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
     "/webmention": _add_webmention,
     "/bin": _add_bins,
     "/moderate": _add_moderation,
+    "/receiver": _add_receiver_pages,
     "/admin": _add_admin,
     "/api": _add_api,
 }

@@ -15,6 +15,7 @@ from guestbook.storage.models.delivery import (
     Delivery,
 )
 from guestbook.storage.models.passes import Day, Pass
+from guestbook.storage.models.receiver_link import ReceiverLink
 from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, Source
 from guestbook.storage.models.spam_memory import LearnedWord, Refusal, TextMark
 from guestbook.storage.models.webhook import Template, Webhook
@@ -44,6 +45,7 @@ __all__ = [
     "Login",
     "Origin",
     "Pass",
+    "ReceiverLink",
     "Refusal",
     "Reply",
     "Setting",

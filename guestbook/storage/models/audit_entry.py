@@ -8,7 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from guestbook.lib import clock, ids
 from guestbook.storage.database import Base
 
-ACTORS = ("admin", "token", "command", "nobody")  # nobody: a stranger, or the program itself
+# A receiver acts by its link; nobody is a stranger, or the program itself.
+ACTORS = ("admin", "token", "command", "receiver", "nobody")
 AUDITED_ACTIONS = (
     "logged_in",
     "logged_out",
@@ -19,6 +20,7 @@ AUDITED_ACTIONS = (
     "disabled",
     "rotated",
     "revealed",
+    "revoked",
     "cleared",
     "deleted",
     "redelivered",

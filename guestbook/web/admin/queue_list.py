@@ -91,7 +91,7 @@ class QueueList(Generic[M]):
 
     def requeue(self, **address: str) -> ResponseReturnValue:
         """Make one row due now, and say so."""
-        return responses.done(self._requeue(address), ".show", **address)
+        return responses.done(self.requeue_row(self._row(address).id), ".show", **address)
 
     def requeue_many(self) -> ResponseReturnValue:
         """Say how many rows it would be, before anything happens; POST makes them due now."""
@@ -114,9 +114,10 @@ class QueueList(Generic[M]):
     def _row(self, address: dict[str, str]) -> M:
         return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])
 
-    def _requeue(self, address: dict[str, str]) -> str:
+    def requeue_row(self, row_id: str) -> str:
+        """Make one row due now, and return what to say about it."""
         with writing() as session:
-            row = self._row(address)
+            row = row_lookup.find(self.model, row_id)
             was_new = row.status == "new"
             free = requeue.make_due(session, self.model, [row.id], clock.now())
             is_over = row.erased_at is not None or comment_order.is_over(session, row.id)

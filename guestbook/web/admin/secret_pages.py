@@ -54,9 +54,12 @@ def mark(row: Webhook | Source) -> str:
     return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
 
 
-def seal(row: Webhook | Source) -> str:
-    """Return a value for an address that lets the next page show the secret, for a while in this login."""
-    return _serializer().dumps([mark(row), int(clock.now().timestamp())])
+def seal(row: Webhook | Source, viewer: str | None = None) -> str:
+    """Return a value for an address that lets the next page show the secret, for a while.
+
+    Only the same viewer can use it, by default this login.
+    """
+    return _serializer(viewer).dumps([mark(row), int(clock.now().timestamp())])
 
 
 def is_new(row: Webhook | Source) -> bool:
@@ -64,10 +67,10 @@ def is_new(row: Webhook | Source) -> bool:
     return clock.now() - row.created_at < SHOWN_FOR
 
 
-def new_secret(row: Webhook | Source) -> str | None:
-    """Return the secret if the address proves that this login has just created it."""
+def new_secret(row: Webhook | Source, viewer: str | None = None) -> str | None:
+    """Return the secret if the address proves that this viewer has just created it."""
     try:
-        name, made = _serializer().loads(request.args.get("shown", ""))
+        name, made = _serializer(viewer).loads(request.args.get("shown", ""))
     except (BadData, UnicodeError):
         return None
     age = abs(clock.now().timestamp() - made)  # two servers have two clocks, so it may be negative
@@ -106,5 +109,5 @@ def _later(end: datetime | None, moment: datetime) -> datetime | None:
     return end if end and end > moment else None
 
 
-def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(current.signing_keys(), salt=f"admin {g.login.id} secret")
+def _serializer(viewer: str | None) -> URLSafeSerializer:
+    return URLSafeSerializer(current.signing_keys(), salt=f"admin {viewer or g.login.id} secret")

@@ -27,6 +27,7 @@ from guestbook.web.api import (
     previews,
     pull_calls,
     rate_headers,
+    receiver_links,
     request_reader,
     reveal,
     serializers,
@@ -39,8 +40,9 @@ from guestbook.web.api import (
 from guestbook.web.api.idempotency import AnsweredMeanwhile
 
 API_MODULES = (
-    *(comments, webhooks, pull_calls, deliveries, sources, inbox, bins, bin_requests, bulk, reveal, previews),
-    *(backfill, events, presets, book_settings, statistics, spam, tokens, audit, doctor),
+    *(comments, webhooks, receiver_links, pull_calls, deliveries, sources, inbox, bins, bin_requests),
+    *(bulk, reveal, previews, backfill, events, presets, book_settings, statistics, spam, tokens),
+    *(audit, doctor),
 )
 
 

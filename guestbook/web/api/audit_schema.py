@@ -18,10 +18,14 @@ AUDIT_ENTRY_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "at": TIME_SCHEMA,
     "actor": one_of(
-        *ACTORS, description="The owner on the admin pages, an API token, a command, or nobody known."
+        *ACTORS,
+        description="The owner on the admin pages, an API token, a command, a receiver by its link, "
+        "or nobody known.",
     ),
-    "actor_id": described(or_null(TEXT_SCHEMA), "The id of the login or of the token."),
-    "actor_name": described(or_null(TEXT_SCHEMA), "The browser, the token's name or the command."),
+    "actor_id": described(or_null(TEXT_SCHEMA), "The id of the login, the token or the link."),
+    "actor_name": described(
+        or_null(TEXT_SCHEMA), "The browser, the name of the token or the link, or the command."
+    ),
     "action": one_of(*AUDITED_ACTIONS),
     "object": described(TEXT_SCHEMA, "The kind of object, such as webhook, token or password."),
     "object_id": or_null(TEXT_SCHEMA),

@@ -10,6 +10,7 @@ from guestbook.web.api import (
     preset_schemas,
     preview_schemas,
     pull_schemas,
+    receiver_link_schemas,
     schemas,
     settings_schemas,
     source_schemas,
@@ -29,6 +30,7 @@ REQUEST_BODIES: dict[str, Schema] = {
 ANSWER_BODIES: dict[str, Schema] = {
     **schemas.ANSWER_SCHEMAS,
     **pull_schemas.PULL_ANSWER_SCHEMAS,
+    **receiver_link_schemas.RECEIVER_LINK_ANSWERS,
     **audit_schema.AUDIT_SCHEMAS,
     **source_schemas.SOURCE_ANSWER_SCHEMAS,
     **bin_schemas.BIN_ANSWER_BODIES,

@@ -6,13 +6,12 @@ from typing import Any
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
-from guestbook.outbound import outbox, webhook_signatures, webhook_urls, webhooks
+from guestbook.outbound import sample_delivery, webhook_signatures, webhook_urls, webhooks
 from guestbook.queries import row_pages
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage.models import Webhook
 from guestbook.web import conditional, current
 from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
@@ -79,14 +78,10 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 @calls.post("/<webhook_id>/test")
 def test(webhook_id: str) -> ResponseReturnValue:
     """Send a ping, or an example of an event, through the queue; the delivery shows the result."""
-    event = request_reader.body().get("event", "ping")
+    event = request_reader.body().get("event", sample_delivery.PING)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        if event == "ping":
-            delivery = webhooks.ping(session, webhook, current.settings())
-        else:
-            event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
-            [delivery] = session.scalars(select(Delivery).where(Delivery.event_id == event_id))
+        delivery = sample_delivery.store(session, webhook, event, current.settings())
         return idempotency.keep(session, serializers.delivery(delivery), 202)
 
 

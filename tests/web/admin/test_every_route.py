@@ -19,8 +19,9 @@ from guestbook.auth import api_tokens, login
 from guestbook.inbound import bin_capture, bins
 from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.lib import clock, ids
+from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, write, writing
-from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply
+from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply, Webhook
 from guestbook.web import body_limits, response_headers
 from guestbook.web.admin import access
 from tests.support import factories
@@ -45,6 +46,9 @@ PUBLIC |= {"pictures.drawn"}  # any of them, made of its address alone
 PUBLIC |= {"public.privacy", "webmention.form", "webmention.receive", "webmention.status"}
 PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with the cookie after signing
 PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
+# With the cookie that a signed link gives.
+PUBLIC |= {f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")}
+PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("redeliver", "test", "rotate")}
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 LOGIN |= {"admin.login.ask_code", "admin.login.check_code"}
@@ -67,6 +71,7 @@ def filled(app: Flask) -> dict[str, str]:
             connection.execute(insert(ATTEMPTS).values(**attempt, started_at=now, request_headers={}))
         with writing() as session:
             token_id = api_tokens.add(session, "A program")[0].id
+            link_id = receiver_links.add(session, session.get_one(Webhook, webhook_id)).id
             session.add_all([
                 Pass(id=ids.new(), started_at=now, host="here", processed=0, retried=0, failed=0),
                 Day(day="2026-01-31", processed=1, failed=1),
@@ -80,6 +85,7 @@ def filled(app: Flask) -> dict[str, str]:
         "source_id": source_id, "event_id": event_id,
         "bin_id": bin_id, "request_id": request_id,
         "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id, "token_id": token_id,
+        "link_id": link_id,
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ ACTOR_WORDS = {
     "admin": "these pages",
     "token": "an API token",
     "command": "a command",
+    "receiver": "a receiver with its link",
     "nobody": "somebody not logged in",
 }
 
@@ -46,4 +47,6 @@ def _actor_name(entry: AuditEntry) -> str:
     name = entry.actor_name or ""
     if entry.actor == "admin":
         return browser_name(name)
-    return f"{entry.actor} {name}".strip() if entry.actor == "token" else name or ACTOR_WORDS["nobody"]
+    if entry.actor in ("token", "receiver"):
+        return f"{entry.actor} {name}".strip()
+    return name or ACTOR_WORDS["nobody"]

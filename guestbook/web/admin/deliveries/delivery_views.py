@@ -1,10 +1,7 @@
 """The pages of deliveries: the list, one with its attempts, its signature explained, and redelivery."""
 
-import re
-
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
@@ -15,12 +12,15 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import curl_command
-from guestbook.web.admin.deliveries import delivery_outlook, delivery_request, signature_explanation
+from guestbook.web.admin.deliveries import (
+    delivery_attempts,
+    delivery_outlook,
+    delivery_request,
+    signature_explanation,
+)
 from guestbook.web.admin.queue_list import QueueList
 
 pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
-
-ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
 
 
 def _event(typed: str) -> str:
@@ -60,7 +60,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
     """Show one delivery with its payload and every attempt."""
     delivery = row_lookup.find(Delivery, delivery_id)
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
-    attempts, earlier = _attempts(delivery, request.args.get("before"))
+    attempts, earlier = delivery_attempts.latest(delivery, request.args.get("before"))
     now, file = clock.now(), f"{delivery.id}.json"
     is_behind = bool(comment_order.behind(db.session(), [delivery.id]))
     return render_template(
@@ -83,11 +83,11 @@ def explain(delivery_id: str) -> ResponseReturnValue:
     """Show how its signature is made, step by step, with programs that verify it."""
     delivery = row_lookup.find(Delivery, delivery_id)
     webhook = row_lookup.find(Webhook, delivery.webhook_id)
-    number = request.args.get("attempt")
-    if number is None:
+    typed = request.args.get("attempt")
+    if typed is None:
         attempt = webhooks.last_attempt(db.session(), delivery)
     else:
-        attempt = db.session.get(Attempt, (delivery.id, _number(number))) or abort(404)
+        attempt = db.session.get(Attempt, (delivery.id, delivery_attempts.number(typed))) or abort(404)
     return render_template(
         "admin/signature_explanation.html",
         delivery=delivery,
@@ -96,16 +96,3 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
         erased=erasure.DELIVERY_ERASED,
     )
-
-
-def _attempts(delivery: Delivery, before: str | None) -> tuple[list[Attempt], int | None]:
-    """Return the latest attempts, and the number before which there are more."""
-    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
-    if before is not None:
-        query = query.where(Attempt.number < _number(before))
-    rows = list(db.session.scalars(query.limit(ATTEMPTS_SHOWN + 1)))
-    return rows[:ATTEMPTS_SHOWN], rows[ATTEMPTS_SHOWN - 1].number if len(rows) > ATTEMPTS_SHOWN else None
-
-
-def _number(typed: str) -> int:
-    return int(typed) if re.fullmatch("[0-9]{1,9}", typed) else abort(404)

@@ -4,12 +4,11 @@ from functools import partial
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
-from guestbook.outbound import outbox, rebuild_presets, webhook_signatures, webhook_urls, webhooks
+from guestbook.outbound import rebuild_presets, sample_delivery, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.outbound.payload_preview import PayloadPreview
@@ -22,7 +21,7 @@ from guestbook.web import current, row_lookup
 from guestbook.web.admin import chart, responses, secret_pages
 from guestbook.web.admin.deliveries import delivery_outlook
 from guestbook.web.admin.row_actions import RowActions
-from guestbook.web.admin.webhooks import ping_result
+from guestbook.web.admin.webhooks import ping_result, receiver_link_views
 from guestbook.web.admin.webhooks.webhook_form import WebhookForm
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -41,6 +40,7 @@ RowActions(
     delete_row=webhooks.delete,
     noun=("delivery", "deliveries"),
 ).add_rules(pages)
+pages.register_blueprint(receiver_link_views.pages)
 
 
 @pages.get("/")
@@ -153,8 +153,7 @@ def example(webhook_id: str) -> ResponseReturnValue:
         abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
-        event_id = outbox.send_example(session.connection(), event, [webhook], current.settings())
-        [delivery_id] = session.scalars(select(Delivery.id).where(Delivery.event_id == event_id))
+        delivery_id = sample_delivery.store(session, webhook, event, current.settings()).id
         is_pulled = webhook.is_pulled
     sentence = (
         "The example waits until its receiver fetches it."

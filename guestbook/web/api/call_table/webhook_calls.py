@@ -51,6 +51,15 @@ WEBHOOK_CALLS = {
         body="KeyRotation",
         needs_body=False,
     ),
+    "GET /webhooks/{webhook_id}/receiver-links": Call(
+        "listReceiverLinks",
+        "List the links to the page of its receiver, without their addresses",
+        {200: "ReceiverLinks"},
+        query=FULL_PAGE_QUERY,
+    ),
+    "POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke": Call(
+        "revokeReceiverLink", "Revoke a link to the page of its receiver", {200: "ReceiverLink"}
+    ),
     PENDING: Call(
         "takeDeliveries",
         "Fetch the next deliveries of a pull: webhook and lease them",

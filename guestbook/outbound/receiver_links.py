@@ -1,0 +1,81 @@
+"""Links with which the people behind a webhook's receiver open its page, without a login.
+
+The row of a link says whether it works. Its address stands in no table, so a stolen backup opens no page.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import clock, ids, validate
+from guestbook.lib.errors import Refused
+from guestbook.outbound import receiver_token
+from guestbook.outbound.receiver_token import RECEIVER_PATH
+from guestbook.outbound.unused_fields import WITHOUT_HEADERS
+from guestbook.settings import Settings
+from guestbook.storage import audit_log
+from guestbook.storage.models import ReceiverLink, Webhook
+
+DEFAULT_LIFETIME = "30d"
+LONGEST_LIFETIME = timedelta(days=366)
+
+
+class CheckedFields(NamedTuple):
+    """The fields of a new link."""
+
+    name: str
+    expires_at: datetime
+
+
+def url(link: ReceiverLink, settings: Settings) -> str:
+    """Return the link's address, which is a secret."""
+    token = receiver_token.of(link.id, link.expires_at, settings.secret_key)
+    return f"{settings.base_url}{RECEIVER_PATH}/{token}"
+
+
+def add(
+    session: Session,
+    webhook: Webhook,
+    *,
+    name: str | None = None,
+    expires: str = DEFAULT_LIFETIME,  # such as `30d`, or a date
+    link_id: str | None = None,
+) -> ReceiverLink:
+    """Add a link, by default with the webhook's name; raises Refused.
+
+    A form brings the id, so that sending it twice makes no second link but an IntegrityError.
+    """
+    checked = check(webhook, name, expires)
+    link = ReceiverLink(id=link_id or ids.new(), webhook_id=webhook.id, **checked._asdict())
+    session.add(link)
+    session.flush()
+    detail = f"for the webhook {webhook.name}, until {clock.to_text(link.expires_at)}"
+    audit_log.record_row(session, "added", link, detail)
+    return link
+
+
+def check(webhook: Webhook, name: str | None, expires: str) -> CheckedFields:
+    """Return the fields of a new link as they are kept; raises Refused."""
+    if webhook.format in WITHOUT_HEADERS:
+        what = WITHOUT_HEADERS[webhook.format]
+        raise Refused(f"{what} is not signed and goes to no receiver of webhooks, so it has no such page.")
+    end = validate.end(expires, "link")
+    if end > clock.now() + LONGEST_LIFETIME:
+        raise Refused("A link may work for a year at most.", field="expires")
+    return CheckedFields(validate.name(webhook.name if name is None else name), end)
+
+
+def of_webhook(session: Session, webhook_id: str) -> list[ReceiverLink]:
+    """Return the links of a webhook, the newest first."""
+    query = select(ReceiverLink).where(ReceiverLink.webhook_id == webhook_id)
+    return list(session.scalars(query.order_by(ReceiverLink.id.desc())))
+
+
+def revoke(session: Session, link: ReceiverLink) -> None:
+    """Let a link, and every page that it has opened, stop working at once."""
+    if link.revoked_at is None:
+        link.revoked_at = clock.now()
+        session.flush()
+        audit_log.record_row(session, "revoked", link)

@@ -1,0 +1,159 @@
+"""Who may see the pages of a receiver: a browser with the cookie of a link that works."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from flask import abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import TooManyRequests
+
+from guestbook.auth import rate_limit
+from guestbook.lib import clock
+from guestbook.outbound import receiver_token
+from guestbook.storage import audit_log
+from guestbook.storage.audit_log import Actor
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Delivery, ReceiverLink, Webhook
+from guestbook.web import current, row_lookup, wrong_links
+from guestbook.web.error_texts import PageExpired
+from guestbook.web.receiver_pages import receiver_cookie
+from guestbook.web.receiver_pages.receiver_cookie import ReceiverCookie
+
+LOG = "receiver_pages.log.index"
+MOST_ACTIONS = 30  # of all who have a link to one webhook, within
+ACTIONS_WITHIN = timedelta(minutes=10)  # this time
+TOO_MANY_ACTIONS = (
+    f"Nothing was done: at most {MOST_ACTIONS} actions are possible here in ten minutes. "
+    "Please try again later."
+)
+
+
+class ClosedText(NamedTuple):
+    """How a page that stays closed answers."""
+
+    status: int
+    title: str
+    sentence: str
+
+
+CLOSED_TEXTS = {
+    "broken": ClosedText(
+        404,
+        "This link does not work",
+        "It is incomplete or was changed. Open it from the message again, or ask the owner of the book for a "
+        "new one.",
+    ),
+    "no_cookie": ClosedText(
+        403,
+        "Open your link again",
+        "This page stays open for 12 hours after you open its link, in the same browser. The browser must "
+        "accept a cookie from here. Nothing was changed.",
+    ),
+    "expired": ClosedText(410, "This link has expired", "Ask the owner of the book for a new one."),
+    "revoked": ClosedText(410, "This link was revoked", "Ask the owner of the book if you still need one."),
+    "deleted": ClosedText(
+        410, "This webhook was deleted", "Its log was deleted too, and nothing more is sent."
+    ),
+    "disabled": ClosedText(
+        403,
+        "This webhook is disabled",
+        "Nothing was changed, because nothing is sent while it is disabled. Ask the owner of the book to "
+        "enable it.",
+    ),
+}
+
+
+class NoAdmission(Exception):
+    """The pages stay closed; the reason is a key of CLOSED_TEXTS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Admission(NamedTuple):
+    """A browser that may see the pages of one webhook."""
+
+    cookie: ReceiverCookie
+    link: ReceiverLink
+    webhook: Webhook
+
+    def delivery(self, delivery_id: str) -> Delivery:
+        """Return a delivery of this webhook; 404 for any other."""
+        found = row_lookup.find(Delivery, delivery_id)
+        return found if found.webhook_id == self.webhook.id else abort(404)
+
+    def done(self, sentence: str, endpoint: str = LOG, **values: object) -> ResponseReturnValue:
+        """Redirect to a page that says what was done."""
+        said = self.cookie.seal(sentence)
+        there = url_for(endpoint, link_id=self.cookie.link_id, said=said, **values)  # type: ignore[arg-type]  # what url_for takes
+        return redirect(there, 303)
+
+
+def exchange(token: str) -> ResponseReturnValue:
+    """Give the browser a cookie in place of a link that works, and lead it to the page."""
+    signed = receiver_token.read(token, current.settings().secret_keys)
+    if signed is None:
+        wrong_links.count(receiver_token.RECEIVER)
+        raise NoAdmission("broken")
+    _working(signed.link_id, signed.expires_at)
+    return receiver_cookie.give(redirect(url_for(LOG, link_id=signed.link_id), 303), signed.link_id)
+
+
+def admit(link_id: str) -> Admission:
+    """Let a browser in that has opened the link, as long as the link works; raises NoAdmission."""
+    cookie = receiver_cookie.find(link_id)
+    if cookie is None:
+        raise NoAdmission("no_cookie")
+    link, webhook = _working(link_id)
+    audit_log.act_as(Actor("receiver", link.id, link.name))
+    return Admission(cookie, link, webhook)
+
+
+def admit_to_act(link_id: str, *, sends: bool) -> Admission:
+    """Do the same for a form, and count it: 429 after too many. With `sends` the webhook must be enabled."""
+    admission = admit(link_id)
+    if not admission.cookie.signs(request.form.get("form_key", "")):
+        raise PageExpired
+    if sends and admission.webhook.disabled_at:
+        raise NoAdmission("disabled")
+    _count_action(admission.webhook.id)
+    return admit(link_id)  # read anew, because counting has ended the transaction
+
+
+def page(template: str, admission: Admission, **more: object) -> str:
+    """Return a page with what all of them show."""
+    return render_template(
+        f"receiver/{template}.html",
+        link=admission.link,
+        webhook=admission.webhook,
+        form_key=admission.cookie.form_key,
+        said=admission.cookie.unseal(request.args.get("said", "")),
+        **more,
+    )
+
+
+def closed(error: NoAdmission) -> ResponseReturnValue:
+    """Say why the pages stay closed."""
+    text = CLOSED_TEXTS[error.reason]
+    return render_template("receiver/closed.html", title=text.title, sentence=text.sentence), text.status
+
+
+def _working(link_id: str, expires_at: datetime | None = None) -> tuple[ReceiverLink, Webhook]:
+    """Return a link that works with its webhook; a row that is gone was deleted, or expired long ago."""
+    now = clock.now()
+    link = db.session.get(ReceiverLink, link_id)
+    webhook = db.session.get(Webhook, link.webhook_id) if link else None
+    if link is None or webhook is None:
+        raise NoAdmission("expired" if expires_at and expires_at <= now else "deleted")
+    if (state := link.state(now)) != "works":
+        raise NoAdmission(state)
+    return link, webhook
+
+
+def _count_action(webhook_id: str) -> None:
+    name = rate_limit.who(current.settings().secret_key, f"receiver of {webhook_id}")
+    with writing() as session:
+        wait = rate_limit.take(session, name, clock.now(), most=MOST_ACTIONS, within=ACTIONS_WITHIN)
+    if wait:
+        raise TooManyRequests(TOO_MANY_ACTIONS, retry_after=int(wait) + 1)

@@ -1,0 +1,111 @@
+"""What a receiver sees: the log of its webhook, each delivery with its attempts, and how to verify it."""
+
+from flask import Blueprint, abort, request
+from flask.typing import ResponseReturnValue
+
+from guestbook.lib import byte_view, clock
+from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.queries import lists, webhook_status
+from guestbook.queries.lists import Deliveries
+from guestbook.queue import comment_order, erasure
+from guestbook.storage.database import db
+from guestbook.storage.models.queue_row import QUEUE_STATUSES
+from guestbook.web import pagination
+from guestbook.web.admin import responses, secret_pages
+from guestbook.web.admin.deliveries import delivery_attempts, delivery_outlook, signature_explanation
+from guestbook.web.admin.deliveries.delivery_views import DELIVERY_LIST
+from guestbook.web.receiver_pages import receiver_access, shown_payload
+from guestbook.web.receiver_pages.receiver_access import Admission
+
+pages = Blueprint("log", __name__)
+
+
+@pages.get("/<receiver_token>")
+def open_link(receiver_token: str) -> ResponseReturnValue:
+    """Exchange a link for a cookie, and lead to the page."""
+    return receiver_access.exchange(receiver_token)
+
+
+@pages.get("/<link_id>/")
+def index(link_id: str) -> ResponseReturnValue:
+    """Show how the webhook is doing and its deliveries, newest first, and offer its actions."""
+    admission = receiver_access.admit(link_id)
+    session, now, webhook = db.session(), clock.now(), admission.webhook
+    status = request.args.get("status", "")
+    wanted = Deliveries(webhook_id=webhook.id, status=status if status in QUEUE_STATUSES else None)
+    found = lists.deliveries(session, wanted, pagination.before())
+    kept = {"status": wanted.status} if wanted.status else {}
+    return receiver_access.page(
+        "log",
+        admission,
+        standing=webhook_status.of(session, webhook, now),
+        url=shown_payload.url_without_secrets(webhook),
+        page=found,
+        wanted=wanted,
+        statuses=DELIVERY_LIST.statuses,
+        events=EVENTS,
+        overlaps=secret_pages.OVERLAPS,
+        mark=secret_pages.mark(webhook),
+        secret=secret_pages.new_secret(webhook, admission.cookie.form_key),
+        overlap_end=secret_pages.overlap_end(webhook, now),
+        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
+        **pagination.links(found.older, link_id=link_id, **kept),
+    )
+
+
+@pages.get("/<link_id>/deliveries/<delivery_id>/")
+def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
+    """Show one delivery with its payload and every attempt."""
+    admission = receiver_access.admit(link_id)
+    session, now, webhook = db.session(), clock.now(), admission.webhook
+    delivery = admission.delivery(delivery_id)
+    attempts, earlier = delivery_attempts.latest(delivery, request.args.get("before"))
+    is_behind = bool(comment_order.behind(session, [delivery.id]))
+    return receiver_access.page(
+        "delivery",
+        admission,
+        delivery=delivery,
+        views=byte_view.views(delivery.body),
+        attempts=attempts,
+        earlier=earlier,
+        outlook=delivery_outlook.outlook(delivery, webhook, now, is_behind),
+        is_live=delivery_outlook.is_live(delivery, webhook, now),
+        withheld=_withheld(admission, delivery_id),
+        erased=erasure.DELIVERY_ERASED,
+    )
+
+
+@pages.get("/<link_id>/deliveries/<delivery_id>/payload")
+def payload(link_id: str, delivery_id: str) -> ResponseReturnValue:
+    """Return the exact bytes that are sent."""
+    admission = receiver_access.admit(link_id)
+    delivery = admission.delivery(delivery_id)
+    if _withheld(admission, delivery_id):
+        abort(404)
+    return responses.download(delivery.body, f"{delivery.id}.json")
+
+
+@pages.get("/<link_id>/deliveries/<delivery_id>/verify")
+def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
+    """Show how its signature is made, step by step, with programs that verify it."""
+    admission = receiver_access.admit(link_id)
+    delivery, webhook = admission.delivery(delivery_id), admission.webhook
+    attempt = webhooks.last_attempt(db.session(), delivery)
+    explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
+    withheld = erasure.DELIVERY_ERASED if delivery.erased_at else _withheld(admission, delivery_id)
+    return receiver_access.page(
+        "signature",
+        admission,
+        delivery=delivery,
+        attempt=attempt,
+        explanation=None if withheld else explained,
+        withheld=withheld,
+    )
+
+
+def _withheld(admission: Admission, delivery_id: str) -> str | None:
+    """Return why the payload is not shown, if it is not."""
+    delivery = admission.delivery(delivery_id)
+    is_withheld = shown_payload.is_withheld(db.session(), delivery, admission.webhook)
+    return shown_payload.WITHHELD if is_withheld else None

@@ -1,0 +1,93 @@
+"""The owner's links for a receiver: made with the password, shown once, listed and revoked."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from guestbook.outbound import receiver_links
+from guestbook.storage.database import db
+from guestbook.storage.models import ReceiverLink
+from tests.support import factories
+from tests.support.owner import PASSWORD, Owner
+from tests.support.receiver_person import BASE, add_link
+from tests.support.visitor import Visitor, attributes, parse, text
+
+ADDRESS = re.compile(rf"{BASE}(/receiver/[0-9a-f]{{76}})")
+
+
+@pytest.fixture
+def place(hook: str) -> str:
+    return f"/admin/webhooks/{hook}/receiver-links"
+
+
+def stored(app: Flask, hook: str) -> list[ReceiverLink]:
+    with app.app_context():
+        return receiver_links.of_webhook(db.session(), hook)
+
+
+def form(owner: Owner, place: str, **typed: str) -> dict[str, object]:
+    new = attributes(owner.page(place), ".//form//input[@name='id']")["value"]
+    return {"id": new, "name": "Ada", "expires": "7d", "password": PASSWORD, **typed}
+
+
+def test_a_link_is_made_with_the_password_and_shown_once(
+    app: Flask, owner: Owner, hook: str, place: str
+) -> None:
+    links = [one.attrib["href"] for one in owner.page(f"/admin/webhooks/{hook}").iter("a")]
+    assert place in links
+    sent = form(owner, place)
+    answer = owner.post(place, sent)
+    assert answer.status_code == 200
+    [path] = ADDRESS.findall(text(parse(answer)))
+    assert Visitor(app).get(path).status_code == 303
+    again = owner.does(place, sent)  # a reload of the answer
+    assert "shown only once" in text(again)
+    assert not ADDRESS.search(text(again))
+    assert [link.name for link in stored(app, hook)] == ["Ada"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"password": "wrong"}, "password"),
+        ({"password": ""}, "password"),
+        ({"expires": "9d"}, "expires"),
+        ({"expires": ""}, "expires"),
+        ({"name": " "}, "name"),
+        ({"name": "x" * 81}, "name"),
+    ],
+)
+def test_wrong_input_makes_no_link_and_says_why(
+    app: Flask, owner: Owner, hook: str, place: str, wrong: dict[str, str], field: str
+) -> None:
+    answer = owner.post(place, form(owner, place, **wrong))
+    assert answer.status_code == 422
+    assert text(parse(answer).find(f".//p[@id='{field}-reason']"))
+    assert stored(app, hook) == []
+
+
+def test_a_webhook_without_a_receiver_gets_none(app: Flask, owner: Owner) -> None:
+    with app.app_context():
+        mail = factories.webhook("mailto:ada@example.org", format="email")
+    place = f"/admin/webhooks/{mail}/receiver-links"
+    answer = owner.post(place, form(owner, place))
+    assert answer.status_code == 422
+    assert "An e-mail is not signed" in answer.text
+
+
+def test_a_link_is_revoked_on_the_page_of_its_webhook_alone(
+    app: Flask, owner: Owner, hook: str, place: str
+) -> None:
+    with app.app_context():
+        link_id, address = add_link(hook)
+        other = factories.webhook(name="Other")
+    assert owner.post(f"/admin/webhooks/{other}/receiver-links/{link_id}/revoke").status_code == 404
+    page = owner.does(f"{place}/{link_id}/revoke")
+    assert "The link for Ada is revoked." in text(page)
+    assert "revoked" in text(page.find(".//tbody/tr"))
+    assert page.find(".//tbody//button") is None
+    assert Visitor(app).get(address.removeprefix(BASE)).status_code == 410
+    log = text(owner.page("/admin/audit/"))
+    assert "added: receiver link Ada" in log
+    assert "revoked: receiver link Ada" in log

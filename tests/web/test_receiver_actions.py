@@ -1,0 +1,189 @@
+"""What a receiver may do with its link: redeliver, test and rotate, and nothing from another site."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from guestbook.lib import clock
+from guestbook.lib.pull_url import PULL_URL
+from guestbook.outbound import receiver_links
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import AuditEntry, Delivery, ReceiverLink, Webhook
+from guestbook.web.receiver_pages import receiver_access
+from tests.support import factories
+from tests.support.receiver_person import ReceiverPerson
+from tests.support.visitor import by_class, parse, text
+from tests.web.conftest import Later
+
+
+@pytest.fixture
+def ada(app: Flask) -> ReceiverPerson:
+    return ReceiverPerson(app).come_in()
+
+
+def the(app: Flask, person: ReceiverPerson) -> Webhook:
+    with app.app_context():
+        webhook: Webhook = factories.the(Webhook, person.webhook_id)
+        return webhook
+
+
+def audited(app: Flask) -> list[AuditEntry]:
+    """The entries after that of the link itself."""
+    with app.app_context():
+        found = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+        return [entry for entry in found if entry.action != "added"]
+
+
+def test_redelivering_makes_it_due_and_is_in_the_audit_log(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        delivery_id = factories.delivery(ada.webhook_id, status="failed")
+    answer = ada.act(f"deliveries/{delivery_id}/redeliver")
+    assert answer.status_code == 303
+    assert "It is due now. The next pass sends it." in text(ada.page(answer.headers["Location"]))
+    with app.app_context():
+        row = factories.the(Delivery, delivery_id)
+    assert (row.status, row.due_at is not None) == ("new", True)
+    [entry] = audited(app)
+    assert (entry.action, entry.object, entry.object_id) == ("redelivered", "delivery", delivery_id)
+    assert (entry.actor, entry.actor_id, entry.actor_name) == ("receiver", ada.link_id, "Ada")
+
+
+@pytest.mark.parametrize("event", ["ping", "comment.replied"])
+def test_a_test_is_sent_through_the_queue(app: Flask, ada: ReceiverPerson, event: str) -> None:
+    answer = ada.act("test", event=event)
+    assert answer.status_code == 303
+    page = ada.page(answer.headers["Location"])
+    assert text(page.find(".//h1")) == event
+    assert "The next pass sends it." in text(page)
+    with app.app_context():
+        row = factories.one()
+    assert (row.event, row.webhook_id, row.status) == (event, ada.webhook_id, "new")
+
+
+def test_of_a_pulled_webhook_it_says_that_the_receiver_fetches_it(app: Flask) -> None:
+    with app.app_context():
+        pulled = factories.webhook(PULL_URL)
+    person = ReceiverPerson(app, pulled).come_in()
+    answer = person.act("test", event="ping")
+    assert "waits until its receiver fetches it" in text(person.page(answer.headers["Location"]))
+
+
+def test_an_event_that_does_not_exist_is_refused(app: Flask, ada: ReceiverPerson) -> None:
+    for event in ("", "nothing", "<b>"):
+        answer = ada.act("test", event=event)
+        assert answer.status_code == 422
+    assert "There is no event" in answer.text
+    with app.app_context():
+        assert factories.deliveries() == []
+
+
+def rotating(person: ReceiverPerson, **more: str) -> dict[str, str]:
+    """The fields of the form."""
+    mark = person.log().find(".//input[@name='replaces']")
+    assert mark is not None
+    return {"replaces": mark.attrib["value"], "hours": "24", **more}
+
+
+def test_the_new_secret_is_shown_once_and_the_old_one_signs_for_a_while(
+    app: Flask, ada: ReceiverPerson, later: Later
+) -> None:
+    old = the(app, ada).secret
+    form = rotating(ada, hours="72")
+    there = ada.act("rotate", **form).headers["Location"]
+    now = the(app, ada)
+    assert (now.previous_secret, now.secret == old) == (old, False)
+    assert now.previous_secret_expires_at
+    assert timedelta(hours=71) < now.previous_secret_expires_at - clock.now() < timedelta(hours=73)
+    assert now.secret not in there
+    shown = ada.page(there)
+    assert text(by_class(shown, "secret")[0]) == now.secret
+    assert "The old secret also signs until" in text(shown)
+    assert old not in text(shown)
+    again = ada.act("rotate", **form)  # a double click
+    assert "rotated already" in text(ada.page(again.headers["Location"]))
+    assert the(app, ada).secret == now.secret
+    other = ReceiverPerson(app, ada.webhook_id).come_in()
+    assert now.secret not in text(other.page(other.home + "?" + there.partition("?")[2]))
+    later(121)
+    assert now.secret not in text(ada.page(there))
+    [entry] = audited(app)
+    assert (entry.action, entry.object, entry.object_id, entry.detail) == (
+        "rotated", "webhook", ada.webhook_id, "secret",
+    )  # fmt: skip
+    assert (entry.actor, entry.actor_name) == ("receiver", "Ada")
+
+
+def test_wrong_rotations_change_nothing(app: Flask, ada: ReceiverPerson) -> None:
+    old, form = the(app, ada).secret, rotating(ada)
+    for hours in ("", "5", "-1", "é"):
+        assert ada.act("rotate", **form | {"hours": hours}).status_code == 422
+    with app.app_context(), writing() as session:
+        session.get_one(Webhook, ada.webhook_id).use_for_signing("key")
+    answer = ada.act("rotate", **form)
+    assert answer.status_code == 422
+    assert "only a key signs" in answer.text
+    assert the(app, ada).secret == old
+
+
+def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        delivery_id = factories.delivery(ada.webhook_id, status="failed")
+    form = rotating(ada)
+    other = ReceiverPerson(app, ada.webhook_id).come_in()
+    foreign = other.log().find(".//input[@name='form_key']")
+    assert foreign is not None
+    for mark in ({}, {"form_key": ""}, {"form_key": "é"}, {"form_key": foreign.attrib["value"]}):
+        for path in ("rotate", "test", f"deliveries/{delivery_id}/redeliver"):
+            answer = ada.open("POST", ada.home + path, data=form | {"event": "ping"} | mark)
+            assert (answer.status_code, text(parse(answer).find(".//h1"))) == (400, "This page has expired")
+    assert audited(app) == []
+    with app.app_context():
+        assert len(factories.deliveries()) == 1
+
+
+def test_a_link_that_was_revoked_does_nothing_more(app: Flask, ada: ReceiverPerson) -> None:
+    form = rotating(ada)
+    mark = ada.log().find(".//input[@name='form_key']")
+    assert mark is not None
+    with app.app_context(), writing() as session:
+        receiver_links.revoke(session, session.get_one(ReceiverLink, ada.link_id))
+    answer = ada.open("POST", f"{ada.home}rotate", data=form | {"form_key": mark.attrib["value"]})
+    assert answer.status_code == 410
+    assert the(app, ada).previous_secret is None
+
+
+def test_nothing_is_sent_to_a_disabled_webhook_but_its_log_stays_open(
+    app: Flask, ada: ReceiverPerson
+) -> None:
+    with app.app_context():
+        delivery_id = factories.delivery(ada.webhook_id, status="failed")
+        with writing() as session:
+            session.get_one(Webhook, ada.webhook_id).disable(clock.now(), "failing")
+    page = ada.log()
+    assert "disabled" in text(page)
+    assert [text(one) for one in page.findall(".//form//button")] == ["Show", "Rotate secret"]
+    for path in ("test", f"deliveries/{delivery_id}/redeliver"):
+        answer = ada.act(path, event="ping")
+        assert (answer.status_code, text(parse(answer).find(".//h1"))) == (403, "This webhook is disabled")
+    with app.app_context():
+        assert factories.one().status == "failed"
+
+
+def test_too_many_actions_have_to_wait_whatever_the_link(
+    app: Flask, ada: ReceiverPerson, later: Later
+) -> None:
+    later.stand_still()
+    mark = ada.log().find(".//input[@name='form_key']")
+    assert mark is not None
+    sent = {"form_key": mark.attrib["value"], "event": "nothing"}
+    for _ in range(receiver_access.MOST_ACTIONS):
+        assert ada.open("POST", f"{ada.home}test", data=sent).status_code == 422
+    for person in (ada, ReceiverPerson(app, ada.webhook_id).come_in()):
+        answer = person.act("test", event="ping")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "601")
+        assert "at most 30 actions" in answer.text
+    assert ReceiverPerson(app).come_in().act("test", event="ping").status_code == 303
+    later(601)
+    assert ada.act("test", event="ping").status_code == 303

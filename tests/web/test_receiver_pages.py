@@ -1,0 +1,309 @@
+"""The page of a webhook's receiver: who gets in, what it shows, and what it never shows."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from guestbook.comments.moderation_link import SignedLink
+from guestbook.lib import clock, ids, signing
+from guestbook.outbound import receiver_links, receiver_token, webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, ReceiverLink, Webhook
+from guestbook.web import wrong_links
+from guestbook.web.admin import access
+from guestbook.web.receiver_pages import receiver_cookie
+from tests.support import factories
+from tests.support.receiver_person import ReceiverPerson, add_link
+from tests.support.visitor import Visitor, parse, scripts, text
+from tests.web.conftest import Later
+
+
+@pytest.fixture
+def ada(app: Flask) -> ReceiverPerson:
+    return ReceiverPerson(app).come_in()
+
+
+def change(app: Flask, model: Any, **values: Any) -> None:
+    with app.app_context(), writing() as session:
+        session.execute(update(model).values(**values))
+
+
+def heading(answer: Any) -> str:
+    return text(parse(answer).find(".//h1"))
+
+
+# --- who gets in
+
+
+def test_a_link_is_exchanged_for_a_cookie_of_its_own_pages(app: Flask) -> None:
+    person = ReceiverPerson(app)
+    answer = person.get(person.path)
+    assert (answer.status_code, answer.headers["Location"]) == (303, person.home)
+    [cookie] = answer.headers.getlist("Set-Cookie")
+    assert f"; Path=/receiver/{person.link_id}" in cookie
+    assert "; Secure; HttpOnly; " in cookie
+    assert "; SameSite=Lax" in cookie
+    assert cookie.startswith("guestbook_receiver=")
+    assert "Max-Age=43200" in cookie
+    token = person.path.rpartition("/")[2]
+    assert token not in person.get(person.home).text
+    assert token[-32:] not in cookie
+
+
+def test_no_answer_is_kept_or_passes_its_address_on(app: Flask, ada: ReceiverPerson) -> None:
+    for visitor, path in ((ada, ada.path), (ada, ada.home), (Visitor(app), ada.home), (ada, "/receiver/x")):
+        answer = visitor.get(path)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
+        assert answer.headers["Content-Security-Policy"] == access.ADMIN_CONTENT_POLICY
+
+
+def test_the_cookie_of_one_link_opens_no_other(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        other, _ = add_link(factories.webhook(name="Other"))
+    cookie = ada.client.get_cookie("guestbook_receiver", path=f"/receiver/{ada.link_id}")
+    assert cookie
+    ada.client.set_cookie("guestbook_receiver", cookie.value, path=f"/receiver/{other}")
+    for link_id in (other, ids.new(), "x"):
+        answer = ada.get(f"/receiver/{link_id}/")
+        assert (answer.status_code, heading(answer)) == (403, "Open your link again")
+
+
+@pytest.mark.parametrize("value", ["", "é", "x.y", "0" * 3000])
+def test_a_made_up_cookie_opens_nothing(app: Flask, value: str) -> None:
+    person = ReceiverPerson(app)
+    person.client.set_cookie("guestbook_receiver", value, path=f"/receiver/{person.link_id}")
+    assert person.get(person.home).status_code == 403
+
+
+def test_the_cookie_ends_after_some_hours_and_the_link_gives_another(
+    ada: ReceiverPerson, later: Later
+) -> None:
+    later(receiver_cookie.COOKIE_LASTS.total_seconds() + 1)
+    assert ada.get(ada.home).status_code == 403
+    assert ada.come_in().log() is not None
+
+
+def test_a_wrong_link_opens_nothing_and_says_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wrong_links, "MOST_WRONG_LINKS", 1000)
+    person = ReceiverPerson(app)
+    right = person.path.rpartition("/")[2]
+    with app.app_context():
+        foreign = receiver_token.of(person.link_id, clock.now() + timedelta(days=1), "another key")
+        moderating = SignedLink(person.link_id, clock.now(), clock.now()).token(
+            factories.settings().secret_key
+        )
+    later = f"{right[:32]}{'f' * 12}{right[44:]}"
+    for token in (right[:-1], right + "0", right.upper(), "0" * 76, later, foreign, moderating, "é", "%00"):
+        answer = Visitor(app).get(f"/receiver/{token}")
+        assert (answer.status_code, heading(answer)) == (404, "This link does not work"), token
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_whoever_tries_many_links_has_to_wait(app: Flask) -> None:
+    codes = [Visitor(app).get("/receiver/0").status_code for _ in range(wrong_links.MOST_WRONG_LINKS + 1)]
+    assert codes == [404] * wrong_links.MOST_WRONG_LINKS + [429]
+
+
+@pytest.mark.parametrize("reason", ["expired", "revoked", "deleted", "long ago"])
+def test_a_link_that_is_over_closes_its_open_pages_too(
+    app: Flask, ada: ReceiverPerson, reason: str, later: Later
+) -> None:
+    if reason == "expired":
+        change(app, ReceiverLink, expires_at=clock.now())
+    if reason == "revoked":
+        with app.app_context(), writing() as session:
+            receiver_links.revoke(session, session.get_one(ReceiverLink, ada.link_id))
+    if reason == "deleted":
+        with app.app_context():
+            webhooks.delete(db.engine, ada.webhook_id)
+    if reason == "long ago":  # retention has deleted the row
+        with app.app_context(), writing() as session:
+            session.delete(session.get_one(ReceiverLink, ada.link_id))
+        later(timedelta(days=8).total_seconds())
+    words = {
+        "expired": "This link has expired",
+        "revoked": "This link was revoked",
+        "deleted": "This webhook was deleted",
+        "long ago": "This link has expired",
+    }
+    answer = ada.get(ada.path)
+    assert (answer.status_code, heading(answer)) == (410, words[reason])
+    assert "Set-Cookie" not in answer.headers
+    if reason != "long ago":
+        answer = ada.get(ada.home)
+        assert (answer.status_code, heading(answer)) == (410, words[reason])
+
+
+def test_opening_everything_changes_nothing(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        delivery_id = factories.delivery(ada.webhook_id)
+        tables = db.metadata.sorted_tables
+
+        def everything() -> list[Any]:
+            with db.engine.connect() as connection:
+                return [tuple(row) for table in tables for row in connection.execute(select(table))]
+
+        before = everything()
+    paths = [
+        ada.path,
+        ada.home,
+        *(f"{ada.home}deliveries/{delivery_id}/{end}" for end in ("", "payload", "verify")),
+    ]
+    for path in paths:
+        for method in ("GET", "HEAD"):
+            assert ada.open(method, path).status_code in (200, 303), path
+        for method in ("PUT", "PATCH", "DELETE"):
+            assert ada.open(method, path).status_code == 405, path
+    with app.app_context():
+        assert everything() == before
+
+
+def test_the_log_of_the_program_has_no_link(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    person = ReceiverPerson(app)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    monkeypatch.setitem(app.view_functions, "receiver_pages.log.open_link", lambda **_: str(1 / 0))
+    with caplog.at_level(logging.DEBUG):
+        assert person.get(person.path).status_code == 500
+    assert "ZeroDivisionError" in caplog.text
+    assert "GET /receiver/(hidden) failed" in caplog.text
+    assert person.path not in caplog.text
+
+
+# --- what it shows
+
+
+def test_the_log_has_this_webhook_alone_and_can_be_filtered(app: Flask, ada: ReceiverPerson) -> None:
+    assert "No deliveries yet." in text(ada.log())
+    with app.app_context():
+        other = factories.webhook(name="Secret club")
+        foreign = factories.delivery(other, event="comment.replied")
+        for number in range(51):
+            factories.delivery(ada.webhook_id, status="failed", last_error=f"Error {number}.")
+        factories.delivery(ada.webhook_id, status="processed", event="ping")
+    page = ada.log()
+    rows = page.findall(".//tbody/tr")
+    assert len(rows) == 50
+    assert "delivered" in text(rows[0])
+    assert "Secret club" not in text(page)
+    older = page.find(".//a[@rel='next']")
+    assert older is not None
+    assert len(ada.page(older.attrib["href"]).findall(".//tbody/tr")) == 2
+    failed = ada.page(f"{ada.home}?status=failed")
+    assert "delivered" not in {text(one) for one in failed.findall(".//tbody//span")}
+    assert len(ada.page(f"{ada.home}?status=processed").findall(".//tbody/tr")) == 1
+    assert len(ada.page(f"{ada.home}?status=odd").findall(".//tbody/tr")) == 50
+    assert ada.get(f"{ada.home}?before=x").status_code == 404
+    for end in ("", "payload", "verify"):
+        assert ada.get(f"{ada.home}deliveries/{foreign}/{end}").status_code == 404
+    assert ada.act(f"deliveries/{foreign}/redeliver").status_code == 404
+
+
+def test_a_delivery_shows_its_payload_its_attempts_and_how_to_verify_it(
+    app: Flask, ada: ReceiverPerson
+) -> None:
+    with app.app_context():
+        delivery_id = factories.delivery(ada.webhook_id, payload='{"a": "<b>"}', attempts=1, claims=1)
+        factories.attempt(delivery_id, request_headers={"webhook-id": "x", "Authorization": "(hidden)"})
+        secret = factories.the(Webhook, ada.webhook_id).secret
+        row = factories.one()
+    place = f"{ada.home}deliveries/{delivery_id}/"
+    shown = text(ada.page(place))
+    for words in ('"a": "<b>"', "Attempt 1", "The receiver answered 500.", "oops", "Authorization"):
+        assert words in shown
+    assert ada.get(f"{place}payload").data == b'{"a": "<b>"}'
+    verifying = text(ada.page(f"{place}verify"))
+    at = int(clock.now().timestamp())
+    signed = [
+        signing.standard((signing.key_of(secret),), row.event_id, moment, row.body)
+        for moment in range(at - 9, at + 2)
+    ]
+    assert any(one in verifying for one in signed)
+    assert "verify.py" in verifying
+    assert secret not in verifying
+
+
+def test_nothing_on_the_pages_is_for_the_owner_alone(app: Flask) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook(
+            "https://user:pass@receiver.example:8443/hook?key=letmein",
+            name="Shop",
+            headers={"Authorization": "Bearer letmein"},
+        )
+        delivery_id = factories.delivery(webhook_id, comment_id=factories.sign())
+        secret = factories.the(Webhook, webhook_id).secret
+    person = ReceiverPerson(app, webhook_id).come_in()
+    for path in ("", f"deliveries/{delivery_id}/", f"deliveries/{delivery_id}/verify"):
+        answer = person.get(person.home + path)
+        assert answer.status_code == 200
+        for word in ("letmein", "pass@", secret, "/admin/", "csrf_token"):
+            assert word not in answer.text, path
+        assert scripts(parse(answer)) == ["/static/admin.js"]
+        assert "guestbook_admin" not in str(answer.headers)
+    assert "https://receiver.example:8443/hook?(hidden)" in text(person.log())
+
+
+def test_the_path_at_a_chat_service_is_a_secret(app: Flask) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook("https://hooks.slack.com/services/T/B/letmein", format="slack")
+    shown = text(ReceiverPerson(app, webhook_id).come_in().log())
+    assert "https://hooks.slack.com/(hidden)" in shown
+    assert "letmein" not in shown
+
+
+@pytest.mark.parametrize("kind", ["links now", "link in it", "note in it"])
+def test_what_is_for_the_owner_is_in_no_payload_that_is_shown(
+    app: Flask, ada: ReceiverPerson, kind: str
+) -> None:
+    with app.app_context():
+        note, now = 'Call "me"', clock.now()
+        token = SignedLink(ids.new(), now, now).token(factories.settings().secret_key)
+        bodies = {"links now": "{}", "link in it": f"/moderate/{token}", "note in it": '"Call \\"me\\""'}
+        comment_id = factories.sign()
+        with writing() as session:
+            session.get_one(Comment, comment_id).note = note
+        row = {"payload": bodies[kind], "comment_id": comment_id, "attempts": 1, "claims": 1}
+        delivery_id = factories.delivery(ada.webhook_id, **row)
+        factories.attempt(delivery_id, response_body=bodies[kind])
+    if kind == "links now":
+        change(app, Webhook, moderation_links_since=clock.now())
+    place = f"{ada.home}deliveries/{delivery_id}/"
+    for path in (place, f"{place}verify"):
+        answer = ada.get(path)
+        assert "Not shown here" in answer.text
+        assert "Response body" not in answer.text
+        assert token not in answer.text
+    assert ada.get(f"{place}payload").status_code == 404
+
+
+def test_of_an_erased_delivery_only_the_attempts_are_left(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        delivery_id = factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
+    place = f"{ada.home}deliveries/{delivery_id}/"
+    assert "erased" in text(ada.page(place))
+    assert "verify.py" not in text(ada.page(f"{place}verify"))
+
+
+def test_a_key_shows_its_public_half(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context(), writing() as session:
+        webhook = session.get_one(Webhook, ada.webhook_id)
+        webhook.use_for_signing("key")
+        public = webhook.public_key
+    page = ada.log()
+    assert public
+    assert public in text(page)
+    assert "Rotate secret" not in text(page)
+
+
+def test_the_pages_are_in_english(ada: ReceiverPerson) -> None:
+    answer = ada.get(ada.home, headers={"Accept-Language": "de"})
+    assert '<html lang="en"' in answer.text
+    assert [option.text for option in parse(answer).findall(".//select[@id='event']/option")] == list(EVENTS)
