@@ -77,8 +77,8 @@ def _status(session: Session, webhook: Webhook, now: datetime, first_due: dateti
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
     if webhook.is_unreadable:
-        waits = _wait(waiting, "for the right secret key") if waiting else "and nothing waits"
-        return WebhookStatus(webhook, "paused", f"{UNREADABLE_WEBHOOK}: {waits}.", waiting)
+        waits = f": {_wait(waiting, 'for the right secret key')}" if waiting else ", and nothing waits"
+        return WebhookStatus(webhook, "paused", f"{UNREADABLE_WEBHOOK}{waits}.", waiting)
     if webhook.is_paused(now):
         return WebhookStatus(webhook, "paused", _why_paused(webhook, waiting), waiting)
     if webhook.failing_since:

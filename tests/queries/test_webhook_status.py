@@ -11,7 +11,7 @@ from guestbook.queries import bounded_counts, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
-from tests.support import factories
+from tests.support import factories, secret_keys
 
 
 @pytest.fixture(autouse=True)
@@ -111,11 +111,13 @@ def test_all_are_judged_alike_on_every_database() -> None:
 
 def test_a_ping_that_has_to_wait_says_why() -> None:
     now = clock.now()
-    assert webhook_status.hindrance(Webhook(), now) is None
-    assert webhook_status.hindrance(Webhook(disabled_at=now), now) == (
+    assert webhook_status.hindrance(Webhook(headers={}), now) is None
+    assert webhook_status.hindrance(Webhook(headers={}, disabled_at=now), now) == (
         "The webhook is disabled: the ping waits until it is enabled."
     )
-    paused = webhook_status.hindrance(Webhook(paused_until=now + timedelta(minutes=5, seconds=1)), now)
+    paused = webhook_status.hindrance(
+        Webhook(headers={}, paused_until=now + timedelta(minutes=5, seconds=1)), now
+    )
     assert paused is not None
     assert paused.startswith("The webhook is paused: the ping waits until ")
     assert paused.endswith(" UTC (in 5 minutes).")
@@ -143,3 +145,16 @@ def test_in_short_it_is_told_in_some_words(values: dict[str, Any], words: str) -
 def test_a_pause_that_is_over_is_no_state() -> None:
     now = clock.now()
     assert webhook_status.in_short(Webhook(paused_until=now), now) == "well"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "rest"),
+    [(0, ", and nothing waits."), (2, ": 2 deliveries wait for the right secret key.")],
+)
+def test_a_webhook_whose_secret_cannot_be_decrypted_waits_for_the_key(waiting: int, rest: str) -> None:
+    webhook_id = of(waiting).webhook.id
+    secret_keys.use(secret_keys.NEW_KEY)
+    webhook = db.session.get_one(Webhook, webhook_id)
+    status = webhook_status.of(db.session(), webhook, clock.now())
+    assert (status.word, status.waiting) == ("paused", waiting)
+    assert status.sentence == webhook_status.UNREADABLE_WEBHOOK + rest

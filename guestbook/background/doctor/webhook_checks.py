@@ -48,6 +48,7 @@ ADVICE_BY_ANSWER = {  # the status code
     "429": "The receiver asks for fewer requests. The guestbook waits as it asks; nothing is lost.",
 }
 PULLED_ADVICE = "See what the listener on the other machine prints. It gets each message again for days."
+UNREADABLE_ADVICE = "Do what is said about secrets."
 ANY_ADVICE = "Look at the last attempt on the page of the webhook. The guestbook keeps trying for days."
 
 
@@ -104,6 +105,8 @@ def _finding(session: Session, one: WebhookStatus) -> DoctorFinding:
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
     advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error or "")
+    if one.webhook.is_unreadable:
+        advice = UNREADABLE_ADVICE
     return warning(f"webhook {one.webhook.name}", said, advice)
 
 

@@ -15,7 +15,7 @@ from guestbook.storage import active_hosts, seen_facts
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
-from tests.support import factories
+from tests.support import factories, secret_keys
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw 0 0
@@ -157,6 +157,14 @@ def test_answers_that_only_the_owner_can_change_have_advice() -> None:
     assert "a password or a token" in webhook_checks.advice_for("The receiver answered 401.")
     assert "only a list of hosts" in webhook_checks.advice_for("The receiver answered 403.")
     assert webhook_checks.advice_for("The receiver answered 500.") == webhook_checks.ANY_ADVICE
+
+
+def test_a_webhook_with_an_unreadable_secret_leads_to_what_is_said_about_secrets(look: Look) -> None:
+    factories.webhook(name="Chat")
+    secret_keys.use(secret_keys.NEW_KEY)
+    findings = look()
+    assert findings["webhook Chat"].advice == webhook_checks.UNREADABLE_ADVICE
+    assert findings["secrets"].state is State.PROBLEM
 
 
 def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
