@@ -151,6 +151,23 @@ def test_a_book_that_is_emptied_and_imported_is_the_same_book(kind: str) -> None
     assert len(factories.deliveries()) == waiting
 
 
+@pytest.mark.usefixtures("app")
+def test_the_events_about_an_imported_comment_go_on_counting() -> None:
+    factories.webhook()
+    fields = {"name": "Ada", "message": "Hello", "created_at": "2020-01-31"}
+    rows = [FileRow(f"Line {number}", {**fields, "last_sequence": number}) for number in ("7", "-1", "2e9")]
+    report = comment_import.run(rows, ImportRules(factories.settings(), with_events=True))
+    assert (report.stored.total(), report.refused) == (1, 2)
+    assert factories.one().sequence == 8
+
+
+def test_an_export_from_before_the_last_field_is_ours_too() -> None:
+    cells = dict.fromkeys(FIELDS[:-1], "") | {"name": "Ada", "message": "'=1+1", "created_at": "2020-01-31"}
+    text = "\n".join(",".join(line) for line in (cells.keys(), cells.values()))
+    [row] = csv_files.read(io.BytesIO(text.encode()), {})
+    assert row.fields["message"] == "=1+1"
+
+
 def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     if "journal_mode=delete" in each_app.config["GUESTBOOK"].database_url:
         pytest.skip("in this mode a reader keeps writers out")
