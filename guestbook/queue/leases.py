@@ -69,7 +69,7 @@ def lease(
         return set()
     row_ids = [row.id for row in rows]
     change = _update_by_id(table, row_ids).where(table.c.due_at <= now)
-    if table is DELIVERIES and any(row.sequence and row.sequence > 1 for row in rows):
+    if table is DELIVERIES and any((row.sequence or 0) > 1 for row in rows):
         change = change.where(IS_NEXT)
     change = change.values(due_at=until, claimed_by=token, claims=table.c.claims + int(counted))
     if connection.execute(change).rowcount == len(rows):
