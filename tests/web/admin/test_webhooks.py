@@ -363,6 +363,7 @@ def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -
     said = " ".join(text(owner.page(PLACE + hook)).split())
     assert "Its receiver fetches the deliveries, and one delivery waits to be fetched." in said
     assert "attempt 1: waits until its receiver fetches it" in said
+    assert f"guestbook listen https://book.example --webhook {hook}" in said
     for action, sentence in (("ping", "The ping waits"), ("example", "The example waits")):
         answer = owner.post(f"{PLACE}{hook}/{action}", {"event": "ping"})
         said = text(owner.page(answer.headers["Location"].partition("#")[0]))
