@@ -17,6 +17,7 @@ from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock
 from guestbook.lib.verification import sign_request
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.sign_request import Unsignable
 from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.database import db
@@ -168,6 +169,20 @@ def test_the_book_signs_as_the_sender_does(name: str) -> None:
     assert {key.lower(): value for key, value in made.items()} == {
         key.lower(): value for key, value in expected.items()
     }
+
+
+@pytest.mark.parametrize("verify", VERIFICATION_KINDS)
+def test_the_book_signs_for_every_kind_or_says_why_not(verify: str) -> None:
+    scheme = scheme_of(verify, "X-Sign", {})
+    given = {"event_id": "msg_1", "seconds": now(), "header": "X-Sign", "scheme": scheme}
+    if verify == "ed25519":
+        assert sign_request.hindrance(verify, PUBLIC)
+    else:
+        assert bool(sign_request.sign(verify, SECRET, BODY, **given)) == (verify != "none")
+    with pytest.raises(Unsignable, match="does not know how this sender signs"):
+        sign_request.sign("fax", SECRET, BODY, **given | {"scheme": None})
+    with pytest.raises(Unsignable, match="has no secret to sign with"):
+        sign_request.sign("github", None, BODY, **given)
 
 
 @pytest.mark.parametrize("name", SENDER_PRESETS)

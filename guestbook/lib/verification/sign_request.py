@@ -35,12 +35,16 @@ def sign(
     if why := hindrance(verify, secret):
         raise Unsignable(why)
     key = secret or ""
+    if verify == "none":
+        return {}
     if verify == "token":
         return {header or TOKEN_HEADER: key}
     if scheme is not None:
         return scheme.sign(key, seconds, body)
+    if verify not in SIGNERS:
+        raise Unsignable("The book does not know how this sender signs. Let the sender send a test.")
     try:
-        return SIGNERS[verify](key, event_id, seconds, body) if verify in SIGNERS else {}
+        return SIGNERS[verify](key, event_id, seconds, body)
     except Unproven as error:  # somebody has garbled the secret
         raise Unsignable(str(error)) from None
 
