@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
-from guestbook.outbound import receiver_token
-from guestbook.outbound.receiver_token import RECEIVER_PATH
+from guestbook.lib import receiver_token
+from guestbook.lib.receiver_token import RECEIVER_PATH
 from guestbook.outbound.unused_fields import WITHOUT_HEADERS
 from guestbook.settings import Settings
 from guestbook.storage import audit_log

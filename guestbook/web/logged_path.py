@@ -3,7 +3,7 @@
 from flask import request
 
 from guestbook.comments import moderation_link
-from guestbook.outbound import receiver_token
+from guestbook.lib import receiver_token
 
 
 def of_request() -> str:

@@ -3,7 +3,7 @@
 from flask import request
 
 from guestbook.comments.moderation_link import MODERATION_PATH
-from guestbook.outbound.receiver_token import RECEIVER_PATH
+from guestbook.lib.receiver_token import RECEIVER_PATH
 
 ADMIN_PATH = "/admin"
 OWNER_PATHS = (f"{ADMIN_PATH}/", f"{MODERATION_PATH}/", f"{RECEIVER_PATH}/")

@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 
 from guestbook.comments.moderation_link import SignedLink
 from guestbook.lib import clock, ids, signing
-from guestbook.outbound import receiver_links, receiver_token, webhooks
+from guestbook.lib import receiver_token
+from guestbook.outbound import receiver_links, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, ReceiverLink, Webhook

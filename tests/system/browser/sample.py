@@ -15,6 +15,7 @@ from guestbook.inbound import bin_capture, bins
 from guestbook.inbound.bin_capture import CapturedRequest
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, ed25519, signing
+from guestbook.outbound import receiver_links
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
@@ -29,6 +30,14 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 NO_PAGES = (
     *("static", "pictures.drawn", "looks.own_css", "receiver.greet", "pinger.run_pass", "metrics.show"),
     *("own_comment.show", "webmention.status"),
+    *(f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
+)
+RECEIVER_PAGES = (  # after the first, which sets a cookie, the others open
+    "/receiver/{receiver_token}",
+    "/receiver/{link_id}/",
+    "/receiver/{link_id}/?outcome=failed",
+    "/receiver/{link_id}/deliveries/{delivery_id}/",
+    "/receiver/{link_id}/deliveries/{delivery_id}/verify",
 )
 HOSTILE = "</textarea></pre></td></title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
 MESSAGES = (
@@ -60,6 +69,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         factories.run_pass()
         deliveries = _deliveries(webhooks)
         bins, captured = _catch(receiver)
+        link_ids, receiver_tokens = _open_to_receiver(webhooks[0])
     return {
         "webhook_id": webhooks,
         "comment_id": comments[:1],
@@ -73,6 +83,9 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "source_id": [sources[0], sources[-1]],
         "event_id": events,
         "event_name": ["comment.created"],
+        "link_id": link_ids,
+        "receiver_token": receiver_tokens[:1],
+        "old_receiver_token": receiver_tokens[1:],
     }
 
 
@@ -189,6 +202,16 @@ def _deliveries(webhooks: list[str]) -> list[str]:
     ]
     db.session.rollback()
     return found
+
+
+def _open_to_receiver(webhook_id: str) -> tuple[list[str], list[str]]:
+    """Add a link for the webhook's receiver, and one that is revoked; return their ids and tokens."""
+    with writing() as session:
+        webhook = session.get_one(Webhook, webhook_id)
+        links = [receiver_links.add(session, webhook, name=name) for name in (NAMES[0], NAMES[4])]
+        receiver_links.revoke(session, links[1])
+        urls = [receiver_links.url(link, factories.settings()) for link in links]
+        return [link.id for link in links], [url.rpartition("/")[2] for url in urls]
 
 
 def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:

@@ -59,6 +59,9 @@ MORE = {
     "/admin/comments/?words=nowhere": 200,
     "/admin/comments/{held}": 200,
     "/admin/webhooks/{webhook_id}?ping={delivery_id}": 200,
+    **dict.fromkeys(sample.RECEIVER_PAGES, 200),
+    "/receiver/{old_receiver_token}": 410,
+    "/receiver/nowhere": 404,
 }
 # Pages that by themselves say what they lack.
 UNASKED = {"/admin/deliveries/redeliver": 422, "/admin/inbox/reprocess": 422}
