@@ -63,15 +63,14 @@ def look_up() -> Response | None:
     if request.method != "POST" or given is None:
         return None
     mine = g.repeatable = _repeatable(given)
+    is_first = _begin(mine.id)  # before the look: else one that ends meanwhile would be missed
+    db.session.rollback()  # for the same reason: SQLite goes on showing what the check of the token saw
     if found := _first_answer(mine):
         g.pop("repeatable")
         return found
-    with _running_lock:
-        if mine.id in _running:
-            g.pop("repeatable")
-            raise Conflict(STILL_RUNNING)
-        _running.add(mine.id)
-    g.running_id = mine.id
+    if not is_first:
+        g.pop("repeatable")
+        raise Conflict(STILL_RUNNING)
     return None
 
 
@@ -103,6 +102,16 @@ def stop_running(_error: BaseException | None) -> None:
     if running_id := g.pop("running_id", None):
         with _running_lock:
             _running.discard(running_id)
+
+
+def _begin(key_id: str) -> bool:
+    """Note that a request with this key runs; return whether no other one does."""
+    with _running_lock:
+        if key_id in _running:
+            return False
+        _running.add(key_id)
+    g.running_id = key_id
+    return True
 
 
 def _repeatable(given: str) -> RepeatableRequest:

@@ -208,6 +208,32 @@ def test_a_repeat_of_a_request_that_still_runs_gets_409(
     assert not idempotency._running
 
 
+@pytest.mark.parametrize("step", ["_begin", "_first_answer"])
+def test_a_request_that_ends_while_its_repeat_begins_is_not_done_twice(
+    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with app.app_context():
+        path = f"/sources/{factories.source()}/test"  # works in several transactions
+    program.get("/inbox")  # the first use of a token is noted, and a later one only read
+    other = ApiClient(app)
+    other.headers = program.headers
+    answers: list[TestResponse] = []
+    real = getattr(idempotency, step)
+
+    def meanwhile(given: Any) -> Any:
+        monkeypatch.setattr(idempotency, step, real)
+        found = real(given) if step == "_first_answer" else None
+        sender = threading.Thread(target=lambda: answers.append(repeat(other, path)))
+        sender.start()
+        sender.join()
+        return found if step == "_first_answer" else real(given)
+
+    monkeypatch.setattr(idempotency, step, meanwhile)
+    answers.append(repeat(program, path))
+    assert sorted(one.status_code for one in answers) in ([202, 202], [202, 409])
+    assert len(program.get("/inbox")["inbound_events"]) == 1
+
+
 def test_the_database_alone_shows_no_secret(app: Flask, program: ApiClient) -> None:
     secret = repeat(program, "/webhooks", {"url": URL}).get_json()["secret"]
     with app.app_context():
