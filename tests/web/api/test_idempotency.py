@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from guestbook.lib import clock, sealed_text
-from guestbook.storage.database import db
+from guestbook.outbound import receiver_links
+from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, IdempotencyKey, Webhook
 from guestbook.web.api import idempotency
 from guestbook.web.api.call_table import CALLS
@@ -29,6 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /webhooks/{webhook_id}/rotate-secret": {"overlap_hours": 1},
     "POST /webhooks/{webhook_id}/rotate-key": None,
     "POST /webhooks/{webhook_id}/reveal-secret": {"password": PASSWORD},
+    "POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke": None,
     "POST /webhooks/{pulled_id}/commit": {"token": "0" * 32, "results": [{"id": "0" * 32, "ok": True}]},
     "POST /sources": {"name": "Robot", "verify": "github"},
     "POST /sources/{source_id}/rotate-secret": None,
@@ -69,12 +71,19 @@ def rows(app: Flask) -> dict[str, str]:
         source_id = factories.source(verify="github", secret="s" * 24)
         return {
             "webhook_id": webhook_id,
+            "link_id": _receiver_link(webhook_id),
             "pulled_id": factories.webhook("pull:"),
             "source_id": source_id,
             "delivery_id": factories.delivery(webhook_id, status="failed"),
             "event_id": factories.inbound(source_id, status="failed", due_at=None),
             "comment_id": factories.sign(),
         }
+
+
+def _receiver_link(webhook_id: str) -> str:
+    with writing() as session:
+        webhook = session.get_one(Webhook, webhook_id)
+        return receiver_links.add(session, webhook).id
 
 
 def test_every_post_answers_a_repeat_as_before_and_most_store_the_answer_with_the_effect(
