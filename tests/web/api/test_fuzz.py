@@ -17,7 +17,7 @@ UNPREDICTABLE = [address for address, call in CALLS.items() if call.may_match or
 MAY_FAIL = """
 [[operations]]
 include-name = "{}"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "412", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "412", "422"]
 """
 OFF = """
 [[operations]]
