@@ -161,14 +161,14 @@ def test_the_secret_is_still_there_after_the_next_step(owner: Owner, then: str) 
     form = fields(owner.page("/admin/webhooks/new"))
     answer = owner.post("/admin/webhooks/", {**form, "url": "https://chat.example/", **more})
     page = owner.page(answer.headers["Location"])
-    [secret] = [one.text for one in page.iter("code") if one.attrib.get("id") == "secret"]
+    [secret] = [one.text for one in page.iter("code") if one.attrib.get("id") == "shown-secret"]
     [action] = [
         form.attrib["action"] for form in page.findall(".//form") if f"/{then}" in form.attrib["action"]
     ]
     page = owner.does(action)
-    assert [one.text for one in page.iter("code") if one.attrib.get("id") == "secret"] == [secret]
+    assert [one.text for one in page.iter("code") if one.attrib.get("id") == "shown-secret"] == [secret]
     page = owner.does(action.partition("?")[0])
-    assert [one for one in page.iter("code") if one.attrib.get("id") == "secret"] == []
+    assert [one for one in page.iter("code") if one.attrib.get("id") == "shown-secret"] == []
 
 
 def stands(app: Flask, model: type[Webhook] | type[Source], row_id: str) -> dict[str, Any]:
