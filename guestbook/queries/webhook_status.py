@@ -60,15 +60,15 @@ def in_short(webhook: Webhook, now: datetime) -> str:
     return "well"
 
 
-def hindrance(webhook: Webhook, now: datetime) -> str | None:
-    """Say why a ping has to wait, and for how long; None if it is sent now."""
+def hindrance(webhook: Webhook, now: datetime, what: str = "ping") -> str | None:
+    """Say why a ping, or what it is, has to wait, and for how long; None if it is sent now."""
     if webhook.disabled_at:
-        return "The webhook is disabled: the ping waits until it is enabled."
+        return f"The webhook is disabled: the {what} waits until it is enabled."
     if webhook.is_unreadable:
-        return f"{UNREADABLE_WEBHOOK}. The ping waits for the right one."
+        return f"{UNREADABLE_WEBHOOK}. The {what} waits for the right one."
     if webhook.is_paused(now):
-        return f"The webhook is paused: the ping waits until {_clock_time(webhook.paused_until)}."
-    return "The ping waits until its receiver fetches it." if webhook.is_pulled else None
+        return f"The webhook is paused: the {what} waits until {_clock_time(webhook.paused_until)}."
+    return f"The {what} waits until its receiver fetches it." if webhook.is_pulled else None
 
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:

@@ -66,8 +66,10 @@ def test_of_a_pulled_webhook_it_says_that_the_receiver_fetches_it(app: Flask) ->
     with app.app_context():
         pulled = factories.webhook(PULL_URL)
     person = ReceiverPerson(app, pulled).come_in()
-    answer = person.act("test", event="ping")
-    assert "waits until its receiver fetches it" in text(person.page(answer.headers["Location"]))
+    for event, what in (("ping", "The ping"), ("comment.created", "The example")):
+        answer = person.act("test", event=event)
+        said = text(person.page(answer.headers["Location"]))
+        assert f"{what} waits until its receiver fetches it." in said
 
 
 def test_an_event_that_does_not_exist_is_refused(app: Flask, ada: ReceiverPerson) -> None:

@@ -39,7 +39,8 @@ def test(link_id: str) -> ResponseReturnValue:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             event = request.form.get("event", "")
             delivery_id = sample_delivery.store(session, webhook, event, current.settings()).id
-            hindrance = webhook_status.hindrance(webhook, clock.now())
+            what = "ping" if event == "ping" else "example"
+            hindrance = webhook_status.hindrance(webhook, clock.now(), what)
     except Refused as error:
         abort(422, str(error))
     return admission.done(hindrance or "The next pass sends it.", DELIVERY, delivery_id=delivery_id)
