@@ -9,9 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, validate
+from guestbook.lib import clock, ids, receiver_token, validate
 from guestbook.lib.errors import Refused
-from guestbook.lib import receiver_token
 from guestbook.lib.receiver_token import RECEIVER_PATH
 from guestbook.outbound.unused_fields import WITHOUT_HEADERS
 from guestbook.settings import Settings

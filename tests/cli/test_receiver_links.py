@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.lib import clock
-from guestbook.lib import receiver_token
+from guestbook.lib import clock, receiver_token
 from tests.cli.conftest import Shell
 from tests.support import factories
 

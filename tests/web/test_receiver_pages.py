@@ -9,8 +9,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from guestbook.comments.moderation_link import SignedLink
-from guestbook.lib import clock, ids, signing
-from guestbook.lib import receiver_token
+from guestbook.lib import clock, ids, receiver_token, signing
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.database import db, writing

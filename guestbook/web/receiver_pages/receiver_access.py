@@ -8,8 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
-from guestbook.lib import clock
-from guestbook.lib import receiver_token
+from guestbook.lib import clock, receiver_token
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
