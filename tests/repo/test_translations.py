@@ -28,6 +28,7 @@ FOR_OWNERS = (
     "admin/*",
     "moderate.html",
     "moderated.html",
+    "receiver/*",
     "snippets/*",
 )  # templates of pages that are English
 ENGLISH_WORDS = {  # of error pages under /admin

@@ -35,7 +35,7 @@ NO_PAGES = (
 RECEIVER_PAGES = (  # after the first, which sets a cookie, the others open
     "/receiver/{receiver_token}",
     "/receiver/{link_id}/",
-    "/receiver/{link_id}/?outcome=failed",
+    "/receiver/{link_id}/?status=failed",
     "/receiver/{link_id}/deliveries/{delivery_id}/",
     "/receiver/{link_id}/deliveries/{delivery_id}/verify",
 )
