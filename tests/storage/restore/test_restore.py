@@ -157,10 +157,11 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
         each_book.sign("late")
         kept = replacement._Keeper.keep
 
-        def keep(self: Any) -> None:
-            kept(self)
+        def keep(self: Any) -> Path:
+            path = kept(self)
             with engine_on(each_book.settings.database_url) as other:
                 assert rows(other)["comments"][0]["message"] == "late"  # readers see the old book
+            return path
 
         monkeypatch.setattr(replacement._Keeper, "keep", keep)
         report = replacement.run(each_book.settings, staged, progress=in_silence, waiting=lambda: None)
