@@ -4,7 +4,6 @@ from typing import Any
 
 from guestbook.inbound.bin_requests.replay import Replayed
 from guestbook.inbound.bin_requests.signature_check import Check
-from guestbook.lib import byte_text
 from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import current
@@ -52,5 +51,5 @@ def replayed(result: Replayed) -> dict[str, Any]:
 
 
 def _body(content: bytes) -> dict[str, str]:
-    packed, encoding = byte_text.pack(content)
-    return {"body": token_view.shown(packed), "encoding": encoding}
+    body, encoding = token_view.packed(content)
+    return {"body": body, "encoding": encoding}

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from guestbook.inbound import evaluate, event_view
-from guestbook.lib import byte_text, clock
+from guestbook.lib import clock
 from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
 from guestbook.outbound import webhooks
 from guestbook.outbound.custom_headers import HIDDEN
@@ -73,10 +73,10 @@ def inbound_event(row: InboundEvent) -> Shape:
 def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
     """Return an inbound event with its exact payload and its verification."""
     verdict = evaluate.verify(row, source, current.settings().secret_keys)
-    payload, encoding = byte_text.pack(row.body)
+    payload, encoding = token_view.packed(row.body)
     return inbound_event(row) | {
         "headers": event_view.headers(row),
-        "payload": token_view.shown(payload),
+        "payload": payload,
         "encoding": encoding,
         "verification": asdict(verdict),
     }

@@ -68,6 +68,17 @@ def test_a_token_that_may_only_read_sees_no_passwords_of_others(app: Flask, held
     assert "opensesame" not in str(shown)
 
 
+def test_a_link_to_moderate_is_hidden_in_bytes_too(app: Flask, program: ApiClient, held: str) -> None:
+    with app.app_context(), writing() as session:
+        reader = ApiClient(app, api_tokens.add(session, "Reader", scope="read")[1])
+    link = b"\xff/moderate/" + b"0" * 88
+    program.client.post(program.get(held)["url"], data=link)
+    row = program.get(f"{held}/requests")["requests"][0]
+    for client, seen in ((reader, b"\xff/moderate/(hidden)"), (program, link)):
+        shown = client.get(f"{held}/requests/{row['id']}")
+        assert (base64.b64decode(shown["body"]), shown["encoding"]) == (seen, "base64")
+
+
 def test_it_is_sent_again_to_another_url(program: ApiClient, held: str, receiver: Receiver) -> None:
     [row] = program.get(f"{held}/requests")["requests"]
     url = f"{held}/requests/{row['id']}/replay"
