@@ -284,6 +284,20 @@ def test_what_is_for_the_owner_is_in_no_payload_that_is_shown(
     assert ada.get(f"{place}payload").status_code == 404
 
 
+def test_a_note_is_not_shown_in_the_spelling_of_a_chat_either(app: Flask) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook("https://hooks.slack.com/services/T/B/x", format="slack")
+        comment_id = factories.sign()
+        with writing() as session:
+            session.get_one(Comment, comment_id).note = "Ada & Bo"
+        row = {"payload": '{"text": "Note to you: Ada &amp; Bo"}', "comment_id": comment_id}
+        delivery_id = factories.delivery(webhook_id, **row)
+    person = ReceiverPerson(app, webhook_id).come_in()
+    place = f"{person.home}deliveries/{delivery_id}/"
+    assert "Not shown here" in person.get(place).text
+    assert person.get(f"{place}payload").status_code == 404
+
+
 def test_of_an_erased_delivery_only_the_attempts_are_left(app: Flask, ada: ReceiverPerson) -> None:
     with app.app_context():
         delivery_id = factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
