@@ -26,6 +26,7 @@ from guestbook.storage.models import (
     Limit,
     Login,
     Pass,
+    ReceiverLink,
     Refusal,
 )
 from tests.conftest import running, settings_for
@@ -142,6 +143,11 @@ def idempotency_key() -> None:
     store(IdempotencyKey, id="x", request="y", answer="z", created_at=clock.now() - 25 * timedelta(hours=1))
 
 
+def receiver_link() -> None:
+    past = clock.now() - 31 * DAY
+    store(ReceiverLink, id="x", webhook_id=factories.webhook(), name="Ada", expires_at=past)
+
+
 def audit_entry() -> None:
     year_ago = clock.now() - 366 * DAY
     entry = {"id": ids.first_of(year_ago), "at": year_ago, "actor": "command", "action": "added"}
@@ -195,6 +201,7 @@ WORK: dict[str, Callable[[], None]] = {
     "a login that is over": login,
     "an old rate limit": limit,
     "an old key of a request": idempotency_key,
+    "an old link for a receiver": receiver_link,
     "an old entry of the audit log": audit_entry,
     "a pass in the future": lambda: pass_at(5 * MINUTE),
 }

@@ -12,7 +12,7 @@ from guestbook.background import pruning
 from guestbook.lib import clock, ids
 from guestbook.storage import batch_delete, database, engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, Delivery, Limit, Login, Pass
+from guestbook.storage.models import ATTEMPTS, Delivery, IdempotencyKey, Limit, Login, Pass, ReceiverLink
 from tests.support import factories
 
 DAY = timedelta(days=1)
@@ -149,3 +149,16 @@ def test_when_nothing_is_old_no_write_lock_is_taken(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(engine_setup, "FOR_PASSES", replace(engine_setup.FOR_PASSES, write=0.0))
     with database.write(db.engine):
         assert prune() == 0
+
+
+@pytest.mark.usefixtures("each_app")
+def test_answers_to_repeat_go_after_a_day_and_links_of_receivers_a_month_after_their_end() -> None:
+    now, hook = clock.now(), factories.webhook()
+    with database.writing() as session:
+        for name, ago in (("old", HOUR), ("new", -HOUR)):
+            session.add(IdempotencyKey(id=name, request="", answer="", created_at=now - DAY - ago))
+            ended_at = now - 30 * DAY - ago
+            session.add(ReceiverLink(id=name, webhook_id=hook, name="Ada", expires_at=ended_at))
+    prune()
+    assert list(db.session.scalars(select(IdempotencyKey.id))) == ["new"]
+    assert list(db.session.scalars(select(ReceiverLink.id))) == ["new"]
