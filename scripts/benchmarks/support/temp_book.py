@@ -35,6 +35,7 @@ def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
             "GUESTBOOK_DATA_DIR": folder,
             "GUESTBOOK_DATABASE_URL": url,
             "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+            "GUESTBOOK_SECRET_KEY": secrets.token_hex(32),  # processes with their own folders share it
             **{f"GUESTBOOK_{name}": value for name, value in settings.items()},
         }
         app = guestbook.create_app(environ)
