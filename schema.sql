@@ -15,7 +15,7 @@
 --
 -- Ids are UUIDv7 in 32 hex characters. The application makes them and never uses one again.
 -- Times are UTC text with milliseconds, 2026-01-31T23:59:59.123Z. A time that may be null says more than a flag.
--- What is called encrypted is so with a key derived from the secret key, which is not in the database.
+-- Encrypted columns use a key derived from the secret key, which is not in the database.
 -- Only MariaDB reads the text between /*! and */.
 
 -- A URL that wants our events.

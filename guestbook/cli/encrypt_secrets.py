@@ -17,7 +17,8 @@ from guestbook.storage.stored_secrets import StoredSecrets
 KEY_BYTES = 32
 KEY_IS_SET = (
     "The secret key comes from a setting. Set GUESTBOOK_SECRET_KEY_FALLBACKS to the present key and "
-    "GUESTBOOK_SECRET_KEY to a new one, restart everything, and run this without --new-key."
+    "GUESTBOOK_SECRET_KEY, or the file of GUESTBOOK_SECRET_KEY_FILE, to a new one, restart everything, and "
+    "run this without --new-key."
 )
 NEW_KEY = (
     "The data folder has a new secret key. Restart the web server and workers now. Keep a copy of {} "
@@ -31,7 +32,7 @@ def encrypt_secrets(new_key: bool) -> None:
     """Encrypt all secrets in the database with the present secret key.
 
     Run it after a change of the secret key, while GUESTBOOK_SECRET_KEY_FALLBACKS names the old one. If it is
-    interrupted, run it again. Webhooks go on meanwhile.
+    interrupted, run it again, without --new-key. After --new-key, restart the web server and workers at once.
     """
     read = app_command.settings()
     if not read.keyring.can_encrypt:
@@ -42,11 +43,10 @@ def encrypt_secrets(new_key: bool) -> None:
             raise Refused(KEY_IS_SET)
         fresh = secrets.token_hex(KEY_BYTES)
         secret_key.replace(read.data_dir, fresh, read.secret_key)
+        files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
+        click.echo(NEW_KEY.format(*files))  # now, for the rest may fail
         read = replace(read, secret_key=fresh, secret_key_fallbacks=read.secret_keys)
     found = _encrypted(read.keyring)
-    if new_key:
-        files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
-        click.echo(NEW_KEY.format(*files))
     click.echo(f"Encrypted {counted(found.encrypted, 'secret')} anew, of {found.total:,}.")
     if found.unreadable:
         rows = ", ".join(f"{table} {key}" for table, key in sorted(found.unreadable))

@@ -18,7 +18,7 @@ def receiver_links() -> None:
 
 @receiver_links.command()
 @click.argument("webhook")
-@click.option("--name", help="Whom the link is for, by default the webhook's name.")
+@click.option("--name", help="The person or team that gets the link, by default the webhook's name.")
 @click.option(
     "--expires",
     metavar="WHEN",
@@ -30,7 +30,7 @@ def receiver_links() -> None:
 def add(webhook: str, name: str | None, expires: str, as_json: bool) -> None:
     """Add a link to the page of WEBHOOK's receiver, and print it.
 
-    Whoever has the link sees the webhook's deliveries, redelivers, tests and rotates its secret.
+    Anyone with the link can see and redeliver the webhook's deliveries, send tests and rotate its secret.
     """
     with writing() as session:
         row = row_lookup.find(Webhook, webhook)

@@ -27,6 +27,7 @@ from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, database
 from guestbook.storage.models import Comment, Delivery, Origin, Reply, Webhook
+from guestbook.storage.models.comment import KNOWN_STATUSES
 
 BACKFILLED_EVENTS = ("comment.created", "comment.published", "comment.replied")  # in this order
 COUNTED_TOGETHER = 500  # comments that are read at once
@@ -149,7 +150,7 @@ def _announced_at() -> ColumnElement[Any]:
 
 
 def _is_known() -> ColumnElement[bool]:
-    return Comment.status.in_(("published", "held"))
+    return Comment.status.in_(KNOWN_STATUSES)
 
 
 def _missing(

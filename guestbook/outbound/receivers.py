@@ -43,7 +43,7 @@ RECEIVER_COLUMNS = (
     Webhook.github_headers_since,
 )
 NOTHING_SENT = "Nothing was sent: "
-UNREADABLE_PAUSE = timedelta(minutes=30)  # of a webhook whose secrets cannot be decrypted
+UNREADABLE_PAUSE = timedelta(minutes=5)  # of a webhook whose secrets cannot be decrypted
 WITHOUT_SECRETS = ("email", "webmention")  # formats that nothing signs
 log = logging.getLogger(__name__)
 

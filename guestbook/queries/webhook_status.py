@@ -40,7 +40,7 @@ def word(webhook: Webhook, now: datetime) -> str:
     """Return its status in one word: well, failing, paused or disabled."""
     if webhook.disabled_at:
         return "disabled"
-    if webhook.is_paused(now):
+    if webhook.is_unreadable or webhook.is_paused(now):
         return "paused"
     return "failing" if webhook.failing_since else "well"
 
@@ -53,6 +53,8 @@ def in_short(webhook: Webhook, now: datetime) -> str:
             "failing": "disabled: no success for days",
             "gone": "disabled: the receiver said it is gone",
         }[webhook.disabled_reason or "by_hand"]
+    if webhook.is_unreadable:
+        return "paused: wrong secret key"
     if webhook.is_paused(now):
         return f"paused until {clock.to_text(webhook.paused_until or now)}"
     if webhook.failing_since:

@@ -6,12 +6,16 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
 from guestbook.lib.encryption import readable
+from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, column_types
 from guestbook.storage.models import Setting
 
 CRON_TOKEN_NAME = "cron_token"  # of its row among the settings
 CRON_PURPOSE = "cron token"  # for which it is encrypted
 CRON_ADDRESS = "cron_address"  # in the audit log
+UNREADABLE_TOKEN = (
+    "The address cannot be decrypted with this secret key. Put the right key in place, or make a new address."
+)
 
 
 def read(session: Session) -> str | None:
@@ -22,8 +26,13 @@ def read(session: Session) -> str | None:
 
 
 def make(session: Session, *, anew: bool = False) -> str:
-    """Return the token; make one if there is none, or in any case."""
+    """Return the token; make one if there is none, or in any case.
+
+    Raises Refused if there is one that cannot be decrypted: with the right secret key it works again.
+    """
     old = read(session)
+    if old is None and not anew and session.get(Setting, CRON_TOKEN_NAME) is not None:
+        raise Refused(UNREADABLE_TOKEN)
     token = ids.new_url_token() if anew or old is None else old
     if token != old:
         sealed = column_types.keyring_of(session.connection()).encrypt(token, CRON_PURPOSE)

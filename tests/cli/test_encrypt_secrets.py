@@ -46,7 +46,7 @@ def test_with_a_wrong_key_doctor_and_the_command_say_what_helps(shell: Shell) ->
     secret_keys.use(NEW_KEY)
     found = finding()
     assert found.sentence == (
-        "Secrets of 1 webhook and 1 source cannot be decrypted, so deliveries wait. "
+        "Secrets of 1 webhook and 1 source cannot be decrypted, so what needs them waits. "
         "The secret key is not the one with which this was encrypted."
     )
     assert "GUESTBOOK_SECRET_KEY_FALLBACKS" in str(found.advice)

@@ -137,14 +137,14 @@ def test_a_ping_that_has_to_wait_says_why() -> None:
 def test_in_short_it_is_told_in_some_words(values: dict[str, Any], words: str) -> None:
     now = clock.now()
     later = now + timedelta(hours=1)
-    row = Webhook(**{name: later if value is True else value for name, value in values.items()})
+    row = Webhook(headers={}, **{name: later if value is True else value for name, value in values.items()})
     row.disabled_at = now if row.disabled_reason else None
     assert webhook_status.in_short(row, now).startswith(words)
 
 
 def test_a_pause_that_is_over_is_no_state() -> None:
     now = clock.now()
-    assert webhook_status.in_short(Webhook(paused_until=now), now) == "well"
+    assert webhook_status.in_short(Webhook(headers={}, paused_until=now), now) == "well"
 
 
 @pytest.mark.parametrize(
@@ -158,3 +158,5 @@ def test_a_webhook_whose_secret_cannot_be_decrypted_waits_for_the_key(waiting: i
     status = webhook_status.of(db.session(), webhook, clock.now())
     assert (status.word, status.waiting) == ("paused", waiting)
     assert status.sentence == webhook_status.UNREADABLE_WEBHOOK + rest
+    assert webhook_status.word(webhook, clock.now()) == "paused"
+    assert webhook_status.in_short(webhook, clock.now()) == "paused: wrong secret key"

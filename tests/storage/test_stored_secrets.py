@@ -10,10 +10,12 @@ from sqlalchemy import text
 from guestbook.auth import second_factor
 from guestbook.lib import clock, ed25519
 from guestbook.lib.encryption import Unreadable
+from guestbook.lib.errors import Refused
 from guestbook.storage import backup, cron_token, database, stored_secrets
+from guestbook.storage.column_types import Encrypted, EncryptedValues
 from guestbook.storage.database import db
 from guestbook.storage.models import Source, Webhook
-from guestbook.storage.stored_secrets import StoredSecrets
+from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK, StoredSecrets
 from tests.support import factories, secret_keys
 from tests.support.secret_keys import KEY, NEW_KEY
 
@@ -33,6 +35,20 @@ def fill() -> dict[str, str]:
         token = cron_token.make(session)
     shown = {**hook, "headers": "hidden value", "key": key, "old key": old_key, "factor": FACTOR_SECRET}
     return {**shown, "source": "of the source", "cron": token}  # type: ignore[dict-item]
+
+
+def test_each_secret_column_is_encrypted_again_under_its_own_purpose() -> None:
+    """Another purpose in the list would make secrets that nobody can read."""
+    columns = {
+        (table.name, column.name): column.type.purpose
+        for table in database.Base.metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, (Encrypted, EncryptedValues))
+    }
+    rows = {("settings", second_factor.FACTOR_NAME): second_factor.FACTOR_PURPOSE}
+    rows |= {("settings", cron_token.CRON_TOKEN_NAME): cron_token.CRON_PURPOSE}
+    listed = {(one.table, one.only or one.column): one.purpose for one in SECRET_COLUMNS_OF_BOOK}
+    assert listed == columns | rows
 
 
 def stored() -> str:
@@ -158,3 +174,17 @@ def test_a_stolen_backup_has_neither_the_key_nor_a_secret(tmp_path: Path) -> Non
     found = [name for name, secret in hidden.items() if secret.encode() in file.read_bytes()]
     assert found == []
     assert KEY.encode() not in file.read_bytes()
+
+
+@pytest.mark.usefixtures("app")
+def test_the_address_for_pingers_is_not_replaced_when_it_cannot_be_decrypted() -> None:
+    with database.writing() as session:
+        token = cron_token.make(session)
+    secret_keys.use(NEW_KEY)
+    with pytest.raises(Refused, match="Put the right key in place"), database.writing() as session:
+        cron_token.make(session)
+    secret_keys.use(KEY)
+    assert cron_token.read(db.session()) == token
+    secret_keys.use(NEW_KEY)
+    with database.writing() as session:
+        assert cron_token.make(session, anew=True) != token

@@ -32,7 +32,9 @@ from guestbook.storage.models import (
 )
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
-FOLLOW_WAIT = 5.0  # seconds that a relay waits, since it last published, for one that others must follow
+FOLLOW_WAIT = (
+    5.0  # seconds that a relay waits, since it began or last published, for one that others must follow
+)
 log = logging.getLogger(__name__)
 
 

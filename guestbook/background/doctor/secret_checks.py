@@ -13,7 +13,7 @@ from guestbook.storage import stored_secrets
 
 NOUNS = {"webhooks": "webhook", "sources": "source", "settings": "setting"}
 OLD_KEY_ADVICE = (
-    "Put the old secret key into {}, or into {}SECRET_KEY_FALLBACKS, and restart the web server and workers. "
+    "Put the old secret key in {}, or in {}SECRET_KEY_FALLBACKS, and restart the web server and workers. "
     "If it is lost, give each of these a new secret; the page on the secret key says how."
 )
 
@@ -26,7 +26,7 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if found.unreadable:
         rows = Counter(table for table, _ in found.unreadable)
         which = " and ".join(counted(rows[table], noun) for table, noun in NOUNS.items() if rows[table])
-        sentence = f"Secrets of {which} cannot be decrypted, so deliveries wait. {found.why}"
+        sentence = f"Secrets of {which} cannot be decrypted, so what needs them waits. {found.why}"
         if found.why == NO_PACKAGE:
             yield problem("secrets", sentence, "Install it.", _install_command())
         else:

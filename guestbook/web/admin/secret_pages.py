@@ -50,8 +50,13 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
 
 def mark(row: Webhook | Source) -> str:
     """Return a name for this secret that does not reveal it."""
-    key, message = current.settings().secret_key, f"{row.id} {row.secret}"
-    return hmac.new(key.encode(), message.encode(), "sha256").hexdigest()
+    return _marks(row)[0]
+
+
+def _marks(row: Webhook | Source) -> list[str]:
+    """Return the names that it has with each secret key; with the older ones a page may be open still."""
+    message = f"{row.id} {row.secret}".encode()
+    return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in current.settings().secret_keys]
 
 
 def seal(row: Webhook | Source, viewer: str | None = None) -> str:
@@ -92,7 +97,7 @@ def overlap(then: str, noun: str = "secret") -> timedelta:
 
 def was_replaced(row: Webhook | Source) -> bool:
     """Whether the form was for another secret: a double click has rotated it already."""
-    return request.form.get("replaces") != mark(row)
+    return request.form.get("replaces") not in _marks(row)
 
 
 def overlap_end(row: Webhook | Source, moment: datetime) -> datetime | None:

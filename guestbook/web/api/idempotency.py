@@ -1,7 +1,8 @@
 """Idempotency-Key: a POST that is repeated with the same key gets the first answer, and does nothing.
 
 See draft-ietf-httpapi-idempotency-key-header-07. The answer is stored in the transaction of the effect, so
-a killed server leaves both or neither. A refused request changes nothing, so its answer is not stored.
+a killed server leaves both or neither; `keep_late` is for calls that need several transactions. A refused
+request changes nothing, so its answer is not stored.
 
     stored ── same request ──▶ the first answer        running in this process ──▶ 409
            └─ another one ───▶ 422                     else: effect and answer, in one transaction

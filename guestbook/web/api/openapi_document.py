@@ -43,8 +43,8 @@ ERROR_DESCRIPTIONS = {
     401: "The token is missing, wrong or expired.",
     403: "The token's scope is too small (`insufficient_scope`), or the book is closed for new comments.",
     404: "Nothing has this id, or you may not see it.",
-    409: "A pass is working on it now, the webhook is not one to fetch from, or a request with the same "
-    "`Idempotency-Key` is still running.",
+    409: "It cannot be done in the present state, and the message says why: a pass is working on it now, "
+    "say, or a request with the same `Idempotency-Key` is still running.",
     412: "It is not the version whose `ETag` you sent in `If-Match`.",
     413: "The body is too long.",
     415: "The Content-Type is not application/json.",

@@ -15,7 +15,7 @@ from guestbook.web.api.schemas import list_of
 RECEIVER_LINK_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "webhook_id": ID_SCHEMA,
-    "name": described(TEXT_SCHEMA, "Whom the link is for."),
+    "name": described(TEXT_SCHEMA, "The person or team that gets the link."),
     "state": one_of("works", "expired", "revoked"),
     "created_at": TIME_SCHEMA,
     "expires_at": TIME_SCHEMA,

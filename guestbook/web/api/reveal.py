@@ -2,16 +2,19 @@
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import TooManyRequests
+from werkzeug.exceptions import Conflict, TooManyRequests
 
 from guestbook.auth import login
 from guestbook.auth.login import TooManyTries
+from guestbook.lib.encryption import Unreadable
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current
 from guestbook.web.api import idempotency, request_reader
 from guestbook.web.row_lookup import find, find_locked
+
+CANNOT_REVEAL = "The secret cannot be decrypted with this secret key. Run doctor on the book's host."
 
 calls = Blueprint("reveal", __name__)
 
@@ -38,5 +41,7 @@ def _reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnV
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
     with writing() as session:
         row = find_locked(model, row_id)
+        if isinstance(row.secret, Unreadable):
+            raise Conflict(CANNOT_REVEAL)
         row_changes.note_reveal(session, row)
         return idempotency.keep(session, {"secret": row.secret})

@@ -33,12 +33,12 @@ class ReceiverCookie:
     @property
     def form_key(self) -> str:
         """Return what a form of this browser carries."""
-        message = f"guestbook receiver form {self.link_id} {self.nonce}"
-        return hmac.new(current.settings().secret_key.encode(), message.encode(), "sha256").hexdigest()
+        return self._form_keys()[0]
 
     def signs(self, form_key: str) -> bool:
         """Whether a form comes from a page that this browser has opened."""
-        return hmac.compare_digest(form_key.encode(errors="replace"), self.form_key.encode())
+        given = form_key.encode(errors="replace")
+        return any(hmac.compare_digest(given, each.encode()) for each in self._form_keys())
 
     def seal(self, sentence: str) -> str:
         """Return a value for an address that lets the next page say the sentence."""
@@ -50,6 +50,12 @@ class ReceiverCookie:
             return str(self._serializer().loads(value))
         except (BadData, UnicodeError):
             return None
+
+    def _form_keys(self) -> list[str]:
+        """Return the key of its forms, and those that older secret keys make."""
+        message = f"guestbook receiver form {self.link_id} {self.nonce}".encode()
+        keys = current.settings().secret_keys
+        return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in keys]
 
     def _serializer(self) -> URLSafeSerializer:
         return URLSafeSerializer(current.signing_keys(), salt=f"{COOKIE_SALT} {self.form_key} said")

@@ -8,8 +8,9 @@ from guestbook.comments import refusals
 from guestbook.comments.spam import flood_valve
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
-from tests.support import factories
+from tests.support import factories, secret_keys
 from tests.support.api_client import NOBODY, ApiClient
+from tests.support.owner import PASSWORD, Owner
 
 
 def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
@@ -107,3 +108,13 @@ def test_a_source_s_comment_is_seen_before(app: Flask, program: ApiClient) -> No
     assert program.post("/previews/source", {"verify": "github"}, status=200)["comment"]
     program.post("/previews/source", {"source": NOBODY}, status=404)
     assert program.get("/comments?status=all")["comments"] == []
+
+
+def test_a_secret_that_cannot_be_decrypted_is_not_revealed(app: Flask, program: ApiClient) -> None:
+    """A program must not take the words in its place for the secret."""
+    Owner(app)  # which sets the password
+    with app.app_context():
+        hook = factories.webhook(secret="whsec_" + "A" * 32)
+        secret_keys.use(secret_keys.NEW_KEY)
+    answer = program.ask("POST", f"/webhooks/{hook}/reveal-secret", {"password": PASSWORD})
+    assert (answer.status_code, "cannot be decrypted" in answer.text) == (409, True)

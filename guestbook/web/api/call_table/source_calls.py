@@ -35,7 +35,7 @@ SOURCE_CALLS = {
         "revealSourceSecret",
         "Show the secret of a source; it needs the owner's password",
         {200: "Secret"},
-        (429,),
+        (409, 429),
         body="Reveal",
     ),
     "GET /bins": Call("listBins", "List the bins", {200: "Bins"}, query=FULL_PAGE_QUERY),

@@ -41,7 +41,7 @@ WEBHOOK_CALLS = {
         "revealWebhookSecret",
         "Show the secret of a webhook; it needs the owner's password",
         {200: "Secret"},
-        (429,),
+        (409, 429),
         body="Reveal",
     ),
     "POST /webhooks/{webhook_id}/rotate-key": Call(
