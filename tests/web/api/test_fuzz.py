@@ -7,7 +7,7 @@ from pathlib import Path
 from guestbook.web.api.call_table import CALLS
 from tests.conftest import run
 
-EXAMPLES = 2  # of each kind for each call; some thousand take minutes
+EXAMPLES = 1  # of each kind for each call; some thousand take minutes
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
 OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
 # What can be seen, may be sent to, is given by a template, signs already, or is a sample or a past event for
