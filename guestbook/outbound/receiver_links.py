@@ -78,3 +78,11 @@ def revoke(session: Session, link: ReceiverLink) -> None:
         link.revoked_at = clock.now()
         session.flush()
         audit_log.record_row(session, "revoked", link)
+
+
+def webhook_changed(session: Session, webhook: Webhook, *, is_elsewhere: bool) -> None:
+    """Revoke the links that work if other people, or nobody, run the receiver now."""
+    if is_elsewhere or webhook.format in WITHOUT_HEADERS:
+        for link in of_webhook(session, webhook.id):
+            if link.state(clock.now()) == "works":
+                revoke(session, link)

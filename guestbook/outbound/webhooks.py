@@ -14,6 +14,7 @@ from guestbook.outbound import (
     custom_headers,
     event_catalogue,
     outbox,
+    receiver_links,
     unused_fields,
     webhook_signatures,
     webhook_urls,
@@ -69,7 +70,7 @@ def add(
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the given fields: all of them, or none when one is wrong.
 
-    A `(hidden)` header keeps its value unless the host changes. Another format has other `moderation_links`.
+    Another host gets no `(hidden)` header, and ends links for receivers. Another format has other links.
     """
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
@@ -80,7 +81,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if "url" in fields or format_name != webhook.format:
         url = webhook_urls.for_format(format_name, url, settings)
     unused_fields.refuse(format_name, url, webhook, values)
-    if not webhook_urls.is_same_host(webhook.url, url):
+    is_elsewhere = not webhook_urls.is_same_host(webhook.url, url)
+    if is_elsewhere:
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
@@ -95,9 +97,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
         setattr(webhook, name, value)
     webhook_signatures.change(webhook, signatures)
     audit_log.record_changes(session, webhook, ["template"] if wording != old_wording else [])
-    session.add(webhook)
-    session.flush()
     _keep_template(session, webhook, wording)
+    receiver_links.webhook_changed(session, webhook, is_elsewhere=is_elsewhere)
 
 
 def has_links(format_name: str) -> bool:

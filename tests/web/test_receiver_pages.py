@@ -9,11 +9,12 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from guestbook.comments.moderation_link import SignedLink
+from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, ids, receiver_token, signing
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, ReceiverLink, Webhook
+from guestbook.storage.models import AuditEntry, Comment, ReceiverLink, Webhook
 from guestbook.web import wrong_links
 from guestbook.web.admin import access
 from guestbook.web.receiver_pages import receiver_cookie
@@ -141,6 +142,30 @@ def test_a_link_that_is_over_closes_its_open_pages_too(
         assert (answer.status_code, heading(answer)) == (410, words[reason])
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_over"),
+    [
+        ({"url": "https://other.example/hook"}, True),
+        ({"url": "webmention:", "format_name": "webmention"}, True),
+        ({"url": "https://receiver.example/new", "name": "New"}, False),
+    ],
+)
+def test_a_link_ends_where_the_webhook_goes_to_others(
+    app: Flask, ada: ReceiverPerson, changes: dict[str, Any], is_over: bool
+) -> None:
+    with app.app_context():
+        expired, _ = add_link(ada.webhook_id)
+        with writing() as session:
+            session.get_one(ReceiverLink, expired).expires_at = clock.now()
+        with writing() as session:
+            webhook = session.get_one(Webhook, ada.webhook_id)
+            webhooks.update(session, webhook, changes, factories.settings())
+        query = select(AuditEntry.object, AuditEntry.object_id).where(AuditEntry.action == "revoked")
+        revoked = [tuple(row) for row in db.session.execute(query)]
+    assert revoked == ([("receiver_link", ada.link_id)] if is_over else [])
+    assert ada.get(ada.home).status_code == (410 if is_over else 200)
+
+
 def test_opening_everything_changes_nothing(app: Flask, ada: ReceiverPerson) -> None:
     with app.app_context():
         delivery_id = factories.delivery(ada.webhook_id)
@@ -251,11 +276,21 @@ def test_nothing_on_the_pages_is_for_the_owner_alone(app: Flask) -> None:
     assert "https://receiver.example:8443/hook?(hidden)" in text(person.log())
 
 
-def test_the_path_at_a_chat_service_is_a_secret(app: Flask) -> None:
+@pytest.mark.parametrize(
+    ("url", "format_name"),
+    [
+        ("https://hooks.slack.com/services/T/B/letmein", "slack"),
+        ("https://hooks.slack.com/services/T/B/letmein", "json"),
+        ("https://discord.com/api/webhooks/1/letmein/github", "json"),
+        ("https://api.netlify.com/build_hooks/letmein", "json"),
+        ("https://builds.example/letmein", "template"),
+    ],
+)
+def test_a_path_that_may_be_a_password_is_hidden(app: Flask, url: str, format_name: str) -> None:
     with app.app_context():
-        webhook_id = factories.webhook("https://hooks.slack.com/services/T/B/letmein", format="slack")
+        webhook_id = factories.webhook(url, format=format_name)
     shown = text(ReceiverPerson(app, webhook_id).come_in().log())
-    assert "https://hooks.slack.com/(hidden)" in shown
+    assert f"{url[: url.index('/', 8)]}/(hidden)" in shown
     assert "letmein" not in shown
 
 
@@ -282,6 +317,62 @@ def test_what_is_for_the_owner_is_in_no_payload_that_is_shown(
         assert "Response body" not in answer.text
         assert token not in answer.text
     assert ada.get(f"{place}payload").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"comment": {"note": "gone since"}}',
+        '{"comment": {}, "moderation": {}}',
+        '{"waiting": {"comments": [{"moderation": {}}]}}',
+    ],
+)
+def test_what_a_payload_says_counts_whatever_the_book_has_now(
+    app: Flask, ada: ReceiverPerson, data: str
+) -> None:
+    for payload, status in (
+        (f'{{"data": {data}}}', 404),
+        ('{"data": {"comment": {}, "waiting": {"comments": [1]}}}', 200),
+    ):
+        with app.app_context():
+            delivery_id = factories.delivery(ada.webhook_id, payload=payload)
+        assert ada.get(f"{ada.home}deliveries/{delivery_id}/payload").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("plain", 200), ("example", 200), ("note", 404), ("held", 404), ("deleted", 404), ("waiting", 404)],
+)
+@pytest.mark.parametrize("format_name", ["template", "json"])  # json now, and a template before
+def test_of_a_template_only_what_is_surely_for_all_is_shown(
+    app: Flask, kind: str, status: int, format_name: str
+) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook(format=format_name)
+        comment_id = factories.sign(verdict=Classification("held" if kind == "held" else "published"))
+        row = {"payload": '{"any": "wording"}', "comment_id": comment_id, "sequence": 1}
+        if kind == "waiting":
+            row |= {"event": "comments.waiting", "comment_id": None, "sequence": None}
+        if kind == "example":
+            row |= {"comment_id": None, "sequence": None}
+        delivery_id = factories.delivery(webhook_id, **row)
+        with writing() as session:
+            comment = session.get_one(Comment, comment_id)
+            if kind == "note":
+                comment.note = "Call me"
+            if kind == "deleted":
+                session.delete(comment)
+    person = ReceiverPerson(app, webhook_id).come_in()
+    assert person.get(f"{person.home}deliveries/{delivery_id}/payload").status_code == status
+
+
+def test_a_payload_with_a_part_of_the_url_is_not_shown(app: Flask) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook("https://ntfy.sh/?topic=letmein", format="ntfy")
+        delivery_id = factories.delivery(webhook_id, payload='{"topic": "letmein"}', event="ping")
+    person = ReceiverPerson(app, webhook_id).come_in()
+    for end in ("", "payload", "verify"):
+        assert "letmein" not in person.get(f"{person.home}deliveries/{delivery_id}/{end}").text
 
 
 def test_a_note_is_not_shown_in_the_spelling_of_a_chat_either(app: Flask) -> None:

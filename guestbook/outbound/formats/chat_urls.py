@@ -43,6 +43,11 @@ def suggest(url: str) -> str | None:
     return None
 
 
+def is_known(url: str) -> bool:
+    """Whether the URL belongs to such a service, also in a form that fits none of our formats."""
+    return bool(suggest(url) or DISCORD_HOST.fullmatch(_split(url).hostname or ""))
+
+
 def refusal(url: str) -> str | None:
     """Return in one sentence why nothing sent there would arrive, or None."""
     host = _split(url).hostname or ""

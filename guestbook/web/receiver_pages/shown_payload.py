@@ -1,43 +1,79 @@
 """What a receiver's page shows of a delivery: no note to the owner, no link to moderate, no secret URL."""
 
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
 from guestbook.comments import moderation_link
+from guestbook.outbound import rebuild_presets
 from guestbook.outbound.custom_headers import HIDDEN
-from guestbook.outbound.formats import CHAT_FORMATS
-from guestbook.storage.models import Comment, Delivery, Webhook
+from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS, chat_urls
+from guestbook.storage.models import Comment, Delivery, Hold, Webhook
 
 WITHHELD = (
-    "Not shown here: messages of this webhook may have notes to the owner of the book and links to moderate."
+    "Not shown here: messages of this webhook may have notes to the owner of the book, links to moderate,"
+    " or a part of its URL."
 )
+OWN_WORDING = (*CHAT_FORMATS, "template")  # their messages may say a note or a link in any way
 
 
 def is_withheld(session: Session, delivery: Delivery, webhook: Webhook) -> bool:
     """Whether the payload may have what is meant for the owner alone; a receiver may repeat it."""
     payload = delivery.body.decode(errors="replace")
-    if webhook.moderation_links_since or moderation_link.hide(payload) != payload:
+    if webhook.moderation_links_since or webhook.format in ADDRESSED:
+        return True
+    if moderation_link.hide(payload) != payload or _has_more(body := _read(payload)):
         return True
     comment = session.get(Comment, delivery.comment_id) if delivery.comment_id else None
     note = comment.note if comment else None
-    if not note:
-        return False
-    # A chat's message has the note in that chat's own spelling, such as &lt; for <.
-    return webhook.format in CHAT_FORMATS or any(one in payload for one in _spellings(note))
+    if webhook.format in OWN_WORDING or not _part(body, "data"):  # perhaps from before a change of the format
+        return bool(note) or _may_have_more(session, delivery)
+    return any(one in payload for one in _spellings(note)) if note else False
 
 
 def url_without_secrets(webhook: Webhook) -> str:
-    """Return the URL without what may be a password: a user, a query, and the path at a chat service."""
+    """Return the URL without what may be a password: a user, a query, and a path that may be one."""
     parts = urlsplit(webhook.url)
     if not parts.hostname:
         return webhook.url
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    path = f"/{HIDDEN}" if webhook.format in CHAT_FORMATS else parts.path
+    is_service = chat_urls.is_known(webhook.url) or rebuild_presets.is_for_builds(webhook.url)
+    path = f"/{HIDDEN}" if webhook.format != "json" or is_service else parts.path
     query = f"?{HIDDEN}" if parts.query else ""
     return f"{parts.scheme}://{host}{port}{path}{query}"
+
+
+def _read(payload: str) -> Any:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _has_more(body: Any) -> bool:
+    """Whether a body in the format json has the data for the owner, as it was when the event happened."""
+    data = _part(body, "data")
+    waiting = _part(data, "waiting").get("comments")
+    held = waiting if isinstance(waiting, list) else []
+    links = [one for one in (data, *held) if isinstance(one, dict) and "moderation" in one]
+    return "note" in _part(data, "comment") or bool(links)
+
+
+def _part(whole: Any, name: str) -> dict[str, Any]:
+    part = whole.get(name) if isinstance(whole, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _may_have_more(session: Session, delivery: Delivery) -> bool:
+    """Whether nobody can know any more that the event had no data for the owner."""
+    if delivery.event == "comments.waiting":
+        return True
+    if delivery.comment_id is None:
+        return delivery.sequence is not None  # the comment is deleted, and its note with it
+    return delivery.event == "comment.created" and session.get(Hold, delivery.comment_id) is not None
 
 
 def _spellings(note: str) -> set[str]:
