@@ -26,10 +26,12 @@ import guestbook.cli.idle_cron  # likewise
 import guestbook.web
 from guestbook.background import cron  # noqa: F401  likewise
 from guestbook.cli import all_commands  # noqa: F401  likewise
+from guestbook.lib.encryption import Keyring
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.storage import upgrade  # noqa: F401  likewise
 from tests.support import kill_points
 
+Keyring(("no key of a book",)).encrypt("x", "x")  # which imports what each child would
 with suppress(ModuleNotFoundError):  # without Celery there is no relay
     import guestbook.background.celery.relay
 
