@@ -23,7 +23,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import UNREADABLE_SOURCE, scheme_of
 
-SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # by which the owner knows it in the inbox
+SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # so that the owner recognizes it in the inbox
 OF_UNKNOWN_SENDERS = ("plain", *(name for name in SAMPLES if name not in ("plain", "gitea")))
 BUILT_IN = (
     "The book has added this source for webmentions, which have no samples: mention the book on a page."

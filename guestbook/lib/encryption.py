@@ -117,7 +117,7 @@ NO_KEYS_KNOWN = Keyring()
 def has_package() -> bool:
     """Whether the package is here; raises MemoryError where a limit of the host keeps it from loading."""
     try:
-        from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401
+        from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401  only whether it loads
     except ImportError as error:
         if any(words in str(error) for words in NO_MEMORY_WORDS):
             raise MemoryError from error

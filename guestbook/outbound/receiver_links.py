@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids, receiver_token, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.receiver_token import RECEIVER_PATH
-from guestbook.outbound.unused_fields import WITHOUT_HEADERS
+from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import Settings
 from guestbook.storage import audit_log
 from guestbook.storage.models import ReceiverLink, Webhook
@@ -57,8 +57,8 @@ def add(
 
 def check(webhook: Webhook, name: str | None, expires: str) -> CheckedFields:
     """Return the fields of a new link as they are kept; raises Refused."""
-    if webhook.format in WITHOUT_HEADERS:
-        what = WITHOUT_HEADERS[webhook.format]
+    if webhook.format in UNSIGNED_FORMATS:
+        what = UNSIGNED_FORMATS[webhook.format]
         raise Refused(f"{what} is not signed and goes to no receiver of webhooks, so it has no such page.")
     end = validate.end(expires, "link")
     if end > clock.now() + LONGEST_LIFETIME:
@@ -82,7 +82,7 @@ def revoke(session: Session, link: ReceiverLink) -> None:
 
 def webhook_changed(session: Session, webhook: Webhook, *, is_elsewhere: bool) -> None:
     """Revoke the links that work if other people, or nobody, run the receiver now."""
-    if is_elsewhere or webhook.format in WITHOUT_HEADERS:
+    if is_elsewhere or webhook.format in UNSIGNED_FORMATS:
         for link in of_webhook(session, webhook.id):
             if link.state(clock.now()) == "works":
                 revoke(session, link)

@@ -16,6 +16,7 @@ from guestbook.lib import ed25519, signing
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring
 from guestbook.outbound import response_policy
 from guestbook.outbound.tasks import Receiver
+from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import installation
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.webhook import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE
@@ -44,7 +45,6 @@ RECEIVER_COLUMNS = (
 )
 NOTHING_SENT = "Nothing was sent: "
 UNREADABLE_PAUSE = timedelta(minutes=5)  # of a webhook whose secrets cannot be decrypted
-WITHOUT_SECRETS = ("email", "webmention")  # formats that nothing signs
 log = logging.getLogger(__name__)
 
 
@@ -121,7 +121,7 @@ def receiver(
         keys = () if key_only else _keys(text, old)
         return replace(made, headers=own, keys=keys, secret=(text or "").encode(), seeds=_seeds(*private))
     except CannotDecrypt as reason:
-        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=format_name not in WITHOUT_SECRETS)
+        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=format_name not in UNSIGNED_FORMATS)
     except ValueError as reason:
         return replace(made, error=f"{NOTHING_SENT}{reason}")
 

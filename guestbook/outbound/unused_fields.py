@@ -7,7 +7,8 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.storage.models import Webhook
 
-WITHOUT_HEADERS = {"email": "An e-mail", "webmention": "A webmention", PULL_URL: "A fetched message"}
+UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
+WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # formats, and this URL
 NO_PULL_RATE = "Its receiver fetches the messages at its own speed: remove the rate limit."
 
 

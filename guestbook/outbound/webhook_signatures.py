@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ed25519, signing, validate
 from guestbook.lib.errors import Refused
 from guestbook.outbound.request_headers import GITHUB_HEADERS
-from guestbook.outbound.unused_fields import WITHOUT_HEADERS
+from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
@@ -30,8 +30,8 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     key = wanted.get("signing_key")
     sign_with = wanted.get("sign_with") or _default_of(webhook, key)
     github_headers = wanted.get("github_headers", webhook.github_headers_since is not None)
-    if webhook.format in WITHOUT_HEADERS:
-        _refuse_unsigned(WITHOUT_HEADERS[webhook.format], sign_with, github_headers)
+    if webhook.format in UNSIGNED_FORMATS:
+        _refuse_unsigned(UNSIGNED_FORMATS[webhook.format], sign_with, github_headers)
     if github_headers:
         _refuse_for_github(webhook.headers, sign_with)
     if key and sign_with == "secret":

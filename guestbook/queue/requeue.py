@@ -58,9 +58,9 @@ def forecast(
             int(in_work),
             int(gone),
             int(later),
-            pulled=where == PULL_URL,
+            pulled=shown_url == PULL_URL,
         )
-        for name, disabled_at, count, in_work, gone, later, where in session.execute(query)
+        for name, disabled_at, count, in_work, gone, later, shown_url in session.execute(query)
     ]
 
 

@@ -72,7 +72,7 @@ def age(comment_id: str, days: float) -> None:
         connection.execute(mine.values(created_at=at, announced_at=at))
 
 
-def test_a_new_webhook_gets_what_the_book_has_in_order(each_app: Flask) -> None:  # noqa: ARG001
+def test_a_new_webhook_gets_what_the_book_has_in_order(each_app: Flask) -> None:  # noqa: ARG001  it has the tables
     first, second, third = factories.sign("One"), factories.sign("Two", verdict=HELD), factories.sign("Three")
     change(first, book.reply, "Thanks")
     hook = factories.webhook(events=ALL)

@@ -26,7 +26,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def test_deliveries_wait_unsent_and_go_out_signed_with_the_right_key(
-    each_app: Flask,  # noqa: ARG001
+    each_app: Flask,  # noqa: ARG001  it has the tables
     receiver: Receiver,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

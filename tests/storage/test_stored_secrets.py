@@ -34,7 +34,7 @@ def fill() -> dict[str, str]:
         second_factor.set_up(session, FACTOR_SECRET, code, clock.now())
         token = cron_token.make(session)
     shown = {**hook, "headers": "hidden value", "key": key, "old key": old_key, "factor": FACTOR_SECRET}
-    return {**shown, "source": "of the source", "cron": token}  # type: ignore[dict-item]
+    return {**shown, "source": "of the source", "cron": token}  # type: ignore[dict-item]  # all are text now
 
 
 def test_each_secret_column_is_encrypted_again_under_its_own_purpose() -> None:
@@ -134,7 +134,7 @@ def test_recovery_codes_work_without_the_key() -> None:
         assert second_factor.use(session, codes[0], clock.now()) == "recovery code"
     secret_keys.use(KEY)
     with database.writing() as session:  # the secret is as it was
-        assert second_factor.read(session).secret == FACTOR_SECRET  # type: ignore[union-attr]
+        assert second_factor.read(session).secret == FACTOR_SECRET  # type: ignore[union-attr]  # it was set up
 
 
 @pytest.mark.usefixtures("app")

@@ -1,19 +1,17 @@
 """/bins: add, change, empty, delete."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import bins
-from guestbook.lib.errors import Refused
 from guestbook.queries import row_pages
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin
 from guestbook.web import conditional
-from guestbook.web.api import bin_serializer, idempotency, request_reader, serializers
+from guestbook.web.api import bin_serializer, field_errors, idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("bins", __name__, url_prefix="/bins")
@@ -40,7 +38,7 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a bin."""
     fields = request_reader.body()
-    with writing() as session, _errors_by_column():
+    with writing() as session, field_errors.renamed(_as_field):
         bin_ = bins.add(session, _fields(fields))
         location = serializers.address(f"/bins/{bin_.id}")
         return idempotency.keep(session, bin_serializer.bin_(bin_), 201, {"Location": location})
@@ -56,7 +54,7 @@ def one(bin_id: str) -> ResponseReturnValue:
 def change(bin_id: str) -> ResponseReturnValue:
     """Change the given fields."""
     changes = request_reader.body()
-    with writing() as session, _errors_by_column():
+    with writing() as session, field_errors.renamed(_as_field):
         bin_ = find_locked(Bin, bin_id)
         conditional.refuse_if_changed(bin_serializer.bin_(bin_))
         bins.update(session, bin_, _fields(changes))
@@ -89,11 +87,6 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-@contextmanager
-def _errors_by_column() -> Iterator[None]:
-    """Name the errors as the API names the fields."""
-    try:
-        yield
-    except Refused as error:
-        named = {COLUMNS_OF_FIELDS.get(name, name): words for name, words in error.fields.items()}
-        raise (Refused.of(named) if named else error) from None
+def _as_field(column: str, sentence: str) -> tuple[str, str]:
+    """Name an error as the API names the field."""
+    return COLUMNS_OF_FIELDS.get(column, column), sentence

@@ -1,7 +1,6 @@
 """/sources: add, change, rotate the secret, delete."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +10,12 @@ from flask.typing import ResponseReturnValue
 from guestbook.inbound import sample_requests, sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import clock
-from guestbook.lib.errors import Refused
 from guestbook.queries import row_pages
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import conditional, current
-from guestbook.web.api import idempotency, request_reader, serializers, source_serializer
+from guestbook.web.api import field_errors, idempotency, request_reader, serializers, source_serializer
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("sources", __name__, url_prefix="/sources")
@@ -35,7 +33,7 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a source; only this answer shows its secret."""
     fields = request_reader.body()
-    with writing() as session, _errors_by_field():
+    with writing() as session, field_errors.renamed(_in_scheme):
         source = sources.add(session, _fields(fields))
         if fields.get("disabled"):
             row_changes.disable(session, source)
@@ -54,7 +52,7 @@ def one(source_id: str) -> ResponseReturnValue:
 def change(source_id: str) -> ResponseReturnValue:
     """Change the given fields; the answer shows a secret that this has made."""
     changes = request_reader.body()
-    with writing() as session, _errors_by_field():
+    with writing() as session, field_errors.renamed(_in_scheme):
         source = find_locked(Source, source_id)
         conditional.refuse_if_changed(source_serializer.source(source))
         before = source.secret
@@ -106,17 +104,6 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     return fields | scheme
 
 
-@contextmanager
-def _errors_by_field() -> Iterator[None]:
-    """Name the errors within the scheme as those of the field `scheme`."""
-    try:
-        yield
-    except Refused as error:
-        fields: dict[str, str] = {}
-        for name, sentence in error.fields.items():
-            if name in SCHEME_DEFAULTS:
-                name, sentence = "scheme", f"{name}: {sentence}"
-            fields.setdefault(name, sentence)
-        if not fields:
-            raise
-        raise Refused.of(fields) from None
+def _in_scheme(name: str, sentence: str) -> tuple[str, str]:
+    """Name an error within the scheme as one of the field `scheme`."""
+    return ("scheme", f"{name}: {sentence}") if name in SCHEME_DEFAULTS else (name, sentence)

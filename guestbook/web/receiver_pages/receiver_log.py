@@ -10,13 +10,13 @@ from guestbook.queries import lists, webhook_status
 from guestbook.queries.lists import Deliveries
 from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 from guestbook.web import pagination
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.deliveries import delivery_attempts, delivery_outlook, signature_explanation
 from guestbook.web.admin.deliveries.delivery_views import DELIVERY_LIST
 from guestbook.web.receiver_pages import receiver_access, shown_payload
-from guestbook.web.receiver_pages.receiver_access import Admission
 
 pages = Blueprint("log", __name__)
 
@@ -71,7 +71,7 @@ def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
         earlier=earlier,
         outlook=delivery_outlook.outlook(delivery, webhook, now, is_behind),
         is_live=delivery_outlook.is_live(delivery, webhook, now),
-        withheld=_withheld(admission, delivery_id),
+        withheld=_withheld(delivery, admission.webhook),
         erased=erasure.DELIVERY_ERASED,
     )
 
@@ -81,7 +81,7 @@ def payload(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Return the exact bytes that are sent."""
     admission = receiver_access.admit(link_id)
     delivery = admission.delivery(delivery_id)
-    if _withheld(admission, delivery_id):
+    if _withheld(delivery, admission.webhook):
         abort(404)
     return responses.download(delivery.body, f"{delivery.id}.json")
 
@@ -93,7 +93,7 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     delivery, webhook = admission.delivery(delivery_id), admission.webhook
     attempt = webhooks.last_attempt(db.session(), delivery)
     explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
-    withheld = erasure.DELIVERY_ERASED if delivery.erased_at else _withheld(admission, delivery_id)
+    withheld = erasure.DELIVERY_ERASED if delivery.erased_at else _withheld(delivery, admission.webhook)
     return receiver_access.page(
         "signature",
         admission,
@@ -104,8 +104,7 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     )
 
 
-def _withheld(admission: Admission, delivery_id: str) -> str | None:
+def _withheld(delivery: Delivery, webhook: Webhook) -> str | None:
     """Return why the payload is not shown, if it is not."""
-    delivery = admission.delivery(delivery_id)
-    is_withheld = shown_payload.is_withheld(db.session(), delivery, admission.webhook)
+    is_withheld = shown_payload.is_withheld(db.session(), delivery, webhook)
     return shown_payload.WITHHELD if is_withheld else None

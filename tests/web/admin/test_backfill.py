@@ -1,6 +1,7 @@
 """Past events for a webhook, on the page that counts them first."""
 
 from datetime import timedelta
+from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
@@ -15,8 +16,8 @@ from tests.support.visitor import parse, text
 BOTH = "comment.created comment.published"
 
 
-def words(page: object) -> str:
-    return " ".join(text(page).split())  # type: ignore[arg-type]
+def words(page: Element) -> str:
+    return " ".join(text(page).split())
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ def test_they_are_counted_and_then_sent(app: Flask, owner: Owner, place: str) ->
     )
 
 
-def button_form(page: object) -> dict[str, object]:
+def button_form(page: Element) -> dict[str, object]:
     """What the form with the button sends, without the key."""
-    hidden = page.findall(".//form[@method='post']/input[@type='hidden']")  # type: ignore[attr-defined]
+    hidden = page.findall(".//form[@method='post']/input[@type='hidden']")
     return {one.attrib["name"]: one.attrib["value"] for one in hidden if one.attrib["name"] != "csrf_token"}
 
 

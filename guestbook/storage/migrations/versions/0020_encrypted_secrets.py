@@ -6,6 +6,7 @@ from guestbook.storage.stored_secrets import SecretColumn
 revision = "0020"
 down_revision = "0019"
 
+# A copy that stays: the list in stored_secrets follows later versions of the tables.
 SECRETS_THEN = (
     SecretColumn("webhooks", "headers", "webhook header", "values"),
     SecretColumn("webhooks", "secret", "webhook secret"),
