@@ -43,6 +43,7 @@ from tests.system.interop import npm
 compiled.share_url_rules()
 compiled.share_statements()
 memory.keep_files_in_memory()
+memory.pause_garbage_collection()
 sent_payloads.watch()
 
 for number in (signal.SIGINT, signal.SIGHUP):

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -24,13 +25,11 @@ WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 EDGES = ("cli/", "web/")
 
 
+@cache
 def trees() -> dict[str, ast.Module]:
     """The syntax trees of the package's modules, by their path in it."""
     paths = sorted(PACKAGE.rglob("*.py"))
     return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in paths}
-
-
-TREES = trees()
 
 
 def words(name: str) -> set[str]:
@@ -67,14 +66,14 @@ def test_a_word_that_only_contains_one_is_fine(name: str) -> None:
 
 
 def test_no_module_class_or_function_has_a_private_word() -> None:
-    named = [(path, part) for path in TREES for part in Path(path).with_suffix("").parts]
-    named += [(path, node.name) for path, tree in TREES.items() for node in definitions(tree)]
+    named = [(path, part) for path in trees() for part in Path(path).with_suffix("").parts]
+    named += [(path, node.name) for path, tree in trees().items() for node in definitions(tree)]
     assert [(path, name) for path, name in named if words(name) & PRIVATE_WORDS] == []
 
 
 def test_no_two_modules_share_a_name() -> None:
     found = defaultdict(list)
-    for path in TREES:
+    for path in trees():
         name = Path(path).parent.name if path.endswith("__init__.py") else Path(path).stem
         found[name].append(path)
     below = {name: [path for path in paths if not path.startswith(EDGES)] for name, paths in found.items()}
@@ -86,7 +85,7 @@ def test_no_two_modules_share_a_name() -> None:
 
 def test_no_two_classes_share_a_name() -> None:
     found = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in definitions(tree):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(path)
@@ -95,22 +94,22 @@ def test_no_two_classes_share_a_name() -> None:
 
 def test_a_constants_name_means_one_thing() -> None:
     found = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for name in constants(tree):
             found[name].append(path)
     assert shared(found) == {}
 
 
 def test_the_first_level_is_short() -> None:
-    names = {path.split("/")[0].removesuffix(".py") for path in TREES}
+    names = {path.split("/")[0].removesuffix(".py") for path in trees()}
     assert len(names) <= FIRST_LEVEL
 
 
 def test_files_and_functions_are_short() -> None:
-    lines = Counter({path: (PACKAGE / path).read_text().count("\n") for path in TREES})
+    lines = Counter({path: (PACKAGE / path).read_text().count("\n") for path in trees()})
     assert [path for path, count in lines.items() if count > FILE_LIMIT] == []
     assert median(lines.values()) <= MEDIAN_LIMIT
-    functions = [(path, node) for path, tree in TREES.items() for node in definitions(tree)]
+    functions = [(path, node) for path, tree in trees().items() for node in definitions(tree)]
     assert [
         (path, node.name)
         for path, node in functions

@@ -8,6 +8,11 @@ MEMORY = "/dev/shm"
 ROOM = 2 * 1024**3  # bytes, more than all tests need at a time
 
 
+def pause_garbage_collection() -> None:
+    """Collect nothing while tests are collected: what that makes stays to the end."""
+    gc.disable()
+
+
 def keep_files_in_memory() -> None:
     """Make temporary folders in memory where there is room and programs may run, unless TMPDIR says where."""
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
@@ -20,5 +25,5 @@ def keep_files_in_memory() -> None:
 
 def pytest_collection_finish() -> None:
     """Let no garbage collection look again at thousands of tests and modules, which stay to the end."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
