@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
+from guestbook.lib import cgi_request
 from guestbook.lib.paused_gc import paused_gc
 from guestbook.lib.version import VERSION
 
@@ -14,35 +15,40 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
     """Make the application from the environment, or from the given settings or configuration of Flask."""
     with paused_gc():
         # Imported here: each minute a pass starts that has nothing to do and needs none of this.
-        from guestbook.web import path_pages
+        only_path = cgi_request.path()
+        if only_path is None:
+            return _app_with_commands(given)
+        from guestbook.web import path_pages, reader_app
 
-        if not path_pages.is_for_readers():
-            return _whole_app(given)
-        from guestbook.web import reader_app
-
-        return reader_app.make(given, _whole_app)
+        if path_pages.is_for_readers():
+            return reader_app.make(given, _app_with_pages)
+        return _app_with_pages(given, only_path)
 
 
-def _whole_app(given: Mapping[str, object] | None) -> Flask:
-    from guestbook import web
+def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
+    """Make the whole application, or for a command that was typed what it needs."""
+    from guestbook import cli
+    from guestbook.cli import all_commands, typed_command
     from guestbook.storage import configured_app
-    from guestbook.web import path_pages
-    from guestbook.web.application import Application
 
-    only_path = path_pages.of_cgi()
-    app = configured_app.make(Application, given, for_doctor=only_path is None and _is_doctor_typed())
-    web.register(app, only_path)
-    if only_path is None:  # a CGI process runs no command
-        from guestbook import cli
-
+    typed = typed_command.name()
+    if typed is None or typed in all_commands.NEEDING_PAGES:
+        app = _app_with_pages(given)
         cli.register(app)
+    else:
+        app = configured_app.make(Flask, given, for_doctor=typed == "doctor")
+        cli.register(app, typed)
     return app
 
 
-def _is_doctor_typed() -> bool:
-    from guestbook.cli import typed_command  # here: a CGI process runs no command
+def _app_with_pages(given: Mapping[str, object] | None, only_path: str | None = None) -> Flask:
+    from guestbook import web
+    from guestbook.storage import configured_app
+    from guestbook.web.application import Application
 
-    return typed_command.name() == "doctor"
+    app = configured_app.make(Application, given)
+    web.register(app, only_path)
+    return app
 
 
 def main() -> None:

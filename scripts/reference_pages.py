@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from guestbook import transport
-from guestbook.cli.all_commands import PROGRAM_SECTIONS
+from guestbook.cli import all_commands
 from guestbook.lib import json_schema
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.event_catalogue.event_type import EventType
@@ -38,7 +38,7 @@ def commands() -> str:
     """Return all commands in the sections of --help."""
     return "\n\n".join(
         "\n\n".join([f"## {title}", *(part for one in some for part in _command(str(one.name), one))])
-        for title, some in PROGRAM_SECTIONS.items()
+        for title, some in all_commands.load_all(all_commands.PROGRAM_SECTIONS).items()
     )
 
 

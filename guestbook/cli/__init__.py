@@ -1,13 +1,18 @@
 """The commands, a file per noun."""
 
+from itertools import chain
+
 from flask import Flask
 
 
-def register(app: Flask) -> None:
-    """Add the commands to the app."""
+def register(app: Flask, only_command: str | None = None) -> None:
+    """Add the commands to the app, or the one that was typed."""
     from guestbook.cli import all_commands, help_sections  # a pass with nothing to do needs neither
 
-    for command in sum(all_commands.SECTIONS.values(), ()):
-        help_sections.uncut(command)
+    if only_command:
+        app.cli.add_command(all_commands.load(only_command))
+        return
+    sections = all_commands.load_all(all_commands.SECTIONS)
+    for command in chain.from_iterable(sections.values()):
         app.cli.add_command(command)
-    help_sections.show(all_commands.SECTIONS)
+    help_sections.show(sections)

@@ -1,66 +1,55 @@
-"""All commands. A pass with nothing to do imports none of them."""
+"""All commands by their names, and where each is. A command is imported when somebody types or lists it."""
+
+from importlib import import_module
 
 import click
 
-from guestbook.cli import (
-    admin,
-    audit,
-    backup,
-    bins,
-    comments,
-    cron,
-    cron_url,
-    deliveries,
-    doctor,
-    encrypt_secrets,
-    export_site,
-    inbox,
-    init_db,
-    listen,
-    migrate_to,
-    receiver_links,
-    relay,
-    restore,
-    run,
-    serve,
-    sources,
-    spam,
-    status,
-    tokens,
-    trigger,
-    upgrade,
-    webhooks,
-)
-from guestbook.cli.demo import tour
-
 EVERY_DAY = "Every day"
-SECTIONS: dict[str, tuple[click.Command, ...]] = {  # of --help
-    EVERY_DAY: (status.status, doctor.doctor, serve.serve, cron.cron),
-    "Webhooks that the book sends": (
-        webhooks.webhooks,
-        receiver_links.receiver_links,
-        deliveries.deliveries,
-        cron.deliver,
-        relay.relay,
-        trigger.trigger,
-        listen.listen,
-    ),
-    "Webhooks that the book receives": (sources.sources, inbox.inbox, bins.bins),
-    "Comments": (comments.comments, spam.spam, export_site.export_site),
-    "Set-up": (
-        init_db.init_db,
-        upgrade.upgrade,
-        admin.admin,
-        audit.audit,
-        tokens.tokens,
-        cron_url.cron_url,
-        cron.prune,
-        backup.backup,
-        restore.restore,
-        encrypt_secrets.encrypt_secrets,
-        migrate_to.migrate_to,
-        tour.demo,
-    ),
+SECTIONS: dict[str, dict[str, str]] = {  # of --help: names, and modules of this folder
+    EVERY_DAY: {"status": "status", "doctor": "doctor", "serve": "serve", "cron": "cron"},
+    "Webhooks that the book sends": {
+        "webhooks": "webhooks",
+        "receiver-links": "receiver_links",
+        "deliveries": "deliveries",
+        "deliver": "cron",
+        "relay": "relay",
+        "trigger": "trigger",
+        "listen": "listen",
+    },
+    "Webhooks that the book receives": {"sources": "sources", "inbox": "inbox", "bins": "bins"},
+    "Comments": {"comments": "comments", "spam": "spam", "export-site": "export_site"},
+    "Set-up": {
+        "init-db": "init_db",
+        "upgrade": "upgrade",
+        "admin": "admin",
+        "audit": "audit",
+        "tokens": "tokens",
+        "cron-url": "cron_url",
+        "prune": "cron",
+        "backup": "backup",
+        "restore": "restore",
+        "encrypt-secrets": "encrypt_secrets",
+        "migrate-to": "migrate_to",
+        "demo": "demo.tour",
+    },
 }
 # Of the program `guestbook`. `flask --app guestbook run` is Flask's own development server.
-PROGRAM_SECTIONS = {**SECTIONS, EVERY_DAY: (run.run, *SECTIONS[EVERY_DAY])}
+PROGRAM_SECTIONS = {**SECTIONS, EVERY_DAY: {"run": "run", **SECTIONS[EVERY_DAY]}}
+NEEDING_PAGES = {"run", "serve", "export-site"}  # these need the application with all its pages
+COMMAND_MODULES = {name: module for section in PROGRAM_SECTIONS.values() for name, module in section.items()}
+
+
+def load(name: str) -> click.Command:
+    """Import the command of this name."""
+    from guestbook.cli import help_sections
+
+    command: click.Command = getattr(
+        import_module(f"guestbook.cli.{COMMAND_MODULES[name]}"), name.replace("-", "_")
+    )
+    help_sections.uncut(command)
+    return command
+
+
+def load_all(sections: dict[str, dict[str, str]]) -> dict[str, tuple[click.Command, ...]]:
+    """Import the commands of all sections."""
+    return {title: tuple(map(load, names)) for title, names in sections.items()}

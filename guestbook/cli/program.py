@@ -1,45 +1,34 @@
 """The program `guestbook`: the same commands as `flask --app guestbook`, and `run`."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
-
 import click
 
-from guestbook.cli import idle_cron
+from guestbook.cli import all_commands, idle_cron
 from guestbook.lib.paused_gc import paused_gc
 from guestbook.lib.version import VERSION
 from guestbook.settings.installation import PROGRAM
 
-Sections = Mapping[str, Sequence[click.Command]]
-
 
 class _Program(click.Group):
-    """Imports the commands when one is looked for, except for a pass with nothing to do."""
+    """Imports a command when it is looked for."""
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of this name."""
         if cmd_name == idle_cron.cron.name:
             return idle_cron.cron
-        return {one.name: one for one in chain(*_sections().values())}.get(cmd_name)
+        with paused_gc():
+            return all_commands.load(cmd_name) if cmd_name in all_commands.COMMAND_MODULES else None
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the names in the order of the sections."""
-        return [str(one.name) for one in chain(*_sections().values())]
+        return [name for names in all_commands.PROGRAM_SECTIONS.values() for name in names]
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""
         from guestbook.cli import help_sections
 
-        help_sections.write(_sections(), formatter)
-
-
-def _sections() -> Sections:
-    with paused_gc():
-        from guestbook.cli import all_commands, help_sections
-
-    for command in chain(*all_commands.PROGRAM_SECTIONS.values()):
-        help_sections.uncut(command)
-    return all_commands.PROGRAM_SECTIONS
+        with paused_gc():
+            sections = all_commands.load_all(all_commands.PROGRAM_SECTIONS)
+        help_sections.write(sections, formatter)
 
 
 @click.group(PROGRAM, cls=_Program)

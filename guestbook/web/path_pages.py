@@ -6,19 +6,16 @@ from collections.abc import Callable
 
 from flask import Flask
 
+from guestbook.lib import cgi_request
+
 FOR_READERS = re.compile(
     r"/?|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/(?:static|pictures)/.+"
 )  # they only read, and are all public
 
 
-def of_cgi() -> str | None:
-    """Return the path of the one request that a CGI process answers (RFC 3875); None in a server."""
-    return os.environ.get("PATH_INFO", "") if "GATEWAY_INTERFACE" in os.environ else None
-
-
 def is_for_readers() -> bool:
     """Whether this is a CGI process that one page for readers is asked of."""
-    path = of_cgi()
+    path = cgi_request.path()
     reads = os.environ.get("REQUEST_METHOD") in ("GET", "HEAD")
     return path is not None and reads and FOR_READERS.fullmatch(path) is not None
 

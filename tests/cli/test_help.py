@@ -1,12 +1,14 @@
 """--help: commands in sections, in whole sentences."""
 
 import re
+import sys
 
 import click
 from flask import Flask
 
 from guestbook.cli import all_commands, help_sections
-from tests.cli.conftest import Process, Shell
+from tests.cli.conftest import FLASK, Process, Shell
+from tests.conftest import run
 
 
 def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: Process) -> None:
@@ -16,18 +18,22 @@ def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: P
     assert titles == list(all_commands.SECTIONS)
     for title, commands in all_commands.SECTIONS.items():
         listed = said.partition(f"  {title}:\n")[2].partition("\n\n")[0]
-        assert tuple(re.findall(r"^    (\S+)", listed, re.MULTILINE)) == tuple(
-            command.name for command in commands
-        )
+        assert re.findall(r"^    (\S+)", listed, re.MULTILINE) == [*commands]
     own = said.partition("\nCommands:\n")[2].partition("\n\n")[0]
     assert re.findall(r"^  (\S+)", own, re.MULTILINE) == ["routes", "run", "shell"], "Flask's"
     assert "..." not in said.partition("Commands:")[2]
 
 
 def test_every_command_is_in_one_section(app: Flask) -> None:
-    assert sorted(str(one.name) for one in sum(all_commands.SECTIONS.values(), ())) == sorted(
-        app.cli.commands
-    )
+    names = [name for section in all_commands.SECTIONS.values() for name in section]
+    assert sorted(names) == sorted(app.cli.commands)
+
+
+def test_a_command_imports_neither_the_pages_nor_other_commands(environ: dict[str, str]) -> None:
+    said = run(sys.executable, "-X", "importtime", FLASK, "--app", "guestbook", "tokens", "list", env=environ)
+    imported = set(re.findall(r"\| +(guestbook[\w.]*)$", said.stderr, re.MULTILINE))
+    assert "guestbook.auth.api_tokens" in imported
+    assert not {"guestbook.web", "guestbook.transport", "guestbook.outbound"} & imported
 
 
 def test_every_command_says_in_a_whole_sentence_what_it_does(app: Flask, shell: Shell) -> None:

@@ -21,8 +21,7 @@ def test_the_help_shows_the_sections_of_flask_and_run(tmp_path: Path) -> None:
     assert (code, complaint) == (0, "")
     for title, commands in all_commands.SECTIONS.items():
         listed = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
-        names = [str(command.name) for command in commands]
-        names = ["run", *names] if title == "Every day" else names
+        names = ["run", *commands] if title == "Every day" else [*commands]
         assert re.findall(r"^  (\S+)", listed, re.MULTILINE) == names
     assert type_({}, "--version") == (0, f"guestbook {VERSION}\n", "")
     code, said, complaint = type_({"GUESTBOOK_DATA_DIR": str(tmp_path)}, "crom")

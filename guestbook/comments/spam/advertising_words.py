@@ -5,6 +5,7 @@ They are the beginnings of words: `casino` finds casinos too. Each book learns f
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 GAMBLING = (
     "casino, kasino, slots, jackpot, roulette, blackjack, baccarat, poker, betting, gambl, free spins, no "
@@ -111,6 +112,7 @@ BUSINESS = (
 SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
+@cache  # here and not when a command starts: it takes longer than all else in this file
 def _pattern(lists: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern that finds the words at the beginning of words, and anywhere in unspaced scripts."""
     words = sorted((word.strip() for one in lists for word in one.split(",")), key=len, reverse=True)
@@ -119,23 +121,20 @@ def _pattern(lists: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_])(?:{spaced})|{unspaced}")
 
 
-SOLD_PATTERN = _pattern(
-    (
-        GAMBLING,
-        MEDICINE,
-        FINANCE,
-        SEX,
-        SEARCH_ENGINES,
-        PAPERS,
-        FAKES,
-        GOODS,
-        OFFERS,
-        CONTACTS,
-        TRADES,
-        BUSINESS,
-    )
+ALL_SOLD = (
+    GAMBLING,
+    MEDICINE,
+    FINANCE,
+    SEX,
+    SEARCH_ENGINES,
+    PAPERS,
+    FAKES,
+    GOODS,
+    OFFERS,
+    CONTACTS,
+    TRADES,
+    BUSINESS,
 )
-PRAISE_PATTERN = _pattern((PRAISE,))
 
 
 def beginning_of(word: str) -> re.Pattern[str]:
@@ -145,9 +144,9 @@ def beginning_of(word: str) -> re.Pattern[str]:
 
 def sold(text: str) -> list[str]:
     """Return the words for what spam sells that a casefolded text holds, each once."""
-    return list(dict.fromkeys(SOLD_PATTERN.findall(text)))
+    return list(dict.fromkeys(_pattern(ALL_SOLD).findall(text)))
 
 
 def praise(text: str) -> list[str]:
     """Return the words with which spam flatters any page that a casefolded text holds, each once."""
-    return list(dict.fromkeys(PRAISE_PATTERN.findall(text)))
+    return list(dict.fromkeys(_pattern((PRAISE,)).findall(text)))

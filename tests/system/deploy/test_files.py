@@ -18,7 +18,7 @@ from tests.system.deploy.installation import Installation
 
 DEPLOY = ROOT / "deploy"
 YUNOHOST = DEPLOY / "yunohost"
-COMMANDS = {one.name: one for one in sum(all_commands.PROGRAM_SECTIONS.values(), ())}
+COMMANDS = {name: all_commands.load(name) for name in all_commands.COMMAND_MODULES}
 
 
 def units(name: str) -> configparser.ConfigParser:
