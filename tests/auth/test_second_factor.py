@@ -22,7 +22,7 @@ from tests.support.second_factor_codes import APP_SECRET, code_at, code_of, keep
 from tests.web.conftest import Later
 
 PASSWORD = "correct horse battery staple"
-QUICK = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")
+QUICK = generate_password_hash(PASSWORD, method="scrypt:128:1:1")
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 NEVER = "abcdef"  # no app shows letters
 
@@ -257,7 +257,7 @@ def test_the_limit_ends_after_a_day(later: Later, monkeypatch: pytest.MonkeyPatc
 def test_after_another_password_the_second_step_opens_nothing() -> None:
     before, settings = mark(), factories.settings()
     with writing() as session:
-        session.merge(Setting(name="password", value=generate_password_hash("x", method="scrypt:1024:8:1")))
+        session.merge(Setting(name="password", value=generate_password_hash("x", method="scrypt:128:1:1")))
     code = code_of(APP_SECRET)
     with pytest.raises(Refused, match="was changed meanwhile"):
         second_step.log_in(code, after=before, address=HERE, browser="", settings=settings)

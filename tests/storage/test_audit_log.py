@@ -211,7 +211,7 @@ def test_passwords_and_logins(app: Flask) -> None:
 def test_wrong_passwords_of_a_minute_share_an_entry(each_app: Flask, later: Later) -> None:
     assert each_app
     with writing() as session:
-        quick = generate_password_hash("a long password", method="scrypt:1024:8:1")
+        quick = generate_password_hash("a long password", method="scrypt:128:1:1")
         session.merge(Setting(name="password", value=quick))
     for number in range(70):
         with pytest.raises(login.WrongPassword):

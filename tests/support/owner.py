@@ -13,7 +13,7 @@ from tests.support.visitor import Visitor
 
 KEY = re.compile('<input type="hidden" name="csrf_token" value="([^"]+)">')
 PASSWORD = "correct horse battery staple"
-QUICK = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")  # as set_password stores it, but at once
+QUICK = generate_password_hash(PASSWORD, method="scrypt:128:1:1")  # as set_password stores it, but at once
 
 
 class Owner(Visitor):
