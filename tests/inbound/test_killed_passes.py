@@ -26,7 +26,7 @@ from tests.support.forks import Forks
 from tests.support.processes import wait_for
 
 KILLS = amount.kills(5)
-POSTED = 40  # before each kill
+POSTED = 30  # before each kill
 
 
 @pytest.fixture
@@ -34,23 +34,33 @@ def each_client(each_app: Flask) -> FlaskClient:
     return each_app.test_client()
 
 
-@pytest.mark.parametrize("point", ["after_inbox_claim", "inside_inbox_action"])
-def test_a_pass_killed_over_a_batch_costs_its_lease_and_leaves_nothing_half_done(
-    each_client: FlaskClient, each_environ: dict[str, str], forks: Forks, point: str
+def test_a_pass_killed_inside_an_action_costs_its_lease_and_leaves_nothing_half_done(
+    each_client: FlaskClient, each_environ: dict[str, str], forks: Forks
 ) -> None:
+    _costs_its_lease(each_client, each_environ, forks, "inside_inbox_action")
+
+
+def test_a_pass_killed_after_its_claim_costs_its_lease(
+    client: FlaskClient, environ: dict[str, str], forks: Forks
+) -> None:
+    """On one database: nothing is open when it dies."""
+    _costs_its_lease(client, environ, forks, "after_inbox_claim")
+
+
+def _costs_its_lease(client: FlaskClient, environ: dict[str, str], forks: Forks, point: str) -> None:
     inbound_factories.source()
-    inbound_factories.post(each_client, {"text": "one"})
-    forks.run(each_environ, "cron", point=point)
+    inbound_factories.post(client, {"text": "one"})
+    forks.run(environ, "cron", point=point)
     assert (
         inbound_factories.row().status,
         inbound_factories.row().claims,
         inbound_factories.row().attempts,
     ) == ("new", 1, 0)
     assert inbound_factories.messages() == []
-    forks.run(each_environ, "cron")
+    forks.run(environ, "cron")
     assert inbound_factories.row().status == "new"  # the lease is respected while it lasts
     inbound_factories.expire()
-    forks.run(each_environ, "cron")
+    forks.run(environ, "cron")
     assert (
         inbound_factories.row().status,
         inbound_factories.row().claims,
@@ -178,6 +188,8 @@ def test_a_pass_that_stays_takes_over_what_another_has_left_when_its_lease_ends(
     assert staying.wait() == 0
 
 
+# SQLite tells of changes in its own way; of the servers MariaDB hides them from an old snapshot.
+@pytest.mark.parametrize("each_environ", ["sqlite-wal", "mariadb"], indirect=True)
 def test_a_pass_that_stays_takes_what_comes_while_it_waits(
     each_client: FlaskClient, each_environ: dict[str, str], forks: Forks
 ) -> None:

@@ -9,9 +9,9 @@ for each command and is answered with one line.
 import gc
 import json
 import os
+import select
 import signal
 import sys
-import time
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -32,13 +32,13 @@ from guestbook.storage import upgrade  # noqa: F401  likewise
 from tests.support import kill_points
 
 Keyring(("no key of a book",)).encrypt("x", "x")  # which imports what each child would
-with suppress(ModuleNotFoundError):  # without Celery there is no relay
-    import guestbook.background.celery.relay
-
 OF_CELERY = ("celery.bin.celery", "celery.apps.worker", "celery.worker.worker", "celery.worker.consumer")
+OF_CELERY += ("celery.fixups.django", "celery.worker.components", "celery.worker.autoscale", "billiard.pool")
+OF_CELERY += ("celery.worker.consumer.delayed_delivery", "celery.events.receiver", "kombu.mixins")
 OF_CELERY += ("celery.worker.strategy", "celery.concurrency.thread", "celery.app.amqp", "celery.app.trace")
 OF_CELERY += ("celery.app.control", "celery.app.events", "celery.app.log", "celery.backends.base")
 OF_CELERY += ("kombu.transport.pyamqp", "guestbook.background.celery.delivery_consumer")
+OF_CELERY += ("guestbook.background.celery.message_filter", "guestbook.background.celery.relay")
 OF_CELERY += ("guestbook.inbound.processor",)
 
 
@@ -75,18 +75,16 @@ def _end(children: set[int]) -> None:
 
 def _wait(pid: int, seconds: float) -> int | None:
     """Return the exit code, minus the signal's number when one ended it, or None when time is up."""
-    deadline = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(0.001)
+    descriptor = os.pidfd_open(pid)
+    try:
+        ended, _, _ = select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if ended else None
 
 
 def _fork(order: dict[str, Any]) -> int:
-    if order["program"] == "celery":
+    if order["program"] == "celery" or "relay" in order["command"]:
         _load_celery()
     pid = os.fork()
     if pid:
@@ -126,9 +124,10 @@ def _become(order: dict[str, Any]) -> NoReturn:
 
 @cache
 def _load_celery() -> None:
-    """Import what a worker needs, once there is one."""
+    """Import what a worker and a relay need, once there is one."""
     for name in OF_CELERY:
-        import_module(name)
+        with suppress(ModuleNotFoundError):  # without Celery a relay says what is missing
+            import_module(name)
     gc.freeze()
 
 

@@ -96,7 +96,7 @@ class Node:
 
     def _environ(self) -> dict[str, str]:
         only_here = "-kernel inet_dist_use_interface {127,0,0,1}"
-        frugal = "+S 1:1 +A 4"
+        frugal = "+S 1:1 +A 4 +sbwt none +sbwtdcpu none +sbwtdio none"  # no thread waits by computing
         return {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
@@ -169,11 +169,12 @@ class Vhost:
             message: amqp.Message | None = channel.basic_get(queue, no_ack=True)
             return message
 
-    def put(self, queue: str, message: amqp.Message) -> None:
-        """Put a message into a queue as anybody could, and wait until the broker has it."""
+    def put(self, queue: str, *messages: amqp.Message) -> None:
+        """Put messages into a queue as anybody could, and wait until the broker has them."""
         with self.channel() as channel:
             channel.confirm_select()
-            channel.basic_publish_confirm(message, exchange="", routing_key=queue)
+            for message in messages:
+                channel.basic_publish_confirm(message, exchange="", routing_key=queue)
 
     def drop(self) -> None:
         """Remove it with its queues; the connections to it end."""

@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 
+import amqp
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.needs("rabbitmq")
 ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 AWAY_FOR = 2.0  # seconds
 WAIT_BEFORE_RETURN = 2.0  # seconds, in the worker
+LETTERS = "letters"  # a queue of nobody's
 PATIENCE = 40  # seconds after which a relay has given up a broker that says nothing
 
 
@@ -28,11 +30,11 @@ def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_
     works.book.publish(5)
     factories.inbound(factories.source(action="log"))
     before = works.book.deliveries()
-    works.vhost.node.kill()
-    _says_that_the_broker_is_away(works.relay(code=75).printed)
-    _says_that_the_broker_is_away(works.relay("--stay", code=75).printed)
+    away = works.broker_that_is_away
+    _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=away).printed)
+    _says_that_the_broker_is_away(works.relay("--stay", code=75, BROKER_URL=away).printed)
     assert _due(works) == [(row.due_at, None) for row in before]
-    assert works.forks.run(works.environ, "cron").printed == ""
+    assert works.forks.run(works.with_settings(BROKER_URL=away), "cron").printed == ""
     assert works.book.statuses() == {"processed": 5}
     assert [event.status for event in factories.inbound_events()] == ["processed"]
     assert len(receiver.requests) == 5
@@ -41,25 +43,24 @@ def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_
 
 @ONCE
 def test_without_a_broker_and_without_work_the_relay_is_away_too_and_signing_is_not(works: Works) -> None:
-    works.vhost.node.kill()
     works.book.sign()
-    _says_that_the_broker_is_away(works.relay(code=75).printed)
+    _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=works.broker_that_is_away).printed)
 
 
 @ONCE
 def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_goes_out_later(
     works: Works, receiver: Receiver
 ) -> None:
+    """The wire is cut for good, which is the same to a relay. `test_kills` kills the broker itself."""
     works.book.webhook(receiver.url())
-    staying = works.start_relay("--stay")
-    works.book.publish(2)
-    wait_for(lambda: works.vhost.depth(DELIVERIES) == 2, 10, lambda: staying.printed)
-    works.vhost.node.kill()
+    with wire.laid(works.vhost.node.port) as to_broker:
+        staying = works.start_relay("--stay", BROKER_URL=to_broker.url(works.vhost.url))
+        works.book.publish(2)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 2, 10, lambda: staying.printed)
     works.book.publish(3)
     assert staying.wait() == 75, staying.printed
     _says_that_the_broker_is_away(staying.printed)
     assert sum(row.claimed_by is None for row in works.book.deliveries()) == 3
-    works.vhost.node.start()
     with works.worker():
         works.relay()
         works.wait_until_final(5)
@@ -98,16 +99,26 @@ def test_a_broker_that_falls_silent_is_given_up_after_a_while(
 
 @ONCE
 def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, receiver: Receiver) -> None:
+    """The broker is killed and started again; what is persistent in a durable queue is there still."""
     receiver.answer("/", HANG, HANG, OK)
     works.book.webhook(receiver.url())
     works.book.publish(2)
     works.relay()
     with works.worker():
         receiver.wait_for(2)
+        with works.vhost.channel() as channel:
+            channel.queue_declare(LETTERS, durable=True, auto_delete=False)
+        works.vhost.put(LETTERS, amqp.Message("kept", delivery_mode=2), amqp.Message("lost", delivery_mode=1))
         works.vhost.node.kill()
+        with pytest.raises(OSError, match="refused"):
+            works.vhost.depth(LETTERS)
         receiver.release()
         works.wait_until_final(2)
         works.vhost.node.start()
+        assert works.vhost.depth(LETTERS) == 1
+        kept = works.vhost.take(LETTERS)
+        assert kept
+        assert kept.body == "kept"
         works.book.publish()
         works.relay()  # the broker has the first two messages still, for nobody could acknowledge them
         works.wait_until_final(3)

@@ -10,6 +10,7 @@ from tests.support.book import Book
 from tests.support.rabbitmq import Vhost
 
 
+@pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 @pytest.mark.parametrize("command", test_crontab.relaying)
 def test_the_line_publishes_what_is_due_and_prints_nothing(
     command: str, book: Book, environ: dict[str, str], vhost: Vhost, tmp_path: Path

@@ -26,11 +26,11 @@ KILLS = amount.kills(5)
 VICTIMS = ["broker", *(("worker", "relay") * KILLS)[: KILLS - 1]]
 WEBHOOKS = 4
 INBOUND_EVENTS = 5  # that come in before each kill
-EVENTS_AHEAD = 30  # that wait before each kill, for each webhook
+EVENTS_AHEAD = 15  # that wait before each kill, for each webhook
 CONCURRENCY = 8  # threads of a worker: what its death can make us send twice
 LATENCY = (0.005, 0.03)  # seconds
 FAILING = 0.03  # of the answers are 500
-MOST_BETWEEN = 80  # requests between two kills
+MOST_BETWEEN = 40  # requests between two kills
 
 
 @dataclass
@@ -96,12 +96,10 @@ class Chaos:
         with database.write(self.works.book.engine) as connection:  # the same for what came in
             leased = INBOUND.c.claimed_by.is_not(None)
             connection.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
-        with self.works.worker(CONCURRENCY):
+        with self.works.worker(CONCURRENCY), self.works.staying_relay():
             wait_for(self._is_done, 60, self.works.show)
 
     def _is_done(self) -> bool:
-        self.works.relay()
-        time.sleep(0.2)
         came = {event.status for event in factories.inbound_events()}
         return not self.works.book.statuses()["new"] and came == {"processed"}
 

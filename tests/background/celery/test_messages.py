@@ -23,8 +23,7 @@ def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, rece
     works.book.publish(2)
     works.relay()
     messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(2)]
-    for message in 20 * messages:
-        works.vhost.put(DELIVERIES, message)
+    works.vhost.put(DELIVERIES, *20 * messages)
     with works.worker(8), works.worker(8):
         works.wait_until_final(2)
         wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
@@ -39,8 +38,7 @@ def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(wo
     factories.inbound(source_id, payload='{"text": "Hello"}')
     works.relay()
     message = rabbitmq.copy_of(works.vhost.take(INBOX))
-    for _ in range(20):
-        works.vhost.put(INBOX, message)
+    works.vhost.put(INBOX, *[message] * 20)
     with works.worker(8), works.worker(8):
         wait_for(lambda: factories.inbound_events()[0].status == "processed", 20, works.show)
         wait_for(lambda: works.vhost.depth(INBOX) == 0, 20, works.show)
@@ -174,12 +172,11 @@ GARBAGE: dict[str, Callable[[], amqp.Message]] = {
 @pytest.mark.parametrize("queue", [DELIVERIES, INBOX])
 def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: Receiver, queue: str) -> None:
     works.book.webhook(receiver.url())
-    with works.worker(4) as worker:
+    with works.staying_relay(), works.worker(4) as worker:
         for number, make in enumerate(GARBAGE.values(), 1):
             works.vhost.put(queue, _meant_for(queue, make()))
             if number % 5 == 0:
                 works.book.publish()
-                works.relay()
         works.wait_until_final(len(GARBAGE) // 5)
         wait_for(lambda: works.vhost.depth(queue) == 0, 20, works.show)
     assert works.vhost.depth(DELIVERIES) == works.vhost.depth(INBOX) == 0

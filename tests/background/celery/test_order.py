@@ -16,7 +16,7 @@ from tests.support.receiver import in_a_process, read_log
 pytestmark = pytest.mark.needs("rabbitmq")
 SEED = 20261127
 KILLS = amount.kills(4)
-STEPS = 20  # before each kill
+STEPS = 12  # before each kill
 WEBHOOKS = 3
 CONCURRENCY = 8  # threads of a worker
 
@@ -50,13 +50,8 @@ def test_kills_of_workers_and_relays_change_nothing_of_the_order_of_a_comments_e
         for worker in workers:
             worker.stop()
 
-        def is_done() -> bool:
-            works.relay()
-            time.sleep(0.2)
-            return not works.book.statuses()["new"]
-
         comments.all_due()
-        with works.worker(CONCURRENCY):
-            wait_for(is_done, 60, works.show)
+        with works.worker(CONCURRENCY), works.staying_relay():
+            wait_for(lambda: not works.book.statuses()["new"], 60, works.show)
     works.book.check()
     assert comments.check(read_log(log), paths) > KILLS * STEPS / 2

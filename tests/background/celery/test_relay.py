@@ -91,15 +91,14 @@ def test_what_is_taken_back_goes_out_with_the_ordinary_pass_at_once_and_not_agai
     factories.inbound(factories.source(action="log"))
     before = works.book.deliveries()
     works.relay()
-    works.vhost.node.kill()  # a reason to go back
-    works.relay("--take-back")
+    away = works.broker_that_is_away  # a reason to go back
+    works.relay("--take-back", BROKER_URL=away)
     now = clock.now()
     assert [row.claimed_by for row in works.book.deliveries()] == [None] * 5
     assert all(row.due_at <= now for row in works.book.deliveries())
-    works.forks.run(works.environ, "cron")
+    works.forks.run(works.with_settings(BROKER_URL=away), "cron")
     assert works.book.statuses() == {"processed": len(before)}
     assert [event.status for event in factories.inbound_events()] == ["processed"]
-    works.vhost.node.start()
     assert (works.vhost.depth(DELIVERIES), works.vhost.depth(INBOX)) == (5, 1)
     with works.worker():
         wait_for(lambda: works.vhost.depth(DELIVERIES) + works.vhost.depth(INBOX) == 0, 20, works.show)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support import guard
 from tests.support.book import Book
 from tests.support.forks import Command, Forks
-from tests.support.processes import ROOT, wait_for
+from tests.support.processes import ROOT, free_port, wait_for
 from tests.support.rabbitmq import Vhost
 from tests.support.receiver import Receiver
 
@@ -88,6 +88,11 @@ class Works:
             self.book.webhook(receiver.url(path))
         return paths
 
+    @property
+    def broker_that_is_away(self) -> str:
+        """The URL of a broker at a port where nobody listens, as after a kill but without a new start."""
+        return self.vhost.url.replace(f":{self.vhost.node.port}/", f":{free_port()}/")
+
     def relay(self, *options: str, code: int = 0, **settings: str) -> Command:
         """Run a relay to its end."""
         running = self.start_relay(*options, **settings)
@@ -108,7 +113,7 @@ class Works:
         command = ["worker", "--pool", pool, *ALONE, "--concurrency", str(concurrency)]
         command += ["--loglevel", "WARNING", "--hostname", f"{number}@test"]
         environ = self.with_settings(**settings)
-        worker = self._forked(environ, command) if pool == "threads" else self._run(environ, command, number)
+        worker = self._run(environ, command, number) if pool == "prefork" else self._forked(environ, command)
         self.started.append(worker)
         return worker
 
@@ -144,6 +149,14 @@ class Works:
     def _listens(self, worker: Worker, before: int) -> bool:
         assert worker.is_alive, worker.output
         return self.vhost.consumers(INBOX) > before
+
+    @contextmanager
+    def staying_relay(self) -> Iterator[Command]:
+        """Give a relay that publishes at once what becomes due; it must end well."""
+        relay = self.start_relay("--stay")
+        yield relay
+        relay.terminate()
+        assert relay.wait() == 0, relay.printed
 
     def wait_until_final(self, count: int, seconds: float = 30) -> None:
         """Wait until so many deliveries are processed and no other waits."""

@@ -58,8 +58,8 @@ def test_two_passes_that_hold_no_common_lock_send_each_delivery_once(
     passes = [forks.start(environ, "cron", "--stay") for environ in hosts]
     for one in passes:
         one.is_at_work()
-    events = book.publish(100)
-    receiver.wait_for(500)
+    events = book.publish(60)
+    receiver.wait_for(300)
     for one in passes:
         one.terminate()
         assert one.wait() == 0, one.printed

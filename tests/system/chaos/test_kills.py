@@ -18,10 +18,10 @@ from tests.support.forks import Command, Forks
 from tests.support.receiver import Line
 
 SEED = 20261125
-KILLS = amount.kills()
+KILLS = amount.kills(6)
 TOGETHER = 3  # passes at work at the same time
 WEBHOOKS = 4
-EVENTS_AHEAD = 40  # that wait before each kill, for each webhook
+EVENTS_AHEAD = 25  # that wait before each kill, for each webhook
 LATENCY = (0.005, 0.03)  # seconds
 FAILING = 0.03  # of the answers are 500
 LONGEST_LIFE = 0.15  # seconds at work before the kill
