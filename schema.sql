@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     previous_signing_key TEXT,      -- signs too for a while after a rotation
     previous_signing_key_expires_at VARCHAR(24), -- until then
     key_only_since VARCHAR(24),     -- when not null, the secret no longer signs
+    moved_at VARCHAR(24),           -- when its URL or format last changed; its receiver's page shows nothing from before
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -380,6 +381,7 @@ CREATE TABLE IF NOT EXISTS receiver_links (
     created_at VARCHAR(24) NOT NULL,
     expires_at VARCHAR(24) NOT NULL, -- when it stops working by itself
     revoked_at VARCHAR(24),         -- when the owner revoked it
+    last_used_at VARCHAR(24),       -- to the hour; null: not yet
     PRIMARY KEY (id),
     CONSTRAINT receiver_links_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
@@ -432,15 +434,15 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0022' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0023' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
-    AND NOT EXISTS (SELECT key_only_since FROM webhooks)
+    AND NOT EXISTS (SELECT moved_at FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)
-    AND NOT EXISTS (SELECT revoked_at FROM receiver_links)
+    AND NOT EXISTS (SELECT last_used_at FROM receiver_links)
     AND NOT EXISTS (SELECT name FROM settings)
     AND NOT EXISTS (SELECT scheme FROM sources)
     AND NOT EXISTS (SELECT id FROM tokens)

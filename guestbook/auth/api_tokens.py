@@ -1,22 +1,17 @@
 """Tokens: keys to the API for programs. The table has their hashes alone."""
 
-import logging
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Engine, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import ids, validate
-from guestbook.storage import audit_log, database
+from guestbook.storage import audit_log
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
 API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
-USE_NOTED = timedelta(hours=1)  # how exact the last use is: a request that only reads should not write
-
-log = logging.getLogger(__name__)
 
 
 def add(
@@ -63,20 +58,6 @@ def count(session: Session, now: datetime) -> int:
     """Return how many open the API now."""
     lasting = Token.expires_at.is_(None) | (Token.expires_at > now)
     return session.scalar(select(func.count()).select_from(Token).where(lasting)) or 0
-
-
-def note_use(engine: Engine, token_id: str, now: datetime) -> None:
-    """Remember that it was used, where that can be written at once; no transaction may be open.
-
-    A read must not wait for a writer, nor fail because nothing can be written: then the next use is noted.
-    """
-    mine = Token.id == token_id
-    try:
-        with database.write(engine, lock_wait=0) as connection:
-            if connection.scalar(select(Token.id).where(mine).with_for_update(skip_locked=True)):
-                connection.execute(update(Token).where(mine).values(last_used_at=now))
-    except SQLAlchemyError as error:
-        log.debug("The use of an API token was not noted: %s", error)
 
 
 def revoke(session: Session, token: Token) -> None:

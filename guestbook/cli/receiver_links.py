@@ -30,7 +30,7 @@ def receiver_links() -> None:
 def add(webhook: str, name: str | None, expires: str, as_json: bool) -> None:
     """Add a link to the page of WEBHOOK's receiver, and print it.
 
-    Anyone with the link can see and redeliver the webhook's deliveries, send tests and rotate its secret.
+    Anyone with the link can see and redeliver the webhook's deliveries, send tests and rotate its secret or key.
     """
     with writing() as session:
         row = row_lookup.find(Webhook, webhook)
@@ -55,8 +55,11 @@ def list_(webhook: str, as_json: bool) -> None:
         output.print_json([_facts(row) for row in rows])
         return
     output.print_table(
-        ("ID", "STATE", "ADDED", "EXPIRES", "NAME"),
-        [(row.id, row.state(clock.now()), row.created_at, row.expires_at, row.name) for row in rows],
+        ("ID", "STATE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
+        [
+            (row.id, row.state(clock.now()), row.created_at, row.last_used_at, row.expires_at, row.name)
+            for row in rows
+        ],
         f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}",
     )
 

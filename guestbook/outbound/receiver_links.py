@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids, receiver_token, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.receiver_token import RECEIVER_PATH
+from guestbook.outbound import webhook_urls
+from guestbook.outbound.formats import chat_urls
 from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import Settings
 from guestbook.storage import audit_log
@@ -80,9 +82,15 @@ def revoke(session: Session, link: ReceiverLink) -> None:
         audit_log.record_row(session, "revoked", link)
 
 
-def webhook_changed(session: Session, webhook: Webhook, *, is_elsewhere: bool) -> None:
-    """Revoke the links that work if other people, or nobody, run the receiver now."""
-    if is_elsewhere or webhook.format in UNSIGNED_FORMATS:
+def webhook_moves(session: Session, webhook: Webhook, url: str, format_name: str) -> None:
+    """Revoke the links that work if other people may read what goes to that URL in that format."""
+    if _has_other_readers(webhook, url, format_name):
         for link in of_webhook(session, webhook.id):
             if link.state(clock.now()) == "works":
                 revoke(session, link)
+
+
+def _has_other_readers(webhook: Webhook, url: str, format_name: str) -> bool:
+    if format_name != webhook.format or not webhook_urls.is_same_host(webhook.url, url):
+        return True
+    return url != webhook.url and chat_urls.is_known(url)  # on one host each URL leads to other people

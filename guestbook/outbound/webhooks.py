@@ -70,7 +70,7 @@ def add(
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the given fields: all of them, or none when one is wrong.
 
-    Another host gets no `(hidden)` header, and ends links for receivers. Another format has other links.
+    Another host gets no `(hidden)` header. Another format has other links to moderate.
     """
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
@@ -81,14 +81,14 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if "url" in fields or format_name != webhook.format:
         url = webhook_urls.for_format(format_name, url, settings)
     unused_fields.refuse(format_name, url, webhook, values)
-    is_elsewhere = not webhook_urls.is_same_host(webhook.url, url)
-    if is_elsewhere:
+    if not webhook_urls.is_same_host(webhook.url, url):
         custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
-    webhook.move(url)
     if links is None and format_name != webhook.format:
         links = has_links(format_name)
+    receiver_links.webhook_moves(session, webhook, url, format_name)
+    webhook.move(url, format_name)
     if links is not None:
         webhook.send_moderation_links(links)
     if values.get("rate", webhook.rate) != webhook.rate:
@@ -98,7 +98,6 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     webhook_signatures.change(webhook, signatures)
     audit_log.record_changes(session, webhook, ["template"] if wording != old_wording else [])
     _keep_template(session, webhook, wording)
-    receiver_links.webhook_changed(session, webhook, is_elsewhere=is_elsewhere)
 
 
 def has_links(format_name: str) -> bool:

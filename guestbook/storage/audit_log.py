@@ -23,7 +23,7 @@ FAILURES_TOGETHER = timedelta(minutes=1)  # in which failures share an entry, so
 NAME_OF_ACTOR_LIMIT = 200  # characters, as in schema.sql
 # Columns that change with a setting or by themselves.
 NOT_SETTINGS = {
-    "failing_announced_at", "failing_since", "failures_in_a_row", "next_slot_at", "paused_until",
+    "failing_announced_at", "failing_since", "failures_in_a_row", "moved_at", "next_slot_at", "paused_until",
     "previous_secret", "previous_secret_expires_at", "previous_signing_key",
     "previous_signing_key_expires_at", "rate_log", "unreachable_in_a_row",
 }  # fmt: skip

@@ -22,7 +22,9 @@ def test_add_prints_the_link_and_no_command_prints_it_again(shell: Shell, shop: 
     said = shell("receiver-links", "add", "Shop", "--name", "Ada", "--expires", "7d")
     [token] = ADDRESS.findall(said)
     [row] = shell.json("receiver-links", "list", "Shop")
-    assert set(row) == {"id", "webhook_id", "name", "created_at", "expires_at", "revoked_at", "state"}
+    columns = {"id", "webhook_id", "name", "created_at", "expires_at", "revoked_at", "last_used_at"}
+    assert set(row) == columns | {"state"}
+    assert row["last_used_at"] is None
     assert (row["webhook_id"], row["name"], row["state"]) == (shop, "Ada", "works")
     signed = receiver_token.read(token, factories.settings().secret_keys)
     assert signed

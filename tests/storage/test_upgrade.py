@@ -173,10 +173,35 @@ def test_the_deliveries_of_each_comment_are_numbered_by_time_and_the_comment_kno
         assert last == {"a": 3, "b": 1, "c": 1, "e": 0}
 
 
+def test_a_webhook_knows_from_the_audit_log_when_its_url_or_format_changed(kind: str, tmp_path: Path) -> None:
+    known = schema_version.known()
+    before = known[known.index(version_of("moves_of_webhooks")) - 1]
+    changes = {"moved": ["url (now at a.example), name", "format"], "renamed": ["events, name", None]}
+    entry = {"actor": "command", "action": "changed", "object": "webhook", "number": 1}
+    with databases.fresh(kind, tmp_path) as url, engine_on(url) as engine:
+        database.create_tables(engine)
+        with database.write(engine) as connection:
+            for name, details in changes.items():
+                store(connection, "webhooks", ROWS["webhooks"] | {"id": name})
+                for day, detail in enumerate(details, 1):
+                    given = {"id": f"{name}{day}", "at": f"2026-01-0{day}T00:00:00.000Z", "detail": detail}
+                    store(connection, "audit_log", entry | given | {"object_id": name})
+            for table, column in (("webhooks", "moved_at"), ("receiver_links", "last_used_at")):
+                connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{before}'")
+        upgraded(tmp_path, url)
+        assert by_name(engine) == fresh(kind)
+        moved = {row["id"]: row["moved_at"] for row in rows(engine)["webhooks"]}
+        assert moved == {"moved": "2026-01-02T00:00:00.000Z", "renamed": None}
+
+
 def insert(connection: Connection, table: str, **values: object) -> None:
     """Store a row like the one that the table has."""
     names = [one["name"] for one in inspect(connection).get_columns(table)]
-    row = {name: (ROWS[table] | values)[name] for name in names}
+    store(connection, table, {name: (ROWS[table] | values)[name] for name in names})
+
+
+def store(connection: Connection, table: str, row: dict[str, object]) -> None:
     places = ", ".join(f":{name}" for name in row)
     connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"), row)
 

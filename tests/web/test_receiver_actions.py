@@ -11,10 +11,10 @@ from guestbook.lib.pull_url import PULL_URL
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, Delivery, ReceiverLink, Webhook
-from guestbook.web.receiver_pages import receiver_access
+from guestbook.web.receiver_pages import receiver_access, receiver_actions
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson
-from tests.support.visitor import by_class, parse, text
+from tests.support.visitor import attributes, by_class, parse, text
 from tests.web.conftest import Later
 
 
@@ -48,6 +48,73 @@ def test_redelivering_makes_it_due_and_is_in_the_audit_log(app: Flask, ada: Rece
     [entry] = audited(app)
     assert (entry.action, entry.object, entry.object_id) == ("redelivered", "delivery", delivery_id)
     assert (entry.actor, entry.actor_id, entry.actor_name) == ("receiver", ada.link_id, "Ada")
+
+
+def test_everything_that_was_given_up_lately_is_redelivered_after_a_look(
+    app: Flask, ada: ReceiverPerson
+) -> None:
+    hours = {number: clock.now() - timedelta(hours=number) for number in (1, 20, 30)}
+    with app.app_context():
+        other = factories.webhook(name="Other")
+        rows = {
+            number: factories.delivery(ada.webhook_id, status="failed", created_at=created)
+            for number, created in hours.items()
+        }
+        foreign = factories.delivery(other, status="failed")
+        done = factories.delivery(ada.webhook_id, status="processed")
+    choices = ada.log().findall(".//select[@id='since']/option")
+    assert [one.attrib["value"] for one in choices] == list(receiver_actions.PERIODS)
+    page = ada.page(f"{ada.home}redeliver?since=24h")
+    assert text(page.find(".//h1")) == "Redeliver 2 deliveries?"
+    assert {row.status for row in all_of(app).values()} == {"failed", "processed"}
+    since = attributes(page, ".//input[@name='since']")["value"]
+    answer = ada.act("redeliver", since=since)
+    assert answer.status_code == 303
+    assert "2 deliveries are due now. The next pass sends them." in text(ada.page(answer.headers["Location"]))
+    status = {row_id: row.status for row_id, row in all_of(app).items()}
+    assert status == {
+        rows[1]: "new",
+        rows[20]: "new",
+        rows[30]: "failed",
+        foreign: "failed",
+        done: "processed",
+    }
+    [entry] = audited(app)
+    assert (entry.action, entry.number, entry.actor, entry.actor_name) == (
+        "redelivered",
+        2,
+        "receiver",
+        "Ada",
+    )
+    assert text(ada.page(f"{ada.home}redeliver?since=24h").find(".//h1")) == "Nothing to redeliver"
+
+
+def all_of(app: Flask) -> dict[str, Delivery]:
+    with app.app_context():
+        return {row.id: row for row in factories.deliveries()}
+
+
+def test_what_is_skipped_and_who_fetches_is_said_before(app: Flask) -> None:
+    with app.app_context():
+        pulled = factories.webhook(PULL_URL)
+        factories.delivery(pulled, status="failed")
+        factories.delivery(pulled, status="failed", payload="", erased_at=clock.now())
+    person = ReceiverPerson(app, pulled).come_in()
+    shown = text(person.page(f"{person.home}redeliver?since=1h"))
+    assert "Redeliver 1 delivery?" in shown
+    assert "Your listener fetches them" in shown
+    assert "1 more is skipped: its comment was deleted." in shown
+
+
+@pytest.mark.parametrize("since", ["", "soon", "2027-13-01", "0001-01-01T00:00+23:00"])
+def test_without_a_time_nothing_is_redelivered(app: Flask, ada: ReceiverPerson, since: str) -> None:
+    with app.app_context():
+        factories.delivery(ada.webhook_id, status="failed")
+    assert ada.get(f"{ada.home}redeliver", query_string={"since": since}).status_code == 422
+    answer = ada.act("redeliver", since=since)
+    assert answer.status_code == 422
+    assert "is no time such as" in answer.text
+    assert [row.status for row in all_of(app).values()] == ["failed"]
 
 
 @pytest.mark.parametrize("event", ["ping", "comment.replied"])
@@ -129,6 +196,41 @@ def test_wrong_rotations_change_nothing(app: Flask, ada: ReceiverPerson) -> None
     assert the(app, ada).secret == old
 
 
+@pytest.mark.parametrize("sign_with", ["key", "both"])
+def test_a_key_is_rotated_and_the_old_one_signs_for_a_while(
+    app: Flask, ada: ReceiverPerson, sign_with: str
+) -> None:
+    with app.app_context(), writing() as session:
+        session.get_one(Webhook, ada.webhook_id).use_for_signing(sign_with)
+    before, page = the(app, ada), ada.log()
+    assert before.public_key
+    assert f"{ada.home}rotate-key" in [form.attrib.get("action") for form in page.iter("form")]
+    form = {"replaces": before.public_key, "hours": "72"}
+    shown = ada.page(ada.act("rotate-key", **form).headers["Location"])
+    now = the(app, ada)
+    assert (now.previous_signing_key, now.secret) == (before.signing_key, before.secret)
+    assert now.signing_key != before.signing_key
+    assert now.previous_signing_key_expires_at
+    assert timedelta(hours=71) < now.previous_signing_key_expires_at - clock.now() < timedelta(hours=73)
+    assert text(shown.find(".//code[@id='public-key']")) == now.public_key
+    assert "The old key also signs until" in text(shown)
+    again = ada.act("rotate-key", **form)  # a double click
+    assert "rotated already" in text(ada.page(again.headers["Location"]))
+    assert the(app, ada).signing_key == now.signing_key
+    assert ada.act("rotate-key", **form | {"hours": "5"}).status_code == 422
+    [entry] = audited(app)
+    assert (entry.action, entry.object_id, entry.detail) == ("rotated", ada.webhook_id, "key")
+    assert (entry.actor, entry.actor_name) == ("receiver", "Ada")
+
+
+def test_a_webhook_without_a_key_has_none_to_rotate(app: Flask, ada: ReceiverPerson) -> None:
+    assert "Rotate key" not in text(ada.log())
+    answer = ada.act("rotate-key", hours="24")
+    assert answer.status_code == 422
+    assert "only its secret signs" in answer.text
+    assert the(app, ada).signing_key is None
+
+
 def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: ReceiverPerson) -> None:
     with app.app_context():
         delivery_id = factories.delivery(ada.webhook_id, status="failed")
@@ -137,8 +239,9 @@ def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: Rece
     foreign = other.log().find(".//input[@name='form_key']")
     assert foreign is not None
     for mark in ({}, {"form_key": ""}, {"form_key": "é"}, {"form_key": foreign.attrib["value"]}):
-        for path in ("rotate", "test", f"deliveries/{delivery_id}/redeliver"):
-            answer = ada.open("POST", ada.home + path, data=form | {"event": "ping"} | mark)
+        for path in ("rotate", "rotate-key", "test", "redeliver", f"deliveries/{delivery_id}/redeliver"):
+            sent = form | {"event": "ping", "since": "1h"} | mark
+            answer = ada.open("POST", ada.home + path, data=sent)
             assert (answer.status_code, text(parse(answer).find(".//h1"))) == (400, "This page has expired")
     assert audited(app) == []
     with app.app_context():
@@ -166,8 +269,9 @@ def test_nothing_is_sent_to_a_disabled_webhook_but_its_log_stays_open(
     page = ada.log()
     assert "disabled" in text(page)
     assert [text(one) for one in page.findall(".//form//button")] == ["Show", "Rotate secret"]
-    for path in ("test", f"deliveries/{delivery_id}/redeliver"):
-        answer = ada.act(path, event="ping")
+    assert ada.get(f"{ada.home}redeliver?since=1h").status_code == 403
+    for path in ("test", "redeliver", f"deliveries/{delivery_id}/redeliver"):
+        answer = ada.act(path, event="ping", since="1h")
         assert (answer.status_code, text(parse(answer).find(".//h1"))) == (403, "This webhook is disabled")
     with app.app_context():
         assert factories.one().status == "failed"

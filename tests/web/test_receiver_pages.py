@@ -1,7 +1,7 @@
 """The page of a webhook's receiver: who gets in, what it shows, and what it never shows."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,6 +32,11 @@ def ada(app: Flask) -> ReceiverPerson:
 def change(app: Flask, model: Any, **values: Any) -> None:
     with app.app_context(), writing() as session:
         session.execute(update(model).values(**values))
+
+
+def update_webhook(webhook_id: str, changes: dict[str, Any]) -> None:
+    with writing() as session:
+        webhooks.update(session, session.get_one(Webhook, webhook_id), changes, factories.settings())
 
 
 def heading(answer: Any) -> str:
@@ -147,7 +152,8 @@ def test_a_link_that_is_over_closes_its_open_pages_too(
     [
         ({"url": "https://other.example/hook"}, True),
         ({"url": "webmention:", "format_name": "webmention"}, True),
-        ({"url": "https://receiver.example/new", "name": "New"}, False),
+        ({"format_name": "mattermost"}, True),
+        ({"format_name": "json", "url": "https://receiver.example/new", "name": "New"}, False),
     ],
 )
 def test_a_link_ends_where_the_webhook_goes_to_others(
@@ -157,16 +163,52 @@ def test_a_link_ends_where_the_webhook_goes_to_others(
         expired, _ = add_link(ada.webhook_id)
         with writing() as session:
             session.get_one(ReceiverLink, expired).expires_at = clock.now()
-        with writing() as session:
-            webhook = session.get_one(Webhook, ada.webhook_id)
-            webhooks.update(session, webhook, changes, factories.settings())
+        update_webhook(ada.webhook_id, changes)
         query = select(AuditEntry.object, AuditEntry.object_id).where(AuditEntry.action == "revoked")
         revoked = [tuple(row) for row in db.session.execute(query)]
     assert revoked == ([("receiver_link", ada.link_id)] if is_over else [])
     assert ada.get(ada.home).status_code == (410 if is_over else 200)
 
 
+@pytest.mark.parametrize(("end", "is_over"), [("C", True), ("B", False)])
+def test_a_link_ends_where_a_chat_service_shows_the_messages_to_others(
+    app: Flask, end: str, is_over: bool
+) -> None:
+    url = "https://hooks.slack.com/services/T/A/"
+    with app.app_context():
+        webhook_id = factories.webhook(f"{url}B", format="slack")
+    person = ReceiverPerson(app, webhook_id).come_in()
+    with app.app_context():
+        update_webhook(webhook_id, {"url": url + end, "name": "New"})
+    assert person.get(person.home).status_code == (410 if is_over else 200)
+
+
+def test_the_last_use_of_a_link_is_noted_once_an_hour(app: Flask, later: Later) -> None:
+    person = ReceiverPerson(app).come_in()
+    assert last_used(app) is None  # a program that looks at links in messages does the same
+    person.log()
+    first = last_used(app)
+    assert first
+    assert clock.now() - first < timedelta(minutes=1)
+    later(3000)
+    person.log()
+    assert last_used(app) == first
+    later(3601)
+    person.act("test", event="ping")
+    second = last_used(app)
+    assert second
+    assert second >= first + timedelta(hours=1)
+    assert Visitor(app).get(person.home).status_code == 403
+    assert last_used(app) == second
+
+
+def last_used(app: Flask) -> datetime | None:
+    with app.app_context():
+        return db.session.scalars(select(ReceiverLink)).one().last_used_at
+
+
 def test_opening_everything_changes_nothing(app: Flask, ada: ReceiverPerson) -> None:
+    ada.log()  # from now on the use of the link is noted for an hour
     with app.app_context():
         delivery_id = factories.delivery(ada.webhook_id)
         tables = db.metadata.sorted_tables
@@ -180,6 +222,7 @@ def test_opening_everything_changes_nothing(app: Flask, ada: ReceiverPerson) -> 
         ada.path,
         ada.home,
         *(f"{ada.home}deliveries/{delivery_id}/{end}" for end in ("", "payload", "verify")),
+        f"{ada.home}redeliver?since=24h",
     ]
     for path in paths:
         for method in ("GET", "HEAD"):
@@ -387,6 +430,43 @@ def test_a_note_is_not_shown_in_the_spelling_of_a_chat_either(app: Flask) -> Non
     place = f"{person.home}deliveries/{delivery_id}/"
     assert "Not shown here" in person.get(place).text
     assert person.get(f"{place}payload").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changes", [{"format_name": "json"}, {"format_name": "ntfy", "url": "https://ntfy.sh/elsewhere"}]
+)
+def test_what_was_made_before_a_change_of_the_url_or_format_is_not_shown(
+    app: Flask, changes: dict[str, Any]
+) -> None:
+    with app.app_context():
+        webhook_id = factories.webhook("https://ntfy.sh/?topic=letmein", format="ntfy")
+        body = {"payload": '{"topic": "letmein"}', "status": "failed"}
+        old = factories.delivery(webhook_id, created_at=clock.now() - timedelta(minutes=1), **body)
+        update_webhook(webhook_id, changes)
+        new = factories.delivery(webhook_id, status="failed", created_at=clock.now() + timedelta(seconds=1))
+    person = ReceiverPerson(app, webhook_id).come_in()
+    page = person.log()
+    assert [link.attrib["href"] for link in page.findall(".//tbody//th/a")] == [
+        f"{person.home}deliveries/{new}/"
+    ]
+    assert "is not shown, because the URL or the format of this webhook changed then" in text(page)
+    for end in ("", "payload", "verify"):
+        assert person.get(f"{person.home}deliveries/{old}/{end}").status_code == 404
+    assert person.get(f"{person.home}deliveries/{new}/").status_code == 200
+    assert person.act(f"deliveries/{old}/redeliver").status_code == 404
+    assert person.act("redeliver", since="2020-01-01").status_code == 303
+    with app.app_context():
+        assert {row.id: row.status for row in factories.deliveries()} == {old: "failed", new: "new"}
+
+
+def test_other_changes_hide_nothing(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        url = factories.the(Webhook, ada.webhook_id).url
+        factories.delivery(ada.webhook_id, created_at=clock.now() - timedelta(minutes=1))
+        update_webhook(ada.webhook_id, {"url": url, "format_name": "json", "name": "New", "rate": "5/s"})
+    page = ada.log()
+    assert len(page.findall(".//tbody/tr")) == 1
+    assert "is not shown" not in text(page)
 
 
 def test_of_an_erased_delivery_only_the_attempts_are_left(app: Flask, ada: ReceiverPerson) -> None:

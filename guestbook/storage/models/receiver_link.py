@@ -23,6 +23,7 @@ class ReceiverLink(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
     def state(self, now: datetime) -> str:
         """Return `works`, `expired` or `revoked`."""

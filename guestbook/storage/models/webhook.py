@@ -54,6 +54,7 @@ class Webhook(Base):
     previous_signing_key: Mapped[str | None] = mapped_column(Encrypted(KEY_PURPOSE))
     previous_signing_key_expires_at: Mapped[datetime | None]
     key_only_since: Mapped[datetime | None]
+    moved_at: Mapped[datetime | None]
 
     @property
     def sign_with(self) -> str:
@@ -116,11 +117,17 @@ class Webhook(Base):
         if self.disabled_at is None:
             self.disabled_at, self.disabled_reason = now, reason
 
-    def move(self, url: str) -> None:
-        """Send to another URL from now on. The old one's failures are no reason to wait."""
+    def move(self, url: str, format_name: str) -> None:
+        """Send to another URL or in another format from now on.
+
+        The receiver's page shows nothing from before. The old URL's failures are no reason to wait.
+        """
+        if (url, format_name) != (self.url, self.format):
+            self.moved_at = clock.now()
         if url != self.url:
-            self.url, self.paused_until = url, None
+            self.paused_until = None
             self.forget_failures()
+        self.url, self.format = url, format_name
 
     def send_moderation_links(self, wanted: bool) -> None:
         """Put links to moderate into its messages about held comments, or leave them out."""

@@ -103,13 +103,17 @@ class QueueList(Generic[M]):
         if request.method != "POST":
             parts = requeue.forecast(db.session(), self.model, which, clock.now())
             return render_template(template, parts=parts, total=requeue.total(parts), fields=fields)
+        return responses.done(self.requeue_all(which), ".index")
+
+    def requeue_all(self, which: ColumnElement[bool]) -> str:
+        """Make these rows due now, in transactions of its own, and return what to say about them."""
         are_pulled = requeue.are_pulled(requeue.forecast(db.session(), self.model, which, clock.now()))
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         count = requeue.run(self.model, which)
         one, many = self.noun
         number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
         who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends} {them}"
-        return responses.done(f"{number} due now. {who}.", ".index")
+        return f"{number} due now. {who}."
 
     def _row(self, address: dict[str, str]) -> M:
         return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])

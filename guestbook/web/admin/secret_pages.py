@@ -100,6 +100,11 @@ def was_replaced(row: Webhook | Source) -> bool:
     return request.form.get("replaces") not in _marks(row)
 
 
+def key_was_replaced(webhook: Webhook) -> bool:
+    """Whether the form was for another key."""
+    return request.form.get("replaces") != webhook.public_key
+
+
 def overlap_end(row: Webhook | Source, moment: datetime) -> datetime | None:
     """Return when the old secret expires or expired, if it was valid at that moment."""
     return _later(row.previous_secret_expires_at if row.previous_secret else None, moment)

@@ -11,7 +11,7 @@ from werkzeug.exceptions import Unauthorized
 
 from guestbook.auth import api_tokens
 from guestbook.lib import clock
-from guestbook.storage import audit_log
+from guestbook.storage import audit_log, last_use
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
@@ -92,6 +92,6 @@ def _admit(token: Token, scope: str) -> None:
     g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
     rate_headers.count_token(token.id)
-    if token.last_used_at is None or now - token.last_used_at >= api_tokens.USE_NOTED:
+    if last_use.is_due(token, now):
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-        api_tokens.note_use(db.engine, g.token_id, now)
+        last_use.note(db.engine, Token, g.token_id, now)

@@ -20,6 +20,7 @@ RECEIVER_LINK_SCHEMA: Schema = {
     "created_at": TIME_SCHEMA,
     "expires_at": TIME_SCHEMA,
     "revoked_at": or_null(TIME_SCHEMA),
+    "last_used_at": described(or_null(TIME_SCHEMA), "Its last use, to the hour."),
 }
 RECEIVER_LINK_ANSWERS: dict[str, Schema] = {
     "ReceiverLink": answer(RECEIVER_LINK_SCHEMA),

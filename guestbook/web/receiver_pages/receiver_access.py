@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import select
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
 from guestbook.lib import clock, receiver_token
-from guestbook.storage import audit_log
+from guestbook.queries.lists import Deliveries
+from guestbook.storage import audit_log, last_use
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
@@ -77,10 +79,19 @@ class Admission(NamedTuple):
     link: ReceiverLink
     webhook: Webhook
 
+    def deliveries(self, status: str | None = None, since: datetime | None = None) -> Deliveries:
+        """Return which deliveries the pages show: none from before a change of the webhook's URL or format.
+
+        Those may have been for other people, and have a part of the old URL.
+        """
+        moments = [moment for moment in (since, self.webhook.moved_at) if moment]
+        return Deliveries(webhook_id=self.webhook.id, status=status, since=max(moments, default=None))
+
     def delivery(self, delivery_id: str) -> Delivery:
-        """Return a delivery of this webhook; 404 for any other."""
+        """Return a delivery that the pages show; 404 for any other."""
         found = row_lookup.find(Delivery, delivery_id)
-        return found if found.webhook_id == self.webhook.id else abort(404)
+        shown = self.deliveries().condition() & (Delivery.id == found.id)
+        return found if db.session.scalar(select(Delivery.id).where(shown)) else abort(404)
 
     def done(self, sentence: str, endpoint: str = LOG, **values: object) -> ResponseReturnValue:
         """Redirect to a page that says what was done."""
@@ -105,6 +116,10 @@ def admit(link_id: str) -> Admission:
     if cookie is None:
         raise NoAdmission("no_cookie")
     link, webhook = _working(link_id)
+    if last_use.is_due(link, clock.now()):
+        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        last_use.note(db.engine, ReceiverLink, link_id, clock.now())
+        link, webhook = _working(link_id)
     audit_log.act_as(Actor("receiver", link.id, link.name))
     return Admission(cookie, link, webhook)
 

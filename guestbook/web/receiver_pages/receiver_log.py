@@ -7,7 +7,6 @@ from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists, webhook_status
-from guestbook.queries.lists import Deliveries
 from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
@@ -16,7 +15,7 @@ from guestbook.web import pagination
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.deliveries import delivery_attempts, delivery_outlook, signature_explanation
 from guestbook.web.admin.deliveries.delivery_views import DELIVERY_LIST
-from guestbook.web.receiver_pages import receiver_access, shown_payload
+from guestbook.web.receiver_pages import receiver_access, receiver_actions, shown_payload
 
 pages = Blueprint("log", __name__)
 
@@ -33,7 +32,7 @@ def index(link_id: str) -> ResponseReturnValue:
     admission = receiver_access.admit(link_id)
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
-    wanted = Deliveries(webhook_id=webhook.id, status=status if status in QUEUE_STATUSES else None)
+    wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
     found = lists.deliveries(session, wanted, pagination.before())
     kept = {"status": wanted.status} if wanted.status else {}
     return receiver_access.page(
@@ -45,6 +44,7 @@ def index(link_id: str) -> ResponseReturnValue:
         wanted=wanted,
         statuses=DELIVERY_LIST.statuses,
         events=EVENTS,
+        periods=receiver_actions.PERIODS,
         overlaps=secret_pages.OVERLAPS,
         mark=secret_pages.mark(webhook),
         secret=secret_pages.new_secret(webhook, admission.cookie.form_key),

@@ -31,11 +31,14 @@ NO_PAGES = (
     *("static", "pictures.drawn", "looks.own_css", "receiver.greet", "pinger.run_pass", "metrics.show"),
     *("own_comment.show", "webmention.status"),
     *(f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
+    "receiver_pages.actions.ask_redelivery",
 )
 RECEIVER_PAGES = (  # after the first, which sets a cookie, the others open
     "/receiver/{receiver_token}",
     "/receiver/{link_id}/",
     "/receiver/{link_id}/?status=failed",
+    "/receiver/{link_id}/redeliver?since=30d",
+    "/receiver/{link_id}/redeliver?since=1m",
     "/receiver/{link_id}/deliveries/{delivery_id}/",
     "/receiver/{link_id}/deliveries/{delivery_id}/verify",
 )

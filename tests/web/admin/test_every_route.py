@@ -48,7 +48,8 @@ PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with
 PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
 # With the cookie that a signed link gives.
 PUBLIC |= {f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")}
-PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("redeliver", "test", "rotate")}
+PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("redeliver", "ask_redelivery", "redeliver_failed")}
+PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("test", "rotate", "rotate_key")}
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 LOGIN |= {"admin.login.ask_code", "admin.login.check_code"}

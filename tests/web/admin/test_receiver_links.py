@@ -1,6 +1,7 @@
 """The owner's links for a receiver: made with the password, shown once, listed and revoked."""
 
 import re
+from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
@@ -83,6 +84,10 @@ def test_a_link_is_revoked_on_the_page_of_its_webhook_alone(
         link_id, address = add_link(hook)
         other = factories.webhook(name="Other")
     assert owner.post(f"/admin/webhooks/{other}/receiver-links/{link_id}/revoke").status_code == 404
+    assert cell(owner.page(place), "Last used") == "never"
+    person = Visitor(app)
+    person.page(person.get(address.removeprefix(BASE)).headers["Location"])
+    assert cell(owner.page(place), "Last used") == "just now"
     page = owner.does(f"{place}/{link_id}/revoke")
     assert "The link for Ada is revoked." in text(page)
     assert "revoked" in text(page.find(".//tbody/tr"))
@@ -91,3 +96,7 @@ def test_a_link_is_revoked_on_the_page_of_its_webhook_alone(
     log = text(owner.page("/admin/audit/"))
     assert "added: receiver link Ada" in log
     assert "revoked: receiver link Ada" in log
+
+
+def cell(page: Element, label: str) -> str:
+    return text(page.find(f".//td[@data-label='{label}']"))

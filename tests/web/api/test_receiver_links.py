@@ -21,6 +21,7 @@ def test_the_links_are_listed_without_their_addresses_and_revoked(app: Flask, pr
     assert (link["id"], link["name"], link["state"], link["webhook_id"]) == (
         link_id, "Ada", "works", webhook_id,
     )  # fmt: skip
+    assert link["last_used_at"] is None
     assert not [value for value in link.values() if value and address.endswith(value)]
     program.post(f"/webhooks/{other}/receiver-links/{link_id}/revoke", status=404)
     assert Visitor(app).get(address.removeprefix(BASE)).status_code == 303

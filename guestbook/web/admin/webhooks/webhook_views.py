@@ -189,7 +189,7 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if request.form.get("replaces") != webhook.public_key:
+            if secret_pages.key_was_replaced(webhook):
                 return responses.done(secret_pages.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
             webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
