@@ -449,7 +449,7 @@ def test_what_was_made_before_a_change_of_the_url_or_format_is_not_shown(
     assert [link.attrib["href"] for link in page.findall(".//tbody//th/a")] == [
         f"{person.home}deliveries/{new}/"
     ]
-    assert "is not shown, because the URL or the format of this webhook changed then" in text(page)
+    assert "are not shown, because the URL or the format of this webhook changed then" in text(page)
     for end in ("", "payload", "verify"):
         assert person.get(f"{person.home}deliveries/{old}/{end}").status_code == 404
     assert person.get(f"{person.home}deliveries/{new}/").status_code == 200
@@ -466,7 +466,7 @@ def test_other_changes_hide_nothing(app: Flask, ada: ReceiverPerson) -> None:
         update_webhook(ada.webhook_id, {"url": url, "format_name": "json", "name": "New", "rate": "5/s"})
     page = ada.log()
     assert len(page.findall(".//tbody/tr")) == 1
-    assert "is not shown" not in text(page)
+    assert "are not shown" not in text(page)
 
 
 def test_of_an_erased_delivery_only_the_attempts_are_left(app: Flask, ada: ReceiverPerson) -> None:

@@ -21,6 +21,11 @@ def run(*statements: str) -> None:
         op.get_bind().exec_driver_sql(statement)
 
 
+def change_rows(statement: str) -> None:
+    """Run a statement that may be run again and may have a LIKE, whose % is a mark of the driver in `run`."""
+    op.execute(statement)
+
+
 def number(query: str) -> int:
     """Return the number that a query gives, 0 for NULL."""
     return int(op.get_bind().exec_driver_sql(query).scalar() or 0)

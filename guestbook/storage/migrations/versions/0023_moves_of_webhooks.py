@@ -1,7 +1,5 @@
 """A webhook knows when its URL or format last changed, and a link for its receiver when it was last used."""
 
-from alembic import op
-
 from guestbook.storage.migrations import steps
 
 revision = "0023"
@@ -18,4 +16,4 @@ def upgrade() -> None:
     """Add both columns. The audit log says of the past when a webhook was moved."""
     steps.add_column("receiver_links", "last_used_at", "VARCHAR(24)")
     steps.add_column("webhooks", "moved_at", "VARCHAR(24)")
-    op.execute(f"UPDATE webhooks SET moved_at = ({LAST_MOVE}) WHERE moved_at IS NULL")
+    steps.change_rows(f"UPDATE webhooks SET moved_at = ({LAST_MOVE}) WHERE moved_at IS NULL")
