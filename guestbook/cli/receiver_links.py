@@ -30,7 +30,8 @@ def receiver_links() -> None:
 def add(webhook: str, name: str | None, expires: str, as_json: bool) -> None:
     """Add a link to the page of WEBHOOK's receiver, and print it.
 
-    Anyone with the link can see and redeliver the webhook's deliveries, send tests and rotate its secret or key.
+    Anyone with the link can see and redeliver the webhook's deliveries, send tests and rotate its secret or
+    key.
     """
     with writing() as session:
         row = row_lookup.find(Webhook, webhook)
