@@ -67,6 +67,12 @@ def delete(engine: Engine, source_id: str) -> int:
     return batch_delete.delete_with_rows(engine, Source, source_id, INBOUND, mine)
 
 
+def begin_delete(session: Session, source_id: str) -> bool:
+    """Delete a source with its events, or the first 500 of them; return whether it is gone."""
+    mine = INBOUND.c.source_id == source_id
+    return batch_delete.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
+
+
 def _set(source: Source, fields: Mapping[str, Any]) -> None:
     filled = sender_presets.filled_in(source, fields)
     values = source_fields.checked(source, filled)

@@ -134,6 +134,12 @@ def delete(engine: Engine, webhook_id: str) -> int:
     return batch_delete.delete_with_rows(engine, Webhook, webhook_id, DELIVERIES, mine)
 
 
+def begin_delete(session: Session, webhook_id: str) -> bool:
+    """Delete a webhook with its deliveries, or the first 500 of them; return whether it is gone."""
+    mine = DELIVERIES.c.webhook_id == webhook_id
+    return batch_delete.delete_next(session.connection(), Webhook, webhook_id, DELIVERIES, mine)[1]
+
+
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:
     """Return the latest attempt of a delivery."""
     query = select(Attempt).where(Attempt.delivery_id == delivery.id)

@@ -68,11 +68,12 @@ def change(source_id: str) -> ResponseReturnValue:
 @calls.delete("/<source_id>")
 def delete(source_id: str) -> ResponseReturnValue:
     """Delete one with all its events."""
-    source = find(Source, source_id)
-    conditional.refuse_if_changed(source_serializer.source(source))
-    row_id = source.id
-    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    sources.delete(db.engine, row_id)
+    with writing() as session:
+        source = find_locked(Source, source_id)
+        conditional.refuse_if_changed(source_serializer.source(source))
+        is_gone = sources.begin_delete(session, source.id)  # under the same lock, so no change comes between
+    if not is_gone:
+        sources.delete(db.engine, source.id)
     return "", 204
 
 

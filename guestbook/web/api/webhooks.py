@@ -67,11 +67,14 @@ def change(webhook_id: str) -> ResponseReturnValue:
 @calls.delete("/<webhook_id>")
 def delete(webhook_id: str) -> ResponseReturnValue:
     """Delete one with all its deliveries."""
-    webhook = find(Webhook, webhook_id)
-    conditional.refuse_if_changed(serializers.webhook(webhook))
-    row_id = webhook.id
-    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    webhooks.delete(db.engine, row_id)
+    with writing() as session:
+        webhook = find_locked(Webhook, webhook_id)
+        conditional.refuse_if_changed(serializers.webhook(webhook))
+        is_gone = webhooks.begin_delete(
+            session, webhook.id
+        )  # under the same lock, so no change comes between
+    if not is_gone:
+        webhooks.delete(db.engine, webhook.id)
     return "", 204
 
 
