@@ -26,9 +26,10 @@ class SourceStatus:
     waiting: int
 
 
-def all_of(session: Session) -> list[SourceStatus]:
-    """Return the status of all sources, the oldest first."""
-    return [of(session, source) for source in session.scalars(select(Source).order_by(Source.id))]
+def all_of(session: Session, *, limit: int | None = None) -> list[SourceStatus]:
+    """Return the status of all sources or of so many, the oldest first."""
+    query = select(Source).order_by(Source.id).limit(limit)
+    return [of(session, source) for source in session.scalars(query)]
 
 
 def of(session: Session, source: Source) -> SourceStatus:

@@ -32,9 +32,10 @@ calls = Blueprint("statistics", __name__)
 
 @calls.get("/statistics")
 def show() -> ResponseReturnValue:
-    """Show what the overview shows, and the status of every source."""
+    """Show what the overview shows, and the status of the sources."""
     session, now = db.session(), clock.now()
     found = overview.overview(session, now)
+    sources = source_status.all_of(session, limit=statistics_schemas.SHOWN_SOURCES)
     lately = bounded_counts.failed_lately(session, Delivery, now).counts
     lately_in = bounded_counts.failed_lately(session, InboundEvent, now).counts
     return {
@@ -51,7 +52,7 @@ def show() -> ResponseReturnValue:
         "hours": _bars(found.hours),
         "days": _bars(found.days),
         "webhooks": [_webhook(one, lately.get(one.webhook.id, 0), now) for one in found.webhooks],
-        "sources": [_source(one, lately_in.get(one.source.id, 0)) for one in source_status.all_of(session)],
+        "sources": [_source(one, lately_in.get(one.source.id, 0)) for one in sources],
     }
 
 

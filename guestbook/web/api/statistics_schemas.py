@@ -14,8 +14,10 @@ from guestbook.lib.json_schema import (
 )
 from guestbook.queries import bounded_counts, metrics
 from guestbook.queries.bounded_counts import COUNT_LIMIT
+from guestbook.queries.overview import SHOWN_WEBHOOKS
 from guestbook.storage.models.comment import COMMENT_STATUSES
 
+SHOWN_SOURCES = 50
 COUNTED: Schema = described(NUMBER_SCHEMA, f"Counting stops at {COUNT_LIMIT + 1}.")
 LATELY = (
     f"Rows that failed in the last {bounded_counts.RECENT.days} days, among the newest "
@@ -80,9 +82,13 @@ STATISTICS_SCHEMA: Schema = {
     "webhooks": {
         "type": "array",
         "items": ref("WebhookFigures"),
-        "description": "At most the 50 oldest; /webhooks lists all.",
+        "description": f"At most the {SHOWN_WEBHOOKS} oldest; /webhooks lists all.",
     },
-    "sources": {"type": "array", "items": ref("SourceFigures")},
+    "sources": {
+        "type": "array",
+        "items": ref("SourceFigures"),
+        "description": f"At most the {SHOWN_SOURCES} oldest; /sources lists all.",
+    },
 }
 MADE_ATTEMPT: Schema = {
     "delivery_id": ID_SCHEMA,

@@ -1,10 +1,12 @@
 """The figures of the overview and of the pages of webhooks and sources, by the API."""
 
+import pytest
 from flask import Flask
 
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.storage.models import Webhook
+from guestbook.web.api import statistics_schemas
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
@@ -36,6 +38,16 @@ def test_they_say_what_waits_and_what_failed(app: Flask, program: ApiClient) -> 
     assert (of_hook["waiting"], of_hook["due"]) == (1, 1)
     assert (of_source["id"], of_source["state"], of_source["waiting"]) == (source, "failing", 1)
     assert program.get(f"/sources/{source}/statistics") == of_source
+
+
+def test_more_sources_than_fit_are_left_out(
+    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics_schemas, "SHOWN_SOURCES", 2)
+    with app.app_context():
+        oldest = [factories.source(name=str(number)) for number in range(3)][:2]
+    assert [one["id"] for one in program.get("/statistics")["sources"]] == oldest
+    assert len(program.get("/sources")["sources"]) == 3
 
 
 def test_a_webhook_s_attempts_and_next_deliveries(app: Flask, program: ApiClient) -> None:

@@ -12,7 +12,11 @@ OWNER_CALLS = {
         body="SettingChanges",
         may_match=True,
     ),
-    "GET /statistics": Call("getStatistics", "Show how the book is doing", {200: "Statistics"}),
+    "GET /statistics": Call(
+        "getStatistics",
+        "Show how the book, its oldest webhooks and its oldest sources are doing",
+        {200: "Statistics"},
+    ),
     "GET /webhooks/{webhook_id}/statistics": Call(
         "getWebhookStatistics",
         "Show the attempts of a webhook, and its next deliveries",
