@@ -63,6 +63,7 @@ class Processor:
         self._size = BATCH  # of the next batch
         self._recount_at = 0.0  # on the monotonic clock
         self._recount_is_needed = False
+        self._named: set[str] = set()  # ids of sources about which the owner was warned
         self._pages = PagePool(settings, threads=threads, limit=limit)
         self.counts = Counts()
 
@@ -123,7 +124,7 @@ class Processor:
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""
-        batch, locked = _separated(batch)
+        batch, locked = self._separated(batch)
         others = pages.take(batch, most_lost=MOST_LOST_PASSES)
         decided, left = pages.collect(wait=wait)
         left = [*left, *locked]
@@ -134,6 +135,19 @@ class Processor:
         if not others and not decided and not left:
             return None
         return self._record_all(decided + evaluated, left + late)
+
+    def _separated(self, batch: Claimed) -> tuple[Claimed, list[ReceivedEvent]]:
+        """Return the events that can be verified, and those that wait because of an unreadable secret."""
+        locked = {source.id: source.name for _, source in batch if source.is_unreadable}
+        if not locked:
+            return batch, []
+        if new := locked.keys() - self._named:
+            self._named |= new
+            names, doctor = ", ".join(sorted(locked[one] for one in new)), installation.typed("doctor")
+            log.warning("secrets cannot be decrypted, so inbound events wait: %s. See: %s", names, doctor)
+        later = clock.now() + UNREADABLE_WAIT
+        waiting = [replace(event, due_at=later) for event, source in batch if source.id in locked]
+        return [(event, source) for event, source in batch if source.id not in locked], waiting
 
     def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts:
         if not decided and not left:
@@ -233,18 +247,6 @@ class Processor:
                 # On the failed event too, so that erasure finds its words there.
                 actions.correct(session, before.id, comment_id=done.comment_id)
             return decision, done.note or None
-
-
-def _separated(batch: Claimed) -> tuple[Claimed, list[ReceivedEvent]]:
-    """Return the events that can be verified, and those that wait: nobody can read their source's secret."""
-    locked = {source.name for _, source in batch if source.is_unreadable}
-    if not locked:
-        return batch, []
-    names, later = ", ".join(sorted(locked)), clock.now() + UNREADABLE_WAIT
-    doctor = installation.typed("doctor")
-    log.warning("secrets cannot be decrypted, so inbound events wait: %s. See: %s", names, doctor)
-    waiting = [replace(event, due_at=later) for event, source in batch if source.is_unreadable]
-    return [(event, source) for event, source in batch if not source.is_unreadable], waiting
 
 
 def _our_error(sentence: str, detail: object) -> InboundDecision:

@@ -6,6 +6,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from guestbook.inbound import processor
+from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
@@ -33,6 +35,22 @@ def test_an_event_waits_and_is_processed_with_the_right_key(
     inbound_factories.process(app)
     [event] = factories.inbound_events()
     assert (event.status, event.error) == ("processed", None)
+
+
+def test_a_pass_warns_once_about_each_source(
+    app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "BATCH", 1)
+    shop = inbound_factories.source(verify="github", secret=SECRET, name="Shop", token="shop")
+    robot = inbound_factories.source(verify="github", secret=SECRET)
+    secret_keys.use(NEW_KEY)
+    for number, source_id in enumerate((shop, robot, shop, robot)):
+        factories.inbound(source_id, external_id=str(number))
+    with caplog.at_level(logging.WARNING):
+        inbound_factories.process(app)
+    said = [line for line in caplog.messages if "inbound events wait" in line]
+    assert [line.partition(" See: ")[0].rpartition(" ")[2] for line in sorted(said)] == ["Robot.", "Shop."]
+    assert all(event.due_at > clock.now() for event in factories.inbound_events())
 
 
 def test_a_token_proven_before_a_rotation_is_still_proven_after_it(app: Flask, client: FlaskClient) -> None:
