@@ -6,6 +6,7 @@ Pages escape when they show; the stored text is never escaped.
 import re
 import unicodedata
 
+FIRST_MARK = "\u0300"  # of all that Unicode has
 MARKS_IN_A_ROW = 4  # Hebrew with points and accents needs four; towers of marks (zalgo) have more
 BLANK_LINES = 2
 
@@ -47,6 +48,8 @@ def clean_line(text: str) -> str:
 
 def _thin_marks(text: str) -> str:
     """Drop the marks of a character after the fourth; joiners between them do not count."""
+    if max(text, default="") < FIRST_MARK:  # as in most comments; the loop takes long
+        return text
     kept = []
     row = 0
     for character in text:

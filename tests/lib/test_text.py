@@ -52,6 +52,11 @@ def test_a_tower_of_marks_keeps_four(marks: str) -> None:
     assert len(cleaned) == 5
 
 
+def test_there_is_no_mark_before_the_first() -> None:
+    before = map(chr, range(ord(text.FIRST_MARK)))
+    assert {unicodedata.category(one) for one in before}.isdisjoint({"Mn", "Me"})
+
+
 def test_joiners_between_marks_do_not_let_a_tower_through() -> None:
     cleaned = clean_text("q" + "\u0315\u200d" * 40 + "x")
     assert sum(map(unicodedata.combining, cleaned)) == 4 * unicodedata.combining("\u0315")
